@@ -1,2 +1,7 @@
 //! The Connector API of LivePerson's Conversational Cloud, with no IO of its own.
 
+pub mod error;
+pub mod id;
+pub mod secret;
+pub mod seed;
+pub mod time;

@@ -1,0 +1,384 @@
+//! One error type: what failed, who refused it, whether the request left, and what to do.
+//!
+//! Match on [`Error::kind`]; decide about repeating by [`Error::sent`]. `Display` is one line for a
+//! person; the cause is in [`source`](std::error::Error::source). Neither `Display` nor `Debug` ever
+//! holds a secret, a token or a message's text.
+//!
+//! ```
+//! use lp_connector_core::error::{Error, ErrorKind, Sent};
+//!
+//! fn on_failure(error: &Error) -> &'static str {
+//!     match (error.kind(), error.sent()) {
+//!         (ErrorKind::AlreadyOpen, _) => "go on with the conversation that is open",
+//!         (ErrorKind::ConversationClosed, _) => "open a new conversation, then send again",
+//!         (_, Sent::No) => "nothing left: put it back in the queue",
+//!         (_, Sent::Yes) => "refused: mend the request before it goes again",
+//!         (_, Sent::Maybe) => "look before repeating it: it may have arrived",
+//!     }
+//! }
+//! # let _ = on_failure;
+//! ```
+
+mod advice;
+mod kind;
+mod scrub;
+
+use std::borrow::Cow;
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use kind::{ErrorKind, Sent, Stage};
+pub(crate) use scrub::scrub;
+
+/// The most bytes of a refusing answer that an [`Error`] keeps.
+pub const MAX_KEPT_BODY: usize = 64 * 1024;
+
+/// Why a call gave no result.
+///
+/// Cheap to move; clones share what is large. See the [module page](self) for how to read one.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    operation: &'static str,
+    stage: Stage,
+    headline: Cow<'static, str>,
+    host: Option<String>,
+    status: Option<u16>,
+    error_code: Option<u32>,
+    message: Option<String>,
+    request_id: Option<String>,
+    attempts: u32,
+    sent: Sent,
+    retry_after: Option<Duration>,
+    body: Option<Arc<[u8]>>,
+    source: Option<Source>,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// What an earlier attempt of the same call met.
+    Earlier(Box<Error>),
+    Foreign(Arc<dyn error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, headline: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation: "call",
+            stage: Stage::Operation,
+            headline: headline.into(),
+            host: None,
+            status: None,
+            error_code: None,
+            message: None,
+            request_id: None,
+            attempts: 0,
+            sent: Sent::No,
+            retry_after: None,
+            body: None,
+            source: None,
+        }))
+    }
+
+    /// What sort of failure this is: match on it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The name of the operation that failed, such as `send_text`: one of a small fixed set.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+
+    /// Which request of the call failed: the operation's own, or one that it needed first.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.0.stage
+    }
+
+    /// The host that the failed request was for, if it came to that.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.0.host.as_deref()
+    }
+
+    /// The status that the service gave: that of HTTP, or the answer's own `code` where HTTP said
+    /// 200 and the answer says otherwise (protocol.md 10).
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// LivePerson's own number for the failure, such as 40102 (protocol.md 10.1). It is stable,
+    /// unlike the texts around it.
+    #[must_use]
+    pub fn error_code(&self) -> Option<u32> {
+        self.0.error_code
+    }
+
+    /// What the service said, shortened, with anything like a token taken out. For people and logs:
+    /// never match on it (protocol.md 10.2).
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// The id of the request that failed, as LivePerson's logs know it.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// How many times the failed request was sent, or tried to be sent.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Whether the operation may have taken effect, all attempts considered.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.0.sent
+    }
+
+    /// How long to wait, from when the error was given, before another try makes sense; where that
+    /// is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// True if the same call may well succeed later without any change. Says nothing of whether
+    /// repeating is safe: for that see [`sent`](Self::sent).
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::RateLimited
+                | ErrorKind::Unavailable
+                | ErrorKind::CircuitOpen
+                | ErrorKind::DeadlineExceeded
+                | ErrorKind::Unconfirmed
+        )
+    }
+
+    /// The body of the answer that refused the request, up to [`MAX_KEPT_BODY`] bytes. It can hold
+    /// personal data: it is in neither `Display` nor `Debug`.
+    #[must_use]
+    pub fn response_body(&self) -> Option<&[u8]> {
+        self.0.body.as_deref()
+    }
+
+    /// What to do about it, in one clause.
+    #[must_use]
+    pub fn advice(&self) -> Option<Cow<'static, str>> {
+        advice::advice(self)
+    }
+}
+
+/// Setters, used where the failure is understood.
+impl Error {
+    pub(crate) fn operation_is(
+        mut self,
+        operation: &'static str,
+        request_id: Option<String>,
+    ) -> Self {
+        self.0.operation = operation;
+        self.0.request_id = request_id;
+        self
+    }
+
+    pub(crate) fn at(mut self, stage: Stage, host: Option<String>) -> Self {
+        self.0.stage = stage;
+        self.0.host = host;
+        self
+    }
+
+    pub(crate) fn answered(
+        mut self,
+        status: u16,
+        error_code: Option<u32>,
+        message: Option<String>,
+    ) -> Self {
+        self.0.status = Some(status);
+        self.0.error_code = error_code;
+        self.0.message = message;
+        self
+    }
+
+    pub(crate) fn attempts_are(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn sent_is(mut self, sent: Sent) -> Self {
+        self.0.sent = sent;
+        self
+    }
+
+    pub(crate) fn retry_in(mut self, pause: Duration) -> Self {
+        self.0.retry_after = Some(pause);
+        self
+    }
+
+    pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
+        let kept = body.get(..MAX_KEPT_BODY).unwrap_or(body);
+        self.0.body = Some(kept.into());
+        self
+    }
+
+    pub(crate) fn because(mut self, source: Arc<dyn error::Error + Send + Sync>) -> Self {
+        self.0.source = Some(Source::Foreign(source));
+        self
+    }
+
+    pub(crate) fn after(mut self, earlier: Option<Self>) -> Self {
+        self.0.source = earlier.map(|error| Source::Earlier(Box::new(error)));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        write!(f, "{}: {}", inner.operation, inner.headline)?;
+        if let Some(host) = &inner.host {
+            write!(f, " ({host}")?;
+            if let Some(code) = inner.error_code {
+                write!(f, ", error code {code}")?;
+            }
+            if inner.attempts > 1 {
+                write!(f, ", {} attempts", inner.attempts)?;
+            }
+            f.write_str(")")?;
+        }
+        if let Some(message) = &inner.message {
+            write!(f, ", which said {message:?}")?;
+        }
+        f.write_str(match inner.sent {
+            Sent::No => "; it was not sent",
+            Sent::Maybe => "; it may have taken effect",
+            Sent::Yes => "; it had no effect",
+        })?;
+        if let Some(advice) = self.advice() {
+            write!(f, "; {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Taken apart by name, so that a new field has to be decided about here.
+        let Inner {
+            kind,
+            operation,
+            stage,
+            headline,
+            host,
+            status,
+            error_code,
+            message,
+            request_id,
+            attempts,
+            sent,
+            retry_after,
+            body,
+            source,
+        } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("operation", operation)
+            .field("stage", stage)
+            .field("headline", headline)
+            .field("host", host)
+            .field("status", status)
+            .field("error_code", error_code)
+            .field("message", message)
+            .field("request_id", request_id)
+            .field("attempts", attempts)
+            .field("sent", sent)
+            .field("retry_after", retry_after)
+            .field("body_len", &body.as_ref().map(|body| body.len()))
+            .field("source", &source.as_ref().map(ToString::to_string))
+            .finish()
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Earlier(error) => error.fmt(f),
+            Self::Foreign(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self.0.source.as_ref()? {
+            Source::Earlier(error) => Some(error),
+            Source::Foreign(error) => Some(&**error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn one_line_says_what_by_whom_whether_it_left_and_what_to_do() {
+        let error = Error::new(
+            ErrorKind::Unauthorized,
+            "the AppJWT was refused with status 401",
+        )
+        .operation_is("send_text", Some("id-1".into()))
+        .at(Stage::Operation, Some("va.msg.liveperson.net".into()))
+        .answered(
+            401,
+            Some(40102),
+            Some("AppJWT has expired or is invalid".into()),
+        )
+        .attempts_are(2)
+        .sent_is(Sent::Yes);
+        let line = error.to_string();
+        assert_eq!(
+            line,
+            "send_text: the AppJWT was refused with status 401 (va.msg.liveperson.net, error code \
+             40102, 2 attempts), which said \"AppJWT has expired or is invalid\"; it had no effect; \
+             a fresh AppJWT was refused too: see that the app install is enabled and its scope is \
+             msg.consumer"
+        );
+        assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn the_body_is_kept_but_not_shown() {
+        let error = Error::new(ErrorKind::Refused, "refused").with_body(b"private");
+        assert_eq!(error.response_body(), Some(&b"private"[..]));
+        assert!(!format!("{error:?} {error}").contains("private"));
+        let big = Error::new(ErrorKind::Refused, "refused").with_body(&vec![0; MAX_KEPT_BODY + 1]);
+        assert_eq!(big.response_body().unwrap().len(), MAX_KEPT_BODY);
+    }
+
+    #[test]
+    fn the_cause_is_chained_and_not_repeated_in_the_line() {
+        let cause = std::io::Error::other("reset by peer");
+        let first = Error::new(ErrorKind::Unavailable, "no answer").because(Arc::new(cause));
+        let last = Error::new(ErrorKind::DeadlineExceeded, "out of time").after(Some(first));
+        let earlier = last.source().unwrap();
+        assert!(earlier.to_string().contains("no answer"));
+        assert_eq!(earlier.source().unwrap().to_string(), "reset by peer");
+        assert!(!last.to_string().contains("reset"));
+    }
+}

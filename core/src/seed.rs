@@ -1,0 +1,104 @@
+//! Randomness as an argument.
+//!
+//! A [`Seed`] is 16 random bytes that the adapter draws for each call. From it the core derives the
+//! ids of the requests and the jitter of the pauses, so the same seed replays the same call.
+//!
+//! ```
+//! use lp_connector_core::seed::Seed;
+//!
+//! let seed = Seed::from_bytes(*b"0123456789abcdef");
+//! assert_eq!(seed.uuid(0), "30313233-3435-4637-b839-616263646566");
+//! assert_ne!(seed.uuid(0), seed.uuid(1));
+//! ```
+
+/// 16 bytes of the caller's randomness.
+///
+/// Draw them from the operating system: request ids made from them must be unique, though nothing
+/// secret rests on them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Seed(u128);
+
+impl Seed {
+    /// A seed from 16 random bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The `index`-th id that this seed gives, as a version 4 UUID (protocol.md 1.3: the guide's
+    /// advice for request ids). The same seed and index always give the same id.
+    #[must_use]
+    pub fn uuid(self, index: u64) -> String {
+        // Index 0 is the seed itself, all 122 free bits of it. Each further one changes both halves
+        // by a bijection, so ids of one seed never meet.
+        let bits = if index == 0 {
+            self.0
+        } else {
+            let high = mix((self.0 >> 64) as u64 ^ index);
+            let low = mix(self.0 as u64 ^ index);
+            u128::from(high) << 64 | u128::from(low)
+        };
+        let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
+        let hex = format!("{bits:032x}");
+        let mut id = String::with_capacity(36);
+        for (at, digit) in hex.chars().enumerate() {
+            if matches!(at, 8 | 12 | 16 | 20) {
+                id.push('-');
+            }
+            id.push(digit);
+        }
+        id
+    }
+
+    /// The stream of jitter values that this seed gives.
+    pub(crate) fn jitter(self) -> Jitter {
+        Jitter((self.0 >> 64) as u64 ^ self.0 as u64)
+    }
+}
+
+/// A stream of values spread evenly over all of `u32` (splitmix64's upper half).
+#[derive(Clone, Debug)]
+pub(crate) struct Jitter(u64);
+
+impl Jitter {
+    pub(crate) fn draw(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        (mix(self.0) >> 32) as u32
+    }
+}
+
+/// The finishing step of splitmix64: a bijection in which every input bit reaches every output bit.
+const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_id_is_a_version_4_uuid(bytes: [u8; 16], index: u64) {
+            let id = Seed::from_bytes(bytes).uuid(index);
+            prop_assert_eq!(id.len(), 36);
+            for (at, digit) in id.char_indices() {
+                match at {
+                    8 | 13 | 18 | 23 => prop_assert_eq!(digit, '-'),
+                    14 => prop_assert_eq!(digit, '4'),
+                    19 => prop_assert!(matches!(digit, '8' | '9' | 'a' | 'b')),
+                    _ => prop_assert!(digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase()),
+                }
+            }
+        }
+
+        #[test]
+        fn ids_of_one_seed_differ(bytes: [u8; 16], a in 0u64..1000, b in 0u64..1000) {
+            prop_assume!(a != b);
+            let seed = Seed::from_bytes(bytes);
+            prop_assert_ne!(seed.uuid(a), seed.uuid(b));
+        }
+    }
+}

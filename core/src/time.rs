@@ -1,0 +1,108 @@
+//! Time as an argument: two clocks, both the caller's.
+//!
+//! The core never asks what time it is. An adapter reads its clocks once per step and hands the
+//! reading in as [`Now`]; a test hands in whatever it likes, so that years pass in a microsecond.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//! use lp_connector_core::time::{Mono, Now};
+//!
+//! let start = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+//! let later = start.mono() + Duration::from_secs(5);
+//! assert_eq!(later.since(start.mono()), Duration::from_secs(5));
+//! assert_eq!(start.mono().since(later), Duration::ZERO); // never negative, never a panic
+//! ```
+
+use std::fmt;
+use std::ops::Add;
+use std::time::{Duration, SystemTime};
+
+/// A point on the caller's monotonic clock: the time since an origin of the caller's choosing.
+///
+/// Every wait and every life in this crate is counted on this clock, so a wall clock that is hours
+/// wrong, or that jumps, changes nothing. All arithmetic saturates.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mono(Duration);
+
+impl Mono {
+    /// The origin itself.
+    pub const ZERO: Self = Self(Duration::ZERO);
+    /// Later than anything that happens: the deadline of what has none.
+    pub const NEVER: Self = Self(Duration::MAX);
+
+    /// The point that lies `elapsed` after the origin.
+    #[must_use]
+    pub const fn from_origin(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// The time from the origin to this point.
+    #[must_use]
+    pub const fn elapsed_from_origin(self) -> Duration {
+        self.0
+    }
+
+    /// The time from `earlier` to this point, or zero if `earlier` is in fact later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Self;
+
+    /// Saturates at [`Mono::NEVER`].
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+}
+
+impl fmt::Debug for Mono {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NEVER {
+            f.write_str("never")
+        } else {
+            write!(f, "+{:?}", self.0)
+        }
+    }
+}
+
+/// One reading of the caller's two clocks.
+///
+/// The wall clock serves one purpose: a `Retry-After` that names a date, in an answer that carries
+/// no `Date` of its own to compare it with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    mono: Mono,
+    wall: SystemTime,
+}
+
+impl Now {
+    /// Joins a monotonic and a wall clock reading taken at the same moment.
+    #[must_use]
+    pub const fn new(mono: Mono, wall: SystemTime) -> Self {
+        Self { mono, wall }
+    }
+
+    /// The monotonic reading.
+    #[must_use]
+    pub const fn mono(self) -> Mono {
+        self.mono
+    }
+
+    /// The wall clock reading.
+    #[must_use]
+    pub const fn wall(self) -> SystemTime {
+        self.wall
+    }
+
+    /// This reading, `by` later on both clocks. The wall clock stays where it is if it would overflow.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        Self {
+            mono: self.mono + by,
+            wall: self.wall.checked_add(by).unwrap_or(self.wall),
+        }
+    }
+}
