@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod id;
+pub mod policy;
 pub mod secret;
 pub mod seed;
 pub mod time;

@@ -1,0 +1,304 @@
+//! The long back-off: a service that keeps failing is left alone for a while.
+
+use std::time::Duration;
+
+use crate::time::Mono;
+
+/// When a service counts as down, and how long it is then left alone (protocol.md 11: "still
+/// failing: 2, 4, 8 … min").
+///
+/// A circuit opens when as many calls in a row as its threshold used up what the retry policy allowed
+/// them. While it is open, calls fail at once and name the time of the next try; then one call at a
+/// time is let through as a probe. An answer other than 429 or 5xx closes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CircuitPolicy {
+    preparing: u32,
+    messages: u32,
+    first: Duration,
+    cap: Duration,
+}
+
+impl CircuitPolicy {
+    /// The default: one call for the domain, token and consumer services, five for messages; 2 min,
+    /// doubling up to 32 min.
+    #[must_use]
+    pub fn documented() -> Self {
+        Self {
+            preparing: 1,
+            messages: 5,
+            first: Duration::from_secs(120),
+            cap: Duration::from_secs(32 * 60),
+        }
+    }
+
+    /// No circuit ever opens.
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            preparing: 0,
+            messages: 0,
+            ..Self::documented()
+        }
+    }
+
+    /// How many calls in a row must fail at the Domain API, Sentinel or IDP before that service is
+    /// left alone. Default: 1; 0 means never.
+    #[must_use]
+    pub fn threshold_for_tokens(mut self, calls: u32) -> Self {
+        self.preparing = calls;
+        self
+    }
+
+    /// How many calls in a row must fail at any other service before it is left alone. Default: 5,
+    /// so that one message that the service always chokes on does not hold up the others; 0 means
+    /// never.
+    #[must_use]
+    pub fn threshold_for_messages(mut self, calls: u32) -> Self {
+        self.messages = calls;
+        self
+    }
+
+    /// The first pause; each failed probe doubles it. Default: 2 min.
+    #[must_use]
+    pub fn first_pause(mut self, pause: Duration) -> Self {
+        self.first = pause;
+        self
+    }
+
+    /// The longest pause. Default: 32 min.
+    #[must_use]
+    pub fn cap(mut self, pause: Duration) -> Self {
+        self.cap = pause;
+        self
+    }
+
+    fn threshold(&self, for_tokens: bool) -> u32 {
+        if for_tokens {
+            self.preparing
+        } else {
+            self.messages
+        }
+    }
+
+    /// The pause after the `failed`-th failure of an open circuit, counted from 0.
+    pub(crate) fn pause(&self, failed: u32) -> Duration {
+        let factor = 1u32.checked_shl(failed).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.cap)
+    }
+}
+
+impl Default for CircuitPolicy {
+    fn default() -> Self {
+        Self::documented()
+    }
+}
+
+/// Names one probe, so that only its own outcome counts as the probe's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Probe(u64);
+
+/// Whether a request may go to a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Admission {
+    /// As usual.
+    Go,
+    /// As the one probe of an open circuit; it must be reported.
+    Probe(Probe),
+    /// Not before this instant.
+    NotBefore(Mono),
+}
+
+/// What is known of one service's health.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Circuit {
+    /// Calls exhausted in a row.
+    failed: u32,
+    open: Option<Open>,
+    probes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    until: Mono,
+    /// How many pauses there were, the present one not counted.
+    steps: u32,
+    /// The probe under way, and when it counts as lost: its caller may be gone.
+    probe: Option<(Probe, Mono)>,
+}
+
+impl Circuit {
+    /// Asks to send a request that will have ended by `deadline`.
+    pub(crate) fn admit(&mut self, now: Mono, deadline: Mono) -> Admission {
+        let Some(open) = &mut self.open else {
+            return Admission::Go;
+        };
+        if now < open.until {
+            return Admission::NotBefore(open.until);
+        }
+        match open.probe {
+            Some((_, lost)) if now < lost => Admission::NotBefore(lost),
+            _ => {
+                self.probes += 1;
+                let probe = Probe(self.probes);
+                open.probe = Some((probe, deadline));
+                Admission::Probe(probe)
+            }
+        }
+    }
+
+    /// The service answered as a working one does. True if that closed the circuit.
+    pub(crate) fn works(&mut self) -> bool {
+        self.failed = 0;
+        self.open.take().is_some()
+    }
+
+    /// A call used up its tries at this service. Gives the pause that begins now, if one does.
+    pub(crate) fn exhausted(
+        &mut self,
+        now: Mono,
+        probe: Option<Probe>,
+        for_tokens: bool,
+        policy: &CircuitPolicy,
+    ) -> Option<Duration> {
+        self.failed = self.failed.saturating_add(1);
+        let steps = match &self.open {
+            Some(open) if probe.is_some() && open.probe.map(|(probe, _)| probe) == probe => {
+                open.steps.saturating_add(1)
+            }
+            // A call from before the circuit opened, or a probe given up for lost: nothing new.
+            Some(_) => return None,
+            None => {
+                let threshold = policy.threshold(for_tokens);
+                if threshold == 0 || self.failed < threshold {
+                    return None;
+                }
+                0
+            }
+        };
+        let pause = policy.pause(steps);
+        self.open = Some(Open {
+            until: now + pause,
+            steps,
+            probe: None,
+        });
+        Some(pause)
+    }
+
+    /// A probe ended without telling anything of the service: the next call may probe again.
+    pub(crate) fn forget(&mut self, probe: Probe) {
+        if let Some(open) = &mut self.open {
+            open.probe.take_if(|(held, _)| *held == probe);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Mono {
+        Mono::from_origin(Duration::from_secs(seconds))
+    }
+
+    fn open_at(now: Mono) -> Circuit {
+        let mut circuit = Circuit::default();
+        let policy = CircuitPolicy::documented();
+        assert_eq!(
+            circuit.exhausted(now, None, true, &policy),
+            Some(Duration::from_secs(120))
+        );
+        circuit
+    }
+
+    #[test]
+    fn one_failed_token_call_opens_it_and_five_messages_in_a_row() {
+        open_at(at(0));
+        let mut circuit = Circuit::default();
+        let policy = CircuitPolicy::documented();
+        for _ in 0..4 {
+            assert_eq!(circuit.exhausted(at(0), None, false, &policy), None);
+        }
+        circuit.works();
+        for _ in 0..4 {
+            assert_eq!(circuit.exhausted(at(0), None, false, &policy), None);
+        }
+        assert!(circuit.exhausted(at(0), None, false, &policy).is_some());
+    }
+
+    #[test]
+    fn one_probe_at_a_time_is_let_through_and_a_lost_one_is_replaced() {
+        let mut circuit = open_at(at(0));
+        assert_eq!(
+            circuit.admit(at(119), at(130)),
+            Admission::NotBefore(at(120))
+        );
+        assert!(matches!(
+            circuit.admit(at(120), at(135)),
+            Admission::Probe(_)
+        ));
+        assert_eq!(
+            circuit.admit(at(121), at(136)),
+            Admission::NotBefore(at(135))
+        );
+        assert!(matches!(
+            circuit.admit(at(135), at(150)),
+            Admission::Probe(_)
+        ));
+    }
+
+    #[test]
+    fn failed_probes_double_the_pause_up_to_the_cap() {
+        let policy = CircuitPolicy::documented();
+        let mut circuit = open_at(at(0));
+        let mut now = at(120);
+        for minutes in [4, 8, 16, 32, 32] {
+            let Admission::Probe(probe) = circuit.admit(now, now + Duration::from_secs(15)) else {
+                panic!("no probe at {now:?}");
+            };
+            let pause = circuit.exhausted(now, Some(probe), true, &policy);
+            assert_eq!(pause, Some(Duration::from_secs(minutes * 60)));
+            now = now + pause.unwrap();
+        }
+    }
+
+    #[test]
+    fn a_late_failure_from_before_it_opened_does_not_lengthen_the_pause() {
+        let mut circuit = open_at(at(0));
+        assert_eq!(
+            circuit.exhausted(at(60), None, true, &CircuitPolicy::documented()),
+            None
+        );
+        assert_eq!(circuit.admit(at(60), at(75)), Admission::NotBefore(at(120)));
+    }
+
+    #[test]
+    fn any_success_closes_it() {
+        let mut circuit = open_at(at(0));
+        assert!(circuit.works());
+        assert_eq!(circuit.admit(at(1), at(16)), Admission::Go);
+    }
+
+    #[test]
+    fn a_probe_that_told_nothing_makes_room_for_the_next() {
+        let mut circuit = open_at(at(0));
+        let Admission::Probe(probe) = circuit.admit(at(120), at(135)) else {
+            panic!("no probe")
+        };
+        circuit.forget(probe);
+        assert!(matches!(
+            circuit.admit(at(121), at(136)),
+            Admission::Probe(_)
+        ));
+    }
+
+    #[test]
+    fn a_threshold_of_nought_never_opens() {
+        let mut circuit = Circuit::default();
+        for _ in 0..100 {
+            assert_eq!(
+                circuit.exhausted(at(0), None, true, &CircuitPolicy::never()),
+                None
+            );
+        }
+    }
+}
