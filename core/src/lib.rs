@@ -1,5 +1,6 @@
 //! The Connector API of LivePerson's Conversational Cloud, with no IO of its own.
 
+pub mod api;
 pub mod error;
 pub mod id;
 pub mod policy;

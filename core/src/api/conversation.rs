@@ -1,0 +1,319 @@
+//! CONVERSATION: opening one (protocol.md 6).
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::{Code, take};
+use super::{
+    Answer, Authority, ClientProperties, Context, Draft, InvalidInput, Operation, Plan, Profile,
+    Refusal, Repeat, Service, Target, client_properties,
+};
+use crate::error::scrub;
+use crate::id::{AccountId, ConversationId, ExtConsumerId};
+
+/// Opens a conversation for a consumer, and says who the consumer is (protocol.md 6.1).
+///
+/// A consumer can have one open conversation at a time. If there is one already the call fails with
+/// [`AlreadyOpen`](crate::error::ErrorKind::AlreadyOpen), and the service does not say which: keep
+/// the ids that you are given (protocol.md 6.6). A lost answer can leave a conversation open whose id
+/// nobody knows, so it is not repeated by default.
+///
+/// Give the [`ClientProperties`] that you open it with to every message in it too. If they hold
+/// `AUTO_MESSAGES`, send the first message within 10 s (protocol.md 6.5).
+#[derive(Clone, Debug)]
+pub struct OpenConversation {
+    consumer: ExtConsumerId,
+    profile: Profile,
+    urgency: Option<Urgency>,
+    skill: Option<String>,
+    campaign: Option<Campaign>,
+    context: Option<ConversationContext>,
+    properties: Option<ClientProperties>,
+}
+
+impl OpenConversation {
+    /// A conversation with no profile, for any agent.
+    #[must_use]
+    pub fn new(consumer: ExtConsumerId) -> Self {
+        Self {
+            consumer,
+            profile: Profile::new(),
+            urgency: None,
+            skill: None,
+            campaign: None,
+            context: None,
+            properties: None,
+        }
+    }
+
+    /// What agents see of the consumer.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// `ttrDefName`: how soon an answer is due. Default: not sent.
+    #[must_use]
+    pub fn urgency(mut self, urgency: Urgency) -> Self {
+        self.urgency = Some(urgency);
+        self
+    }
+
+    /// `skillId`: `"-1"` is any skill. The documents advise against routing by skill.
+    #[must_use]
+    pub fn skill(mut self, id: impl Into<String>) -> Self {
+        self.skill = Some(id.into());
+        self
+    }
+
+    /// `campaignInfo`: from the Monitoring API.
+    #[must_use]
+    pub fn campaign(mut self, campaign: Campaign) -> Self {
+        self.campaign = Some(campaign);
+        self
+    }
+
+    /// `conversationContext`: from the Monitoring API, and the consumer's language.
+    #[must_use]
+    pub fn context(mut self, context: ConversationContext) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// The `Client-Properties` header.
+    #[must_use]
+    pub fn client_properties(mut self, properties: ClientProperties) -> Self {
+        self.properties = Some(properties);
+        self
+    }
+}
+
+/// `ttrDefName` (protocol.md 6.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the names are the documents' own, and all that they say"
+)]
+pub enum Urgency {
+    Normal,
+    Urgent,
+    Prioritized,
+}
+
+/// `campaignInfo` (protocol.md 6.3). The Monitoring API gives numbers; here they are text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Campaign {
+    campaign_id: String,
+    engagement_id: String,
+}
+
+impl Campaign {
+    /// Campaign and engagement.
+    #[must_use]
+    pub fn new(campaign: impl ToString, engagement: impl ToString) -> Self {
+        Self {
+            campaign_id: campaign.to_string(),
+            engagement_id: engagement.to_string(),
+        }
+    }
+}
+
+/// `conversationContext` (protocol.md 6.3).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ConversationContext {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The consumer's language, as `en-US`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
+    /// From the Monitoring API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visitor_id: Option<String>,
+    /// From the Monitoring API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The Monitoring API's `contextId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interaction_context_id: Option<String>,
+}
+
+impl ConversationContext {
+    /// An empty context.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            kind: "SharkContext",
+            lang: None,
+            visitor_id: None,
+            session_id: None,
+            interaction_context_id: None,
+        }
+    }
+}
+
+impl Default for ConversationContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A conversation that is open now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Opened {
+    /// Its id, and that of its main dialog. Keep it: nobody else knows it.
+    pub conversation: ConversationId,
+    /// What the service said against the profile, if it opened the conversation without it.
+    pub profile_refused: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Request<'a, B> {
+    kind: &'static str,
+    id: String,
+    #[serde(rename = "type")]
+    type_: &'static str,
+    body: &'a B,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    brand_id: &'a AccountId,
+    // A table calls it mandatory and an example omits it (protocol.md 14, row 35).
+    channel_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttr_def_name: Option<Urgency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skill_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    campaign_info: Option<&'a Campaign>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_context: Option<&'a ConversationContext>,
+}
+
+impl Operation for OpenConversation {
+    type Output = Opened;
+
+    fn name(&self) -> &'static str {
+        "open_conversation"
+    }
+
+    fn target(&self) -> Target {
+        Target::Service(Service::MESSAGING)
+    }
+
+    fn authority(&self) -> Authority {
+        Authority::Consumer(self.consumer.clone())
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Visible
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Plan<Opened>, InvalidInput> {
+        let account = context.account();
+        let body = Body {
+            brand_id: account,
+            channel_type: "MESSAGING",
+            ttr_def_name: self.urgency,
+            skill_id: self.skill.as_deref(),
+            campaign_info: self.campaign.as_ref(),
+            conversation_context: self.context.as_ref(),
+        };
+        // In this order: it matters, the ids do not (protocol.md 6.1).
+        let both = (
+            Request {
+                kind: "req",
+                id: context.request_id(0),
+                type_: "userprofile.SetUserProfile",
+                body: &self.profile,
+            },
+            Request {
+                kind: "req",
+                id: context.request_id(1),
+                type_: "cm.ConsumerRequestConversation",
+                body: &body,
+            },
+        );
+        let path = [
+            "api",
+            "account",
+            account.as_str(),
+            "messaging",
+            "consumer",
+            "conversation",
+        ];
+        let draft = Draft::post_json(path, [("v", "3")], &both)?;
+        with_properties(draft, self.properties.as_ref()).map(Plan::Send)
+    }
+
+    /// Each element is judged by its own code, whatever the status of the whole, and found by its
+    /// place, since ids may repeat (protocol.md 6.4, 6.6; 14, rows 3 and 42).
+    fn read(&self, answer: &Answer<'_>) -> Result<Opened, Refusal> {
+        let status = answer.status();
+        if !matches!(status, 200..=299 | 400) {
+            return Err(answer.refusal());
+        }
+        let elements = match answer.parse() {
+            Ok(Value::Array(elements)) => elements,
+            // An envelope of its own: a refusal as a whole, or a bare element (protocol.md 1.4).
+            Ok(one) => vec![one],
+            Err(unreadable) => {
+                return Err(if status == 400 {
+                    answer.refusal()
+                } else {
+                    unreadable
+                });
+            }
+        };
+        let mut elements = elements.into_iter();
+        let (profile, conversation) = match (elements.next(), elements.next()) {
+            (Some(profile), Some(conversation)) => (Some(profile), conversation),
+            (Some(one), None) => (None, one),
+            (None, _) => return Err(Refusal::unreadable("the answer is an empty array")),
+        };
+        let profile_refused = profile
+            .filter(|profile| matches!(Code::of(profile), Code::Failure(_) | Code::Unknown))
+            .map(|profile| Refusal::in_envelope(status, &profile))
+            .map(|refusal| scrub(&refusal.message.unwrap_or_default(), &[]));
+        match Code::of(&conversation) {
+            Code::Success => {}
+            Code::Missing if status < 300 => {}
+            _ => return Err(Refusal::in_envelope(status, &conversation)),
+        }
+        match take(take(conversation, "body"), "conversationId") {
+            Value::String(id) => ConversationId::new(id)
+                .map(|conversation| Opened {
+                    conversation,
+                    profile_refused,
+                })
+                .map_err(|_| Refusal::unreadable("the answer's conversationId is unusable")),
+            _ => Err(Refusal::unreadable("the answer holds no conversationId")),
+        }
+    }
+}
+
+/// `Client-Properties` is sent on CONVERSATION and again on each SEND (protocol.md 6.5).
+pub(super) fn with_properties(
+    draft: Draft,
+    properties: Option<&ClientProperties>,
+) -> Result<Draft, InvalidInput> {
+    let Some(properties) = properties else {
+        return Ok(draft);
+    };
+    let value = properties
+        .value()
+        .ok_or_else(|| InvalidInput::new("the client properties cannot be written"))?;
+    Ok(draft.header(client_properties::HEADER, value))
+}
+
+#[cfg(test)]
+#[path = "conversation_tests.rs"]
+mod tests;

@@ -1,0 +1,153 @@
+use super::*;
+use crate::api::Reason;
+use crate::api::profile::{CustomerInfo, Gender, PersonalInfo};
+use crate::seed::Seed;
+use http::Response;
+use serde_json::json;
+
+fn consumer() -> ExtConsumerId {
+    ExtConsumerId::new("pigeon-ring-0042").unwrap()
+}
+
+fn body_of(operation: &OpenConversation) -> Value {
+    let account = AccountId::new("91827364").unwrap();
+    let context = Context::new(&account, Seed::from_bytes([7; 16]));
+    let Plan::Send(draft) = operation.plan(&context).unwrap() else {
+        panic!("nothing to send")
+    };
+    serde_json::from_slice(draft.body()).unwrap()
+}
+
+fn read(status: u16, body: &str) -> Result<Opened, Refusal> {
+    let response = Response::builder()
+        .status(status)
+        .body(body.as_bytes().to_vec())
+        .unwrap();
+    OpenConversation::new(consumer()).read(&Answer::new(&response, false))
+}
+
+/// The example of protocol.md 6.1.
+#[test]
+fn the_documented_request_is_written() {
+    let mut info = CustomerInfo::default();
+    info.social_id = Some("ring-0042".into());
+    info.ctype = Some("vip".into());
+    let mut personal = PersonalInfo::default();
+    personal.firstname = Some("Ada".into());
+    personal.lastname = Some("Dove".into());
+    personal.gender = Some(Gender::Other);
+    let mut context = ConversationContext::new();
+    context.lang = Some("en-US".into());
+    context.visitor_id = Some("Vxyz".into());
+    context.session_id = Some("Sxyz".into());
+    context.interaction_context_id = Some("2".into());
+    let operation = OpenConversation::new(consumer())
+        .profile(Profile::new().customer_info(info).personal_info(personal))
+        .urgency(Urgency::Normal)
+        .skill("-1")
+        .campaign(Campaign::new(3001, 3002))
+        .context(context);
+    let seed = Seed::from_bytes([7; 16]);
+    assert_eq!(
+        body_of(&operation),
+        json!([
+            {"kind": "req", "id": seed.uuid(0), "type": "userprofile.SetUserProfile",
+             "body": {"authenticatedData": {"lp_sdes": [
+                {"type": "ctmrinfo", "info": {"socialId": "ring-0042", "ctype": "vip"}},
+                {"type": "personal",
+                 "personal": {"firstname": "Ada", "lastname": "Dove", "gender": "OTHER"}}]}}},
+            {"kind": "req", "id": seed.uuid(1), "type": "cm.ConsumerRequestConversation",
+             "body": {"brandId": "91827364", "channelType": "MESSAGING", "ttrDefName": "NORMAL",
+                "skillId": "-1", "campaignInfo": {"campaignId": "3001", "engagementId": "3002"},
+                "conversationContext": {"type": "SharkContext", "lang": "en-US",
+                    "visitorId": "Vxyz", "sessionId": "Sxyz", "interactionContextId": "2"}}}
+        ])
+    );
+}
+
+#[test]
+fn the_least_request_still_has_profile_account_and_channel() {
+    let body = body_of(&OpenConversation::new(consumer()));
+    assert_eq!(body[0]["body"], json!({}));
+    assert_eq!(
+        body[1]["body"],
+        json!({"brandId": "91827364", "channelType": "MESSAGING"})
+    );
+    assert_ne!(body[0]["id"], body[1]["id"]);
+}
+
+/// The example of protocol.md 6.4.
+#[test]
+fn the_documented_success_gives_the_id() {
+    let opened = read(
+        200,
+        r#"[{"code":"OK","body":{"msg":"OK User Profile set successfully"},"reqId":"a"},
+            {"code":"OK","body":{"conversationId":"5f0c2f4e"},"reqId":"b"}]"#,
+    )
+    .unwrap();
+    assert_eq!(opened.conversation.as_str(), "5f0c2f4e");
+    assert_eq!(opened.profile_refused, None);
+}
+
+#[test]
+fn results_are_found_by_their_place_even_if_ids_repeat_or_swap() {
+    for ids in [["1,", "1,"], ["2,", "1,"]] {
+        let body = json!([
+            {"code": "OK", "body": {"msg": "OK"}, "reqId": ids[0]},
+            {"code": 200, "body": {"conversationId": "c"}, "reqId": ids[1]},
+        ]);
+        assert_eq!(
+            read(200, &body.to_string()).unwrap().conversation.as_str(),
+            "c"
+        );
+    }
+}
+
+/// The example of protocol.md 6.6, under both statuses that it may come with.
+#[test]
+fn an_open_conversation_is_its_own_refusal_under_either_status() {
+    let body = r#"[{"code":"OK","body":{"msg":"OK User Profile set successfully"},"reqId":"a"},
+        {"code":"BAD_REQUEST","body":{"msg":"Consumer request conversation failed: User 9c already
+         has open conversation. Can't open another one."},"reqId":"b"}]"#
+        .replace("\n        ", " ")
+        .replace("\n         ", " ")
+        .replace("  ", " ");
+    for status in [200, 400] {
+        let refusal = read(status, &body).unwrap_err();
+        assert_eq!(refusal.reason, Reason::AlreadyOpen, "{refusal:?}");
+        assert_eq!(refusal.status, 400);
+    }
+}
+
+#[test]
+fn a_refused_profile_does_not_hide_the_open_conversation() {
+    let opened = read(
+        400,
+        r#"[{"code":"BAD_REQUEST","body":{"msg":"no such field"},"reqId":"a"},
+            {"code":"OK","body":{"conversationId":"c"},"reqId":"b"}]"#,
+    )
+    .unwrap();
+    assert_eq!(opened.conversation.as_str(), "c");
+    assert_eq!(opened.profile_refused.as_deref(), Some("no such field"));
+}
+
+#[test]
+fn other_answers_are_refused_for_what_they_are() {
+    let expired = r#"{"kind":"resp","code":401,"body":{"errorCode":40102}}"#;
+    assert_eq!(read(401, expired).unwrap_err().error_code, Some(40102));
+    assert_eq!(read(503, "busy").unwrap_err(), Refusal::status(503));
+    assert_eq!(read(400, "nonsense").unwrap_err(), Refusal::status(400));
+    for body in [
+        "[]",
+        "{}",
+        "null",
+        r#"[{"code":"OK"},{"code":"OK","body":{}}]"#,
+        "<html>",
+    ] {
+        let refusal = read(200, body).unwrap_err();
+        assert!(
+            matches!(refusal.reason, Reason::Unreadable(_)),
+            "{body}: {refusal:?}"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Which host serves what: the Domain API (protocol.md 2).
+
+use serde_json::Value;
+
+use super::answer::take;
+use super::{
+    Answer, Authority, Context, Draft, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
+    Target,
+};
+use crate::id::AccountId;
+
+/// More services than this in one answer are not read.
+const MAX_SERVICES: usize = 1000;
+
+/// Asks for one service (protocol.md 2.1, first row).
+pub(crate) fn request_one(account: &AccountId, service: &Service) -> Draft {
+    let path = [
+        "api",
+        "account",
+        account.as_str(),
+        "service",
+        service.name(),
+        "baseURI.json",
+    ];
+    Draft::get(path, [("version", "1.0")])
+}
+
+/// Asks for all services (protocol.md 2.1, second row).
+pub(crate) fn request_all(account: &AccountId) -> Draft {
+    let path = [
+        "api",
+        "account",
+        account.as_str(),
+        "service",
+        "baseURI.json",
+    ];
+    Draft::get(path, [("version", "1.0")])
+}
+
+/// Reads the services and their base URIs, in either shape, whichever was asked for
+/// (protocol.md 2.2; 14, row 40). Entries that are not understood are passed over.
+pub(crate) fn read(answer: &Answer<'_>) -> Result<Vec<(Service, String)>, Refusal> {
+    let mut document = answer.json()?;
+    let entries = match document.get_mut("baseURIs").map(Value::take) {
+        Some(Value::Array(entries)) => entries,
+        Some(bare) => vec![bare], // protocol.md 1.4, rule 2
+        None => match document {
+            Value::Array(entries) => entries,
+            one => vec![one],
+        },
+    };
+    let found: Vec<_> = entries
+        .into_iter()
+        .take(MAX_SERVICES)
+        .filter_map(entry)
+        .collect();
+    if found.is_empty() {
+        return Err(Refusal::unreadable(
+            "the answer names no service with a baseURI",
+        ));
+    }
+    Ok(found)
+}
+
+fn entry(mut entry: Value) -> Option<(Service, String)> {
+    let service = entry.get_mut("service").map(Value::take);
+    match (service, take(entry, "baseURI")) {
+        (Some(Value::String(service)), Value::String(uri)) => Some((Service::named(service), uri)),
+        _ => None,
+    }
+}
+
+/// Lists every service of the account and its host, as the Domain API names them: hosts are neither
+/// checked nor cached here. Needs no credentials.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ListDomains;
+
+impl ListDomains {
+    /// The operation.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Operation for ListDomains {
+    type Output = Vec<(Service, String)>;
+
+    fn name(&self) -> &'static str {
+        "list_domains"
+    }
+
+    fn target(&self) -> Target {
+        Target::DomainApi
+    }
+
+    fn authority(&self) -> Authority {
+        Authority::Nobody
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Plan<Self::Output>, InvalidInput> {
+        Ok(Plan::Send(request_all(context.account())))
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Self::Output, Refusal> {
+        read(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+
+    fn read_text(body: &str) -> Result<Vec<(Service, String)>, Refusal> {
+        read(&Answer::new(
+            &Response::new(body.as_bytes().to_vec()),
+            false,
+        ))
+    }
+
+    #[test]
+    fn both_shapes_and_a_bare_element_are_read() {
+        let one = r#"{"service":"idp","account":"91827364","baseURI":"va.idp.example.net"}"#;
+        let expected = vec![(Service::IDP, "va.idp.example.net".to_owned())];
+        for body in [
+            one.to_owned(),
+            format!(r#"{{"baseURIs":[{one}]}}"#),
+            format!(r#"{{"baseURIs":{one}}}"#),
+            format!("[{one}]"),
+        ] {
+            assert_eq!(read_text(&body).unwrap(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_not_understood_does_not_lose_its_neighbours() {
+        let body = r#"{"baseURIs":[{"service":1},null,{"service":"idp","baseURI":"h"},"x"]}"#;
+        assert_eq!(read_text(body).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_names_nothing_is_unreadable() {
+        for body in [
+            "{}",
+            "[]",
+            r#"{"baseURIs":[]}"#,
+            "null",
+            "7",
+            "<html></html>",
+            "",
+        ] {
+            assert!(read_text(body).is_err(), "{body}");
+        }
+    }
+}

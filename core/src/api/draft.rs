@@ -1,0 +1,254 @@
+//! A request as an operation writes it: without host and credentials.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::Origin;
+use crate::id::AccountId;
+use crate::seed::Seed;
+
+/// What an operation may know when it writes its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    account: &'a AccountId,
+    seed: Seed,
+}
+
+impl<'a> Context<'a> {
+    /// The context of one call.
+    #[must_use]
+    pub const fn new(account: &'a AccountId, seed: Seed) -> Self {
+        Self { account, seed }
+    }
+
+    /// The account that the app is installed in.
+    #[must_use]
+    pub const fn account(&self) -> &'a AccountId {
+        self.account
+    }
+
+    /// The id of the `index`-th request in the body: a UUID, the same at every retry
+    /// (protocol.md 1.3).
+    #[must_use]
+    pub fn request_id(&self, index: u64) -> String {
+        self.seed.uuid(index)
+    }
+}
+
+/// What an operation wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Plan<T> {
+    /// Send this, and read the answer.
+    Send(Draft),
+    /// Send nothing of its own: what the call gathers on the way (host, tokens) is all it needs.
+    Gather(fn(&super::Gathered<'_>) -> T),
+}
+
+/// Arguments that cannot be sent. The text says what is wrong, in numbers where there are any, and
+/// never holds the arguments themselves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidInput(pub(crate) Cow<'static, str>);
+
+impl InvalidInput {
+    /// States what is wrong.
+    #[must_use]
+    pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl fmt::Display for InvalidInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidInput {}
+
+/// A request less its host and credentials, which the call puts in.
+///
+/// `Debug` shows the method, the path and sizes: neither query nor body nor header values.
+#[derive(Clone)]
+pub struct Draft {
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// What may stand in a path segment as it is (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+impl Draft {
+    fn new<'a>(
+        method: Method,
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut target = String::with_capacity(128);
+        for segment in path {
+            target.push('/');
+            target.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        let path_length = target.len();
+        let mut query = query.into_iter().peekable();
+        if query.peek().is_some() {
+            target.push('?');
+            target = form_urlencoded::Serializer::for_suffix(target, path_length + 1)
+                .extend_pairs(query)
+                .finish();
+        }
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Self {
+            method,
+            target,
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    /// `GET`. Path segments and query values are given plain, and encoded here.
+    #[must_use]
+    pub fn get<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        Self::new(Method::GET, path, query)
+    }
+
+    /// `POST` of a JSON document.
+    ///
+    /// # Errors
+    /// [`InvalidInput`] if the value has no JSON form, such as a map with keys that are not text.
+    pub fn post_json<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+        document: &impl Serialize,
+    ) -> Result<Self, InvalidInput> {
+        let mut draft = Self::new(Method::POST, path, query);
+        draft
+            .headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // Room for an ordinary message, so that it is written without growing.
+        draft.body = Vec::with_capacity(512);
+        serde_json::to_writer(&mut draft.body, document)
+            .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
+        Ok(draft)
+    }
+
+    /// `POST` of form fields.
+    #[must_use]
+    pub fn post_form<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut draft = Self::new(Method::POST, path, query);
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        draft.headers.insert(CONTENT_TYPE, form);
+        draft.body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish()
+            .into_bytes();
+        draft
+    }
+
+    /// Adds a header, in place of one of the same name.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The body as it will be sent.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The whole request, for `origin`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`] if path and query are longer than a URL can be.
+    pub fn for_origin(self, origin: &Origin) -> Result<Request<Vec<u8>>, InvalidInput> {
+        let too_long = || InvalidInput::new("an identifier is too long for a URL");
+        let target = PathAndQuery::try_from(self.target).map_err(|_| too_long())?;
+        let (scheme, authority) = origin.parts();
+        let uri = Uri::builder()
+            .scheme(scheme)
+            .authority(authority)
+            .path_and_query(target);
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = uri.build().map_err(|_| too_long())?;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            method,
+            target,
+            headers,
+            body,
+        } = self;
+        let path = target
+            .split_once('?')
+            .map_or(target.as_str(), |(path, _)| path);
+        f.debug_struct("Draft")
+            .field("method", method)
+            .field("path", &path)
+            .field("headers", &headers.len())
+            .field("body_len", &body.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_and_query_are_encoded_and_cannot_change_the_resource() {
+        let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
+        let draft = Draft::get(["api", "a/b?c#d e"], [("q", "1&2 %")]);
+        let request = draft.for_origin(&origin).unwrap();
+        assert_eq!(
+            request.uri(),
+            "https://h.example/api/a%2Fb%3Fc%23d%20e?q=1%262+%25"
+        );
+    }
+
+    #[test]
+    fn a_form_carries_any_secret() {
+        let draft = Draft::post_form(["t"], [], [("client_secret", "a&b+c%d e")]);
+        assert_eq!(draft.body(), b"client_secret=a%26b%2Bc%25d+e");
+    }
+
+    #[test]
+    fn debug_shows_neither_query_nor_body() {
+        let draft = Draft::post_form(["t"], [("k", "s3cr3t")], [("k", "s3cr3t")]);
+        assert!(!format!("{draft:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn a_target_too_long_for_a_url_is_refused() {
+        let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
+        let long = "x".repeat(70_000);
+        assert!(Draft::get([long.as_str()], []).for_origin(&origin).is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! The ConsumerJWS from the IDP (protocol.md 5).
+
+use http::HeaderValue;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::take;
+use super::{Answer, ConsumerClaims, Draft, InvalidInput, Refusal};
+use crate::id::{AccountId, ExtConsumerId};
+use crate::secret::Secret;
+
+/// A consumer's token, ready for use.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerJws {
+    pub(crate) header: HeaderValue,
+    pub(crate) claims: ConsumerClaims,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    ext_consumer_id: &'a ExtConsumerId,
+}
+
+pub(crate) fn request(
+    account: &AccountId,
+    consumer: &ExtConsumerId,
+) -> Result<Draft, InvalidInput> {
+    let path = ["api", "account", account.as_str(), "consumer"];
+    Draft::post_json(
+        path,
+        [("v", "1.0")],
+        &Body {
+            ext_consumer_id: consumer,
+        },
+    )
+}
+
+/// Reads the answer. Documented is 201; any 2xx is taken.
+pub(crate) fn read(answer: &Answer<'_>) -> Result<ConsumerJws, Refusal> {
+    let Value::String(token) = take(answer.json()?, "token") else {
+        return Err(Refusal::unreadable("the answer holds no token"));
+    };
+    let secret = Secret::new(token);
+    if secret.is_empty() {
+        return Err(Refusal::unreadable("the answer holds an empty token"));
+    }
+    let Some(header) = secret.header() else {
+        return Err(Refusal::unreadable("the token cannot stand in a header"));
+    };
+    Ok(ConsumerJws {
+        header,
+        claims: ConsumerClaims::of(secret.expose()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+
+    #[test]
+    fn the_request_is_the_documented_one() {
+        let account = AccountId::new("91827364").unwrap();
+        let consumer = ExtConsumerId::new("pigeon-ring-0042").unwrap();
+        let draft = request(&account, &consumer).unwrap();
+        assert_eq!(draft.body(), br#"{"ext_consumer_id":"pigeon-ring-0042"}"#);
+    }
+
+    #[test]
+    fn created_is_success_and_so_is_ok() {
+        for status in [200, 201] {
+            let body = br#"{"token":"a.b.c"}"#.to_vec();
+            let response = Response::builder().status(status).body(body).unwrap();
+            let jws = read(&Answer::new(&response, false)).unwrap();
+            assert_eq!(jws.header.as_bytes(), b"a.b.c");
+            assert!(!format!("{jws:?}").contains("a.b.c"));
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_token_is_refused() {
+        for body in ["{}", r#"{"token":""}"#, r#"{"token":1}"#, "null"] {
+            let response = Response::builder()
+                .status(201)
+                .body(body.as_bytes().to_vec())
+                .unwrap();
+            assert!(read(&Answer::new(&response, false)).is_err(), "{body}");
+        }
+    }
+}

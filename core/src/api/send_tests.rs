@@ -1,0 +1,173 @@
+use super::*;
+use crate::id::AccountId;
+use crate::seed::Seed;
+use http::Response;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn ids() -> (ExtConsumerId, ConversationId) {
+    (
+        ExtConsumerId::new("ring").unwrap(),
+        ConversationId::new("5f0c").unwrap(),
+    )
+}
+
+fn draft_of<O: Operation>(operation: &O) -> Result<Draft, InvalidInput> {
+    let account = AccountId::new("91827364").unwrap();
+    match operation.plan(&Context::new(&account, Seed::from_bytes([7; 16])))? {
+        Plan::Send(draft) => Ok(draft),
+        Plan::Gather(_) => panic!("nothing to send"),
+    }
+}
+
+fn body_of<O: Operation>(operation: &O) -> Value {
+    serde_json::from_slice(draft_of(operation).unwrap().body()).unwrap()
+}
+
+fn text(text: &str) -> SendText {
+    let (consumer, conversation) = ids();
+    SendText::new(consumer, conversation, text)
+}
+
+fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
+    Response::builder()
+        .status(status)
+        .body(body.as_bytes().to_vec())
+        .unwrap()
+}
+
+/// The example of protocol.md 7.3.
+#[test]
+fn the_documented_text_is_written() {
+    let expected = json!({"kind": "req", "id": Seed::from_bytes([7; 16]).uuid(0),
+        "type": "ms.PublishEvent", "body": {"dialogId": "5f0c", "conversationId": "5f0c",
+        "event": {"type": "ContentEvent", "contentType": "text/plain", "message": "Coo?"}}});
+    assert_eq!(body_of(&text("Coo?")), expected);
+}
+
+#[test]
+fn a_text_can_go_to_another_dialog_of_the_conversation() {
+    let body = body_of(&text("5").in_dialog(DialogId::new("dlg-srv").unwrap()));
+    assert_eq!(body["body"]["dialogId"], "dlg-srv");
+    assert_eq!(body["body"]["conversationId"], "5f0c");
+}
+
+/// The example of protocol.md 7.5.
+#[test]
+fn the_documented_chat_states_are_written() {
+    let (consumer, conversation) = ids();
+    for (state, name) in [
+        (ChatState::Active, "ACTIVE"),
+        (ChatState::Inactive, "INACTIVE"),
+        (ChatState::Gone, "GONE"),
+        (ChatState::Composing, "COMPOSING"),
+        (ChatState::Pause, "PAUSE"),
+    ] {
+        let body = body_of(&SetChatState::new(
+            consumer.clone(),
+            conversation.clone(),
+            state,
+        ));
+        assert_eq!(
+            body["body"]["event"],
+            json!({"type": "ChatStateEvent", "chatState": name})
+        );
+    }
+}
+
+/// The example of protocol.md 7.8.
+#[test]
+fn the_documented_close_is_written() {
+    let (consumer, conversation) = ids();
+    let body = body_of(&CloseConversation::new(consumer, conversation));
+    assert_eq!(body["type"], "cm.UpdateConversationField");
+    assert_eq!(
+        body["body"],
+        json!({"conversationId": "5f0c", "conversationField":
+            {"field": "ConversationStateField", "conversationState": "CLOSE"}})
+    );
+}
+
+#[test]
+fn the_sequence_is_read_in_any_form_or_done_without() {
+    for (body, sequence) in [
+        (
+            r#"{"code":"OK","body":{"sequence":12},"reqId":"c-17"}"#,
+            Some(12),
+        ),
+        (
+            r#"{"code":200,"body":{"sequence":"3"},"reqId":17}"#,
+            Some(3),
+        ),
+        (r#"{"code":"OK","body":{},"reqId":"c"}"#, None),
+        (r#"{"code":"OK","body":"OK"}"#, None),
+        (r#"{"code":"OK"}"#, None),
+        (r#"{"code":"OK","body":{"sequence":-1}}"#, None),
+    ] {
+        let response = answer(200, body);
+        let published = text("x").read(&Answer::new(&response, false)).unwrap();
+        assert_eq!(published.sequence, sequence, "{body}");
+    }
+}
+
+#[test]
+fn closing_again_what_a_lost_attempt_closed_is_success() {
+    let (consumer, conversation) = ids();
+    let close = CloseConversation::new(consumer, conversation);
+    let closed = answer(
+        400,
+        r#"{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}"#,
+    );
+    assert!(close.read(&Answer::new(&closed, true)).is_ok());
+    assert!(close.read(&Answer::new(&closed, false)).is_err());
+    for body in [
+        r#"{"code":"OK","body":{"msg":"OK Conversation resolved successfully"},"reqId":"c-90"}"#,
+        r#"{"kind":"resp","code":200,"type":"StringResponse","body":"done","reqId":"1"}"#,
+        r#"{"code":"OK"}"#,
+    ] {
+        assert!(
+            close.read(&Answer::new(&answer(200, body), false)).is_ok(),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_or_too_long_text_is_refused_with_the_numbers() {
+    assert_eq!(
+        draft_of(&text("")).unwrap_err().to_string(),
+        "the text is empty"
+    );
+    let why = draft_of(&text(&"x".repeat(5000))).unwrap_err().to_string();
+    assert!(
+        why.contains("5000 is the most") && why.contains("shorten the text by"),
+        "{why}"
+    );
+}
+
+#[test]
+fn neither_text_nor_refusal_shows_the_message() {
+    let operation = text(&"s3cr3t".repeat(2000));
+    let refusal = draft_of(&operation).unwrap_err();
+    assert!(!format!("{operation:?} {refusal} {refusal:?}").contains("s3cr3t"));
+}
+
+proptest! {
+    #[test]
+    fn exactly_what_fits_the_limit_is_written(
+        letter in prop::sample::select(vec!["x", "ü", "€", "🙂", "\n", "\""]), count in 2300usize..5000,
+    ) {
+        let draft = draft_of(&text(&letter.repeat(count)));
+        // Counted independently: build what would be sent and ask std for its UTF-16 length.
+        let frame = draft_of(&text("x")).unwrap();
+        let frame = String::from_utf8(frame.body().to_vec()).unwrap().encode_utf16().count() - 1;
+        let escaped = serde_json::to_string(letter).unwrap().encode_utf16().count() - 2;
+        let fits = frame + escaped * count <= MAX_REQUEST_CHARS;
+        prop_assert_eq!(draft.is_ok(), fits);
+    }
+
+    #[test]
+    fn any_text_is_sent_as_it_is(message in ".{1,200}") {
+        prop_assert_eq!(&body_of(&text(&message))["body"]["event"]["message"], &message);
+    }
+}

@@ -1,0 +1,181 @@
+//! The AppJWT from Sentinel (protocol.md 4).
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use serde_json::Value;
+
+use super::answer::{number, take};
+use super::{Answer, AppClaims, Draft, Refusal};
+use crate::id::{AccountId, ClientId};
+use crate::secret::Secret;
+
+/// The life of a token that says nothing of it (protocol.md 4.2).
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
+
+/// No token is believed to live longer: renewing daily costs nothing, and no sum of times overflows.
+const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Where the client id and the secret travel in a token request (protocol.md 4.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum CredentialsIn {
+    /// In the form body: the shape of the current documents.
+    #[default]
+    Body,
+    /// In the query: the shape of the older guide. The secret then stands in access logs.
+    Query,
+}
+
+/// The app's token, ready for use.
+#[derive(Clone, Debug)]
+pub(crate) struct AppJwt {
+    pub(crate) header: HeaderValue,
+    pub(crate) claims: AppClaims,
+    /// Counted from when the request left, which is no later than when the token was issued.
+    pub(crate) life: Duration,
+}
+
+/// Writes the token request, in the shape of the current Authorization page (protocol.md 4.1, form
+/// B) or, where it is asked for, of the older guide (form A).
+pub(crate) fn request(
+    account: &AccountId,
+    client: &ClientId,
+    secret: &Secret,
+    place: CredentialsIn,
+) -> Draft {
+    let path = [
+        "sentinel",
+        "api",
+        "account",
+        account.as_str(),
+        "app",
+        "token",
+    ];
+    let version = [("v", "1.0"), ("grant_type", "client_credentials")];
+    let credentials = [
+        ("client_id", client.as_str()),
+        ("client_secret", secret.expose()),
+    ];
+    match place {
+        CredentialsIn::Body => Draft::post_form(path, version, credentials),
+        CredentialsIn::Query => Draft::post_form(path, version.into_iter().chain(credentials), []),
+    }
+}
+
+/// Reads the token answer (protocol.md 4.2). Life is `exp - iat`, else `expires_in`, else an hour.
+pub(crate) fn read(answer: &Answer<'_>) -> Result<AppJwt, Refusal> {
+    let mut document = answer.json()?;
+    let expires_in = document.get("expires_in").and_then(whole_seconds);
+    let Value::String(token) = take(document.take(), "access_token") else {
+        return Err(Refusal::unreadable("the answer holds no access_token"));
+    };
+    let secret = Secret::new(token);
+    if secret.is_empty() {
+        return Err(Refusal::unreadable(
+            "the answer holds an empty access_token",
+        ));
+    }
+    let Some(header) = secret.header() else {
+        return Err(Refusal::unreadable(
+            "the access_token cannot stand in a header",
+        ));
+    };
+    let claims = AppClaims::of(secret.expose());
+    let life = claims
+        .life()
+        .or(expires_in)
+        .unwrap_or(DEFAULT_LIFE)
+        .min(MAX_LIFE);
+    Ok(AppJwt {
+        header,
+        claims,
+        life,
+    })
+}
+
+/// `expires_in` as a number, a number as text, or a number with a fraction; nothing else.
+fn whole_seconds(value: &Value) -> Option<Duration> {
+    if let Some(seconds) = number(value) {
+        return Some(Duration::from_secs(seconds));
+    }
+    let seconds = value.as_f64().filter(|seconds| *seconds >= 0.0)?;
+    Some(Duration::from_secs(seconds as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::answer::Reason;
+    use http::Response;
+
+    fn read_text(status: u16, body: &str) -> Result<AppJwt, Refusal> {
+        let response = Response::builder()
+            .status(status)
+            .body(body.as_bytes().to_vec())
+            .unwrap();
+        read(&Answer::new(&response, false))
+    }
+
+    #[test]
+    fn every_shape_of_expires_in_is_read_or_done_without() {
+        for (value, seconds) in [
+            ("60", 60),
+            (r#""60""#, 60),
+            ("59.9", 59),
+            ("0", 0),
+            (r#""60abc""#, 3600),
+            ("-1", 3600),
+            ("null", 3600),
+            ("[]", 3600),
+            ("{}", 3600),
+            ("true", 3600),
+            ("1e300", 24 * 3600),
+            ("18446744073709551615", 24 * 3600),
+        ] {
+            let body = format!(r#"{{"access_token":"opaque","expires_in":{value}}}"#);
+            let life = read_text(200, &body).unwrap().life;
+            assert_eq!(life, Duration::from_secs(seconds), "{value}");
+        }
+        let life = read_text(200, r#"{"access_token":"opaque","token_type":"Bearer"}"#);
+        assert_eq!(life.unwrap().life, DEFAULT_LIFE);
+    }
+
+    #[test]
+    fn an_answer_without_a_usable_token_is_unreadable_and_not_quoted() {
+        for body in [
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":7}"#,
+            r#"{"access_token":"a\nb"}"#,
+            r#"{"access_token":"s3cr3t""#,
+            "[]",
+            "<html>",
+        ] {
+            let refusal = read_text(200, body).unwrap_err();
+            assert!(
+                matches!(refusal.reason, Reason::Unreadable(_)),
+                "{body}: {refusal:?}"
+            );
+            assert!(!format!("{refusal:?}").contains("s3cr3t"));
+        }
+    }
+
+    #[test]
+    fn the_token_is_in_no_debug() {
+        let jwt = read_text(200, r#"{"access_token":"s3cr3t"}"#).unwrap();
+        assert_eq!(jwt.header.as_bytes(), b"s3cr3t");
+        assert!(!format!("{jwt:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn an_oauth_refusal_keeps_its_words() {
+        let body = r#"{"error":"invalid_client","error_description":"bad secret"}"#;
+        let refusal = read_text(401, body).unwrap_err();
+        assert_eq!(refusal.status, 401);
+        assert_eq!(
+            refusal.message.as_deref(),
+            Some("invalid_client: bad secret")
+        );
+    }
+}
