@@ -1,0 +1,408 @@
+//! What a call does next: what it still lacks, in order, and then its own request.
+
+use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
+use http::{HeaderValue, Request};
+
+use super::call::Flight;
+use super::shared::Need;
+use super::slot::{Claim, Claimant, Grant};
+use super::{Attempt, Call, Shared, Step};
+use crate::api::{Authority, Draft, Gathered, Operation, Origin, Plan, Service, Target};
+use crate::api::{domain, idp, sentinel};
+use crate::error::{Error, ErrorKind, Sent, Stage};
+use crate::id::ExtConsumerId;
+use crate::policy::Admission;
+use crate::time::Mono;
+
+/// The ConsumerJWS' header (protocol.md 5; 14, row 14).
+const ON_BEHALF: HeaderName = HeaderName::from_static("x-lp-on-behalf");
+
+/// Why a call cannot go on at once.
+enum Halt {
+    Step(Step),
+    Fail(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Fail(error)
+    }
+}
+
+impl<O: Operation> Call<O> {
+    /// Goes as far as it can without waiting. `None` means that the call is over.
+    pub(super) fn advance(
+        &mut self,
+        shared: &mut Shared,
+        now: Mono,
+    ) -> Result<Option<Step>, Error> {
+        match self.gather(shared, now) {
+            Ok(step) => Ok(step),
+            Err(Halt::Step(step)) => Ok(Some(step)),
+            Err(Halt::Fail(error)) => Err(error),
+        }
+    }
+
+    fn gather(&mut self, shared: &mut Shared, now: Mono) -> Result<Option<Step>, Halt> {
+        let origin = match self.target.clone() {
+            Target::DomainApi => shared.config.trust.domain_api().clone(),
+            Target::Service(service) => self.origin(shared, now, &service)?,
+        };
+        let authority = self.authority.clone();
+        let (mut app_generation, mut consumer_generation) = (0, 0);
+        match &authority {
+            Authority::Nobody => {}
+            Authority::App => app_generation = self.app_jwt(shared, now)?,
+            Authority::Consumer(consumer) => {
+                app_generation = self.app_jwt(shared, now)?;
+                consumer_generation = self.consumer_jws(shared, now, consumer, app_generation)?;
+            }
+        }
+        self.progress.joined = None;
+        let draft = match self.take_plan(&shared.config)? {
+            Plan::Send(draft) => draft,
+            Plan::Gather(output) => {
+                let app = shared.app_jwt.value(now);
+                let consumer = match &authority {
+                    Authority::Consumer(consumer) => shared.consumers.get(consumer),
+                    _ => None,
+                };
+                let output = output(&Gathered {
+                    origin: &origin,
+                    app: app.map(|jwt| (jwt, shared.app_jwt.remaining(now))),
+                    consumer: consumer
+                        .and_then(|slot| slot.value(now))
+                        .map(|jws| &jws.claims),
+                });
+                self.succeed(output);
+                return Ok(None);
+            }
+        };
+        let deadline = self.attempt_deadline(shared, now);
+        let probe = match shared.circuit(&self.target).admit(now, deadline) {
+            Admission::Go => None,
+            Admission::Probe(probe) => Some(probe),
+            Admission::NotBefore(until) => {
+                return Err(self
+                    .left_alone(&self.target, Stage::Operation, until, now)
+                    .into());
+            }
+        };
+        let mut request = self.written(draft, &origin)?;
+        self.authorize(shared, &authority, &mut request, now);
+        self.progress.tries = self.progress.tries.saturating_add(1);
+        let flight = Flight {
+            number: 0,
+            stage: Stage::Operation,
+            target: self.target.clone(),
+            host: origin.authority().to_owned(),
+            began: now,
+            deadline,
+            fetch: None,
+            probe,
+            app_generation,
+            consumer_generation,
+        };
+        Ok(Some(self.launch(shared, flight, request)))
+    }
+
+    /// Where `service` is, as the Domain API says and the configuration trusts.
+    fn origin(
+        &mut self,
+        shared: &mut Shared,
+        now: Mono,
+        service: &Service,
+    ) -> Result<Origin, Halt> {
+        let key = shared.domain_key(service);
+        let need = Need::Domain(key.clone());
+        let who = self.claimant(shared, now, &need, 0, Mono::ZERO);
+        let (slot, circuit) = shared.domain(&key);
+        let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
+        let last = slot.fetching.last().cloned();
+        if let Some(grant) = self.granted(&need, &Target::DomainApi, claim, last, now)? {
+            let account = shared.config.account.clone();
+            let draft = match &key {
+                Some(service) => domain::request_one(&account, service),
+                None => domain::request_all(&account),
+            };
+            let origin = shared.config.trust.domain_api().clone();
+            let step = self.fetch(
+                shared,
+                now,
+                need,
+                grant,
+                Target::DomainApi,
+                &origin,
+                draft,
+                0,
+            )?;
+            return Err(Halt::Step(step));
+        }
+        let host = shared
+            .domain_held(&key)
+            .and_then(|slot| slot.value(now)?.get(service));
+        match host {
+            Some(Ok(origin)) => Ok(origin.clone()),
+            Some(Err(why)) => Err(Error::new(
+                ErrorKind::UntrustedHost,
+                format!("the Domain API names a host for {service} that is not trusted: {why}"),
+            )
+            .at(Stage::Domain, None)
+            .into()),
+            None => Err(Error::new(
+                ErrorKind::Refused,
+                format!("the Domain API names no host for the service {service}"),
+            )
+            .at(Stage::Domain, None)
+            .sent_is(Sent::Yes)
+            .into()),
+        }
+    }
+
+    /// Makes sure of an AppJWT, and gives its generation.
+    fn app_jwt(&mut self, shared: &mut Shared, now: Mono) -> Result<u64, Halt> {
+        let least = self.progress.least_app;
+        // Where the token comes from is seen to before the lease is taken, which it would outlast.
+        let origin = if shared.app_jwt.wants_fetch(now, least) {
+            Some(self.origin(shared, now, &Service::SENTINEL)?)
+        } else {
+            None
+        };
+        let need = Need::AppJwt;
+        let who = self.claimant(shared, now, &need, least, shared.issued.next());
+        let (slot, circuit) = shared.app_jwt();
+        let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
+        let last = slot.fetching.last().cloned();
+        let generation = if let Claim::Held(generation) = claim {
+            generation
+        } else {
+            0
+        };
+        let target = Target::Service(Service::SENTINEL);
+        match (
+            self.granted(&need, &target, claim, last, now)?,
+            origin,
+            &shared.config.credentials,
+        ) {
+            (Some(grant), Some(origin), Some((client, secret))) => {
+                let place = shared.config.credentials_in;
+                let draft = sentinel::request(&shared.config.account, client, secret, place);
+                let step = self.fetch(shared, now, need, grant, target, &origin, draft, 0)?;
+                Err(Halt::Step(step))
+            }
+            _ => Ok(generation),
+        }
+    }
+
+    /// Makes sure of a ConsumerJWS, and gives its generation.
+    fn consumer_jws(
+        &mut self,
+        shared: &mut Shared,
+        now: Mono,
+        consumer: &ExtConsumerId,
+        app_generation: u64,
+    ) -> Result<u64, Halt> {
+        let held = shared.consumers.get(consumer);
+        let origin = if held.is_none_or(|slot| slot.wants_fetch(now, 0)) {
+            Some(self.origin(shared, now, &Service::IDP)?)
+        } else {
+            None
+        };
+        let need = Need::ConsumerJws(consumer.clone());
+        let who = self.claimant(shared, now, &need, 0, Mono::ZERO);
+        let (slot, circuit) = shared.consumer(consumer, now);
+        let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
+        let last = slot.fetching.last().cloned();
+        let generation = if let Claim::Held(generation) = claim {
+            generation
+        } else {
+            0
+        };
+        let target = Target::Service(Service::IDP);
+        match (self.granted(&need, &target, claim, last, now)?, origin) {
+            (Some(grant), Some(origin)) => {
+                let draft = idp::request(&shared.config.account, consumer)
+                    .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))?;
+                let step = self.fetch(
+                    shared,
+                    now,
+                    need,
+                    grant,
+                    target,
+                    &origin,
+                    draft,
+                    app_generation,
+                )?;
+                Err(Halt::Step(step))
+            }
+            _ => Ok(generation),
+        }
+    }
+
+    fn claimant(
+        &self,
+        shared: &mut Shared,
+        now: Mono,
+        need: &Need,
+        least: u64,
+        not_before: Mono,
+    ) -> Claimant {
+        let joined = self.progress.joined.as_ref();
+        Claimant {
+            least,
+            joined: joined
+                .filter(|(joined, _)| joined == need)
+                .map(|(_, round)| *round),
+            lease: shared.next_lease(),
+            deadline: self.attempt_deadline(shared, now),
+            not_before,
+        }
+    }
+
+    /// What a claim means for this call: a grant to fetch, nothing more to do, or a halt.
+    fn granted(
+        &mut self,
+        need: &Need,
+        target: &Target,
+        claim: Claim,
+        last: Option<Error>,
+        now: Mono,
+    ) -> Result<Option<Grant>, Halt> {
+        let stage = need.stage();
+        match claim {
+            Claim::Held(_) => Ok(None),
+            Claim::Fetch(grant) => Ok(Some(grant)),
+            Claim::Failed(error) => Err(error.into()),
+            Claim::Open(until) => Err(self.left_alone(target, stage, until, now).into()),
+            Claim::Wait {
+                until,
+                pausing: true,
+                ..
+            } if until > self.deadline => {
+                let earlier = last.unwrap_or_else(|| {
+                    let why = "tokens are being issued too often to ask for another yet";
+                    Error::new(ErrorKind::Unavailable, why).at(stage, None)
+                });
+                Err(self.out_of_time(Some((until.since(now), earlier))).into())
+            }
+            Claim::Wait { until, round, .. } => {
+                self.progress.joined = Some((need.clone(), round));
+                Err(Halt::Step(Step::Wait(until.min(self.deadline))))
+            }
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one fact of the one request it makes"
+    )]
+    fn fetch(
+        &mut self,
+        shared: &Shared,
+        now: Mono,
+        need: Need,
+        grant: Grant,
+        target: Target,
+        origin: &Origin,
+        draft: Draft,
+        app_generation: u64,
+    ) -> Result<Step, Error> {
+        let mut request = self.written(draft, origin)?;
+        if matches!(need, Need::ConsumerJws(_)) {
+            self.authorize(shared, &Authority::App, &mut request, now);
+        }
+        let flight = Flight {
+            number: 0,
+            stage: need.stage(),
+            target,
+            host: origin.authority().to_owned(),
+            began: now,
+            deadline: self.attempt_deadline(shared, now),
+            fetch: Some((need, grant)),
+            probe: None,
+            app_generation,
+            consumer_generation: 0,
+        };
+        Ok(self.launch(shared, flight, request))
+    }
+
+    fn launch(&mut self, shared: &Shared, mut flight: Flight, request: Request<Vec<u8>>) -> Step {
+        let mut request = request;
+        if let Ok(agent) = HeaderValue::try_from(shared.config.user_agent.as_str()) {
+            request.headers_mut().insert(USER_AGENT, agent);
+        }
+        self.progress.numbered = self.progress.numbered.saturating_add(1);
+        flight.number = self.progress.numbered;
+        let attempt = Attempt {
+            number: flight.number,
+            operation: self.operation.name(),
+            stage: flight.stage,
+            deadline: flight.deadline,
+            request,
+        };
+        self.progress.flight = Some(flight);
+        Step::Send(attempt)
+    }
+
+    fn written(&self, draft: Draft, origin: &Origin) -> Result<Request<Vec<u8>>, Error> {
+        draft
+            .for_origin(origin)
+            .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))
+    }
+
+    /// Puts the credentials in: the AppJWT bare, with no `Bearer` (protocol.md 4.4).
+    fn authorize(
+        &self,
+        shared: &Shared,
+        authority: &Authority,
+        request: &mut Request<Vec<u8>>,
+        now: Mono,
+    ) {
+        if *authority == Authority::Nobody {
+            return;
+        }
+        if let Some(jwt) = shared.app_jwt.value(now) {
+            request
+                .headers_mut()
+                .insert(AUTHORIZATION, jwt.header.clone());
+        }
+        if let Authority::Consumer(consumer) = authority
+            && let Some(jws) = shared
+                .consumers
+                .get(consumer)
+                .and_then(|slot| slot.value(now))
+        {
+            request.headers_mut().insert(ON_BEHALF, jws.header.clone());
+        }
+    }
+
+    fn attempt_deadline(&self, shared: &Shared, now: Mono) -> Mono {
+        (now + shared.config.attempt_timeout).min(self.deadline)
+    }
+
+    /// The error for a service whose circuit is open.
+    fn left_alone(&self, target: &Target, stage: Stage, until: Mono, now: Mono) -> Error {
+        Error::new(
+            ErrorKind::CircuitOpen,
+            format!("{target} has kept failing and is left alone"),
+        )
+        .at(stage, None)
+        .attempts_are(if stage == Stage::Operation {
+            self.progress.tries
+        } else {
+            0
+        })
+        .retry_in(until.since(now))
+        .after(self.progress.last.clone())
+    }
+}
+
+impl Need {
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Domain(_) => Stage::Domain,
+            Self::AppJwt => Stage::AppJwt,
+            Self::ConsumerJws(_) => Stage::ConsumerJws,
+        }
+    }
+}

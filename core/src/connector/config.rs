@@ -1,0 +1,320 @@
+//! What a connector is set to do.
+
+use std::time::Duration;
+
+use super::Trust;
+use crate::api::CredentialsIn;
+use crate::id::{AccountId, ClientId};
+use crate::policy::{CircuitPolicy, RetryPolicy};
+use crate::secret::Secret;
+
+/// The Domain API of the real cloud (protocol.md 2.1).
+pub const DOMAIN_API: &str = "https://api.liveperson.net";
+
+/// The suffixes that hosts of the real cloud are under.
+pub const TRUSTED_SUFFIXES: [&str; 2] = ["liveperson.net", "lprnd.net"];
+
+/// Everything that a client is told once: the account, the app, and how patient to be. Every setter's
+/// page names its default.
+///
+/// The same value serves every adapter. What concerns sockets (time-outs, proxy, CA) the adapter
+/// obeys; all else the core.
+///
+/// ```
+/// use lp_connector_core::connector::Config;
+/// use lp_connector_core::id::{AccountId, ClientId};
+/// use lp_connector_core::secret::Secret;
+///
+/// let secret = Secret::new(std::env::var("LP_CLIENT_SECRET").unwrap_or_default());
+/// let config = Config::new(AccountId::new("91827364")?)
+///     .credentials(ClientId::new("0a1b2c3d")?, secret);
+/// # let _ = config;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) account: AccountId,
+    pub(crate) credentials: Option<(ClientId, Secret)>,
+    pub(crate) credentials_in: CredentialsIn,
+    pub(crate) trust: Trust,
+    pub(crate) domain_lookup: DomainLookup,
+    pub(crate) domain_life: Duration,
+    pub(crate) renewal_margin: Duration,
+    pub(crate) consumer_cache: usize,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) circuit: CircuitPolicy,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) call_timeout: Duration,
+    pub(crate) user_agent: String,
+    transport: Transport,
+}
+
+/// How hosts are looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum DomainLookup {
+    /// One request for each service, when it is first needed: the documented form.
+    #[default]
+    PerService,
+    /// One request for all services: seen in the official sample, not documented.
+    AllServices,
+}
+
+/// What concerns sockets alone: read by adapters.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    connect_timeout: Duration,
+    max_body: usize,
+    idle_timeout: Duration,
+    extra_ca_pem: Vec<u8>,
+    proxy: Proxy,
+}
+
+/// Whether requests go through an HTTP proxy.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Proxy {
+    /// As the environment says: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and the like.
+    #[default]
+    FromEnvironment,
+    /// Never.
+    None,
+    /// Through this one, as `http://host:port`.
+    Url(ProxyUrl),
+}
+
+/// A proxy's URL. `Debug` hides the password that it may hold.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(String);
+
+impl ProxyUrl {
+    /// Takes the URL as it is; the adapter refuses what it cannot use.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// The URL, with its password if it has one.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let host = self.0.rsplit('@').next().unwrap_or_default();
+        write!(f, "ProxyUrl(..{host})")
+    }
+}
+
+impl Config {
+    /// For one account of the real cloud, with the documented retry policy and no credentials.
+    #[must_use]
+    pub fn new(account: AccountId) -> Self {
+        let trust = Trust::default();
+        Self {
+            account,
+            credentials: None,
+            credentials_in: CredentialsIn::default(),
+            trust,
+            domain_lookup: DomainLookup::default(),
+            domain_life: Duration::from_secs(3600),
+            renewal_margin: Duration::from_secs(300),
+            consumer_cache: 10_000,
+            retry: RetryPolicy::documented(),
+            circuit: CircuitPolicy::documented(),
+            attempt_timeout: Duration::from_secs(15),
+            call_timeout: Duration::from_secs(120),
+            user_agent: concat!("lp-connector/", env!("CARGO_PKG_VERSION")).to_owned(),
+            transport: Transport {
+                connect_timeout: Duration::from_secs(5),
+                max_body: 8 * 1024 * 1024,
+                idle_timeout: Duration::from_secs(15),
+                extra_ca_pem: Vec::new(),
+                proxy: Proxy::default(),
+            },
+        }
+    }
+
+    /// The app install's id and secret. Default: none, which suffices for the Domain API alone.
+    #[must_use]
+    pub fn credentials(mut self, client: ClientId, secret: Secret) -> Self {
+        self.credentials = Some((client, secret));
+        self
+    }
+
+    /// Where the credentials stand in a token request. Default: in its body.
+    #[must_use]
+    pub fn credentials_in(mut self, place: CredentialsIn) -> Self {
+        self.credentials_in = place;
+        self
+    }
+
+    /// The Domain API's address, and the suffixes that hosts must be under, in place of
+    /// [`DOMAIN_API`] and [`TRUSTED_SUFFIXES`]. See [`Trust`].
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// How hosts are looked up. Default: one service at a time.
+    #[must_use]
+    pub fn domain_lookup(mut self, lookup: DomainLookup) -> Self {
+        self.domain_lookup = lookup;
+        self
+    }
+
+    /// After how long a host is looked up anew; the old one serves until the new one is known.
+    /// Default: 1 h. A failed connection looks it up at once.
+    #[must_use]
+    pub fn domain_life(mut self, life: Duration) -> Self {
+        self.domain_life = life;
+        self
+    }
+
+    /// How long before its end an AppJWT is renewed; never more than a tenth of its life. Default:
+    /// 300 s (protocol.md 4.3).
+    #[must_use]
+    pub fn renewal_margin(mut self, margin: Duration) -> Self {
+        self.renewal_margin = margin;
+        self
+    }
+
+    /// How many consumers' tokens are kept; the one used longest ago goes first. Default: 10 000; at
+    /// least 1.
+    #[must_use]
+    pub fn consumer_cache(mut self, consumers: usize) -> Self {
+        self.consumer_cache = consumers.max(1);
+        self
+    }
+
+    /// When failed attempts are repeated. Default: [`RetryPolicy::documented`].
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// When a failing service is left alone. Default: [`CircuitPolicy::documented`].
+    #[must_use]
+    pub fn circuit(mut self, policy: CircuitPolicy) -> Self {
+        self.circuit = policy;
+        self
+    }
+
+    /// How long one request may take from its start to the last byte of its answer. Default: 15 s.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long a call may take, with all its requests and pauses. Default: 120 s, which leaves room
+    /// for the documented pauses; `Duration::MAX` is no limit.
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// How long making a connection may take, TLS included. Default: 5 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.transport.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a connection is kept without use. Default: 15 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.transport.idle_timeout = timeout;
+        self
+    }
+
+    /// The longest body of an answer that is read, in bytes. Default: 8 MiB.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.transport.max_body = bytes;
+        self
+    }
+
+    /// Certificates, in PEM, of authorities that are trusted besides the platform's. Default: none.
+    #[must_use]
+    pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.transport.extra_ca_pem = pem.into();
+        self
+    }
+
+    /// Whether requests go through a proxy. Default: as the environment says.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.transport.proxy = proxy;
+        self
+    }
+
+    /// The `User-Agent` of every request. Default: `lp-connector/` and the version.
+    #[must_use]
+    pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
+        self.user_agent = agent.into();
+        self
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The app install's id, if credentials were given.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&ClientId> {
+        self.credentials.as_ref().map(|(client, _)| client)
+    }
+
+    /// What concerns sockets.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+}
+
+impl Transport {
+    /// See [`Config::connect_timeout`].
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// See [`Config::idle_timeout`].
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// See [`Config::max_body`].
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// See [`Config::extra_ca_pem`]; empty if there are none.
+    #[must_use]
+    pub fn extra_ca_pem(&self) -> &[u8] {
+        &self.extra_ca_pem
+    }
+
+    /// See [`Config::proxy`].
+    #[must_use]
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+}
+
+impl Default for Trust {
+    /// The real cloud.
+    fn default() -> Self {
+        Self::cloud("api.liveperson.net", &TRUSTED_SUFFIXES)
+    }
+}
