@@ -8,3 +8,6 @@ pub mod policy;
 pub mod secret;
 pub mod seed;
 pub mod time;
+
+#[cfg(feature = "tracing")]
+pub mod trace;

@@ -1,1 +1,33 @@
-//! Blocking adapter.
+//! Blocking client for LivePerson's Connector API, on [ureq](https://docs.rs/ureq).
+//!
+//! A [`Client`] is made once and cloned into every thread: clones share tokens, hosts and
+//! connections. All that is decided is decided by [`lp_connector_core`]; this crate sends one request
+//! at a time and waits where it is told to.
+//!
+//! ```no_run
+//! use lp_connector_ureq::api::OpenConversation;
+//! use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};
+//! use lp_connector_ureq::secret::Secret;
+//! use lp_connector_ureq::{Client, Config};
+//!
+//! let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+//! let config = Config::new(AccountId::new("91827364")?)
+//!     .credentials(ClientId::new("0a1b2c3d")?, secret);
+//! let client = Client::new(config)?;
+//!
+//! let ada = ExtConsumerId::new("pigeon-ring-0042")?;
+//! let opened = client.open_conversation(OpenConversation::new(ada.clone()))?.output;
+//! client.send_text(&ada, &opened.conversation, "Coo?")?;
+//! client.close(&ada, &opened.conversation)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod client;
+mod resolver;
+mod send;
+mod witness;
+
+pub use client::Client;
+pub use lp_connector_core::connector::{Completed, Config, Event, EventKind};
+pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time};

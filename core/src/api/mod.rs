@@ -64,7 +64,7 @@ pub use send::{
 pub use sentinel::CredentialsIn;
 pub use service::{Service, Target};
 
-use crate::id::ExtConsumerId;
+use crate::id::{ConversationId, ExtConsumerId};
 
 /// One thing to be done: how its request is written, and how its answer is read.
 ///
@@ -85,6 +85,11 @@ pub trait Operation {
 
     /// Whether it may be repeated when an answer was lost.
     fn repeat(&self) -> Repeat;
+
+    /// The conversation that it is about, if it is about one: for logs.
+    fn conversation(&self) -> Option<&ConversationId> {
+        None
+    }
 
     /// Writes the request, less its host and credentials.
     ///

@@ -198,6 +198,10 @@ impl Operation for SendText {
         Authority::Consumer(self.address.consumer.clone())
     }
 
+    fn conversation(&self) -> Option<&ConversationId> {
+        Some(&self.address.conversation)
+    }
+
     fn repeat(&self) -> Repeat {
         Repeat::Visible
     }
@@ -286,6 +290,10 @@ impl Operation for SetChatState {
         Authority::Consumer(self.address.consumer.clone())
     }
 
+    fn conversation(&self) -> Option<&ConversationId> {
+        Some(&self.address.conversation)
+    }
+
     fn repeat(&self) -> Repeat {
         // A state that is said twice is the same state.
         Repeat::Idempotent
@@ -356,6 +364,10 @@ impl Operation for CloseConversation {
 
     fn authority(&self) -> Authority {
         Authority::Consumer(self.address.consumer.clone())
+    }
+
+    fn conversation(&self) -> Option<&ConversationId> {
+        Some(&self.address.conversation)
     }
 
     fn repeat(&self) -> Repeat {

@@ -19,7 +19,9 @@ const ON_BEHALF: HeaderName = HeaderName::from_static("x-lp-on-behalf");
 
 /// Why a call cannot go on at once.
 enum Halt {
-    Step(Step),
+    /// Something has to be fetched first; boxed, as it is rare.
+    Fetch(Box<Step>),
+    Wait(Mono),
     Fail(Error),
 }
 
@@ -38,7 +40,8 @@ impl<O: Operation> Call<O> {
     ) -> Result<Option<Step>, Error> {
         match self.gather(shared, now) {
             Ok(step) => Ok(step),
-            Err(Halt::Step(step)) => Ok(Some(step)),
+            Err(Halt::Fetch(step)) => Ok(Some(*step)),
+            Err(Halt::Wait(until)) => Ok(Some(Step::Wait(until))),
             Err(Halt::Fail(error)) => Err(error),
         }
     }
@@ -136,7 +139,7 @@ impl<O: Operation> Call<O> {
                 draft,
                 0,
             )?;
-            return Err(Halt::Step(step));
+            return Err(Halt::Fetch(Box::new(step)));
         }
         let host = shared
             .domain_held(&key)
@@ -188,7 +191,7 @@ impl<O: Operation> Call<O> {
                 let place = shared.config.credentials_in;
                 let draft = sentinel::request(&shared.config.account, client, secret, place);
                 let step = self.fetch(shared, now, need, grant, target, &origin, draft, 0)?;
-                Err(Halt::Step(step))
+                Err(Halt::Fetch(Box::new(step)))
             }
             _ => Ok(generation),
         }
@@ -233,7 +236,7 @@ impl<O: Operation> Call<O> {
                     draft,
                     app_generation,
                 )?;
-                Err(Halt::Step(step))
+                Err(Halt::Fetch(Box::new(step)))
             }
             _ => Ok(generation),
         }
@@ -287,7 +290,7 @@ impl<O: Operation> Call<O> {
             }
             Claim::Wait { until, round, .. } => {
                 self.progress.joined = Some((need.clone(), round));
-                Err(Halt::Step(Step::Wait(until.min(self.deadline))))
+                Err(Halt::Wait(until.min(self.deadline)))
             }
         }
     }

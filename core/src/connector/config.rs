@@ -1,8 +1,10 @@
 //! What a connector is set to do.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Trust;
+use super::{Event, Trust};
 use crate::api::CredentialsIn;
 use crate::id::{AccountId, ClientId};
 use crate::policy::{CircuitPolicy, RetryPolicy};
@@ -46,6 +48,7 @@ pub struct Config {
     pub(crate) attempt_timeout: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) user_agent: String,
+    observer: Option<Observer>,
     transport: Transport,
 }
 
@@ -101,10 +104,20 @@ impl ProxyUrl {
     }
 }
 
-impl std::fmt::Debug for ProxyUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.0.rsplit('@').next().unwrap_or_default();
         write!(f, "ProxyUrl(..{host})")
+    }
+}
+
+/// Who is told what calls do.
+#[derive(Clone)]
+struct Observer(Arc<dyn Fn(&Event) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
     }
 }
 
@@ -127,6 +140,7 @@ impl Config {
             attempt_timeout: Duration::from_secs(15),
             call_timeout: Duration::from_secs(120),
             user_agent: concat!("lp-connector/", env!("CARGO_PKG_VERSION")).to_owned(),
+            observer: None,
             transport: Transport {
                 connect_timeout: Duration::from_secs(5),
                 max_body: 8 * 1024 * 1024,
@@ -259,6 +273,24 @@ impl Config {
     pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
         self.user_agent = agent.into();
         self
+    }
+
+    /// Who is told what calls do: retries, renewals, circuits. Called on the thread or task of the
+    /// call, with no lock held; it should be quick. Default: nobody.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer(Arc::new(observer)));
+        self
+    }
+
+    /// Passes an event of a call on to the observer, and to `tracing` where that feature is on: what
+    /// an adapter does with [`Step::Tell`](super::Step::Tell).
+    pub fn tell(&self, event: &Event) {
+        #[cfg(feature = "tracing")]
+        crate::trace::event(event);
+        if let Some(Observer(observer)) = &self.observer {
+            observer(event);
+        }
     }
 
     /// The account.

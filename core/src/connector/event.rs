@@ -23,14 +23,6 @@ pub struct Event {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A request is about to be sent.
-    #[non_exhaustive]
-    Sending {
-        /// Its number among the tries of this request, from 1.
-        attempt: u32,
-        /// Where to.
-        host: String,
-    },
     /// An answer came.
     #[non_exhaustive]
     Answered {

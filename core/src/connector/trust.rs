@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use http::uri::{Authority, Scheme, Uri};
 
 use crate::api::Origin;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// The hosts that the configuration vouches for.
 ///
@@ -47,7 +47,7 @@ impl Trust {
                 if is_host_name(&suffix) {
                     Ok(suffix)
                 } else {
-                    Err(configuration(format!(
+                    Err(Error::configuration(format!(
                         "the trusted suffix {suffix:?} is no host name"
                     )))
                 }
@@ -111,7 +111,7 @@ impl Trust {
 
 /// The Domain API's address as the caller gave it.
 fn address(url: &str) -> Result<Origin, Error> {
-    let refuse = |why: &str| configuration(format!("the Domain API address {why}"));
+    let refuse = |why: &str| Error::configuration(format!("the Domain API address {why}"));
     let uri: Uri = url.trim().parse().map_err(|_| refuse("is no URL"))?;
     let scheme = uri
         .scheme()
@@ -131,10 +131,6 @@ fn address(url: &str) -> Result<Origin, Error> {
         ));
     }
     Ok(Origin::new(scheme, authority))
-}
-
-fn configuration(why: String) -> Error {
-    Error::new(ErrorKind::Configuration, why).operation_is("configuration", None)
 }
 
 /// A host and perhaps a port: no user, no empty or impossible port.
@@ -179,6 +175,7 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use proptest::prelude::*;
 
     fn cloud() -> Trust {

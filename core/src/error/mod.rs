@@ -86,6 +86,12 @@ impl Error {
         }))
     }
 
+    /// For an adapter whose configuration cannot be used: `why` says what is wrong with it.
+    #[must_use]
+    pub fn configuration(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Configuration, why).operation_is("configuration", None)
+    }
+
     /// What sort of failure this is: match on it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -1,0 +1,91 @@
+//! What calls do, as `tracing` spans and events (feature `tracing`).
+//!
+//! One span, `call`, and a small fixed set of messages; what varies is in fields: operation, stage,
+//! attempt, status, pause, conversation. Never a body, a header, a query, a token or a secret.
+//!
+//! ```
+//! let span = lp_connector_core::trace::call("send_text", None);
+//! let _entered = span.enter();
+//! ```
+
+use tracing::{Span, debug, debug_span, info, warn};
+
+use crate::connector::{Attempt, Event, EventKind};
+use crate::id::ConversationId;
+
+/// The span of one call.
+#[must_use]
+pub fn call(operation: &'static str, conversation: Option<&ConversationId>) -> Span {
+    let conversation = conversation.map(ConversationId::as_str);
+    debug_span!("call", operation, conversation)
+}
+
+/// A request is about to be sent.
+pub fn attempt(attempt: &Attempt) {
+    let uri = attempt.request().uri();
+    debug!(
+        stage = attempt.stage().name(),
+        number = attempt.number(),
+        method = %attempt.request().method(),
+        host = uri.authority().map(|authority| authority.as_str()),
+        path = uri.path(),
+        "sending"
+    );
+}
+
+/// Something happened on a call's way.
+pub fn event(event: &Event) {
+    let stage = event.stage.name();
+    let operation = event.operation;
+    match &event.kind {
+        EventKind::Answered { status, elapsed } => {
+            debug!(
+                operation,
+                stage,
+                status,
+                elapsed_ms = millis(*elapsed),
+                "answered"
+            );
+        }
+        EventKind::Lost {
+            failure,
+            may_have_left,
+        } => {
+            debug!(
+                operation,
+                stage,
+                failure = failure.words(),
+                may_have_left,
+                "no answer"
+            );
+        }
+        EventKind::Retry {
+            attempt,
+            pause,
+            why,
+        } => {
+            info!(operation, stage, attempt, pause_ms = millis(*pause), %why, "will try again");
+        }
+        EventKind::Renewing { token } => {
+            info!(
+                operation,
+                stage,
+                token = token.name(),
+                "renewing a refused token"
+            );
+        }
+        EventKind::RenewalPutOff { pause, why } => {
+            warn!(operation, stage, pause_ms = millis(*pause), %why, "early renewal failed");
+        }
+        EventKind::CircuitOpened { target, pause } => {
+            warn!(operation, stage, %target, pause_ms = millis(*pause), "service left alone");
+        }
+        EventKind::CircuitClosed { target } => {
+            info!(operation, stage, %target, "service works again");
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
