@@ -21,8 +21,11 @@ const MAX_HOSTS: usize = 256;
 
 #[derive(Clone, Debug)]
 pub(crate) struct CachingResolver {
-    known: Arc<Mutex<BTreeMap<String, (Instant, Vec<SocketAddr>)>>>,
+    known: Arc<Mutex<Known>>,
 }
+
+/// Addresses by `host:port`, and when they were found.
+type Known = BTreeMap<String, (Instant, Vec<SocketAddr>)>;
 
 impl CachingResolver {
     pub(crate) fn new() -> Self {

@@ -34,7 +34,7 @@ impl Trust {
     /// loopback host.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] for any other address, and for a suffix that is no host name.
+    /// [`Configuration`](crate::error::ErrorKind::Configuration) for any other address, and for a suffix that is no host name.
     pub fn new<S: AsRef<str>>(
         domain_api: &str,
         suffixes: impl IntoIterator<Item = S>,

@@ -1,0 +1,198 @@
+//! The bodies of the fuzz targets, kept beside what they test so that they cannot fall behind it.
+//!
+//! Each takes any bytes, and panics if a promise is broken. The targets in `fuzz/` are one line each,
+//! and the ordinary tests replay their corpora through the same functions. Feature `_fuzz`; no part of
+//! the public API.
+
+#![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "to panic is how they report")]
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue, Response};
+
+use crate::api::{
+    Answer, AppClaims, CloseConversation, ConsumerClaims, ListDomains, OpenConversation, Operation,
+    SendText,
+};
+use crate::connector::{Call, Config, Failure, FailureKind, Outcome, Shared, Step, Trust};
+use crate::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use crate::policy::retry_after;
+use crate::secret::Secret;
+use crate::seed::Seed;
+use crate::time::{Mono, Now};
+
+/// The Domain API's answer, and which hosts are trusted of those that it names.
+pub fn domain_answer(data: &[u8]) {
+    let response = response(data);
+    let trust = Trust::default();
+    if let Ok(services) = ListDomains::new().read(&Answer::new(&response, false)) {
+        for (_, base) in services {
+            if let Ok(origin) = trust.vouch(&base) {
+                let host = origin.host().to_ascii_lowercase();
+                assert!(host.ends_with("liveperson.net") || host.ends_with("lprnd.net"));
+                assert_eq!(origin.scheme(), "https");
+            }
+        }
+    }
+}
+
+/// Sentinel's answer: whatever it is, it holds no life that a sum of times could not bear.
+pub fn token_answer(data: &[u8]) {
+    let response = response(data);
+    if let Ok(jwt) = crate::api::sentinel::read(&Answer::new(&response, false)) {
+        assert!(jwt.life <= Duration::from_secs(24 * 3600));
+        assert!(!jwt.header.is_empty());
+    }
+}
+
+/// The claims of either token.
+pub fn claims(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = (AppClaims::of(&text).life(), ConsumerClaims::of(&text));
+}
+
+/// The IDP's answer.
+pub fn consumer_answer(data: &[u8]) {
+    let response = response(data);
+    if let Ok(jws) = crate::api::idp::read(&Answer::new(&response, false)) {
+        assert!(!jws.header.is_empty());
+    }
+}
+
+/// The answer to CONVERSATION.
+pub fn conversation_answer(data: &[u8]) {
+    let response = response(data);
+    let _ = OpenConversation::new(consumer()).read(&Answer::new(&response, false));
+}
+
+/// The answer to SEND: the refusal's words come out as one short line.
+pub fn send_answer(data: &[u8]) {
+    let response = response(data);
+    let answer = Answer::new(&response, true);
+    let _ = CloseConversation::new(consumer(), conversation()).read(&answer);
+    if let Err(refusal) = SendText::new(consumer(), conversation(), "x").read(&answer) {
+        let line = crate::error::scrub(refusal.message.as_deref().unwrap_or_default(), &["k"]);
+        assert!(line.chars().count() <= 201 && !line.contains(char::is_control));
+    }
+}
+
+/// `Retry-After` and `Date`.
+pub fn retry_after_header(data: &[u8]) {
+    let (asked, date) = data.split_at(data.len() / 2);
+    let mut headers = HeaderMap::new();
+    if let Ok(asked) = HeaderValue::from_bytes(asked) {
+        headers.insert("retry-after", asked);
+    }
+    if let Ok(date) = HeaderValue::from_bytes(date) {
+        headers.insert("date", date);
+    }
+    let _ = retry_after(&headers, SystemTime::UNIX_EPOCH);
+}
+
+/// A call, driven by arbitrary answers, failures and times: it ends by its deadline, hands each
+/// attempt out once, and shows no secret.
+pub fn call(data: &[u8]) {
+    const SECRET: &str = "fuzz-canary-secret";
+    let config = Config::new(AccountId::new("91827364").expect("a good id"))
+        .credentials(ClientId::new("0a1b").expect("a good id"), Secret::new(SECRET.to_owned()));
+    let mut shared = Shared::new(config.clone(), Seed::from_bytes([1; 16]));
+    let start = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let text = SendText::new(consumer(), conversation(), "canary-text");
+    let mut call = Call::new(text, &config, Seed::from_bytes([2; 16]), start);
+    let deadline = Mono::from_origin(Duration::from_secs(120));
+    let mut now = start;
+    let mut script = data;
+    let mut numbers = Vec::new();
+    for _ in 0..1000 {
+        let byte = script.split_off_first().copied().unwrap_or(0);
+        match call.poll(&mut shared, now) {
+            Step::Send(attempt) => {
+                assert!(!numbers.contains(&attempt.number()), "an attempt handed out twice");
+                assert!(!format!("{attempt:?}").contains(SECRET));
+                numbers.push(attempt.number());
+                now = now.later(Duration::from_millis(u64::from(byte) * 80));
+                let outcome = outcome(&mut script);
+                if byte % 16 == 15 {
+                    // A foreign number changes nothing.
+                    call.handle(&mut shared, now, attempt.number().wrapping_add(1), outcome);
+                } else {
+                    call.handle(&mut shared, now, attempt.number(), outcome);
+                }
+            }
+            Step::Wait(until) => {
+                assert!(until > now.mono() && until <= deadline, "a wait past the deadline");
+                let early = Duration::from_millis(u64::from(byte));
+                let whole = until.since(now.mono());
+                now = now.later(if byte % 2 == 0 { whole } else { whole.min(early) });
+            }
+            Step::Tell(event) => assert!(!format!("{event:?}").contains(SECRET)),
+            Step::Done => {
+                assert!(!format!("{call:?} {shared:?}").contains(SECRET));
+                if let Err(error) = call.into_result() {
+                    let shown = format!("{error} {error:?}");
+                    assert!(!shown.contains(SECRET) && !shown.contains("canary-text"));
+                }
+                return;
+            }
+        }
+    }
+    // Early wake-ups of a few milliseconds each can use the turns up; time itself cannot.
+    now = now.later(Duration::from_secs(120));
+    while !matches!(call.poll(&mut shared, now), Step::Done) {}
+}
+
+/// What an attempt met, by the script's next bytes.
+fn outcome(script: &mut &[u8]) -> Outcome {
+    const STATUSES: [u16; 16] =
+        [200, 200, 200, 200, 201, 400, 401, 401, 403, 429, 451, 500, 502, 503, 302, 204];
+    const BODIES: [&str; 12] = [
+        r#"{"service":"asyncMessagingEnt","baseURI":"va.msg.liveperson.net"}"#,
+        r#"{"baseURIs":[{"service":"sentinel","baseURI":"a.liveperson.net"},{"service":"idp","baseURI":"b.liveperson.net"},{"service":"asyncMessagingEnt","baseURI":"c.liveperson.net"}]}"#,
+        r#"{"access_token":"fuzz-canary-token","expires_in":3}"#,
+        r#"{"access_token":"fuzz-canary-token"}"#,
+        r#"{"token":"fuzz-canary-jws"}"#,
+        r#"{"code":"OK","body":{"sequence":1}}"#,
+        r#"{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}"#,
+        r#"{"body":{"errorCode":40102}}"#,
+        r#"{"body":{"errorCode":40103}}"#,
+        r#"{"code":"TOO_MANY_REQUESTS","body":{"msg":"fuzz-canary-secret"}}"#,
+        r#"{"baseURI":"evil.example","service":"sentinel"}"#,
+        "<html>",
+    ];
+    let mut next = || usize::from(script.split_off_first().copied().unwrap_or(0));
+    let (kind, body) = (next(), next());
+    match kind % 20 {
+        16 => Outcome::Failed(Failure::never_sent(FailureKind::Connect)),
+        17 => Outcome::Failed(Failure::answer_lost(FailureKind::Broken)),
+        18 => Outcome::Failed(Failure::never_sent(FailureKind::Tls)),
+        19 => Outcome::Failed(Failure::answer_lost(FailureKind::TooLarge)),
+        status => {
+            let status = STATUSES.get(status).copied().unwrap_or(200);
+            let body = BODIES.get(body % BODIES.len()).copied().unwrap_or_default();
+            let mut response = Response::new(body.as_bytes().to_vec());
+            *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+            if next() % 4 == 0 {
+                response.headers_mut().insert("retry-after", HeaderValue::from(next() as u64));
+            }
+            Outcome::Answer(response)
+        }
+    }
+}
+
+/// The first byte chooses the status, the rest is the body.
+fn response(data: &[u8]) -> Response<Vec<u8>> {
+    let (first, body) = data.split_first().map_or((0, data), |(first, body)| (*first, body));
+    let mut response = Response::new(body.to_vec());
+    let status = [200, 201, 400, 401, 404, 429, 451, 500, 503];
+    let status = status.get(usize::from(first) % status.len()).copied().unwrap_or(200);
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    response
+}
+
+fn consumer() -> ExtConsumerId {
+    ExtConsumerId::new("ring").expect("a good id")
+}
+
+fn conversation() -> ConversationId {
+    ConversationId::new("5f0c").expect("a good id")
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Runs every target for the given number of seconds (default 60), each from its corpus, and reports the
+# executions. New findings go to fuzz/artifacts. Needs a nightly compiler and a C++ compiler, and
+# nothing else: libFuzzer is built from the libfuzzer-sys crate.
+#
+#   bash fuzz/run.sh [SECONDS] [TARGET...]
+set -euo pipefail
+cd "$(dirname "$0")"
+seconds=${1:-60}
+shift || true
+targets=("$@")
+if [ ${#targets[@]} = 0 ]; then
+    mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"/\1/p' Cargo.toml)
+fi
+if ! command -v c++ >/dev/null 2>&1; then
+    echo "no C++ compiler here: fuzzing skipped"; exit 0
+fi
+# What cargo-fuzz would set: coverage counters and comparisons for the fuzzer to see, and no sanitizer,
+# since there is no unsafe code to look for faults in.
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions"
+host=$(rustc +nightly -vV | sed -n 's/^host: //p')
+cargo +nightly build -q --release --target "$host"
+for target in "${targets[@]}"; do
+    mkdir -p "artifacts/$target" "corpus/$target" "target/found/$target"
+    log="target/found/$target.log"
+    if ! "target/$host/release/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+        -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="artifacts/$target/" \
+        $([ -f "dictionaries/$target.dict" ] && echo "-dict=dictionaries/$target.dict") \
+        "target/found/$target" "corpus/$target" >"$log" 2>&1; then
+        tail -40 "$log"
+        echo "$target: FAILED; the input is in fuzz/artifacts/$target"
+        exit 1
+    fi
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    coverage=$(grep -oE 'cov: [0-9]+' "$log" | tail -1 || true)
+    printf '%-22s %12s executions in %s s, %s\n' "$target" "$executions" "$seconds" "$coverage"
+done

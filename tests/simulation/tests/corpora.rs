@@ -1,0 +1,38 @@
+//! Every input that fuzzing was given or found, through the body of its target, on stable.
+
+use std::fs;
+use std::path::Path;
+
+use lp_connector_core::fuzz;
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let mut inputs = 0;
+    for entry in fs::read_dir(&corpus).unwrap() {
+        let path = entry.unwrap().path();
+        let input = fs::read(&path).unwrap();
+        // Printed only if the body panics: which input it was.
+        println!("{}", path.display());
+        body(&input);
+        inputs += 1;
+    }
+    assert!(inputs > 0, "no corpus in {}", corpus.display());
+}
+
+macro_rules! corpora {
+    ($($target:ident)*) => {$(
+        #[test]
+        fn $target() {
+            replay(stringify!($target), fuzz::$target);
+        }
+    )*};
+}
+
+corpora!(domain_answer token_answer claims consumer_answer conversation_answer send_answer
+    retry_after_header call);
+
+#[test]
+fn every_target_is_replayed() {
+    let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
+    assert_eq!(fs::read_dir(targets).unwrap().count(), 8);
+}
