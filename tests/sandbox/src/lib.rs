@@ -1,1 +1,43 @@
-//! A stand-in for the cloud.
+//! A local stand-in for LivePerson's Conversational Cloud ("the sandbox").
+//!
+//! [`Sandbox`] is a pure state machine: it answers the Domain API, Sentinel, the IDP, CONVERSATION and
+//! SEND as the public documents say they answer, checks what they say is checked, remembers what was
+//! sent, and goes wrong on order ([`Fault`]). It is written from the documents alone and shares no
+//! code with the client, so that each is a test of the other.
+//!
+//! `Server` (feature `server`, on by default) puts it on a loopback socket, with or without TLS:
+//!
+//! ```
+//! # #[cfg(feature = "server")] {
+//! use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+//!
+//! let server = Server::start(ServerConfig::new())?;
+//! server.with(|sandbox| sandbox.fault("send:1=503".parse().unwrap()));
+//! // … let a connector talk to server.base_url() …
+//! assert_eq!(server.with(|sandbox| sandbox.requests(Endpoint::Send)), 0);
+//! # }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod answer;
+mod config;
+mod conversation;
+mod domain;
+mod endpoint;
+mod fault;
+mod random;
+mod request;
+mod sandbox;
+mod send;
+#[cfg(feature = "server")]
+mod server;
+mod state;
+mod tokens;
+
+pub use config::{App, Config};
+pub use endpoint::Endpoint;
+pub use fault::{Fault, What};
+pub use sandbox::{Delivery, Reaction, Sandbox};
+#[cfg(feature = "server")]
+pub use server::{Seen, Server, ServerConfig};
+pub use state::{Conversation, MAX_KEPT, Message};

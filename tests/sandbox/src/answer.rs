@@ -1,0 +1,57 @@
+//! The envelopes of the answers (protocol.md 10).
+
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use serde_json::{Value, json};
+
+pub(crate) type Answer = Response<Vec<u8>>;
+
+pub(crate) fn json(status: u16, document: &Value) -> Answer {
+    let mut answer = Response::new(document.to_string().into_bytes());
+    *answer.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // As in protocol.md 4.2.
+    let kind = HeaderValue::from_static("application/json;charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
+}
+
+/// A success of the Send API: short, with a textual code (protocol.md 7.1).
+pub(crate) fn ok(body: &Value, id: &str) -> Value {
+    json!({"code": "OK", "body": body, "reqId": id})
+}
+
+/// A refusal of the Send API (protocol.md 10.2).
+pub(crate) fn bad(message: &str, id: &str) -> Value {
+    json!({"code": "BAD_REQUEST", "body": {"msg": message}, "reqId": id})
+}
+
+pub(crate) fn bad_request(message: &str, id: &str) -> Answer {
+    json(400, &bad(message, id))
+}
+
+/// An authorization error of the Send API (protocol.md 10.1).
+pub(crate) fn unauthorized(code: u32) -> Answer {
+    let (title, details) = match code {
+        40001 => ("Missing parameter", "Brand Id is missing"),
+        40102 => ("Invalid AppJWT", "AppJWT has expired or is invalid"),
+        40103 => ("Invalid ConsumerJWS", "ConsumerJWS is invalid"),
+        40104 => (
+            "ConsumerJWS is missing",
+            "X_ON_BEHALF_HEADER is not present",
+        ),
+        _ => ("AppJWT is missing", "AUTHORIZATION header is not present"),
+    };
+    json(
+        401,
+        &json!({"kind": "resp", "code": 401, "type": ".ReqBody$ErrorResp",
+            "body": {"title": title, "details": details, "errorCode": code}}),
+    )
+}
+
+/// An OAuth 2.0 refusal (protocol.md 4.5).
+pub(crate) fn oauth(status: u16, error: &str, description: &str) -> Answer {
+    json(
+        status,
+        &json!({"error": error, "error_description": description}),
+    )
+}

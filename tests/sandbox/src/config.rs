@@ -1,0 +1,146 @@
+//! What a sandbox is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::random::Random;
+
+/// An app install.
+#[derive(Clone, PartialEq, Eq)]
+pub struct App {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+impl App {
+    /// An app with this id and secret.
+    #[must_use]
+    pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        Self {
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Its secret.
+    #[must_use]
+    pub fn client_secret(&self) -> &str {
+        &self.client_secret
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The services that the Domain API names (protocol.md 2.3).
+pub(crate) const SERVICES: [&str; 8] = [
+    "asyncMessagingEnt",
+    "sentinel",
+    "idp",
+    "swift",
+    "smt",
+    "agentVep",
+    "accountConfigReadWrite",
+    "accountConfigReadOnly",
+];
+
+/// What a sandbox is made of: one account, its apps, and where its services are said to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) account: String,
+    pub(crate) apps: Vec<App>,
+    pub(crate) token_life: Duration,
+    pub(crate) expires_in: bool,
+    pub(crate) swapped_domain_shapes: bool,
+    pub(crate) host: String,
+    pub(crate) hosts: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// One account, `91827364`, with one app, whose id and secret come from `seed`. All services are
+    /// at `host`.
+    #[must_use]
+    pub fn new(host: impl Into<String>, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            account: "91827364".to_owned(),
+            apps: vec![App::new(random.uuid(), random.hex(2))],
+            token_life: Duration::from_secs(3600),
+            expires_in: false,
+            swapped_domain_shapes: false,
+            host: host.into(),
+            hosts: BTreeMap::new(),
+        }
+    }
+
+    /// Another account.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = account.into();
+        self
+    }
+
+    /// These apps in place of the one made up.
+    #[must_use]
+    pub fn apps(mut self, apps: impl IntoIterator<Item = App>) -> Self {
+        self.apps = apps.into_iter().collect();
+        self
+    }
+
+    /// How long AppJWTs live. Default: an hour; 0 s is a token that has ended when it arrives.
+    #[must_use]
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.token_life = life;
+        self
+    }
+
+    /// Adds `expires_in` to token answers, which the real cloud is not documented to do.
+    #[must_use]
+    pub fn expires_in(mut self, yes: bool) -> Self {
+        self.expires_in = yes;
+        self
+    }
+
+    /// Answers one service in the shape of all, and all in the shape of one (protocol.md 14, row 40).
+    #[must_use]
+    pub fn swapped_domain_shapes(mut self, yes: bool) -> Self {
+        self.swapped_domain_shapes = yes;
+        self
+    }
+
+    /// Says that this service is elsewhere.
+    #[must_use]
+    pub fn service_at(mut self, service: impl Into<String>, host: impl Into<String>) -> Self {
+        self.hosts.insert(service.into(), host.into());
+        self
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        &self.account
+    }
+
+    /// The first app.
+    #[must_use]
+    pub fn app(&self) -> Option<&App> {
+        self.apps.first()
+    }
+
+    pub(crate) fn host_of(&self, service: &str) -> Option<&str> {
+        let known = self.hosts.get(service).map(String::as_str);
+        known.or_else(|| SERVICES.contains(&service).then_some(&*self.host))
+    }
+}

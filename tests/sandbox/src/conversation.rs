@@ -1,0 +1,125 @@
+//! CONVERSATION (protocol.md 6).
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request};
+use serde_json::Value;
+
+use crate::answer::{self, Answer};
+use crate::request::{fields, id, is_of, text};
+use crate::sandbox::Sandbox;
+use crate::state::Conversation;
+use crate::tokens;
+
+pub(crate) fn open(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    account: &str,
+    request: &Request<Vec<u8>>,
+) -> Answer {
+    let consumer = match tokens::on_behalf(sandbox, now, account, request.headers()) {
+        Ok(consumer) => consumer,
+        Err(refused) => return *refused,
+    };
+    let (features, body) = match checked(request) {
+        Ok(checked) => checked,
+        Err(refused) => return *refused,
+    };
+    let (profile, conversation) = match body.as_array().map(Vec::as_slice) {
+        Some([profile, conversation]) => (profile, conversation),
+        _ => return answer::bad_request("the body must be an array of two requests", ""),
+    };
+    let (Some(profile_id), Some(conversation_id)) = (id(profile), id(conversation)) else {
+        return answer::bad_request("a request has no id of 1 to 64 characters", "");
+    };
+    for (request, kind) in [
+        (profile, "userprofile.SetUserProfile"),
+        (conversation, "cm.ConsumerRequestConversation"),
+    ] {
+        if text(request, "kind") != Some("req") || text(request, "type") != Some(kind) {
+            return answer::bad_request(&format!("a req of type {kind} is wanted here"), "");
+        }
+        if !request.get("body").is_some_and(Value::is_object) {
+            return answer::bad_request(&format!("{kind} has no body"), "");
+        }
+    }
+    let wanted = conversation.get("body").cloned().unwrap_or_default();
+    if text(&wanted, "brandId") != Some(account) {
+        return answer::unauthorized(40001);
+    }
+    let channel = text(&wanted, "channelType");
+    if wanted.get("channelType").is_some() && channel != Some("MESSAGING") {
+        return answer::bad_request("channelType must be MESSAGING", &conversation_id);
+    }
+    let urgency = wanted.get("ttrDefName");
+    let urgencies = ["NORMAL", "URGENT", "PRIORITIZED"];
+    let fine = |value: &Value| {
+        value.is_null() || value.as_str().is_some_and(|name| urgencies.contains(&name))
+    };
+    if !urgency.is_none_or(fine) {
+        return answer::bad_request("ttrDefName is none of the known", &conversation_id);
+    }
+    let profiled = answer::ok(
+        &serde_json::json!({"msg": "OK User Profile set successfully"}),
+        &profile_id,
+    );
+    if sandbox.state.open.get(&consumer).is_some() {
+        // protocol.md 6.6: status 400, and the codes are mixed.
+        let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
+        let message = format!(
+            "Consumer request conversation failed: User {lp} already has open conversation. \
+             Can't open another one."
+        );
+        let refused = answer::bad(&message, &conversation_id);
+        return answer::json(400, &Value::Array(vec![profiled, refused]));
+    }
+    let new = sandbox.random.uuid();
+    sandbox.state.open.insert(consumer.clone(), new.clone());
+    sandbox.state.conversations.insert(
+        new.clone(),
+        Conversation {
+            id: new.clone(),
+            consumer,
+            open: true,
+            profile: profile.get("body").cloned().unwrap_or_default(),
+            request: wanted,
+            features,
+            sequences: [(new.clone(), 0)].into(),
+        },
+    );
+    let opened = answer::ok(
+        &serde_json::json!({"conversationId": new}),
+        &conversation_id,
+    );
+    answer::json(200, &Value::Array(vec![profiled, opened]))
+}
+
+/// What CONVERSATION and SEND have in common: version, kinds, and the header of 6.5. Gives the
+/// features and the body.
+pub(crate) fn checked(request: &Request<Vec<u8>>) -> Result<(Vec<String>, Value), Box<Answer>> {
+    let refuse = |why: &str| Box::new(answer::bad_request(why, ""));
+    if fields(request, false).get("v").map(String::as_str) != Some("3") {
+        return Err(refuse("v must be 3"));
+    }
+    if !is_of(request.headers(), "application/json") {
+        return Err(refuse("the content type must be application/json"));
+    }
+    let features = features(request.headers()).map_err(|why| refuse(&why))?;
+    let body = serde_json::from_slice(request.body());
+    Ok((features, body.map_err(|_| refuse("the body is not JSON"))?))
+}
+
+fn features(headers: &HeaderMap) -> Result<Vec<String>, String> {
+    let Some(header) = headers.get("client-properties") else {
+        return Ok(Vec::new());
+    };
+    let properties: Value = serde_json::from_slice(header.as_bytes())
+        .map_err(|_| "Client-Properties is not JSON".to_owned())?;
+    match text(&properties, "type") {
+        Some(".ClientProperties" | ".ams.headers.ClientProperties") => {}
+        _ => return Err("Client-Properties has no type".to_owned()),
+    }
+    let features = properties.get("features").and_then(Value::as_array);
+    let names = features.into_iter().flatten().filter_map(Value::as_str);
+    Ok(names.map(str::to_owned).collect())
+}

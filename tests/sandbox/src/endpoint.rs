@@ -1,0 +1,145 @@
+//! What a request asks for.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A part of the cloud that answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// The Domain API, for one service or all (protocol.md 2).
+    Domain,
+    /// The AppJWT (protocol.md 4).
+    Token,
+    /// The ConsumerJWS (protocol.md 5).
+    Consumer,
+    /// CONVERSATION (protocol.md 6).
+    Conversation,
+    /// SEND (protocol.md 7).
+    Send,
+}
+
+impl Endpoint {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Domain,
+        Self::Token,
+        Self::Consumer,
+        Self::Conversation,
+        Self::Send,
+    ];
+
+    /// Its short name, as faults and counts have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Domain => "domain",
+            Self::Token => "token",
+            Self::Consumer => "consumer",
+            Self::Conversation => "conversation",
+            Self::Send => "send",
+        }
+    }
+
+    pub(crate) fn method(self) -> http::Method {
+        if self == Self::Domain {
+            http::Method::GET
+        } else {
+            http::Method::POST
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|endpoint| endpoint.name() == text)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                format!("no endpoint {text:?}: there are {names}")
+            })
+    }
+}
+
+/// A request's path, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Route {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) account: String,
+    /// The service asked for, at the Domain API; `None` is all of them.
+    pub(crate) service: Option<String>,
+}
+
+impl Route {
+    /// `None` for a path that is no part of the cloud.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        let decoded: Vec<String> = path
+            .trim_start_matches('/')
+            .split('/')
+            .map(decode)
+            .collect();
+        let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        let (endpoint, account, service) = match parts.as_slice() {
+            [
+                "api" | "csdr",
+                "account",
+                account,
+                "service",
+                "baseURI.json",
+            ] => (Endpoint::Domain, account, None),
+            [
+                "api",
+                "account",
+                account,
+                "service",
+                service,
+                "baseURI.json",
+            ] => (Endpoint::Domain, account, Some((*service).to_owned())),
+            ["sentinel", "api", "account", account, "app", "token"] => {
+                (Endpoint::Token, account, None)
+            }
+            ["api", "account", account, "consumer"] => (Endpoint::Consumer, account, None),
+            [
+                "api",
+                "account",
+                account,
+                "messaging",
+                "consumer",
+                "conversation",
+            ] => (Endpoint::Conversation, account, None),
+            [
+                "api",
+                "account",
+                account,
+                "messaging",
+                "consumer",
+                "conversation",
+                "send",
+            ] => (Endpoint::Send, account, None),
+            _ => return None,
+        };
+        Some(Self {
+            endpoint,
+            account: (*account).to_owned(),
+            service,
+        })
+    }
+}
+
+/// Percent-decodes one segment. A form's `+` is no space in a path.
+fn decode(segment: &str) -> String {
+    let plain = segment.replace('+', "%2B");
+    form_urlencoded::parse(plain.as_bytes())
+        .map(|(name, _)| name.into_owned())
+        .next()
+        .unwrap_or_default()
+}

@@ -1,0 +1,254 @@
+//! What goes wrong, on order.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::Endpoint;
+
+/// One thing that goes wrong with certain requests.
+///
+/// As text: `ENDPOINT[:N[-M]]=WHAT`, where `N` counts the requests to that endpoint from 1 since the
+/// fault was added, and without it, or with `*`, each of them goes wrong.
+///
+/// | WHAT | what happens |
+/// |---|---|
+/// | `503`, `429,retry-after:2` | that status, with these headers, and no effect |
+/// | `delay:2s` | the answer comes later |
+/// | `drop` | the connection is closed with no answer and no effect |
+/// | `drop-after` | the connection is closed with no answer, after the effect |
+/// | `truncated`, `slow`, `chunked` | the answer breaks off, drips, or comes in chunks |
+/// | `html` | status 200 with an HTML page, and no effect |
+/// | `garbage` | what comes is not HTTP, and there is no effect |
+/// | `revoke-app`, `revoke-consumer` | the token that the request carries is revoked first |
+///
+/// ```
+/// use lp_connector_sandbox::Fault;
+///
+/// let fault: Fault = "send:1-2=503".parse()?;
+/// assert_eq!(fault.to_string(), "send:1-2=503");
+/// assert!("send=sometimes".parse::<Fault>().is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    pub(crate) endpoint: Endpoint,
+    /// First and last request concerned.
+    pub(crate) range: Option<(u64, u64)>,
+    pub(crate) what: What,
+}
+
+impl Fault {
+    /// Each request to `endpoint` goes wrong.
+    #[must_use]
+    pub const fn always(endpoint: Endpoint, what: What) -> Self {
+        Self {
+            endpoint,
+            range: None,
+            what,
+        }
+    }
+
+    /// The requests to `endpoint` from the `first` to the `last`, counted from 1, go wrong.
+    #[must_use]
+    pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, what: What) -> Self {
+        Self {
+            endpoint,
+            range: Some((first, last)),
+            what,
+        }
+    }
+
+    pub(crate) fn concerns(&self, nth: u64) -> bool {
+        self.range
+            .is_none_or(|(first, last)| (first..=last).contains(&nth))
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum What {
+    /// This status, with these headers, and no effect.
+    Status(u16, Vec<(String, String)>),
+    /// The answer comes later.
+    Delay(Duration),
+    /// No answer and no effect.
+    Drop,
+    /// No answer, after the effect.
+    DropAfter,
+    /// The answer breaks off in the middle of its body.
+    Truncated,
+    /// The answer comes a few bytes at a time.
+    Slow,
+    /// The answer comes with chunked encoding.
+    Chunked,
+    /// Status 200 with an HTML page, as from a sign-in portal; no effect.
+    Html,
+    /// Bytes that are not HTTP; no effect.
+    Garbage,
+    /// The AppJWT that the request carries is revoked before it is looked at.
+    RevokeApp,
+    /// The ConsumerJWS that the request carries is revoked before it is looked at.
+    RevokeConsumer,
+}
+
+const WORDS: [(&str, What); 9] = [
+    ("drop", What::Drop),
+    ("drop-after", What::DropAfter),
+    ("truncated", What::Truncated),
+    ("slow", What::Slow),
+    ("chunked", What::Chunked),
+    ("html", What::Html),
+    ("garbage", What::Garbage),
+    ("revoke-app", What::RevokeApp),
+    ("revoke-consumer", What::RevokeConsumer),
+];
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.endpoint)?;
+        match self.range {
+            None => {}
+            Some((first, last)) if first == last => write!(f, ":{first}")?,
+            Some((first, last)) => write!(f, ":{first}-{last}")?,
+        }
+        write!(f, "={}", self.what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status, headers) => {
+                write!(f, "{status}")?;
+                headers
+                    .iter()
+                    .try_for_each(|(name, value)| write!(f, ",{name}:{value}"))
+            }
+            Self::Delay(pause) => write!(f, "delay:{}ms", pause.as_millis()),
+            word => {
+                let name = WORDS
+                    .iter()
+                    .find(|(_, what)| what == word)
+                    .map(|(name, _)| *name);
+                f.write_str(name.unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (where_, what) = text.split_once('=').ok_or_else(|| {
+            format!("the fault {text:?} has no `=`: it is ENDPOINT[:N[-M]]=WHAT, as send:1-2=503")
+        })?;
+        let (endpoint, range) = match where_.split_once(':') {
+            None | Some((_, "*")) => (where_.split(':').next().unwrap_or_default(), None),
+            Some((endpoint, range)) => {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let number = |text: &str| {
+                    text.parse()
+                        .ok()
+                        .filter(|number| *number > 0)
+                        .ok_or_else(|| {
+                            format!("the fault {text:?} does not count from 1: say N, or N-M")
+                        })
+                };
+                (endpoint, Some((number(first)?, number(last)?)))
+            }
+        };
+        Ok(Self {
+            endpoint: endpoint.parse()?,
+            range,
+            what: what.parse()?,
+        })
+    }
+}
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((_, what)) = WORDS.iter().find(|(name, _)| *name == text) {
+            return Ok(what.clone());
+        }
+        if let Some(pause) = text.strip_prefix("delay:") {
+            let (digits, unit) = match pause.strip_suffix("ms") {
+                Some(digits) => (digits, 1),
+                None => (pause.strip_suffix('s').unwrap_or(pause), 1000),
+            };
+            let number: u64 = digits
+                .parse()
+                .map_err(|_| format!("no delay {pause:?}: say 2s, or 200ms"))?;
+            return Ok(Self::Delay(Duration::from_millis(
+                number.saturating_mul(unit),
+            )));
+        }
+        let mut parts = text.split(',');
+        let status = parts.next().and_then(|status| status.parse().ok());
+        let Some(status) = status.filter(|status| (200..=599).contains(status)) else {
+            let words = WORDS.map(|(name, _)| name).join(", ");
+            return Err(format!(
+                "nothing goes wrong as {text:?}: say a status, delay:TIME, {words}"
+            ));
+        };
+        let headers = parts
+            .map(|header| {
+                let (name, value) = header.split_once(':').ok_or("a header is NAME:VALUE")?;
+                http::HeaderName::try_from(name).map_err(|_| format!("no header {name:?}"))?;
+                http::HeaderValue::try_from(value).map_err(|_| format!("no value {value:?}"))?;
+                Ok((name.to_owned(), value.to_owned()))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self::Status(status, headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn what() -> impl Strategy<Value = What> {
+        let header = ("[a-z][a-z-]{0,10}", "[a-zA-Z0-9 ]{0,10}");
+        prop_oneof![
+            prop::sample::select(WORDS.map(|(_, what)| what).to_vec()),
+            (200u16..600, prop::collection::vec(header, 0..3))
+                .prop_map(|(s, h)| What::Status(s, h)),
+            (0u64..1 << 50).prop_map(|ms| What::Delay(Duration::from_millis(ms))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_fault_prints_is_read_back(
+            at in 0usize..5, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
+        ) {
+            let fault = Fault { endpoint: Endpoint::ALL[at], range, what };
+            prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));
+        }
+
+        #[test]
+        fn no_text_panics(text: String) {
+            let _ = text.parse::<Fault>();
+        }
+    }
+
+    #[test]
+    fn a_fault_that_is_none_says_what_there_is() {
+        for (text, why) in [
+            ("send", "has no `=`"),
+            ("sent=503", "there are domain, token"),
+            ("send:0=503", "count from 1"),
+            ("send=700", "say a status"),
+            ("send=delay:soon", "say 2s"),
+            ("send=503,retry", "NAME:VALUE"),
+        ] {
+            let error = text.parse::<Fault>().unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The stand-in as one pure machine.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use serde_json::json;
+
+use crate::answer::{self, Answer};
+use crate::config::Config;
+use crate::endpoint::{Endpoint, Route};
+use crate::fault::{Fault, What};
+use crate::random::Random;
+use crate::request::credential;
+use crate::state::{Conversation, Message, State};
+use crate::{conversation, domain, send, tokens};
+
+/// The stand-in for the cloud: requests in, answers out, and no clock or socket of its own.
+///
+/// ```
+/// use std::time::Duration;
+/// use lp_connector_sandbox::{Config, Endpoint, Sandbox};
+///
+/// let mut sandbox = Sandbox::new(Config::new("127.0.0.1:4711", 1), 1);
+/// let url = "/api/account/91827364/service/idp/baseURI.json?version=1.0";
+/// let request = http::Request::get(url).body(Vec::new())?;
+/// let answer = sandbox.handle(Duration::from_secs(1_711_000_000), &request);
+/// assert_eq!(answer.status(), 200);
+/// assert_eq!(sandbox.requests(Endpoint::Domain), 1);
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Sandbox {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) state: State,
+    requests: BTreeMap<Endpoint, u64>,
+    faults: Vec<Armed>,
+}
+
+/// A fault, and how many requests to its endpoint came since it was added.
+#[derive(Debug)]
+struct Armed {
+    fault: Fault,
+    seen: u64,
+}
+
+/// An answer, and how it is to travel.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reaction {
+    /// The answer.
+    pub answer: Response<Vec<u8>>,
+    /// How it travels.
+    pub delivery: Delivery,
+}
+
+/// How an answer travels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a server must know how to deliver each"
+)]
+pub enum Delivery {
+    /// As it should.
+    Whole,
+    /// After this time.
+    Delayed(Duration),
+    /// Not at all: the connection closes.
+    Dropped,
+    /// Part of its body, and then the connection closes.
+    Truncated,
+    /// A few bytes at a time.
+    Slow,
+    /// With chunked encoding.
+    Chunked,
+    /// As bytes that are not HTTP, in place of the answer.
+    Garbage,
+}
+
+impl Sandbox {
+    /// A cloud in which nothing has happened. The same seed makes the same ids and tokens.
+    #[must_use]
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            random: Random::new(seed),
+            state: State::default(),
+            requests: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Answers a request, `now` being the time since the Unix epoch by the cloud's clock. Faults that
+    /// concern the way of the answer are left out: see [`react`](Self::react).
+    pub fn handle(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+        self.react(now, request).answer
+    }
+
+    /// Answers a request, and says how the answer travels.
+    pub fn react(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reaction {
+        let whole = |answer| Reaction {
+            answer,
+            delivery: Delivery::Whole,
+        };
+        if request.uri().path() == "/_sandbox/state" {
+            return whole(self.describe());
+        }
+        let Some(route) = Route::of(request.uri().path()) else {
+            let there_is = "domain, token, consumer, conversation and send, at their own paths";
+            return whole(answer::json(
+                404,
+                &json!({"message": "no such path", "there_is": there_is}),
+            ));
+        };
+        *self.requests.entry(route.endpoint).or_default() += 1;
+        let what = self.goes_wrong(route.endpoint);
+        if let Some(instead) = self.instead(what.as_ref(), request.headers()) {
+            return instead;
+        }
+        let answer = if *request.method() == route.endpoint.method() {
+            self.answer(now, &route, request)
+        } else {
+            answer::json(405, &json!({"message": "no such method here"}))
+        };
+        let delivery = match what {
+            Some(What::Delay(pause)) => Delivery::Delayed(pause),
+            Some(What::DropAfter) => Delivery::Dropped,
+            Some(What::Truncated) => Delivery::Truncated,
+            Some(What::Slow) => Delivery::Slow,
+            Some(What::Chunked) => Delivery::Chunked,
+            _ => Delivery::Whole,
+        };
+        Reaction { answer, delivery }
+    }
+
+    fn answer(&mut self, now: Duration, route: &Route, request: &Request<Vec<u8>>) -> Answer {
+        let account = route.account.as_str();
+        match route.endpoint {
+            Endpoint::Domain => domain::lookup(self, route, request),
+            Endpoint::Token => tokens::app_token(self, now, account, request),
+            Endpoint::Consumer => tokens::consumer_token(self, now, account, request),
+            Endpoint::Conversation => conversation::open(self, now, account, request),
+            Endpoint::Send => send::send(self, now, account, request),
+        }
+    }
+
+    /// The first fault that concerns this request; all of the endpoint's faults count it.
+    fn goes_wrong(&mut self, endpoint: Endpoint) -> Option<What> {
+        let mut found = None;
+        for armed in self
+            .faults
+            .iter_mut()
+            .filter(|armed| armed.fault.endpoint == endpoint)
+        {
+            armed.seen += 1;
+            if found.is_none() && armed.fault.concerns(armed.seen) {
+                found = Some(armed.fault.what.clone());
+            }
+        }
+        found
+    }
+
+    /// What happens in place of the answer, where the fault allows none.
+    fn instead(&mut self, what: Option<&What>, headers: &HeaderMap) -> Option<Reaction> {
+        let answer = || Response::new(Vec::new());
+        let reaction = match what? {
+            What::Status(status, more) => {
+                let mut answer = answer::json(*status, &json!({"message": "a fault on order"}));
+                for (name, value) in more {
+                    if let (Ok(name), Ok(value)) =
+                        (HeaderName::try_from(name), HeaderValue::try_from(value))
+                    {
+                        answer.headers_mut().insert(name, value);
+                    }
+                }
+                Reaction {
+                    answer,
+                    delivery: Delivery::Whole,
+                }
+            }
+            What::Html => {
+                let mut answer =
+                    Response::new(b"<html><body>Please sign in</body></html>".to_vec());
+                let kind = HeaderValue::from_static("text/html");
+                answer
+                    .headers_mut()
+                    .insert(http::header::CONTENT_TYPE, kind);
+                Reaction {
+                    answer,
+                    delivery: Delivery::Whole,
+                }
+            }
+            What::Drop => Reaction {
+                answer: answer(),
+                delivery: Delivery::Dropped,
+            },
+            What::Garbage => Reaction {
+                answer: answer(),
+                delivery: Delivery::Garbage,
+            },
+            What::RevokeApp => {
+                if let Some(token) = credential(headers, "authorization") {
+                    self.state.app_tokens.remove(token);
+                }
+                return None;
+            }
+            What::RevokeConsumer => {
+                if let Some(token) = credential(headers, tokens::ON_BEHALF) {
+                    self.state.consumer_tokens.remove(token);
+                }
+                return None;
+            }
+            _ => return None,
+        };
+        Some(reaction)
+    }
+
+    /// Adds a fault. It counts requests from now on; at most 1000 are kept.
+    pub fn fault(&mut self, fault: Fault) {
+        if self.faults.len() < 1000 {
+            self.faults.push(Armed { fault, seen: 0 });
+        }
+    }
+
+    /// Takes all faults away.
+    pub fn heal(&mut self) {
+        self.faults.clear();
+    }
+
+    /// How many requests came to an endpoint.
+    #[must_use]
+    pub fn requests(&self, endpoint: Endpoint) -> u64 {
+        self.requests.get(&endpoint).copied().unwrap_or(0)
+    }
+
+    /// Everything that was published, oldest first.
+    #[must_use]
+    pub fn messages(&self) -> &VecDeque<Message> {
+        &self.state.messages
+    }
+
+    /// Every conversation, open or closed.
+    pub fn conversations(&self) -> impl Iterator<Item = &Conversation> {
+        self.state.conversations.values()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Moves a service to another host.
+    pub fn move_service(&mut self, service: impl Into<String>, host: impl Into<String>) {
+        self.config.hosts.insert(service.into(), host.into());
+    }
+
+    /// No AppJWT given out so far is good any more.
+    pub fn revoke_app_tokens(&mut self) {
+        self.state.app_tokens.clear();
+    }
+
+    /// No ConsumerJWS given out so far is good any more.
+    pub fn revoke_consumer_tokens(&mut self) {
+        self.state.consumer_tokens.clear();
+    }
+
+    /// The app's secret is another from now on.
+    pub fn rotate_secret(&mut self, client_id: &str, secret: impl Into<String>) {
+        let secret = secret.into();
+        for app in self
+            .config
+            .apps
+            .iter_mut()
+            .filter(|app| app.client_id == client_id)
+        {
+            app.client_secret.clone_from(&secret);
+        }
+    }
+
+    /// What there is to see, without secrets or tokens.
+    fn describe(&self) -> Answer {
+        let requests: BTreeMap<&str, u64> = Endpoint::ALL
+            .iter()
+            .map(|endpoint| (endpoint.name(), self.requests(*endpoint)))
+            .collect();
+        let conversations: Vec<_> = self
+            .conversations()
+            .map(|one| json!({"id": one.id, "consumer": one.consumer, "open": one.open}))
+            .collect();
+        let messages: Vec<_> = self
+            .messages()
+            .iter()
+            .map(|one| {
+                json!({"conversation": one.conversation, "dialog": one.dialog,
+                "sequence": one.sequence, "consumer": one.consumer, "event": one.event})
+            })
+            .collect();
+        answer::json(
+            200,
+            &json!({"requests": requests, "conversations": conversations,
+            "messages": messages}),
+        )
+    }
+}

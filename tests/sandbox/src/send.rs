@@ -1,0 +1,161 @@
+//! SEND (protocol.md 7).
+
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer};
+use crate::conversation::checked;
+use crate::request::{id, text};
+use crate::sandbox::Sandbox;
+use crate::tokens;
+
+/// The longest request that carries a text, in characters (protocol.md 7.2, "Size").
+const MAX_CHARS: usize = 5000;
+
+const CHAT_STATES: [&str; 5] = ["ACTIVE", "INACTIVE", "GONE", "COMPOSING", "PAUSE"];
+const RECEIPTS: [&str; 5] = ["ACCEPT", "READ", "ACCESS", "NACK", "ACTION"];
+
+pub(crate) fn send(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    account: &str,
+    request: &Request<Vec<u8>>,
+) -> Answer {
+    let consumer = match tokens::on_behalf(sandbox, now, account, request.headers()) {
+        Ok(consumer) => consumer,
+        Err(refused) => return *refused,
+    };
+    let document = match checked(request) {
+        Ok((_, document)) => document,
+        Err(refused) => return *refused,
+    };
+    let Some(id) = id(&document) else {
+        return answer::bad_request("the request has no id of 1 to 64 characters", "");
+    };
+    if text(&document, "kind") != Some("req") {
+        return answer::bad_request("kind must be req", &id);
+    }
+    let Some(body) = document.get("body").filter(|body| body.is_object()) else {
+        return answer::bad_request("the request has no body", &id);
+    };
+    match text(&document, "type") {
+        Some("ms.PublishEvent") => {
+            let length = String::from_utf8_lossy(request.body()).chars().count();
+            publish(sandbox, &consumer, body, &id, length)
+        }
+        Some("cm.UpdateConversationField") => update(sandbox, &consumer, body, &id),
+        Some("userprofile.SetUserProfile") => {
+            let done = json!({"msg": "OK User Profile set successfully"});
+            answer::json(200, &answer::ok(&done, &id))
+        }
+        _ => answer::bad_request("no such type of request", &id),
+    }
+}
+
+/// The conversation that a body is about, if it is this consumer's and open.
+fn addressed(
+    sandbox: &Sandbox,
+    consumer: &str,
+    conversation: &str,
+    id: &str,
+) -> Result<(), Box<Answer>> {
+    match sandbox.state.conversations.get(conversation) {
+        None => Err(Box::new(answer::bad_request("no such conversation", id))),
+        // One consumer's token, another's conversation: 401, and no number (protocol.md 10.1).
+        Some(found) if found.consumer != consumer => Err(Box::new(answer::json(
+            401,
+            &json!({"code": "UNAUTHORIZED", "reqId": id}),
+        ))),
+        Some(found) if !found.open => {
+            // The text really says "close" (protocol.md 7.11).
+            Err(Box::new(answer::bad_request(
+                "Bad Request, Conversation is close",
+                id,
+            )))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn publish(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str, length: usize) -> Answer {
+    let Some(dialog) = text(body, "dialogId") else {
+        return answer::bad_request("dialogId is missing", id);
+    };
+    // Not every document names the conversation: the main dialog's id is its own (protocol.md 7.2).
+    let conversation = text(body, "conversationId").unwrap_or(dialog);
+    if let Err(refused) = addressed(sandbox, consumer, conversation, id) {
+        return *refused;
+    }
+    let Some(event) = body.get("event") else {
+        return answer::bad_request("event is missing", id);
+    };
+    let wrong = match text(event, "type") {
+        Some("ContentEvent") => match text(event, "contentType") {
+            Some("text/plain") if text(event, "message").is_none() => Some("message must be text"),
+            // The limit binds texts alone (protocol.md 14, row 41).
+            Some("text/plain") if length > MAX_CHARS => Some("Bad Request"),
+            Some("text/plain") => None,
+            Some("hosted/file")
+                if event
+                    .get("message")
+                    .and_then(|file| text(file, "relativePath"))
+                    .is_none() =>
+            {
+                Some("relativePath is missing")
+            }
+            Some("hosted/file") => None,
+            _ => Some("no such contentType"),
+        },
+        Some("ChatStateEvent") => {
+            let known = text(event, "chatState").is_some_and(|state| CHAT_STATES.contains(&state));
+            (!known).then_some("no such chatState")
+        }
+        Some("AcceptStatusEvent") => {
+            let known = text(event, "status").is_some_and(|status| RECEIPTS.contains(&status));
+            let list = event.get("sequenceList").is_some_and(Value::is_array);
+            (!(known && list)).then_some("status or sequenceList is wrong")
+        }
+        Some("RichContentEvent") => None,
+        _ => Some("no such event"),
+    };
+    match wrong {
+        Some(why) => answer::bad_request(why, id),
+        None => {
+            let sequence = sandbox.state.publish(conversation, dialog, event);
+            answer::json(200, &answer::ok(&json!({"sequence": sequence}), id))
+        }
+    }
+}
+
+fn update(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str) -> Answer {
+    let Some(conversation) = text(body, "conversationId") else {
+        return answer::bad_request("conversationId is missing", id);
+    };
+    if let Err(refused) = addressed(sandbox, consumer, conversation, id) {
+        return *refused;
+    }
+    // An object, or an array of them (protocol.md 14, row 6).
+    let fields = match body.get("conversationField") {
+        Some(Value::Array(fields)) => fields.clone(),
+        Some(field) => vec![field.clone()],
+        None => return answer::bad_request("conversationField is missing", id),
+    };
+    let closes = |field: &Value| match text(field, "field") {
+        Some("ConversationStateField" | "Stage") => {
+            text(field, "conversationState") == Some("CLOSE")
+        }
+        Some("DialogChange") => {
+            let dialog = field.get("dialog").unwrap_or(&Value::Null);
+            text(dialog, "state") == Some("CLOSE") && text(dialog, "dialogId") == Some(conversation)
+        }
+        _ => false,
+    };
+    if fields.iter().any(closes) {
+        sandbox.state.close(conversation);
+        let done = json!({"msg": "OK Conversation resolved successfully"});
+        return answer::json(200, &answer::ok(&done, id));
+    }
+    answer::bad_request("no such conversationField", id)
+}

@@ -1,0 +1,218 @@
+//! Connections, and the ways an answer can travel on one.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Seen, Shared};
+use crate::{Delivery, Reaction};
+
+/// The longest request body that is read.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// The most connections at a time; further ones wait.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// Between two pieces of an answer that drips.
+const DRIP: Duration = Duration::from_millis(5);
+
+pub(super) async fn serve(
+    listener: std::net::TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let Ok(listener) = TcpListener::from_std(listener) else {
+        return;
+    };
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // Dropped with all its connections when the server stops.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else {
+            return;
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopped => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, most likely: give others time to close.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        let _ = stream.set_nodelay(true);
+        let (acceptor, shared) = (acceptor.clone(), shared.clone());
+        connections.spawn(async move {
+            let _permit = permit;
+            match acceptor {
+                // A handshake that fails concerns nobody but that client.
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        connection(stream, shared).await;
+                    }
+                }
+                None => connection(stream, shared).await,
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>) {
+    let garbage = Arc::new(Notify::new());
+    let signal = garbage.clone();
+    let service = service_fn(move |request| answer(request, shared.clone(), signal.clone()));
+    let mut serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30))
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // Whatever ends a connection ends it for its client alone.
+        _ = Pin::new(&mut serving) => {}
+        () = garbage.notified() => {
+            let mut stream = serving.into_parts().io.into_inner();
+            let _ = stream.write_all(b"\x00\x01 this is not HTTP\n\xff\xfe\n").await;
+            let _ = stream.shutdown().await;
+        }
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    garbage: Arc<Notify>,
+) -> Result<Response<Travelling>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        let mut refused = Response::new(Travelling::whole(Vec::new()));
+        *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return Ok(refused);
+    };
+    let request = Request::from_parts(parts, body.to_bytes().to_vec());
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let Reaction { answer, delivery } = shared.lock().react(now, &request);
+    if let Some(seen) = &shared.seen {
+        let silent = matches!(delivery, Delivery::Dropped | Delivery::Garbage);
+        let status = (!silent).then(|| answer.status().as_u16());
+        seen(&Seen {
+            method,
+            path,
+            status,
+        });
+    }
+    let (parts, body) = answer.into_parts();
+    let body = match delivery {
+        Delivery::Dropped => return Err(io::Error::other("dropped on order")),
+        Delivery::Garbage => {
+            garbage.notify_one();
+            return std::future::pending().await;
+        }
+        Delivery::Delayed(pause) => {
+            tokio::time::sleep(pause).await;
+            Travelling::whole(body)
+        }
+        Delivery::Whole => Travelling::whole(body),
+        Delivery::Truncated => Travelling {
+            breaks_off: true,
+            ..Travelling::whole(body)
+        },
+        Delivery::Slow => Travelling {
+            piece: 1,
+            slow: true,
+            ..Travelling::whole(body)
+        },
+        Delivery::Chunked => Travelling {
+            piece: 7,
+            sized: false,
+            ..Travelling::whole(body)
+        },
+    };
+    Ok(Response::from_parts(parts, body))
+}
+
+/// A body on its way.
+struct Travelling {
+    rest: Bytes,
+    /// How much goes at a time.
+    piece: usize,
+    /// Whether its length is told beforehand.
+    sized: bool,
+    slow: bool,
+    breaks_off: bool,
+    total: u64,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Travelling {
+    fn whole(body: Vec<u8>) -> Self {
+        Self {
+            total: body.len() as u64,
+            rest: body.into(),
+            piece: usize::MAX,
+            sized: true,
+            slow: false,
+            breaks_off: false,
+            pause: None,
+        }
+    }
+}
+
+impl Body for Travelling {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(pause) = &mut self.pause {
+            std::task::ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.breaks_off {
+            let half = self.rest.len() / 2;
+            if half == 0 || self.rest.len() as u64 != self.total {
+                return Poll::Ready(Some(Err(io::Error::other("broken off on order"))));
+            }
+            return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(half)))));
+        }
+        let length = self.piece.min(self.rest.len());
+        let piece = self.rest.split_to(length);
+        if self.slow {
+            self.pause = Some(Box::pin(tokio::time::sleep(DRIP)));
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.sized {
+            SizeHint::with_exact(self.rest.len() as u64)
+        } else {
+            SizeHint::default()
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The sandbox on a loopback socket.
+
+mod connection;
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use crate::{Config, Endpoint, Sandbox};
+
+/// How a [`Server`] is set up.
+#[derive(Clone)]
+pub struct ServerConfig {
+    listen: SocketAddr,
+    tls: bool,
+    seed: u64,
+    sandbox: Box<dyn CloneConfigure>,
+    seen: Option<OnRequest>,
+}
+
+/// Who is told of each request.
+type OnRequest = Arc<dyn Fn(&Seen) + Send + Sync>;
+
+/// A request that was answered: what a log may show of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// The path, without the query: that may hold a secret.
+    pub path: String,
+    /// The status, if there was an answer.
+    pub status: Option<u16>,
+}
+
+/// What is done to the sandbox's configuration once its address is known.
+trait CloneConfigure: Send {
+    fn configure(&self, config: Config) -> Config;
+    fn boxed(&self) -> Box<dyn CloneConfigure>;
+}
+
+impl<F: Fn(Config) -> Config + Clone + Send + 'static> CloneConfigure for F {
+    fn configure(&self, config: Config) -> Config {
+        self(config)
+    }
+
+    fn boxed(&self) -> Box<dyn CloneConfigure> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn CloneConfigure> {
+    fn clone(&self) -> Self {
+        self.as_ref().boxed()
+    }
+}
+
+impl ServerConfig {
+    /// Plain HTTP on a free port of 127.0.0.1.
+    #[must_use]
+    pub fn new() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let same = |config: Config| config;
+        Self {
+            listen,
+            tls: false,
+            seed: 1,
+            sandbox: Box::new(same),
+            seen: None,
+        }
+    }
+
+    /// Where to listen. Only loopback addresses are taken.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Serves over TLS, with a certificate of a CA made for the purpose.
+    #[must_use]
+    pub fn tls(mut self, yes: bool) -> Self {
+        self.tls = yes;
+        self
+    }
+
+    /// Makes the ids, the tokens and the app's secret. Default: 1.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Changes the sandbox's own configuration, whose host is the server's by then.
+    #[must_use]
+    pub fn sandbox(
+        mut self,
+        configure: impl Fn(Config) -> Config + Clone + Send + 'static,
+    ) -> Self {
+        self.sandbox = Box::new(configure);
+        self
+    }
+
+    /// Who is told of each request.
+    #[must_use]
+    pub fn on_request(mut self, seen: impl Fn(&Seen) + Send + Sync + 'static) -> Self {
+        self.seen = Some(Arc::new(seen));
+        self
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("listen", &self.listen)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A sandbox that listens, until it is dropped.
+pub struct Server {
+    address: SocketAddr,
+    ca_pem: Option<String>,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the connections share.
+struct Shared {
+    sandbox: Mutex<Sandbox>,
+    connections: AtomicU64,
+    seen: Option<OnRequest>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Sandbox> {
+        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    /// Starts to listen, on a thread of its own.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or is not loopback.
+    pub fn start(config: ServerConfig) -> io::Result<Self> {
+        if !config.listen.ip().is_loopback() {
+            let why = "the sandbox listens on loopback addresses alone, such as 127.0.0.1:0";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let listener = TcpListener::bind(config.listen)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (acceptor, ca_pem) = if config.tls {
+            let (acceptor, ca_pem) = tls::acceptor()?;
+            (Some(acceptor), Some(ca_pem))
+        } else {
+            (None, None)
+        };
+        let cloud = config
+            .sandbox
+            .configure(Config::new(address.to_string(), config.seed));
+        let shared = Arc::new(Shared {
+            sandbox: Mutex::new(Sandbox::new(cloud, config.seed)),
+            connections: AtomicU64::new(0),
+            seen: config.seen,
+        });
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let serving = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("sandbox".to_owned())
+            .spawn(move || {
+                runtime.block_on(connection::serve(listener, acceptor, serving, stopped));
+            })?;
+        Ok(Self {
+            address,
+            ca_pem,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// The address as a Domain API base, such as `http://127.0.0.1:40123`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        let scheme = if self.ca_pem.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The certificate of the CA that a client must trust, if it serves over TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Looks into the sandbox, or changes it, while it runs.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Sandbox) -> T) -> T {
+        look(&mut self.shared.lock())
+    }
+
+    /// How many requests came to an endpoint.
+    #[must_use]
+    pub fn requests(&self, endpoint: Endpoint) -> u64 {
+        self.shared.lock().requests(endpoint)
+    }
+
+    /// How many TCP connections were accepted.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the server stops, which it does only if its thread fails.
+    pub fn wait(mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic in the server has been reported by then.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

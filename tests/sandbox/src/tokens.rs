@@ -1,0 +1,134 @@
+//! Who may do what: AppJWT, ConsumerJWS, and the checks of those who come with them
+//! (protocol.md 4, 5, 10.1).
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request};
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer};
+use crate::request::{credential, fields, is_of, text};
+use crate::sandbox::Sandbox;
+use crate::state::AppToken;
+
+/// The header of the ConsumerJWS (protocol.md 5).
+pub(crate) const ON_BEHALF: &str = "x-lp-on-behalf";
+
+/// `POST /sentinel/api/account/{account}/app/token` (protocol.md 4.1, all three forms).
+pub(crate) fn app_token(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    account: &str,
+    request: &Request<Vec<u8>>,
+) -> Answer {
+    let refuse = |why: &str| answer::oauth(400, "invalid_request", why);
+    if !is_of(request.headers(), "application/x-www-form-urlencoded") {
+        return refuse("the content type must be application/x-www-form-urlencoded");
+    }
+    let fields = fields(request, true);
+    let field = |name: &str| fields.get(name).map(String::as_str);
+    if field("v") != Some("1.0") {
+        return refuse("v must be 1.0");
+    }
+    match field("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return answer::oauth(400, "unsupported_grant_type", "only client_credentials"),
+        None => return refuse("grant_type is missing"),
+    }
+    let (Some(id), Some(secret)) = (field("client_id"), field("client_secret")) else {
+        return refuse("client_id or client_secret is missing");
+    };
+    let config = &sandbox.config;
+    let known = config
+        .apps
+        .iter()
+        .any(|app| app.client_id == id && app.client_secret == secret);
+    if account != config.account || !known {
+        return answer::oauth(401, "invalid_client", "unknown client id or wrong secret");
+    }
+    let life = config.token_life;
+    let (iat, exp) = (now.as_secs(), now.saturating_add(life).as_secs());
+    let claims = json!({"aud": account, "azp": id, "scope": "msg.consumer", "iss": "Sentinel",
+        "iat": iat, "exp": exp});
+    let token = sandbox.random.jws(&claims);
+    sandbox.state.app_tokens.insert(
+        token.clone(),
+        AppToken {
+            ends: Duration::from_secs(exp),
+        },
+    );
+    let mut body = json!({"access_token": token, "token_type": "Bearer"});
+    if let (true, Some(body)) = (sandbox.config.expires_in, body.as_object_mut()) {
+        body.insert("expires_in".to_owned(), life.as_secs().into());
+    }
+    answer::json(200, &body)
+}
+
+/// `POST /api/account/{account}/consumer` (protocol.md 5).
+pub(crate) fn consumer_token(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    account: &str,
+    request: &Request<Vec<u8>>,
+) -> Answer {
+    if let Err(refused) = app(sandbox, now, account, request.headers()) {
+        return *refused;
+    }
+    if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
+        return answer::bad_request("v must be 1.0", "");
+    }
+    if !is_of(request.headers(), "application/json") {
+        return answer::bad_request("the content type must be application/json", "");
+    }
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let Some(consumer) = text(&body, "ext_consumer_id").filter(|id| !id.is_empty()) else {
+        return answer::bad_request("ext_consumer_id is missing", "");
+    };
+    let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
+    let claims = json!({"account_id": account, "ext_consumer_id": consumer, "lp_consumer_id": lp});
+    let token = sandbox.random.jws(&claims);
+    sandbox
+        .state
+        .consumer_tokens
+        .insert(token.clone(), consumer.to_owned());
+    answer::json(201, &json!({"token": token}))
+}
+
+/// Checks the AppJWT that came.
+fn app(
+    sandbox: &Sandbox,
+    now: Duration,
+    account: &str,
+    headers: &HeaderMap,
+) -> Result<(), Box<Answer>> {
+    let Some(token) = credential(headers, "authorization") else {
+        return Err(Box::new(answer::unauthorized(40105)));
+    };
+    let good = sandbox
+        .state
+        .app_tokens
+        .get(token)
+        .is_some_and(|token| now < token.ends);
+    if good && account == sandbox.config.account {
+        Ok(())
+    } else {
+        Err(Box::new(answer::unauthorized(40102)))
+    }
+}
+
+/// Checks both tokens, and gives the consumer in whose name the request is made.
+pub(crate) fn on_behalf(
+    sandbox: &Sandbox,
+    now: Duration,
+    account: &str,
+    headers: &HeaderMap,
+) -> Result<String, Box<Answer>> {
+    app(sandbox, now, account, headers)?;
+    let Some(token) = credential(headers, ON_BEHALF) else {
+        return Err(Box::new(answer::unauthorized(40104)));
+    };
+    match sandbox.state.consumer_tokens.get(token) {
+        Some(consumer) => Ok(consumer.clone()),
+        None => Err(Box::new(answer::unauthorized(40103))),
+    }
+}
