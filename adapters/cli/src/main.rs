@@ -1,2 +1,49 @@
-//! Command line.
-fn main() {}
+//! `lp-connector`: LivePerson's Connector API from the command line, and a stand-in for the cloud.
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod output;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::Args;
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return unusable(&error),
+    };
+    setup::logging(args.global.verbose);
+    let output = Output::new(args.global.json);
+    match commands::run(args, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+/// A command line that cannot be understood, or one that only asks for help.
+fn unusable(error: &clap::Error) -> ExitCode {
+    let asked_for_help = !error.use_stderr();
+    if !asked_for_help && std::env::args().any(|arg| arg == "--json") {
+        let first = error.to_string();
+        let first = first
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        Output::new(true).failure(&Failure::usage(first));
+    }
+    // Nothing can be done if the terminal is gone.
+    let _ = error.print();
+    ExitCode::from(if asked_for_help { 0 } else { 2 })
+}

@@ -29,13 +29,17 @@ fn read(status: u16, body: &str) -> Result<Opened, Refusal> {
 /// The example of protocol.md 6.1.
 #[test]
 fn the_documented_request_is_written() {
-    let mut info = CustomerInfo::default();
-    info.social_id = Some("ring-0042".into());
-    info.ctype = Some("vip".into());
-    let mut personal = PersonalInfo::default();
-    personal.firstname = Some("Ada".into());
-    personal.lastname = Some("Dove".into());
-    personal.gender = Some(Gender::Other);
+    let info = CustomerInfo {
+        social_id: Some("ring-0042".into()),
+        ctype: Some("vip".into()),
+        ..CustomerInfo::default()
+    };
+    let personal = PersonalInfo {
+        firstname: Some("Ada".into()),
+        lastname: Some("Dove".into()),
+        gender: Some(Gender::Other),
+        ..PersonalInfo::default()
+    };
     let mut context = ConversationContext::new();
     context.lang = Some("en-US".into());
     context.visitor_id = Some("Vxyz".into());

@@ -292,7 +292,10 @@ mod tests {
             let expected = match (repeatable, retries < 3) {
                 (false, _) => Decision::Final,
                 (true, false) => Decision::Exhausted,
-                (true, true) => return Ok(prop_assert!(matches!(decision, Decision::Retry(_)))),
+                (true, true) => {
+                    prop_assert!(matches!(decision, Decision::Retry(_)));
+                    return Ok(());
+                }
             };
             prop_assert_eq!(decision, expected);
         }

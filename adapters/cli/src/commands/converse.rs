@@ -1,0 +1,150 @@
+//! Open, say, close.
+
+use lp_connector_core::api::{
+    ChatState, CloseConversation, OpenConversation, PersonalInfo, Profile, SendText, SetChatState,
+};
+use lp_connector_core::id::{ConversationId, ExtConsumerId};
+use serde_json::json;
+
+use crate::args::{Place, State, Who};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+
+impl Place {
+    pub(crate) fn ids(&self) -> Result<(ExtConsumerId, ConversationId), Failure> {
+        let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
+        let conversation = ConversationId::new(&self.conversation).map_err(usage)?;
+        Ok((
+            ExtConsumerId::new(&self.consumer).map_err(usage)?,
+            conversation,
+        ))
+    }
+}
+
+/// Opens a conversation, sends each text, closes it.
+pub(crate) fn converse(
+    client: &Client,
+    who: &Who,
+    texts: &[String],
+    output: &Output,
+) -> Result<(), Failure> {
+    if texts.iter().any(String::is_empty) {
+        // Found out before a conversation is open that nobody would close.
+        return Err(Failure::usage(
+            "one of the texts is empty: give each message some words",
+        ));
+    }
+    let (consumer, conversation) = open(client, who, output)?;
+    let rest = send(client, &consumer, &conversation, texts, output)
+        .and_then(|()| close(client, &consumer, &conversation, output));
+    if rest.is_err() {
+        output.note(&format!(
+            "the conversation may still be open: lp-connector close --consumer {consumer} \
+             --conversation {conversation}"
+        ));
+    }
+    rest
+}
+
+pub(crate) fn open(
+    client: &Client,
+    who: &Who,
+    output: &Output,
+) -> Result<(ExtConsumerId, ConversationId), Failure> {
+    let consumer =
+        ExtConsumerId::new(&who.consumer).map_err(|bad| Failure::usage(bad.to_string()))?;
+    let mut operation = OpenConversation::new(consumer.clone());
+    if who.first_name.is_some() || who.last_name.is_some() {
+        let mut person = PersonalInfo::default();
+        person.firstname = who.first_name.clone();
+        person.lastname = who.last_name.clone();
+        let mut profile = Profile::new().personal_info(person);
+        profile.first_name = who.first_name.clone();
+        profile.last_name = who.last_name.clone();
+        operation = operation.profile(profile);
+    }
+    if let Some(skill) = &who.skill {
+        operation = operation.skill(skill);
+    }
+    let opened = client.call(operation)?.output;
+    let conversation = opened.conversation;
+    output.done(
+        &json!({"event": "conversation", "conversation_id": conversation.as_str(),
+            "ext_consumer_id": consumer.as_str()}),
+        format!("conversation {conversation}"),
+    );
+    if let Some(why) = opened.profile_refused {
+        output.note(&format!("the profile was refused: {why}"));
+    }
+    Ok((consumer, conversation))
+}
+
+pub(crate) fn send(
+    client: &Client,
+    consumer: &ExtConsumerId,
+    conversation: &ConversationId,
+    texts: &[String],
+    output: &Output,
+) -> Result<(), Failure> {
+    for text in texts {
+        let sent = client.call(SendText::new(consumer.clone(), conversation.clone(), text))?;
+        let sequence = sent.output.sequence;
+        let mut line = format!("sent: {text}");
+        if let Some(sequence) = sequence {
+            line.push_str(&format!("  (sequence {sequence})"));
+        }
+        if sent.possibly_repeated {
+            line.push_str("  (perhaps more than once: an earlier answer was lost)");
+        }
+        output.done(
+            &json!({"event": "sent", "sequence": sequence, "attempts": sent.attempts,
+                "possibly_repeated": sent.possibly_repeated}),
+            line,
+        );
+    }
+    Ok(())
+}
+
+pub(crate) fn typing(
+    client: &Client,
+    consumer: &ExtConsumerId,
+    conversation: &ConversationId,
+    state: State,
+    output: &Output,
+) -> Result<(), Failure> {
+    let (state, name) = match state {
+        State::Active => (ChatState::Active, "ACTIVE"),
+        State::Inactive => (ChatState::Inactive, "INACTIVE"),
+        State::Gone => (ChatState::Gone, "GONE"),
+        State::Composing => (ChatState::Composing, "COMPOSING"),
+        State::Pause => (ChatState::Pause, "PAUSE"),
+    };
+    client.call(SetChatState::new(
+        consumer.clone(),
+        conversation.clone(),
+        state,
+    ))?;
+    output.done(
+        &json!({"event": "chat_state", "conversation_id": conversation.as_str(), "state": name}),
+        format!("chat state: {name}"),
+    );
+    Ok(())
+}
+
+pub(crate) fn close(
+    client: &Client,
+    consumer: &ExtConsumerId,
+    conversation: &ConversationId,
+    output: &Output,
+) -> Result<(), Failure> {
+    client.call(CloseConversation::new(
+        consumer.clone(),
+        conversation.clone(),
+    ))?;
+    output.done(
+        &json!({"event": "closed", "conversation_id": conversation.as_str()}),
+        format!("closed {conversation}"),
+    );
+    Ok(())
+}

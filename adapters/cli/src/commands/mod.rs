@@ -1,0 +1,52 @@
+//! One command a file, or a few that are one idea.
+
+mod converse;
+mod demo;
+mod look;
+mod sandbox;
+
+use clap::CommandFactory as _;
+
+use crate::args::{Args, Command};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::setup;
+
+pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let Args { global, command } = args;
+    let client = || -> Result<Client, Failure> {
+        let config = setup::config_with_credentials(&global, output)?;
+        Ok(Client::new(global.runtime, config)?)
+    };
+    match command {
+        Command::Demo => demo::demo(global.runtime, output),
+        Command::Sandbox(sandbox) => sandbox::serve(&sandbox, output),
+        Command::Domains { service } => {
+            let config = setup::config(&global, output)?;
+            let client = Client::new(global.runtime, config)?;
+            look::domains(&client, service, output)
+        }
+        Command::Token => look::token(&client()?, global.client_id.as_deref(), output),
+        Command::Consumer { consumer } => look::consumer(&client()?, &consumer, output),
+        Command::Converse { who, texts } => converse::converse(&client()?, &who, &texts, output),
+        Command::Open { who } => converse::open(&client()?, &who, output).map(|_| ()),
+        Command::Send { place, texts } => {
+            let (consumer, conversation) = place.ids()?;
+            converse::send(&client()?, &consumer, &conversation, &texts, output)
+        }
+        Command::Typing { place, state } => {
+            let (consumer, conversation) = place.ids()?;
+            converse::typing(&client()?, &consumer, &conversation, state, output)
+        }
+        Command::Close { place } => {
+            let (consumer, conversation) = place.ids()?;
+            converse::close(&client()?, &consumer, &conversation, output)
+        }
+        Command::Completions { shell } => {
+            let mut command = Args::command();
+            clap_complete::generate(shell, &mut command, "lp-connector", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The stand-in for the cloud, on a socket.
+
+use std::fs;
+
+use lp_connector_sandbox::{App, Fault, Seen, Server, ServerConfig};
+use serde_json::json;
+
+use crate::args::Sandbox;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::setup;
+
+/// Runs until interrupted.
+pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
+    let faults: Vec<Fault> = args
+        .fault
+        .iter()
+        .map(|fault| fault.parse().map_err(Failure::Usage))
+        .collect::<Result<_, _>>()?;
+    let life = std::time::Duration::from_secs(args.token_life);
+    let secret = match &args.secret_file {
+        Some(file) => Some(setup::secret_in(file, "--secret-file")?),
+        None => None,
+    };
+    let configure = move |config: lp_connector_sandbox::Config| {
+        let config = config.token_life(life);
+        match (&secret, config.app().map(|app| app.client_id().to_owned())) {
+            (Some(secret), Some(id)) => config.apps([App::new(id, secret.expose())]),
+            _ => config,
+        }
+    };
+    let log = output.clone();
+    let server = Server::start(
+        ServerConfig::new()
+            .listen(args.listen)
+            .tls(args.tls.is_some())
+            .seed(seed())
+            .sandbox(configure)
+            .on_request(move |seen| log.note(&request_line(seen))),
+    )
+    .map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen)))?;
+    for fault in faults {
+        server.with(|sandbox| sandbox.fault(fault));
+    }
+    if let (Some(directory), Some(pem)) = (&args.tls, server.ca_pem()) {
+        let file = directory.join("ca.pem");
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&file, pem))
+            .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))?;
+        output.note(&format!("the CA's certificate is in {}", file.display()));
+    }
+    announce(&server, output);
+    output.note("listening; stop it with Ctrl-C");
+    server.wait();
+    Ok(())
+}
+
+/// What a client needs to know, in a form that a shell can take over.
+pub(crate) fn announce(server: &Server, output: &Output) {
+    let (account, app) = server.with(|cloud| {
+        (
+            cloud.config().account_id().to_owned(),
+            cloud.config().app().cloned(),
+        )
+    });
+    let url = server.base_url();
+    // It is the secret of a stand-in that was made up a moment ago: the one secret that is printed.
+    let (id, secret) = app
+        .as_ref()
+        .map(|app| (app.client_id(), app.client_secret()))
+        .unwrap_or_default();
+    output.done(
+        &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
+            "client_secret": secret}),
+        format!(
+            "export LP_DOMAIN_API={url}\nexport LP_ACCOUNT_ID={account}\nexport LP_CLIENT_ID={id}\n\
+             export LP_CLIENT_SECRET='{}'",
+            secret.replace('\'', r"'\''")
+        ),
+    );
+}
+
+fn request_line(seen: &Seen) -> String {
+    let status = seen
+        .status
+        .map_or("no answer".to_owned(), |status| status.to_string());
+    format!("{} {} {status}", seen.method, seen.path)
+}
+
+/// Another one each time, from what differs between two runs.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

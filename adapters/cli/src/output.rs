@@ -1,0 +1,158 @@
+//! What is printed: JSON lines for programs, short lines for people.
+
+use std::error::Error as _;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use lp_connector_core::connector::{Event, EventKind};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Where a command's words go.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    colour: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { json, colour }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Something that was done. `event` is the JSON object, `line` the same for people.
+    pub(crate) fn done(&self, event: &Value, line: impl AsRef<str>) {
+        let text = if self.json {
+            event.to_string()
+        } else {
+            line.as_ref().to_owned()
+        };
+        print(&text);
+    }
+
+    /// Something said to people alone.
+    pub(crate) fn say(&self, line: impl AsRef<str>) {
+        if !self.json {
+            print(line.as_ref());
+        }
+    }
+
+    /// Something for a person that is not a result.
+    pub(crate) fn note(&self, line: &str) {
+        if !self.json {
+            let (dim, plain) = if self.colour {
+                ("\x1b[2m", "\x1b[0m")
+            } else {
+                ("", "")
+            };
+            let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
+        }
+    }
+
+    /// What a call does on its way, where there is something to wait for or to know.
+    pub(crate) fn event(&self, event: &Event) {
+        let operation = event.operation;
+        match &event.kind {
+            EventKind::Retry {
+                attempt,
+                pause,
+                why,
+                ..
+            } => {
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                if self.json {
+                    let event = json!({"event": "retry", "operation": operation,
+                        "stage": event.stage.name(), "attempt": attempt, "pause_ms": pause_ms,
+                        "why": why.to_string()});
+                    print(&event.to_string());
+                } else {
+                    let seconds = pause.as_secs_f64();
+                    self.note(&format!(
+                        "{operation}: {why}; try {attempt} in {seconds:.1} s"
+                    ));
+                }
+            }
+            EventKind::Renewing { token, .. } => {
+                self.note(&format!(
+                    "{operation}: the {} was refused; renewing it",
+                    token.name()
+                ));
+            }
+            EventKind::RenewalPutOff { pause, why, .. } => {
+                let seconds = pause.as_secs();
+                self.note(&format!(
+                    "early renewal failed ({why}); again in {seconds} s"
+                ));
+            }
+            EventKind::CircuitOpened { target, pause, .. } => {
+                let seconds = pause.as_secs();
+                self.note(&format!(
+                    "{target} keeps failing; left alone for {seconds} s"
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    /// Why the command failed, and what to do.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let line = match failure {
+            Failure::Usage(line) | Failure::Local(line) => line.clone(),
+            Failure::Call(error) => {
+                // The line says what and what to do; the cause, where there is one, how it came about.
+                let mut line = error.to_string();
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    line.push_str(&format!("\n  because: {error}"));
+                    cause = error.source();
+                }
+                line
+            }
+        };
+        if self.json {
+            print(&describe(failure, &line).to_string());
+        } else {
+            let (red, plain) = if self.colour {
+                ("\x1b[31m", "\x1b[0m")
+            } else {
+                ("", "")
+            };
+            let _ = writeln!(io::stderr(), "{red}error:{plain} {line}");
+        }
+    }
+}
+
+fn describe(failure: &Failure, line: &str) -> Value {
+    match failure {
+        Failure::Usage(_) => {
+            json!({"event": "error", "kind": "usage", "sent": "no", "message": line})
+        }
+        Failure::Local(_) => {
+            json!({"event": "error", "kind": "local", "sent": "no", "message": line})
+        }
+        Failure::Call(error) => json!({
+            "event": "error",
+            "kind": error.kind().name(),
+            "operation": error.operation(),
+            "stage": error.stage().name(),
+            "status": error.status(),
+            "error_code": error.error_code(),
+            "attempts": error.attempts(),
+            "sent": error.sent().to_string(),
+            "retry_after_ms": error.retry_after().map(|pause| pause.as_millis() as u64),
+            "request_id": error.request_id(),
+            "message": line,
+        }),
+    }
+}
+
+/// A line on stdout. If nobody reads it any more there is nobody to tell.
+fn print(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,114 @@
+//! From the command line and the environment to a configuration.
+
+use std::fs;
+use std::path::Path;
+
+use lp_connector_core::connector::{Config, TRUSTED_SUFFIXES, Trust};
+use lp_connector_core::id::{AccountId, ClientId};
+use lp_connector_core::policy::RetryPolicy;
+use lp_connector_core::secret::Secret;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Logs of this project's own crates, to stderr.
+pub(crate) fn logging(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => Level::INFO,
+        2 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time();
+    let ours = Targets::new().with_target("lp_connector", level);
+    tracing_subscriber::registry().with(lines).with(ours).init();
+}
+
+/// The configuration for one account, with credentials if there are any.
+pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure> {
+    let account = global.account.as_deref().ok_or_else(|| {
+        Failure::usage(
+            "which account? Set LP_ACCOUNT_ID, or give --account (or try `lp-connector demo`)",
+        )
+    })?;
+    let account = AccountId::new(account).map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    let suffixes = TRUSTED_SUFFIXES
+        .into_iter()
+        .chain(global.trust_suffix.iter().map(String::as_str));
+    let mut config = Config::new(account)
+        .trust(Trust::new(&global.domain_api, suffixes)?)
+        .retry(retry(global));
+    if let Some(timeout) = global.attempt_timeout {
+        config = config
+            .attempt_timeout(timeout)
+            .connect_timeout(timeout.min(CONNECT));
+    }
+    if let Some(deadline) = global.deadline {
+        config = config.call_timeout(deadline);
+    }
+    if let Some(file) = &global.ca_file {
+        config = config.extra_ca_pem(read(file, "--ca-file")?);
+    }
+    let output = output.clone();
+    Ok(config.observer(move |event| output.event(event)))
+}
+
+/// The same, for a command that needs credentials.
+pub(crate) fn config_with_credentials(global: &Global, output: &Output) -> Result<Config, Failure> {
+    let config = config(global, output)?;
+    let client = global.client_id.as_deref().ok_or_else(|| {
+        Failure::usage("which app install? Set LP_CLIENT_ID, or give --client-id")
+    })?;
+    let client = ClientId::new(client).map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    Ok(config.credentials(client, secret(global)?))
+}
+
+const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
+
+fn retry(global: &Global) -> RetryPolicy {
+    let policy = RetryPolicy::documented().at_least_once(global.at_least_once);
+    match &global.retry_pauses {
+        Some(pauses) => policy.pauses(pauses.iter().copied()),
+        None => policy,
+    }
+}
+
+/// From the file, else the variable: never from the command line, which everybody on the machine can
+/// read.
+fn secret(global: &Global) -> Result<Secret, Failure> {
+    let secret = match &global.client_secret_file {
+        Some(file) => secret_in(file, "--client-secret-file")?,
+        None => Secret::new(std::env::var("LP_CLIENT_SECRET").map_err(|_| {
+            Failure::usage(
+                "the app install's secret is missing: set LP_CLIENT_SECRET, or give \
+                 --client-secret-file",
+            )
+        })?),
+    };
+    if secret.is_empty() {
+        return Err(Failure::usage("the app install's secret is empty"));
+    }
+    Ok(secret)
+}
+
+/// The secret in a file, less the line break that editors put at its end.
+pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
+    let text = String::from_utf8(read(file, flag)?)
+        .map_err(|_| Failure::usage(format!("{flag}: {} is not text", file.display())))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Secret::new(
+        text.strip_suffix('\r').unwrap_or(text).to_owned(),
+    ))
+}
+
+fn read(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {
+    fs::read(file)
+        .map_err(|error| Failure::usage(format!("{flag}: cannot read {}: {error}", file.display())))
+}
