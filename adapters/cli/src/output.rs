@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use lp_connector_core::connector::{Event, EventKind};
+use lp_connector_core::error::Stage;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -57,6 +58,10 @@ impl Output {
     /// What a call does on its way, where there is something to wait for or to know.
     pub(crate) fn event(&self, event: &Event) {
         let operation = event.operation;
+        let about = match event.stage {
+            Stage::Operation => operation.to_owned(),
+            stage => format!("{operation}, {}", stage.name()),
+        };
         match &event.kind {
             EventKind::Retry {
                 attempt,

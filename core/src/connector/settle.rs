@@ -7,10 +7,10 @@ use super::call::Flight;
 use super::setback::{Renewal, Setback};
 use super::shared::{Hosts, Need};
 use super::slot::Grant;
-use super::{Call, EventKind, Outcome, Shared, Why};
+use super::{Call, EventKind, Outcome, Shared};
 use crate::api::{Answer, Operation, Reason, Refusal, Repeat, Service, Target};
 use crate::api::{domain, idp, sentinel};
-use crate::error::{Error, ErrorKind, Sent, Stage};
+use crate::error::{ErrorKind, Sent, Stage};
 use crate::policy::{Decision, Probe, Trouble};
 use crate::time::{Mono, Now};
 
@@ -165,6 +165,7 @@ impl<O: Operation> Call<O> {
         let round = fetching.round();
         let error = setback
             .error
+            .operation_is(self.operation.name(), None)
             .at(stage, Some(flight.host.clone()))
             .attempts_are(failures.saturating_add(1))
             .sent_is(setback.effect);
@@ -233,6 +234,7 @@ impl<O: Operation> Call<O> {
         }
         let error = setback
             .error
+            .operation_is(self.operation.name(), None)
             .at(stage, Some(flight.host.clone()))
             .attempts_are(self.progress.tries)
             .sent_is(self.progress.effect);
@@ -274,10 +276,15 @@ impl<O: Operation> Call<O> {
             }
             Decision::Unsafe => {
                 self.exhausted(shared, now, &flight.target, stage, flight.probe);
-                self.fail(if setback.trouble == Some(Trouble::AnswerLost) {
-                    self.unconfirmed(error, setback.why)
-                } else {
-                    error
+                self.fail(match setback.trouble {
+                    Some(Trouble::AnswerLost) => {
+                        let why = setback.why;
+                        let headline = format!(
+                            "the request was sent, and {why}: whether it took effect is unknown"
+                        );
+                        error.recast(ErrorKind::Unconfirmed, headline)
+                    }
+                    _ => error,
                 });
             }
             Decision::Final => {
@@ -287,16 +294,6 @@ impl<O: Operation> Call<O> {
                 self.fail(error);
             }
         }
-    }
-
-    /// The answer was lost, and repeating could do it twice.
-    fn unconfirmed(&self, error: Error, why: Why) -> Error {
-        let headline =
-            format!("the request was sent, and {why}: whether it took effect is unknown");
-        Error::new(ErrorKind::Unconfirmed, headline)
-            .at(error.stage(), error.host().map(str::to_owned))
-            .attempts_are(error.attempts())
-            .after(Some(error))
     }
 
     /// Whether this call has not renewed that token before: each once, never a loop.

@@ -210,12 +210,10 @@ impl<T> Slot<T> {
         }
     }
 
-    /// The value may be out of date: fetch another soon, if this one was not fetched just now.
+    /// The value may be out of date: fetch another soon, but not before this one is `youngest` old.
     pub(super) fn suspect(&mut self, now: Mono, youngest: Duration) {
-        if let Some(held) = &mut self.held
-            && now.since(held.since) >= youngest
-        {
-            held.renew_at = held.renew_at.min(now);
+        if let Some(held) = &mut self.held {
+            held.renew_at = held.renew_at.min(now.max(held.since + youngest));
         }
     }
 

@@ -220,6 +220,13 @@ impl Error {
         self
     }
 
+    /// The same failure, seen to be another kind: what caused it stays the cause.
+    pub(crate) fn recast(mut self, kind: ErrorKind, headline: String) -> Self {
+        self.0.kind = kind;
+        self.0.headline = headline.into();
+        self
+    }
+
     pub(crate) fn attempts_are(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
@@ -269,11 +276,14 @@ impl fmt::Display for Error {
         if let Some(message) = &inner.message {
             write!(f, ", which said {message:?}")?;
         }
-        f.write_str(match inner.sent {
-            Sent::No => "; it was not sent",
-            Sent::Maybe => "; it may have taken effect",
-            Sent::Yes => "; it had no effect",
-        })?;
+        match (inner.kind, inner.stage, inner.sent) {
+            (ErrorKind::InvalidInput | ErrorKind::Configuration, ..) => {}
+            (_, _, Sent::No) => f.write_str("; it was not sent")?,
+            // Looking up a host or fetching a token has no effect to speak of.
+            (_, Stage::Domain | Stage::AppJwt | Stage::ConsumerJws, _) => {}
+            (_, _, Sent::Maybe) => f.write_str("; it may have taken effect")?,
+            (_, _, Sent::Yes) => f.write_str("; it had no effect")?,
+        }
         if let Some(advice) = self.advice() {
             write!(f, "; {advice}")?;
         }

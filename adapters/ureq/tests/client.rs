@@ -1,0 +1,267 @@
+//! The client over real sockets, against the sandbox.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+mod desk;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use desk::{ada, config, faulty, open, server};
+use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+use lp_connector_ureq::api::{AuthorizeApp, ChatState, OpenConversation};
+use lp_connector_ureq::connector::{Proxy, ProxyUrl, Trust};
+use lp_connector_ureq::policy::RetryPolicy;
+use lp_connector_ureq::{Client, ErrorKind, EventKind, Sent};
+
+/// How many texts the cloud has.
+fn texts(server: &Server) -> usize {
+    server.with(|cloud| {
+        cloud
+            .messages()
+            .iter()
+            .filter(|one| one.sequence.is_some())
+            .count()
+    })
+}
+
+#[test]
+fn a_thousand_sends_take_one_connection_and_one_of_each_token() {
+    let server = server();
+    let client = Client::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    for n in 0..1000 {
+        client
+            .send_text(&ada(), &conversation, format!("message {n}"))
+            .unwrap();
+    }
+    client
+        .chat_state(&ada(), &conversation, ChatState::Active)
+        .unwrap();
+    client.close(&ada(), &conversation).unwrap();
+    assert_eq!(server.connections(), 1);
+    assert_eq!(server.requests(Endpoint::Domain), 3);
+    assert_eq!(server.requests(Endpoint::Token), 1);
+    assert_eq!(server.requests(Endpoint::Consumer), 1);
+    assert_eq!(texts(&server), 1000);
+}
+
+#[test]
+fn a_hundred_threads_that_need_a_token_cause_one_request() {
+    let server = faulty(&["token:1=delay:100ms"]);
+    let client = Client::new(config(&server)).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| client.call(AuthorizeApp::new()).unwrap());
+        }
+    });
+    assert_eq!(server.requests(Endpoint::Token), 1);
+}
+
+#[test]
+fn a_503_is_repeated_and_the_message_arrives_once() {
+    let server = faulty(&["send:1-2=503"]);
+    let client = Client::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    let sent = client.send_text(&ada(), &conversation, "one").unwrap();
+    assert_eq!((sent.attempts, sent.possibly_repeated), (3, false));
+    assert_eq!(texts(&server), 1);
+}
+
+#[test]
+fn a_lost_answer_is_reported_and_not_repeated() {
+    for fault in [
+        "send:1=drop-after",
+        "send:1=drop",
+        "send:1=garbage",
+        "send:1=truncated",
+    ] {
+        let server = faulty(&[fault]);
+        let client = Client::new(config(&server)).unwrap();
+        let conversation = open(&client);
+        let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unconfirmed, "{fault}: {error}");
+        assert_eq!(error.sent(), Sent::Maybe);
+        assert_eq!(server.requests(Endpoint::Send), 1);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_repeated_where_that_was_chosen_and_the_result_says_so() {
+    let server = faulty(&["send:1=drop-after"]);
+    let often = RetryPolicy::documented()
+        .pauses([Duration::from_millis(1)])
+        .at_least_once(true);
+    let client = Client::new(config(&server).retry(often)).unwrap();
+    let conversation = open(&client);
+    let sent = client.send_text(&ada(), &conversation, "one").unwrap();
+    assert_eq!((sent.attempts, sent.possibly_repeated), (2, true));
+    assert_eq!(texts(&server), 2);
+}
+
+#[test]
+fn what_was_never_sent_is_known_to_be_so() {
+    let server = server();
+    let config = config(&server);
+    let client = Client::new(config).unwrap();
+    let conversation = open(&client);
+    drop(server);
+    let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!((error.sent(), error.attempts()), (Sent::No, 4));
+}
+
+#[test]
+fn a_stalled_server_ends_the_attempt_at_its_time() {
+    let server = faulty(&["send:1=delay:60s"]);
+    let config = config(&server).attempt_timeout(Duration::from_millis(200));
+    let client = Client::new(config).unwrap();
+    let conversation = open(&client);
+    let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.sent()),
+        (ErrorKind::Unconfirmed, Sent::Maybe)
+    );
+}
+
+#[test]
+fn slow_and_chunked_answers_are_read_whole() {
+    let server = faulty(&["send:1=slow", "send:2=chunked"]);
+    let client = Client::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    for sequence in 0..2 {
+        let sent = client.send_text(&ada(), &conversation, "🐦").unwrap();
+        assert_eq!(sent.output.sequence, Some(sequence));
+    }
+}
+
+#[test]
+fn an_answer_over_the_limit_is_not_read_and_not_repeated() {
+    let server = server();
+    let client = Client::new(config(&server).max_body(40)).unwrap();
+    let error = client.call(AuthorizeApp::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadAnswer, "{error}");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let server = faulty(&["send:1=307,location:http://127.0.0.1:1/"]);
+    let client = Client::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Refused, Some(307))
+    );
+    assert!(
+        error.to_string().contains("redirects are not followed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn tls_holds_with_the_right_ca_and_not_without() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let pem = server.ca_pem().unwrap().to_owned();
+    let client = Client::new(config(&server).extra_ca_pem(pem)).unwrap();
+    client
+        .open_conversation(OpenConversation::new(ada()))
+        .unwrap();
+
+    let stranger = Client::new(config(&server)).unwrap();
+    let error = stranger.call(AuthorizeApp::new()).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.sent()),
+        (ErrorKind::Tls, Sent::No),
+        "{error}"
+    );
+    assert_eq!(error.attempts(), 1, "a certificate does not mend itself");
+}
+
+#[test]
+fn an_extra_ca_that_is_none_is_refused_when_the_client_is_made() {
+    let server = server();
+    let error = Client::new(config(&server).extra_ca_pem("not a certificate")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+}
+
+#[test]
+fn a_host_outside_the_trusted_suffixes_gets_nothing() {
+    let server = server();
+    server.with(|cloud| cloud.move_service("sentinel", "sentinel.evil.example"));
+    let client = Client::new(config(&server)).unwrap();
+    let error = client.call(AuthorizeApp::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UntrustedHost, "{error}");
+    assert!(error.to_string().contains("sentinel.evil.example"));
+}
+
+#[test]
+fn a_service_that_has_moved_is_found_again() {
+    let old = server();
+    let new = server();
+    let gone = Server::start(ServerConfig::new()).unwrap().authority();
+    old.with(|cloud| cloud.move_service("sentinel", gone));
+    // The second look-up already gives the new host.
+    let moved = Arc::new(AtomicU32::new(0));
+    let seen = moved.clone();
+    let address = new.authority();
+    let shared = Arc::new(old);
+    let cloud = shared.clone();
+    let patient = RetryPolicy::documented().pauses([Duration::from_millis(1100)]);
+    let config = config(&shared).retry(patient).observer(move |event| {
+        if matches!(event.kind, EventKind::Lost { .. }) {
+            seen.fetch_add(1, Ordering::Relaxed);
+            cloud.with(|cloud| cloud.move_service("sentinel", address.clone()));
+        }
+    });
+    let client = Client::new(config).unwrap();
+    client.call(AuthorizeApp::new()).unwrap();
+    assert_eq!(moved.load(Ordering::Relaxed), 1);
+    assert_eq!(new.requests(Endpoint::Token), 1);
+}
+
+#[test]
+fn a_caller_that_panics_strands_nobody() {
+    let server = faulty(&["token:1=503"]);
+    let config = config(&server).observer(|event| {
+        assert!(
+            !matches!(event.kind, EventKind::Retry { .. }),
+            "a panic in the observer"
+        );
+    });
+    let client = Client::new(config).unwrap();
+    let panicking = client.clone();
+    assert!(
+        thread::spawn(move || panicking.call(AuthorizeApp::new()))
+            .join()
+            .is_err()
+    );
+    client.call(AuthorizeApp::new()).unwrap();
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_and_one_that_is_down_is_named() {
+    let server = server();
+    let unusable = config(&server).proxy(Proxy::Url(ProxyUrl::new("::::")));
+    assert_eq!(
+        Client::new(unusable).unwrap_err().kind(),
+        ErrorKind::Configuration
+    );
+
+    let down = config(&server)
+        .retry(RetryPolicy::none())
+        .proxy(Proxy::Url(ProxyUrl::new("http://user:s3cr3t@127.0.0.1:1")));
+    let error = Client::new(down)
+        .unwrap()
+        .call(AuthorizeApp::new())
+        .unwrap_err();
+    assert_eq!(error.sent(), Sent::No, "{error}");
+    assert!(!format!("{error:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn an_unusable_domain_api_is_no_client() {
+    assert!(Trust::new("http://api.liveperson.net", ["liveperson.net"]).is_err());
+}
