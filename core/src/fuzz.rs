@@ -93,10 +93,8 @@ pub fn retry_after_header(data: &[u8]) {
 /// attempt out once, and shows no secret.
 pub fn call(data: &[u8]) {
     const SECRET: &str = "fuzz-canary-secret";
-    let config = Config::new(AccountId::new("91827364").expect("a good id")).credentials(
-        ClientId::new("0a1b").expect("a good id"),
-        Secret::new(SECRET.to_owned()),
-    );
+    let config = Config::new(AccountId::new("91827364").expect("a good id"))
+        .credentials(ClientId::new("0a1b").expect("a good id"), Secret::new(SECRET.to_owned()));
     let mut shared = Shared::new(config.clone(), Seed::from_bytes([1; 16]));
     let start = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
     let text = SendText::new(consumer(), conversation(), "canary-text");
@@ -109,10 +107,7 @@ pub fn call(data: &[u8]) {
         let byte = script.split_off_first().copied().unwrap_or(0);
         match call.poll(&mut shared, now) {
             Step::Send(attempt) => {
-                assert!(
-                    !numbers.contains(&attempt.number()),
-                    "an attempt handed out twice"
-                );
+                assert!(!numbers.contains(&attempt.number()), "an attempt handed out twice");
                 assert!(!format!("{attempt:?}").contains(SECRET));
                 numbers.push(attempt.number());
                 now = now.later(Duration::from_millis(u64::from(byte) * 80));
@@ -125,17 +120,10 @@ pub fn call(data: &[u8]) {
                 }
             }
             Step::Wait(until) => {
-                assert!(
-                    until > now.mono() && until <= deadline,
-                    "a wait past the deadline"
-                );
+                assert!(until > now.mono() && until <= deadline, "a wait past the deadline");
                 let early = Duration::from_millis(u64::from(byte));
                 let whole = until.since(now.mono());
-                now = now.later(if byte % 2 == 0 {
-                    whole
-                } else {
-                    whole.min(early)
-                });
+                now = now.later(if byte % 2 == 0 { whole } else { whole.min(early) });
             }
             Step::Tell(event) => assert!(!format!("{event:?}").contains(SECRET)),
             Step::Done => {
@@ -155,9 +143,8 @@ pub fn call(data: &[u8]) {
 
 /// What an attempt met, by the script's next bytes.
 fn outcome(script: &mut &[u8]) -> Outcome {
-    const STATUSES: [u16; 16] = [
-        200, 200, 200, 200, 201, 400, 401, 401, 403, 429, 451, 500, 502, 503, 302, 204,
-    ];
+    const STATUSES: [u16; 16] =
+        [200, 200, 200, 200, 201, 400, 401, 401, 403, 429, 451, 500, 502, 503, 302, 204];
     const BODIES: [&str; 12] = [
         r#"{"service":"asyncMessagingEnt","baseURI":"va.msg.liveperson.net"}"#,
         r#"{"baseURIs":[{"service":"sentinel","baseURI":"a.liveperson.net"},{"service":"idp","baseURI":"b.liveperson.net"},{"service":"asyncMessagingEnt","baseURI":"c.liveperson.net"}]}"#,
@@ -185,9 +172,7 @@ fn outcome(script: &mut &[u8]) -> Outcome {
             let mut response = Response::new(body.as_bytes().to_vec());
             *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
             if next() % 4 == 0 {
-                response
-                    .headers_mut()
-                    .insert("retry-after", HeaderValue::from(next() as u64));
+                response.headers_mut().insert("retry-after", HeaderValue::from(next() as u64));
             }
             Outcome::Answer(response)
         }
@@ -196,15 +181,10 @@ fn outcome(script: &mut &[u8]) -> Outcome {
 
 /// The first byte chooses the status, the rest is the body.
 fn response(data: &[u8]) -> Response<Vec<u8>> {
-    let (first, body) = data
-        .split_first()
-        .map_or((0, data), |(first, body)| (*first, body));
+    let (first, body) = data.split_first().map_or((0, data), |(first, body)| (*first, body));
     let mut response = Response::new(body.to_vec());
     let status = [200, 201, 400, 401, 404, 429, 451, 500, 503];
-    let status = status
-        .get(usize::from(first) % status.len())
-        .copied()
-        .unwrap_or(200);
+    let status = status.get(usize::from(first) % status.len()).copied().unwrap_or(200);
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
     response
 }

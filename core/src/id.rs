@@ -175,10 +175,7 @@ mod tests {
             (too_long.as_str(), "longer"),
         ] {
             let error = AccountId::new(text).unwrap_err().to_string();
-            assert!(
-                error.contains("account id") && error.contains(why),
-                "{text:?}: {error}"
-            );
+            assert!(error.contains("account id") && error.contains(why), "{text:?}: {error}");
         }
         assert!(AccountId::new("x".repeat(MAX_ID_BYTES)).is_ok());
     }

@@ -60,11 +60,7 @@ impl Add<Duration> for Mono {
 
 impl fmt::Debug for Mono {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::NEVER {
-            f.write_str("never")
-        } else {
-            write!(f, "+{:?}", self.0)
-        }
+        if *self == Self::NEVER { f.write_str("never") } else { write!(f, "+{:?}", self.0) }
     }
 }
 
@@ -100,9 +96,6 @@ impl Now {
     /// This reading, `by` later on both clocks. The wall clock stays where it is if it would overflow.
     #[must_use]
     pub fn later(self, by: Duration) -> Self {
-        Self {
-            mono: self.mono + by,
-            wall: self.wall.checked_add(by).unwrap_or(self.wall),
-        }
+        Self { mono: self.mono + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }
 }

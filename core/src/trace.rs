@@ -39,40 +39,16 @@ pub fn event(event: &Event) {
     let operation = event.operation;
     match &event.kind {
         EventKind::Answered { status, elapsed } => {
-            debug!(
-                operation,
-                stage,
-                status,
-                elapsed_ms = millis(*elapsed),
-                "answered"
-            );
+            debug!(operation, stage, status, elapsed_ms = millis(*elapsed), "answered");
         }
-        EventKind::Lost {
-            failure,
-            may_have_left,
-        } => {
-            debug!(
-                operation,
-                stage,
-                failure = failure.words(),
-                may_have_left,
-                "no answer"
-            );
+        EventKind::Lost { failure, may_have_left } => {
+            debug!(operation, stage, failure = failure.words(), may_have_left, "no answer");
         }
-        EventKind::Retry {
-            attempt,
-            pause,
-            why,
-        } => {
+        EventKind::Retry { attempt, pause, why } => {
             info!(operation, stage, attempt, pause_ms = millis(*pause), %why, "will try again");
         }
         EventKind::Renewing { token } => {
-            info!(
-                operation,
-                stage,
-                token = token.name(),
-                "renewing a refused token"
-            );
+            info!(operation, stage, token = token.name(), "renewing a refused token");
         }
         EventKind::RenewalPutOff { pause, why } => {
             warn!(operation, stage, pause_ms = millis(*pause), %why, "early renewal failed");

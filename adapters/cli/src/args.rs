@@ -40,22 +40,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Runtime::Ureq, help_heading = "Client")]
     pub(crate) runtime: Runtime,
     /// The account (brand, site)
-    #[arg(
-        long,
-        global = true,
-        env = "LP_ACCOUNT_ID",
-        value_name = "ID",
-        help_heading = "Client"
-    )]
+    #[arg(long, global = true, env = "LP_ACCOUNT_ID", value_name = "ID", help_heading = "Client")]
     pub(crate) account: Option<String>,
     /// The app install's id; its secret comes from LP_CLIENT_SECRET or --client-secret-file
-    #[arg(
-        long,
-        global = true,
-        env = "LP_CLIENT_ID",
-        value_name = "ID",
-        help_heading = "Client"
-    )]
+    #[arg(long, global = true, env = "LP_CLIENT_ID", value_name = "ID", help_heading = "Client")]
     pub(crate) client_id: Option<String>,
     /// A file that holds the app install's secret (else: the variable LP_CLIENT_SECRET)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Client")]

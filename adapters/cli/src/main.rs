@@ -36,11 +36,7 @@ fn unusable(error: &clap::Error) -> ExitCode {
     let asked_for_help = !error.use_stderr();
     if !asked_for_help && std::env::args().any(|arg| arg == "--json") {
         let first = error.to_string();
-        let first = first
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
+        let first = first.lines().next().unwrap_or_default().trim_start_matches("error: ");
         Output::new(true).failure(&Failure::usage(first));
     }
     // Nothing can be done if the terminal is gone.

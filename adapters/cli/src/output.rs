@@ -28,11 +28,7 @@ impl Output {
 
     /// Something that was done. `event` is the JSON object, `line` the same for people.
     pub(crate) fn done(&self, event: &Value, line: impl AsRef<str>) {
-        let text = if self.json {
-            event.to_string()
-        } else {
-            line.as_ref().to_owned()
-        };
+        let text = if self.json { event.to_string() } else { line.as_ref().to_owned() };
         print(&text);
     }
 
@@ -46,11 +42,7 @@ impl Output {
     /// Something for a person that is not a result.
     pub(crate) fn note(&self, line: &str) {
         if !self.json {
-            let (dim, plain) = if self.colour {
-                ("\x1b[2m", "\x1b[0m")
-            } else {
-                ("", "")
-            };
+            let (dim, plain) = if self.colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
             let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
         }
     }
@@ -63,12 +55,7 @@ impl Output {
             stage => format!("{operation}, {}", stage.name()),
         };
         match &event.kind {
-            EventKind::Retry {
-                attempt,
-                pause,
-                why,
-                ..
-            } => {
+            EventKind::Retry { attempt, pause, why, .. } => {
                 let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                 if self.json {
                     let event = json!({"event": "retry", "operation": operation,
@@ -77,28 +64,19 @@ impl Output {
                     print(&event.to_string());
                 } else {
                     let seconds = pause.as_secs_f64();
-                    self.note(&format!(
-                        "{operation}: {why}; try {attempt} in {seconds:.1} s"
-                    ));
+                    self.note(&format!("{operation}: {why}; try {attempt} in {seconds:.1} s"));
                 }
             }
             EventKind::Renewing { token, .. } => {
-                self.note(&format!(
-                    "{operation}: the {} was refused; renewing it",
-                    token.name()
-                ));
+                self.note(&format!("{operation}: the {} was refused; renewing it", token.name()));
             }
             EventKind::RenewalPutOff { pause, why, .. } => {
                 let seconds = pause.as_secs();
-                self.note(&format!(
-                    "early renewal failed ({why}); again in {seconds} s"
-                ));
+                self.note(&format!("early renewal failed ({why}); again in {seconds} s"));
             }
             EventKind::CircuitOpened { target, pause, .. } => {
                 let seconds = pause.as_secs();
-                self.note(&format!(
-                    "{target} keeps failing; left alone for {seconds} s"
-                ));
+                self.note(&format!("{target} keeps failing; left alone for {seconds} s"));
             }
             _ => {}
         }
@@ -122,11 +100,7 @@ impl Output {
         if self.json {
             print(&describe(failure, &line).to_string());
         } else {
-            let (red, plain) = if self.colour {
-                ("\x1b[31m", "\x1b[0m")
-            } else {
-                ("", "")
-            };
+            let (red, plain) = if self.colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
             let _ = writeln!(io::stderr(), "{red}error:{plain} {line}");
         }
     }

@@ -24,9 +24,7 @@ pub(crate) fn logging(verbose: u8) {
         2 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .without_time();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
     let ours = Targets::new().with_target("lp_connector", level);
     tracing_subscriber::registry().with(lines).with(ours).init();
 }
@@ -39,16 +37,12 @@ pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure
         )
     })?;
     let account = AccountId::new(account).map_err(|invalid| Failure::usage(invalid.to_string()))?;
-    let suffixes = TRUSTED_SUFFIXES
-        .into_iter()
-        .chain(global.trust_suffix.iter().map(String::as_str));
-    let mut config = Config::new(account)
-        .trust(Trust::new(&global.domain_api, suffixes)?)
-        .retry(retry(global));
+    let suffixes =
+        TRUSTED_SUFFIXES.into_iter().chain(global.trust_suffix.iter().map(String::as_str));
+    let mut config =
+        Config::new(account).trust(Trust::new(&global.domain_api, suffixes)?).retry(retry(global));
     if let Some(timeout) = global.attempt_timeout {
-        config = config
-            .attempt_timeout(timeout)
-            .connect_timeout(timeout.min(CONNECT));
+        config = config.attempt_timeout(timeout).connect_timeout(timeout.min(CONNECT));
     }
     if let Some(deadline) = global.deadline {
         config = config.call_timeout(deadline);
@@ -103,9 +97,7 @@ pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
     let text = String::from_utf8(read(file, flag)?)
         .map_err(|_| Failure::usage(format!("{flag}: {} is not text", file.display())))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(Secret::new(
-        text.strip_suffix('\r').unwrap_or(text).to_owned(),
-    ))
+    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
 }
 
 fn read(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {

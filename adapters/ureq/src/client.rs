@@ -69,10 +69,7 @@ impl Client {
     /// # Errors
     /// Why it gave no result, and whether it may have taken effect: see [`Error`].
     pub fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
-        let seed = self
-            .inner
-            .seed
-            .derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
+        let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
         self.drive(Call::new(operation, &self.inner.config, seed, self.now()))
     }
 
@@ -85,10 +82,7 @@ impl Client {
         let inner = &*self.inner;
         let span = trace::call(call.operation().name(), call.operation().conversation());
         let _entered = span.enter();
-        let mut driven = Driven {
-            client: self,
-            call: Some(call),
-        };
+        let mut driven = Driven { client: self, call: Some(call) };
         loop {
             let Some(call) = &mut driven.call else {
                 return Err(given_up());
@@ -115,10 +109,7 @@ impl Client {
                 }
                 Step::Done => {
                     drop(shared);
-                    return driven
-                        .call
-                        .take()
-                        .map_or_else(|| Err(given_up()), Call::into_result);
+                    return driven.call.take().map_or_else(|| Err(given_up()), Call::into_result);
                 }
             }
         }
@@ -158,11 +149,7 @@ impl Client {
         conversation: &ConversationId,
         state: ChatState,
     ) -> Result<Completed<Published>, Error> {
-        self.call(SetChatState::new(
-            consumer.clone(),
-            conversation.clone(),
-            state,
-        ))
+        self.call(SetChatState::new(consumer.clone(), conversation.clone(), state))
     }
 
     /// Closes a conversation (protocol.md 7.8).
@@ -174,10 +161,7 @@ impl Client {
         consumer: &ExtConsumerId,
         conversation: &ConversationId,
     ) -> Result<Completed<()>, Error> {
-        self.call(CloseConversation::new(
-            consumer.clone(),
-            conversation.clone(),
-        ))
+        self.call(CloseConversation::new(consumer.clone(), conversation.clone()))
     }
 
     /// The configuration.
@@ -189,26 +173,18 @@ impl Client {
     /// This client's clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now::new(
-            Mono::from_origin(self.inner.origin.elapsed()),
-            SystemTime::now(),
-        )
+        Now::new(Mono::from_origin(self.inner.origin.elapsed()), SystemTime::now())
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // A panic elsewhere cannot have left the core's state half changed: it does not panic.
-        self.inner
-            .shared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("config", &self.inner.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
 

@@ -29,17 +29,12 @@ type Known = BTreeMap<String, (Instant, Vec<SocketAddr>)>;
 
 impl CachingResolver {
     pub(crate) fn new() -> Self {
-        Self {
-            known: Arc::default(),
-        }
+        Self { known: Arc::default() }
     }
 
     /// Asks anew next time: a connection to `authority` could not be made.
     pub(crate) fn forget(&self, authority: &str) {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(authority);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(authority);
     }
 
     fn remembered(&self, authority: &str) -> Option<Vec<SocketAddr>> {
@@ -64,13 +59,9 @@ impl Resolver for CachingResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let authority = uri
-            .authority()
-            .map(http::uri::Authority::as_str)
-            .unwrap_or_default();
-        if let Some(addresses) = self
-            .remembered(authority)
-            .or_else(|| authority.parse().ok().map(|one| vec![one]))
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        if let Some(addresses) =
+            self.remembered(authority).or_else(|| authority.parse().ok().map(|one| vec![one]))
         {
             let mut all = self.empty();
             addresses.into_iter().for_each(|address| all.push(address));

@@ -62,11 +62,7 @@ impl Sender {
         let left = attempt.time_left(now);
         let host = attempt.request().uri().authority().map(ToString::to_string);
         let request = attempt.into_request();
-        let request = self
-            .agent
-            .configure_request(request)
-            .timeout_global(Some(left))
-            .build();
+        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
         let read = |response: http::Response<Body>| {
             let (parts, mut body) = response.into_parts();
             let body = body.with_config().limit(self.max_body).read_to_vec()?;
@@ -89,10 +85,8 @@ impl Sender {
 /// The platform's roots and the extra ones; where the platform has none, those that come with ureq.
 fn tls(extra_pem: &[u8]) -> Result<TlsConfig, Error> {
     let platform = rustls_native_certs::load_native_certs().certs;
-    let mut roots: Vec<_> = platform
-        .iter()
-        .map(|der| Certificate::from_der(der.as_ref()).to_owned())
-        .collect();
+    let mut roots: Vec<_> =
+        platform.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
     let mut extra = 0;
     for item in parse_pem(extra_pem) {
         if let Ok(PemItem::Certificate(certificate)) = item {
@@ -101,15 +95,10 @@ fn tls(extra_pem: &[u8]) -> Result<TlsConfig, Error> {
         }
     }
     if extra == 0 && !extra_pem.is_empty() {
-        return Err(Error::configuration(
-            "the extra CA holds no certificate in PEM",
-        ));
+        return Err(Error::configuration("the extra CA holds no certificate in PEM"));
     }
-    let roots = if roots.is_empty() {
-        RootCerts::WebPki
-    } else {
-        RootCerts::new_with_certs(&roots)
-    };
+    let roots =
+        if roots.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&roots) };
     Ok(TlsConfig::builder()
         .root_certs(roots)
         // Named, so that it does not matter which providers the rest of the program has.
@@ -134,11 +123,7 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
     };
     // A proxy that refused the tunnel has seen CONNECT, and nothing of the request.
     let never_sent = connecting || matches!(error, E::ConnectProxyFailed(_));
-    let failure = if never_sent {
-        Failure::never_sent(kind)
-    } else {
-        Failure::answer_lost(kind)
-    };
+    let failure = if never_sent { Failure::never_sent(kind) } else { Failure::answer_lost(kind) };
     match error {
         // The one variant that quotes the URL, and with it perhaps a query.
         E::BadUri(_) => failure,
@@ -148,8 +133,7 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
 
 /// rustls reports a bad certificate through `io::Error`.
 fn is_tls(source: &io::Error) -> bool {
-    let inner: Option<&(dyn error::Error + 'static)> = source
-        .get_ref()
-        .map(|inner| inner as &(dyn error::Error + 'static));
+    let inner: Option<&(dyn error::Error + 'static)> =
+        source.get_ref().map(|inner| inner as &(dyn error::Error + 'static));
     inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }

@@ -20,10 +20,7 @@ pub(crate) struct Watch;
 
 impl Watch {
     /// True if some of the request was given to a connection: then it may have arrived.
-    #[expect(
-        clippy::unused_self,
-        reason = "there is nothing to ask before a watch was set"
-    )]
+    #[expect(clippy::unused_self, reason = "there is nothing to ask before a watch was set")]
     pub(crate) fn request_left(&self) -> bool {
         LEFT.get()
     }

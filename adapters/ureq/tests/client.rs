@@ -18,13 +18,7 @@ use lp_connector_ureq::{Client, ErrorKind, EventKind, Sent};
 
 /// How many texts the cloud has.
 fn texts(server: &Server) -> usize {
-    server.with(|cloud| {
-        cloud
-            .messages()
-            .iter()
-            .filter(|one| one.sequence.is_some())
-            .count()
-    })
+    server.with(|cloud| cloud.messages().iter().filter(|one| one.sequence.is_some()).count())
 }
 
 #[test]
@@ -33,13 +27,9 @@ fn a_thousand_sends_take_one_connection_and_one_of_each_token() {
     let client = Client::new(config(&server)).unwrap();
     let conversation = open(&client);
     for n in 0..1000 {
-        client
-            .send_text(&ada(), &conversation, format!("message {n}"))
-            .unwrap();
+        client.send_text(&ada(), &conversation, format!("message {n}")).unwrap();
     }
-    client
-        .chat_state(&ada(), &conversation, ChatState::Active)
-        .unwrap();
+    client.chat_state(&ada(), &conversation, ChatState::Active).unwrap();
     client.close(&ada(), &conversation).unwrap();
     assert_eq!(server.connections(), 1);
     assert_eq!(server.requests(Endpoint::Domain), 3);
@@ -72,12 +62,7 @@ fn a_503_is_repeated_and_the_message_arrives_once() {
 
 #[test]
 fn a_lost_answer_is_reported_and_not_repeated() {
-    for fault in [
-        "send:1=drop-after",
-        "send:1=drop",
-        "send:1=garbage",
-        "send:1=truncated",
-    ] {
+    for fault in ["send:1=drop-after", "send:1=drop", "send:1=garbage", "send:1=truncated"] {
         let server = faulty(&[fault]);
         let client = Client::new(config(&server)).unwrap();
         let conversation = open(&client);
@@ -91,9 +76,7 @@ fn a_lost_answer_is_reported_and_not_repeated() {
 #[test]
 fn a_lost_answer_is_repeated_where_that_was_chosen_and_the_result_says_so() {
     let server = faulty(&["send:1=drop-after"]);
-    let often = RetryPolicy::documented()
-        .pauses([Duration::from_millis(1)])
-        .at_least_once(true);
+    let often = RetryPolicy::documented().pauses([Duration::from_millis(1)]).at_least_once(true);
     let client = Client::new(config(&server).retry(often)).unwrap();
     let conversation = open(&client);
     let sent = client.send_text(&ada(), &conversation, "one").unwrap();
@@ -120,10 +103,7 @@ fn a_stalled_server_ends_the_attempt_at_its_time() {
     let client = Client::new(config).unwrap();
     let conversation = open(&client);
     let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
-    assert_eq!(
-        (error.kind(), error.sent()),
-        (ErrorKind::Unconfirmed, Sent::Maybe)
-    );
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe));
 }
 
 #[test]
@@ -151,14 +131,8 @@ fn a_redirect_is_not_followed() {
     let client = Client::new(config(&server)).unwrap();
     let conversation = open(&client);
     let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
-    assert_eq!(
-        (error.kind(), error.status()),
-        (ErrorKind::Refused, Some(307))
-    );
-    assert!(
-        error.to_string().contains("redirects are not followed"),
-        "{error}"
-    );
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Refused, Some(307)));
+    assert!(error.to_string().contains("redirects are not followed"), "{error}");
 }
 
 #[test]
@@ -166,17 +140,11 @@ fn tls_holds_with_the_right_ca_and_not_without() {
     let server = Server::start(ServerConfig::new().tls(true)).unwrap();
     let pem = server.ca_pem().unwrap().to_owned();
     let client = Client::new(config(&server).extra_ca_pem(pem)).unwrap();
-    client
-        .open_conversation(OpenConversation::new(ada()))
-        .unwrap();
+    client.open_conversation(OpenConversation::new(ada())).unwrap();
 
     let stranger = Client::new(config(&server)).unwrap();
     let error = stranger.call(AuthorizeApp::new()).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.sent()),
-        (ErrorKind::Tls, Sent::No),
-        "{error}"
-    );
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Tls, Sent::No), "{error}");
     assert_eq!(error.attempts(), 1, "a certificate does not mend itself");
 }
 
@@ -226,18 +194,11 @@ fn a_service_that_has_moved_is_found_again() {
 fn a_caller_that_panics_strands_nobody() {
     let server = faulty(&["token:1=503"]);
     let config = config(&server).observer(|event| {
-        assert!(
-            !matches!(event.kind, EventKind::Retry { .. }),
-            "a panic in the observer"
-        );
+        assert!(!matches!(event.kind, EventKind::Retry { .. }), "a panic in the observer");
     });
     let client = Client::new(config).unwrap();
     let panicking = client.clone();
-    assert!(
-        thread::spawn(move || panicking.call(AuthorizeApp::new()))
-            .join()
-            .is_err()
-    );
+    assert!(thread::spawn(move || panicking.call(AuthorizeApp::new())).join().is_err());
     client.call(AuthorizeApp::new()).unwrap();
 }
 
@@ -245,18 +206,12 @@ fn a_caller_that_panics_strands_nobody() {
 fn a_proxy_that_cannot_be_used_is_refused_and_one_that_is_down_is_named() {
     let server = server();
     let unusable = config(&server).proxy(Proxy::Url(ProxyUrl::new("::::")));
-    assert_eq!(
-        Client::new(unusable).unwrap_err().kind(),
-        ErrorKind::Configuration
-    );
+    assert_eq!(Client::new(unusable).unwrap_err().kind(), ErrorKind::Configuration);
 
     let down = config(&server)
         .retry(RetryPolicy::none())
         .proxy(Proxy::Url(ProxyUrl::new("http://user:s3cr3t@127.0.0.1:1")));
-    let error = Client::new(down)
-        .unwrap()
-        .call(AuthorizeApp::new())
-        .unwrap_err();
+    let error = Client::new(down).unwrap().call(AuthorizeApp::new()).unwrap_err();
     assert_eq!(error.sent(), Sent::No, "{error}");
     assert!(!format!("{error:?}").contains("s3cr3t"));
 }

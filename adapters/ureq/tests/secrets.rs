@@ -74,10 +74,7 @@ fn no_secret_no_token_and_no_text_is_ever_printed() {
         }
     });
     said.push_str(&String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
-    assert!(
-        said.contains("sending") && said.contains("will try again"),
-        "nothing was logged"
-    );
+    assert!(said.contains("sending") && said.contains("will try again"), "nothing was logged");
     let encoded = "canary%2Bsecret";
     for (canary, what) in [
         (SECRET, "the secret"),
@@ -100,10 +97,7 @@ fn scenario(faults: &[&str], place: CredentialsIn) -> String {
     server.with(|cloud| cloud.rotate_secret(&id, SECRET));
     let app = App::new(id, SECRET);
     let config = config(&server)
-        .credentials(
-            ClientId::new(app.client_id()).unwrap(),
-            Secret::new(SECRET.into()),
-        )
+        .credentials(ClientId::new(app.client_id()).unwrap(), Secret::new(SECRET.into()))
         .credentials_in(place);
     let client = Client::new(config.clone()).unwrap();
     let conversation = open(&client);
@@ -115,10 +109,9 @@ fn scenario(faults: &[&str], place: CredentialsIn) -> String {
     said.push_str(&format!("{text:?}\n"));
     let fresh = Client::new(config).unwrap();
     for client in [&client, &fresh] {
-        for result in [
-            client.call(text.clone()).map(|_| ()),
-            client.call(AuthorizeApp::new()).map(|_| ()),
-        ] {
+        for result in
+            [client.call(text.clone()).map(|_| ()), client.call(AuthorizeApp::new()).map(|_| ())]
+        {
             if let Err(error) = result {
                 said.push_str(&everything_said(&error));
             }

@@ -52,11 +52,7 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// [`Refusal`] by status for any other answer, or as unreadable for what is not JSON.
     pub fn json(&self) -> Result<Value, Refusal> {
-        if self.response.status().is_success() {
-            self.parse()
-        } else {
-            Err(self.refusal())
-        }
+        if self.response.status().is_success() { self.parse() } else { Err(self.refusal()) }
     }
 
     /// The `body` member of a success in the envelope of the Send API, `null` if it has none
@@ -92,11 +88,7 @@ impl<'a> Answer<'a> {
             } else if self.body().is_empty() {
                 "the answer has no body".to_owned()
             } else {
-                format!(
-                    "the answer is not JSON (line {}, column {})",
-                    error.line(),
-                    error.column()
-                )
+                format!("the answer is not JSON (line {}, column {})", error.line(), error.column())
             })
         })
     }
@@ -140,24 +132,14 @@ impl Refusal {
     /// ask for; any other is final.
     #[must_use]
     pub const fn status(status: u16) -> Self {
-        Self {
-            reason: Reason::Status,
-            status,
-            error_code: None,
-            message: None,
-        }
+        Self { reason: Reason::Status, status, error_code: None, message: None }
     }
 
     /// The answer came, and cannot be understood: say in which way, and never quote it.
     #[must_use]
     pub fn unreadable(how: impl Into<Cow<'static, str>>) -> Self {
         let reason = Reason::Unreadable(how.into());
-        Self {
-            reason,
-            status: 200,
-            error_code: None,
-            message: None,
-        }
+        Self { reason, status: 200, error_code: None, message: None }
     }
 
     /// LivePerson's number for the failure (protocol.md 10.1).
@@ -189,13 +171,7 @@ impl Refusal {
         let body = document.get("body").unwrap_or(document);
         let message = message(body).or_else(|| message(document));
         let error_code = body.get("errorCode").and_then(number);
-        Self {
-            reason: Reason::Status,
-            status,
-            error_code,
-            message,
-        }
-        .with_hint()
+        Self { reason: Reason::Status, status, error_code, message }.with_hint()
     }
 
     /// The one place that looks into a message text: two refusals that have no number of their own
@@ -278,9 +254,7 @@ fn message(document: &Value) -> Option<String> {
     if let (Some(error), Some(more)) = (text("error"), text("error_description")) {
         return Some(format!("{error}: {more}"));
     }
-    let found = ["msg", "details", "title", "message", "error"]
-        .into_iter()
-        .find_map(text);
+    let found = ["msg", "details", "title", "message", "error"].into_iter().find_map(text);
     found.map(str::to_owned).or_else(|| {
         let code: u64 = document.get("internalErrorCode").and_then(number)?;
         Some(format!("internal error code {code}"))
@@ -308,10 +282,7 @@ mod tests {
     use serde_json::json;
 
     fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
-        Response::builder()
-            .status(status)
-            .body(body.as_bytes().to_vec())
-            .unwrap()
+        Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap()
     }
 
     fn accepted(status: u16, body: &str) -> Result<Value, Refusal> {
@@ -322,20 +293,10 @@ mod tests {
     fn the_documented_success_is_accepted_with_either_kind_of_code() {
         for code in [r#""OK""#, "200", r#""200""#, "201", "null"] {
             let body = format!(r#"{{"code":{code},"body":{{"sequence":12}},"reqId":"c-17"}}"#);
-            assert_eq!(
-                accepted(200, &body).unwrap(),
-                json!({"sequence": 12}),
-                "{code}"
-            );
+            assert_eq!(accepted(200, &body).unwrap(), json!({"sequence": 12}), "{code}");
         }
-        assert_eq!(
-            accepted(200, r#"{"code":"OK","reqId":"1"}"#).unwrap(),
-            Value::Null
-        );
-        assert_eq!(
-            accepted(200, r#"{"code":"OK","body":"done"}"#).unwrap(),
-            json!("done")
-        );
+        assert_eq!(accepted(200, r#"{"code":"OK","reqId":"1"}"#).unwrap(), Value::Null);
+        assert_eq!(accepted(200, r#"{"code":"OK","body":"done"}"#).unwrap(), json!("done"));
     }
 
     #[test]
@@ -344,10 +305,7 @@ mod tests {
             "AppJWT has expired or is invalid","errorCode":40102},"type":".ReqBody$ErrorResp"}"#;
         let refusal = accepted(401, body).unwrap_err();
         assert_eq!((refusal.status, refusal.error_code), (401, Some(40102)));
-        assert_eq!(
-            refusal.message.as_deref(),
-            Some("AppJWT has expired or is invalid")
-        );
+        assert_eq!(refusal.message.as_deref(), Some("AppJWT has expired or is invalid"));
         let as_text = accepted(401, r#"{"body":{"errorCode":"40103"}}"#).unwrap_err();
         assert_eq!(as_text.error_code, Some(40103));
     }
@@ -372,40 +330,22 @@ mod tests {
     fn the_two_refusals_without_a_number_are_known_by_their_words() {
         let closed =
             r#"{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}"#;
-        assert_eq!(
-            accepted(400, closed).unwrap_err().reason,
-            Reason::ConversationClosed
-        );
-        assert_eq!(
-            accepted(200, closed).unwrap_err().reason,
-            Reason::ConversationClosed
-        );
+        assert_eq!(accepted(400, closed).unwrap_err().reason, Reason::ConversationClosed);
+        assert_eq!(accepted(200, closed).unwrap_err().reason, Reason::ConversationClosed);
         assert_eq!(accepted(500, closed).unwrap_err().reason, Reason::Status);
     }
 
     #[test]
     fn every_error_envelope_gives_its_message() {
         for (body, message) in [
-            (
-                r#"{"time":1,"message":"Loading account","internalCode":20}"#,
-                "Loading account",
-            ),
-            (
-                r#"{"error":"invalid_client","error_description":"no"}"#,
-                "invalid_client: no",
-            ),
+            (r#"{"time":1,"message":"Loading account","internalCode":20}"#, "Loading account"),
+            (r#"{"error":"invalid_client","error_description":"no"}"#, "invalid_client: no"),
             (r#"{"error":"invalid_client"}"#, "invalid_client"),
-            (
-                r#"{"internalErrorCode":"9007"}"#,
-                "internal error code 9007",
-            ),
+            (r#"{"internalErrorCode":"9007"}"#, "internal error code 9007"),
             (r#"{"internalErrorCode":9007}"#, "internal error code 9007"),
             (r#"{"code":"BAD_REQUEST","body":"plain"}"#, "plain"),
         ] {
-            assert_eq!(
-                accepted(400, body).unwrap_err().message.as_deref(),
-                Some(message)
-            );
+            assert_eq!(accepted(400, body).unwrap_err().message.as_deref(), Some(message));
         }
         assert_eq!(accepted(502, "<html>").unwrap_err(), Refusal::status(502));
     }
@@ -413,9 +353,7 @@ mod tests {
     #[test]
     fn an_unreadable_answer_says_where_and_quotes_nothing() {
         let refusal = accepted(200, r#"{"token": "s3cr3t" "#).unwrap_err();
-        let Reason::Unreadable(how) = refusal.reason else {
-            panic!("{refusal:?}")
-        };
+        let Reason::Unreadable(how) = refusal.reason else { panic!("{refusal:?}") };
         assert!(how.contains("line 1") && !how.contains("s3cr3t"), "{how}");
     }
 }

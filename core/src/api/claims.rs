@@ -103,10 +103,7 @@ fn seconds(value: &Value) -> Option<u64> {
 /// Text, or the first of several: `aud` may be an array (RFC 7519, 4.1.3).
 fn text(claims: &Value, name: &str) -> Option<String> {
     let claim = claims.get(name)?;
-    let first = claim
-        .as_array()
-        .and_then(|all| all.first())
-        .unwrap_or(claim);
+    let first = claim.as_array().and_then(|all| all.first()).unwrap_or(claim);
     match first {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -150,12 +147,7 @@ mod tests {
             let expected = life.map(Duration::from_secs);
             assert_eq!(AppClaims::of(&token(payload)).life(), expected, "{payload}");
         }
-        assert_eq!(
-            AppClaims::of(&token(r#"{"aud":["a","b"]}"#))
-                .audience
-                .as_deref(),
-            Some("a")
-        );
+        assert_eq!(AppClaims::of(&token(r#"{"aud":["a","b"]}"#)).audience.as_deref(), Some("a"));
     }
 
     #[test]

@@ -116,14 +116,8 @@ mod tests {
 
     #[test]
     fn the_documented_header_is_written() {
-        let value = ClientProperties::new()
-            .feature("AUTO_MESSAGES")
-            .value()
-            .unwrap();
-        assert_eq!(
-            value,
-            r#"{"type":".ClientProperties","features":["AUTO_MESSAGES"]}"#
-        );
+        let value = ClientProperties::new().feature("AUTO_MESSAGES").value().unwrap();
+        assert_eq!(value, r#"{"type":".ClientProperties","features":["AUTO_MESSAGES"]}"#);
     }
 
     proptest! {

@@ -93,10 +93,7 @@ impl OpenConversation {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the names are the documents' own, and all that they say"
-)]
+#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
 pub enum Urgency {
     Normal,
     Urgent,
@@ -115,10 +112,7 @@ impl Campaign {
     /// Campaign and engagement.
     #[must_use]
     pub fn new(campaign: impl ToString, engagement: impl ToString) -> Self {
-        Self {
-            campaign_id: campaign.to_string(),
-            engagement_id: engagement.to_string(),
-        }
+        Self { campaign_id: campaign.to_string(), engagement_id: engagement.to_string() }
     }
 }
 
@@ -242,14 +236,7 @@ impl Operation for OpenConversation {
                 body: &body,
             },
         );
-        let path = [
-            "api",
-            "account",
-            account.as_str(),
-            "messaging",
-            "consumer",
-            "conversation",
-        ];
+        let path = ["api", "account", account.as_str(), "messaging", "consumer", "conversation"];
         let draft = Draft::post_json(path, [("v", "3")], &both)?;
         with_properties(draft, self.properties.as_ref()).map(Plan::Send)
     }
@@ -266,11 +253,7 @@ impl Operation for OpenConversation {
             // An envelope of its own: a refusal as a whole, or a bare element (protocol.md 1.4).
             Ok(one) => vec![one],
             Err(unreadable) => {
-                return Err(if status == 400 {
-                    answer.refusal()
-                } else {
-                    unreadable
-                });
+                return Err(if status == 400 { answer.refusal() } else { unreadable });
             }
         };
         let mut elements = elements.into_iter();
@@ -290,10 +273,7 @@ impl Operation for OpenConversation {
         }
         match take(take(conversation, "body"), "conversationId") {
             Value::String(id) => ConversationId::new(id)
-                .map(|conversation| Opened {
-                    conversation,
-                    profile_refused,
-                })
+                .map(|conversation| Opened { conversation, profile_refused })
                 .map_err(|_| Refusal::unreadable("the answer's conversationId is unusable")),
             _ => Err(Refusal::unreadable("the answer holds no conversationId")),
         }

@@ -12,17 +12,12 @@ fn consumer() -> ExtConsumerId {
 fn body_of(operation: &OpenConversation) -> Value {
     let account = AccountId::new("91827364").unwrap();
     let context = Context::new(&account, Seed::from_bytes([7; 16]));
-    let Plan::Send(draft) = operation.plan(&context).unwrap() else {
-        panic!("nothing to send")
-    };
+    let Plan::Send(draft) = operation.plan(&context).unwrap() else { panic!("nothing to send") };
     serde_json::from_slice(draft.body()).unwrap()
 }
 
 fn read(status: u16, body: &str) -> Result<Opened, Refusal> {
-    let response = Response::builder()
-        .status(status)
-        .body(body.as_bytes().to_vec())
-        .unwrap();
+    let response = Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
     OpenConversation::new(consumer()).read(&Answer::new(&response, false))
 }
 
@@ -73,10 +68,7 @@ fn the_documented_request_is_written() {
 fn the_least_request_still_has_profile_account_and_channel() {
     let body = body_of(&OpenConversation::new(consumer()));
     assert_eq!(body[0]["body"], json!({}));
-    assert_eq!(
-        body[1]["body"],
-        json!({"brandId": "91827364", "channelType": "MESSAGING"})
-    );
+    assert_eq!(body[1]["body"], json!({"brandId": "91827364", "channelType": "MESSAGING"}));
     assert_ne!(body[0]["id"], body[1]["id"]);
 }
 
@@ -100,10 +92,7 @@ fn results_are_found_by_their_place_even_if_ids_repeat_or_swap() {
             {"code": "OK", "body": {"msg": "OK"}, "reqId": ids[0]},
             {"code": 200, "body": {"conversationId": "c"}, "reqId": ids[1]},
         ]);
-        assert_eq!(
-            read(200, &body.to_string()).unwrap().conversation.as_str(),
-            "c"
-        );
+        assert_eq!(read(200, &body.to_string()).unwrap().conversation.as_str(), "c");
     }
 }
 
@@ -141,17 +130,8 @@ fn other_answers_are_refused_for_what_they_are() {
     assert_eq!(read(401, expired).unwrap_err().error_code, Some(40102));
     assert_eq!(read(503, "busy").unwrap_err(), Refusal::status(503));
     assert_eq!(read(400, "nonsense").unwrap_err(), Refusal::status(400));
-    for body in [
-        "[]",
-        "{}",
-        "null",
-        r#"[{"code":"OK"},{"code":"OK","body":{}}]"#,
-        "<html>",
-    ] {
+    for body in ["[]", "{}", "null", r#"[{"code":"OK"},{"code":"OK","body":{}}]"#, "<html>"] {
         let refusal = read(200, body).unwrap_err();
-        assert!(
-            matches!(refusal.reason, Reason::Unreadable(_)),
-            "{body}: {refusal:?}"
-        );
+        assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{body}: {refusal:?}");
     }
 }

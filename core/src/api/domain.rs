@@ -14,26 +14,13 @@ const MAX_SERVICES: usize = 1000;
 
 /// Asks for one service (protocol.md 2.1, first row).
 pub(crate) fn request_one(account: &AccountId, service: &Service) -> Draft {
-    let path = [
-        "api",
-        "account",
-        account.as_str(),
-        "service",
-        service.name(),
-        "baseURI.json",
-    ];
+    let path = ["api", "account", account.as_str(), "service", service.name(), "baseURI.json"];
     Draft::get(path, [("version", "1.0")])
 }
 
 /// Asks for all services (protocol.md 2.1, second row).
 pub(crate) fn request_all(account: &AccountId) -> Draft {
-    let path = [
-        "api",
-        "account",
-        account.as_str(),
-        "service",
-        "baseURI.json",
-    ];
+    let path = ["api", "account", account.as_str(), "service", "baseURI.json"];
     Draft::get(path, [("version", "1.0")])
 }
 
@@ -49,15 +36,9 @@ pub(crate) fn read(answer: &Answer<'_>) -> Result<Vec<(Service, String)>, Refusa
             one => vec![one],
         },
     };
-    let found: Vec<_> = entries
-        .into_iter()
-        .take(MAX_SERVICES)
-        .filter_map(entry)
-        .collect();
+    let found: Vec<_> = entries.into_iter().take(MAX_SERVICES).filter_map(entry).collect();
     if found.is_empty() {
-        return Err(Refusal::unreadable(
-            "the answer names no service with a baseURI",
-        ));
+        return Err(Refusal::unreadable("the answer names no service with a baseURI"));
     }
     Ok(found)
 }
@@ -118,10 +99,7 @@ mod tests {
     use http::Response;
 
     fn read_text(body: &str) -> Result<Vec<(Service, String)>, Refusal> {
-        read(&Answer::new(
-            &Response::new(body.as_bytes().to_vec()),
-            false,
-        ))
+        read(&Answer::new(&Response::new(body.as_bytes().to_vec()), false))
     }
 
     #[test]
@@ -146,15 +124,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_names_nothing_is_unreadable() {
-        for body in [
-            "{}",
-            "[]",
-            r#"{"baseURIs":[]}"#,
-            "null",
-            "7",
-            "<html></html>",
-            "",
-        ] {
+        for body in ["{}", "[]", r#"{"baseURIs":[]}"#, "null", "7", "<html></html>", ""] {
             assert!(read_text(body).is_err(), "{body}");
         }
     }

@@ -84,11 +84,7 @@ pub struct Draft {
 }
 
 /// What may stand in a path segment as it is (RFC 3986, unreserved).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Draft {
     fn new<'a>(
@@ -111,12 +107,7 @@ impl Draft {
         }
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Self {
-            method,
-            target,
-            headers,
-            body: Vec::new(),
-        }
+        Self { method, target, headers, body: Vec::new() }
     }
 
     /// `GET`. Path segments and query values are given plain, and encoded here.
@@ -138,9 +129,7 @@ impl Draft {
         document: &impl Serialize,
     ) -> Result<Self, InvalidInput> {
         let mut draft = Self::new(Method::POST, path, query);
-        draft
-            .headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        draft.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // Room for an ordinary message, so that it is written without growing.
         draft.body = Vec::with_capacity(512);
         serde_json::to_writer(&mut draft.body, document)
@@ -186,10 +175,7 @@ impl Draft {
         let too_long = || InvalidInput::new("an identifier is too long for a URL");
         let target = PathAndQuery::try_from(self.target).map_err(|_| too_long())?;
         let (scheme, authority) = origin.parts();
-        let uri = Uri::builder()
-            .scheme(scheme)
-            .authority(authority)
-            .path_and_query(target);
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target);
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = uri.build().map_err(|_| too_long())?;
@@ -200,15 +186,8 @@ impl Draft {
 
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            method,
-            target,
-            headers,
-            body,
-        } = self;
-        let path = target
-            .split_once('?')
-            .map_or(target.as_str(), |(path, _)| path);
+        let Self { method, target, headers, body } = self;
+        let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
         f.debug_struct("Draft")
             .field("method", method)
             .field("path", &path)
@@ -227,10 +206,7 @@ mod tests {
         let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
         let draft = Draft::get(["api", "a/b?c#d e"], [("q", "1&2 %")]);
         let request = draft.for_origin(&origin).unwrap();
-        assert_eq!(
-            request.uri(),
-            "https://h.example/api/a%2Fb%3Fc%23d%20e?q=1%262+%25"
-        );
+        assert_eq!(request.uri(), "https://h.example/api/a%2Fb%3Fc%23d%20e?q=1%262+%25");
     }
 
     #[test]

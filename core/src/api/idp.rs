@@ -26,13 +26,7 @@ pub(crate) fn request(
     consumer: &ExtConsumerId,
 ) -> Result<Draft, InvalidInput> {
     let path = ["api", "account", account.as_str(), "consumer"];
-    Draft::post_json(
-        path,
-        [("v", "1.0")],
-        &Body {
-            ext_consumer_id: consumer,
-        },
-    )
+    Draft::post_json(path, [("v", "1.0")], &Body { ext_consumer_id: consumer })
 }
 
 /// Reads the answer. Documented is 201; any 2xx is taken.
@@ -47,10 +41,7 @@ pub(crate) fn read(answer: &Answer<'_>) -> Result<ConsumerJws, Refusal> {
     let Some(header) = secret.header() else {
         return Err(Refusal::unreadable("the token cannot stand in a header"));
     };
-    Ok(ConsumerJws {
-        header,
-        claims: ConsumerClaims::of(secret.expose()),
-    })
+    Ok(ConsumerJws { header, claims: ConsumerClaims::of(secret.expose()) })
 }
 
 #[cfg(test)]
@@ -80,10 +71,7 @@ mod tests {
     #[test]
     fn an_answer_without_a_token_is_refused() {
         for body in ["{}", r#"{"token":""}"#, r#"{"token":1}"#, "null"] {
-            let response = Response::builder()
-                .status(201)
-                .body(body.as_bytes().to_vec())
-                .unwrap();
+            let response = Response::builder().status(201).body(body.as_bytes().to_vec()).unwrap();
             assert!(read(&Answer::new(&response, false)).is_err(), "{body}");
         }
     }

@@ -68,18 +68,14 @@ impl Profile {
     /// Adds a `ctmrinfo` SDE.
     #[must_use]
     pub fn customer_info(mut self, info: CustomerInfo) -> Self {
-        self.authenticated_data.lp_sdes.push(Sde::Ctmrinfo {
-            info: Box::new(info),
-        });
+        self.authenticated_data.lp_sdes.push(Sde::Ctmrinfo { info: Box::new(info) });
         self
     }
 
     /// Adds a `personal` SDE.
     #[must_use]
     pub fn personal_info(mut self, personal: PersonalInfo) -> Self {
-        self.authenticated_data.lp_sdes.push(Sde::Personal {
-            personal: Box::new(personal),
-        });
+        self.authenticated_data.lp_sdes.push(Sde::Personal { personal: Box::new(personal) });
         self
     }
 }
@@ -272,10 +268,7 @@ pub struct Address {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the names are the documents' own, and all that they say"
-)]
+#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
 pub enum PhoneType {
     Home,
     Mobile,
@@ -292,10 +285,7 @@ pub enum PhoneType {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the names are the documents' own, and all that they say"
-)]
+#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
 pub enum Gender {
     Male,
     Female,
@@ -356,20 +346,12 @@ mod tests {
         let personal = PersonalInfo {
             firstname: Some("Ada".into()),
             lastname: Some("Dove".into()),
-            age: Some(Age {
-                age: Some(30),
-                year: Some(1994),
-                month: Some(2),
-                day: Some(3),
-            }),
+            age: Some(Age { age: Some(30), year: Some(1994), month: Some(2), day: Some(3) }),
             contacts: vec![Contact {
                 email: Some("e".into()),
                 phone: Some("p".into()),
                 phone_type: Some(PhoneType::HomeFax),
-                address: Some(Address {
-                    country: Some("de".into()),
-                    region: Some("by".into()),
-                }),
+                address: Some(Address { country: Some("de".into()), region: Some("by".into()) }),
             }],
             gender: Some(Gender::Other),
             company: Some("c".into()),
@@ -389,14 +371,8 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing_of_the_person() {
-        let personal = PersonalInfo {
-            firstname: Some("Ada".into()),
-            ..PersonalInfo::default()
-        };
-        let shown = format!(
-            "{personal:?} {:?}",
-            Profile::new().personal_info(personal.clone())
-        );
+        let personal = PersonalInfo { firstname: Some("Ada".into()), ..PersonalInfo::default() };
+        let shown = format!("{personal:?} {:?}", Profile::new().personal_info(personal.clone()));
         assert!(!shown.contains("Ada"), "{shown}");
     }
 }

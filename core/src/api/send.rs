@@ -29,12 +29,7 @@ struct Address {
 impl Address {
     fn new(consumer: ExtConsumerId, conversation: ConversationId) -> Self {
         let dialog = DialogId::main_of(&conversation);
-        Self {
-            consumer,
-            conversation,
-            dialog,
-            properties: None,
-        }
+        Self { consumer, conversation, dialog, properties: None }
     }
 
     fn draft<B: Serialize>(
@@ -43,22 +38,9 @@ impl Address {
         type_: &'static str,
         body: &B,
     ) -> Result<Draft, InvalidInput> {
-        let request = Request {
-            kind: "req",
-            id: context.request_id(0),
-            type_,
-            body,
-        };
+        let request = Request { kind: "req", id: context.request_id(0), type_, body };
         let account = context.account().as_str();
-        let path = [
-            "api",
-            "account",
-            account,
-            "messaging",
-            "consumer",
-            "conversation",
-            "send",
-        ];
+        let path = ["api", "account", account, "messaging", "consumer", "conversation", "send"];
         let draft = Draft::post_json(path, [("v", "3")], &request)?;
         with_properties(draft, self.properties.as_ref())
     }
@@ -70,11 +52,8 @@ impl Address {
         context: &Context<'_>,
         event: E,
     ) -> Result<Draft, InvalidInput> {
-        let body = PublishEvent {
-            dialog_id: &self.dialog,
-            conversation_id: &self.conversation,
-            event,
-        };
+        let body =
+            PublishEvent { dialog_id: &self.dialog, conversation_id: &self.conversation, event };
         self.draft(context, "ms.PublishEvent", &body)
     }
 }
@@ -150,20 +129,14 @@ impl SendText {
         conversation: ConversationId,
         text: impl Into<String>,
     ) -> Self {
-        Self {
-            address: Address::new(consumer, conversation),
-            text: text.into(),
-        }
+        Self { address: Address::new(consumer, conversation), text: text.into() }
     }
 }
 
 impl fmt::Debug for SendText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, text } = self;
-        f.debug_struct("SendText")
-            .field("address", address)
-            .field("text_len", &text.len())
-            .finish()
+        f.debug_struct("SendText").field("address", address).field("text_len", &text.len()).finish()
     }
 }
 
@@ -210,10 +183,7 @@ impl Operation for SendText {
         if self.text.is_empty() {
             return Err(InvalidInput::new("the text is empty"));
         }
-        let event = Event::ContentEvent {
-            content_type: "text/plain",
-            message: &self.text,
-        };
+        let event = Event::ContentEvent { content_type: "text/plain", message: &self.text };
         let draft = self.address.publish(context, event)?;
         let characters = characters(draft.body());
         if characters > MAX_REQUEST_CHARS {
@@ -268,10 +238,7 @@ impl SetChatState {
     /// A state for the main dialog.
     #[must_use]
     pub fn new(consumer: ExtConsumerId, conversation: ConversationId, state: ChatState) -> Self {
-        Self {
-            address: Address::new(consumer, conversation),
-            state,
-        }
+        Self { address: Address::new(consumer, conversation), state }
     }
 }
 
@@ -300,9 +267,7 @@ impl Operation for SetChatState {
     }
 
     fn plan(&self, context: &Context<'_>) -> Result<Plan<Published>, InvalidInput> {
-        let event = Event::ChatStateEvent {
-            chat_state: self.state,
-        };
+        let event = Event::ChatStateEvent { chat_state: self.state };
         self.address.publish(context, event).map(Plan::Send)
     }
 
@@ -321,9 +286,7 @@ impl CloseConversation {
     /// Closes `conversation` in the name of `consumer`.
     #[must_use]
     pub fn new(consumer: ExtConsumerId, conversation: ConversationId) -> Self {
-        Self {
-            address: Address::new(consumer, conversation),
-        }
+        Self { address: Address::new(consumer, conversation) }
     }
 
     /// The `Client-Properties` that the conversation was opened with (protocol.md 6.5).
@@ -382,9 +345,7 @@ impl Operation for CloseConversation {
                 conversation_state: "CLOSE",
             },
         };
-        self.address
-            .draft(context, "cm.UpdateConversationField", &body)
-            .map(Plan::Send)
+        self.address.draft(context, "cm.UpdateConversationField", &body).map(Plan::Send)
     }
 
     /// The answer may be `{msg}`, a bare string or nothing (protocol.md 14, row 5).

@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn ids() -> (ExtConsumerId, ConversationId) {
-    (
-        ExtConsumerId::new("ring").unwrap(),
-        ConversationId::new("5f0c").unwrap(),
-    )
+    (ExtConsumerId::new("ring").unwrap(), ConversationId::new("5f0c").unwrap())
 }
 
 fn draft_of<O: Operation>(operation: &O) -> Result<Draft, InvalidInput> {
@@ -30,10 +27,7 @@ fn text(text: &str) -> SendText {
 }
 
 fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
-    Response::builder()
-        .status(status)
-        .body(body.as_bytes().to_vec())
-        .unwrap()
+    Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap()
 }
 
 /// The example of protocol.md 7.3.
@@ -63,15 +57,8 @@ fn the_documented_chat_states_are_written() {
         (ChatState::Composing, "COMPOSING"),
         (ChatState::Pause, "PAUSE"),
     ] {
-        let body = body_of(&SetChatState::new(
-            consumer.clone(),
-            conversation.clone(),
-            state,
-        ));
-        assert_eq!(
-            body["body"]["event"],
-            json!({"type": "ChatStateEvent", "chatState": name})
-        );
+        let body = body_of(&SetChatState::new(consumer.clone(), conversation.clone(), state));
+        assert_eq!(body["body"]["event"], json!({"type": "ChatStateEvent", "chatState": name}));
     }
 }
 
@@ -91,14 +78,8 @@ fn the_documented_close_is_written() {
 #[test]
 fn the_sequence_is_read_in_any_form_or_done_without() {
     for (body, sequence) in [
-        (
-            r#"{"code":"OK","body":{"sequence":12},"reqId":"c-17"}"#,
-            Some(12),
-        ),
-        (
-            r#"{"code":200,"body":{"sequence":"3"},"reqId":17}"#,
-            Some(3),
-        ),
+        (r#"{"code":"OK","body":{"sequence":12},"reqId":"c-17"}"#, Some(12)),
+        (r#"{"code":200,"body":{"sequence":"3"},"reqId":17}"#, Some(3)),
         (r#"{"code":"OK","body":{},"reqId":"c"}"#, None),
         (r#"{"code":"OK","body":"OK"}"#, None),
         (r#"{"code":"OK"}"#, None),
@@ -125,24 +106,15 @@ fn closing_again_what_a_lost_attempt_closed_is_success() {
         r#"{"kind":"resp","code":200,"type":"StringResponse","body":"done","reqId":"1"}"#,
         r#"{"code":"OK"}"#,
     ] {
-        assert!(
-            close.read(&Answer::new(&answer(200, body), false)).is_ok(),
-            "{body}"
-        );
+        assert!(close.read(&Answer::new(&answer(200, body), false)).is_ok(), "{body}");
     }
 }
 
 #[test]
 fn an_empty_or_too_long_text_is_refused_with_the_numbers() {
-    assert_eq!(
-        draft_of(&text("")).unwrap_err().to_string(),
-        "the text is empty"
-    );
+    assert_eq!(draft_of(&text("")).unwrap_err().to_string(), "the text is empty");
     let why = draft_of(&text(&"x".repeat(5000))).unwrap_err().to_string();
-    assert!(
-        why.contains("5000 is the most") && why.contains("shorten the text by"),
-        "{why}"
-    );
+    assert!(why.contains("5000 is the most") && why.contains("shorten the text by"), "{why}");
 }
 
 #[test]

@@ -44,19 +44,9 @@ pub(crate) fn request(
     secret: &Secret,
     place: CredentialsIn,
 ) -> Draft {
-    let path = [
-        "sentinel",
-        "api",
-        "account",
-        account.as_str(),
-        "app",
-        "token",
-    ];
+    let path = ["sentinel", "api", "account", account.as_str(), "app", "token"];
     let version = [("v", "1.0"), ("grant_type", "client_credentials")];
-    let credentials = [
-        ("client_id", client.as_str()),
-        ("client_secret", secret.expose()),
-    ];
+    let credentials = [("client_id", client.as_str()), ("client_secret", secret.expose())];
     match place {
         CredentialsIn::Body => Draft::post_form(path, version, credentials),
         CredentialsIn::Query => Draft::post_form(path, version.into_iter().chain(credentials), []),
@@ -72,26 +62,14 @@ pub(crate) fn read(answer: &Answer<'_>) -> Result<AppJwt, Refusal> {
     };
     let secret = Secret::new(token);
     if secret.is_empty() {
-        return Err(Refusal::unreadable(
-            "the answer holds an empty access_token",
-        ));
+        return Err(Refusal::unreadable("the answer holds an empty access_token"));
     }
     let Some(header) = secret.header() else {
-        return Err(Refusal::unreadable(
-            "the access_token cannot stand in a header",
-        ));
+        return Err(Refusal::unreadable("the access_token cannot stand in a header"));
     };
     let claims = AppClaims::of(secret.expose());
-    let life = claims
-        .life()
-        .or(expires_in)
-        .unwrap_or(DEFAULT_LIFE)
-        .min(MAX_LIFE);
-    Ok(AppJwt {
-        header,
-        claims,
-        life,
-    })
+    let life = claims.life().or(expires_in).unwrap_or(DEFAULT_LIFE).min(MAX_LIFE);
+    Ok(AppJwt { header, claims, life })
 }
 
 /// `expires_in` as a number, a number as text, or a number with a fraction; nothing else.
@@ -110,10 +88,7 @@ mod tests {
     use http::Response;
 
     fn read_text(status: u16, body: &str) -> Result<AppJwt, Refusal> {
-        let response = Response::builder()
-            .status(status)
-            .body(body.as_bytes().to_vec())
-            .unwrap();
+        let response = Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
         read(&Answer::new(&response, false))
     }
 
@@ -153,10 +128,7 @@ mod tests {
             "<html>",
         ] {
             let refusal = read_text(200, body).unwrap_err();
-            assert!(
-                matches!(refusal.reason, Reason::Unreadable(_)),
-                "{body}: {refusal:?}"
-            );
+            assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{body}: {refusal:?}");
             assert!(!format!("{refusal:?}").contains("s3cr3t"));
         }
     }
@@ -173,9 +145,6 @@ mod tests {
         let body = r#"{"error":"invalid_client","error_description":"bad secret"}"#;
         let refusal = read_text(401, body).unwrap_err();
         assert_eq!(refusal.status, 401);
-        assert_eq!(
-            refusal.message.as_deref(),
-            Some("invalid_client: bad secret")
-        );
+        assert_eq!(refusal.message.as_deref(), Some("invalid_client: bad secret"));
     }
 }

@@ -73,9 +73,7 @@ impl<O: Operation> Call<O> {
                 let output = output(&Gathered {
                     origin: &origin,
                     app: app.map(|jwt| (jwt, shared.app_jwt.remaining(now))),
-                    consumer: consumer
-                        .and_then(|slot| slot.value(now))
-                        .map(|jws| &jws.claims),
+                    consumer: consumer.and_then(|slot| slot.value(now)).map(|jws| &jws.claims),
                 });
                 self.succeed(output);
                 return Ok(None);
@@ -86,9 +84,7 @@ impl<O: Operation> Call<O> {
             Admission::Go => None,
             Admission::Probe(probe) => Some(probe),
             Admission::NotBefore(until) => {
-                return Err(self
-                    .left_alone(&self.target, Stage::Operation, until, now)
-                    .into());
+                return Err(self.left_alone(&self.target, Stage::Operation, until, now).into());
             }
         };
         let mut request = self.written(draft, &origin)?;
@@ -129,21 +125,11 @@ impl<O: Operation> Call<O> {
                 None => domain::request_all(&account),
             };
             let origin = shared.config.trust.domain_api().clone();
-            let step = self.fetch(
-                shared,
-                now,
-                need,
-                grant,
-                Target::DomainApi,
-                &origin,
-                draft,
-                0,
-            )?;
+            let step =
+                self.fetch(shared, now, need, grant, Target::DomainApi, &origin, draft, 0)?;
             return Err(Halt::Fetch(Box::new(step)));
         }
-        let host = shared
-            .domain_held(&key)
-            .and_then(|slot| slot.value(now)?.get(service));
+        let host = shared.domain_held(&key).and_then(|slot| slot.value(now)?.get(service));
         match host {
             Some(Ok(origin)) => Ok(origin.clone()),
             Some(Err(why)) => Err(Error::new(
@@ -176,17 +162,10 @@ impl<O: Operation> Call<O> {
         let (slot, circuit) = shared.app_jwt();
         let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
         let last = slot.fetching.last().cloned();
-        let generation = if let Claim::Held(generation) = claim {
-            generation
-        } else {
-            0
-        };
+        let generation = if let Claim::Held(generation) = claim { generation } else { 0 };
         let target = Target::Service(Service::SENTINEL);
-        match (
-            self.granted(&need, &target, claim, last, now)?,
-            origin,
-            &shared.config.credentials,
-        ) {
+        match (self.granted(&need, &target, claim, last, now)?, origin, &shared.config.credentials)
+        {
             (Some(grant), Some(origin), Some((client, secret))) => {
                 let place = shared.config.credentials_in;
                 let draft = sentinel::request(&shared.config.account, client, secret, place);
@@ -216,26 +195,14 @@ impl<O: Operation> Call<O> {
         let (slot, circuit) = shared.consumer(consumer, now);
         let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
         let last = slot.fetching.last().cloned();
-        let generation = if let Claim::Held(generation) = claim {
-            generation
-        } else {
-            0
-        };
+        let generation = if let Claim::Held(generation) = claim { generation } else { 0 };
         let target = Target::Service(Service::IDP);
         match (self.granted(&need, &target, claim, last, now)?, origin) {
             (Some(grant), Some(origin)) => {
                 let draft = idp::request(&shared.config.account, consumer)
                     .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))?;
-                let step = self.fetch(
-                    shared,
-                    now,
-                    need,
-                    grant,
-                    target,
-                    &origin,
-                    draft,
-                    app_generation,
-                )?;
+                let step =
+                    self.fetch(shared, now, need, grant, target, &origin, draft, app_generation)?;
                 Err(Halt::Fetch(Box::new(step)))
             }
             _ => Ok(generation),
@@ -253,9 +220,7 @@ impl<O: Operation> Call<O> {
         let joined = self.progress.joined.as_ref();
         Claimant {
             least,
-            joined: joined
-                .filter(|(joined, _)| joined == need)
-                .map(|(_, round)| *round),
+            joined: joined.filter(|(joined, _)| joined == need).map(|(_, round)| *round),
             lease: shared.next_lease(),
             deadline: self.attempt_deadline(shared, now),
             not_before,
@@ -277,11 +242,7 @@ impl<O: Operation> Call<O> {
             Claim::Fetch(grant) => Ok(Some(grant)),
             Claim::Failed(error) => Err(error.into()),
             Claim::Open(until) => Err(self.left_alone(target, stage, until, now).into()),
-            Claim::Wait {
-                until,
-                pausing: true,
-                ..
-            } if until > self.deadline => {
+            Claim::Wait { until, pausing: true, .. } if until > self.deadline => {
                 let earlier = last.unwrap_or_else(|| {
                     let why = "tokens are being issued too often to ask for another yet";
                     Error::new(ErrorKind::Unavailable, why).at(stage, None)
@@ -295,10 +256,7 @@ impl<O: Operation> Call<O> {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is one fact of the one request it makes"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the one request it makes")]
     fn fetch(
         &mut self,
         shared: &Shared,
@@ -348,9 +306,7 @@ impl<O: Operation> Call<O> {
     }
 
     fn written(&self, draft: Draft, origin: &Origin) -> Result<Request<Vec<u8>>, Error> {
-        draft
-            .for_origin(origin)
-            .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))
+        draft.for_origin(origin).map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))
     }
 
     /// Puts the credentials in: the AppJWT bare, with no `Bearer` (protocol.md 4.4).
@@ -365,15 +321,10 @@ impl<O: Operation> Call<O> {
             return;
         }
         if let Some(jwt) = shared.app_jwt.value(now) {
-            request
-                .headers_mut()
-                .insert(AUTHORIZATION, jwt.header.clone());
+            request.headers_mut().insert(AUTHORIZATION, jwt.header.clone());
         }
         if let Authority::Consumer(consumer) = authority
-            && let Some(jws) = shared
-                .consumers
-                .get(consumer)
-                .and_then(|slot| slot.value(now))
+            && let Some(jws) = shared.consumers.get(consumer).and_then(|slot| slot.value(now))
         {
             request.headers_mut().insert(ON_BEHALF, jws.header.clone());
         }
@@ -385,18 +336,11 @@ impl<O: Operation> Call<O> {
 
     /// The error for a service whose circuit is open.
     fn left_alone(&self, target: &Target, stage: Stage, until: Mono, now: Mono) -> Error {
-        Error::new(
-            ErrorKind::CircuitOpen,
-            format!("{target} has kept failing and is left alone"),
-        )
-        .at(stage, None)
-        .attempts_are(if stage == Stage::Operation {
-            self.progress.tries
-        } else {
-            0
-        })
-        .retry_in(until.since(now))
-        .after(self.progress.last.clone())
+        Error::new(ErrorKind::CircuitOpen, format!("{target} has kept failing and is left alone"))
+            .at(stage, None)
+            .attempts_are(if stage == Stage::Operation { self.progress.tries } else { 0 })
+            .retry_in(until.since(now))
+            .after(self.progress.last.clone())
     }
 }
 

@@ -158,6 +158,10 @@ impl<O: Operation> Call<O> {
                     Outcome::Failed(Failure::answer_lost(FailureKind::Timeout)),
                 );
             } else if mono >= self.deadline {
+                if let Some((need, _)) = &self.progress.joined {
+                    let met = shared.fetching(need).and_then(|fetching| fetching.last().cloned());
+                    self.progress.last = met.or(self.progress.last.take());
+                }
                 self.fail(self.out_of_time(None));
             } else if mono < self.progress.resume_at {
                 return Step::Wait(self.progress.resume_at);
@@ -205,10 +209,7 @@ impl<O: Operation> Call<O> {
                 shared.circuit(&flight.target).forget(probe);
             }
         }
-        self.fail(Error::new(
-            ErrorKind::Abandoned,
-            "the caller gave the call up",
-        ));
+        self.fail(Error::new(ErrorKind::Abandoned, "the caller gave the call up"));
         wake
     }
 
@@ -222,20 +223,13 @@ impl<O: Operation> Call<O> {
             return result;
         }
         let mut effect = self.progress.effect;
-        if self
-            .progress
-            .flight
-            .as_ref()
-            .is_some_and(|flight| flight.stage == Stage::Operation)
-        {
+        if self.progress.flight.as_ref().is_some_and(|flight| flight.stage == Stage::Operation) {
             effect = Sent::Maybe;
         }
-        Err(
-            Error::new(ErrorKind::Abandoned, "the caller gave the call up")
-                .operation_is(self.operation.name(), None)
-                .attempts_are(self.progress.tries)
-                .sent_is(effect),
-        )
+        Err(Error::new(ErrorKind::Abandoned, "the caller gave the call up")
+            .operation_is(self.operation.name(), None)
+            .attempts_are(self.progress.tries)
+            .sent_is(effect))
     }
 
     /// The plan, written anew if it went out already.
@@ -251,11 +245,7 @@ impl<O: Operation> Call<O> {
 
     pub(super) fn tell(&mut self, stage: Stage, kind: EventKind) {
         let operation = self.operation.name();
-        self.progress.events.push_back(Event {
-            operation,
-            stage,
-            kind,
-        });
+        self.progress.events.push_back(Event { operation, stage, kind });
     }
 
     pub(super) fn succeed(&mut self, output: O::Output) {
@@ -269,15 +259,9 @@ impl<O: Operation> Call<O> {
     /// Ends the call with an error, made this call's own: its name, its request, and what its tries
     /// may have done.
     pub(super) fn fail(&mut self, error: Error) {
-        let sent = if self.gathers {
-            error.sent()
-        } else {
-            self.progress.effect
-        };
+        let sent = if self.gathers { error.sent() } else { self.progress.effect };
         let id = (self.progress.tries > 0).then(|| self.seed.uuid(0));
-        self.result = Some(Err(error
-            .operation_is(self.operation.name(), id)
-            .sent_is(sent)));
+        self.result = Some(Err(error.operation_is(self.operation.name(), id).sent_is(sent)));
     }
 
     /// The call's time is up, or would be before the next try in `pause`.
@@ -290,10 +274,7 @@ impl<O: Operation> Call<O> {
                 ),
                 Some(earlier),
             ),
-            None => (
-                "this call's own time is up".to_owned(),
-                self.progress.last.clone(),
-            ),
+            None => ("this call's own time is up".to_owned(), self.progress.last.clone()),
         };
         let mut error = Error::new(ErrorKind::DeadlineExceeded, headline);
         if let Some(earlier) = &earlier {

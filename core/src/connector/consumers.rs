@@ -27,12 +27,7 @@ struct Entry {
 
 impl Consumers {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            entries: BTreeMap::new(),
-            order: BTreeMap::new(),
-            uses: 0,
-        }
+        Self { capacity, entries: BTreeMap::new(), order: BTreeMap::new(), uses: 0 }
     }
 
     /// The slot of `consumer`, made if there is none, and now the one used last.
@@ -46,15 +41,8 @@ impl Consumers {
             self.make_room(now);
         }
         self.order.insert(used, consumer.clone());
-        let fresh = || Entry {
-            slot: Slot::new(),
-            used,
-        };
-        &mut self
-            .entries
-            .entry(consumer.clone())
-            .or_insert_with(fresh)
-            .slot
+        let fresh = || Entry { slot: Slot::new(), used };
+        &mut self.entries.entry(consumer.clone()).or_insert_with(fresh).slot
     }
 
     /// The slot of `consumer`, if there is one, without counting as a use.
@@ -74,14 +62,10 @@ impl Consumers {
     /// are busy the cache grows: by no more entries than there are calls in progress.
     fn make_room(&mut self, now: Mono) {
         while self.entries.len() >= self.capacity {
-            let idle = self
-                .order
-                .iter()
-                .take(LOOKED_AT)
-                .find_map(|(used, consumer)| {
-                    let entry = self.entries.get(consumer)?;
-                    entry.slot.is_idle(now).then(|| (*used, consumer.clone()))
-                });
+            let idle = self.order.iter().take(LOOKED_AT).find_map(|(used, consumer)| {
+                let entry = self.entries.get(consumer)?;
+                entry.slot.is_idle(now).then(|| (*used, consumer.clone()))
+            });
             let Some((used, consumer)) = idle else { return };
             self.order.remove(&used);
             self.entries.remove(&consumer);

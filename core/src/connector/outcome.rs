@@ -103,10 +103,7 @@ impl fmt::Debug for Attempt {
 }
 
 /// How an attempt ended.
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "there was an answer or there was none"
-)]
+#[expect(clippy::exhaustive_enums, reason = "there was an answer or there was none")]
 pub enum Outcome {
     /// A whole answer came, whatever its status.
     Answer(Response<Vec<u8>>),
@@ -140,21 +137,13 @@ impl Failure {
     /// Not one byte of the request was given to a connection: say so only if it is sure.
     #[must_use]
     pub fn never_sent(kind: FailureKind) -> Self {
-        Self {
-            kind,
-            may_have_left: false,
-            source: None,
-        }
+        Self { kind, may_have_left: false, source: None }
     }
 
     /// Some or all of the request may have left.
     #[must_use]
     pub fn answer_lost(kind: FailureKind) -> Self {
-        Self {
-            kind,
-            may_have_left: true,
-            source: None,
-        }
+        Self { kind, may_have_left: true, source: None }
     }
 
     /// What the transport said. It must hold no URL with a query, and no header.
@@ -228,4 +217,12 @@ pub struct Completed<T> {
     /// True if an earlier attempt may have taken effect too: its answer was lost, or was a 5xx that a
     /// gateway may have made. The operation then may have happened more than once.
     pub possibly_repeated: bool,
+}
+
+impl<T> Completed<T> {
+    /// A result at the first attempt.
+    #[must_use]
+    pub const fn new(output: T) -> Self {
+        Self { output, attempts: 1, possibly_repeated: false }
+    }
 }

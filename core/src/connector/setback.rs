@@ -61,15 +61,7 @@ impl Setback {
             );
             let effect = Sent::Maybe;
             let why = Why::Status(response.status().as_u16());
-            Self {
-                error,
-                trouble: None,
-                asked: None,
-                effect,
-                works: true,
-                renew: None,
-                why,
-            }
+            Self { error, trouble: None, asked: None, effect, works: true, renew: None, why }
         };
         match refusal.reason {
             Reason::Unreadable(how) => {
@@ -107,11 +99,7 @@ impl Setback {
         };
         let failing = status == 429 || (500..600).contains(&status);
         // 503 says that nothing was done; any other 5xx may come from a gateway that lost the answer.
-        let effect = if failing && !matches!(status, 429 | 503) {
-            Sent::Maybe
-        } else {
-            Sent::Yes
-        };
+        let effect = if failing && !matches!(status, 429 | 503) { Sent::Maybe } else { Sent::Yes };
         let mut error = Error::new(kind, headline).answered(status, code, message);
         if !response.status().is_success() {
             error = error.with_body(response.body());
@@ -129,11 +117,7 @@ impl Setback {
 
     /// No whole answer came.
     pub(super) fn failed(failure: Failure, stage: Stage) -> Self {
-        let Failure {
-            kind,
-            may_have_left,
-            source,
-        } = failure;
+        let Failure { kind, may_have_left, source } = failure;
         let headline = format!("{} got no answer: {}", subject(stage), kind.words());
         let (error_kind, trouble) = match kind {
             FailureKind::Tls if !may_have_left => (ErrorKind::Tls, None),

@@ -25,13 +25,7 @@ impl<O: Operation> Call<O> {
         let setback = match outcome {
             Outcome::Failed(failure) => {
                 let (kind, may_have_left) = (failure.kind, failure.may_have_left);
-                self.tell(
-                    stage,
-                    EventKind::Lost {
-                        failure: kind,
-                        may_have_left,
-                    },
-                );
+                self.tell(stage, EventKind::Lost { failure: kind, may_have_left });
                 if let (false, Target::Service(service)) = (may_have_left, &flight.target) {
                     shared.suspect(service, mono);
                 }
@@ -47,10 +41,7 @@ impl<O: Operation> Call<O> {
                     Some((need, grant)) => {
                         self.fetched(shared, mono, &flight, need, *grant, &answer)
                     }
-                    None => self
-                        .operation
-                        .read(&answer)
-                        .map(|output| self.succeed(output)),
+                    None => self.operation.read(&answer).map(|output| self.succeed(output)),
                 };
                 match refused {
                     Ok(()) => {
@@ -59,10 +50,8 @@ impl<O: Operation> Call<O> {
                     }
                     Err(refusal) => {
                         let secret = shared.config.credentials.as_ref().map(|(_, secret)| secret);
-                        let secrets = secret
-                            .map(|secret| secret.expose())
-                            .into_iter()
-                            .collect::<Vec<_>>();
+                        let secrets =
+                            secret.map(|secret| secret.expose()).into_iter().collect::<Vec<_>>();
                         Setback::refused(refusal, &response, stage, &secrets, now)
                     }
                 }
@@ -98,21 +87,18 @@ impl<O: Operation> Call<O> {
                 let hosts = vouched(shared, key.as_ref(), domain::read(answer)?)?;
                 let renew_at = now + shared.config.domain_life;
                 // An old host is better than none: it serves until another is known.
-                shared
-                    .domain(key)
-                    .0
-                    .fetched(now, grant, hosts, renew_at, Mono::NEVER);
+                shared.domain(key).0.fetched(now, grant, hosts, renew_at, Mono::NEVER);
             }
             Need::AppJwt => {
                 let jwt = sentinel::read(answer)?;
                 shared.issued.note(now);
-                let life = jwt.life;
+                let life = usable(jwt.life);
                 // The server issued it after the request left: it cannot end before this.
                 let end = flight.began + life;
                 if end <= now {
                     let how = format!(
                         "its AppJWT lives {} s, and had ended when it came",
-                        life.as_secs()
+                        jwt.life.as_secs()
                     );
                     return Err(Refusal::unreadable(how));
                 }
@@ -143,9 +129,7 @@ impl<O: Operation> Call<O> {
     ) {
         let stage = flight.stage;
         if let Some(renewal) = setback.renew
-            && shared
-                .fetching(need)
-                .is_some_and(|fetching| fetching.renew_once(grant))
+            && shared.fetching(need).is_some_and(|fetching| fetching.renew_once(grant))
         {
             self.renew(shared, flight, renewal, stage);
             if let Some(fetching) = shared.fetching(need) {
@@ -154,14 +138,14 @@ impl<O: Operation> Call<O> {
             return;
         }
         let jitter = shared.jitter.draw();
+        // What puts all calls off is bounded, however long the service asks for: an absurd
+        // `Retry-After` must not stop a connector for good. (One call's wait is bounded by its
+        // deadline.)
+        let asked = setback.asked.map(|asked| asked.min(shared.config.circuit.longest()));
         let Some(fetching) = shared.fetching(need) else {
             return;
         };
-        let failures = if grant.early {
-            fetching.early_failures()
-        } else {
-            fetching.failures()
-        };
+        let failures = if grant.early { fetching.early_failures() } else { fetching.failures() };
         let round = fetching.round();
         let error = setback
             .error
@@ -171,13 +155,10 @@ impl<O: Operation> Call<O> {
             .sent_is(setback.effect);
         let token = stage == Stage::AppJwt;
         let decision = setback.trouble.map_or(Decision::Final, |trouble| {
-            self.retry
-                .decide(trouble, failures, true, token, setback.asked, jitter)
+            self.retry.decide(trouble, failures, true, token, asked, jitter)
         });
         if grant.early {
-            let pause = self
-                .early_pause(shared, failures, jitter)
-                .max(setback.asked.unwrap_or_default());
+            let pause = self.early_pause(shared, failures, jitter).max(asked.unwrap_or_default());
             let floor = self.early_pause(shared, 0, jitter);
             if let Some(fetching) = shared.fetching(need) {
                 fetching.early_failed(now, grant, floor, pause, &error);
@@ -185,27 +166,14 @@ impl<O: Operation> Call<O> {
             if !setback.works {
                 self.probe_failed(shared, now, &flight.target, stage, grant.probe);
             }
-            self.tell(
-                stage,
-                EventKind::RenewalPutOff {
-                    pause,
-                    why: setback.why,
-                },
-            );
+            self.tell(stage, EventKind::RenewalPutOff { pause, why: setback.why });
             return;
         }
         match decision {
             Decision::Retry(pause) if grant.probe.is_none() => {
                 fetching.retry(now, grant, pause, &error);
                 let attempt = failures.saturating_add(2);
-                self.tell(
-                    stage,
-                    EventKind::Retry {
-                        attempt,
-                        pause,
-                        why: setback.why,
-                    },
-                );
+                self.tell(stage, EventKind::Retry { attempt, pause, why: setback.why });
             }
             Decision::Retry(_) | Decision::Exhausted => {
                 fetching.fail(grant, &error);
@@ -261,14 +229,7 @@ impl<O: Operation> Call<O> {
                 self.progress.retries = self.progress.retries.saturating_add(1);
                 self.progress.last = Some(error);
                 let attempt = self.progress.tries.saturating_add(1);
-                self.tell(
-                    stage,
-                    EventKind::Retry {
-                        attempt,
-                        pause,
-                        why: setback.why,
-                    },
-                );
+                self.tell(stage, EventKind::Retry { attempt, pause, why: setback.why });
             }
             Decision::Retry(_) | Decision::Exhausted => {
                 self.exhausted(shared, now, &flight.target, stage, flight.probe);
@@ -341,12 +302,7 @@ impl<O: Operation> Call<O> {
 
     fn works(&mut self, shared: &mut Shared, target: &Target, stage: Stage) {
         if shared.circuit(target).works() {
-            self.tell(
-                stage,
-                EventKind::CircuitClosed {
-                    target: target.clone(),
-                },
-            );
+            self.tell(stage, EventKind::CircuitClosed { target: target.clone() });
         }
     }
 
@@ -359,17 +315,9 @@ impl<O: Operation> Call<O> {
         probe: Option<Probe>,
     ) {
         let policy = shared.config.circuit.clone();
-        let opened = shared
-            .circuit(target)
-            .exhausted(now, probe, target.prepares(), &policy);
+        let opened = shared.circuit(target).exhausted(now, probe, target.prepares(), &policy);
         if let Some(pause) = opened {
-            self.tell(
-                stage,
-                EventKind::CircuitOpened {
-                    target: target.clone(),
-                    pause,
-                },
-            );
+            self.tell(stage, EventKind::CircuitOpened { target: target.clone(), pause });
         }
     }
 
@@ -386,6 +334,12 @@ impl<O: Operation> Call<O> {
             self.exhausted(shared, now, target, stage, probe);
         }
     }
+}
+
+/// What may be used of a life that was told in whole seconds: `iat` is rounded down, so the token may
+/// be up to a second older than it says.
+fn usable(life: Duration) -> Duration {
+    life.saturating_sub(Duration::from_secs(1).min(life / 10))
 }
 
 /// The hosts that may be used, from what the Domain API answered. If it was asked for one service and
@@ -407,9 +361,9 @@ fn vouched(
         hosts.insert(service, origin);
     }
     match asked {
-        Some(service) if hosts.is_empty() => Err(Refusal::unreadable(format!(
-            "it names no host for the service {service}"
-        ))),
+        Some(service) if hosts.is_empty() => {
+            Err(Refusal::unreadable(format!("it names no host for the service {service}")))
+        }
         _ => Ok(hosts),
     }
 }

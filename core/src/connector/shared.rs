@@ -101,10 +101,7 @@ impl Shared {
     }
 
     pub(super) fn app_jwt(&mut self) -> (&mut Slot<AppJwt>, &mut Circuit) {
-        let circuit = self
-            .circuits
-            .entry(Target::Service(Service::SENTINEL))
-            .or_default();
+        let circuit = self.circuits.entry(Target::Service(Service::SENTINEL)).or_default();
         (&mut self.app_jwt, circuit)
     }
 
@@ -113,10 +110,7 @@ impl Shared {
         consumer: &ExtConsumerId,
         now: Mono,
     ) -> (&mut Slot<crate::api::idp::ConsumerJws>, &mut Circuit) {
-        let circuit = self
-            .circuits
-            .entry(Target::Service(Service::IDP))
-            .or_default();
+        let circuit = self.circuits.entry(Target::Service(Service::IDP)).or_default();
         (self.consumers.touch(consumer, now), circuit)
     }
 
@@ -132,10 +126,9 @@ impl Shared {
         match need {
             Need::Domain(key) => self.domains.get_mut(key).map(|slot| &mut slot.fetching),
             Need::AppJwt => Some(&mut self.app_jwt.fetching),
-            Need::ConsumerJws(consumer) => self
-                .consumers
-                .get_mut(consumer)
-                .map(|slot| &mut slot.fetching),
+            Need::ConsumerJws(consumer) => {
+                self.consumers.get_mut(consumer).map(|slot| &mut slot.fetching)
+            }
         }
     }
 

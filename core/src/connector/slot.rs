@@ -114,11 +114,7 @@ pub(super) struct Claimant {
 
 impl<T> Slot<T> {
     pub(super) fn new() -> Self {
-        Self {
-            held: None,
-            generation: 0,
-            fetching: Fetching::new(),
-        }
+        Self { held: None, generation: 0, fetching: Fetching::new() }
     }
 
     /// Says whether a claim would be answered with a fetch or a wait for one, so that a call can
@@ -164,18 +160,12 @@ impl<T> Slot<T> {
 
     /// The value, if it may be used now.
     pub(super) fn value(&self, now: Mono) -> Option<&T> {
-        self.held
-            .as_ref()
-            .filter(|held| now < held.end)
-            .map(|held| &held.value)
+        self.held.as_ref().filter(|held| now < held.end).map(|held| &held.value)
     }
 
     /// For how long the value may still be used.
     pub(super) fn remaining(&self, now: Mono) -> Duration {
-        self.held
-            .as_ref()
-            .map(|held| held.end.since(now))
-            .unwrap_or_default()
+        self.held.as_ref().map(|held| held.end.since(now)).unwrap_or_default()
     }
 
     /// Ends a fetch with its result. False if the lease had passed to somebody else meanwhile: the
@@ -192,12 +182,7 @@ impl<T> Slot<T> {
             return false;
         }
         self.generation += 1;
-        self.held = Some(Held {
-            value,
-            since: now,
-            renew_at,
-            end,
-        });
+        self.held = Some(Held { value, since: now, renew_at, end });
         self.fetching.succeeded(end);
         true
     }
@@ -252,11 +237,7 @@ impl Fetching {
         if let State::Leased { grant, until } = self.state
             && until <= now
         {
-            self.state = if grant.early {
-                State::Idle
-            } else {
-                State::Paused { until }
-            };
+            self.state = if grant.early { State::Idle } else { State::Paused { until } };
         }
         if let State::Paused { until } = self.state
             && until + ROUND_IS_STALE <= now
@@ -273,11 +254,7 @@ impl Fetching {
         }
         let from = match self.state {
             State::Leased { until, .. } => {
-                return Claim::Wait {
-                    until,
-                    round: self.round,
-                    pausing: false,
-                };
+                return Claim::Wait { until, round: self.round, pausing: false };
             }
             State::Paused { until } => until,
             State::Idle => self.floor,
@@ -286,11 +263,7 @@ impl Fetching {
         if now < from {
             // A pause before a round has begun belongs to the round to come.
             let round = self.round + u64::from(matches!(self.state, State::Idle));
-            return Claim::Wait {
-                until: from,
-                round,
-                pausing: true,
-            };
+            return Claim::Wait { until: from, round, pausing: true };
         }
         let probe = match admit() {
             Admission::Go => None,
@@ -311,15 +284,8 @@ impl Fetching {
     }
 
     fn grant(&mut self, who: Claimant, early: bool, probe: Option<Probe>) -> Grant {
-        let grant = Grant {
-            lease: who.lease,
-            early,
-            probe,
-        };
-        self.state = State::Leased {
-            grant,
-            until: who.deadline,
-        };
+        let grant = Grant { lease: who.lease, early, probe };
+        self.state = State::Leased { grant, until: who.deadline };
         grant
     }
 
@@ -405,11 +371,7 @@ impl Fetching {
     pub(super) fn release(&mut self, now: Mono, grant: Grant) -> bool {
         let held = self.holds(grant);
         if held {
-            self.state = if grant.early {
-                State::Idle
-            } else {
-                State::Paused { until: now }
-            };
+            self.state = if grant.early { State::Idle } else { State::Paused { until: now } };
         }
         held
     }

@@ -53,10 +53,7 @@ impl Trust {
                 }
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            domain_api,
-            suffixes,
-        })
+        Ok(Self { domain_api, suffixes })
     }
 
     /// For addresses written in this crate, which a test holds to be usable.
@@ -89,9 +86,7 @@ impl Trust {
             return if is_loopback(self.domain_api.host()) {
                 Ok(Origin::new(self.domain_api.parts().0, authority))
             } else {
-                Err(format!(
-                    "{shown:?} is this machine itself, and the Domain API is not"
-                ))
+                Err(format!("{shown:?} is this machine itself, and the Domain API is not"))
             };
         }
         let under = |suffix: &String| {
@@ -102,9 +97,7 @@ impl Trust {
             Ok(Origin::new(Scheme::HTTPS, authority))
         } else {
             let trusted = self.suffixes.join(", ");
-            Err(format!(
-                "{shown:?} is not under a trusted suffix ({trusted})"
-            ))
+            Err(format!("{shown:?} is not under a trusted suffix ({trusted})"))
         }
     }
 }
@@ -113,10 +106,7 @@ impl Trust {
 fn address(url: &str) -> Result<Origin, Error> {
     let refuse = |why: &str| Error::configuration(format!("the Domain API address {why}"));
     let uri: Uri = url.trim().parse().map_err(|_| refuse("is no URL"))?;
-    let scheme = uri
-        .scheme()
-        .cloned()
-        .ok_or_else(|| refuse("must begin with https://"))?;
+    let scheme = uri.scheme().cloned().ok_or_else(|| refuse("must begin with https://"))?;
     let authority = uri
         .authority()
         .and_then(|found| authority(found.as_str()))
@@ -126,9 +116,7 @@ fn address(url: &str) -> Result<Origin, Error> {
     }
     let plain = scheme == Scheme::HTTP && is_loopback(authority.host());
     if scheme != Scheme::HTTPS && !plain {
-        return Err(refuse(
-            "must begin with https:// (http:// is for loopback hosts alone)",
-        ));
+        return Err(refuse("must begin with https:// (http:// is for loopback hosts alone)"));
     }
     Ok(Origin::new(scheme, authority))
 }
@@ -148,28 +136,20 @@ fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let last_is_a_name = host
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| !last.bytes().all(|byte| byte.is_ascii_digit()));
+    let last_is_a_name =
+        host.rsplit('.').next().is_some_and(|last| !last.bytes().all(|byte| byte.is_ascii_digit()));
     host.len() <= 253 && host.split('.').all(label) && last_is_a_name
 }
 
 fn is_loopback(host: &str) -> bool {
     let unbracketed = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-        || unbracketed
-            .parse::<Ipv6Addr>()
-            .is_ok_and(|address| address.is_loopback())
+        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || unbracketed.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -179,11 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn cloud() -> Trust {
-        Trust::new(
-            "https://api.liveperson.net",
-            ["liveperson.net", ".lprnd.net"],
-        )
-        .unwrap()
+        Trust::new("https://api.liveperson.net", ["liveperson.net", ".lprnd.net"]).unwrap()
     }
 
     #[test]

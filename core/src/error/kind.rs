@@ -67,10 +67,7 @@ impl ErrorKind {
 
 /// Whether an operation that failed may have taken effect, all its attempts considered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a caller must be able to decide for every case"
-)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must be able to decide for every case")]
 pub enum Sent {
     /// Nothing of it left: repeating it is safe.
     #[default]

@@ -354,19 +354,12 @@ mod tests {
 
     #[test]
     fn one_line_says_what_by_whom_whether_it_left_and_what_to_do() {
-        let error = Error::new(
-            ErrorKind::Unauthorized,
-            "the AppJWT was refused with status 401",
-        )
-        .operation_is("send_text", Some("id-1".into()))
-        .at(Stage::Operation, Some("va.msg.liveperson.net".into()))
-        .answered(
-            401,
-            Some(40102),
-            Some("AppJWT has expired or is invalid".into()),
-        )
-        .attempts_are(2)
-        .sent_is(Sent::Yes);
+        let error = Error::new(ErrorKind::Unauthorized, "the AppJWT was refused with status 401")
+            .operation_is("send_text", Some("id-1".into()))
+            .at(Stage::Operation, Some("va.msg.liveperson.net".into()))
+            .answered(401, Some(40102), Some("AppJWT has expired or is invalid".into()))
+            .attempts_are(2)
+            .sent_is(Sent::Yes);
         let line = error.to_string();
         assert_eq!(
             line,

@@ -32,11 +32,7 @@ const REDACTED: &str = "[redacted]";
 
 fn end_word(word: &mut String, line: &mut String) {
     // The compact form of a JWS begins with `{"` in Base64, which is `eyJ`.
-    line.push_str(if word.len() > 16 && word.contains("eyJ") {
-        REDACTED
-    } else {
-        word
-    });
+    line.push_str(if word.len() > 16 && word.contains("eyJ") { REDACTED } else { word });
     word.clear();
 }
 
@@ -51,10 +47,7 @@ mod tests {
     #[test]
     fn a_token_or_secret_that_the_service_echoes_is_taken_out() {
         let said = "bad eyJraWQiOiJhIn0.eyJhIjoxfQ.c2ln, secret k7&+% here";
-        assert_eq!(
-            scrub(said, &["k7&+%", ""]),
-            "bad [redacted], secret [redacted] here"
-        );
+        assert_eq!(scrub(said, &["k7&+%", ""]), "bad [redacted], secret [redacted] here");
     }
 
     #[test]
@@ -66,9 +59,6 @@ mod tests {
     #[test]
     fn one_short_line_is_left_of_anything() {
         let line = scrub(&"a\nü".repeat(500), &[]);
-        assert!(
-            line.chars().count() <= 201 && !line.contains('\n'),
-            "{line}"
-        );
+        assert!(line.chars().count() <= 201 && !line.contains('\n'), "{line}");
     }
 }

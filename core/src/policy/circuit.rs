@@ -34,11 +34,7 @@ impl CircuitPolicy {
     /// No circuit ever opens.
     #[must_use]
     pub fn never() -> Self {
-        Self {
-            preparing: 0,
-            messages: 0,
-            ..Self::documented()
-        }
+        Self { preparing: 0, messages: 0, ..Self::documented() }
     }
 
     /// How many calls in a row must fail at the Domain API, Sentinel or IDP before that service is
@@ -72,12 +68,13 @@ impl CircuitPolicy {
         self
     }
 
+    /// The longest that anything shared is put off, whatever a service asks for.
+    pub(crate) fn longest(&self) -> Duration {
+        self.cap
+    }
+
     fn threshold(&self, for_tokens: bool) -> u32 {
-        if for_tokens {
-            self.preparing
-        } else {
-            self.messages
-        }
+        if for_tokens { self.preparing } else { self.messages }
     }
 
     /// The pause after the `failed`-th failure of an open circuit, counted from 0.
@@ -176,11 +173,7 @@ impl Circuit {
             }
         };
         let pause = policy.pause(steps);
-        self.open = Some(Open {
-            until: now + pause,
-            steps,
-            probe: None,
-        });
+        self.open = Some(Open { until: now + pause, steps, probe: None });
         Some(pause)
     }
 
@@ -203,10 +196,7 @@ mod tests {
     fn open_at(now: Mono) -> Circuit {
         let mut circuit = Circuit::default();
         let policy = CircuitPolicy::documented();
-        assert_eq!(
-            circuit.exhausted(now, None, true, &policy),
-            Some(Duration::from_secs(120))
-        );
+        assert_eq!(circuit.exhausted(now, None, true, &policy), Some(Duration::from_secs(120)));
         circuit
     }
 
@@ -228,22 +218,10 @@ mod tests {
     #[test]
     fn one_probe_at_a_time_is_let_through_and_a_lost_one_is_replaced() {
         let mut circuit = open_at(at(0));
-        assert_eq!(
-            circuit.admit(at(119), at(130)),
-            Admission::NotBefore(at(120))
-        );
-        assert!(matches!(
-            circuit.admit(at(120), at(135)),
-            Admission::Probe(_)
-        ));
-        assert_eq!(
-            circuit.admit(at(121), at(136)),
-            Admission::NotBefore(at(135))
-        );
-        assert!(matches!(
-            circuit.admit(at(135), at(150)),
-            Admission::Probe(_)
-        ));
+        assert_eq!(circuit.admit(at(119), at(130)), Admission::NotBefore(at(120)));
+        assert!(matches!(circuit.admit(at(120), at(135)), Admission::Probe(_)));
+        assert_eq!(circuit.admit(at(121), at(136)), Admission::NotBefore(at(135)));
+        assert!(matches!(circuit.admit(at(135), at(150)), Admission::Probe(_)));
     }
 
     #[test]
@@ -264,10 +242,7 @@ mod tests {
     #[test]
     fn a_late_failure_from_before_it_opened_does_not_lengthen_the_pause() {
         let mut circuit = open_at(at(0));
-        assert_eq!(
-            circuit.exhausted(at(60), None, true, &CircuitPolicy::documented()),
-            None
-        );
+        assert_eq!(circuit.exhausted(at(60), None, true, &CircuitPolicy::documented()), None);
         assert_eq!(circuit.admit(at(60), at(75)), Admission::NotBefore(at(120)));
     }
 
@@ -281,24 +256,16 @@ mod tests {
     #[test]
     fn a_probe_that_told_nothing_makes_room_for_the_next() {
         let mut circuit = open_at(at(0));
-        let Admission::Probe(probe) = circuit.admit(at(120), at(135)) else {
-            panic!("no probe")
-        };
+        let Admission::Probe(probe) = circuit.admit(at(120), at(135)) else { panic!("no probe") };
         circuit.forget(probe);
-        assert!(matches!(
-            circuit.admit(at(121), at(136)),
-            Admission::Probe(_)
-        ));
+        assert!(matches!(circuit.admit(at(121), at(136)), Admission::Probe(_)));
     }
 
     #[test]
     fn a_threshold_of_nought_never_opens() {
         let mut circuit = Circuit::default();
         for _ in 0..100 {
-            assert_eq!(
-                circuit.exhausted(at(0), None, true, &CircuitPolicy::never()),
-                None
-            );
+            assert_eq!(circuit.exhausted(at(0), None, true, &CircuitPolicy::never()), None);
         }
     }
 }

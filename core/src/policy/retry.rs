@@ -30,10 +30,7 @@ pub enum Trouble {
 
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a driver must handle every decision"
-)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle every decision")]
 pub enum Decision {
     /// Try again after this pause.
     Retry(Duration),
@@ -80,20 +77,13 @@ impl RetryPolicy {
     /// surely had no effect: it never left, or the answer was 429 or 503.
     #[must_use]
     pub fn cautious() -> Self {
-        Self {
-            preset: Preset::Cautious,
-            ..Self::documented()
-        }
+        Self { preset: Preset::Cautious, ..Self::documented() }
     }
 
     /// One attempt, and no more. Renewing a refused token is not a retry and still happens once.
     #[must_use]
     pub fn none() -> Self {
-        Self {
-            preset: Preset::None,
-            pauses: Vec::new(),
-            ..Self::documented()
-        }
+        Self { preset: Preset::None, pauses: Vec::new(), ..Self::documented() }
     }
 
     /// The pauses between tries, first to last; their number is the number of retries (the first
@@ -205,20 +195,13 @@ impl RetryPolicy {
             (false, _) => documented,
         };
         let obeyed = matches!(trouble, Trouble::Status(429 | 503));
-        let least = if obeyed {
-            floor.max(asked.unwrap_or_default())
-        } else {
-            floor
-        };
+        let least = if obeyed { floor.max(asked.unwrap_or_default()) } else { floor };
         Decision::Retry(self.lengthened(least, jitter))
     }
 
     /// The pause before the retry that follows `retries` others.
     pub(crate) fn pause(&self, retries: u32) -> Option<Duration> {
-        usize::try_from(retries)
-            .ok()
-            .and_then(|retries| self.pauses.get(retries))
-            .copied()
+        usize::try_from(retries).ok().and_then(|retries| self.pauses.get(retries)).copied()
     }
 
     /// `pause` and up to `jitter_percent` of it more.

@@ -24,11 +24,7 @@ pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?;
     if let Ok(until) = httpdate::parse_http_date(text) {
         let now = self::text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-        return Some(
-            until
-                .duration_since(now.unwrap_or(wall))
-                .unwrap_or_default(),
-        );
+        return Some(until.duration_since(now.unwrap_or(wall)).unwrap_or_default());
     }
     seconds(text)
 }
@@ -47,11 +43,7 @@ fn seconds(text: &str) -> Option<Duration> {
     }
     let whole = Duration::from_secs(whole.parse().unwrap_or(u64::MAX));
     // Rounded up to the next whole second where there is a fraction: never too early.
-    let more = if fraction.bytes().all(|byte| byte == b'0') {
-        0
-    } else {
-        1
-    };
+    let more = if fraction.bytes().all(|byte| byte == b'0') { 0 } else { 1 };
     Some(whole.saturating_add(Duration::from_secs(more)))
 }
 
@@ -88,11 +80,7 @@ mod tests {
             ("3s", None),
             (".", None),
         ] {
-            assert_eq!(
-                asked(value, None, epoch),
-                seconds.map(Duration::from_secs),
-                "{value:?}"
-            );
+            assert_eq!(asked(value, None, epoch), seconds.map(Duration::from_secs), "{value:?}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), epoch), None);
     }
@@ -102,10 +90,7 @@ mod tests {
         let hours_off = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         let until = "Sun, 06 Nov 1994 08:49:47 GMT";
         let sent = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(
-            asked(until, Some(sent), hours_off),
-            Some(Duration::from_secs(10))
-        );
+        assert_eq!(asked(until, Some(sent), hours_off), Some(Duration::from_secs(10)));
         assert_eq!(asked(sent, Some(until), hours_off), Some(Duration::ZERO));
     }
 

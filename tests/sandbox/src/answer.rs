@@ -35,10 +35,7 @@ pub(crate) fn unauthorized(code: u32) -> Answer {
         40001 => ("Missing parameter", "Brand Id is missing"),
         40102 => ("Invalid AppJWT", "AppJWT has expired or is invalid"),
         40103 => ("Invalid ConsumerJWS", "ConsumerJWS is invalid"),
-        40104 => (
-            "ConsumerJWS is missing",
-            "X_ON_BEHALF_HEADER is not present",
-        ),
+        40104 => ("ConsumerJWS is missing", "X_ON_BEHALF_HEADER is not present"),
         _ => ("AppJWT is missing", "AUTHORIZATION header is not present"),
     };
     json(
@@ -50,8 +47,5 @@ pub(crate) fn unauthorized(code: u32) -> Answer {
 
 /// An OAuth 2.0 refusal (protocol.md 4.5).
 pub(crate) fn oauth(status: u16, error: &str, description: &str) -> Answer {
-    json(
-        status,
-        &json!({"error": error, "error_description": description}),
-    )
+    json(status, &json!({"error": error, "error_description": description}))
 }

@@ -17,10 +17,7 @@ impl App {
     /// An app with this id and secret.
     #[must_use]
     pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        Self {
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-        }
+        Self { client_id: client_id.into(), client_secret: client_secret.into() }
     }
 
     /// Its id.
@@ -38,9 +35,7 @@ impl App {
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App")
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
+        f.debug_struct("App").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 

@@ -32,10 +32,9 @@ pub(crate) fn open(
     let (Some(profile_id), Some(conversation_id)) = (id(profile), id(conversation)) else {
         return answer::bad_request("a request has no id of 1 to 64 characters", "");
     };
-    for (request, kind) in [
-        (profile, "userprofile.SetUserProfile"),
-        (conversation, "cm.ConsumerRequestConversation"),
-    ] {
+    for (request, kind) in
+        [(profile, "userprofile.SetUserProfile"), (conversation, "cm.ConsumerRequestConversation")]
+    {
         if text(request, "kind") != Some("req") || text(request, "type") != Some(kind) {
             return answer::bad_request(&format!("a req of type {kind} is wanted here"), "");
         }
@@ -59,10 +58,8 @@ pub(crate) fn open(
     if !urgency.is_none_or(fine) {
         return answer::bad_request("ttrDefName is none of the known", &conversation_id);
     }
-    let profiled = answer::ok(
-        &serde_json::json!({"msg": "OK User Profile set successfully"}),
-        &profile_id,
-    );
+    let profiled =
+        answer::ok(&serde_json::json!({"msg": "OK User Profile set successfully"}), &profile_id);
     if sandbox.state.open.get(&consumer).is_some() {
         // protocol.md 6.6: status 400, and the codes are mixed.
         let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
@@ -87,10 +84,7 @@ pub(crate) fn open(
             sequences: [(new.clone(), 0)].into(),
         },
     );
-    let opened = answer::ok(
-        &serde_json::json!({"conversationId": new}),
-        &conversation_id,
-    );
+    let opened = answer::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
     answer::json(200, &Value::Array(vec![profiled, opened]))
 }
 

@@ -34,11 +34,7 @@ pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>
         None => {
             let extra = config.hosts.keys().map(String::as_str);
             let extra = extra.filter(|service| !SERVICES.contains(service));
-            let all: Vec<Value> = SERVICES
-                .into_iter()
-                .chain(extra)
-                .filter_map(entry)
-                .collect();
+            let all: Vec<Value> = SERVICES.into_iter().chain(extra).filter_map(entry).collect();
             if config.swapped_domain_shapes {
                 answer::json(200, &Value::Array(all))
             } else {

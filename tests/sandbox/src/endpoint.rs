@@ -21,13 +21,8 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Domain,
-        Self::Token,
-        Self::Consumer,
-        Self::Conversation,
-        Self::Send,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Domain, Self::Token, Self::Consumer, Self::Conversation, Self::Send];
 
     /// Its short name, as faults and counts have it.
     #[must_use]
@@ -42,11 +37,7 @@ impl Endpoint {
     }
 
     pub(crate) fn method(self) -> http::Method {
-        if self == Self::Domain {
-            http::Method::GET
-        } else {
-            http::Method::POST
-        }
+        if self == Self::Domain { http::Method::GET } else { http::Method::POST }
     }
 }
 
@@ -60,13 +51,10 @@ impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|endpoint| endpoint.name() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name).join(", ");
-                format!("no endpoint {text:?}: there are {names}")
-            })
+        Self::ALL.into_iter().find(|endpoint| endpoint.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("no endpoint {text:?}: there are {names}")
+        })
     }
 }
 
@@ -82,56 +70,28 @@ pub(crate) struct Route {
 impl Route {
     /// `None` for a path that is no part of the cloud.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let decoded: Vec<String> = path
-            .trim_start_matches('/')
-            .split('/')
-            .map(decode)
-            .collect();
+        let decoded: Vec<String> = path.trim_start_matches('/').split('/').map(decode).collect();
         let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
         let (endpoint, account, service) = match parts.as_slice() {
-            [
-                "api" | "csdr",
-                "account",
-                account,
-                "service",
-                "baseURI.json",
-            ] => (Endpoint::Domain, account, None),
-            [
-                "api",
-                "account",
-                account,
-                "service",
-                service,
-                "baseURI.json",
-            ] => (Endpoint::Domain, account, Some((*service).to_owned())),
+            ["api" | "csdr", "account", account, "service", "baseURI.json"] => {
+                (Endpoint::Domain, account, None)
+            }
+            ["api", "account", account, "service", service, "baseURI.json"] => {
+                (Endpoint::Domain, account, Some((*service).to_owned()))
+            }
             ["sentinel", "api", "account", account, "app", "token"] => {
                 (Endpoint::Token, account, None)
             }
             ["api", "account", account, "consumer"] => (Endpoint::Consumer, account, None),
-            [
-                "api",
-                "account",
-                account,
-                "messaging",
-                "consumer",
-                "conversation",
-            ] => (Endpoint::Conversation, account, None),
-            [
-                "api",
-                "account",
-                account,
-                "messaging",
-                "consumer",
-                "conversation",
-                "send",
-            ] => (Endpoint::Send, account, None),
+            ["api", "account", account, "messaging", "consumer", "conversation"] => {
+                (Endpoint::Conversation, account, None)
+            }
+            ["api", "account", account, "messaging", "consumer", "conversation", "send"] => {
+                (Endpoint::Send, account, None)
+            }
             _ => return None,
         };
-        Some(Self {
-            endpoint,
-            account: (*account).to_owned(),
-            service,
-        })
+        Some(Self { endpoint, account: (*account).to_owned(), service })
     }
 }
 

@@ -42,26 +42,17 @@ impl Fault {
     /// Each request to `endpoint` goes wrong.
     #[must_use]
     pub const fn always(endpoint: Endpoint, what: What) -> Self {
-        Self {
-            endpoint,
-            range: None,
-            what,
-        }
+        Self { endpoint, range: None, what }
     }
 
     /// The requests to `endpoint` from the `first` to the `last`, counted from 1, go wrong.
     #[must_use]
     pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, what: What) -> Self {
-        Self {
-            endpoint,
-            range: Some((first, last)),
-            what,
-        }
+        Self { endpoint, range: Some((first, last)), what }
     }
 
     pub(crate) fn concerns(&self, nth: u64) -> bool {
-        self.range
-            .is_none_or(|(first, last)| (first..=last).contains(&nth))
+        self.range.is_none_or(|(first, last)| (first..=last).contains(&nth))
     }
 }
 
@@ -122,16 +113,11 @@ impl fmt::Display for What {
         match self {
             Self::Status(status, headers) => {
                 write!(f, "{status}")?;
-                headers
-                    .iter()
-                    .try_for_each(|(name, value)| write!(f, ",{name}:{value}"))
+                headers.iter().try_for_each(|(name, value)| write!(f, ",{name}:{value}"))
             }
             Self::Delay(pause) => write!(f, "delay:{}ms", pause.as_millis()),
             word => {
-                let name = WORDS
-                    .iter()
-                    .find(|(_, what)| what == word)
-                    .map(|(name, _)| *name);
+                let name = WORDS.iter().find(|(_, what)| what == word).map(|(name, _)| *name);
                 f.write_str(name.unwrap_or_default())
             }
         }
@@ -150,21 +136,14 @@ impl FromStr for Fault {
             Some((endpoint, range)) => {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
                 let number = |text: &str| {
-                    text.parse()
-                        .ok()
-                        .filter(|number| *number > 0)
-                        .ok_or_else(|| {
-                            format!("the fault {text:?} does not count from 1: say N, or N-M")
-                        })
+                    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
+                        format!("the fault {text:?} does not count from 1: say N, or N-M")
+                    })
                 };
                 (endpoint, Some((number(first)?, number(last)?)))
             }
         };
-        Ok(Self {
-            endpoint: endpoint.parse()?,
-            range,
-            what: what.parse()?,
-        })
+        Ok(Self { endpoint: endpoint.parse()?, range, what: what.parse()? })
     }
 }
 
@@ -180,12 +159,9 @@ impl FromStr for What {
                 Some(digits) => (digits, 1),
                 None => (pause.strip_suffix('s').unwrap_or(pause), 1000),
             };
-            let number: u64 = digits
-                .parse()
-                .map_err(|_| format!("no delay {pause:?}: say 2s, or 200ms"))?;
-            return Ok(Self::Delay(Duration::from_millis(
-                number.saturating_mul(unit),
-            )));
+            let number: u64 =
+                digits.parse().map_err(|_| format!("no delay {pause:?}: say 2s, or 200ms"))?;
+            return Ok(Self::Delay(Duration::from_millis(number.saturating_mul(unit))));
         }
         let mut parts = text.split(',');
         let status = parts.next().and_then(|status| status.parse().ok());

@@ -22,9 +22,7 @@ impl Random {
 
     /// 16 hexadecimal digits for each of `words`.
     pub(crate) fn hex(&mut self, words: usize) -> String {
-        (0..words)
-            .map(|_| format!("{:016x}", self.next()))
-            .collect()
+        (0..words).map(|_| format!("{:016x}", self.next())).collect()
     }
 
     pub(crate) fn uuid(&mut self) -> String {
@@ -44,11 +42,7 @@ impl Random {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let signature: Vec<u8> = (0..32).flat_map(|_| self.next().to_be_bytes()).collect();
         let claims = encode(claims.to_string().as_bytes());
-        format!(
-            "{}.{claims}.{}",
-            encode(header.as_bytes()),
-            encode(&signature)
-        )
+        format!("{}.{claims}.{}", encode(header.as_bytes()), encode(&signature))
     }
 }
 

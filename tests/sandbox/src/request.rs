@@ -10,18 +10,13 @@ pub(crate) fn fields(request: &Request<Vec<u8>>, with_body: bool) -> BTreeMap<St
     let query = request.uri().query().unwrap_or_default();
     let body: &[u8] = if with_body { request.body() } else { &[] };
     let all = form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(body));
-    all.map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect()
+    all.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 /// True if the body is said to be of this kind, whatever its parameters.
 pub(crate) fn is_of(headers: &HeaderMap, kind: &str) -> bool {
-    let said = headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let said = said
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
+    let said = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let said = said.and_then(|value| value.split(';').next()).unwrap_or_default();
     said.trim().eq_ignore_ascii_case(kind)
 }
 

@@ -57,10 +57,7 @@ pub struct Reaction {
 
 /// How an answer travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a server must know how to deliver each"
-)]
+#[expect(clippy::exhaustive_enums, reason = "a server must know how to deliver each")]
 pub enum Delivery {
     /// As it should.
     Whole,
@@ -99,10 +96,7 @@ impl Sandbox {
 
     /// Answers a request, and says how the answer travels.
     pub fn react(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reaction {
-        let whole = |answer| Reaction {
-            answer,
-            delivery: Delivery::Whole,
-        };
+        let whole = |answer| Reaction { answer, delivery: Delivery::Whole };
         if request.uri().path() == "/_sandbox/state" {
             return whole(self.describe());
         }
@@ -148,11 +142,7 @@ impl Sandbox {
     /// The first fault that concerns this request; all of the endpoint's faults count it.
     fn goes_wrong(&mut self, endpoint: Endpoint) -> Option<What> {
         let mut found = None;
-        for armed in self
-            .faults
-            .iter_mut()
-            .filter(|armed| armed.fault.endpoint == endpoint)
-        {
+        for armed in self.faults.iter_mut().filter(|armed| armed.fault.endpoint == endpoint) {
             armed.seen += 1;
             if found.is_none() && armed.fault.concerns(armed.seen) {
                 found = Some(armed.fault.what.clone());
@@ -174,31 +164,17 @@ impl Sandbox {
                         answer.headers_mut().insert(name, value);
                     }
                 }
-                Reaction {
-                    answer,
-                    delivery: Delivery::Whole,
-                }
+                Reaction { answer, delivery: Delivery::Whole }
             }
             What::Html => {
                 let mut answer =
                     Response::new(b"<html><body>Please sign in</body></html>".to_vec());
                 let kind = HeaderValue::from_static("text/html");
-                answer
-                    .headers_mut()
-                    .insert(http::header::CONTENT_TYPE, kind);
-                Reaction {
-                    answer,
-                    delivery: Delivery::Whole,
-                }
+                answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+                Reaction { answer, delivery: Delivery::Whole }
             }
-            What::Drop => Reaction {
-                answer: answer(),
-                delivery: Delivery::Dropped,
-            },
-            What::Garbage => Reaction {
-                answer: answer(),
-                delivery: Delivery::Garbage,
-            },
+            What::Drop => Reaction { answer: answer(), delivery: Delivery::Dropped },
+            What::Garbage => Reaction { answer: answer(), delivery: Delivery::Garbage },
             What::RevokeApp => {
                 if let Some(token) = credential(headers, "authorization") {
                     self.state.app_tokens.remove(token);
@@ -256,6 +232,11 @@ impl Sandbox {
         self.config.hosts.insert(service.into(), host.into());
     }
 
+    /// AppJWTs live so long from now on.
+    pub fn set_token_life(&mut self, life: Duration) {
+        self.config.token_life = life;
+    }
+
     /// No AppJWT given out so far is good any more.
     pub fn revoke_app_tokens(&mut self) {
         self.state.app_tokens.clear();
@@ -269,12 +250,7 @@ impl Sandbox {
     /// The app's secret is another from now on.
     pub fn rotate_secret(&mut self, client_id: &str, secret: impl Into<String>) {
         let secret = secret.into();
-        for app in self
-            .config
-            .apps
-            .iter_mut()
-            .filter(|app| app.client_id == client_id)
-        {
+        for app in self.config.apps.iter_mut().filter(|app| app.client_id == client_id) {
             app.client_secret.clone_from(&secret);
         }
     }

@@ -64,16 +64,12 @@ fn addressed(
     match sandbox.state.conversations.get(conversation) {
         None => Err(Box::new(answer::bad_request("no such conversation", id))),
         // One consumer's token, another's conversation: 401, and no number (protocol.md 10.1).
-        Some(found) if found.consumer != consumer => Err(Box::new(answer::json(
-            401,
-            &json!({"code": "UNAUTHORIZED", "reqId": id}),
-        ))),
+        Some(found) if found.consumer != consumer => {
+            Err(Box::new(answer::json(401, &json!({"code": "UNAUTHORIZED", "reqId": id}))))
+        }
         Some(found) if !found.open => {
             // The text really says "close" (protocol.md 7.11).
-            Err(Box::new(answer::bad_request(
-                "Bad Request, Conversation is close",
-                id,
-            )))
+            Err(Box::new(answer::bad_request("Bad Request, Conversation is close", id)))
         }
         Some(_) => Ok(()),
     }
@@ -98,10 +94,7 @@ fn publish(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str, length
             Some("text/plain") if length > MAX_CHARS => Some("Bad Request"),
             Some("text/plain") => None,
             Some("hosted/file")
-                if event
-                    .get("message")
-                    .and_then(|file| text(file, "relativePath"))
-                    .is_none() =>
+                if event.get("message").and_then(|file| text(file, "relativePath")).is_none() =>
             {
                 Some("relativePath is missing")
             }

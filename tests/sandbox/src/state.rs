@@ -17,10 +17,7 @@ pub(crate) struct Bounded<V> {
 
 impl<V> Default for Bounded<V> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { entries: BTreeMap::new(), order: VecDeque::new() }
     }
 }
 

@@ -39,10 +39,7 @@ pub(crate) fn app_token(
         return refuse("client_id or client_secret is missing");
     };
     let config = &sandbox.config;
-    let known = config
-        .apps
-        .iter()
-        .any(|app| app.client_id == id && app.client_secret == secret);
+    let known = config.apps.iter().any(|app| app.client_id == id && app.client_secret == secret);
     if account != config.account || !known {
         return answer::oauth(401, "invalid_client", "unknown client id or wrong secret");
     }
@@ -51,12 +48,7 @@ pub(crate) fn app_token(
     let claims = json!({"aud": account, "azp": id, "scope": "msg.consumer", "iss": "Sentinel",
         "iat": iat, "exp": exp});
     let token = sandbox.random.jws(&claims);
-    sandbox.state.app_tokens.insert(
-        token.clone(),
-        AppToken {
-            ends: Duration::from_secs(exp),
-        },
-    );
+    sandbox.state.app_tokens.insert(token.clone(), AppToken { ends: Duration::from_secs(exp) });
     let mut body = json!({"access_token": token, "token_type": "Bearer"});
     if let (true, Some(body)) = (sandbox.config.expires_in, body.as_object_mut()) {
         body.insert("expires_in".to_owned(), life.as_secs().into());
@@ -87,10 +79,7 @@ pub(crate) fn consumer_token(
     let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
     let claims = json!({"account_id": account, "ext_consumer_id": consumer, "lp_consumer_id": lp});
     let token = sandbox.random.jws(&claims);
-    sandbox
-        .state
-        .consumer_tokens
-        .insert(token.clone(), consumer.to_owned());
+    sandbox.state.consumer_tokens.insert(token.clone(), consumer.to_owned());
     answer::json(201, &json!({"token": token}))
 }
 
@@ -104,11 +93,7 @@ fn app(
     let Some(token) = credential(headers, "authorization") else {
         return Err(Box::new(answer::unauthorized(40105)));
     };
-    let good = sandbox
-        .state
-        .app_tokens
-        .get(token)
-        .is_some_and(|token| now < token.ends);
+    let good = sandbox.state.app_tokens.get(token).is_some_and(|token| now < token.ends);
     if good && account == sandbox.config.account {
         Ok(())
     } else {

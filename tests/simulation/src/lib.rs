@@ -1,2 +1,25 @@
-//! Tests of the core with no sockets: against the sandbox under a virtual clock, and over the fuzz
-//! corpora. All of it is in this package's `tests/`.
+//! The core against the sandbox with no sockets, no threads and no real time.
+//!
+//! A [`World`] owns the only clock. Callers start when they are told to, requests take time to travel
+//! and are lost on order, and everything that happens is kept in a trace, so that a test can say what
+//! must hold of it. The same orders give the same trace.
+//!
+//! ```
+//! use lp_connector_core::api::AuthorizeApp;
+//! use lp_connector_sandbox::Endpoint;
+//! use lp_connector_simulation::World;
+//!
+//! let mut world = World::new();
+//! for _ in 0..1000 {
+//!     world.start(AuthorizeApp::new());
+//! }
+//! world.run();
+//! assert!(world.ended().all(|caller| caller.result.is_ok()));
+//! assert_eq!(world.cloud.requests(Endpoint::Token), 1);
+//! ```
+
+mod caller;
+mod world;
+
+pub use caller::{Caller, Ended};
+pub use world::{Sent, Weather, World, ada, conversation_of};

@@ -15,10 +15,7 @@ impl Place {
     pub(crate) fn ids(&self) -> Result<(ExtConsumerId, ConversationId), Failure> {
         let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
         let conversation = ConversationId::new(&self.conversation).map_err(usage)?;
-        Ok((
-            ExtConsumerId::new(&self.consumer).map_err(usage)?,
-            conversation,
-        ))
+        Ok((ExtConsumerId::new(&self.consumer).map_err(usage)?, conversation))
     }
 }
 
@@ -31,9 +28,7 @@ pub(crate) fn converse(
 ) -> Result<(), Failure> {
     if texts.iter().any(String::is_empty) {
         // Found out before a conversation is open that nobody would close.
-        return Err(Failure::usage(
-            "one of the texts is empty: give each message some words",
-        ));
+        return Err(Failure::usage("one of the texts is empty: give each message some words"));
     }
     let (consumer, conversation) = open(client, who, output)?;
     let rest = send(client, &consumer, &conversation, texts, output)
@@ -120,11 +115,7 @@ pub(crate) fn typing(
         State::Composing => (ChatState::Composing, "COMPOSING"),
         State::Pause => (ChatState::Pause, "PAUSE"),
     };
-    client.call(SetChatState::new(
-        consumer.clone(),
-        conversation.clone(),
-        state,
-    ))?;
+    client.call(SetChatState::new(consumer.clone(), conversation.clone(), state))?;
     output.done(
         &json!({"event": "chat_state", "conversation_id": conversation.as_str(), "state": name}),
         format!("chat state: {name}"),
@@ -138,10 +129,7 @@ pub(crate) fn close(
     conversation: &ConversationId,
     output: &Output,
 ) -> Result<(), Failure> {
-    client.call(CloseConversation::new(
-        consumer.clone(),
-        conversation.clone(),
-    ))?;
+    client.call(CloseConversation::new(consumer.clone(), conversation.clone()))?;
     output.done(
         &json!({"event": "closed", "conversation_id": conversation.as_str()}),
         format!("closed {conversation}"),

@@ -12,19 +12,12 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
 
-const TEXTS: [&str; 3] = [
-    "Hello, is anybody there?",
-    "My pigeon is late 🐦",
-    "Thank you, bye!",
-];
+const TEXTS: [&str; 3] = ["Hello, is anybody there?", "My pigeon is late 🐦", "Thank you, bye!"];
 
 pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     let server = Server::start(ServerConfig::new().seed(sandbox::seed()))
         .map_err(|error| Failure::Local(format!("cannot start the sandbox: {error}")))?;
-    output.say(format!(
-        "A stand-in for the cloud listens at {}\n",
-        server.base_url()
-    ));
+    output.say(format!("A stand-in for the cloud listens at {}\n", server.base_url()));
     if output.is_json() {
         sandbox::announce(&server, output);
     }
@@ -46,13 +39,7 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     };
     let (consumer, conversation) = converse::open(&client, &who, output)?;
     converse::typing(&client, &consumer, &conversation, State::Composing, output)?;
-    converse::send(
-        &client,
-        &consumer,
-        &conversation,
-        &TEXTS.map(str::to_owned),
-        output,
-    )?;
+    converse::send(&client, &consumer, &conversation, &TEXTS.map(str::to_owned), output)?;
     converse::close(&client, &consumer, &conversation, output)?;
 
     let count = |endpoint| server.requests(endpoint);
@@ -72,19 +59,13 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
 /// As for the real cloud, but for the address.
 fn config(server: &Server, output: &Output) -> Result<Config, Failure> {
     let local = |error: &dyn std::fmt::Display| Failure::Local(error.to_string());
-    let (account, app) = server.with(|cloud| {
-        (
-            cloud.config().account_id().to_owned(),
-            cloud.config().app().cloned(),
-        )
-    });
+    let (account, app) = server
+        .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
     let app = app.ok_or_else(|| Failure::Local("the sandbox has no app".to_owned()))?;
     let client = ClientId::new(app.client_id()).map_err(|error| local(&error))?;
     let output = output.clone();
-    Ok(
-        Config::new(AccountId::new(account).map_err(|error| local(&error))?)
-            .credentials(client, Secret::new(app.client_secret().to_owned()))
-            .trust(Trust::new(&server.base_url(), TRUSTED_SUFFIXES)?)
-            .observer(move |event| output.event(event)),
-    )
+    Ok(Config::new(AccountId::new(account).map_err(|error| local(&error))?)
+        .credentials(client, Secret::new(app.client_secret().to_owned()))
+        .trust(Trust::new(&server.base_url(), TRUSTED_SUFFIXES)?)
+        .observer(move |event| output.event(event)))
 }

@@ -53,10 +53,7 @@ pub(crate) fn consumer(client: &Client, consumer: &str, output: &Output) -> Resu
     let lp = claims.lp_consumer_id.as_ref().map(|id| id.as_str());
     output.done(
         &json!({"event": "consumer", "ext_consumer_id": ext.as_str(), "lp_consumer_id": lp}),
-        format!(
-            "consumer {ext} is known to LivePerson as {}",
-            lp.unwrap_or("?")
-        ),
+        format!("consumer {ext} is known to LivePerson as {}", lp.unwrap_or("?")),
     );
     Ok(())
 }

@@ -57,18 +57,12 @@ pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
 
 /// What a client needs to know, in a form that a shell can take over.
 pub(crate) fn announce(server: &Server, output: &Output) {
-    let (account, app) = server.with(|cloud| {
-        (
-            cloud.config().account_id().to_owned(),
-            cloud.config().app().cloned(),
-        )
-    });
+    let (account, app) = server
+        .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
     let url = server.base_url();
     // It is the secret of a stand-in that was made up a moment ago: the one secret that is printed.
-    let (id, secret) = app
-        .as_ref()
-        .map(|app| (app.client_id(), app.client_secret()))
-        .unwrap_or_default();
+    let (id, secret) =
+        app.as_ref().map(|app| (app.client_id(), app.client_secret())).unwrap_or_default();
     output.done(
         &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
             "client_secret": secret}),
@@ -81,9 +75,7 @@ pub(crate) fn announce(server: &Server, output: &Output) {
 }
 
 fn request_line(seen: &Seen) -> String {
-    let status = seen
-        .status
-        .map_or("no answer".to_owned(), |status| status.to_string());
+    let status = seen.status.map_or("no answer".to_owned(), |status| status.to_string());
     format!("{} {} {status}", seen.method, seen.path)
 }
 

@@ -12,10 +12,7 @@ use std::time::Duration;
 /// A configuration for `server`, with pauses that a test can wait for.
 pub(crate) fn config(server: &Server) -> Config {
     let (account, app) = server.with(|cloud| {
-        (
-            cloud.config().account_id().to_owned(),
-            cloud.config().app().unwrap().clone(),
-        )
+        (cloud.config().account_id().to_owned(), cloud.config().app().unwrap().clone())
     });
     Config::new(AccountId::new(account).unwrap())
         .credentials(
@@ -43,9 +40,5 @@ pub(crate) fn ada() -> ExtConsumerId {
 }
 
 pub(crate) fn open(client: &Client) -> ConversationId {
-    client
-        .open_conversation(OpenConversation::new(ada()))
-        .unwrap()
-        .output
-        .conversation
+    client.open_conversation(OpenConversation::new(ada())).unwrap().output.conversation
 }

@@ -108,18 +108,12 @@ async fn answer(
         return Ok(refused);
     };
     let request = Request::from_parts(parts, body.to_bytes().to_vec());
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let Reaction { answer, delivery } = shared.lock().react(now, &request);
     if let Some(seen) = &shared.seen {
         let silent = matches!(delivery, Delivery::Dropped | Delivery::Garbage);
         let status = (!silent).then(|| answer.status().as_u16());
-        seen(&Seen {
-            method,
-            path,
-            status,
-        });
+        seen(&Seen { method, path, status });
     }
     let (parts, body) = answer.into_parts();
     let body = match delivery {
@@ -133,20 +127,9 @@ async fn answer(
             Travelling::whole(body)
         }
         Delivery::Whole => Travelling::whole(body),
-        Delivery::Truncated => Travelling {
-            breaks_off: true,
-            ..Travelling::whole(body)
-        },
-        Delivery::Slow => Travelling {
-            piece: 1,
-            slow: true,
-            ..Travelling::whole(body)
-        },
-        Delivery::Chunked => Travelling {
-            piece: 7,
-            sized: false,
-            ..Travelling::whole(body)
-        },
+        Delivery::Truncated => Travelling { breaks_off: true, ..Travelling::whole(body) },
+        Delivery::Slow => Travelling { piece: 1, slow: true, ..Travelling::whole(body) },
+        Delivery::Chunked => Travelling { piece: 7, sized: false, ..Travelling::whole(body) },
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -209,10 +192,6 @@ impl Body for Travelling {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.sized {
-            SizeHint::with_exact(self.rest.len() as u64)
-        } else {
-            SizeHint::default()
-        }
+        if self.sized { SizeHint::with_exact(self.rest.len() as u64) } else { SizeHint::default() }
     }
 }

@@ -67,13 +67,7 @@ impl ServerConfig {
     pub fn new() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let same = |config: Config| config;
-        Self {
-            listen,
-            tls: false,
-            seed: 1,
-            sandbox: Box::new(same),
-            seen: None,
-        }
+        Self { listen, tls: false, seed: 1, sandbox: Box::new(same), seen: None }
     }
 
     /// Where to listen. Only loopback addresses are taken.
@@ -171,41 +165,25 @@ impl Server {
         } else {
             (None, None)
         };
-        let cloud = config
-            .sandbox
-            .configure(Config::new(address.to_string(), config.seed));
+        let cloud = config.sandbox.configure(Config::new(address.to_string(), config.seed));
         let shared = Arc::new(Shared {
             sandbox: Mutex::new(Sandbox::new(cloud, config.seed)),
             connections: AtomicU64::new(0),
             seen: config.seen,
         });
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("sandbox".to_owned())
-            .spawn(move || {
-                runtime.block_on(connection::serve(listener, acceptor, serving, stopped));
-            })?;
-        Ok(Self {
-            address,
-            ca_pem,
-            shared,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
+            runtime.block_on(connection::serve(listener, acceptor, serving, stopped));
+        })?;
+        Ok(Self { address, ca_pem, shared, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The address as a Domain API base, such as `http://127.0.0.1:40123`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        let scheme = if self.ca_pem.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
@@ -260,8 +238,6 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }

@@ -13,17 +13,12 @@ pub(super) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
     let ca_key = KeyPair::generate().map_err(io::Error::other)?;
     let mut ca = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name
-        .push(rcgen::DnType::CommonName, "lp-connector sandbox CA");
+    ca.distinguished_name.push(rcgen::DnType::CommonName, "lp-connector sandbox CA");
     let ca_certificate = ca.self_signed(&ca_key).map_err(io::Error::other)?;
     let issuer = Issuer::new(ca, ca_key);
 
     let key = KeyPair::generate().map_err(io::Error::other)?;
-    let names = vec![
-        "localhost".to_owned(),
-        "127.0.0.1".to_owned(),
-        "::1".to_owned(),
-    ];
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let certificate = CertificateParams::new(names)
         .and_then(|certificate| certificate.signed_by(&key, &issuer))
         .map_err(io::Error::other)?;
@@ -34,9 +29,7 @@ pub(super) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|config| {
-            config
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
+            config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
         })
         .map_err(io::Error::other)?;
     Ok((TlsAcceptor::from(Arc::new(config)), ca_certificate.pem()))

@@ -1,0 +1,120 @@
+//! One caller and its call, whatever the operation.
+
+use std::time::Duration;
+
+use lp_connector_core::api::Operation;
+use lp_connector_core::connector::{Call, Completed, Event, Outcome, Shared, Step};
+use lp_connector_core::error::Error;
+use lp_connector_core::time::Now;
+
+/// A call without its operation's type.
+pub(crate) trait AnyCall {
+    fn poll(&mut self, shared: &mut Shared, now: Now) -> Step;
+    fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool;
+    fn abandon(&mut self, shared: &mut Shared, now: Now) -> bool;
+    fn end(self: Box<Self>) -> Result<Completed<String>, Error>;
+    fn shown(&self) -> String;
+}
+
+impl<O: Operation + std::fmt::Debug> AnyCall for Call<O>
+where
+    O::Output: std::fmt::Debug,
+{
+    fn poll(&mut self, shared: &mut Shared, now: Now) -> Step {
+        Self::poll(self, shared, now)
+    }
+
+    fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool {
+        Self::handle(self, shared, now, number, outcome)
+    }
+
+    fn abandon(&mut self, shared: &mut Shared, now: Now) -> bool {
+        Self::abandon(self, shared, now)
+    }
+
+    fn end(self: Box<Self>) -> Result<Completed<String>, Error> {
+        (*self).into_result().map(|done| {
+            let mut plain = Completed::new(format!("{:?}", done.output));
+            plain.attempts = done.attempts;
+            plain.possibly_repeated = done.possibly_repeated;
+            plain
+        })
+    }
+
+    fn shown(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// Where a caller is.
+#[derive(Debug)]
+pub(crate) enum At {
+    /// Has not begun.
+    Before(Duration),
+    /// Is to be polled.
+    Awake,
+    /// Waits until then, or until woken.
+    Waiting(Duration),
+    /// Has sent something that ends then.
+    InFlight { number: u32, ends: Duration, outcome: Option<Outcome> },
+    /// Has its result, or went away.
+    Over,
+}
+
+/// Someone who makes a call.
+pub struct Caller {
+    pub(crate) call: Option<Box<dyn AnyCall>>,
+    pub(crate) at: At,
+    pub(crate) began: Duration,
+    /// Goes away then, telling the core or not.
+    pub(crate) leaves: Option<(Duration, bool)>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) ended: Option<Ended>,
+    pub(crate) polls: u64,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ended {
+    /// Which caller's it was.
+    pub caller: usize,
+    /// When it began.
+    pub began: Duration,
+    /// When it ended.
+    pub at: Duration,
+    /// With what.
+    pub result: Result<Completed<String>, Error>,
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl Caller {
+    /// What its call told on its way.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// How often its call was polled.
+    #[must_use]
+    pub fn polls(&self) -> u64 {
+        self.polls
+    }
+
+    /// When the caller is to be seen to next.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        let due = match &self.at {
+            At::Before(at) => *at,
+            At::Awake => Duration::ZERO,
+            At::Waiting(until) => *until,
+            At::InFlight { ends, .. } => *ends,
+            At::Over => return None,
+        };
+        Some(self.leaves.map_or(due, |(leaves, _)| due.min(leaves.max(self.began))))
+    }
+}

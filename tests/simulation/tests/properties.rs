@@ -1,0 +1,360 @@
+//! Promises that hold whatever happens: many callers, every fault, in any order.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lp_connector_core::api::{
+    AuthorizeApp, CloseConversation, IdentifyConsumer, OpenConversation, SendText,
+};
+use lp_connector_core::error::{ErrorKind, Sent as Effect, Stage};
+use lp_connector_core::id::ExtConsumerId;
+use lp_connector_core::policy::RetryPolicy;
+use lp_connector_simulation::{Sent, Weather, World, ada, conversation_of};
+use proptest::prelude::*;
+
+/// What one caller does.
+#[derive(Clone, Debug)]
+enum Doing {
+    Authorize,
+    Identify(u8),
+    Say,
+    Open(u8),
+    Close,
+}
+
+#[derive(Clone, Debug)]
+struct Caller {
+    doing: Doing,
+    /// Milliseconds after the start.
+    begins: u64,
+    leaves: Option<(u64, bool)>,
+}
+
+#[derive(Clone, Debug)]
+struct Story {
+    callers: Vec<Caller>,
+    weather: Vec<Weather>,
+    faults: Vec<String>,
+    token_life: u64,
+    latency: u64,
+    wall_off: i64,
+    call_timeout: u64,
+    policy: u8,
+}
+
+fn doing() -> impl Strategy<Value = Doing> {
+    prop_oneof![
+        2 => Just(Doing::Authorize),
+        1 => (0u8..3).prop_map(Doing::Identify),
+        6 => Just(Doing::Say),
+        1 => (0u8..3).prop_map(Doing::Open),
+        1 => Just(Doing::Close),
+    ]
+}
+
+fn caller() -> impl Strategy<Value = Caller> {
+    // Many at once, and some hours later.
+    let begins = prop_oneof![4 => 0u64..2_000, 2 => 0u64..120_000, 1 => 0u64..9_000_000];
+    let leaves = prop::option::weighted(0.15, (0u64..40_000, any::<bool>()));
+    (doing(), begins, leaves).prop_map(|(doing, begins, leaves)| Caller {
+        doing,
+        begins,
+        leaves: leaves.map(|(after, telling)| (begins + after, telling)),
+    })
+}
+
+fn weather() -> impl Strategy<Value = Weather> {
+    prop_oneof![
+        6 => Just(Weather::Fine),
+        1 => Just(Weather::Refused),
+        1 => Just(Weather::LostBefore),
+        1 => Just(Weather::LostAfter),
+        1 => (0u64..30_000).prop_map(|ms| Weather::Slow(Duration::from_millis(ms))),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = String> {
+    let endpoint = prop::sample::select(vec![
+        "domain",
+        "token",
+        "consumer",
+        "conversation",
+        "send",
+        "send",
+        "send",
+    ]);
+    let status = prop::sample::select(vec![400u16, 401, 403, 404, 429, 451, 500, 502, 503, 504]);
+    let asked = prop_oneof![4 => 0u64..40, 1 => any::<u64>()];
+    let what = prop_oneof![
+        4 => (status, prop::option::of(asked)).prop_map(|(status, asked)| match asked {
+            Some(seconds) => format!("{status},retry-after:{seconds}"),
+            None => status.to_string(),
+        }),
+        2 => Just("revoke-app".to_owned()),
+        1 => Just("revoke-consumer".to_owned()),
+        1 => prop::sample::select(vec!["html", "garbage", "drop", "drop-after", "truncated"]).prop_map(str::to_owned),
+    ];
+    (endpoint, 1u64..4, 0u64..8, what).prop_map(|(endpoint, from, more, what)| {
+        format!("{endpoint}:{from}-{}={what}", from + more)
+    })
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let life = prop_oneof![1 => 0u64..12, 2 => 12u64..400, 3 => Just(3600u64)];
+    (
+        prop::collection::vec(caller(), 1..14),
+        prop::collection::vec(weather(), 0..30),
+        prop::collection::vec(fault(), 0..4),
+        life,
+        1u64..3_000,
+        prop_oneof![3 => Just(0i64), 1 => -20_000i64..20_000],
+        prop_oneof![3 => Just(120_000u64), 1 => 0u64..60_000],
+        0u8..5,
+    )
+        .prop_map(
+            |(callers, weather, faults, token_life, latency, wall_off, call_timeout, policy)| {
+                Story {
+                    callers,
+                    weather,
+                    faults,
+                    token_life,
+                    latency,
+                    wall_off,
+                    call_timeout,
+                    policy,
+                }
+            },
+        )
+}
+
+impl Story {
+    fn policy(&self) -> RetryPolicy {
+        match self.policy {
+            0 => RetryPolicy::cautious(),
+            1 => RetryPolicy::none(),
+            2 => RetryPolicy::documented().at_least_once(true),
+            _ => RetryPolicy::documented(),
+        }
+    }
+
+    fn at_least_once(&self) -> bool {
+        self.policy == 2
+    }
+
+    /// Plays it out. Every text is another one, named after its caller.
+    fn play(&self) -> (World, Duration) {
+        let mut world = World::new().with_config(|config| {
+            config.retry(self.policy()).call_timeout(Duration::from_millis(self.call_timeout))
+        });
+        let conversation = {
+            // Opened by another connector, so that this one starts cold.
+            let mut other = World::new();
+            let conversation = conversation_of(&mut other);
+            world.cloud = other.cloud;
+            conversation
+        };
+        world = world.with_cloud_life(self.token_life);
+        world.latency = Duration::from_millis(self.latency);
+        world.wall_off = self.wall_off;
+        world.weather.extend(self.weather.iter().copied());
+        for fault in &self.faults {
+            world.cloud.fault(fault.parse().unwrap());
+        }
+        for caller in &self.callers {
+            let at = Duration::from_millis(caller.begins);
+            let consumer = |n: &u8| ExtConsumerId::new(format!("consumer-{n}")).unwrap();
+            let n = world.callers().len();
+            match &caller.doing {
+                Doing::Authorize => world.start_at(at, AuthorizeApp::new()),
+                Doing::Identify(n) => world.start_at(at, IdentifyConsumer::new(consumer(n))),
+                Doing::Say => {
+                    let text = format!("text {n}");
+                    world.start_at(at, SendText::new(ada(), conversation.clone(), text))
+                }
+                Doing::Open(n) => world.start_at(at, OpenConversation::new(consumer(n))),
+                Doing::Close => {
+                    world.start_at(at, CloseConversation::new(ada(), conversation.clone()))
+                }
+            };
+            if let Some((at, telling)) = caller.leaves {
+                world.leave_at(n, Duration::from_millis(at), telling);
+            }
+        }
+        world.run();
+        let longest = Duration::from_millis(self.call_timeout);
+        (world, longest)
+    }
+}
+
+fn by_caller(world: &World) -> BTreeMap<usize, Vec<&Sent>> {
+    let mut all: BTreeMap<usize, Vec<&Sent>> = BTreeMap::new();
+    for sent in world.sent_for(Stage::Operation) {
+        all.entry(sent.caller).or_default().push(sent);
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_call_ends_once_by_its_deadline(story in story()) {
+        let (world, longest) = story.play();
+        prop_assert_eq!(world.ended().count(), story.callers.len());
+        for ended in world.ended() {
+            prop_assert!(ended.at <= ended.began + longest, "{:?}", ended);
+        }
+    }
+
+    #[test]
+    fn never_are_two_token_requests_under_way(story in story()) {
+        let (world, _) = story.play();
+        // Two for the same thing; hosts and consumers are several things each.
+        let tokens: Vec<_> = world.sent_for(Stage::AppJwt).collect();
+        for two in tokens.windows(2) {
+            // Who leaves without a word leaves a lease that ends with its attempt; who tells, none.
+            let left = story.callers[two[0].caller].leaves;
+            let ended = left.map_or(two[0].ends, |(at, _)| two[0].ends.min(Duration::from_millis(at)));
+            prop_assert!(two[1].at >= ended, "{:?}", two);
+        }
+    }
+
+    #[test]
+    fn no_request_carries_a_token_past_its_life(story in story()) {
+        let (world, _) = story.play();
+        // Lives are told in whole seconds: of one that is shorter than ten, up to one is unsure.
+        let unsure = if story.token_life < 10 { -1.0 } else { 0.0 };
+        for sent in &world.sent {
+            if let Some(left) = sent.token_left {
+                prop_assert!(left >= unsure, "{:?}", sent);
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_tries_than_the_policy_allows_and_no_shorter_pauses(story in story()) {
+        let (world, _) = story.play();
+        let retries = story.policy().retries() as usize;
+        for (caller, tries) in by_caller(&world) {
+            // One renewal of each token may come on top.
+            prop_assert!(tries.len() <= 1 + retries + 2, "{}: {:?}", caller, tries);
+            let mut documented = [5, 10, 15].map(Duration::from_secs).into_iter();
+            for two in tries.windows(2) {
+                let pause = two[1].at - two[0].ends;
+                let least = match two[0].status {
+                    Some(401) if two[0].weather != Weather::LostAfter => Duration::ZERO,
+                    Some(429) => {
+                        documented.next();
+                        let asked = two[0].retry_after.unwrap_or(0).max(1);
+                        Duration::from_secs(asked)
+                    }
+                    Some(503) => {
+                        let asked = Duration::from_secs(two[0].retry_after.unwrap_or(0));
+                        documented.next().unwrap_or_default().max(asked)
+                    }
+                    _ => documented.next().unwrap_or_default(),
+                };
+                let lost = matches!(two[0].weather, Weather::LostAfter | Weather::LostBefore | Weather::Slow(_));
+                let least = if lost { least.min(Duration::from_secs(5)) } else { least };
+                prop_assert!(pause >= least, "{:?} < {:?}: {:?}", pause, least, two);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_not_doubled_unless_that_was_chosen_and_the_result_is_true(story in story()) {
+        let (world, _) = story.play();
+        for (n, caller) in story.callers.iter().enumerate() {
+            if !matches!(caller.doing, Doing::Say) {
+                continue;
+            }
+            let kept = world.kept(&format!("text {n}"));
+            prop_assert!(kept <= 1 || story.at_least_once(), "text {} kept {} times", n, kept);
+            match &world.end_of(n).result {
+                Ok(done) => {
+                    prop_assert!(kept >= 1, "a success that the cloud knows nothing of");
+                    prop_assert!(kept == 1 || done.possibly_repeated, "a repetition not told of");
+                }
+                Err(error) => match error.sent() {
+                    Effect::No | Effect::Yes => {
+                        prop_assert_eq!(kept, 0, "{} said that it had no effect", error);
+                    }
+                    Effect::Maybe => {}
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_that_is_said_not_to_have_been(story in story()) {
+        let (world, _) = story.play();
+        let tries = by_caller(&world);
+        for ended in world.ended() {
+            if let Err(error) = &ended.result
+                && matches!(story.callers[ended.caller].doing, Doing::Say | Doing::Open(_) | Doing::Close)
+                && error.sent() == Effect::No
+            {
+                let tries = tries.get(&ended.caller).map(Vec::as_slice).unwrap_or_default();
+                prop_assert!(tries.iter().all(|sent| sent.weather == Weather::Refused), "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_token_is_renewed_at_most_once_by_each_call(story in story()) {
+        let (world, _) = story.play();
+        for (caller, tries) in by_caller(&world) {
+            let refused = tries.iter().filter(|sent| sent.status == Some(401)).count();
+            prop_assert!(refused <= 3, "{}: {:?}", caller, tries);
+        }
+    }
+
+    #[test]
+    fn the_same_story_is_told_the_same_way_twice(story in story()) {
+        let (first, _) = story.play();
+        let (second, _) = story.play();
+        prop_assert_eq!(&first.sent, &second.sent);
+        let ends = |world: &World| world.ended().map(|end| format!("{end:?}")).collect::<Vec<_>>();
+        prop_assert_eq!(ends(&first), ends(&second));
+    }
+
+    #[test]
+    fn once_the_faults_stop_everything_works_again(story in story()) {
+        let (mut world, _) = story.play();
+        world.cloud.heal();
+        world.weather.clear();
+        world.latency = Duration::from_millis(40);
+        let mut world = world.with_cloud_life(3600);
+        // An hour covers the longest time that a service is left alone.
+        let caller = world.start_at(world.now() + Duration::from_secs(3600), IdentifyConsumer::new(ada()));
+        world.run();
+        let result = &world.end_of(caller).result;
+        let short = story.call_timeout < 1_000;
+        prop_assert!(result.is_ok() || short, "{:?}", result);
+    }
+
+    #[test]
+    fn nothing_shows_a_secret_a_token_or_a_text(story in story()) {
+        let (world, _) = story.play();
+        let shown = world.shown();
+        let secret = world.cloud.config().app().unwrap().client_secret().to_owned();
+        for canary in [secret.as_str(), "eyJ", "text 0", "text 1"] {
+            prop_assert!(!shown.contains(canary), "{} was shown", canary);
+        }
+    }
+
+    #[test]
+    fn a_call_left_alone_fails_at_once_and_names_the_time(story in story()) {
+        let (world, _) = story.play();
+        for ended in world.ended() {
+            if let Err(error) = &ended.result
+                && error.kind() == ErrorKind::CircuitOpen
+            {
+                let again = error.retry_after();
+                prop_assert!(again.is_some_and(|again| again <= Duration::from_secs(32 * 60)));
+            }
+        }
+    }
+}
