@@ -64,11 +64,11 @@ impl Output {
                     print(&event.to_string());
                 } else {
                     let seconds = pause.as_secs_f64();
-                    self.note(&format!("{operation}: {why}; try {attempt} in {seconds:.1} s"));
+                    self.note(&format!("{about}: {why}; try {attempt} in {seconds:.1} s"));
                 }
             }
             EventKind::Renewing { token, .. } => {
-                self.note(&format!("{operation}: the {} was refused; renewing it", token.name()));
+                self.note(&format!("{about}: the {} was refused; renewing it", token.name()));
             }
             EventKind::RenewalPutOff { pause, why, .. } => {
                 let seconds = pause.as_secs();

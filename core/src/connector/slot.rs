@@ -383,7 +383,3 @@ impl Fetching {
         first
     }
 }
-
-#[cfg(test)]
-#[path = "slot_tests.rs"]
-mod tests;

@@ -1,0 +1,272 @@
+//! What the program does, prints and returns.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+mod program;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+use program::{cloud, run, run_at};
+
+const SAY: [&str; 6] = ["--json", "converse", "--consumer", "a", "one", "two"];
+
+#[test]
+fn the_demo_needs_nothing_and_tells_of_everything() {
+    let demo = run(&[], &["--json", "demo"]);
+    assert_eq!(demo.code, Some(0), "{}", demo.stderr);
+    assert_eq!(
+        demo.names(),
+        [
+            "ready",
+            "domain",
+            "domain",
+            "domain",
+            "app_jwt",
+            "consumer",
+            "conversation",
+            "chat_state",
+            "sent",
+            "sent",
+            "sent",
+            "closed"
+        ]
+    );
+    let for_people = run(&[], &["demo"]);
+    assert_eq!(for_people.code, Some(0));
+    assert!(for_people.stdout.contains("My pigeon is late 🐦"));
+    assert!(for_people.stdout.contains("over 1 connection"));
+}
+
+#[test]
+fn a_conversation_costs_one_request_of_each_kind() {
+    let server = cloud(&[]);
+    let said = run_at(&server, &["--json", "converse", "--consumer", "a", "one", "two", "three"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(said.names(), ["conversation", "sent", "sent", "sent", "closed"]);
+    for (endpoint, requests) in [
+        (Endpoint::Domain, 3),
+        (Endpoint::Token, 1),
+        (Endpoint::Consumer, 1),
+        (Endpoint::Conversation, 1),
+        (Endpoint::Send, 4),
+    ] {
+        assert_eq!(server.requests(endpoint), requests, "{endpoint}");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn the_steps_of_a_conversation_can_be_taken_one_by_one() {
+    let server = cloud(&[]);
+    let who = ["--json", "open", "--consumer", "a", "--first-name", "Ada", "--last-name", "Dove"];
+    let opened = run_at(&server, &who).last();
+    let id = opened["conversation_id"].as_str().unwrap();
+    let at = ["--consumer", "a", "--conversation", id];
+    let step = |command: &str, more: &[&str]| {
+        let arguments = [&["--json", command][..], &at, more].concat();
+        let done = run_at(&server, &arguments);
+        assert_eq!(done.code, Some(0), "{command}: {}", done.stderr);
+        done.last()
+    };
+    assert_eq!(step("typing", &["--state", "pause"])["state"], "PAUSE");
+    assert_eq!(step("send", &["one", "two"])["sequence"], 1);
+    assert_eq!(step("close", &[])["conversation_id"], id);
+    let profile = server.with(|cloud| cloud.conversations().next().unwrap().profile.clone());
+    assert_eq!(profile["authenticatedData"]["lp_sdes"][0]["personal"]["firstname"], "Ada");
+}
+
+#[test]
+fn hosts_token_and_consumer_are_shown() {
+    let server = cloud(&[]);
+    let all = run_at(&server, &["--json", "domains"]);
+    assert!(all.events().iter().any(|event| event["service"] == "idp"));
+    let one = run_at(&server, &["--json", "domains", "idp"]);
+    assert_eq!(one.last()["host"].as_str().unwrap(), server.authority());
+    let token = run_at(&server, &["--json", "token"]).last();
+    assert_eq!(token["scope"], "msg.consumer");
+    assert!((3590..=3600).contains(&token["expires_in"].as_u64().unwrap()));
+    let consumer = run_at(&server, &["--json", "consumer", "ring"]).last();
+    assert_eq!(consumer["lp_consumer_id"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn a_retry_is_told_of_and_the_message_arrives_once() {
+    let server = cloud(&["send:1-2=503"]);
+    let said = run_at(&server, &[&["--retry-pauses", "10ms,20ms"][..], &SAY].concat());
+    assert_eq!(said.names(), ["conversation", "retry", "retry", "sent", "sent", "closed"]);
+    let retry = &said.events()[1];
+    assert_eq!((&retry["operation"], &retry["attempt"]), (&"send_text".into(), &2.into()));
+    assert!(retry["pause_ms"].as_u64().unwrap() >= 10);
+    assert_eq!(server.with(|cloud| cloud.messages().len()), 2);
+}
+
+#[test]
+fn a_refusal_is_not_repeated_and_exits_with_1() {
+    let server = cloud(&["send:1=400"]);
+    let said = run_at(&server, &SAY);
+    assert_eq!(said.code, Some(1));
+    let error = said.last();
+    assert_eq!(error["kind"], "refused");
+    assert_eq!((&error["status"], &error["sent"]), (&400.into(), &"yes".into()));
+    assert_eq!(server.requests(Endpoint::Send), 1);
+}
+
+#[test]
+fn a_token_refused_for_ever_is_renewed_once() {
+    let server = cloud(&["send=revoke-app"]);
+    let said = run_at(&server, &SAY);
+    assert_eq!((said.code, &said.last()["error_code"]), (Some(1), &40102.into()));
+    assert_eq!((server.requests(Endpoint::Token), server.requests(Endpoint::Send)), (2, 2));
+}
+
+#[test]
+fn a_lost_answer_says_maybe_and_is_repeated_only_on_request() {
+    let server = cloud(&["send:1=drop-after"]);
+    let said = run_at(&server, &SAY);
+    assert_eq!((said.code, &said.last()["sent"]), (Some(1), &"maybe".into()));
+    assert_eq!(server.requests(Endpoint::Send), 1);
+
+    let server = cloud(&["send:1=drop-after"]);
+    let often = ["--at-least-once", "--retry-pauses", "1ms"];
+    let said = run_at(&server, &[&often[..], &SAY].concat());
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(said.events()[2]["possibly_repeated"], true);
+}
+
+#[test]
+fn every_wrong_input_gets_one_clear_line_and_its_exit_code() {
+    let server = cloud(&[]);
+    let html = cloud(&["domain=html"]);
+    let moved = cloud(&[]);
+    moved.with(|cloud| cloud.move_service("sentinel", "sentinel.evil.example"));
+    let wrong_secret = cloud(&[]);
+    let id = wrong_secret.with(|cloud| cloud.config().app().unwrap().client_id().to_owned());
+    let token = ["token"];
+    let secret_before = |server: &Server| {
+        let run = run_at(server, &token);
+        assert_eq!(run.code, Some(0));
+    };
+    secret_before(&wrong_secret);
+    let cases: [(program::Run, i32, &str); 12] = [
+        (run_at(&server, &["--account", "777", "token"]), 1, "check the account id"),
+        (
+            {
+                wrong_secret.with(|_| ());
+                run(
+                    &[
+                        ("LP_DOMAIN_API", &wrong_secret.base_url()),
+                        ("LP_ACCOUNT_ID", "91827364"),
+                        ("LP_CLIENT_ID", &id),
+                        ("LP_CLIENT_SECRET", "another"),
+                    ],
+                    &token,
+                )
+            },
+            1,
+            "check the client id and the secret",
+        ),
+        (run_at(&html, &token), 1, "HTML page, not JSON"),
+        (run_at(&moved, &token), 1, "not under a trusted suffix"),
+        (run_at(&server, &["converse", "--consumer", "a", ""]), 2, "one of the texts is empty"),
+        (run(&[], &token), 2, "LP_ACCOUNT_ID"),
+        (run(&[("LP_ACCOUNT_ID", "1")], &token), 2, "LP_CLIENT_ID"),
+        (run(&[("LP_ACCOUNT_ID", "1"), ("LP_CLIENT_ID", "2")], &token), 2, "LP_CLIENT_SECRET"),
+        (run_at(&server, &["--domain-api", "http://example.com", "token"]), 2, "https://"),
+        (run_at(&server, &["--runtime", "other", "token"]), 2, "possible values: ureq"),
+        (run_at(&server, &["domains", "nope"]), 1, "service name"),
+        (run(&[], &["sandbox", "--listen", "0.0.0.0:0"]), 2, "loopback addresses alone"),
+    ];
+    for (run, code, line) in cases {
+        assert_eq!(run.code, Some(code), "{}", run.stderr);
+        assert!(run.stderr.contains(line), "{line:?} is not in {:?}", run.stderr);
+        assert_eq!(run.stdout, "");
+        assert!(!run.stderr.contains("panicked"));
+    }
+}
+
+#[test]
+fn an_odd_secret_authorises_from_file_and_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "a&b+c%d e\"é=";
+    let file = folder.path().join("secret");
+    fs::write(&file, format!("{secret}\n")).unwrap();
+    let server = cloud(&[]);
+    let id = server.with(|cloud| {
+        let id = cloud.config().app().unwrap().client_id().to_owned();
+        cloud.rotate_secret(&id, secret);
+        id
+    });
+    let url = server.base_url();
+    let mut environment =
+        vec![("LP_DOMAIN_API", &*url), ("LP_ACCOUNT_ID", "91827364"), ("LP_CLIENT_ID", &*id)];
+    let from_file = ["--client-secret-file", file.to_str().unwrap(), "token"];
+    assert_eq!(run(&environment, &from_file).code, Some(0));
+    environment.push(("LP_CLIENT_SECRET", secret));
+    assert_eq!(run(&environment, &["token"]).code, Some(0));
+}
+
+#[test]
+fn neither_secret_nor_token_nor_text_is_in_anything_that_is_printed() {
+    for fault in ["send=503", "send=revoke-app", "send:1=garbage", "token=401", "consumer=500"] {
+        for json in [&["--json"][..], &[]] {
+            let server = cloud(&[fault]);
+            let secret = server.with(|c| c.config().app().unwrap().client_secret().to_owned());
+            let patience = ["-vvv", "--retry-pauses", "1ms,1ms"];
+            let say = ["converse", "--consumer", "a", "canary-text"];
+            let said = run_at(&server, &[&patience[..], json, &say].concat());
+            assert_eq!(said.code, Some(1), "{fault}");
+            let printed = format!("{}{}", said.stdout, said.stderr);
+            assert!(said.stderr.contains("sending"), "nothing was logged: {printed}");
+            for canary in [&*secret, "eyJ", "canary-text"] {
+                assert!(!printed.contains(canary), "{fault}: {canary} in {printed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tls_works_with_the_sandboxes_own_ca() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, server.ca_pem().unwrap()).unwrap();
+    let trusting = ["--ca-file", file.to_str().unwrap(), "token"];
+    assert_eq!(run_at(&server, &trusting).code, Some(0));
+    let stranger = run_at(&server, &["--json", "token"]);
+    assert_eq!((stranger.code, &stranger.last()["kind"]), (Some(1), &"tls".into()));
+}
+
+#[test]
+fn the_sandbox_command_says_how_to_reach_it_and_answers() {
+    let mut sandbox = Command::new(env!("CARGO_BIN_EXE_lp-connector"))
+        .args(["--json", "sandbox", "--token-life", "60", "--fault", "send:1=429,retry-after:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(sandbox.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let text = |name: &str| ready[name].as_str().unwrap();
+    let environment = [
+        ("LP_DOMAIN_API", text("domain_api")),
+        ("LP_ACCOUNT_ID", text("account")),
+        ("LP_CLIENT_ID", text("client_id")),
+        ("LP_CLIENT_SECRET", text("client_secret")),
+    ];
+    let token = run(&environment, &["--json", "token"]);
+    sandbox.kill().unwrap();
+    sandbox.wait().unwrap();
+    assert!(token.last()["expires_in"].as_u64().unwrap() <= 60);
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let printed = run(&[], &["completions", shell]);
+        assert_eq!(printed.code, Some(0));
+        assert!(printed.stdout.contains("converse"), "{shell}");
+    }
+}

@@ -1,0 +1,65 @@
+//! The program itself, and a sandbox for it to talk to.
+
+use std::process::{Command, Output};
+
+use lp_connector_sandbox::{Server, ServerConfig};
+use serde_json::Value;
+
+/// A sandbox that goes wrong so.
+pub(crate) fn cloud(faults: &[&str]) -> Server {
+    let server = Server::start(ServerConfig::new()).unwrap();
+    for fault in faults {
+        server.with(|cloud| cloud.fault(fault.parse().unwrap()));
+    }
+    server
+}
+
+/// What a run of the program came to.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// The objects on stdout, which must hold nothing else.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The names of the events.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) fn last(&self) -> Value {
+        self.events().pop().unwrap()
+    }
+}
+
+/// Runs the program in an environment that holds nothing of this one's.
+pub(crate) fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+    program.env_clear().args(arguments);
+    for (name, value) in environment {
+        program.env(name, value);
+    }
+    let Output { status, stdout, stderr } = program.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Runs it with all that it needs to reach `server`.
+pub(crate) fn run_at(server: &Server, arguments: &[&str]) -> Run {
+    let (account, app) = server.with(|cloud| {
+        (cloud.config().account_id().to_owned(), cloud.config().app().unwrap().clone())
+    });
+    let environment = [
+        ("LP_DOMAIN_API", server.base_url()),
+        ("LP_ACCOUNT_ID", account),
+        ("LP_CLIENT_ID", app.client_id().to_owned()),
+        ("LP_CLIENT_SECRET", app.client_secret().to_owned()),
+    ];
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, &**value)).collect();
+    run(&environment, arguments)
+}
