@@ -1,6 +1,6 @@
 //! The cloud as the documents have it: each example, and each refusal.
 
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
 use std::time::Duration;
 

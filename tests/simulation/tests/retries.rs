@@ -1,5 +1,7 @@
 //! Promises about what is repeated, when, and when no more.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
 use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, CloseConversation, OpenConversation, SendText};
