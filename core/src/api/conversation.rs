@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::{Code, take};
+use super::request::Request;
 use super::{
     Answer, Authority, ClientProperties, Context, Draft, InvalidInput, Operation, Plan, Profile,
     Refusal, Repeat, Service, Target, client_properties,
@@ -168,15 +169,6 @@ pub struct Opened {
 }
 
 #[derive(Serialize)]
-struct Request<'a, B> {
-    kind: &'static str,
-    id: String,
-    #[serde(rename = "type")]
-    type_: &'static str,
-    body: &'a B,
-}
-
-#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
     brand_id: &'a AccountId,
@@ -223,18 +215,8 @@ impl Operation for OpenConversation {
         };
         // In this order: it matters, the ids do not (protocol.md 6.1).
         let both = (
-            Request {
-                kind: "req",
-                id: context.request_id(0),
-                type_: "userprofile.SetUserProfile",
-                body: &self.profile,
-            },
-            Request {
-                kind: "req",
-                id: context.request_id(1),
-                type_: "cm.ConsumerRequestConversation",
-                body: &body,
-            },
+            Request::new(context.request_id(0), "userprofile.SetUserProfile", &self.profile),
+            Request::new(context.request_id(1), "cm.ConsumerRequestConversation", &body),
         );
         let path = ["api", "account", account.as_str(), "messaging", "consumer", "conversation"];
         let draft = Draft::post_json(path, [("v", "3")], &both)?;

@@ -41,6 +41,7 @@ mod gather;
 pub(crate) mod idp;
 mod origin;
 mod profile;
+mod request;
 mod send;
 pub(crate) mod sentinel;
 mod service;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::answer::{number, take};
 use super::conversation::with_properties;
+use super::request::Request;
 use super::{
     Answer, Authority, ClientProperties, Context, Draft, InvalidInput, Operation, Plan, Reason,
     Refusal, Repeat, Service, Target,
@@ -38,7 +39,7 @@ impl Address {
         type_: &'static str,
         body: &B,
     ) -> Result<Draft, InvalidInput> {
-        let request = Request { kind: "req", id: context.request_id(0), type_, body };
+        let request = Request::new(context.request_id(0), type_, body);
         let account = context.account().as_str();
         let path = ["api", "account", account, "messaging", "consumer", "conversation", "send"];
         let draft = Draft::post_json(path, [("v", "3")], &request)?;
@@ -56,15 +57,6 @@ impl Address {
             PublishEvent { dialog_id: &self.dialog, conversation_id: &self.conversation, event };
         self.draft(context, "ms.PublishEvent", &body)
     }
-}
-
-#[derive(Serialize)]
-struct Request<'a, B> {
-    kind: &'static str,
-    id: String,
-    #[serde(rename = "type")]
-    type_: &'static str,
-    body: &'a B,
 }
 
 #[derive(Serialize)]
@@ -87,6 +79,23 @@ enum Event<'a> {
         #[serde(rename = "chatState")]
         chat_state: ChatState,
     },
+}
+
+/// What the operations on SEND have in common: where they go, in whose name, and about what.
+macro_rules! on_send {
+    () => {
+        fn target(&self) -> Target {
+            Target::Service(Service::MESSAGING)
+        }
+
+        fn authority(&self) -> Authority {
+            Authority::Consumer(self.address.consumer.clone())
+        }
+
+        fn conversation(&self) -> Option<&ConversationId> {
+            Some(&self.address.conversation)
+        }
+    };
 }
 
 macro_rules! addressed {
@@ -163,17 +172,7 @@ impl Operation for SendText {
         "send_text"
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::MESSAGING)
-    }
-
-    fn authority(&self) -> Authority {
-        Authority::Consumer(self.address.consumer.clone())
-    }
-
-    fn conversation(&self) -> Option<&ConversationId> {
-        Some(&self.address.conversation)
-    }
+    on_send!();
 
     fn repeat(&self) -> Repeat {
         Repeat::Visible
@@ -249,17 +248,7 @@ impl Operation for SetChatState {
         "set_chat_state"
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::MESSAGING)
-    }
-
-    fn authority(&self) -> Authority {
-        Authority::Consumer(self.address.consumer.clone())
-    }
-
-    fn conversation(&self) -> Option<&ConversationId> {
-        Some(&self.address.conversation)
-    }
+    on_send!();
 
     fn repeat(&self) -> Repeat {
         // A state that is said twice is the same state.
@@ -321,17 +310,7 @@ impl Operation for CloseConversation {
         "close_conversation"
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::MESSAGING)
-    }
-
-    fn authority(&self) -> Authority {
-        Authority::Consumer(self.address.consumer.clone())
-    }
-
-    fn conversation(&self) -> Option<&ConversationId> {
-        Some(&self.address.conversation)
-    }
+    on_send!();
 
     fn repeat(&self) -> Repeat {
         // What is closed stays closed.

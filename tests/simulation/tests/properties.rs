@@ -197,7 +197,7 @@ fn by_caller(world: &World) -> BTreeMap<usize, Vec<&Sent>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn every_call_ends_once_by_its_deadline(story in story()) {
@@ -306,7 +306,9 @@ proptest! {
     fn a_refused_token_is_renewed_at_most_once_by_each_call(story in story()) {
         let (world, _) = story.play();
         for (caller, tries) in by_caller(&world) {
-            let refused = tries.iter().filter(|sent| sent.status == Some(401)).count();
+            // A 401 whose answer was lost is a lost answer, and repeated as such.
+            let refused = |sent: &&&Sent| sent.status == Some(401) && sent.weather == Weather::Fine;
+            let refused = tries.iter().filter(refused).count();
             prop_assert!(refused <= 3, "{}: {:?}", caller, tries);
         }
     }
