@@ -25,6 +25,7 @@
 //! | [`api`] | the wire: one [`Operation`](api::Operation) for each thing that can be done |
 //! | [`policy`] | when to try again, and when to leave a service alone |
 //! | [`error`] | one [`Error`](error::Error): what failed, whether it was sent, what to do |
+//! | [`http1`] | a client-side HTTP/1.1 codec, for adapters that have a byte stream and no HTTP client |
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
 //!
 //! An adapter is a loop of four arms around [`Call::poll`](connector::Call::poll). Here is a whole
@@ -127,6 +128,7 @@ pub mod error;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod http1;
 pub mod id;
 pub mod policy;
 pub mod secret;

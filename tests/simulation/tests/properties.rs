@@ -197,7 +197,11 @@ fn by_caller(world: &World) -> BTreeMap<usize, Vec<&Sent>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    // PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(400),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_call_ends_once_by_its_deadline(story in story()) {

@@ -1,0 +1,250 @@
+use super::*;
+use proptest::prelude::*;
+
+/// What comes of `bytes`, fed whole and then closed: status, body, reusable, leftover.
+type Outcome = Result<(u16, Vec<u8>, bool, usize), DecodeError>;
+
+fn decoded(decoded: Decoded) -> (u16, Vec<u8>, bool, usize) {
+    let Decoded { response, reusable, leftover } = decoded;
+    (response.status().as_u16(), response.into_body(), reusable, leftover)
+}
+
+fn in_pieces<'a>(method: &Method, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut decoder = Decoder::new(method, small());
+    let mut pieces = pieces.into_iter();
+    while let Some(piece) = pieces.next() {
+        if let Progress::Done(mut done) = decoder.feed(piece)? {
+            assert_eq!(decoder.feed(b"x").unwrap_err(), DecodeError::Finished);
+            let behind: usize = pieces.map(<[u8]>::len).sum();
+            done.leftover += behind;
+            done.reusable &= behind == 0;
+            return Ok(decoded(done));
+        }
+    }
+    decoder.finish().map(decoded)
+}
+
+fn small() -> Limits {
+    Limits::new().head(1000).headers(8).body(500).chunk_line(40)
+}
+
+fn whole(text: &str) -> Outcome {
+    in_pieces(&Method::GET, [text.as_bytes()])
+}
+
+fn ok(body: &str, reusable: bool, leftover: usize) -> Outcome {
+    Ok((200, body.as_bytes().to_vec(), reusable, leftover))
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+
+#[test]
+fn a_length_ends_the_body_and_what_follows_spoils_the_connection() {
+    assert_eq!(whole(&format!("{OK}content-length: 3\r\n\r\nabc")), ok("abc", true, 0));
+    assert_eq!(whole(&format!("{OK}content-length: 3\r\n\r\nabcd")), ok("abc", false, 1));
+    assert_eq!(whole(&format!("{OK}content-length: 0\r\n\r\n")), ok("", true, 0));
+}
+
+#[test]
+fn repeated_lengths_must_agree() {
+    assert_eq!(
+        whole(&format!("{OK}content-length: 1, 1\r\nContent-Length: 1\r\n\r\na")),
+        ok("a", true, 0)
+    );
+    for bad in ["1, 2", "-1", "+1", "1 1", "", "0x1", "1.0", "18446744073709551616", "1,"] {
+        let text = format!("{OK}content-length: {bad}\r\n\r\na");
+        assert!(matches!(whole(&text), Err(DecodeError::Malformed(_))), "{bad}");
+    }
+}
+
+#[test]
+fn chunks_with_extensions_and_trailers_make_one_body() {
+    let text = format!(
+        "{OK}transfer-encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n00A \r\n0123456789\r\n0\r\nx: y\r\n\r\n"
+    );
+    assert_eq!(whole(&text), ok("abc0123456789", true, 0));
+    let text =
+        format!("{OK}Transfer-Encoding: Chunked\r\ncontent-length: 7\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    assert_eq!(whole(&text), ok("a", false, 0), "chunked wins, and the connection closes");
+}
+
+#[test]
+fn chunks_that_are_none_are_refused() {
+    for bad in [
+        "g\r\n",
+        "\r\n",
+        "-1\r\n",
+        "1\nA\r\n0\r\n\r\n",
+        "1\r\naX\r\n",
+        "1\r\na\n0\r\n\r\n",
+        "1;\na\r\n",
+        "1\rX",
+        " 1\r\na\r\n",
+        "0\r\nbad trailer\r\n\r\n",
+        "0\r\n x: y\r\n\r\n",
+        "1;\0\r\n",
+    ] {
+        let text = format!("{OK}transfer-encoding: chunked\r\n\r\n{bad}");
+        assert!(
+            matches!(whole(&text), Err(DecodeError::Malformed(_))),
+            "{bad:?}: {:?}",
+            whole(&text)
+        );
+    }
+}
+
+#[test]
+fn a_body_without_a_frame_ends_with_the_connection() {
+    assert_eq!(whole(&format!("{OK}\r\nabc")), ok("abc", false, 0));
+    assert_eq!(whole("HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\na"), ok("a", false, 0));
+    assert_eq!(
+        whole(&format!("{OK}connection: x, Close\r\ncontent-length: 1\r\n\r\na")),
+        ok("a", false, 0)
+    );
+}
+
+#[test]
+fn interim_responses_are_passed_over_and_bounded() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    assert_eq!(whole(&format!("{interim}{OK}content-length: 1\r\n\r\na")), ok("a", true, 0));
+    assert_eq!(whole(&interim.repeat(20)), Err(DecodeError::TooLarge(Limit::Interim)));
+    let switching = "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n";
+    assert!(matches!(whole(switching), Err(DecodeError::Unsupported(_))));
+}
+
+#[test]
+fn some_responses_never_have_a_body() {
+    for status in [204, 304] {
+        let text = format!("HTTP/1.1 {status} x\r\ncontent-length: 9\r\n\r\n");
+        assert_eq!(whole(&text), Ok((status, Vec::new(), true, 0)));
+    }
+    let head = format!("{OK}content-length: 9\r\n\r\n");
+    assert_eq!(in_pieces(&Method::HEAD, [head.as_bytes()]), ok("", true, 0));
+    let tunnel = format!("{OK}\r\n\x16\x03");
+    assert_eq!(in_pieces(&Method::CONNECT, [tunnel.as_bytes()]), ok("", false, 2));
+}
+
+#[test]
+fn other_codings_are_refused() {
+    for coding in ["gzip, chunked", "identity", "gzip", "chunked, chunked", "xchunked", ""] {
+        let text = format!("{OK}transfer-encoding: {coding}\r\n\r\n");
+        assert!(matches!(whole(&text), Err(DecodeError::Unsupported(_))), "{coding}");
+    }
+    let twice = format!("{OK}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n");
+    assert!(matches!(whole(&twice), Err(DecodeError::Unsupported(_))));
+    let old = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    assert!(matches!(whole(old), Err(DecodeError::Malformed(_))));
+}
+
+#[test]
+fn heads_that_are_none_are_refused() {
+    for bad in [
+        "\r\n",
+        "garbage\r\n\r\n",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 99 x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n: c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na : c\r\n\r\n",
+    ] {
+        assert!(matches!(whole(bad), Err(DecodeError::Malformed(_))), "{bad:?}: {:?}", whole(bad));
+    }
+}
+
+#[test]
+fn each_limit_is_an_error_of_its_own() {
+    let long = "x".repeat(2000);
+    let many = "a: b\r\n".repeat(9);
+    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n");
+    for (text, limit) in [
+        (format!("{OK}a: {long}"), Limit::Head),
+        (format!("{OK}{many}\r\n"), Limit::Headers),
+        (format!("{OK}content-length: 501\r\n\r\n"), Limit::Body),
+        (format!("{OK}\r\n{}", "x".repeat(501)), Limit::Body),
+        (format!("{chunked}1f5\r\n"), Limit::Body),
+        (format!("{chunked}{}\r\n", "0".repeat(17)), Limit::Body),
+        (format!("{chunked}1;{}", "x".repeat(50)), Limit::ChunkLine),
+        (format!("{chunked}{}", format!("1;{}\r\na\r\n", "x".repeat(30)).repeat(40)), Limit::Head),
+        (format!("{chunked}0\r\na: {long}"), Limit::Head),
+        (format!("{chunked}0\r\n{many}\r\n"), Limit::Headers),
+    ] {
+        assert_eq!(whole(&text), Err(DecodeError::TooLarge(limit)));
+    }
+}
+
+#[test]
+fn a_close_is_told_apart_by_what_came_before() {
+    assert_eq!(whole(""), Err(DecodeError::ClosedBeforeAnswer));
+    for text in ["H", OK, "HTTP/1.1 100 Continue\r\n\r\n"] {
+        assert_eq!(whole(text), Err(DecodeError::Truncated), "{text:?}");
+    }
+    assert_eq!(whole(&format!("{OK}content-length: 2\r\n\r\na")), Err(DecodeError::Truncated));
+    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+    assert_eq!(whole(&chunked), Err(DecodeError::Truncated));
+}
+
+#[test]
+fn an_error_stays_and_nothing_shows_what_came() {
+    let mut decoder = Decoder::new(&Method::GET, small());
+    let error = decoder.feed(b"s3cr3t\r\n\r\n").unwrap_err();
+    assert_eq!(decoder.feed(b"HTTP/1.1 200 OK\r\n\r\n").unwrap_err(), error);
+    assert_eq!(decoder.finish().unwrap_err(), error);
+    let mut decoder = Decoder::new(&Method::GET, small());
+    let _ = decoder.feed(b"HTTP/1.1 200 OK\r\na: s3cr3t\r\n\r\ns3cr3t").unwrap();
+    assert!(!format!("{decoder:?} {error} {error:?}").contains("s3cr3t"));
+}
+
+/// Responses, whole and broken, weighted towards what matters.
+fn response() -> impl Strategy<Value = Vec<u8>> {
+    let status =
+        prop::sample::select(vec!["200 OK", "204 x", "304 x", "100 x", "101 x", "503 y", "2 x"]);
+    let header = prop_oneof![
+        3 => prop::sample::select(vec![
+            "content-length: 5", "content-length: 0", "content-length: 600", "content-length: 5, 5",
+            "transfer-encoding: chunked", "connection: close", "a: b", " folded", "x", "a: \0", "a:b\rc",
+        ]).prop_map(str::to_owned),
+        1 => "[ -~]{0,20}",
+    ];
+    let body = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..20),
+        Just(b"5\r\nhello\r\n0\r\n\r\n".to_vec()),
+        Just(b"1;x\r\na\r\nA\r\n0123456789\r\n0\r\nt: u\r\n\r\nmore".to_vec()),
+        Just(b"hello".to_vec()),
+    ];
+    let end = prop::sample::select(vec!["\r\n", "\n"]);
+    let one = (status, prop::collection::vec(header, 0..4), body, end).prop_map(
+        |(status, headers, body, end)| {
+            let mut text = format!("HTTP/1.1 {status}{end}");
+            for header in headers {
+                text.push_str(&format!("{header}{end}"));
+            }
+            text.push_str(end);
+            [text.into_bytes(), body].concat()
+        },
+    );
+    prop::collection::vec(one, 1..3).prop_map(|all| all.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_split_gives_the_same(bytes in response(), cuts in prop::collection::vec(0usize..200, 0..6)) {
+        let whole = in_pieces(&Method::GET, [&bytes[..]]);
+        let bytewise = in_pieces(&Method::GET, bytes.chunks(1));
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let cut = in_pieces(&Method::GET, cuts.windows(2).map(|two| &bytes[two[0]..two[1]]));
+        prop_assert_eq!(&whole, &bytewise);
+        prop_assert_eq!(&whole, &cut);
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>, method in prop::sample::select(vec![Method::GET, Method::HEAD, Method::CONNECT])) {
+        let _ = in_pieces(&method, [&bytes[..]]);
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests to bytes (RFC 9112, 3).
+
+use std::error;
+use std::fmt;
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{Method, Request};
+
+/// The form of a request's target (RFC 9112, 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Target {
+    /// Path and query: to the server itself.
+    Origin,
+    /// The whole URL: to a proxy that forwards plain HTTP.
+    Absolute,
+    /// Host and port: `CONNECT` to a proxy.
+    Authority,
+}
+
+/// A request that cannot be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EncodeError(&'static str);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request cannot be written: {}", self.0)
+    }
+}
+
+impl error::Error for EncodeError {}
+
+/// Appends `request` to `into`: request line, `Host`, the headers in their order, `Content-Length`
+/// where there is or may be a body, and the body.
+///
+/// # Errors
+/// [`EncodeError`], with nothing appended, if the URL has no host, or if a header would compete with
+/// what is written here (`Host`, `Content-Length`, `Transfer-Encoding`) or could split the request.
+pub fn encode(
+    request: &Request<Vec<u8>>,
+    target: Target,
+    into: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let authority = request.uri().authority().ok_or(EncodeError("its URL has no host"))?;
+    // A user before the host belongs in no request (RFC 9110, 4.2.4).
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    if host.is_empty() {
+        return Err(EncodeError("its URL has no host"));
+    }
+    for (name, value) in request.headers() {
+        if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
+            return Err(EncodeError("it has a header that is written for it"));
+        }
+        // `http` lets none of these in; that is a promise of another crate.
+        if value.as_bytes().iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return Err(EncodeError("a header's value could split it"));
+        }
+    }
+    let body = request.body();
+    into.reserve(512 + body.len());
+    into.extend_from_slice(request.method().as_str().as_bytes());
+    into.push(b' ');
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.is_empty() { "/" } else { path };
+    match target {
+        Target::Origin => {}
+        Target::Absolute => {
+            into.extend_from_slice(request.uri().scheme_str().unwrap_or("http").as_bytes());
+            into.extend_from_slice(b"://");
+            into.extend_from_slice(host.as_bytes());
+        }
+        Target::Authority => into.extend_from_slice(host.as_bytes()),
+    }
+    if target != Target::Authority {
+        if !path.starts_with('/') {
+            // Of `*` and `?query` alone only the latter can be meant here.
+            into.push(b'/');
+        }
+        into.extend_from_slice(path.as_bytes());
+    }
+    into.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    into.extend_from_slice(host.as_bytes());
+    into.extend_from_slice(b"\r\n");
+    for (name, value) in request.headers() {
+        into.extend_from_slice(name.as_str().as_bytes());
+        into.extend_from_slice(b": ");
+        into.extend_from_slice(value.as_bytes());
+        into.extend_from_slice(b"\r\n");
+    }
+    // A method that anticipates a body says that there is none (RFC 9110, 8.6).
+    let anticipates = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+    if !body.is_empty() || anticipates {
+        into.extend_from_slice(b"content-length: ");
+        into.extend_from_slice(body.len().to_string().as_bytes());
+        into.extend_from_slice(b"\r\n");
+    }
+    into.extend_from_slice(b"\r\n");
+    into.extend_from_slice(body);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(request: http::request::Builder, target: Target) -> String {
+        let mut bytes = Vec::new();
+        encode(&request.body(Vec::new()).unwrap(), target, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn each_form_of_target_is_written() {
+        let url = "http://user:secret@h.example:81/a?b";
+        for (target, line) in [
+            (Target::Origin, "GET /a?b HTTP/1.1"),
+            (Target::Absolute, "GET http://h.example:81/a?b HTTP/1.1"),
+            (Target::Authority, "GET h.example:81 HTTP/1.1"),
+        ] {
+            let text = written(Request::get(url), target);
+            assert_eq!(text.lines().next(), Some(line));
+            assert!(text.contains("\r\nhost: h.example:81\r\n") && !text.contains("secret"));
+        }
+        assert!(written(Request::get("http://h"), Target::Origin).starts_with("GET / HTTP"));
+    }
+
+    #[test]
+    fn a_post_without_a_body_says_so_and_a_get_says_nothing() {
+        assert!(written(Request::post("http://h/"), Target::Origin).contains("content-length: 0"));
+        assert!(!written(Request::get("http://h/"), Target::Origin).contains("content-length"));
+    }
+
+    #[test]
+    fn a_request_that_could_be_read_in_two_ways_is_refused_whole() {
+        for (name, value) in
+            [("host", "x"), ("content-length", "0"), ("transfer-encoding", "chunked")]
+        {
+            let request = Request::get("http://h/").header(name, value).body(Vec::new()).unwrap();
+            let mut bytes = b"before".to_vec();
+            assert!(encode(&request, Target::Origin, &mut bytes).is_err(), "{name}");
+            assert_eq!(bytes, b"before");
+        }
+        let relative = Request::get("/a").body(Vec::new()).unwrap();
+        assert!(encode(&relative, Target::Origin, &mut Vec::new()).is_err());
+    }
+}
