@@ -1,12 +1,10 @@
 //! Sends one request, and says how it went.
 
-use std::error;
-use std::io;
-
-use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, Proxy, Transport};
+use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Mono;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use lp_connector_tls::Roots;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Timeout};
 
@@ -22,20 +20,14 @@ const IDLE_PER_HOST: usize = 64;
 pub(crate) struct Sender {
     agent: Agent,
     resolver: CachingResolver,
+    proxies: ProxyRules,
     max_body: u64,
 }
 
 impl Sender {
     pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
         let resolver = CachingResolver::new();
-        let proxy = match transport.proxy() {
-            Proxy::FromEnvironment => ureq::Proxy::try_from_env(),
-            Proxy::Url(url) => {
-                let unusable = |_| Error::configuration("the proxy's URL cannot be used");
-                Some(ureq::Proxy::new(url.expose()).map_err(unusable)?)
-            }
-            _ => None,
-        };
+        let proxies = ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -46,13 +38,14 @@ impl Sender {
             .max_idle_connections_per_host(IDLE_PER_HOST)
             .user_agent("")
             .accept("")
-            .proxy(proxy)
-            .tls_config(tls(transport.extra_ca_pem())?)
+            .proxy(None)
+            .tls_config(tls(transport)?)
             .build();
         let connector = DefaultConnector::new().chain(witness::WitnessConnector);
         Ok(Self {
             agent: Agent::with_parts(config, connector, resolver.clone()),
             resolver,
+            proxies,
             max_body: u64::try_from(transport.max_body()).unwrap_or(u64::MAX),
         })
     }
@@ -62,7 +55,13 @@ impl Sender {
         let left = attempt.time_left(now);
         let host = attempt.request().uri().authority().map(ToString::to_string);
         let request = attempt.into_request();
-        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
+        let uri = request.uri();
+        let proxy = self
+            .proxies
+            .for_host(uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
+            .and_then(|url| ureq::Proxy::new(url.expose()).ok());
+        let request =
+            self.agent.configure_request(request).timeout_global(Some(left)).proxy(proxy).build();
         let read = |response: http::Response<Body>| {
             let (parts, mut body) = response.into_parts();
             let body = body.with_config().limit(self.max_body).read_to_vec()?;
@@ -82,27 +81,18 @@ impl Sender {
     }
 }
 
-/// The platform's roots and the extra ones; where the platform has none, those that come with ureq.
-fn tls(extra_pem: &[u8]) -> Result<TlsConfig, Error> {
-    let platform = rustls_native_certs::load_native_certs().certs;
-    let mut roots: Vec<_> =
-        platform.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
-    let mut extra = 0;
-    for item in parse_pem(extra_pem) {
-        if let Ok(PemItem::Certificate(certificate)) = item {
-            roots.push(certificate);
-            extra += 1;
+fn tls(transport: &Transport) -> Result<TlsConfig, Error> {
+    let roots = match lp_connector_tls::roots(transport)? {
+        Roots::These(roots) => {
+            let roots = roots.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned());
+            RootCerts::from(roots)
         }
-    }
-    if extra == 0 && !extra_pem.is_empty() {
-        return Err(Error::configuration("the extra CA holds no certificate in PEM"));
-    }
-    let roots =
-        if roots.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&roots) };
+        _ => RootCerts::WebPki,
+    };
     Ok(TlsConfig::builder()
         .root_certs(roots)
         // Named, so that it does not matter which providers the rest of the program has.
-        .unversioned_rustls_crypto_provider(rustls::crypto::ring::default_provider().into())
+        .unversioned_rustls_crypto_provider(lp_connector_tls::provider())
         .build())
 }
 
@@ -113,7 +103,7 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
         E::HostNotFound | E::Timeout(Timeout::Resolve) => FailureKind::Resolve,
         E::Timeout(_) => FailureKind::Timeout,
         E::Rustls(_) | E::Tls(_) | E::Pem(_) | E::TlsRequired => FailureKind::Tls,
-        E::Io(source) if is_tls(source) => FailureKind::Tls,
+        E::Io(source) if lp_connector_tls::is_tls(source) => FailureKind::Tls,
         E::ConnectionFailed | E::ConnectProxyFailed(_) => FailureKind::Connect,
         E::Io(_) if connecting => FailureKind::Connect,
         E::Io(_) => FailureKind::Broken,
@@ -129,11 +119,4 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
         E::BadUri(_) => failure,
         error => failure.because(error),
     }
-}
-
-/// rustls reports a bad certificate through `io::Error`.
-fn is_tls(source: &io::Error) -> bool {
-    let inner: Option<&(dyn error::Error + 'static)> =
-        source.get_ref().map(|inner| inner as &(dyn error::Error + 'static));
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Event, Trust};
+use super::{Event, Proxy, Trust};
 use crate::api::CredentialsIn;
 use crate::id::{AccountId, ClientId};
 use crate::policy::{CircuitPolicy, RetryPolicy};
@@ -71,44 +71,6 @@ pub struct Transport {
     idle_timeout: Duration,
     extra_ca_pem: Vec<u8>,
     proxy: Proxy,
-}
-
-/// Whether requests go through an HTTP proxy.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum Proxy {
-    /// As the environment says: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` and the like.
-    #[default]
-    FromEnvironment,
-    /// Never.
-    None,
-    /// Through this one, as `http://host:port`.
-    Url(ProxyUrl),
-}
-
-/// A proxy's URL. `Debug` hides the password that it may hold.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProxyUrl(String);
-
-impl ProxyUrl {
-    /// Takes the URL as it is; the adapter refuses what it cannot use.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
-    }
-
-    /// The URL, with its password if it has one.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ProxyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.0.rsplit('@').next().unwrap_or_default();
-        write!(f, "ProxyUrl(..{host})")
-    }
 }
 
 /// Who is told what calls do.

@@ -41,6 +41,7 @@ mod config;
 mod consumers;
 mod event;
 mod outcome;
+mod proxy;
 mod setback;
 mod settle;
 mod shared;
@@ -48,8 +49,9 @@ mod slot;
 mod trust;
 
 pub use call::Call;
-pub use config::{Config, DOMAIN_API, DomainLookup, Proxy, ProxyUrl, TRUSTED_SUFFIXES, Transport};
+pub use config::{Config, DOMAIN_API, DomainLookup, TRUSTED_SUFFIXES, Transport};
 pub use event::{Event, EventKind, Why};
 pub use outcome::{Attempt, Completed, Failure, FailureKind, Outcome, Step};
+pub use proxy::{Proxy, ProxyRules, ProxyUrl};
 pub use shared::Shared;
 pub use trust::Trust;

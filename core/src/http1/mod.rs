@@ -27,8 +27,10 @@ mod encode;
 mod error;
 mod head;
 mod limits;
+mod pool;
 
 pub use decode::{Decoded, Decoder, Progress};
 pub use encode::{EncodeError, Target, encode};
 pub use error::{DecodeError, Limit};
 pub use limits::Limits;
+pub use pool::Pool;

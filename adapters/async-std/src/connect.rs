@@ -1,0 +1,118 @@
+//! Makes connections: straight or through a proxy, with TLS or without.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures_rustls::TlsConnector;
+use futures_rustls::pki_types::ServerName;
+use futures_rustls::rustls::ClientConfig;
+use http::header::PROXY_AUTHORIZATION;
+use http::{Method, Request, Uri};
+use lp_connector_core::connector::{Failure, FailureKind, ProxyRules, ProxyUrl, Transport};
+use lp_connector_core::error::Error;
+use lp_connector_core::http1::{Decoder, Limits, Progress, Target, encode};
+
+use crate::Runtime;
+
+/// Bytes both ways.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// A connection that is ready for a request.
+pub(crate) type Connection = Box<dyn Duplex>;
+
+pub(crate) struct Connector {
+    tls: TlsConnector,
+    rules: ProxyRules,
+    transport: Transport,
+}
+
+impl Connector {
+    pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
+        let tls: Arc<ClientConfig> = lp_connector_tls::client_config(transport)?.into();
+        Ok(Self {
+            tls: tls.into(),
+            rules: ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?,
+            transport: transport.clone(),
+        })
+    }
+
+    /// Connects to where `uri` leads, within the time for it. A failure here means that nothing of a
+    /// request was sent.
+    pub(crate) async fn connect<R: Runtime>(
+        &self,
+        runtime: &R,
+        uri: &Uri,
+    ) -> Result<Connection, Failure> {
+        let connecting = async {
+            self.connected(runtime, uri).await.map_err(|error| {
+                let tls = lp_connector_tls::is_tls(&error);
+                let kind = if tls { FailureKind::Tls } else { FailureKind::Connect };
+                Failure::never_sent(kind).because(error)
+            })
+        };
+        let time_is_up = async {
+            runtime.sleep(self.transport.connect_timeout()).await;
+            Err(Failure::never_sent(FailureKind::Timeout))
+        };
+        futures_lite::future::or(connecting, time_is_up).await
+    }
+
+    async fn connected<R: Runtime>(&self, runtime: &R, uri: &Uri) -> io::Result<Connection> {
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let stream = match self.rules.for_host(scheme, bare) {
+            None => runtime.connect(bare, port).await?,
+            Some(proxy) => {
+                let (at, proxy_port) = proxy.host_and_port().ok_or(io::ErrorKind::InvalidInput)?;
+                let stream = runtime.connect(&at, proxy_port).await?;
+                tunnel(stream, &format!("{host}:{port}"), proxy).await?
+            }
+        };
+        if scheme != "https" {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
+        Ok(Box::new(self.tls.connect(name, stream).await?))
+    }
+}
+
+/// Asks a proxy for a way through to `to` (RFC 9110, 9.3.6).
+async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    to: &str,
+    proxy: &ProxyUrl,
+) -> io::Result<S> {
+    let mut request = Request::new(Vec::new());
+    *request.method_mut() = Method::CONNECT;
+    *request.uri_mut() = format!("http://{to}/").parse().map_err(io::Error::other)?;
+    if let Some(authorization) = proxy.authorization() {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+    }
+    let mut bytes = Vec::new();
+    encode(&request, Target::Authority, &mut bytes).map_err(io::Error::other)?;
+    stream.write_all(&bytes).await?;
+    stream.flush().await?;
+    let mut decoder = Decoder::new(&Method::CONNECT, Limits::new());
+    // A byte at a time: what comes behind the answer is not ours to keep.
+    let mut byte = [0; 1];
+    loop {
+        let read = pin!(stream.read(&mut byte)).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Progress::Done(answer) = decoder.feed(&byte).map_err(io::Error::other)? {
+            let status = answer.response.status();
+            return if status.is_success() {
+                Ok(stream)
+            } else {
+                Err(io::Error::other(format!("the proxy refused with status {}", status.as_u16())))
+            };
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Which certificates the adapters trust, decided once for all of them.
+//!
+//! The platform's roots and the extra CA of the configuration; where the platform has none at all, as
+//! in a bare container, Mozilla's roots instead. The crypto provider is named, never the process's
+//! default, so it does not matter which providers the rest of a program has.
+//!
+//! ```
+//! use lp_connector_core::connector::Config;
+//! use lp_connector_core::id::AccountId;
+//!
+//! let config = Config::new(AccountId::new("91827364")?);
+//! let tls = lp_connector_tls::client_config(config.transport())?;
+//! assert!(tls.alpn_protocols.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::error;
+use std::io;
+use std::sync::Arc;
+
+use lp_connector_core::connector::Transport;
+use lp_connector_core::error::Error;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+/// What is trusted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Roots {
+    /// These certificates.
+    These(Vec<CertificateDer<'static>>),
+    /// Mozilla's, since the platform has none and no extra one was given.
+    Mozilla,
+}
+
+/// The platform's roots and the extra CA.
+///
+/// # Errors
+/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the extra CA holds no
+/// certificate in PEM.
+pub fn roots(transport: &Transport) -> Result<Roots, Error> {
+    let mut roots = rustls_native_certs::load_native_certs().certs;
+    let pem = transport.extra_ca_pem();
+    let extra: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
+    if extra.is_empty() && !pem.is_empty() {
+        return Err(Error::configuration("the extra CA holds no certificate in PEM"));
+    }
+    roots.extend(extra);
+    Ok(if roots.is_empty() { Roots::Mozilla } else { Roots::These(roots) })
+}
+
+/// The crypto provider of all adapters.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// A rustls configuration that trusts [`roots`], for TLS 1.2 and 1.3.
+///
+/// # Errors
+/// As [`roots`], and if the provider cannot do either.
+pub fn client_config(transport: &Transport) -> Result<ClientConfig, Error> {
+    let mut store = RootCertStore::empty();
+    match roots(transport)? {
+        Roots::These(roots) => {
+            // Platforms keep some that nobody can read any more; the rest are good all the same.
+            let _ = store.add_parsable_certificates(roots);
+        }
+        Roots::Mozilla => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let unusable = |error| Error::configuration(format!("TLS cannot be set up: {error}"));
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_root_certificates(store)
+        .with_no_client_auth())
+}
+
+/// True if an error is, or was caused by, one of TLS: rustls reports a bad certificate through
+/// [`io::Error`].
+#[must_use]
+pub fn is_tls(error: &(dyn error::Error + 'static)) -> bool {
+    // An `io::Error` hides what it was made from behind `get_ref`, and may hold another of its kind.
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || inner.is_some_and(|inner| is_tls(inner))
+        || error.source().is_some_and(is_tls)
+}

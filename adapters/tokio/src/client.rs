@@ -1,0 +1,215 @@
+//! The loop that drives a call within a task.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use lp_connector_core::api::{
+    ChatState, CloseConversation, OpenConversation, Opened, Operation, Published, SendText,
+    SetChatState,
+};
+use lp_connector_core::connector::{Call, Completed, Config, Shared, Step};
+use lp_connector_core::error::Error;
+use lp_connector_core::id::{ConversationId, ExtConsumerId};
+use lp_connector_core::seed::Seed;
+use lp_connector_core::time::{Mono, Now};
+use lp_connector_core::trace;
+use tokio::sync::Notify;
+use tracing::Instrument as _;
+
+use crate::send::Sender;
+
+/// A connector's client, for any number of tasks. Its calls run within a tokio runtime.
+///
+/// Clones are cheap and share everything: one token request serves all of them, and connections are
+/// reused. A call takes no longer than the configured [`call_timeout`](Config::call_timeout).
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    sender: Sender,
+    /// Never held across an await.
+    shared: Mutex<Shared>,
+    /// Notified when what some calls wait for has come, or failed to.
+    changed: Notify,
+    origin: Instant,
+    seed: Seed,
+    calls: AtomicU64,
+}
+
+impl Client {
+    /// A client for one account and one app. Nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is no PEM, the proxy's URL
+    /// cannot be used, or the operating system has no randomness to give.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| Error::configuration(format!("no randomness to be had: {error}")))?;
+        let seed = Seed::from_bytes(bytes);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                sender: Sender::new(config.transport())?,
+                shared: Mutex::new(Shared::new(config.clone(), seed)),
+                changed: Notify::new(),
+                origin: Instant::now(),
+                // 0 has made the jitter that calls share.
+                calls: AtomicU64::new(1),
+                seed,
+                config,
+            }),
+        })
+    }
+
+    /// Does one operation, from host look-up to result.
+    ///
+    /// Dropping the future gives the call up: what it was fetching for others is fetched by one of
+    /// them, and whether its own request has left is then unknown.
+    ///
+    /// # Errors
+    /// Why it gave no result, and whether it may have taken effect: see [`Error`].
+    pub async fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+        let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
+        self.drive(Call::new(operation, &self.inner.config, seed, self.now())).await
+    }
+
+    /// Drives a call that was made by hand, such as one with a time-out of its own. Its clock is
+    /// [`now`](Self::now).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn drive<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
+        let span = trace::call(call.operation().name(), call.operation().conversation());
+        self.run(call).instrument(span).await
+    }
+
+    async fn run<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
+        let inner = &*self.inner;
+        let mut driven = Driven { client: self, call: Some(call) };
+        loop {
+            let Some(call) = &mut driven.call else { return Err(given_up()) };
+            // Listening begins before looking, so that nothing is missed in between.
+            let mut changed = pin!(inner.changed.notified());
+            changed.as_mut().enable();
+            let step = call.poll(&mut self.lock(), self.now());
+            match step {
+                Step::Send(attempt) => {
+                    trace::attempt(&attempt);
+                    let number = attempt.number();
+                    let outcome = inner.sender.send(attempt, self.now().mono()).await;
+                    if call.handle(&mut self.lock(), self.now(), number, outcome) {
+                        inner.changed.notify_waiters();
+                    }
+                }
+                Step::Wait(until) => {
+                    let pause = until.since(self.now().mono());
+                    // Woken or not, the call says again what to do.
+                    let _ = tokio::time::timeout(pause, changed).await;
+                }
+                Step::Tell(event) => inner.config.tell(&event),
+                Step::Done => {
+                    return driven.call.take().map_or_else(|| Err(given_up()), Call::into_result);
+                }
+            }
+        }
+    }
+
+    /// Opens a conversation (protocol.md 6).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn open_conversation(
+        &self,
+        operation: OpenConversation,
+    ) -> Result<Completed<Opened>, Error> {
+        self.call(operation).await
+    }
+
+    /// Sends a text to a conversation's main dialog (protocol.md 7.3).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn send_text(
+        &self,
+        consumer: &ExtConsumerId,
+        conversation: &ConversationId,
+        text: impl Into<String>,
+    ) -> Result<Completed<Published>, Error> {
+        self.call(SendText::new(consumer.clone(), conversation.clone(), text)).await
+    }
+
+    /// Tells the agent whether the consumer is typing or there at all (protocol.md 7.5).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn chat_state(
+        &self,
+        consumer: &ExtConsumerId,
+        conversation: &ConversationId,
+        state: ChatState,
+    ) -> Result<Completed<Published>, Error> {
+        self.call(SetChatState::new(consumer.clone(), conversation.clone(), state)).await
+    }
+
+    /// Closes a conversation (protocol.md 7.8).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn close(
+        &self,
+        consumer: &ExtConsumerId,
+        conversation: &ConversationId,
+    ) -> Result<Completed<()>, Error> {
+        self.call(CloseConversation::new(consumer.clone(), conversation.clone())).await
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// This client's clocks.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now::new(Mono::from_origin(self.inner.origin.elapsed()), SystemTime::now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // A panic elsewhere cannot have left the core's state half changed: it does not panic.
+        self.inner.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+/// Gives a call up if its future is dropped or its task panics, so that nobody waits for what it was
+/// fetching.
+struct Driven<'a, O: Operation> {
+    client: &'a Client,
+    call: Option<Call<O>>,
+}
+
+impl<O: Operation> Drop for Driven<'_, O> {
+    fn drop(&mut self) {
+        if let Some(mut call) = self.call.take()
+            && call.abandon(&mut self.client.lock(), self.client.now())
+        {
+            self.client.inner.changed.notify_waiters();
+        }
+    }
+}
+
+fn given_up() -> Error {
+    Error::configuration("the call was taken away from its driver")
+}

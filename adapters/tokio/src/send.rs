@@ -1,0 +1,89 @@
+//! Sends one request, and says how it went.
+
+use std::error::Error as _;
+use std::fmt;
+
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
+use lp_connector_core::error::Error;
+use lp_connector_core::time::Mono;
+
+use crate::connect::{Straight, Timed};
+
+/// As many idle connections as tasks may want at once.
+const IDLE_PER_HOST: usize = 64;
+
+/// One pooled client. hyper follows no redirect and makes no status an error; what it sends again of
+/// itself is a request that it took back unsent from a connection that had closed.
+pub(crate) struct Sender {
+    client: Client<Timed<HttpsConnector<Straight>>, Full<Bytes>>,
+    max_body: usize,
+}
+
+impl Sender {
+    pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
+        let rules = ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?;
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(lp_connector_tls::client_config(transport)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(Straight::new(rules));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(transport.idle_timeout())
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_timer(TokioTimer::new())
+            .build(Timed::new(https, transport.connect_timeout()));
+        Ok(Self { client, max_body: transport.max_body() })
+    }
+
+    /// Performs one attempt.
+    pub(crate) async fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
+        let left = attempt.time_left(now);
+        let request = attempt.into_request().map(|body| Full::new(Bytes::from(body)));
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(failure)?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, self.max_body).collect().await.map_err(|error| {
+                let too_large = error.is::<LengthLimitError>();
+                let kind = if too_large { FailureKind::TooLarge } else { FailureKind::Broken };
+                Failure::answer_lost(kind).because(Because(error.to_string()))
+            })?;
+            Ok(http::Response::from_parts(parts, body.to_bytes().into()))
+        };
+        match tokio::time::timeout(left, exchange).await {
+            Ok(Ok(response)) => Outcome::Answer(response),
+            Ok(Err(failure)) => Outcome::Failed(failure),
+            Err(_) => Outcome::Failed(Failure::answer_lost(FailureKind::Timeout)),
+        }
+    }
+}
+
+fn failure(error: ClientError) -> Failure {
+    if error.is_connect() {
+        let kind =
+            if lp_connector_tls::is_tls(&error) { FailureKind::Tls } else { FailureKind::Connect };
+        return Failure::never_sent(kind).because(error);
+    }
+    let http = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    let kind = match http {
+        Some(http) if http.is_parse() => FailureKind::Protocol,
+        _ => FailureKind::Broken,
+    };
+    Failure::answer_lost(kind).because(error)
+}
+
+/// What the reading of a body said, less its type.
+#[derive(Debug)]
+struct Because(String);
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Because {}

@@ -1,0 +1,131 @@
+//! The adapters, seen alike.
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use futures_lite::future::or;
+use lp_connector_core::api::Operation;
+use lp_connector_core::connector::{Completed, Config};
+use lp_connector_core::error::Error;
+
+/// A client of any runtime, called from ordinary threads.
+pub trait Adapter: Clone + Debug + Send + Sync + 'static {
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// As the client does.
+    fn new(config: Config) -> Result<Self, Error>;
+
+    /// Makes a call, and waits for its end.
+    ///
+    /// # Errors
+    /// As the client does.
+    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error>;
+
+    /// Begins a call, and drops it after this time. False where calls cannot be dropped.
+    fn drop_after<O: Operation>(&self, _operation: O, _time: Duration) -> bool {
+        false
+    }
+}
+
+/// `lp-connector-ureq`.
+#[derive(Clone, Debug)]
+pub struct Ureq(lp_connector_ureq::Client);
+
+impl Adapter for Ureq {
+    fn new(config: Config) -> Result<Self, Error> {
+        lp_connector_ureq::Client::new(config).map(Self)
+    }
+
+    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+        self.0.call(operation)
+    }
+}
+
+/// One runtime for all clients, so that calls from different threads meet in it.
+static TOKIO: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+
+/// `lp-connector-tokio`.
+#[derive(Clone, Debug)]
+pub struct Tokio(lp_connector_tokio::Client);
+
+impl Adapter for Tokio {
+    fn new(config: Config) -> Result<Self, Error> {
+        lp_connector_tokio::Client::new(config).map(Self)
+    }
+
+    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+        TOKIO.block_on(self.0.call(operation))
+    }
+
+    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+        let call = async { self.0.call(operation).await.is_ok() };
+        let finished = TOKIO.block_on(async { tokio::time::timeout(time, call).await.is_ok() });
+        !finished
+    }
+}
+
+/// `lp-connector-async-std`, on async-std.
+#[derive(Clone, Debug)]
+pub struct AsyncStd(lp_connector_async_std::Client);
+
+impl Adapter for AsyncStd {
+    fn new(config: Config) -> Result<Self, Error> {
+        lp_connector_async_std::Client::new(config).map(Self)
+    }
+
+    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+        async_std::task::block_on(self.0.call(operation))
+    }
+
+    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+        let call = async { self.0.call(operation).await.is_err() };
+        async_std::task::block_on(or(call, async {
+            async_std::task::sleep(time).await;
+            true
+        }))
+    }
+}
+
+/// `lp-connector-async-std`, on smol.
+#[derive(Clone, Debug)]
+pub struct Smol(Arc<lp_connector_async_std::Client<SmolRuntime>>);
+
+/// smol, as a runtime.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SmolRuntime;
+
+impl lp_connector_async_std::Runtime for SmolRuntime {
+    type Stream = smol::net::TcpStream;
+
+    async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
+        smol::net::TcpStream::connect((host, port)).await
+    }
+
+    async fn sleep(&self, time: Duration) {
+        smol::Timer::after(time).await;
+    }
+}
+
+impl Adapter for Smol {
+    fn new(config: Config) -> Result<Self, Error> {
+        let client = lp_connector_async_std::Client::with_runtime(config, SmolRuntime)?;
+        Ok(Self(Arc::new(client)))
+    }
+
+    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+        smol::block_on(self.0.call(operation))
+    }
+
+    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+        let call = async { self.0.call(operation).await.is_err() };
+        smol::block_on(or(call, async {
+            smol::Timer::after(time).await;
+            true
+        }))
+    }
+}

@@ -1,0 +1,389 @@
+//! The cases: what an adapter owes the core, over real sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use lp_connector_core::api::{AuthorizeApp, ChatState, CloseConversation, SendText, SetChatState};
+use lp_connector_core::connector::{EventKind, Proxy, ProxyUrl};
+use lp_connector_core::error::{Error, ErrorKind, Sent};
+use lp_connector_core::policy::RetryPolicy;
+use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+
+use crate::Adapter;
+use crate::desk::{Probe, ada, at, cloud, config, open, quick};
+use crate::raw::{Act, Raw, RawProxy, ok};
+
+/// A whole conversation over one connection, with one request of each kind.
+pub fn a_conversation_takes_one_connection<A: Adapter>() {
+    let server = cloud(&[]);
+    let client = A::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    client.call(SetChatState::new(ada(), conversation.clone(), ChatState::Composing)).unwrap();
+    for sequence in 0..20 {
+        let sent = client.call(SendText::new(ada(), conversation.clone(), "🐦")).unwrap();
+        assert_eq!(sent.output.sequence, Some(sequence));
+    }
+    client.call(CloseConversation::new(ada(), conversation)).unwrap();
+    assert_eq!(server.connections(), 1);
+    assert_eq!(server.requests(Endpoint::Domain), 3);
+    assert_eq!(server.requests(Endpoint::Token), 1);
+    assert_eq!(server.requests(Endpoint::Consumer), 1);
+}
+
+/// Single flight, however many need the token.
+pub fn a_hundred_concurrent_calls_take_one_token<A: Adapter>() {
+    let server = cloud(&["token:1=delay:100ms"]);
+    let client = A::new(config(&server)).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| client.call(AuthorizeApp::new()).unwrap());
+        }
+    });
+    assert_eq!(server.requests(Endpoint::Token), 1);
+}
+
+/// No message is lost and one token is fetched when the old one dies under load.
+pub fn a_token_that_dies_in_the_middle_of_traffic_is_renewed_once<A: Adapter>() {
+    let server = cloud(&[]);
+    let client = A::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    thread::scope(|scope| {
+        for n in 0..10 {
+            let (client, conversation, server) = (&client, &conversation, &server);
+            scope.spawn(move || {
+                for m in 0..20 {
+                    if (n, m) == (0, 10) {
+                        server.with(|cloud| cloud.revoke_app_tokens());
+                    }
+                    let text = SendText::new(ada(), conversation.clone(), "one");
+                    client.call(text).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(server.requests(Endpoint::Token), 2);
+    assert_eq!(server.with(|cloud| cloud.messages().len()), 200);
+}
+
+/// 5xx: repeated, and one message.
+pub fn a_5xx_is_repeated_and_arrives_once<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send:1-2=503"], quick());
+    assert_eq!(result.unwrap(), (3, false));
+    assert_eq!(server.with(|cloud| cloud.messages().len()), 1);
+}
+
+/// 429: not before `Retry-After`.
+pub fn a_429_waits_as_long_as_it_is_told<A: Adapter>() {
+    // The pause itself is the core's and tested there in virtual time: here, that it is obeyed at all.
+    let policy = quick().rate_limit_floor(Duration::from_millis(1));
+    let (server, result) = send_under::<A>(&["send:1=429,retry-after:0"], policy);
+    assert_eq!(result.unwrap(), (2, false));
+    assert_eq!(server.requests(Endpoint::Send), 2);
+}
+
+/// 4xx: once.
+pub fn a_4xx_is_not_repeated<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send=400"], quick());
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Refused, Sent::Yes));
+    assert!(error.response_body().is_some_and(|body| !body.is_empty()), "the body is kept");
+    assert_eq!(server.requests(Endpoint::Send), 1);
+}
+
+/// 451: once.
+pub fn a_451_is_not_repeated<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send=451"], quick());
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Blocked);
+    assert_eq!(server.requests(Endpoint::Send), 1);
+}
+
+/// 40102 for ever: one renewal.
+pub fn a_refused_app_jwt_is_renewed_once<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send=revoke-app"], quick());
+    assert_eq!(result.unwrap_err().error_code(), Some(40102));
+    assert_eq!((server.requests(Endpoint::Token), server.requests(Endpoint::Send)), (2, 2));
+}
+
+/// 40103 for ever: one renewal.
+pub fn a_refused_consumer_jws_is_renewed_once<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send=revoke-consumer"], quick());
+    assert_eq!(result.unwrap_err().error_code(), Some(40103));
+    assert_eq!((server.requests(Endpoint::Consumer), server.requests(Endpoint::Send)), (2, 2));
+}
+
+/// A lost answer: unconfirmed.
+pub fn a_lost_answer_is_not_repeated<A: Adapter>() {
+    for fault in ["send:1=drop", "send:1=drop-after"] {
+        let (server, result) = send_under::<A>(&[fault], quick());
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+        assert_eq!(server.requests(Endpoint::Send), 1);
+    }
+}
+
+/// At-least-once: repeated, and said to be.
+pub fn a_lost_answer_is_repeated_where_that_was_chosen<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send:1=drop-after"], quick().at_least_once(true));
+    assert_eq!(result.unwrap(), (2, true));
+    assert_eq!(server.with(|cloud| cloud.messages().len()), 2);
+}
+
+/// The circuit of the token service opens after one exhausted call.
+pub fn a_failing_service_is_left_alone<A: Adapter>() {
+    let server = cloud(&["token=500"]);
+    let client = A::new(config(&server)).unwrap();
+    assert_eq!(client.call(AuthorizeApp::new()).unwrap_err().kind(), ErrorKind::Unavailable);
+    let error = client.call(AuthorizeApp::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CircuitOpen);
+    assert!(error.retry_after().is_some());
+    assert_eq!(server.requests(Endpoint::Token), 4);
+}
+
+/// A redirect could carry the token away.
+pub fn a_redirect_is_not_followed<A: Adapter>() {
+    let (server, result) = send_under::<A>(&["send=307,location:/_sandbox/state"], quick());
+    assert_eq!(result.unwrap_err().status(), Some(307));
+    assert_eq!(server.requests(Endpoint::Send), 1);
+}
+
+/// Answers in chunks, and a byte every few milliseconds.
+pub fn chunked_and_slow_answers_are_read<A: Adapter>() {
+    for fault in ["send:1=chunked", "send:1=slow"] {
+        let (_, result) = send_under::<A>(&[fault], quick());
+        assert_eq!(result.unwrap(), (1, false), "{fault}");
+    }
+}
+
+/// A body that ends with the connection.
+pub fn an_answer_until_close_is_read<A: Adapter>() {
+    let answer = b"HTTP/1.1 200 OK\r\n\r\nuntil close".to_vec();
+    assert_eq!(probe::<A>(answer).unwrap(), "until close");
+}
+
+/// 1xx before the answer.
+pub fn interim_answers_are_passed_over<A: Adapter>() {
+    let mut answer = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n".to_vec();
+    answer.extend(ok("the real one"));
+    assert_eq!(probe::<A>(answer).unwrap(), "the real one");
+}
+
+/// A head over any limit.
+pub fn a_huge_head_is_an_error<A: Adapter>() {
+    let mut answer = b"HTTP/1.1 200 OK\r\n".to_vec();
+    for n in 0..20_000 {
+        answer.extend_from_slice(format!("x-{n}: {n:0100}\r\n").as_bytes());
+    }
+    answer.extend_from_slice(b"content-length: 0\r\n\r\n");
+    let error = probe::<A>(answer).unwrap_err();
+    assert_eq!(error.sent(), Sent::Maybe, "{error}");
+}
+
+/// A body that breaks off.
+pub fn a_truncated_answer_may_have_taken_effect<A: Adapter>() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"[..],
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+    ] {
+        let error = probe::<A>(answer.to_vec()).unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+    }
+}
+
+/// What comes is not HTTP.
+pub fn garbage_may_have_taken_effect<A: Adapter>() {
+    let error = probe::<A>(b"\x00\x01 not HTTP\r\n\r\n".to_vec()).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+}
+
+/// A body over the limit is not read.
+pub fn an_answer_over_the_limit_is_an_error<A: Adapter>() {
+    let raw = Raw::start(vec![vec![Act::Answer(ok(&"x".repeat(101)))]]);
+    let client = A::new(at(&raw.url()).max_body(100)).unwrap();
+    let error = client.call(Probe).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::BadAnswer, Sent::Maybe), "{error}");
+}
+
+/// Nobody listens.
+pub fn a_refused_connection_was_never_sent<A: Adapter>() {
+    let url = cloud(&[]).base_url();
+    let error = A::new(at(&url)).unwrap().call(Probe).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(error.attempts(), 4);
+}
+
+/// The server closes after it has read the request.
+pub fn a_reset_after_the_request_may_have_taken_effect<A: Adapter>() {
+    let raw = Raw::start(vec![vec![Act::ReadAndReset]]);
+    let error = A::new(at(&raw.url())).unwrap().call(Probe).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+    assert_eq!(raw.requests().len(), 1);
+}
+
+/// The server closes a connection after its answer: the next request takes another.
+pub fn an_idle_connection_that_was_closed_loses_no_post<A: Adapter>() {
+    let script = vec![Act::Answer(ok("one"))];
+    let raw = Raw::start(vec![script; 20]);
+    let client = A::new(at(&raw.url())).unwrap();
+    for n in 0..20 {
+        let done = client.call(Probe).unwrap();
+        assert_eq!((&*done.output, done.attempts), ("one", 1), "request {n}");
+        raw.wait();
+    }
+    assert_eq!(raw.requests().len(), 20);
+}
+
+/// The server says something unasked: that is no answer to the next request.
+pub fn an_idle_connection_that_was_spoken_on_is_not_used<A: Adapter>() {
+    let unasked = [ok("one"), ok("not asked for")].concat();
+    let raw = Raw::start(vec![
+        vec![Act::Answer(unasked), Act::Answer(ok("wrong")), Act::Stall],
+        vec![Act::Answer(ok("two"))],
+    ]);
+    let client = A::new(at(&raw.url())).unwrap();
+    assert_eq!(client.call(Probe).unwrap().output, "one");
+    assert_eq!(client.call(Probe).unwrap().output, "two");
+}
+
+/// The answer never comes.
+pub fn a_stalled_server_ends_at_the_time<A: Adapter>() {
+    let raw = Raw::start(vec![vec![Act::Stall]]);
+    let config = at(&raw.url()).attempt_timeout(Duration::from_millis(100));
+    let error = A::new(config).unwrap().call(Probe).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+}
+
+/// The TLS handshake never ends: then nothing was sent.
+pub fn a_server_that_never_shakes_hands_was_never_sent_to<A: Adapter>() {
+    let raw = Raw::start(vec![vec![Act::Stall]]);
+    let config = at(&raw.url().replace("http:", "https:"))
+        .connect_timeout(Duration::from_millis(100))
+        .retry(RetryPolicy::none());
+    let error = A::new(config).unwrap().call(Probe).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+}
+
+/// TLS with the sandbox's CA.
+pub fn tls_holds_with_the_given_ca<A: Adapter>() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let client = A::new(config(&server).extra_ca_pem(server.ca_pem().unwrap())).unwrap();
+    let conversation = open(&client);
+    client.call(SendText::new(ada(), conversation, "🐦")).unwrap();
+    assert_eq!(server.connections(), 1);
+}
+
+/// TLS without it: refused at once, and nothing sent.
+pub fn an_unknown_ca_is_refused<A: Adapter>() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let error = A::new(config(&server)).unwrap().call(AuthorizeApp::new()).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Tls, Sent::No), "{error}");
+    assert_eq!(error.attempts(), 1);
+}
+
+/// A certificate for other names.
+pub fn a_wrong_host_name_is_refused<A: Adapter>() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let url = server.base_url().replace("127.0.0.1", "127.0.0.2");
+    let config = at(&url).extra_ca_pem(server.ca_pem().unwrap()).retry(RetryPolicy::none());
+    let error = A::new(config).unwrap().call(Probe).unwrap_err();
+    // Where 127.0.0.2 is no address of this machine, nothing listens there.
+    assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Unavailable), "{error}");
+    assert_eq!(error.sent(), Sent::No);
+}
+
+/// Everything goes through the proxy, TLS included.
+pub fn a_proxy_sees_every_byte<A: Adapter>() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let proxy = RawProxy::start(false);
+    let config = config(&server)
+        .extra_ca_pem(server.ca_pem().unwrap())
+        .proxy(Proxy::Url(ProxyUrl::new(proxy.url())));
+    let client = A::new(config).unwrap();
+    let conversation = open(&client);
+    client.call(SendText::new(ada(), conversation, "🐦")).unwrap();
+    let tunnels = proxy.tunnels();
+    assert!(!tunnels.is_empty() && tunnels.iter().all(|to| *to == server.authority()));
+    assert_eq!(server.connections(), tunnels.len() as u64);
+}
+
+/// The proxy says no.
+pub fn a_proxy_that_refuses_was_never_sent_through<A: Adapter>() {
+    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
+    let proxy = RawProxy::start(true);
+    let config = config(&server)
+        .extra_ca_pem(server.ca_pem().unwrap())
+        .retry(RetryPolicy::none())
+        .proxy(Proxy::Url(ProxyUrl::new(proxy.url())));
+    let client = A::new(config).unwrap();
+    let error = client.call(AuthorizeApp::new()).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert!(!format!("{error:?} {client:?}").contains("s3cr3t"));
+}
+
+/// A panic while the lease is held.
+pub fn a_caller_that_panics_strands_nobody<A: Adapter>() {
+    let server = cloud(&["token:1=503"]);
+    let first = Arc::new(AtomicBool::new(true));
+    let config = config(&server).observer(move |event| {
+        if matches!(event.kind, EventKind::Retry { .. }) {
+            assert!(!first.swap(false, Ordering::Relaxed), "a panic on purpose");
+        }
+    });
+    let client = A::new(config).unwrap();
+    let panicking = client.clone();
+    assert!(thread::spawn(move || panicking.call(AuthorizeApp::new()).is_ok()).join().is_err());
+    client.call(AuthorizeApp::new()).unwrap();
+}
+
+/// A future dropped while it fetches the token that another waits for.
+pub fn a_dropped_call_strands_nobody<A: Adapter>() {
+    let server = cloud(&["token:1=delay:60s"]);
+    let client = A::new(config(&server)).unwrap();
+    if client.drop_after(AuthorizeApp::new(), Duration::from_millis(100)) {
+        // Long before the lease would have ended by itself.
+        client.call(AuthorizeApp::new()).unwrap();
+        assert_eq!(server.requests(Endpoint::Token), 2);
+    }
+}
+
+/// A future dropped while its answer is on the way: that answer is nobody's.
+pub fn a_dropped_call_leaves_no_half_read_connection<A: Adapter>() {
+    let server = cloud(&[]);
+    let client = A::new(config(&server)).unwrap();
+    let conversation = open(&client);
+    for millis in [0, 1, 2, 5, 10, 20, 50] {
+        server.with(|cloud| cloud.heal());
+        server.with(|cloud| cloud.fault("send:1=slow".parse().unwrap()));
+        let text = SendText::new(ada(), conversation.clone(), "dropped");
+        client.drop_after(text, Duration::from_millis(millis));
+        server.with(|cloud| cloud.heal());
+        let before = server.with(|cloud| {
+            let last = cloud.messages().iter().rev().find_map(|message| message.sequence);
+            last.map_or(0, |last| last + 1)
+        });
+        let sent = client.call(SendText::new(ada(), conversation.clone(), "kept")).unwrap();
+        assert!(sent.output.sequence >= Some(before), "an answer to another request");
+    }
+}
+
+/// Sends one text under faults. Gives attempts and whether it may have happened twice.
+fn send_under<A: Adapter>(
+    faults: &[&str],
+    policy: RetryPolicy,
+) -> (Server, Result<(u32, bool), Error>) {
+    let server = cloud(faults);
+    let client = A::new(config(&server).retry(policy)).unwrap();
+    let conversation = open(&client);
+    let result = client.call(SendText::new(ada(), conversation, "one"));
+    (server, result.map(|sent| (sent.attempts, sent.possibly_repeated)))
+}
+
+/// One `POST` that is answered so, before the server closes.
+fn probe<A: Adapter>(answer: Vec<u8>) -> Result<String, Error> {
+    let raw = Raw::start(vec![vec![Act::Answer(answer)]]);
+    let result = A::new(at(&raw.url())).unwrap().call(Probe);
+    assert_eq!(raw.requests().len(), 1, "sent again");
+    result.map(|done| done.output)
+}
