@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
+use async_lock::Semaphore;
 use futures_lite::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _};
 use http::{Request, Response};
 use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, Transport};
@@ -19,14 +20,13 @@ use lp_connector_core::time::Mono;
 use crate::Runtime;
 use crate::connect::{Connection, Connector};
 
-/// As many idle connections as tasks may want at once.
-const IDLE_PER_HOST: usize = 64;
-
 /// The core's codec on the runtime's streams, and a pool of them.
 pub(crate) struct Sender<R> {
     runtime: R,
     connector: Connector,
     pool: Mutex<Pool<Connection>>,
+    /// One permit for each connection that there may be.
+    room: Semaphore,
     limits: Limits,
 }
 
@@ -35,7 +35,8 @@ impl<R: Runtime> Sender<R> {
         Ok(Self {
             runtime,
             connector: Connector::new(transport)?,
-            pool: Mutex::new(Pool::new(IDLE_PER_HOST, transport.idle_timeout())),
+            pool: Mutex::new(Pool::new(transport.max_connections(), transport.idle_timeout())),
+            room: Semaphore::new(transport.max_connections()),
             limits: Limits::new().body(transport.max_body()),
         })
     }
@@ -73,6 +74,7 @@ impl<R: Runtime> Sender<R> {
         let mut bytes = Vec::new();
         encode(request, Target::Origin, &mut bytes)
             .map_err(|error| Failure::never_sent(FailureKind::Protocol).because(error))?;
+        let _permit = self.room.acquire().await;
         let uri = request.uri();
         let scheme = uri.scheme_str().unwrap_or_default();
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();

@@ -100,8 +100,12 @@ pub(crate) struct Global {
 /// The HTTP client underneath.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Runtime {
-    /// Blocking
+    /// Blocking, on ureq
     Ureq,
+    /// Async, on async-std
+    AsyncStd,
+    /// Async, on tokio and hyper
+    Tokio,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,7 @@
 //! The client of whichever runtime was chosen.
 
+use std::sync::Arc;
+
 use lp_connector_core::api::Operation;
 use lp_connector_core::connector::{Completed, Config};
 use lp_connector_core::error::Error;
@@ -10,18 +12,31 @@ use crate::args::Runtime;
 #[derive(Debug)]
 pub(crate) enum Client {
     Ureq(lp_connector_ureq::Client),
+    AsyncStd(lp_connector_async_std::Client),
+    Tokio(lp_connector_tokio::Client, Arc<tokio::runtime::Runtime>),
 }
 
 impl Client {
     pub(crate) fn new(runtime: Runtime, config: Config) -> Result<Self, Error> {
         match runtime {
             Runtime::Ureq => lp_connector_ureq::Client::new(config).map(Self::Ureq),
+            Runtime::AsyncStd => lp_connector_async_std::Client::new(config).map(Self::AsyncStd),
+            Runtime::Tokio => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = runtime.map_err(|error| {
+                    Error::configuration(format!("no tokio runtime can be started: {error}"))
+                })?;
+                let client = lp_connector_tokio::Client::new(config)?;
+                Ok(Self::Tokio(client, Arc::new(runtime)))
+            }
         }
     }
 
     pub(crate) fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
         match self {
             Self::Ureq(client) => client.call(operation),
+            Self::AsyncStd(client) => async_std::task::block_on(client.call(operation)),
+            Self::Tokio(client, runtime) => runtime.block_on(client.call(operation)),
         }
     }
 }

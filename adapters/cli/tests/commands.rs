@@ -41,6 +41,15 @@ fn the_demo_needs_nothing_and_tells_of_everything() {
 }
 
 #[test]
+fn every_runtime_tells_the_same_events() {
+    let names = |runtime| run(&[], &["--json", "--runtime", runtime, "demo"]).names();
+    let ureq = names("ureq");
+    assert_eq!(ureq.len(), 12);
+    assert_eq!(names("async-std"), ureq);
+    assert_eq!(names("tokio"), ureq);
+}
+
+#[test]
 fn a_conversation_costs_one_request_of_each_kind() {
     let server = cloud(&[]);
     let said = run_at(&server, &["--json", "converse", "--consumer", "a", "one", "two", "three"]);
@@ -175,7 +184,11 @@ fn every_wrong_input_gets_one_clear_line_and_its_exit_code() {
         (run(&[("LP_ACCOUNT_ID", "1")], &token), 2, "LP_CLIENT_ID"),
         (run(&[("LP_ACCOUNT_ID", "1"), ("LP_CLIENT_ID", "2")], &token), 2, "LP_CLIENT_SECRET"),
         (run_at(&server, &["--domain-api", "http://example.com", "token"]), 2, "https://"),
-        (run_at(&server, &["--runtime", "other", "token"]), 2, "possible values: ureq"),
+        (
+            run_at(&server, &["--runtime", "other", "token"]),
+            2,
+            "possible values: ureq, async-std, tokio",
+        ),
         (run_at(&server, &["domains", "nope"]), 1, "service name"),
         (run(&[], &["sandbox", "--listen", "0.0.0.0:0"]), 2, "loopback addresses alone"),
     ];
@@ -211,7 +224,8 @@ fn an_odd_secret_authorises_from_file_and_environment() {
 #[test]
 fn neither_secret_nor_token_nor_text_is_in_anything_that_is_printed() {
     for fault in ["send=503", "send=revoke-app", "send:1=garbage", "token=401", "consumer=500"] {
-        for json in [&["--json"][..], &[]] {
+        let runtimes = ["ureq", "async-std", "tokio"].map(|runtime| ["--runtime", runtime]);
+        for json in [&["--json"][..], &[], &runtimes[1], &runtimes[2]] {
             let server = cloud(&[fault]);
             let secret = server.with(|c| c.config().app().unwrap().client_secret().to_owned());
             let patience = ["-vvv", "--retry-pauses", "1ms,1ms"];

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
@@ -11,16 +12,16 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Mono;
+use tokio::sync::Semaphore;
 
 use crate::connect::{Straight, Timed};
-
-/// As many idle connections as tasks may want at once.
-const IDLE_PER_HOST: usize = 64;
 
 /// One pooled client. hyper follows no redirect and makes no status an error; what it sends again of
 /// itself is a request that it took back unsent from a connection that had closed.
 pub(crate) struct Sender {
     client: Client<Timed<HttpsConnector<Straight>>, Full<Bytes>>,
+    /// One permit for each connection that there may be.
+    room: Semaphore,
     max_body: usize,
 }
 
@@ -34,17 +35,22 @@ impl Sender {
             .wrap_connector(Straight::new(rules));
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(transport.idle_timeout())
-            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_max_idle_per_host(transport.max_connections())
             .pool_timer(TokioTimer::new())
             .build(Timed::new(https, transport.connect_timeout()));
-        Ok(Self { client, max_body: transport.max_body() })
+        let room = Semaphore::new(transport.max_connections().min(Semaphore::MAX_PERMITS));
+        Ok(Self { client, room, max_body: transport.max_body() })
     }
 
     /// Performs one attempt.
     pub(crate) async fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
         let left = attempt.time_left(now);
         let request = attempt.into_request().map(|body| Full::new(Bytes::from(body)));
+        let begun = AtomicBool::new(false);
         let exchange = async {
+            // It is closed by nobody; a request that finds it so goes ahead.
+            let _permit = self.room.acquire().await.ok();
+            begun.store(true, Ordering::Relaxed);
             let response = self.client.request(request).await.map_err(failure)?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, self.max_body).collect().await.map_err(|error| {
@@ -57,7 +63,10 @@ impl Sender {
         match tokio::time::timeout(left, exchange).await {
             Ok(Ok(response)) => Outcome::Answer(response),
             Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(_) => Outcome::Failed(Failure::answer_lost(FailureKind::Timeout)),
+            Err(_) if begun.load(Ordering::Relaxed) => {
+                Outcome::Failed(Failure::answer_lost(FailureKind::Timeout))
+            }
+            Err(_) => Outcome::Failed(Failure::never_sent(FailureKind::Timeout)),
         }
     }
 }

@@ -69,6 +69,7 @@ pub struct Transport {
     connect_timeout: Duration,
     max_body: usize,
     idle_timeout: Duration,
+    max_connections: usize,
     extra_ca_pem: Vec<u8>,
     proxy: Proxy,
 }
@@ -107,6 +108,7 @@ impl Config {
                 connect_timeout: Duration::from_secs(5),
                 max_body: 8 * 1024 * 1024,
                 idle_timeout: Duration::from_secs(15),
+                max_connections: 64,
                 extra_ca_pem: Vec::new(),
                 proxy: Proxy::default(),
             },
@@ -209,6 +211,14 @@ impl Config {
         self
     }
 
+    /// How many connections an async client has at the most; further requests wait for one, within
+    /// their time. A blocking client has one for each thread that calls. Default: 64; at least 1.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.transport.max_connections = connections.max(1);
+        self
+    }
+
     /// The longest body of an answer that is read, in bytes. Default: 8 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
@@ -285,6 +295,12 @@ impl Transport {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         self.idle_timeout
+    }
+
+    /// See [`Config::max_connections`].
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
     }
 
     /// See [`Config::max_body`].

@@ -1,8 +1,10 @@
 //! The adapters, seen alike.
 
 use std::fmt::Debug;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::future::or;
@@ -12,6 +14,14 @@ use lp_connector_core::error::Error;
 
 /// A client of any runtime, called from ordinary threads.
 pub trait Adapter: Clone + Debug + Send + Sync + 'static {
+    /// Whether connections are bounded exactly. A blocking client has one for each calling thread, and
+    /// hyper may open one while another is on its way back to the pool: it bounds requests in flight.
+    const BOUNDED: bool = true;
+
+    /// How many connections calls that come one after the other may take. hyper's pool gets a
+    /// connection back a moment after the answer is there.
+    const IN_TURN: u64 = 1;
+
     /// Makes the client.
     ///
     /// # Errors
@@ -28,6 +38,28 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
     fn drop_after<O: Operation>(&self, _operation: O, _time: Duration) -> bool {
         false
     }
+
+    /// Begins a call, and drops it at its `polls`-th poll. True if it was dropped before it ended.
+    fn drop_at_poll<O: Operation>(&self, _operation: O, _polls: usize) -> bool {
+        false
+    }
+}
+
+/// Polls `future` so often, and then drops it. True if it had not ended by then.
+async fn dropped_at(future: impl Future, polls: usize) -> bool {
+    let mut future = Some(Box::pin(future));
+    let mut left = polls;
+    poll_fn(move |context| {
+        if left == 0 {
+            future = None;
+        }
+        left = left.saturating_sub(1);
+        match &mut future {
+            None => Poll::Ready(true),
+            Some(future) => future.as_mut().poll(context).map(|_| false),
+        }
+    })
+    .await
 }
 
 /// `lp-connector-ureq`.
@@ -35,6 +67,8 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
 pub struct Ureq(lp_connector_ureq::Client);
 
 impl Adapter for Ureq {
+    const BOUNDED: bool = false;
+
     fn new(config: Config) -> Result<Self, Error> {
         lp_connector_ureq::Client::new(config).map(Self)
     }
@@ -53,12 +87,19 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> =
 pub struct Tokio(lp_connector_tokio::Client);
 
 impl Adapter for Tokio {
+    const BOUNDED: bool = false;
+    const IN_TURN: u64 = 3;
+
     fn new(config: Config) -> Result<Self, Error> {
         lp_connector_tokio::Client::new(config).map(Self)
     }
 
     fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
         TOKIO.block_on(self.0.call(operation))
+    }
+
+    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+        TOKIO.block_on(dropped_at(self.0.call(operation), polls))
     }
 
     fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
@@ -79,6 +120,10 @@ impl Adapter for AsyncStd {
 
     fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
         async_std::task::block_on(self.0.call(operation))
+    }
+
+    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+        async_std::task::block_on(dropped_at(self.0.call(operation), polls))
     }
 
     fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
@@ -119,6 +164,10 @@ impl Adapter for Smol {
 
     fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
         smol::block_on(self.0.call(operation))
+    }
+
+    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+        smol::block_on(dropped_at(self.0.call(operation), polls))
     }
 
     fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {

@@ -26,6 +26,7 @@ macro_rules! conformance {
             $crate::conformance!(@cases $adapter:
                 a_conversation_takes_one_connection
                 a_hundred_concurrent_calls_take_one_token
+                connections_are_bounded
                 a_token_that_dies_in_the_middle_of_traffic_is_renewed_once
                 a_5xx_is_repeated_and_arrives_once
                 a_429_waits_as_long_as_it_is_told
@@ -57,6 +58,7 @@ macro_rules! conformance {
                 a_proxy_that_refuses_was_never_sent_through
                 a_caller_that_panics_strands_nobody
                 a_dropped_call_strands_nobody
+                a_call_dropped_at_any_poll_strands_nobody
                 a_dropped_call_leaves_no_half_read_connection
             );
         }

@@ -1,0 +1,70 @@
+//! One message, and then a thousand at once over one client, against a sandbox:
+//! `cargo run -p lp-connector-async-std --example smol`.
+
+use std::io;
+use std::time::Duration;
+
+use lp_connector_async_std::api::OpenConversation;
+use lp_connector_async_std::connector::Trust;
+use lp_connector_async_std::id::{AccountId, ClientId, ExtConsumerId};
+use lp_connector_async_std::secret::Secret;
+use lp_connector_async_std::{Client, Config, Runtime};
+use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+
+/// All that another runtime has to offer.
+struct Smol;
+
+impl Runtime for Smol {
+    type Stream = smol::net::TcpStream;
+
+    async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
+        smol::net::TcpStream::connect((host, port)).await
+    }
+
+    async fn sleep(&self, time: Duration) {
+        smol::Timer::after(time).await;
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    smol::block_on(conversation())
+}
+
+async fn conversation() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start(ServerConfig::new())?;
+    let client = Client::with_runtime(config(&server)?, Smol)?;
+    let ada = ExtConsumerId::new("pigeon-ring-0042")?;
+    let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
+    let sent = client.send_text(&ada, &opened.conversation, "Coo?").await?;
+    println!("sent as {:?}", sent.output.sequence);
+
+    let many: Vec<_> = (0..1000)
+        .map(|n| {
+            let (client, ada) = (client.clone(), ada.clone());
+            let conversation = opened.conversation.clone();
+            let text = format!("message {n}");
+            smol::spawn(async move { client.send_text(&ada, &conversation, text).await })
+        })
+        .collect();
+    for sent in many {
+        sent.await?;
+    }
+    client.close(&ada, &opened.conversation).await?;
+    println!(
+        "{} messages, {} token request, {} connections",
+        server.with(|cloud| cloud.messages().len()),
+        server.requests(Endpoint::Token),
+        server.connections()
+    );
+    Ok(())
+}
+
+/// A configuration for the sandbox; for the real cloud, leave `trust` away.
+fn config(server: &Server) -> Result<Config, Box<dyn std::error::Error>> {
+    let (account, app) = server
+        .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
+    let app = app.ok_or("the sandbox has no app")?;
+    Ok(Config::new(AccountId::new(account)?)
+        .credentials(ClientId::new(app.client_id())?, Secret::new(app.client_secret().to_owned()))
+        .trust(Trust::new(&server.base_url(), ["liveperson.net"])?))
+}

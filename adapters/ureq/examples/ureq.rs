@@ -1,0 +1,54 @@
+//! One message, and then a thousand from sixteen threads over one client, against a sandbox:
+//! `cargo run -p lp-connector-ureq --example ureq`.
+
+use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+use lp_connector_ureq::api::OpenConversation;
+use lp_connector_ureq::connector::Trust;
+use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};
+use lp_connector_ureq::secret::Secret;
+use lp_connector_ureq::{Client, Config};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start(ServerConfig::new())?;
+    let client = Client::new(config(&server)?)?;
+    let ada = ExtConsumerId::new("pigeon-ring-0042")?;
+    let opened = client.open_conversation(OpenConversation::new(ada.clone()))?.output;
+    let sent = client.send_text(&ada, &opened.conversation, "Coo?")?;
+    println!("sent as {:?}", sent.output.sequence);
+
+    std::thread::scope(|scope| {
+        let (client, ada, opened) = (&client, &ada, &opened);
+        let threads: Vec<_> = (0..16)
+            .map(|thread| {
+                scope.spawn(move || {
+                    for n in (thread..1000).step_by(16) {
+                        client.send_text(ada, &opened.conversation, format!("message {n}"))?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err("a thread has panicked".into()))
+        })
+    })
+    .map_err(|error: Box<dyn std::error::Error + Send + Sync>| error.to_string())?;
+    client.close(&ada, &opened.conversation)?;
+    println!(
+        "{} messages, {} token request, {} connections",
+        server.with(|cloud| cloud.messages().len()),
+        server.requests(Endpoint::Token),
+        server.connections()
+    );
+    Ok(())
+}
+
+/// A configuration for the sandbox; for the real cloud, leave `trust` away.
+fn config(server: &Server) -> Result<Config, Box<dyn std::error::Error>> {
+    let (account, app) = server
+        .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
+    let app = app.ok_or("the sandbox has no app")?;
+    Ok(Config::new(AccountId::new(account)?)
+        .credentials(ClientId::new(app.client_id())?, Secret::new(app.client_secret().to_owned()))
+        .trust(Trust::new(&server.base_url(), ["liveperson.net"])?))
+}
