@@ -1,5 +1,7 @@
 //! Sends one request, and says how it went.
 
+use std::time::Duration;
+
 use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Mono;
@@ -13,6 +15,9 @@ use crate::witness;
 
 /// As many idle connections as threads may want at once.
 const IDLE_PER_HOST: usize = 64;
+
+/// ureq adds times to the clock without looking whether they fit: none is longer than a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// One agent, set up so that the core hears of everything: no redirect is followed, no status is an
 /// error, nothing is repeated.
@@ -32,8 +37,8 @@ impl Sender {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_connect(Some(transport.connect_timeout()))
-            .max_idle_age(transport.idle_timeout())
+            .timeout_connect(Some(transport.connect_timeout().min(LONGEST)))
+            .max_idle_age(transport.idle_timeout().min(LONGEST))
             .max_idle_connections(4 * IDLE_PER_HOST)
             .max_idle_connections_per_host(IDLE_PER_HOST)
             .user_agent("")
@@ -52,7 +57,7 @@ impl Sender {
 
     /// Performs one attempt on the calling thread.
     pub(crate) fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
-        let left = attempt.time_left(now);
+        let left = attempt.time_left(now).min(LONGEST);
         let host = attempt.request().uri().authority().map(ToString::to_string);
         let request = attempt.into_request();
         let uri = request.uri();

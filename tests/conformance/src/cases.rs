@@ -272,6 +272,21 @@ pub fn a_stalled_server_ends_at_the_time<A: Adapter>() {
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
 }
 
+/// No limit is a limit too.
+pub fn the_longest_times_do_not_overflow<A: Adapter>() {
+    let server = cloud(&["send:1=503"]);
+    let config = config(&server)
+        .call_timeout(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .connect_timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .domain_life(Duration::MAX)
+        .renewal_margin(Duration::MAX);
+    let client = A::new(config).unwrap();
+    let conversation = open(&client);
+    client.call(SendText::new(ada(), conversation, "one")).unwrap();
+}
+
 /// The TLS handshake never ends: then nothing was sent.
 pub fn a_server_that_never_shakes_hands_was_never_sent_to<A: Adapter>() {
     let raw = Raw::start(vec![vec![Act::Stall]]);

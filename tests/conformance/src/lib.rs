@@ -50,6 +50,7 @@ macro_rules! conformance {
                 an_idle_connection_that_was_closed_loses_no_post
                 an_idle_connection_that_was_spoken_on_is_not_used
                 a_stalled_server_ends_at_the_time
+                the_longest_times_do_not_overflow
                 a_server_that_never_shakes_hands_was_never_sent_to
                 tls_holds_with_the_given_ca
                 an_unknown_ca_is_refused
