@@ -4,6 +4,10 @@
 //! connections. All that is decided is decided by [`lp_connector_core`]; this crate sends one request
 //! at a time and waits where it is told to.
 //!
+//! What this crate logs, by `tracing`, holds no secret, token or text. ureq itself logs by `log`: up to
+//! level debug the same holds of it, but at **trace it dumps the bytes on the wire**. Leave `ureq` and
+//! `ureq_proto` below trace in production.
+//!
 //! ```no_run
 //! use lp_connector_ureq::api::OpenConversation;
 //! use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};

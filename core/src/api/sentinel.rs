@@ -23,7 +23,8 @@ pub enum CredentialsIn {
     /// In the form body: the shape of the current documents.
     #[default]
     Body,
-    /// In the query: the shape of the older guide. The secret then stands in access logs.
+    /// In the query: the shape of the older guide. The secret is then part of the URL, and so stands
+    /// in access logs, and in what an HTTP client logs of its own (as ureq does at level debug).
     Query,
 }
 

@@ -12,7 +12,7 @@ use crate::error::Error;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Proxy {
-    /// As the environment says: see [`ProxyRules::from_environment`].
+    /// As the environment says: see [`ProxyRules::new`].
     #[default]
     FromEnvironment,
     /// Never.

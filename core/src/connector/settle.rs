@@ -152,7 +152,9 @@ impl<O: Operation> Call<O> {
             .operation_is(self.operation.name(), None)
             .at(stage, Some(flight.host.clone()))
             .attempts_are(failures.saturating_add(1))
-            .sent_is(setback.effect);
+            .sent_is(setback.effect)
+            // It waits in its slot for those who wait for it: one for each consumer, perhaps.
+            .keep_body(1024);
         let token = stage == Stage::AppJwt;
         let decision = setback.trouble.map_or(Decision::Final, |trouble| {
             self.retry.decide(trouble, failures, true, token, asked, jitter)

@@ -248,6 +248,14 @@ impl Error {
         self
     }
 
+    /// Keeps no more of the answer's body than this: for errors that wait in a cache.
+    pub(crate) fn keep_body(mut self, bytes: usize) -> Self {
+        if let Some(kept) = self.0.body.as_deref().and_then(|body| body.get(..bytes)) {
+            self.0.body = Some(kept.into());
+        }
+        self
+    }
+
     pub(crate) fn because(mut self, source: Arc<dyn error::Error + Send + Sync>) -> Self {
         self.0.source = Some(Source::Foreign(source));
         self
