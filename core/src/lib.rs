@@ -24,6 +24,7 @@
 //! | [`connector`] | [`Config`](connector::Config); [`Shared`](connector::Shared), what all calls share; [`Call`](connector::Call), one operation from start to result |
 //! | [`api`] | the wire: one [`Operation`](api::Operation) for each thing that can be done |
 //! | [`policy`] | when to try again, and when to leave a service alone |
+//! | [`webhook`] | notifications: signatures checked over the raw bytes |
 //! | [`error`] | one [`Error`](error::Error): what failed, whether it was sent, what to do |
 //! | [`http1`] | a client-side HTTP/1.1 codec, for adapters that have a byte stream and no HTTP client |
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
@@ -136,3 +137,4 @@ pub mod seed;
 pub mod time;
 #[cfg(feature = "tracing")]
 pub mod trace;
+pub mod webhook;

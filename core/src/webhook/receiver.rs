@@ -1,0 +1,330 @@
+//! From a request to bytes that are known to be LivePerson's.
+
+use std::error;
+use std::fmt;
+
+use http::{HeaderMap, Method, Request};
+
+use super::signature::{self, Algorithm, InvalidSignature, Matched};
+use crate::id::{AccountId, ClientId};
+use crate::secret::Secret;
+
+/// What to answer a verified notification with: 200 and 201 alone count as received, any other
+/// status, 204 included, has it sent again (protocol.md 9.1).
+pub const SUCCESS: u16 = 200;
+
+/// The largest notification that is looked at. A file's preview travels in it as text.
+const MAX_BODY: usize = 1024 * 1024;
+
+const SIGNATURE: &str = "x-liveperson-signature";
+const ACCOUNT: &str = "x-liveperson-account-id";
+const CLIENT: &str = "x-liveperson-client-id";
+
+/// Checks what comes to a webhook endpoint: method, size, headers and signature, in this order, and
+/// before anything is parsed. Works with any web framework: it wants an [`http::Request`] with the raw
+/// body.
+///
+/// A signature covers the body alone and holds no time (protocol.md 9.2): whoever saw a notification
+/// can send it again.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    apps: Vec<App>,
+    require_sha256: bool,
+    max_body: usize,
+}
+
+/// Whose notifications are taken, and which secrets sign them.
+#[derive(Clone, Debug)]
+struct App {
+    ids: Option<(AccountId, ClientId)>,
+    secrets: Vec<Secret>,
+}
+
+impl Receiver {
+    /// Knows no secret yet, and so refuses everything.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { apps: Vec::new(), require_sha256: false, max_body: MAX_BODY }
+    }
+
+    /// Takes what this secret has signed, for whichever account and app. While a secret is being
+    /// rotated, give the old one and the new one.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.apps.push(App { ids: None, secrets: vec![secret] });
+        self
+    }
+
+    /// Takes notifications for this account and app (as their headers say), signed with any of these
+    /// secrets.
+    #[must_use]
+    pub fn app(
+        mut self,
+        account: AccountId,
+        client: ClientId,
+        secrets: impl IntoIterator<Item = Secret>,
+    ) -> Self {
+        let secrets = secrets.into_iter().collect();
+        self.apps.push(App { ids: Some((account, client)), secrets });
+        self
+    }
+
+    /// Refuses signatures with SHA-1: for accounts whose notifications are signed with SHA-256.
+    /// Default: both are taken.
+    #[must_use]
+    pub const fn require_sha256(mut self, yes: bool) -> Self {
+        self.require_sha256 = yes;
+        self
+    }
+
+    /// The largest body that is taken, in bytes; a larger one is not even hashed. Default: 1 MiB.
+    #[must_use]
+    pub const fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Checks a request. On success, answer [`SUCCESS`] at once: within 2.5 s, and whatever the body
+    /// holds (protocol.md 9.1).
+    ///
+    /// # Errors
+    /// [`Rejection`], which names the status to answer with.
+    pub fn verify(&self, request: &Request<impl AsRef<[u8]>>) -> Result<Verified, Rejection> {
+        if request.method() != Method::POST {
+            return Err(Rejection::NotPost);
+        }
+        let body = request.body().as_ref();
+        if body.len() > self.max_body {
+            return Err(Rejection::TooLarge);
+        }
+        let headers = request.headers();
+        let signature = headers.get(SIGNATURE).ok_or(Rejection::Unsigned)?;
+        let signature = signature
+            .to_str()
+            .map_err(|_| Rejection::InvalidSignature(InvalidSignature::Unreadable))?;
+        let (account, client) = (text(headers, ACCOUNT), text(headers, CLIENT));
+        let mut secrets = self
+            .apps
+            .iter()
+            .filter(|app| match &app.ids {
+                None => true,
+                Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
+            })
+            .flat_map(|app| &app.secrets)
+            .peekable();
+        if secrets.peek().is_none() {
+            return Err(Rejection::UnknownApp);
+        }
+        let matched =
+            signature::check(signature, body, secrets).map_err(Rejection::InvalidSignature)?;
+        if self.require_sha256 && matched.algorithm != Algorithm::Sha256 {
+            return Err(Rejection::Sha256Required);
+        }
+        Ok(Verified {
+            account: account.map(str::to_owned),
+            client: client.map(str::to_owned),
+            matched,
+            body: body.to_vec(),
+        })
+    }
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The bytes of a notification, known to be signed. `Debug` shows their number alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Verified {
+    account: Option<String>,
+    client: Option<String>,
+    matched: Matched,
+    body: Vec<u8>,
+}
+
+impl Verified {
+    /// The account, as the header says.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The app install, as the header says.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// Which variant of signature it was.
+    #[must_use]
+    pub fn matched(&self) -> Matched {
+        self.matched
+    }
+
+    /// The bytes as they came.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Takes the bytes out: to be stored, say.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, client, matched, body } = self;
+        f.debug_struct("Verified")
+            .field("account", account)
+            .field("client", client)
+            .field("matched", matched)
+            .field("body_len", &body.len())
+            .finish()
+    }
+}
+
+/// Why a request is not taken. Holds nothing of what came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// It is no `POST`.
+    NotPost,
+    /// Its body is larger than taken.
+    TooLarge,
+    /// It has no signature.
+    Unsigned,
+    /// No secret is known for the account and app that its headers name.
+    UnknownApp,
+    /// Its signature is not good.
+    InvalidSignature(InvalidSignature),
+    /// Its signature is good, but made with SHA-1 where SHA-256 is required.
+    Sha256Required,
+}
+
+impl Rejection {
+    /// The status to answer with.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotPost => 405,
+            Self::TooLarge => 413,
+            Self::Unsigned
+            | Self::UnknownApp
+            | Self::InvalidSignature(_)
+            | Self::Sha256Required => 401,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPost => f.write_str("notifications come by POST"),
+            Self::TooLarge => f.write_str("the notification is larger than taken"),
+            Self::Unsigned => f.write_str("the notification has no x-liveperson-signature"),
+            Self::UnknownApp => {
+                f.write_str("no secret is known for the account and app that the headers name")
+            }
+            Self::InvalidSignature(why) => why.fmt(f),
+            Self::Sha256Required => {
+                f.write_str("the notification is signed with SHA-1, and SHA-256 is required")
+            }
+        }
+    }
+}
+
+impl error::Error for Rejection {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::{Encoding, sign};
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn request(by: &str, algorithm: Algorithm, body: &[u8]) -> http::request::Builder {
+        let signature = sign(&secret(by), algorithm, Encoding::Base64, body);
+        Request::post("/lp").header("X-LivePerson-Signature", signature)
+    }
+
+    #[test]
+    fn the_app_is_chosen_by_its_headers_and_any_of_its_secrets_will_do() {
+        let id = |n: &str| (AccountId::new(n).unwrap(), ClientId::new(n).unwrap());
+        let (a, b) = (id("a"), id("b"));
+        let receiver = Receiver::new().app(a.0, a.1, [secret("old"), secret("new")]).app(
+            b.0,
+            b.1,
+            [secret("other")],
+        );
+        let body = "🙂".as_bytes();
+        for (app, by, verdict) in [
+            ("a", "old", Ok(())),
+            ("a", "new", Ok(())),
+            ("b", "other", Ok(())),
+            ("b", "new", Err(Rejection::InvalidSignature(InvalidSignature::Wrong))),
+            ("c", "new", Err(Rejection::UnknownApp)),
+        ] {
+            let request = request(by, Algorithm::Sha1, body)
+                .header("x-liveperson-account-id", app)
+                .header("x-liveperson-client-id", app)
+                .body(body)
+                .unwrap();
+            assert_eq!(receiver.verify(&request).map(|_| ()), verdict, "{app} {by}");
+        }
+        let nameless = request("old", Algorithm::Sha1, body).body(body).unwrap();
+        assert_eq!(receiver.verify(&nameless).unwrap_err(), Rejection::UnknownApp);
+    }
+
+    #[test]
+    fn each_rejection_comes_in_its_turn_with_its_status() {
+        let receiver = Receiver::new().secret(secret("s")).max_body(3);
+        let get = Request::get("/lp").body(b"x").unwrap();
+        assert_eq!(receiver.verify(&get).unwrap_err().status(), 405);
+        let large = Request::post("/lp").body(b"1234").unwrap();
+        assert_eq!(receiver.verify(&large).unwrap_err(), Rejection::TooLarge);
+        let unsigned = Request::post("/lp").body(b"123").unwrap();
+        assert_eq!(receiver.verify(&unsigned).unwrap_err(), Rejection::Unsigned);
+        let nobody = Receiver::new();
+        let signed = request("s", Algorithm::Sha1, b"123").body(b"123").unwrap();
+        assert_eq!(nobody.verify(&signed).unwrap_err(), Rejection::UnknownApp);
+        assert!(receiver.verify(&signed).is_ok());
+    }
+
+    #[test]
+    fn sha_1_is_refused_where_sha_256_is_required() {
+        let receiver = Receiver::new().secret(secret("s")).require_sha256(true);
+        let old = request("s", Algorithm::Sha1, b"x").body(b"x").unwrap();
+        assert_eq!(receiver.verify(&old).unwrap_err(), Rejection::Sha256Required);
+        let new = request("s", Algorithm::Sha256, b"x").body(b"x").unwrap();
+        assert_eq!(receiver.verify(&new).unwrap().matched().algorithm, Algorithm::Sha256);
+    }
+
+    #[test]
+    fn anything_that_is_signed_is_taken_whatever_it_holds() {
+        let receiver = Receiver::new().secret(secret("s"));
+        for body in [&b""[..], b"not json", b"\xff\x00", br#"{"type":"unknown"}"#] {
+            let request = request("s", Algorithm::Sha256, body).body(body).unwrap();
+            assert_eq!(receiver.verify(&request).unwrap().body(), body);
+        }
+    }
+
+    #[test]
+    fn neither_body_nor_secret_is_shown() {
+        let receiver = Receiver::new().secret(secret("s3cr3t"));
+        let signed = request("s3cr3t", Algorithm::Sha1, b"private").body(b"private").unwrap();
+        let verified = receiver.verify(&signed).unwrap();
+        let shown = format!("{receiver:?} {verified:?}");
+        assert!(!shown.contains("s3cr3t") && !shown.contains("private"));
+    }
+}
