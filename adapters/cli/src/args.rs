@@ -161,10 +161,26 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Check notifications that LivePerson posts
+    #[command(subcommand)]
+    Webhook(Webhook),
     /// Print shell completions
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhook {
+    /// Check a signature over the bytes on stdin: printf '%s' BODY | lp-connector webhook verify …
+    Verify {
+        /// The value of the header x-liveperson-signature
+        #[arg(long, value_name = "HEADER")]
+        signature: String,
+        /// A file that holds the app install's secret (else as for every command)
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
     },
 }
 

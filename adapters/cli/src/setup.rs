@@ -76,7 +76,7 @@ fn retry(global: &Global) -> RetryPolicy {
 
 /// From the file, else the variable: never from the command line, which everybody on the machine can
 /// read.
-fn secret(global: &Global) -> Result<Secret, Failure> {
+pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
     let secret = match &global.client_secret_file {
         Some(file) => secret_in(file, "--client-secret-file")?,
         None => Secret::new(std::env::var("LP_CLIENT_SECRET").map_err(|_| {

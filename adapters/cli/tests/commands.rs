@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
-use program::{cloud, run, run_at};
+use program::{cloud, run, run_at, run_with};
 
 const SAY: [&str; 6] = ["--json", "converse", "--consumer", "a", "one", "two"];
 
@@ -274,6 +274,41 @@ fn the_sandbox_command_says_how_to_reach_it_and_answers() {
     sandbox.kill().unwrap();
     sandbox.wait().unwrap();
     assert!(token.last()["expires_in"].as_u64().unwrap() <= 60);
+}
+
+#[test]
+fn a_webhook_is_verified_in_every_variant_and_refused_in_one_line() {
+    let body = concat!(
+        r#"{"kind":"notification","body":{"changes":[{"originatorId":"a9","originatorMetadata":"#,
+        r#"{"id":"a9","role":"ASSIGNED_AGENT"},"event":{"type":"ChatStateEvent","chatState":"#,
+        r#""COMPOSING"},"conversationId":"c1","dialogId":"c1"}]},"type":"ms.MessagingEventNotification"}"#
+    );
+    let secret = [("LP_CLIENT_SECRET", "n3v3r-u5e-7h15-1n-pr0d")];
+    let verify = |signature: &str, body: &str| {
+        run_with(&secret, &["webhook", "verify", "--signature", signature], body.as_bytes())
+    };
+    let sha1 = "sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE=";
+    let long = "sha256=D74A334FC01816BAF860A8675B51352DDA696E3931F899A422C94FD8C87CEA98";
+    for (signature, said) in [
+        (sha1, "good: sha1, base64"),
+        ("sha1=aa7684aff33640fc3235883f82a50b461bbb4561", "good: sha1, hex"),
+        ("sha256=10ozT8AYFrr4YKhnW1E1Ldppbjkx+JmkIslP2Mh86pg=", "good: sha256, base64"),
+        (long, "good: sha256, hex"),
+    ] {
+        let run = verify(signature, body);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        assert!(run.stdout.starts_with(said), "{}", run.stdout);
+    }
+    for (signature, body, why) in [
+        (sha1, &*body.replace("a9", "a8"), "not that of these bytes"),
+        ("md5=qnaEr/M2QPwyNYg/gqULRhu7RWE=", body, "neither sha1= nor sha256="),
+        ("sha1=qnaEr/M2", body, "neither Base64 nor hexadecimal"),
+        (sha1, "", "no body"),
+    ] {
+        let run = verify(signature, body);
+        assert_eq!((run.code, run.stderr.lines().count()), (Some(1), 1), "{}", run.stderr);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
 }
 
 #[test]

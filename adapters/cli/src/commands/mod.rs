@@ -4,6 +4,7 @@ mod converse;
 mod demo;
 mod look;
 mod sandbox;
+mod webhook;
 
 use clap::CommandFactory as _;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             let (consumer, conversation) = place.ids()?;
             converse::close(&client()?, &consumer, &conversation, output)
         }
+        Command::Webhook(command) => webhook::run(&command, &global, output),
         Command::Completions { shell } => {
             let mut command = Args::command();
             clap_complete::generate(shell, &mut command, "lp-connector", &mut std::io::stdout());

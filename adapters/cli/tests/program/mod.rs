@@ -1,6 +1,7 @@
 //! The program itself, and a sandbox for it to talk to.
 
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 use lp_connector_sandbox::{Server, ServerConfig};
 use serde_json::Value;
@@ -39,12 +40,21 @@ impl Run {
 
 /// Runs the program in an environment that holds nothing of this one's.
 pub(crate) fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+    run_with(environment, arguments, b"")
+}
+
+/// The same, with something on stdin.
+pub(crate) fn run_with(environment: &[(&str, &str)], arguments: &[&str], stdin: &[u8]) -> Run {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
     program.env_clear().args(arguments);
     for (name, value) in environment {
         program.env(name, value);
     }
-    let Output { status, stdout, stderr } = program.output().unwrap();
+    let program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = program.spawn().unwrap();
+    // It need not read what it has no use for.
+    let _ = running.stdin.take().unwrap().write_all(stdin);
+    let Output { status, stdout, stderr } = running.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
