@@ -36,9 +36,9 @@ mod runtime;
 mod send;
 
 pub use client::Client;
-pub use lp_connector_core::connector::{Completed, Config, Event, EventKind};
+pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
-pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time};
+pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time, webhook};
 #[cfg(feature = "async-std")]
 pub use runtime::AsyncStd;
 pub use runtime::Runtime;

@@ -17,6 +17,17 @@ The same against the real cloud:
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration.";
 
+const FAULTS: &str = "\
+A FAULT is ENDPOINT[:N[-M]]=WHAT: the Nth to Mth request to an endpoint (all of them, without a number)
+goes wrong so.
+  ENDPOINT  domain, token, consumer, conversation, send
+  WHAT      503, or 429,retry-after:2   that status, with these headers, and no effect
+            delay:2s                    the answer comes later
+            drop, drop-after            no answer; before, or after the effect
+            truncated, slow, chunked    how the answer travels
+            html, garbage               a web page, or no HTTP at all
+            revoke-app, revoke-consumer the token that it carries is revoked first";
+
 /// Talk to LivePerson's Conversational Cloud as a connector does, or to a stand-in for it.
 #[derive(Debug, Parser)]
 #[command(name = "lp-connector", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -70,7 +81,7 @@ pub(crate) struct Global {
         global = true,
         value_name = "LIST",
         value_delimiter = ',',
-        value_parser = humantime::parse_duration,
+        value_parser = time,
         help_heading = "Client"
     )]
     pub(crate) retry_pauses: Option<Vec<Duration>>,
@@ -79,7 +90,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "TIME",
-        value_parser = humantime::parse_duration,
+        value_parser = time,
         help_heading = "Client"
     )]
     pub(crate) attempt_timeout: Option<Duration>,
@@ -88,13 +99,19 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "TIME",
-        value_parser = humantime::parse_duration,
+        value_parser = time,
         help_heading = "Client"
     )]
     pub(crate) deadline: Option<Duration>,
     /// Repeat a message whose answer was lost, though it may then arrive twice
     #[arg(long, global = true, help_heading = "Client")]
     pub(crate) at_least_once: bool,
+}
+
+/// A length of time.
+fn time(text: &str) -> Result<Duration, String> {
+    let read = humantime::parse_duration(text);
+    read.map_err(|_| "say a number and a unit, such as 5s, 200ms or 2m".to_owned())
 }
 
 /// The HTTP client underneath.
@@ -113,6 +130,7 @@ pub(crate) enum Command {
     /// Hold a whole conversation, offline: starts a sandbox and talks to it over real sockets
     Demo,
     /// Run a stand-in for the cloud on this machine, until interrupted
+    #[command(after_help = FAULTS)]
     Sandbox(Sandbox),
     /// Show which host serves what
     Domains {

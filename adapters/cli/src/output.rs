@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use lp_connector_core::connector::{Event, EventKind};
-use lp_connector_core::error::Stage;
+use lp_connector_core::error::{ErrorKind, Stage};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -39,11 +39,22 @@ impl Output {
         }
     }
 
+    /// A script, as it is.
+    pub(crate) fn script(&self, script: &[u8]) {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(script).and_then(|()| stdout.flush());
+    }
+
+    /// A line of a log: on stderr, whatever stdout is for.
+    pub(crate) fn log(&self, line: &str) {
+        let (dim, plain) = if self.colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+        let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
+    }
+
     /// Something for a person that is not a result.
     pub(crate) fn note(&self, line: &str) {
         if !self.json {
-            let (dim, plain) = if self.colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-            let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
+            self.log(line);
         }
     }
 
@@ -89,6 +100,7 @@ impl Output {
             Failure::Call(error) => {
                 // The line says what and what to do; the cause, where there is one, how it came about.
                 let mut line = error.to_string();
+                line.push_str(hint(error.kind()));
                 let mut cause = error.source();
                 while let Some(error) = cause {
                     line.push_str(&format!("\n  because: {error}"));
@@ -103,6 +115,17 @@ impl Output {
             let (red, plain) = if self.colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
             let _ = writeln!(io::stderr(), "{red}error:{plain} {line}");
         }
+    }
+}
+
+/// Which option of this program the advice is about.
+fn hint(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Tls => " (--ca-file FILE gives one)",
+        ErrorKind::UntrustedHost => " (--trust-suffix SUFFIX)",
+        ErrorKind::DeadlineExceeded => " (--deadline TIME)",
+        ErrorKind::Unconfirmed => " (--at-least-once repeats it all the same)",
+        _ => "",
     }
 }
 

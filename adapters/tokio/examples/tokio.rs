@@ -3,10 +3,9 @@
 
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 use lp_connector_tokio::api::OpenConversation;
-use lp_connector_tokio::connector::Trust;
 use lp_connector_tokio::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_tokio::secret::Secret;
-use lp_connector_tokio::{Client, Config};
+use lp_connector_tokio::{Client, Config, Trust};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,10 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// A configuration for the sandbox; for the real cloud, leave `trust` away.
 fn config(server: &Server) -> Result<Config, Box<dyn std::error::Error>> {
-    let (account, app) = server
-        .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
-    let app = app.ok_or("the sandbox has no app")?;
-    Ok(Config::new(AccountId::new(account)?)
-        .credentials(ClientId::new(app.client_id())?, Secret::new(app.client_secret().to_owned()))
+    Ok(Config::new(AccountId::new(server.account_id())?)
+        .credentials(ClientId::new(server.client_id())?, Secret::new(server.client_secret()))
         .trust(Trust::new(&server.base_url(), ["liveperson.net"])?))
 }

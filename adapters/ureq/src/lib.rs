@@ -32,6 +32,6 @@ mod send;
 mod witness;
 
 pub use client::Client;
-pub use lp_connector_core::connector::{Completed, Config, Event, EventKind};
+pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
-pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time};
+pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time, webhook};

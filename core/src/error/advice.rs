@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Error, ErrorKind, Stage};
+use super::{Error, ErrorKind, Sent, Stage};
 
 /// One clause for the person who reads the line, or nothing where the headline says it already.
 pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
@@ -28,6 +28,9 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
         ErrorKind::AlreadyOpen => "go on with the conversation that is open, or close it first",
         ErrorKind::ConversationClosed => "open a new conversation and send it there",
         ErrorKind::RateLimited => "send fewer requests at a time, then try again",
+        ErrorKind::Unavailable if error.sent() == Sent::No && error.status().is_none() => {
+            "check the network, the host's name and any proxy, or try again later"
+        }
         ErrorKind::Unavailable => "try again later",
         ErrorKind::CircuitOpen => {
             let seconds = error.retry_after()?.as_secs_f64().ceil();

@@ -11,6 +11,11 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test reports by panicking")]
 
+/// The README's Rust, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
+
 mod adapter;
 pub mod cases;
 mod desk;

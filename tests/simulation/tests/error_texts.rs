@@ -151,7 +151,7 @@ fn what_happens_on_the_way() {
     assert_eq!(
         line(&world),
         "send_text: the request got no answer: no connection could be made (cloud.liveperson.net); \
-         it was not sent; try again later"
+         it was not sent; check the network, the host's name and any proxy, or try again later"
     );
 }
 

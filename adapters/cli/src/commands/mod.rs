@@ -46,8 +46,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
         Command::Webhook(command) => webhook::run(&command, &global, output),
         Command::Completions { shell } => {
-            let mut command = Args::command();
-            clap_complete::generate(shell, &mut command, "lp-connector", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "lp-connector", &mut script);
+            output.script(&script);
             Ok(())
         }
     }

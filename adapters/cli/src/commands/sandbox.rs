@@ -36,7 +36,7 @@ pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
             .tls(args.tls.is_some())
             .seed(seed())
             .sandbox(configure)
-            .on_request(move |seen| log.note(&request_line(seen))),
+            .on_request(move |seen| log.log(&request_line(seen))),
     )
     .map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen)))?;
     for fault in faults {
@@ -47,7 +47,7 @@ pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
         fs::create_dir_all(directory)
             .and_then(|()| fs::write(&file, pem))
             .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))?;
-        output.note(&format!("the CA's certificate is in {}", file.display()));
+        output.note(&format!("clients need --ca-file {}", file.display()));
     }
     announce(&server, output);
     output.note("listening; stop it with Ctrl-C");

@@ -199,6 +199,26 @@ impl Server {
         self.ca_pem.as_deref()
     }
 
+    /// The account that it stands for.
+    #[must_use]
+    pub fn account_id(&self) -> String {
+        self.shared.lock().config().account_id().to_owned()
+    }
+
+    /// The id of its app.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        let cloud = self.shared.lock();
+        cloud.config().app().map(|app| app.client_id().to_owned()).unwrap_or_default()
+    }
+
+    /// The secret of its app.
+    #[must_use]
+    pub fn client_secret(&self) -> String {
+        let cloud = self.shared.lock();
+        cloud.config().app().map(|app| app.client_secret().to_owned()).unwrap_or_default()
+    }
+
     /// Looks into the sandbox, or changes it, while it runs.
     pub fn with<T>(&self, look: impl FnOnce(&mut Sandbox) -> T) -> T {
         look(&mut self.shared.lock())
