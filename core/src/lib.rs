@@ -131,6 +131,7 @@ pub mod error;
 pub mod fuzz;
 pub mod http1;
 pub mod id;
+mod plain;
 pub mod policy;
 pub mod secret;
 pub mod seed;

@@ -6,13 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use lp_connector_core::api::{
-    ChatState, CloseConversation, OpenConversation, Opened, Operation, Published, SendText,
-    SetChatState,
-};
+use lp_connector_core::api::Operation;
 use lp_connector_core::connector::{Call, Completed, Config, Shared, Step};
 use lp_connector_core::error::Error;
-use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
 use lp_connector_core::trace;
@@ -120,54 +116,7 @@ impl Client {
         }
     }
 
-    /// Opens a conversation (protocol.md 6).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn open_conversation(
-        &self,
-        operation: OpenConversation,
-    ) -> Result<Completed<Opened>, Error> {
-        self.call(operation).await
-    }
-
-    /// Sends a text to a conversation's main dialog (protocol.md 7.3).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn send_text(
-        &self,
-        consumer: &ExtConsumerId,
-        conversation: &ConversationId,
-        text: impl Into<String>,
-    ) -> Result<Completed<Published>, Error> {
-        self.call(SendText::new(consumer.clone(), conversation.clone(), text)).await
-    }
-
-    /// Tells the agent whether the consumer is typing or there at all (protocol.md 7.5).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn chat_state(
-        &self,
-        consumer: &ExtConsumerId,
-        conversation: &ConversationId,
-        state: ChatState,
-    ) -> Result<Completed<Published>, Error> {
-        self.call(SetChatState::new(consumer.clone(), conversation.clone(), state)).await
-    }
-
-    /// Closes a conversation (protocol.md 7.8).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn close(
-        &self,
-        consumer: &ExtConsumerId,
-        conversation: &ConversationId,
-    ) -> Result<Completed<()>, Error> {
-        self.call(CloseConversation::new(consumer.clone(), conversation.clone())).await
-    }
+    lp_connector_core::plain_methods!([async] [.await]);
 
     /// The configuration.
     #[must_use]
