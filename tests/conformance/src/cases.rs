@@ -239,6 +239,17 @@ pub fn a_reset_after_the_request_may_have_taken_effect<A: Adapter>() {
     assert_eq!(raw.requests().len(), 1);
 }
 
+/// The server closes as soon as it is connected to. Whether the request left is then a matter of
+/// microseconds: what is said of it must be true, and it must not be sent again if it may have.
+pub fn a_close_before_the_request_is_told_truly<A: Adapter>() {
+    let raw = Raw::start(vec![Vec::new()]);
+    let error = A::new(at(&raw.url()).retry(RetryPolicy::none())).unwrap().call(Probe).unwrap_err();
+    let told = (error.kind(), error.sent());
+    let maybe = (ErrorKind::Unconfirmed, Sent::Maybe);
+    assert!(told == maybe || told == (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(raw.requests().len(), 0);
+}
+
 /// The server closes a connection after its answer: the next request takes another.
 pub fn an_idle_connection_that_was_closed_loses_no_post<A: Adapter>() {
     let script = vec![Act::Answer(ok("one"))];

@@ -51,6 +51,7 @@ macro_rules! conformance {
                 garbage_may_have_taken_effect
                 an_answer_over_the_limit_is_an_error
                 a_refused_connection_was_never_sent
+                a_close_before_the_request_is_told_truly
                 a_reset_after_the_request_may_have_taken_effect
                 an_idle_connection_that_was_closed_loses_no_post
                 an_idle_connection_that_was_spoken_on_is_not_used
