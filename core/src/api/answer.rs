@@ -65,7 +65,8 @@ impl<'a> Answer<'a> {
         let document = self.json()?;
         match Code::of(&document) {
             Code::Success | Code::Missing => Ok(take(document, "body")),
-            Code::Failure(_) | Code::Unknown => Err(Refusal::in_envelope(self.status(), &document)),
+            Code::Failure(_) => Err(Refusal::in_envelope(self.status(), &document)),
+            Code::Unknown => Err(Refusal::unknown_code()),
         }
     }
 
@@ -156,6 +157,12 @@ impl Refusal {
         self
     }
 
+    /// The status says that it was done, and the envelope's code says nothing that is known: it may
+    /// have been done.
+    pub(crate) fn unknown_code() -> Self {
+        Self::unreadable("its code is none that is known")
+    }
+
     pub(crate) fn because(mut self, reason: Reason) -> Self {
         self.reason = reason;
         self
@@ -205,7 +212,7 @@ impl Code {
         let number = match document.get("code") {
             None | Some(Value::Null) => return Self::Missing,
             Some(Value::String(text)) => named(text).or_else(|| text.trim().parse().ok()),
-            Some(code) => code.as_u64().and_then(|code| u16::try_from(code).ok()),
+            Some(code) => whole(code),
         };
         match number {
             Some(200..=299) => Self::Success,
@@ -213,6 +220,12 @@ impl Code {
             _ => Self::Unknown,
         }
     }
+}
+
+/// A number without a fraction, also where it is written with a point, as `200.0`.
+fn whole(code: &Value) -> Option<u16> {
+    let number = code.as_f64().filter(|number| number.fract() == 0.0)?;
+    (0.0..=f64::from(u16::MAX)).contains(&number).then_some(number as u16)
 }
 
 /// Only `OK` and `BAD_REQUEST` are documented; the rest are "names of HTTP statuses"
@@ -291,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_documented_success_is_accepted_with_either_kind_of_code() {
-        for code in [r#""OK""#, "200", r#""200""#, "201", "null"] {
+        for code in [r#""OK""#, "200", "200.0", r#""200""#, "201", "null"] {
             let body = format!(r#"{{"code":{code},"body":{{"sequence":12}},"reqId":"c-17"}}"#);
             assert_eq!(accepted(200, &body).unwrap(), json!({"sequence": 12}), "{code}");
         }
@@ -320,9 +333,12 @@ mod tests {
 
     #[test]
     fn a_code_that_names_nothing_is_no_success() {
-        for code in [r#""KO""#, "true", "[]", "-1", "99999999999", "7"] {
+        for code in [r#""KO""#, r#""SUCCESS""#, "200.5", "true", "[]", "-1", "99999999999", "7"] {
             let body = format!(r#"{{"code":{code}}}"#);
-            assert!(accepted(200, &body).is_err(), "{code}");
+            let refusal = accepted(200, &body).unwrap_err();
+            // Nor is it a refusal: what the service did is unknown.
+            assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{code}: {refusal:?}");
+            assert_eq!(accepted(500, &body).unwrap_err(), Refusal::status(500), "{code}");
         }
     }
 

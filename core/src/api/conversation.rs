@@ -251,6 +251,7 @@ impl Operation for OpenConversation {
         match Code::of(&conversation) {
             Code::Success => {}
             Code::Missing if status < 300 => {}
+            Code::Unknown if status < 300 => return Err(Refusal::unknown_code()),
             _ => return Err(Refusal::in_envelope(status, &conversation)),
         }
         match take(take(conversation, "body"), "conversationId") {

@@ -329,6 +329,9 @@ impl Operation for CloseConversation {
 
     /// The answer may be `{msg}`, a bare string or nothing (protocol.md 14, row 5).
     fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
+        if matches!(answer.status(), 200..=299) && answer.body().is_empty() {
+            return Ok(());
+        }
         match answer.accepted().map(|_: Value| ()) {
             // An earlier attempt of ours whose answer was lost has closed it.
             Err(refusal) if answer.repeated() && refusal.reason == Reason::ConversationClosed => {

@@ -105,6 +105,7 @@ fn closing_again_what_a_lost_attempt_closed_is_success() {
         r#"{"code":"OK","body":{"msg":"OK Conversation resolved successfully"},"reqId":"c-90"}"#,
         r#"{"kind":"resp","code":200,"type":"StringResponse","body":"done","reqId":"1"}"#,
         r#"{"code":"OK"}"#,
+        "",
     ] {
         assert!(close.read(&Answer::new(&answer(200, body), false)).is_ok(), "{body}");
     }
