@@ -71,7 +71,10 @@ pub fn send_answer(data: &[u8]) {
     let answer = Answer::new(&response, true);
     let _ = CloseConversation::new(consumer(), conversation()).read(&answer);
     if let Err(refusal) = SendText::new(consumer(), conversation(), "x").read(&answer) {
-        let line = crate::error::scrub(refusal.message.as_deref().unwrap_or_default(), &["k"]);
+        let line = crate::error::scrub(
+            refusal.message.as_deref().unwrap_or_default(),
+            &crate::error::spellings("k&"),
+        );
         assert!(line.chars().count() <= 201 && !line.contains(char::is_control));
     }
 }

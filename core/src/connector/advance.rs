@@ -25,6 +25,12 @@ enum Halt {
     Fail(Error),
 }
 
+/// A claim that a call can go on with.
+enum Claimed {
+    Held(u64),
+    Fetch(Grant),
+}
+
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
         Self::Fail(error)
@@ -47,6 +53,12 @@ impl<O: Operation> Call<O> {
     }
 
     fn gather(&mut self, shared: &mut Shared, now: Mono) -> Result<Option<Step>, Halt> {
+        // Asked first: no token need be had for a request that could not go.
+        if !self.gathers
+            && let Some(until) = shared.circuit(&self.target).left_alone(now)
+        {
+            return Err(self.left_alone(&self.target, Stage::Operation, until, now).into());
+        }
         let origin = match self.target.clone() {
             Target::DomainApi => shared.config.trust.domain_api().clone(),
             Target::Service(service) => self.origin(shared, now, &service)?,
@@ -118,7 +130,8 @@ impl<O: Operation> Call<O> {
         let (slot, circuit) = shared.domain(&key);
         let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
         let last = slot.fetching.last().cloned();
-        if let Some(grant) = self.granted(&need, &Target::DomainApi, claim, last, now)? {
+        let claimed = self.granted(&need, &Target::DomainApi, claim, last, now)?;
+        if let Claimed::Fetch(grant) = claimed {
             let account = shared.config.account.clone();
             let draft = match &key {
                 Some(service) => domain::request_one(&account, service),
@@ -162,18 +175,18 @@ impl<O: Operation> Call<O> {
         let (slot, circuit) = shared.app_jwt();
         let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
         let last = slot.fetching.last().cloned();
-        let generation = if let Claim::Held(generation) = claim { generation } else { 0 };
         let target = Target::Service(Service::SENTINEL);
-        match (self.granted(&need, &target, claim, last, now)?, origin, &shared.config.credentials)
-        {
-            (Some(grant), Some(origin), Some((client, secret))) => {
-                let place = shared.config.credentials_in;
-                let draft = sentinel::request(&shared.config.account, client, secret, place);
-                let step = self.fetch(shared, now, need, grant, target, &origin, draft, 0)?;
-                Err(Halt::Fetch(Box::new(step)))
-            }
-            _ => Ok(generation),
-        }
+        let grant = match self.granted(&need, &target, claim, last, now)? {
+            Claimed::Held(generation) => return Ok(generation),
+            Claimed::Fetch(grant) => grant,
+        };
+        let (Some(origin), Some((client, secret))) = (origin, &shared.config.credentials) else {
+            return Err(unfetchable(shared, &need, grant, now));
+        };
+        let place = shared.config.credentials_in;
+        let draft = sentinel::request(&shared.config.account, client, secret, place);
+        let step = self.fetch(shared, now, need, grant, target, &origin, draft, 0)?;
+        Err(Halt::Fetch(Box::new(step)))
     }
 
     /// Makes sure of a ConsumerJWS, and gives its generation.
@@ -184,7 +197,7 @@ impl<O: Operation> Call<O> {
         consumer: &ExtConsumerId,
         app_generation: u64,
     ) -> Result<u64, Halt> {
-        let held = shared.consumers.get(consumer);
+        let held = shared.consumers.get_mut(consumer);
         let origin = if held.is_none_or(|slot| slot.wants_fetch(now, 0)) {
             Some(self.origin(shared, now, &Service::IDP)?)
         } else {
@@ -195,18 +208,18 @@ impl<O: Operation> Call<O> {
         let (slot, circuit) = shared.consumer(consumer, now);
         let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
         let last = slot.fetching.last().cloned();
-        let generation = if let Claim::Held(generation) = claim { generation } else { 0 };
         let target = Target::Service(Service::IDP);
-        match (self.granted(&need, &target, claim, last, now)?, origin) {
-            (Some(grant), Some(origin)) => {
-                let draft = idp::request(&shared.config.account, consumer)
-                    .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))?;
-                let step =
-                    self.fetch(shared, now, need, grant, target, &origin, draft, app_generation)?;
-                Err(Halt::Fetch(Box::new(step)))
-            }
-            _ => Ok(generation),
-        }
+        let grant = match self.granted(&need, &target, claim, last, now)? {
+            Claimed::Held(generation) => return Ok(generation),
+            Claimed::Fetch(grant) => grant,
+        };
+        let Some(origin) = origin else {
+            return Err(unfetchable(shared, &need, grant, now));
+        };
+        let draft = idp::request(&shared.config.account, consumer)
+            .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))?;
+        let step = self.fetch(shared, now, need, grant, target, &origin, draft, app_generation)?;
+        Err(Halt::Fetch(Box::new(step)))
     }
 
     fn claimant(
@@ -227,7 +240,7 @@ impl<O: Operation> Call<O> {
         }
     }
 
-    /// What a claim means for this call: a grant to fetch, nothing more to do, or a halt.
+    /// What a claim means for this call: the value, a grant to fetch it, or a halt.
     fn granted(
         &mut self,
         need: &Need,
@@ -235,11 +248,11 @@ impl<O: Operation> Call<O> {
         claim: Claim,
         last: Option<Error>,
         now: Mono,
-    ) -> Result<Option<Grant>, Halt> {
+    ) -> Result<Claimed, Halt> {
         let stage = need.stage();
         match claim {
-            Claim::Held(_) => Ok(None),
-            Claim::Fetch(grant) => Ok(Some(grant)),
+            Claim::Held(generation) => Ok(Claimed::Held(generation)),
+            Claim::Fetch(grant) => Ok(Claimed::Fetch(grant)),
             Claim::Failed(error) => Err(error.into()),
             Claim::Open(until) => Err(self.left_alone(target, stage, until, now).into()),
             Claim::Wait { until, pausing: true, .. } if until > self.deadline => {
@@ -342,6 +355,15 @@ impl<O: Operation> Call<O> {
             .retry_in(until.since(now))
             .after(self.progress.last.clone())
     }
+}
+
+/// Gives a grant back that nothing was made ready for. It is not granted without its being said
+/// before that it would be; were it so after all, a call must rather end than go on with no token.
+fn unfetchable(shared: &mut Shared, need: &Need, grant: Grant, now: Mono) -> Halt {
+    if let Some(fetching) = shared.fetching(need) {
+        fetching.release(now, grant);
+    }
+    Error::new(ErrorKind::Abandoned, "what this call needs could not be asked for").into()
 }
 
 impl Need {

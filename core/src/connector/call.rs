@@ -124,7 +124,8 @@ impl<O: Operation> Call<O> {
         self
     }
 
-    /// Gives this call alone another retry policy.
+    /// Gives this call alone another retry policy, for its own request: what it fetches for others
+    /// too (hosts and tokens) goes by the configured one.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -266,6 +267,7 @@ impl<O: Operation> Call<O> {
 
     /// The call's time is up, or would be before the next try in `pause`.
     pub(super) fn out_of_time(&self, next: Option<(Duration, Error)>) -> Error {
+        let due = next.as_ref().map(|(pause, _)| *pause);
         let (headline, earlier) = match next {
             Some((pause, earlier)) => (
                 format!(
@@ -277,6 +279,9 @@ impl<O: Operation> Call<O> {
             None => ("this call's own time is up".to_owned(), self.progress.last.clone()),
         };
         let mut error = Error::new(ErrorKind::DeadlineExceeded, headline);
+        if let Some(pause) = due {
+            error = error.retry_in(pause);
+        }
         if let Some(earlier) = &earlier {
             error = error
                 .at(earlier.stage(), earlier.host().map(str::to_owned))

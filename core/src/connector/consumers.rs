@@ -7,8 +7,8 @@ use crate::api::idp::ConsumerJws;
 use crate::id::ExtConsumerId;
 use crate::time::Mono;
 
-/// How many entries are looked at to find one that can go: a bound for the work of one call.
-const LOOKED_AT: usize = 8;
+/// How many entries are looked at to find those that can go: a bound for the work of one call.
+const LOOKED_AT: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Consumers {
@@ -32,17 +32,18 @@ impl Consumers {
 
     /// The slot of `consumer`, made if there is none, and now the one used last.
     pub(super) fn touch(&mut self, consumer: &ExtConsumerId, now: Mono) -> &mut Slot<ConsumerJws> {
-        self.uses += 1;
-        let used = self.uses;
-        if let Some(entry) = self.entries.get_mut(consumer) {
+        if let Some(entry) = self.entries.get(consumer) {
             self.order.remove(&entry.used);
-            entry.used = used;
         } else if self.entries.len() >= self.capacity {
             self.make_room(now);
         }
+        self.uses += 1;
+        let used = self.uses;
         self.order.insert(used, consumer.clone());
         let fresh = || Entry { slot: Slot::new(), used };
-        &mut self.entries.entry(consumer.clone()).or_insert_with(fresh).slot
+        let entry = self.entries.entry(consumer.clone()).or_insert_with(fresh);
+        entry.used = used;
+        &mut entry.slot
     }
 
     /// The slot of `consumer`, if there is one, without counting as a use.
@@ -58,17 +59,25 @@ impl Consumers {
         self.entries.len()
     }
 
-    /// Drops the entry used longest ago among those with nothing under way. If all that it looks at
-    /// are busy the cache grows: by no more entries than there are calls in progress.
+    /// Drops the entries used longest ago, but none that is being fetched: that one is in use, and
+    /// goes to the end of the row. So the cache grows by no more entries than there are fetches under
+    /// way, and shrinks again when they are over.
     fn make_room(&mut self, now: Mono) {
-        while self.entries.len() >= self.capacity {
-            let idle = self.order.iter().take(LOOKED_AT).find_map(|(used, consumer)| {
-                let entry = self.entries.get(consumer)?;
-                entry.slot.is_idle(now).then(|| (*used, consumer.clone()))
-            });
-            let Some((used, consumer)) = idle else { return };
-            self.order.remove(&used);
-            self.entries.remove(&consumer);
+        for _ in 0..LOOKED_AT {
+            if self.entries.len() < self.capacity {
+                return;
+            }
+            let Some((_, consumer)) = self.order.pop_first() else { return };
+            match self.entries.get_mut(&consumer) {
+                Some(entry) if entry.slot.is_leased(now) => {
+                    self.uses += 1;
+                    entry.used = self.uses;
+                    self.order.insert(self.uses, consumer);
+                }
+                _ => {
+                    self.entries.remove(&consumer);
+                }
+            }
         }
     }
 }
@@ -80,6 +89,30 @@ mod tests {
 
     fn consumer(n: u16) -> ExtConsumerId {
         ExtConsumerId::new(format!("c{n}")).unwrap()
+    }
+
+    #[test]
+    fn what_is_being_fetched_stays_and_does_not_keep_the_others_from_going() {
+        let who = |lease| crate::connector::slot::Claimant {
+            least: 0,
+            joined: None,
+            lease,
+            deadline: Mono::from_origin(std::time::Duration::from_secs(15)),
+            not_before: Mono::ZERO,
+        };
+        let mut cache = Consumers::new(10);
+        for n in 0..20 {
+            let slot = cache.touch(&consumer(n), Mono::ZERO);
+            slot.claim(Mono::ZERO, who(n.into()), || crate::policy::Admission::Go);
+        }
+        for n in 100..1000 {
+            cache.touch(&consumer(n), Mono::ZERO);
+        }
+        assert!(cache.len() <= 21, "{}", cache.len());
+        assert!((0..20).all(|n| cache.get(&consumer(n)).is_some()));
+        cache.touch(&consumer(2000), Mono::from_origin(std::time::Duration::from_secs(20)));
+        cache.touch(&consumer(2001), Mono::from_origin(std::time::Duration::from_secs(20)));
+        assert_eq!(cache.len(), 10);
     }
 
     proptest! {

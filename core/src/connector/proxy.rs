@@ -140,6 +140,11 @@ impl ProxyRules {
         }
     }
 
+    /// Every proxy that the rules may name.
+    pub fn all(&self) -> impl Iterator<Item = &ProxyUrl> {
+        self.https.iter().chain(&self.http)
+    }
+
     /// The proxy for a host (without port), or `None` to go straight.
     #[must_use]
     pub fn for_host(&self, scheme: &str, host: &str) -> Option<&ProxyUrl> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Response;
+use zeroize::Zeroizing;
 
 use super::{Failure, FailureKind, Why};
 use crate::api::{Reason, Refusal};
@@ -25,6 +26,8 @@ pub(super) struct Setback {
     pub(super) works: bool,
     /// A token that is worth renewing before one more try (protocol.md 10.1).
     pub(super) renew: Option<Renewal>,
+    /// The call's own deadline ended the attempt before its time: that tells nothing of the service.
+    pub(super) cut_short: bool,
     pub(super) why: Why,
 }
 
@@ -46,7 +49,7 @@ impl Setback {
         refusal: Refusal,
         response: &Response<Vec<u8>>,
         stage: Stage,
-        secrets: &[&str],
+        secrets: &[Zeroizing<String>],
         now: Now,
     ) -> Self {
         let what = subject(stage);
@@ -60,8 +63,16 @@ impl Setback {
                 message.clone(),
             );
             let effect = Sent::Maybe;
-            let why = Why::Status(response.status().as_u16());
-            Self { error, trouble: None, asked: None, effect, works: true, renew: None, why }
+            Self {
+                error,
+                trouble: None,
+                asked: None,
+                effect,
+                works: true,
+                renew: None,
+                cut_short: false,
+                why: Why::Status(response.status().as_u16()),
+            }
         };
         match refusal.reason {
             Reason::Unreadable(how) => {
@@ -104,13 +115,18 @@ impl Setback {
         if !response.status().is_success() {
             error = error.with_body(response.body());
         }
+        let asked = retry_after(response.headers(), now.wall());
+        if let Some(asked) = asked.filter(|_| failing) {
+            error = error.retry_in(asked);
+        }
         Self {
             error,
             trouble: Some(Trouble::Status(status)),
-            asked: retry_after(response.headers(), now.wall()),
+            asked,
             effect,
             works: !failing,
             renew: renewal(stage, status, code),
+            cut_short: false,
             why: Why::Status(status),
         }
     }
@@ -136,6 +152,7 @@ impl Setback {
             effect: if may_have_left { Sent::Maybe } else { Sent::No },
             works: false,
             renew: None,
+            cut_short: false,
             why: Why::Failure(kind),
         }
     }

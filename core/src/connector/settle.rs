@@ -7,7 +7,7 @@ use super::call::Flight;
 use super::setback::{Renewal, Setback};
 use super::shared::{Hosts, Need};
 use super::slot::Grant;
-use super::{Call, EventKind, Outcome, Shared};
+use super::{Call, EventKind, FailureKind, Outcome, Shared, Why};
 use crate::api::{Answer, Operation, Reason, Refusal, Repeat, Service, Target};
 use crate::api::{domain, idp, sentinel};
 use crate::error::{ErrorKind, Sent, Stage};
@@ -22,7 +22,7 @@ impl<O: Operation> Call<O> {
         };
         let stage = flight.stage;
         let mono = now.mono();
-        let setback = match outcome {
+        let mut setback = match outcome {
             Outcome::Failed(failure) => {
                 let (kind, may_have_left) = (failure.kind, failure.may_have_left);
                 self.tell(stage, EventKind::Lost { failure: kind, may_have_left });
@@ -49,14 +49,16 @@ impl<O: Operation> Call<O> {
                         return flight.fetch.is_some();
                     }
                     Err(refusal) => {
-                        let secret = shared.config.credentials.as_ref().map(|(_, secret)| secret);
-                        let secrets =
-                            secret.map(|secret| secret.expose()).into_iter().collect::<Vec<_>>();
+                        let secrets = shared.secrets(&self.authority);
                         Setback::refused(refusal, &response, stage, &secrets, now)
                     }
                 }
             }
         };
+        // Not the service's failure: this call had less time left than an attempt is given.
+        setback.cut_short = matches!(setback.why, Why::Failure(FailureKind::Timeout))
+            && flight.deadline <= mono
+            && flight.deadline < flight.began + shared.config.attempt_timeout;
         if setback.works {
             self.works(shared, &flight.target, stage);
         }
@@ -86,8 +88,9 @@ impl<O: Operation> Call<O> {
             Need::Domain(key) => {
                 let hosts = vouched(shared, key.as_ref(), domain::read(answer)?)?;
                 let renew_at = now + shared.config.domain_life;
-                // An old host is better than none: it serves until another is known.
-                shared.domain(key).0.fetched(now, grant, hosts, renew_at, Mono::NEVER);
+                let slot = shared.domain(key).0;
+                let hosts = updated(slot.value(now), hosts);
+                slot.fetched(now, grant, hosts, renew_at, Mono::NEVER);
             }
             Need::AppJwt => {
                 let jwt = sentinel::read(answer)?;
@@ -138,10 +141,10 @@ impl<O: Operation> Call<O> {
             return;
         }
         let jitter = shared.jitter.draw();
-        // What puts all calls off is bounded, however long the service asks for: an absurd
-        // `Retry-After` must not stop a connector for good. (One call's wait is bounded by its
-        // deadline.)
-        let asked = setback.asked.map(|asked| asked.min(shared.config.circuit.longest()));
+        let policy = shared.config.retry.clone();
+        let circuit = shared.config.circuit.clone();
+        // (One call's own wait is bounded by its deadline.)
+        let asked = setback.asked.map(|asked| asked.min(circuit.longest_asked()));
         let Some(fetching) = shared.fetching(need) else {
             return;
         };
@@ -155,23 +158,44 @@ impl<O: Operation> Call<O> {
             .sent_is(setback.effect)
             // It waits in its slot for those who wait for it: one for each consumer, perhaps.
             .keep_body(1024);
-        let token = stage == Stage::AppJwt;
-        let decision = setback.trouble.map_or(Decision::Final, |trouble| {
-            self.retry.decide(trouble, failures, true, token, asked, jitter)
-        });
-        if grant.early {
-            let pause = self.early_pause(shared, failures, jitter).max(asked.unwrap_or_default());
-            let floor = self.early_pause(shared, 0, jitter);
-            if let Some(fetching) = shared.fetching(need) {
-                fetching.early_failed(now, grant, floor, pause, &error);
+        if setback.cut_short {
+            fetching.cut_short(now, grant, CUT_SHORT_PAUSE);
+            if let Some(probe) = grant.probe {
+                shared.circuit(&flight.target).forget(probe);
             }
+            self.progress.last = Some(error);
+            return;
+        }
+        // What all wait for goes by what was configured for all, not by this call's own policy.
+        let decide = |failures| {
+            setback.trouble.map_or(Decision::Final, |trouble| {
+                let token = stage == Stage::AppJwt;
+                policy.decide(trouble, failures, true, token, asked, jitter)
+            })
+        };
+        if grant.early {
+            let asked = asked.unwrap_or_default();
+            // As a call's own pauses at first, then as long as a service that is down is left alone.
+            let pause = match decide(failures) {
+                Decision::Retry(pause) => pause,
+                _ => {
+                    let pause = circuit.pause(failures.saturating_sub(policy.retries()));
+                    policy.lengthened(pause.max(asked), jitter)
+                }
+            };
+            // Should the token end meanwhile, the pause is that after a first failure.
+            let floor = match decide(0) {
+                Decision::Retry(pause) => pause,
+                _ => asked,
+            };
+            fetching.early_failed(now, grant, floor, pause, &error);
             if !setback.works {
                 self.probe_failed(shared, now, &flight.target, stage, grant.probe);
             }
             self.tell(stage, EventKind::RenewalPutOff { pause, why: setback.why });
             return;
         }
-        match decision {
+        match decide(failures) {
             Decision::Retry(pause) if grant.probe.is_none() => {
                 fetching.retry(now, grant, pause, &error);
                 let attempt = failures.saturating_add(2);
@@ -234,11 +258,11 @@ impl<O: Operation> Call<O> {
                 self.tell(stage, EventKind::Retry { attempt, pause, why: setback.why });
             }
             Decision::Retry(_) | Decision::Exhausted => {
-                self.exhausted(shared, now, &flight.target, stage, flight.probe);
+                self.own_exhausted(shared, now, flight, setback.cut_short);
                 self.fail(error);
             }
             Decision::Unsafe => {
-                self.exhausted(shared, now, &flight.target, stage, flight.probe);
+                self.own_exhausted(shared, now, flight, setback.cut_short);
                 self.fail(match setback.trouble {
                     Some(Trouble::AnswerLost) => {
                         let why = setback.why;
@@ -292,19 +316,18 @@ impl<O: Operation> Call<O> {
         self.tell(stage, EventKind::Renewing { token });
     }
 
-    /// The pause after the `failures`-th failed early renewal: as a call's own pauses at first, then
-    /// as long as a service that is down is left alone.
-    fn early_pause(&self, shared: &Shared, failures: u32, jitter: u32) -> Duration {
-        let pause = match failures.checked_sub(self.retry.retries()) {
-            None => self.retry.pause(failures).unwrap_or_default(),
-            Some(more) => shared.config.circuit.pause(more),
-        };
-        self.retry.lengthened(pause, jitter)
-    }
-
     fn works(&mut self, shared: &mut Shared, target: &Target, stage: Stage) {
         if shared.circuit(target).works() {
             self.tell(stage, EventKind::CircuitClosed { target: target.clone() });
+        }
+    }
+
+    /// The operation's own request has failed for the last time.
+    fn own_exhausted(&mut self, shared: &mut Shared, now: Mono, flight: &Flight, cut_short: bool) {
+        match flight.probe {
+            Some(probe) if cut_short => shared.circuit(&flight.target).forget(probe),
+            None if cut_short => {}
+            probe => self.exhausted(shared, now, &flight.target, Stage::Operation, probe),
         }
     }
 
@@ -338,6 +361,10 @@ impl<O: Operation> Call<O> {
     }
 }
 
+/// The least time between two fetches that were cut short by the deadlines of the calls that made
+/// them.
+const CUT_SHORT_PAUSE: Duration = Duration::from_secs(1);
+
 /// What may be used of a life that was told in whole seconds: `iat` is rounded down, so the token may
 /// be up to a second older than it says.
 fn usable(life: Duration) -> Duration {
@@ -367,5 +394,40 @@ fn vouched(
             Err(Refusal::unreadable(format!("it names no host for the service {service}")))
         }
         _ => Ok(hosts),
+    }
+}
+
+/// What is known after a look-up: an old host is better than none, and serves until another is known.
+fn updated(old: Option<&Hosts>, mut hosts: Hosts) -> Hosts {
+    for (service, host) in old.into_iter().flatten() {
+        if host.is_ok() && !matches!(hosts.get(service), Some(Ok(_))) {
+            hosts.insert(service.clone(), host.clone());
+        }
+    }
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::Trust;
+
+    #[test]
+    fn a_list_of_hosts_that_lacks_one_leaves_the_one_that_was_known() {
+        let host = |name: &str| Trust::default().vouch(name);
+        let (new, old) = (host("new.liveperson.net"), host("old.liveperson.net"));
+        let hosts = |messaging: &_, idp: Option<&_>| {
+            let messaging = (Service::MESSAGING, Clone::clone(messaging));
+            [Some(messaging), idp.map(|idp: &Result<_, _>| (Service::IDP, idp.clone()))]
+                .into_iter()
+                .flatten()
+                .collect::<Hosts>()
+        };
+        let before = hosts(&old, Some(&old));
+        let untrusted = host("evil.example");
+        assert!(untrusted.is_err());
+        assert_eq!(updated(Some(&before), hosts(&new, None)), hosts(&new, Some(&old)));
+        assert_eq!(updated(Some(&before), hosts(&new, Some(&untrusted))), hosts(&new, Some(&old)));
+        assert_eq!(updated(None, hosts(&new, Some(&untrusted))), hosts(&new, Some(&untrusted)));
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::config::{Config, DomainLookup};
 use super::consumers::Consumers;
 use super::slot::{Fetching, Slot};
 use crate::api::sentinel::AppJwt;
-use crate::api::{Origin, Service, Target};
+use crate::api::{Authority, Origin, Service, Target};
+use crate::error::spellings;
 use crate::id::ExtConsumerId;
 use crate::policy::Circuit;
 use crate::seed::{Jitter, Seed};
@@ -130,6 +133,26 @@ impl Shared {
                 self.consumers.get_mut(consumer).map(|slot| &mut slot.fetching)
             }
         }
+    }
+
+    /// What must not be printed if a service says it back: the secret, and the tokens that a call of
+    /// this authority sends.
+    pub(super) fn secrets(&self, authority: &Authority) -> Vec<Zeroizing<String>> {
+        let mut secrets = Vec::new();
+        if let Some((_, secret)) = &self.config.credentials {
+            secrets.extend(spellings(secret.expose()));
+        }
+        let jws = match authority {
+            Authority::Consumer(consumer) => self.consumers.get(consumer),
+            _ => None,
+        };
+        let headers = [
+            self.app_jwt.value(Mono::ZERO).map(|jwt| &jwt.header),
+            jws.and_then(|slot| slot.value(Mono::ZERO)).map(|jws| &jws.header),
+        ];
+        let tokens = headers.into_iter().flatten().filter_map(|header| header.to_str().ok());
+        secrets.extend(tokens.map(|token| Zeroizing::new(token.to_owned())));
+        secrets
     }
 
     /// A connection to `service` could not be made: it may have moved.

@@ -119,7 +119,8 @@ impl<T> Slot<T> {
 
     /// Says whether a claim would be answered with a fetch or a wait for one, so that a call can
     /// first see to what the fetch itself needs.
-    pub(super) fn wants_fetch(&self, now: Mono, least: u64) -> bool {
+    pub(super) fn wants_fetch(&mut self, now: Mono, least: u64) -> bool {
+        self.fetching.expire(now);
         match &self.held {
             Some(held) if self.usable(held, now, least) => {
                 self.fetching.early_is_due(held.renew_at, now)
@@ -202,13 +203,10 @@ impl<T> Slot<T> {
         }
     }
 
-    /// True if nothing is under way here: the slot can be dropped and nobody notices.
-    pub(super) fn is_idle(&self, now: Mono) -> bool {
-        match self.fetching.state {
-            State::Idle => true,
-            State::Leased { until, .. } => until <= now,
-            State::Paused { until } => until + ROUND_IS_STALE <= now,
-        }
+    /// True while somebody fetches the value: whoever waits for it would not hear of its coming if
+    /// the slot were dropped now.
+    pub(super) fn is_leased(&self, now: Mono) -> bool {
+        matches!(self.fetching.state, State::Leased { until, .. } if now < until)
     }
 }
 
@@ -350,12 +348,26 @@ impl Fetching {
         self.early_failures = self.early_failures.saturating_add(1);
         self.early_from = now + pause;
         self.floor = now + floor;
+        self.last = Some(why.clone());
         self.state = State::Idle;
         if self.good_until <= now {
             self.begin_round();
             self.failures = 1;
             self.last = Some(why.clone());
             self.state = State::Paused { until: self.floor };
+        }
+    }
+
+    /// Ends a fetch that told nothing of the service, for its holder had too little time for it. It
+    /// counts as no failure; but such holders, however many, ask no more often than every `pause`.
+    pub(super) fn cut_short(&mut self, now: Mono, grant: Grant, pause: Duration) {
+        if self.holds(grant) {
+            self.early_from = now + pause;
+            self.state = if grant.early && now < self.good_until {
+                State::Idle
+            } else {
+                State::Paused { until: now + pause }
+            };
         }
     }
 

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use kind::{ErrorKind, Sent, Stage};
-pub(crate) use scrub::scrub;
+pub(crate) use scrub::{scrub, spellings};
 
 /// The most bytes of a refusing answer that an [`Error`] keeps.
 pub const MAX_KEPT_BODY: usize = 64 * 1024;

@@ -1,14 +1,17 @@
 //! Makes a service's own words fit to print.
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use zeroize::Zeroizing;
+
 /// Longest text kept of what a service said.
 const MAX_CHARS: usize = 200;
 
 /// Shortens, takes out control characters, every one of `secrets`, and anything that looks like a
 /// JWT: a service that echoes a credential in its complaint must not put it into our logs.
-pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
+pub(crate) fn scrub(text: &str, secrets: &[Zeroizing<String>]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret, REDACTED);
+        text = text.replace(secret.as_str(), REDACTED);
     }
     let mut line = String::new();
     let mut word = String::new();
@@ -28,6 +31,27 @@ pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     line
 }
 
+/// A secret as it is, and as it stands in a form or a URL, longest first.
+pub(crate) fn spellings(secret: &str) -> Vec<Zeroizing<String>> {
+    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let url = percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string();
+    let lower = [lower_escapes(&form), lower_escapes(&url)];
+    let all = lower.into_iter().chain([form, url, secret.to_owned()]).map(Zeroizing::new);
+    let mut all: Vec<_> = all.collect();
+    all.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    all
+}
+
+/// `%2B` as `%2b`: both are in use.
+fn lower_escapes(text: &str) -> String {
+    let mut escape = 0;
+    let lower = |c: char| {
+        escape = if c == '%' { 2 } else { i32::max(escape - 1, -1) };
+        if escape >= 0 { c.to_ascii_lowercase() } else { c }
+    };
+    text.chars().map(lower).collect()
+}
+
 const REDACTED: &str = "[redacted]";
 
 fn end_word(word: &mut String, line: &mut String) {
@@ -42,12 +66,26 @@ fn is_token_char(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::scrub;
+    use super::{scrub, spellings};
 
     #[test]
     fn a_token_or_secret_that_the_service_echoes_is_taken_out() {
         let said = "bad eyJraWQiOiJhIn0.eyJhIjoxfQ.c2ln, secret k7&+% here";
-        assert_eq!(scrub(said, &["k7&+%", ""]), "bad [redacted], secret [redacted] here");
+        assert_eq!(scrub(said, &spellings("k7&+%")), "bad [redacted], secret [redacted] here");
+        assert_eq!(scrub("nothing", &spellings("")), "nothing");
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_however_it_is_written() {
+        for said in [
+            "client_secret=a+b%26C%3D-d&x=1",
+            "client_secret=a+b%26C%3d-d&x=1",
+            "client_secret=a%20b%26C%3D%2Dd&x=1",
+            "client_secret=a%20b%26C%3d%2dd&x=1",
+            "client_secret=a b&C=-d&x=1",
+        ] {
+            assert_eq!(scrub(said, &spellings("a b&C=-d")), "client_secret=[redacted]&x=1");
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::time::Mono;
 
+/// The longest pause of protocol.md 11 that is worth the name.
+const DOCUMENTED_CAP: Duration = Duration::from_secs(32 * 60);
+
 /// When a service counts as down, and how long it is then left alone (protocol.md 11: "still
 /// failing: 2, 4, 8 … min").
 ///
@@ -23,12 +26,7 @@ impl CircuitPolicy {
     /// doubling up to 32 min.
     #[must_use]
     pub fn documented() -> Self {
-        Self {
-            preparing: 1,
-            messages: 5,
-            first: Duration::from_secs(120),
-            cap: Duration::from_secs(32 * 60),
-        }
+        Self { preparing: 1, messages: 5, first: Duration::from_secs(120), cap: DOCUMENTED_CAP }
     }
 
     /// No circuit ever opens.
@@ -68,9 +66,10 @@ impl CircuitPolicy {
         self
     }
 
-    /// The longest that anything shared is put off, whatever a service asks for.
-    pub(crate) fn longest(&self) -> Duration {
-        self.cap
+    /// The longest that anything shared is put off, whatever a service asks for: an absurd
+    /// `Retry-After` must not stop a connector for good.
+    pub(crate) fn longest_asked(&self) -> Duration {
+        self.cap.max(DOCUMENTED_CAP)
     }
 
     fn threshold(&self, for_tokens: bool) -> u32 {
@@ -123,24 +122,33 @@ struct Open {
     probe: Option<(Probe, Mono)>,
 }
 
+impl Open {
+    /// Until the pause is over, or the probe under way.
+    fn left_alone(&self, now: Mono) -> Option<Mono> {
+        let lost = self.probe.map_or(Mono::ZERO, |(_, lost)| lost);
+        Some(self.until.max(lost)).filter(|until| now < *until)
+    }
+}
+
 impl Circuit {
     /// Asks to send a request that will have ended by `deadline`.
     pub(crate) fn admit(&mut self, now: Mono, deadline: Mono) -> Admission {
         let Some(open) = &mut self.open else {
             return Admission::Go;
         };
-        if now < open.until {
-            return Admission::NotBefore(open.until);
+        if let Some(until) = open.left_alone(now) {
+            return Admission::NotBefore(until);
         }
-        match open.probe {
-            Some((_, lost)) if now < lost => Admission::NotBefore(lost),
-            _ => {
-                self.probes += 1;
-                let probe = Probe(self.probes);
-                open.probe = Some((probe, deadline));
-                Admission::Probe(probe)
-            }
-        }
+        self.probes += 1;
+        let probe = Probe(self.probes);
+        open.probe = Some((probe, deadline));
+        Admission::Probe(probe)
+    }
+
+    /// Until when nothing may be sent: to be asked before anything is fetched for a request that then
+    /// could not go.
+    pub(crate) fn left_alone(&self, now: Mono) -> Option<Mono> {
+        self.open.as_ref().and_then(|open| open.left_alone(now))
     }
 
     /// The service answered as a working one does. True if that closed the circuit.

@@ -176,12 +176,27 @@ impl World {
         O: Operation + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
+        self.start_as(at, operation, |call, _| call)
+    }
+
+    /// A caller who begins then, with a call of its own kind: another deadline, another policy.
+    pub fn start_as<O>(
+        &mut self,
+        at: Duration,
+        operation: O,
+        own: impl FnOnce(Call<O>, Now) -> Call<O>,
+    ) -> usize
+    where
+        O: Operation + std::fmt::Debug + 'static,
+        O::Output: std::fmt::Debug,
+    {
         let number = self.callers.len();
         let mut seed = [0; 16];
         for (place, byte) in seed.iter_mut().zip((number as u64 + 1).to_le_bytes()) {
             *place = byte;
         }
-        let call = Call::new(operation, &self.config, Seed::from_bytes(seed), self.clock(at));
+        let clock = self.clock(at);
+        let call = own(Call::new(operation, &self.config, Seed::from_bytes(seed), clock), clock);
         self.callers.push(Caller {
             call: Some(Box::new(call)),
             at: At::Before(at),
@@ -416,6 +431,12 @@ impl World {
     /// What was sent for one stage.
     pub fn sent_for(&self, stage: Stage) -> impl Iterator<Item = &Sent> {
         self.sent.iter().filter(move |sent| sent.stage == stage)
+    }
+
+    /// How many consumers' tokens the connector keeps or is fetching.
+    #[must_use]
+    pub fn consumers(&self) -> usize {
+        self.shared.as_ref().map(Shared::consumers).unwrap_or_default()
     }
 
     /// How many events with this text the cloud has kept.

@@ -1,0 +1,213 @@
+//! Promises to callers who share: nobody's haste, patience or absence is another's failure.
+
+use std::time::Duration;
+
+use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, SendText};
+use lp_connector_core::error::{ErrorKind, Stage};
+use lp_connector_core::id::ExtConsumerId;
+use lp_connector_core::policy::{CircuitPolicy, RetryPolicy};
+use lp_connector_sandbox::Endpoint;
+use lp_connector_simulation::{Weather, World, ada, conversation_of};
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn times(world: &World, stage: Stage) -> Vec<f64> {
+    world.sent_for(stage).map(|sent| sent.at.as_secs_f64()).collect()
+}
+
+#[test]
+fn an_early_renewal_whose_holder_vanished_is_begun_anew_by_the_next_call() {
+    let mut world = World::new();
+    world.start(AuthorizeApp::new());
+    let holder = world.start_at(secs(3310), AuthorizeApp::new());
+    world.leave_at(holder, secs(3310) + Duration::from_millis(10), false);
+    let next = world.start_at(secs(3330), AuthorizeApp::new());
+    world.run();
+    assert!(world.end_of(next).result.is_ok());
+    let requests = times(&world, Stage::AppJwt);
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!((3330.0..3330.1).contains(&requests[2]), "{requests:?}");
+}
+
+#[test]
+fn a_refused_token_is_renewed_even_if_an_early_renewal_was_lost_before() {
+    let mut world = World::new();
+    let conversation = conversation_of(&mut world);
+    let holder = world.start_at(secs(3310), AuthorizeApp::new());
+    world.leave_at(holder, secs(3310) + Duration::from_millis(10), false);
+    world.run_until(secs(3330));
+    world.cloud.revoke_app_tokens();
+    let caller = world.start_at(secs(3330), SendText::new(ada(), conversation, "one"));
+    world.run();
+    assert!(world.end_of(caller).result.is_ok(), "{:?}", world.end_of(caller).result);
+}
+
+#[test]
+fn a_callers_own_policy_does_not_decide_what_others_wait_for() {
+    let mut world = World::new().with_fault("token:1=503");
+    let hasty =
+        world.start_as(secs(0), AuthorizeApp::new(), |call, _| call.retry(RetryPolicy::none()));
+    let others: Vec<_> = (0..5).map(|_| world.start(AuthorizeApp::new())).collect();
+    world.run();
+    for other in others.into_iter().chain([hasty]) {
+        assert!(world.end_of(other).result.is_ok(), "{:?}", world.end_of(other).result);
+    }
+}
+
+#[test]
+fn a_callers_short_deadline_does_not_fail_what_others_wait_for() {
+    let slow = Weather::Slow(secs(3));
+    let mut world = World::new().with_weather([Weather::Fine, slow]);
+    let hasty =
+        world.start_as(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(1), now));
+    let other = world.start(AuthorizeApp::new());
+    world.run();
+    let error = world.end_of(hasty).result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(world.end_of(other).result.is_ok());
+    assert!(world.end_of(other).at < secs(4), "no documented pause for a request cut short");
+}
+
+#[test]
+fn callers_with_short_deadlines_open_no_circuit_and_cause_no_storm() {
+    let slow = [Weather::Slow(secs(3)); 1000];
+    let mut world = World::new().with_weather([Weather::Fine].into_iter().chain(slow));
+    for at in 0..200 {
+        let at = Duration::from_millis(at * 100);
+        world.start_as(at, AuthorizeApp::new(), |call, now| {
+            call.timeout(Duration::from_millis(300), now)
+        });
+    }
+    let patient = world.start_at(secs(21), AuthorizeApp::new());
+    world.run();
+    assert!(world.end_of(patient).result.is_ok(), "{:?}", world.end_of(patient).result);
+    let requests = times(&world, Stage::AppJwt);
+    assert!(requests.len() <= 22, "one a second at the most: {requests:?}");
+}
+
+#[test]
+fn messages_cut_short_by_their_callers_open_no_circuit() {
+    let mut world = World::new();
+    let conversation = conversation_of(&mut world);
+    world.weather.extend([Weather::Slow(secs(3)); 20]);
+    for _ in 0..20 {
+        let at = world.now();
+        let text = SendText::new(ada(), conversation.clone(), "one");
+        let hasty = world.start_as(at, text, |call, now| call.timeout(secs(1), now));
+        world.run();
+        let error = world.end_of(hasty).result.as_ref().unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::CircuitOpen);
+    }
+    let patient = world.start(SendText::new(ada(), conversation, "two"));
+    world.run();
+    assert!(world.end_of(patient).result.is_ok());
+}
+
+#[test]
+fn a_retry_after_at_an_early_renewal_holds_after_the_tokens_end_too() {
+    let mut world = World::new();
+    world.start(AuthorizeApp::new());
+    world.run();
+    world.cloud.fault("token:1=429,retry-after:60".parse().unwrap());
+    world.start_at(secs(3598), AuthorizeApp::new());
+    for at in 3599..3700 {
+        world.start_at(secs(at), AuthorizeApp::new());
+    }
+    world.run();
+    let requests = times(&world, Stage::AppJwt);
+    assert!(requests[2] - requests[1] >= 60.0, "{requests:?}");
+}
+
+#[test]
+fn without_retries_a_failed_early_renewal_holds_nobody_up_past_the_tokens_end() {
+    let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
+    world.start(AuthorizeApp::new());
+    world.run();
+    world.cloud.fault("token:1=500".parse().unwrap());
+    world.start_at(secs(3590), AuthorizeApp::new());
+    let after = world.start_at(secs(3605), AuthorizeApp::new());
+    world.run();
+    assert!(world.end_of(after).result.is_ok(), "{:?}", world.end_of(after).result);
+    assert!(world.end_of(after).at < secs(3606));
+}
+
+#[test]
+fn a_retry_after_is_obeyed_whatever_the_circuits_longest_pause() {
+    let mut world = World::new()
+        .with_config(|config| config.circuit(CircuitPolicy::documented().cap(secs(1))))
+        .with_fault("token:1=429,retry-after:20");
+    world.start(AuthorizeApp::new());
+    world.run();
+    let requests = times(&world, Stage::AppJwt);
+    assert!(requests[1] - requests[0] >= 20.0, "{requests:?}");
+}
+
+#[test]
+fn memory_is_bounded_while_the_idp_fails() {
+    let mut world = World::new().with_config(|config| {
+        config.consumer_cache(10).circuit(CircuitPolicy::never()).retry(RetryPolicy::documented())
+    });
+    world.cloud.fault("consumer=503".parse().unwrap());
+    for n in 0..300u32 {
+        let consumer = ExtConsumerId::new(format!("c{n}")).unwrap();
+        let at = world.now();
+        world.start_as(at, IdentifyConsumer::new(consumer), |call, now| call.timeout(secs(1), now));
+        world.run();
+    }
+    assert!(world.consumers() <= 12, "{} kept", world.consumers());
+}
+
+#[test]
+fn a_service_that_is_left_alone_costs_no_token() {
+    let mut world = World::new();
+    let conversation = conversation_of(&mut world);
+    world.cloud.fault("send=503".parse().unwrap());
+    for _ in 0..5 {
+        world.start(SendText::new(ada(), conversation.clone(), "one"));
+        world.run();
+    }
+    world.cloud.revoke_app_tokens();
+    let asked = world.cloud.requests(Endpoint::Token);
+    let end = world.now() + secs(1);
+    let caller = world.start_at(end, SendText::new(ada(), conversation.clone(), "two"));
+    let hours = world.now() + secs(5);
+    world.run_until(hours);
+    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CircuitOpen);
+    assert!(error.retry_after().is_some());
+    assert_eq!(world.cloud.requests(Endpoint::Token), asked);
+    // Nor does one whose token has ended.
+    let mut world = World::new().with_cloud_life(40);
+    let conversation = conversation_of(&mut world);
+    world.cloud.fault("send=503".parse().unwrap());
+    for _ in 0..5 {
+        world.start(SendText::new(ada(), conversation.clone(), "one"));
+    }
+    world.run();
+    let asked = world.cloud.requests(Endpoint::Token);
+    let later = world.now() + secs(60);
+    let caller = world.start_at(later, SendText::new(ada(), conversation, "two"));
+    world.run();
+    assert_eq!(world.end_of(caller).result.as_ref().unwrap_err().kind(), ErrorKind::CircuitOpen);
+    assert_eq!(world.end_of(caller).at, later, "it failed at once");
+    assert_eq!(world.cloud.requests(Endpoint::Token), asked);
+}
+
+#[test]
+fn an_error_names_the_time_that_the_service_asked_for() {
+    let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
+    let conversation = conversation_of(&mut world);
+    world.cloud.fault("send=429,retry-after:7".parse().unwrap());
+    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    world.run();
+    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(secs(7))));
+    let mut world = World::new().with_fault("token=429,retry-after:500");
+    let caller = world.start(AuthorizeApp::new());
+    world.run();
+    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert!(error.retry_after().is_some_and(|pause| pause >= secs(499)), "{error:?}");
+}
