@@ -12,6 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use zeroize::Zeroizing;
+
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -94,9 +96,11 @@ pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
 
 /// The secret in a file, less the line break that editors put at its end.
 pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
-    let text = String::from_utf8(read(file, flag)?)
+    // Whatever of it is not handed over is wiped.
+    let bytes = Zeroizing::new(read(file, flag)?);
+    let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("{flag}: {} is not text", file.display())))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
     Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
 }
 
