@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
+use lp_connector_core::connector::{
+    Attempt, Failure, FailureKind, Outcome, ProxyRules, ProxyUrl, Transport,
+};
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Mono;
 use lp_connector_tls::Roots;
@@ -25,14 +27,22 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct Sender {
     agent: Agent,
     resolver: CachingResolver,
-    proxies: ProxyRules,
+    proxies: Proxies,
     max_body: u64,
+}
+
+/// The rules, and what ureq makes of each proxy that they may name.
+#[derive(Debug)]
+struct Proxies {
+    rules: ProxyRules,
+    known: Vec<(ProxyUrl, ureq::Proxy)>,
 }
 
 impl Sender {
     pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
         let resolver = CachingResolver::new();
-        let proxies = ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?;
+        let rules = ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?;
+        let proxies = Proxies::new(rules)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -63,8 +73,7 @@ impl Sender {
         let uri = request.uri();
         let proxy = self
             .proxies
-            .for_host(uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
-            .and_then(|url| ureq::Proxy::new(url.expose()).ok());
+            .for_host(uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
         let request =
             self.agent.configure_request(request).timeout_global(Some(left)).proxy(proxy).build();
         let read = |response: http::Response<Body>| {
@@ -83,6 +92,25 @@ impl Sender {
                 Outcome::Failed(failure)
             }
         }
+    }
+}
+
+impl Proxies {
+    /// A proxy that ureq cannot use is refused here: going round it is not for an adapter to decide.
+    fn new(rules: ProxyRules) -> Result<Self, Error> {
+        let mut known: Vec<(ProxyUrl, ureq::Proxy)> = Vec::new();
+        for url in rules.all() {
+            let proxy = ureq::Proxy::new(url.expose()).map_err(|_| {
+                Error::configuration(format!("the proxy {url:?} cannot be used by ureq"))
+            })?;
+            known.push((url.clone(), proxy));
+        }
+        Ok(Self { rules, known })
+    }
+
+    fn for_host(&self, scheme: &str, host: &str) -> Option<ureq::Proxy> {
+        let url = self.rules.for_host(scheme, host)?;
+        self.known.iter().find(|(known, _)| known == url).map(|(_, proxy)| proxy.clone())
     }
 }
 
