@@ -5,7 +5,8 @@ use std::fmt;
 
 use http::{HeaderMap, Method, Request};
 
-use super::signature::{self, Algorithm, InvalidSignature, Matched};
+use super::Verified;
+use super::signature::{self, Algorithm, InvalidSignature};
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
@@ -38,6 +39,13 @@ pub struct Receiver {
 struct App {
     ids: Option<(AccountId, ClientId)>,
     secrets: Vec<Secret>,
+}
+
+/// What of a request's head a check needs.
+struct Head<'a> {
+    signature: &'a str,
+    account: Option<&'a str>,
+    client: Option<&'a str>,
 }
 
 impl Receiver {
@@ -84,48 +92,74 @@ impl Receiver {
         self
     }
 
+    /// Checks what can be known before a request's body has come: so a server need not read, from
+    /// whoever sends it, what it will refuse. [`verify`](Self::verify) checks all of it again.
+    ///
+    /// # Errors
+    /// [`Rejection`], which names the status to answer with.
+    pub fn precheck(&self, method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
+        let length = text(headers, "content-length").and_then(|length| length.trim().parse().ok());
+        self.head(method, headers, length.unwrap_or(0)).map(|_| ())
+    }
+
+    fn head<'a>(
+        &self,
+        method: &Method,
+        headers: &'a HeaderMap,
+        length: usize,
+    ) -> Result<Head<'a>, Rejection> {
+        if method != Method::POST {
+            return Err(Rejection::NotPost);
+        }
+        if length > self.max_body {
+            return Err(Rejection::TooLarge);
+        }
+        let signature = headers.get(SIGNATURE).ok_or(Rejection::Unsigned)?;
+        let signature = signature
+            .to_str()
+            .map_err(|_| Rejection::InvalidSignature(InvalidSignature::Unreadable))?;
+        let (account, client) = (text(headers, ACCOUNT), text(headers, CLIENT));
+        if self.secrets(account, client).next().is_none() {
+            return Err(Rejection::UnknownApp);
+        }
+        Ok(Head { signature, account, client })
+    }
+
+    /// The secrets that may have signed for this account and app.
+    fn secrets<'a>(
+        &'a self,
+        account: Option<&str>,
+        client: Option<&str>,
+    ) -> impl Iterator<Item = &'a Secret> {
+        let concerned = move |app: &&App| match &app.ids {
+            None => true,
+            Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
+        };
+        self.apps.iter().filter(concerned).flat_map(|app| &app.secrets)
+    }
+
+    /// The largest body that is taken, in bytes.
+    #[must_use]
+    pub const fn largest_body(&self) -> usize {
+        self.max_body
+    }
+
     /// Checks a request. On success, answer [`SUCCESS`] at once: within 2.5 s, and whatever the body
     /// holds (protocol.md 9.1).
     ///
     /// # Errors
     /// [`Rejection`], which names the status to answer with.
     pub fn verify(&self, request: &Request<impl AsRef<[u8]>>) -> Result<Verified, Rejection> {
-        if request.method() != Method::POST {
-            return Err(Rejection::NotPost);
-        }
         let body = request.body().as_ref();
-        if body.len() > self.max_body {
-            return Err(Rejection::TooLarge);
-        }
         let headers = request.headers();
-        let signature = headers.get(SIGNATURE).ok_or(Rejection::Unsigned)?;
-        let signature = signature
-            .to_str()
-            .map_err(|_| Rejection::InvalidSignature(InvalidSignature::Unreadable))?;
-        let (account, client) = (text(headers, ACCOUNT), text(headers, CLIENT));
-        let mut secrets = self
-            .apps
-            .iter()
-            .filter(|app| match &app.ids {
-                None => true,
-                Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
-            })
-            .flat_map(|app| &app.secrets)
-            .peekable();
-        if secrets.peek().is_none() {
-            return Err(Rejection::UnknownApp);
-        }
-        let matched =
-            signature::check(signature, body, secrets).map_err(Rejection::InvalidSignature)?;
+        let head = self.head(request.method(), headers, body.len())?;
+        let (account, client) = (head.account, head.client);
+        let matched = signature::check(head.signature, body, self.secrets(account, client))
+            .map_err(Rejection::InvalidSignature)?;
         if self.require_sha256 && matched.algorithm != Algorithm::Sha256 {
             return Err(Rejection::Sha256Required);
         }
-        Ok(Verified {
-            account: account.map(str::to_owned),
-            client: client.map(str::to_owned),
-            matched,
-            body: body.to_vec(),
-        })
+        Ok(Verified::of(account, client, matched, body))
     }
 }
 
@@ -137,59 +171,6 @@ impl Default for Receiver {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// The bytes of a notification, known to be signed. `Debug` shows their number alone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Verified {
-    account: Option<String>,
-    client: Option<String>,
-    matched: Matched,
-    body: Vec<u8>,
-}
-
-impl Verified {
-    /// The account, as the header says.
-    #[must_use]
-    pub fn account(&self) -> Option<&str> {
-        self.account.as_deref()
-    }
-
-    /// The app install, as the header says.
-    #[must_use]
-    pub fn client(&self) -> Option<&str> {
-        self.client.as_deref()
-    }
-
-    /// Which variant of signature it was.
-    #[must_use]
-    pub fn matched(&self) -> Matched {
-        self.matched
-    }
-
-    /// The bytes as they came.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// Takes the bytes out: to be stored, say.
-    #[must_use]
-    pub fn into_body(self) -> Vec<u8> {
-        self.body
-    }
-}
-
-impl fmt::Debug for Verified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, client, matched, body } = self;
-        f.debug_struct("Verified")
-            .field("account", account)
-            .field("client", client)
-            .field("matched", matched)
-            .field("body_len", &body.len())
-            .finish()
-    }
 }
 
 /// Why a request is not taken. Holds nothing of what came.
@@ -302,12 +283,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_head_tells_is_refused_before_the_body_has_come() {
+        let receiver = Receiver::new().secret(secret("s")).max_body(3);
+        let check = |request: http::request::Builder| {
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            receiver.precheck(&parts.method, &parts.headers)
+        };
+        let good = || request("s", Algorithm::Sha1, b"123");
+        assert_eq!(check(good()), Ok(()));
+        assert_eq!(check(good().header("content-length", "3")), Ok(()));
+        assert_eq!(check(good().header("content-length", "4")), Err(Rejection::TooLarge));
+        assert_eq!(check(good().method("PUT")), Err(Rejection::NotPost));
+        assert_eq!(check(Request::post("/lp")), Err(Rejection::Unsigned));
+    }
+
+    #[test]
     fn sha_1_is_refused_where_sha_256_is_required() {
         let receiver = Receiver::new().secret(secret("s")).require_sha256(true);
         let old = request("s", Algorithm::Sha1, b"x").body(b"x").unwrap();
         assert_eq!(receiver.verify(&old).unwrap_err(), Rejection::Sha256Required);
         let new = request("s", Algorithm::Sha256, b"x").body(b"x").unwrap();
-        assert_eq!(receiver.verify(&new).unwrap().matched().algorithm, Algorithm::Sha256);
+        let matched = receiver.verify(&new).unwrap().matched().unwrap();
+        assert_eq!(matched.algorithm, Algorithm::Sha256);
     }
 
     #[test]

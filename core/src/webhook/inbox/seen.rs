@@ -1,0 +1,114 @@
+//! Which sequences were seen: a bounded set of ranges.
+
+use serde::{Deserialize, Serialize};
+
+/// How many separate ranges are kept. Each gap that was never filled costs one.
+const MAX_RANGES: usize = 32;
+
+/// A set of numbers, kept as ranges in order. When it would have too many, the lowest gap counts as
+/// seen: what is missing longest is given up first.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
+pub(super) struct Seen {
+    /// First and last of each, never touching one another.
+    ranges: Vec<(u64, u64)>,
+}
+
+impl From<Vec<(u64, u64)>> for Seen {
+    fn from(ranges: Vec<(u64, u64)>) -> Self {
+        let mut seen = Self::default();
+        for (first, last) in ranges {
+            seen.insert_range(first, last.max(first));
+        }
+        seen
+    }
+}
+
+impl From<Seen> for Vec<(u64, u64)> {
+    fn from(seen: Seen) -> Self {
+        seen.ranges
+    }
+}
+
+impl Seen {
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
+    }
+
+    pub(super) fn insert(&mut self, number: u64) {
+        self.insert_range(number, number);
+    }
+
+    fn insert_range(&mut self, mut first: u64, mut last: u64) {
+        // Whatever overlaps or touches becomes part of it.
+        self.ranges.retain(|(other_first, other_last)| {
+            let apart =
+                *other_last < first.saturating_sub(1) || *other_first > last.saturating_add(1);
+            if !apart {
+                first = first.min(*other_first);
+                last = last.max(*other_last);
+            }
+            apart
+        });
+        let place = self.ranges.partition_point(|(other, _)| *other < first);
+        self.ranges.insert(place, (first, last));
+        if self.ranges.len() > MAX_RANGES {
+            let (first, _) = self.ranges.remove(0);
+            if let Some(next) = self.ranges.first_mut() {
+                next.0 = first;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_is_the_set_of_what_was_put_in_while_gaps_are_few(
+            numbers in prop::collection::vec(0u64..60, 0..60),
+        ) {
+            let (mut seen, mut model) = (Seen::default(), BTreeSet::new());
+            for number in numbers {
+                seen.insert(number);
+                model.insert(number);
+                for n in 0..61 {
+                    prop_assert_eq!(seen.contains(n), model.contains(&n), "{}: {:?}", n, seen);
+                }
+            }
+        }
+
+        #[test]
+        fn it_is_bounded_and_forgets_nothing_that_was_put_in(numbers: Vec<u64>) {
+            let mut seen = Seen::default();
+            for number in &numbers {
+                seen.insert(*number);
+                prop_assert!(seen.ranges.len() <= MAX_RANGES);
+            }
+            prop_assert!(numbers.iter().all(|number| seen.contains(*number)));
+            let apart = |two: &[(u64, u64)]| two[0].1.saturating_add(1) < two[1].0;
+            prop_assert!(seen.ranges.windows(2).all(apart), "{seen:?}");
+        }
+
+        #[test]
+        fn whatever_was_stored_is_put_in_order(ranges: Vec<(u64, u64)>) {
+            let seen = Seen::from(ranges);
+            prop_assert!(seen.ranges.len() <= MAX_RANGES);
+            prop_assert!(seen.ranges.iter().all(|(first, last)| first <= last));
+        }
+    }
+
+    #[test]
+    fn the_largest_number_is_a_number_like_any_other() {
+        let mut seen = Seen::default();
+        seen.insert(u64::MAX);
+        seen.insert(u64::MAX - 1);
+        seen.insert(0);
+        assert!(seen.contains(u64::MAX) && !seen.contains(u64::MAX - 2));
+        assert_eq!(seen.ranges.len(), 2);
+    }
+}

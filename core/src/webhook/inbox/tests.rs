@@ -1,0 +1,315 @@
+//! Any interleaving, duplication and loss: each event once, in order or after its window, and never
+//! stuck. A model that knows the whole truth watches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::webhook::{ConversationChange, MessagingEvent};
+
+const CONVERSATIONS: usize = 2;
+const WINDOW: Window = Window::new(4, Duration::from_secs(2));
+
+fn text(conversation: usize, survey: bool, sequence: u64) -> Change {
+    let dialog = if survey { format!("survey-{conversation}") } else { conversation.to_string() };
+    let raw = json!({"sequence": sequence, "conversationId": conversation.to_string(),
+        "dialogId": dialog, "event": {"type": "ContentEvent", "message": "x"}});
+    Change::Message(MessagingEvent::try_from(raw).unwrap())
+}
+
+fn state(conversation: usize, updated: u64) -> Change {
+    let raw = json!({"result": {"convId": conversation.to_string(),
+        "conversationDetails": {"metaDataLastUpdateTs": updated}}});
+    Change::Conversation(ConversationChange::try_from(raw).unwrap())
+}
+
+/// One thing that happens to the inbox.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Text {
+        conversation: usize,
+        survey: bool,
+        sequence: u64,
+    },
+    State {
+        conversation: usize,
+        updated: u64,
+    },
+    Typing {
+        conversation: usize,
+    },
+    Ours {
+        conversation: usize,
+        sequence: u64,
+    },
+    Wait {
+        ms: u64,
+    },
+    Poll,
+    /// The program stops and starts again: with another origin of its clock.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let conversation = 0..CONVERSATIONS;
+    prop_oneof![
+        10 => (conversation.clone(), prop::bool::weighted(0.2), 0u64..24).prop_map(
+            |(conversation, survey, sequence)| Step::Text { conversation, survey, sequence }),
+        2 => (conversation.clone(), 0u64..6)
+            .prop_map(|(conversation, updated)| Step::State { conversation, updated }),
+        1 => conversation.clone().prop_map(|conversation| Step::Typing { conversation }),
+        1 => (conversation, 0u64..24)
+            .prop_map(|(conversation, sequence)| Step::Ours { conversation, sequence }),
+        3 => (0u64..1500).prop_map(|ms| Step::Wait { ms }),
+        4 => Just(Step::Poll),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 0..120)
+}
+
+/// What a consumer of the inbox sees, and what is true.
+#[derive(Default)]
+struct World {
+    /// In milliseconds since the first program started.
+    time: u64,
+    /// When the present program started.
+    origin: u64,
+    /// When each event came first.
+    came: BTreeMap<(usize, bool, u64), u64>,
+    ours: BTreeSet<(usize, bool, u64)>,
+    delivered: Vec<((usize, bool, u64), Order)>,
+    states: Vec<(usize, u64)>,
+    typing: usize,
+}
+
+impl World {
+    fn now(&self) -> Mono {
+        Mono::from_origin(Duration::from_millis(self.time - self.origin))
+    }
+
+    /// Takes out all that is ready.
+    fn drain(&mut self, inbox: &mut Inbox) {
+        for _ in 0..10_000 {
+            match inbox.poll(self.now()) {
+                InboxPoll::Deliver(delivered) => self.note(delivered),
+                InboxPoll::Wait(until) => {
+                    assert!(until > self.now(), "told to wait for what has been");
+                    return;
+                }
+                InboxPoll::Idle => return,
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    fn note(&mut self, delivered: Delivered) {
+        match &delivered.change {
+            Change::Message(event) => match event.sequence() {
+                Some(sequence) => {
+                    let conversation = event.conversation().as_str().parse().unwrap();
+                    let key = (conversation, !event.is_in_main_dialog(), sequence);
+                    self.delivered.push((key, delivered.order));
+                }
+                None => self.typing += 1,
+            },
+            Change::Conversation(change) => {
+                let conversation = change.conversation().as_str().parse().unwrap();
+                self.states.push((conversation, change.updated().unwrap()));
+            }
+            Change::Other(_) => unreachable!("none was put in"),
+        }
+    }
+}
+
+fn play(steps: &[Step]) -> World {
+    let mut world = World::default();
+    let mut inbox = Inbox::new(WINDOW);
+    let mut typed = 0;
+    for step in steps {
+        let now = world.now();
+        match *step {
+            Step::Text { conversation, survey, sequence } => {
+                inbox.handle(text(conversation, survey, sequence), now).unwrap();
+                let key = (conversation, survey, sequence);
+                world.came.entry(key).or_insert(world.time);
+            }
+            Step::State { conversation, updated } => {
+                inbox.handle(state(conversation, updated), now).unwrap();
+            }
+            Step::Typing { conversation } => {
+                let raw = json!({"dialogId": conversation.to_string(),
+                    "event": {"type": "ChatStateEvent", "chatState": "COMPOSING"}});
+                let event = MessagingEvent::try_from(raw).unwrap();
+                inbox.handle(Change::Message(event), now).unwrap();
+                typed += 1;
+            }
+            Step::Ours { conversation, sequence } => {
+                let id = ConversationId::new(conversation.to_string()).unwrap();
+                inbox.account_for(&id, &DialogId::main_of(&id), sequence);
+                world.ours.insert((conversation, false, sequence));
+            }
+            Step::Wait { ms } => world.time += ms,
+            Step::Poll => world.drain(&mut inbox),
+            Step::Restart => {
+                let ids: Vec<_> = inbox.conversations().cloned().collect();
+                let saved: Vec<_> = ids
+                    .iter()
+                    .map(|id| serde_json::to_string(&inbox.save(id, now).unwrap()).unwrap())
+                    .collect();
+                world.origin = world.time;
+                inbox = Inbox::new(WINDOW);
+                for saved in saved {
+                    inbox.restore(serde_json::from_str(&saved).unwrap(), world.now());
+                }
+            }
+        }
+        let bound = CONVERSATIONS * 2 * WINDOW.count;
+        let held = || inbox.threads.values().map(|entry| entry.thread.len()).sum::<usize>();
+        assert_eq!(inbox.len(), held(), "the books are wrong");
+        let ready: usize = inbox.threads.values().map(|entry| entry.thread.ready.len()).sum();
+        assert!(inbox.len() - ready <= bound, "more is held back than the window has");
+    }
+    world.time += 2001;
+    world.drain(&mut inbox);
+    assert!(inbox.is_empty(), "something is stuck");
+    assert_eq!(world.typing, typed, "a chat state was lost or doubled");
+    world
+}
+
+proptest! {
+    #[test]
+    fn each_event_is_delivered_exactly_once(steps in steps()) {
+        let world = play(&steps);
+        let mut seen = BTreeSet::new();
+        for (key, _) in &world.delivered {
+            prop_assert!(seen.insert(*key), "{key:?} twice");
+        }
+        for key in world.came.keys().filter(|key| !world.ours.contains(key)) {
+            prop_assert!(seen.contains(key), "{key:?} lost");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_the_order_is_so(steps in steps()) {
+        let world = play(&steps);
+        let mut delivered: BTreeMap<(usize, bool), BTreeSet<u64>> = BTreeMap::new();
+        for ((conversation, survey, sequence), order) in &world.delivered {
+            let before = delivered.entry((*conversation, *survey)).or_default();
+            let after = before.range(sequence + 1..).next().is_some();
+            prop_assert_eq!(after, *order == Order::Late, "{} of {:?}", sequence, before);
+            if *order == Order::InOrder && *sequence > 0 {
+                let known = before.contains(&(sequence - 1))
+                    || world.ours.contains(&(*conversation, *survey, sequence - 1));
+                prop_assert!(known, "{sequence} of {before:?}");
+            }
+            before.insert(*sequence);
+        }
+    }
+
+    #[test]
+    fn states_only_ever_get_newer(steps in steps()) {
+        let world = play(&steps);
+        for conversation in 0..CONVERSATIONS {
+            let times: Vec<_> =
+                world.states.iter().filter(|(of, _)| *of == conversation).map(|(_, at)| *at).collect();
+            prop_assert!(times.windows(2).all(|two| two[0] < two[1]), "{times:?}");
+        }
+        let newest = |of: usize| steps.iter().filter_map(move |step| match step {
+            Step::State { conversation, updated } if *conversation == of => Some(*updated),
+            _ => None,
+        }).max();
+        for conversation in 0..CONVERSATIONS {
+            let last = world.states.iter().rfind(|(of, _)| *of == conversation).map(|(_, at)| *at);
+            prop_assert_eq!(last, newest(conversation));
+        }
+    }
+
+    #[test]
+    fn a_shuffle_within_the_window_comes_out_in_order(
+        order in Just((0u64..40).collect::<Vec<_>>()).prop_shuffle(),
+        again in prop::collection::vec(0usize..40, 0..20),
+    ) {
+        let mut inbox = Inbox::new(Window::new(64, Duration::from_secs(2)));
+        let again = again.iter().filter_map(|at| order.get(*at));
+        for sequence in order.iter().chain(again) {
+            inbox.handle(text(0, false, *sequence), Mono::ZERO).unwrap();
+        }
+        let mut world = World::default();
+        world.drain(&mut inbox);
+        let out: Vec<_> = world.delivered.iter().map(|((_, _, sequence), _)| *sequence).collect();
+        prop_assert_eq!(out, (0..40).collect::<Vec<_>>());
+        prop_assert!(world.delivered.iter().all(|(_, order)| *order == Order::InOrder));
+    }
+
+    #[test]
+    fn no_number_panics(numbers in prop::collection::vec(any::<u64>(), 0..50), window in 0usize..5) {
+        let mut inbox = Inbox::new(Window::new(window, Duration::MAX)).max_conversations(1);
+        for number in numbers {
+            inbox.handle(text((number % 3) as usize, false, number), Mono::NEVER).unwrap();
+            let id = ConversationId::new("0").unwrap();
+            inbox.account_for(&id, &DialogId::main_of(&id), number ^ 1);
+        }
+        while let InboxPoll::Deliver(_) = inbox.poll(Mono::NEVER) {}
+    }
+}
+
+#[test]
+fn a_gap_is_waited_for_no_longer_than_the_window() {
+    let (mut inbox, mut world) = (Inbox::new(WINDOW), World::default());
+    inbox.handle(text(0, false, 0), world.now()).unwrap();
+    inbox.handle(text(0, false, 2), world.now()).unwrap();
+    world.drain(&mut inbox);
+    assert_eq!(world.delivered.len(), 1);
+    let due = Mono::from_origin(Duration::from_secs(2));
+    assert_eq!(inbox.poll(world.now()), InboxPoll::Wait(due));
+    world.time = 2000;
+    world.drain(&mut inbox);
+    assert_eq!(world.delivered.last(), Some(&((0, false, 2), Order::AfterGap)));
+    inbox.handle(text(0, false, 1), world.now()).unwrap();
+    world.drain(&mut inbox);
+    assert_eq!(world.delivered.last(), Some(&((0, false, 1), Order::Late)));
+    assert_eq!(inbox.poll(world.now()), InboxPoll::Idle);
+}
+
+#[test]
+fn our_own_message_fills_its_gap_and_its_echo_is_dropped() {
+    let (mut inbox, mut world) = (Inbox::new(WINDOW), World::default());
+    inbox.handle(text(0, false, 1), world.now()).unwrap();
+    let id = ConversationId::new("0").unwrap();
+    inbox.account_for(&id, &DialogId::main_of(&id), 0);
+    world.drain(&mut inbox);
+    assert_eq!(world.delivered, [((0, false, 1), Order::InOrder)]);
+    inbox.handle(text(0, false, 0), world.now()).unwrap();
+    world.drain(&mut inbox);
+    assert_eq!(world.delivered.len(), 1);
+}
+
+#[test]
+fn a_full_inbox_gives_the_change_back_and_forgets_nothing() {
+    let mut inbox = Inbox::default().max_changes(2);
+    let now = Mono::ZERO;
+    inbox.handle(text(0, false, 0), now).unwrap();
+    inbox.handle(text(0, false, 1), now).unwrap();
+    let back = inbox.handle(text(0, false, 2), now).unwrap_err().into_change();
+    assert_eq!(back, text(0, false, 2));
+    assert!(matches!(inbox.poll(now), InboxPoll::Deliver(_)));
+    inbox.handle(back, now).unwrap();
+    assert_eq!(inbox.len(), 2);
+}
+
+#[test]
+fn a_conversation_that_must_go_leaves_what_it_held() {
+    let (mut inbox, mut world) = (Inbox::new(WINDOW).max_conversations(1), World::default());
+    inbox.handle(text(0, false, 3), world.now()).unwrap();
+    inbox.handle(text(1, false, 0), world.now()).unwrap();
+    assert_eq!(inbox.conversations().count(), 1);
+    world.drain(&mut inbox);
+    let out: Vec<_> = world.delivered.iter().map(|(key, _)| *key).collect();
+    assert_eq!(out, [(0, false, 3), (1, false, 0)]);
+    assert!(inbox.is_empty() && inbox.due.is_empty() && inbox.turns.is_empty());
+}

@@ -1,0 +1,477 @@
+//! Every notification of protocol.md, and what real ones do that it does not show.
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// The wire reference itself: its examples are the truth that these tests hold the reader to.
+const PROTOCOL: &str = include_str!("../../protocol.md");
+
+fn read(body: &Value) -> Notification {
+    Verified::dangerous_unverified(body.to_string().into_bytes()).parse().unwrap()
+}
+
+fn messaging(change: Value) -> Value {
+    json!({"kind": "notification", "type": "ms.MessagingEventNotification",
+        "body": {"changes": [change]}})
+}
+
+fn message(change: Value) -> MessagingEvent {
+    match read(&messaging(change)).into_changes().remove(0) {
+        Change::Message(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The JSON blocks of a section of the reference.
+fn examples(section: &str) -> Vec<Value> {
+    let (_, rest) = PROTOCOL.split_once(&format!("\n### {section} ")).unwrap();
+    let section = rest.split("\n### ").next().unwrap_or_default();
+    let blocks = section.split("```json\n").skip(1);
+    blocks
+        .map(|block| {
+            let text = block.split("```").next().unwrap_or_default();
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_documented_text_is_read_to_the_last_field() {
+    let [example] = &*examples("9.4") else { panic!() };
+    let notification = read(example);
+    let [Change::Message(message)] = notification.changes() else { panic!("{notification:?}") };
+    assert_eq!(message.sequence(), Some(5));
+    assert_eq!(message.server_timestamp(), Some(1_700_000_000_123));
+    assert_eq!(message.originator_id(), Some(Cow::Borrowed("0d3c…")));
+    assert_eq!((message.role(), message.audience()), (Some(Role::AssignedAgent), Audience::All));
+    assert_eq!((message.conversation().as_str(), message.is_in_main_dialog()), ("5f0c…", true));
+    assert_eq!(message.metadata().count(), 0);
+    assert!(message.is_for_consumer());
+    let Event::Text(text) = message.event() else { panic!() };
+    assert_eq!((text.text, text.quick_replies.is_none()), ("Good morning", true));
+}
+
+#[test]
+fn the_documented_quick_replies_and_rich_content_are_read() {
+    let [quick] = &*examples("9.5") else { panic!() };
+    let asked = message(json!({"sequence": 0, "dialogId": "Qz_7k", "event": quick}));
+    let Event::Text(text) = asked.event() else { panic!() };
+    let replies: Vec<_> = text.quick_replies.unwrap().replies().collect();
+    assert_eq!(replies.len(), 1);
+    assert_eq!(replies[0].label(), Some("5"));
+    assert!(matches!(replies[0].actions().next(), Some(Action::PublishText("5"))));
+    let answer = json!([{"type": "Answer", "questionId": "q1", "id": "a5", "provider": "AC"}]);
+    assert_eq!(replies[0].click_metadata(), Some(&answer));
+
+    let [rich] = &*examples("9.6") else { panic!() };
+    let card = message(json!({"sequence": 0, "dialogId": "d", "event": rich}));
+    let Event::RichContent(card) = card.event() else { panic!() };
+    assert_eq!(card.to_text(), "Pick one\n[1] Blue");
+    assert!(card.quick_replies().is_some());
+}
+
+#[test]
+fn the_documented_receipt_and_chat_state_are_read() {
+    let [receipt] = &*examples("9.7") else { panic!() };
+    let receipt = message(receipt.clone());
+    let Event::AcceptStatus(read) = receipt.event() else { panic!() };
+    assert_eq!(
+        (read.status.clone(), read.sequences().collect()),
+        (ReceiptStatus::Read, vec![3, 4])
+    );
+    assert_eq!(receipt.sequence(), Some(6), "a receipt takes a number itself");
+
+    let [state] = &*examples("9.8") else { panic!() };
+    let state = message(state.clone());
+    assert!(matches!(state.event(), Event::ChatState(ChatState::Active)));
+    assert_eq!((state.sequence(), state.server_timestamp()), (None, None));
+}
+
+#[test]
+fn the_documented_state_of_a_conversation_is_read_to_the_last_field() {
+    let [example] = &*examples("9.9") else { panic!() };
+    let notification = read(example);
+    let [Change::Conversation(change)] = notification.changes() else { panic!() };
+    assert_eq!(change.conversation().as_str(), "5f0c…");
+    assert_eq!((change.state(), change.stage()), (Some(OpenState::Close), Some(OpenState::Open)));
+    assert_eq!(change.close_reason(), Some("CONSUMER"));
+    assert_eq!((change.started(), change.ended()), (Some(1_700_000_000_000), None));
+    assert_eq!((change.updated(), change.answer_due()), (Some(1_700_000_100_400), None));
+    assert_eq!(change.skill().as_deref(), Some("4410"));
+    let ttr = change.ttr().unwrap();
+    assert_eq!((ttr.ttr_type, ttr.seconds), (Some("PRIORITIZED"), Some(600)));
+    assert_eq!(change.consumer().as_deref(), Some("9c…"));
+    assert_eq!(change.agents(), ["0d3c…"]);
+    assert_eq!((change.delay(), change.manual_ettr(), change.csat()), (None, None, None));
+    assert!(change.is_main_dialog_closed() && !change.is_finished() && !change.is_deleted());
+
+    let main = change.main_dialog().unwrap();
+    assert_eq!((main.is_open(), main.closed_by()), (false, Some("CONSUMER")));
+    assert_eq!(main.closed_cause(), Some("Closed by consumer"));
+    assert_eq!(main.channel_type(), Some("MESSAGING"));
+    let survey = change.open_survey().unwrap();
+    assert_eq!((survey.id().as_str(), survey.participants().count()), ("Qz_7k", 1));
+    assert_eq!(change.dialog_to_publish_to().unwrap().as_str(), "Qz_7k");
+    assert_eq!(
+        change.since(None),
+        [
+            Transition::AgentJoined("0d3c…".into()),
+            Transition::MainDialogClosed,
+            Transition::SurveyStarted(survey.id().clone())
+        ]
+    );
+}
+
+/// A state with these details.
+fn change(details: Value) -> ConversationChange {
+    let raw = json!({"type": "UPSERT", "result": {"convId": "c", "conversationDetails": details}});
+    ConversationChange::try_from(raw).unwrap()
+}
+
+#[test]
+fn a_conversation_is_followed_from_its_first_day_to_its_last() {
+    let consumer = json!({"id": "9c", "role": "CONSUMER"});
+    let agent = json!({"id": "a1", "role": "ASSIGNED_AGENT"});
+    let main = |state: &str, agent: &str| {
+        json!({"dialogId": "c", "dialogType": "MAIN", "state": state, "participantsDetails": [
+            {"id": "a1", "role": "ASSIGNED_AGENT", "state": agent}]})
+    };
+    let survey = |state| json!({"dialogId": "s", "dialogType": "POST_SURVEY", "state": state});
+    let new = change(json!({"state": "OPEN", "skillId": "-1", "participants": [consumer]}));
+    assert_eq!(new.since(None), [Transition::Created]);
+    assert_eq!((new.skill(), new.agents().len()), (None, 0));
+    assert_eq!(new.dialog_to_publish_to().unwrap().as_str(), "c", "with no dialogs listed");
+
+    let both = json!([consumer, agent]);
+    let suggested = change(json!({"state": "OPEN", "skillId": 7, "participants": both,
+        "dialogs": [main("OPEN", "SUGGESTED")]}));
+    assert_eq!(suggested.since(Some(&new)), [], "suggested is not on board, routed is no transfer");
+    let joined = change(json!({"state": "OPEN", "skillId": "7", "participants": both,
+        "dialogs": [main("OPEN", "ACTIVE")]}));
+    assert_eq!(joined.since(Some(&suggested)), [Transition::AgentJoined("a1".into())]);
+
+    let transferred = change(json!({"state": "OPEN", "skillId": "8", "participants": [consumer]}));
+    assert_eq!(
+        transferred.since(Some(&joined)),
+        [
+            Transition::Transferred { from: Some("7".into()), to: Some("8".into()) },
+            Transition::AgentLeft("a1".into())
+        ]
+    );
+
+    let surveyed = change(json!({"state": "CLOSE", "stage": "OPEN", "skillId": "8",
+        "participants": [consumer], "dialogs": [survey("OPEN"), main("CLOSE", "SUGGESTED")]}));
+    let id = surveyed.open_survey().unwrap().id().clone();
+    assert_eq!(
+        surveyed.since(Some(&transferred)),
+        [Transition::MainDialogClosed, Transition::SurveyStarted(id.clone())]
+    );
+    let rated = change(json!({"state": "CLOSE", "stage": "CLOSE", "skillId": "8",
+        "participants": [consumer], "dialogs": [survey("CLOSE"), main("CLOSE", "SUGGESTED")],
+        "csat": {"csatRate": 5, "csatResolutionConfirmation": true, "status": "FILLED"}}));
+    assert_eq!(rated.since(Some(&surveyed)), [Transition::SurveyEnded(id), Transition::Finished]);
+    assert_eq!(rated.dialog_to_publish_to(), None);
+    let csat = rated.csat().unwrap();
+    assert_eq!((csat.rate, csat.resolved, csat.status), (Some(5), Some(true), Some("FILLED")));
+}
+
+#[test]
+fn the_variants_of_a_state_are_all_read() {
+    let old = change(json!({"state": "CLOSED"}));
+    assert!(old.is_finished(), "no stage, and CLOSED for CLOSE");
+    let by_role = change(json!({"participantsPId": {"CONSUMER": ["9c"], "ASSIGNED_AGENT": "a1"}}));
+    assert_eq!((by_role.consumer().as_deref(), by_role.agents().len()), (Some("9c"), 1));
+    let bare = change(json!({"csatRate": 4, "delay": {"type": "NIGHT", "tillWhen": 17},
+        "manualETTR": {"tillWhen": "18"}}));
+    assert_eq!(bare.csat().unwrap().rate, Some(4));
+    assert_eq!(bare.delay().unwrap().kind, Some("NIGHT"));
+    assert_eq!(bare.manual_ettr().unwrap().until, Some(18));
+    let raw = json!({"type": "DELETE", "result": {"conversationId": 7, "effectiveTTR": 9}});
+    let deleted = ConversationChange::try_from(raw).unwrap();
+    assert!(deleted.is_deleted());
+    assert_eq!((deleted.conversation().as_str(), deleted.answer_due()), ("7", Some(9)));
+}
+
+#[test]
+fn every_type_of_content_is_told_apart() {
+    for (content_type, content, name) in [
+        (json!("text/plain"), json!("hi\n"), "text"),
+        (Value::Null, json!("hi"), "text"),
+        (json!("hosted/file"), json!({"relativePath": "/v1/a", "fileType": "PNG"}), "file"),
+        (json!("HostedFile"), json!({"relativePath": "/v1/a"}), "file"),
+        (json!("hosted/file"), json!({"caption": "no path"}), "content"),
+        (
+            json!("forms/secure-invitation"),
+            json!({"invitationId": 7, "title": "t"}),
+            "secure_invitation",
+        ),
+        (json!("forms/secure-submission"), json!({"submissionId": "s"}), "secure_submission"),
+        (json!("text/html"), json!("<b>"), "content"),
+        (json!("text/plain"), json!({"odd": 1}), "content"),
+        (json!(7), json!(7), "content"),
+    ] {
+        let event =
+            json!({"type": "ContentEvent", "contentType": content_type, "message": content});
+        let read = message(json!({"dialogId": "d", "event": event}));
+        assert_eq!(read.event().name(), name, "{content_type} {content}");
+        match read.event() {
+            Event::Text(text) => assert_eq!(text.text, "hi"),
+            Event::File(file) => assert_eq!(file.relative_path, "/v1/a"),
+            Event::SecureInvitation(form) => assert_eq!(form.invitation_id.as_deref(), Some("7")),
+            Event::SecureSubmission(form) => assert_eq!(form.submission_id.as_deref(), Some("s")),
+            Event::OtherContent(content) => assert!(content.message.is_some()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let odd = message(json!({"dialogId": "d", "event": {"type": "Hologram"}}));
+    assert!(matches!(odd.event(), Event::Other(Some("Hologram"))));
+    let misprint =
+        json!({"type": "AccpetStatusEvent", "status": "ACCEPT", "sequenceList": ["1", 2]});
+    let misprint = message(json!({"dialogId": "d", "event": misprint}));
+    let Event::AcceptStatus(receipt) = misprint.event() else { panic!() };
+    assert_eq!(receipt.sequences().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn only_what_is_meant_for_the_consumer_is_theirs() {
+    let from = |role: Value, audience: Value| {
+        let event = json!({"type": "ContentEvent", "message": "x"});
+        message(json!({"dialogId": "d", "event": event, "messageAudience": audience,
+            "originatorMetadata": {"role": role, "id": "a"}}))
+        .is_for_consumer()
+    };
+    assert!(from(json!("ASSIGNED_AGENT"), json!("ALL")));
+    assert!(from(json!("AGENT"), Value::Null));
+    assert!(from(json!("SOMETHING_NEW"), json!("all")));
+    assert!(from(Value::Null, Value::Null));
+    assert!(!from(json!("CONSUMER"), json!("ALL")));
+    assert!(!from(json!("consumer"), json!("ALL")));
+    assert!(!from(json!("ASSIGNED_AGENT"), json!("AGENTS_AND_MANAGERS")));
+    assert!(!from(json!("ASSIGNED_AGENT"), json!("SOMETHING_NEW")));
+}
+
+#[test]
+fn one_bad_change_does_not_cost_its_neighbours() {
+    let good =
+        json!({"sequence": 0, "dialogId": 7, "event": {"type": "ContentEvent", "message": "x"}});
+    for bad in [
+        json!(7),
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({"event": {"type": "ContentEvent"}}),
+        json!({"dialogId": "d"}),
+        json!({"dialogId": "", "event": {}}),
+        json!({"dialogId": "d", "event": "text"}),
+        json!({"dialogId": "x".repeat(1000), "event": {}}),
+    ] {
+        let body = json!({"type": "ms.MessagingEventNotification",
+            "body": {"changes": [good, bad, good]}});
+        let notification = read(&body);
+        let [Change::Message(first), Change::Other(other), Change::Message(_)] =
+            notification.changes()
+        else {
+            panic!("{notification:?}")
+        };
+        assert_eq!((first.dialog().as_str(), other.raw()), ("7", &bad));
+        assert_eq!(other.notification_type(), Some("ms.MessagingEventNotification"));
+    }
+}
+
+#[test]
+fn one_or_many_and_types_of_every_spelling_are_the_same() {
+    let change =
+        json!({"dialogId": "d", "event": {"type": "ChatStateEvent", "chatState": "PAUSE"}});
+    for body in [
+        json!({"type": "ms.MessagingEventNotification", "body": {"changes": change}}),
+        json!([{"type": "ms.MessagingEventNotification", "body": {"changes": [change]}}]),
+        json!({"type": "ms.MessagingEventNotification.ChatStateEvent", "body": {"changes": [change]}}),
+        json!({"body": {"changes": [change]}}),
+    ] {
+        let notification = read(&body);
+        assert!(matches!(notification.changes(), [Change::Message(_)]), "{body}");
+    }
+    for body in [
+        json!({"type": "x.FutureNotification", "body": {"changes": [change]}}),
+        json!({"type": "ms.MessagingEventNotification", "body": {}}),
+        json!({"type": "ms.MessagingEventNotification"}),
+        json!(7),
+        json!("text"),
+    ] {
+        let notification = read(&body);
+        assert!(matches!(notification.changes(), [Change::Other(_)]), "{body}");
+    }
+    assert_eq!(read(&json!({"body": {"changes": []}})).changes(), []);
+}
+
+#[test]
+fn half_an_emoji_costs_one_character_and_is_told() {
+    let body = br#"{"type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"d",
+        "event":{"type":"ContentEvent","message":"caf\u00e9 \ud83d!"}}]}}"#;
+    let notification = Verified::dangerous_unverified(body.to_vec()).parse().unwrap();
+    assert!(notification.is_lossy());
+    let [Change::Message(message)] = notification.changes() else { panic!() };
+    let Event::Text(text) = message.event() else { panic!() };
+    assert_eq!(text.text, "café \u{fffd}!");
+}
+
+#[test]
+fn odd_white_space_key_order_and_escapes_change_nothing() {
+    let body = "\r\n\t{ \"body\" :{\"changes\" : [ {\"event\":{ \"message\":\"Gr\\u00fc\\u00dfe \
+                \\ud83d\\ude42 \u{1f642}\",\"type\":\"ContentEvent\"} , \"dialogId\":\"d\"}]}\n,\
+                \"type\":\"ms.MessagingEventNotification\"}\n";
+    let notification = Verified::dangerous_unverified(body.as_bytes().to_vec()).parse().unwrap();
+    let [Change::Message(message)] = notification.changes() else { panic!() };
+    let Event::Text(text) = message.event() else { panic!() };
+    assert_eq!(text.text, "Grüße 🙂 🙂");
+}
+
+#[test]
+fn no_debug_shows_what_was_said() {
+    let event = json!({"type": "ContentEvent", "message": "s3cr3t", "quickReplies": {"replies": [
+        {"title": "s3cr3t", "click": {"actions": [{"type": "publishText", "text": "s3cr3t"}]}}]}});
+    let notification = read(&messaging(json!({"dialogId": "d", "event": event,
+        "metadata": [{"type": "ExternalId", "id": "s3cr3t"}]})));
+    let [Change::Message(message)] = notification.changes() else { panic!() };
+    let Event::Text(text) = message.event() else { panic!() };
+    let reply = text.quick_replies.unwrap().replies().next().unwrap();
+    let file = json!({"relativePath": "s3cr3t", "caption": "s3cr3t"});
+    let file =
+        Event::of(&json!({"type": "ContentEvent", "contentType": "hosted/file", "message": file}))
+            .name()
+            .to_owned();
+    let other = read(&json!({"type": "x", "body": {"changes": ["s3cr3t"]}}));
+    let shown = format!(
+        "{notification:?} {:?} {text:?} {reply:?} {:?} {:?} {file} {other:?}",
+        message.event(),
+        reply.actions().collect::<Vec<_>>(),
+        message.metadata().collect::<Vec<_>>()
+    );
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    let error = Verified::dangerous_unverified(b"s3cr3t".to_vec()).parse().unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("s3cr3t"));
+}
+
+/// Any JSON, made of the names that matter.
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(vec![
+            "ContentEvent",
+            "RichContentEvent",
+            "AcceptStatusEvent",
+            "ChatStateEvent",
+            "text/plain",
+            "hosted/file",
+            "CONSUMER",
+            "CLOSE",
+            "MAIN",
+            "POST_SURVEY",
+            "ms.MessagingEventNotification",
+            "cqm.ExConversationChangeNotification",
+            "",
+            "x"
+        ])
+        .prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 6, |inner| {
+        let name = prop::sample::select(vec![
+            "type",
+            "body",
+            "changes",
+            "event",
+            "result",
+            "dialogId",
+            "conversationId",
+            "convId",
+            "sequence",
+            "message",
+            "contentType",
+            "content",
+            "elements",
+            "click",
+            "actions",
+            "metadata",
+            "quickReplies",
+            "replies",
+            "conversationDetails",
+            "dialogs",
+            "participants",
+            "participantsDetails",
+            "participantsPId",
+            "state",
+            "stage",
+            "sequenceList",
+            "status",
+            "chatState",
+            "originatorMetadata",
+            "role",
+            "id",
+            "csat",
+            "ttr",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(name, inner, 0..8)
+                .prop_map(|map| map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+        ]
+    })
+}
+
+/// Looks at everything that can be looked at.
+pub(super) fn look_at(change: &Change) {
+    match change {
+        Change::Message(message) => {
+            let _ =
+                (message.sequence(), message.role(), message.audience(), message.originator_id());
+            let _ = (message.metadata().count(), message.is_for_consumer(), message.event_type());
+            if let Event::RichContent(rich) = message.event() {
+                let _ = (rich.to_text(), rich.clickable().len());
+            }
+        }
+        Change::Conversation(change) => {
+            let _ = (change.since(None), change.since(Some(change)), change.dialog_to_publish_to());
+            let _ = (change.csat(), change.ttr(), change.delay(), change.answer_due());
+        }
+        Change::Other(other) => {
+            let _ = (other.why(), other.notification_type());
+        }
+    }
+    let _ = format!("{change:?}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_json_comes_each_of_its_changes_is_there_and_none_panics(
+        changes in prop::collection::vec(json_value(), 0..5),
+        kind in prop::sample::select(vec!["ms.MessagingEventNotification",
+            "cqm.ExConversationChangeNotification", "x.Other"]),
+    ) {
+        let notification = read(&json!({"type": kind, "body": {"changes": changes}}));
+        prop_assert_eq!(notification.changes().len(), changes.len());
+        for (change, raw) in notification.changes().iter().zip(&changes) {
+            look_at(change);
+            let kept = match change {
+                Change::Message(message) => message.raw(),
+                Change::Conversation(change) => change.raw(),
+                Change::Other(other) => other.raw(),
+            };
+            prop_assert_eq!(kept, raw);
+            let stored = serde_json::to_string(change).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Change>(&stored).unwrap(), change);
+        }
+    }
+
+    #[test]
+    fn no_document_panics(document in json_value()) {
+        read(&document).changes().iter().for_each(look_at);
+    }
+}
