@@ -59,6 +59,7 @@ pub struct Config {
     pub(crate) token_life: Duration,
     pub(crate) expires_in: bool,
     pub(crate) swapped_domain_shapes: bool,
+    pub(crate) survey: bool,
     pub(crate) host: String,
     pub(crate) hosts: BTreeMap<String, String>,
 }
@@ -75,6 +76,7 @@ impl Config {
             token_life: Duration::from_secs(3600),
             expires_in: false,
             swapped_domain_shapes: false,
+            survey: true,
             host: host.into(),
             hosts: BTreeMap::new(),
         }
@@ -112,6 +114,14 @@ impl Config {
     #[must_use]
     pub fn swapped_domain_shapes(mut self, yes: bool) -> Self {
         self.swapped_domain_shapes = yes;
+        self
+    }
+
+    /// Whether a survey follows a conversation that an agent had, where the connector's client knows
+    /// several dialogs. Default: yes.
+    #[must_use]
+    pub fn survey(mut self, yes: bool) -> Self {
+        self.survey = yes;
         self
     }
 

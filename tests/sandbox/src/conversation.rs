@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::answer::{self, Answer};
 use crate::request::{fields, id, is_of, text};
 use crate::sandbox::Sandbox;
-use crate::state::Conversation;
+use crate::state::{Conversation, milliseconds};
 use crate::tokens;
 
 pub(crate) fn open(
@@ -62,7 +62,7 @@ pub(crate) fn open(
         answer::ok(&serde_json::json!({"msg": "OK User Profile set successfully"}), &profile_id);
     if sandbox.state.open.get(&consumer).is_some() {
         // protocol.md 6.6: status 400, and the codes are mixed.
-        let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
+        let lp = sandbox.consumer_lp(&consumer);
         let message = format!(
             "Consumer request conversation failed: User {lp} already has open conversation. \
              Can't open another one."
@@ -72,18 +72,31 @@ pub(crate) fn open(
     }
     let new = sandbox.random.uuid();
     sandbox.state.open.insert(consumer.clone(), new.clone());
+    let started_ms = milliseconds(now);
+    let known = |name: &str| text(&wanted, name).map(str::to_owned);
     sandbox.state.conversations.insert(
         new.clone(),
         Conversation {
             id: new.clone(),
+            consumer_lp: sandbox.consumer_lp(&consumer),
             consumer,
             open: true,
+            main_open: true,
             profile: profile.get("body").cloned().unwrap_or_default(),
+            skill: known("skillId"),
+            ttr: known("ttrDefName").unwrap_or_else(|| "NORMAL".to_owned()),
             request: wanted,
             features,
+            agents: Vec::new(),
+            close_reason: None,
+            csat: None,
+            survey: None,
+            started_ms,
+            updated_ms: started_ms,
             sequences: [(new.clone(), 0)].into(),
         },
     );
+    sandbox.changed(now, &new);
     let opened = answer::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
     answer::json(200, &Value::Array(vec![profiled, opened]))
 }

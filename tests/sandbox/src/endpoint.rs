@@ -17,12 +17,14 @@ pub enum Endpoint {
     Conversation,
     /// SEND (protocol.md 7).
     Send,
+    /// Notifications on their way to the connector (protocol.md 9).
+    Webhook,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Domain, Self::Token, Self::Consumer, Self::Conversation, Self::Send];
+    pub const ALL: [Self; 6] =
+        [Self::Domain, Self::Token, Self::Consumer, Self::Conversation, Self::Send, Self::Webhook];
 
     /// Its short name, as faults and counts have it.
     #[must_use]
@@ -33,6 +35,7 @@ impl Endpoint {
             Self::Consumer => "consumer",
             Self::Conversation => "conversation",
             Self::Send => "send",
+            Self::Webhook => "webhook",
         }
     }
 

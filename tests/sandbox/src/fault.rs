@@ -21,6 +21,9 @@ use crate::Endpoint;
 /// | `html` | status 200 with an HTML page, and no effect |
 /// | `garbage` | what comes is not HTTP, and there is no effect |
 /// | `revoke-app`, `revoke-consumer` | the token that the request carries is revoked first |
+/// | `duplicate`, `reorder` | of `webhook` alone: the notification comes twice, or after the next |
+///
+/// Of `webhook`, `drop` and `delay` go wrong too: the notification never comes, or later.
 ///
 /// ```
 /// use lp_connector_sandbox::Fault;
@@ -82,9 +85,13 @@ pub enum What {
     RevokeApp,
     /// The ConsumerJWS that the request carries is revoked before it is looked at.
     RevokeConsumer,
+    /// The notification comes twice.
+    Duplicate,
+    /// The notification comes after the next one.
+    Reorder,
 }
 
-const WORDS: [(&str, What); 9] = [
+const WORDS: [(&str, What); 11] = [
     ("drop", What::Drop),
     ("drop-after", What::DropAfter),
     ("truncated", What::Truncated),
@@ -94,6 +101,8 @@ const WORDS: [(&str, What); 9] = [
     ("garbage", What::Garbage),
     ("revoke-app", What::RevokeApp),
     ("revoke-consumer", What::RevokeConsumer),
+    ("duplicate", What::Duplicate),
+    ("reorder", What::Reorder),
 ];
 
 impl fmt::Display for Fault {
@@ -201,7 +210,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_a_fault_prints_is_read_back(
-            at in 0usize..5, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
+            at in 0usize..6, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
         ) {
             let fault = Fault { endpoint: Endpoint::ALL[at], range, what };
             prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));

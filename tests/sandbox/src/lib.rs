@@ -19,12 +19,15 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod agent;
 mod answer;
 mod config;
+mod control;
 mod conversation;
 mod domain;
 mod endpoint;
 mod fault;
+mod notify;
 mod random;
 mod request;
 mod sandbox;
@@ -33,11 +36,14 @@ mod send;
 mod server;
 mod state;
 mod tokens;
+mod webhook;
 
+pub use agent::{AGENT, Agent};
 pub use config::{App, Config};
 pub use endpoint::Endpoint;
 pub use fault::{Fault, What};
 pub use sandbox::{Delivery, Reaction, Sandbox};
 #[cfg(feature = "server")]
 pub use server::{Seen, Server, ServerConfig};
-pub use state::{Conversation, MAX_KEPT, Message};
+pub use state::{Conversation, MAX_KEPT, Message, Survey};
+pub use webhook::{AppState, Next, Post, Signature, Webhooks};

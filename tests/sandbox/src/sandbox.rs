@@ -13,6 +13,7 @@ use crate::fault::{Fault, What};
 use crate::random::Random;
 use crate::request::credential;
 use crate::state::{Conversation, Message, State};
+use crate::webhook::{Courier, Webhooks};
 use crate::{conversation, domain, send, tokens};
 
 /// The stand-in for the cloud: requests in, answers out, and no clock or socket of its own.
@@ -34,7 +35,9 @@ pub struct Sandbox {
     pub(crate) config: Config,
     pub(crate) random: Random,
     pub(crate) state: State,
-    requests: BTreeMap<Endpoint, u64>,
+    pub(crate) webhooks: Option<Webhooks>,
+    pub(crate) courier: Courier,
+    pub(crate) requests: BTreeMap<Endpoint, u64>,
     faults: Vec<Armed>,
 }
 
@@ -83,6 +86,8 @@ impl Sandbox {
             config,
             random: Random::new(seed),
             state: State::default(),
+            webhooks: None,
+            courier: Courier::default(),
             requests: BTreeMap::new(),
             faults: Vec::new(),
         }
@@ -97,8 +102,8 @@ impl Sandbox {
     /// Answers a request, and says how the answer travels.
     pub fn react(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reaction {
         let whole = |answer| Reaction { answer, delivery: Delivery::Whole };
-        if request.uri().path() == "/_sandbox/state" {
-            return whole(self.describe());
+        if request.uri().path().starts_with("/_sandbox/") {
+            return whole(self.control(now, request));
         }
         let Some(route) = Route::of(request.uri().path()) else {
             let there_is = "domain, token, consumer, conversation and send, at their own paths";
@@ -136,11 +141,13 @@ impl Sandbox {
             Endpoint::Consumer => tokens::consumer_token(self, now, account, request),
             Endpoint::Conversation => conversation::open(self, now, account, request),
             Endpoint::Send => send::send(self, now, account, request),
+            // Where the cloud posts to, not where it listens.
+            Endpoint::Webhook => answer::json(404, &json!({"message": "no such path"})),
         }
     }
 
     /// The first fault that concerns this request; all of the endpoint's faults count it.
-    fn goes_wrong(&mut self, endpoint: Endpoint) -> Option<What> {
+    pub(crate) fn goes_wrong(&mut self, endpoint: Endpoint) -> Option<What> {
         let mut found = None;
         for armed in self.faults.iter_mut().filter(|armed| armed.fault.endpoint == endpoint) {
             armed.seen += 1;
@@ -253,30 +260,5 @@ impl Sandbox {
         for app in self.config.apps.iter_mut().filter(|app| app.client_id == client_id) {
             app.client_secret.clone_from(&secret);
         }
-    }
-
-    /// What there is to see, without secrets or tokens.
-    fn describe(&self) -> Answer {
-        let requests: BTreeMap<&str, u64> = Endpoint::ALL
-            .iter()
-            .map(|endpoint| (endpoint.name(), self.requests(*endpoint)))
-            .collect();
-        let conversations: Vec<_> = self
-            .conversations()
-            .map(|one| json!({"id": one.id, "consumer": one.consumer, "open": one.open}))
-            .collect();
-        let messages: Vec<_> = self
-            .messages()
-            .iter()
-            .map(|one| {
-                json!({"conversation": one.conversation, "dialog": one.dialog,
-                "sequence": one.sequence, "consumer": one.consumer, "event": one.event})
-            })
-            .collect();
-        answer::json(
-            200,
-            &json!({"requests": requests, "conversations": conversations,
-            "messages": messages}),
-        )
     }
 }

@@ -9,6 +9,7 @@ use crate::answer::{self, Answer};
 use crate::conversation::checked;
 use crate::request::{id, text};
 use crate::sandbox::Sandbox;
+use crate::state::Publication;
 use crate::tokens;
 
 /// The longest request that carries a text, in characters (protocol.md 7.2, "Size").
@@ -43,9 +44,13 @@ pub(crate) fn send(
     match text(&document, "type") {
         Some("ms.PublishEvent") => {
             let length = String::from_utf8_lossy(request.body()).chars().count();
-            publish(sandbox, &consumer, body, &id, length)
+            let metadata = document.get("metadata").cloned().unwrap_or_default();
+            if !matches!(metadata, Value::Null | Value::Array(_)) {
+                return answer::bad_request("metadata must be an array", &id);
+            }
+            publish(sandbox, now, &consumer, body, metadata, &id, length)
         }
-        Some("cm.UpdateConversationField") => update(sandbox, &consumer, body, &id),
+        Some("cm.UpdateConversationField") => update(sandbox, now, &consumer, body, &id),
         Some("userprofile.SetUserProfile") => {
             let done = json!({"msg": "OK User Profile set successfully"});
             answer::json(200, &answer::ok(&done, &id))
@@ -75,7 +80,15 @@ fn addressed(
     }
 }
 
-fn publish(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str, length: usize) -> Answer {
+fn publish(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    consumer: &str,
+    body: &Value,
+    metadata: Value,
+    id: &str,
+    length: usize,
+) -> Answer {
     let Some(dialog) = text(body, "dialogId") else {
         return answer::bad_request("dialogId is missing", id);
     };
@@ -86,6 +99,10 @@ fn publish(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str, length
     }
     let Some(event) = body.get("event") else {
         return answer::bad_request("event is missing", id);
+    };
+    let in_survey = match dialog_of(sandbox, conversation, dialog) {
+        Ok(in_survey) => in_survey,
+        Err(why) => return answer::bad_request(why, id),
     };
     let wrong = match text(event, "type") {
         Some("ContentEvent") => match text(event, "contentType") {
@@ -101,6 +118,7 @@ fn publish(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str, length
             Some("hosted/file") => None,
             _ => Some("no such contentType"),
         },
+        Some("ChatStateEvent") if in_survey => Some("a survey takes no chat states"),
         Some("ChatStateEvent") => {
             let known = text(event, "chatState").is_some_and(|state| CHAT_STATES.contains(&state));
             (!known).then_some("no such chatState")
@@ -116,13 +134,33 @@ fn publish(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str, length
     match wrong {
         Some(why) => answer::bad_request(why, id),
         None => {
-            let sequence = sandbox.state.publish(conversation, dialog, event);
+            let said = text(event, "message").map(str::to_owned);
+            let event = event.clone();
+            let publication =
+                Publication { conversation, dialog, agent: None, audience: "ALL", metadata, event };
+            let sequence = sandbox.publish(now, publication);
+            if let (true, Some(said)) = (in_survey, said) {
+                sandbox.surveyed(now, conversation, dialog, &said);
+            }
             answer::json(200, &answer::ok(&json!({"sequence": sequence}), id))
         }
     }
 }
 
-fn update(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str) -> Answer {
+/// Whether a dialog is the survey's, if it is open at all.
+fn dialog_of(sandbox: &Sandbox, conversation: &str, dialog: &str) -> Result<bool, &'static str> {
+    let Some(found) = sandbox.state.conversations.get(conversation) else { return Ok(false) };
+    let survey = found.survey.as_ref().filter(|survey| survey.dialog == dialog);
+    match survey {
+        Some(survey) if survey.open => Ok(true),
+        None if dialog == conversation && found.main_open => Ok(false),
+        // Others are taken as they come: the documents do not list them.
+        None if dialog != conversation => Ok(false),
+        _ => Err("Bad Request, Conversation is close"),
+    }
+}
+
+fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id: &str) -> Answer {
     let Some(conversation) = text(body, "conversationId") else {
         return answer::bad_request("conversationId is missing", id);
     };
@@ -135,18 +173,32 @@ fn update(sandbox: &mut Sandbox, consumer: &str, body: &Value, id: &str) -> Answ
         Some(field) => vec![field.clone()],
         None => return answer::bad_request("conversationField is missing", id),
     };
-    let closes = |field: &Value| match text(field, "field") {
-        Some("ConversationStateField" | "Stage") => {
-            text(field, "conversationState") == Some("CLOSE")
+    let mut known = false;
+    for field in &fields {
+        let closed = text(field, "conversationState") == Some("CLOSE");
+        let dialog = field.get("dialog").unwrap_or(&Value::Null);
+        match text(field, "field") {
+            Some("ConversationStateField" | "Stage") if closed => {
+                sandbox.state.close(conversation, "CONSUMER");
+                sandbox.changed(now, conversation);
+            }
+            Some("DialogChange") if text(dialog, "state") == Some("CLOSE") => {
+                match text(dialog, "dialogId") {
+                    Some(id) if id == conversation => {
+                        sandbox.close_main(now, conversation, "CONSUMER");
+                    }
+                    Some(_) => {
+                        sandbox.state.close(conversation, "CONSUMER");
+                        sandbox.changed(now, conversation);
+                    }
+                    None => return answer::bad_request("dialogId is missing", id),
+                }
+            }
+            _ => continue,
         }
-        Some("DialogChange") => {
-            let dialog = field.get("dialog").unwrap_or(&Value::Null);
-            text(dialog, "state") == Some("CLOSE") && text(dialog, "dialogId") == Some(conversation)
-        }
-        _ => false,
-    };
-    if fields.iter().any(closes) {
-        sandbox.state.close(conversation);
+        known = true;
+    }
+    if known {
         let done = json!({"msg": "OK Conversation resolved successfully"});
         return answer::json(200, &answer::ok(&done, id));
     }

@@ -70,32 +70,88 @@ pub struct Conversation {
     pub id: String,
     /// The consumer, as the connector knows them.
     pub consumer: String,
-    /// Whether it is open.
+    /// The consumer, as LivePerson knows them.
+    pub consumer_lp: String,
+    /// Whether it is open as a whole.
     pub open: bool,
+    /// Whether its main dialog is.
+    pub main_open: bool,
     /// What the connector said of the consumer.
     pub profile: Value,
     /// The body of the request that opened it.
     pub request: Value,
     /// The features of the `Client-Properties` header.
     pub features: Vec<String>,
+    /// The agents who are on board.
+    pub agents: Vec<String>,
+    /// Where it is routed to.
+    pub skill: Option<String>,
+    /// How urgent it is.
+    pub ttr: String,
+    /// By whom it was closed.
+    pub close_reason: Option<String>,
+    /// How satisfied the consumer was.
+    pub csat: Option<Value>,
+    /// The survey after it.
+    pub survey: Option<Survey>,
+    pub(crate) started_ms: u64,
+    /// Never the same twice: it is what puts states in order (protocol.md 9.9).
+    pub(crate) updated_ms: u64,
     /// The next number in each dialog.
     pub(crate) sequences: BTreeMap<String, u64>,
+}
+
+/// A survey's dialog.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Survey {
+    /// Its id.
+    pub dialog: String,
+    /// Whether it is open.
+    pub open: bool,
+    /// What the consumer answered.
+    pub answers: Vec<String>,
+    pub(crate) started_ms: u64,
 }
 
 /// An event in a dialog, as it was published.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Message {
+    /// Its number among all, from 1.
+    pub number: u64,
     /// The conversation.
     pub conversation: String,
     /// The dialog.
     pub dialog: String,
     /// Its number in the dialog; chat states have none (protocol.md 7.1).
     pub sequence: Option<u64>,
-    /// Who published it, as the connector knows them.
+    /// The consumer of the conversation, as the connector knows them.
     pub consumer: String,
+    /// Who published it: LivePerson's id of them.
+    pub originator: String,
+    /// As what.
+    pub role: &'static str,
+    /// Who may see it.
+    pub audience: &'static str,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What came with it.
+    pub metadata: Value,
     /// The event itself.
     pub event: Value,
+}
+
+/// An event to be published.
+#[derive(Debug)]
+pub(crate) struct Publication<'a> {
+    pub(crate) conversation: &'a str,
+    pub(crate) dialog: &'a str,
+    /// Who publishes it; the consumer, if nobody is named.
+    pub(crate) agent: Option<(&'a str, &'static str)>,
+    pub(crate) audience: &'static str,
+    pub(crate) metadata: Value,
+    pub(crate) event: Value,
 }
 
 #[derive(Debug, Default)]
@@ -107,41 +163,62 @@ pub(crate) struct State {
     /// The open conversation of each consumer.
     pub(crate) open: Bounded<String>,
     pub(crate) messages: VecDeque<Message>,
+    pub(crate) published: u64,
 }
 
 impl State {
     /// Numbers and keeps an event. Chat states get no number.
-    pub(crate) fn publish(&mut self, conversation: &str, dialog: &str, event: &Value) -> u64 {
-        let Some(open) = self.conversations.get_mut(conversation) else {
-            return 0;
-        };
-        let volatile = event.get("type").and_then(Value::as_str) == Some("ChatStateEvent");
-        let sequence = if volatile {
-            None
-        } else {
-            let next = open.sequences.entry(dialog.to_owned()).or_default();
+    pub(crate) fn publish(
+        &mut self,
+        now: Duration,
+        publication: Publication<'_>,
+    ) -> Option<&Message> {
+        let open = self.conversations.get_mut(publication.conversation)?;
+        let kind = publication.event.get("type").and_then(Value::as_str);
+        let sequence = (kind != Some("ChatStateEvent")).then(|| {
+            let next = open.sequences.entry(publication.dialog.to_owned()).or_default();
             *next += 1;
-            Some(*next - 1)
+            *next - 1
+        });
+        let (originator, role) = match publication.agent {
+            Some((agent, role)) => (agent.to_owned(), role),
+            None => (open.consumer_lp.clone(), "CONSUMER"),
         };
+        self.published += 1;
         self.messages.push_back(Message {
-            conversation: conversation.to_owned(),
-            dialog: dialog.to_owned(),
+            number: self.published,
+            conversation: publication.conversation.to_owned(),
+            dialog: publication.dialog.to_owned(),
             sequence,
             consumer: open.consumer.clone(),
-            event: event.clone(),
+            originator,
+            role,
+            audience: publication.audience,
+            at_ms: milliseconds(now),
+            metadata: publication.metadata,
+            event: publication.event,
         });
         while self.messages.len() > MAX_KEPT {
             self.messages.pop_front();
         }
-        // What a chat state is answered means nothing (protocol.md 7.1).
-        sequence.unwrap_or(0)
+        self.messages.back()
     }
 
-    pub(crate) fn close(&mut self, conversation: &str) {
+    /// Closes a conversation altogether.
+    pub(crate) fn close(&mut self, conversation: &str, by: &str) {
         if let Some(closed) = self.conversations.get_mut(conversation) {
             closed.open = false;
+            closed.main_open = false;
+            closed.close_reason.get_or_insert_with(|| by.to_owned());
+            if let Some(survey) = &mut closed.survey {
+                survey.open = false;
+            }
             let consumer = closed.consumer.clone();
             self.open.remove(&consumer);
         }
     }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -110,6 +110,7 @@ async fn answer(
     let request = Request::from_parts(parts, body.to_bytes().to_vec());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let Reaction { answer, delivery } = shared.lock().react(now, &request);
+    shared.wake.notify_one();
     if let Some(seen) = &shared.seen {
         let silent = matches!(delivery, Delivery::Dropped | Delivery::Garbage);
         let status = (!silent).then(|| answer.status().as_u16());

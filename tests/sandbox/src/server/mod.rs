@@ -1,6 +1,7 @@
 //! The sandbox on a loopback socket.
 
 mod connection;
+mod post;
 mod tls;
 
 use std::fmt;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{Config, Endpoint, Sandbox};
 
@@ -138,6 +139,8 @@ struct Shared {
     sandbox: Mutex<Sandbox>,
     connections: AtomicU64,
     seen: Option<OnRequest>,
+    /// Told when there may be something to post.
+    wake: Notify,
 }
 
 impl Shared {
@@ -170,12 +173,18 @@ impl Server {
             sandbox: Mutex::new(Sandbox::new(cloud, config.seed)),
             connections: AtomicU64::new(0),
             seen: config.seen,
+            wake: Notify::new(),
         });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = shared.clone();
         let thread = std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
-            runtime.block_on(connection::serve(listener, acceptor, serving, stopped));
+            runtime.block_on(async {
+                tokio::select! {
+                    () = connection::serve(listener, acceptor, serving.clone(), stopped) => {}
+                    () = post::deliver(serving) => {}
+                }
+            });
         })?;
         Ok(Self { address, ca_pem, shared, stop: Some(stop), thread: Some(thread) })
     }
@@ -221,7 +230,9 @@ impl Server {
 
     /// Looks into the sandbox, or changes it, while it runs.
     pub fn with<T>(&self, look: impl FnOnce(&mut Sandbox) -> T) -> T {
-        look(&mut self.shared.lock())
+        let seen = look(&mut self.shared.lock());
+        self.shared.wake.notify_one();
+        seen
     }
 
     /// How many requests came to an endpoint.

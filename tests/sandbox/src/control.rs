@@ -1,0 +1,97 @@
+//! The sandbox's own interface: to see what there is, and to be the agent. No part of the cloud's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+use crate::agent::Agent;
+use crate::answer::{self, Answer};
+use crate::request::{fields, text};
+use crate::sandbox::Sandbox;
+use crate::state::Message;
+use crate::{Endpoint, Webhooks};
+
+/// The most messages that are told at a time.
+const PAGE: usize = 1000;
+
+impl Sandbox {
+    pub(crate) fn control(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Answer {
+        let body = || serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/_sandbox/state") => self.describe(),
+            (&Method::GET, "/_sandbox/messages") => {
+                let after = fields(request, false).get("after").and_then(|n| n.parse().ok());
+                self.messages_after(after.unwrap_or(0))
+            }
+            (&Method::POST, "/_sandbox/agent") => self.control_agent(now, &body()),
+            (&Method::POST, "/_sandbox/webhooks") => match text(&body(), "endpoint") {
+                Some(endpoint) => {
+                    self.set_webhooks(Webhooks::all_at(endpoint));
+                    answer::json(200, &json!({"endpoint": endpoint}))
+                }
+                None => answer::json(400, &json!({"message": "endpoint is missing"})),
+            },
+            _ => {
+                let there_is = "GET state, GET messages, POST agent, POST webhooks";
+                answer::json(404, &json!({"message": "no such control", "there_is": there_is}))
+            }
+        }
+    }
+
+    /// `{"conversation": ID, "do": …}`; without an id, the conversation that was opened last.
+    fn control_agent(&mut self, now: Duration, body: &Value) -> Answer {
+        let latest = || {
+            let open = self.state.conversations.values().filter(|one| one.main_open);
+            open.max_by_key(|one| one.started_ms).map(|one| one.id.clone())
+        };
+        let conversation = text(body, "conversation").map(str::to_owned).or_else(latest);
+        let done = match conversation {
+            None => Err("no conversation is open".to_owned()),
+            Some(id) => Agent::from_json(body)
+                .and_then(|action| self.agent(now, &id, action))
+                .map(|()| json!({"conversation": id})),
+        };
+        match done {
+            Ok(done) => answer::json(200, &done),
+            Err(why) => answer::json(400, &json!({"message": why})),
+        }
+    }
+
+    fn messages_after(&self, after: u64) -> Answer {
+        let messages = self.messages().iter().filter(|message| message.number > after);
+        let messages: Vec<Value> = messages.take(PAGE).map(describe_message).collect();
+        answer::json(200, &json!({"messages": messages, "conversations": self.describe_all()}))
+    }
+
+    fn describe_all(&self) -> Vec<Value> {
+        let describe = |one: &crate::Conversation| {
+            json!({"id": one.id, "consumer": one.consumer, "open": one.open,
+                "main_open": one.main_open, "agents": one.agents, "skill": one.skill})
+        };
+        self.conversations().map(describe).collect()
+    }
+
+    /// What there is to see, without secrets or tokens.
+    fn describe(&self) -> Answer {
+        let requests: BTreeMap<&str, u64> = Endpoint::ALL
+            .iter()
+            .map(|endpoint| (endpoint.name(), self.requests(*endpoint)))
+            .collect();
+        let messages: Vec<_> = self.messages().iter().map(describe_message).collect();
+        answer::json(
+            200,
+            &json!({"requests": requests, "conversations": self.describe_all(),
+                "messages": messages, "app_state": format!("{:?}", self.app_state()),
+                "notifications": {"waiting": self.notifications_waiting(),
+                    "lost": self.notifications_lost()}}),
+        )
+    }
+}
+
+fn describe_message(one: &Message) -> Value {
+    json!({"number": one.number, "conversation": one.conversation, "dialog": one.dialog,
+        "sequence": one.sequence, "consumer": one.consumer, "role": one.role,
+        "audience": one.audience, "event": one.event})
+}

@@ -1,0 +1,87 @@
+//! Posts notifications to endpoints on this machine.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, Request, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Shared;
+use crate::{Next, Post};
+
+/// For the connection, and again for the answer (protocol.md 9.1).
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers say nothing beyond their status.
+const MAX_ANSWER: usize = 64 * 1024;
+
+pub(super) async fn deliver(shared: Arc<Shared>) {
+    let mut posts = JoinSet::new();
+    loop {
+        let next = shared.lock().next_post(now());
+        match next {
+            Next::Post(post) => {
+                let shared = shared.clone();
+                posts.spawn(async move {
+                    let Post { id, request } = post;
+                    let status = send(request).await;
+                    shared.lock().posted(now(), id, status);
+                    shared.wake.notify_one();
+                });
+            }
+            Next::Wait(until) => {
+                // What changes meanwhile wakes it.
+                let _ = timeout(until.saturating_sub(now()), shared.wake.notified()).await;
+            }
+            Next::Idle => shared.wake.notified().await,
+        }
+        while posts.try_join_next().is_some() {}
+    }
+}
+
+/// The status, if one came in time.
+async fn send(request: Request<Vec<u8>>) -> Option<u16> {
+    let (host, port) = place(request.uri())?;
+    let stream = timeout(PATIENCE, TcpStream::connect((host.as_str(), port))).await.ok()?.ok()?;
+    let _ = stream.set_nodelay(true);
+    timeout(PATIENCE, exchange(stream, request, &format!("{host}:{port}"))).await.ok()?
+}
+
+async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> Option<u16> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let (mut parts, body) = request.into_parts();
+    parts.headers.insert(http::header::HOST, HeaderValue::try_from(host).ok()?);
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    parts.uri = Uri::try_from(path).ok()?;
+    let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
+    let talk = async {
+        let answer = sender.send_request(request).await.ok()?;
+        let status = answer.status().as_u16();
+        let _ = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+        Some(status)
+    };
+    tokio::select! {
+        status = talk => status,
+        // It ends first only if it breaks.
+        _ = connection => None,
+    }
+}
+
+/// Host and port, if they are on this machine: a stand-in has no business anywhere else.
+fn place(uri: &Uri) -> Option<(String, u16)> {
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    (uri.scheme_str() == Some("http") && local)
+        .then(|| (host.to_owned(), uri.port_u16().unwrap_or(80)))
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}

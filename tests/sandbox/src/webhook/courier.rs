@@ -1,0 +1,265 @@
+//! Delivery, with both retry modes of protocol.md 9.3, as a pure machine.
+//!
+//! Count-based: each notification is on its own, sent again every 30 s so many times, and then dropped.
+//! Time-based: the app is the unit, and goes through four states:
+//!
+//! ```text
+//!   Up ── a failure ──▶ Failed ── a try succeeds ──▶ InTransition ── what was stored is out ──▶
+//!   Recovered ── what piled up meanwhile is out ──▶ Up          (any failure goes back to Failed)
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use http::Request;
+
+use crate::state::MAX_KEPT;
+
+/// Between two tries in the count-based mode.
+const COUNTED_PAUSE: Duration = Duration::from_secs(30);
+
+/// The first pause of the time-based mode; it doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LAST_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long a live event waits for a backlog that is being flushed.
+const DRAIN_WAIT: Duration = Duration::from_secs(4);
+
+/// How many are under way at a time.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// What an app's deliveries are like, in the time-based mode (protocol.md 9.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum AppState {
+    /// All endpoints answer.
+    #[default]
+    Up,
+    /// One does not: everything is stored.
+    Failed,
+    /// They do again: what was stored is being sent.
+    InTransition,
+    /// What was stored is out, and what piled up meanwhile follows.
+    Recovered,
+}
+
+/// What is to be done next about deliveries.
+#[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    clippy::large_enum_variant,
+    reason = "a driver must handle every one, and it lives for one turn of a loop"
+)]
+pub enum Next {
+    /// Post this, and tell how it went.
+    Post(Post),
+    /// Nothing before then, unless something is published or a post ends.
+    Wait(Duration),
+    /// Nothing, until something is published or a post ends.
+    Idle,
+}
+
+/// One notification to be posted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Post {
+    /// To be given back with its outcome.
+    pub id: u64,
+    /// The request: signed, and with the absolute address.
+    pub request: Request<Vec<u8>>,
+}
+
+/// A notification on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) conversation: String,
+    pub(crate) request: Request<Vec<u8>>,
+    pub(crate) max_retries: Option<u32>,
+    /// When it is to be posted at the earliest.
+    pub(crate) due: Duration,
+    /// When it came into being.
+    pub(crate) born: Duration,
+    pub(crate) tries: u32,
+    /// From when it no longer waits for those before it.
+    pub(crate) overtakes: Option<Duration>,
+}
+
+/// The delivery of one app's notifications.
+#[derive(Debug, Default)]
+pub(crate) struct Courier {
+    retention: Option<Duration>,
+    next_id: u64,
+    /// Not under way, in the order of the conversation; by the id that says how old each is.
+    queues: BTreeMap<String, VecDeque<(u64, Item)>>,
+    in_flight: BTreeMap<u64, Item>,
+    /// Conversations with something under way, in the time-based mode.
+    busy: BTreeSet<String>,
+    state: AppState,
+    pause: Duration,
+    next_try: Duration,
+    /// Ids below this were stored when the transition began.
+    stored_below: u64,
+    lost: u64,
+}
+
+impl Courier {
+    pub(crate) fn new(retention: Option<Duration>) -> Self {
+        Self { retention, ..Self::default() }
+    }
+
+    pub(crate) fn state(&self) -> AppState {
+        self.state
+    }
+
+    /// How many notifications were given up.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// How many are yet to be delivered.
+    pub(crate) fn waiting(&self) -> usize {
+        self.in_flight.len() + self.queues.values().map(VecDeque::len).sum::<usize>()
+    }
+
+    pub(crate) fn enqueue(&mut self, now: Duration, mut item: Item) {
+        if self.waiting() >= MAX_KEPT {
+            self.lost += 1;
+            return;
+        }
+        self.next_id += 1;
+        let queue = self.queues.entry(item.conversation.clone()).or_default();
+        if self.state == AppState::Recovered && !queue.is_empty() {
+            item.overtakes = Some(now + DRAIN_WAIT);
+        }
+        queue.push_back((self.next_id, item));
+    }
+
+    pub(crate) fn poll(&mut self, now: Duration) -> Next {
+        self.expire(now);
+        self.settle_state();
+        if self.in_flight.len() >= MAX_IN_FLIGHT {
+            return Next::Idle;
+        }
+        if self.state == AppState::Failed {
+            if self.queues.is_empty() || !self.in_flight.is_empty() {
+                return Next::Idle;
+            }
+            if now < self.next_try {
+                return Next::Wait(self.next_try);
+            }
+        }
+        let mut ready: Option<(u64, String, usize)> = None;
+        let mut wait: Option<Duration> = None;
+        for (conversation, queue) in &self.queues {
+            for (place, (id, item)) in queue.iter().enumerate() {
+                let turn = self.retention.is_none()
+                    || (place == 0 && !self.busy.contains(conversation))
+                    || item.overtakes.is_some_and(|at| at <= now);
+                let later = if turn { Some(item.due) } else { item.overtakes };
+                match later {
+                    Some(at) if at > now => wait = Some(wait.map_or(at, |wait| wait.min(at))),
+                    _ if turn && ready.as_ref().is_none_or(|(oldest, ..)| id < oldest) => {
+                        ready = Some((*id, conversation.clone(), place));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let Some((id, conversation, place)) = ready else {
+            return wait.map_or(Next::Idle, Next::Wait);
+        };
+        let taken = self.queues.get_mut(&conversation).and_then(|queue| queue.remove(place));
+        let Some((_, item)) = taken else { return Next::Idle };
+        self.forget_empty(&conversation);
+        let request = item.request.clone();
+        self.busy.insert(conversation);
+        self.in_flight.insert(id, item);
+        Next::Post(Post { id, request })
+    }
+
+    /// Tells how a post went: the status of the answer, if one came in time.
+    pub(crate) fn settle(&mut self, now: Duration, id: u64, status: Option<u16>) {
+        let Some(mut item) = self.in_flight.remove(&id) else { return };
+        if !self.in_flight.values().any(|other| other.conversation == item.conversation) {
+            self.busy.remove(&item.conversation);
+        }
+        item.tries += 1;
+        // 200 and 201 alone (protocol.md 9.1).
+        let taken = matches!(status, Some(200 | 201));
+        match (taken, self.retention) {
+            (true, None) => {}
+            (true, Some(_)) if self.state == AppState::Failed => {
+                self.state = AppState::InTransition;
+                self.stored_below = self.next_id + 1;
+                self.pause = Duration::ZERO;
+            }
+            (true, Some(_)) => {}
+            (false, None) => {
+                if item.tries > item.max_retries.unwrap_or(0) {
+                    self.lost += 1;
+                } else {
+                    item.due = now + COUNTED_PAUSE;
+                    self.put_back(id, item);
+                }
+            }
+            // Its failures are nobody else's business, and nobody's at all.
+            (false, Some(_)) if item.max_retries == Some(0) && self.state != AppState::Failed => {
+                self.lost += 1;
+            }
+            (false, Some(_)) => {
+                self.put_back(id, item);
+                let first = self.state != AppState::Failed;
+                // Of several that were under way, the first to fail sets the pause.
+                if first || self.in_flight.is_empty() {
+                    self.pause = if first { FIRST_PAUSE } else { (self.pause * 2).min(LAST_PAUSE) };
+                    self.next_try = now + self.pause;
+                    self.state = AppState::Failed;
+                }
+            }
+        }
+        self.settle_state();
+    }
+
+    /// Moves on from a state whose work is done.
+    fn settle_state(&mut self) {
+        let ids = || {
+            let queued = self.queues.values().flatten().map(|(id, _)| *id);
+            queued.chain(self.in_flight.keys().copied())
+        };
+        if self.state == AppState::InTransition && !ids().any(|id| id < self.stored_below) {
+            self.state = AppState::Recovered;
+        }
+        let done = self.queues.is_empty() && self.in_flight.is_empty();
+        if done && matches!(self.state, AppState::Recovered | AppState::Failed) {
+            self.state = AppState::Up;
+        }
+    }
+
+    /// Drops what was kept for as long as it may be.
+    fn expire(&mut self, now: Duration) {
+        let Some(retention) = self.retention else { return };
+        let mut lost = 0;
+        for queue in self.queues.values_mut() {
+            queue.retain(|(_, item)| {
+                let untried = item.tries == 0 && self.state == AppState::Up;
+                let keeps = untried || now < item.born.saturating_add(retention);
+                lost += u64::from(!keeps);
+                keeps
+            });
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+        self.lost += lost;
+    }
+
+    fn put_back(&mut self, id: u64, item: Item) {
+        let queue = self.queues.entry(item.conversation.clone()).or_default();
+        let place = queue.partition_point(|(other, _)| *other < id);
+        queue.insert(place, (id, item));
+    }
+
+    fn forget_empty(&mut self, conversation: &str) {
+        if self.queues.get(conversation).is_some_and(VecDeque::is_empty) {
+            self.queues.remove(conversation);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Webhooks: what is posted where, signed how, and what happens when it is not taken (protocol.md 9).
+
+mod courier;
+pub(crate) mod notification;
+mod signature;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use courier::{AppState, Next, Post};
+pub(crate) use courier::{Courier, Item};
+pub use signature::Signature;
+
+/// The keys under which endpoints are registered (protocol.md 3.2).
+pub(crate) const KEYS: [&str; 5] = [
+    "ms.MessagingEventNotification.ContentEvent",
+    "ms.MessagingEventNotification.RichContentEvent",
+    "ms.MessagingEventNotification.AcceptStatusEvent",
+    "ms.MessagingEventNotification.ChatStateEvent",
+    "cqm.ExConversationChangeNotification",
+];
+
+/// Where one kind of event is posted to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Registered {
+    pub(crate) url: String,
+    /// `None` where the manifest does not say: that counts as 0, but only 0 written out keeps an
+    /// endpoint's failures out of the time-based mechanism (protocol.md 9.3).
+    pub(crate) max_retries: Option<u32>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// What an app has registered for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Webhooks {
+    pub(crate) endpoints: BTreeMap<String, Registered>,
+    pub(crate) retention: Option<Duration>,
+    pub(crate) signature: Signature,
+}
+
+impl Webhooks {
+    /// All kinds of event to one address; what fails is dropped at once.
+    #[must_use]
+    pub fn all_at(url: impl Into<String>) -> Self {
+        let url = url.into();
+        let endpoint = |key: &str| {
+            let registered =
+                Registered { url: url.clone(), max_retries: None, headers: Vec::new() };
+            (key.to_owned(), registered)
+        };
+        Self { endpoints: KEYS.into_iter().map(endpoint).collect(), ..Self::default() }
+    }
+
+    /// As an app install manifest says, in its `capabilities.webhooks`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_manifest(manifest: &Value) -> Result<Self, String> {
+        let webhooks = manifest.get("capabilities").and_then(|all| all.get("webhooks"));
+        let Some(Value::Object(members)) = webhooks else {
+            return Err("the manifest has no capabilities.webhooks".to_owned());
+        };
+        let mut read = Self::default();
+        for (key, value) in members {
+            if key == "retry" {
+                let seconds = value.get("retention_time").and_then(Value::as_u64);
+                let seconds = seconds.filter(|seconds| (2..=259_200).contains(seconds));
+                let seconds = seconds.ok_or("retry.retention_time must be from 2 to 259200")?;
+                read.retention = Some(Duration::from_secs(seconds));
+            } else if KEYS.contains(&key.as_str()) {
+                read.endpoints
+                    .insert(key.clone(), registered(value).map_err(|why| format!("{key}: {why}"))?);
+            } else {
+                return Err(format!("there is no event {key}"));
+            }
+        }
+        Ok(read)
+    }
+
+    /// Time-based retry: what fails is kept so long (protocol.md 9.3).
+    #[must_use]
+    pub fn retention(mut self, time: Duration) -> Self {
+        self.retention = Some(time);
+        self
+    }
+
+    /// Count-based retry: each notification is sent again so often, at most 5 times.
+    #[must_use]
+    pub fn max_retries(mut self, times: u32) -> Self {
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.max_retries = Some(times.min(5));
+        }
+        self
+    }
+
+    /// How notifications are signed. Default: SHA-1, Base64.
+    #[must_use]
+    pub fn signature(mut self, signature: Signature) -> Self {
+        self.signature = signature;
+        self
+    }
+}
+
+fn registered(value: &Value) -> Result<Registered, String> {
+    let url = value.get("endpoint").and_then(Value::as_str).ok_or("it has no endpoint")?;
+    let max_retries = match value.get("max_retries") {
+        None => None,
+        Some(number) => {
+            let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
+            Some(number.filter(|number| *number <= 5).ok_or("max_retries must be from 0 to 5")?)
+        }
+    };
+    let mut headers = Vec::new();
+    for header in value.get("headers").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| header.get(name).and_then(Value::as_str).map(str::to_owned);
+        let both = text("header_name").zip(text("header_value"));
+        headers.push(both.ok_or("a header has no header_name or header_value")?);
+    }
+    Ok(Registered { url: url.to_owned(), max_retries, headers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_manifest_registers_what_it_names_and_is_refused_where_it_is_wrong() {
+        let webhook = |value: Value| json!({"capabilities": {"webhooks": value}});
+        let read = Webhooks::from_manifest(&webhook(json!({
+            "cqm.ExConversationChangeNotification": {"endpoint": "https://x/", "max_retries": 3,
+                "headers": [{"header_name": "a", "header_value": "b"}]},
+            "retry": {"retention_time": 60}})))
+        .unwrap();
+        assert_eq!(read.retention, Some(Duration::from_secs(60)));
+        let endpoint = &read.endpoints["cqm.ExConversationChangeNotification"];
+        assert_eq!((endpoint.max_retries, endpoint.headers.len()), (Some(3), 1));
+        for (wrong, why) in [
+            (json!({"retry": {"retention_time": 1}}), "259200"),
+            (json!({"x": {"endpoint": "https://x/"}}), "no event x"),
+            (json!({KEYS[0]: {}}), "no endpoint"),
+            (json!({KEYS[0]: {"endpoint": "x", "max_retries": 6}}), "0 to 5"),
+            (json!({KEYS[0]: {"endpoint": "x", "headers": [{}]}}), "header_name"),
+        ] {
+            let error = Webhooks::from_manifest(&webhook(wrong)).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!(Webhooks::from_manifest(&json!({})).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! What notifications say: the JSON of protocol.md 9.4 to 9.9.
+
+use serde_json::{Value, json};
+
+use crate::state::{Conversation, Message};
+
+/// The endpoint's key, and the body, of a message's notification.
+pub(crate) fn of_message(message: &Message) -> (String, Value) {
+    let kind = message.event.get("type").and_then(Value::as_str).unwrap_or_default();
+    let mut change = json!({
+        "originatorId": message.originator,
+        "originatorMetadata": {"id": message.originator, "role": message.role},
+        "event": message.event,
+        "conversationId": message.conversation,
+        "dialogId": message.dialog,
+    });
+    if let (Some(sequence), Some(members)) = (message.sequence, change.as_object_mut()) {
+        members.insert("sequence".to_owned(), json!(sequence));
+        members.insert("serverTimestamp".to_owned(), json!(message.at_ms));
+        members.insert("messageAudience".to_owned(), json!(message.audience));
+        members.insert("metadata".to_owned(), message.metadata.clone());
+    }
+    let kind = format!("ms.MessagingEventNotification.{kind}");
+    (kind, envelope("ms.MessagingEventNotification", json!({"changes": [change]})))
+}
+
+/// The endpoint's key, and the body, of a conversation's state: all of it, each time.
+pub(crate) fn of_conversation(conversation: &Conversation, account: &str) -> (String, Value) {
+    let state = |open: bool| if open { "OPEN" } else { "CLOSE" };
+    let skill = conversation.skill.as_deref().unwrap_or("-1");
+    let mut participants = vec![json!({"id": conversation.consumer_lp, "role": "CONSUMER"})];
+    let agents: Vec<Value> = conversation
+        .agents
+        .iter()
+        .map(|agent| json!({"id": agent, "role": "ASSIGNED_AGENT"}))
+        .collect();
+    participants.extend(agents.iter().cloned());
+    let active = |participants: &[Value]| -> Vec<Value> {
+        let with_state = participants.iter().cloned().map(|mut one| {
+            if let Some(members) = one.as_object_mut() {
+                members.insert("state".to_owned(), json!("ACTIVE"));
+            }
+            one
+        });
+        with_state.collect()
+    };
+    let mut main = json!({
+        "dialogId": conversation.id, "dialogType": "MAIN", "channelType": "MESSAGING",
+        "state": state(conversation.main_open), "creationTs": conversation.started_ms,
+        "metaDataLastUpdateTs": conversation.updated_ms,
+        "participantsDetails": active(&participants),
+    });
+    if let (false, Some(members)) = (conversation.main_open, main.as_object_mut()) {
+        members.insert("endTs".to_owned(), json!(conversation.updated_ms));
+        members.insert("closedBy".to_owned(), json!(conversation.close_reason));
+        members.insert("closedCause".to_owned(), json!("Closed"));
+    }
+    let mut dialogs = vec![main];
+    if let Some(survey) = &conversation.survey {
+        let mut dialog = json!({
+            "dialogId": survey.dialog, "dialogType": "POST_SURVEY", "channelType": "MESSAGING",
+            "state": state(survey.open), "creationTs": survey.started_ms,
+            "metaDataLastUpdateTs": conversation.updated_ms, "metaData": {"appInstallId": "survey-bot"},
+            "participantsDetails": [{"id": SURVEY_BOT, "role": "AGENT", "state": "ACTIVE"}],
+        });
+        if let (false, Some(members)) = (survey.open, dialog.as_object_mut()) {
+            members.insert("closedBy".to_owned(), json!("AGENT"));
+            members.insert("closedCause".to_owned(), json!("Completed"));
+        }
+        // In no certain order (protocol.md 9.9): the survey first, as nobody expects it.
+        dialogs.insert(0, dialog);
+    }
+    let mut details = json!({
+        "skillId": skill, "brandId": account, "state": state(conversation.main_open),
+        "stage": state(conversation.open), "startTs": conversation.started_ms,
+        "metaDataLastUpdateTs": conversation.updated_ms,
+        "ttr": {"ttrType": conversation.ttr, "value": 600},
+        "participants": participants, "dialogs": dialogs,
+        "conversationHandlerDetails": {"accountId": account, "skillId": skill},
+    });
+    if let Some(members) = details.as_object_mut() {
+        if let Some(reason) = &conversation.close_reason {
+            members.insert("closeReason".to_owned(), json!(reason));
+        }
+        if let Some(csat) = &conversation.csat {
+            members.insert("csat".to_owned(), csat.clone());
+        }
+    }
+    let change = json!({"type": "UPSERT", "result": {
+        "convId": conversation.id, "effectiveTTR": -1, "conversationDetails": details}});
+    let kind = "cqm.ExConversationChangeNotification";
+    let body = json!({"sentTs": conversation.updated_ms, "changes": [change]});
+    (kind.to_owned(), envelope(kind, body))
+}
+
+/// The one that asks the survey's questions.
+pub(crate) const SURVEY_BOT: &str = "b07-survey-bot";
+
+fn envelope(kind: &str, body: Value) -> Value {
+    json!({"kind": "notification", "type": kind, "body": body})
+}

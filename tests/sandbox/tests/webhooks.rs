@@ -1,0 +1,350 @@
+//! What is told to a connector, and how hard it is tried: protocol.md 9, under a virtual clock.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
+use std::time::Duration;
+
+use http::Request;
+use lp_connector_sandbox::{
+    Agent, AppState, Config, Endpoint, Next, Post, Sandbox, Signature, Webhooks,
+};
+use serde_json::{Value, json};
+
+const START: Duration = Duration::from_secs(1_711_000_000);
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A cloud, its clock, and an endpoint that answers as it is told.
+struct Cloud {
+    sandbox: Sandbox,
+    now: Duration,
+    tokens: (String, String),
+    conversation: String,
+    /// What was posted: when since the start, and what.
+    posted: Vec<(Duration, Value)>,
+}
+
+impl Cloud {
+    fn new(webhooks: Webhooks) -> Self {
+        let mut sandbox = Sandbox::new(Config::new("va.example.net", 1), 1);
+        let app = sandbox.config().app().unwrap().clone();
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            app.client_id(),
+            app.client_secret()
+        );
+        let request = Request::post("/sentinel/api/account/91827364/app/token?v=1.0")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.into_bytes())
+            .unwrap();
+        let answer: Value = serde_json::from_slice(sandbox.handle(START, &request).body()).unwrap();
+        let jwt = answer["access_token"].as_str().unwrap().to_owned();
+        let mut cloud = Self {
+            sandbox,
+            now: START,
+            tokens: (jwt, String::new()),
+            conversation: String::new(),
+            posted: Vec::new(),
+        };
+        let consumer = json!({"ext_consumer_id": "ada"});
+        let answer = cloud.request("/api/account/91827364/consumer?v=1.0", &consumer);
+        cloud.tokens.1 = answer["token"].as_str().unwrap().to_owned();
+        cloud.sandbox.set_webhooks(webhooks);
+        cloud.open();
+        cloud
+    }
+
+    fn request(&mut self, path: &str, body: &Value) -> Value {
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .header("authorization", &self.tokens.0)
+            .header("x-lp-on-behalf", &self.tokens.1)
+            .header(
+                "client-properties",
+                r#"{"type":".ClientProperties","features":["MULTI_DIALOG","QUICK_REPLIES"]}"#,
+            )
+            .body(body.to_string().into_bytes())
+            .unwrap();
+        let answer = self.sandbox.handle(self.now, &request);
+        serde_json::from_slice(answer.body()).unwrap()
+    }
+
+    fn open(&mut self) {
+        let both = json!([
+            {"kind": "req", "id": "1", "type": "userprofile.SetUserProfile", "body": {}},
+            {"kind": "req", "id": "2", "type": "cm.ConsumerRequestConversation",
+             "body": {"brandId": "91827364"}},
+        ]);
+        let path = "/api/account/91827364/messaging/consumer/conversation?v=3";
+        let answer = self.request(path, &both);
+        self.conversation = answer[1]["body"]["conversationId"].as_str().unwrap().to_owned();
+    }
+
+    fn send(&mut self, kind: &str, body: &Value) -> Value {
+        let path = "/api/account/91827364/messaging/consumer/conversation/send?v=3";
+        self.request(path, &json!({"kind": "req", "id": "c", "type": kind, "body": body}))
+    }
+
+    fn publish(&mut self, dialog: &str, event: &Value) -> Value {
+        let body = json!({"dialogId": dialog, "conversationId": self.conversation, "event": event});
+        self.send("ms.PublishEvent", &body)
+    }
+
+    fn say(&mut self, text: &str) {
+        let event = json!({"type": "ContentEvent", "contentType": "text/plain", "message": text});
+        let dialog = self.conversation.clone();
+        assert_eq!(self.publish(&dialog, &event)["code"], "OK");
+    }
+
+    fn agent(&mut self, action: Agent) {
+        let conversation = self.conversation.clone();
+        self.sandbox.agent(self.now, &conversation, action).unwrap();
+    }
+
+    /// Lets everything happen until `end` (since the start): each post is answered at once, as
+    /// `endpoint` says of what is posted.
+    fn run(&mut self, end: Duration, mut endpoint: impl FnMut(&Value) -> Option<u16>) {
+        for _ in 0..10_000 {
+            match self.sandbox.next_post(self.now) {
+                Next::Post(Post { id, request, .. }) => {
+                    let body = serde_json::from_slice(request.body()).unwrap();
+                    let status = endpoint(&body);
+                    self.posted.push((self.now - START, body));
+                    self.sandbox.posted(self.now, id, status);
+                }
+                Next::Wait(until) if until <= START + end => self.now = until,
+                _ => {
+                    self.now = START + end;
+                    return;
+                }
+            }
+        }
+        panic!("it never comes to rest");
+    }
+
+    fn times(&self) -> Vec<u64> {
+        self.posted.iter().map(|(at, _)| at.as_secs()).collect()
+    }
+}
+
+fn all() -> Webhooks {
+    Webhooks::all_at("http://127.0.0.1:9/")
+}
+
+fn texts(posted: &[(Duration, Value)]) -> Vec<&str> {
+    let event = |body: &Value| body["body"]["changes"][0]["event"]["message"].is_string();
+    let said = posted.iter().filter(|(_, body)| event(body));
+    said.map(|(_, body)| body["body"]["changes"][0]["event"]["message"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_the_consumer_does_comes_back_as_an_echo() {
+    let mut cloud = Cloud::new(all());
+    cloud.say("Coo?");
+    let dialog = cloud.conversation.clone();
+    cloud.publish(&dialog, &json!({"type": "ChatStateEvent", "chatState": "COMPOSING"}));
+    cloud.run(secs(1), |_| Some(200));
+    let [(_, opened), (_, said), (_, typing)] = &*cloud.posted else { panic!() };
+    assert_eq!(opened["type"], "cqm.ExConversationChangeNotification");
+    assert_eq!(opened["body"]["changes"][0]["result"]["conversationDetails"]["state"], "OPEN");
+    let said = &said["body"]["changes"][0];
+    assert_eq!(said["originatorMetadata"]["role"], "CONSUMER");
+    assert_eq!((&said["sequence"], &said["messageAudience"]), (&json!(0), &json!("ALL")));
+    // Chat states have neither number nor time (protocol.md 9.4).
+    let typing = &typing["body"]["changes"][0];
+    assert_eq!((typing.get("sequence"), typing.get("serverTimestamp")), (None, None));
+    assert_eq!(cloud.sandbox.requests(Endpoint::Webhook), 3);
+}
+
+#[test]
+fn it_signs_as_the_test_vectors_do() {
+    let secret = "n3v3r-u5e-7h15-1n-pr0d";
+    let body = r#"{"kind":"notification","body":{"changes":[{"sequence":4,"originatorId":"a9","originatorMetadata":{"id":"a9","role":"ASSIGNED_AGENT"},"serverTimestamp":1700000000123,"event":{"type":"ContentEvent","message":"Grüße 🙂","contentType":"text/plain"},"conversationId":"c1","dialogId":"c1","messageAudience":"ALL"}]},"type":"ms.MessagingEventNotification"}"#;
+    let of = |signature: Signature| signature.of(secret, body.as_bytes());
+    assert_eq!(of(Signature::Sha1Base64), "sha1=2eIH5rg/qJWPhFfKDrn3F4wlbHQ=");
+    assert_eq!(of(Signature::Sha256Base64), "sha256=JY+qkdsKIJZsf4Qx/Vq6A3yARlXm5PTpwigyVJBDIUg=");
+    assert_eq!(of(Signature::Sha1Hex).len(), "sha1=".len() + 40);
+    assert_eq!(of(Signature::Sha256Hex).len(), "sha256=".len() + 64);
+}
+
+#[test]
+fn counted_each_is_tried_again_30_s_apart_and_then_dropped() {
+    for (retries, tries) in [(None, 1), (Some(0), 1), (Some(2), 3), (Some(5), 6), (Some(9), 6)] {
+        let webhooks = match retries {
+            Some(retries) => all().max_retries(retries),
+            None => all(),
+        };
+        let mut cloud = Cloud::new(webhooks);
+        cloud.run(secs(3600), |_| Some(503));
+        let expected: Vec<u64> = (0..tries).map(|n| n * 30).collect();
+        assert_eq!(cloud.times(), expected, "{retries:?}");
+        assert_eq!(cloud.sandbox.notifications_lost(), 1);
+    }
+}
+
+#[test]
+fn only_200_and_201_count_as_taken() {
+    for (status, tries) in
+        [(Some(200), 1), (Some(201), 1), (Some(202), 2), (Some(204), 2), (Some(404), 2), (None, 2)]
+    {
+        let mut cloud = Cloud::new(all().max_retries(1));
+        cloud.run(secs(3600), |_| status);
+        assert_eq!(cloud.posted.len(), tries, "{status:?}");
+    }
+}
+
+#[test]
+fn timed_the_pauses_double_from_2_s_to_300_s_and_it_goes_on_until_the_retention_is_over() {
+    let mut cloud = Cloud::new(all().retention(secs(1000)));
+    cloud.run(secs(5000), |_| Some(500));
+    assert_eq!(cloud.times(), [0, 2, 6, 14, 30, 62, 126, 254, 510, 810]);
+    assert_eq!(cloud.sandbox.notifications_lost(), 1);
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up, "nothing is left that could fail");
+}
+
+#[test]
+fn timed_one_failing_endpoint_stores_the_events_of_all_and_order_is_kept() {
+    let webhooks = all().retention(secs(3600));
+    let mut cloud = Cloud::new(webhooks);
+    cloud.run(secs(1), |_| Some(200));
+    cloud.posted.clear();
+    cloud.say("one");
+    cloud.run(secs(2), |_| Some(200));
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+    cloud.say("two");
+    cloud.run(secs(3), |_| None);
+    assert_eq!(cloud.sandbox.app_state(), AppState::Failed);
+    cloud.say("three");
+    cloud.agent(Agent::Text("four".to_owned(), Vec::new()));
+    assert_eq!(cloud.sandbox.notifications_waiting(), 4, "two, three, the agent joined, four");
+    cloud.run(secs(60), |_| Some(200));
+    assert_eq!(texts(&cloud.posted), ["one", "two", "two", "three", "four"]);
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+    assert_eq!(cloud.sandbox.notifications_lost(), 0);
+}
+
+#[test]
+fn timed_an_endpoint_with_no_retries_of_its_own_fails_nobody_else() {
+    let manifest = json!({"capabilities": {"webhooks": {
+        "ms.MessagingEventNotification.ChatStateEvent":
+            {"endpoint": "http://127.0.0.1:9/", "max_retries": 0},
+        "ms.MessagingEventNotification.ContentEvent": {"endpoint": "http://127.0.0.1:9/"},
+        "retry": {"retention_time": 60}}}});
+    let mut cloud = Cloud::new(Webhooks::from_manifest(&manifest).unwrap());
+    let dialog = cloud.conversation.clone();
+    cloud.publish(&dialog, &json!({"type": "ChatStateEvent", "chatState": "COMPOSING"}));
+    cloud.run(secs(1), |_| Some(500));
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+    assert_eq!(cloud.sandbox.notifications_lost(), 1);
+    cloud.say("one");
+    cloud.run(secs(2), |_| Some(500));
+    assert_eq!(cloud.sandbox.app_state(), AppState::Failed);
+    cloud.publish(&dialog, &json!({"type": "ChatStateEvent", "chatState": "PAUSE"}));
+    cloud.run(secs(60), |_| Some(200));
+    let last = &cloud.posted.last().unwrap().1["body"]["changes"][0]["event"];
+    assert_eq!(last["chatState"], "PAUSE", "stored like the others while the app has failed");
+}
+
+#[test]
+fn timed_a_failure_in_transition_goes_back_to_failed() {
+    let mut cloud = Cloud::new(all().retention(secs(3600)));
+    for text in ["one", "two", "three"] {
+        cloud.say(text);
+    }
+    cloud.run(secs(1), |_| Some(500));
+    let mut answers = [200, 500, 200, 200, 200].into_iter();
+    cloud.run(secs(1000), |_| answers.next());
+    // The state of the conversation twice, then `one` twice, 2 s after its failure.
+    assert_eq!(texts(&cloud.posted), ["one", "one", "two", "three"]);
+    assert_eq!(cloud.times(), [0, 2, 2, 4, 4, 4]);
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+}
+
+#[test]
+fn faults_on_order_double_delay_and_lose_notifications() {
+    let mut cloud = Cloud::new(all());
+    cloud.run(secs(1), |_| Some(200));
+    cloud.posted.clear();
+    for fault in
+        ["webhook:1=duplicate", "webhook:2=reorder", "webhook:4=drop", "webhook:5=delay:9s"]
+    {
+        cloud.sandbox.fault(fault.parse().unwrap());
+    }
+    for text in ["one", "two", "three", "four", "five", "six"] {
+        cloud.say(text);
+    }
+    cloud.run(secs(60), |_| Some(200));
+    assert_eq!(texts(&cloud.posted), ["one", "one", "three", "six", "two", "five"]);
+}
+
+#[test]
+fn the_agents_side_is_told_in_full() {
+    let mut cloud = Cloud::new(all());
+    cloud.say("Hello");
+    cloud.agent(Agent::Text("Which?".to_owned(), vec!["a".to_owned(), "b".to_owned()]));
+    cloud.agent(Agent::Note("psst".to_owned()));
+    cloud.agent(Agent::Card("Pick".to_owned(), vec!["x".to_owned()]));
+    cloud.agent(Agent::File("ring.png".to_owned()));
+    cloud.agent(Agent::State("COMPOSING".to_owned()));
+    cloud.agent(Agent::Read);
+    cloud.agent(Agent::Transfer("77".to_owned()));
+    cloud.run(secs(1), |_| Some(200));
+    let changes: Vec<&Value> =
+        cloud.posted.iter().map(|(_, body)| &body["body"]["changes"][0]).collect();
+    assert_eq!(
+        changes[2]["result"]["conversationDetails"]["participants"][1]["role"],
+        "ASSIGNED_AGENT"
+    );
+    assert_eq!(changes[3]["event"]["quickReplies"]["replies"].as_array().unwrap().len(), 2);
+    assert_eq!(changes[4]["messageAudience"], "AGENTS_AND_MANAGERS");
+    assert_eq!(changes[5]["event"]["content"]["elements"][1]["title"], "x");
+    assert_eq!(changes[6]["event"]["contentType"], "hosted/file");
+    assert_eq!(changes[7]["event"]["chatState"], "COMPOSING");
+    assert_eq!(changes[8]["event"]["sequenceList"], json!([0]));
+    assert_eq!(changes[9]["result"]["conversationDetails"]["skillId"], "77");
+    assert!(cloud.sandbox.agent(cloud.now, "nobody", Agent::Join).is_err());
+}
+
+#[test]
+fn a_survey_follows_and_ends_it_all() {
+    let mut cloud = Cloud::new(all());
+    cloud.agent(Agent::Text("Bye".to_owned(), Vec::new()));
+    let id = cloud.conversation.clone();
+    let close = json!({"conversationId": id, "conversationField": {"field": "DialogChange",
+        "type": "UPDATE", "dialog": {"dialogId": id, "state": "CLOSE"}}});
+    assert_eq!(cloud.send("cm.UpdateConversationField", &close)["code"], "OK");
+    let survey = {
+        let conversation = cloud.sandbox.conversations().next().unwrap();
+        assert!(conversation.open && !conversation.main_open);
+        conversation.survey.as_ref().unwrap().dialog.clone()
+    };
+    let text = json!({"type": "ContentEvent", "contentType": "text/plain", "message": "5"});
+    let state = json!({"type": "ChatStateEvent", "chatState": "COMPOSING"});
+    assert_eq!(cloud.publish(&id, &text)["code"], "BAD_REQUEST", "the main dialog is closed");
+    assert_eq!(cloud.publish(&survey, &state)["code"], "BAD_REQUEST", "it takes no chat states");
+    assert_eq!(cloud.publish(&survey, &text)["body"]["sequence"], 1, "it counts for itself");
+    let conversation = cloud.sandbox.conversations().next().unwrap();
+    assert!(!conversation.open);
+    assert_eq!(conversation.survey.as_ref().unwrap().answers, ["5"]);
+    cloud.run(secs(1), |_| Some(200));
+    let last = &cloud.posted.last().unwrap().1["body"]["changes"][0]["result"];
+    assert_eq!(last["conversationDetails"]["stage"], "CLOSE");
+}
+
+#[test]
+fn no_survey_follows_where_no_agent_was_or_the_stage_was_closed() {
+    for field in ["DialogChange", "Stage"] {
+        let mut cloud = Cloud::new(all());
+        if field == "Stage" {
+            cloud.agent(Agent::Join);
+        }
+        let id = cloud.conversation.clone();
+        let close = json!({"conversationId": id, "conversationField": {"field": field,
+            "conversationState": "CLOSE", "dialog": {"dialogId": id, "state": "CLOSE"}}});
+        cloud.send("cm.UpdateConversationField", &close);
+        let conversation = cloud.sandbox.conversations().next().unwrap();
+        assert!(!conversation.open && conversation.survey.is_none(), "{field}");
+    }
+}
