@@ -60,7 +60,9 @@ pub use profile::{
     Profile,
 };
 pub use send::{
-    ChatState, CloseConversation, MAX_REQUEST_CHARS, Published, SendText, SetChatState,
+    ChatState, CloseConversation, CloseDialog, HostedFile, MAX_REQUEST_CHARS, Published,
+    RateConversation, Rating, Receipt, SendFile, SendReceipt, SendText, SetChatState, SetUrgency,
+    Ttr, UpdateProfile,
 };
 pub use sentinel::CredentialsIn;
 pub use service::{Service, Target};

@@ -1,6 +1,7 @@
 //! The envelope of a request (protocol.md 1.3).
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// One request to the messaging service.
 #[derive(Serialize)]
@@ -9,11 +10,19 @@ pub(super) struct Request<'a, B> {
     id: String,
     #[serde(rename = "type")]
     type_: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Value>,
     body: &'a B,
 }
 
 impl<'a, B> Request<'a, B> {
     pub(super) fn new(id: String, type_: &'static str, body: &'a B) -> Self {
-        Self { kind: "req", id, type_, body }
+        Self { kind: "req", id, type_, metadata: None, body }
+    }
+
+    /// What goes with it: a member beside the body (protocol.md 7.9).
+    pub(super) fn metadata(mut self, metadata: Option<&'a Value>) -> Self {
+        self.metadata = metadata;
+        self
     }
 }

@@ -164,15 +164,26 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
     let Some(conversation) = text(body, "conversationId") else {
         return answer::bad_request("conversationId is missing", id);
     };
-    if let Err(refused) = addressed(sandbox, consumer, conversation, id) {
-        return *refused;
-    }
     // An object, or an array of them (protocol.md 14, row 6).
     let fields = match body.get("conversationField") {
         Some(Value::Array(fields)) => fields.clone(),
         Some(field) => vec![field.clone()],
         None => return answer::bad_request("conversationField is missing", id),
     };
+    // A rating is for a conversation that is closed (protocol.md 7.8).
+    let rates = fields.iter().all(|field| text(field, "field") == Some("CSATRate"));
+    let closed = sandbox
+        .state
+        .conversations
+        .get(conversation)
+        .is_some_and(|found| found.consumer == consumer && !found.open);
+    match addressed(sandbox, consumer, conversation, id) {
+        Err(refused) if !(rates && closed) => return *refused,
+        Ok(()) if rates => {
+            return answer::bad_request("the conversation is open: nothing to rate yet", id);
+        }
+        _ => {}
+    }
     let mut known = false;
     for field in &fields {
         let closed = text(field, "conversationState") == Some("CLOSE");
@@ -194,6 +205,28 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
                     None => return answer::bad_request("dialogId is missing", id),
                 }
             }
+            Some("CSATRate") => match rating(field) {
+                Some(csat) => {
+                    if let Some(rated) = sandbox.state.conversations.get_mut(conversation) {
+                        rated.csat = Some(csat);
+                    }
+                    sandbox.changed(now, conversation);
+                }
+                None => return answer::bad_request("no such rating", id),
+            },
+            Some("TTRField") => {
+                let types = ["CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"];
+                let ttr = text(field, "ttrType").filter(|ttr| types.contains(ttr));
+                match (ttr, field.get("value").and_then(Value::as_u64)) {
+                    (Some(ttr), Some(_)) => {
+                        if let Some(changed) = sandbox.state.conversations.get_mut(conversation) {
+                            ttr.clone_into(&mut changed.ttr);
+                        }
+                        sandbox.changed(now, conversation);
+                    }
+                    _ => return answer::bad_request("ttrType or value is wrong", id),
+                }
+            }
             _ => continue,
         }
         known = true;
@@ -203,4 +236,13 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
         return answer::json(200, &answer::ok(&done, id));
     }
     answer::bad_request("no such conversationField", id)
+}
+
+/// All four members are required (protocol.md 7.8).
+fn rating(field: &Value) -> Option<Value> {
+    let rate = field.get("csatRate")?.as_u64().filter(|rate| (1..=5).contains(rate))?;
+    let resolved = field.get("csatResolutionConfirmation")?.as_bool()?;
+    let states = ["FILLED", "PARTIALLY_FILLED", "SKIPPED"];
+    let status = text(field, "status").filter(|status| states.contains(status))?;
+    Some(json!({"csatRate": rate, "csatResolutionConfirmation": resolved, "status": status}))
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::{Operation, Plan, Repeat};
 use crate::id::AccountId;
 use crate::seed::Seed;
 use http::Response;
@@ -73,6 +74,99 @@ fn the_documented_close_is_written() {
         json!({"conversationId": "5f0c", "conversationField":
             {"field": "ConversationStateField", "conversationState": "CLOSE"}})
     );
+}
+
+/// The other forms of protocol.md 7.8.
+#[test]
+fn every_documented_update_is_written() {
+    let (consumer, conversation) = ids();
+    let field = |body: Value| body["body"]["conversationField"].clone();
+    let ids = || (consumer.clone(), conversation.clone());
+    let (a, b) = ids();
+    let dialog = CloseDialog::new(a, b);
+    assert_eq!(
+        field(body_of(&dialog)),
+        json!({"field": "DialogChange", "type": "UPDATE", "dialog":
+            {"dialogId": "5f0c", "state": "CLOSE", "closedCause": "Closed by consumer"}})
+    );
+    let (a, b) = ids();
+    let stage = CloseConversation::new(a, b).without_survey();
+    assert_eq!(field(body_of(&stage)), json!({"field": "Stage", "conversationState": "CLOSE"}));
+    let (a, b) = ids();
+    assert_eq!(
+        field(body_of(&RateConversation::new(a, b, 5, true))),
+        json!({"field": "CSATRate", "csatRate": 5, "csatResolutionConfirmation": true,
+            "status": "FILLED"})
+    );
+    let (a, b) = ids();
+    assert_eq!(
+        field(body_of(&SetUrgency::new(a, b, Ttr::Urgent, 300))),
+        json!({"field": "TTRField", "ttrType": "URGENT", "value": 300})
+    );
+    for rate in [0, 6, 255] {
+        let (a, b) = ids();
+        assert!(draft_of(&RateConversation::new(a, b, rate, true)).is_err());
+    }
+}
+
+/// The examples of protocol.md 7.6 and 7.9.
+#[test]
+fn the_documented_receipts_are_written_with_their_metadata() {
+    let (consumer, conversation) = ids();
+    let read = SendReceipt::new(consumer.clone(), conversation.clone(), Receipt::Read, [5, 6]);
+    let body = body_of(&read);
+    assert_eq!(
+        body["body"]["event"],
+        json!({"type": "AcceptStatusEvent", "status": "READ", "sequenceList": [5, 6]})
+    );
+    assert_eq!(body.get("metadata"), None);
+    let clicked = json!([{"type": "ExternalId", "id": "btn-yes"}]);
+    let action = SendReceipt::new(consumer.clone(), conversation.clone(), Receipt::Action, [1])
+        .in_dialog(DialogId::new("dlg-srv").unwrap())
+        .metadata(clicked.clone());
+    let body = body_of(&action);
+    assert_eq!((&body["metadata"], &body["body"]["dialogId"]), (&clicked, &json!("dlg-srv")));
+    assert_eq!((action.repeat(), read.repeat()), (Repeat::Visible, Repeat::Idempotent));
+    // An array, whatever was given.
+    let one = text("Yes").metadata(clicked[0].clone());
+    assert_eq!(body_of(&one)["metadata"], clicked);
+    assert_eq!(body_of(&text("Yes").metadata(json!([]))).get("metadata"), None);
+    assert!(!format!("{one:?}").contains("btn-yes"));
+    assert!(draft_of(&SendReceipt::new(consumer, conversation, Receipt::Read, [])).is_err());
+}
+
+/// The example of protocol.md 8.3.
+#[test]
+fn the_documented_file_is_written() {
+    let (consumer, conversation) = ids();
+    let file = HostedFile::new("/v1/AUTH_async-images/a", "png")
+        .caption("ring photo")
+        .preview("data:image/png;base64,iVBORw0");
+    let send = |file| SendFile::new(consumer.clone(), conversation.clone(), file);
+    assert_eq!(
+        body_of(&send(file))["body"]["event"],
+        json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {
+            "caption": "ring photo", "relativePath": "/v1/AUTH_async-images/a", "fileType": "PNG",
+            "preview": "data:image/png;base64,iVBORw0"}})
+    );
+    let bare = body_of(&send(HostedFile::new("/v1/a", "GIF")));
+    assert_eq!(
+        bare["body"]["event"]["message"],
+        json!({"caption": "", "relativePath": "/v1/a", "fileType": "GIF"})
+    );
+    assert!(draft_of(&send(HostedFile::new("", "GIF"))).is_err());
+    let large = HostedFile::new("/v1/a", "GIF").preview("x".repeat(30 * 1024));
+    assert!(draft_of(&send(large)).unwrap_err().to_string().contains("less than 30720"));
+}
+
+#[test]
+fn a_profile_can_be_changed_later() {
+    let (consumer, conversation) = ids();
+    let mut profile = crate::api::Profile::new();
+    profile.first_name = Some("Ada".into());
+    let body = body_of(&UpdateProfile::new(consumer, conversation, profile));
+    assert_eq!(body["type"], "userprofile.SetUserProfile");
+    assert_eq!(body["body"]["firstName"], "Ada");
 }
 
 #[test]
