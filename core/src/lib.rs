@@ -23,8 +23,9 @@
 //! |---|---|
 //! | [`connector`] | [`Config`](connector::Config); [`Shared`](connector::Shared), what all calls share; [`Call`](connector::Call), one operation from start to result |
 //! | [`api`] | the wire: one [`Operation`](api::Operation) for each thing that can be done |
+//! | [`conversation`] | what a connector remembers of one conversation, so that each message goes where it belongs |
 //! | [`policy`] | when to try again, and when to leave a service alone |
-//! | [`webhook`] | notifications: signatures checked over the raw bytes |
+//! | [`webhook`] | notifications: signatures checked over the raw bytes, read tolerantly, put in order |
 //! | [`error`] | one [`Error`](error::Error): what failed, whether it was sent, what to do |
 //! | [`http1`] | a client-side HTTP/1.1 codec, for adapters that have a byte stream and no HTTP client |
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
@@ -125,6 +126,7 @@
 
 pub mod api;
 pub mod connector;
+pub mod conversation;
 pub mod error;
 #[cfg(feature = "_fuzz")]
 #[doc(hidden)]

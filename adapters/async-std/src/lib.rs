@@ -38,7 +38,9 @@ mod send;
 pub use client::Client;
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
-pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time, webhook};
+pub use lp_connector_core::{
+    api, connector, conversation, error, id, policy, secret, seed, time, webhook,
+};
 #[cfg(feature = "async-std")]
 pub use runtime::AsyncStd;
 pub use runtime::Runtime;

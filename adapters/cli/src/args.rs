@@ -20,13 +20,34 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration.";
 const FAULTS: &str = "\
 A FAULT is ENDPOINT[:N[-M]]=WHAT: the Nth to Mth request to an endpoint (all of them, without a number)
 goes wrong so.
-  ENDPOINT  domain, token, consumer, conversation, send
+  ENDPOINT  domain, token, consumer, conversation, send, webhook
   WHAT      503, or 429,retry-after:2   that status, with these headers, and no effect
             delay:2s                    the answer comes later
             drop, drop-after            no answer; before, or after the effect
             truncated, slow, chunked    how the answer travels
             html, garbage               a web page, or no HTTP at all
-            revoke-app, revoke-consumer the token that it carries is revoked first";
+            revoke-app, revoke-consumer the token that it carries is revoked first
+ENDPOINT may be webhook too, with drop, delay, duplicate or reorder: what is posted never comes, comes
+later, twice, or after the next.";
+
+const CHAT: &str = "\
+A line is sent as it is; a number chooses among what can be clicked on. /close or Ctrl-D hangs up.
+
+Offline, in three terminals:
+  lp-connector sandbox                   # prints the variables for the other two
+  lp-connector chat --consumer ada
+  lp-connector sandbox agent";
+
+const AGENT: &str = "\
+A line is said as it is. Or:
+  /replies TEXT | A | B   with answers to choose from
+  /card TEXT | A | B      a card with buttons
+  /file NAME              a file
+  /note TEXT              for colleagues' eyes alone
+  /typing, /active        begins, or stops, to type
+  /transfer SKILL         hands over
+  /close                  closes; a survey may follow
+  /quit                   leaves (as Ctrl-D does)";
 
 /// Talk to LivePerson's Conversational Cloud as a connector does, or to a stand-in for it.
 #[derive(Debug, Parser)]
@@ -128,10 +149,19 @@ pub(crate) enum Runtime {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Hold a whole conversation, offline: starts a sandbox and talks to it over real sockets
-    Demo,
+    Demo {
+        /// Both sides: an agent answers, with receipts, typing, a file, buttons and a survey
+        #[arg(long)]
+        two_way: bool,
+    },
     /// Run a stand-in for the cloud on this machine, until interrupted
-    #[command(after_help = FAULTS)]
-    Sandbox(Sandbox),
+    #[command(after_help = FAULTS, args_conflicts_with_subcommands = true)]
+    Sandbox {
+        #[command(flatten)]
+        serve: Serve,
+        #[command(subcommand)]
+        command: Option<SandboxCommand>,
+    },
     /// Show which host serves what
     Domains {
         /// Ask for this service alone, such as asyncMessagingEnt (case matters)
@@ -179,7 +209,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Check notifications that LivePerson posts
+    /// Hold a conversation, both ways: type what the consumer says, see what the agent does
+    #[command(after_help = CHAT)]
+    Chat {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        endpoint: Endpoint,
+    },
+    /// Check, read and receive the notifications that LivePerson posts
     #[command(subcommand)]
     Webhook(Webhook),
     /// Print shell completions
@@ -199,6 +237,38 @@ pub(crate) enum Webhook {
         /// A file that holds the app install's secret (else as for every command)
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+    },
+    /// Say what the notification on stdin tells, signed or not: … webhook decode < body
+    Decode,
+    /// Receive notifications and print what they tell, until interrupted
+    Listen {
+        #[command(flatten)]
+        endpoint: Endpoint,
+        /// Print each as it comes: not in order, and twice if it comes twice
+        #[arg(long)]
+        as_they_come: bool,
+    },
+}
+
+/// Where notifications come to.
+#[derive(Debug, Group)]
+pub(crate) struct Endpoint {
+    /// Where to listen for notifications; the app install's webhooks must lead here
+    #[arg(long, env = "LP_WEBHOOK_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Refuse notifications that are signed with SHA-1
+    #[arg(long)]
+    pub(crate) require_sha256: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Be the agent in a sandbox that runs: type what the agent says, see what the consumer does
+    #[command(after_help = AGENT)]
+    Agent {
+        /// The conversation [default: the one that was opened last]
+        #[arg(long, value_name = "ID")]
+        conversation: Option<String>,
     },
 }
 
@@ -245,7 +315,7 @@ pub(crate) enum State {
 }
 
 #[derive(Debug, Group)]
-pub(crate) struct Sandbox {
+pub(crate) struct Serve {
     /// Where to listen; loopback alone [default: a free port]
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
@@ -261,4 +331,19 @@ pub(crate) struct Sandbox {
     /// Go wrong, such as send:1-2=503 or send:1=drop-after (may be given more than once)
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
+    /// Post notifications to this address on this machine [default: a free port, told on stdout]
+    #[arg(long, value_name = "URL", conflicts_with = "manifest", help_heading = "Webhooks")]
+    pub(crate) webhook: Option<String>,
+    /// Post notifications as this app install manifest says
+    #[arg(long, value_name = "FILE", help_heading = "Webhooks")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// How notifications are signed: sha1-base64, sha1-hex, sha256-base64 or sha256-hex
+    #[arg(long, value_name = "HOW", default_value = "sha1-base64", help_heading = "Webhooks")]
+    pub(crate) signature: String,
+    /// Count-based retry, at most 5 times, in place of the time-based
+    #[arg(long, value_name = "N", conflicts_with = "manifest", help_heading = "Webhooks")]
+    pub(crate) max_retries: Option<u32>,
+    /// No survey follows a conversation
+    #[arg(long)]
+    pub(crate) no_survey: bool,
 }

@@ -4,8 +4,12 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod listener;
+mod notices;
 mod output;
+mod session;
 mod setup;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -104,7 +104,7 @@ pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
     Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
 }
 
-fn read(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {
     fs::read(file)
         .map_err(|error| Failure::usage(format!("{flag}: cannot read {}: {error}", file.display())))
 }

@@ -34,4 +34,6 @@ mod witness;
 pub use client::Client;
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
-pub use lp_connector_core::{api, connector, error, id, policy, secret, seed, time, webhook};
+pub use lp_connector_core::{
+    api, connector, conversation, error, id, policy, secret, seed, time, webhook,
+};

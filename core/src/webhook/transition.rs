@@ -56,8 +56,8 @@ impl ConversationChange {
         {
             let owned = |skill: Option<std::borrow::Cow<'_, str>>| skill.map(|id| id.into_owned());
             let (from, to) = (owned(before.skill()), owned(self.skill()));
-            // Out of nowhere is no transfer: it was routed for the first time.
-            if from.is_some() {
+            // Out of nowhere, and from nobody, is no transfer: it was routed for the first time.
+            if from.is_some() || !before.agents().is_empty() {
                 happened.push(Transition::Transferred { from, to });
             }
         }

@@ -1,6 +1,6 @@
 //! Everything that can be said on SEND, as the cloud takes it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use lp_connector_core::api::{
     ChatState, ClientProperties, CloseConversation, CloseDialog, HostedFile, OpenConversation,

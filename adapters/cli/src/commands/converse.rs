@@ -42,11 +42,8 @@ pub(crate) fn converse(
     rest
 }
 
-pub(crate) fn open(
-    client: &Client,
-    who: &Who,
-    output: &Output,
-) -> Result<(ExtConsumerId, ConversationId), Failure> {
+/// What opens a conversation for `who`.
+pub(crate) fn opening(who: &Who) -> Result<(ExtConsumerId, OpenConversation), Failure> {
     let consumer =
         ExtConsumerId::new(&who.consumer).map_err(|bad| Failure::usage(bad.to_string()))?;
     let mut operation = OpenConversation::new(consumer.clone());
@@ -62,6 +59,15 @@ pub(crate) fn open(
     if let Some(skill) = &who.skill {
         operation = operation.skill(skill);
     }
+    Ok((consumer, operation))
+}
+
+pub(crate) fn open(
+    client: &Client,
+    who: &Who,
+    output: &Output,
+) -> Result<(ExtConsumerId, ConversationId), Failure> {
+    let (consumer, operation) = opening(who)?;
     let opened = client.call(operation)?.output;
     let conversation = opened.conversation;
     output.done(

@@ -14,13 +14,20 @@ use crate::output::Output;
 
 const TEXTS: [&str; 3] = ["Hello, is anybody there?", "My pigeon is late 🐦", "Thank you, bye!"];
 
-pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
+/// A stand-in for the cloud, of which it is told.
+pub(crate) fn start(output: &Output) -> Result<Server, Failure> {
     let server = Server::start(ServerConfig::new().seed(sandbox::seed()))
         .map_err(|error| Failure::Local(format!("cannot start the sandbox: {error}")))?;
-    output.say(format!("A stand-in for the cloud listens at {}\n", server.base_url()));
+    output.say(format!("A stand-in for the cloud listens at {}", server.base_url()));
     if output.is_json() {
-        sandbox::announce(&server, output);
+        sandbox::announce(&server, None, output);
     }
+    Ok(server)
+}
+
+pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
+    let server = start(output)?;
+    output.say("");
     let client = Client::new(runtime, config(&server, output)?)?;
 
     output.say("Where the services are:");
@@ -57,7 +64,7 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
 }
 
 /// As for the real cloud, but for the address.
-fn config(server: &Server, output: &Output) -> Result<Config, Failure> {
+pub(crate) fn config(server: &Server, output: &Output) -> Result<Config, Failure> {
     let local = |error: &dyn std::fmt::Display| Failure::Local(error.to_string());
     let (account, app) = server
         .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));

@@ -1,14 +1,17 @@
 //! One command a file, or a few that are one idea.
 
+mod agent;
+mod chat;
 mod converse;
 mod demo;
 mod look;
 mod sandbox;
+mod two_way;
 mod webhook;
 
 use clap::CommandFactory as _;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, SandboxCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -21,8 +24,16 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Ok(Client::new(global.runtime, config)?)
     };
     match command {
-        Command::Demo => demo::demo(global.runtime, output),
-        Command::Sandbox(sandbox) => sandbox::serve(&sandbox, output),
+        Command::Demo { two_way: false } => demo::demo(global.runtime, output),
+        Command::Demo { two_way: true } => two_way::two_way(global.runtime, output),
+        Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
+        Command::Sandbox { command: Some(SandboxCommand::Agent { conversation }), .. } => {
+            agent::agent(&global.domain_api, conversation, output)
+        }
+        Command::Chat { who, endpoint } => {
+            let receiver = webhook::receiver(&global, &endpoint)?;
+            chat::chat(client()?, &who, &endpoint, receiver, output)
+        }
         Command::Domains { service } => {
             let config = setup::config(&global, output)?;
             let client = Client::new(global.runtime, config)?;

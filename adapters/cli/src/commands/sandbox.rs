@@ -1,17 +1,18 @@
 //! The stand-in for the cloud, on a socket.
 
 use std::fs;
+use std::net::SocketAddr;
 
-use lp_connector_sandbox::{App, Fault, Seen, Server, ServerConfig};
+use lp_connector_sandbox::{App, Fault, Seen, Server, ServerConfig, Signature, Webhooks};
 use serde_json::json;
 
-use crate::args::Sandbox;
+use crate::args::Serve;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::setup;
 
 /// Runs until interrupted.
-pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
+pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
     let faults: Vec<Fault> = args
         .fault
         .iter()
@@ -22,8 +23,10 @@ pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
         Some(file) => Some(setup::secret_in(file, "--secret-file")?),
         None => None,
     };
+    let (webhooks, listen) = webhooks(args)?;
+    let survey = !args.no_survey;
     let configure = move |config: lp_connector_sandbox::Config| {
-        let config = config.token_life(life);
+        let config = config.token_life(life).survey(survey);
         match (&secret, config.app().map(|app| app.client_id().to_owned())) {
             (Some(secret), Some(id)) => config.apps([App::new(id, secret.expose())]),
             _ => config,
@@ -42,6 +45,7 @@ pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
     for fault in faults {
         server.with(|sandbox| sandbox.fault(fault));
     }
+    server.with(|sandbox| sandbox.set_webhooks(webhooks));
     if let (Some(directory), Some(pem)) = (&args.tls, server.ca_pem()) {
         let file = directory.join("ca.pem");
         fs::create_dir_all(directory)
@@ -49,14 +53,47 @@ pub(crate) fn serve(args: &Sandbox, output: &Output) -> Result<(), Failure> {
             .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))?;
         output.note(&format!("clients need --ca-file {}", file.display()));
     }
-    announce(&server, output);
+    announce(&server, listen, output);
     output.note("listening; stop it with Ctrl-C");
     server.wait();
     Ok(())
 }
 
+/// How long the default endpoint's notifications are kept: it may be started later.
+const RETENTION: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Where notifications go, and, where no address was given, the one that was made up.
+fn webhooks(args: &Serve) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
+    let signature: Signature = args.signature.parse().map_err(Failure::Usage)?;
+    if let Some(file) = &args.manifest {
+        let text = setup::read(file, "--manifest")?;
+        let manifest = serde_json::from_slice(&text)
+            .map_err(|error| Failure::usage(format!("--manifest: not JSON: {error}")))?;
+        let webhooks = Webhooks::from_manifest(&manifest)
+            .map_err(|why| Failure::usage(format!("--manifest: {why}")))?;
+        return Ok((webhooks.signature(signature), None));
+    }
+    let (url, listen) = match &args.webhook {
+        Some(url) => (url.clone(), None),
+        None => {
+            // Free now, and most likely still when somebody listens there.
+            let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
+            let address = free.and_then(|free| free.local_addr());
+            let address = address
+                .map_err(|error| Failure::Local(format!("there is no free port: {error}")))?;
+            (format!("http://{address}/"), Some(address))
+        }
+    };
+    let webhooks = Webhooks::all_at(url).signature(signature);
+    let webhooks = match args.max_retries {
+        Some(times) => webhooks.max_retries(times),
+        None => webhooks.retention(RETENTION),
+    };
+    Ok((webhooks, listen))
+}
+
 /// What a client needs to know, in a form that a shell can take over.
-pub(crate) fn announce(server: &Server, output: &Output) {
+pub(crate) fn announce(server: &Server, listen: Option<SocketAddr>, output: &Output) {
     let (account, app) = server
         .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
     let url = server.base_url();
@@ -65,11 +102,12 @@ pub(crate) fn announce(server: &Server, output: &Output) {
         app.as_ref().map(|app| (app.client_id(), app.client_secret())).unwrap_or_default();
     output.done(
         &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
-            "client_secret": secret}),
+            "client_secret": secret, "webhook_listen": listen.map(|listen| listen.to_string())}),
         format!(
             "export LP_DOMAIN_API={url}\nexport LP_ACCOUNT_ID={account}\nexport LP_CLIENT_ID={id}\n\
-             export LP_CLIENT_SECRET='{}'",
-            secret.replace('\'', r"'\''")
+             export LP_CLIENT_SECRET='{}'{}",
+            secret.replace('\'', r"'\''"),
+            listen.map(|listen| format!("\nexport LP_WEBHOOK_LISTEN={listen}")).unwrap_or_default(),
         ),
     );
 }

@@ -1,12 +1,18 @@
-//! Is this notification LivePerson's?
+//! Notifications: are they LivePerson's, and what do they tell?
 
 use std::io::Read as _;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
-use lp_connector_core::webhook::{self, Encoding};
+use lp_connector_core::id::{AccountId, ClientId};
+use lp_connector_core::time::Mono;
+use lp_connector_core::webhook::{self, Change, Encoding, Inbox, InboxPoll, Receiver, Verified};
 use serde_json::json;
 
-use crate::args::{Global, Webhook};
+use crate::args::{Endpoint, Global, Webhook};
 use crate::failure::Failure;
+use crate::listener::Listener;
+use crate::notices;
 use crate::output::Output;
 use crate::setup;
 
@@ -14,11 +20,36 @@ use crate::setup;
 const MAX_BODY: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result<(), Failure> {
-    let Webhook::Verify { signature, secret_file } = command;
-    let secret = match secret_file {
-        Some(file) => setup::secret_in(file, "--secret-file")?,
-        None => setup::secret(global)?,
+    match command {
+        Webhook::Verify { signature, secret_file } => {
+            let secret = match secret_file {
+                Some(file) => setup::secret_in(file, "--secret-file")?,
+                None => setup::secret(global)?,
+            };
+            verify(signature, &secret, output)
+        }
+        Webhook::Decode => decode(output),
+        Webhook::Listen { endpoint, as_they_come } => {
+            listen(endpoint, receiver(global, endpoint)?, *as_they_come, output)
+        }
+    }
+}
+
+/// Takes what the app install's secret has signed: for its account and app, where they are known.
+pub(crate) fn receiver(global: &Global, endpoint: &Endpoint) -> Result<Receiver, Failure> {
+    let secret = setup::secret(global)?;
+    let receiver = match (&global.account, &global.client_id) {
+        (Some(account), Some(client)) => {
+            let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
+            let account = AccountId::new(account).map_err(usage)?;
+            Receiver::new().app(account, ClientId::new(client).map_err(usage)?, [secret])
+        }
+        _ => Receiver::new().secret(secret),
     };
+    Ok(receiver.require_sha256(endpoint.require_sha256))
+}
+
+fn stdin() -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     std::io::stdin()
         .take(MAX_BODY)
@@ -29,7 +60,16 @@ pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result
             "there is no body on stdin: nothing that anybody signs".to_owned(),
         ));
     }
-    let matched = webhook::check(signature, &body, [&secret])
+    Ok(body)
+}
+
+fn verify(
+    signature: &str,
+    secret: &lp_connector_core::secret::Secret,
+    output: &Output,
+) -> Result<(), Failure> {
+    let body = stdin()?;
+    let matched = webhook::check(signature, &body, [secret])
         .map_err(|invalid| Failure::Local(invalid.to_string()))?;
     let (algorithm, encoding) = (
         matched.algorithm.name(),
@@ -41,4 +81,70 @@ pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result
         format!("good: {algorithm}, {encoding}, over {} bytes", body.len()),
     );
     Ok(())
+}
+
+/// What a person wants to read is not checked: nothing is done with it.
+fn decode(output: &Output) -> Result<(), Failure> {
+    let notification = Verified::dangerous_unverified(stdin()?)
+        .parse()
+        .map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
+    if notification.is_lossy() {
+        output.note("some of its text is no Unicode, and reads \u{fffd} here");
+    }
+    for change in notification.changes() {
+        show(change, output);
+    }
+    if notification.changes().is_empty() {
+        output.say("no changes");
+    }
+    Ok(())
+}
+
+/// Prints what comes, until interrupted.
+fn listen(
+    endpoint: &Endpoint,
+    receiver: Receiver,
+    as_they_come: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let listener = Listener::start(endpoint.listen, receiver)?;
+    output.done(
+        &json!({"event": "listening", "listen": listener.address().to_string()}),
+        format!("listening at http://{}/; stop it with Ctrl-C", listener.address()),
+    );
+    let origin = Instant::now();
+    let now = || Mono::from_origin(origin.elapsed());
+    let mut inbox = Inbox::default();
+    loop {
+        let wait = match inbox.poll(now()) {
+            InboxPoll::Deliver(delivered) => {
+                show(&delivered.change, output);
+                continue;
+            }
+            InboxPoll::Wait(until) => until.since(now()),
+            InboxPoll::Idle => Duration::from_secs(3600),
+        };
+        let verified = match listener.notifications().recv_timeout(wait) {
+            Ok(verified) => verified,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        match verified.parse() {
+            Ok(notification) if as_they_come => {
+                notification.changes().iter().for_each(|change| show(change, output));
+            }
+            Ok(notification) => {
+                for change in notification.into_changes() {
+                    if let Err(full) = inbox.handle(change, now()) {
+                        show(&full.into_change(), output);
+                    }
+                }
+            }
+            Err(unreadable) => output.note(&format!("put aside: {unreadable}")),
+        }
+    }
+}
+
+fn show(change: &Change, output: &Output) {
+    output.done(&notices::describe(change), notices::lines(change).join("\n"));
 }

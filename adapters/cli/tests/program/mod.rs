@@ -29,6 +29,7 @@ impl Run {
     }
 
     /// The names of the events.
+    #[allow(dead_code, reason = "not every file of tests asks for them")]
     pub(crate) fn names(&self) -> Vec<String> {
         self.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
     }

@@ -1,0 +1,225 @@
+//! The agent's side of a sandbox that runs, from another terminal.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Notice;
+use crate::terminal::{Lines, Screen};
+
+/// How often it is looked whether the consumer did something.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How many times in a row the sandbox may not answer.
+const PATIENCE: u32 = 10;
+
+/// The sandbox's own interface.
+struct Control {
+    base: String,
+    agent: ureq::Agent,
+    conversation: Mutex<Option<String>>,
+}
+
+pub(crate) fn agent(
+    base: &str,
+    conversation: Option<String>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]", "https://127.0.0.1"];
+    if !local.iter().any(|local| base.starts_with(local)) {
+        return Err(Failure::usage(
+            "the agent's side is a sandbox's alone: give its address with LP_DOMAIN_API or \\
+             --domain-api",
+        ));
+    }
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(10)))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build();
+    let control = Control {
+        base: base.trim_end_matches('/').to_owned(),
+        agent: config.into(),
+        conversation: Mutex::new(conversation),
+    };
+    control.get("/_sandbox/state")?;
+    let over = Arc::new(AtomicBool::new(false));
+    let (mut lines, screen) = Lines::open(output, over.clone(), || {});
+    std::thread::scope(|scope| {
+        scope.spawn(|| watch(&control, &screen, || over.load(Ordering::Relaxed)));
+        while let Some(line) = lines.next() {
+            let line = line.trim();
+            if line == "/quit" {
+                break;
+            }
+            if line.is_empty() {
+                continue;
+            }
+            let done = understood(line).map_err(Failure::Usage).and_then(|act| control.act(act));
+            match done {
+                Ok(()) if lines.is_terminal() => {}
+                Ok(()) => {
+                    screen.show(&json!({"event": "done", "line": line}), &[format!("you: {line}")])
+                }
+                Err(failure) => {
+                    let notice = Notice::of(format!("error: {failure}"));
+                    screen.show(&notice.json, &notice.lines);
+                }
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}
+
+/// What a line asks for.
+fn understood(line: &str) -> Result<Value, String> {
+    let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let rest = rest.trim();
+    let mut parts = rest.split('|').map(|part| part.trim().to_owned());
+    let first = parts.next().unwrap_or_default();
+    let more: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    Ok(match command {
+        "/join" => json!({"do": "join"}),
+        "/replies" => json!({"do": "text", "text": first, "replies": more}),
+        "/card" => json!({"do": "card", "text": first, "buttons": more}),
+        "/file" => json!({"do": "file", "name": rest}),
+        "/note" => json!({"do": "note", "text": rest}),
+        "/typing" => json!({"do": "state", "state": "COMPOSING"}),
+        "/active" => json!({"do": "state", "state": "ACTIVE"}),
+        "/read" => json!({"do": "read"}),
+        "/transfer" => json!({"do": "transfer", "skill": rest}),
+        "/close" => json!({"do": "close"}),
+        command if command.starts_with('/') => {
+            return Err(format!(
+                "no {command}: there are /join, /replies, /card, /file, /note, /typing, /active, \\
+                 /read, /transfer, /close, /quit"
+            ));
+        }
+        _ => json!({"do": "text", "text": line}),
+    })
+}
+
+impl Control {
+    fn act(&self, mut action: Value) -> Result<(), Failure> {
+        let conversation = self.conversation.lock().ok().and_then(|held| held.clone());
+        if let (Some(id), Some(members)) = (conversation, action.as_object_mut()) {
+            members.insert("conversation".to_owned(), json!(id));
+        }
+        let url = format!("{}/_sandbox/agent", self.base);
+        let answer = self.agent.post(url).send(action.to_string().into_bytes());
+        let mut answer = answer.map_err(|error| self.unreachable(&error))?;
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let said: Value = serde_json::from_str(&text).unwrap_or_default();
+        let why = said.get("message").and_then(Value::as_str).unwrap_or("it was refused");
+        Err(Failure::Local(why.to_owned()))
+    }
+
+    fn get(&self, path: &str) -> Result<Value, Failure> {
+        let answer = self.agent.get(format!("{}{path}", self.base)).call();
+        let mut answer = answer.map_err(|error| self.unreachable(&error))?;
+        let body = answer.body_mut().read_to_vec().unwrap_or_default();
+        if !answer.status().is_success() {
+            return Err(Failure::Local(format!("what answers at {} is no sandbox", self.base)));
+        }
+        serde_json::from_slice(&body)
+            .map_err(|_| Failure::Local(format!("what answers at {} is no sandbox", self.base)))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        Failure::Local(format!(
+            "no sandbox answers at {} ({error}): start one with lp-connector sandbox, and set the \\
+             variables that it prints",
+            self.base
+        ))
+    }
+}
+
+/// Shows what the consumer does, and tells them that it was read.
+fn watch(control: &Control, screen: &Screen, over: impl Fn() -> bool) {
+    let (mut after, mut failures) = (0, 0);
+    let mut open: Option<bool> = None;
+    while !over() {
+        match control.get(&format!("/_sandbox/messages?after={after}")) {
+            Ok(page) => {
+                failures = 0;
+                if let Some(line) = open_or_closed(&page, &mut open) {
+                    let notice = Notice::of(line);
+                    screen.show(&notice.json, &notice.lines);
+                }
+                let mut unread = false;
+                let messages = page.get("messages").and_then(Value::as_array);
+                for message in messages.into_iter().flatten() {
+                    after = message.get("number").and_then(Value::as_u64).unwrap_or(after);
+                    unread |= show(message, screen);
+                }
+                if unread {
+                    // They see it as ticks. It is refused once the conversation is closed.
+                    let _ = control.act(json!({"do": "read"}));
+                }
+            }
+            Err(_) if failures < PATIENCE => failures += 1,
+            Err(failure) => {
+                let notice = Notice::of(format!("error: {failure}"));
+                screen.show(&notice.json, &notice.lines);
+                return;
+            }
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn open_or_closed(page: &Value, before: &mut Option<bool>) -> Option<String> {
+    let last = page.get("conversations").and_then(Value::as_array)?.last()?;
+    let now = last.get("main_open").and_then(Value::as_bool)?;
+    if before.replace(now) == Some(now) {
+        return None;
+    }
+    let id = last.get("id").and_then(Value::as_str).unwrap_or_default();
+    let consumer = last.get("consumer").and_then(Value::as_str).unwrap_or_default();
+    let state = if now { "is open" } else { "is closed" };
+    Some(format!("-- the conversation {id} with {consumer} {state}"))
+}
+
+/// Shows what the consumer or the bot did. True if it is something that is read.
+fn show(message: &Value, screen: &Screen) -> bool {
+    let text = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let role = text(message, "role");
+    if role == "ASSIGNED_AGENT" {
+        return false;
+    }
+    let who = if role == "CONSUMER" { text(message, "consumer") } else { "bot".to_owned() };
+    let event = message.get("event").cloned().unwrap_or_default();
+    let (line, read) = match text(&event, "type").as_str() {
+        "ContentEvent" if event.get("message").is_some_and(Value::is_string) => {
+            (format!("{who}: {}", text(&event, "message")), role == "CONSUMER")
+        }
+        "ContentEvent" => {
+            let file = event.get("message").cloned().unwrap_or_default();
+            (format!("{who}: a file: {}", text(&file, "caption")), role == "CONSUMER")
+        }
+        "ChatStateEvent" => match text(&event, "chatState").as_str() {
+            "COMPOSING" => (format!("{who} is typing …"), false),
+            _ => return false,
+        },
+        "AcceptStatusEvent" => match text(&event, "status").as_str() {
+            "READ" => ("   ✓✓ read".to_owned(), false),
+            "ACTION" => ("   (clicked)".to_owned(), false),
+            _ => return false,
+        },
+        other => (format!("{who}: {other}"), false),
+    };
+    let json = json!({"event": "consumer", "role": role, "kind": text(&event, "type"),
+        "raw": event});
+    screen.show(&json, &[line]);
+    read
+}

@@ -1,0 +1,164 @@
+//! A conversation, both ways, with a person on the consumer's side.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use lp_connector_core::api::ChatState;
+use lp_connector_core::webhook::Receiver;
+use serde_json::json;
+
+use super::converse;
+use crate::args::{Endpoint, Who};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::listener::Listener;
+use crate::output::Output;
+use crate::session::{Notice, Session};
+use crate::terminal::{Lines, Screen};
+
+/// Who has typed nothing for so long has stopped to.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// How long the end may take to be told after the consumer has hung up.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(crate) fn chat(
+    client: Client,
+    who: &Who,
+    endpoint: &Endpoint,
+    receiver: Receiver,
+    output: &Output,
+) -> Result<(), Failure> {
+    // First of all: what is told of the new conversation must find somebody.
+    let listener = Listener::start(endpoint.listen, receiver)?;
+    let (consumer, operation) = converse::opening(who)?;
+    let session = Session::open(client, consumer, operation)?;
+    output.done(
+        &json!({"event": "conversation", "conversation_id": session.id(),
+            "ext_consumer_id": who.consumer, "listen": listener.address().to_string()}),
+        format!("conversation {}", session.id()),
+    );
+    // Of the agent's side, and of ours.
+    let (finished, over) = (Arc::new(AtomicBool::new(false)), &AtomicBool::new(false));
+    let (typed, typing) = mpsc::channel();
+    let (mut lines, screen) = Lines::open(output, finished.clone(), move || {
+        let _ = typed.send(());
+    });
+    let (talking, shown, finished) = (&session, &screen, &*finished);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            events(talking, &listener, shown, || over.load(Ordering::Relaxed));
+            finished.store(true, Ordering::Relaxed);
+        });
+        scope.spawn(move || tell_typing(talking, &typing, || over.load(Ordering::Relaxed)));
+        let result = talk(talking, &mut lines, shown);
+        if result.is_ok() {
+            let until = Instant::now() + FAREWELL;
+            while !finished.load(Ordering::Relaxed) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        // Its end is the end of the thread that tells of the typing.
+        drop(lines);
+        result
+    });
+    screen.flush();
+    output.done(
+        &json!({"event": "closed", "conversation_id": session.id()}),
+        format!("closed {}", session.id()),
+    );
+    result
+}
+
+/// What the consumer types.
+fn talk(session: &Session, lines: &mut Lines, screen: &Screen) -> Result<(), Failure> {
+    while let Some(line) = lines.next() {
+        let line = line.trim();
+        let said = match (line, line.parse()) {
+            ("", _) => continue,
+            ("/close", _) => break,
+            (_, Ok(number)) => match session.choose(number) {
+                Ok(Some(label)) => {
+                    let shown = format!("you: {label}");
+                    screen.show(&json!({"event": "chosen", "text": label}), &[shown]);
+                    Ok(None)
+                }
+                Ok(None) => session.say(line),
+                Err(error) => Err(error),
+            },
+            (command, _) if command.starts_with('/') => {
+                let notice = Notice::of("there is /close; a number chooses; all else is sent");
+                screen.show(&notice.json, &notice.lines);
+                continue;
+            }
+            _ => session.say(line),
+        };
+        match said {
+            Ok(sequence) if !lines.is_terminal() => {
+                screen.show(
+                    &json!({"event": "sent", "text_len": line.len(), "sequence": sequence}),
+                    &[format!("you: {line}")],
+                );
+            }
+            Ok(_) => {
+                // A text does not clear it (protocol.md 7.5).
+                let _ = session.typing(ChatState::Active);
+            }
+            Err(error) => {
+                let notice = Notice::of(format!("error: {error}"));
+                screen.show(&notice.json, &notice.lines);
+            }
+        }
+    }
+    if session.is_finished() { Ok(()) } else { Ok(session.close()?) }
+}
+
+/// What the agent does.
+fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn() -> bool) {
+    while !over() {
+        let wait = match session.poll() {
+            Ok(notice) => {
+                screen.show(&notice.json, &notice.lines);
+                if let Err(error) = session.read() {
+                    let notice = Notice::of(format!("error: {error}"));
+                    screen.show(&notice.json, &notice.lines);
+                }
+                if notice.finished {
+                    return;
+                }
+                continue;
+            }
+            Err(wait) => wait.min(Duration::from_millis(100)),
+        };
+        match listener.notifications().recv_timeout(wait) {
+            Ok(verified) => {
+                if let Err(why) = session.take(&verified) {
+                    let notice = Notice::of(format!("put aside: {why}"));
+                    screen.show(&notice.json, &notice.lines);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Tells the agent when the consumer begins to type, and when they have stopped.
+fn tell_typing(session: &Session, typing: &mpsc::Receiver<()>, over: impl Fn() -> bool) {
+    while typing.recv().is_ok() && !over() {
+        let _ = session.typing(ChatState::Composing);
+        loop {
+            match typing.recv_timeout(IDLE) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = session.typing(ChatState::Pause);
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}

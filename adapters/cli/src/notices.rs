@@ -1,0 +1,142 @@
+//! Notifications in words and as JSON.
+
+use lp_connector_core::webhook::{
+    Change, ConversationChange, Event, MessagingEvent, Role, Transition,
+};
+use serde_json::{Value, json};
+
+/// One change as JSON, with what a program wants of it at hand and all of it beside.
+pub(crate) fn describe(change: &Change) -> Value {
+    match change {
+        Change::Message(message) => {
+            let mut described = json!({
+                "event": "message",
+                "kind": message.event().name(),
+                "conversation_id": message.conversation().as_str(),
+                "dialog_id": message.dialog().as_str(),
+                "sequence": message.sequence(),
+                "role": message.role().map(|role| role.as_str().to_owned()),
+                "audience": message.audience().as_str(),
+                "for_consumer": message.is_for_consumer(),
+                "raw": message.raw(),
+            });
+            if let (Event::Text(text), Some(members)) = (message.event(), described.as_object_mut())
+            {
+                members.insert("text".to_owned(), json!(text.text));
+            }
+            described
+        }
+        Change::Conversation(state) => json!({
+            "event": "state",
+            "conversation_id": state.conversation().as_str(),
+            "state": state.state().map(|state| state.as_str().to_owned()),
+            "stage": state.stage().map(|stage| stage.as_str().to_owned()),
+            "finished": state.is_finished(),
+            "dialog_to_publish_to": state.dialog_to_publish_to().map(|id| id.as_str().to_owned()),
+            "agents": state.agents(),
+            "skill": state.skill(),
+            "raw": state.raw(),
+        }),
+        Change::Other(other) => json!({
+            "event": "other",
+            "type": other.notification_type(),
+            "why": other.why(),
+            "raw": other.raw(),
+        }),
+        _ => json!({"event": "other"}),
+    }
+}
+
+/// One change in words: a line or more.
+pub(crate) fn lines(change: &Change) -> Vec<String> {
+    match change {
+        Change::Message(message) => {
+            let who = who(message);
+            let number = message.sequence().map(|n| format!("#{n} ")).unwrap_or_default();
+            let hidden = if message.audience() == lp_connector_core::webhook::Audience::All {
+                String::new()
+            } else {
+                format!(" [{} only]", message.audience())
+            };
+            content(message)
+                .into_iter()
+                .map(|line| format!("{number}{who}{hidden}: {line}"))
+                .collect()
+        }
+        Change::Conversation(state) => transitions(state, &state.since(None)),
+        Change::Other(other) => {
+            let name = other.notification_type().unwrap_or("a notification");
+            vec![format!("{name}: {}; kept as it came", other.why())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Who did it, in a word.
+pub(crate) fn who(message: &MessagingEvent) -> String {
+    match message.role() {
+        Some(Role::Consumer) => "consumer".to_owned(),
+        Some(Role::AssignedAgent) => "agent".to_owned(),
+        // The survey's, most often.
+        Some(Role::Agent) => "bot".to_owned(),
+        Some(role) => role.as_str().to_ascii_lowercase(),
+        None => "somebody".to_owned(),
+    }
+}
+
+/// What was done, in words.
+pub(crate) fn content(message: &MessagingEvent) -> Vec<String> {
+    match message.event() {
+        Event::Text(text) => {
+            let mut lines = vec![text.text.to_owned()];
+            let replies = text.quick_replies.map(|replies| replies.to_text());
+            lines.extend(replies.iter().flat_map(|text| text.lines()).map(str::to_owned));
+            lines
+        }
+        Event::RichContent(rich) => rich.to_text().lines().map(str::to_owned).collect(),
+        Event::File(file) => {
+            let caption = file.caption.filter(|caption| !caption.is_empty()).unwrap_or("a file");
+            vec![format!("{caption} ({}) at {}", file.file_type.unwrap_or("?"), file.relative_path)]
+        }
+        Event::SecureInvitation(form) => {
+            vec![format!("a secure form: {}", form.title.unwrap_or_default())]
+        }
+        Event::SecureSubmission(_) => vec!["a secure form was filled in".to_owned()],
+        Event::AcceptStatus(receipt) => {
+            let sequences: Vec<_> = receipt.sequences().map(|n| format!("#{n}")).collect();
+            let status = receipt.status.as_str().to_ascii_lowercase();
+            vec![format!("{status} {}", sequences.join(" "))]
+        }
+        Event::ChatState(state) => vec![state.as_str().to_ascii_lowercase()],
+        Event::OtherContent(content) => {
+            vec![format!("content of type {}", content.content_type.unwrap_or("?"))]
+        }
+        Event::Other(name) => vec![name.unwrap_or("an event of no type").to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// What happened to a conversation, in words.
+pub(crate) fn transitions(state: &ConversationChange, happened: &[Transition]) -> Vec<String> {
+    let mut lines: Vec<String> = happened.iter().filter_map(transition).collect();
+    if lines.is_empty() {
+        lines.push(format!("-- conversation {}: changed", state.conversation()));
+    }
+    lines
+}
+
+pub(crate) fn transition(transition: &Transition) -> Option<String> {
+    Some(match transition {
+        Transition::Created => "-- the conversation is open".to_owned(),
+        Transition::AgentJoined(id) => format!("-- {id} has joined"),
+        Transition::AgentLeft(id) => format!("-- {id} has left"),
+        Transition::Transferred { to, .. } => {
+            format!("-- transferred to skill {}", to.as_deref().unwrap_or("none"))
+        }
+        Transition::MainDialogClosed => "-- the conversation is closed".to_owned(),
+        Transition::SurveyStarted(_) => "-- a survey begins".to_owned(),
+        Transition::SurveyEnded(_) => "-- the survey is over".to_owned(),
+        Transition::Finished => "-- all is over".to_owned(),
+        _ => return None,
+    })
+}

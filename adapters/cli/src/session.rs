@@ -1,0 +1,288 @@
+//! A consumer's side of a conversation, both ways: what `chat` and `demo --two-way` have in common.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lp_connector_core::api::{ChatState, ClientProperties, OpenConversation};
+use lp_connector_core::conversation::{Answered, Conversation};
+use lp_connector_core::error::{Error, ErrorKind};
+use lp_connector_core::id::{DialogId, ExtConsumerId};
+use lp_connector_core::time::Mono;
+use lp_connector_core::webhook::{
+    Audience, Change, ChatState as TheirState, Element, Event, Inbox, InboxPoll, MessagingEvent,
+    ReceiptStatus, Role, Transition, Verified,
+};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::notices;
+
+/// What the conversation's client can do (protocol.md 6.5).
+const FEATURES: [&str; 5] =
+    ["MULTI_DIALOG", "RICH_CONTENT", "QUICK_REPLIES", "PHOTO_SHARING", "AUTO_MESSAGES"];
+
+/// How much of our own texts is kept, to say which one was read.
+const MAX_KEPT: usize = 1000;
+
+/// One conversation, with what is needed to hold it.
+pub(crate) struct Session {
+    client: Client,
+    state: Mutex<State>,
+    origin: Instant,
+}
+
+struct State {
+    conversation: Conversation,
+    inbox: Inbox,
+    /// The last message that has something to click on.
+    clickable: Option<MessagingEvent>,
+    /// Our own texts, to say which one was read.
+    said: BTreeMap<(DialogId, u64), String>,
+}
+
+/// Something to be shown.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) json: serde_json::Value,
+    pub(crate) lines: Vec<String>,
+    pub(crate) finished: bool,
+}
+
+/// The features of every conversation of ours.
+pub(crate) fn properties() -> ClientProperties {
+    FEATURES.into_iter().fold(ClientProperties::new(), ClientProperties::feature)
+}
+
+impl Session {
+    /// Opens a conversation.
+    pub(crate) fn open(
+        client: Client,
+        consumer: ExtConsumerId,
+        operation: OpenConversation,
+    ) -> Result<Self, Error> {
+        let opened = client.call(operation.client_properties(properties()))?.output;
+        let conversation = Conversation::new(consumer, opened.conversation);
+        let state = State {
+            conversation: conversation.client_properties(properties()),
+            inbox: Inbox::default(),
+            clickable: None,
+            said: BTreeMap::new(),
+        };
+        Ok(Self { client, state: Mutex::new(state), origin: Instant::now() })
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.lock().conversation.id().to_string()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().conversation.is_finished()
+    }
+
+    /// Says something in the consumer's name. Gives its sequence.
+    pub(crate) fn say(&self, text: &str) -> Result<Option<u64>, Error> {
+        let message = self.lock().conversation.text(text);
+        let dialog = self.lock().conversation.dialog().clone();
+        let sequence = self.client.call(message)?.output.sequence;
+        self.sent(&dialog, sequence, Some(text));
+        Ok(sequence)
+    }
+
+    /// Clicks on the `number`th element (from 1) of what was last to be clicked on. `None` if there is
+    /// no such element.
+    pub(crate) fn choose(&self, number: usize) -> Result<Option<String>, Error> {
+        let Some((answered, dialog, label)) = ({
+            let state = self.lock();
+            state.clickable.as_ref().and_then(|message| {
+                let (answered, label) = answer(&state.conversation, message, number)?;
+                Some((answered, message.dialog().clone(), label))
+            })
+        }) else {
+            return Ok(None);
+        };
+        let sequence = self.client.call(answered.receipt)?.output.sequence;
+        self.sent(&dialog, sequence, None);
+        if let Some(text) = answered.text {
+            let sequence = self.client.call(text)?.output.sequence;
+            self.sent(&dialog, sequence, Some(&label));
+        }
+        Ok(Some(label))
+    }
+
+    /// Tells whether the consumer is typing.
+    pub(crate) fn typing(&self, state: ChatState) -> Result<(), Error> {
+        let operation = self.lock().conversation.typing(state);
+        match operation {
+            Some(operation) => self.client.call(operation).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells that all that came was read.
+    pub(crate) fn read(&self) -> Result<(), Error> {
+        loop {
+            let Some(receipt) = self.lock().conversation.read() else { return Ok(()) };
+            match self.client.call(receipt) {
+                // It closed meanwhile, and nobody minds.
+                Err(error) if error.kind() == ErrorKind::ConversationClosed => {}
+                result => {
+                    result?;
+                }
+            }
+        }
+    }
+
+    /// The consumer hangs up.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let close = self.lock().conversation.close_all();
+        self.client.call(close).map(|_| ())
+    }
+
+    /// Takes a notification in.
+    pub(crate) fn take(&self, verified: &Verified) -> Result<(), String> {
+        let notification = verified.parse().map_err(|unreadable| unreadable.to_string())?;
+        let now = self.now();
+        let mut state = self.lock();
+        for change in notification.into_changes() {
+            state.inbox.handle(change, now).map_err(|full| full.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The next notice, or how long there is none.
+    pub(crate) fn poll(&self) -> Result<Notice, Duration> {
+        loop {
+            let now = self.now();
+            let mut state = self.lock();
+            match state.inbox.poll(now) {
+                InboxPoll::Deliver(delivered) => {
+                    if let Some(notice) = state.notice(&delivered.change) {
+                        return Ok(notice);
+                    }
+                }
+                InboxPoll::Wait(until) => return Err(until.since(now)),
+                InboxPoll::Idle => return Err(Duration::from_secs(3600)),
+            }
+        }
+    }
+
+    /// Our own message fills its place in the row, and need not come back.
+    fn sent(&self, dialog: &DialogId, sequence: Option<u64>, text: Option<&str>) {
+        let mut state = self.lock();
+        if let Some(sequence) = sequence {
+            let id = state.conversation.id().clone();
+            state.inbox.account_for(&id, dialog, sequence);
+            if let Some(text) = text {
+                state.said.insert((dialog.clone(), sequence), text.to_owned());
+                if state.said.len() > MAX_KEPT {
+                    state.said.pop_first();
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Mono {
+        Mono::from_origin(self.origin.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is to be shown of a change: nothing of other conversations, of the consumer's own echo, or
+    /// of what is not for their eyes.
+    fn notice(&mut self, change: &Change) -> Option<Notice> {
+        let happened = self.conversation.learn(change);
+        let finished = happened.contains(&Transition::Finished);
+        let json = notices::describe(change);
+        match change {
+            Change::Message(message) if message.conversation() == self.conversation.id() => {
+                let lines = self.said_by_agent(message)?;
+                Some(Notice { json, lines, finished })
+            }
+            Change::Conversation(state) if state.conversation() == self.conversation.id() => {
+                let lines: Vec<_> = happened.iter().filter_map(notices::transition).collect();
+                (!lines.is_empty()).then_some(Notice { json, lines, finished })
+            }
+            Change::Other(_) => {
+                Some(Notice { json, lines: notices::lines(change), finished: false })
+            }
+            _ => None,
+        }
+    }
+
+    fn said_by_agent(&mut self, message: &MessagingEvent) -> Option<Vec<String>> {
+        if message.role() == Some(Role::Consumer) || message.audience() != Audience::All {
+            return None;
+        }
+        let who = notices::who(message);
+        match message.event() {
+            Event::ChatState(TheirState::Composing) => Some(vec![format!("{who} is typing …")]),
+            Event::ChatState(_) => None,
+            Event::AcceptStatus(receipt) => {
+                let ticks = match receipt.status {
+                    ReceiptStatus::Accept => "✓ delivered",
+                    ReceiptStatus::Read => "✓✓ read",
+                    _ => return None,
+                };
+                let read = receipt.status == ReceiptStatus::Read;
+                let texts: Vec<_> = receipt
+                    .sequences()
+                    .filter_map(|n| {
+                        let key = (message.dialog().clone(), n);
+                        // What was read was read: it is told once, however often it is said.
+                        if read { self.said.remove(&key) } else { self.said.get(&key).cloned() }
+                    })
+                    .map(|text| format!("   {ticks}: {text}"))
+                    .collect();
+                (!texts.is_empty()).then_some(texts)
+            }
+            event => {
+                let choices = match &event {
+                    Event::Text(text) => text.quick_replies.is_some(),
+                    Event::RichContent(rich) => !rich.clickable().is_empty(),
+                    _ => false,
+                };
+                if choices {
+                    self.clickable = Some(message.clone());
+                }
+                let mut lines = notices::content(message).into_iter();
+                let first = lines.next().unwrap_or_default();
+                Some(std::iter::once(format!("{who}: {first}")).chain(lines.map(indent)).collect())
+            }
+        }
+    }
+}
+
+fn indent(line: String) -> String {
+    format!("   {line}")
+}
+
+/// The two messages of a click on the `number`th element, and what is written on it.
+fn answer(
+    conversation: &Conversation,
+    message: &MessagingEvent,
+    number: usize,
+) -> Option<(Answered, String)> {
+    let place = number.checked_sub(1)?;
+    let answered = |element: Element<'_>| {
+        let label = element.label().unwrap_or_default().to_owned();
+        conversation.answer(message, element).map(|answered| (answered, label))
+    };
+    match message.event() {
+        Event::Text(text) => answered(text.quick_replies?.replies().nth(place)?),
+        Event::RichContent(rich) => answered(rich.clickable().get(place).copied()?),
+        _ => None,
+    }
+}
+
+impl Notice {
+    /// A line that is no notification.
+    pub(crate) fn of(line: impl Into<String>) -> Self {
+        let line = line.into();
+        Self { json: json!({"event": "note", "text": line}), lines: vec![line], finished: false }
+    }
+}

@@ -1,0 +1,242 @@
+//! Both ways: notifications decoded, received and answered, by the program itself.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+mod program;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, SystemTime};
+
+use lp_connector_sandbox::{Agent, Server, Webhooks};
+use program::{cloud, run, run_with};
+use serde_json::Value;
+
+/// A program that runs, and what it says.
+struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Running {
+    /// Starts it with all that it needs to reach `server`, and a port to be told at.
+    fn start(server: &Server, arguments: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let webhooks =
+            Webhooks::all_at(format!("http://{free}/")).retention(Duration::from_secs(60));
+        server.with(|cloud| cloud.set_webhooks(webhooks));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lp-connector"))
+            .env_clear()
+            .env("LP_DOMAIN_API", server.base_url())
+            .env("LP_ACCOUNT_ID", server.account_id())
+            .env("LP_CLIENT_ID", server.client_id())
+            .env("LP_CLIENT_SECRET", server.client_secret())
+            .env("LP_WEBHOOK_LISTEN", free.to_string())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let stdin = child.stdin.take();
+        Self { child, stdin, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line with `text` in it.
+    fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(Duration::from_secs(30)) else {
+                panic!("no {text:?} in {:#?}", self.seen);
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn types(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn hangs_up(&mut self) {
+        self.stdin = None;
+    }
+
+    fn ends(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.child.wait().unwrap().code();
+        self.seen.extend(self.lines.iter());
+        (code, std::mem::take(&mut self.seen))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The agent does something in the conversation that is open.
+fn agent(server: &Server, action: Agent) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    server.with(|cloud| {
+        let open = cloud.conversations().find(|one| one.open).unwrap().id.clone();
+        cloud.agent(now, &open, action).unwrap();
+    });
+}
+
+#[test]
+fn the_demo_shows_both_sides_on_every_runtime() {
+    for runtime in ["ureq", "async-std", "tokio"] {
+        let demo = run(&[], &["--runtime", runtime, "demo", "--two-way"]);
+        assert_eq!(demo.code, Some(0), "{}", demo.stderr);
+        for part in [
+            "the conversation is open",
+            "you: Hello, my pigeon is late",
+            "has joined",
+            "✓✓ read: Hello",
+            "agent is typing",
+            "[1] Yes",
+            "the agent sees: ✓✓ read",
+            "you: [1] Yes",
+            "ring.png (PNG)",
+            "[1] That one",
+            "a survey begins",
+            "you: [5] 5",
+            "all is over",
+            "and 0 were lost",
+        ] {
+            assert!(demo.stdout.contains(part), "no {part:?} in {}", demo.stdout);
+        }
+        assert!(!demo.stdout.contains("Not for the consumer"), "{}", demo.stdout);
+    }
+    let json = run(&[], &["--json", "demo", "--two-way"]);
+    assert_eq!(json.last()["lost"], 0);
+}
+
+#[test]
+fn a_chat_goes_both_ways() {
+    let server = cloud(&[]);
+    let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
+    chat.wait_for("conversation ");
+    chat.wait_for("the conversation is open");
+    chat.types("Hello 🐦");
+    chat.wait_for("you: Hello");
+    agent(&server, Agent::Read);
+    chat.wait_for("✓✓ read: Hello 🐦");
+    agent(&server, Agent::Note("psst".to_owned()));
+    agent(&server, Agent::Text("Which?".to_owned(), vec!["Blue".to_owned(), "Grey".to_owned()]));
+    chat.wait_for("[2] Grey");
+    chat.types("2");
+    chat.wait_for("you: Grey");
+    chat.types("3");
+    chat.wait_for("you: 3");
+    agent(&server, Agent::Close);
+    chat.wait_for("a survey begins");
+    chat.wait_for("[5] 5");
+    chat.types("5");
+    chat.wait_for("all is over");
+    let (code, lines) = chat.ends();
+    assert_eq!(code, Some(0));
+    assert!(!lines.iter().any(|line| line.contains("psst")), "{lines:#?}");
+    let events = server.with(|cloud| cloud.messages().iter().cloned().collect::<Vec<_>>());
+    let ours = |kind: &str, member: &str, value: &str| {
+        let is = |event: &Value| event["type"] == kind && event[member] == value;
+        events.iter().filter(|one| one.role == "CONSUMER" && is(&one.event)).count()
+    };
+    assert_eq!(ours("ContentEvent", "message", "Grey"), 1);
+    assert_eq!(ours("AcceptStatusEvent", "status", "ACTION"), 2);
+    assert!(ours("AcceptStatusEvent", "status", "READ") >= 1);
+}
+
+#[test]
+fn a_chat_closes_when_the_consumer_hangs_up() {
+    let server = cloud(&[]);
+    let mut chat = Running::start(&server, &["--json", "chat", "--consumer", "ada"]);
+    chat.wait_for("\"conversation\"");
+    chat.types("Bye");
+    chat.wait_for("\"sent\"");
+    chat.hangs_up();
+    let closed = chat.wait_for("\"closed\"");
+    assert!(serde_json::from_str::<Value>(&closed).is_ok());
+    assert_eq!(chat.ends().0, Some(0));
+    assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)));
+}
+
+#[test]
+fn an_agent_answers_from_another_terminal() {
+    let server = cloud(&[]);
+    let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
+    chat.wait_for("the conversation is open");
+    let environment = [("LP_DOMAIN_API", server.base_url())];
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, &**value)).collect();
+    let typed = "Good morning\n/card Is it this? | Yes\n/transfer 77\n/what\n/close\n/quit\n";
+    let agent = run_with(&environment, &["sandbox", "agent"], typed.as_bytes());
+    assert_eq!(agent.code, Some(0), "{}", agent.stderr);
+    assert!(agent.stdout.contains("error: no /what: there are"), "{}", agent.stdout);
+    chat.wait_for("agent: Good morning");
+    chat.wait_for("[1] Yes");
+    chat.wait_for("transferred to skill 77");
+    chat.wait_for("the conversation is closed");
+    chat.hangs_up();
+    assert_eq!(chat.ends().0, Some(0));
+    let nobody = run(&[("LP_DOMAIN_API", "http://127.0.0.1:9")], &["sandbox", "agent"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("no sandbox answers"), "{}", nobody.stderr);
+    let real = run(&[], &["sandbox", "agent"]);
+    assert_eq!(real.code, Some(2), "the real cloud has no such side");
+}
+
+#[test]
+fn notifications_are_printed_as_they_come_and_in_order() {
+    let server = cloud(&["webhook:3=duplicate"]);
+    let mut listening = Running::start(&server, &["--json", "webhook", "listen"]);
+    listening.wait_for("\"listening\"");
+    let consumer = program::run_at(&server, &["open", "--consumer", "ada"]);
+    assert_eq!(consumer.code, Some(0), "{}", consumer.stderr);
+    for text in ["one", "two"] {
+        agent(&server, Agent::Text(text.to_owned(), Vec::new()));
+    }
+    agent(&server, Agent::Close);
+    let state = listening.wait_for("\"finished\":true");
+    assert!(serde_json::from_str::<Value>(&state).is_ok());
+    let texts = |text: &str| {
+        let is = |line: &&String| line.contains(&format!("\"text\":\"{text}\""));
+        listening.seen.iter().filter(is).count()
+    };
+    assert_eq!((texts("one"), texts("two")), (1, 1), "{:#?}", listening.seen);
+}
+
+#[test]
+fn a_notification_is_read_out_whatever_it_holds() {
+    let body = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[
+        {"sequence":4,"originatorMetadata":{"role":"ASSIGNED_AGENT"},"dialogId":"c1",
+         "event":{"message":"Gr\u00fc\u00dfe \ud83d\ude42","type":"ContentEvent"}},
+        {"dialogId":"c1","messageAudience":"AGENTS_AND_MANAGERS","event":
+         {"type":"ContentEvent","message":"psst"}}, 7]}}"#;
+    let decoded = run_with(&[], &["webhook", "decode"], body.as_bytes());
+    assert_eq!(decoded.code, Some(0), "{}", decoded.stderr);
+    let expected = "#4 agent: Grüße 🙂\nsomebody [AGENTS_AND_MANAGERS only]: psst\n\
+        ms.MessagingEventNotification: it holds no event; kept as it came\n";
+    assert_eq!(decoded.stdout, expected);
+    let json = run_with(&[], &["--json", "webhook", "decode"], body.as_bytes());
+    assert_eq!(json.events().len(), 3);
+    assert_eq!(json.events()[1]["for_consumer"], false);
+    for (body, why) in [("", "no body"), ("{", "line 1, column 1")] {
+        let refused = run_with(&[], &["webhook", "decode"], body.as_bytes());
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+}
