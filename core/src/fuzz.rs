@@ -6,6 +6,8 @@
 
 #![expect(clippy::expect_used, reason = "to panic is how they report")]
 
+mod webhook;
+
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Response};
@@ -20,6 +22,8 @@ use crate::policy::retry_after;
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
+
+pub use webhook::{inbox, notification, verify};
 
 /// The Domain API's answer, and which hosts are trusted of those that it names.
 pub fn domain_answer(data: &[u8]) {

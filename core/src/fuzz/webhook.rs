@@ -1,0 +1,162 @@
+//! Webhooks: signatures, notifications, and the inbox.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::id::{ConversationId, DialogId};
+use crate::secret::Secret;
+use crate::time::Mono;
+use crate::webhook::{
+    Algorithm, Change, Encoding, Event, Inbox, InboxPoll, MessagingEvent, Order, SavedConversation,
+    Verified, Window, check, sign,
+};
+
+/// A signature, a line break, and a body: what is not signed is not taken, and what is signed is, but
+/// for one bit.
+pub fn verify(data: &[u8]) {
+    let secret = Secret::new("fuzz-canary-secret".to_owned());
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (head, body) = data.split_at_checked(end).unwrap_or_default();
+    let claimed = String::from_utf8_lossy(head);
+    if let Ok(matched) = check(&claimed, body, [&secret]) {
+        // It can only be the right one, written in another way.
+        let right = sign(&secret, matched.algorithm, matched.encoding, body);
+        let bare = |text: &str| text.trim().trim_end_matches('=').to_ascii_lowercase();
+        assert_eq!(bare(&right), bare(&claimed), "something else was taken");
+    }
+    for algorithm in [Algorithm::Sha1, Algorithm::Sha256] {
+        for encoding in [Encoding::Base64, Encoding::Hex] {
+            let signature = sign(&secret, algorithm, encoding, body);
+            assert!(check(&signature, body, [&secret]).is_ok());
+            let mut other = body.to_vec();
+            let place = usize::from(head.first().copied().unwrap_or(0));
+            match other.get_mut(place) {
+                Some(byte) => *byte ^= 1 << (head.len() % 8),
+                None => other.push(0),
+            }
+            assert!(check(&signature, &other, [&secret]).is_err(), "another body was taken");
+        }
+    }
+}
+
+/// Any bytes, passed off as a notification: everything that can be looked at is, and each change
+/// survives being stored.
+pub fn notification(data: &[u8]) {
+    let verified = Verified::dangerous_unverified(data.to_vec());
+    let Ok(notification) = verified.parse() else { return };
+    for change in notification.changes() {
+        let stored = serde_json::to_string(change).expect("JSON");
+        let again: Change = serde_json::from_str(&stored).expect("what was stored");
+        assert_eq!(&again, change, "{stored}");
+        look_at(change);
+    }
+}
+
+fn look_at(change: &Change) {
+    match change {
+        Change::Message(message) => {
+            let _ = (message.sequence(), message.server_timestamp(), message.originator_id());
+            let _ = (message.metadata().count(), message.event_type(), message.audience());
+            if message.is_for_consumer() {
+                assert_ne!(message.role(), Some(crate::webhook::Role::Consumer));
+            }
+            match message.event() {
+                Event::RichContent(rich) => {
+                    let clickable = rich.clickable();
+                    let _ =
+                        (rich.to_text(), clickable.iter().map(|one| one.actions().count()).max());
+                }
+                Event::Text(text) => {
+                    let _ = text.quick_replies.map(|replies| replies.to_text());
+                }
+                Event::AcceptStatus(receipt) => {
+                    let _ = receipt.sequences().count();
+                }
+                _ => {}
+            }
+        }
+        Change::Conversation(change) => {
+            assert!(change.since(Some(change)).is_empty(), "nothing happens in no time");
+            if change.is_finished() {
+                assert_eq!(change.dialog_to_publish_to(), None);
+            }
+            let _ = (change.since(None), change.csat(), change.ttr(), change.delay());
+            let _ = (change.answer_due(), change.consumer(), change.manual_ettr());
+        }
+        Change::Other(other) => {
+            let _ = (other.why(), other.notification_type());
+        }
+    }
+    let _ = format!("{change:?}");
+}
+
+/// A script of events, waits, looks and restarts: each event comes out once, in order or said not to
+/// be, and in the end nothing is held.
+pub fn inbox(data: &[u8]) {
+    let window = Window::new(4, Duration::from_millis(1000));
+    let mut inbox = Inbox::new(window).max_conversations(3);
+    let id = |n: u8| ConversationId::new(format!("c{}", n % 2)).expect("a good id");
+    let (mut now, mut came, mut out) = (Mono::ZERO, BTreeSet::new(), BTreeSet::new());
+    let mut ours = BTreeSet::new();
+    let mut drain = |inbox: &mut Inbox, now: Mono, ours: &BTreeSet<(u8, u64)>| {
+        for _ in 0..10_000 {
+            match inbox.poll(now) {
+                InboxPoll::Deliver(delivered) => {
+                    let Change::Message(message) = &delivered.change else { continue };
+                    let Some(sequence) = message.sequence() else { continue };
+                    let key = (message.conversation().as_str() == "c1").into();
+                    assert!(out.insert((key, sequence)), "{sequence} came out twice");
+                    if delivered.order == Order::InOrder && sequence > 0 {
+                        let before = (key, sequence - 1);
+                        assert!(
+                            out.contains(&before) || ours.contains(&before),
+                            "{sequence} early"
+                        );
+                    }
+                }
+                InboxPoll::Wait(until) => {
+                    assert!(until > now, "told to wait for what has been");
+                    return;
+                }
+                InboxPoll::Idle => return,
+            }
+        }
+        panic!("it never comes to rest");
+    };
+    for two in data.chunks_exact(2) {
+        let [what, value] = *two else { return };
+        let sequence = u64::from(value % 32);
+        match what % 16 {
+            0..=8 => {
+                let raw = json!({"sequence": sequence, "dialogId": id(what).as_str(),
+                    "event": {"type": "ContentEvent", "message": "x"}});
+                let event = MessagingEvent::try_from(raw).expect("an event");
+                came.insert((what % 2, sequence));
+                inbox.handle(Change::Message(event), now).expect("room");
+            }
+            9 => {
+                ours.insert((value % 2, sequence));
+                inbox.account_for(&id(value), &DialogId::main_of(&id(value)), sequence);
+            }
+            10..=12 => now = now + Duration::from_millis(u64::from(value) * 10),
+            13 | 14 => drain(&mut inbox, now, &ours),
+            _ => {
+                let saved: Vec<_> =
+                    [0, 1].into_iter().filter_map(|n| inbox.save(&id(n), now)).collect();
+                let stored = serde_json::to_string(&saved).expect("JSON");
+                let saved: Vec<SavedConversation> =
+                    serde_json::from_str(&stored).expect("what was stored");
+                inbox = Inbox::new(window).max_conversations(3);
+                saved.into_iter().for_each(|saved| inbox.restore(saved, now));
+            }
+        }
+        assert!(inbox.len() <= 2 * 4 + data.len(), "it grows without bound");
+    }
+    drain(&mut inbox, now + Duration::from_millis(1001), &ours);
+    assert!(inbox.is_empty(), "something is stuck");
+    for key in came {
+        assert!(out.contains(&key) || ours.contains(&key), "{key:?} is lost");
+    }
+}
