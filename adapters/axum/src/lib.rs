@@ -48,6 +48,6 @@ mod queue;
 mod serve;
 
 pub use extract::{Refused, Signed};
-pub use lp_connector_core::{id, secret, webhook};
+pub use lp_connector_core::{conversation, id, secret, time, webhook};
 pub use queue::{Notifications, Webhooks};
 pub use serve::{MAX_CONNECTIONS, serve};
