@@ -26,6 +26,7 @@
 //! | [`conversation`] | what a connector remembers of one conversation, so that each message goes where it belongs |
 //! | [`policy`] | when to try again, and when to leave a service alone |
 //! | [`webhook`] | notifications: signatures checked over the raw bytes, read tolerantly, put in order |
+//! | [`manifest`] | the app install manifest: built, and checked with every fault told at once |
 //! | [`error`] | one [`Error`](error::Error): what failed, whether it was sent, what to do |
 //! | [`http1`] | a client-side HTTP/1.1 codec, for adapters that have a byte stream and no HTTP client |
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
@@ -133,6 +134,7 @@ pub mod error;
 pub mod fuzz;
 pub mod http1;
 pub mod id;
+pub mod manifest;
 mod plain;
 pub mod policy;
 pub mod secret;

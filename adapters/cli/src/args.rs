@@ -220,6 +220,9 @@ pub(crate) enum Command {
     /// Check, read and receive the notifications that LivePerson posts
     #[command(subcommand)]
     Webhook(Webhook),
+    /// Write and check app install manifests
+    #[command(subcommand)]
+    Manifest(Manifest),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -269,6 +272,39 @@ pub(crate) enum SandboxCommand {
         /// The conversation [default: the one that was opened last]
         #[arg(long, value_name = "ID")]
         conversation: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Manifest {
+    /// Print a connector's manifest
+    New {
+        /// The app's name, unique in the account
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Where notifications of all types are posted to: an https:// address
+        #[arg(long, value_name = "URL")]
+        endpoint: String,
+        /// What the app is
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+        /// Time-based retry: for how many seconds what fails is kept
+        #[arg(long, value_name = "SECONDS", conflicts_with = "max_retries")]
+        retention: Option<u64>,
+        /// Count-based retry: how often what fails is sent again
+        #[arg(long, value_name = "N")]
+        max_retries: Option<u64>,
+    },
+    /// Tell everything that is wrong with a manifest; exit status 1 if something is
+    Check {
+        /// The manifest, or - for stdin
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Say what may stand in a field, or in each
+    Explain {
+        /// Its name, such as retention_time
+        field: Option<String>,
     },
 }
 

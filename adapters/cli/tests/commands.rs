@@ -319,3 +319,38 @@ fn completions_are_printed_for_every_shell() {
         assert!(printed.stdout.contains("converse"), "{shell}");
     }
 }
+
+#[test]
+fn a_new_manifest_is_right_and_each_planted_fault_is_listed() {
+    let endpoint = "https://hooks.pigeon.example/lp";
+    let new = ["manifest", "new", "--name", "pigeon-post", "--endpoint", endpoint];
+    let made = run(&[], &new);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let checked = run_with(&[], &["manifest", "check", "-"], made.stdout.as_bytes());
+    assert_eq!((checked.code, checked.stdout.as_str()), (Some(0), "0 errors, 0 warnings\n"));
+
+    let mut wrong: serde_json::Value = serde_json::from_str(&made.stdout).unwrap();
+    let event = "ms.MessagingEventNotification.ContentEvent";
+    wrong["client_name"] = "x".repeat(129).into();
+    wrong["enabled"] = "yes".into();
+    wrong["grant_types"] = serde_json::json!(["password"]);
+    wrong["capabilities"]["webhooks"]["retry"] = serde_json::json!({"retention_time": 1});
+    wrong["capabilities"]["webhooks"][event]["endpoint"] = "http://x.example".into();
+    wrong["capabilities"]["webhooks"][event]["max_retries"] = 6.into();
+    wrong["capabilities"]["engagement"]["goal"] = serde_json::json!(["fame"]);
+    wrong["capabilities"]["engagement"]["consumer_identity"] = serde_json::json!(["unauth"]);
+    let checked =
+        run_with(&[], &["--json", "manifest", "check", "-"], wrong.to_string().as_bytes());
+    assert_eq!(checked.code, Some(1));
+    let faults: Vec<_> =
+        checked.events().into_iter().filter(|event| event["event"] == "fault").collect();
+    assert_eq!(faults.len(), 8, "{}", checked.stdout);
+    assert!(faults.iter().all(|fault| fault["path"] != "" && fault["remedy"] != ""));
+
+    let explained = run(&[], &["manifest", "explain", "retention_time"]);
+    assert!(explained.stdout.contains("from 2 to 259200"), "{}", explained.stdout);
+    assert_eq!(run(&[], &["manifest", "explain", "nonsense"]).code, Some(2));
+    let refused = run(&[], &["manifest", "new", "--name", "x", "--endpoint", "http://x"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("it must begin with https://"), "{}", refused.stderr);
+}

@@ -5,6 +5,7 @@ mod chat;
 mod converse;
 mod demo;
 mod look;
+mod manifest;
 mod sandbox;
 mod two_way;
 mod webhook;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             converse::close(&client()?, &consumer, &conversation, output)
         }
         Command::Webhook(command) => webhook::run(&command, &global, output),
+        Command::Manifest(command) => manifest::run(command, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lp-connector", &mut script);

@@ -1,0 +1,108 @@
+//! App install manifests: written, checked, explained.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use lp_connector_core::manifest::{self, FIELDS, Field, Severity, Violation};
+use serde_json::json;
+
+use crate::args::Manifest;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::setup;
+
+/// Far more than a manifest has.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
+    match command {
+        Manifest::New { name, endpoint, description, retention, max_retries } => {
+            let mut builder = manifest::Manifest::connector(name).endpoint(endpoint);
+            if let Some(text) = description {
+                builder = builder.description(text);
+            }
+            if let Some(seconds) = retention {
+                builder = builder.retention(Duration::from_secs(seconds));
+            }
+            if let Some(times) = max_retries {
+                builder = builder.max_retries(times);
+            }
+            let manifest =
+                builder.build().map_err(|violations| Failure::usage(violations.to_string()))?;
+            // The manifest itself is what was asked for, in either form of output.
+            let text = serde_json::to_string_pretty(&manifest)
+                .map_err(|error| Failure::Local(error.to_string()))?;
+            output.script(format!("{text}\n").as_bytes());
+            Ok(())
+        }
+        Manifest::Check { file } => check(&file, output),
+        Manifest::Explain { field } => explain(field.as_deref(), output),
+    }
+}
+
+fn check(file: &Path, output: &Output) -> Result<(), Failure> {
+    let text = if file == Path::new("-") {
+        let mut text = Vec::new();
+        let read = std::io::stdin().take(MAX_BYTES).read_to_end(&mut text);
+        read.map_err(|error| Failure::Local(format!("cannot read stdin: {error}")))?;
+        text
+    } else {
+        setup::read(file, "FILE")?
+    };
+    let manifest = serde_json::from_slice(&text)
+        .map_err(|error| Failure::Local(format!("the manifest is not JSON: {error}")))?;
+    let violations = manifest::check(&manifest);
+    for violation in &violations {
+        output.done(&described(violation), line(violation));
+    }
+    let errors = violations.iter().filter(|one| one.severity() == Severity::Error).count();
+    let warnings = violations.len() - errors;
+    output.done(
+        &json!({"event": "checked", "errors": errors, "warnings": warnings}),
+        format!("{errors} errors, {warnings} warnings"),
+    );
+    if errors == 0 {
+        Ok(())
+    } else {
+        Err(Failure::Local(format!("the manifest has {errors} errors, listed above")))
+    }
+}
+
+fn described(violation: &Violation) -> serde_json::Value {
+    json!({"event": severity(violation), "path": violation.path(), "problem": violation.problem(),
+        "remedy": violation.remedy()})
+}
+
+fn line(violation: &Violation) -> String {
+    format!("{}: {violation}", severity(violation))
+}
+
+fn severity(violation: &Violation) -> &'static str {
+    match violation.severity() {
+        Severity::Error => "fault",
+        _ => "warning",
+    }
+}
+
+fn explain(field: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let found: Vec<&Field> = match field {
+        Some(name) => manifest::explain(name).collect(),
+        None => FIELDS.iter().collect(),
+    };
+    if found.is_empty() {
+        let name = field.unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "there is no field {name:?}: lp-connector manifest explain lists them"
+        )));
+    }
+    for field in found {
+        let must = if field.required { "required" } else { "optional" };
+        output.done(
+            &json!({"event": "field", "path": field.path, "required": field.required,
+                "allowed": field.allowed, "about": field.about}),
+            format!("{} ({must}): {}\n    {}", field.path, field.allowed, field.about),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,513 @@
+//! Everything that is wrong with a manifest, at once (protocol.md 3).
+
+use std::collections::BTreeSet;
+use std::error;
+use std::fmt;
+
+use http::Uri;
+use serde_json::{Map, Value};
+
+use super::EventType;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Severity {
+    /// The manifest would be refused, or would not work.
+    Error,
+    /// It is allowed, and does something else than it looks like.
+    Warning,
+}
+
+/// One thing that is wrong with a manifest: where, what, and how to mend it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    path: String,
+    severity: Severity,
+    problem: String,
+    remedy: String,
+}
+
+impl Violation {
+    /// Where, such as `capabilities.webhooks.retry.retention_time` or `scope`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How bad it is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What is allowed, or how to mend it.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, problem, remedy, .. } = self;
+        write!(f, "{path}: {problem}; {remedy}")
+    }
+}
+
+/// Why no manifest was made: all of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violations(pub(super) Vec<Violation>);
+
+impl Violations {
+    /// Each of them.
+    #[must_use]
+    pub fn all(&self) -> &[Violation] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, violation) in self.0.iter().enumerate() {
+            let separator = if nth == 0 { "" } else { "\n" };
+            write!(f, "{separator}{violation}")?;
+        }
+        Ok(())
+    }
+}
+
+impl error::Error for Violations {}
+
+/// Tells everything that is wrong with a manifest: errors first, then warnings. Members that are not
+/// known are nothing wrong (protocol.md 1.4).
+#[must_use]
+pub fn check(manifest: &Value) -> Vec<Violation> {
+    let mut found = Found(Vec::new());
+    match manifest {
+        Value::Object(members) => found.top(members),
+        other => found.error("(all)", format!("it is {}", kind(other)), "it must be an object"),
+    }
+    let mut found = found.0;
+    found.sort_by_key(|violation| violation.severity);
+    found
+}
+
+/// What was found so far.
+struct Found(Vec<Violation>);
+
+const VISITOR_BEHAVIOR: &[&str] = &[
+    "visited_location",
+    "time_on_location",
+    "flow",
+    "engaged_in_session",
+    "about_to_abandon",
+    "cart_value",
+    // Missing from the table, present in every example (protocol.md 14, row 21).
+    "cart_items",
+    "visitor_error",
+    "viewed_products",
+    "service_activity",
+];
+
+const TARGET_AUDIENCE: &[&str] = &[
+    "external_referral",
+    "search_keywords",
+    "ip",
+    "platform",
+    "geo_location",
+    "returning_visitors",
+    "marketing_source",
+    "customer_type",
+    "age",
+    "balance",
+    "customer_id",
+    "gender",
+    "store_zip_code",
+    "store_number",
+    "company_size",
+    "registration_date",
+];
+
+const GOAL: &[&str] = &["url", "purchase_total", "num_of_pages", "lead", "service_activity"];
+
+impl Found {
+    fn error(&mut self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.add(Severity::Error, path, problem, remedy);
+    }
+
+    fn warning(&mut self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.add(Severity::Warning, path, problem, remedy);
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        path: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let (problem, remedy) = (problem.into(), remedy.into());
+        self.0.push(Violation { path: path.to_owned(), severity, problem, remedy });
+    }
+
+    fn top(&mut self, members: &Map<String, Value>) {
+        match members.get("client_name") {
+            None => self.error("client_name", "it is missing", "give the app a name"),
+            Some(Value::String(name)) if name.trim().is_empty() => {
+                self.error("client_name", "it is empty", "give the app a name");
+            }
+            Some(_) => self.text(members, "client_name", 128),
+        }
+        for (name, most) in [
+            ("display_name", 128),
+            ("description", 256),
+            ("scope", 128),
+            ("logo_uri", 1024),
+            ("entry_uri", 1024),
+        ] {
+            self.text(members, name, most);
+        }
+        for name in ["enabled", "quick_launch_enabled"] {
+            self.truth(members, "", name, false);
+        }
+        let grants = ["client_credentials", "authorization_code", "refresh_token"];
+        self.names(members, "grant_types", Some(&grants));
+        let responses = ["code", "token", "id_token", "id_token token"];
+        self.names(members, "response_types", Some(&responses));
+        self.names(members, "redirect_uris", None);
+        if let Some(capabilities) = self.object(members, "", "capabilities") {
+            if let Some(webhooks) = self.object(capabilities, "capabilities.", "webhooks") {
+                self.webhooks(webhooks);
+                self.connector(members);
+            }
+            if let Some(engagement) = self.object(capabilities, "capabilities.", "engagement") {
+                self.engagement(engagement);
+            }
+        }
+    }
+
+    /// What only a connector needs: one that gets webhooks.
+    fn connector(&mut self, members: &Map<String, Value>) {
+        let scopes = members.get("scope").and_then(Value::as_str).unwrap_or_default();
+        if !scopes.split(' ').any(|scope| scope == "msg.consumer") {
+            self.warning(
+                "scope",
+                "it does not hold msg.consumer",
+                "a connector's tokens need it: set it to \"msg.consumer\"",
+            );
+        }
+        let grants = members.get("grant_types");
+        let has = |grants: &Value| match grants {
+            Value::Array(all) => all.iter().any(|one| one == "client_credentials"),
+            one => one == "client_credentials",
+        };
+        if !grants.is_some_and(has) {
+            self.warning(
+                "grant_types",
+                "it does not hold client_credentials",
+                "a connector gets its tokens so: set it to [\"client_credentials\"]",
+            );
+        }
+    }
+
+    /// A text of at most `most` characters, if it is there.
+    fn text(&mut self, members: &Map<String, Value>, name: &str, most: usize) {
+        match members.get(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => {
+                let length = text.chars().count();
+                if length > most {
+                    let remedy =
+                        format!("at most {most} are allowed: shorten it by {}", length - most);
+                    self.error(name, format!("it has {length} characters"), remedy);
+                }
+            }
+            Some(other) => self.error(name, format!("it is {}", kind(other)), "it must be text"),
+        }
+    }
+
+    /// True or false.
+    fn truth(&mut self, members: &Map<String, Value>, prefix: &str, name: &str, required: bool) {
+        let path = format!("{prefix}{name}");
+        match members.get(name) {
+            Some(Value::Bool(_)) => {}
+            None | Some(Value::Null) if !required => {}
+            None => self.error(&path, "it is missing", "it must be true or false"),
+            Some(other) => {
+                self.error(&path, format!("it is {}", kind(other)), "it must be true or false");
+            }
+        }
+    }
+
+    /// An array of names, or one bare name (protocol.md 1.4, 3.1).
+    fn names(&mut self, members: &Map<String, Value>, name: &str, known: Option<&[&str]>) {
+        let found: Vec<(String, &Value)> = match members.get(name) {
+            None | Some(Value::Null) => return,
+            Some(Value::Array(all)) => {
+                all.iter().enumerate().map(|(n, one)| (format!("{name}[{n}]"), one)).collect()
+            }
+            Some(one) => vec![(name.to_owned(), one)],
+        };
+        for (path, value) in found {
+            match (value, known) {
+                (Value::String(text), Some(known)) if !known.contains(&text.as_str()) => {
+                    let remedy = format!("it must be one of {}", known.join(", "));
+                    self.error(&path, format!("it is {text:?}"), remedy);
+                }
+                (Value::String(text), None) if text.chars().count() > 128 => {
+                    let problem = format!("it has {} characters", text.chars().count());
+                    self.error(&path, problem, "at most 128 are allowed");
+                }
+                (Value::String(_), _) => {}
+                (other, _) => {
+                    self.error(&path, format!("it is {}", kind(other)), "it must be text");
+                }
+            }
+        }
+    }
+
+    fn object<'a>(
+        &mut self,
+        members: &'a Map<String, Value>,
+        prefix: &str,
+        name: &str,
+    ) -> Option<&'a Map<String, Value>> {
+        match members.get(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
+            Some(other) => {
+                let path = format!("{prefix}{name}");
+                self.error(&path, format!("it is {}", kind(other)), "it must be an object");
+                None
+            }
+        }
+    }
+
+    fn webhooks(&mut self, members: &Map<String, Value>) {
+        let prefix = "capabilities.webhooks.";
+        let retry = self.object(members, prefix, "retry");
+        if let Some(retry) = retry {
+            self.number(retry, &format!("{prefix}retry."), "retention_time", 2, 259_200, true);
+        }
+        let known = EventType::ALL.map(EventType::name);
+        for (name, value) in members.iter().filter(|(name, _)| *name != "retry") {
+            let path = format!("{prefix}{name}");
+            if !known.contains(&name.as_str()) {
+                let remedy = if name.ends_with("ExConversationChangeNotification") {
+                    // As a table has it (protocol.md 14, row 18).
+                    "write cqm.ExConversationChangeNotification".to_owned()
+                } else {
+                    format!("there are {}, and retry", known.join(", "))
+                };
+                self.error(&path, "there is no such event", remedy);
+                continue;
+            }
+            match value {
+                Value::Object(webhook) => {
+                    self.webhook(webhook, &format!("{path}."), retry.is_some())
+                }
+                other => {
+                    self.error(&path, format!("it is {}", kind(other)), "it must be an object");
+                }
+            }
+        }
+        if members.keys().all(|name| name == "retry") {
+            self.warning(
+                "capabilities.webhooks",
+                "no event has an endpoint",
+                "the app gets no notification: add the events that it needs",
+            );
+        }
+    }
+
+    fn webhook(&mut self, members: &Map<String, Value>, prefix: &str, retained: bool) {
+        let path = format!("{prefix}endpoint");
+        match members.get("endpoint") {
+            None => self.error(&path, "it is missing", "it must be an https:// address"),
+            Some(Value::String(url)) => {
+                if let Err(problem) = https(url) {
+                    self.error(&path, problem, "it must begin with https:// and a host");
+                }
+            }
+            Some(other) => {
+                let problem = format!("it is {}", kind(other));
+                self.error(&path, problem, "it must be an https:// address");
+            }
+        }
+        self.number(members, prefix, "max_retries", 0, 5, false);
+        if retained {
+            // How the two go together: protocol.md 9.3.
+            let path = format!("{prefix}max_retries");
+            match members.get("max_retries").and_then(Value::as_u64) {
+                Some(0) => self.warning(
+                    &path,
+                    "with retry.retention_time, 0 keeps this endpoint's failures out of it",
+                    "what fails here is dropped: leave it out to have it kept",
+                ),
+                Some(_) => self.warning(
+                    &path,
+                    "retry.retention_time wins over it",
+                    "leave one of the two out",
+                ),
+                None => {}
+            }
+        }
+        let path = format!("{prefix}headers");
+        match members.get("headers") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(headers)) => {
+                for (n, header) in headers.iter().enumerate() {
+                    self.header(header, &format!("{path}[{n}]"));
+                }
+            }
+            Some(other) => {
+                let remedy = "it must be an array of {header_name, header_value}";
+                self.error(&path, format!("it is {}", kind(other)), remedy);
+            }
+        }
+    }
+
+    fn header(&mut self, header: &Value, path: &str) {
+        let text = |name: &str| header.get(name).and_then(Value::as_str);
+        match text("header_name") {
+            None => self.error(&format!("{path}.header_name"), "it is missing", "it must be text"),
+            Some(name) if http::HeaderName::try_from(name).is_err() => {
+                let remedy = "letters, digits and hyphens are allowed";
+                self.error(&format!("{path}.header_name"), "it is no header's name", remedy);
+            }
+            Some(_) => {}
+        }
+        match text("header_value") {
+            None => self.error(&format!("{path}.header_value"), "it is missing", "it must be text"),
+            // Its value may be a password: it is not repeated here.
+            Some(value) if http::HeaderValue::try_from(value).is_err() => {
+                let remedy = "control characters are not allowed";
+                self.error(&format!("{path}.header_value"), "no header can carry it", remedy);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn number(
+        &mut self,
+        members: &Map<String, Value>,
+        prefix: &str,
+        name: &str,
+        least: u64,
+        most: u64,
+        required: bool,
+    ) {
+        let path = format!("{prefix}{name}");
+        let remedy = format!("it must be a whole number from {least} to {most}");
+        match members.get(name) {
+            None | Some(Value::Null) if !required => {}
+            None => self.error(&path, "it is missing", remedy),
+            Some(Value::Number(number)) => {
+                if !number.as_u64().is_some_and(|number| (least..=most).contains(&number)) {
+                    self.error(&path, format!("it is {number}"), remedy);
+                }
+            }
+            Some(other) => self.error(&path, format!("it is {}", kind(other)), remedy),
+        }
+    }
+
+    fn engagement(&mut self, members: &Map<String, Value>) {
+        let prefix = "capabilities.engagement.";
+        for name in ["design_engagement", "design_window", "language_selection"] {
+            self.truth(members, prefix, name, true);
+        }
+        self.choices(members, "entry_point", &["section", "url"], 1, 10);
+        self.choices(members, "visitor_behavior", VISITOR_BEHAVIOR, 0, 10);
+        self.choices(members, "target_audience", TARGET_AUDIENCE, 0, 20);
+        self.choices(members, "goal", GOAL, 0, 10);
+        self.choices(members, "consumer_identity", &["auth", "unauth"], 1, 5);
+        let identity = members.get("consumer_identity").and_then(Value::as_array);
+        if identity.is_some_and(|all| all.iter().any(|one| one == "unauth")) {
+            self.error(
+                &format!("{prefix}consumer_identity"),
+                "it holds unauth",
+                "for a connector it must be [\"auth\"]",
+            );
+        }
+    }
+
+    /// An array of different names out of `known`.
+    fn choices(
+        &mut self,
+        members: &Map<String, Value>,
+        name: &str,
+        known: &[&str],
+        least: usize,
+        most: usize,
+    ) {
+        let path = format!("capabilities.engagement.{name}");
+        let all = match members.get(name) {
+            Some(Value::Array(all)) => all,
+            None => {
+                return self.error(&path, "it is missing", "it must be an array of names");
+            }
+            Some(other) => {
+                let problem = format!("it is {}", kind(other));
+                return self.error(&path, problem, "it must be an array of names");
+            }
+        };
+        if !(least..=most).contains(&all.len()) {
+            let remedy = format!("from {least} to {most} are allowed");
+            self.error(&path, format!("it has {} elements", all.len()), remedy);
+        }
+        let mut seen = BTreeSet::new();
+        for (n, one) in all.iter().enumerate() {
+            let path = format!("{path}[{n}]");
+            match one.as_str() {
+                Some(text) if !known.contains(&text) => {
+                    let remedy = format!("it must be one of {}", known.join(", "));
+                    self.error(&path, format!("it is {text:?}"), remedy);
+                }
+                Some(text) if !seen.insert(text) => {
+                    self.error(&path, format!("{text} is there already"), "leave it out");
+                }
+                Some(_) => {}
+                None => self.error(&path, format!("it is {}", kind(one)), "it must be text"),
+            }
+        }
+    }
+}
+
+/// What a value is, in words.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Whether notifications can be posted to this address.
+fn https(url: &str) -> Result<(), &'static str> {
+    if !url.starts_with("https://") {
+        return Err("it does not begin with https://");
+    }
+    let Ok(uri) = url.parse::<Uri>() else { return Err("it is no address") };
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("it holds a user name");
+    }
+    let host = uri.host().unwrap_or_default();
+    // As the sample's own check: a host begins and ends with a letter or a digit.
+    let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if bracketed || alphanumeric(host.chars().next()) && alphanumeric(host.chars().last()) {
+        Ok(())
+    } else {
+        Err("it has no host")
+    }
+}

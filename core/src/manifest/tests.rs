@@ -1,0 +1,237 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const PROTOCOL: &str = include_str!("../../protocol.md");
+
+/// The manifest of protocol.md 3.4.
+fn documented() -> Value {
+    let (_, rest) = PROTOCOL.split_once("### 3.4 Minimal connector manifest\n```json\n").unwrap();
+    serde_json::from_str(rest.split("```").next().unwrap()).unwrap()
+}
+
+fn errors(manifest: &Value) -> Vec<String> {
+    let all = check(manifest);
+    let errors = all.iter().filter(|one| one.severity() == Severity::Error);
+    errors.map(|one| one.path().to_owned()).collect()
+}
+
+#[test]
+fn the_documented_manifest_is_right_and_comes_back_as_it_was() {
+    let manifest = documented();
+    assert_eq!(errors(&manifest), Vec::<String>::new());
+    // It has both kinds of retry, and the second means something else than it looks like.
+    assert_eq!(check(&manifest).len(), 1);
+    let read: Manifest = serde_json::from_value(manifest.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), manifest);
+}
+
+/// The server's record of protocol.md 13.3.
+#[test]
+fn members_that_are_not_known_are_kept() {
+    let record = json!({"id": "0a1b", "client_secret": "k7", "deleted": false,
+        "client_name": "pigeon-post", "response_types": "code", "capabilities": {
+            "broadcast": {"enabled": true}, "webhooks": {
+                "cqm.ExConversationChangeNotification": {"endpoint": "https://x.example", "new": 1}}}});
+    let read: Manifest = serde_json::from_value(record.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), record);
+    assert_eq!(read.more["id"], "0a1b");
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_place() {
+    let manifest = json!({
+        "client_name": "", "description": "x".repeat(257), "enabled": "yes",
+        "grant_types": ["password"], "scope": 7, "capabilities": {
+        "webhooks": {
+            "retry": {"retention_time": 259_201},
+            "ms.MessagingEventNotification.ContentEvent": {"endpoint": "http://x.example"},
+            "ms.MessagingEventNotification.ChatStateEvent": {"endpoint": "https://x.example",
+                "max_retries": 6, "headers": [{"header_name": "a b", "header_value": "c\nd"}]},
+            "ms.MessagingEventNotification.ExConversationChangeNotification": {},
+        },
+        "engagement": {"design_engagement": false, "design_window": false, "entry_point": [],
+            "visitor_behavior": ["flow", "flow"], "target_audience": "ip", "goal": ["fame"],
+            "consumer_identity": ["auth", "unauth"]}}});
+    let mut found = errors(&manifest);
+    found.sort();
+    let hooks = "capabilities.webhooks.";
+    let content = "ms.MessagingEventNotification.ContentEvent";
+    let state = "ms.MessagingEventNotification.ChatStateEvent";
+    let mut expected = [
+        "client_name".to_owned(),
+        "description".to_owned(),
+        "enabled".to_owned(),
+        "grant_types[0]".to_owned(),
+        "scope".to_owned(),
+        format!("{hooks}retry.retention_time"),
+        format!("{hooks}{content}.endpoint"),
+        format!("{hooks}{state}.max_retries"),
+        format!("{hooks}{state}.headers[0].header_name"),
+        format!("{hooks}{state}.headers[0].header_value"),
+        format!("{hooks}ms.MessagingEventNotification.ExConversationChangeNotification"),
+        "capabilities.engagement.language_selection".to_owned(),
+        "capabilities.engagement.entry_point".to_owned(),
+        "capabilities.engagement.visitor_behavior[1]".to_owned(),
+        "capabilities.engagement.target_audience".to_owned(),
+        "capabilities.engagement.goal[0]".to_owned(),
+        "capabilities.engagement.consumer_identity".to_owned(),
+    ];
+    expected.sort();
+    assert_eq!(found, expected);
+    let lines = Violations(check(&manifest)).to_string();
+    assert!(
+        lines.contains(
+            "description: it has 257 characters; at most 256 are allowed: shorten it by 1"
+        )
+    );
+    assert!(!lines.contains("c\nd"));
+}
+
+#[test]
+fn endpoints_are_https_and_a_host() {
+    for (url, good) in [
+        ("https://hooks.pigeon.example/lp?kind=content", true),
+        ("https://hooks.pigeon.example:8443", true),
+        ("https://10.0.0.1/", true),
+        ("https://[2001:db8::1]/", true),
+        ("HTTPS://x.example", false),
+        ("http://x.example", false),
+        ("https://", false),
+        ("https://-x.example", false),
+        ("https://x.example-/", false),
+        ("https://user:pw@x.example", false),
+        ("https://a b", false),
+        ("ftp://x.example", false),
+        ("", false),
+    ] {
+        let built = Manifest::connector("x").endpoint(url).build();
+        assert_eq!(built.is_ok(), good, "{url}");
+    }
+}
+
+#[test]
+fn what_two_kinds_of_retry_do_together_is_a_warning() {
+    let both = |times| {
+        let seconds = std::time::Duration::from_secs(60);
+        let built = Manifest::connector("x").endpoint("https://x.example").retention(seconds);
+        built.max_retries(times).build().unwrap().check()
+    };
+    assert_eq!((both(0).len(), both(3).len()), (5, 5));
+    assert!(both(0)[0].problem().contains("keeps this endpoint's failures out of it"));
+    assert!(both(3)[0].problem().contains("wins over it"));
+    assert!(both(3).iter().all(|one| one.severity() == Severity::Warning));
+}
+
+#[test]
+fn every_field_is_explained_and_every_explanation_is_of_a_field() {
+    for field in FIELDS {
+        assert!(explain(field.path).any(|found| found == field));
+    }
+    assert_eq!(explain("endpoint").count(), 1);
+    assert_eq!(explain("point").count(), 0, "the end of a name is none");
+}
+
+#[test]
+fn the_value_of_a_header_is_not_shown() {
+    let manifest = Manifest::connector("x").endpoint("https://x.example").header("x-key", "s3cr3t");
+    assert!(!format!("{:?} {:?}", manifest, manifest.clone().build()).contains("s3cr3t"));
+}
+
+/// One change that makes a right manifest wrong, and where.
+fn fault() -> impl Strategy<Value = (&'static str, Value, &'static str)> {
+    let long = |n: usize| Value::from("x".repeat(n));
+    prop::sample::select(vec![
+        ("/client_name", json!(""), "client_name"),
+        ("/client_name", long(129), "client_name"),
+        ("/client_name", json!(7), "client_name"),
+        ("/display_name", long(129), "display_name"),
+        ("/description", long(257), "description"),
+        ("/scope", long(129), "scope"),
+        ("/logo_uri", long(1025), "logo_uri"),
+        ("/entry_uri", long(1025), "entry_uri"),
+        ("/enabled", json!("true"), "enabled"),
+        ("/quick_launch_enabled", json!(1), "quick_launch_enabled"),
+        ("/grant_types", json!(["password"]), "grant_types[0]"),
+        ("/response_types", json!("tokens"), "response_types"),
+        ("/redirect_uris", json!([7]), "redirect_uris[0]"),
+        ("/capabilities", json!([]), "capabilities"),
+        ("/capabilities/webhooks", json!([]), "capabilities.webhooks"),
+        ("/capabilities/webhooks/x", json!({}), "capabilities.webhooks.x"),
+        ("/capabilities/webhooks/retry", json!({}), "capabilities.webhooks.retry.retention_time"),
+        ("/capabilities/webhooks/retry", json!(3600), "capabilities.webhooks.retry"),
+        (
+            "/capabilities/webhooks/retry",
+            json!({"retention_time": 2.5}),
+            "capabilities.webhooks.retry.retention_time",
+        ),
+        ("EVENT/endpoint", json!("http://x.example"), "EVENT.endpoint"),
+        ("EVENT/endpoint", json!(7), "EVENT.endpoint"),
+        ("EVENT/max_retries", json!(6), "EVENT.max_retries"),
+        ("EVENT/max_retries", json!(-1), "EVENT.max_retries"),
+        ("EVENT/headers", json!({}), "EVENT.headers"),
+        ("EVENT/headers", json!([{"header_value": "x"}]), "EVENT.headers[0].header_name"),
+        ("/capabilities/engagement/goal", json!(["fame"]), "capabilities.engagement.goal[0]"),
+        ("/capabilities/engagement/entry_point", json!([]), "capabilities.engagement.entry_point"),
+        (
+            "/capabilities/engagement/design_window",
+            json!(0),
+            "capabilities.engagement.design_window",
+        ),
+    ])
+}
+
+/// Sets what is at a JSON pointer whose last step may be new.
+fn set(document: &mut Value, pointer: &str, value: Value) {
+    let pointer = pointer
+        .replace("EVENT", "/capabilities/webhooks/ms.MessagingEventNotification.ContentEvent");
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    document.pointer_mut(parent).unwrap()[name] = value;
+}
+
+fn built() -> impl Strategy<Value = Manifest> {
+    let name = "[a-zA-Z][a-zA-Z0-9 -]{0,100}";
+    let description = prop::option::of(".{0,256}");
+    (name, description, prop::option::of(2u64..=259_200), prop::option::of(0u64..=5)).prop_map(
+        |(name, description, retention, retries)| {
+            let mut builder = Manifest::connector(name).endpoint("https://hooks.pigeon.example/lp");
+            if let Some(description) = description {
+                builder = builder.description(description);
+            }
+            if let Some(seconds) = retention {
+                builder = builder.retention(std::time::Duration::from_secs(seconds));
+            }
+            if let Some(times) = retries {
+                builder = builder.max_retries(times);
+            }
+            builder.build().unwrap()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_the_builder_makes_is_right_and_each_fault_in_it_is_found_at_its_place(
+        manifest in built(), (place, value, path) in fault(),
+    ) {
+        let mut json = serde_json::to_value(&manifest).unwrap();
+        prop_assert_eq!(errors(&json), Vec::<String>::new());
+        set(&mut json, place, value);
+        let path = path.replace(
+            "EVENT",
+            "capabilities.webhooks.ms.MessagingEventNotification.ContentEvent",
+        );
+        prop_assert_eq!(errors(&json), vec![path]);
+    }
+
+    #[test]
+    fn no_json_panics(text in ".{0,64}", manifest in built(), cut in 0usize..600) {
+        let json = serde_json::to_string(&manifest).unwrap();
+        for text in [text, json.chars().take(cut).collect()] {
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                let _ = check(&value);
+            }
+        }
+    }
+}
