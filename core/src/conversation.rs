@@ -29,8 +29,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{
-    ChatState, ClientProperties, CloseConversation, CloseDialog, HostedFile, RateConversation,
-    Receipt, SendFile, SendReceipt, SendText, SetChatState,
+    ChatState, ClientProperties, CloseConversation, CloseDialog, GenerateDownloadUrl,
+    GenerateUploadUrl, HostedFile, OpenConversation, RateConversation, Receipt, SendFile,
+    SendReceipt, SendText, SetChatState,
 };
 use crate::id::{ConversationId, DialogId, ExtConsumerId};
 use crate::webhook::{
@@ -53,6 +54,24 @@ pub struct Conversation {
     dialog: DialogId,
     state: Option<ConversationChange>,
     waiting: BTreeMap<DialogId, Waiting>,
+}
+
+/// A conversation that is being opened.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Opening {
+    consumer: ExtConsumerId,
+    properties: Option<ClientProperties>,
+}
+
+impl Opening {
+    /// It is open, and has this id.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn opened(self, id: ConversationId) -> Conversation {
+        let conversation = Conversation::new(self.consumer, id);
+        Conversation { properties: self.properties, ..conversation }
+    }
 }
 
 /// Messages of the other side that wait for a receipt.
@@ -88,6 +107,14 @@ impl Conversation {
     pub fn new(consumer: ExtConsumerId, id: ConversationId) -> Self {
         let dialog = DialogId::main_of(&id);
         Self { consumer, id, properties: None, dialog, state: None, waiting: BTreeMap::new() }
+    }
+
+    /// What is known of a conversation before it is open.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of(operation: &OpenConversation) -> Opening {
+        let (consumer, properties) = operation.opened_with();
+        Opening { consumer: consumer.clone(), properties: properties.cloned() }
     }
 
     /// The `Client-Properties` that it was opened with: every message repeats them (protocol.md 6.5).
@@ -190,6 +217,20 @@ impl Conversation {
         let message = SendFile::new(self.consumer.clone(), self.id.clone(), file);
         let message = message.in_dialog(self.dialog.clone());
         with_properties!(self, message)
+    }
+
+    /// Where a file of so many bytes and this type is to be put.
+    #[must_use]
+    pub fn upload_url(&self, size: u64, file_type: &str) -> GenerateUploadUrl {
+        let ask = GenerateUploadUrl::new(self.consumer.clone(), self.id.clone(), size, file_type);
+        with_properties!(self, ask)
+    }
+
+    /// Where the file at this path can be got from.
+    #[must_use]
+    pub fn download_url(&self, relative_path: &str) -> GenerateDownloadUrl {
+        let ask = GenerateDownloadUrl::new(self.consumer.clone(), self.id.clone(), relative_path);
+        with_properties!(self, ask)
     }
 
     /// That the consumer types, or is there at all. `None` while a survey runs, which takes no chat

@@ -142,7 +142,7 @@ impl<R: Runtime> Client<R> {
         }
     }
 
-    lp_connector_core::plain_methods!([async] [.await]);
+    lp_connector_core::plain_methods!([async] [.await] Conversation<R>);
 
     /// The configuration.
     #[must_use]
@@ -167,6 +167,8 @@ impl<R: Runtime> fmt::Debug for Client<R> {
         f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
+
+lp_connector_core::plain_conversation!([async] [.await] [<R: Runtime>] [<R>]);
 
 /// Gives a call up if its future is dropped or its task panics, so that nobody waits for what it was
 /// fetching.

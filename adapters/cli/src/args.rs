@@ -20,7 +20,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration.";
 const FAULTS: &str = "\
 A FAULT is ENDPOINT[:N[-M]]=WHAT: the Nth to Mth request to an endpoint (all of them, without a number)
 goes wrong so.
-  ENDPOINT  domain, token, consumer, conversation, send, webhook
+  ENDPOINT  domain, token, consumer, conversation, send, file, webhook
   WHAT      503, or 429,retry-after:2   that status, with these headers, and no effect
             delay:2s                    the answer comes later
             drop, drop-after            no answer; before, or after the effect
@@ -203,6 +203,32 @@ pub(crate) enum Command {
         /// What the consumer does
         #[arg(long, value_enum, default_value_t = State::Composing)]
         state: State,
+    },
+    /// Send a picture: JPG, JPEG, PNG or GIF, at most 3 MB
+    Upload {
+        /// The picture
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The consumer's id in your channel
+        #[arg(long, value_name = "EXT")]
+        consumer: String,
+        /// The conversation, as `open` printed it [default: a new one]
+        #[arg(long, value_name = "ID")]
+        conversation: Option<String>,
+        /// What is written under it
+        #[arg(long, value_name = "TEXT")]
+        caption: Option<String>,
+    },
+    /// Get a file that the agent sent
+    Download {
+        #[command(flatten)]
+        place: Place,
+        /// The file's path, as its message says
+        #[arg(value_name = "PATH")]
+        relative_path: String,
+        /// Where to write it, or - for stdout
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
     },
     /// Close a conversation
     Close {

@@ -51,6 +51,21 @@ impl Output {
         let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
     }
 
+    /// How far something has come, in thirds: a bar on a terminal, else nothing.
+    pub(crate) fn progress(&self, thirds: usize, what: &str) {
+        if self.json || !io::stderr().is_terminal() {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        let _ = if thirds >= 3 {
+            write!(stderr, "\r\x1b[K")
+        } else {
+            let (done, rest) = ("#".repeat(thirds * 10), ".".repeat(30 - thirds * 10));
+            write!(stderr, "\r\x1b[K[{done}{rest}] {what}")
+        };
+        let _ = stderr.flush();
+    }
+
     /// Something for a person that is not a result.
     pub(crate) fn note(&self, line: &str) {
         if !self.json {

@@ -354,3 +354,70 @@ fn a_new_manifest_is_right_and_each_planted_fault_is_listed() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("it must begin with https://"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_picture_reaches_the_agent_byte_for_byte_on_every_runtime() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("photo.png");
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| (n * 7 % 251) as u8).collect();
+    fs::write(&file, &bytes).unwrap();
+    let file = file.to_str().unwrap();
+    for runtime in ["ureq", "async-std", "tokio"] {
+        // The storage service says once that the address has ended.
+        let server = cloud(&["file:1=401"]);
+        let arguments =
+            ["--json", "--runtime", runtime, "upload", file, "--consumer", "a", "--caption", "me"];
+        let sent = run_at(&server, &arguments);
+        assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+        let told = sent.last();
+        let path = told["relative_path"].as_str().unwrap();
+        let stored = server.with(|cloud| cloud.file(path).map(<[u8]>::to_vec));
+        assert_eq!(stored.as_deref(), Some(&*bytes), "{runtime}");
+        assert_eq!(server.requests(Endpoint::File), 2, "refused once, and then stored");
+        let shown = server.with(|cloud| cloud.messages().back().unwrap().event.clone());
+        assert_eq!(shown["message"]["relativePath"], path);
+        assert_eq!(
+            (&shown["message"]["fileType"], &shown["message"]["caption"]),
+            (&"PNG".into(), &"me".into())
+        );
+
+        let copy = directory.path().join("copy.png");
+        let id = told["conversation_id"].as_str().unwrap();
+        let got = run_at(
+            &server,
+            &[
+                "--runtime",
+                runtime,
+                "download",
+                "--consumer",
+                "a",
+                "--conversation",
+                id,
+                path,
+                "-o",
+                copy.to_str().unwrap(),
+            ],
+        );
+        assert_eq!(got.code, Some(0), "{}", got.stderr);
+        assert_eq!(fs::read(&copy).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_file_that_would_be_refused_is_refused_before_anything_is_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = cloud(&[]);
+    for (name, length, why) in [
+        ("large.png", 3 * 1024 * 1024 + 1, "is the most"),
+        ("virus.exe", 10, "JPG, JPEG, PNG or GIF"),
+        ("none", 10, "JPG, JPEG, PNG or GIF"),
+        ("empty.gif", 0, "empty"),
+    ] {
+        let file = directory.path().join(name);
+        fs::write(&file, vec![1; length]).unwrap();
+        let refused = run_at(&server, &["upload", file.to_str().unwrap(), "--consumer", "a"]);
+        assert_eq!(refused.code, Some(2), "{name}");
+        assert!(refused.stderr.contains(why), "{name}: {}", refused.stderr);
+    }
+    assert!(Endpoint::ALL.iter().all(|endpoint| server.requests(*endpoint) == 0));
+}

@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    lp_connector_core::plain_methods!([async] [.await]);
+    lp_connector_core::plain_methods!([async] [.await] Conversation);
 
     /// The configuration.
     #[must_use]
@@ -141,6 +141,8 @@ impl fmt::Debug for Client {
         f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
+
+lp_connector_core::plain_conversation!([async] [.await] [] []);
 
 /// Gives a call up if its future is dropped or its task panics, so that nobody waits for what it was
 /// fetching.

@@ -29,9 +29,9 @@ mod client;
 mod connect;
 mod send;
 
-pub use client::Client;
+pub use client::{Client, Conversation};
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
 pub use lp_connector_core::{
-    api, connector, conversation, error, id, policy, secret, seed, time, webhook,
+    api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };

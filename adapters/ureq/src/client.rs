@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    lp_connector_core::plain_methods!([] []);
+    lp_connector_core::plain_methods!([] [] Conversation);
 
     /// The configuration.
     #[must_use]
@@ -136,6 +136,8 @@ impl fmt::Debug for Client {
         f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
+
+lp_connector_core::plain_conversation!([] [] [] []);
 
 /// Gives a call up if its thread panics, so that nobody waits for what it was fetching.
 struct Driven<'a, O: Operation> {

@@ -31,9 +31,9 @@ mod resolver;
 mod send;
 mod witness;
 
-pub use client::Client;
+pub use client::{Client, Conversation};
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
 pub use lp_connector_core::{
-    api, connector, conversation, error, id, policy, secret, seed, time, webhook,
+    api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };

@@ -184,6 +184,12 @@ struct Body<'a> {
     conversation_context: Option<&'a ConversationContext>,
 }
 
+impl OpenConversation {
+    pub(crate) fn opened_with(&self) -> (&ExtConsumerId, Option<&ClientProperties>) {
+        (&self.consumer, self.properties.as_ref())
+    }
+}
+
 impl Operation for OpenConversation {
     type Output = Opened;
 

@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::Origin;
+use crate::error::{Error, ErrorKind};
 use crate::id::AccountId;
 use crate::seed::Seed;
 
@@ -71,6 +72,12 @@ impl fmt::Display for InvalidInput {
 }
 
 impl std::error::Error for InvalidInput {}
+
+impl From<InvalidInput> for Error {
+    fn from(invalid: InvalidInput) -> Self {
+        Self::new(ErrorKind::InvalidInput, invalid.0)
+    }
+}
 
 /// A request less its host and credentials, which the call puts in.
 ///
@@ -135,6 +142,27 @@ impl Draft {
         serde_json::to_writer(&mut draft.body, document)
             .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
         Ok(draft)
+    }
+
+    /// `PUT` of bytes as they are.
+    #[must_use]
+    pub fn put<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+        bytes: Vec<u8>,
+    ) -> Self {
+        let mut draft = Self::new(Method::PUT, path, query);
+        draft.body = bytes;
+        draft
+    }
+
+    /// `DELETE`.
+    #[must_use]
+    pub fn delete<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        Self::new(Method::DELETE, path, query)
     }
 
     /// `POST` of form fields.

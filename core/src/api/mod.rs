@@ -45,6 +45,7 @@ mod request;
 mod send;
 pub(crate) mod sentinel;
 mod service;
+mod storage;
 
 pub(crate) use answer::Reason;
 pub use answer::{Answer, Refusal};
@@ -60,12 +61,13 @@ pub use profile::{
     Profile,
 };
 pub use send::{
-    ChatState, CloseConversation, CloseDialog, HostedFile, MAX_REQUEST_CHARS, Published,
-    RateConversation, Rating, Receipt, SendFile, SendReceipt, SendText, SetChatState, SetUrgency,
-    Ttr, UpdateProfile,
+    ChatState, CloseConversation, CloseDialog, GenerateDownloadUrl, GenerateUploadUrl, HostedFile,
+    MAX_REQUEST_CHARS, Published, RateConversation, Rating, Receipt, SendFile, SendReceipt,
+    SendText, SetChatState, SetUrgency, SignedUrl, Ttr, UpdateProfile,
 };
 pub use sentinel::CredentialsIn;
 pub use service::{Service, Target};
+pub use storage::{GetFile, PutFile};
 
 use crate::id::{ConversationId, ExtConsumerId};
 

@@ -15,6 +15,15 @@ impl Service {
     /// `idp`: the ConsumerJWS.
     pub const IDP: Self = Self(Cow::Borrowed("idp"));
 
+    /// `swift`: files.
+    pub const STORAGE: Self = Self(Cow::Borrowed("swift"));
+    /// `smt`: the Monitoring API.
+    pub const MONITORING: Self = Self(Cow::Borrowed("smt"));
+    /// `agentVep`: where users log in.
+    pub const LOGIN: Self = Self(Cow::Borrowed("agentVep"));
+    /// `accountConfigReadWrite`: app installs.
+    pub const ACCOUNT_CONFIG: Self = Self(Cow::Borrowed("accountConfigReadWrite"));
+
     /// A service by any other name. It is asked for as it is.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {

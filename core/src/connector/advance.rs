@@ -216,8 +216,7 @@ impl<O: Operation> Call<O> {
         let Some(origin) = origin else {
             return Err(unfetchable(shared, &need, grant, now));
         };
-        let draft = idp::request(&shared.config.account, consumer)
-            .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))?;
+        let draft = idp::request(&shared.config.account, consumer).map_err(Error::from)?;
         let step = self.fetch(shared, now, need, grant, target, &origin, draft, app_generation)?;
         Err(Halt::Fetch(Box::new(step)))
     }
@@ -319,7 +318,7 @@ impl<O: Operation> Call<O> {
     }
 
     fn written(&self, draft: Draft, origin: &Origin) -> Result<Request<Vec<u8>>, Error> {
-        draft.for_origin(origin).map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0))
+        draft.for_origin(origin).map_err(Error::from)
     }
 
     /// Puts the credentials in: the AppJWT bare, with no `Bearer` (protocol.md 4.4).

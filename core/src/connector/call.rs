@@ -105,7 +105,7 @@ impl<O: Operation> Call<O> {
         };
         match planned {
             Err(invalid) => {
-                call.fail(Error::new(ErrorKind::InvalidInput, invalid.0));
+                call.fail(invalid.into());
             }
             Ok(_) if call.authority != Authority::Nobody && config.credentials.is_none() => {
                 let why = "this needs the app install's client id and secret, and the \
@@ -237,10 +237,9 @@ impl<O: Operation> Call<O> {
     pub(super) fn take_plan(&mut self, config: &Config) -> Result<Plan<O::Output>, Error> {
         match self.plan.take() {
             Some(plan) => Ok(plan),
-            None => self
-                .operation
-                .plan(&Context::new(&config.account, self.seed))
-                .map_err(|invalid| Error::new(ErrorKind::InvalidInput, invalid.0)),
+            None => {
+                self.operation.plan(&Context::new(&config.account, self.seed)).map_err(Error::from)
+            }
         }
     }
 

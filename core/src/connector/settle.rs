@@ -8,7 +8,7 @@ use super::setback::{Renewal, Setback};
 use super::shared::{Hosts, Need};
 use super::slot::Grant;
 use super::{Call, EventKind, FailureKind, Outcome, Shared, Why};
-use crate::api::{Answer, Operation, Reason, Refusal, Repeat, Service, Target};
+use crate::api::{Answer, Authority, Operation, Reason, Refusal, Repeat, Service, Target};
 use crate::api::{domain, idp, sentinel};
 use crate::error::{ErrorKind, Sent, Stage};
 use crate::policy::{Decision, Probe, Trouble};
@@ -221,6 +221,7 @@ impl<O: Operation> Call<O> {
         let stage = Stage::Operation;
         self.progress.effect = self.progress.effect.max(setback.effect);
         if let Some(renewal) = setback.renew
+            && self.authority != Authority::Nobody
             && self.may_renew(renewal)
         {
             self.renew(shared, flight, renewal, stage);
@@ -296,7 +297,7 @@ impl<O: Operation> Call<O> {
     fn renew(&mut self, shared: &mut Shared, flight: &Flight, renewal: Renewal, stage: Stage) {
         let token = match renewal {
             Renewal::ConsumerJws => {
-                if let crate::api::Authority::Consumer(consumer) = &self.authority
+                if let Authority::Consumer(consumer) = &self.authority
                     && let Some(slot) = shared.consumers.get_mut(consumer)
                 {
                     slot.reject(flight.consumer_generation);

@@ -125,6 +125,8 @@ impl Sandbox {
                 let kind = name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
                 let account = &self.config.account;
                 let path = format!("/v1/AUTH_async-images/{account}/{}.{kind}", self.random.uuid());
+                // What an agent sends can be got.
+                self.state.files.insert(path.clone(), format!("the bytes of {name}").into_bytes());
                 json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {
                     "caption": name, "relativePath": path, "fileType": kind}})
             }

@@ -17,14 +17,23 @@ pub enum Endpoint {
     Conversation,
     /// SEND (protocol.md 7).
     Send,
+    /// Files at the storage service (protocol.md 8).
+    File,
     /// Notifications on their way to the connector (protocol.md 9).
     Webhook,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Domain, Self::Token, Self::Consumer, Self::Conversation, Self::Send, Self::Webhook];
+    pub const ALL: [Self; 7] = [
+        Self::Domain,
+        Self::Token,
+        Self::Consumer,
+        Self::Conversation,
+        Self::Send,
+        Self::File,
+        Self::Webhook,
+    ];
 
     /// Its short name, as faults and counts have it.
     #[must_use]
@@ -35,12 +44,17 @@ impl Endpoint {
             Self::Consumer => "consumer",
             Self::Conversation => "conversation",
             Self::Send => "send",
+            Self::File => "file",
             Self::Webhook => "webhook",
         }
     }
 
-    pub(crate) fn method(self) -> http::Method {
-        if self == Self::Domain { http::Method::GET } else { http::Method::POST }
+    pub(crate) fn methods(self) -> &'static [http::Method] {
+        match self {
+            Self::Domain => &[http::Method::GET],
+            Self::File => &[http::Method::GET, http::Method::PUT],
+            _ => &[http::Method::POST],
+        }
     }
 }
 
@@ -92,6 +106,7 @@ impl Route {
             ["api", "account", account, "messaging", "consumer", "conversation", "send"] => {
                 (Endpoint::Send, account, None)
             }
+            ["v1", _, account, ..] => (Endpoint::File, account, None),
             _ => return None,
         };
         Some(Self { endpoint, account: (*account).to_owned(), service })

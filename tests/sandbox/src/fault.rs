@@ -210,7 +210,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_a_fault_prints_is_read_back(
-            at in 0usize..6, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
+            at in 0usize..7, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
         ) {
             let fault = Fault { endpoint: Endpoint::ALL[at], range, what };
             prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));

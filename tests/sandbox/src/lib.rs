@@ -27,6 +27,7 @@ mod conversation;
 mod domain;
 mod endpoint;
 mod fault;
+mod file;
 mod notify;
 mod random;
 mod request;

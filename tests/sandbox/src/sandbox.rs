@@ -14,7 +14,7 @@ use crate::random::Random;
 use crate::request::credential;
 use crate::state::{Conversation, Message, State};
 use crate::webhook::{Courier, Webhooks};
-use crate::{conversation, domain, send, tokens};
+use crate::{conversation, domain, file, send, tokens};
 
 /// The stand-in for the cloud: requests in, answers out, and no clock or socket of its own.
 ///
@@ -117,7 +117,7 @@ impl Sandbox {
         if let Some(instead) = self.instead(what.as_ref(), request.headers()) {
             return instead;
         }
-        let answer = if *request.method() == route.endpoint.method() {
+        let answer = if route.endpoint.methods().contains(request.method()) {
             self.answer(now, &route, request)
         } else {
             answer::json(405, &json!({"message": "no such method here"}))
@@ -141,6 +141,7 @@ impl Sandbox {
             Endpoint::Consumer => tokens::consumer_token(self, now, account, request),
             Endpoint::Conversation => conversation::open(self, now, account, request),
             Endpoint::Send => send::send(self, now, account, request),
+            Endpoint::File => file::storage(self, now, request),
             // Where the cloud posts to, not where it listens.
             Endpoint::Webhook => answer::json(404, &json!({"message": "no such path"})),
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{self, Answer};
 use crate::conversation::checked;
+use crate::file;
 use crate::request::{id, text};
 use crate::sandbox::Sandbox;
 use crate::state::Publication;
@@ -51,6 +52,8 @@ pub(crate) fn send(
             publish(sandbox, now, &consumer, body, metadata, &id, length)
         }
         Some("cm.UpdateConversationField") => update(sandbox, now, &consumer, body, &id),
+        Some("ms.GenerateURLForUploadFile") => file::upload_url(sandbox, now, &consumer, body, &id),
+        Some("ms.GenerateURLForDownloadFile") => file::download_url(sandbox, now, body, &id),
         Some("userprofile.SetUserProfile") => {
             let done = json!({"msg": "OK User Profile set successfully"});
             answer::json(200, &answer::ok(&done, &id))

@@ -5,28 +5,33 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::file::Signed;
+
 /// The most of each kind that is remembered.
 pub const MAX_KEPT: usize = 100_000;
 
+/// The most files that are remembered: they are large.
+const MAX_FILES: usize = 64;
+
 /// A map that forgets what came first when it is full.
 #[derive(Debug)]
-pub(crate) struct Bounded<V> {
+pub(crate) struct Bounded<V, const MOST: usize = MAX_KEPT> {
     entries: BTreeMap<String, V>,
     order: VecDeque<String>,
 }
 
-impl<V> Default for Bounded<V> {
+impl<V, const MOST: usize> Default for Bounded<V, MOST> {
     fn default() -> Self {
         Self { entries: BTreeMap::new(), order: VecDeque::new() }
     }
 }
 
-impl<V> Bounded<V> {
+impl<V, const MOST: usize> Bounded<V, MOST> {
     pub(crate) fn insert(&mut self, key: String, value: V) {
         if self.entries.insert(key.clone(), value).is_none() {
             self.order.push_back(key);
         }
-        while self.order.len() > MAX_KEPT {
+        while self.order.len() > MOST {
             if let Some(oldest) = self.order.pop_front() {
                 self.entries.remove(&oldest);
             }
@@ -162,6 +167,9 @@ pub(crate) struct State {
     pub(crate) conversations: Bounded<Conversation>,
     /// The open conversation of each consumer.
     pub(crate) open: Bounded<String>,
+    /// The signed addresses of files, by their signature.
+    pub(crate) signed: Bounded<Signed>,
+    pub(crate) files: Bounded<Vec<u8>, MAX_FILES>,
     pub(crate) messages: VecDeque<Message>,
     pub(crate) published: u64,
 }

@@ -4,6 +4,7 @@ mod agent;
 mod chat;
 mod converse;
 mod demo;
+mod file;
 mod look;
 mod manifest;
 mod sandbox;
@@ -55,6 +56,14 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Close { place } => {
             let (consumer, conversation) = place.ids()?;
             converse::close(&client()?, &consumer, &conversation, output)
+        }
+        Command::Upload { file, consumer, conversation, caption } => {
+            let who = file::Sender { consumer, conversation, caption };
+            file::upload(&client()?, &file, &who, output)
+        }
+        Command::Download { place, relative_path, output: to } => {
+            let (consumer, conversation) = place.ids()?;
+            file::download(&client()?, &consumer, &conversation, &relative_path, &to, output)
         }
         Command::Webhook(command) => webhook::run(&command, &global, output),
         Command::Manifest(command) => manifest::run(command, output),

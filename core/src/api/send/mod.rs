@@ -2,6 +2,7 @@
 
 mod chat_state;
 mod file;
+mod file_url;
 mod profile;
 mod receipt;
 mod text;
@@ -18,6 +19,7 @@ use crate::id::{ConversationId, DialogId, ExtConsumerId};
 
 pub use chat_state::{ChatState, SetChatState};
 pub use file::{HostedFile, SendFile};
+pub use file_url::{GenerateDownloadUrl, GenerateUploadUrl, SignedUrl};
 pub use profile::UpdateProfile;
 pub use receipt::{Receipt, SendReceipt};
 pub use text::{MAX_REQUEST_CHARS, SendText};
@@ -163,6 +165,11 @@ pub struct Published {
 }
 
 impl Published {
+    #[cfg(test)]
+    pub(crate) fn with(sequence: u64) -> Self {
+        Self { sequence: Some(sequence) }
+    }
+
     fn read(answer: &Answer<'_>) -> Result<Self, Refusal> {
         let sequence = number(&take(answer.accepted()?, "sequence"));
         Ok(Self { sequence })

@@ -24,7 +24,7 @@ use super::{Seen, Shared};
 use crate::{Delivery, Reaction};
 
 /// The longest request body that is read.
-const MAX_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// The most connections at a time; further ones wait.
 const MAX_CONNECTIONS: usize = 4096;

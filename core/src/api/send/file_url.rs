@@ -1,0 +1,185 @@
+//! Where a file is put, and where it is got from: signed addresses (protocol.md 8.2).
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Address, on_send, with_client_properties};
+use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
+use crate::id::{ConversationId, ExtConsumerId};
+
+/// A signed address at the storage service, good for about a minute. Whoever has it can read or write
+/// the file: `Debug` shows the path alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedUrl {
+    relative_path: String,
+    query: Vec<(String, String)>,
+}
+
+impl SignedUrl {
+    /// The file's path: names it for good, also when this address has ended.
+    #[must_use]
+    pub fn relative_path(&self) -> &str {
+        &self.relative_path
+    }
+
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> {
+        segments(&self.relative_path)
+    }
+
+    pub(crate) fn query(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn read(answer: &Answer<'_>) -> Result<Self, Refusal> {
+        let mut body = answer.accepted()?;
+        let mut member = |name: &str| body.get_mut(name).map(Value::take);
+        let Some(Value::String(relative_path)) = member("relativePath") else {
+            return Err(Refusal::unreadable("the answer holds no relativePath"));
+        };
+        let Some(Value::Object(params)) = member("queryParams") else {
+            return Err(Refusal::unreadable("the answer holds no queryParams"));
+        };
+        if segments(&relative_path).any(|segment| matches!(segment, "." | ".." | "")) {
+            return Err(Refusal::unreadable("the answer's relativePath is none"));
+        }
+        let query = params.into_iter().filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            Value::Number(number) => Some((name, number.to_string())),
+            _ => None,
+        });
+        Ok(Self { relative_path, query: query.collect() })
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignedUrl({:?})", self.relative_path)
+    }
+}
+
+/// The segments of a path that begins with one slash; pages print it with two (protocol.md 14, row
+/// 32).
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.strip_prefix('/').unwrap_or(path).split('/')
+}
+
+/// Asks where a file is to be put (protocol.md 8.2, step 1).
+#[derive(Clone, Debug)]
+pub struct GenerateUploadUrl {
+    address: Address,
+    size: u64,
+    file_type: String,
+}
+
+with_client_properties!(GenerateUploadUrl);
+
+impl GenerateUploadUrl {
+    /// For a file of so many bytes, and of this type, such as `PNG`.
+    #[must_use]
+    pub fn new(
+        consumer: ExtConsumerId,
+        conversation: ConversationId,
+        size: u64,
+        file_type: impl AsRef<str>,
+    ) -> Self {
+        let address = Address::new(consumer, conversation);
+        Self { address, size, file_type: file_type.as_ref().to_ascii_uppercase() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UploadBody<'a> {
+    // Text by the schema, a number in one tutorial (protocol.md 14, row 31).
+    file_size: String,
+    file_type: &'a str,
+}
+
+impl Operation for GenerateUploadUrl {
+    type Output = SignedUrl;
+
+    fn name(&self) -> &'static str {
+        "generate_upload_url"
+    }
+
+    on_send!();
+
+    fn repeat(&self) -> Repeat {
+        // An address that nobody uses ends by itself.
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Plan<SignedUrl>, InvalidInput> {
+        let body = UploadBody { file_size: self.size.to_string(), file_type: &self.file_type };
+        self.address.draft(context, "ms.GenerateURLForUploadFile", &body).map(Plan::Send)
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<SignedUrl, Refusal> {
+        SignedUrl::read(answer)
+    }
+}
+
+/// Asks where a file can be got from (protocol.md 8.2, step 5).
+#[derive(Clone)]
+pub struct GenerateDownloadUrl {
+    address: Address,
+    relative_path: String,
+}
+
+with_client_properties!(GenerateDownloadUrl);
+
+impl GenerateDownloadUrl {
+    /// For the file at this path, as its message says.
+    #[must_use]
+    pub fn new(
+        consumer: ExtConsumerId,
+        conversation: ConversationId,
+        relative_path: impl Into<String>,
+    ) -> Self {
+        let address = Address::new(consumer, conversation);
+        Self { address, relative_path: relative_path.into() }
+    }
+}
+
+impl fmt::Debug for GenerateDownloadUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GenerateDownloadUrl")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DownloadBody<'a> {
+    relative_path: &'a str,
+}
+
+impl Operation for GenerateDownloadUrl {
+    type Output = SignedUrl;
+
+    fn name(&self) -> &'static str {
+        "generate_download_url"
+    }
+
+    on_send!();
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Plan<SignedUrl>, InvalidInput> {
+        if self.relative_path.is_empty() {
+            return Err(InvalidInput::new("the file has no path"));
+        }
+        let body = DownloadBody { relative_path: &self.relative_path };
+        self.address.draft(context, "ms.GenerateURLForDownloadFile", &body).map(Plan::Send)
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<SignedUrl, Refusal> {
+        SignedUrl::read(answer)
+    }
+}

@@ -1,0 +1,111 @@
+//! Files at the storage service (protocol.md 8.2, steps 3 and 5): no credentials but the address.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+
+use super::{
+    Answer, Authority, Context, Draft, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
+    SignedUrl, Target,
+};
+
+/// Puts a file at its signed address (protocol.md 8.2, step 3). The agent sees nothing of it before it
+/// is published. Status 401 says that the address has ended.
+#[derive(Clone)]
+pub struct PutFile {
+    url: SignedUrl,
+    bytes: Arc<[u8]>,
+}
+
+impl PutFile {
+    /// These bytes, at this address.
+    #[must_use]
+    pub fn new(url: SignedUrl, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { url, bytes: bytes.into() }
+    }
+}
+
+impl fmt::Debug for PutFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutFile").field("url", &self.url).field("len", &self.bytes.len()).finish()
+    }
+}
+
+impl Operation for PutFile {
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "put_file"
+    }
+
+    fn target(&self) -> Target {
+        Target::Service(Service::STORAGE)
+    }
+
+    fn authority(&self) -> Authority {
+        Authority::Nobody
+    }
+
+    fn repeat(&self) -> Repeat {
+        // The same bytes at the same place.
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, _: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+        let kind = HeaderValue::from_static("application/octet-stream");
+        let draft = Draft::put(self.url.segments(), self.url.query(), self.bytes.to_vec());
+        Ok(Plan::Send(draft.header(CONTENT_TYPE, kind)))
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
+        // 201 is documented; any success will do.
+        if matches!(answer.status(), 200..=299) { Ok(()) } else { Err(answer.refusal()) }
+    }
+}
+
+/// Gets a file from its signed address (protocol.md 8.2, step 5): no more bytes than
+/// [`Config::max_body`](crate::connector::Config::max_body).
+#[derive(Clone, Debug)]
+pub struct GetFile {
+    url: SignedUrl,
+}
+
+impl GetFile {
+    /// What is at this address.
+    #[must_use]
+    pub fn new(url: SignedUrl) -> Self {
+        Self { url }
+    }
+}
+
+impl Operation for GetFile {
+    type Output = Vec<u8>;
+
+    fn name(&self) -> &'static str {
+        "get_file"
+    }
+
+    fn target(&self) -> Target {
+        Target::Service(Service::STORAGE)
+    }
+
+    fn authority(&self) -> Authority {
+        Authority::Nobody
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, _: &Context<'_>) -> Result<Plan<Vec<u8>>, InvalidInput> {
+        let any = HeaderValue::from_static("*/*");
+        let draft = Draft::get(self.url.segments(), self.url.query());
+        Ok(Plan::Send(draft.header(http::header::ACCEPT, any)))
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Vec<u8>, Refusal> {
+        if answer.status() == 200 { Ok(answer.body().to_vec()) } else { Err(answer.refusal()) }
+    }
+}

@@ -1,0 +1,120 @@
+//! The same story told by each adapter's `Conversation`: one import and `.await` are the difference.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::time::{Duration, SystemTime};
+
+use lp_connector_core::api::{ChatState, ClientProperties, OpenConversation};
+use lp_connector_core::connector::{Config, Trust};
+use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
+use lp_connector_core::secret::Secret;
+use lp_connector_core::webhook::{Change, Event, Verified};
+use lp_connector_sandbox::{Agent, Next, Server, ServerConfig, Webhooks};
+
+fn config(server: &Server) -> Config {
+    Config::new(AccountId::new(server.account_id()).unwrap())
+        .credentials(
+            ClientId::new(server.client_id()).unwrap(),
+            Secret::new(server.client_secret()),
+        )
+        .trust(Trust::new(&server.base_url(), ["liveperson.net"]).unwrap())
+}
+
+fn opening() -> OpenConversation {
+    let properties = ClientProperties::new().feature("MULTI_DIALOG").feature("RICH_CONTENT");
+    OpenConversation::new(ExtConsumerId::new("ada").unwrap()).client_properties(properties)
+}
+
+/// What the agent does, and what is told of it since the last time.
+fn agent(server: &Server, id: &str, action: Agent) -> Vec<Change> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    server.with(|cloud| {
+        // Where nobody listens: what is told is looked at here.
+        let nowhere = Webhooks::all_at("http://127.0.0.1:9/").retention(Duration::from_secs(60));
+        cloud.set_webhooks(nowhere);
+        cloud.agent(now, id, action).unwrap();
+        let mut changes = Vec::new();
+        while let Next::Post(post) = cloud.next_post(now) {
+            let verified = Verified::dangerous_unverified(post.request.body().clone());
+            changes.extend(verified.parse().unwrap().into_changes());
+            cloud.posted(now, post.id, Some(200));
+        }
+        changes
+    })
+}
+
+macro_rules! story {
+    ($client:expr, $server:expr, [$($wait:tt)*]) => {{
+        let (client, server) = ($client, &$server);
+        let mut conversation = client.converse(opening()) $($wait)* .unwrap();
+        let id = conversation.state().id().as_str().to_owned();
+        conversation.typing(ChatState::Composing) $($wait)* .unwrap();
+        conversation.text("Coo?") $($wait)* .unwrap();
+        let picture = vec![0x89, 1, 2, 3];
+        conversation.file("ring.png", picture.clone()) $($wait)* .unwrap();
+
+        let asked = Agent::Card("Which?".to_owned(), vec!["Blue".to_owned()]);
+        let changes = agent(server, &id, asked);
+        for change in &changes {
+            conversation.learn(change);
+        }
+        conversation.read() $($wait)* .unwrap();
+        let card = changes.iter().find_map(|change| match change {
+            Change::Message(message) => Some(message),
+            _ => None,
+        });
+        let card = card.unwrap();
+        let Event::RichContent(rich) = card.event() else { panic!() };
+        conversation.answer(card, rich.clickable()[0]) $($wait)* .unwrap();
+
+        for change in &agent(server, &id, Agent::Close) {
+            conversation.learn(change);
+        }
+        assert!(conversation.state().is_in_survey());
+        let again = client.resume(conversation.state().clone());
+        again.text("5") $($wait)* .unwrap();
+        again.rate(5, true) $($wait)* .unwrap();
+
+        let path = server.with(|cloud| {
+            let file = cloud.messages().iter().find(|one| one.event["contentType"] == "hosted/file");
+            file.unwrap().event["message"]["relativePath"].as_str().unwrap().to_owned()
+        });
+        assert_eq!(conversation.download(&path) $($wait)* .unwrap(), picture);
+        server.with(|cloud| {
+            let ours = |kind: &str, value: &str| {
+                let is = |event: &serde_json::Value| {
+                    event["type"] == kind && (event["status"] == value || event["message"] == value)
+                };
+                let consumer = cloud.messages().iter().filter(|one| one.role == "CONSUMER");
+                consumer.filter(|one| is(&one.event)).count()
+            };
+            assert_eq!(ours("AcceptStatusEvent", "READ"), 1);
+            assert_eq!(ours("AcceptStatusEvent", "ACTION"), 1);
+            assert_eq!(ours("ContentEvent", "Blue"), 1);
+            let one = cloud.conversations().next().unwrap();
+            assert!(!one.open);
+            assert_eq!(one.survey.as_ref().unwrap().answers, ["5"]);
+            assert_eq!(one.csat.as_ref().unwrap()["csatRate"], 5);
+        });
+    }};
+}
+
+#[test]
+fn ureq() {
+    let server = Server::start(ServerConfig::new()).unwrap();
+    story!(lp_connector_ureq::Client::new(config(&server)).unwrap(), server, []);
+}
+
+#[tokio::test]
+async fn tokio() {
+    let server = Server::start(ServerConfig::new()).unwrap();
+    story!(lp_connector_tokio::Client::new(config(&server)).unwrap(), server, [.await]);
+}
+
+#[test]
+fn async_std() {
+    let server = Server::start(ServerConfig::new()).unwrap();
+    async_std::task::block_on(async {
+        story!(lp_connector_async_std::Client::new(config(&server)).unwrap(), server, [.await]);
+    });
+}

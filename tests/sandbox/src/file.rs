@@ -1,0 +1,108 @@
+//! Files at the storage service (protocol.md 8).
+
+use std::time::Duration;
+
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer};
+use crate::request::{fields, text};
+use crate::sandbox::Sandbox;
+
+/// How long a signed address lives (protocol.md 8.2).
+const URL_LIFE: Duration = Duration::from_secs(60);
+
+/// The most bytes of a file (protocol.md 8.1).
+const MAX_FILE: u64 = 3 * 1024 * 1024;
+
+const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
+
+/// A signed address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Signed {
+    path: String,
+    method: Method,
+    until: Duration,
+}
+
+/// SEND `ms.GenerateURLForUploadFile`.
+pub(crate) fn upload_url(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    consumer: &str,
+    body: &Value,
+    id: &str,
+) -> Answer {
+    // Text by the schema, a number in one tutorial (protocol.md 14, row 31).
+    let size = match body.get("fileSize") {
+        Some(Value::String(digits)) => digits.parse().ok(),
+        Some(number) => number.as_u64(),
+        None => None,
+    };
+    let kind = text(body, "fileType").unwrap_or_default();
+    match size {
+        Some(size) if (1..=MAX_FILE).contains(&size) => {}
+        _ => return answer::bad_request("fileSize must be from 1 to 3 MB", id),
+    }
+    if !FILE_TYPES.contains(&kind) {
+        return answer::bad_request("no such fileType", id);
+    }
+    let (account, lp) = (sandbox.config.account.clone(), sandbox.consumer_lp(consumer));
+    let name = sandbox.random.uuid();
+    // Opaque, and shaped as the examples are.
+    let path =
+        format!("/v1/AUTH_async-images/{account}/{lp}_uuid_{name}_21-03-2024_10-11-12-345.{kind}");
+    signed(sandbox, now, path, Method::PUT, id)
+}
+
+/// SEND `ms.GenerateURLForDownloadFile`.
+pub(crate) fn download_url(sandbox: &mut Sandbox, now: Duration, body: &Value, id: &str) -> Answer {
+    match text(body, "relativePath").map(str::to_owned) {
+        Some(path) if path.starts_with('/') => signed(sandbox, now, path, Method::GET, id),
+        _ => answer::bad_request("relativePath is missing", id),
+    }
+}
+
+fn signed(sandbox: &mut Sandbox, now: Duration, path: String, method: Method, id: &str) -> Answer {
+    let signature = sandbox.random.hex(2);
+    let until = now + URL_LIFE;
+    let body = json!({"relativePath": path, "queryParams": {
+        "temp_url_sig": signature, "temp_url_expires": until.as_secs().to_string()}});
+    sandbox.state.signed.insert(signature, Signed { path, method, until });
+    answer::json(200, &answer::ok(&body, id))
+}
+
+/// The storage service itself: no credentials but the signature.
+pub(crate) fn storage(sandbox: &mut Sandbox, now: Duration, request: &Request<Vec<u8>>) -> Answer {
+    let fields = fields(request, false);
+    let signature = fields.get("temp_url_sig").map(String::as_str).unwrap_or_default();
+    let path = request.uri().path();
+    let good = sandbox.state.signed.get(signature).is_some_and(|signed| {
+        signed.path == path
+            && signed.method == *request.method()
+            && now < signed.until
+            && fields.get("temp_url_expires") == Some(&signed.until.as_secs().to_string())
+    });
+    if !good || request.headers().contains_key("authorization") {
+        return answer::json(401, &json!({"message": "the address is invalid or has expired"}));
+    }
+    if *request.method() == Method::PUT {
+        if request.body().len() as u64 > MAX_FILE {
+            return answer::json(413, &json!({"message": "too large"}));
+        }
+        sandbox.state.files.insert(path.to_owned(), request.body().clone());
+        return answer::json(201, &json!({}));
+    }
+    match sandbox.state.files.get(path) {
+        Some(bytes) => Answer::new(bytes.clone()),
+        None => answer::json(404, &json!({"message": "no such file"})),
+    }
+}
+
+impl Sandbox {
+    /// A file that was uploaded, or that an agent sent.
+    #[must_use]
+    pub fn file(&self, relative_path: &str) -> Option<&[u8]> {
+        self.state.files.get(relative_path).map(Vec::as_slice)
+    }
+}
