@@ -26,7 +26,7 @@
 //! | [`conversation`] | what a connector remembers of one conversation, so that each message goes where it belongs |
 //! | [`policy`] | when to try again, and when to leave a service alone |
 //! | [`webhook`] | notifications: signatures checked over the raw bytes, read tolerantly, put in order |
-//! | [`file`] | sending a file: three steps that go on where they were broken off |
+//! | [`file`](mod@file) | sending a file: three steps that go on where they were broken off |
 //! | [`manifest`] | the app install manifest: built, and checked with every fault told at once |
 //! | [`error`] | one [`Error`](error::Error): what failed, whether it was sent, what to do |
 //! | [`http1`] | a client-side HTTP/1.1 codec, for adapters that have a byte stream and no HTTP client |

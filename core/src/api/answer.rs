@@ -112,6 +112,7 @@ pub struct Refusal {
     pub(crate) status: u16,
     pub(crate) error_code: Option<u32>,
     pub(crate) message: Option<String>,
+    pub(crate) carried: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,6 +123,8 @@ pub(crate) enum Reason {
     AlreadyOpen,
     /// protocol.md 7.11.
     ConversationClosed,
+    /// The account is still being loaded (protocol.md 12.1): to be asked again.
+    Loading,
     /// The answer cannot be understood.
     Unreadable(Cow<'static, str>),
     /// The Domain API named a host that the configuration does not trust.
@@ -133,14 +136,14 @@ impl Refusal {
     /// ask for; any other is final.
     #[must_use]
     pub const fn status(status: u16) -> Self {
-        Self { reason: Reason::Status, status, error_code: None, message: None }
+        Self { reason: Reason::Status, status, error_code: None, message: None, carried: None }
     }
 
     /// The answer came, and cannot be understood: say in which way, and never quote it.
     #[must_use]
     pub fn unreadable(how: impl Into<Cow<'static, str>>) -> Self {
         let reason = Reason::Unreadable(how.into());
-        Self { reason, status: 200, error_code: None, message: None }
+        Self { reason, status: 200, error_code: None, message: None, carried: None }
     }
 
     /// LivePerson's number for the failure (protocol.md 10.1).
@@ -163,6 +166,14 @@ impl Refusal {
         Self::unreadable("its code is none that is known")
     }
 
+    /// What the next attempt, if there is one, is to bring along: its plan finds it in
+    /// [`Context::carried`](super::Context::carried).
+    #[must_use]
+    pub fn carry(mut self, text: impl Into<String>) -> Self {
+        self.carried = Some(text.into());
+        self
+    }
+
     pub(crate) fn because(mut self, reason: Reason) -> Self {
         self.reason = reason;
         self
@@ -178,7 +189,7 @@ impl Refusal {
         let body = document.get("body").unwrap_or(document);
         let message = message(body).or_else(|| message(document));
         let error_code = body.get("errorCode").and_then(number);
-        Self { reason: Reason::Status, status, error_code, message }.with_hint()
+        Self { reason: Reason::Status, status, error_code, message, carried: None }.with_hint()
     }
 
     /// The one place that looks into a message text: two refusals that have no number of their own

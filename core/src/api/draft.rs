@@ -19,13 +19,27 @@ use crate::seed::Seed;
 pub struct Context<'a> {
     account: &'a AccountId,
     seed: Seed,
+    carried: Option<&'a str>,
 }
 
 impl<'a> Context<'a> {
     /// The context of one call.
     #[must_use]
     pub const fn new(account: &'a AccountId, seed: Seed) -> Self {
-        Self { account, seed }
+        Self { account, seed, carried: None }
+    }
+
+    /// With what the answer before this attempt said to bring along.
+    #[must_use]
+    pub(crate) const fn carrying(mut self, text: Option<&'a str>) -> Self {
+        self.carried = text;
+        self
+    }
+
+    /// What the answer to the attempt before this one said to bring along: see [`Refusal::carry`](super::Refusal::carry).
+    #[must_use]
+    pub const fn carried(&self) -> Option<&'a str> {
+        self.carried
     }
 
     /// The account that the app is installed in.
@@ -142,6 +156,18 @@ impl Draft {
         serde_json::to_writer(&mut draft.body, document)
             .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
         Ok(draft)
+    }
+
+    /// `PUT` of a JSON document.
+    ///
+    /// # Errors
+    /// As [`post_json`](Self::post_json).
+    pub fn put_json<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+        document: &impl Serialize,
+    ) -> Result<Self, InvalidInput> {
+        Ok(Self { method: Method::PUT, ..Self::post_json(path, query, document)? })
     }
 
     /// `PUT` of bytes as they are.

@@ -32,6 +32,7 @@
 //! ```
 
 mod answer;
+mod app_install;
 mod claims;
 mod client_properties;
 mod conversation;
@@ -39,6 +40,7 @@ pub(crate) mod domain;
 mod draft;
 mod gather;
 pub(crate) mod idp;
+mod monitoring;
 mod origin;
 mod profile;
 mod request;
@@ -49,12 +51,17 @@ mod storage;
 
 pub(crate) use answer::Reason;
 pub use answer::{Answer, Refusal};
+pub use app_install::{
+    AppInstall, CreateInstall, DeleteInstall, ListInstalls, Login, ReadInstall, UpdateInstall,
+    UserSession,
+};
 pub use claims::{AppClaims, ConsumerClaims};
 pub use client_properties::ClientProperties;
 pub use conversation::{Campaign, ConversationContext, OpenConversation, Opened, Urgency};
 pub use domain::ListDomains;
 pub use draft::{Context, Draft, InvalidInput, Plan};
 pub use gather::{AppAuthorization, AuthorizeApp, Gathered, IdentifyConsumer, ResolveDomain};
+pub use monitoring::{Engagement, FindEngagement, Found, Identity, ReportActivity, Visitor};
 pub use origin::Origin;
 pub use profile::{
     Address, Age, Contact, CustomerInfo, Date, Gender, PersonalInfo, PhoneType, PrivateData,
@@ -70,6 +77,7 @@ pub use service::{Service, Target};
 pub use storage::{GetFile, PutFile};
 
 use crate::id::{ConversationId, ExtConsumerId};
+use crate::policy::RetryPolicy;
 
 /// One thing to be done: how its request is written, and how its answer is read.
 ///
@@ -102,6 +110,12 @@ pub trait Operation {
     /// [`InvalidInput`] for arguments that the service would refuse. Nothing is sent then, not even
     /// for a token.
     fn plan(&self, context: &Context<'_>) -> Result<Plan<Self::Output>, InvalidInput>;
+
+    /// How often and when it is repeated, where its documents say something else than is configured.
+    /// By default as configured.
+    fn retry(&self, configured: RetryPolicy) -> RetryPolicy {
+        configured
+    }
 
     /// Reads the answer, whatever its status.
     ///

@@ -54,6 +54,8 @@ pub(super) struct Progress {
     pub(super) resume_at: Mono,
     /// What the last try met.
     pub(super) last: Option<Error>,
+    /// What the last answer said to bring along.
+    pub(super) carried: Option<String>,
     pub(super) renewed_app: bool,
     pub(super) renewed_consumer: bool,
     /// An AppJWT of an earlier generation will not do.
@@ -93,7 +95,7 @@ impl<O: Operation> Call<O> {
         let mut call = Self {
             authority,
             target,
-            retry: config.retry.clone(),
+            retry: operation.retry(config.retry.clone()),
             jitter: seed.jitter(),
             seed,
             deadline: now.mono() + config.call_timeout,
@@ -238,7 +240,9 @@ impl<O: Operation> Call<O> {
         match self.plan.take() {
             Some(plan) => Ok(plan),
             None => {
-                self.operation.plan(&Context::new(&config.account, self.seed)).map_err(Error::from)
+                let context = Context::new(&config.account, self.seed);
+                let context = context.carrying(self.progress.carried.as_deref());
+                self.operation.plan(&context).map_err(Error::from)
             }
         }
     }

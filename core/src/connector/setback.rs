@@ -28,6 +28,8 @@ pub(super) struct Setback {
     pub(super) renew: Option<Renewal>,
     /// The call's own deadline ended the attempt before its time: that tells nothing of the service.
     pub(super) cut_short: bool,
+    /// What the answer said to bring along next time.
+    pub(super) carried: Option<String>,
     pub(super) why: Why,
 }
 
@@ -71,6 +73,7 @@ impl Setback {
                 works: true,
                 renew: None,
                 cut_short: false,
+                carried: None,
                 why: Why::Status(response.status().as_u16()),
             }
         };
@@ -87,11 +90,15 @@ impl Setback {
                     format!("the Domain API names a host that is not trusted: {why}"),
                 );
             }
-            Reason::Status | Reason::AlreadyOpen | Reason::ConversationClosed => {}
+            Reason::Status | Reason::AlreadyOpen | Reason::ConversationClosed | Reason::Loading => {
+            }
         }
+        let loading = refusal.reason == Reason::Loading;
         let kind = match (refusal.reason, status) {
             (Reason::AlreadyOpen, _) => ErrorKind::AlreadyOpen,
             (Reason::ConversationClosed, _) => ErrorKind::ConversationClosed,
+            (Reason::Loading, _) => ErrorKind::Unavailable,
+            (_, 412) => ErrorKind::StaleRevision,
             (_, 401) if stage != Stage::Domain => ErrorKind::Unauthorized,
             (_, 400 | 403) if stage == Stage::AppJwt => ErrorKind::Unauthorized,
             (_, 429) => ErrorKind::RateLimited,
@@ -100,6 +107,10 @@ impl Setback {
             _ => ErrorKind::Refused,
         };
         let headline = match kind {
+            ErrorKind::Unavailable if loading => {
+                "the account is still being loaded by the service".to_owned()
+            }
+            ErrorKind::StaleRevision => "it was changed by somebody else meanwhile".to_owned(),
             ErrorKind::AlreadyOpen => "the consumer has an open conversation already".to_owned(),
             ErrorKind::ConversationClosed => "the conversation is closed".to_owned(),
             ErrorKind::RateLimited => {
@@ -108,9 +119,13 @@ impl Setback {
             ErrorKind::Unavailable => format!("{what} failed with status {status}"),
             _ => format!("{what} was refused with status {status}"),
         };
-        let failing = status == 429 || (500..600).contains(&status);
+        let failing = loading || status == 429 || (500..600).contains(&status);
         // 503 says that nothing was done; any other 5xx may come from a gateway that lost the answer.
-        let effect = if failing && !matches!(status, 429 | 503) { Sent::Maybe } else { Sent::Yes };
+        let effect = if failing && !loading && !matches!(status, 429 | 503) {
+            Sent::Maybe
+        } else {
+            Sent::Yes
+        };
         let mut error = Error::new(kind, headline).answered(status, code, message);
         if !response.status().is_success() {
             error = error.with_body(response.body());
@@ -121,12 +136,14 @@ impl Setback {
         }
         Self {
             error,
-            trouble: Some(Trouble::Status(status)),
+            // Loading is repeated as 503 is, whatever status it is told with.
+            trouble: Some(Trouble::Status(if loading { 503 } else { status })),
             asked,
             effect,
             works: !failing,
             renew: renewal(stage, status, code),
             cut_short: false,
+            carried: refusal.carried,
             why: Why::Status(status),
         }
     }
@@ -153,6 +170,7 @@ impl Setback {
             works: false,
             renew: None,
             cut_short: false,
+            carried: None,
             why: Why::Failure(kind),
         }
     }

@@ -255,6 +255,7 @@ impl<O: Operation> Call<O> {
                 self.progress.resume_at = at;
                 self.progress.retries = self.progress.retries.saturating_add(1);
                 self.progress.last = Some(error);
+                self.progress.carried = setback.carried.or(self.progress.carried.take());
                 let attempt = self.progress.tries.saturating_add(1);
                 self.tell(stage, EventKind::Retry { attempt, pause, why: setback.why });
             }

@@ -27,6 +27,7 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
         },
         ErrorKind::AlreadyOpen => "go on with the conversation that is open, or close it first",
         ErrorKind::ConversationClosed => "open a new conversation and send it there",
+        ErrorKind::StaleRevision => "read it again, and change what is there now",
         ErrorKind::RateLimited => "send fewer requests at a time, then try again",
         ErrorKind::Unavailable if error.sent() == Sent::No && error.status().is_none() => {
             "check the network, the host's name and any proxy, or try again later"

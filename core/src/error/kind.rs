@@ -22,6 +22,8 @@ pub enum ErrorKind {
     AlreadyOpen,
     /// The conversation is closed (protocol.md 7.11).
     ConversationClosed,
+    /// What was to be changed was changed by somebody else since it was read (protocol.md 13.2).
+    StaleRevision,
     /// Status 429 until the retries were used up.
     RateLimited,
     /// The service could not be reached, or answered 5xx, until the retries were used up.
@@ -53,6 +55,7 @@ impl ErrorKind {
             Self::Refused => "refused",
             Self::AlreadyOpen => "already_open",
             Self::ConversationClosed => "conversation_closed",
+            Self::StaleRevision => "stale_revision",
             Self::RateLimited => "rate_limited",
             Self::Unavailable => "unavailable",
             Self::CircuitOpen => "circuit_open",

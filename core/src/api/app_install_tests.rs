@@ -1,0 +1,102 @@
+use http::Response;
+use serde_json::json;
+
+use super::*;
+use crate::id::AccountId;
+use crate::seed::Seed;
+
+fn request<O: Operation>(operation: &O) -> Result<http::Request<Vec<u8>>, InvalidInput> {
+    let account = AccountId::new("91827364").unwrap();
+    let plan = operation.plan(&Context::new(&account, Seed::from_bytes([7; 16])))?;
+    let Plan::Send(draft) = plan else { panic!("nothing to send") };
+    let origin = crate::connector::Trust::default().vouch("z1.acr.liveperson.net").unwrap();
+    draft.for_origin(&origin)
+}
+
+fn user() -> UserSession {
+    UserSession { bearer: Secret::new("b34r3r".into()), is_admin: true }
+}
+
+fn install() -> AppInstall {
+    // The record of protocol.md 13.3.
+    let record = json!({"id": "0a1b", "client_id": "0a1b", "client_secret": "k7s3cr3t",
+        "enabled": true, "deleted": false, "client_name": "pigeon-post",
+        "response_types": ["code", "token", "id_token"], "capabilities": {}});
+    AppInstall { record, revision: Some("17".into()) }
+}
+
+const PATH: &str = "/api/account/91827364/configuration/app-install/installations";
+
+#[test]
+fn the_documented_login_is_written_and_read() {
+    let login = Login::new("ada", Secret::new("pw".into()));
+    let sent = request(&login).unwrap();
+    assert_eq!(sent.uri().path_and_query().unwrap(), "/api/account/91827364/login?v=1.3");
+    assert_eq!(sent.body(), br#"{"username":"ada","password":"pw"}"#);
+    let body = json!({"bearer": "b34r3r", "csrf": "c", "sessionTTl": "36000",
+        "config": {"isAdmin": true}});
+    let answer = Response::new(body.to_string().into_bytes());
+    let session = login.read(&Answer::new(&answer, false)).unwrap();
+    assert!(session.is_admin);
+    assert!(!format!("{login:?} {session:?}").contains("b34r3r"));
+    assert!(!format!("{login:?}").contains("pw"));
+    assert!(request(&Login::new("", Secret::new("x".into()))).is_err());
+}
+
+#[test]
+fn a_login_that_was_turned_away_waits_five_seconds() {
+    use crate::policy::{Decision, Trouble};
+    let policy = Login::new("a", Secret::new("b".into())).retry(RetryPolicy::documented());
+    let decision = policy.decide(Trouble::Status(429), 0, true, false, None, 0);
+    assert_eq!(decision, Decision::Retry(Duration::from_secs(5)));
+}
+
+#[test]
+fn reading_gives_the_revision_and_listing_none() {
+    let read = ReadInstall::new(user(), "0a1b");
+    let sent = request(&read).unwrap();
+    assert_eq!(sent.uri().path_and_query().unwrap().as_str(), format!("{PATH}/0a1b?v=1.0"));
+    assert_eq!(sent.headers()["authorization"], "Bearer b34r3r");
+    assert!(sent.headers()["authorization"].is_sensitive());
+    let body = install().record.to_string().into_bytes();
+    let answer = Response::builder().header("ac-revision", "17").body(body).unwrap();
+    assert_eq!(read.read(&Answer::new(&answer, false)).unwrap(), install());
+    let answer = Response::new(json!([install().record]).to_string().into_bytes());
+    let list = ListInstalls::new(user()).read(&Answer::new(&answer, false)).unwrap();
+    assert_eq!((list[0].id(), list[0].revision.as_deref()), (Some("0a1b"), None));
+    assert!(list[0].is_enabled() && !list[0].is_connector());
+    assert!(!format!("{list:?}").contains("k7s3cr3t"));
+}
+
+#[test]
+fn a_change_sends_the_whole_record_and_names_the_revision() {
+    let disable = UpdateInstall::enabled(user(), install(), false);
+    let sent = request(&disable).unwrap();
+    assert_eq!(sent.method(), "PUT");
+    assert_eq!(sent.headers()["if-match"], "17");
+    assert_eq!(sent.headers()["x-http-method-override"], "PUT");
+    let mut expected = install().record;
+    expected["enabled"] = false.into();
+    assert_eq!(serde_json::from_slice::<Value>(sent.body()).unwrap(), expected);
+    let delete = request(&DeleteInstall::new(user(), install())).unwrap();
+    assert_eq!(
+        (delete.method().as_str(), &delete.headers()["if-match"]),
+        ("DELETE", &"17".parse().unwrap())
+    );
+    let unread = AppInstall { revision: None, ..install() };
+    assert!(request(&UpdateInstall::new(user(), unread.clone())).is_err());
+    assert!(request(&DeleteInstall::new(user(), unread)).is_err());
+    assert!(request(&ReadInstall::new(user(), "..")).is_err());
+}
+
+#[test]
+fn creating_takes_whatever_it_is_answered() {
+    let create = CreateInstall::new(user(), json!({"client_name": "x"}));
+    assert_eq!(request(&create).unwrap().uri().path(), PATH);
+    for (status, body, good) in
+        [(201, "", true), (200, r#"{"id":"1"}"#, true), (204, "", true), (403, "{}", false)]
+    {
+        let answer = Response::builder().status(status).body(body.into()).unwrap();
+        assert_eq!(create.read(&Answer::new(&answer, false)).is_ok(), good, "{status}");
+    }
+}

@@ -1,0 +1,424 @@
+//! The Monitoring API: whether an engagement is offered, and what visitors do (protocol.md 12).
+//!
+//! It needs no token: the account and the app installation's id are enough.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::answer::number;
+use super::{
+    Answer, Authority, Campaign, Context, ConversationContext, Draft, InvalidInput,
+    OpenConversation, Operation, Plan, Reason, Refusal, Repeat, Service, Target,
+};
+use crate::id::{ClientId, ExtConsumerId};
+use crate::policy::{Preset, RetryPolicy};
+
+/// The pauses of protocol.md 11 for this API.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(90),
+];
+
+/// How the service knows a visitor: an id, and that of the session. Keep both, and send them again:
+/// visitors without them are capped (protocol.md 12.1).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Visitor {
+    /// The visitor's id.
+    pub visitor_id: Option<String>,
+    /// The session's.
+    pub session_id: Option<String>,
+}
+
+impl Visitor {
+    /// Both ids.
+    #[must_use]
+    pub fn new(visitor_id: impl Into<String>, session_id: impl Into<String>) -> Self {
+        Self { visitor_id: Some(visitor_id.into()), session_id: Some(session_id.into()) }
+    }
+}
+
+/// Who the consumer is said to be. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    acr: &'static str,
+    sub: String,
+}
+
+impl Identity {
+    /// A consumer who has logged in, by an id that cannot be guessed.
+    #[must_use]
+    pub fn authenticated(sub: impl Into<String>) -> Self {
+        Self { iss: None, acr: "loa1", sub: sub.into() }
+    }
+
+    /// A consumer who has not.
+    #[must_use]
+    pub fn unauthenticated(sub: impl Into<String>) -> Self {
+        Self { iss: None, acr: "0", sub: sub.into() }
+    }
+
+    /// Who says so.
+    #[must_use]
+    pub fn issuer(mut self, iss: impl Into<String>) -> Self {
+        self.iss = Some(iss.into());
+        self
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({})", self.acr)
+    }
+}
+
+/// What both methods have in common.
+#[derive(Clone, Debug)]
+struct Visit {
+    app: ClientId,
+    visitor: Visitor,
+    identities: Vec<Identity>,
+    entry_points: Vec<String>,
+    attributes: Vec<Value>,
+    client: Option<Value>,
+    page: Option<String>,
+}
+
+impl Visit {
+    fn new(app: ClientId) -> Self {
+        Self {
+            app,
+            visitor: Visitor::default(),
+            identities: Vec::new(),
+            entry_points: Vec::new(),
+            attributes: Vec::new(),
+            client: None,
+            page: None,
+        }
+    }
+
+    fn draft(&self, context: &Context<'_>, method: &str) -> Result<Draft, InvalidInput> {
+        let account = context.account().as_str();
+        let path = ["api", "account", account, "app", self.app.as_str(), method];
+        // The visitor that the answer before this named, while the account was being loaded.
+        let visitor = self.visitor.visitor_id.as_deref().or(context.carried());
+        let mut query = vec![("v", "1.1")];
+        query.extend(visitor.map(|id| ("vid", id)));
+        query.extend(self.visitor.session_id.as_deref().map(|id| ("sid", id)));
+        // What is known of the caller's address is nothing about the visitor.
+        query.push(("obh", "true"));
+        let mut body = json!({});
+        if let Some(members) = body.as_object_mut() {
+            let mut set = |name: &str, value: Value| {
+                members.insert(name.to_owned(), value);
+            };
+            if !self.identities.is_empty() {
+                set("identities", json!(self.identities));
+            }
+            if !self.entry_points.is_empty() {
+                set("entryPoints", json!(self.entry_points));
+            }
+            if !self.attributes.is_empty() {
+                set("engagementAttributes", json!(self.attributes));
+            }
+            if let Some(client) = &self.client {
+                set("clientProperties", client.clone());
+            }
+            if let Some(page) = &self.page {
+                set("pageId", json!(page));
+            }
+        }
+        if method == "report" {
+            return Draft::put_json(path, query, &body);
+        }
+        Draft::post_json(path, query, &body)
+    }
+}
+
+macro_rules! visit {
+    ($operation:ident) => {
+        impl $operation {
+            /// The visitor and the session, as an earlier answer named them.
+            #[must_use]
+            pub fn visitor(mut self, visitor: Visitor) -> Self {
+                self.visit.visitor = visitor;
+                self
+            }
+
+            /// Who the consumer is.
+            #[must_use]
+            pub fn identity(mut self, identity: Identity) -> Self {
+                self.visit.identities.push(identity);
+                self
+            }
+
+            /// Where the consumer came in: a URI such as `sec://Sport` or `lang://English`.
+            #[must_use]
+            pub fn entry_point(mut self, uri: impl Into<String>) -> Self {
+                self.visit.entry_points.push(uri.into());
+                self
+            }
+
+            /// Something about the consumer or what they do: an SDE, as its document has it.
+            #[must_use]
+            pub fn attribute(mut self, sde: Value) -> Self {
+                self.visit.attributes.push(sde);
+                self
+            }
+        }
+    };
+}
+
+/// Asks whether an engagement is offered (protocol.md 12.1).
+///
+/// While the account is being loaded it is asked again, after 3, 10, 30 and 90 s, with the visitor that
+/// the answer names. The last of these is later than the usual
+/// [`call_timeout`](crate::connector::Config::call_timeout).
+#[derive(Clone, Debug)]
+pub struct FindEngagement {
+    visit: Visit,
+}
+
+visit!(FindEngagement);
+
+impl FindEngagement {
+    /// For this app installation.
+    #[must_use]
+    pub fn new(app: ClientId) -> Self {
+        Self { visit: Visit::new(app) }
+    }
+
+    /// What the consumer uses: `deviceFamily`, `os`, `ipAddress`, as protocol.md 12.1 has it.
+    #[must_use]
+    pub fn client(mut self, properties: Value) -> Self {
+        self.visit.client = Some(properties);
+        self
+    }
+}
+
+/// What the service knows of a visitor, and what it offers them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// The ids to send from now on.
+    pub visitor: Visitor,
+    /// The page's id.
+    pub page_id: Option<String>,
+    /// What is offered: nothing, one or more.
+    pub engagements: Vec<Engagement>,
+}
+
+/// An engagement that is offered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Engagement {
+    /// The campaign's id.
+    pub campaign_id: String,
+    /// The engagement's.
+    pub engagement_id: String,
+    /// Its revision.
+    pub revision: Option<u64>,
+    /// The context, if the consumer is in no conversation.
+    pub context_id: Option<String>,
+    /// The conversation that the consumer is in.
+    pub conversation_id: Option<String>,
+    /// `expose`, or `conversation`.
+    pub status: Option<String>,
+}
+
+impl Found {
+    /// Opens a conversation from the first engagement that is offered: campaign and context are taken
+    /// over as protocol.md 12.1 says. `None` if nothing is offered.
+    #[must_use]
+    pub fn open(&self, consumer: ExtConsumerId) -> Option<OpenConversation> {
+        let engagement = self.engagements.first()?;
+        let mut context = ConversationContext::new();
+        context.visitor_id.clone_from(&self.visitor.visitor_id);
+        context.session_id.clone_from(&self.visitor.session_id);
+        context.interaction_context_id.clone_from(&engagement.context_id);
+        let campaign = Campaign::new(&engagement.campaign_id, &engagement.engagement_id);
+        Some(OpenConversation::new(consumer).campaign(campaign).context(context))
+    }
+
+    fn read(document: &Value) -> Self {
+        let text = |value: &Value, name: &str| scalar(value.get(name)?);
+        // An array in all examples, an object by the table (protocol.md 14, row 38).
+        let details = match document.get("engagementDetails") {
+            Some(Value::Array(all)) => all.as_slice(),
+            Some(one @ Value::Object(_)) => std::slice::from_ref(one),
+            _ => &[],
+        };
+        let engagement = |one: &Value| {
+            Some(Engagement {
+                campaign_id: text(one, "campaignId")?,
+                engagement_id: text(one, "engagementId")?,
+                revision: one.get("engagementRevision").and_then(number),
+                context_id: text(one, "contextId"),
+                conversation_id: text(one, "conversationId"),
+                status: text(one, "status"),
+            })
+        };
+        Self {
+            visitor: visitor(document),
+            page_id: text(document, "pageId"),
+            engagements: details.iter().filter_map(engagement).collect(),
+        }
+    }
+}
+
+/// The ids under either of their names (protocol.md 14, row 39).
+fn visitor(document: &Value) -> Visitor {
+    let either = |long: &str, short: &str| {
+        let found = document.get(long).or_else(|| document.get(short));
+        found.and_then(scalar)
+    };
+    Visitor { visitor_id: either("visitorId", "vid"), session_id: either("sessionId", "sid") }
+}
+
+/// Text, or a number as text (protocol.md 14, row 34).
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The answer's JSON, or that the account is still being loaded: status 202, or 500 with the code for
+/// it (protocol.md 12.3).
+fn loaded(answer: &Answer<'_>) -> Result<Value, Refusal> {
+    let document = serde_json::from_slice::<Value>(answer.body()).unwrap_or_default();
+    let code: Option<u64> = document.get("internalCode").and_then(number);
+    if matches!((answer.status(), code), (202, _) | (500, Some(20))) {
+        let refusal = Refusal::status(answer.status()).because(Reason::Loading);
+        // It is named in the text alone.
+        let message = document.get("message").and_then(Value::as_str).unwrap_or_default();
+        let named = message.rsplit_once("vid:").map(|(_, id)| id.trim());
+        let id = named.and_then(|id| id.split([' ', ',', ';']).next()).unwrap_or_default();
+        return Err(if id.is_empty() || id.len() > 256 { refusal } else { refusal.carry(id) });
+    }
+    answer.json()
+}
+
+/// As configured, but for the pauses, which this API has its own of.
+fn own_pauses(configured: RetryPolicy) -> RetryPolicy {
+    if configured.preset() == Preset::None { configured } else { configured.pauses(PAUSES) }
+}
+
+macro_rules! on_monitoring {
+    () => {
+        fn target(&self) -> Target {
+            Target::Service(Service::MONITORING)
+        }
+
+        fn authority(&self) -> Authority {
+            Authority::Nobody
+        }
+
+        fn retry(&self, configured: RetryPolicy) -> RetryPolicy {
+            own_pauses(configured)
+        }
+    };
+}
+
+impl Operation for FindEngagement {
+    type Output = Found;
+
+    fn name(&self) -> &'static str {
+        "find_engagement"
+    }
+
+    on_monitoring!();
+
+    fn repeat(&self) -> Repeat {
+        // At the worst there is one more session.
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Plan<Found>, InvalidInput> {
+        self.visit.draft(context, "engagement").map(Plan::Send)
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Found, Refusal> {
+        loaded(answer).map(|document| Found::read(&document))
+    }
+}
+
+/// Tells what a visitor does (protocol.md 12.2). It needs the visitor's id, or an identity.
+#[derive(Clone, Debug)]
+pub struct ReportActivity {
+    visit: Visit,
+}
+
+visit!(ReportActivity);
+
+impl ReportActivity {
+    /// For this app installation.
+    #[must_use]
+    pub fn new(app: ClientId) -> Self {
+        Self { visit: Visit::new(app) }
+    }
+
+    /// The page's id, as an earlier answer named it.
+    #[must_use]
+    pub fn page(mut self, id: impl Into<String>) -> Self {
+        self.visit.page = Some(id.into());
+        self
+    }
+
+    /// That an engagement was shown (`impDisplay`), accepted (`impAccept`), and so on.
+    #[must_use]
+    pub fn impression(self, kind: &str, engagement: &Engagement) -> Self {
+        let id = |text: &str| text.parse::<u64>().map_or_else(|_| json!(text), |id| json!(id));
+        let mut sde = json!({"type": kind, "campaign": id(&engagement.campaign_id),
+            "engId": id(&engagement.engagement_id)});
+        if let Some(members) = sde.as_object_mut() {
+            if let Some(revision) = engagement.revision {
+                members.insert("revision".to_owned(), json!(revision));
+            }
+            if let Some(context) = &engagement.context_id {
+                let context = json!([{"type": "engagementContext", "id": context}]);
+                members.insert("eContext".to_owned(), context);
+            }
+        }
+        self.attribute(sde)
+    }
+}
+
+impl Operation for ReportActivity {
+    type Output = Visitor;
+
+    fn name(&self) -> &'static str {
+        "report_activity"
+    }
+
+    on_monitoring!();
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Visible
+    }
+
+    fn plan(&self, context: &Context<'_>) -> Result<Plan<Visitor>, InvalidInput> {
+        if self.visit.attributes.is_empty() {
+            return Err(InvalidInput::new("there is nothing to report: add an attribute"));
+        }
+        if self.visit.visitor.visitor_id.is_none() && self.visit.identities.is_empty() {
+            return Err(InvalidInput::new("a report needs the visitor's id, or an identity"));
+        }
+        self.visit.draft(context, "report").map(Plan::Send)
+    }
+
+    fn read(&self, answer: &Answer<'_>) -> Result<Visitor, Refusal> {
+        loaded(answer).map(|document| visitor(&document))
+    }
+}
+
+#[cfg(test)]
+#[path = "monitoring_tests.rs"]
+mod tests;

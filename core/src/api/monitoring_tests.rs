@@ -1,0 +1,145 @@
+use http::Response;
+
+use super::*;
+use crate::id::AccountId;
+use crate::seed::Seed;
+
+fn app() -> ClientId {
+    ClientId::new("0a1b").unwrap()
+}
+
+fn request<O: Operation>(operation: &O, carried: Option<&str>) -> http::Request<Vec<u8>> {
+    let account = AccountId::new("91827364").unwrap();
+    let context = Context::new(&account, Seed::from_bytes([7; 16])).carrying(carried);
+    let Ok(Plan::Send(draft)) = operation.plan(&context) else { panic!("nothing to send") };
+    let origin = crate::connector::Trust::default().vouch("va.smt.liveperson.net").unwrap();
+    draft.for_origin(&origin).unwrap()
+}
+
+fn answer(status: u16, body: &Value) -> Response<Vec<u8>> {
+    Response::builder().status(status).body(body.to_string().into_bytes()).unwrap()
+}
+
+/// The examples of protocol.md 12.1.
+#[test]
+fn the_documented_request_is_written_and_its_answer_read() {
+    let find = FindEngagement::new(app())
+        .identity(Identity::authenticated("3b0f").issuer("pigeon-post"))
+        .client(json!({"deviceFamily": "MOBILE", "osVersion": "14"}))
+        .entry_point("sec://loft")
+        .attribute(json!({"type": "ctmrinfo", "info": {"ctype": "vip"}}));
+    let sent = request(&find, None);
+    assert_eq!(
+        sent.uri(),
+        "https://va.smt.liveperson.net/api/account/91827364/app/0a1b/engagement?v=1.1&obh=true"
+    );
+    let body: Value = serde_json::from_slice(sent.body()).unwrap();
+    assert_eq!(
+        body,
+        json!({"identities": [{"iss": "pigeon-post", "acr": "loa1", "sub": "3b0f"}],
+            "clientProperties": {"deviceFamily": "MOBILE", "osVersion": "14"},
+            "entryPoints": ["sec://loft"],
+            "engagementAttributes": [{"type": "ctmrinfo", "info": {"ctype": "vip"}}]})
+    );
+    assert!(!sent.headers().contains_key("authorization"));
+
+    let details = json!({"campaignId": 3001, "engagementId": 3002, "engagementRevision": 7,
+        "contextId": "2", "connectorId": 88, "status": "expose"});
+    for details in [json!([details]), details] {
+        let body = json!({"sessionId": "Sxyz", "visitorId": "Vxyz", "pageId": "595933432",
+            "engagementDetails": details});
+        let found = find.read(&Answer::new(&answer(201, &body), false)).unwrap();
+        assert_eq!(found.visitor, Visitor::new("Vxyz", "Sxyz"));
+        assert_eq!(found.engagements[0].campaign_id, "3001");
+        assert_eq!(found.engagements[0].revision, Some(7));
+        let open = found.open(ExtConsumerId::new("ada").unwrap()).unwrap();
+        let sent: Value = serde_json::from_slice(request(&open, None).body()).unwrap();
+        assert_eq!(
+            sent[1]["body"]["campaignInfo"],
+            json!({"campaignId": "3001", "engagementId": "3002"})
+        );
+        assert_eq!(
+            sent[1]["body"]["conversationContext"],
+            json!({"type": "SharkContext", "visitorId": "Vxyz", "sessionId": "Sxyz",
+                "interactionContextId": "2"})
+        );
+    }
+}
+
+#[test]
+fn nothing_offered_is_nothing_found() {
+    let find = FindEngagement::new(app());
+    let body = json!({"sessionId": "S", "visitorId": "V", "pageId": "1"});
+    let found = find.read(&Answer::new(&answer(200, &body), false)).unwrap();
+    assert!(found.engagements.is_empty());
+    assert!(found.open(ExtConsumerId::new("ada").unwrap()).is_none());
+}
+
+#[test]
+fn while_the_account_is_loading_the_visitor_that_is_named_is_brought_along() {
+    let find = FindEngagement::new(app());
+    let loading = json!({"time": 1, "message": "Loading account: 91827364, vid: Vxyz",
+        "internalCode": 38});
+    let refusal = find.read(&Answer::new(&answer(202, &loading), false)).unwrap_err();
+    assert_eq!((refusal.reason, refusal.carried.as_deref()), (Reason::Loading, Some("Vxyz")));
+    let again = request(&find, Some("Vxyz"));
+    assert_eq!(again.uri().query(), Some("v=1.1&vid=Vxyz&obh=true"));
+    let old = json!({"message": "Loading account: 1, vid: V2", "internalCode": "20"});
+    let refusal = find.read(&Answer::new(&answer(500, &old), false)).unwrap_err();
+    assert_eq!(refusal.carried.as_deref(), Some("V2"));
+    // The same status with another code is a failure like any other.
+    let failed = json!({"message": "internal", "internalCode": 18});
+    let refusal = find.read(&Answer::new(&answer(500, &failed), false)).unwrap_err();
+    assert_eq!((refusal.reason, refusal.status), (Reason::Status, 500));
+}
+
+/// The example of protocol.md 12.2.
+#[test]
+fn the_documented_report_is_written() {
+    let engagement = Engagement {
+        campaign_id: "3001".into(),
+        engagement_id: "3002".into(),
+        revision: Some(7),
+        context_id: Some("2".into()),
+        conversation_id: None,
+        status: None,
+    };
+    let report = ReportActivity::new(app())
+        .visitor(Visitor::new("V", "S"))
+        .page("1")
+        .impression("impDisplay", &engagement);
+    let sent = request(&report, None);
+    assert_eq!(sent.method(), "PUT");
+    assert_eq!(sent.uri().query(), Some("v=1.1&vid=V&sid=S&obh=true"));
+    let body: Value = serde_json::from_slice(sent.body()).unwrap();
+    assert_eq!(
+        body["engagementAttributes"],
+        json!([{"type": "impDisplay", "campaign": 3001, "engId": 3002, "revision": 7,
+            "eContext": [{"type": "engagementContext", "id": "2"}]}])
+    );
+    for body in [json!({"sessionId": "S", "visitorId": "V"}), json!({"sid": "S", "vid": "V"})] {
+        let visitor = report.read(&Answer::new(&answer(200, &body), false)).unwrap();
+        assert_eq!(visitor, Visitor::new("V", "S"));
+    }
+    let account = AccountId::new("1").unwrap();
+    let context = Context::new(&account, Seed::from_bytes([7; 16]));
+    assert!(ReportActivity::new(app()).plan(&context).is_err());
+    let nobody = ReportActivity::new(app()).attribute(json!({"type": "lead"}));
+    assert!(nobody.plan(&context).is_err());
+}
+
+#[test]
+fn its_pauses_are_its_own_unless_nothing_is_repeated_at_all() {
+    let find = FindEngagement::new(app());
+    let seconds = |policy: &RetryPolicy| -> Vec<_> {
+        (0..5).filter_map(|n| policy.pause(n)).map(|pause| pause.as_secs()).collect()
+    };
+    assert_eq!(seconds(&find.retry(RetryPolicy::documented())), [3, 10, 30, 90]);
+    assert_eq!(find.retry(RetryPolicy::none()).retries(), 0);
+}
+
+#[test]
+fn an_identity_is_not_shown() {
+    let find = FindEngagement::new(app()).identity(Identity::authenticated("s3cr3t"));
+    assert!(!format!("{find:?}").contains("s3cr3t"));
+}
