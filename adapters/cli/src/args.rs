@@ -20,7 +20,7 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration.";
 const FAULTS: &str = "\
 A FAULT is ENDPOINT[:N[-M]]=WHAT: the Nth to Mth request to an endpoint (all of them, without a number)
 goes wrong so.
-  ENDPOINT  domain, token, consumer, conversation, send, file, webhook
+  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
   WHAT      503, or 429,retry-after:2   that status, with these headers, and no effect
             delay:2s                    the answer comes later
             drop, drop-after            no answer; before, or after the effect
@@ -246,6 +246,25 @@ pub(crate) enum Command {
     /// Check, read and receive the notifications that LivePerson posts
     #[command(subcommand)]
     Webhook(Webhook),
+    /// Ask the Monitoring API whether an engagement is offered, and open a conversation from it
+    Engagement {
+        /// The consumer, by an id that cannot be guessed
+        #[arg(long, value_name = "EXT")]
+        consumer: String,
+        /// Where the consumer came in, such as sec://Sport (may be given more than once)
+        #[arg(long, value_name = "URI")]
+        entry_point: Vec<String>,
+        /// Open a conversation from what is offered
+        #[arg(long)]
+        open: bool,
+    },
+    /// Manage the account's app installs, as a user who may
+    Apps {
+        #[command(flatten)]
+        user: User,
+        #[command(subcommand)]
+        command: Apps,
+    },
     /// Write and check app install manifests
     #[command(subcommand)]
     Manifest(Manifest),
@@ -298,6 +317,56 @@ pub(crate) enum SandboxCommand {
         /// The conversation [default: the one that was opened last]
         #[arg(long, value_name = "ID")]
         conversation: Option<String>,
+    },
+}
+
+/// Who manages app installs.
+#[derive(Debug, Group)]
+pub(crate) struct User {
+    /// The user's name; the password comes from --password-file, LP_PASSWORD, or a prompt
+    #[arg(long, env = "LP_USER", value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// A file that holds the password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Apps {
+    /// List the connectors, or all apps
+    List {
+        /// Foreign apps too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one, without its secret
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Install an app from its manifest, which is checked first
+    Create {
+        /// The manifest, or - for stdin
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where to write the new app's secret
+        #[arg(long, value_name = "FILE")]
+        secret_to: Option<PathBuf>,
+    },
+    /// Enable one
+    Enable {
+        /// Its id
+        id: String,
+    },
+    /// Disable one
+    Disable {
+        /// Its id
+        id: String,
+    },
+    /// Delete one
+    Delete {
+        /// Its id
+        id: String,
     },
 }
 

@@ -421,3 +421,77 @@ fn a_file_that_would_be_refused_is_refused_before_anything_is_sent() {
     }
     assert!(Endpoint::ALL.iter().all(|endpoint| server.requests(*endpoint) == 0));
 }
+
+#[test]
+fn an_engagement_becomes_a_conversation() {
+    let server = cloud(&[]);
+    let found = run_at(
+        &server,
+        &["--json", "engagement", "--consumer", "ada", "--entry-point", "sec://loft", "--open"],
+    );
+    assert_eq!(found.code, Some(0), "{}", found.stderr);
+    assert_eq!(found.names(), ["visitor", "engagement", "conversation"]);
+    let request = server.with(|cloud| cloud.conversations().next().unwrap().request.clone());
+    assert_eq!(request["campaignInfo"]["campaignId"], "3001");
+    assert_eq!(request["conversationContext"]["visitorId"], found.events()[0]["visitor_id"]);
+}
+
+#[test]
+fn app_installs_are_made_switched_and_deleted() {
+    let server = cloud(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let (user, password) = server
+        .with(|cloud| (cloud.config().admin().0.to_owned(), cloud.config().admin().1.to_owned()));
+    let file = directory.path().join("password");
+    fs::write(&file, format!("{password}\n")).unwrap();
+    let apps = |more: &[&str]| {
+        let mut arguments = vec!["--json", "apps", "--user", &user, "--password-file"];
+        arguments.push(file.to_str().unwrap());
+        arguments.extend(more);
+        run_at(&server, &arguments)
+    };
+    let endpoint = "https://hooks.pigeon.example/lp";
+    let made = run(&[], &["manifest", "new", "--name", "pigeon-post", "--endpoint", endpoint]);
+    let manifest = directory.path().join("app.json");
+    fs::write(&manifest, made.stdout).unwrap();
+    let secret = directory.path().join("secret");
+    let created =
+        apps(&["create", manifest.to_str().unwrap(), "--secret-to", secret.to_str().unwrap()]);
+    assert_eq!(created.code, Some(0), "{}", created.stderr);
+    let id = created.last()["id"].as_str().unwrap().to_owned();
+    let secret = fs::read_to_string(&secret).unwrap();
+    assert!(!created.stdout.contains(&secret) && !secret.is_empty());
+
+    // The new app gets a token, and none once it is disabled.
+    let token = |code| {
+        let environment = [
+            ("LP_DOMAIN_API", server.base_url()),
+            ("LP_ACCOUNT_ID", server.account_id()),
+            ("LP_CLIENT_ID", id.clone()),
+            ("LP_CLIENT_SECRET", secret.clone()),
+        ];
+        let environment: Vec<_> = environment.iter().map(|(n, v)| (*n, &**v)).collect();
+        assert_eq!(run(&environment, &["token"]).code, Some(code));
+    };
+    token(0);
+    assert_eq!(apps(&["disable", &id]).code, Some(0));
+    token(1);
+    assert_eq!(apps(&["enable", &id]).code, Some(0));
+    token(0);
+    let shown = apps(&["show", &id]);
+    assert_eq!(shown.last()["revision"], "3");
+    assert!(!shown.stdout.contains(&secret), "{}", shown.stdout);
+    assert_eq!(apps(&["list"]).events().len(), 2);
+    assert_eq!(apps(&["delete", &id]).code, Some(0));
+    assert_eq!(apps(&["show", &id]).code, Some(1));
+    let wrong = run_at(
+        &server,
+        &["apps", "--user", "nobody", "--password-file", file.to_str().unwrap(), "list"],
+    );
+    assert_eq!(wrong.code, Some(1));
+    assert!(!wrong.stderr.contains(&password), "{}", wrong.stderr);
+    fs::write(&manifest, "{}").unwrap();
+    let refused = apps(&["create", manifest.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stdout.contains("client_name: it is missing"), "{}", refused.stdout);
+}

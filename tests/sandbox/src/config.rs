@@ -60,6 +60,7 @@ pub struct Config {
     pub(crate) expires_in: bool,
     pub(crate) swapped_domain_shapes: bool,
     pub(crate) survey: bool,
+    pub(crate) admin: (String, String),
     pub(crate) host: String,
     pub(crate) hosts: BTreeMap<String, String>,
 }
@@ -77,6 +78,7 @@ impl Config {
             expires_in: false,
             swapped_domain_shapes: false,
             survey: true,
+            admin: ("admin".to_owned(), random.hex(1)),
             host: host.into(),
             hosts: BTreeMap::new(),
         }
@@ -130,6 +132,12 @@ impl Config {
     pub fn service_at(mut self, service: impl Into<String>, host: impl Into<String>) -> Self {
         self.hosts.insert(service.into(), host.into());
         self
+    }
+
+    /// Name and password of the user who manages app installs.
+    #[must_use]
+    pub fn admin(&self) -> (&str, &str) {
+        (&self.admin.0, &self.admin.1)
     }
 
     /// The account.

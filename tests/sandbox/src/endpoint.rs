@@ -19,19 +19,28 @@ pub enum Endpoint {
     Send,
     /// Files at the storage service (protocol.md 8).
     File,
+    /// The Monitoring API (protocol.md 12).
+    Monitoring,
+    /// A user's login (protocol.md 13.1).
+    Login,
+    /// The management of app installs (protocol.md 13.2).
+    Installs,
     /// Notifications on their way to the connector (protocol.md 9).
     Webhook,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Domain,
         Self::Token,
         Self::Consumer,
         Self::Conversation,
         Self::Send,
         Self::File,
+        Self::Monitoring,
+        Self::Login,
+        Self::Installs,
         Self::Webhook,
     ];
 
@@ -45,6 +54,9 @@ impl Endpoint {
             Self::Conversation => "conversation",
             Self::Send => "send",
             Self::File => "file",
+            Self::Monitoring => "monitoring",
+            Self::Login => "login",
+            Self::Installs => "installs",
             Self::Webhook => "webhook",
         }
     }
@@ -53,6 +65,10 @@ impl Endpoint {
         match self {
             Self::Domain => &[http::Method::GET],
             Self::File => &[http::Method::GET, http::Method::PUT],
+            Self::Monitoring => &[http::Method::POST, http::Method::PUT],
+            Self::Installs => {
+                &[http::Method::GET, http::Method::POST, http::Method::PUT, http::Method::DELETE]
+            }
             _ => &[http::Method::POST],
         }
     }
@@ -105,6 +121,17 @@ impl Route {
             }
             ["api", "account", account, "messaging", "consumer", "conversation", "send"] => {
                 (Endpoint::Send, account, None)
+            }
+            ["api", "account", account, "login"] => (Endpoint::Login, account, None),
+            ["api", "account", account, "app", app, method @ ("engagement" | "report")] => {
+                // The last two belong together: which app, and what of it.
+                (Endpoint::Monitoring, account, Some(format!("{method}/{app}")))
+            }
+            ["api", "account", account, "configuration", "app-install", "installations"] => {
+                (Endpoint::Installs, account, None)
+            }
+            ["api", "account", account, "configuration", "app-install", "installations", id] => {
+                (Endpoint::Installs, account, Some((*id).to_owned()))
             }
             ["v1", _, account, ..] => (Endpoint::File, account, None),
             _ => return None,

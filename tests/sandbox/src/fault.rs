@@ -21,6 +21,7 @@ use crate::Endpoint;
 /// | `html` | status 200 with an HTML page, and no effect |
 /// | `garbage` | what comes is not HTTP, and there is no effect |
 /// | `revoke-app`, `revoke-consumer` | the token that the request carries is revoked first |
+/// | `loading` | of `monitoring` alone: the account is still being loaded |
 /// | `duplicate`, `reorder` | of `webhook` alone: the notification comes twice, or after the next |
 ///
 /// Of `webhook`, `drop` and `delay` go wrong too: the notification never comes, or later.
@@ -85,13 +86,15 @@ pub enum What {
     RevokeApp,
     /// The ConsumerJWS that the request carries is revoked before it is looked at.
     RevokeConsumer,
+    /// Of the Monitoring API: the account is still being loaded.
+    Loading,
     /// The notification comes twice.
     Duplicate,
     /// The notification comes after the next one.
     Reorder,
 }
 
-const WORDS: [(&str, What); 11] = [
+const WORDS: [(&str, What); 12] = [
     ("drop", What::Drop),
     ("drop-after", What::DropAfter),
     ("truncated", What::Truncated),
@@ -101,6 +104,7 @@ const WORDS: [(&str, What); 11] = [
     ("garbage", What::Garbage),
     ("revoke-app", What::RevokeApp),
     ("revoke-consumer", What::RevokeConsumer),
+    ("loading", What::Loading),
     ("duplicate", What::Duplicate),
     ("reorder", What::Reorder),
 ];
@@ -210,7 +214,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_a_fault_prints_is_read_back(
-            at in 0usize..7, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
+            at in 0usize..10, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
         ) {
             let fault = Fault { endpoint: Endpoint::ALL[at], range, what };
             prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));

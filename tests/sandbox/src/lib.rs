@@ -28,6 +28,8 @@ mod domain;
 mod endpoint;
 mod fault;
 mod file;
+mod installs;
+mod monitoring;
 mod notify;
 mod random;
 mod request;

@@ -14,7 +14,7 @@ use crate::random::Random;
 use crate::request::credential;
 use crate::state::{Conversation, Message, State};
 use crate::webhook::{Courier, Webhooks};
-use crate::{conversation, domain, file, send, tokens};
+use crate::{conversation, domain, file, installs, monitoring, send, tokens};
 
 /// The stand-in for the cloud: requests in, answers out, and no clock or socket of its own.
 ///
@@ -142,6 +142,15 @@ impl Sandbox {
             Endpoint::Conversation => conversation::open(self, now, account, request),
             Endpoint::Send => send::send(self, now, account, request),
             Endpoint::File => file::storage(self, now, request),
+            Endpoint::Monitoring => {
+                let named = route.service.as_deref().unwrap_or_default();
+                let (method, app) = named.split_once('/').unwrap_or_default();
+                monitoring::monitor(self, account, app, method, request)
+            }
+            Endpoint::Login => installs::login(self, account, request),
+            Endpoint::Installs => {
+                installs::installs(self, account, route.service.as_deref(), request)
+            }
             // Where the cloud posts to, not where it listens.
             Endpoint::Webhook => answer::json(404, &json!({"message": "no such path"})),
         }
@@ -180,6 +189,9 @@ impl Sandbox {
                 let kind = HeaderValue::from_static("text/html");
                 answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);
                 Reaction { answer, delivery: Delivery::Whole }
+            }
+            What::Loading => {
+                Reaction { answer: monitoring::loading(self), delivery: Delivery::Whole }
             }
             What::Drop => Reaction { answer: answer(), delivery: Delivery::Dropped },
             What::Garbage => Reaction { answer: answer(), delivery: Delivery::Garbage },

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::file::Signed;
+use crate::installs::Install;
+use crate::monitoring::Visit;
 
 /// The most of each kind that is remembered.
 pub const MAX_KEPT: usize = 100_000;
@@ -170,6 +172,10 @@ pub(crate) struct State {
     /// The signed addresses of files, by their signature.
     pub(crate) signed: Bounded<Signed>,
     pub(crate) files: Bounded<Vec<u8>, MAX_FILES>,
+    pub(crate) visits: Bounded<Visit>,
+    /// The users who are logged in.
+    pub(crate) bearers: Bounded<()>,
+    pub(crate) installs: Bounded<Install>,
     pub(crate) messages: VecDeque<Message>,
     pub(crate) published: u64,
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer};
+use crate::installs::Install;
 use crate::request::{credential, fields, is_of, text};
 use crate::sandbox::Sandbox;
 use crate::state::AppToken;
@@ -40,7 +41,8 @@ pub(crate) fn app_token(
     };
     let config = &sandbox.config;
     let known = config.apps.iter().any(|app| app.client_id == id && app.client_secret == secret);
-    if account != config.account || !known {
+    let enabled = sandbox.state.installs.get(id).is_none_or(Install::is_enabled);
+    if account != config.account || !known || !enabled {
         return answer::oauth(401, "invalid_client", "unknown client id or wrong secret");
     }
     let life = config.token_life;

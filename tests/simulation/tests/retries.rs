@@ -83,7 +83,7 @@ fn the_message_gets_through_once_when_the_service_recovers() {
 
 #[test]
 fn no_other_4xx_is_ever_repeated() {
-    for status in [400, 402, 403, 404, 405, 406, 408, 409, 410, 412, 413, 415, 418, 422, 451] {
+    for status in [400, 402, 403, 404, 405, 406, 408, 409, 410, 413, 415, 418, 422, 451] {
         let (world, began, result) = send_under(&format!("send={status}"));
         assert_eq!(pauses(&world, Stage::Operation, began).len(), 0, "{status}");
         let error = result.unwrap_err();
@@ -312,4 +312,36 @@ fn giving_up_says_whether_the_request_may_have_left() {
         let error = world.end_of(caller).result.as_ref().unwrap_err();
         assert_eq!((error.kind(), error.sent()), (ErrorKind::Abandoned, sent));
     }
+}
+
+#[test]
+fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_the_same_visitor() {
+    use lp_connector_core::api::FindEngagement;
+    let mut world = World::new().with_fault("monitoring:1-3=loading");
+    let app = world.config.client_id().unwrap().clone();
+    let caller = world.start(FindEngagement::new(app));
+    world.run();
+    let ended = world.end_of(caller).result.as_ref().unwrap();
+    assert_eq!(ended.attempts, 4);
+    assert!(within(&pauses(&world, Stage::Operation, Duration::ZERO), &[3.0, 10.0, 30.0]));
+    // Each answer named a visitor of its own; the last of them was brought along.
+    assert!(ended.output.contains("visitor_id: Some(\"V"), "{}", ended.output);
+    let without = World::new().with_fault("monitoring=loading");
+    let mut world = without.with_config(|config| config.retry(RetryPolicy::none()));
+    let app = world.config.client_id().unwrap().clone();
+    let caller = world.start(FindEngagement::new(app));
+    world.run();
+    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 1));
+    assert!(error.to_string().contains("the account is still being loaded"), "{error}");
+}
+
+#[test]
+fn a_change_of_what_was_changed_meanwhile_is_an_error_of_its_own() {
+    let mut world = World::new().with_fault("send=412");
+    let conversation = conversation_of(&mut world);
+    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    world.run();
+    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::StaleRevision, Sent::Yes));
 }

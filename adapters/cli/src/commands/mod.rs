@@ -1,9 +1,11 @@
 //! One command a file, or a few that are one idea.
 
 mod agent;
+mod apps;
 mod chat;
 mod converse;
 mod demo;
+mod engagement;
 mod file;
 mod look;
 mod manifest;
@@ -66,6 +68,15 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             file::download(&client()?, &consumer, &conversation, &relative_path, &to, output)
         }
         Command::Webhook(command) => webhook::run(&command, &global, output),
+        Command::Engagement { consumer, entry_point, open } => {
+            let client_id = global.client_id.clone();
+            engagement::engagement(&client()?, client_id, &consumer, entry_point, open, output)
+        }
+        Command::Apps { user, command } => {
+            let config = setup::config(&global, output)?;
+            let client = Client::new(global.runtime, config)?;
+            apps::run(&client, &user, command, output)
+        }
         Command::Manifest(command) => manifest::run(command, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

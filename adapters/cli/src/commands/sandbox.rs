@@ -96,16 +96,21 @@ fn webhooks(args: &Serve) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
 pub(crate) fn announce(server: &Server, listen: Option<SocketAddr>, output: &Output) {
     let (account, app) = server
         .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
+    let (user, password) = server.with(|cloud| {
+        let (user, password) = cloud.config().admin();
+        (user.to_owned(), password.to_owned())
+    });
     let url = server.base_url();
     // It is the secret of a stand-in that was made up a moment ago: the one secret that is printed.
     let (id, secret) =
         app.as_ref().map(|app| (app.client_id(), app.client_secret())).unwrap_or_default();
     output.done(
         &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
-            "client_secret": secret, "webhook_listen": listen.map(|listen| listen.to_string())}),
+            "client_secret": secret, "webhook_listen": listen.map(|listen| listen.to_string()),
+            "user": user, "password": password}),
         format!(
             "export LP_DOMAIN_API={url}\nexport LP_ACCOUNT_ID={account}\nexport LP_CLIENT_ID={id}\n\
-             export LP_CLIENT_SECRET='{}'{}",
+             export LP_CLIENT_SECRET='{}'\nexport LP_USER={user}\nexport LP_PASSWORD='{password}'{}",
             secret.replace('\'', r"'\''"),
             listen.map(|listen| format!("\nexport LP_WEBHOOK_LISTEN={listen}")).unwrap_or_default(),
         ),

@@ -1,0 +1,64 @@
+//! What the Monitoring API offers a visitor.
+
+use lp_connector_core::api::{FindEngagement, Identity};
+use lp_connector_core::id::{ClientId, ExtConsumerId};
+use serde_json::json;
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn engagement(
+    client: &Client,
+    client_id: Option<String>,
+    consumer: &str,
+    entry_points: Vec<String>,
+    open: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
+    let app = client_id.ok_or_else(|| Failure::usage("which app install? Set LP_CLIENT_ID"))?;
+    let consumer = ExtConsumerId::new(consumer).map_err(usage)?;
+    let mut find = FindEngagement::new(ClientId::new(app).map_err(usage)?)
+        .identity(Identity::authenticated(consumer.as_str()));
+    for uri in entry_points {
+        find = find.entry_point(uri);
+    }
+    let found = client.call(find)?.output;
+    output.done(
+        &json!({"event": "visitor", "visitor_id": found.visitor.visitor_id,
+            "session_id": found.visitor.session_id, "page_id": found.page_id,
+            "offered": found.engagements.len()}),
+        format!(
+            "visitor {}, session {}: {} engagements offered",
+            found.visitor.visitor_id.as_deref().unwrap_or("?"),
+            found.visitor.session_id.as_deref().unwrap_or("?"),
+            found.engagements.len()
+        ),
+    );
+    for engagement in &found.engagements {
+        output.done(
+            &json!({"event": "engagement", "campaign_id": engagement.campaign_id,
+                "engagement_id": engagement.engagement_id, "status": engagement.status}),
+            format!(
+                "campaign {}, engagement {} ({})",
+                engagement.campaign_id,
+                engagement.engagement_id,
+                engagement.status.as_deref().unwrap_or("?")
+            ),
+        );
+    }
+    if !open {
+        return Ok(());
+    }
+    let operation = found.open(consumer.clone()).ok_or_else(|| {
+        Failure::Local("nothing is offered to open a conversation from".to_owned())
+    })?;
+    let opened = client.call(operation)?.output;
+    output.done(
+        &json!({"event": "conversation", "conversation_id": opened.conversation.as_str(),
+            "ext_consumer_id": consumer.as_str()}),
+        format!("conversation {}", opened.conversation),
+    );
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Login and the management of app installs (protocol.md 13).
+
+use http::{HeaderMap, HeaderValue, Method, Request};
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer};
+use crate::config::App;
+use crate::request::{fields, is_of, text};
+use crate::sandbox::Sandbox;
+
+/// An app install, and how often it was changed.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Install {
+    pub(crate) record: Value,
+    revision: u64,
+}
+
+impl Install {
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.record.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+    }
+}
+
+fn refuse(status: u16, message: &str) -> Answer {
+    answer::json(status, &json!({"message": message}))
+}
+
+pub(crate) fn login(sandbox: &mut Sandbox, account: &str, request: &Request<Vec<u8>>) -> Answer {
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let (user, password) = (text(&body, "username"), text(&body, "password"));
+    if !is_of(request.headers(), "application/json") || user.is_none() || password.is_none() {
+        return refuse(400, "username and password are wanted");
+    }
+    let admin = &sandbox.config.admin;
+    if account != sandbox.config.account
+        || user != Some(admin.0.as_str())
+        || password != Some(admin.1.as_str())
+    {
+        return refuse(401, "no such user");
+    }
+    let bearer = sandbox.random.hex(4);
+    sandbox.state.bearers.insert(bearer.clone(), ());
+    let told = json!({"bearer": bearer, "csrf": sandbox.random.hex(1), "sessionTTl": "36000",
+        "config": {"loginName": user, "isAdmin": true, "isLPA": false},
+        "csdsCollectionResponse": {"baseURIs": []}});
+    answer::json(200, &told)
+}
+
+/// `…/configuration/app-install/installations`, and perhaps one of them.
+pub(crate) fn installs(
+    sandbox: &mut Sandbox,
+    account: &str,
+    id: Option<&str>,
+    request: &Request<Vec<u8>>,
+) -> Answer {
+    let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    // Here with the prefix, and not without (protocol.md 14, row 10).
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if account != sandbox.config.account || sandbox.state.bearers.get(bearer).is_none() {
+        return refuse(401, "nobody is logged in");
+    }
+    if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
+        return refuse(400, "v must be 1.0");
+    }
+    sandbox.know_apps();
+    match (request.method(), id) {
+        (&Method::GET, None) => {
+            let records: Vec<Value> =
+                sandbox.state.installs.values().map(|install| install.record.clone()).collect();
+            answer::json(200, &Value::Array(records))
+        }
+        (&Method::GET, Some(id)) => match sandbox.state.installs.get(id) {
+            Some(install) => {
+                let mut told = answer::json(200, &install.record);
+                let revision = HeaderValue::from(install.revision);
+                told.headers_mut().insert("ac-revision", revision);
+                told
+            }
+            None => refuse(404, "no such app install"),
+        },
+        (&Method::POST, None) => create(sandbox, request),
+        (&Method::PUT, Some(id)) => update(sandbox, id, request),
+        (&Method::DELETE, Some(id)) => match matched(sandbox, id, request.headers()) {
+            Ok(()) => {
+                sandbox.state.installs.remove(id);
+                sandbox.config.apps.retain(|app| app.client_id != id);
+                answer::json(204, &Value::Null)
+            }
+            Err(refused) => *refused,
+        },
+        _ => refuse(405, "no such method here"),
+    }
+}
+
+/// Whether the revision that is named is the present one.
+fn matched(sandbox: &Sandbox, id: &str, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+    let Some(install) = sandbox.state.installs.get(id) else {
+        return Err(Box::new(refuse(404, "no such app install")));
+    };
+    match headers.get("if-match").and_then(|value| value.to_str().ok()) {
+        None => Err(Box::new(refuse(400, "If-Match is missing"))),
+        Some(revision) if revision == install.revision.to_string() => Ok(()),
+        Some(_) => Err(Box::new(refuse(412, "it was changed meanwhile"))),
+    }
+}
+
+fn named(record: &Value) -> bool {
+    text(record, "client_name").is_some_and(|name| (1..=128).contains(&name.chars().count()))
+}
+
+fn create(sandbox: &mut Sandbox, request: &Request<Vec<u8>>) -> Answer {
+    let Ok(mut record @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
+        return refuse(400, "the manifest is no JSON object");
+    };
+    let same =
+        |install: &Install| text(&install.record, "client_name") == text(&record, "client_name");
+    if !named(&record) || sandbox.state.installs.values().any(same) {
+        return refuse(400, "client_name is missing, too long, or taken");
+    }
+    let (id, secret) = (sandbox.random.uuid(), sandbox.random.hex(2));
+    if let Some(members) = record.as_object_mut() {
+        for (name, value) in [
+            ("id", json!(id)),
+            ("client_id", json!(id)),
+            ("client_secret", json!(secret)),
+            ("deleted", json!(false)),
+        ] {
+            members.insert(name.to_owned(), value);
+        }
+        members.entry("enabled").or_insert(json!(true));
+    }
+    sandbox.config.apps.push(App::new(&id, &secret));
+    let told = record.clone();
+    sandbox.state.installs.insert(id, Install { record, revision: 1 });
+    answer::json(201, &told)
+}
+
+fn update(sandbox: &mut Sandbox, id: &str, request: &Request<Vec<u8>>) -> Answer {
+    if let Err(refused) = matched(sandbox, id, request.headers()) {
+        return *refused;
+    }
+    let Ok(record @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
+        return refuse(400, "the record is no JSON object");
+    };
+    if !named(&record) {
+        return refuse(400, "client_name is missing or too long");
+    }
+    if let Some(install) = sandbox.state.installs.get_mut(id) {
+        install.record = record.clone();
+        install.revision += 1;
+    }
+    answer::json(200, &record)
+}
+
+impl Sandbox {
+    /// The apps that it was made with are installs like any other.
+    fn know_apps(&mut self) {
+        let apps = self.config.apps.clone();
+        for app in apps {
+            if self.state.installs.get(&app.client_id).is_none() {
+                let record = json!({"id": app.client_id, "client_id": app.client_id,
+                    "client_secret": app.client_secret, "client_id_issued_at": 1_711_000_000,
+                    "client_secret_expires_at": 0, "enabled": true, "deleted": false,
+                    "client_name": format!("app {}", app.client_id), "scope": "msg.consumer",
+                    "grant_types": ["client_credentials"], "capabilities": {}});
+                let install = Install { record, revision: 1 };
+                self.state.installs.insert(app.client_id.clone(), install);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The Monitoring API (protocol.md 12).
+
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer};
+use crate::request::{fields, is_of, text};
+use crate::sandbox::Sandbox;
+
+/// What is known of a visitor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Visit {
+    session: String,
+}
+
+fn refuse(status: u16, code: u32, message: &str) -> Answer {
+    answer::json(status, &json!({"time": 1, "message": message, "internalCode": code}))
+}
+
+/// `…/app/{installation}/engagement` or `report`.
+pub(crate) fn monitor(
+    sandbox: &mut Sandbox,
+    account: &str,
+    app: &str,
+    method: &str,
+    request: &Request<Vec<u8>>,
+) -> Answer {
+    let query = fields(request, false);
+    let value = |name: &str| query.get(name).map(String::as_str);
+    if !matches!(value("v"), Some("1.0" | "1.1")) {
+        return refuse(400, 33, "illegal API version");
+    }
+    let known = sandbox.config.apps.iter().any(|known| known.client_id == app);
+    if account != sandbox.config.account || !known {
+        return refuse(404, 18, "invalid appInstallationId");
+    }
+    if !is_of(request.headers(), "application/json") {
+        return refuse(400, 5, "the content type must be application/json");
+    }
+    let Ok(body @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
+        return refuse(400, 5, "the body is no JSON object");
+    };
+    if let Some(identities) = body.get("identities").and_then(Value::as_array)
+        && identities.iter().any(|one| !matches!(text(one, "acr"), Some("0" | "loa1")))
+    {
+        return refuse(400, 5, "acr must be 0 or loa1");
+    }
+    let report = method == "report";
+    let overridden = request.headers().get("x-http-method-override");
+    let put = *request.method() == Method::PUT || overridden.is_some_and(|name| name == "PUT");
+    if report != put {
+        return refuse(400, 5, "no such method here");
+    }
+    if report {
+        let attributes = body.get("engagementAttributes").and_then(Value::as_array);
+        if attributes.is_none_or(Vec::is_empty) {
+            return refuse(400, 5, "engagementAttributes is missing");
+        }
+        let who = value("vid").is_some() || body.get("identities").is_some();
+        if !who && body.get("consumerId").is_none() {
+            return refuse(400, 5, "one of consumerId, identities and vid must be there");
+        }
+    }
+    let (visitor, session, new) = visitor(sandbox, value("vid"), value("sid"));
+    let mut told = json!({"visitorId": visitor, "sessionId": session,
+        "pageId": (sandbox.random.next() % 1_000_000_000).to_string()});
+    if let (false, Some(members)) = (report, told.as_object_mut()) {
+        members.insert(
+            "engagementDetails".to_owned(),
+            json!([{"campaignId": 3001,
+            "engagementId": 3002, "engagementRevision": 7, "contextId": "2", "connectorId": 88,
+            "status": "expose"}]),
+        );
+    }
+    answer::json(if new { 201 } else { 200 }, &told)
+}
+
+/// The account is still being loaded: the visitor is named in the text alone (protocol.md 12.1).
+pub(crate) fn loading(sandbox: &mut Sandbox) -> Response<Vec<u8>> {
+    let (visitor, _, _) = visitor(sandbox, None, None);
+    let account = sandbox.config.account.clone();
+    refuse(202, 38, &format!("Loading account: {account}, vid: {visitor}"))
+}
+
+/// The ids to go on with: those that came, if they are known together, else new ones.
+fn visitor(
+    sandbox: &mut Sandbox,
+    visitor: Option<&str>,
+    session: Option<&str>,
+) -> (String, String, bool) {
+    let known = visitor.and_then(|id| sandbox.state.visits.get(id).map(|visit| (id, visit)));
+    if let (Some((id, visit)), Some(session)) = (known, session)
+        && visit.session == session
+    {
+        return (id.to_owned(), session.to_owned(), false);
+    }
+    let id = known.map_or_else(|| None, |(id, _)| Some(id.to_owned()));
+    let id = id.unwrap_or_else(|| format!("V{}", sandbox.random.hex(1)));
+    let session = format!("S{}", sandbox.random.hex(1));
+    sandbox.state.visits.insert(id.clone(), Visit { session: session.clone() });
+    (id, session, true)
+}
