@@ -136,6 +136,8 @@ pub mod file;
 pub mod fuzz;
 pub mod http1;
 pub mod id;
+#[cfg(test)]
+mod inconsistencies;
 pub mod manifest;
 mod plain;
 pub mod policy;
