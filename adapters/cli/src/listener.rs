@@ -20,8 +20,12 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn start(address: SocketAddr, receiver: Receiver) -> Result<Self, Failure> {
-        let local =
-            |why: std::io::Error| Failure::Usage(format!("cannot listen on {address}: {why}"));
+        let local = |why: std::io::Error| {
+            Failure::Usage(format!(
+                "cannot listen on {address}: {why}; choose another place with --listen or \
+                 LP_WEBHOOK_LISTEN"
+            ))
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(local)?;
         let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(local)?;

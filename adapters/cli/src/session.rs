@@ -103,11 +103,21 @@ impl Session {
         };
         let sequence = self.client.call(answered.receipt)?.output.sequence;
         self.sent(&dialog, sequence, None);
+        self.lock().clickable = None;
         if let Some(text) = answered.text {
             let sequence = self.client.call(text)?.output.sequence;
             self.sent(&dialog, sequence, Some(&label));
         }
         Ok(Some(label))
+    }
+
+    /// How many elements there are to click on.
+    pub(crate) fn choices(&self) -> usize {
+        match self.lock().clickable.as_ref().map(MessagingEvent::event) {
+            Some(Event::Text(text)) => text.quick_replies.map_or(0, |all| all.replies().count()),
+            Some(Event::RichContent(rich)) => rich.clickable().len(),
+            _ => 0,
+        }
     }
 
     /// Tells whether the consumer is typing.
@@ -246,9 +256,8 @@ impl State {
                     Event::RichContent(rich) => !rich.clickable().is_empty(),
                     _ => false,
                 };
-                if choices {
-                    self.clickable = Some(message.clone());
-                }
+                // What came before it is no longer what a number is about.
+                self.clickable = choices.then(|| message.clone());
                 let mut lines = notices::content(message).into_iter();
                 let first = lines.next().unwrap_or_default();
                 Some(std::iter::once(format!("{who}: {first}")).chain(lines.map(indent)).collect())

@@ -1,6 +1,7 @@
 //! From the command line and the environment to a configuration.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use lp_connector_core::connector::{Config, TRUSTED_SUFFIXES, Trust};
@@ -21,13 +22,18 @@ use crate::output::Output;
 /// Logs of this project's own crates, to stderr.
 pub(crate) fn logging(verbose: u8) {
     let level = match verbose {
-        0 => return,
+        // Whoever listens for webhooks wants to know that one was refused.
+        0 => Level::WARN,
         1 => Level::INFO,
         2 => Level::DEBUG,
         _ => Level::TRACE,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
-    let ours = Targets::new().with_target("lp_connector", level);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time();
+    let ours = if verbose == 0 { "lp_connector_axum" } else { "lp_connector" };
+    let ours = Targets::new().with_target(ours, level);
     tracing_subscriber::registry().with(lines).with(ours).init();
 }
 

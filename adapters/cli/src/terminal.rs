@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reedline::{
@@ -13,8 +13,11 @@ use reedline::{
 
 use crate::output::Output;
 
-/// More notices than this are never waiting to be printed: whoever prints one waits.
-const MAX_WAITING: usize = 10_000;
+/// Only one line at a time waits to be printed.
+const MAX_WAITING: usize = 16;
+
+/// How often the editor looks whether there is something to print.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Where lines come from: an editor with a history on a terminal, else stdin as it is.
 pub(crate) struct Lines {
@@ -33,6 +36,10 @@ enum From {
 pub(crate) struct Screen {
     output: Output,
     printer: Option<ExternalPrinter<String>>,
+    /// Held by whoever prints.
+    printing: Arc<Mutex<()>>,
+    /// A line is being typed.
+    typing: Arc<AtomicBool>,
 }
 
 impl Lines {
@@ -49,6 +56,7 @@ impl Lines {
             let editor = Reedline::create()
                 .with_external_printer(printer.clone())
                 .with_break_signal(over.clone())
+                .with_poll_interval(LOOK)
                 .with_hinter(Box::new(Typing(Box::new(typing))));
             (From::Terminal(Box::new(editor)), Some(printer))
         } else {
@@ -63,17 +71,28 @@ impl Lines {
             });
             (From::Piped(lines), None)
         };
-        let screen = Screen { output: output.clone(), printer };
+        let screen = Screen {
+            output: output.clone(),
+            printer,
+            printing: Arc::default(),
+            typing: Arc::default(),
+        };
         (Self { from, screen: screen.clone(), over }, screen)
     }
 
     /// The next line; `None` at the end of all.
     pub(crate) fn next(&mut self) -> Option<String> {
         let line = match &mut self.from {
-            From::Terminal(editor) => match editor.read_line(&Mark) {
-                Ok(Signal::Success(line)) => Some(line),
-                _ => None,
-            },
+            From::Terminal(editor) => {
+                self.screen.typing.store(true, Ordering::SeqCst);
+                let typed = editor.read_line(&Mark);
+                self.screen.typing.store(false, Ordering::SeqCst);
+                self.screen.flush();
+                match typed {
+                    Ok(Signal::Success(line)) => Some(line),
+                    _ => None,
+                }
+            }
             From::Piped(lines) => loop {
                 match lines.recv_timeout(Duration::from_millis(50)) {
                     Ok(line) => break Some(line),
@@ -99,11 +118,21 @@ impl Lines {
 impl Screen {
     /// Prints a notice: as JSON, or as lines above the one that is being typed.
     pub(crate) fn show(&self, json: &serde_json::Value, lines: &[String]) {
-        match &self.printer {
-            Some(printer) => {
-                let _ = printer.print(lines.join("\n"));
+        let Some(printer) = &self.printer else {
+            return self.output.done(json, lines.join("\n"));
+        };
+        let _printing = self.printing.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines.iter().flat_map(|lines| lines.lines()) {
+            if !self.typing.load(Ordering::SeqCst) {
+                self.output.say(line);
+                continue;
             }
-            None => self.output.done(json, lines.join("\n")),
+            // One at a time: the editor loses its place on the screen when it prints several.
+            let _ = printer.print(line.to_owned());
+            while !printer.receiver().is_empty() && self.typing.load(Ordering::SeqCst) {
+                std::thread::sleep(LOOK);
+            }
+            std::thread::sleep(LOOK);
         }
     }
 

@@ -106,10 +106,9 @@ impl Trust {
 fn address(url: &str) -> Result<Origin, Error> {
     let refuse = |why: &str| Error::configuration(format!("the Domain API address {why}"));
     let uri: Uri = url.trim().parse().map_err(|_| refuse("is no URL"))?;
-    let scheme = uri
-        .scheme()
-        .cloned()
-        .ok_or_else(|| refuse("must begin with https://, as https://api.liveperson.net does"))?;
+    let scheme = uri.scheme().cloned().ok_or_else(|| {
+        refuse("must begin with https://, as https://api.liveperson.net (http:// is for loopback)")
+    })?;
     let authority = uri
         .authority()
         .and_then(|found| authority(found.as_str()))

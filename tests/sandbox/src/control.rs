@@ -44,7 +44,7 @@ impl Sandbox {
     fn control_agent(&mut self, now: Duration, body: &Value) -> Answer {
         let latest = || {
             let open = self.state.conversations.values().filter(|one| one.main_open);
-            open.max_by_key(|one| one.started_ms).map(|one| one.id.clone())
+            open.max_by_key(|one| one.opened).map(|one| one.id.clone())
         };
         let conversation = text(body, "conversation").map(str::to_owned).or_else(latest);
         let done = match conversation {
@@ -70,7 +70,9 @@ impl Sandbox {
             json!({"id": one.id, "consumer": one.consumer, "open": one.open,
                 "main_open": one.main_open, "agents": one.agents, "skill": one.skill})
         };
-        self.conversations().map(describe).collect()
+        let mut all: Vec<&crate::Conversation> = self.conversations().collect();
+        all.sort_by_key(|one| one.opened);
+        all.into_iter().map(describe).collect()
     }
 
     /// What there is to see, without secrets or tokens.

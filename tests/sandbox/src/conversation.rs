@@ -73,6 +73,7 @@ pub(crate) fn open(
     let new = sandbox.random.uuid();
     sandbox.state.open.insert(consumer.clone(), new.clone());
     let started_ms = milliseconds(now);
+    sandbox.state.opened += 1;
     let known = |name: &str| text(&wanted, name).map(str::to_owned);
     sandbox.state.conversations.insert(
         new.clone(),
@@ -91,6 +92,7 @@ pub(crate) fn open(
             close_reason: None,
             csat: None,
             survey: None,
+            opened: sandbox.state.opened,
             started_ms,
             updated_ms: started_ms,
             sequences: [(new.clone(), 0)].into(),

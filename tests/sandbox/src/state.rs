@@ -101,6 +101,8 @@ pub struct Conversation {
     pub csat: Option<Value>,
     /// The survey after it.
     pub survey: Option<Survey>,
+    /// Its number among all: two may be opened in the same millisecond.
+    pub(crate) opened: u64,
     pub(crate) started_ms: u64,
     /// Never the same twice: it is what puts states in order (protocol.md 9.9).
     pub(crate) updated_ms: u64,
@@ -178,6 +180,7 @@ pub(crate) struct State {
     pub(crate) installs: Bounded<Install>,
     pub(crate) messages: VecDeque<Message>,
     pub(crate) published: u64,
+    pub(crate) opened: u64,
 }
 
 impl State {

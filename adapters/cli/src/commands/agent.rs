@@ -32,7 +32,7 @@ pub(crate) fn agent(
     let local = ["http://127.0.0.1", "http://localhost", "http://[::1]", "https://127.0.0.1"];
     if !local.iter().any(|local| base.starts_with(local)) {
         return Err(Failure::usage(
-            "the agent's side is a sandbox's alone: give its address with LP_DOMAIN_API or \\
+            "the agent's side is a sandbox's alone: give its address with LP_DOMAIN_API or \
              --domain-api",
         ));
     }
@@ -46,7 +46,10 @@ pub(crate) fn agent(
         agent: config.into(),
         conversation: Mutex::new(conversation),
     };
-    control.get("/_sandbox/state")?;
+    let state = control.get("/_sandbox/state")?;
+    control.known(&state)?;
+    output
+        .note("the agent's side of the sandbox; /help lists what there is beyond saying something");
     let over = Arc::new(AtomicBool::new(false));
     let (mut lines, screen) = Lines::open(output, over.clone(), || {});
     std::thread::scope(|scope| {
@@ -56,14 +59,25 @@ pub(crate) fn agent(
             if line == "/quit" {
                 break;
             }
+            if line == "/help" {
+                let notice = Notice::of(COMMANDS);
+                screen.show(&notice.json, &notice.lines);
+                continue;
+            }
             if line.is_empty() {
                 continue;
             }
             let done = understood(line).map_err(Failure::Usage).and_then(|act| control.act(act));
             match done {
-                Ok(()) if lines.is_terminal() => {}
                 Ok(()) => {
-                    screen.show(&json!({"event": "done", "line": line}), &[format!("you: {line}")])
+                    let said = if lines.is_terminal() {
+                        "(done)".to_owned()
+                    } else {
+                        format!("you: {line}")
+                    };
+                    if !lines.is_terminal() || line.starts_with('/') {
+                        screen.show(&json!({"event": "done", "line": line}), &[said]);
+                    }
                 }
                 Err(failure) => {
                     let notice = Notice::of(format!("error: {failure}"));
@@ -83,26 +97,43 @@ fn understood(line: &str) -> Result<Value, String> {
     let mut parts = rest.split('|').map(|part| part.trim().to_owned());
     let first = parts.next().unwrap_or_default();
     let more: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    let wants = |given: bool, usage: &str| {
+        if given { Ok(()) } else { Err(format!("{command} wants more: {usage}")) }
+    };
     Ok(match command {
         "/join" => json!({"do": "join"}),
-        "/replies" => json!({"do": "text", "text": first, "replies": more}),
-        "/card" => json!({"do": "card", "text": first, "buttons": more}),
-        "/file" => json!({"do": "file", "name": rest}),
-        "/note" => json!({"do": "note", "text": rest}),
+        "/replies" => {
+            wants(!more.is_empty() && !first.is_empty(), "/replies TEXT | A | B")?;
+            json!({"do": "text", "text": first, "replies": more})
+        }
+        "/card" => {
+            wants(!more.is_empty() && !first.is_empty(), "/card TEXT | A | B")?;
+            json!({"do": "card", "text": first, "buttons": more})
+        }
+        "/file" => {
+            wants(rest.contains('.'), "/file NAME.png")?;
+            json!({"do": "file", "name": rest})
+        }
+        "/note" => {
+            wants(!rest.is_empty(), "/note TEXT")?;
+            json!({"do": "note", "text": rest})
+        }
         "/typing" => json!({"do": "state", "state": "COMPOSING"}),
         "/active" => json!({"do": "state", "state": "ACTIVE"}),
         "/read" => json!({"do": "read"}),
-        "/transfer" => json!({"do": "transfer", "skill": rest}),
-        "/close" => json!({"do": "close"}),
-        command if command.starts_with('/') => {
-            return Err(format!(
-                "no {command}: there are /join, /replies, /card, /file, /note, /typing, /active, \\
-                 /read, /transfer, /close, /quit"
-            ));
+        "/transfer" => {
+            wants(!rest.is_empty(), "/transfer SKILL")?;
+            json!({"do": "transfer", "skill": rest})
         }
+        "/close" => json!({"do": "close"}),
+        command if command.starts_with('/') => return Err(format!("no {command}: {COMMANDS}")),
         _ => json!({"do": "text", "text": line}),
     })
 }
+
+/// What there is.
+const COMMANDS: &str = "there are /replies TEXT | A | B, /card TEXT | A | B, /file NAME, /note TEXT, \
+     /typing, /active, /read, /join, /transfer SKILL, /close, /quit; all else is said";
 
 impl Control {
     fn act(&self, mut action: Value) -> Result<(), Failure> {
@@ -122,6 +153,29 @@ impl Control {
         Err(Failure::Local(why.to_owned()))
     }
 
+    /// Whether there is the conversation that was asked for.
+    fn known(&self, state: &Value) -> Result<(), Failure> {
+        let wanted = self.conversation.lock().ok().and_then(|held| held.clone());
+        let all = state.get("conversations").and_then(Value::as_array);
+        let is = |one: &Value| one.get("id").and_then(Value::as_str) == wanted.as_deref();
+        match &wanted {
+            Some(id) if !all.is_some_and(|all| all.iter().any(is)) => {
+                Err(Failure::Local(format!("the sandbox knows no conversation {id}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The conversation that is looked at: the one that was asked for, else the last.
+    fn shown<'a>(&self, page: &'a Value) -> Option<&'a Value> {
+        let wanted = self.conversation.lock().ok().and_then(|held| held.clone());
+        let all = page.get("conversations").and_then(Value::as_array)?;
+        match wanted {
+            Some(id) => all.iter().find(|one| one.get("id").is_some_and(|known| *known == id)),
+            None => all.last(),
+        }
+    }
+
     fn get(&self, path: &str) -> Result<Value, Failure> {
         let answer = self.agent.get(format!("{}{path}", self.base)).call();
         let mut answer = answer.map_err(|error| self.unreachable(&error))?;
@@ -135,7 +189,7 @@ impl Control {
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
         Failure::Local(format!(
-            "no sandbox answers at {} ({error}): start one with lp-connector sandbox, and set the \\
+            "no sandbox answers at {} ({error}): start one with lp-connector sandbox, and set the \
              variables that it prints",
             self.base
         ))
@@ -145,12 +199,13 @@ impl Control {
 /// Shows what the consumer does, and tells them that it was read.
 fn watch(control: &Control, screen: &Screen, over: impl Fn() -> bool) {
     let (mut after, mut failures) = (0, 0);
-    let mut open: Option<bool> = None;
+    let mut open: Option<(String, bool)> = None;
     while !over() {
         match control.get(&format!("/_sandbox/messages?after={after}")) {
             Ok(page) => {
                 failures = 0;
-                if let Some(line) = open_or_closed(&page, &mut open) {
+                let shown = control.shown(&page);
+                if let Some(line) = open_or_closed(shown, &mut open) {
                     let notice = Notice::of(line);
                     screen.show(&notice.json, &notice.lines);
                 }
@@ -158,7 +213,11 @@ fn watch(control: &Control, screen: &Screen, over: impl Fn() -> bool) {
                 let messages = page.get("messages").and_then(Value::as_array);
                 for message in messages.into_iter().flatten() {
                     after = message.get("number").and_then(Value::as_u64).unwrap_or(after);
-                    unread |= show(message, screen);
+                    let of = |value: &Value, name: &str| value.get(name).cloned();
+                    let id = shown.and_then(|shown| of(shown, "id"));
+                    if id.is_some() && of(message, "conversation") == id {
+                        unread |= show(message, screen);
+                    }
                 }
                 if unread {
                     // They see it as ticks. It is refused once the conversation is closed.
@@ -176,16 +235,17 @@ fn watch(control: &Control, screen: &Screen, over: impl Fn() -> bool) {
     }
 }
 
-fn open_or_closed(page: &Value, before: &mut Option<bool>) -> Option<String> {
-    let last = page.get("conversations").and_then(Value::as_array)?.last()?;
-    let now = last.get("main_open").and_then(Value::as_bool)?;
-    if before.replace(now) == Some(now) {
+fn open_or_closed(shown: Option<&Value>, before: &mut Option<(String, bool)>) -> Option<String> {
+    let shown = shown?;
+    let text = |name: &str| shown.get(name).and_then(Value::as_str).unwrap_or_default();
+    let now = (text("id").to_owned(), shown.get("main_open").and_then(Value::as_bool)?);
+    if before.as_ref() == Some(&now) {
         return None;
     }
-    let id = last.get("id").and_then(Value::as_str).unwrap_or_default();
-    let consumer = last.get("consumer").and_then(Value::as_str).unwrap_or_default();
-    let state = if now { "is open" } else { "is closed" };
-    Some(format!("-- the conversation {id} with {consumer} {state}"))
+    let state = if now.1 { "is open" } else { "is closed" };
+    let line = format!("-- the conversation {} with {} {state}", now.0, text("consumer"));
+    *before = Some(now);
+    Some(line)
 }
 
 /// Shows what the consumer or the bot did. True if it is something that is read.

@@ -38,19 +38,22 @@ pub(crate) fn chat(
     output.done(
         &json!({"event": "conversation", "conversation_id": session.id(),
             "ext_consumer_id": who.consumer, "listen": listener.address().to_string()}),
-        format!("conversation {}", session.id()),
+        format!("conversation {}; notifications come to {}", session.id(), listener.address()),
     );
     // Of the agent's side, and of ours.
-    let (finished, over) = (Arc::new(AtomicBool::new(false)), &AtomicBool::new(false));
+    let (finished, over) = (AtomicBool::new(false), &AtomicBool::new(false));
     let (typed, typing) = mpsc::channel();
-    let (mut lines, screen) = Lines::open(output, finished.clone(), move || {
+    // The editor takes its flag down when it has seen it: so it has one of its own.
+    let leave = Arc::new(AtomicBool::new(false));
+    let (mut lines, screen) = Lines::open(output, leave.clone(), move || {
         let _ = typed.send(());
     });
-    let (talking, shown, finished) = (&session, &screen, &*finished);
+    let (talking, shown, finished) = (&session, &screen, &finished);
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
             events(talking, &listener, shown, || over.load(Ordering::Relaxed));
             finished.store(true, Ordering::Relaxed);
+            leave.store(true, Ordering::Relaxed);
         });
         scope.spawn(move || tell_typing(talking, &typing, || over.load(Ordering::Relaxed)));
         let result = talk(talking, &mut lines, shown);
@@ -79,14 +82,21 @@ fn talk(session: &Session, lines: &mut Lines, screen: &Screen) -> Result<(), Fai
         let line = line.trim();
         let said = match (line, line.parse()) {
             ("", _) => continue,
-            ("/close", _) => break,
+            ("/close" | "/quit", _) => break,
             (_, Ok(number)) => match session.choose(number) {
                 Ok(Some(label)) => {
                     let shown = format!("you: {label}");
                     screen.show(&json!({"event": "chosen", "text": label}), &[shown]);
                     Ok(None)
                 }
-                Ok(None) => session.say(line),
+                Ok(None) => match session.choices() {
+                    0 => session.say(line),
+                    most => {
+                        let notice = Notice::of(format!("there are 1 to {most} to choose from"));
+                        screen.show(&notice.json, &notice.lines);
+                        continue;
+                    }
+                },
                 Err(error) => Err(error),
             },
             (command, _) if command.starts_with('/') => {

@@ -39,7 +39,12 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
             .tls(args.tls.is_some())
             .seed(seed())
             .sandbox(configure)
-            .on_request(move |seen| log.log(&request_line(seen))),
+            // The agent's side looks five times a second: that is nothing to tell of.
+            .on_request(move |seen| {
+                if !seen.path.starts_with("/_sandbox/") {
+                    log.log(&request_line(seen));
+                }
+            }),
     )
     .map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen)))?;
     for fault in faults {
@@ -73,7 +78,16 @@ fn webhooks(args: &Serve) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
             .map_err(|why| Failure::usage(format!("--manifest: {why}")))?;
         return Ok((webhooks.signature(signature), None));
     }
+    if args.max_retries.is_some_and(|times| times > 5) {
+        return Err(Failure::usage("--max-retries: from 0 to 5"));
+    }
     let (url, listen) = match &args.webhook {
+        Some(url) if !on_this_machine(url) => {
+            return Err(Failure::usage(format!(
+                "--webhook {url}: it must be http:// and an address of this machine, such as \
+                 http://127.0.0.1:8080/"
+            )));
+        }
         Some(url) => (url.clone(), None),
         None => {
             // Free now, and most likely still when somebody listens there.
@@ -90,6 +104,16 @@ fn webhooks(args: &Serve) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
         None => webhooks.retention(RETENTION),
     };
     Ok((webhooks, listen))
+}
+
+/// Whether a sandbox posts there at all.
+fn on_this_machine(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let local = |host: &str| host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+    local(authority.rsplit_once(':').map_or(authority, |(host, port)| {
+        if port.parse::<u16>().is_ok() { host } else { authority }
+    }))
 }
 
 /// What a client needs to know, in a form that a shell can take over.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Shared;
+use super::{Seen, Shared};
 use crate::{Next, Post};
 
 /// For the connection, and again for the answer (protocol.md 9.1).
@@ -31,7 +31,11 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
                 let shared = shared.clone();
                 posts.spawn(async move {
                     let Post { id, request } = post;
+                    let place = format!("-> {}", request.uri());
                     let status = send(request).await;
+                    if let Some(seen) = &shared.seen {
+                        seen(&Seen { method: "POST".to_owned(), path: place, status });
+                    }
                     shared.lock().posted(now(), id, status);
                     shared.wake.notify_one();
                 });
