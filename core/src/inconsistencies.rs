@@ -427,8 +427,8 @@ fn inconsistency_32_a_files_path_is_joined_with_one_slash() {
 
 #[test]
 fn inconsistency_33_gender_is_written_as_text() {
-    let mut personal = PersonalInfo::default();
-    personal.gender = Some(crate::api::Gender::Female);
+    let gender = Some(crate::api::Gender::Female);
+    let personal = PersonalInfo { gender, ..PersonalInfo::default() };
     let profile = serde_json::to_value(Profile::new().personal_info(personal)).unwrap();
     assert_eq!(profile["authenticatedData"]["lp_sdes"][0]["personal"]["gender"], "FEMALE");
 }

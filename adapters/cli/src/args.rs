@@ -153,6 +153,9 @@ pub(crate) enum Command {
         /// Both sides: an agent answers, with receipts, typing, a file, buttons and a survey
         #[arg(long)]
         two_way: bool,
+        /// Everything that a connector can say, once
+        #[arg(long, conflicts_with = "two_way")]
+        tour: bool,
     },
     /// Run a stand-in for the cloud on this machine, until interrupted
     #[command(after_help = FAULTS, args_conflicts_with_subcommands = true)]

@@ -240,3 +240,38 @@ fn a_notification_is_read_out_whatever_it_holds() {
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
 }
+
+#[test]
+fn the_tour_says_everything_once_on_every_runtime() {
+    for runtime in ["ureq", "async-std", "tokio"] {
+        let tour = run(&[], &["--json", "--runtime", runtime, "demo", "--tour"]);
+        assert_eq!(tour.code, Some(0), "{}{}", tour.stdout, tour.stderr);
+        let events = tour.events();
+        let steps: Vec<_> = events.iter().filter_map(|event| event["step"].as_str()).collect();
+        for step in [
+            "manifest",
+            "authorize_app",
+            "find_engagement",
+            "report_activity",
+            "open_conversation",
+            "set_chat_state",
+            "send_text",
+            "generate_upload_url",
+            "put_file",
+            "send_file",
+            "update_profile",
+            "set_urgency",
+            "send_receipt",
+            "generate_download_url",
+            "get_file",
+            "close_dialog",
+            "rate_conversation",
+            "login",
+            "list_installs",
+            "read_install",
+            "update_install",
+        ] {
+            assert!(steps.contains(&step), "no {step} in {steps:?}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod file;
 mod look;
 mod manifest;
 mod sandbox;
+mod tour;
 mod two_way;
 mod webhook;
 
@@ -28,8 +29,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Ok(Client::new(global.runtime, config)?)
     };
     match command {
-        Command::Demo { two_way: false } => demo::demo(global.runtime, output),
-        Command::Demo { two_way: true } => two_way::two_way(global.runtime, output),
+        Command::Demo { two_way: true, .. } => two_way::two_way(global.runtime, output),
+        Command::Demo { tour: true, .. } => tour::tour(global.runtime, output),
+        Command::Demo { .. } => demo::demo(global.runtime, output),
         Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
         Command::Sandbox { command: Some(SandboxCommand::Agent { conversation }), .. } => {
             agent::agent(&global.domain_api, conversation, output)

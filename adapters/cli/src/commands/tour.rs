@@ -1,0 +1,269 @@
+//! Everything that a connector can say, once, to a cloud that is on this machine.
+
+use std::time::{Instant, SystemTime};
+
+use lp_connector_core::api::{
+    AuthorizeApp, ChatState, FindEngagement, GetFile, Identity, ListInstalls, Login, Operation,
+    PersonalInfo, Profile, ReadInstall, ReportActivity, SendText, SetUrgency, Ttr, UpdateInstall,
+    UpdateProfile,
+};
+use lp_connector_core::conversation::Conversation;
+use lp_connector_core::file::{Upload, UploadStep};
+use lp_connector_core::id::{ClientId, ExtConsumerId};
+use lp_connector_core::manifest::{self, Manifest};
+use lp_connector_core::secret::Secret;
+use lp_connector_core::time::Mono;
+use lp_connector_core::webhook::{Change, Event, MessagingEvent, Verified};
+use lp_connector_sandbox::{Agent, Next, Server, Webhooks};
+use serde_json::json;
+
+use super::demo;
+use crate::args::Runtime;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session;
+
+struct Tour<'a> {
+    client: Client,
+    server: &'a Server,
+    output: &'a Output,
+}
+
+pub(crate) fn tour(runtime: Runtime, output: &Output) -> Result<(), Failure> {
+    let server = demo::start(output)?;
+    let client = Client::new(runtime, demo::config(&server, output)?)?;
+    Tour { client, server: &server, output }.walk()
+}
+
+impl Tour<'_> {
+    /// Makes one call, and says in a line what it was and what came of it.
+    fn does<O: Operation>(
+        &self,
+        operation: O,
+        told: impl FnOnce(&O::Output) -> String,
+    ) -> Result<O::Output, Failure> {
+        let name = operation.name();
+        let output = self.client.call(operation)?.output;
+        self.says(name, &told(&output));
+        Ok(output)
+    }
+
+    fn says(&self, name: &str, told: &str) {
+        self.output.done(
+            &json!({"event": "step", "step": name, "told": told}),
+            format!("{name:<22} {told}"),
+        );
+    }
+
+    fn walk(&self) -> Result<(), Failure> {
+        let local = |why: String| Failure::Local(why);
+        let consumer =
+            ExtConsumerId::new("pigeon-ring-0042").map_err(|bad| local(bad.to_string()))?;
+        let app = ClientId::new(self.server.client_id()).map_err(|bad| local(bad.to_string()))?;
+
+        self.output.say("\nBefore anything is said:");
+        let manifest =
+            Manifest::connector("pigeon-post").endpoint("https://hooks.pigeon.example/lp");
+        let manifest = manifest.build().map_err(|wrong| local(wrong.to_string()))?;
+        let faults = manifest::check(&serde_json::to_value(&manifest).unwrap_or_default()).len();
+        self.says("manifest", &format!("built, and checked: {faults} faults"));
+        self.does(AuthorizeApp::new(), |_| "an AppJWT".to_owned())?;
+        let find = FindEngagement::new(app.clone())
+            .identity(Identity::authenticated(consumer.as_str()))
+            .entry_point("sec://loft");
+        let found = self.does(find, |found| format!("{} offered", found.engagements.len()))?;
+        if let Some(engagement) = found.engagements.first() {
+            let report = ReportActivity::new(app)
+                .visitor(found.visitor.clone())
+                .impression("impDisplay", engagement);
+            self.does(report, |_| "the engagement was shown".to_owned())?;
+        }
+
+        self.output.say("\nThe conversation:");
+        let open =
+            found.open(consumer.clone()).ok_or_else(|| local("nothing is offered".into()))?;
+        let open = open.client_properties(session::properties());
+        let opened = self.does(open, |opened| opened.conversation.to_string())?;
+        let mut conversation = Conversation::new(consumer.clone(), opened.conversation.clone())
+            .client_properties(session::properties());
+        for (state, name) in [
+            (ChatState::Active, "ACTIVE"),
+            (ChatState::Composing, "COMPOSING"),
+            (ChatState::Pause, "PAUSE"),
+            (ChatState::Inactive, "INACTIVE"),
+            (ChatState::Gone, "GONE"),
+        ] {
+            if let Some(typing) = conversation.typing(state) {
+                self.does(typing, |_| name.to_owned())?;
+            }
+        }
+        self.does(conversation.text("My pigeon is late 🐦"), |sent| {
+            format!("#{}", number(sent.sequence))
+        })?;
+        let with = json!([{"type": "ExternalId", "id": "ring-0042"}]);
+        let text = SendText::new(consumer.clone(), opened.conversation.clone(), "Its ring is 0042");
+        self.does(text.metadata(with), |_| "with metadata".to_owned())?;
+        self.upload(&conversation)?;
+        let mut person = PersonalInfo::default();
+        person.firstname = Some("Ada".to_owned());
+        let profile = Profile::new().personal_info(person);
+        let update = UpdateProfile::new(consumer.clone(), opened.conversation.clone(), profile);
+        self.does(update, |()| "the agent sees a name".to_owned())?;
+        let urgent = SetUrgency::new(consumer, opened.conversation, Ttr::Urgent, 300);
+        self.does(urgent, |()| "within 300 s".to_owned())?;
+
+        self.output.say("\nThe agent answers, and is answered:");
+        let file = self.agent(&mut conversation, Agent::File("ring.png".to_owned()))?;
+        let card = self.agent(
+            &mut conversation,
+            Agent::Card("Is this its ring?".to_owned(), vec!["That one".to_owned()]),
+        )?;
+        while let Some(receipt) = conversation.accept() {
+            self.does(receipt, |_| "delivered".to_owned())?;
+        }
+        while let Some(receipt) = conversation.read() {
+            self.does(receipt, |_| "read".to_owned())?;
+        }
+        if let Event::File(file) = file.event() {
+            let ask = conversation.download_url(file.relative_path);
+            let url = self.does(ask, |_| "an address to get the agent's file from".to_owned())?;
+            self.does(GetFile::new(url), |bytes| format!("{} bytes", bytes.len()))?;
+        }
+        self.choose(&conversation, &card)?;
+
+        self.output.say("\nThe end, and what comes after it:");
+        self.does(conversation.close(), |()| "a survey may follow".to_owned())?;
+        let question = self.told(&mut conversation)?;
+        self.choose(&conversation, &question)?;
+        self.does(conversation.rate(5, true), |()| "5 of 5".to_owned())?;
+        self.installs()
+    }
+
+    fn upload(&self, conversation: &Conversation) -> Result<(), Failure> {
+        let picture = vec![0x89, b'P', b'N', b'G', 1, 2, 3];
+        let upload = Upload::new(conversation, "loft.png", picture);
+        let mut upload = upload.map_err(|invalid| Failure::Local(invalid.to_string()))?;
+        let origin = Instant::now();
+        loop {
+            let now = Mono::from_origin(origin.elapsed());
+            match upload.poll(now) {
+                UploadStep::AskUrl(ask) => {
+                    let url = self.does(ask, |_| "an address to put a picture at".to_owned())?;
+                    upload.url(url, now);
+                }
+                UploadStep::Put(put) => {
+                    let size = upload.size();
+                    self.does(put, |()| format!("{size} bytes"))?;
+                    upload.stored(Ok(()))?;
+                }
+                UploadStep::Publish(publish) => {
+                    let sent = self.does(publish, |sent| format!("#{}", number(sent.sequence)))?;
+                    upload.published(sent);
+                }
+                UploadStep::Done(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Clicks on the last element of a message.
+    fn choose(&self, conversation: &Conversation, message: &MessagingEvent) -> Result<(), Failure> {
+        let answered = match message.event() {
+            Event::RichContent(rich) => {
+                rich.clickable().last().and_then(|element| conversation.answer(message, *element))
+            }
+            Event::Text(text) => {
+                let last = text.quick_replies.and_then(|replies| replies.replies().last());
+                last.and_then(|element| conversation.answer(message, element))
+            }
+            _ => None,
+        };
+        let answered =
+            answered.ok_or_else(|| Failure::Local("there is nothing to click on".to_owned()))?;
+        self.does(answered.receipt, |_| "a button was clicked".to_owned())?;
+        if let Some(text) = answered.text {
+            self.does(text, |_| "and what it says".to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// The agent does something; gives what is told of it.
+    fn agent(
+        &self,
+        conversation: &mut Conversation,
+        action: Agent,
+    ) -> Result<MessagingEvent, Failure> {
+        let id = conversation.id().to_string();
+        self.server.with(|cloud| {
+            // Looked at here, not posted: this is about what a connector says.
+            cloud.set_webhooks(nowhere());
+            cloud.agent(now(), &id, action).map_err(Failure::Local)?;
+            drain(cloud, conversation)
+        })
+    }
+
+    /// What the cloud has told since.
+    fn told(&self, conversation: &mut Conversation) -> Result<MessagingEvent, Failure> {
+        for _ in 0..50 {
+            if let Ok(message) = self.server.with(|cloud| drain(cloud, conversation)) {
+                return Ok(message);
+            }
+            // It is on its way to where nobody listens, and back in a moment.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Err(Failure::Local("the cloud has told nothing".to_owned()))
+    }
+
+    fn installs(&self) -> Result<(), Failure> {
+        self.output.say("\nThe app install itself:");
+        let (user, password) = self.server.with(|cloud| {
+            let (user, password) = cloud.config().admin();
+            (user.to_owned(), Secret::new(password.to_owned()))
+        });
+        let user = self.does(Login::new(user, password), |_| "as an administrator".to_owned())?;
+        let all = self.does(ListInstalls::new(user.clone()), |all| format!("{}", all.len()))?;
+        let id = all.first().and_then(|one| one.id()).unwrap_or_default().to_owned();
+        let read = self.does(ReadInstall::new(user.clone(), id.as_str()), |one| {
+            format!("revision {}", one.revision.as_deref().unwrap_or("?"))
+        })?;
+        self.does(UpdateInstall::enabled(user, read, true), |()| "enabled".to_owned())?;
+        Ok(())
+    }
+}
+
+fn number(sequence: Option<u64>) -> String {
+    sequence.map_or("?".to_owned(), |sequence| sequence.to_string())
+}
+
+fn now() -> std::time::Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// An address where nobody listens, and time enough that nothing is dropped before it is looked at.
+fn nowhere() -> Webhooks {
+    Webhooks::all_at("http://127.0.0.1:9/").retention(std::time::Duration::from_secs(3600))
+}
+
+/// Takes out all that was told, and gives the last message that is for the consumer.
+fn drain(
+    cloud: &mut lp_connector_sandbox::Sandbox,
+    conversation: &mut Conversation,
+) -> Result<MessagingEvent, Failure> {
+    let mut last = None;
+    // Far enough that what failed to be posted meanwhile is due again.
+    let later = now() + std::time::Duration::from_secs(600);
+    while let Next::Post(post) = cloud.next_post(later) {
+        let told = Verified::dangerous_unverified(post.request.body().clone());
+        let told = told.parse().map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
+        for change in told.into_changes() {
+            conversation.learn(&change);
+            if let Change::Message(message) = change
+                && message.is_for_consumer()
+            {
+                last = Some(message);
+            }
+        }
+        cloud.posted(later, post.id, Some(200));
+    }
+    last.ok_or_else(|| Failure::Local("the cloud has told nothing".to_owned()))
+}
