@@ -11,7 +11,7 @@ use crate::api::{Authority, Draft, Gathered, Operation, Origin, Plan, Service, T
 use crate::api::{domain, idp, sentinel};
 use crate::error::{Error, ErrorKind, Sent, Stage};
 use crate::id::ExtConsumerId;
-use crate::policy::Admission;
+use crate::policy::{Admission, Turn};
 use crate::time::Mono;
 
 /// The ConsumerJWS' header (protocol.md 5; 14, row 14).
@@ -74,6 +74,7 @@ impl<O: Operation> Call<O> {
             }
         }
         self.progress.joined = None;
+        self.turn(shared, now, &authority)?;
         let draft = match self.take_plan(&shared.config)? {
             Plan::Send(draft) => draft,
             Plan::Gather(output) => {
@@ -115,6 +116,31 @@ impl<O: Operation> Call<O> {
             consumer_generation,
         };
         Ok(Some(self.launch(shared, flight, request)))
+    }
+
+    /// Waits for its turn, where the service has a limit.
+    fn turn(&mut self, shared: &mut Shared, now: Mono, authority: &Authority) -> Result<(), Halt> {
+        if self.gathers || shared.rate(&self.target).is_none() {
+            return Ok(());
+        }
+        let ticket = *self.progress.ticket.get_or_insert_with(|| shared.next_lease());
+        let flow = match authority {
+            Authority::Consumer(consumer) => Some(consumer.clone()),
+            _ => None,
+        };
+        let Some(rate) = shared.rate(&self.target) else { return Ok(()) };
+        match rate.ask(now, ticket, &mut self.progress.round, &flow) {
+            Turn::Now => Ok(()),
+            Turn::NotBefore(at) if at > self.deadline => {
+                if let Some(round) = self.progress.round.take() {
+                    rate.forget(ticket, round);
+                }
+                let why = "there are more requests than the configured rate lets through";
+                let earlier = Error::new(ErrorKind::RateLimited, why).at(Stage::Operation, None);
+                Err(self.out_of_time(Some((at.since(now), earlier))).into())
+            }
+            Turn::NotBefore(at) => Err(Halt::Wait(at)),
+        }
     }
 
     /// Where `service` is, as the Domain API says and the configuration trusts.

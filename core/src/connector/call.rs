@@ -60,6 +60,9 @@ pub(super) struct Progress {
     pub(super) renewed_consumer: bool,
     /// An AppJWT of an earlier generation will not do.
     pub(super) least_app: u64,
+    /// Its place in the row of a service that has a limit: a number of its own, and a round.
+    pub(super) ticket: Option<u64>,
+    pub(super) round: Option<u64>,
     /// What this call waits for, and which round of it.
     pub(super) joined: Option<(Need, u64)>,
     pub(super) events: VecDeque<Event>,
@@ -197,6 +200,11 @@ impl<O: Operation> Call<O> {
             return false;
         }
         let mut wake = false;
+        if let (Some(ticket), Some(round), Some(rate)) =
+            (self.progress.ticket, self.progress.round, shared.rate(&self.target))
+        {
+            rate.forget(ticket, round);
+        }
         if let Some(flight) = self.progress.flight.take() {
             if flight.stage == Stage::Operation {
                 self.progress.effect = Sent::Maybe;

@@ -1,13 +1,14 @@
 //! What a connector is set to do.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Event, Proxy, Trust};
-use crate::api::CredentialsIn;
+use crate::api::{CredentialsIn, Service};
 use crate::id::{AccountId, ClientId};
-use crate::policy::{CircuitPolicy, RetryPolicy};
+use crate::policy::{CircuitPolicy, RatePolicy, RetryPolicy};
 use crate::secret::Secret;
 
 /// The Domain API of the real cloud (protocol.md 2.1).
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) consumer_cache: usize,
     pub(crate) retry: RetryPolicy,
     pub(crate) circuit: CircuitPolicy,
+    pub(crate) rates: BTreeMap<Service, RatePolicy>,
     pub(crate) attempt_timeout: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) user_agent: String,
@@ -100,6 +102,7 @@ impl Config {
             consumer_cache: 10_000,
             retry: RetryPolicy::documented(),
             circuit: CircuitPolicy::documented(),
+            rates: BTreeMap::new(),
             attempt_timeout: Duration::from_secs(15),
             call_timeout: Duration::from_secs(120),
             user_agent: concat!("lp-connector/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -179,6 +182,14 @@ impl Config {
     #[must_use]
     pub fn circuit(mut self, policy: CircuitPolicy) -> Self {
         self.circuit = policy;
+        self
+    }
+
+    /// Spreads the requests to a service over time, each consumer in turn. A request that would have to
+    /// wait longer than its call may take is not begun. Default: no service has a limit.
+    #[must_use]
+    pub fn rate(mut self, service: Service, policy: RatePolicy) -> Self {
+        self.rates.insert(service, policy);
         self
     }
 

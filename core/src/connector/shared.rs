@@ -12,7 +12,7 @@ use crate::api::sentinel::AppJwt;
 use crate::api::{Authority, Origin, Service, Target};
 use crate::error::spellings;
 use crate::id::ExtConsumerId;
-use crate::policy::Circuit;
+use crate::policy::{Circuit, Rate};
 use crate::seed::{Jitter, Seed};
 use crate::time::Mono;
 
@@ -31,6 +31,7 @@ pub struct Shared {
     pub(super) app_jwt: Slot<AppJwt>,
     pub(super) consumers: Consumers,
     circuits: BTreeMap<Target, Circuit>,
+    rates: BTreeMap<Service, Rate>,
     pub(super) issued: Issued,
 }
 
@@ -54,6 +55,8 @@ impl Shared {
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
         let consumers = Consumers::new(config.consumer_cache);
+        let rates = config.rates.iter();
+        let rates = rates.map(|(service, policy)| (service.clone(), Rate::new(*policy))).collect();
         Self {
             config,
             jitter: seed.jitter(),
@@ -62,6 +65,7 @@ impl Shared {
             app_jwt: Slot::new(),
             consumers,
             circuits: BTreeMap::new(),
+            rates,
             issued: Issued::default(),
         }
     }
@@ -122,6 +126,14 @@ impl Shared {
             self.circuits.insert(target.clone(), Circuit::default());
         }
         self.circuits.entry(target.clone()).or_default()
+    }
+
+    /// The limit of requests to a service, if it has one.
+    pub(super) fn rate(&mut self, target: &Target) -> Option<&mut Rate> {
+        match target {
+            Target::Service(service) => self.rates.get_mut(service),
+            Target::DomainApi => None,
+        }
     }
 
     /// The fetching of one shared thing, whatever its type.

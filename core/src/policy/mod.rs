@@ -13,10 +13,13 @@
 //! ```
 
 mod circuit;
+mod rate;
 mod retry;
 mod retry_after;
 
 pub use circuit::CircuitPolicy;
 pub(crate) use circuit::{Admission, Circuit, Probe};
+pub use rate::RatePolicy;
+pub(crate) use rate::{Rate, Turn};
 pub use retry::{Decision, Preset, RetryPolicy, Trouble};
 pub use retry_after::retry_after;

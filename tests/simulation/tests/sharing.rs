@@ -211,3 +211,51 @@ fn an_error_names_the_time_that_the_service_asked_for() {
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.retry_after().is_some_and(|pause| pause >= secs(499)), "{error:?}");
 }
+
+#[test]
+fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
+    use lp_connector_core::api::{OpenConversation, Service};
+    use lp_connector_core::id::ConversationId;
+    use lp_connector_core::policy::RatePolicy;
+    let policy = RatePolicy::new(2, Duration::from_millis(500));
+    let mut world = World::new().with_config(|config| config.rate(Service::MESSAGING, policy));
+    let conversation = conversation_of(&mut world);
+    let bob = ExtConsumerId::new("bob").unwrap();
+    world.start(OpenConversation::new(bob.clone()));
+    world.run();
+    let bobs = world.cloud.conversations().find(|one| one.consumer == "bob").unwrap();
+    let bobs = ConversationId::new(&bobs.id).unwrap();
+    let began = world.now() + secs(10);
+    for _ in 0..20 {
+        world.start_at(began, SendText::new(ada(), conversation.clone(), "one"));
+    }
+    let other = world.start_at(began + Duration::from_millis(1), SendText::new(bob, bobs, "two"));
+    world.run();
+    assert!(world.ended().all(|ended| ended.result.is_ok()));
+    let sent: Vec<_> = world
+        .sent_for(Stage::Operation)
+        .filter(|sent| sent.at >= began)
+        .map(|sent| sent.at)
+        .collect();
+    assert_eq!(sent.len(), 21);
+    for three in sent.windows(3) {
+        assert!(three[2] - three[0] >= Duration::from_millis(500), "{sent:?}");
+    }
+    assert!(world.end_of(other).at <= began + secs(2), "twenty of the other's before it");
+    // What would take too long is not begun, and says so.
+    let late =
+        world
+            .start_as(world.now(), SendText::new(ada(), conversation.clone(), "x"), |call, _| call);
+    let hasty: Vec<_> = (0..10)
+        .map(|_| {
+            let text = SendText::new(ada(), conversation.clone(), "x");
+            world.start_as(world.now(), text, |call, now| call.timeout(secs(1), now))
+        })
+        .collect();
+    world.run();
+    assert!(world.end_of(late).result.is_ok());
+    let refused = hasty.iter().filter_map(|n| world.end_of(*n).result.as_ref().err());
+    let kinds: Vec<_> =
+        refused.map(|error| (error.kind(), error.retry_after().is_some())).collect();
+    assert!(kinds.contains(&(ErrorKind::DeadlineExceeded, true)), "{kinds:?}");
+}

@@ -207,6 +207,9 @@ proptest! {
                     || world.ours.contains(&(*conversation, *survey, sequence - 1));
                 prop_assert!(known, "{sequence} of {before:?}");
             }
+            if *order == Order::AfterGap && *sequence > 0 {
+                prop_assert!(!before.contains(&(sequence - 1)), "no gap: {sequence} of {before:?}");
+            }
             before.insert(*sequence);
         }
     }
@@ -274,6 +277,17 @@ fn a_gap_is_waited_for_no_longer_than_the_window() {
     world.drain(&mut inbox);
     assert_eq!(world.delivered.last(), Some(&((0, false, 1), Order::Late)));
     assert_eq!(inbox.poll(world.now()), InboxPoll::Idle);
+}
+
+#[test]
+fn one_that_comes_twice_waits_no_longer_for_that() {
+    let (mut inbox, mut world) = (Inbox::new(WINDOW), World::default());
+    inbox.handle(text(0, false, 2), world.now()).unwrap();
+    world.time = 1500;
+    inbox.handle(text(0, false, 2), world.now()).unwrap();
+    world.time = 2000;
+    world.drain(&mut inbox);
+    assert_eq!(world.delivered, [((0, false, 2), Order::AfterGap)]);
 }
 
 #[test]
