@@ -83,6 +83,49 @@ pub fn send_answer(data: &[u8]) {
     }
 }
 
+/// The answers of the other services: a result or a refusal.
+pub fn other_answer(data: &[u8]) {
+    use crate::api::{
+        FindEngagement, GenerateUploadUrl, ListInstalls, Login, ReadInstall, ReportActivity,
+    };
+    let response = response(data);
+    let answer = Answer::new(&response, false);
+    let app = ClientId::new("0a1b").expect("a good id");
+    if let Ok(found) = FindEngagement::new(app.clone()).read(&answer) {
+        assert_eq!(found.open(consumer()).is_some(), !found.engagements.is_empty());
+    }
+    let _ = ReportActivity::new(app).read(&answer);
+    if let Ok(url) = GenerateUploadUrl::new(consumer(), conversation(), 1, "png").read(&answer) {
+        assert!(url.segments().all(|segment| !matches!(segment, "" | "." | "..")));
+        assert!(
+            url.query().all(|(_, value)| !format!("{url:?}").contains(value) || value.len() < 40)
+        );
+    }
+    let login = Login::new("fuzz", Secret::new("fuzz-canary-secret".to_owned()));
+    if let Ok(session) = login.read(&answer) {
+        let _ = ListInstalls::new(session.clone()).read(&answer);
+        let _ = ReadInstall::new(session, "x").read(&answer);
+    }
+}
+
+/// A manifest: what is read as one is checked the same before and after it was read.
+pub fn manifest(data: &[u8]) {
+    use crate::manifest::{Manifest, Severity, check};
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
+    let errors = |json: &serde_json::Value| {
+        let all = check(json).into_iter();
+        let errors = all.filter(|one| one.severity() == Severity::Error);
+        errors.map(|one| one.path().to_owned()).collect::<Vec<_>>()
+    };
+    let before = errors(&json);
+    if let Ok(manifest) = serde_json::from_value::<Manifest>(json) {
+        let again = serde_json::to_value(&manifest).expect("JSON");
+        assert_eq!(errors(&again), before, "reading it changed what is wrong with it");
+    } else {
+        assert!(!before.is_empty(), "it cannot be read, and nothing is wrong with it");
+    }
+}
+
 /// `Retry-After` and `Date`.
 pub fn retry_after_header(data: &[u8]) {
     let (asked, date) = data.split_at(data.len() / 2);
