@@ -68,9 +68,9 @@ pub use profile::{
     Profile,
 };
 pub use send::{
-    ChatState, CloseConversation, CloseDialog, GenerateDownloadUrl, GenerateUploadUrl, HostedFile,
-    MAX_REQUEST_CHARS, Published, RateConversation, Rating, Receipt, SendFile, SendReceipt,
-    SendText, SetChatState, SetUrgency, SignedUrl, Ttr, UpdateProfile,
+    ChatState, CloseConversation, CloseDialog, GenerateDownloadUrl, GenerateUploadUrl, GetClock,
+    HostedFile, MAX_REQUEST_CHARS, Published, RateConversation, Rating, Receipt, SendFile,
+    SendReceipt, SendText, SetChatState, SetUrgency, SignedUrl, Ttr, UpdateProfile,
 };
 pub use sentinel::CredentialsIn;
 pub use service::{Service, Target};

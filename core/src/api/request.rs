@@ -12,12 +12,18 @@ pub(super) struct Request<'a, B> {
     type_: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a Value>,
-    body: &'a B,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a B>,
 }
 
 impl<'a, B> Request<'a, B> {
     pub(super) fn new(id: String, type_: &'static str, body: &'a B) -> Self {
-        Self { kind: "req", id, type_, metadata: None, body }
+        Self { kind: "req", id, type_, metadata: None, body: Some(body) }
+    }
+
+    /// With no body at all.
+    pub(super) fn bare(id: String, type_: &'static str) -> Self {
+        Self { kind: "req", id, type_, metadata: None, body: None }
     }
 
     /// What goes with it: a member beside the body (protocol.md 7.9).

@@ -125,6 +125,35 @@ fn what_two_kinds_of_retry_do_together_is_a_warning() {
 }
 
 #[test]
+fn every_limit_lets_its_last_value_through_and_not_the_next() {
+    let text = |name: &str, length: usize| {
+        let mut manifest = documented();
+        manifest[name] = "x".repeat(length).into();
+        errors(&manifest).is_empty()
+    };
+    for (name, most) in [
+        ("client_name", 128),
+        ("display_name", 128),
+        ("description", 256),
+        ("scope", 128),
+        ("logo_uri", 1024),
+        ("entry_uri", 1024),
+    ] {
+        assert!(text(name, most) && !text(name, most + 1), "{name}");
+    }
+    let number = |pointer: &str, value: i64| {
+        let mut manifest = documented();
+        set(&mut manifest, pointer, value.into());
+        errors(&manifest).is_empty()
+    };
+    let retention = "/capabilities/webhooks/retry/retention_time";
+    for (pointer, least, most) in [(retention, 2, 259_200), ("EVENT/max_retries", 0, 5)] {
+        assert!(number(pointer, least) && number(pointer, most), "{pointer}");
+        assert!(!number(pointer, least - 1) && !number(pointer, most + 1), "{pointer}");
+    }
+}
+
+#[test]
 fn every_field_is_explained_and_every_explanation_is_of_a_field() {
     for field in FIELDS {
         assert!(explain(field.path).any(|found| found == field));

@@ -13,12 +13,14 @@
 //! ```
 
 mod circuit;
+mod keep_alive;
 mod rate;
 mod retry;
 mod retry_after;
 
 pub use circuit::CircuitPolicy;
 pub(crate) use circuit::{Admission, Circuit, Probe};
+pub use keep_alive::KeepAlive;
 pub use rate::RatePolicy;
 pub(crate) use rate::{Rate, Turn};
 pub use retry::{Decision, Preset, RetryPolicy, Trouble};

@@ -263,6 +263,15 @@ mod tests {
                 .unwrap();
             assert_eq!(receiver.verify(&request).map(|_| ()), verdict, "{app} {by}");
         }
+        // Both must be right: another app of the same account has its own secret.
+        for (account, client) in [("a", "b"), ("b", "a")] {
+            let mixed = request("old", Algorithm::Sha1, body)
+                .header("x-liveperson-account-id", account)
+                .header("x-liveperson-client-id", client)
+                .body(body)
+                .unwrap();
+            assert_eq!(receiver.verify(&mixed).unwrap_err(), Rejection::UnknownApp);
+        }
         let nameless = request("old", Algorithm::Sha1, body).body(body).unwrap();
         assert_eq!(receiver.verify(&nameless).unwrap_err(), Rejection::UnknownApp);
     }

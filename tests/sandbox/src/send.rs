@@ -39,6 +39,11 @@ pub(crate) fn send(
     if text(&document, "kind") != Some("req") {
         return answer::bad_request("kind must be req", &id);
     }
+    if text(&document, "type") == Some("GetClock") {
+        // Documented for the WebSocket API alone (protocol.md 7.10); a stand-in may answer it.
+        let told = json!({"currentTime": crate::state::milliseconds(now)});
+        return answer::json(200, &answer::ok(&told, &id));
+    }
     let Some(body) = document.get("body").filter(|body| body.is_object()) else {
         return answer::bad_request("the request has no body", &id);
     };

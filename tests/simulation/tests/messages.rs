@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use lp_connector_core::api::{
-    ChatState, ClientProperties, CloseConversation, CloseDialog, HostedFile, OpenConversation,
-    Operation, Profile, RateConversation, Receipt, SendFile, SendReceipt, SendText, SetChatState,
-    SetUrgency, Ttr, UpdateProfile,
+    ChatState, ClientProperties, CloseConversation, CloseDialog, GetClock, HostedFile,
+    OpenConversation, Operation, Profile, RateConversation, Receipt, SendFile, SendReceipt,
+    SendText, SetChatState, SetUrgency, Ttr, UpdateProfile,
 };
 use lp_connector_core::error::ErrorKind;
 use lp_connector_core::id::{ConversationId, DialogId};
@@ -58,6 +58,8 @@ fn the_cloud_takes_every_message() {
     assert_eq!(does(&mut world, SetUrgency::new(a, b, Ttr::Urgent, 300)), Ok(()));
     let (a, b) = both();
     assert_eq!(does(&mut world, UpdateProfile::new(a, b, Profile::new())), Ok(()));
+    let (a, b) = both();
+    assert_eq!(does(&mut world, GetClock::new(a, b)), Ok(()));
     let (a, b) = both();
     assert_eq!(does(&mut world, RateConversation::new(a, b, 5, true)), Err(ErrorKind::Refused));
     let (a, b) = both();

@@ -1,6 +1,7 @@
 //! SEND: one message, one state, one receipt, one change (protocol.md 7).
 
 mod chat_state;
+mod clock;
 mod file;
 mod file_url;
 mod profile;
@@ -18,6 +19,7 @@ use super::{Answer, ClientProperties, Context, Draft, InvalidInput, Refusal};
 use crate::id::{ConversationId, DialogId, ExtConsumerId};
 
 pub use chat_state::{ChatState, SetChatState};
+pub use clock::GetClock;
 pub use file::{HostedFile, SendFile};
 pub use file_url::{GenerateDownloadUrl, GenerateUploadUrl, SignedUrl};
 pub use profile::UpdateProfile;
@@ -47,11 +49,20 @@ impl Address {
         type_: &'static str,
         body: &B,
     ) -> Result<Draft, InvalidInput> {
-        let request =
-            Request::new(context.request_id(0), type_, body).metadata(self.metadata.0.as_ref());
+        self.posted(
+            context,
+            &Request::new(context.request_id(0), type_, body).metadata(self.metadata.0.as_ref()),
+        )
+    }
+
+    fn posted<B: Serialize>(
+        &self,
+        context: &Context<'_>,
+        request: &Request<'_, B>,
+    ) -> Result<Draft, InvalidInput> {
         let account = context.account().as_str();
         let path = ["api", "account", account, "messaging", "consumer", "conversation", "send"];
-        let draft = Draft::post_json(path, [("v", "3")], &request)?;
+        let draft = Draft::post_json(path, [("v", "3")], request)?;
         with_properties(draft, self.properties.as_ref())
     }
 

@@ -159,6 +159,18 @@ fn the_documented_file_is_written() {
     assert!(draft_of(&send(large)).unwrap_err().to_string().contains("less than 30720"));
 }
 
+/// The example of protocol.md 7.10.
+#[test]
+fn the_documented_get_clock_has_no_body() {
+    let (consumer, conversation) = ids();
+    let clock = GetClock::new(consumer, conversation);
+    let id = Seed::from_bytes([7; 16]).uuid(0);
+    assert_eq!(body_of(&clock), json!({"kind": "req", "id": id, "type": "GetClock"}));
+    let told = answer(200, r#"{"code":"OK","body":{"currentTime":1711000000123}}"#);
+    assert_eq!(clock.read(&Answer::new(&told, false)).unwrap(), 1_711_000_000_123);
+    assert!(clock.read(&Answer::new(&answer(200, "{}"), false)).is_err());
+}
+
 #[test]
 fn a_profile_can_be_changed_later() {
     let (consumer, conversation) = ids();

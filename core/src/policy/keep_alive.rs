@@ -1,0 +1,63 @@
+//! When to say something so that a connection is not taken for dead.
+
+use std::time::Duration;
+
+use crate::time::Mono;
+
+/// When the next [`GetClock`](crate::api::GetClock) is due: every 30 s (protocol.md 11), and only after
+/// so long in which nothing else was sent. For the window protocol: an HTTP client's connections are
+/// kept by their pool, and need none of it.
+///
+/// ```
+/// use std::time::Duration;
+/// use lp_connector_core::policy::KeepAlive;
+/// use lp_connector_core::time::Mono;
+///
+/// let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+/// let mut keep_alive = KeepAlive::new(at(0));
+/// assert!(!keep_alive.is_due(at(29)));
+/// keep_alive.sent(at(29)); // anything at all
+/// assert!(!keep_alive.is_due(at(58)));
+/// assert_eq!(keep_alive.next(), at(59));
+/// assert!(keep_alive.is_due(at(59)));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeepAlive {
+    every: Duration,
+    last: Mono,
+}
+
+/// As the current pages have it (protocol.md 11).
+const EVERY: Duration = Duration::from_secs(30);
+
+impl KeepAlive {
+    /// From now on, every 30 s.
+    #[must_use]
+    pub const fn new(now: Mono) -> Self {
+        Self { every: EVERY, last: now }
+    }
+
+    /// Another time than 30 s; at least 1 s.
+    #[must_use]
+    pub fn every(mut self, time: Duration) -> Self {
+        self.every = time.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Something was sent.
+    pub fn sent(&mut self, now: Mono) {
+        self.last = self.last.max(now);
+    }
+
+    /// When the next one is due.
+    #[must_use]
+    pub fn next(&self) -> Mono {
+        self.last + self.every
+    }
+
+    /// Whether it is due.
+    #[must_use]
+    pub fn is_due(&self, now: Mono) -> bool {
+        now >= self.next()
+    }
+}
