@@ -2,11 +2,11 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
@@ -45,12 +45,12 @@ impl Sender {
     /// Performs one attempt.
     pub(crate) async fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
         let left = attempt.time_left(now);
-        let request = attempt.into_request().map(|body| Full::new(Bytes::from(body)));
-        let begun = AtomicBool::new(false);
+        let mut request = attempt.into_request().map(|body| Full::new(Bytes::from(body)));
+        // Tells whether the request was given a connection: before that nothing of it has left.
+        let connection = capture_connection(&mut request);
         let exchange = async {
             // It is closed by nobody; a request that finds it so goes ahead.
             let _permit = self.room.acquire().await.ok();
-            begun.store(true, Ordering::Relaxed);
             let response = self.client.request(request).await.map_err(failure)?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, self.max_body).collect().await.map_err(|error| {
@@ -63,7 +63,7 @@ impl Sender {
         match tokio::time::timeout(left, exchange).await {
             Ok(Ok(response)) => Outcome::Answer(response),
             Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(_) if begun.load(Ordering::Relaxed) => {
+            Err(_) if connection.connection_metadata().is_some() => {
                 Outcome::Failed(Failure::answer_lost(FailureKind::Timeout))
             }
             Err(_) => Outcome::Failed(Failure::never_sent(FailureKind::Timeout)),

@@ -248,3 +248,37 @@ proptest! {
         let _ = in_pieces(&method, [&bytes[..]]);
     }
 }
+
+#[test]
+fn all_chunks_together_keep_to_the_limit_of_the_body() {
+    let chunks = |sizes: &[usize]| {
+        let mut text = format!("{OK}transfer-encoding: chunked\r\n\r\n");
+        for size in sizes {
+            text.push_str(&format!("{size:x}\r\n{}\r\n", "x".repeat(*size)));
+        }
+        whole(&(text + "0\r\n\r\n"))
+    };
+    assert!(chunks(&[250, 250]).is_ok());
+    assert_eq!(chunks(&[250, 251]).unwrap_err(), DecodeError::TooLarge(Limit::Body));
+}
+
+#[test]
+fn what_ends_a_chunks_data_is_cr_and_lf_and_nothing_else() {
+    let ended =
+        |end: &str| whole(&format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na{end}0\r\n\r\n"));
+    assert_eq!(ended("\r\n"), ok("a", true, 0));
+    for bad in ["X\n", "\rX", "\n", "", "\r\r\n"] {
+        assert!(matches!(ended(bad), Err(DecodeError::Malformed(_))), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_chunks_line_may_have_as_many_bytes_as_the_limit_says() {
+    let line = |length: usize| {
+        // The size, a semicolon, and the line's end count too.
+        let extension = "e".repeat(length - 4);
+        whole(&format!("{OK}transfer-encoding: chunked\r\n\r\n1;{extension}\r\na\r\n0\r\n\r\n"))
+    };
+    assert_eq!(line(40), ok("a", true, 0));
+    assert_eq!(line(41).unwrap_err(), DecodeError::TooLarge(Limit::ChunkLine));
+}

@@ -145,6 +145,15 @@ mod tests {
     }
 
     #[test]
+    fn the_one_that_was_used_last_is_taken_first() {
+        let mut pool = Pool::new(4, Duration::from_secs(15));
+        for n in 0..3 {
+            pool.put("a", n, Mono::from_origin(Duration::from_secs(n)));
+        }
+        assert_eq!(pool.take("a", Mono::from_origin(Duration::from_secs(3))), Some(2));
+    }
+
+    #[test]
     fn the_number_of_origins_is_bounded() {
         let mut pool = Pool::new(1, Duration::from_secs(15));
         for n in 0..1000 {

@@ -308,6 +308,17 @@ pub fn a_server_that_never_shakes_hands_was_never_sent_to<A: Adapter>() {
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
 }
 
+/// The same, where the attempt's own time ends first.
+pub fn an_attempt_that_ends_while_connecting_was_never_sent<A: Adapter>() {
+    let raw = Raw::start(vec![vec![Act::Stall]]);
+    let config = at(&raw.url().replace("http:", "https:"))
+        .connect_timeout(Duration::from_secs(60))
+        .attempt_timeout(Duration::from_millis(100))
+        .retry(RetryPolicy::none());
+    let error = A::new(config).unwrap().call(Probe).unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+}
+
 /// TLS with the sandbox's CA.
 pub fn tls_holds_with_the_given_ca<A: Adapter>() {
     let server = Server::start(ServerConfig::new().tls(true)).unwrap();

@@ -58,6 +58,7 @@ macro_rules! conformance {
                 a_stalled_server_ends_at_the_time
                 the_longest_times_do_not_overflow
                 a_server_that_never_shakes_hands_was_never_sent_to
+                an_attempt_that_ends_while_connecting_was_never_sent
                 tls_holds_with_the_given_ca
                 an_unknown_ca_is_refused
                 a_wrong_host_name_is_refused
