@@ -264,6 +264,17 @@ impl Conversation {
         Some(self.receipt(dialog, Receipt::Read, sequences))
     }
 
+    /// A receipt could not be sent: what it is for wants one again. Sending it twice does no harm.
+    pub fn not_sent(&mut self, receipt: &SendReceipt) {
+        let Some(waiting) = self.waiting.get_mut(receipt.dialog()) else { return };
+        let again = match receipt.status() {
+            Receipt::Accept => &mut waiting.unaccepted,
+            Receipt::Read => &mut waiting.unread,
+            _ => return,
+        };
+        again.extend(receipt.sequences().iter().take(MAX_WAITING));
+    }
+
     fn receipt(
         &self,
         dialog: DialogId,

@@ -100,6 +100,18 @@ fn each_message_is_receipted_once_and_only_what_the_consumer_sees() {
     assert!(conversation.read().is_none() && conversation.accept().is_none());
 }
 
+#[test]
+fn a_receipt_that_was_not_sent_is_named_again() {
+    let mut conversation = conversation();
+    conversation.learn(&from_agent(1, "c"));
+    let receipt = conversation.read().unwrap();
+    conversation.not_sent(&receipt);
+    conversation.learn(&from_agent(2, "c"));
+    let again = conversation.read().unwrap();
+    assert_eq!(again.sequences(), [1, 2]);
+    assert!(conversation.read().is_none());
+}
+
 /// The example of protocol.md 7.9.
 #[test]
 fn an_answer_to_a_button_is_two_messages_with_the_buttons_metadata() {

@@ -184,7 +184,11 @@ macro_rules! plain_conversation {
             /// As [`Client::call`].
             pub $($asynchronous)? fn read(&mut self) -> Result<(), $crate::error::Error> {
                 while let Some(receipt) = self.state.read() {
-                    self.client.call(receipt) $($wait)* ?;
+                    if let Err(error) = self.client.call(receipt.clone()) $($wait)* {
+                        // It is named again the next time.
+                        self.state.not_sent(&receipt);
+                        return Err(error);
+                    }
                 }
                 Ok(())
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes are counted in these, so that a budget of gigabytes fits a semaphore.
-const UNIT: usize = 1024;
+const UNIT: usize = 64;
 
 /// A number of bytes, shared by all that is held.
 #[derive(Clone, Debug)]
@@ -13,30 +13,33 @@ pub(crate) struct Budget(Arc<Semaphore>);
 
 /// A part of the budget, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share(OwnedSemaphorePermit);
+pub(crate) struct Share(Option<OwnedSemaphorePermit>);
+
+impl Share {
+    /// Nothing yet.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+}
 
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))))
     }
 
-    /// A part of so many bytes, if there is so much left.
-    pub(crate) fn take(&self, bytes: usize) -> Option<Share> {
-        self.0.clone().try_acquire_many_owned(units(bytes)).ok().map(Share)
+    /// Makes a share one of so many bytes, if there is so much left.
+    pub(crate) fn grow(&self, share: &mut Share, bytes: usize) -> bool {
+        // What is held costs something beyond its bytes.
+        let wanted = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
+        let held = share.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = wanted.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        let Ok(permit) = self.0.clone().try_acquire_many_owned(more) else { return false };
+        match &mut share.0 {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        true
     }
-}
-
-impl Share {
-    /// Gives back all but so many bytes.
-    pub(crate) fn shrink(&mut self, bytes: usize) {
-        let spare = self.0.num_permits().saturating_sub(units(bytes) as usize);
-        drop(self.0.split(spare));
-    }
-}
-
-/// What is held costs something beyond its bytes.
-fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -46,13 +49,13 @@ mod tests {
     #[test]
     fn what_is_taken_comes_back_and_no_more_is_given_than_there_is() {
         let budget = Budget::new(10 * UNIT);
-        let mut all = budget.take(9 * UNIT).unwrap();
-        assert!(budget.take(0).is_none());
-        all.shrink(3 * UNIT);
-        let rest = budget.take(5 * UNIT).unwrap();
-        assert!(budget.take(0).is_none());
-        drop((all, rest));
-        assert!(budget.take(9 * UNIT).is_some());
-        assert!(budget.take(usize::MAX).is_none());
+        let (mut one, mut two) = (Share::none(), Share::none());
+        assert!(budget.grow(&mut one, 100) && budget.grow(&mut one, 5 * UNIT));
+        assert!(budget.grow(&mut two, 3 * UNIT));
+        assert!(!budget.grow(&mut one, 6 * UNIT), "all ten are held");
+        assert!(budget.grow(&mut one, 2 * UNIT), "it holds as much already");
+        drop(two);
+        assert!(budget.grow(&mut one, 9 * UNIT));
+        assert!(!budget.grow(&mut one, usize::MAX));
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use lp_connector_core::webhook::{Receiver, Rejection, Verified};
 
 /// How long a body may take to come. The platform gives up after 5 s (protocol.md 9.1).
@@ -95,22 +94,36 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let receiver = Receiver::from_ref(state);
-        receiver.precheck(request.method(), request.headers()).map_err(Refused::Rejected)?;
-        verified(&receiver, request).await.map(Self)
+        let unlimited = |_| Ok(());
+        verified(&receiver, request, unlimited).await.map(Self)
     }
 }
 
-/// Reads the body, within its limits, and checks it.
-pub(crate) async fn verified(receiver: &Receiver, request: Request) -> Result<Verified, Refused> {
+/// Reads the body, within its limits, and checks it. `grown` is told how many bytes there are each time
+/// there are more, and may refuse them.
+pub(crate) async fn verified(
+    receiver: &Receiver,
+    request: Request,
+    mut grown: impl FnMut(usize) -> Result<(), Refused>,
+) -> Result<Verified, Refused> {
+    receiver.precheck(request.method(), request.headers()).map_err(Refused::Rejected)?;
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, receiver.largest_body()).collect();
-    let body: Bytes = match tokio::time::timeout(BODY_TIMEOUT, body).await {
-        Err(_) => return Err(Refused::TooSlow),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Refused::Rejected(Rejection::TooLarge));
+    let read = async {
+        let mut body = Limited::new(body, receiver.largest_body());
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+                true => Refused::Rejected(Rejection::TooLarge),
+                false => Refused::BrokenOff,
+            })?;
+            if let Ok(data) = frame.into_data() {
+                grown(bytes.len() + data.len())?;
+                bytes.extend_from_slice(&data);
+            }
         }
-        Ok(Err(_)) => return Err(Refused::BrokenOff),
-        Ok(Ok(body)) => body.to_bytes(),
+        Ok(bytes)
     };
+    let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
+    let body = read.map_err(|_| Refused::TooSlow)??;
     receiver.verify(&http::Request::from_parts(parts, body)).map_err(Refused::Rejected)
 }

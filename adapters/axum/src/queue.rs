@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::any;
-use http_body::Body as _;
 use lp_connector_core::webhook::{Receiver, Verified};
 use tokio::sync::mpsc;
 
@@ -30,7 +29,7 @@ pub struct Notifications {
 struct Queued {
     verified: Verified,
     /// Held for as long as the notification is in the queue.
-    _share: Share,
+    _share: Option<Share>,
 }
 
 /// What every request needs.
@@ -84,15 +83,16 @@ async fn take(
     State(endpoint): State<Arc<Endpoint>>,
     request: Request,
 ) -> Result<&'static str, Refused> {
-    let receiver = &endpoint.receiver;
-    receiver.precheck(request.method(), request.headers()).map_err(Refused::Rejected)?;
-    // Reserved before it is read, so that no number of senders takes more than there is.
-    let length = request.body().size_hint().upper().and_then(|length| usize::try_from(length).ok());
-    let length = length.unwrap_or(usize::MAX).min(receiver.largest_body());
-    let mut share = endpoint.budget.take(length).ok_or(Refused::Full)?;
+    // Paid for as it comes: who sends nothing holds nothing, and no number of senders more than there
+    // is.
+    let mut share: Option<Share> = None;
+    let pay = |bytes: usize| {
+        let held = share.get_or_insert_with(Share::none);
+        if endpoint.budget.grow(held, bytes) { Ok(()) } else { Err(Refused::Full) }
+    };
+    let verified = verified(&endpoint.receiver, request, pay).await?;
+    // Only what is LivePerson's takes a place in the queue.
     let slot = endpoint.queue.try_reserve().map_err(|_| Refused::Full)?;
-    let verified = verified(receiver, request).await?;
-    share.shrink(verified.body().len());
     slot.send(Queued { verified, _share: share });
     Ok("OK")
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 /// The most connections at a time; further ones wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 1024;
@@ -26,12 +26,16 @@ const MAX_HEAD: usize = 64 * 1024;
 /// How long what is under way may take to end, once it is time to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection is kept before it is asked to end: a bound for those that take no answer.
+const LIFE: Duration = Duration::from_secs(300);
+
 /// Serves `router` over HTTP/1.1 until `stop` comes true; then takes no new connection, lets what is
 /// under way end (for 10 s at the most), and returns. With [`Webhooks`](crate::Webhooks), all that was
 /// answered 200 is then in the queue, which ends after it.
 ///
 /// A connection whose request's head takes longer than 10 s, or more than 64 KiB, is closed; bodies are
-/// limited by the router.
+/// limited by the router. After 5 minutes a connection ends with the answer that is under way, and
+/// within 10 s.
 ///
 /// # Errors
 /// None at present: a connection that fails, or cannot be accepted, concerns nobody else.
@@ -41,7 +45,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
         let permit = tokio::select! {
@@ -58,19 +63,29 @@ pub async fn serve(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        let (router, mut stopped) = (router.clone(), stopped.clone());
+        connections.spawn(async move {
             let _permit = permit;
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(MAX_HEAD)
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            let mut connection = pin!(connection);
             // Whatever ends a connection ends it for its sender alone.
-            let _ = connection.await;
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                // It ends with an error when the sender is gone: that is the sign.
+                _ = stopped.changed() => {}
+                () = tokio::time::sleep(LIFE) => {}
+            }
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(DRAIN_TIMEOUT, connection).await;
         });
+        while connections.try_join_next().is_some() {}
     }
-    drop((listener, router));
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
+    drop((listener, router, stopping));
+    // Each ends by itself within its time.
+    while connections.join_next().await.is_some() {}
     Ok(())
 }

@@ -126,16 +126,37 @@ async fn a_full_queue_is_503_and_there_is_room_again_when_it_is_emptied() {
 #[tokio::test]
 async fn memory_is_bounded_by_bytes_too() {
     let receiver = Receiver::new().secret(secret()).max_body(10_000);
-    let (server, mut notifications) = listen(Webhooks::new(receiver).memory(27 * 1024)).await;
+    let (server, mut notifications) = listen(Webhooks::new(receiver).memory(27_072)).await;
     let large = "x".repeat(9_000);
     let mut answers = Vec::new();
     for _ in 0..5 {
         answers.push(post(server.address, signed(&large)).await.as_u16());
     }
     assert_eq!(answers, [200, 200, 200, 503, 503]);
-    assert_eq!(post(server.address, signed("{}")).await, 503, "9 KB each, and no KB left");
+    assert_eq!(post(server.address, signed("{}")).await, 503, "three of them, and not a byte more");
     notifications.recv().await.unwrap();
     assert_eq!(post(server.address, signed("{}")).await, 200);
+}
+
+/// Whoever sends nothing holds nothing, however much they say is to come.
+#[tokio::test]
+async fn senders_who_send_nothing_hold_up_nobody() {
+    let receiver = Receiver::new().secret(secret());
+    let (server, mut notifications) =
+        listen(Webhooks::new(receiver).queue(2).memory(64 * 1024)).await;
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\
+                    x-liveperson-signature: sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE=\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        idle.push(stream);
+    }
+    for n in 0..2 {
+        assert_eq!(post(server.address, signed(&body(n))).await, 200, "{n}");
+    }
+    assert_eq!(text_of(&notifications.recv().await.unwrap()), "text 0 🙂");
+    drop(idle);
 }
 
 /// The whole of what must hold under load: 10 000 notifications from 64 senders at full speed, and a

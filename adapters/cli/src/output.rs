@@ -28,7 +28,7 @@ impl Output {
 
     /// Something that was done. `event` is the JSON object, `line` the same for people.
     pub(crate) fn done(&self, event: &Value, line: impl AsRef<str>) {
-        let text = if self.json { event.to_string() } else { line.as_ref().to_owned() };
+        let text = if self.json { event.to_string() } else { harmless(line.as_ref()) };
         print(&text);
     }
 
@@ -166,6 +166,13 @@ fn describe(failure: &Failure, line: &str) -> Value {
             "message": line,
         }),
     }
+}
+
+/// What others have written must not steer the terminal: control characters are shown as what they are
+/// not.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// A line on stdout. If nobody reads it any more there is nobody to tell.

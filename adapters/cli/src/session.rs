@@ -82,8 +82,10 @@ impl Session {
 
     /// Says something in the consumer's name. Gives its sequence.
     pub(crate) fn say(&self, text: &str) -> Result<Option<u64>, Error> {
-        let message = self.lock().conversation.text(text);
-        let dialog = self.lock().conversation.dialog().clone();
+        let (message, dialog) = {
+            let conversation = &self.lock().conversation;
+            (conversation.text(text), conversation.dialog().clone())
+        };
         let sequence = self.client.call(message)?.output.sequence;
         self.sent(&dialog, sequence, Some(text));
         Ok(sequence)
@@ -92,23 +94,34 @@ impl Session {
     /// Clicks on the `number`th element (from 1) of what was last to be clicked on. `None` if there is
     /// no such element.
     pub(crate) fn choose(&self, number: usize) -> Result<Option<String>, Error> {
-        let Some((answered, dialog, label)) = ({
-            let state = self.lock();
-            state.clickable.as_ref().and_then(|message| {
-                let (answered, label) = answer(&state.conversation, message, number)?;
-                Some((answered, message.dialog().clone(), label))
-            })
-        }) else {
-            return Ok(None);
+        // Taken out first: what comes meanwhile is another thing to click on.
+        let taken = {
+            let mut state = self.lock();
+            let clickable = state.clickable.as_ref();
+            let found = clickable.and_then(|message| answer(&state.conversation, message, number));
+            found.and_then(|found| Some((found, state.clickable.take()?)))
         };
+        let Some(((answered, label), message)) = taken else { return Ok(None) };
+        let result = self.click(answered, message.dialog(), &label);
+        if result.is_err() {
+            self.lock().clickable.get_or_insert(message);
+        }
+        result.map(|()| Some(label))
+    }
+
+    fn click(&self, answered: Answered, dialog: &DialogId, label: &str) -> Result<(), Error> {
         let sequence = self.client.call(answered.receipt)?.output.sequence;
-        self.sent(&dialog, sequence, None);
-        self.lock().clickable = None;
+        self.sent(dialog, sequence, None);
         if let Some(text) = answered.text {
             let sequence = self.client.call(text)?.output.sequence;
-            self.sent(&dialog, sequence, Some(&label));
+            self.sent(dialog, sequence, Some(label));
         }
-        Ok(Some(label))
+        Ok(())
+    }
+
+    /// True if nothing waits to be shown.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.lock().inbox.is_empty()
     }
 
     /// How many elements there are to click on.
@@ -133,12 +146,14 @@ impl Session {
     pub(crate) fn read(&self) -> Result<(), Error> {
         loop {
             let Some(receipt) = self.lock().conversation.read() else { return Ok(()) };
-            match self.client.call(receipt) {
+            match self.client.call(receipt.clone()) {
                 // It closed meanwhile, and nobody minds.
                 Err(error) if error.kind() == ErrorKind::ConversationClosed => {}
-                result => {
-                    result?;
+                Err(error) => {
+                    self.lock().conversation.not_sent(&receipt);
+                    return Err(error);
                 }
+                Ok(_) => {}
             }
         }
     }

@@ -107,7 +107,11 @@ pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("{flag}: {} is not text", file.display())))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
-    Ok(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(Failure::usage(format!("{flag}: {} is empty", file.display())));
+    }
+    Ok(Secret::new(text.to_owned()))
 }
 
 pub(crate) fn read(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {

@@ -11,7 +11,7 @@ use reedline::{
     ExternalPrinter, Hinter, History, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal,
 };
 
-use crate::output::Output;
+use crate::output::{Output, harmless};
 
 /// Only one line at a time waits to be printed.
 const MAX_WAITING: usize = 16;
@@ -124,11 +124,11 @@ impl Screen {
         let _printing = self.printing.lock().unwrap_or_else(PoisonError::into_inner);
         for line in lines.iter().flat_map(|lines| lines.lines()) {
             if !self.typing.load(Ordering::SeqCst) {
-                self.output.say(line);
+                self.output.say(harmless(line));
                 continue;
             }
             // One at a time: the editor loses its place on the screen when it prints several.
-            let _ = printer.print(line.to_owned());
+            let _ = printer.print(harmless(line));
             while !printer.receiver().is_empty() && self.typing.load(Ordering::SeqCst) {
                 std::thread::sleep(LOOK);
             }

@@ -122,6 +122,7 @@ impl Receiver {
         if self.secrets(account, client).next().is_none() {
             return Err(Rejection::UnknownApp);
         }
+        signature::readable(signature).map_err(Rejection::InvalidSignature)?;
         Ok(Head { signature, account, client })
     }
 
@@ -135,7 +136,9 @@ impl Receiver {
             None => true,
             Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
         };
-        self.apps.iter().filter(concerned).flat_map(|app| &app.secrets)
+        // With an empty secret anybody could sign.
+        let secrets = self.apps.iter().filter(concerned).flat_map(|app| &app.secrets);
+        secrets.filter(|secret| !secret.is_empty())
     }
 
     /// The largest body that is taken, in bytes.
@@ -304,6 +307,16 @@ mod tests {
         assert_eq!(check(good().header("content-length", "4")), Err(Rejection::TooLarge));
         assert_eq!(check(good().method("PUT")), Err(Rejection::NotPost));
         assert_eq!(check(Request::post("/lp")), Err(Rejection::Unsigned));
+    }
+
+    #[test]
+    fn an_empty_secret_signs_nothing() {
+        let body = b"{}";
+        let signed = request("", Algorithm::Sha256, body).body(body).unwrap();
+        let receiver = Receiver::new().secret(secret(""));
+        assert_eq!(receiver.verify(&signed).unwrap_err(), Rejection::UnknownApp);
+        let signature = sign(&secret(""), Algorithm::Sha1, Encoding::Hex, body);
+        assert!(signature::check(&signature, body, [&secret("")]).is_err());
     }
 
     #[test]

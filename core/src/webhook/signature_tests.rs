@@ -89,7 +89,7 @@ fn variant() -> impl Strategy<Value = (Algorithm, Encoding)> {
 proptest! {
     #[test]
     fn what_was_signed_is_accepted_and_one_changed_bit_is_not(
-        key: String, body: Vec<u8>, (algorithm, encoding) in variant(),
+        key in ".{1,20}", body: Vec<u8>, (algorithm, encoding) in variant(),
         at: prop::sample::Index, bit in 0u8..8,
     ) {
         let key = Secret::new(key);

@@ -394,9 +394,10 @@ pub fn a_caller_that_panics_strands_nobody<A: Adapter>() {
 /// A future dropped while it fetches the token that another waits for.
 pub fn a_dropped_call_strands_nobody<A: Adapter>() {
     let server = cloud(&["token:1=delay:60s"]);
-    let client = A::new(config(&server)).unwrap();
+    // The lease would end by itself long after the second call.
+    let patient = config(&server).attempt_timeout(Duration::from_secs(60));
+    let client = A::new(patient.call_timeout(Duration::from_secs(20))).unwrap();
     if client.drop_after(AuthorizeApp::new(), Duration::from_millis(100)) {
-        // Long before the lease would have ended by itself.
         client.call(AuthorizeApp::new()).unwrap();
         assert_eq!(server.requests(Endpoint::Token), 2);
     }

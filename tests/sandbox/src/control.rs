@@ -28,7 +28,11 @@ impl Sandbox {
             (&Method::POST, "/_sandbox/agent") => self.control_agent(now, &body()),
             (&Method::POST, "/_sandbox/webhooks") => match text(&body(), "endpoint") {
                 Some(endpoint) => {
-                    self.set_webhooks(Webhooks::all_at(endpoint));
+                    // Signed and kept as before.
+                    let before = self.webhooks.clone().unwrap_or_default();
+                    let webhooks =
+                        Webhooks { retention: before.retention, ..Webhooks::all_at(endpoint) };
+                    self.set_webhooks(webhooks.signature(before.signature));
                     answer::json(200, &json!({"endpoint": endpoint}))
                 }
                 None => answer::json(400, &json!({"message": "endpoint is missing"})),

@@ -18,7 +18,7 @@ const REORDERED: Duration = Duration::from_millis(300);
 impl Sandbox {
     /// What the app has registered for, from now on.
     pub fn set_webhooks(&mut self, webhooks: Webhooks) {
-        self.courier = Courier::new(webhooks.retention);
+        self.courier = Courier::instead_of(&self.courier, webhooks.retention);
         self.webhooks = Some(webhooks);
     }
 
@@ -107,6 +107,7 @@ impl Sandbox {
                 self.courier.enqueue(now, item.clone());
                 self.courier.enqueue(now, item);
             }
+            Some(What::Reorder) => self.courier.enqueue_after_the_next(item),
             _ => self.courier.enqueue(now, item),
         }
     }

@@ -206,7 +206,7 @@ fn what_the_documents_forbid_is_refused() {
     let other = cloud.tokens("another");
     let publish = "ms.PublishEvent";
     assert_eq!(cloud.send(&other, publish, text(&id, "x")).0, 401);
-    assert_eq!(cloud.send(&tokens, "GetClock", json!({})).0, 400);
+    assert_eq!(cloud.send(&tokens, "cqm.SubscribeExConversations", json!({})).0, 400);
     assert_eq!(cloud.send(&tokens, publish, text(&id, &"x".repeat(5000))).0, 400);
     let odd = json!({"dialogId": id, "event": {"type": "ChatStateEvent", "ChatState": "ACTIVE"}});
     assert_eq!(cloud.send(&tokens, publish, odd).0, 400);

@@ -82,6 +82,16 @@ impl Cloud {
         self.conversation = answer[1]["body"]["conversationId"].as_str().unwrap().to_owned();
     }
 
+    /// Another consumer's conversation, whose events are told too.
+    fn open_for(&mut self, consumer: &str) {
+        let (jws, conversation) = (self.tokens.1.clone(), self.conversation.clone());
+        let body = json!({"ext_consumer_id": consumer});
+        let answer = self.request("/api/account/91827364/consumer?v=1.0", &body);
+        self.tokens.1 = answer["token"].as_str().unwrap().to_owned();
+        self.open();
+        (self.tokens.1, self.conversation) = (jws, conversation);
+    }
+
     fn send(&mut self, kind: &str, body: &Value) -> Value {
         let path = "/api/account/91827364/messaging/consumer/conversation/send?v=3";
         self.request(path, &json!({"kind": "req", "id": "c", "type": kind, "body": body}))
@@ -276,7 +286,7 @@ fn faults_on_order_double_delay_and_lose_notifications() {
         cloud.say(text);
     }
     cloud.run(secs(60), |_| Some(200));
-    assert_eq!(texts(&cloud.posted), ["one", "one", "three", "six", "two", "five"]);
+    assert_eq!(texts(&cloud.posted), ["one", "one", "three", "two", "six", "five"]);
 }
 
 #[test]
@@ -347,4 +357,34 @@ fn no_survey_follows_where_no_agent_was_or_the_stage_was_closed() {
         let conversation = cloud.sandbox.conversations().next().unwrap();
         assert!(!conversation.open && conversation.survey.is_none(), "{field}");
     }
+}
+
+#[test]
+fn timed_a_reordered_notification_comes_after_the_next() {
+    let mut cloud = Cloud::new(all().retention(secs(3600)));
+    cloud.run(secs(1), |_| Some(200));
+    cloud.sandbox.fault("webhook:1=reorder".parse().unwrap());
+    for text in ["one", "two", "three"] {
+        cloud.say(text);
+    }
+    cloud.run(secs(2), |_| Some(200));
+    assert_eq!(texts(&cloud.posted), ["two", "one", "three"]);
+}
+
+#[test]
+fn timed_of_several_that_fail_together_the_first_sets_the_pause() {
+    let mut cloud = Cloud::new(all().retention(secs(3600)));
+    cloud.run(secs(1), |_| Some(200));
+    cloud.open_for("bob");
+    cloud.say("one");
+    let mut ids = Vec::new();
+    while let Next::Post(post) = cloud.sandbox.next_post(cloud.now) {
+        ids.push(post.id);
+    }
+    assert_eq!(ids.len(), 2, "one of each conversation");
+    for id in ids {
+        cloud.sandbox.posted(cloud.now, id, Some(503));
+    }
+    let Next::Wait(until) = cloud.sandbox.next_post(cloud.now) else { panic!() };
+    assert_eq!(until - cloud.now, secs(2));
 }

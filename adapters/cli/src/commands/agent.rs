@@ -29,11 +29,13 @@ pub(crate) fn agent(
     conversation: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]", "https://127.0.0.1"];
-    if !local.iter().any(|local| base.starts_with(local)) {
+    let uri: Option<http::Uri> = base.parse().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    let plain = uri.as_ref().and_then(http::Uri::scheme_str) == Some("http");
+    if !plain || !matches!(host, "127.0.0.1" | "localhost" | "[::1]") {
         return Err(Failure::usage(
-            "the agent's side is a sandbox's alone: give its address with LP_DOMAIN_API or \
-             --domain-api",
+            "the agent's side is that of a sandbox on this machine, without TLS: give its http:// \
+             address with LP_DOMAIN_API or --domain-api",
         ));
     }
     let config = ureq::Agent::config_builder()
@@ -172,7 +174,11 @@ impl Control {
         let all = page.get("conversations").and_then(Value::as_array)?;
         match wanted {
             Some(id) => all.iter().find(|one| one.get("id").is_some_and(|known| *known == id)),
-            None => all.last(),
+            // The last that is open, as the sandbox itself takes it; else the last.
+            None => {
+                let open = |one: &&Value| one.get("main_open").is_some_and(|open| *open == true);
+                all.iter().rev().find(open).or_else(|| all.last())
+            }
         }
     }
 

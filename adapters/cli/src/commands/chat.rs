@@ -21,6 +21,9 @@ use crate::terminal::{Lines, Screen};
 /// Who has typed nothing for so long has stopped to.
 const IDLE: Duration = Duration::from_secs(3);
 
+/// How long what was said before the end may take to come after it; longer than the inbox waits.
+const AFTER_THE_END: Duration = Duration::from_millis(2_200);
+
 /// How long the end may take to be told after the consumer has hung up.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -45,8 +48,9 @@ pub(crate) fn chat(
     let (typed, typing) = mpsc::channel();
     // The editor takes its flag down when it has seen it: so it has one of its own.
     let leave = Arc::new(AtomicBool::new(false));
+    let sent = typed.clone();
     let (mut lines, screen) = Lines::open(output, leave.clone(), move || {
-        let _ = typed.send(());
+        let _ = typed.send(Typing::Key);
     });
     let (talking, shown, finished) = (&session, &screen, &finished);
     let result = std::thread::scope(|scope| {
@@ -56,7 +60,7 @@ pub(crate) fn chat(
             leave.store(true, Ordering::Relaxed);
         });
         scope.spawn(move || tell_typing(talking, &typing, || over.load(Ordering::Relaxed)));
-        let result = talk(talking, &mut lines, shown);
+        let result = talk(talking, &mut lines, shown, sent);
         if result.is_ok() {
             let until = Instant::now() + FAREWELL;
             while !finished.load(Ordering::Relaxed) && Instant::now() < until {
@@ -77,7 +81,12 @@ pub(crate) fn chat(
 }
 
 /// What the consumer types.
-fn talk(session: &Session, lines: &mut Lines, screen: &Screen) -> Result<(), Failure> {
+fn talk(
+    session: &Session,
+    lines: &mut Lines,
+    screen: &Screen,
+    typed: mpsc::Sender<Typing>,
+) -> Result<(), Failure> {
     while let Some(line) = lines.next() {
         let line = line.trim();
         let said = match (line, line.parse()) {
@@ -92,9 +101,10 @@ fn talk(session: &Session, lines: &mut Lines, screen: &Screen) -> Result<(), Fai
                 Ok(None) => match session.choices() {
                     0 => session.say(line),
                     most => {
-                        let notice = Notice::of(format!("there are 1 to {most} to choose from"));
+                        let why = format!("(sent as it is: there are 1 to {most} to choose from)");
+                        let notice = Notice::of(why);
                         screen.show(&notice.json, &notice.lines);
-                        continue;
+                        session.say(line)
                     }
                 },
                 Err(error) => Err(error),
@@ -113,9 +123,9 @@ fn talk(session: &Session, lines: &mut Lines, screen: &Screen) -> Result<(), Fai
                     &[format!("you: {line}")],
                 );
             }
+            // A text does not clear it (protocol.md 7.5).
             Ok(_) => {
-                // A text does not clear it (protocol.md 7.5).
-                let _ = session.typing(ChatState::Active);
+                let _ = typed.send(Typing::Sent);
             }
             Err(error) => {
                 let notice = Notice::of(format!("error: {error}"));
@@ -128,7 +138,8 @@ fn talk(session: &Session, lines: &mut Lines, screen: &Screen) -> Result<(), Fai
 
 /// What the agent does.
 fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn() -> bool) {
-    while !over() {
+    let mut leave_at: Option<Instant> = None;
+    while !over() && leave_at.is_none_or(|at| Instant::now() < at) {
         let wait = match session.poll() {
             Ok(notice) => {
                 screen.show(&notice.json, &notice.lines);
@@ -137,7 +148,8 @@ fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn
                     screen.show(&notice.json, &notice.lines);
                 }
                 if notice.finished {
-                    return;
+                    // What waits for its turn is shown yet.
+                    leave_at = Some(Instant::now() + AFTER_THE_END);
                 }
                 continue;
             }
@@ -150,25 +162,36 @@ fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn
                     screen.show(&notice.json, &notice.lines);
                 }
             }
+            Err(RecvTimeoutError::Timeout) if leave_at.is_some() && session.is_settled() => return,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
+/// What the consumer does at the keyboard.
+enum Typing {
+    Key,
+    Sent,
+}
+
 /// Tells the agent when the consumer begins to type, and when they have stopped.
-fn tell_typing(session: &Session, typing: &mpsc::Receiver<()>, over: impl Fn() -> bool) {
-    while typing.recv().is_ok() && !over() {
+fn tell_typing(session: &Session, typing: &mpsc::Receiver<Typing>, over: impl Fn() -> bool) {
+    while let Ok(first) = typing.recv()
+        && !over()
+    {
+        if matches!(first, Typing::Sent) {
+            continue;
+        }
         let _ = session.typing(ChatState::Composing);
-        loop {
+        let then = loop {
             match typing.recv_timeout(IDLE) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    let _ = session.typing(ChatState::Pause);
-                    break;
-                }
+                Ok(Typing::Key) => {}
+                Ok(Typing::Sent) => break ChatState::Active,
+                Err(RecvTimeoutError::Timeout) => break ChatState::Pause,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-        }
+        };
+        let _ = session.typing(then);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn start(output: &Output) -> Result<Server, Failure> {
         .map_err(|error| Failure::Local(format!("cannot start the sandbox: {error}")))?;
     output.say(format!("A stand-in for the cloud listens at {}", server.base_url()));
     if output.is_json() {
-        sandbox::announce(&server, None, output);
+        sandbox::announce(&server, None, None, output);
     }
     Ok(server)
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use lp_connector_sandbox::{App, Fault, Seen, Server, ServerConfig, Signature, Webhooks};
 use serde_json::json;
@@ -23,7 +24,7 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
         Some(file) => Some(setup::secret_in(file, "--secret-file")?),
         None => None,
     };
-    let (webhooks, listen) = webhooks(args)?;
+    let (webhooks, listen) = webhooks(args, output)?;
     let survey = !args.no_survey;
     let configure = move |config: lp_connector_sandbox::Config| {
         let config = config.token_life(life).survey(survey);
@@ -58,7 +59,7 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
             .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))?;
         output.note(&format!("clients need --ca-file {}", file.display()));
     }
-    announce(&server, listen, output);
+    announce(&server, args.secret_file.as_deref(), listen, output);
     output.note("listening; stop it with Ctrl-C");
     server.wait();
     Ok(())
@@ -68,7 +69,7 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
 const RETENTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Where notifications go, and, where no address was given, the one that was made up.
-fn webhooks(args: &Serve) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
+fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
     let signature: Signature = args.signature.parse().map_err(Failure::Usage)?;
     if let Some(file) = &args.manifest {
         let text = setup::read(file, "--manifest")?;
@@ -76,6 +77,12 @@ fn webhooks(args: &Serve) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
             .map_err(|error| Failure::usage(format!("--manifest: not JSON: {error}")))?;
         let webhooks = Webhooks::from_manifest(&manifest)
             .map_err(|why| Failure::usage(format!("--manifest: {why}")))?;
+        if String::from_utf8_lossy(&text).contains("https://") {
+            output.note(
+                "a sandbox posts to http:// addresses of this machine: what goes to others of the \
+                 manifest stays here",
+            );
+        }
         return Ok((webhooks.signature(signature), None));
     }
     if args.max_retries.is_some_and(|times| times > 5) {
@@ -117,7 +124,12 @@ fn on_this_machine(url: &str) -> bool {
 }
 
 /// What a client needs to know, in a form that a shell can take over.
-pub(crate) fn announce(server: &Server, listen: Option<SocketAddr>, output: &Output) {
+pub(crate) fn announce(
+    server: &Server,
+    secret_file: Option<&Path>,
+    listen: Option<SocketAddr>,
+    output: &Output,
+) {
     let (account, app) = server
         .with(|cloud| (cloud.config().account_id().to_owned(), cloud.config().app().cloned()));
     let (user, password) = server.with(|cloud| {
@@ -125,20 +137,29 @@ pub(crate) fn announce(server: &Server, listen: Option<SocketAddr>, output: &Out
         (user.to_owned(), password.to_owned())
     });
     let url = server.base_url();
-    // It is the secret of a stand-in that was made up a moment ago: the one secret that is printed.
+    // The secret of a stand-in that was made up a moment ago is the one secret that is printed: one that
+    // came from a file may be real, and stays there.
     let (id, secret) =
         app.as_ref().map(|app| (app.client_id(), app.client_secret())).unwrap_or_default();
     output.done(
         &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
-            "client_secret": secret, "webhook_listen": listen.map(|listen| listen.to_string()),
+            "client_secret": secret_file.is_none().then_some(secret), "webhook_listen": listen.map(|listen| listen.to_string()),
             "user": user, "password": password}),
         format!(
             "export LP_DOMAIN_API={url}\nexport LP_ACCOUNT_ID={account}\nexport LP_CLIENT_ID={id}\n\
-             export LP_CLIENT_SECRET='{}'\nexport LP_USER={user}\nexport LP_PASSWORD='{password}'{}",
-            secret.replace('\'', r"'\''"),
+             export LP_CLIENT_SECRET={}\nexport LP_USER={user}\nexport LP_PASSWORD='{password}'{}",
+            match secret_file {
+                Some(file) => format!("\"$(cat {})\"", quoted(&file.display().to_string())),
+                None => quoted(secret),
+            },
             listen.map(|listen| format!("\nexport LP_WEBHOOK_LISTEN={listen}")).unwrap_or_default(),
         ),
     );
+}
+
+/// For a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn request_line(seen: &Seen) -> String {

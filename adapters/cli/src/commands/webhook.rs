@@ -1,12 +1,15 @@
 //! Notifications: are they LivePerson's, and what do they tell?
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use lp_connector_core::id::{AccountId, ClientId};
+use lp_connector_core::id::{AccountId, ClientId, ConversationId};
 use lp_connector_core::time::Mono;
-use lp_connector_core::webhook::{self, Change, Encoding, Inbox, InboxPoll, Receiver, Verified};
+use lp_connector_core::webhook::{
+    self, Change, ConversationChange, Encoding, Inbox, InboxPoll, Receiver, Verified,
+};
 use serde_json::json;
 
 use crate::args::{Endpoint, Global, Webhook};
@@ -114,11 +117,11 @@ fn listen(
     );
     let origin = Instant::now();
     let now = || Mono::from_origin(origin.elapsed());
-    let mut inbox = Inbox::default();
+    let (mut inbox, mut states) = (Inbox::default(), States::new());
     loop {
         let wait = match inbox.poll(now()) {
             InboxPoll::Deliver(delivered) => {
-                show(&delivered.change, output);
+                follow(&delivered.change, &mut states, output);
                 continue;
             }
             InboxPoll::Wait(until) => until.since(now()),
@@ -140,9 +143,37 @@ fn listen(
                     }
                 }
             }
-            Err(unreadable) => output.note(&format!("put aside: {unreadable}")),
+            // It was answered 200: what it holds is handed over all the same.
+            Err(unreadable) => {
+                let body = String::from_utf8_lossy(verified.body());
+                output.done(
+                    &json!({"event": "unreadable", "why": unreadable.to_string(), "body": body}),
+                    format!("unreadable ({unreadable}): {body:?}"),
+                );
+            }
         }
     }
+}
+
+/// The last state of each conversation, to say what has happened since.
+type States = BTreeMap<ConversationId, ConversationChange>;
+
+/// More conversations than this are begun anew.
+const MAX_STATES: usize = 10_000;
+
+/// Prints a change, and of a conversation's state what is new in it.
+fn follow(change: &Change, states: &mut States, output: &Output) {
+    let Change::Conversation(state) = change else { return show(change, output) };
+    let before = states.get(state.conversation());
+    let lines: Vec<String> = notices::transitions(state, &state.since(before))
+        .iter()
+        .map(|line| format!("{}: {}", state.conversation(), line.trim_start_matches("-- ")))
+        .collect();
+    output.done(&notices::describe(change), lines.join("\n"));
+    if states.len() >= MAX_STATES {
+        states.clear();
+    }
+    states.insert(state.conversation().clone(), state.clone());
 }
 
 fn show(change: &Change, output: &Output) {

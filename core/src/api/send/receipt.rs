@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Address, Published, addressed, on_send, with_client_properties};
 use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, ExtConsumerId};
+use crate::id::{ConversationId, DialogId, ExtConsumerId};
 
 /// What became of the other side's messages (protocol.md 7.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -46,6 +46,24 @@ impl SendReceipt {
     ) -> Self {
         let address = Address::new(consumer, conversation);
         Self { address, status, sequences: sequences.into_iter().collect() }
+    }
+
+    /// What became of them.
+    #[must_use]
+    pub fn status(&self) -> Receipt {
+        self.status
+    }
+
+    /// The dialog.
+    #[must_use]
+    pub fn dialog(&self) -> &DialogId {
+        &self.address.dialog
+    }
+
+    /// The messages' sequences.
+    #[must_use]
+    pub fn sequences(&self) -> &[u64] {
+        &self.sequences
     }
 }
 

@@ -220,6 +220,13 @@ impl Inbox {
     /// [`Full`], with the change, if it holds as many as it may.
     pub fn handle(&mut self, change: Change, now: Mono) -> Result<(), Full> {
         if self.held >= self.max_changes {
+            // If all of it is held back, whoever polls now would find nothing to take out.
+            if self.turns.is_empty()
+                && self.apart.is_empty()
+                && let Some((_, conversation)) = self.due.first().cloned()
+            {
+                self.with(&conversation, Thread::flush);
+            }
             return Err(Full { change: Box::new(change) });
         }
         let conversation = match &change {
@@ -278,6 +285,19 @@ impl Inbox {
     pub fn save(&self, conversation: &ConversationId, now: Mono) -> Option<SavedConversation> {
         let entry = self.threads.get(conversation)?;
         Some(SavedConversation::of(conversation.clone(), &entry.thread, now))
+    }
+
+    /// What is ready and belongs to no conversation that is remembered: changes that this version does
+    /// not know, and what was held in conversations that had to go. To be stored beside these.
+    #[must_use]
+    pub fn save_apart(&self) -> Vec<Delivered> {
+        self.apart.iter().cloned().collect()
+    }
+
+    /// Takes back what [`save_apart`](Self::save_apart) gave.
+    pub fn restore_apart(&mut self, saved: Vec<Delivered>) {
+        self.held += saved.len();
+        self.apart.extend(saved);
     }
 
     /// Goes on with a conversation from where it was saved, in place of what is known of it now.

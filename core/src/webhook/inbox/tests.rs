@@ -250,6 +250,20 @@ proptest! {
     }
 
     #[test]
+    fn with_no_window_each_comes_out_once_however_they_come(
+        order in Just((0u64..200).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let mut inbox = Inbox::new(Window::none());
+        for sequence in order.iter().chain(&order) {
+            inbox.handle(text(0, false, *sequence), Mono::ZERO).unwrap();
+        }
+        let mut world = World::default();
+        world.drain(&mut inbox);
+        let out: Vec<_> = world.delivered.iter().map(|((_, _, sequence), _)| *sequence).collect();
+        prop_assert_eq!(out, order);
+    }
+
+    #[test]
     fn no_number_panics(numbers in prop::collection::vec(any::<u64>(), 0..50), window in 0usize..5) {
         let mut inbox = Inbox::new(Window::new(window, Duration::MAX)).max_conversations(1);
         for number in numbers {
@@ -313,6 +327,63 @@ fn a_full_inbox_gives_the_change_back_and_forgets_nothing() {
     assert_eq!(back, text(0, false, 2));
     assert!(matches!(inbox.poll(now), InboxPoll::Deliver(_)));
     inbox.handle(back, now).unwrap();
+    assert_eq!(inbox.len(), 2);
+}
+
+#[test]
+fn an_inbox_that_is_full_of_what_waits_lets_it_go() {
+    let mut inbox = Inbox::default().max_changes(2);
+    let now = Mono::ZERO;
+    inbox.handle(text(0, false, 5), now).unwrap();
+    inbox.handle(text(0, false, 7), now).unwrap();
+    assert!(matches!(inbox.poll(now), InboxPoll::Wait(_)));
+    let back = inbox.handle(text(0, false, 9), now).unwrap_err().into_change();
+    assert!(matches!(inbox.poll(now), InboxPoll::Deliver(_)), "there is something to take out");
+    inbox.handle(back, now).unwrap();
+}
+
+#[test]
+fn what_belongs_to_no_conversation_survives_a_restart_too() {
+    let other = || {
+        let body = br#"{"type":"x.Unknown","body":{"changes":[7]}}"#.to_vec();
+        let notification = crate::webhook::Verified::dangerous_unverified(body).parse().unwrap();
+        notification.into_changes().remove(0)
+    };
+    let mut inbox = Inbox::default();
+    inbox.handle(other(), Mono::ZERO).unwrap();
+    let stored = serde_json::to_string(&inbox.save_apart()).unwrap();
+    let mut again = Inbox::default();
+    again.restore_apart(serde_json::from_str(&stored).unwrap());
+    let InboxPoll::Deliver(delivered) = again.poll(Mono::ZERO) else { panic!() };
+    assert_eq!(delivered.change, other());
+    assert!(again.is_empty());
+}
+
+#[test]
+fn a_chat_state_takes_no_number_even_if_it_has_one() {
+    let raw = json!({"sequence": 0, "dialogId": "0", "event": {"type": "ChatStateEvent"}});
+    let state = Change::Message(MessagingEvent::try_from(raw).unwrap());
+    let mut inbox = Inbox::default();
+    inbox.handle(state.clone(), Mono::ZERO).unwrap();
+    inbox.handle(text(0, false, 0), Mono::ZERO).unwrap();
+    let mut out = Vec::new();
+    while let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) {
+        out.push(delivered.change);
+    }
+    assert_eq!(out, [state, text(0, false, 0)]);
+}
+
+#[test]
+fn a_state_that_was_seen_does_not_come_back_among_others_of_its_time() {
+    let state = |mark: &str| {
+        let raw = json!({"result": {"convId": "0", "conversationDetails":
+            {"metaDataLastUpdateTs": 7, "skillId": mark}}});
+        Change::Conversation(ConversationChange::try_from(raw).unwrap())
+    };
+    let mut inbox = Inbox::default();
+    for mark in ["a", "b", "a", "b"] {
+        inbox.handle(state(mark), Mono::ZERO).unwrap();
+    }
     assert_eq!(inbox.len(), 2);
 }
 

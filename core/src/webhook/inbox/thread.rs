@@ -21,21 +21,24 @@ const MAX_DIALOGS: usize = 8;
 pub(super) struct Thread {
     /// The one used last at the end.
     dialogs: Vec<(DialogId, Dialog)>,
-    latest: Option<Latest>,
+    latest: Latest,
     pub(super) ready: VecDeque<Delivered>,
 }
 
-/// The newest state: when it was so, and a digest of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// The newest states: when they were so, and digests of the last of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Latest {
     updated: Option<u64>,
-    digest: u64,
+    digests: VecDeque<u64>,
 }
+
+/// States of the same time that are told apart.
+const MAX_DIGESTS: usize = 8;
 
 impl Thread {
     pub(super) fn handle(&mut self, change: Change, window: Window, now: Mono) {
         match change {
-            Change::Message(event) => match event.sequence() {
+            Change::Message(event) => match numbered(&event) {
                 Some(sequence) => {
                     let id = event.dialog().clone();
                     let mut ready = std::mem::take(&mut self.ready);
@@ -106,17 +109,30 @@ impl Thread {
     fn is_news(&mut self, change: &ConversationChange) -> bool {
         let digest = digest(change);
         let updated = change.updated();
-        if let Some(latest) = self.latest {
-            let older = matches!((updated, latest.updated), (Some(new), Some(old)) if new < old);
-            let same = latest.digest == digest && (updated.is_none() || updated == latest.updated);
-            if older || same {
+        let latest = &mut self.latest;
+        if matches!((updated, latest.updated), (Some(new), Some(old)) if new < old) {
+            return false;
+        }
+        if updated.is_none() || updated == latest.updated {
+            if latest.digests.contains(&digest) {
                 return false;
             }
+        } else {
+            latest.digests.clear();
+            latest.updated = updated;
         }
-        let before = self.latest.and_then(|latest| latest.updated);
-        self.latest = Some(Latest { updated: updated.or(before), digest });
+        latest.digests.push_back(digest);
+        if latest.digests.len() > MAX_DIGESTS {
+            latest.digests.pop_front();
+        }
         true
     }
+}
+
+/// Its place in the row. Chat states have none, whatever they say: a schema asks for one of them
+/// (protocol.md 14, row 23), and they are volatile.
+fn numbered(event: &MessagingEvent) -> Option<u64> {
+    event.sequence().filter(|_| event.event_type() != Some("ChatStateEvent"))
 }
 
 fn in_order(change: Change) -> Delivered {
@@ -135,7 +151,7 @@ fn digest(change: &ConversationChange) -> u64 {
 pub struct SavedConversation {
     pub(super) conversation: ConversationId,
     dialogs: Vec<SavedDialog>,
-    latest: Option<Latest>,
+    latest: Latest,
     ready: Vec<Delivered>,
 }
 
@@ -179,7 +195,7 @@ impl SavedConversation {
         Self {
             conversation,
             dialogs: dialogs.collect(),
-            latest: thread.latest,
+            latest: thread.latest.clone(),
             ready: thread.ready.iter().cloned().collect(),
         }
     }

@@ -31,7 +31,10 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
                 let shared = shared.clone();
                 posts.spawn(async move {
                     let Post { id, request } = post;
-                    let place = format!("-> {}", request.uri());
+                    // Without the query, which may hold a password.
+                    let uri = request.uri();
+                    let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+                    let place = format!("-> {authority}{}", uri.path());
                     let status = send(request).await;
                     if let Some(seen) = &shared.seen {
                         seen(&Seen { method: "POST".to_owned(), path: place, status });
@@ -60,22 +63,19 @@ async fn send(request: Request<Vec<u8>>) -> Option<u16> {
 
 async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> Option<u16> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    // It may end as soon as the answer is there: that is no failure.
+    let connection = tokio::spawn(connection);
     let (mut parts, body) = request.into_parts();
     parts.headers.insert(http::header::HOST, HeaderValue::try_from(host).ok()?);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     parts.uri = Uri::try_from(path).ok()?;
     let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
-    let talk = async {
-        let answer = sender.send_request(request).await.ok()?;
-        let status = answer.status().as_u16();
-        let _ = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        Some(status)
-    };
-    tokio::select! {
-        status = talk => status,
-        // It ends first only if it breaks.
-        _ = connection => None,
-    }
+    let answer = sender.send_request(request).await.ok()?;
+    let status = answer.status().as_u16();
+    // The body says nothing, whatever becomes of it.
+    let _ = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    connection.abort();
+    Some(status)
 }
 
 /// Host and port, if they are on this machine: a stand-in has no business anywhere else.

@@ -97,14 +97,21 @@ pub(crate) struct Courier {
     state: AppState,
     pause: Duration,
     next_try: Duration,
+    /// The try that is to show whether a failed app works again.
+    probe: Option<u64>,
+    /// What was ordered to come after the next one of its conversation.
+    held_back: Vec<Item>,
     /// Ids below this were stored when the transition began.
     stored_below: u64,
     lost: u64,
 }
 
 impl Courier {
-    pub(crate) fn new(retention: Option<Duration>) -> Self {
-        Self { retention, ..Self::default() }
+    /// With another retry mode, in place of `before`: what that has under way is nobody's any more, and
+    /// what waits is lost.
+    pub(crate) fn instead_of(before: &Self, retention: Option<Duration>) -> Self {
+        let lost = before.lost + before.waiting() as u64;
+        Self { retention, next_id: before.next_id, lost, ..Self::default() }
     }
 
     pub(crate) fn state(&self) -> AppState {
@@ -118,7 +125,8 @@ impl Courier {
 
     /// How many are yet to be delivered.
     pub(crate) fn waiting(&self) -> usize {
-        self.in_flight.len() + self.queues.values().map(VecDeque::len).sum::<usize>()
+        let queued = self.queues.values().map(VecDeque::len).sum::<usize>();
+        self.in_flight.len() + self.held_back.len() + queued
     }
 
     pub(crate) fn enqueue(&mut self, now: Duration, mut item: Item) {
@@ -131,18 +139,34 @@ impl Courier {
         if self.state == AppState::Recovered && !queue.is_empty() {
             item.overtakes = Some(now + DRAIN_WAIT);
         }
+        let conversation = item.conversation.clone();
         queue.push_back((self.next_id, item));
+        let of = |held: &mut Item| held.conversation == conversation;
+        let late: Vec<Item> = self.held_back.extract_if(.., of).collect();
+        for mut item in late {
+            item.due = now;
+            self.enqueue(now, item);
+        }
+    }
+
+    /// The same, but after the next one of its conversation, or when it is due.
+    pub(crate) fn enqueue_after_the_next(&mut self, item: Item) {
+        self.held_back.push(item);
     }
 
     pub(crate) fn poll(&mut self, now: Duration) -> Next {
+        let late: Vec<Item> = self.held_back.extract_if(.., |item| item.due <= now).collect();
+        for item in late {
+            self.enqueue(now, item);
+        }
         self.expire(now);
         self.settle_state();
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             return Next::Idle;
         }
         if self.state == AppState::Failed {
-            if self.queues.is_empty() || !self.in_flight.is_empty() {
-                return Next::Idle;
+            if self.queues.is_empty() || self.probe.is_some() {
+                return self.next_held_back();
             }
             if now < self.next_try {
                 return Next::Wait(self.next_try);
@@ -166,12 +190,16 @@ impl Courier {
             }
         }
         let Some((id, conversation, place)) = ready else {
-            return wait.map_or(Next::Idle, Next::Wait);
+            let held = self.held_back.iter().map(|item| item.due).min();
+            return wait.into_iter().chain(held).min().map_or(Next::Idle, Next::Wait);
         };
         let taken = self.queues.get_mut(&conversation).and_then(|queue| queue.remove(place));
         let Some((_, item)) = taken else { return Next::Idle };
         self.forget_empty(&conversation);
         let request = item.request.clone();
+        if self.state == AppState::Failed {
+            self.probe = Some(id);
+        }
         self.busy.insert(conversation);
         self.in_flight.insert(id, item);
         Next::Post(Post { id, request })
@@ -184,11 +212,12 @@ impl Courier {
             self.busy.remove(&item.conversation);
         }
         item.tries += 1;
+        let probe = self.probe.take_if(|probe| *probe == id).is_some();
         // 200 and 201 alone (protocol.md 9.1).
         let taken = matches!(status, Some(200 | 201));
         match (taken, self.retention) {
             (true, None) => {}
-            (true, Some(_)) if self.state == AppState::Failed => {
+            (true, Some(_)) if self.state == AppState::Failed && probe => {
                 self.state = AppState::InTransition;
                 self.stored_below = self.next_id + 1;
                 self.pause = Duration::ZERO;
@@ -210,7 +239,7 @@ impl Courier {
                 self.put_back(id, item);
                 let first = self.state != AppState::Failed;
                 // Of several that were under way, the first to fail sets the pause.
-                if first || self.in_flight.is_empty() {
+                if first || probe {
                     self.pause = if first { FIRST_PAUSE } else { (self.pause * 2).min(LAST_PAUSE) };
                     self.next_try = now + self.pause;
                     self.state = AppState::Failed;
@@ -218,6 +247,10 @@ impl Courier {
             }
         }
         self.settle_state();
+    }
+
+    fn next_held_back(&self) -> Next {
+        self.held_back.iter().map(|item| item.due).min().map_or(Next::Idle, Next::Wait)
     }
 
     /// Moves on from a state whose work is done.
@@ -229,7 +262,7 @@ impl Courier {
         if self.state == AppState::InTransition && !ids().any(|id| id < self.stored_below) {
             self.state = AppState::Recovered;
         }
-        let done = self.queues.is_empty() && self.in_flight.is_empty();
+        let done = self.waiting() == 0;
         if done && matches!(self.state, AppState::Recovered | AppState::Failed) {
             self.state = AppState::Up;
         }
