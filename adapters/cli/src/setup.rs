@@ -1,7 +1,7 @@
 //! From the command line and the environment to a configuration.
 
 use std::fs;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use lp_connector_core::connector::{Config, TRUSTED_SUFFIXES, Trust};
@@ -112,6 +112,20 @@ pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
         return Err(Failure::usage(format!("{flag}: {} is empty", file.display())));
     }
     Ok(Secret::new(text.to_owned()))
+}
+
+/// Far more than a manifest has.
+const MAX_STDIN: u64 = 4 * 1024 * 1024;
+
+/// What is in a file, or, for `-`, on stdin.
+pub(crate) fn read_or_stdin(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {
+    if file != Path::new("-") {
+        return read(file, flag);
+    }
+    let mut text = Vec::new();
+    let read = std::io::stdin().take(MAX_STDIN).read_to_end(&mut text);
+    read.map_err(|error| Failure::Local(format!("cannot read stdin: {error}")))?;
+    Ok(text)
 }
 
 pub(crate) fn read(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {

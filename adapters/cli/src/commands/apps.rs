@@ -1,7 +1,7 @@
 //! App installs: listed, shown, made, switched and deleted.
 
 use std::fs;
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use lp_connector_core::api::{
@@ -67,14 +67,7 @@ pub(crate) fn run(
 }
 
 fn checked(file: &Path) -> Result<Value, Failure> {
-    let text = if file == Path::new("-") {
-        let mut text = Vec::new();
-        let read = std::io::stdin().read_to_end(&mut text);
-        read.map_err(|error| Failure::Local(format!("cannot read stdin: {error}")))?;
-        text
-    } else {
-        setup::read(file, "FILE")?
-    };
+    let text = setup::read_or_stdin(file, "FILE")?;
     let manifest: Value = serde_json::from_slice(&text)
         .map_err(|error| Failure::usage(format!("the manifest is not JSON: {error}")))?;
     let errors: Vec<String> = manifest::check(&manifest)

@@ -1,6 +1,5 @@
 //! App install manifests: written, checked, explained.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,9 +10,6 @@ use crate::args::Manifest;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::setup;
-
-/// Far more than a manifest has.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
     match command {
@@ -42,14 +38,7 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
 }
 
 fn check(file: &Path, output: &Output) -> Result<(), Failure> {
-    let text = if file == Path::new("-") {
-        let mut text = Vec::new();
-        let read = std::io::stdin().take(MAX_BYTES).read_to_end(&mut text);
-        read.map_err(|error| Failure::Local(format!("cannot read stdin: {error}")))?;
-        text
-    } else {
-        setup::read(file, "FILE")?
-    };
+    let text = setup::read_or_stdin(file, "FILE")?;
     let manifest = serde_json::from_slice(&text)
         .map_err(|error| Failure::Local(format!("the manifest is not JSON: {error}")))?;
     let violations = manifest::check(&manifest);
