@@ -54,6 +54,8 @@ pub struct Sent {
     pub weather: Weather,
     /// What the cloud answered, if it came to that.
     pub status: Option<u16>,
+    /// Whether the caller got that answer.
+    pub answered: bool,
     /// For how long the AppJWT that it carried was still good, by the cloud's clock; negative seconds
     /// where it was dead. `None` if it carried none that can be read.
     pub token_left: Option<f64>,
@@ -362,6 +364,7 @@ impl World {
             number,
             weather,
             status,
+            answered: matches!(outcome, Outcome::Answer(_)),
             token_left,
             ends,
             retry_after,
