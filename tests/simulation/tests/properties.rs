@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lp_connector_core::api::{
-    AuthorizeApp, CloseConversation, IdentifyConsumer, OpenConversation, SendText,
+    AuthorizeApp, CloseConversation, IdentifyConsumer, OpenConversation, Operation, SendText,
 };
 use lp_connector_core::error::{ErrorKind, Sent as Effect, Stage};
 use lp_connector_core::id::ExtConsumerId;
@@ -30,6 +30,8 @@ struct Caller {
     /// Milliseconds after the start.
     begins: u64,
     leaves: Option<(u64, bool)>,
+    /// Its own deadline, in milliseconds.
+    hurry: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,9 +60,11 @@ fn caller() -> impl Strategy<Value = Caller> {
     // Many at once, and some hours later.
     let begins = prop_oneof![4 => 0u64..2_000, 2 => 0u64..120_000, 1 => 0u64..9_000_000];
     let leaves = prop::option::weighted(0.15, (0u64..40_000, any::<bool>()));
-    (doing(), begins, leaves).prop_map(|(doing, begins, leaves)| Caller {
+    let hurry = prop::option::weighted(0.2, 1u64..10_000);
+    (doing(), begins, leaves, hurry).prop_map(|(doing, begins, leaves, hurry)| Caller {
         doing,
         begins,
+        hurry,
         leaves: leaves.map(|(after, telling)| (begins + after, telling)),
     })
 }
@@ -163,19 +167,19 @@ impl Story {
             world.cloud.fault(fault.parse().unwrap());
         }
         for caller in &self.callers {
-            let at = Duration::from_millis(caller.begins);
             let consumer = |n: &u8| ExtConsumerId::new(format!("consumer-{n}")).unwrap();
             let n = world.callers().len();
             match &caller.doing {
-                Doing::Authorize => world.start_at(at, AuthorizeApp::new()),
-                Doing::Identify(n) => world.start_at(at, IdentifyConsumer::new(consumer(n))),
+                Doing::Authorize => start(&mut world, caller, AuthorizeApp::new()),
+                Doing::Identify(n) => start(&mut world, caller, IdentifyConsumer::new(consumer(n))),
                 Doing::Say => {
-                    let text = format!("text {n}");
-                    world.start_at(at, SendText::new(ada(), conversation.clone(), text))
+                    let text = SendText::new(ada(), conversation.clone(), format!("text {n}"));
+                    start(&mut world, caller, text)
                 }
-                Doing::Open(n) => world.start_at(at, OpenConversation::new(consumer(n))),
+                Doing::Open(n) => start(&mut world, caller, OpenConversation::new(consumer(n))),
                 Doing::Close => {
-                    world.start_at(at, CloseConversation::new(ada(), conversation.clone()))
+                    let close = CloseConversation::new(ada(), conversation.clone());
+                    start(&mut world, caller, close)
                 }
             };
             if let Some((at, telling)) = caller.leaves {
@@ -186,6 +190,19 @@ impl Story {
         let longest = Duration::from_millis(self.call_timeout);
         (world, longest)
     }
+}
+
+/// A caller begins, in as much of a hurry as it is.
+fn start<O>(world: &mut World, caller: &Caller, operation: O) -> usize
+where
+    O: Operation + std::fmt::Debug + 'static,
+    O::Output: std::fmt::Debug,
+{
+    let at = Duration::from_millis(caller.begins);
+    world.start_as(at, operation, |call, now| match caller.hurry {
+        Some(time) => call.timeout(Duration::from_millis(time), now),
+        None => call,
+    })
 }
 
 fn by_caller(world: &World) -> BTreeMap<usize, Vec<&Sent>> {
@@ -208,6 +225,8 @@ proptest! {
         let (world, longest) = story.play();
         prop_assert_eq!(world.ended().count(), story.callers.len());
         for ended in world.ended() {
+            let hurry = story.callers[ended.caller].hurry.map(Duration::from_millis);
+            let longest = hurry.unwrap_or(longest);
             prop_assert!(ended.at <= ended.began + longest, "{:?}", ended);
         }
     }
