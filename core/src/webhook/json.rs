@@ -127,6 +127,8 @@ mod tests {
             (r#""\ude42x""#, "\u{fffd}x", true),
             (r#""\ud83d\ud83d\ude42""#, "\u{fffd}🙂", true),
             (r#""\ud83d\ude42""#, "🙂", false),
+            // The first and the last of all pairs, beside a half.
+            (r#""\ud800\udc00\udbff\udfff\ud800""#, "\u{10000}\u{10ffff}\u{fffd}", true),
             (r#""\\ud83d""#, "\\ud83d", false),
             (r#""\\\ud83d""#, "\\\u{fffd}", true),
             (r#""\ud83d\n""#, "\u{fffd}\n", true),

@@ -394,11 +394,12 @@ pub fn a_caller_that_panics_strands_nobody<A: Adapter>() {
 /// A future dropped while it fetches the token that another waits for.
 pub fn a_dropped_call_strands_nobody<A: Adapter>() {
     let server = cloud(&["token:1=delay:60s"]);
-    // The lease would end by itself long after the second call.
+    // The lease would end by itself long after the second call is given up.
     let patient = config(&server).attempt_timeout(Duration::from_secs(60));
-    let client = A::new(patient.call_timeout(Duration::from_secs(20))).unwrap();
+    let client = A::new(patient.call_timeout(Duration::from_secs(60))).unwrap();
     if client.drop_after(AuthorizeApp::new(), Duration::from_millis(100)) {
-        client.call(AuthorizeApp::new()).unwrap();
+        let given_up = client.drop_after(AuthorizeApp::new(), Duration::from_secs(10));
+        assert!(!given_up, "it waited for a lease that nobody holds");
         assert_eq!(server.requests(Endpoint::Token), 2);
     }
 }
