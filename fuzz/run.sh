@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Runs every target for the given number of seconds (default 60), each from its corpus, and reports the
-# executions. New findings go to fuzz/artifacts. Needs a nightly compiler and a C++ compiler, and
-# nothing else: libFuzzer is built from the libfuzzer-sys crate.
+# executions and how far the coverage (edges of the program) grew from what the corpus reaches. New
+# findings go to fuzz/artifacts. Needs a nightly compiler and a C++ compiler, and nothing else: libFuzzer
+# is built from the libfuzzer-sys crate.
 #
 #   bash fuzz/run.sh [SECONDS] [TARGET...]
+#
+# FUZZ_SEED=1 makes a run repeatable: it starts from the corpus alone and makes the same inputs each time,
+# so that the gate fails over a change and never over luck. FUZZ_RUNS ends it after so many executions.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}
@@ -23,17 +27,28 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 cargo +nightly build -q --release --target "$host"
 for target in "${targets[@]}"; do
-    mkdir -p "artifacts/$target" "corpus/$target" "target/found/$target"
+    mkdir -p "artifacts/$target" "target/found/$target"
     log="target/found/$target.log"
-    if ! "target/$host/release/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+    found="target/found/$target"
+    options=()
+    if [ -n "${FUZZ_SEED:-}" ]; then
+        found=$(mktemp -d)
+        options+=("-seed=$FUZZ_SEED")
+    fi
+    [ -z "${FUZZ_RUNS:-}" ] || options+=("-runs=$FUZZ_RUNS")
+    [ ! -f "dictionaries/$target.dict" ] || options+=("-dict=dictionaries/$target.dict")
+    # A script of a thousand steps shows what one of ten thousand does, ten times as often.
+    case $target in inbox | call) length=512 ;; *) length=4096 ;; esac
+    if ! "target/$host/release/$target" -max_total_time="$seconds" -max_len="$length" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="artifacts/$target/" \
-        $([ -f "dictionaries/$target.dict" ] && echo "-dict=dictionaries/$target.dict") \
-        "target/found/$target" "corpus/$target" >"$log" 2>&1; then
+        "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
         tail -40 "$log"
         echo "$target: FAILED; the input is in fuzz/artifacts/$target"
         exit 1
     fi
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    coverage=$(grep -oE 'cov: [0-9]+' "$log" | tail -1 || true)
-    printf '%-22s %12s executions in %s s, %s\n' "$target" "$executions" "$seconds" "$coverage"
+    took=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "$log")
+    reached() { grep "$1" "$log" | grep -oE 'cov: [0-9]+' | tail -1 | cut -c6- || true; }
+    printf '%-20s %12s executions in %4s s, coverage %5s -> %5s\n' \
+        "$target" "$executions" "$took" "$(reached INITED)" "$(reached .)"
 done

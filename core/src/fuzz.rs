@@ -97,9 +97,8 @@ pub fn other_answer(data: &[u8]) {
     let _ = ReportActivity::new(app).read(&answer);
     if let Ok(url) = GenerateUploadUrl::new(consumer(), conversation(), 1, "png").read(&answer) {
         assert!(url.segments().all(|segment| !matches!(segment, "" | "." | "..")));
-        assert!(
-            url.query().all(|(_, value)| !format!("{url:?}").contains(value) || value.len() < 40)
-        );
+        // The path alone is shown, whatever it shares with the query.
+        assert_eq!(format!("{url:?}"), format!("SignedUrl({:?})", url.relative_path()));
     }
     let login = Login::new("fuzz", Secret::new("fuzz-canary-secret".to_owned()));
     if let Ok(session) = login.read(&answer) {
