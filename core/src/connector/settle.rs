@@ -145,6 +145,8 @@ impl<O: Operation> Call<O> {
         let circuit = shared.config.circuit.clone();
         // (One call's own wait is bounded by its deadline.)
         let asked = setback.asked.map(|asked| asked.min(circuit.longest_asked()));
+        let obeyed = matches!(setback.trouble, Some(Trouble::Status(429 | 503)));
+        let not_before = asked.filter(|_| obeyed).unwrap_or_default();
         let Some(fetching) = shared.fetching(need) else {
             return;
         };
@@ -202,11 +204,11 @@ impl<O: Operation> Call<O> {
                 self.tell(stage, EventKind::Retry { attempt, pause, why: setback.why });
             }
             Decision::Retry(_) | Decision::Exhausted => {
-                fetching.fail(grant, &error);
+                fetching.fail(now, grant, not_before, &error);
                 self.exhausted(shared, now, &flight.target, stage, grant.probe);
             }
             Decision::Unsafe | Decision::Final => {
-                fetching.fail(grant, &error);
+                fetching.fail(now, grant, not_before, &error);
                 if !setback.works {
                     self.probe_failed(shared, now, &flight.target, stage, grant.probe);
                 }

@@ -371,10 +371,12 @@ impl Fetching {
         }
     }
 
-    /// Ends a fetch, and with it the round, for every call that waited for it.
-    pub(super) fn fail(&mut self, grant: Grant, error: &Error) {
+    /// Ends a fetch, and with it the round, for every call that waited for it. The next round begins
+    /// no earlier than the service `asked`.
+    pub(super) fn fail(&mut self, now: Mono, grant: Grant, asked: Duration, error: &Error) {
         if self.holds(grant) {
             self.state = State::Idle;
+            self.floor = self.floor.max(now + asked);
             self.failed = Some((self.round, error.clone()));
         }
     }

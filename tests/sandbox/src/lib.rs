@@ -45,6 +45,7 @@ pub use agent::{AGENT, Agent};
 pub use config::{App, Config};
 pub use endpoint::Endpoint;
 pub use fault::{Fault, What};
+pub use random::Random;
 pub use sandbox::{Delivery, Reaction, Sandbox};
 #[cfg(feature = "server")]
 pub use server::{Seen, Server, ServerConfig};

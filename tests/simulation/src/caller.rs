@@ -55,8 +55,8 @@ pub(crate) enum At {
     Awake,
     /// Waits until then, or until woken.
     Waiting(Duration),
-    /// Has sent something that ends then.
-    InFlight { number: u32, ends: Duration, outcome: Option<Outcome> },
+    /// Has sent something, of which it hears then.
+    InFlight { nth: usize, number: u32, ends: Duration, outcome: Option<Outcome> },
     /// Has its result, or went away.
     Over,
 }
@@ -64,6 +64,7 @@ pub(crate) enum At {
 /// Someone who makes a call.
 pub struct Caller {
     pub(crate) call: Option<Box<dyn AnyCall>>,
+    pub(crate) process: usize,
     pub(crate) at: At,
     pub(crate) began: Duration,
     /// Goes away then, telling the core or not.
@@ -106,8 +107,14 @@ impl Caller {
         self.polls
     }
 
-    /// When the caller is to be seen to next.
-    pub(crate) fn next(&self) -> Option<Duration> {
+    /// Its process has stopped.
+    pub(crate) fn vanish(&mut self) {
+        self.call = None;
+        self.at = At::Over;
+    }
+
+    /// When the caller is to be seen to next, its process doing nothing before it is back.
+    pub(crate) fn next(&self, back_at: Duration) -> Option<Duration> {
         let due = match &self.at {
             At::Before(at) => *at,
             At::Awake => Duration::ZERO,
@@ -115,6 +122,7 @@ impl Caller {
             At::InFlight { ends, .. } => *ends,
             At::Over => return None,
         };
-        Some(self.leaves.map_or(due, |(leaves, _)| due.min(leaves.max(self.began))))
+        let due = self.leaves.map_or(due, |(leaves, _)| due.min(leaves.max(self.began)));
+        Some(due.max(back_at))
     }
 }

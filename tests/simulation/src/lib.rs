@@ -19,7 +19,25 @@
 //! ```
 
 mod caller;
+mod chance;
+mod clock;
+mod endpoint;
+mod journal;
+mod network;
+mod play;
+mod process;
+mod promise;
+mod shrink;
+pub mod soak;
+mod story;
+mod trace;
+mod transit;
+mod watch;
+mod wire;
 mod world;
 
 pub use caller::{Caller, Ended};
-pub use world::{Sent, Weather, World, ada, conversation_of};
+pub use endpoint::PostWeather;
+pub use journal::Sent;
+pub use network::Weather;
+pub use world::{World, ada, conversation_of};

@@ -1,90 +1,67 @@
-//! The one clock, the network, and who calls whom when.
+//! The one clock, and who calls whom when.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use base64::Engine as _;
-use http::header::AUTHORIZATION;
 use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{
-    Attempt, Call, Config, Failure, FailureKind, Outcome, Shared, Step, Trust,
-};
+use lp_connector_core::connector::{Call, Config, Shared, Step, Trust};
 use lp_connector_core::error::Stage;
 use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::seed::Seed;
-use lp_connector_core::time::{Mono, Now};
-use lp_connector_sandbox::{Delivery, Sandbox};
+use lp_connector_core::time::Now;
+use lp_connector_sandbox::Sandbox;
 
 use crate::caller::{AnyCall, At, Caller, Ended};
+use crate::clock::Clock;
+use crate::endpoint::Endpoint;
+use crate::journal::{Happened, Sent};
+use crate::network::Weather;
+use crate::process::Process;
+use crate::transit::{Late, Travelling};
 
-/// The cloud's wall clock when the world begins.
-const EPOCH: Duration = Duration::from_secs(1_711_000_000);
-
-/// What the network does with one request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "tests choose among all of them")]
-pub enum Weather {
-    /// It arrives, and so does the answer.
-    Fine,
-    /// No connection is made.
-    Refused,
-    /// It is lost on its way there.
-    LostBefore,
-    /// It arrives, and the answer is lost.
-    LostAfter,
-    /// It arrives, and the answer takes so long.
-    Slow(Duration),
-}
-
-/// A request that was sent.
-#[derive(Clone, PartialEq, Debug)]
-#[non_exhaustive]
-pub struct Sent {
-    /// By which caller.
-    pub caller: usize,
-    /// When.
-    pub at: Duration,
-    /// For what.
-    pub stage: Stage,
-    /// Its number within the call.
-    pub number: u32,
-    /// What the network did.
-    pub weather: Weather,
-    /// What the cloud answered, if it came to that.
-    pub status: Option<u16>,
-    /// Whether the caller got that answer.
-    pub answered: bool,
-    /// For how long the AppJWT that it carried was still good, by the cloud's clock; negative seconds
-    /// where it was dead. `None` if it carried none that can be read.
-    pub token_left: Option<f64>,
-    /// When its outcome was known to the caller.
-    pub ends: Duration,
-    /// The `Retry-After` seconds of the answer.
-    pub retry_after: Option<u64>,
-}
-
-/// A connector, its callers, the network and the cloud, in one process and at one time.
+/// Connectors, their callers, the network and the cloud, in one process and at one time.
 #[derive(Debug)]
 pub struct World {
     /// The cloud.
     pub cloud: Sandbox,
-    /// The connector's configuration; change it before the first call.
+    /// The first connector's configuration; change it before the first call.
     pub config: Config,
     /// What the network does with the requests to come; `Fine` when it runs out.
     pub weather: VecDeque<Weather>,
     /// One way.
     pub latency: Duration,
-    /// By how much the connector's wall clock is wrong, in seconds.
+    /// By how much the first connector's wall clock is wrong, in seconds.
     pub wall_off: i64,
     /// Everything that was sent.
     pub sent: Vec<Sent>,
-    shared: Option<Shared>,
-    callers: Vec<Caller>,
-    now: Duration,
-    /// Answers that come after nobody waits for them any more.
-    late: Vec<(Duration, usize, u32, Outcome)>,
+    /// What the network does with one caller's request of this number.
+    pub(crate) troubles: BTreeMap<(usize, u32), Weather>,
+    /// Whether each request takes a time of its own, and from which seed.
+    pub(crate) mixed: Option<u64>,
+    /// Hosts where nobody is any more.
+    pub(crate) gone: BTreeSet<String>,
+    /// By how many seconds the cloud's clock is ahead of the world's.
+    pub(crate) cloud_off: i64,
+    /// Where notifications go, if anywhere.
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) callers: Vec<Caller>,
+    pub(crate) now: Duration,
+    pub(crate) travelling: Vec<Travelling>,
+    pub(crate) late: Vec<Late>,
+    /// What happened since somebody last looked.
+    pub(crate) journal: Vec<(Duration, Happened)>,
+    pub(crate) watched: bool,
+}
+
+/// What is due next.
+enum Due {
+    Arrival(usize),
+    Late(usize),
+    Caller(usize),
+    Endpoint,
 }
 
 impl Default for World {
@@ -114,10 +91,18 @@ impl World {
             latency: Duration::from_millis(40),
             wall_off: 0,
             sent: Vec::new(),
-            shared: None,
+            troubles: BTreeMap::new(),
+            mixed: None,
+            gone: BTreeSet::new(),
+            cloud_off: 0,
+            endpoint: None,
+            processes: Vec::new(),
             callers: Vec::new(),
             now: Duration::ZERO,
+            travelling: Vec::new(),
             late: Vec::new(),
+            journal: Vec::new(),
+            watched: false,
         }
     }
 
@@ -192,17 +177,41 @@ impl World {
         O: Operation + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
-        let number = self.callers.len();
-        let mut seed = [0; 16];
-        for (place, byte) in seed.iter_mut().zip((number as u64 + 1).to_le_bytes()) {
-            *place = byte;
+        if self.processes.is_empty() {
+            let clock = Clock { wall_off: self.wall_off, ..Clock::default() };
+            self.processes.push(Process::new(self.config.clone(), clock, false));
         }
-        let clock = self.clock(at);
-        let call = own(Call::new(operation, &self.config, Seed::from_bytes(seed), clock), clock);
+        if let Some(first) = self.processes.first_mut() {
+            first.config.clone_from(&self.config);
+        }
+        self.start_in(0, at, operation, own)
+    }
+
+    /// A caller in that process.
+    pub(crate) fn start_in<O>(
+        &mut self,
+        process: usize,
+        at: Duration,
+        operation: O,
+        own: impl FnOnce(Call<O>, Now) -> Call<O>,
+    ) -> usize
+    where
+        O: Operation + std::fmt::Debug + 'static,
+        O::Output: std::fmt::Debug,
+    {
+        let number = self.callers.len();
+        let Some(program) = self.processes.get(process) else {
+            return number;
+        };
+        let seed = Seed::from_bytes((number as u128 + 1).to_le_bytes());
+        let began = at.max(program.back_at);
+        let now = program.clock.now(began);
+        let call = own(Call::new(operation, &program.config, seed, now), now);
         self.callers.push(Caller {
             call: Some(Box::new(call)),
-            at: At::Before(at),
-            began: at,
+            process,
+            at: At::Before(began),
+            began,
             leaves: None,
             events: Vec::new(),
             ended: None,
@@ -236,63 +245,115 @@ impl World {
     /// If the world does not come to rest.
     pub fn run_until(&mut self, end: Duration) {
         for _ in 0..2_000_000 {
-            let due = self.callers.iter().enumerate();
-            let due = due.filter_map(|(n, caller)| Some((caller.next()?, n))).min();
-            match due {
-                Some((at, n)) if at <= end => {
-                    self.now = self.now.max(at);
-                    self.deliver_late();
-                    self.turn(n);
-                }
-                _ => {
-                    if end < Duration::MAX {
-                        self.now = self.now.max(end);
-                    }
-                    return;
-                }
+            if !self.step(end) {
+                return;
             }
         }
         panic!("the world does not come to rest");
     }
 
+    /// Lets one thing happen, if one happens by then.
+    pub(crate) fn step(&mut self, end: Duration) -> bool {
+        match self.due() {
+            Some((at, due)) if at <= end => {
+                self.now = self.now.max(at);
+                match due {
+                    Due::Arrival(n) => self.arrive(n),
+                    Due::Late(n) => self.deliver_late(n),
+                    Due::Caller(n) => self.turn(n),
+                    Due::Endpoint => self.serve(),
+                }
+                true
+            }
+            _ => {
+                if end < Duration::MAX {
+                    self.now = self.now.max(end);
+                }
+                false
+            }
+        }
+    }
+
+    fn due(&self) -> Option<(Duration, Due)> {
+        let mut first: Option<(Duration, Due)> = None;
+        let mut offer = |at: Duration, due: Due| {
+            if first.as_ref().is_none_or(|(before, _)| at < *before) {
+                first = Some((at, due));
+            }
+        };
+        for (n, travelling) in self.travelling.iter().enumerate() {
+            offer(travelling.arrives, Due::Arrival(n));
+        }
+        for (n, late) in self.late.iter().enumerate() {
+            offer(late.at, Due::Late(n));
+        }
+        for (n, caller) in self.callers.iter().enumerate() {
+            let back = self.processes.get(caller.process).map(|process| process.back_at);
+            if let Some(at) = caller.next(back.unwrap_or_default()) {
+                offer(at, Due::Caller(n));
+            }
+        }
+        if let Some(at) = self.endpoint.as_ref().and_then(Endpoint::due) {
+            offer(at, Due::Endpoint);
+        }
+        first
+    }
+
     /// One thing that one caller does.
     fn turn(&mut self, n: usize) {
-        let now = self.clock(self.now);
-        let seed = Seed::from_bytes([9; 16]);
-        let shared = self.shared.get_or_insert_with(|| Shared::new(self.config.clone(), seed));
-        let Some(caller) = self.callers.get_mut(n) else {
-            return;
-        };
+        let Some(caller) = self.callers.get_mut(n) else { return };
+        let Some(process) = self.processes.get_mut(caller.process) else { return };
+        let (clock, shared) = (process.clock, &mut process.shared);
+        let now = clock.now(self.now);
         if let Some((_, telling)) = caller.leaves.filter(|(at, _)| *at <= self.now) {
-            if let (true, Some(call)) = (telling, &mut caller.call)
-                && call.abandon(shared, now)
-            {
-                self.wake();
-            }
+            let wakes = match &mut caller.call {
+                Some(call) if telling => call.abandon(shared, now),
+                _ => false,
+            };
+            self.note(Happened::Left { caller: n, telling });
             self.over(n);
+            if wakes {
+                self.wake(n);
+            }
             return;
         }
         let Some(call) = &mut caller.call else { return };
-        if let At::InFlight { number, outcome, .. } = &mut caller.at {
-            let (number, outcome) = (*number, outcome.take());
+        if let At::InFlight { nth, number, outcome, .. } = &mut caller.at {
+            let (nth, number, outcome) = (*nth, *number, outcome.take());
             caller.at = At::Awake;
-            if let Some(outcome) = outcome
-                && call.handle(shared, now, number, outcome)
-            {
-                self.wake();
+            let wakes = outcome.is_some_and(|outcome| call.handle(shared, now, number, outcome));
+            self.note(Happened::Known { nth });
+            if wakes {
+                self.wake(n);
             }
+            return;
+        }
+        if matches!(caller.at, At::Before(_)) {
+            caller.at = At::Awake;
+            self.note(Happened::Began { caller: n });
             return;
         }
         caller.polls += 1;
         match call.poll(shared, now) {
             Step::Send(attempt) => self.send(n, attempt),
-            Step::Wait(until) => caller.at = At::Waiting(until.elapsed_from_origin()),
-            Step::Tell(event) => caller.events.push(event),
-            Step::Done => self.over(n),
+            Step::Wait(until) => {
+                let until = clock.when(until);
+                caller.at = At::Waiting(until);
+                self.note(Happened::Waits { caller: n, until });
+            }
+            Step::Tell(event) => {
+                caller.events.push(event);
+                let event = caller.events.len() - 1;
+                self.note(Happened::Told { caller: n, event });
+            }
+            Step::Done => {
+                self.over(n);
+                self.note(Happened::Ended { caller: n });
+            }
         }
     }
 
-    fn over(&mut self, n: usize) {
+    pub(crate) fn over(&mut self, n: usize) {
         if let Some(caller) = self.callers.get_mut(n) {
             caller.at = At::Over;
             let (began, at) = (caller.began, self.now);
@@ -305,103 +366,20 @@ impl World {
         }
     }
 
-    fn wake(&mut self) {
-        for caller in &mut self.callers {
+    /// Whoever waits in the process of this caller looks again.
+    pub(crate) fn wake(&mut self, by: usize) {
+        let process = self.callers.get(by).map(|caller| caller.process);
+        for caller in self.callers.iter_mut().filter(|caller| Some(caller.process) == process) {
             if matches!(caller.at, At::Waiting(_)) {
                 caller.at = At::Awake;
             }
         }
     }
 
-    /// What adapter, network and cloud do with one request.
-    fn send(&mut self, n: usize, attempt: Attempt) {
-        let weather = self.weather.pop_front().unwrap_or(Weather::Fine);
-        let deadline = attempt.deadline().elapsed_from_origin();
-        let (number, stage) = (attempt.number(), attempt.stage());
-        let request = attempt.into_request();
-        let token_left = self.token_left(&request);
-        let arrives = self.now + self.latency;
-        let back = arrives + self.latency;
-        let (mut status, mut retry_after) = (None, None);
-        let (ends, outcome) = match weather {
-            Weather::Refused => (back, Outcome::Failed(Failure::never_sent(FailureKind::Connect))),
-            Weather::LostBefore => {
-                (back, Outcome::Failed(Failure::answer_lost(FailureKind::Broken)))
-            }
-            Weather::Fine | Weather::LostAfter | Weather::Slow(_) => {
-                let reaction = self.cloud.react(EPOCH + arrives, &request);
-                status = Some(reaction.answer.status().as_u16());
-                let asked = reaction.answer.headers().get("retry-after");
-                retry_after = asked.and_then(|text| text.to_str().ok()?.parse().ok());
-                let delay = match (weather, reaction.delivery) {
-                    (Weather::Slow(delay), _) | (_, Delivery::Delayed(delay)) => delay,
-                    _ => Duration::ZERO,
-                };
-                let lost = weather == Weather::LostAfter
-                    || matches!(
-                        reaction.delivery,
-                        Delivery::Dropped | Delivery::Truncated | Delivery::Garbage
-                    );
-                let outcome = if lost {
-                    Outcome::Failed(Failure::answer_lost(FailureKind::Broken))
-                } else {
-                    Outcome::Answer(reaction.answer)
-                };
-                (back.saturating_add(delay), outcome)
-            }
-        };
-        let (ends, outcome) = if ends > deadline {
-            // The adapter gives up, and the answer comes all the same.
-            self.late.push((ends, n, number, outcome));
-            (deadline, Outcome::Failed(Failure::answer_lost(FailureKind::Timeout)))
-        } else {
-            (ends, outcome)
-        };
-        self.sent.push(Sent {
-            caller: n,
-            at: self.now,
-            stage,
-            number,
-            weather,
-            status,
-            answered: matches!(outcome, Outcome::Answer(_)),
-            token_left,
-            ends,
-            retry_after,
-        });
-        if let Some(caller) = self.callers.get_mut(n) {
-            caller.at = At::InFlight { number, ends, outcome: Some(outcome) };
+    pub(crate) fn note(&mut self, happened: Happened) {
+        if self.watched {
+            self.journal.push((self.now, happened));
         }
-    }
-
-    /// Hands answers over that nobody waits for: they must change nothing.
-    fn deliver_late(&mut self) {
-        let now = self.clock(self.now);
-        let (due, later) =
-            std::mem::take(&mut self.late).into_iter().partition(|late| late.0 <= self.now);
-        self.late = later;
-        for (_, n, number, outcome) in due {
-            if let (Some(caller), Some(shared)) = (self.callers.get_mut(n), &mut self.shared)
-                && let Some(call) = &mut caller.call
-            {
-                assert!(!call.handle(shared, now, number, outcome), "a late answer was taken");
-            }
-        }
-    }
-
-    fn token_left(&self, request: &http::Request<Vec<u8>>) -> Option<f64> {
-        let token = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
-        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let claims = claims.decode(token.split('.').nth(1)?).ok()?;
-        let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-        Some(claims.get("exp")?.as_f64()? - (EPOCH + self.now).as_secs_f64())
-    }
-
-    fn clock(&self, at: Duration) -> Now {
-        let off = Duration::from_secs(self.wall_off.unsigned_abs());
-        let wall = SystemTime::UNIX_EPOCH + EPOCH + at.min(Duration::from_secs(1 << 40));
-        let wall = if self.wall_off < 0 { wall - off } else { wall + off };
-        Now::new(Mono::from_origin(at), wall)
     }
 
     /// What time it is.
@@ -436,10 +414,10 @@ impl World {
         self.sent.iter().filter(move |sent| sent.stage == stage)
     }
 
-    /// How many consumers' tokens the connector keeps or is fetching.
+    /// How many consumers' tokens the first connector keeps or is fetching.
     #[must_use]
     pub fn consumers(&self) -> usize {
-        self.shared.as_ref().map(Shared::consumers).unwrap_or_default()
+        self.processes.first().map(|process| process.shared.consumers()).unwrap_or_default()
     }
 
     /// How many events with this text the cloud has kept.
@@ -452,21 +430,30 @@ impl World {
     /// Everything that can be printed of all that is there.
     #[must_use]
     pub fn shown(&self) -> String {
-        let mut shown = format!("{:?}\n{:?}\n", self.config, self.shared);
+        let mut shown = format!("{:?}\n", self.config);
+        let shared: Vec<&Shared> = self.processes.iter().map(|process| &process.shared).collect();
+        // Writing to a String does not fail.
+        let _ = writeln!(shown, "{shared:?}");
         for caller in &self.callers {
             let call = caller.call.as_ref().map(|call| call.shown());
-            // Writing to a String does not fail.
             let _ = writeln!(shown, "{call:?} {:?} {:?}", caller.events, caller.ended);
             if let Some(Ended { result: Err(error), .. }) = &caller.ended {
-                let mut cause: Option<&dyn std::error::Error> = Some(error);
-                while let Some(error) = cause {
-                    let _ = writeln!(shown, "{error}");
-                    cause = error.source();
-                }
+                shown.push_str(&told(error));
             }
         }
         shown
     }
+}
+
+/// An error as a log would have it: each cause on a line of its own.
+pub(crate) fn told(error: &lp_connector_core::error::Error) -> String {
+    let mut told = String::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let _ = writeln!(told, "{error}");
+        cause = error.source();
+    }
+    told
 }
 
 /// A consumer.

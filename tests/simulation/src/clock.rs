@@ -1,0 +1,82 @@
+//! A process's own clocks, as wrong as clocks are.
+
+use std::time::{Duration, SystemTime};
+
+use lp_connector_core::time::{Mono, Now};
+
+/// The cloud's wall clock when the world begins.
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_711_000_000);
+
+const MILLION: u128 = 1_000_000;
+
+/// The clocks of one process: a monotonic one that runs a little fast or slow, and a wall clock that
+/// may be hours off.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Clock {
+    /// When the process started: its monotonic clock then says zero.
+    pub(crate) origin: Duration,
+    /// By how many millionths its monotonic clock runs fast.
+    pub(crate) drift: i32,
+    /// By how many seconds its wall clock is ahead.
+    pub(crate) wall_off: i64,
+}
+
+impl Clock {
+    fn rate(self) -> u128 {
+        MILLION.saturating_add_signed(i128::from(self.drift.max(-500_000)))
+    }
+
+    /// What the monotonic clock says.
+    pub(crate) fn mono(self, at: Duration) -> Mono {
+        let since = at.saturating_sub(self.origin);
+        if self.drift == 0 {
+            return Mono::from_origin(since);
+        }
+        Mono::from_origin(nanoseconds(since.as_nanos() * self.rate() / MILLION))
+    }
+
+    /// The first moment at which the monotonic clock says this.
+    pub(crate) fn when(self, mono: Mono) -> Duration {
+        let elapsed = mono.elapsed_from_origin();
+        if self.drift == 0 || mono == Mono::NEVER {
+            return self.origin.saturating_add(elapsed);
+        }
+        let since = (elapsed.as_nanos() * MILLION).div_ceil(self.rate());
+        self.origin.saturating_add(nanoseconds(since))
+    }
+
+    /// What both clocks say.
+    pub(crate) fn now(self, at: Duration) -> Now {
+        let off = Duration::from_secs(self.wall_off.unsigned_abs());
+        let wall = SystemTime::UNIX_EPOCH + EPOCH + at.min(Duration::from_secs(1 << 40));
+        let wall = if self.wall_off < 0 { wall - off } else { wall + off };
+        Now::new(self.mono(at), wall)
+    }
+}
+
+fn nanoseconds(nanoseconds: u128) -> Duration {
+    const SECOND: u128 = 1_000_000_000;
+    let seconds = u64::try_from(nanoseconds / SECOND).unwrap_or(u64::MAX);
+    Duration::new(seconds, u32::try_from(nanoseconds % SECOND).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_that_is_waited_for_comes_and_no_earlier_one_does(
+            origin in 0u64..1 << 60, elapsed in 0u64..1 << 60, drift in -900i32..900,
+        ) {
+            let origin = Duration::from_nanos(origin);
+            let clock = Clock { origin, drift, wall_off: 0 };
+            let mono = Mono::from_origin(Duration::from_nanos(elapsed));
+            let when = clock.when(mono);
+            prop_assert!(clock.mono(when) >= mono);
+            let before = when.saturating_sub(Duration::from_nanos(1));
+            prop_assert!(elapsed == 0 || clock.mono(before) < mono);
+        }
+    }
+}

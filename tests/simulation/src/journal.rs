@@ -1,0 +1,73 @@
+//! What happened, in the order in which it did.
+
+use std::time::Duration;
+
+use lp_connector_core::error::Stage;
+
+use crate::network::Weather;
+
+/// Something that happened in a world, for those who watch it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Happened {
+    /// A call was begun.
+    Began { caller: usize },
+    /// A request was sent: its place in [`World::sent`](crate::World::sent).
+    Sent { nth: usize },
+    /// The cloud saw it.
+    Arrived { nth: usize },
+    /// What came of it reached the caller.
+    Known { nth: usize },
+    /// What came back is not what the cloud answered.
+    Mangled { nth: usize },
+    /// An answer came that nobody waited for, and was taken all the same, or not.
+    Late { caller: usize, number: u32, taken: bool },
+    /// A call told something: its place in the caller's events.
+    Told { caller: usize, event: usize },
+    /// A call is to be polled again then.
+    Waits { caller: usize, until: Duration },
+    /// A call has its result.
+    Ended { caller: usize },
+    /// A caller went away, with a word or without.
+    Left { caller: usize, telling: bool },
+    /// A process started anew.
+    Restarted { process: usize },
+    /// A notification reached the endpoint, which answered so; `None` if nobody was there.
+    Posted { nth: u64, status: Option<u16> },
+    /// The connector acted on what came: its place in what was heard.
+    Heard { nth: usize },
+}
+
+/// A request that was sent.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct Sent {
+    /// By which caller.
+    pub caller: usize,
+    /// By which process.
+    pub process: usize,
+    /// When.
+    pub at: Duration,
+    /// For what.
+    pub stage: Stage,
+    /// Its number within the call.
+    pub number: u32,
+    /// What the network did.
+    pub weather: Weather,
+    /// What the cloud answered, if it came to that.
+    pub status: Option<u16>,
+    /// Whether the caller got that answer.
+    pub answered: bool,
+    /// For how long the AppJWT that it carried was still good, by the cloud's clock; negative seconds
+    /// where it was dead. `None` if it carried none that can be read.
+    pub token_left: Option<f64>,
+    /// When the cloud issued that AppJWT, in seconds since the world began.
+    pub token_from: Option<f64>,
+    /// When its outcome was known to the caller.
+    pub ends: Duration,
+    /// When an answer to it would no longer be waited for.
+    pub deadline: Duration,
+    /// The `Retry-After` seconds of the answer.
+    pub retry_after: Option<u64>,
+    /// Where it went.
+    pub host: String,
+}

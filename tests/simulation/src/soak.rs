@@ -1,0 +1,164 @@
+//! Many stories, each from one number, each watched for every promise.
+//!
+//! ```
+//! use lp_connector_simulation::soak;
+//!
+//! let summary = soak::run(0..20, 1).map_err(|broken| broken.to_string())?;
+//! assert_eq!(summary.seeds, 20);
+//! # Ok::<(), String>(())
+//! ```
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::play::{Care, play, told};
+use crate::promise::{Promise, Violation};
+use crate::shrink::shrunk;
+use crate::story::Story;
+
+/// Of so many stories one has all that can be printed looked at.
+const THOROUGH: u64 = 16;
+/// Of so many stories one is told twice, and compared.
+const TWICE: u64 = 64;
+/// So many stories are taken at a time.
+const BATCH: u64 = 64;
+
+/// What many stories came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Stories.
+    pub seeds: u64,
+    /// Calls in them.
+    pub calls: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Notifications acted on.
+    pub notifications: u64,
+    /// Things that happened.
+    pub events: u64,
+    /// How much time went by in them.
+    pub virtual_time: Duration,
+}
+
+/// A story in which a promise was not kept.
+#[derive(Debug)]
+pub struct Broken {
+    /// Its seed.
+    pub seed: u64,
+    violation: Violation,
+    shrunk: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, violation, shrunk } = self;
+        writeln!(f, "seed {seed} breaks a promise. {violation}\n")?;
+        writeln!(f, "what it takes to break it:\n\n{shrunk}")?;
+        write!(f, "again: cargo run -p lp-connector-simulation --release -- --seed {seed}")
+    }
+}
+
+/// Tells the stories of these seeds, in so many threads; each story in one alone.
+///
+/// # Errors
+/// The broken promise of the lowest seed that was found to break one.
+pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
+    let next = AtomicU64::new(seeds.start);
+    let found = Mutex::new((Summary::default(), None::<(u64, Violation)>));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let first = next.fetch_add(BATCH, Ordering::Relaxed);
+                    if first >= seeds.end {
+                        return;
+                    }
+                    let mut summary = Summary::default();
+                    for seed in first..(first + BATCH).min(seeds.end) {
+                        if let Err(violation) = told_well(seed, &mut summary) {
+                            // Nothing after it need be told.
+                            next.store(seeds.end, Ordering::Relaxed);
+                            let Ok(mut found) = found.lock() else { return };
+                            if found.1.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
+                                found.1 = Some((seed, violation));
+                            }
+                            return;
+                        }
+                    }
+                    let Ok(mut found) = found.lock() else { return };
+                    found.0.add(&summary);
+                }
+            });
+        }
+    });
+    let (summary, broken) = found.into_inner().unwrap_or_default();
+    match broken {
+        None => Ok(summary),
+        Some((seed, violation)) => {
+            let story = shrunk(&Story::of(seed), violation.promise);
+            let (_, trace) = play(&story, Care { thorough: true, traced: true });
+            let shrunk = told(&story, &trace);
+            Err(Box::new(Broken { seed, violation, shrunk }))
+        }
+    }
+}
+
+/// Tells the story of one seed, with all that happens.
+#[must_use]
+pub fn replay(seed: u64) -> (String, bool) {
+    let story = Story::of(seed);
+    let (played, trace) = play(&story, Care { thorough: true, traced: true });
+    let mut text = told(&story, &trace);
+    match played {
+        Ok(_) => (text, true),
+        Err(violation) => {
+            text.push_str(&format!("\n{violation}\n"));
+            (text, false)
+        }
+    }
+}
+
+/// What is watched for: a name and a sentence each.
+pub fn promises() -> impl Iterator<Item = (String, &'static str)> {
+    Promise::ALL.into_iter().map(|promise| (format!("{promise:?}"), promise.words()))
+}
+
+fn told_well(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
+    let story = Story::of(seed);
+    let thorough = seed % THOROUGH == 0;
+    let traced = seed % TWICE == 0;
+    let (played, trace) = play(&story, Care { thorough, traced });
+    let played = played?;
+    if traced {
+        let (_, again) = play(&story, Care { thorough, traced });
+        if again != trace {
+            let lines = trace.lines().zip(again.lines()).find(|(one, two)| one != two);
+            let why = format!("it differs at {lines:?}");
+            return Err(Violation::new(Promise::TheSameAgain, Duration::ZERO, why));
+        }
+    }
+    summary.add(&Summary {
+        seeds: 1,
+        calls: played.calls,
+        requests: played.requests,
+        notifications: played.notifications,
+        events: played.events,
+        virtual_time: played.virtual_time,
+    });
+    Ok(())
+}
+
+impl Summary {
+    fn add(&mut self, more: &Self) {
+        self.seeds += more.seeds;
+        self.calls += more.calls;
+        self.requests += more.requests;
+        self.notifications += more.notifications;
+        self.events += more.events;
+        self.virtual_time = self.virtual_time.saturating_add(more.virtual_time);
+    }
+}

@@ -1,0 +1,116 @@
+//! How tokens are asked for, and how long they are used.
+
+use std::time::Duration;
+
+use lp_connector_core::error::Stage;
+
+use super::ROUNDING;
+use crate::journal::Sent;
+use crate::promise::{Promise, Violation};
+use crate::story::Story;
+use crate::world::World;
+
+/// Whatever a service asks, nothing shared is put off for longer (`CircuitPolicy`).
+const LONGEST_ASKED: Duration = Duration::from_secs(32 * 60);
+
+#[derive(Debug)]
+pub(super) struct Tokens {
+    processes: Vec<Process>,
+    /// When the cloud's clock was set last.
+    clock_set: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+struct Process {
+    /// The token request under way: its caller and until when it can be answered.
+    under_way: Option<(usize, u32, Duration)>,
+    /// No token request before this: the service has asked for that.
+    not_before: Duration,
+    /// When the token request was sent whose token is in use.
+    token_since: Option<Duration>,
+    /// By how much of a token's life its clock is off.
+    drift: f64,
+    /// Lives are told in whole seconds: of short ones up to one is unsure.
+    unsure: f64,
+}
+
+impl Tokens {
+    pub(super) fn new(story: &Story) -> Self {
+        let unsure = if story.token_life < 10 { 1.0 } else { 0.0 };
+        let processes = story.processes.iter().map(|program| Process {
+            under_way: None,
+            not_before: Duration::ZERO,
+            token_since: None,
+            drift: f64::from(program.drift.unsigned_abs()) / 1e6,
+            unsure,
+        });
+        Self { processes: processes.collect(), clock_set: None }
+    }
+
+    pub(super) fn clock_was_set(&mut self, at: Duration) {
+        self.clock_set = Some(at);
+    }
+
+    pub(super) fn sent(&mut self, sent: &Sent, at: Duration) -> Result<(), Violation> {
+        let Some(process) = self.processes.get_mut(sent.process) else { return Ok(()) };
+        if sent.stage == Stage::AppJwt {
+            if let Some((caller, number, _)) = process.under_way.filter(|(.., until)| *until > at) {
+                let why = format!("that of caller {caller} (#{number}) has no answer yet");
+                return Err(Violation::new(Promise::OneTokenRequest, at, why));
+            }
+            if at + ROUNDING + LONGEST_ASKED / 1000 < process.not_before {
+                let why = format!("not before {:?}, said the service", process.not_before);
+                return Err(Violation::new(Promise::RetryAfterHoldsForAll, at, why));
+            }
+            process.under_way = Some((sent.caller, sent.number, sent.deadline));
+        }
+        // What a token says of its life is by the clock that the cloud had then.
+        let told = self.clock_set.is_none_or(|set| process.token_since.is_some_and(|it| it > set));
+        if let (Some(left), true) = (sent.token_left, told) {
+            let allowed = process.unsure + 3600.0 * process.drift + ROUNDING.as_secs_f64();
+            if left < -allowed {
+                let why = format!(
+                    "caller {}'s #{} carries a token that ended {:.3} s ago",
+                    sent.caller, sent.number, -left
+                );
+                return Err(Violation::new(Promise::NoDeadToken, at, why));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn known(&mut self, sent: &Sent, at: Duration) {
+        let Some(process) = self.processes.get_mut(sent.process) else { return };
+        if sent.stage != Stage::AppJwt {
+            return;
+        }
+        process.under_way.take_if(|(caller, number, _)| {
+            (*caller, *number) == (sent.caller, sent.number)
+        });
+        match sent.status {
+            Some(200) if sent.answered => process.token_since = Some(sent.at),
+            Some(429 | 503) if sent.answered => {
+                let asked = Duration::from_secs(sent.retry_after.unwrap_or_default());
+                process.not_before = process.not_before.max(at + asked.min(LONGEST_ASKED));
+            }
+            _ => {}
+        }
+    }
+
+    /// Who tells takes the request back; who does not leaves a lease that ends with the attempt.
+    pub(super) fn left(&mut self, world: &World, caller: usize, telling: bool, _at: Duration) {
+        let process = world.callers.get(caller).map(|caller| caller.process);
+        let process = process.and_then(|process| self.processes.get_mut(process));
+        if let (Some(process), true) = (process, telling) {
+            process.under_way.take_if(|(holder, ..)| *holder == caller);
+        }
+    }
+
+    pub(super) fn restarted(&mut self, process: usize) {
+        if let Some(process) = self.processes.get_mut(process) {
+            process.under_way = None;
+            process.not_before = Duration::ZERO;
+            process.token_since = None;
+        }
+    }
+}

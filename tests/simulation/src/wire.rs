@@ -1,0 +1,181 @@
+//! Answers as bytes: through the core's own HTTP/1.1 codec and pool, as the async-std adapter uses
+//! them, over connections that are cut and that carry more than was asked for.
+
+use std::time::Duration;
+
+use http::{Method, Response};
+use lp_connector_core::connector::Outcome;
+use lp_connector_core::http1::{Decoded, Decoder, Limits, Pool, Progress};
+use lp_connector_core::time::Mono;
+
+use crate::network::{Weather, broken};
+
+/// What nobody asked for: it looks like an answer to a message.
+const STRAY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n\
+    {\"code\":\"OK\",\"body\":{\"sequence\":4711}}";
+
+/// The connections of one process.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    idle: Pool<Connection>,
+    /// Connections made so far.
+    pub(crate) made: u64,
+}
+
+/// A connection, by what is already under way on it.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    /// What was read together with the last answer.
+    pending: Vec<u8>,
+    /// Something came on it since: an adapter looks, before it uses the connection again.
+    spoken_on: bool,
+}
+
+/// How an answer came through.
+pub(crate) struct Carried {
+    pub(crate) outcome: Outcome,
+    /// False if it is not the answer that the cloud gave.
+    pub(crate) true_to_it: bool,
+}
+
+impl Wire {
+    pub(crate) fn new() -> Self {
+        Self { idle: Pool::new(8, Duration::from_secs(15)), made: 0 }
+    }
+
+    pub(crate) fn connection(&mut self, origin: &str, now: Mono) -> Connection {
+        while let Some(idle) = self.idle.take(origin, now) {
+            if !idle.spoken_on {
+                return idle;
+            }
+        }
+        self.made += 1;
+        Connection::default()
+    }
+
+    /// Brings an answer back over this connection, in pieces that `mix` decides.
+    pub(crate) fn carry(
+        &mut self,
+        (origin, mut connection): (&str, Connection),
+        answer: &Response<Vec<u8>>,
+        weather: Weather,
+        mix: u64,
+        now: Mono,
+    ) -> Carried {
+        let mut bytes = std::mem::take(&mut connection.pending);
+        let before = bytes.len();
+        write(answer, mix % 3 == 0, &mut bytes);
+        match weather {
+            Weather::Stray => bytes.extend_from_slice(STRAY),
+            Weather::Cut(share) => {
+                let whole = bytes.len() - before;
+                bytes.truncate(before + whole * usize::from(share.min(999)) / 1000);
+            }
+            _ => {}
+        }
+        let mut decoder = Decoder::new(&Method::POST, Limits::new());
+        let mut fed = 0;
+        for piece in bytes.chunks(1 + (mix >> 8) as usize % 700) {
+            fed += piece.len();
+            match decoder.feed(piece) {
+                Ok(Progress::More) => {}
+                Ok(Progress::Done(decoded)) => {
+                    let Decoded { response, reusable, leftover, .. } = decoded;
+                    if reusable {
+                        // What came with it is still there for whoever uses the connection next.
+                        connection.spoken_on = fed < bytes.len();
+                        connection.pending = bytes.drain(..fed).skip(fed - leftover).collect();
+                        self.idle.put(origin, connection, now);
+                    }
+                    let same = response.status() == answer.status()
+                        && response.body() == answer.body();
+                    return Carried { outcome: Outcome::Answer(response), true_to_it: same };
+                }
+                Err(_) => return Carried { outcome: broken(), true_to_it: true },
+            }
+        }
+        // The connection is at its end: an answer that lasts until then would be whole now.
+        let whole = decoder.finish().is_ok();
+        Carried { outcome: broken(), true_to_it: !whole }
+    }
+}
+
+/// An answer as a server writes it.
+fn write(answer: &Response<Vec<u8>>, chunked: bool, to: &mut Vec<u8>) {
+    to.extend_from_slice(b"HTTP/1.1 ");
+    to.extend_from_slice(answer.status().as_str().as_bytes());
+    to.extend_from_slice(b" \r\n");
+    for (name, value) in answer.headers() {
+        if *name != http::header::CONTENT_LENGTH {
+            to.extend_from_slice(name.as_str().as_bytes());
+            to.extend_from_slice(b": ");
+            to.extend_from_slice(value.as_bytes());
+            to.extend_from_slice(b"\r\n");
+        }
+    }
+    let body = answer.body();
+    if chunked {
+        to.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+        for chunk in body.chunks(100) {
+            to.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            to.extend_from_slice(chunk);
+            to.extend_from_slice(b"\r\n");
+        }
+        to.extend_from_slice(b"0\r\n\r\n");
+    } else {
+        to.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        to.extend_from_slice(body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_is_nobodys_answer() {
+        let mut wire = Wire::new();
+        let answer = |body: &str| Response::new(body.as_bytes().to_vec());
+        for mix in 0..3000 {
+            let first = wire.connection("https://a", Mono::ZERO);
+            let one = wire.carry(
+                ("https://a", first),
+                &answer("{\"n\":1}"),
+                Weather::Stray,
+                mix,
+                Mono::ZERO,
+            );
+            assert!(one.true_to_it);
+            let second = wire.connection("https://a", Mono::ZERO);
+            let two = wire.carry(
+                ("https://a", second),
+                &answer("{\"n\":2}"),
+                Weather::Fine,
+                mix,
+                Mono::ZERO,
+            );
+            assert!(two.true_to_it);
+            assert!(matches!(two.outcome, Outcome::Answer(_)));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_is_none() {
+        let mut wire = Wire::new();
+        let answer = Response::new(b"{\"n\":1}".to_vec());
+        for share in 0..1000 {
+            let connection = wire.connection("https://a", Mono::ZERO);
+            let weather = Weather::Cut(share);
+            let cut = wire.carry(
+                ("https://a", connection),
+                &answer,
+                weather,
+                u64::from(share) << 8,
+                Mono::ZERO,
+            );
+            assert!(matches!(cut.outcome, Outcome::Failed(_)), "{share}");
+            assert!(cut.true_to_it);
+        }
+        assert_eq!(wire.made, 1000, "a broken connection is not used again");
+    }
+}
