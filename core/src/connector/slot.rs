@@ -38,6 +38,8 @@ struct Held<T> {
     renew_at: Mono,
     /// From here on it must not be used.
     end: Mono,
+    /// It did not work when it was used: while somebody asks for another, nobody uses it.
+    suspected: bool,
 }
 
 /// Everything about the fetching that does not depend on what is fetched.
@@ -137,12 +139,11 @@ impl<T> Slot<T> {
         admit: impl FnOnce() -> Admission,
     ) -> Claim {
         self.fetching.expire(now);
-        let usable_until_renewal = self
-            .held
-            .as_ref()
-            .filter(|held| self.usable(held, now, who.least))
-            .map(|held| held.renew_at);
-        if let Some(renew_at) = usable_until_renewal {
+        let usable = self.held.as_ref().filter(|held| self.usable(held, now, who.least));
+        if let Some((renew_at, suspected)) = usable.map(|held| (held.renew_at, held.suspected)) {
+            if let (true, State::Leased { until, .. }) = (suspected, &self.fetching.state) {
+                return Claim::Wait { until: *until, round: self.fetching.round, pausing: false };
+            }
             let due = self.fetching.early_is_due(renew_at, now) && now >= who.not_before;
             return match due.then(admit) {
                 Some(Admission::Go) => Claim::Fetch(self.fetching.grant(who, true, None)),
@@ -183,7 +184,7 @@ impl<T> Slot<T> {
             return false;
         }
         self.generation += 1;
-        self.held = Some(Held { value, since: now, renew_at, end });
+        self.held = Some(Held { value, since: now, renew_at, end, suspected: false });
         self.fetching.succeeded(end);
         true
     }
@@ -197,9 +198,11 @@ impl<T> Slot<T> {
     }
 
     /// The value may be out of date: fetch another soon, but not before this one is `youngest` old.
+    /// Whoever needs it while that is under way waits for the outcome.
     pub(super) fn suspect(&mut self, now: Mono, youngest: Duration) {
         if let Some(held) = &mut self.held {
             held.renew_at = held.renew_at.min(now.max(held.since + youngest));
+            held.suspected = true;
         }
     }
 

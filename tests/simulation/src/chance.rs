@@ -101,8 +101,13 @@ impl Story {
 }
 
 fn program(chance: &mut Chance) -> Program {
-    let policies =
-        [Policy::Documented, Policy::Documented, Policy::Cautious, Policy::None, Policy::AtLeastOnce];
+    let policies = [
+        Policy::Documented,
+        Policy::Documented,
+        Policy::Cautious,
+        Policy::None,
+        Policy::AtLeastOnce,
+    ];
     Program {
         policy: chance.of(&policies).unwrap_or(Policy::Documented),
         call_timeout: match chance.below(4) {
@@ -117,13 +122,7 @@ fn program(chance: &mut Chance) -> Program {
     }
 }
 
-fn caller(
-    chance: &mut Chance,
-    name: u32,
-    programs: u64,
-    span: u64,
-    bursts: &[Duration],
-) -> Caller {
+fn caller(chance: &mut Chance, name: u32, programs: u64, span: u64, bursts: &[Duration]) -> Caller {
     let who = chance.below(u64::from(CONSUMERS)) as u8;
     let doing = match chance.below(16) {
         0 => Doing::Resolve,
@@ -181,9 +180,10 @@ fn happening(chance: &mut Chance, programs: u64) -> Happening {
             Happening::Moves(service, chance.below(3) as u8)
         }
         12 => Happening::CloudClock(chance.below(20_000) as i64 - 10_000),
-        13 => {
-            Happening::WallClock(chance.below(programs) as usize, chance.below(20_000) as i64 - 10_000)
-        }
+        13 => Happening::WallClock(
+            chance.below(programs) as usize,
+            chance.below(20_000) as i64 - 10_000,
+        ),
         14 => Happening::Crashes(chance.below(programs) as usize, chance.spread(60_000)),
         15 => Happening::Sleeps(chance.below(programs) as usize, chance.spread(600_000)),
         16 => Happening::AgentTypes(chance.below(agents) as u8),
@@ -194,7 +194,8 @@ fn happening(chance: &mut Chance, programs: u64) -> Happening {
 }
 
 fn fault(chance: &mut Chance) -> String {
-    let endpoints = ["domain", "token", "token", "consumer", "conversation", "send", "send", "send"];
+    let endpoints =
+        ["domain", "token", "token", "consumer", "conversation", "send", "send", "send"];
     let endpoint = chance.of(&endpoints).unwrap_or("send");
     let what = match chance.below(10) {
         0..=4 => {

@@ -191,7 +191,8 @@ impl World {
     /// The connector counts its own message as seen, as the answer to it said.
     pub(crate) fn account_for(&mut self, text: &str) {
         let kept = self.cloud.messages().iter().rev();
-        let mut kept = kept.filter(|message| message.event.get("message").is_some_and(|it| it == text));
+        let mut kept =
+            kept.filter(|message| message.event.get("message").is_some_and(|it| it == text));
         let (Some(message), Some(endpoint)) = (kept.next(), &mut self.endpoint) else { return };
         let ids = (ConversationId::new(&message.conversation), DialogId::new(&message.dialog));
         if let ((Ok(conversation), Ok(dialog)), Some(sequence)) = (ids, message.sequence) {
@@ -221,7 +222,9 @@ impl World {
                     Some(now)
                 }
                 // By the cloud's clock.
-                Next::Wait(at) => Some(now + at.saturating_sub(cloud_now).max(Duration::from_millis(1))),
+                Next::Wait(at) => {
+                    Some(now + at.saturating_sub(cloud_now).max(Duration::from_millis(1)))
+                }
                 Next::Idle => None,
             };
             return;

@@ -43,9 +43,9 @@ fn main() -> ExitCode {
         println!("{text}");
         return if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let threads = arguments.threads.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, NonZero::get)
-    });
+    let threads = arguments
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let began = Instant::now();
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
     match soak::run(seeds, threads) {

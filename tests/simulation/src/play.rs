@@ -32,6 +32,8 @@ const MOST_EVENTS: u64 = 200_000;
 const ROTATIONS: usize = 9;
 /// A story that has come to rest is looked at again after this: longer than any pause.
 const AFTERWARDS: Duration = Duration::from_secs(3600);
+/// Long enough for one call.
+const WHILE: Duration = Duration::from_secs(30);
 
 /// What a story came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -129,11 +131,8 @@ impl<'a> Player<'a> {
             agents_said: 0,
         };
         for (n, program) in story.processes.iter().enumerate() {
-            let clock = Clock {
-                origin: Duration::ZERO,
-                drift: program.drift,
-                wall_off: program.wall_off,
-            };
+            let clock =
+                Clock { origin: Duration::ZERO, drift: program.drift, wall_off: program.wall_off };
             let config = player.config(n);
             player.world.processes.push(Process::new(config, clock, program.wire));
         }
@@ -363,7 +362,7 @@ impl<'a> Player<'a> {
         self.world.restart(process, config, down);
     }
 
-    /// All faults end; an hour later, longer than any pause, everything works again.
+    /// All faults end; when more time than any pause has gone by, everything works again.
     fn recover(&mut self) -> Result<(), Violation> {
         if self.traced {
             trace::note(&mut self.trace, self.world.now, "*** all is well from here on");
@@ -383,30 +382,37 @@ impl<'a> Player<'a> {
         let last = format!("agent says {}", self.agents_said);
         self.agent(0, Agent::Text(last, Vec::new()));
         self.run(self.world.now + AFTERWARDS)?;
-        let mut name = self.story.callers.iter().map(|caller| caller.name + 1).max().unwrap_or(0);
-        // The first may meet a service that has moved, or a token that was revoked; then three at once.
-        for round in [1, 3] {
+        let first = self.story.callers.iter().map(|caller| caller.name + 1).max().unwrap_or(0);
+        let mut name = first;
+        // The first calls may meet a service that has moved. An hour after them no call may meet
+        // anything: the next ones come one by one, as a service that was left alone is tried, and
+        // the last at the same time.
+        for (at_once, until_next, required) in
+            [(3, AFTERWARDS, false), (1, WHILE, true), (1, WHILE, true), (3, AFTERWARDS, true)]
+        {
             let from = self.world.callers.len();
             for process in 0..self.story.processes.len() {
-                for _ in 0..round {
-                    self.recovered(process, name)?;
+                for _ in 0..at_once {
+                    self.recovered(process, name, name - first);
                     name += 1;
                 }
             }
-            self.run(Duration::MAX)?;
+            self.run(self.world.now + until_next)?;
             for (n, caller) in self.world.callers.iter().enumerate().skip(from) {
-                if let Some(Err(error)) = caller.ended.as_ref().map(|ended| &ended.result) {
-                    let why = format!("call {n}, an hour after the last fault: {error}");
+                let ended = caller.ended.as_ref().filter(|_| required);
+                if let Some(Err(error)) = ended.map(|ended| &ended.result) {
+                    let why = format!("call {n}, long after the last fault: {error}");
                     return Err(Violation::new(Promise::AllRecovers, self.world.now, why));
                 }
             }
         }
-        Ok(())
+        self.run(Duration::MAX)
     }
 
-    fn recovered(&mut self, process: usize, name: u32) -> Result<(), Violation> {
-        let to = (name % 2) as u8;
-        let Some(conversation) = self.conversation(to) else { return Ok(()) };
+    fn recovered(&mut self, process: usize, name: u32, turn: u32) {
+        // Each process speaks for both consumers in turn.
+        let to = (turn / self.story.processes.len().max(1) as u32 % 2) as u8;
+        let Some(conversation) = self.conversation(to) else { return };
         #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
         let consumer = ExtConsumerId::new(format!("consumer-{to}")).expect("a good id");
         let text = SendText::new(consumer, conversation, format!("{TEXT}{name}"));
@@ -417,7 +423,6 @@ impl<'a> Player<'a> {
         self.world.start_in(process, at, text, |call, now| {
             call.timeout(timeout, now).retry(RetryPolicy::documented())
         });
-        Ok(())
     }
 }
 

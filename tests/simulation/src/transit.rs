@@ -97,7 +97,8 @@ impl World {
 
     /// What the cloud does with a request that has arrived, and what the network does with the answer.
     pub(crate) fn arrive(&mut self, n: usize) {
-        let Travelling { nth, life, back, request, connection, .. } = self.travelling.swap_remove(n);
+        let Travelling { nth, life, back, request, connection, .. } =
+            self.travelling.swap_remove(n);
         let reaction = self.cloud.react(self.cloud_clock(), &request);
         self.published();
         let (Some(sent), now) = (self.sent.get_mut(nth), self.now) else { return };

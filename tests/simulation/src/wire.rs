@@ -87,8 +87,8 @@ impl Wire {
                         connection.pending = bytes.drain(..fed).skip(fed - leftover).collect();
                         self.idle.put(origin, connection, now);
                     }
-                    let same = response.status() == answer.status()
-                        && response.body() == answer.body();
+                    let same =
+                        response.status() == answer.status() && response.body() == answer.body();
                     return Carried { outcome: Outcome::Answer(response), true_to_it: same };
                 }
                 Err(_) => return Carried { outcome: broken(), true_to_it: true },

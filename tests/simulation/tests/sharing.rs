@@ -259,3 +259,41 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
         refused.map(|error| (error.kind(), error.retry_after().is_some())).collect();
     assert!(kinds.contains(&(ErrorKind::DeadlineExceeded, true)), "{kinds:?}");
 }
+
+#[test]
+fn a_host_that_did_not_answer_is_not_tried_again_while_it_is_looked_up() {
+    let mut world = World::new();
+    let conversation = conversation_of(&mut world);
+    world.cloud.move_service("asyncMessagingEnt", "elsewhere.liveperson.net");
+    let began = world.now() + secs(10);
+    world.weather.push_back(Weather::Refused);
+    world.start_as(began, SendText::new(ada(), conversation.clone(), "one"), |call, _| {
+        call.retry(RetryPolicy::none())
+    });
+    world.run_until(began + secs(5));
+    for _ in 0..3 {
+        world.start(SendText::new(ada(), conversation.clone(), "two"));
+    }
+    let from = world.sent.len();
+    world.run();
+    let sent = world.sent[from..].iter();
+    let hosts: Vec<_> = sent.filter(|sent| sent.stage == Stage::Operation).collect();
+    assert!(hosts.iter().all(|sent| sent.host == "elsewhere.liveperson.net"), "{hosts:?}");
+    assert_eq!(hosts.len(), 3);
+}
+
+#[test]
+fn what_the_token_service_asked_for_in_the_last_try_holds_for_whoever_comes_next() {
+    let mut world = World::new().with_fault("token=429,retry-after:300");
+    world.start_as(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(3600), now));
+    world.run();
+    let failed = world.now();
+    world.cloud.heal();
+    world.start_at(failed + secs(130), AuthorizeApp::new());
+    let patient = world.start_at(failed + secs(200), AuthorizeApp::new());
+    world.run();
+    assert!(world.end_of(patient).result.is_ok());
+    let requests = times(&world, Stage::AppJwt);
+    let last_two = &requests[requests.len() - 2..];
+    assert!(last_two[1] - last_two[0] >= 300.0, "{requests:?}");
+}

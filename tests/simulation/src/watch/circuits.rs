@@ -6,7 +6,7 @@ use lp_connector_core::api::{Service, Target};
 use lp_connector_core::connector::{Event, EventKind};
 use lp_connector_core::error::{ErrorKind, Stage};
 
-use super::ROUNDING;
+use super::{Known, ROUNDING};
 use crate::caller::Ended;
 use crate::journal::Sent;
 use crate::promise::{Promise, Violation};
@@ -108,7 +108,8 @@ impl Circuits {
             *circuit = Circuit::default();
             return Ok(());
         };
-        let documented = PAUSES.get(circuit.openings).or(PAUSES.last()).copied().unwrap_or_default();
+        let documented =
+            PAUSES.get(circuit.openings).or(PAUSES.last()).copied().unwrap_or_default();
         if pause != Duration::from_secs(documented) {
             return fail(format!("it is left alone for {pause:?}, not {documented} s"));
         }
@@ -128,6 +129,7 @@ impl Circuits {
         &mut self,
         world: &World,
         caller: usize,
+        known: &Known,
         ended: &Ended,
         at: Duration,
     ) -> Result<(), Violation> {
@@ -137,13 +139,15 @@ impl Circuits {
         if error.stage() != Stage::Operation {
             return Ok(());
         }
+        // A last try that its caller cut short tells nothing of the service.
+        let cut_short = at + ROUNDING + known.timeout / 1000 >= ended.began + known.timeout;
         match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::RateLimited => {
+            ErrorKind::Unavailable | ErrorKind::RateLimited if !cut_short => {
                 circuit.exhausted += 1;
                 circuit.refused += 1;
             }
             // Its policy allows no other try.
-            ErrorKind::Unconfirmed => circuit.exhausted += 1,
+            ErrorKind::Unconfirmed | ErrorKind::Unavailable => circuit.exhausted += 1,
             _ => {}
         }
         if circuit.refused >= MESSAGES && circuit.open_until.is_none() {

@@ -231,7 +231,7 @@ impl Watch {
             let why = format!("caller {} began at {:?}", known.name, ended.began);
             return Err(Violation::new(Promise::CallsEnd, at, why));
         }
-        self.circuits.ended(world, caller, ended, at)?;
+        self.circuits.ended(world, caller, &known, ended, at)?;
         if let Err(error) = &ended.result {
             hides(at, &told(error))?;
             hides(at, &format!("{error:?}"))?;

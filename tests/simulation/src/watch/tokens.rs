@@ -84,9 +84,9 @@ impl Tokens {
         if sent.stage != Stage::AppJwt {
             return;
         }
-        process.under_way.take_if(|(caller, number, _)| {
-            (*caller, *number) == (sent.caller, sent.number)
-        });
+        process
+            .under_way
+            .take_if(|(caller, number, _)| (*caller, *number) == (sent.caller, sent.number));
         match sent.status {
             Some(200) if sent.answered => process.token_since = Some(sent.at),
             Some(429 | 503) if sent.answered => {

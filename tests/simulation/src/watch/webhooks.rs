@@ -71,9 +71,7 @@ impl Webhooks {
     /// All that was taken, and in the end all that was said.
     pub(super) fn close(&self, world: &World) -> Result<(), Violation> {
         let Some(endpoint) = &world.endpoint else { return Ok(()) };
-        let fail = |why: String| {
-            Err(Violation::new(Promise::NothingTakenIsLost, world.now, why))
-        };
+        let fail = |why: String| Err(Violation::new(Promise::NothingTakenIsLost, world.now, why));
         let mut taken = endpoint.took.iter().chain(&self.said);
         if let Some(missing) = taken.find(|text| !self.heard.contains(*text)) {
             return fail(format!("{missing:?} was never acted on"));
