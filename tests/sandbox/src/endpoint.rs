@@ -1,5 +1,6 @@
 //! What a request asks for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -103,8 +104,8 @@ pub(crate) struct Route {
 impl Route {
     /// `None` for a path that is no part of the cloud.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let decoded: Vec<String> = path.trim_start_matches('/').split('/').map(decode).collect();
-        let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        let decoded: Vec<_> = path.trim_start_matches('/').split('/').map(decode).collect();
+        let parts: Vec<&str> = decoded.iter().map(|part| &**part).collect();
         let (endpoint, account, service) = match parts.as_slice() {
             ["api" | "csdr", "account", account, "service", "baseURI.json"] => {
                 (Endpoint::Domain, account, None)
@@ -141,10 +142,12 @@ impl Route {
 }
 
 /// Percent-decodes one segment. A form's `+` is no space in a path.
-fn decode(segment: &str) -> String {
+fn decode(segment: &str) -> Cow<'_, str> {
+    if !segment.contains('%') {
+        return Cow::Borrowed(segment);
+    }
     let plain = segment.replace('+', "%2B");
-    form_urlencoded::parse(plain.as_bytes())
-        .map(|(name, _)| name.into_owned())
-        .next()
-        .unwrap_or_default()
+    let decoded =
+        form_urlencoded::parse(plain.as_bytes()).map(|(name, _)| name.into_owned()).next();
+    Cow::Owned(decoded.unwrap_or_default())
 }

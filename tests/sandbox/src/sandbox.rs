@@ -30,7 +30,7 @@ use crate::{conversation, domain, file, installs, monitoring, send, tokens};
 /// assert_eq!(sandbox.requests(Endpoint::Domain), 1);
 /// # Ok::<(), http::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sandbox {
     pub(crate) config: Config,
     pub(crate) random: Random,
@@ -42,7 +42,7 @@ pub struct Sandbox {
 }
 
 /// A fault, and how many requests to its endpoint came since it was added.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Armed {
     fault: Fault,
     seen: u64,

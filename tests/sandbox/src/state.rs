@@ -16,7 +16,7 @@ pub const MAX_KEPT: usize = 100_000;
 const MAX_FILES: usize = 64;
 
 /// A map that forgets what came first when it is full.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bounded<V, const MOST: usize = MAX_KEPT> {
     entries: BTreeMap<String, V>,
     order: VecDeque<String>,
@@ -64,7 +64,7 @@ impl<V, const MOST: usize> Bounded<V, MOST> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AppToken {
     pub(crate) ends: Duration,
 }
@@ -163,7 +163,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) event: Value,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) app_tokens: Bounded<AppToken>,
     /// The consumer of each ConsumerJWS.

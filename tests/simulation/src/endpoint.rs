@@ -80,7 +80,7 @@ struct Posting {
 
 #[derive(Debug)]
 enum Way {
-    There(Request<Vec<u8>>),
+    There(Box<Request<Vec<u8>>>),
     Back(Option<u16>),
 }
 
@@ -216,7 +216,7 @@ impl World {
                         Some(PostWeather::Slow(by)) => *by,
                         _ => Duration::ZERO,
                     };
-                    let way = Way::There(post.request);
+                    let way = Way::There(Box::new(post.request));
                     let at = now + latency + more;
                     endpoint.posts.push(Posting { at, nth, id: post.id, way });
                     Some(now)

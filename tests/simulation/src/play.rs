@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use lp_connector_core::api::{
@@ -12,7 +13,7 @@ use lp_connector_core::connector::Config;
 use lp_connector_core::id::{ClientId, ConversationId, ExtConsumerId};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
-use lp_connector_sandbox::{Agent, Webhooks};
+use lp_connector_sandbox::{Agent, Sandbox, Webhooks};
 
 use crate::chance::CONSUMERS;
 use crate::clock::Clock;
@@ -28,8 +29,6 @@ use crate::world::World;
 const SERVICES: [&str; 3] = ["asyncMessagingEnt", "sentinel", "idp"];
 /// More events than this are no story but a storm.
 const MOST_EVENTS: u64 = 200_000;
-/// Secrets that the app may come to have, all known to the receiver.
-const ROTATIONS: usize = 9;
 /// A story that has come to rest is looked at again after this: longer than any pause.
 const AFTERWARDS: Duration = Duration::from_secs(3600);
 /// Long enough for one call.
@@ -91,6 +90,7 @@ struct Player<'a> {
     world: World,
     watch: Watch,
     conversations: Vec<ConversationId>,
+    /// Those that the app comes to have, all known to the receiver from the start.
     secrets: Vec<String>,
     secret: usize,
     trace: String,
@@ -109,7 +109,9 @@ impl<'a> Player<'a> {
         world.watched = true;
         let first = world.cloud.config().app().map(|app| app.client_secret().to_owned());
         let mut secrets = vec![first.unwrap_or_default()];
-        secrets.extend((1..ROTATIONS).map(|n| format!("{SECRET}{n}")));
+        let rotates = |it: &&(Duration, Happening)| matches!(it.1, Happening::RotatesSecret(_));
+        let rotations = story.happenings.iter().filter(rotates).count();
+        secrets.extend((1..=rotations).map(|n| format!("{SECRET}{n}")));
         world.cloud.set_webhooks(
             Webhooks::all_at("https://connector.example/webhooks")
                 .retention(Duration::from_secs(259_200)),
@@ -135,9 +137,6 @@ impl<'a> Player<'a> {
                 Clock { origin: Duration::ZERO, drift: program.drift, wall_off: program.wall_off };
             let config = player.config(n);
             player.world.processes.push(Process::new(config, clock, program.wire));
-        }
-        for consumer in 0..CONSUMERS {
-            player.agent(consumer, Agent::Join);
         }
         player
     }
@@ -314,7 +313,7 @@ impl<'a> Player<'a> {
             Happening::RevokesAppTokens => self.world.cloud.revoke_app_tokens(),
             Happening::RevokesConsumerTokens => self.world.cloud.revoke_consumer_tokens(),
             Happening::RotatesSecret(_) => {
-                self.secret = (self.secret + 1).min(ROTATIONS - 1);
+                self.secret += 1;
                 let app = self.world.cloud.config().app().map(|app| app.client_id().to_owned());
                 let secret = self.secrets.get(self.secret).cloned().unwrap_or_default();
                 self.world.cloud.rotate_secret(&app.unwrap_or_default(), secret);
@@ -435,9 +434,18 @@ fn host(service: &str, place: u8) -> String {
     }
 }
 
-/// A cloud in which each consumer has a conversation, opened by a connector of another time.
-#[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
+/// A cloud in which each consumer has a conversation with an agent.
 fn opened() -> (World, Vec<ConversationId>) {
+    static OPENED: OnceLock<(Sandbox, Vec<ConversationId>)> = OnceLock::new();
+    let (cloud, conversations) = OPENED.get_or_init(open);
+    let mut world = World::new();
+    world.cloud = cloud.clone();
+    (world, conversations.clone())
+}
+
+/// A connector of another time has opened them.
+#[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
+fn open() -> (Sandbox, Vec<ConversationId>) {
     let at_home = |cloud: lp_connector_sandbox::Config| {
         SERVICES.iter().fold(cloud, |cloud, service| cloud.service_at(*service, host(service, 0)))
     };
@@ -453,10 +461,12 @@ fn opened() -> (World, Vec<ConversationId>) {
         let opened = all.find(|one| one.consumer == name).expect("an open conversation");
         ConversationId::new(&opened.id).expect("a good id")
     });
-    let conversations = conversations.collect();
-    let mut world = World::new();
-    world.cloud = before.cloud;
-    (world, conversations)
+    let conversations: Vec<_> = conversations.collect();
+    for conversation in &conversations {
+        let joined = before.cloud.agent(before.cloud_clock(), conversation.as_str(), Agent::Join);
+        joined.expect("an open conversation");
+    }
+    (before.cloud, conversations)
 }
 
 /// All that is to be done, in its order.

@@ -129,8 +129,8 @@ pub fn promises() -> impl Iterator<Item = (String, &'static str)> {
 
 fn told_well(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
     let story = Story::of(seed);
-    let thorough = seed % THOROUGH == 0;
-    let traced = seed % TWICE == 0;
+    let thorough = seed.is_multiple_of(THOROUGH);
+    let traced = seed.is_multiple_of(TWICE);
     let (played, trace) = play(&story, Care { thorough, traced });
     let played = played?;
     if traced {

@@ -64,7 +64,7 @@ impl Wire {
     ) -> Carried {
         let mut bytes = std::mem::take(&mut connection.pending);
         let before = bytes.len();
-        write(answer, mix % 3 == 0, &mut bytes);
+        write(answer, mix.is_multiple_of(3), &mut bytes);
         match weather {
             Weather::Stray => bytes.extend_from_slice(STRAY),
             Weather::Cut(share) => {

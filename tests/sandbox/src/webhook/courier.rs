@@ -85,7 +85,7 @@ pub(crate) struct Item {
 }
 
 /// The delivery of one app's notifications.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Courier {
     retention: Option<Duration>,
     next_id: u64,
