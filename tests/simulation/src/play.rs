@@ -13,7 +13,7 @@ use lp_connector_core::connector::Config;
 use lp_connector_core::id::{ClientId, ConversationId, ExtConsumerId};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
-use lp_connector_sandbox::{Agent, Sandbox, Webhooks};
+use lp_connector_sandbox::{Agent, App, Sandbox, Webhooks};
 
 use crate::chance::CONSUMERS;
 use crate::clock::Clock;
@@ -107,11 +107,9 @@ impl<'a> Player<'a> {
         world.latency = story.latency;
         world.mixed = story.mixed;
         world.watched = true;
-        let first = world.cloud.config().app().map(|app| app.client_secret().to_owned());
-        let mut secrets = vec![first.unwrap_or_default()];
         let rotates = |it: &&(Duration, Happening)| matches!(it.1, Happening::RotatesSecret(_));
         let rotations = story.happenings.iter().filter(rotates).count();
-        secrets.extend((1..=rotations).map(|n| format!("{SECRET}{n}")));
+        let secrets: Vec<_> = (0..=rotations).map(|n| format!("{SECRET}{n}")).collect();
         world.cloud.set_webhooks(
             Webhooks::all_at("https://connector.example/webhooks")
                 .retention(Duration::from_secs(259_200)),
@@ -447,9 +445,15 @@ fn opened() -> (World, Vec<ConversationId>) {
 #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
 fn open() -> (Sandbox, Vec<ConversationId>) {
     let at_home = |cloud: lp_connector_sandbox::Config| {
+        let app = cloud.app().expect("an app").client_id().to_owned();
+        let cloud = cloud.apps([App::new(app, format!("{SECRET}0"))]);
         SERVICES.iter().fold(cloud, |cloud, service| cloud.service_at(*service, host(service, 0)))
     };
-    let mut before = World::new().with_cloud(at_home);
+    let secret = |config: Config| {
+        let client = config.client_id().expect("an app").clone();
+        config.credentials(client, Secret::new(format!("{SECRET}0")))
+    };
+    let mut before = World::new().with_cloud(at_home).with_config(secret);
     for consumer in 0..CONSUMERS {
         let consumer = ExtConsumerId::new(format!("consumer-{consumer}")).expect("a good id");
         before.start(OpenConversation::new(consumer));

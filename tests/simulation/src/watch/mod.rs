@@ -264,7 +264,7 @@ impl Watch {
 
 /// What every text of a caller begins with.
 pub(crate) const TEXT: &str = "canary-text-";
-/// What every secret but the first begins with.
+/// What every secret begins with.
 pub(crate) const SECRET: &str = "canary-secret-";
 
 /// The last moment of a call, whatever its process's clock.
