@@ -37,8 +37,8 @@ for target in "${targets[@]}"; do
     fi
     [ -z "${FUZZ_RUNS:-}" ] || options+=("-runs=$FUZZ_RUNS")
     [ ! -f "dictionaries/$target.dict" ] || options+=("-dict=dictionaries/$target.dict")
-    # A script of a thousand steps shows what one of ten thousand does, ten times as often.
-    case $target in inbox | call) length=512 ;; *) length=4096 ;; esac
+    # What many steps show, some tens of them show as well, and many times as often.
+    case $target in inbox) length=128 ;; call) length=512 ;; *) length=4096 ;; esac
     if ! "target/$host/release/$target" -max_total_time="$seconds" -max_len="$length" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="artifacts/$target/" \
         "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
