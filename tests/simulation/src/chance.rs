@@ -76,9 +76,16 @@ impl Story {
                 }
             }
         }
-        let mut happenings: Vec<_> = (0..chance.below(9))
-            .map(|_| (chance.milliseconds(span), happening(&mut chance, programs as u64)))
-            .collect();
+        let mut happenings: Vec<(Duration, Happening)> = Vec::new();
+        for _ in 0..chance.below(11) {
+            // What goes wrong often does so hard upon something else.
+            let before = happenings.last().map(|(at, _)| *at).filter(|_| chance.one_in(2));
+            let at = match before {
+                Some(before) => before + chance.milliseconds(3_000),
+                None => chance.milliseconds(span),
+            };
+            happenings.push((at, happening(&mut chance, programs as u64)));
+        }
         happenings.sort_by_key(|(at, _)| *at);
         let posts = (0..chance.below(12))
             .map(|_| (chance.below(24), post(&mut chance)))
@@ -169,8 +176,9 @@ fn post(chance: &mut Chance) -> PostWeather {
 
 fn happening(chance: &mut Chance, programs: u64) -> Happening {
     let agents = u64::from(CONSUMERS - 1);
-    match chance.below(24) {
+    match chance.below(26) {
         0..=4 => Happening::Fault(fault(chance)),
+        24 | 25 => Happening::Fault(webhook_fault(chance)),
         5 => Happening::Heals,
         6 | 7 => Happening::RevokesAppTokens,
         8 => Happening::RevokesConsumerTokens,
@@ -189,8 +197,19 @@ fn happening(chance: &mut Chance, programs: u64) -> Happening {
         16 => Happening::AgentTypes(chance.below(agents) as u8),
         17 => Happening::AgentNotes(chance.below(agents) as u8),
         18 => Happening::AgentTransfers(chance.below(agents) as u8),
-        _ => Happening::AgentSays(chance.below(agents) as u8),
+        _ => Happening::AgentSays(chance.below(agents) as u8, 1 + chance.below(4) as u8),
     }
+}
+
+/// What the cloud does wrong with its notifications, short of losing them.
+fn webhook_fault(chance: &mut Chance) -> String {
+    let what = match chance.below(4) {
+        0 => "duplicate".to_owned(),
+        1 => format!("delay:{}ms", chance.below(10_000)),
+        _ => "reorder".to_owned(),
+    };
+    let first = 1 + chance.below(4);
+    format!("webhook:{first}-{}={what}", first + chance.below(5))
 }
 
 fn fault(chance: &mut Chance) -> String {

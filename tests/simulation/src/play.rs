@@ -280,6 +280,12 @@ impl<'a> Player<'a> {
         self.conversations.get(usize::from(of)).cloned()
     }
 
+    fn agent_says(&mut self, to: u8) {
+        self.agents_said += 1;
+        let text = format!("agent says {}", self.agents_said);
+        self.agent(to, Agent::Text(text, Vec::new()));
+    }
+
     fn agent(&mut self, with: u8, action: Agent) {
         let Some(conversation) = self.conversation(with) else { return };
         let said = match &action {
@@ -333,10 +339,10 @@ impl<'a> Player<'a> {
                     process.back_at = process.back_at.max(now + *time);
                 }
             }
-            Happening::AgentSays(to) => {
-                self.agents_said += 1;
-                let text = format!("agent says {}", self.agents_said);
-                self.agent(*to, Agent::Text(text, Vec::new()));
+            Happening::AgentSays(to, times) => {
+                for _ in 0..*times {
+                    self.agent_says(*to);
+                }
             }
             Happening::AgentTypes(to) => self.agent(*to, Agent::State("COMPOSING".to_owned())),
             Happening::AgentNotes(to) => self.agent(*to, Agent::Note("psst".to_owned())),
@@ -375,9 +381,7 @@ impl<'a> Player<'a> {
         if let Some(endpoint) = &mut self.world.endpoint {
             endpoint.troubles.clear();
         }
-        self.agents_said += 1;
-        let last = format!("agent says {}", self.agents_said);
-        self.agent(0, Agent::Text(last, Vec::new()));
+        self.agent_says(0);
         self.run(self.world.now + AFTERWARDS)?;
         let first = self.story.callers.iter().map(|caller| caller.name + 1).max().unwrap_or(0);
         let mut name = first;

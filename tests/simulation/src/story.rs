@@ -108,8 +108,8 @@ pub(crate) enum Happening {
     Crashes(usize, Duration),
     /// A process does nothing for this time.
     Sleeps(usize, Duration),
-    /// An agent says something to this consumer.
-    AgentSays(u8),
+    /// An agent says so many things to this consumer.
+    AgentSays(u8, u8),
     /// An agent types, notes something down, or hands over.
     AgentTypes(u8),
     AgentNotes(u8),
@@ -149,7 +149,9 @@ impl fmt::Display for Happening {
                 write!(f, "process {process} crashes and is back after {down:?}")
             }
             Self::Sleeps(process, time) => write!(f, "process {process} is suspended for {time:?}"),
-            Self::AgentSays(who) => write!(f, "an agent answers consumer {who}"),
+            Self::AgentSays(who, times) => {
+                write!(f, "an agent answers consumer {who}, {times} times")
+            }
             Self::AgentTypes(who) => write!(f, "an agent types to consumer {who}"),
             Self::AgentNotes(who) => write!(f, "an agent notes something of consumer {who}"),
             Self::AgentTransfers(who) => write!(f, "consumer {who} is handed to another skill"),
