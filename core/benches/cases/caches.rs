@@ -1,0 +1,87 @@
+//! What grows with the number of consumers and conversations, and must not grow dearer.
+
+use std::hint::black_box;
+
+use lp_connector_core::id::{ConversationId, DialogId};
+use lp_connector_core::time::Mono;
+use lp_connector_core::webhook::{Change, Inbox, InboxPoll, MessagingEvent, Window};
+use serde_json::json;
+
+use super::cloud::{Connector, text};
+use super::{Case, Once};
+
+const INBOX: &str = "inbox: one event in and out";
+const CALLS: &str = "tokens: one call";
+
+pub(super) const CASES: fn() -> Vec<Case> = || {
+    vec![
+        Case::new(INBOX, "1 conversation", || inbox(1)),
+        Case::new(INBOX, "10,000 conversations", || inbox(10_000)),
+        Case::new(INBOX, "1,000,000 conversations", || inbox(1_000_000)).heavy(),
+        Case::new(CALLS, "1 consumer", || calls(1)),
+        Case::new(CALLS, "10,000 consumers", || calls(10_000)),
+        Case::new(CALLS, "1,000,000 consumers", || calls(1_000_000)).heavy(),
+    ]
+};
+
+/// Far apart, so that what one operation leaves in the processor's caches is of no use to the next.
+fn step(n: usize) -> usize {
+    n * 61 / 100 + 1
+}
+
+fn inbox(conversations: usize) -> Once {
+    let mut inbox = Inbox::new(Window::default()).max_conversations(conversations);
+    // A thousand take turns, wherever among all of them they lie.
+    let taking_turns = conversations.min(1000);
+    let ids: Vec<ConversationId> = (0..conversations)
+        .map(|n| ConversationId::new(format!("5f0c2f4e-3c1d-4f55-9a64-{n:012}")).unwrap())
+        .collect();
+    for id in &ids {
+        inbox.account_for(id, &DialogId::main_of(id), 0);
+    }
+    let events: Vec<_> = (0..taking_turns)
+        .filter_map(|n| ids.get(n * step(conversations) % conversations))
+        .map(|id| {
+            let event = json!({"type": "ChatStateEvent", "chatState": "COMPOSING"});
+            let raw = json!({"dialogId": id, "conversationId": id, "event": event});
+            MessagingEvent::try_from(raw).unwrap()
+        })
+        .collect();
+    let (mut n, mut sequence) = (0, 1);
+    Box::new(move || {
+        n += 1;
+        if n >= events.len() {
+            n = 0;
+            sequence += 1;
+        }
+        let event = &events[n];
+        inbox.account_for(event.conversation(), event.dialog(), sequence);
+        inbox.handle(Change::Message(event.clone()), Mono::ZERO).unwrap();
+        let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) else { unreachable!() };
+        black_box(delivered);
+    })
+}
+
+fn calls(consumers: usize) -> Once {
+    let mut connector = Connector::warm(consumers);
+    let texts: Vec<_> =
+        (0..consumers.min(1000)).map(|n| text(n * step(consumers) % consumers)).collect();
+    let mut n = 0;
+    Box::new(move || {
+        n = (n + 1) % texts.len();
+        black_box(connector.send(texts[n].clone()));
+    })
+}
+
+/// Something that remembers so many consumers, or conversations, and does nothing: for weighing.
+pub(crate) fn idle(what: &str, n: usize) -> Once {
+    match what {
+        "consumers" => {
+            let connector = Connector::warm(n);
+            Box::new(move || {
+                black_box(&connector.shared);
+            })
+        }
+        _ => inbox(n),
+    }
+}

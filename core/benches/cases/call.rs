@@ -1,0 +1,84 @@
+//! A whole call in memory: the message, its way through the machine, and its answer.
+
+use std::hint::black_box;
+
+use http::Response;
+use lp_connector_core::api::{
+    Answer, Authority, Context, Gathered, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
+    Target,
+};
+
+use super::cloud::{Connector, PUBLISHED, TEXT, conversation, text};
+use super::{Case, OURS, Once, by_hand};
+
+pub(super) const CASES: fn() -> Vec<Case> = || {
+    vec![
+        Case::new("a whole call", OURS, ours),
+        Case::new("a whole call", "request and answer by hand", hand),
+        Case::new("a call that needs no token", OURS, || look(Authority::Nobody)),
+        Case::new("a call that needs a token", OURS, || look(Authority::App)),
+    ]
+};
+
+fn ours() -> Once {
+    let mut connector = Connector::warm(1);
+    let operation = text(0);
+    Box::new(move || {
+        black_box(connector.send(black_box(&operation).clone()));
+    })
+}
+
+fn hand() -> Once {
+    let mut cached = by_hand::Cached::new();
+    let conversation = conversation();
+    Box::new(move || {
+        let request =
+            cached.request(black_box(conversation.as_str()), black_box(TEXT).to_owned().as_str());
+        black_box(request);
+        let response = Response::new(PUBLISHED.to_vec());
+        assert!(response.status().is_success());
+        let answer: by_hand::Answer = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(answer.code, "OK");
+        black_box(answer.body.sequence);
+    })
+}
+
+/// Sends nothing: what it costs with a token less what it costs without is the token's reading.
+struct Look(Authority);
+
+impl Operation for Look {
+    type Output = ();
+
+    fn name(&self) -> &'static str {
+        "look"
+    }
+
+    fn target(&self) -> Target {
+        Target::Service(Service::MESSAGING)
+    }
+
+    fn authority(&self) -> Authority {
+        self.0.clone()
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat::Idempotent
+    }
+
+    fn plan(&self, _: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+        fn nothing(_: &Gathered<'_>) {}
+        Ok(Plan::Gather(nothing))
+    }
+
+    fn read(&self, _: &Answer<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+fn look(authority: Authority) -> Once {
+    let mut connector = Connector::warm(1);
+    Box::new(move || {
+        let authority = black_box(&authority).clone();
+        connector.send(Look(authority));
+    })
+}

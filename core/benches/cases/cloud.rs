@@ -1,0 +1,106 @@
+//! A cloud without a socket, and a connector that has talked to it: every token is there.
+
+use std::time::{Duration, SystemTime};
+
+use http::{Request, Response};
+use lp_connector_core::api::{Operation, SendText};
+use lp_connector_core::connector::{Call, Completed, Config, Outcome, Shared, Step};
+use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use lp_connector_core::secret::Secret;
+use lp_connector_core::seed::Seed;
+use lp_connector_core::time::{Mono, Now};
+
+/// The answer to a message.
+pub(super) const PUBLISHED: &[u8] = br#"{"reqId":"0","code":"OK","body":{"sequence":7}}"#;
+
+/// About as long as what people write: the request has some 560 bytes.
+pub(super) const TEXT: &str = "My pigeon has not come home since the storm on Tuesday \u{1f426}. \
+    She wears a blue ring, number 0042, and was last seen over the harbour, heading for the lighthouse \
+    with two others. Could somebody of yours have a look whether she rests on one of your roofs? Thanks.";
+
+/// As long as an AppJWT is.
+fn token(name: &str) -> String {
+    format!("eyJhbGciOiJSUzI1NiJ9.{}.{name}", "e".repeat(400))
+}
+
+/// A connector.
+pub(super) struct Connector {
+    pub(super) config: Config,
+    pub(super) shared: Shared,
+    pub(super) now: Now,
+    calls: u64,
+}
+
+impl Connector {
+    /// One that knows nothing yet, with room for so many consumers.
+    pub(super) fn new(consumers: usize) -> Self {
+        let config = Config::new(AccountId::new("91827364").unwrap())
+            .credentials(ClientId::new("0a1b2c3d").unwrap(), Secret::new("n3v3r".to_owned()))
+            .consumer_cache(consumers);
+        Self {
+            shared: Shared::new(config.clone(), Seed::from_bytes([1; 16])),
+            config,
+            now: Now::new(Mono::from_origin(Duration::from_secs(1)), SystemTime::UNIX_EPOCH),
+            calls: 0,
+        }
+    }
+
+    /// One that has all it needs to send as the first so many consumers.
+    pub(super) fn warm(consumers: usize) -> Self {
+        let mut connector = Self::new(consumers);
+        for n in 0..consumers {
+            connector.send(text(n));
+        }
+        connector
+    }
+
+    /// A call of its own.
+    pub(super) fn call<O: Operation>(&mut self, operation: O) -> Call<O> {
+        self.calls += 1;
+        let seed = Seed::from_bytes(*b"0123456789abcdef").derive(self.calls);
+        Call::new(operation, &self.config, seed, self.now)
+    }
+
+    /// Does it from start to result.
+    pub(super) fn send<O: Operation>(&mut self, operation: O) -> Completed<O::Output> {
+        let mut call = self.call(operation);
+        loop {
+            match call.poll(&mut self.shared, self.now) {
+                Step::Send(attempt) => {
+                    let number = attempt.number();
+                    let answer = answer(&attempt.into_request());
+                    call.handle(&mut self.shared, self.now, number, Outcome::Answer(answer));
+                }
+                Step::Tell(event) => self.config.tell(&event),
+                Step::Wait(_) => unreachable!("nobody else is there to wait for"),
+                Step::Done => return call.into_result().unwrap(),
+            }
+        }
+    }
+}
+
+/// What the cloud answers.
+pub(super) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+    let path = request.uri().path();
+    let body = if path.ends_with("/send") {
+        PUBLISHED.to_vec()
+    } else if let Some(service) = path.strip_suffix("/baseURI.json") {
+        let service = service.rsplit('/').next().unwrap_or_default();
+        format!(r#"{{"service":"{service}","baseURI":"va.{service}.liveperson.net"}}"#).into_bytes()
+    } else if path.ends_with("/app/token") {
+        format!(r#"{{"access_token":"{}","token_type":"Bearer"}}"#, token("app")).into_bytes()
+    } else {
+        format!(r#"{{"token":"{}"}}"#, token("consumer")).into_bytes()
+    };
+    Response::new(body)
+}
+
+/// A text of the `n`-th consumer's.
+pub(super) fn text(n: usize) -> SendText {
+    let consumer = ExtConsumerId::new(format!("pigeon-ring-{n:08}")).unwrap();
+    SendText::new(consumer, conversation(), TEXT)
+}
+
+pub(super) fn conversation() -> ConversationId {
+    ConversationId::new("5f0c2f4e-3c1d-4f55-9a64-0d8f1d9a7e21").unwrap()
+}
