@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 const ON_BEHALF: HeaderName = HeaderName::from_static("x-lp-on-behalf");
 
-const URL: &str = "https://va.asyncMessagingEnt.liveperson.net/api/account/91827364/messaging/\
-                   consumer/conversation/send?v=3";
+/// Where messages of the account go.
+const PATH: &str = "/api/account/91827364/messaging/consumer/conversation/send?v=3";
+
+/// Where the service is.
+pub(crate) const CLOUD: &str = "https://va.asyncMessagingEnt.liveperson.net";
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -39,14 +42,14 @@ struct Content<'a> {
 
 /// The answer to it.
 #[derive(Deserialize)]
-pub(super) struct Answer {
-    pub(super) code: String,
-    pub(super) body: Sequence,
+pub(crate) struct Answer {
+    pub(crate) code: String,
+    pub(crate) body: Sequence,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Sequence {
-    pub(super) sequence: u64,
+pub(crate) struct Sequence {
+    pub(crate) sequence: u64,
 }
 
 fn envelope<'a>(id: &'a str, conversation: &'a str, message: &'a str) -> Envelope<'a> {
@@ -56,7 +59,7 @@ fn envelope<'a>(id: &'a str, conversation: &'a str, message: &'a str) -> Envelop
 }
 
 /// All that can be made once and for all.
-pub(super) struct Cached {
+pub(crate) struct Cached {
     uri: Uri,
     headers: [(HeaderName, HeaderValue); 5],
     id: String,
@@ -64,11 +67,11 @@ pub(super) struct Cached {
 }
 
 impl Cached {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new(base: &str) -> Self {
         let token = "e".repeat(430);
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
         Self {
-            uri: URL.parse().unwrap(),
+            uri: format!("{base}{PATH}").parse().unwrap(),
             headers: [
                 (ACCEPT, HeaderValue::from_static("application/json")),
                 (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -81,8 +84,13 @@ impl Cached {
         }
     }
 
+    /// Where they go.
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// With every part that can be kept kept, and no buffer that grows.
-    pub(super) fn request(&mut self, conversation: &str, text: &str) -> Request<Vec<u8>> {
+    pub(crate) fn request(&mut self, conversation: &str, text: &str) -> Request<Vec<u8>> {
         self.messages += 1;
         self.id.clear();
         // As cheap as an id can be that is another each time.
@@ -102,7 +110,7 @@ impl Cached {
 }
 
 /// As one writes it who does not mind.
-pub(super) fn naive(n: u64, conversation: &str, text: &str, token: &str) -> Request<Vec<u8>> {
+pub(crate) fn naive(n: u64, conversation: &str, text: &str, token: &str) -> Request<Vec<u8>> {
     let id = format!("00000000-0000-4000-8000-{n:012x}");
     let account = "91827364";
     let url = format!(

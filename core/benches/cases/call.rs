@@ -29,7 +29,7 @@ fn ours() -> Once {
 }
 
 fn hand() -> Once {
-    let mut cached = by_hand::Cached::new();
+    let mut cached = by_hand::Cached::new(by_hand::CLOUD);
     let conversation = conversation();
     Box::new(move || {
         let request =

@@ -11,10 +11,10 @@ use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
 
 /// The answer to a message.
-pub(super) const PUBLISHED: &[u8] = br#"{"reqId":"0","code":"OK","body":{"sequence":7}}"#;
+pub(crate) const PUBLISHED: &[u8] = br#"{"reqId":"0","code":"OK","body":{"sequence":7}}"#;
 
 /// About as long as what people write: the request has some 560 bytes.
-pub(super) const TEXT: &str = "My pigeon has not come home since the storm on Tuesday \u{1f426}. \
+pub(crate) const TEXT: &str = "My pigeon has not come home since the storm on Tuesday \u{1f426}. \
     She wears a blue ring, number 0042, and was last seen over the harbour, heading for the lighthouse \
     with two others. Could somebody of yours have a look whether she rests on one of your roofs? Thanks.";
 
@@ -24,16 +24,16 @@ fn token(name: &str) -> String {
 }
 
 /// A connector.
-pub(super) struct Connector {
-    pub(super) config: Config,
-    pub(super) shared: Shared,
-    pub(super) now: Now,
+pub(crate) struct Connector {
+    pub(crate) config: Config,
+    pub(crate) shared: Shared,
+    pub(crate) now: Now,
     calls: u64,
 }
 
 impl Connector {
     /// One that knows nothing yet, with room for so many consumers.
-    pub(super) fn new(consumers: usize) -> Self {
+    pub(crate) fn new(consumers: usize) -> Self {
         let config = Config::new(AccountId::new("91827364").unwrap())
             .credentials(ClientId::new("0a1b2c3d").unwrap(), Secret::new("n3v3r".to_owned()))
             .consumer_cache(consumers);
@@ -46,7 +46,7 @@ impl Connector {
     }
 
     /// One that has all it needs to send as the first so many consumers.
-    pub(super) fn warm(consumers: usize) -> Self {
+    pub(crate) fn warm(consumers: usize) -> Self {
         let mut connector = Self::new(consumers);
         for n in 0..consumers {
             connector.send(text(n));
@@ -55,14 +55,14 @@ impl Connector {
     }
 
     /// A call of its own.
-    pub(super) fn call<O: Operation>(&mut self, operation: O) -> Call<O> {
+    pub(crate) fn call<O: Operation>(&mut self, operation: O) -> Call<O> {
         self.calls += 1;
         let seed = Seed::from_bytes(*b"0123456789abcdef").derive(self.calls);
         Call::new(operation, &self.config, seed, self.now)
     }
 
     /// Does it from start to result.
-    pub(super) fn send<O: Operation>(&mut self, operation: O) -> Completed<O::Output> {
+    pub(crate) fn send<O: Operation>(&mut self, operation: O) -> Completed<O::Output> {
         let mut call = self.call(operation);
         loop {
             match call.poll(&mut self.shared, self.now) {
@@ -80,7 +80,7 @@ impl Connector {
 }
 
 /// What the cloud answers.
-pub(super) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+pub(crate) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
     let path = request.uri().path();
     let body = if path.ends_with("/send") {
         PUBLISHED.to_vec()
@@ -96,11 +96,11 @@ pub(super) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
 }
 
 /// A text of the `n`-th consumer's.
-pub(super) fn text(n: usize) -> SendText {
+pub(crate) fn text(n: usize) -> SendText {
     let consumer = ExtConsumerId::new(format!("pigeon-ring-{n:08}")).unwrap();
     SendText::new(consumer, conversation(), TEXT)
 }
 
-pub(super) fn conversation() -> ConversationId {
+pub(crate) fn conversation() -> ConversationId {
     ConversationId::new("5f0c2f4e-3c1d-4f55-9a64-0d8f1d9a7e21").unwrap()
 }

@@ -34,7 +34,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nDate: Sat, 18 Jul 2026 09:41:07 GMT\r
     {\"reqId\":\"0\",\"code\":\"OK\",\"body\":{\"sequence\":7}}";
 
 fn request() -> Request<Vec<u8>> {
-    by_hand::Cached::new().request(conversation().as_str(), TEXT)
+    by_hand::Cached::new(by_hand::CLOUD).request(conversation().as_str(), TEXT)
 }
 
 fn decode() -> Once {

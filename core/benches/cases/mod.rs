@@ -8,10 +8,10 @@
     reason = "a case that cannot be set up is a bug"
 )]
 
-mod by_hand;
-mod caches;
+pub(crate) mod by_hand;
+pub(crate) mod caches;
 mod call;
-mod cloud;
+pub(crate) mod cloud;
 mod http1;
 mod notification;
 mod send;

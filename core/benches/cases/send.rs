@@ -56,7 +56,7 @@ fn first_step() -> Once {
 }
 
 fn cached() -> Once {
-    let mut cached = by_hand::Cached::new();
+    let mut cached = by_hand::Cached::new(by_hand::CLOUD);
     let conversation = conversation();
     Box::new(move || {
         black_box(cached.request(black_box(conversation.as_str()), black_box(TEXT)));

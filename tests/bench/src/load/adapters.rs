@@ -1,0 +1,88 @@
+//! The adapters, used as their documentation says.
+
+use std::sync::Arc;
+use std::thread;
+
+use lp_connector_core::connector::{Config, Trust};
+use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use lp_connector_core::secret::Secret;
+
+use super::Clock;
+use crate::Failed;
+use crate::cases::cloud::{TEXT, conversation};
+
+/// As a program on loopback sets it, with a connection for each caller.
+fn config(callers: usize, base: &str) -> Result<Config, Failed> {
+    Ok(Config::new(AccountId::new("91827364")?)
+        .credentials(ClientId::new("0a1b2c3d")?, Secret::new("n3v3r".to_owned()))
+        .trust(Trust::new(base, ["liveperson.net"])?)
+        .max_connections(callers.max(64)))
+}
+
+fn who(caller: usize) -> Result<(ExtConsumerId, ConversationId), Failed> {
+    Ok((ExtConsumerId::new(format!("pigeon-ring-{caller:08}"))?, conversation()))
+}
+
+pub(super) fn on_ureq(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+    let client = lp_connector_ureq::Client::new(config(callers, base)?)?;
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..callers)
+            .map(|caller| {
+                let client = client.clone();
+                scope.spawn(move || -> Result<(), Failed> {
+                    let (consumer, conversation) = who(caller)?;
+                    loop {
+                        client.send_text(&consumer, &conversation, TEXT)?;
+                        if !clock.sent() {
+                            return Ok(());
+                        }
+                    }
+                })
+            })
+            .collect();
+        senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| "a panic")?)
+    })
+}
+
+pub(super) fn on_tokio(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+    let config = config(callers, base)?;
+    super::bare::in_tokio(callers, clock, move || {
+        let client = lp_connector_tokio::Client::new(config)?;
+        Ok(move |caller: usize, clock: Arc<Clock>| {
+            let client = client.clone();
+            async move {
+                let (consumer, conversation) = who(caller)?;
+                loop {
+                    client.send_text(&consumer, &conversation, TEXT).await?;
+                    if !clock.sent() {
+                        return Ok(());
+                    }
+                }
+            }
+        })
+    })
+}
+
+pub(super) fn on_async_std(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+    let client = lp_connector_async_std::Client::new(config(callers, base)?)?;
+    let senders: Vec<_> = (0..callers)
+        .map(|caller| {
+            let (client, clock) = (client.clone(), clock.clone());
+            async_std::task::spawn(async move {
+                let (consumer, conversation) = who(caller)?;
+                loop {
+                    client.send_text(&consumer, &conversation, TEXT).await?;
+                    if !clock.sent() {
+                        return Ok::<(), Failed>(());
+                    }
+                }
+            })
+        })
+        .collect();
+    async_std::task::block_on(async {
+        for sender in senders {
+            sender.await?;
+        }
+        Ok(())
+    })
+}

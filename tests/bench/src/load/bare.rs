@@ -1,0 +1,161 @@
+//! The bare clients: the same requests, written by hand with every part cached, and the answer read.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::Clock;
+use crate::Failed;
+use crate::cases::by_hand::{Answer, Cached};
+use crate::cases::cloud::{TEXT, conversation};
+
+/// As long as an idle connection is kept by the adapters.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// What everybody has to do with an answer.
+fn read(response: &Response<impl AsRef<[u8]>>) -> Result<u64, Failed> {
+    if !response.status().is_success() {
+        return Err(format!("status {}", response.status()).into());
+    }
+    let answer: Answer = serde_json::from_slice(response.body().as_ref())?;
+    if answer.code == "OK" { Ok(answer.body.sequence) } else { Err(answer.code.into()) }
+}
+
+pub(super) fn over_ureq(
+    callers: usize,
+    base: &str,
+    clock: &Arc<Clock>,
+    timed: bool,
+) -> Result<(), Failed> {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_idle_connections(callers.max(64))
+        .max_idle_connections_per_host(callers.max(64))
+        .proxy(None);
+    let config = if timed {
+        config
+            .timeout_global(Some(Duration::from_secs(15)))
+            .timeout_connect(Some(Duration::from_secs(5)))
+    } else {
+        config
+    };
+    let agent: ureq::Agent = config.build().into();
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..callers)
+            .map(|_| {
+                let agent = agent.clone();
+                scope.spawn(move || -> Result<(), Failed> {
+                    let (mut cached, conversation) = (Cached::new(base), conversation());
+                    loop {
+                        let request = cached.request(conversation.as_str(), TEXT);
+                        let (parts, mut body) = agent.run(request)?.into_parts();
+                        let body = body.read_to_vec()?;
+                        read(&Response::from_parts(parts, body))?;
+                        if !clock.sent() {
+                            return Ok(());
+                        }
+                    }
+                })
+            })
+            .collect();
+        senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| "a panic")?)
+    })
+}
+
+/// Runs a task for each caller, on one thread.
+pub(super) fn in_tokio<S, F>(
+    callers: usize,
+    clock: &Arc<Clock>,
+    make: impl FnOnce() -> Result<S, Failed>,
+) -> Result<(), Failed>
+where
+    S: Fn(usize, Arc<Clock>) -> F,
+    F: Future<Output = Result<(), Failed>> + Send + 'static,
+{
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _entered = runtime.enter();
+    let sender = make()?;
+    let senders: Vec<_> =
+        (0..callers).map(|caller| runtime.spawn(sender(caller, clock.clone()))).collect();
+    runtime.block_on(async {
+        for sender in senders {
+            sender.await??;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn over_hyper_util(
+    callers: usize,
+    base: &str,
+    clock: &Arc<Clock>,
+) -> Result<(), Failed> {
+    in_tokio(callers, clock, || {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(http);
+        let base = base.to_owned();
+        Ok(move |_, clock: Arc<Clock>| {
+            let (client, mut cached, conversation) =
+                (client.clone(), Cached::new(&base), conversation());
+            async move {
+                loop {
+                    let request = cached.request(conversation.as_str(), TEXT);
+                    let request: Request<Full<Bytes>> = request.map(|body| Full::new(body.into()));
+                    let (parts, body) = client.request(request).await?.into_parts();
+                    let body = body.collect().await?.to_bytes();
+                    read(&Response::from_parts(parts, body))?;
+                    if !clock.sent() {
+                        return Ok(());
+                    }
+                }
+            }
+        })
+    })
+}
+
+pub(super) fn over_reqwest(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+    in_tokio(callers, clock, || {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(15))
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(IDLE)
+            .build()?;
+        let base = base.to_owned();
+        Ok(move |_, clock: Arc<Clock>| {
+            let (client, mut cached, conversation) =
+                (client.clone(), Cached::new(&base), conversation());
+            async move {
+                let uri: Uri = cached.uri().clone();
+                let url: reqwest::Url = uri.to_string().parse()?;
+                loop {
+                    let (parts, body) = cached.request(conversation.as_str(), TEXT).into_parts();
+                    let request = client.post(url.clone()).headers(parts.headers).body(body);
+                    let response = request.send().await?;
+                    let mut answer = Response::new(Bytes::new());
+                    *answer.status_mut() = response.status();
+                    *answer.body_mut() = response.bytes().await?;
+                    read(&answer)?;
+                    if !clock.sent() {
+                        return Ok(());
+                    }
+                }
+            }
+        })
+    })
+}

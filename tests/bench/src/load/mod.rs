@@ -1,0 +1,205 @@
+//! Every adapter and its rivals, sending messages as fast as they can over loopback.
+
+mod adapters;
+mod bare;
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::report::{Load, Rounds};
+use crate::{Failed, machine};
+
+/// Rounds of each client, in alternation.
+const ROUNDS: usize = 7;
+
+/// A client that sends messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    /// `lp-connector-ureq`.
+    OnUreq,
+    /// A bare ureq agent, which waits for ever.
+    Ureq,
+    /// A bare ureq agent with time-outs.
+    UreqTimed,
+    /// `lp-connector-tokio`.
+    OnTokio,
+    /// The pooled client of hyper-util.
+    HyperUtil,
+    /// reqwest.
+    Reqwest,
+    /// `lp-connector-async-std`.
+    OnAsyncStd,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::OnUreq,
+        Self::Ureq,
+        Self::UreqTimed,
+        Self::OnTokio,
+        Self::HyperUtil,
+        Self::Reqwest,
+        Self::OnAsyncStd,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OnUreq => "lp-connector-ureq",
+            Self::Ureq => "ureq",
+            Self::UreqTimed => "ureq with time-outs",
+            Self::OnTokio => "lp-connector-tokio",
+            Self::HyperUtil => "hyper-util",
+            Self::Reqwest => "reqwest",
+            Self::OnAsyncStd => "lp-connector-async-std",
+        }
+    }
+
+    fn argument(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// What one process has sent.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    messages: u64,
+    seconds: f64,
+    /// In microseconds.
+    cpu: f64,
+}
+
+/// What senders look at, and count on.
+#[derive(Default)]
+pub(crate) struct Clock {
+    stopped: AtomicBool,
+    messages: AtomicU64,
+}
+
+impl Clock {
+    /// Counts one message. False if there is to be no other.
+    pub(crate) fn sent(&self) -> bool {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        !self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// Sends with so many callers for so long, in this process, which has nothing else to do.
+pub(crate) fn send(kind: Kind, callers: usize, millis: u64, base: &str) -> Result<Sent, Failed> {
+    machine::stay_on(0);
+    let clock = Arc::new(Clock::default());
+    let sending = {
+        let (clock, base) = (clock.clone(), base.to_owned());
+        thread::spawn(move || start(kind, callers, &base, &clock))
+    };
+    // Connections are made and tokens fetched before it counts.
+    while clock.messages.load(Ordering::Relaxed) < 4 * callers as u64 && !sending.is_finished() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread::sleep(Duration::from_millis(millis / 5));
+    let look = || (clock.messages.load(Ordering::Relaxed), machine::cpu_time(), Instant::now());
+    let before = look();
+    thread::sleep(Duration::from_millis(millis));
+    let after = look();
+    clock.stopped.store(true, Ordering::Relaxed);
+    let sent: Result<(), Failed> = sending.join().map_err(|_| "a sender has panicked")?;
+    sent?;
+    Ok(Sent {
+        messages: after.0 - before.0,
+        seconds: (after.2 - before.2).as_secs_f64(),
+        cpu: after.1 - before.1,
+    })
+}
+
+fn start(kind: Kind, callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+    match kind {
+        Kind::OnUreq => adapters::on_ureq(callers, base, clock),
+        Kind::OnTokio => adapters::on_tokio(callers, base, clock),
+        Kind::OnAsyncStd => adapters::on_async_std(callers, base, clock),
+        Kind::Ureq => bare::over_ureq(callers, base, clock, false),
+        Kind::UreqTimed => bare::over_ureq(callers, base, clock, true),
+        Kind::HyperUtil => bare::over_hyper_util(callers, base, clock),
+        Kind::Reqwest => bare::over_reqwest(callers, base, clock),
+    }
+}
+
+/// A server in a process of its own, which ends with this value.
+struct Server {
+    child: Child,
+    base: String,
+}
+
+impl Server {
+    fn start() -> Result<Self, Failed> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut base = String::new();
+        let said = child.stdout.take().ok_or("the server says nothing")?;
+        BufReader::new(said).read_line(&mut base)?;
+        Ok(Self { child, base: base.trim().to_owned() })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All clients at 1, 16 and 256 callers; at 64 those that such a number is asked of.
+pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, Failed> {
+    let server = Server::start()?;
+    let (rounds, millis) = if quick { (2, 100) } else { (ROUNDS, 800) };
+    let mut loads = Vec::new();
+    for callers in [1, 16, 64, 256] {
+        let kinds: Vec<Kind> = Kind::ALL
+            .into_iter()
+            .filter(|kind| callers != 64 || matches!(kind, Kind::OnAsyncStd | Kind::Reqwest))
+            .collect();
+        let mut sent: Vec<Vec<Sent>> = kinds.iter().map(|_| Vec::new()).collect();
+        for _ in 0..rounds {
+            for (kind, sent) in kinds.iter().zip(&mut sent) {
+                sent.push(apart(*kind, callers, millis, &server.base)?);
+            }
+        }
+        for (kind, sent) in kinds.iter().zip(sent) {
+            let rate = sent.iter().map(|one| one.messages as f64 / one.seconds).collect();
+            let cpu = sent.iter().map(|one| one.cpu / one.messages.max(1) as f64).collect();
+            loads.push(Load {
+                client: kind.name().to_owned(),
+                callers,
+                messages_per_second: Rounds::of(rate),
+                cpu_per_message: Rounds::of(cpu),
+            });
+        }
+    }
+    Ok(loads)
+}
+
+/// Sends from a process of its own, so that its processor time is the client's and nobody else's.
+fn apart(kind: Kind, callers: usize, millis: u64, base: &str) -> Result<Sent, Failed> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["send", &kind.argument(), "--base", base])
+        .args(["--callers", &callers.to_string(), "--millis", &millis.to_string()])
+        // One thread runs the tasks, as in the other runtimes.
+        .env("ASYNC_STD_THREAD_COUNT", "1")
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{} could not send", kind.name()).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

@@ -1,0 +1,63 @@
+//! The machine that it is measured on, and a place on it.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+use crate::report::Machine;
+
+/// Says what can be found out.
+pub(crate) fn look() -> Machine {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let processor = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned());
+    let load = fs::read_to_string("/proc/loadavg").ok();
+    Machine {
+        processor,
+        cores: thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        system: said("uname", &["-sr"]).unwrap_or_else(|| std::env::consts::OS.to_owned()),
+        compiler: said("rustc", &["--version"]).unwrap_or_default(),
+        valgrind: said("valgrind", &["--version"]),
+        load_before: load.and_then(|load| load.split(' ').next()?.parse().ok()),
+    }
+}
+
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Keeps this process on one core, so that client and server do not share one. Does nothing where that
+/// cannot be had.
+pub(crate) fn stay_on(core: usize) {
+    #[cfg(target_os = "linux")]
+    if thread::available_parallelism().is_ok_and(|cores| cores.get() > core) {
+        let mut cores = rustix::thread::CpuSet::new();
+        cores.set(core);
+        // A container may forbid it.
+        let _ = rustix::thread::sched_setaffinity(None, &cores);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = core;
+}
+
+/// The processor time that this process has taken, in microseconds; 0 where it cannot be asked for.
+pub(crate) fn cpu_time() -> f64 {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+    }
+    #[cfg(not(target_os = "linux"))]
+    0.0
+}
+
+/// The memory that this process holds, in bytes, if it can be known.
+pub(crate) fn memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = held.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,35 @@
+//! What is remembered for each consumer and conversation, weighed in processes of their own.
+
+use crate::Failed;
+use std::process::Command;
+
+use crate::cases::caches;
+use crate::machine;
+use crate::report::Weighed;
+
+/// Holds so many, and prints the bytes that they take together.
+pub(crate) fn hold(what: &str, count: usize) -> Result<(), Failed> {
+    let before = machine::memory().ok_or("the system does not tell what a process holds")?;
+    let mut held = caches::idle(what, count);
+    let after = machine::memory().unwrap_or(before);
+    held();
+    println!("{}", after.saturating_sub(before));
+    Ok(())
+}
+
+pub(crate) fn measure(quick: bool) -> Result<Vec<Weighed>, Failed> {
+    let mut weighed = Vec::new();
+    let counts: &[usize] = if quick { &[10_000] } else { &[10_000, 1_000_000] };
+    for what in ["consumers", "conversations"] {
+        for count in counts {
+            let mut one = Command::new(std::env::current_exe()?);
+            let output = one.args(["hold", what, &count.to_string()]).output()?;
+            let bytes: Option<u64> = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
+            if let Some(bytes) = bytes {
+                let bytes_each = bytes as f64 / *count as f64;
+                weighed.push(Weighed { what: what.to_owned(), count: *count, bytes_each });
+            }
+        }
+    }
+    Ok(weighed)
+}

@@ -1,0 +1,63 @@
+//! The cases of the core, timed: those of a group in turn, so that what disturbs one disturbs all.
+
+use crate::Failed;
+use std::time::{Duration, Instant};
+
+use crate::cases::{self, Case, Once};
+use crate::report::{Measured, Rounds};
+
+/// Rounds of each case.
+const ROUNDS: usize = 11;
+
+/// How long one round takes.
+const ROUND: Duration = Duration::from_millis(40);
+
+pub(crate) fn time(quick: bool) -> Vec<Measured> {
+    let all = cases::all();
+    let round = if quick { ROUND / 20 } else { ROUND };
+    let mut measured = Vec::new();
+    for group in all.chunk_by(|a, b| a.group == b.group) {
+        let group: Vec<&Case> = group.iter().filter(|case| !(quick && case.heavy)).collect();
+        let mut ready: Vec<(Once, Vec<f64>)> =
+            group.iter().map(|case| ((case.prepare)(), Vec::new())).collect();
+        for _ in 0..ROUNDS {
+            for (run, times) in &mut ready {
+                times.push(once(run, round));
+            }
+        }
+        measured.extend(group.iter().zip(ready).map(|(case, (_, times))| Measured {
+            group: case.group.to_owned(),
+            name: case.name.to_owned(),
+            nanoseconds: Some(Rounds::of(times)),
+            ..Measured::default()
+        }));
+    }
+    measured
+}
+
+/// The nanoseconds that it takes, over so long.
+pub(crate) fn once(run: &mut Once, for_: Duration) -> f64 {
+    let mut done = 0_u32;
+    let began = Instant::now();
+    loop {
+        for _ in 0..64 {
+            run();
+        }
+        done += 64;
+        let elapsed = began.elapsed();
+        if elapsed >= for_ {
+            return elapsed.as_secs_f64() * 1e9 / f64::from(done);
+        }
+    }
+}
+
+/// Does one case so many times, for somebody who counts.
+pub(crate) fn repeat(id: &str, times: u64) -> Result<(), Failed> {
+    let all = cases::all();
+    let case = all.iter().find(|case| case.id() == id).ok_or("there is no such case")?;
+    let mut run = (case.prepare)();
+    for _ in 0..times {
+        run();
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `BENCHMARKS.md`: a text with places for the tables.
+
+use crate::Failed;
+use std::fs;
+use std::path::Path;
+
+use crate::report::{Machine, Report};
+use crate::table;
+
+/// Fills the places in, written `{{name}}`.
+pub(crate) fn render(report: &Path, weight: &Path, template: &Path) -> Result<String, Failed> {
+    let report: Report = serde_json::from_str(&fs::read_to_string(report)?)?;
+    let mut text = fs::read_to_string(template)?;
+    let mut places = vec![
+        ("machine".to_owned(), machine(&report.machine)),
+        ("weight".to_owned(), fs::read_to_string(weight)?.trim_end().to_owned()),
+    ];
+    for table in table::all(&report) {
+        places.push((table.name.to_owned(), table.markdown().trim_end().to_owned()));
+    }
+    for case in &report.cases {
+        let number = |number: Option<f64>| {
+            number.map_or_else(|| "–".to_owned(), |number| format!("{number:.0}"))
+        };
+        let id = case.id();
+        places.push((format!("ns {id}"), number(case.nanoseconds.map(|ns| ns.median))));
+        places.push((format!("instructions {id}"), number(case.instructions)));
+        places.push((format!("allocations {id}"), number(case.allocations)));
+    }
+    for load in &report.load {
+        let cpu = format!("{:.1}", load.cpu_per_message.median);
+        places.push((format!("cpu {} {}", load.client, load.callers), cpu));
+    }
+    for (name, content) in places {
+        text = text.replace(&format!("{{{{{name}}}}}"), &content);
+    }
+    match text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}")) {
+        Some((name, _)) => Err(format!("nothing was measured for {{{{{name}}}}}").into()),
+        None => Ok(text),
+    }
+}
+
+fn machine(machine: &Machine) -> String {
+    let Machine { processor, cores, system, compiler, valgrind, load_before } = machine;
+    let valgrind = valgrind.as_deref().unwrap_or("no valgrind");
+    let load = load_before.map_or_else(String::new, |load| format!(", load before {load:.1}"));
+    format!("{processor}, {cores} cores, {system}; {compiler}; {valgrind}{load}")
+}

@@ -1,0 +1,141 @@
+//! What was measured.
+
+use serde::{Deserialize, Serialize};
+
+/// All of it: what `--json` prints.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    /// Ours to theirs: below 1 is better, unless it says otherwise.
+    pub(crate) ratios: Vec<Ratio>,
+    pub(crate) cases: Vec<Measured>,
+    pub(crate) herd: Option<Herd>,
+    pub(crate) token: Option<Token>,
+    pub(crate) memory: Vec<Weighed>,
+    pub(crate) load: Vec<Load>,
+}
+
+impl Report {
+    pub(crate) fn new(machine: Machine) -> Self {
+        Self { machine, ..Self::default() }
+    }
+
+    pub(crate) fn case(&self, id: &str) -> Option<&Measured> {
+        self.cases.iter().find(|case| case.id() == id)
+    }
+
+    pub(crate) fn load(&self, client: &str, callers: usize) -> Option<&Load> {
+        self.load.iter().find(|load| load.client == client && load.callers == callers)
+    }
+}
+
+/// Where it was measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) system: String,
+    pub(crate) compiler: String,
+    pub(crate) valgrind: Option<String>,
+    /// The load of the machine in the minute before.
+    pub(crate) load_before: Option<f64>,
+}
+
+/// The middle of several rounds, and how far they lie apart.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Rounds {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+    pub(crate) rounds: usize,
+}
+
+impl Rounds {
+    pub(crate) fn of(mut all: Vec<f64>) -> Self {
+        all.sort_by(f64::total_cmp);
+        let at = |index: usize| all.get(index).copied().unwrap_or_default();
+        let middle = all.len() / 2;
+        let median = if all.len() % 2 == 1 || all.is_empty() {
+            at(middle)
+        } else {
+            f64::midpoint(at(middle - 1), at(middle))
+        };
+        Self { median, least: at(0), most: at(all.len().saturating_sub(1)), rounds: all.len() }
+    }
+}
+
+/// One way of doing one thing in memory.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) nanoseconds: Option<Rounds>,
+    pub(crate) instructions: Option<f64>,
+    pub(crate) allocations: Option<f64>,
+    pub(crate) bytes: Option<f64>,
+}
+
+impl Measured {
+    pub(crate) fn id(&self) -> String {
+        format!("{}: {}", self.group, self.name)
+    }
+}
+
+/// Callers who wait for one token.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Herd {
+    pub(crate) callers: usize,
+    /// From its arrival until all have sent, in milliseconds.
+    pub(crate) milliseconds: Rounds,
+    pub(crate) polls_per_caller: f64,
+    pub(crate) polls_per_caller_after_arrival: f64,
+}
+
+/// The reading of a token that is there.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Token {
+    /// A call that needs a token less one that needs none: the reading of it.
+    pub(crate) alone_ns: Rounds,
+    /// The step that reads host, both tokens and circuit, under the adapters' lock.
+    pub(crate) under_lock: Vec<Contended>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Contended {
+    pub(crate) threads: usize,
+    /// A whole call in memory, by each thread.
+    pub(crate) ns_per_call: Rounds,
+    /// The same with a lock for each thread, so that none waits.
+    pub(crate) ns_per_call_apart: Rounds,
+}
+
+/// What is remembered, and what that takes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Weighed {
+    pub(crate) what: String,
+    pub(crate) count: usize,
+    pub(crate) bytes_each: f64,
+}
+
+/// One client under load.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Load {
+    pub(crate) client: String,
+    pub(crate) callers: usize,
+    pub(crate) messages_per_second: Rounds,
+    /// Of the client's process alone, in microseconds.
+    pub(crate) cpu_per_message: Rounds,
+}
+
+/// Ours to theirs.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ratio {
+    pub(crate) what: String,
+    pub(crate) of: String,
+    pub(crate) to: String,
+    pub(crate) unit: String,
+    pub(crate) ratio: f64,
+    /// What was aimed at: `<=` or `>=`, and a number.
+    pub(crate) target: Option<String>,
+    pub(crate) met: Option<bool>,
+}

@@ -1,0 +1,105 @@
+//! The reading of a token that is there: alone, and by threads that share a lock.
+
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lp_connector_core::api::SendText;
+use lp_connector_core::connector::{Call, Config, Outcome, Shared, Step};
+use lp_connector_core::seed::Seed;
+use lp_connector_core::time::Now;
+
+use crate::cases::cloud::{Connector, answer, text};
+use crate::cases::{self, OURS, Once};
+use crate::pure;
+use crate::report::{Contended, Rounds, Token};
+
+const ROUNDS: usize = 9;
+
+pub(crate) fn measure(quick: bool) -> Token {
+    let round = Duration::from_millis(if quick { 5 } else { 60 });
+    let mut with = prepared("a call that needs a token");
+    let mut without = prepared("a call that needs no token");
+    let alone = (0..ROUNDS).map(|_| pure::once(&mut with, round) - pure::once(&mut without, round));
+    let alone_ns = Rounds::of(alone.collect());
+    let under_lock = [1, 2, 8]
+        .into_iter()
+        .map(|threads| {
+            let (mut together, mut apart) = (Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
+                together.push(calls(threads, true, round));
+                apart.push(calls(threads, false, round));
+            }
+            Contended {
+                threads,
+                ns_per_call: Rounds::of(together),
+                ns_per_call_apart: Rounds::of(apart),
+            }
+        })
+        .collect();
+    Token { alone_ns, under_lock }
+}
+
+fn prepared(group: &str) -> Once {
+    let all = cases::all();
+    let case = all.iter().find(|case| case.group == group && case.name == OURS);
+    case.map_or_else(|| Box::new(|| {}) as Once, |case| (case.prepare)())
+}
+
+/// What a call takes a thread, with one lock for all as in the adapters, or one for each. It is held as
+/// the adapters hold it: for a step, and not for a call.
+fn calls(threads: usize, shared: bool, round: Duration) -> f64 {
+    let warm = || {
+        let Connector { config, shared, now, .. } = Connector::warm(1);
+        (config, Mutex::new(shared), now)
+    };
+    let one = Arc::new(warm());
+    let begin = Barrier::new(threads);
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let times: Vec<f64> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|thread| {
+                let connector = if shared { one.clone() } else { Arc::new(warm()) };
+                let begin = &begin;
+                scope.spawn(move || {
+                    let operation = text(0);
+                    let mut seed = Seed::from_bytes([thread as u8; 16]);
+                    begin.wait();
+                    let (began, mut done) = (Instant::now(), 0_u32);
+                    while began.elapsed() < round {
+                        for _ in 0..16 {
+                            seed = seed.derive(1);
+                            call(&connector, operation.clone(), seed);
+                        }
+                        done += 16;
+                    }
+                    began.elapsed().as_secs_f64() * 1e9 / f64::from(done)
+                })
+            })
+            .collect();
+        running.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    let together: f64 = times.iter().map(|time| 1.0 / time).sum();
+    threads.min(cores) as f64 / together
+}
+
+fn call((config, shared, now): &(Config, Mutex<Shared>, Now), operation: SendText, seed: Seed) {
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut call = Call::new(operation, config, seed, *now);
+    loop {
+        let step = call.poll(&mut lock(), *now);
+        match step {
+            Step::Send(attempt) => {
+                let number = attempt.number();
+                let outcome = Outcome::Answer(answer(&attempt.into_request()));
+                call.handle(&mut lock(), *now, number, outcome);
+            }
+            Step::Tell(event) => config.tell(&event),
+            Step::Wait(_) => {}
+            Step::Done => {
+                std::hint::black_box(call.into_result().is_ok());
+                return;
+            }
+        }
+    }
+}

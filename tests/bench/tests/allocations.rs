@@ -1,0 +1,22 @@
+//! What must not creep back: how often memory is asked for. (Time is measured, and never tested.)
+
+#[expect(dead_code, reason = "the benches use the rest")]
+#[path = "../../../core/benches/cases/mod.rs"]
+mod cases;
+
+/// Of one case, once it has run for a while.
+fn allocations(id: &str) -> u64 {
+    let all = cases::all();
+    let Some(case) = all.iter().find(|case| case.id() == id) else { panic!("no case {id}") };
+    let mut run = (case.prepare)();
+    for _ in 0..10 {
+        run();
+    }
+    allocation_counter::measure(run).count_total
+}
+
+#[test]
+fn a_message_takes_no_more_than_one_that_is_written_by_hand() {
+    assert!(allocations("build a SEND: this crate") <= 3);
+    assert!(allocations("build a SEND: by hand, naive") > 3, "the counter counts");
+}
