@@ -11,6 +11,8 @@
 //! assert_ne!(seed.uuid(0), seed.uuid(1));
 //! ```
 
+use serde::{Serialize, Serializer};
+
 /// 16 bytes of the caller's randomness.
 ///
 /// Draw them from the operating system: request ids made from them must be unique, though nothing
@@ -38,6 +40,11 @@ impl Seed {
     /// advice for request ids). The same seed and index always give the same id.
     #[must_use]
     pub fn uuid(self, index: u64) -> String {
+        self.id(index).as_str().to_owned()
+    }
+
+    /// The same, with no allocation.
+    pub(crate) fn id(self, index: u64) -> RequestId {
         // Index 0 is the seed itself, all 122 free bits of it. Each further one changes both halves
         // by a bijection, so ids of one seed never meet.
         let bits = if index == 0 {
@@ -48,20 +55,38 @@ impl Seed {
             u128::from(high) << 64 | u128::from(low)
         };
         let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-        let hex = format!("{bits:032x}");
-        let mut id = String::with_capacity(36);
-        for (at, digit) in hex.chars().enumerate() {
-            if matches!(at, 8 | 12 | 16 | 20) {
-                id.push('-');
+        let mut digits = bits.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let mut id = [b'-'; 36];
+        for (at, place) in id.iter_mut().enumerate() {
+            if !matches!(at, 8 | 13 | 18 | 23)
+                && let Some(digit) = digits.next()
+            {
+                *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
             }
-            id.push(digit);
         }
-        id
+        RequestId(id)
     }
 
     /// The stream of jitter values that this seed gives.
     pub(crate) fn jitter(self) -> Jitter {
         Jitter((self.0 >> 64) as u64 ^ self.0 as u64)
+    }
+}
+
+/// The id of a request: 32 digits in five groups.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestId([u8; 36]);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        // It is ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -221,8 +221,8 @@ impl Operation for OpenConversation {
         };
         // In this order: it matters, the ids do not (protocol.md 6.1).
         let both = (
-            Request::new(context.request_id(0), "userprofile.SetUserProfile", &self.profile),
-            Request::new(context.request_id(1), "cm.ConsumerRequestConversation", &body),
+            Request::new(context.id(0), "userprofile.SetUserProfile", &self.profile),
+            Request::new(context.id(1), "cm.ConsumerRequestConversation", &body),
         );
         let path = ["api", "account", account.as_str(), "messaging", "consumer", "conversation"];
         let draft = Draft::post_json(path, [("v", "3")], &both)?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Origin;
 use crate::error::{Error, ErrorKind};
 use crate::id::AccountId;
-use crate::seed::Seed;
+use crate::seed::{RequestId, Seed};
 
 /// What an operation may know when it writes its request.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,10 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn request_id(&self, index: u64) -> String {
         self.seed.uuid(index)
+    }
+
+    pub(crate) fn id(&self, index: u64) -> RequestId {
+        self.seed.id(index)
     }
 }
 

@@ -3,11 +3,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::seed::RequestId;
+
 /// One request to the messaging service.
 #[derive(Serialize)]
 pub(super) struct Request<'a, B> {
     kind: &'static str,
-    id: String,
+    id: RequestId,
     #[serde(rename = "type")]
     type_: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -17,12 +19,12 @@ pub(super) struct Request<'a, B> {
 }
 
 impl<'a, B> Request<'a, B> {
-    pub(super) fn new(id: String, type_: &'static str, body: &'a B) -> Self {
+    pub(super) fn new(id: RequestId, type_: &'static str, body: &'a B) -> Self {
         Self { kind: "req", id, type_, metadata: None, body: Some(body) }
     }
 
     /// With no body at all.
-    pub(super) fn bare(id: String, type_: &'static str) -> Self {
+    pub(super) fn bare(id: RequestId, type_: &'static str) -> Self {
         Self { kind: "req", id, type_, metadata: None, body: None }
     }
 

@@ -42,7 +42,7 @@ impl Operation for GetClock {
 
     fn plan(&self, context: &Context<'_>) -> Result<Plan<u64>, InvalidInput> {
         // It has no body at all.
-        let request = Request::<()>::bare(context.request_id(0), "GetClock");
+        let request = Request::<()>::bare(context.id(0), "GetClock");
         self.address.posted(context, &request).map(Plan::Send)
     }
 

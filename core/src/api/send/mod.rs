@@ -51,7 +51,7 @@ impl Address {
     ) -> Result<Draft, InvalidInput> {
         self.posted(
             context,
-            &Request::new(context.request_id(0), type_, body).metadata(self.metadata.0.as_ref()),
+            &Request::new(context.id(0), type_, body).metadata(self.metadata.0.as_ref()),
         )
     }
 
