@@ -1,5 +1,6 @@
 //! Whether a failed attempt is followed by another, and after which pause.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which failures are repeated at all.
@@ -46,7 +47,8 @@ pub enum Decision {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetryPolicy {
     preset: Preset,
-    pauses: Vec<Duration>,
+    /// Shared, for each call has its own policy.
+    pauses: Arc<[Duration]>,
     rate_limit_floor: Duration,
     token_rate_limit_floor: Duration,
     jitter_percent: u8,
@@ -65,7 +67,7 @@ impl RetryPolicy {
     pub fn documented() -> Self {
         Self {
             preset: Preset::Documented,
-            pauses: [5, 10, 15].map(Duration::from_secs).to_vec(),
+            pauses: [5, 10, 15].map(Duration::from_secs).into(),
             rate_limit_floor: Duration::from_secs(1),
             token_rate_limit_floor: Duration::from_secs(5),
             jitter_percent: 10,
@@ -83,7 +85,7 @@ impl RetryPolicy {
     /// One attempt, and no more. Renewing a refused token is not a retry and still happens once.
     #[must_use]
     pub fn none() -> Self {
-        Self { preset: Preset::None, pauses: Vec::new(), ..Self::documented() }
+        Self { preset: Preset::None, pauses: Arc::default(), ..Self::documented() }
     }
 
     /// The pauses between tries, first to last; their number is the number of retries (the first
