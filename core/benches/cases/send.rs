@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use http::{HeaderValue, Request};
-use lp_connector_core::api::{Context, Operation, Plan};
+use lp_connector_core::api::{Operation, Plan};
 use lp_connector_core::connector::{Step, Trust};
 use lp_connector_core::seed::Seed;
 
@@ -31,7 +31,7 @@ fn ours() -> Once {
     Box::new(move || {
         messages += 1;
         let seed = Seed::from_bytes(*b"0123456789abcdef").derive(messages);
-        let context = Context::new(connector.config.account(), seed);
+        let context = connector.config.context(seed);
         let Ok(Plan::Send(draft)) = black_box(&operation).plan(&context) else { unreachable!() };
         let mut request: Request<Vec<u8>> = draft.for_origin(&origin).unwrap();
         let headers = request.headers_mut();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{self, PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -20,13 +20,21 @@ pub struct Context<'a> {
     account: &'a AccountId,
     seed: Seed,
     carried: Option<&'a str>,
+    send_path: Option<&'a PathAndQuery>,
 }
 
 impl<'a> Context<'a> {
     /// The context of one call.
     #[must_use]
     pub const fn new(account: &'a AccountId, seed: Seed) -> Self {
-        Self { account, seed, carried: None }
+        Self { account, seed, carried: None, send_path: None }
+    }
+
+    /// With the account's [`send_path`](super::send_path), where it was written before.
+    #[must_use]
+    pub(crate) const fn sending_to(mut self, path: Option<&'a PathAndQuery>) -> Self {
+        self.send_path = path;
+        self
     }
 
     /// With what the answer before this attempt said to bring along.
@@ -103,17 +111,22 @@ impl From<InvalidInput> for Error {
 #[derive(Clone)]
 pub struct Draft {
     method: Method,
-    target: String,
+    target: Target,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-/// What may stand in a path segment as it is (RFC 3986, unreserved).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Path and query.
+#[derive(Clone)]
+enum Target {
+    /// Not yet known to be short enough for a URL.
+    Written(String),
+    /// Of many requests: shared, and not written again.
+    Known(PathAndQuery),
+}
 
-impl Draft {
+impl Target {
     fn new<'a>(
-        method: Method,
         path: impl IntoIterator<Item = &'a str>,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
@@ -130,6 +143,51 @@ impl Draft {
                 .extend_pairs(query)
                 .finish();
         }
+        Self::Written(target)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Written(text) => text,
+            Self::Known(path) => path.as_str(),
+        }
+    }
+
+    fn read(self) -> Result<PathAndQuery, InvalidInput> {
+        match self {
+            Self::Written(text) => PathAndQuery::try_from(text)
+                .map_err(|_| InvalidInput::new("an identifier is too long for a URL")),
+            Self::Known(path) => Ok(path),
+        }
+    }
+}
+
+/// Where the messages of `account` go (protocol.md 7.1), for all of them at once.
+pub(crate) fn send_path(account: &AccountId) -> Option<PathAndQuery> {
+    let path = send_target(account).read().ok()?;
+    // The first clone would make room for the count of clones: now, and not with a message.
+    Some(path.clone())
+}
+
+fn send_target(account: &AccountId) -> Target {
+    let account = account.as_str();
+    let path = ["api", "account", account, "messaging", "consumer", "conversation", "send"];
+    Target::new(path, [("v", "3")])
+}
+
+/// What may stand in a path segment as it is (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Draft {
+    fn new<'a>(
+        method: Method,
+        path: impl IntoIterator<Item = &'a str>,
+        query: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        Self::to(method, Target::new(path, query))
+    }
+
+    fn to(method: Method, target: Target) -> Self {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         Self { method, target, headers, body: Vec::new() }
@@ -153,10 +211,31 @@ impl Draft {
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
         document: &impl Serialize,
     ) -> Result<Self, InvalidInput> {
-        let mut draft = Self::new(Method::POST, path, query);
+        Self::post_json_to(Target::new(path, query), document, 512)
+    }
+
+    /// `POST` of a JSON document to where the account's messages go, with room for so many bytes.
+    pub(crate) fn post_message(
+        context: &Context<'_>,
+        document: &impl Serialize,
+        room: usize,
+    ) -> Result<Self, InvalidInput> {
+        let target = match context.send_path {
+            Some(path) => Target::Known(path.clone()),
+            None => send_target(context.account),
+        };
+        Self::post_json_to(target, document, room)
+    }
+
+    fn post_json_to(
+        target: Target,
+        document: &impl Serialize,
+        room: usize,
+    ) -> Result<Self, InvalidInput> {
+        let mut draft = Self::to(Method::POST, target);
         draft.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // Room for an ordinary message, so that it is written without growing.
-        draft.body = Vec::with_capacity(512);
+        // So that it is written without growing.
+        draft.body = Vec::with_capacity(room);
         serde_json::to_writer(&mut draft.body, document)
             .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
         Ok(draft)
@@ -230,13 +309,15 @@ impl Draft {
     /// # Errors
     /// [`InvalidInput`] if path and query are longer than a URL can be.
     pub fn for_origin(self, origin: &Origin) -> Result<Request<Vec<u8>>, InvalidInput> {
-        let too_long = || InvalidInput::new("an identifier is too long for a URL");
-        let target = PathAndQuery::try_from(self.target).map_err(|_| too_long())?;
         let (scheme, authority) = origin.parts();
-        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target);
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(scheme);
+        parts.authority = Some(authority);
+        parts.path_and_query = Some(self.target.read()?);
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = uri.build().map_err(|_| too_long())?;
+        *request.uri_mut() = Uri::from_parts(parts)
+            .map_err(|_| InvalidInput::new("an identifier is too long for a URL"))?;
         *request.headers_mut() = self.headers;
         Ok(request)
     }
@@ -245,7 +326,7 @@ impl Draft {
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, target, headers, body } = self;
-        let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
+        let path = target.as_str().split('?').next().unwrap_or_default();
         f.debug_struct("Draft")
             .field("method", method)
             .field("path", &path)
@@ -261,7 +342,7 @@ mod tests {
 
     #[test]
     fn path_and_query_are_encoded_and_cannot_change_the_resource() {
-        let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
+        let origin = Origin::new(uri::Scheme::HTTPS, "h.example".parse().unwrap());
         let draft = Draft::get(["api", "a/b?c#d e"], [("q", "1&2 %")]);
         let request = draft.for_origin(&origin).unwrap();
         assert_eq!(request.uri(), "https://h.example/api/a%2Fb%3Fc%23d%20e?q=1%262+%25");
@@ -281,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_target_too_long_for_a_url_is_refused() {
-        let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
+        let origin = Origin::new(uri::Scheme::HTTPS, "h.example".parse().unwrap());
         let long = "x".repeat(70_000);
         assert!(Draft::get([long.as_str()], []).for_origin(&origin).is_err());
     }

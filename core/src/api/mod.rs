@@ -59,6 +59,7 @@ pub use claims::{AppClaims, ConsumerClaims};
 pub use client_properties::ClientProperties;
 pub use conversation::{Campaign, ConversationContext, OpenConversation, Opened, Urgency};
 pub use domain::ListDomains;
+pub(crate) use draft::send_path;
 pub use draft::{Context, Draft, InvalidInput, Plan};
 pub use gather::{AppAuthorization, AuthorizeApp, Gathered, IdentifyConsumer, ResolveDomain};
 pub use monitoring::{Engagement, FindEngagement, Found, Identity, ReportActivity, Visitor};

@@ -1,7 +1,7 @@
 //! What a call does next: what it still lacks, in order, and then its own request.
 
+use http::Request;
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
-use http::{HeaderValue, Request};
 
 use super::call::Flight;
 use super::shared::Need;
@@ -107,7 +107,7 @@ impl<O: Operation> Call<O> {
             number: 0,
             stage: Stage::Operation,
             target: self.target.clone(),
-            host: origin.authority().to_owned(),
+            origin: origin.clone(),
             began: now,
             deadline,
             fetch: None,
@@ -314,7 +314,7 @@ impl<O: Operation> Call<O> {
             number: 0,
             stage: need.stage(),
             target,
-            host: origin.authority().to_owned(),
+            origin: origin.clone(),
             began: now,
             deadline: self.attempt_deadline(shared, now),
             fetch: Some((need, grant)),
@@ -327,8 +327,8 @@ impl<O: Operation> Call<O> {
 
     fn launch(&mut self, shared: &Shared, mut flight: Flight, request: Request<Vec<u8>>) -> Step {
         let mut request = request;
-        if let Ok(agent) = HeaderValue::try_from(shared.config.user_agent.as_str()) {
-            request.headers_mut().insert(USER_AGENT, agent);
+        if let Some(agent) = &shared.config.user_agent {
+            request.headers_mut().insert(USER_AGENT, agent.clone());
         }
         self.progress.numbered = self.progress.numbered.saturating_add(1);
         flight.number = self.progress.numbered;

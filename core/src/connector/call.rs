@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::shared::Need;
 use super::slot::Grant;
 use super::{Completed, Config, Event, EventKind, Failure, FailureKind, Outcome, Shared, Step};
-use crate::api::{Authority, Context, Operation, Plan, Target};
+use crate::api::{Authority, Operation, Origin, Plan, Target};
 use crate::error::{Error, ErrorKind, Sent, Stage};
 use crate::policy::{Probe, RetryPolicy};
 use crate::seed::{Jitter, Seed};
@@ -74,7 +74,7 @@ pub(super) struct Flight {
     pub(super) number: u32,
     pub(super) stage: Stage,
     pub(super) target: Target,
-    pub(super) host: String,
+    pub(super) origin: Origin,
     pub(super) began: Mono,
     pub(super) deadline: Mono,
     /// What is being fetched, unless it is the operation's own request.
@@ -94,7 +94,7 @@ impl<O: Operation> Call<O> {
     pub fn new(operation: O, config: &Config, seed: Seed, now: Now) -> Self {
         let authority = operation.authority();
         let target = operation.target();
-        let planned = operation.plan(&Context::new(&config.account, seed));
+        let planned = operation.plan(&config.context(seed));
         let mut call = Self {
             authority,
             target,
@@ -248,8 +248,8 @@ impl<O: Operation> Call<O> {
         match self.plan.take() {
             Some(plan) => Ok(plan),
             None => {
-                let context = Context::new(&config.account, self.seed);
-                let context = context.carrying(self.progress.carried.as_deref());
+                let carried = self.progress.carried.as_deref();
+                let context = config.context(self.seed).carrying(carried);
                 self.operation.plan(&context).map_err(Error::from)
             }
         }

@@ -5,11 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+
 use super::{Event, Proxy, Trust};
-use crate::api::{CredentialsIn, Service};
+use crate::api::{Context, CredentialsIn, Service, send_path};
 use crate::id::{AccountId, ClientId};
 use crate::policy::{CircuitPolicy, RatePolicy, RetryPolicy};
 use crate::secret::Secret;
+use crate::seed::Seed;
+
+/// What is said of who asks, unless something else is set.
+const AGENT: &str = concat!("lp-connector/", env!("CARGO_PKG_VERSION"));
 
 /// The Domain API of the real cloud (protocol.md 2.1).
 pub const DOMAIN_API: &str = "https://api.liveperson.net";
@@ -49,7 +56,10 @@ pub struct Config {
     pub(crate) rates: BTreeMap<Service, RatePolicy>,
     pub(crate) attempt_timeout: Duration,
     pub(crate) call_timeout: Duration,
-    pub(crate) user_agent: String,
+    /// None if what was given cannot stand in a header.
+    pub(crate) user_agent: Option<HeaderValue>,
+    /// Where messages go, written once.
+    send_path: Option<PathAndQuery>,
     observer: Option<Observer>,
     transport: Transport,
 }
@@ -92,6 +102,7 @@ impl Config {
     pub fn new(account: AccountId) -> Self {
         let trust = Trust::default();
         Self {
+            send_path: send_path(&account),
             account,
             credentials: None,
             credentials_in: CredentialsIn::default(),
@@ -105,7 +116,7 @@ impl Config {
             rates: BTreeMap::new(),
             attempt_timeout: Duration::from_secs(15),
             call_timeout: Duration::from_secs(120),
-            user_agent: concat!("lp-connector/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: Some(HeaderValue::from_static(AGENT)),
             observer: None,
             transport: Transport {
                 connect_timeout: Duration::from_secs(5),
@@ -254,7 +265,7 @@ impl Config {
     /// The `User-Agent` of every request. Default: `lp-connector/` and the version.
     #[must_use]
     pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
-        self.user_agent = agent.into();
+        self.user_agent = HeaderValue::try_from(agent.into()).ok();
         self
     }
 
@@ -280,6 +291,12 @@ impl Config {
     #[must_use]
     pub fn account(&self) -> &AccountId {
         &self.account
+    }
+
+    /// What an operation may know when it writes its request for a call of this seed.
+    #[must_use]
+    pub fn context(&self, seed: Seed) -> Context<'_> {
+        Context::new(&self.account, seed).sending_to(self.send_path.as_ref())
     }
 
     /// The app install's id, if credentials were given.

@@ -155,7 +155,7 @@ impl<O: Operation> Call<O> {
         let error = setback
             .error
             .operation_is(self.operation.name(), None)
-            .at(stage, Some(flight.host.clone()))
+            .at(stage, Some(flight.origin.authority().to_owned()))
             .attempts_are(failures.saturating_add(1))
             .sent_is(setback.effect)
             // It waits in its slot for those who wait for it: one for each consumer, perhaps.
@@ -232,7 +232,7 @@ impl<O: Operation> Call<O> {
         let error = setback
             .error
             .operation_is(self.operation.name(), None)
-            .at(stage, Some(flight.host.clone()))
+            .at(stage, Some(flight.origin.authority().to_owned()))
             .attempts_are(self.progress.tries)
             .sent_is(self.progress.effect);
         let idempotent = self.operation.repeat() == Repeat::Idempotent;

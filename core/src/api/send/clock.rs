@@ -1,6 +1,6 @@
 //! What time it is at the service (protocol.md 7.10).
 
-use super::{Address, on_send, with_client_properties};
+use super::{Address, ROOM, on_send, with_client_properties};
 use crate::api::answer::{number, take};
 use crate::api::request::Request;
 use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
@@ -43,7 +43,7 @@ impl Operation for GetClock {
     fn plan(&self, context: &Context<'_>) -> Result<Plan<u64>, InvalidInput> {
         // It has no body at all.
         let request = Request::<()>::bare(context.id(0), "GetClock");
-        self.address.posted(context, &request).map(Plan::Send)
+        self.address.posted(context, &request, ROOM).map(Plan::Send)
     }
 
     fn read(&self, answer: &Answer<'_>) -> Result<u64, Refusal> {

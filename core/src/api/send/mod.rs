@@ -27,6 +27,9 @@ pub use receipt::{Receipt, SendReceipt};
 pub use text::{MAX_REQUEST_CHARS, SendText};
 pub use update::{CloseConversation, CloseDialog, RateConversation, Rating, SetUrgency, Ttr};
 
+/// Room for an ordinary message in bytes: two ids of 36, and what stands around them.
+const ROOM: usize = 512;
+
 /// Who sends, and where to: what all messages have in common.
 #[derive(Clone, Debug)]
 struct Address {
@@ -49,20 +52,25 @@ impl Address {
         type_: &'static str,
         body: &B,
     ) -> Result<Draft, InvalidInput> {
-        self.posted(
-            context,
-            &Request::new(context.id(0), type_, body).metadata(self.metadata.0.as_ref()),
-        )
+        self.posted(context, &self.request(context, type_, body), ROOM)
+    }
+
+    fn request<'a, B: Serialize>(
+        &'a self,
+        context: &Context<'_>,
+        type_: &'static str,
+        body: &'a B,
+    ) -> Request<'a, B> {
+        Request::new(context.id(0), type_, body).metadata(self.metadata.0.as_ref())
     }
 
     fn posted<B: Serialize>(
         &self,
         context: &Context<'_>,
         request: &Request<'_, B>,
+        room: usize,
     ) -> Result<Draft, InvalidInput> {
-        let account = context.account().as_str();
-        let path = ["api", "account", account, "messaging", "consumer", "conversation", "send"];
-        let draft = Draft::post_json(path, [("v", "3")], request)?;
+        let draft = Draft::post_message(context, request, room)?;
         with_properties(draft, self.properties.as_ref())
     }
 
@@ -73,9 +81,19 @@ impl Address {
         context: &Context<'_>,
         event: E,
     ) -> Result<Draft, InvalidInput> {
+        self.publish_in(context, event, ROOM)
+    }
+
+    /// The same, where it is known how many bytes it may take.
+    fn publish_in<E: Serialize>(
+        &self,
+        context: &Context<'_>,
+        event: E,
+        room: usize,
+    ) -> Result<Draft, InvalidInput> {
         let body =
             PublishEvent { dialog_id: &self.dialog, conversation_id: &self.conversation, event };
-        self.draft(context, "ms.PublishEvent", &body)
+        self.posted(context, &self.request(context, "ms.PublishEvent", &body), room)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Address, Published, addressed, on_send, with_client_properties};
+use super::{Address, Published, ROOM, addressed, on_send, with_client_properties};
 use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
 use crate::id::{ConversationId, ExtConsumerId};
 
@@ -68,7 +68,11 @@ impl Operation for SendText {
             return Err(InvalidInput::new("the text is empty"));
         }
         let event = Event { content_type: "text/plain", message: &self.text };
-        let draft = self.address.publish(context, event)?;
+        let draft = self.address.publish_in(context, event, ROOM + self.text.len())?;
+        // No count of characters is higher than that of bytes.
+        if draft.body().len() <= MAX_REQUEST_CHARS {
+            return Ok(Plan::Send(draft));
+        }
         let characters = characters(draft.body());
         if characters > MAX_REQUEST_CHARS {
             return Err(InvalidInput::new(format!(
