@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::{HeaderMap, Response, StatusCode};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// An answer to one attempt.
@@ -53,6 +54,13 @@ impl<'a> Answer<'a> {
     /// [`Refusal`] by status for any other answer, or as unreadable for what is not JSON.
     pub fn json(&self) -> Result<Value, Refusal> {
         if self.response.status().is_success() { self.parse() } else { Err(self.refusal()) }
+    }
+
+    /// A 2xx answer of exactly this shape, with no copy of it made on the way. What else may be in it is
+    /// passed over.
+    pub(crate) fn plain<T: Deserialize<'a>>(&self) -> Option<T> {
+        let success = self.response.status().is_success();
+        success.then(|| serde_json::from_slice(self.body()).ok()).flatten()
     }
 
     /// The `body` member of a success in the envelope of the Send API, `null` if it has none

@@ -9,7 +9,7 @@ mod receipt;
 mod text;
 mod update;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::{number, take};
@@ -200,9 +200,24 @@ impl Published {
     }
 
     fn read(answer: &Answer<'_>) -> Result<Self, Refusal> {
+        if let Some(Plain { code: "OK", body }) = answer.plain() {
+            return Ok(Self { sequence: Some(body.sequence) });
+        }
         let sequence = number(&take(answer.accepted()?, "sequence"));
         Ok(Self { sequence })
     }
+}
+
+/// The answer as it nearly always is. Anything that differs from it is read member by member.
+#[derive(Deserialize)]
+struct Plain<'a> {
+    code: &'a str,
+    body: PlainBody,
+}
+
+#[derive(Deserialize)]
+struct PlainBody {
+    sequence: u64,
 }
 
 #[cfg(test)]
