@@ -151,6 +151,9 @@ impl<O: Operation> Call<O> {
         service: &Service,
     ) -> Result<Origin, Halt> {
         let key = shared.domain_key(service);
+        if let Some(origin) = shared.origin_held(&key, service, now) {
+            return Ok(origin);
+        }
         let need = Need::Domain(key.clone());
         let who = self.claimant(shared, now, &need, 0, Mono::ZERO);
         let (slot, circuit) = shared.domain(&key);
@@ -190,12 +193,11 @@ impl<O: Operation> Call<O> {
     /// Makes sure of an AppJWT, and gives its generation.
     fn app_jwt(&mut self, shared: &mut Shared, now: Mono) -> Result<u64, Halt> {
         let least = self.progress.least_app;
+        if let Some(generation) = shared.app_jwt.ready(now, least) {
+            return Ok(generation);
+        }
         // Where the token comes from is seen to before the lease is taken, which it would outlast.
-        let origin = if shared.app_jwt.wants_fetch(now, least) {
-            Some(self.origin(shared, now, &Service::SENTINEL)?)
-        } else {
-            None
-        };
+        let origin = self.origin(shared, now, &Service::SENTINEL)?;
         let need = Need::AppJwt;
         let who = self.claimant(shared, now, &need, least, shared.issued.next());
         let (slot, circuit) = shared.app_jwt();
@@ -206,7 +208,7 @@ impl<O: Operation> Call<O> {
             Claimed::Held(generation) => return Ok(generation),
             Claimed::Fetch(grant) => grant,
         };
-        let (Some(origin), Some((client, secret))) = (origin, &shared.config.credentials) else {
+        let Some((client, secret)) = &shared.config.credentials else {
             return Err(unfetchable(shared, &need, grant, now));
         };
         let place = shared.config.credentials_in;
@@ -223,12 +225,13 @@ impl<O: Operation> Call<O> {
         consumer: &ExtConsumerId,
         app_generation: u64,
     ) -> Result<u64, Halt> {
-        let held = shared.consumers.get_mut(consumer);
-        let origin = if held.is_none_or(|slot| slot.wants_fetch(now, 0)) {
-            Some(self.origin(shared, now, &Service::IDP)?)
-        } else {
-            None
-        };
+        // Asked before it counts as used: a slot is made only by a call that can go on to fill it.
+        if shared.consumers.get_mut(consumer).is_some_and(|slot| !slot.wants_fetch(now, 0))
+            && let Some(generation) = shared.consumers.touch(consumer, now).ready(now, 0)
+        {
+            return Ok(generation);
+        }
+        let origin = self.origin(shared, now, &Service::IDP)?;
         let need = Need::ConsumerJws(consumer.clone());
         let who = self.claimant(shared, now, &need, 0, Mono::ZERO);
         let (slot, circuit) = shared.consumer(consumer, now);
@@ -238,9 +241,6 @@ impl<O: Operation> Call<O> {
         let grant = match self.granted(&need, &target, claim, last, now)? {
             Claimed::Held(generation) => return Ok(generation),
             Claimed::Fetch(grant) => grant,
-        };
-        let Some(origin) = origin else {
-            return Err(unfetchable(shared, &need, grant, now));
         };
         let draft = idp::request(&shared.config.account, consumer).map_err(Error::from)?;
         let step = self.fetch(shared, now, need, grant, target, &origin, draft, app_generation)?;

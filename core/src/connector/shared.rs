@@ -107,6 +107,18 @@ impl Shared {
         self.domains.get(key)
     }
 
+    /// The host of `service`, where it is known, trusted, and not to be looked up anew.
+    pub(super) fn origin_held(
+        &mut self,
+        key: &DomainKey,
+        service: &Service,
+        now: Mono,
+    ) -> Option<Origin> {
+        let slot = self.domains.get_mut(key)?;
+        slot.ready(now, 0)?;
+        slot.value(now)?.get(service)?.as_ref().ok().cloned()
+    }
+
     pub(super) fn app_jwt(&mut self) -> (&mut Slot<AppJwt>, &mut Circuit) {
         let circuit = self.circuits.entry(Target::Service(Service::SENTINEL)).or_default();
         (&mut self.app_jwt, circuit)
@@ -122,9 +134,6 @@ impl Shared {
     }
 
     pub(super) fn circuit(&mut self, target: &Target) -> &mut Circuit {
-        if !self.circuits.contains_key(target) {
-            self.circuits.insert(target.clone(), Circuit::default());
-        }
         self.circuits.entry(target.clone()).or_default()
     }
 

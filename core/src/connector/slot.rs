@@ -125,10 +125,16 @@ impl<T> Slot<T> {
         self.fetching.expire(now);
         match &self.held {
             Some(held) if self.usable(held, now, least) => {
-                self.fetching.early_is_due(held.renew_at, now)
+                self.renewal_of_suspected(held).is_some()
+                    || self.fetching.early_is_due(held.renew_at, now)
             }
             _ => true,
         }
+    }
+
+    /// The generation of the value, if a claim would be answered with it and nothing else.
+    pub(super) fn ready(&mut self, now: Mono, least: u64) -> Option<u64> {
+        (!self.wants_fetch(now, least)).then_some(self.generation)
     }
 
     /// Asks for the value. `admit` is asked for leave only when a fetch would begin.
@@ -140,10 +146,11 @@ impl<T> Slot<T> {
     ) -> Claim {
         self.fetching.expire(now);
         let usable = self.held.as_ref().filter(|held| self.usable(held, now, who.least));
-        if let Some((renew_at, suspected)) = usable.map(|held| (held.renew_at, held.suspected)) {
-            if let (true, State::Leased { until, .. }) = (suspected, &self.fetching.state) {
-                return Claim::Wait { until: *until, round: self.fetching.round, pausing: false };
+        if let Some(held) = usable {
+            if let Some(until) = self.renewal_of_suspected(held) {
+                return Claim::Wait { until, round: self.fetching.round, pausing: false };
             }
+            let renew_at = held.renew_at;
             let due = self.fetching.early_is_due(renew_at, now) && now >= who.not_before;
             return match due.then(admit) {
                 Some(Admission::Go) => Claim::Fetch(self.fetching.grant(who, true, None)),
@@ -158,6 +165,14 @@ impl<T> Slot<T> {
 
     fn usable(&self, held: &Held<T>, now: Mono, least: u64) -> bool {
         now < held.end && self.generation >= least
+    }
+
+    /// When the fetch under way ends at the latest, if the value is not to be used before.
+    fn renewal_of_suspected(&self, held: &Held<T>) -> Option<Mono> {
+        match self.fetching.state {
+            State::Leased { until, .. } if held.suspected => Some(until),
+            _ => None,
+        }
     }
 
     /// The value, if it may be used now.
