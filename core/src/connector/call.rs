@@ -65,7 +65,28 @@ pub(super) struct Progress {
     pub(super) round: Option<u64>,
     /// What this call waits for, and which round of it.
     pub(super) joined: Option<(Need, u64)>,
-    pub(super) events: VecDeque<Event>,
+    pub(super) events: Untold,
+}
+
+/// Events that were not yet told. There is seldom more than one at a time, which takes no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    first: Option<Event>,
+    rest: VecDeque<Event>,
+}
+
+impl Untold {
+    fn push(&mut self, event: Event) {
+        if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(event);
+        } else {
+            self.rest.push_back(event);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        self.first.take().or_else(|| self.rest.pop_front())
+    }
 }
 
 /// The attempt that is under way.
@@ -147,7 +168,7 @@ impl<O: Operation> Call<O> {
         // Each turn either returns or brings the call nearer its end: lost attempts are bounded by
         // the tries, and a failed call is done.
         loop {
-            if let Some(event) = self.progress.events.pop_front() {
+            if let Some(event) = self.progress.events.pop() {
                 return Step::Tell(event);
             }
             if self.result.is_some() {
@@ -257,7 +278,7 @@ impl<O: Operation> Call<O> {
 
     pub(super) fn tell(&mut self, stage: Stage, kind: EventKind) {
         let operation = self.operation.name();
-        self.progress.events.push_back(Event { operation, stage, kind });
+        self.progress.events.push(Event { operation, stage, kind });
     }
 
     pub(super) fn succeed(&mut self, output: O::Output) {
