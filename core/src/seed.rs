@@ -55,14 +55,18 @@ impl Seed {
             u128::from(high) << 64 | u128::from(low)
         };
         let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-        let mut digits = bits.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let digit = |four: u8| four + if four < 10 { b'0' } else { b'a' - 10 };
+        let mut digits = [0; 32];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+            two.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
         let mut id = [b'-'; 36];
-        for (at, place) in id.iter_mut().enumerate() {
-            if !matches!(at, 8 | 13 | 18 | 23)
-                && let Some(digit) = digits.next()
-            {
-                *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-            }
+        let (mut from, mut to) = (&digits[..], &mut id[..]);
+        for length in [8, 4, 4, 4, 12] {
+            let (group, rest) = from.split_at(length);
+            let (place, further) = to.split_at_mut(length);
+            place.copy_from_slice(group);
+            (from, to) = (rest, further.get_mut(1..).unwrap_or_default());
         }
         RequestId(id)
     }
