@@ -71,10 +71,7 @@ impl<R: Runtime> Client<R> {
     /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is no PEM, the proxy's URL
     /// cannot be used, or the operating system has no randomness to give.
     pub fn with_runtime(config: Config, runtime: R) -> Result<Self, Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Error::configuration(format!("no randomness to be had: {error}")))?;
-        let seed = Seed::from_bytes(bytes);
+        let seed = lp_connector_tls::seed()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 sender: Sender::new(runtime, config.transport())?,

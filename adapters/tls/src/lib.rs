@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use lp_connector_core::connector::Transport;
 use lp_connector_core::error::Error;
+use lp_connector_core::seed::Seed;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -55,6 +56,17 @@ pub fn roots(transport: &Transport) -> Result<Roots, Error> {
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// A seed from the provider's randomness, which is the operating system's.
+///
+/// # Errors
+/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if it has none to give.
+pub fn seed() -> Result<Seed, Error> {
+    let mut bytes = [0; 16];
+    let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);
+    filled.map_err(|_| Error::configuration("no randomness to be had"))?;
+    Ok(Seed::from_bytes(bytes))
 }
 
 /// A rustls configuration that trusts [`roots`], for TLS 1.2 and 1.3.

@@ -45,10 +45,7 @@ impl Client {
     /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is no PEM, the proxy's URL
     /// cannot be used, or the operating system has no randomness to give.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)
-            .map_err(|error| Error::configuration(format!("no randomness to be had: {error}")))?;
-        let seed = Seed::from_bytes(bytes);
+        let seed = lp_connector_tls::seed()?;
         Ok(Self {
             inner: Arc::new(Inner {
                 sender: Sender::new(config.transport())?,
