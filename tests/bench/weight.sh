@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# What it weighs to send one message: crates in the tree, clean build times, and the size of the stripped
+# program, with each adapter and with what one would take instead. Prints a table in Markdown.
+#
+#     tests/bench/weight.sh              all of it: some ten minutes on two cores
+#     tests/bench/weight.sh --no-builds  the crates alone
+#
+# Everything is made in a temporary directory, and removed. Nothing is run: there is no cloud to talk to.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+builds=yes
+[ "${1:-}" = --no-builds ] && builds=no
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export CARGO_TERM_COLOR=never CARGO_NET_RETRY=3
+unset CARGO_TARGET_DIR RUSTFLAGS
+
+# A program in a directory of its own: name, dependencies, source.
+program() {
+    mkdir -p "$work/$1/src"
+    cat >"$work/$1/Cargo.toml" <<TOML
+[package]
+name = "one-message"
+version = "0.0.0"
+edition = "2024"
+
+[dependencies]
+$2
+
+[profile.release]
+strip = true
+
+[workspace]
+TOML
+    printf '%s\n' "$3" >"$work/$1/src/main.rs"
+    # The versions that the tests are run with, where they are named there.
+    cp "$root/Cargo.lock" "$work/$1/Cargo.lock"
+}
+
+# The same program for each adapter, but for its first lines and its awaiting.
+message() { # crate, `async` or nothing, `.await` or nothing, how main is run
+    cat <<RUST
+use $1::api::OpenConversation;
+use $1::id::{AccountId, ClientId, ExtConsumerId};
+use $1::secret::Secret;
+use $1::{Client, Config};
+
+$2fn send() -> Result<(), Box<dyn std::error::Error>> {
+    let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+    let config = Config::new(AccountId::new("91827364")?).credentials(ClientId::new("0a1b2c3d")?, secret);
+    let client = Client::new(config)?;
+    let ada = ExtConsumerId::new("pigeon-ring-0042")?;
+    let opened = client.open_conversation(OpenConversation::new(ada.clone()))$3?.output;
+    client.send_text(&ada, &opened.conversation, "Coo?")$3?;
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    $4
+}
+RUST
+}
+
+core="lp-connector-core = { path = \"$root/core\" }"
+program core "$core" 'fn main() {
+    let id = lp_connector_core::id::AccountId::new("91827364");
+    println!("{:?}", id.map(lp_connector_core::connector::Config::new));
+}'
+program ureq "lp-connector-ureq = { path = \"$root/adapters/ureq\" }" \
+    "$(message lp_connector_ureq "" "" "send()")"
+program async-std "async-std = \"1.13\"
+lp-connector-async-std = { path = \"$root/adapters/async-std\" }" \
+    "$(message lp_connector_async_std "async " .await "async_std::task::block_on(send())")"
+program tokio "tokio = { version = \"1\", features = [\"rt\", \"net\", \"time\"] }
+lp-connector-tokio = { path = \"$root/adapters/tokio\" }" \
+    "$(message lp_connector_tokio "async " .await \
+        "tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(send())")"
+
+# By hand: a token and a message, with none of what happens when something goes wrong.
+by_hand='async fn send(client: &reqwest::Client, token: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let url = "https://va.msg.liveperson.net/api/account/91827364/messaging/consumer/conversation/send?v=3";
+    let event = serde_json::json!({"type": "ContentEvent", "contentType": "text/plain", "message": "Coo?"});
+    let body = serde_json::json!({"kind": "req", "id": "1", "type": "ms.PublishEvent",
+        "body": {"dialogId": "d", "event": event}});
+    let answer = client.post(url).header("authorization", token).json(&body).send().await?;
+    println!("{:?}", answer.json::<serde_json::Value>().await?["body"]["sequence"].as_u64());
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run())
+}'
+program reqwest 'reqwest = { version = "0.13", features = ["json", "form"] }
+serde_json = "1"
+tokio = { version = "1", features = ["rt", "net", "time"] }' "$by_hand"'
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let client = reqwest::Client::new();
+    let form = [("client_id", "0a1b2c3d"), ("grant_type", "client_credentials")];
+    let url = "https://va.sentinel.liveperson.net/sentinel/api/v2/account/91827364/app/token";
+    let token: serde_json::Value = client.post(url).form(&form).send().await?.json().await?;
+    send(&client, token["access_token"].as_str().unwrap_or_default()).await
+}'
+program oauth2 'oauth2 = "5"
+reqwest = { version = "0.12", features = ["json"] }
+serde_json = "1"
+tokio = { version = "1", features = ["rt", "net", "time"] }' "$by_hand"'
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    use oauth2::{AuthUrl, ClientId, ClientSecret, TokenResponse as _, TokenUrl, basic::BasicClient};
+    let base = "https://va.sentinel.liveperson.net/sentinel/api/v2/account/91827364";
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let token = BasicClient::new(ClientId::new("0a1b2c3d".to_owned()))
+        .set_client_secret(ClientSecret::new(std::env::var("LP_CLIENT_SECRET")?))
+        .set_auth_uri(AuthUrl::new(format!("{base}/authorize"))?)
+        .set_token_uri(TokenUrl::new(format!("{base}/app/token"))?)
+        .exchange_client_credentials()
+        .request_async(&http)
+        .await?;
+    send(&http, token.access_token().secret()).await
+}'
+
+seconds() { # how long a command takes
+    local began ended
+    began=$(date +%s.%N)
+    "$@" >&2
+    ended=$(date +%s.%N)
+    awk -v a="$began" -v b="$ended" 'BEGIN { printf "%.1f", b - a }'
+}
+
+row() { # directory, what to call it, the most crates that it may have
+    cd "$work/$1"
+    cargo fetch -q >&2
+    local tree crates names debug=– release=– size=– bound="${3:-}"
+    tree=$(cargo tree -e normal --prefix none --offline | sort -u)
+    crates=$(wc -l <<<"$tree")
+    names=$(sed 's/ (\*)$//' <<<"$tree" | sort -u | wc -l)
+    if [ "$builds" = yes ]; then
+        debug=$(seconds cargo build -q --offline)
+        release=$(seconds cargo build -q --offline --release)
+        size=$(awk -v b="$(wc -c <target/release/one-message)" 'BEGIN { printf "%.1f MB", b / 1e6 }')
+        rm -rf target
+    fi
+    if [ -n "$bound" ]; then
+        [ "$crates" -le "$bound" ] && bound="≤ $bound: met" || bound="≤ $bound: not met"
+    fi
+    echo "| $2 | $crates | $names | ${bound:-} | $debug | $release | $size |"
+}
+
+echo "| one message with | crates | without repeats | target | clean debug build, s | clean release build, s | program |"
+echo "|---|---|---|---|---|---|---|"
+row core "\`lp-connector-core\` (sends nothing)" 33
+row ureq "\`lp-connector-ureq\`" 53
+row async-std "\`lp-connector-async-std\`" 87
+row tokio "\`lp-connector-tokio\`" 74
+row reqwest "\`reqwest\` by hand"
+row oauth2 "\`oauth2\` and \`reqwest\` by hand"
