@@ -111,11 +111,13 @@ impl<R: Runtime> Client<R> {
     async fn run<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
         let inner = &*self.inner;
         let mut driven = Driven { client: self, call: Some(call) };
+        let mut ahead = None;
         loop {
             let Some(call) = &mut driven.call else { return Err(given_up()) };
-            // Listening begins before looking, so that nothing is missed in between.
-            let changed = inner.changed.listen();
-            let step = call.poll(&mut self.lock(), self.now());
+            let step = match ahead.take() {
+                Some(step) => step,
+                None => call.poll(&mut self.lock(), self.now()),
+            };
             match step {
                 Step::Send(attempt) => {
                     trace::attempt(&attempt);
@@ -126,10 +128,19 @@ impl<R: Runtime> Client<R> {
                         inner.changed.notify(usize::MAX);
                     }
                 }
-                Step::Wait(until) => {
-                    let pause = until.since(self.now().mono());
-                    // Woken or not, the call says again what to do.
-                    futures_lite::future::or(changed, inner.sender.runtime().sleep(pause)).await;
+                Step::Wait(_) => {
+                    let changed = inner.changed.listen();
+                    // Looked at again, so that nothing is missed that came before the listening.
+                    let again = call.poll(&mut self.lock(), self.now());
+                    match again {
+                        Step::Wait(until) => {
+                            let pause = until.since(self.now().mono());
+                            let time_is_up = inner.sender.runtime().sleep(pause);
+                            // Woken or not, the call says again what to do.
+                            futures_lite::future::or(changed, time_is_up).await;
+                        }
+                        step => ahead = Some(step),
+                    }
                 }
                 Step::Tell(event) => inner.config.tell(&event),
                 Step::Done => {

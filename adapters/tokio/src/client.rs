@@ -85,12 +85,13 @@ impl Client {
     async fn run<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
         let inner = &*self.inner;
         let mut driven = Driven { client: self, call: Some(call) };
+        let mut ahead = None;
         loop {
             let Some(call) = &mut driven.call else { return Err(given_up()) };
-            // Listening begins before looking, so that nothing is missed in between.
-            let mut changed = pin!(inner.changed.notified());
-            changed.as_mut().enable();
-            let step = call.poll(&mut self.lock(), self.now());
+            let step = match ahead.take() {
+                Some(step) => step,
+                None => call.poll(&mut self.lock(), self.now()),
+            };
             match step {
                 Step::Send(attempt) => {
                     trace::attempt(&attempt);
@@ -100,10 +101,19 @@ impl Client {
                         inner.changed.notify_waiters();
                     }
                 }
-                Step::Wait(until) => {
-                    let pause = until.since(self.now().mono());
-                    // Woken or not, the call says again what to do.
-                    let _ = tokio::time::timeout(pause, changed).await;
+                Step::Wait(_) => {
+                    let mut changed = pin!(inner.changed.notified());
+                    changed.as_mut().enable();
+                    // Looked at again, so that nothing is missed that came before the listening.
+                    let again = call.poll(&mut self.lock(), self.now());
+                    match again {
+                        Step::Wait(until) => {
+                            let pause = until.since(self.now().mono());
+                            // Woken or not, the call says again what to do.
+                            let _ = tokio::time::timeout(pause, changed).await;
+                        }
+                        step => ahead = Some(step),
+                    }
                 }
                 Step::Tell(event) => inner.config.tell(&event),
                 Step::Done => {
