@@ -19,7 +19,7 @@ use crate::witness;
 const IDLE_PER_HOST: usize = 64;
 
 /// ureq adds times to the clock without looking whether they fit: none is longer than a year.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// One agent, set up so that the core hears of everything: no redirect is followed, no status is an
 /// error, nothing is repeated.
@@ -68,7 +68,7 @@ impl Sender {
     /// Performs one attempt on the calling thread.
     pub(crate) fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
         let left = attempt.time_left(now).min(LONGEST);
-        let host = attempt.request().uri().authority().map(ToString::to_string);
+        let host = attempt.request().uri().authority().cloned();
         let request = attempt.into_request();
         let uri = request.uri();
         let proxy = self
@@ -87,7 +87,7 @@ impl Sender {
             Err(error) => {
                 let failure = failure(error, watch.request_left());
                 if let (false, Some(host)) = (failure.may_have_left(), host) {
-                    self.resolver.forget(&host);
+                    self.resolver.forget(host.as_str());
                 }
                 Outcome::Failed(failure)
             }

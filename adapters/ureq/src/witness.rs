@@ -1,8 +1,11 @@
 //! Whether a request left: seen where the bytes pass, not guessed from an error.
 
 use std::cell::Cell;
+use std::time::Duration;
 
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, time,
+};
 
 thread_local! {
     /// ureq does a request on the thread that asks for it, from first to last byte.
@@ -47,6 +50,20 @@ impl<In: Transport> Connector<In> for WitnessConnector {
 #[derive(Debug)]
 pub(crate) struct Witness<In>(In);
 
+/// What the time left is rounded up to.
+const GRAIN: Duration = Duration::from_millis(10);
+
+/// The time left, hardly more: to set a socket's time-out takes a system call, which is saved where the
+/// next request, or the next step of this one, has about as much time as the last.
+fn steady(mut timeout: NextTimeout) -> NextTimeout {
+    if let time::Duration::Exact(left) = timeout.after
+        && let Ok(grains) = u32::try_from(left.as_nanos().div_ceil(GRAIN.as_nanos()))
+    {
+        timeout.after = time::Duration::Exact(GRAIN * grains);
+    }
+    timeout
+}
+
 impl<In: Transport> Transport for Witness<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
@@ -56,11 +73,11 @@ impl<In: Transport> Transport for Witness<In> {
         if amount > 0 {
             LEFT.set(true);
         }
-        self.0.transmit_output(amount, timeout)
+        self.0.transmit_output(amount, steady(timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.0.await_input(timeout)
+        self.0.await_input(steady(timeout))
     }
 
     fn is_open(&mut self) -> bool {
@@ -69,5 +86,22 @@ impl<In: Transport> Transport for Witness<In> {
 
     fn is_tls(&self) -> bool {
         self.0.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_rounded_up_to_the_grain_and_none_stays_none() {
+        let left = |after| steady(NextTimeout { after, ..NextTimeout::default() }).after;
+        let exact = |millis: f64| time::Duration::Exact(Duration::from_secs_f64(millis / 1e3));
+        for (before, after) in [(14_999.9, 15_000.0), (0.1, 10.0), (10.0, 10.0), (0.0, 0.0)] {
+            assert_eq!(left(exact(before)), exact(after));
+        }
+        assert_eq!(left(time::Duration::NotHappening), time::Duration::NotHappening);
+        let year = time::Duration::Exact(crate::send::LONGEST);
+        assert_eq!(left(year), year);
     }
 }
