@@ -1,6 +1,7 @@
 //! A connector that echoes what the agent says, twice, against a sandbox: `cargo run -p lp-connector-axum
 //! --example axum`.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -62,7 +63,9 @@ async fn work(
     let origin = Instant::now();
     let now = || Mono::from_origin(origin.elapsed());
     let (mut inbox, mut relayed) = (Inbox::default(), 0);
+    let mut waiting = VecDeque::new();
     loop {
+        inbox.handle_from(&mut waiting, now());
         let wait = match inbox.poll(now()) {
             InboxPoll::Deliver(delivered) => {
                 match delivered.change {
@@ -90,13 +93,7 @@ async fn work(
         let Ok(next) = next else { continue };
         let Some(verified) = next else { return Ok(relayed) };
         match verified.parse() {
-            Ok(notification) => {
-                for change in notification.into_changes() {
-                    if inbox.handle(change, now()).is_err() {
-                        eprintln!("the inbox is full");
-                    }
-                }
-            }
+            Ok(notification) => waiting.extend(notification.into_changes()),
             Err(unreadable) => eprintln!("put aside: {unreadable}"),
         }
     }

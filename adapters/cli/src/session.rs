@@ -1,6 +1,6 @@
 //! A consumer's side of a conversation, both ways: what `chat` and `demo --two-way` have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct Session {
 struct State {
     conversation: Conversation,
     inbox: Inbox,
+    /// What is not in the inbox yet.
+    waiting: VecDeque<Change>,
     /// The last message that has something to click on.
     clickable: Option<MessagingEvent>,
     /// Our own texts, to say which one was read.
@@ -66,6 +68,7 @@ impl Session {
         let state = State {
             conversation: conversation.client_properties(properties()),
             inbox: Inbox::default(),
+            waiting: VecDeque::new(),
             clickable: None,
             said: BTreeMap::new(),
         };
@@ -121,7 +124,8 @@ impl Session {
 
     /// True if nothing waits to be shown.
     pub(crate) fn is_settled(&self) -> bool {
-        self.lock().inbox.is_empty()
+        let state = self.lock();
+        state.waiting.is_empty() && state.inbox.is_empty()
     }
 
     /// How many elements there are to click on.
@@ -167,11 +171,7 @@ impl Session {
     /// Takes a notification in.
     pub(crate) fn take(&self, verified: &Verified) -> Result<(), String> {
         let notification = verified.parse().map_err(|unreadable| unreadable.to_string())?;
-        let now = self.now();
-        let mut state = self.lock();
-        for change in notification.into_changes() {
-            state.inbox.handle(change, now).map_err(|full| full.to_string())?;
-        }
+        self.lock().waiting.extend(notification.into_changes());
         Ok(())
     }
 
@@ -179,7 +179,8 @@ impl Session {
     pub(crate) fn poll(&self) -> Result<Notice, Duration> {
         loop {
             let now = self.now();
-            let mut state = self.lock();
+            let state = &mut *self.lock();
+            state.inbox.handle_from(&mut state.waiting, now);
             match state.inbox.poll(now) {
                 InboxPoll::Deliver(delivered) => {
                     if let Some(notice) = state.notice(&delivered.change) {

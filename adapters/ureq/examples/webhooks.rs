@@ -1,6 +1,7 @@
 //! The same receiver in a blocking server, against a sandbox: `cargo run -p lp-connector-ureq --example
 //! webhooks`. Any server will do that gives the raw body.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::io::Read as _;
 use std::sync::mpsc;
@@ -84,8 +85,9 @@ fn verify(request: &mut tiny_http::Request, receiver: &Receiver) -> Result<Verif
 fn work(notifications: &mpsc::Receiver<Verified>) {
     let origin = Instant::now();
     let now = || Mono::from_origin(origin.elapsed());
-    let mut inbox = Inbox::default();
+    let (mut inbox, mut waiting) = (Inbox::default(), VecDeque::new());
     loop {
+        inbox.handle_from(&mut waiting, now());
         match inbox.poll(now()) {
             InboxPoll::Deliver(delivered) => {
                 match delivered.change {
@@ -109,9 +111,7 @@ fn work(notifications: &mpsc::Receiver<Verified>) {
         // The inbox's own waits are short; a poll once a second is enough here.
         let Ok(verified) = notifications.recv_timeout(Duration::from_secs(1)) else { continue };
         if let Ok(notification) = verified.parse() {
-            for change in notification.into_changes() {
-                let _ = inbox.handle(change, now());
-            }
+            waiting.extend(notification.into_changes());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Notifications: are they LivePerson's, and what do they tell?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Read as _;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -118,7 +118,9 @@ fn listen(
     let origin = Instant::now();
     let now = || Mono::from_origin(origin.elapsed());
     let (mut inbox, mut states) = (Inbox::default(), States::new());
+    let mut waiting = VecDeque::new();
     loop {
+        inbox.handle_from(&mut waiting, now());
         let wait = match inbox.poll(now()) {
             InboxPoll::Deliver(delivered) => {
                 follow(&delivered.change, &mut states, output);
@@ -136,13 +138,7 @@ fn listen(
             Ok(notification) if as_they_come => {
                 notification.changes().iter().for_each(|change| show(change, output));
             }
-            Ok(notification) => {
-                for change in notification.into_changes() {
-                    if let Err(full) = inbox.handle(change, now()) {
-                        show(&full.into_change(), output);
-                    }
-                }
-            }
+            Ok(notification) => waiting.extend(notification.into_changes()),
             // It was answered 200: what it holds is handed over all the same.
             Err(unreadable) => {
                 let body = String::from_utf8_lossy(verified.body());

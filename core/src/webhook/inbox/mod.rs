@@ -243,6 +243,37 @@ impl Inbox {
         Ok(())
     }
 
+    /// Takes changes in from the front, as many as it may hold, and leaves the rest for after the next
+    /// [`poll`](Self::poll): then nothing of a notification is lost on a full inbox.
+    ///
+    /// ```
+    /// use std::collections::VecDeque;
+    /// use lp_connector_core::time::Mono;
+    /// use lp_connector_core::webhook::{Inbox, InboxPoll, Verified};
+    ///
+    /// let body = br#"[{"type":"a"},{"type":"b"},{"type":"c"}]"#.to_vec();
+    /// let notification = Verified::dangerous_unverified(body).parse().expect("JSON");
+    /// let mut waiting = VecDeque::from(notification.into_changes());
+    /// let mut inbox = Inbox::default().max_changes(2);
+    /// let mut acted_on = 0;
+    /// loop {
+    ///     inbox.handle_from(&mut waiting, Mono::ZERO);
+    ///     match inbox.poll(Mono::ZERO) {
+    ///         InboxPoll::Deliver(_) => acted_on += 1,
+    ///         InboxPoll::Wait(_) | InboxPoll::Idle => break,
+    ///     }
+    /// }
+    /// assert_eq!(acted_on, 3);
+    /// ```
+    pub fn handle_from(&mut self, waiting: &mut VecDeque<Change>, now: Mono) {
+        while let Some(change) = waiting.pop_front() {
+            if let Err(full) = self.handle(change, now) {
+                waiting.push_front(full.into_change());
+                return;
+            }
+        }
+    }
+
     /// Counts a sequence as seen that will not come as a notification, or need not: that of a message
     /// or receipt of our own, as its answer says. Its echo is then dropped, and what came after it
     /// waits no longer.
