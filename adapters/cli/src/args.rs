@@ -285,9 +285,6 @@ pub(crate) enum Webhook {
         /// The value of the header x-liveperson-signature
         #[arg(long, value_name = "HEADER")]
         signature: String,
-        /// A file that holds the app install's secret (else as for every command)
-        #[arg(long, value_name = "FILE")]
-        secret_file: Option<PathBuf>,
     },
     /// Say what the notification on stdin tells, signed or not: … webhook decode < body
     Decode,

@@ -24,13 +24,7 @@ const MAX_BODY: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result<(), Failure> {
     match command {
-        Webhook::Verify { signature, secret_file } => {
-            let secret = match secret_file {
-                Some(file) => setup::secret_in(file, "--secret-file")?,
-                None => setup::secret(global)?,
-            };
-            verify(signature, &secret, output)
-        }
+        Webhook::Verify { signature } => verify(signature, &setup::secret(global)?, output),
         Webhook::Decode => decode(output),
         Webhook::Listen { endpoint, as_they_come } => {
             listen(endpoint, receiver(global, endpoint)?, *as_they_come, output)
