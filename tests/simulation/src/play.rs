@@ -461,8 +461,9 @@ fn open() -> (Sandbox, Vec<ConversationId>) {
     for consumer in 0..CONSUMERS {
         let consumer = ExtConsumerId::new(format!("consumer-{consumer}")).expect("a good id");
         before.start(OpenConversation::new(consumer));
+        // One by one: what callers do to each other is for the stories to show.
+        before.run();
     }
-    before.run();
     let conversations = (0..CONSUMERS).map(|consumer| {
         let name = format!("consumer-{consumer}");
         let mut all = before.cloud.conversations();
