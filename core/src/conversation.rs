@@ -292,7 +292,7 @@ impl Conversation {
     #[must_use]
     pub fn answer(&self, message: &MessagingEvent, element: Element<'_>) -> Option<Answered> {
         let sequence = message.sequence()?;
-        let metadata = element.click_metadata().cloned().unwrap_or_default();
+        let metadata = element.click_metadata().map(|json| json.to_value()).unwrap_or_default();
         let says = element.actions().find_map(|action| match action {
             Action::PublishText(text) => Some(text),
             _ => None,

@@ -43,7 +43,7 @@ fn check(what: &'static str, text: &str) -> Result<(), InvalidId> {
         "it is empty"
     } else if text.len() > MAX_ID_BYTES {
         "it is longer than 256 bytes"
-    } else if text.chars().any(char::is_control) {
+    } else if has_controls(text) {
         "it has control characters"
     } else if text == "." || text == ".." {
         // As a path segment either would change which resource is asked for, encoded or not.
@@ -52,6 +52,12 @@ fn check(what: &'static str, text: &str) -> Result<(), InvalidId> {
         return Ok(());
     };
     Err(InvalidId { what, why })
+}
+
+fn has_controls(text: &str) -> bool {
+    // All at once, as nearly all ids can be looked at.
+    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, 0x20..=0x7e));
+    !plain && text.chars().any(char::is_control)
 }
 
 macro_rules! identifier {

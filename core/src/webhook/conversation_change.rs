@@ -6,9 +6,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::json::{each, integer, scalar, text, unsigned};
+use super::document::Document;
+use super::json::Json;
 use super::messaging::UnusableChange;
 use super::open::{DialogType, OpenState, Role};
+use super::read::{each, integer, scalar, text, unsigned};
 use crate::id::{ConversationId, DialogId};
 
 /// The whole state of a conversation at one time.
@@ -16,29 +18,43 @@ use crate::id::{ConversationId, DialogId};
 /// It holds the JSON as it came, and reads from it on demand; it is stored as that JSON too. What
 /// happened between two of them [`since`](Self::since) says.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
+#[serde(try_from = "Document", into = "Document")]
 pub struct ConversationChange {
     conversation: ConversationId,
-    raw: Value,
+    raw: Document,
+}
+
+impl TryFrom<Document> for ConversationChange {
+    type Error = UnusableChange;
+
+    fn try_from(raw: Document) -> Result<Self, UnusableChange> {
+        Self::of(raw).map_err(|(why, _)| why)
+    }
+}
+
+impl From<ConversationChange> for Document {
+    fn from(change: ConversationChange) -> Self {
+        change.raw
+    }
 }
 
 impl TryFrom<Value> for ConversationChange {
     type Error = UnusableChange;
 
     fn try_from(raw: Value) -> Result<Self, UnusableChange> {
-        Self::of(raw).map_err(|(why, _)| why)
+        Document::from(&raw).try_into()
     }
 }
 
 impl From<ConversationChange> for Value {
     fn from(change: ConversationChange) -> Self {
-        change.raw
+        change.raw.root().to_value()
     }
 }
 
 impl ConversationChange {
-    pub(super) fn of(raw: Value) -> Result<Self, (UnusableChange, Value)> {
-        let Some(result) = raw.get("result").filter(|result| result.is_object()) else {
+    pub(super) fn of(raw: Document) -> Result<Self, (UnusableChange, Document)> {
+        let Some(result) = raw.root().get("result").filter(|result| result.is_object()) else {
             return Err((UnusableChange("it holds no result"), raw));
         };
         // `convId` here, `conversationId` everywhere else.
@@ -58,7 +74,7 @@ impl ConversationChange {
     /// True if the conversation has left what is subscribed to. Webhooks are not known to say so.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
-        text(&self.raw, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("DELETE"))
+        text(self.raw(), "type").is_some_and(|kind| kind.eq_ignore_ascii_case("DELETE"))
     }
 
     /// Whether the main dialog is open. The survey may be open when it is not.
@@ -148,7 +164,7 @@ impl ConversationChange {
         let csat = self.details().get("csat").filter(|csat| csat.is_object());
         let holder = csat.unwrap_or_else(|| self.details());
         let rate = integer(holder, "csatRate");
-        let resolved = holder.get("csatResolutionConfirmation").and_then(Value::as_bool);
+        let resolved = holder.get("csatResolutionConfirmation").and_then(Json::as_bool);
         let status = csat.and_then(|csat| text(csat, "status"));
         let any = rate.is_some() || resolved.is_some() || status.is_some();
         any.then_some(Csat { rate, resolved, status })
@@ -158,9 +174,9 @@ impl ConversationChange {
     pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
         let listed = each(self.details().get("participants")).filter_map(Participant::of);
         // The other way to write it: from role to ids (protocol.md 9.9).
-        let by_role = self.details().get("participantsPId").and_then(Value::as_object);
-        let mapped = by_role.into_iter().flatten().flat_map(|(role, ids)| {
-            each(Some(ids)).filter_map(Value::as_str).map(|id| Participant {
+        let by_role = self.details().get("participantsPId").unwrap_or(Json::NULL);
+        let mapped = by_role.members().flat_map(|(role, ids)| {
+            each(Some(ids)).filter_map(Json::as_str).map(|id| Participant {
                 id: Cow::Borrowed(id),
                 role: Role::of(role),
                 state: None,
@@ -232,16 +248,16 @@ impl ConversationChange {
 
     /// The JSON as it came.
     #[must_use]
-    pub fn raw(&self) -> &Value {
-        &self.raw
+    pub fn raw(&self) -> Json<'_> {
+        self.raw.root()
     }
 
-    fn result(&self) -> &Value {
-        self.raw.get("result").unwrap_or(&Value::Null)
+    fn result(&self) -> Json<'_> {
+        self.raw().get("result").unwrap_or(Json::NULL)
     }
 
-    fn details(&self) -> &Value {
-        self.result().get("conversationDetails").unwrap_or(&Value::Null)
+    fn details(&self) -> Json<'_> {
+        self.result().get("conversationDetails").unwrap_or(Json::NULL)
     }
 }
 
@@ -261,7 +277,7 @@ impl fmt::Debug for ConversationChange {
 pub struct Dialog<'a> {
     /// Its id.
     pub(super) id: DialogId,
-    raw: &'a Value,
+    raw: Json<'a>,
 }
 
 impl<'a> Dialog<'a> {
@@ -308,7 +324,7 @@ impl<'a> Dialog<'a> {
 
     /// All of it, as it came.
     #[must_use]
-    pub fn raw(&self) -> &'a Value {
+    pub fn raw(&self) -> Json<'a> {
         self.raw
     }
 }
@@ -336,7 +352,7 @@ pub struct Participant<'a> {
 }
 
 impl<'a> Participant<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
+    fn of(value: Json<'a>) -> Option<Self> {
         Some(Self {
             id: scalar(value, "id")?,
             role: Role::of(text(value, "role").unwrap_or_default()),
@@ -366,7 +382,7 @@ pub struct Delay<'a> {
 }
 
 impl<'a> Delay<'a> {
-    fn of(value: Option<&'a Value>) -> Option<Self> {
+    fn of(value: Option<Json<'a>>) -> Option<Self> {
         let value = value.filter(|value| value.is_object())?;
         Some(Self { kind: text(value, "type"), until: unsigned(value, "tillWhen") })
     }

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
-
-use super::json::{each, integer, scalar, text};
+use super::json::Json;
 use super::open::{ChatState, ReceiptStatus};
+use super::read::{each, integer, scalar, text};
 use super::rich_content::{QuickReplies, RichContent};
 
 /// What happened in a dialog. `Debug` shows no text of anybody's.
@@ -78,7 +77,7 @@ pub struct OtherContent<'a> {
     /// Its `contentType`.
     pub content_type: Option<&'a str>,
     /// Its `message`.
-    pub message: Option<&'a Value>,
+    pub message: Option<Json<'a>>,
 }
 
 /// A receipt (protocol.md 9.7).
@@ -87,21 +86,21 @@ pub struct OtherContent<'a> {
 pub struct AcceptStatus<'a> {
     /// What became of the messages.
     pub status: ReceiptStatus,
-    event: &'a Value,
+    event: Json<'a>,
 }
 
 impl AcceptStatus<'_> {
     /// The sequences of the messages, in their dialog.
     pub fn sequences(&self) -> impl Iterator<Item = u64> {
-        each(self.event.get("sequenceList")).filter_map(|sequence| match sequence {
-            Value::String(digits) => digits.trim().parse().ok(),
-            number => number.as_u64(),
+        each(self.event.get("sequenceList")).filter_map(|sequence| match sequence.as_str() {
+            Some(digits) => digits.trim().parse().ok(),
+            None => sequence.as_u64(),
         })
     }
 }
 
 impl<'a> Event<'a> {
-    pub(super) fn of(event: &'a Value) -> Self {
+    pub(super) fn of(event: Json<'a>) -> Self {
         match text(event, "type") {
             Some("ContentEvent") => Self::content(event),
             Some("RichContentEvent") => Self::RichContent(RichContent::of(event)),
@@ -119,15 +118,17 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn content(event: &'a Value) -> Self {
+    fn content(event: Json<'a>) -> Self {
         let content_type = text(event, "contentType");
         let message = event.get("message");
-        match (content_type, message) {
-            // Without a type, a text is a text.
-            (Some("text/plain") | None, Some(Value::String(text))) => Self::Text(Text {
+        // Without a type, a text is a text.
+        if let (Some("text/plain") | None, Some(text)) = (content_type, text(event, "message")) {
+            return Self::Text(Text {
                 text: text.strip_suffix('\n').unwrap_or(text),
                 quick_replies: QuickReplies::of(event),
-            }),
+            });
+        }
+        match (content_type, message) {
             // The second spelling is an old one (protocol.md 14, row 29).
             (Some("hosted/file" | "HostedFile"), Some(file)) => match text(file, "relativePath") {
                 Some(relative_path) => Self::File(HostedFile {
@@ -167,7 +168,7 @@ impl<'a> Event<'a> {
 }
 
 impl<'a> SecureForm<'a> {
-    fn of(form: &'a Value) -> Self {
+    fn of(form: Json<'a>) -> Self {
         Self {
             invitation_id: scalar(form, "invitationId"),
             title: text(form, "title"),
@@ -210,10 +211,10 @@ hidden!(Text, HostedFile, SecureForm, OtherContent);
 
 /// A piece of metadata (protocol.md 7.9), told apart by its type.
 #[derive(Clone, Copy, PartialEq)]
-pub struct Metadata<'a>(&'a Value);
+pub struct Metadata<'a>(Json<'a>);
 
 impl<'a> Metadata<'a> {
-    pub(super) fn each(value: Option<&'a Value>) -> impl Iterator<Item = Self> {
+    pub(super) fn each(value: Option<Json<'a>>) -> impl Iterator<Item = Self> {
         each(value).map(Self)
     }
 
@@ -225,7 +226,7 @@ impl<'a> Metadata<'a> {
 
     /// All of it, as it came: to be sent back with an answer.
     #[must_use]
-    pub fn raw(&self) -> &'a Value {
+    pub fn raw(&self) -> Json<'a> {
         self.0
     }
 

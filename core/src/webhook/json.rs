@@ -1,196 +1,249 @@
-//! Reading what LivePerson sends, however it is written.
+//! A look at a JSON value, without a tree of it.
 
-use std::borrow::Cow;
+use std::fmt;
 
-use serde_json::Value;
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-/// A document, and whether some of its text had to be replaced to make it one.
-pub(super) struct Document {
-    pub(super) value: Value,
-    pub(super) lossy: bool,
+use super::document::Node;
+
+/// A JSON value as it came: for what this crate has no method for.
+///
+/// It serialises as that JSON, and [`to_value`](Self::to_value) makes a [`Value`] of it. `Debug` shows
+/// nothing of it.
+///
+/// ```
+/// use lp_connector_core::webhook::{Change, Verified};
+///
+/// let body = br#"{"type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"5f0c",
+///     "event":{"type":"Hologram","metres":[1,2.5]}}]}}"#;
+/// let notification = Verified::dangerous_unverified(body.to_vec()).parse()?;
+/// let [Change::Message(message)] = notification.changes() else { panic!() };
+/// let metres = message.raw().get("event").and_then(|event| event.get("metres")).unwrap();
+/// let metres: Vec<_> = metres.elements().filter_map(|metre| metre.as_f64()).collect();
+/// assert_eq!(metres, [1.0, 2.5]);
+/// # Ok::<(), lp_connector_core::webhook::UnreadableNotification>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Json<'a> {
+    /// It, and what it holds.
+    nodes: &'a [Node],
+    text: &'a str,
 }
 
-/// Parses JSON more tolerantly than JSON is defined: a byte order mark is skipped, and what is no
-/// Unicode text (a half of an emoji, as senders cut it, or bytes that are not UTF-8) becomes U+FFFD.
-pub(super) fn document(bytes: &[u8]) -> Result<Document, serde_json::Error> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = String::from_utf8_lossy(bytes);
-    let lossy = matches!(text, Cow::Owned(_));
-    match serde_json::from_str(&text) {
-        Ok(value) => Ok(Document { value, lossy }),
-        Err(error) => match without_lone_surrogates(&text) {
-            Some(mended) => {
-                serde_json::from_str(&mended).map(|value| Document { value, lossy: true })
-            }
-            None => Err(error),
-        },
+impl<'a> Json<'a> {
+    /// What is not there.
+    pub(super) const NULL: Json<'static> = Json { nodes: &[Node::Null], text: "" };
+
+    /// The first of the nodes, with all that it holds.
+    pub(super) fn new(nodes: &'a [Node], text: &'a str) -> Self {
+        let span = nodes.first().map_or(0, |node| node.span());
+        Self { nodes: nodes.get(..span).unwrap_or(nodes), text }
     }
-}
 
-/// The text with each escape of half a surrogate pair replaced; `None` if there is none.
-fn without_lone_surrogates(text: &str) -> Option<String> {
-    let mut mended = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        mended.push_str(before);
-        let length = match (unit(escape), escape.get(6..).and_then(unit)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
-            (Some(0xd800..=0xdfff), _) => {
-                mended.push_str("\\ufffd");
-                rest = escape.get(6..).unwrap_or_default();
-                continue;
+    pub(super) fn nodes(self) -> &'a [Node] {
+        self.nodes
+    }
+
+    /// Where its texts stand.
+    pub(super) fn text(self) -> &'a str {
+        self.text
+    }
+
+    fn node(self) -> Node {
+        self.nodes.first().copied().unwrap_or(Node::Null)
+    }
+
+    /// The member of this name, if it is an object that has one; of several the last.
+    #[must_use]
+    pub fn get(self, name: &str) -> Option<Self> {
+        let Node::Object { .. } = self.node() else { return None };
+        let (mut rest, mut found) = (self.nodes.get(1..)?, None);
+        // A name and its value by turns. This is how all of it is read, so it is no chain of closures.
+        while let [Node::Text { at, length }, value, ..] = *rest {
+            let from = at as usize;
+            let is_it = length as usize == name.len()
+                && self.text.as_bytes().get(from..from + name.len()) == Some(name.as_bytes());
+            if is_it {
+                found = rest.get(1..);
             }
-            // A backslash and what it escapes, which may be a backslash.
-            _ => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+            rest = rest.get(1 + value.span()..).unwrap_or_default();
+        }
+        found.map(|nodes| Self::new(nodes, self.text))
+    }
+
+    /// The members of an object, as they came; of anything else, none.
+    pub fn members(self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+        let mut inside = match self.node() {
+            Node::Object { .. } => self.inside(),
+            _ => Inside { nodes: &[], text: self.text },
         };
-        mended.push_str(escape.get(..length).unwrap_or(escape));
-        rest = escape.get(length..).unwrap_or_default();
-    }
-    mended.push_str(rest);
-    (mended != text).then_some(mended)
-}
-
-/// The UTF-16 unit that `text` begins with an escape of.
-fn unit(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    // `from_str_radix` takes a sign too.
-    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
-    u16::from_str_radix(digits, 16).ok()
-}
-
-/// The elements of an array, or the one that stands in its place (protocol.md 1.4).
-pub(super) fn each(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    let (many, one) = match value {
-        Some(Value::Array(many)) => (many.as_slice(), None),
-        None | Some(Value::Null) => (&[][..], None),
-        one => (&[][..], one),
-    };
-    many.iter().chain(one)
-}
-
-/// As [`each`], by value.
-pub(super) fn into_each(value: Value) -> Vec<Value> {
-    match value {
-        Value::Array(many) => many,
-        Value::Null => Vec::new(),
-        one => vec![one],
-    }
-}
-
-/// A member that is text, or a number that stands for text (protocol.md 14, rows 2 and 34).
-pub(super) fn scalar<'a>(value: &'a Value, name: &str) -> Option<Cow<'a, str>> {
-    match value.get(name)? {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        _ => None,
-    }
-}
-
-/// A member that is text.
-pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(Value::as_str)
-}
-
-/// A member that is a whole number, as a number or as digits.
-pub(super) fn integer(value: &Value, name: &str) -> Option<i64> {
-    match value.get(name)? {
-        Value::Number(number) => number.as_i64().or_else(|| {
-            let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
-            // Beyond this a float names no single integer.
-            (number.abs() < 9e15).then_some(number as i64)
-        }),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
-/// As [`integer`], not negative.
-pub(super) fn unsigned(value: &Value, name: &str) -> Option<u64> {
-    match value.get(name)?.as_u64() {
-        Some(number) => Some(number),
-        None => integer(value, name).and_then(|number| u64::try_from(number).ok()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    #[test]
-    fn half_an_emoji_is_replaced_and_a_whole_one_is_not() {
-        for (written, read, lossy) in [
-            (r#""a\ud83db""#, "a\u{fffd}b", true),
-            (r#""a\uD83D""#, "a\u{fffd}", true),
-            (r#""\ude42x""#, "\u{fffd}x", true),
-            (r#""\ud83d\ud83d\ude42""#, "\u{fffd}🙂", true),
-            (r#""\ud83d\ude42""#, "🙂", false),
-            // The first and the last of all pairs, beside a half.
-            (r#""\ud800\udc00\udbff\udfff\ud800""#, "\u{10000}\u{10ffff}\u{fffd}", true),
-            (r#""\\ud83d""#, "\\ud83d", false),
-            (r#""\\\ud83d""#, "\\\u{fffd}", true),
-            (r#""\ud83d\n""#, "\u{fffd}\n", true),
-            ("\"\\ud83dé\"", "\u{fffd}é", true),
-            ("\u{feff}\"bom\"", "bom", false),
-            (r#""\u2028""#, "\u{2028}", false),
-        ] {
-            let document = document(written.as_bytes()).unwrap();
-            assert_eq!(document.value, json!(read), "{written}");
-            assert_eq!(document.lossy, lossy, "{written}");
-        }
-        let document = document(b"\"\xff\xed\xa0\xbd\"").unwrap();
-        assert!(document.lossy && document.value.as_str().unwrap().starts_with('\u{fffd}'));
+        std::iter::from_fn(move || {
+            Some((inside.next()?.as_str().unwrap_or_default(), inside.next()?))
+        })
     }
 
-    #[test]
-    fn numbers_are_read_as_they_come() {
-        let value = json!({"a": 7, "b": "7", "c": 7.0, "d": 7.5, "e": -1, "f": u64::MAX, "g": [],
-            "h": 1e300});
-        for (name, signed, positive) in [
-            ("a", Some(7), Some(7)),
-            ("b", Some(7), Some(7)),
-            ("c", Some(7), Some(7)),
-            ("d", None, None),
-            ("e", Some(-1), None),
-            ("f", None, Some(u64::MAX)),
-            ("g", None, None),
-            ("h", None, None),
-        ] {
-            assert_eq!(
-                (integer(&value, name), unsigned(&value, name)),
-                (signed, positive),
-                "{name}"
-            );
-        }
-        assert_eq!(scalar(&value, "a").as_deref(), Some("7"));
-        assert_eq!(scalar(&value, "g"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_json_is_read_as_it_is(text in ".{0,40}") {
-            let document = document(json!({"m": text}).to_string().as_bytes()).unwrap();
-            prop_assert_eq!(text_of(&document.value), Some(text.as_str()));
-            prop_assert!(!document.lossy);
-        }
-
-        #[test]
-        fn any_string_of_utf_16_units_is_read(units in prop::collection::vec(any::<u16>(), 0..20)) {
-            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
-            let document = document(format!("{{\"m\":\"{escaped}\"}}").as_bytes()).unwrap();
-            let expected = String::from_utf16_lossy(&units);
-            prop_assert_eq!(text_of(&document.value), Some(expected.as_str()));
-        }
-
-        #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = document(&bytes);
+    /// The elements of an array; of anything else, none.
+    pub fn elements(self) -> impl Iterator<Item = Self> + use<'a> {
+        match self.node() {
+            Node::Array { .. } => self.inside(),
+            _ => Inside { nodes: &[], text: self.text },
         }
     }
 
-    fn text_of(value: &Value) -> Option<&str> {
-        text(value, "m")
+    fn inside(self) -> Inside<'a> {
+        Inside { nodes: self.nodes.get(1..).unwrap_or_default(), text: self.text }
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'a str> {
+        match self.node() {
+            Node::Text { at, length } => {
+                let from = at as usize;
+                self.text.get(from..from.checked_add(length as usize)?)
+            }
+            _ => None,
+        }
+    }
+
+    /// The truth value, if it is one.
+    #[must_use]
+    pub fn as_bool(self) -> Option<bool> {
+        match self.node() {
+            Node::Bool(truth) => Some(truth),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is a whole one from 0 to 2⁶⁴ − 1 and written as such.
+    #[must_use]
+    pub fn as_u64(self) -> Option<u64> {
+        match self.node() {
+            Node::Unsigned(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is a whole one from −2⁶³ to 2⁶³ − 1 and written as such.
+    #[must_use]
+    pub fn as_i64(self) -> Option<i64> {
+        match self.node() {
+            Node::Unsigned(number) => i64::try_from(number).ok(),
+            Node::Signed(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one, as near as a float comes to it.
+    #[must_use]
+    pub fn as_f64(self) -> Option<f64> {
+        match self.node() {
+            Node::Unsigned(number) => Some(number as f64),
+            Node::Signed(number) => Some(number as f64),
+            Node::Float(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// True if it is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        matches!(self.node(), Node::Null)
+    }
+
+    /// True if it is an object.
+    #[must_use]
+    pub fn is_object(self) -> bool {
+        matches!(self.node(), Node::Object { .. })
+    }
+
+    /// True if it is an array.
+    #[must_use]
+    pub fn is_array(self) -> bool {
+        matches!(self.node(), Node::Array { .. })
+    }
+
+    /// A copy as serde_json has it.
+    #[must_use]
+    pub fn to_value(self) -> Value {
+        match self.node() {
+            Node::Null => Value::Null,
+            Node::Bool(truth) => Value::Bool(truth),
+            Node::Unsigned(number) => Value::from(number),
+            Node::Signed(number) => Value::from(number),
+            Node::Float(number) => Value::from(number),
+            Node::Text { .. } => Value::from(self.as_str().unwrap_or_default()),
+            Node::Array { .. } => self.elements().map(Self::to_value).collect(),
+            Node::Object { .. } => {
+                let members =
+                    self.members().map(|(name, value)| (name.to_owned(), value.to_value()));
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+/// What an array or object holds: the values of one, names and values by turns of the other.
+struct Inside<'a> {
+    nodes: &'a [Node],
+    text: &'a str,
+}
+
+impl<'a> Iterator for Inside<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let span = self.nodes.first()?.span();
+        let next = Json::new(self.nodes, self.text);
+        self.nodes = self.nodes.get(span..).unwrap_or_default();
+        Some(next)
+    }
+}
+
+/// Objects are equal whatever the order of their members.
+impl PartialEq for Json<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_value() == other.to_value()
+    }
+}
+
+impl PartialEq<Value> for Json<'_> {
+    fn eq(&self, other: &Value) -> bool {
+        self.to_value() == *other
+    }
+}
+
+impl fmt::Debug for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Json(..)")
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.node() {
+            Node::Null => serializer.serialize_unit(),
+            Node::Bool(truth) => serializer.serialize_bool(truth),
+            Node::Unsigned(number) => serializer.serialize_u64(number),
+            Node::Signed(number) => serializer.serialize_i64(number),
+            Node::Float(number) => serializer.serialize_f64(number),
+            Node::Text { .. } => serializer.serialize_str(self.as_str().unwrap_or_default()),
+            Node::Array { .. } => {
+                let mut array = serializer.serialize_seq(Some(self.elements().count()))?;
+                for element in self.elements() {
+                    array.serialize_element(&element)?;
+                }
+                array.end()
+            }
+            Node::Object { .. } => {
+                let mut object = serializer.serialize_map(Some(self.members().count()))?;
+                for (name, value) in self.members() {
+                    object.serialize_entry(name, &value)?;
+                }
+                object.end()
+            }
+        }
     }
 }

@@ -6,20 +6,22 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::document::Document;
 use super::event::{Event, Metadata};
-use super::json::{scalar, text, unsigned};
+use super::json::Json;
 use super::open::{Audience, Role};
+use super::read::{scalar, text, unsigned};
 use crate::id::{ConversationId, DialogId};
 
 /// Something that happened in a dialog: who did what, where and when.
 ///
 /// It holds the JSON as it came, and reads from it on demand; it is stored as that JSON too.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
+#[serde(try_from = "Document", into = "Document")]
 pub struct MessagingEvent {
     conversation: ConversationId,
     dialog: DialogId,
-    raw: Value,
+    raw: Document,
 }
 
 /// Why a change is none of the kind that it was taken for.
@@ -34,28 +36,48 @@ impl fmt::Display for UnusableChange {
 
 impl std::error::Error for UnusableChange {}
 
-impl TryFrom<Value> for MessagingEvent {
+impl TryFrom<Document> for MessagingEvent {
     type Error = UnusableChange;
 
-    fn try_from(raw: Value) -> Result<Self, UnusableChange> {
+    fn try_from(raw: Document) -> Result<Self, UnusableChange> {
         Self::of(raw).map_err(|(why, _)| why)
     }
 }
 
-impl From<MessagingEvent> for Value {
+impl From<MessagingEvent> for Document {
     fn from(event: MessagingEvent) -> Self {
         event.raw
     }
 }
 
+impl TryFrom<Value> for MessagingEvent {
+    type Error = UnusableChange;
+
+    fn try_from(raw: Value) -> Result<Self, UnusableChange> {
+        Document::from(&raw).try_into()
+    }
+}
+
+impl From<MessagingEvent> for Value {
+    fn from(event: MessagingEvent) -> Self {
+        event.raw.root().to_value()
+    }
+}
+
 impl MessagingEvent {
-    pub(super) fn of(raw: Value) -> Result<Self, (UnusableChange, Value)> {
-        if !raw.get("event").is_some_and(Value::is_object) {
+    pub(super) fn of(raw: Document) -> Result<Self, (UnusableChange, Document)> {
+        let root = raw.root();
+        if !root.get("event").is_some_and(Json::is_object) {
             return Err((UnusableChange("it holds no event"), raw));
         }
-        let dialog = scalar(&raw, "dialogId").and_then(|id| DialogId::new(id).ok());
         let conversation =
-            scalar(&raw, "conversationId").and_then(|id| ConversationId::new(id).ok());
+            scalar(root, "conversationId").and_then(|id| ConversationId::new(id).ok());
+        let dialog = scalar(root, "dialogId").and_then(|id| match &conversation {
+            Some(conversation) if *id == *conversation.as_str() => {
+                Some(DialogId::main_of(conversation))
+            }
+            _ => DialogId::new(id).ok(),
+        });
         // Each stands for the other where one is missing: the main dialog has the conversation's id,
         // and older notifications leave the conversation out (protocol.md 9.4; 14, row 22).
         let found = match (conversation, dialog) {
@@ -94,19 +116,19 @@ impl MessagingEvent {
     /// Its number in the dialog, from 0. Chat states have none (protocol.md 9.4).
     #[must_use]
     pub fn sequence(&self) -> Option<u64> {
-        unsigned(&self.raw, "sequence")
+        unsigned(self.raw(), "sequence")
     }
 
     /// When the service took it, in milliseconds since 1970. Chat states have none.
     #[must_use]
     pub fn server_timestamp(&self) -> Option<u64> {
-        unsigned(&self.raw, "serverTimestamp")
+        unsigned(self.raw(), "serverTimestamp")
     }
 
     /// Who did it: LivePerson's id of them.
     #[must_use]
     pub fn originator_id(&self) -> Option<Cow<'_, str>> {
-        scalar(&self.raw, "originatorId").or_else(|| scalar(self.originator()?, "id"))
+        scalar(self.raw(), "originatorId").or_else(|| scalar(self.originator()?, "id"))
     }
 
     /// As what they did it. The oldest notifications do not say.
@@ -118,7 +140,7 @@ impl MessagingEvent {
     /// Who may see it; everybody, where it does not say.
     #[must_use]
     pub fn audience(&self) -> Audience {
-        text(&self.raw, "messageAudience").map_or(Audience::All, Audience::of)
+        text(self.raw(), "messageAudience").map_or(Audience::All, Audience::of)
     }
 
     /// Whether it is to be shown to the consumer: it is none of their own that comes back as an echo,
@@ -135,28 +157,28 @@ impl MessagingEvent {
     /// What happened.
     #[must_use]
     pub fn event(&self) -> Event<'_> {
-        Event::of(self.raw.get("event").unwrap_or(&Value::Null))
+        Event::of(self.raw().get("event").unwrap_or(Json::NULL))
     }
 
     /// The event's type on the wire, such as `ContentEvent`.
     #[must_use]
     pub fn event_type(&self) -> Option<&str> {
-        self.raw.get("event").and_then(|event| text(event, "type"))
+        self.raw().get("event").and_then(|event| text(event, "type"))
     }
 
     /// What goes with it (protocol.md 7.9).
     pub fn metadata(&self) -> impl Iterator<Item = Metadata<'_>> {
-        Metadata::each(self.raw.get("metadata"))
+        Metadata::each(self.raw().get("metadata"))
     }
 
     /// The JSON as it came.
     #[must_use]
-    pub fn raw(&self) -> &Value {
-        &self.raw
+    pub fn raw(&self) -> Json<'_> {
+        self.raw.root()
     }
 
-    fn originator(&self) -> Option<&Value> {
-        self.raw.get("originatorMetadata")
+    fn originator(&self) -> Option<Json<'_>> {
+        self.raw().get("originatorMetadata")
     }
 }
 

@@ -45,12 +45,14 @@
 //! ```
 
 mod conversation_change;
+mod document;
 mod event;
 mod inbox;
 mod json;
 mod messaging;
 mod notification;
 mod open;
+mod read;
 mod receiver;
 mod rich_content;
 mod signature;
@@ -60,6 +62,7 @@ mod verified;
 pub use conversation_change::{ConversationChange, Csat, Delay, Dialog, Participant, Ttr};
 pub use event::{AcceptStatus, Event, HostedFile, Metadata, OtherContent, SecureForm, Text};
 pub use inbox::{Delivered, Full, Inbox, InboxPoll, Order, SavedConversation, Window};
+pub use json::Json;
 pub use messaging::{MessagingEvent, UnusableChange};
 pub use notification::{Change, Notification, OtherChange, UnreadableNotification};
 pub use open::{Audience, ChatState, DialogType, OpenState, ReceiptStatus, Role};

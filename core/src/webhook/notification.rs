@@ -3,12 +3,12 @@
 use std::error;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use super::conversation_change::ConversationChange;
-use super::json;
-use super::messaging::MessagingEvent;
+use super::document::Document;
+use super::json::Json;
+use super::messaging::{MessagingEvent, UnusableChange};
+use super::read;
+use serde::{Deserialize, Serialize};
 
 /// A notification, taken apart into its changes.
 ///
@@ -38,7 +38,7 @@ pub enum Change {
 pub struct OtherChange {
     notification_type: Option<String>,
     why: String,
-    raw: Value,
+    raw: Document,
 }
 
 impl OtherChange {
@@ -56,8 +56,8 @@ impl OtherChange {
 
     /// The JSON as it came.
     #[must_use]
-    pub fn raw(&self) -> &Value {
-        &self.raw
+    pub fn raw(&self) -> Json<'_> {
+        self.raw.root()
     }
 }
 
@@ -72,16 +72,16 @@ impl fmt::Debug for OtherChange {
 
 impl Notification {
     pub(super) fn read(body: &[u8]) -> Result<Self, UnreadableNotification> {
-        let document = json::document(body).map_err(|error| UnreadableNotification {
+        let read = read::document(body).map_err(|error| UnreadableNotification {
             // The parser's own text can quote the document: say where, not what.
             line: error.line(),
             column: error.column(),
         })?;
         let mut changes = Vec::new();
-        for envelope in json::into_each(document.value) {
+        for envelope in read::each(Some(read.document.root())) {
             changes_of(envelope, &mut changes);
         }
-        Ok(Self { changes, lossy: document.lossy })
+        Ok(Self { changes, lossy: read.lossy })
     }
 
     /// Its changes, in the order in which they came.
@@ -125,7 +125,7 @@ impl Kind {
     /// By the type; by what the change holds, if there is none. A prefix will do: the endpoints are
     /// registered under longer names (protocol.md 9.1), and a table writes the second with the first's
     /// prefix (protocol.md 14, row 18).
-    fn of(notification_type: Option<&str>, change: &Value) -> Self {
+    fn of(notification_type: Option<&str>, change: Json<'_>) -> Self {
         match notification_type {
             Some(name) if name.contains("ExConversationChangeNotification") => Self::Conversation,
             Some(name) if name.contains("MessagingEventNotification") => Self::Messaging,
@@ -137,30 +137,25 @@ impl Kind {
     }
 }
 
-fn changes_of(mut envelope: Value, changes: &mut Vec<Change>) {
-    let notification_type = json::text(&envelope, "type").map(str::to_owned);
-    let found = envelope.get_mut("body").and_then(|body| body.get_mut("changes")).map(Value::take);
-    let Some(found) = found else {
-        changes.push(Change::Other(OtherChange {
-            notification_type,
-            why: "it holds no changes".to_owned(),
-            raw: envelope,
-        }));
+fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) {
+    let notification_type = read::text(envelope, "type");
+    let other = |why: &str, raw| {
+        let notification_type = notification_type.map(str::to_owned);
+        Change::Other(OtherChange { notification_type, why: why.to_owned(), raw })
+    };
+    let Some(found) = envelope.get("body").and_then(|body| body.get("changes")) else {
+        changes.push(other("it holds no changes", Document::of(envelope)));
         return;
     };
-    for change in json::into_each(found) {
-        let read = match Kind::of(notification_type.as_deref(), &change) {
-            Kind::Messaging => MessagingEvent::of(change).map(Change::Message),
-            Kind::Conversation => ConversationChange::of(change).map(Change::Conversation),
-            Kind::Unknown => Err((
-                super::messaging::UnusableChange("its notification's type is not known"),
-                change,
-            )),
+    for change in read::each(Some(found)) {
+        // Each holds its own part alone, for it may be kept longer than its neighbours.
+        let raw = Document::of(change);
+        let read = match Kind::of(notification_type, change) {
+            Kind::Messaging => MessagingEvent::of(raw).map(Change::Message),
+            Kind::Conversation => ConversationChange::of(raw).map(Change::Conversation),
+            Kind::Unknown => Err((UnusableChange("its notification's type is not known"), raw)),
         };
-        changes.push(read.unwrap_or_else(|(why, raw)| {
-            let notification_type = notification_type.clone();
-            Change::Other(OtherChange { notification_type, why: why.to_string(), raw })
-        }));
+        changes.push(read.unwrap_or_else(|(why, raw)| other(why.0, raw)));
     }
 }
 

@@ -3,10 +3,11 @@
 use std::error;
 use std::fmt;
 
+use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, Method, Request};
 
 use super::Verified;
-use super::signature::{self, Algorithm, InvalidSignature};
+use super::signature::{Algorithm, Claim, InvalidSignature};
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
@@ -17,9 +18,9 @@ pub const SUCCESS: u16 = 200;
 /// The largest notification that is looked at. A file's preview travels in it as text.
 const MAX_BODY: usize = 1024 * 1024;
 
-const SIGNATURE: &str = "x-liveperson-signature";
-const ACCOUNT: &str = "x-liveperson-account-id";
-const CLIENT: &str = "x-liveperson-client-id";
+static SIGNATURE: HeaderName = HeaderName::from_static("x-liveperson-signature");
+static ACCOUNT: HeaderName = HeaderName::from_static("x-liveperson-account-id");
+static CLIENT: HeaderName = HeaderName::from_static("x-liveperson-client-id");
 
 /// Checks what comes to a webhook endpoint: method, size, headers and signature, in this order, and
 /// before anything is parsed. Works with any web framework: it wants an [`http::Request`] with the raw
@@ -43,7 +44,7 @@ struct App {
 
 /// What of a request's head a check needs.
 struct Head<'a> {
-    signature: &'a str,
+    claim: Claim,
     account: Option<&'a str>,
     client: Option<&'a str>,
 }
@@ -98,7 +99,7 @@ impl Receiver {
     /// # Errors
     /// [`Rejection`], which names the status to answer with.
     pub fn precheck(&self, method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
-        let length = text(headers, "content-length").and_then(|length| length.trim().parse().ok());
+        let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.trim().parse().ok());
         self.head(method, headers, length.unwrap_or(0)).map(|_| ())
     }
 
@@ -114,16 +115,16 @@ impl Receiver {
         if length > self.max_body {
             return Err(Rejection::TooLarge);
         }
-        let signature = headers.get(SIGNATURE).ok_or(Rejection::Unsigned)?;
+        let signature = headers.get(&SIGNATURE).ok_or(Rejection::Unsigned)?;
         let signature = signature
             .to_str()
             .map_err(|_| Rejection::InvalidSignature(InvalidSignature::Unreadable))?;
-        let (account, client) = (text(headers, ACCOUNT), text(headers, CLIENT));
+        let (account, client) = (text(headers, &ACCOUNT), text(headers, &CLIENT));
         if self.secrets(account, client).next().is_none() {
             return Err(Rejection::UnknownApp);
         }
-        signature::readable(signature).map_err(Rejection::InvalidSignature)?;
-        Ok(Head { signature, account, client })
+        let claim = Claim::read(signature).map_err(Rejection::InvalidSignature)?;
+        Ok(Head { claim, account, client })
     }
 
     /// The secrets that may have signed for this account and app.
@@ -157,7 +158,9 @@ impl Receiver {
         let headers = request.headers();
         let head = self.head(request.method(), headers, body.len())?;
         let (account, client) = (head.account, head.client);
-        let matched = signature::check(head.signature, body, self.secrets(account, client))
+        let matched = head
+            .claim
+            .check(body, self.secrets(account, client))
             .map_err(Rejection::InvalidSignature)?;
         if self.require_sha256 && matched.algorithm != Algorithm::Sha256 {
             return Err(Rejection::Sha256Required);
@@ -172,7 +175,7 @@ impl Default for Receiver {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -316,7 +319,7 @@ mod tests {
         let receiver = Receiver::new().secret(secret(""));
         assert_eq!(receiver.verify(&signed).unwrap_err(), Rejection::UnknownApp);
         let signature = sign(&secret(""), Algorithm::Sha1, Encoding::Hex, body);
-        assert!(signature::check(&signature, body, [&secret("")]).is_err());
+        assert!(crate::webhook::check(&signature, body, [&secret("")]).is_err());
     }
 
     #[test]

@@ -1,28 +1,35 @@
 //! Structured content and quick replies (protocol.md 9.5, 9.6), and what of them is left as text.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
-
-use super::json::{each, text};
+use super::document::Document;
+use super::json::Json;
+use super::read::{each, text};
 
 /// Structured content: a tree of texts, buttons, pictures and the like.
 #[derive(Clone)]
 pub struct RichContent<'a> {
-    content: Cow<'a, Value>,
+    content: Content<'a>,
     quick_replies: Option<QuickReplies<'a>>,
+}
+
+#[derive(Clone)]
+enum Content<'a> {
+    /// Part of what came.
+    There(Json<'a>),
+    /// What a string in it held.
+    Unwrapped(Document),
 }
 
 impl<'a> RichContent<'a> {
     /// Reads the member under any of its names, as an object or as a string that holds one
     /// (protocol.md 14, row 28).
-    pub(super) fn of(event: &'a Value) -> Self {
+    pub(super) fn of(event: Json<'a>) -> Self {
         let found = ["content", "message", "Content"].into_iter().find_map(|name| event.get(name));
-        let content = match found {
-            Some(Value::String(json)) => Cow::Owned(serde_json::from_str(json).unwrap_or_default()),
-            Some(content) => Cow::Borrowed(content),
-            None => Cow::Owned(Value::Null),
+        let found = found.unwrap_or(Json::NULL);
+        let content = match found.as_str() {
+            Some(json) => Content::Unwrapped(Document::parse(json).unwrap_or_default()),
+            None => Content::There(found),
         };
         Self { content, quick_replies: QuickReplies::of(event) }
     }
@@ -30,7 +37,10 @@ impl<'a> RichContent<'a> {
     /// The element that holds all others.
     #[must_use]
     pub fn root(&self) -> Element<'_> {
-        Element(&self.content)
+        Element(match &self.content {
+            Content::There(json) => *json,
+            Content::Unwrapped(document) => document.root(),
+        })
     }
 
     /// Answers to choose from, under the content.
@@ -69,10 +79,10 @@ impl fmt::Debug for RichContent<'_> {
 
 /// Answers to choose from, under a message.
 #[derive(Clone, Copy)]
-pub struct QuickReplies<'a>(&'a Value);
+pub struct QuickReplies<'a>(Json<'a>);
 
 impl<'a> QuickReplies<'a> {
-    pub(super) fn of(event: &'a Value) -> Option<Self> {
+    pub(super) fn of(event: Json<'a>) -> Option<Self> {
         event.get("quickReplies").filter(|replies| replies.is_object()).map(Self)
     }
 
@@ -91,7 +101,7 @@ impl<'a> QuickReplies<'a> {
 
     /// All of it, as it came.
     #[must_use]
-    pub fn raw(&self) -> &'a Value {
+    pub fn raw(&self) -> Json<'a> {
         self.0
     }
 }
@@ -105,7 +115,7 @@ impl fmt::Debug for QuickReplies<'_> {
 /// One element of structured content. The kinds are an open set; what it is made of is found by the
 /// names of protocol.md 9.6.
 #[derive(Clone, Copy)]
-pub struct Element<'a>(&'a Value);
+pub struct Element<'a>(Json<'a>);
 
 impl<'a> Element<'a> {
     /// `vertical`, `horizontal`, `text`, `button`, `image`, `map`, `linkPreview`, `template`, …
@@ -141,18 +151,18 @@ impl<'a> Element<'a> {
 
     /// The metadata that must go with the answer, exactly as it came (protocol.md 7.9).
     #[must_use]
-    pub fn click_metadata(&self) -> Option<&'a Value> {
+    pub fn click_metadata(&self) -> Option<Json<'a>> {
         self.0.get("click").and_then(|click| click.get("metadata"))
     }
 
     /// All of it, as it came.
     #[must_use]
-    pub fn raw(&self) -> &'a Value {
+    pub fn raw(&self) -> Json<'a> {
         self.0
     }
 
     fn gather_clickable(self, found: &mut Vec<Self>) {
-        if self.0.get("click").is_some_and(Value::is_object) {
+        if self.0.get("click").is_some_and(Json::is_object) {
             found.push(self);
         }
         // As deep as the JSON parser goes, and no deeper: 128.
@@ -179,12 +189,12 @@ pub enum Action<'a> {
     /// Shows this place: latitude and longitude.
     Navigate(f64, f64),
     /// Something that this version does not know, as it came.
-    Other(&'a Value),
+    Other(Json<'a>),
 }
 
 impl<'a> Action<'a> {
-    fn of(action: &'a Value) -> Self {
-        let number = |name: &str| action.get(name).and_then(Value::as_f64);
+    fn of(action: Json<'a>) -> Self {
+        let number = |name: &str| action.get(name).and_then(Json::as_f64);
         match text(action, "type") {
             Some("publishText") => text(action, "text").map(Self::PublishText),
             Some("link") => text(action, "uri").map(Self::Link),
@@ -218,7 +228,7 @@ struct Plain {
 impl Plain {
     fn element(&mut self, element: Element<'_>) {
         let mut line = String::new();
-        if element.0.get("click").is_some_and(Value::is_object) {
+        if element.0.get("click").is_some_and(Json::is_object) {
             self.clickable += 1;
             line = format!("[{}] ", self.clickable);
         }
@@ -226,7 +236,7 @@ impl Plain {
         match element.kind() {
             "image" => line.push_str("picture"),
             "map" => {
-                let place = |name: &str| element.0.get(name).and_then(Value::as_f64);
+                let place = |name: &str| element.0.get(name).and_then(Json::as_f64);
                 line.push_str("map");
                 if let (Some(la), Some(lo)) = (place("la"), place("lo")) {
                     line = format!("{line} {la}, {lo}");
@@ -276,7 +286,7 @@ fn link(action: Action<'_>) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn card() -> Value {
         json!({"type": "vertical", "elements": [
@@ -300,14 +310,15 @@ mod tests {
             json!({"type": "RichContentEvent", "message": card()}),
             json!({"type": "RichContentEvent", "Content": card()}),
         ] {
-            let rich = RichContent::of(&event);
+            let document = Document::from(&event);
+            let rich = RichContent::of(document.root());
             let clickable = rich.clickable();
             assert_eq!(clickable.len(), 2);
             let blue = clickable[1];
             assert_eq!((blue.kind(), blue.label()), ("button", Some("Blue")));
             assert_eq!(
-                blue.click_metadata().unwrap(),
-                &json!([{"type": "ExternalId", "id": "blue"}])
+                blue.click_metadata().unwrap().to_value(),
+                json!([{"type": "ExternalId", "id": "blue"}])
             );
             assert!(matches!(blue.actions().next(), Some(Action::PublishText("blue"))));
         }
@@ -317,7 +328,8 @@ mod tests {
     fn plain_text_keeps_what_can_be_read_and_numbers_what_can_be_clicked() {
         let event = json!({"content": card(), "quickReplies": {"type": "quickReplies",
             "replies": [{"type": "button", "title": "Yes", "click": {}}, {"title": "No"}]}});
-        let rich = RichContent::of(&event);
+        let document = Document::from(&event);
+        let rich = RichContent::of(document.root());
         assert_eq!(
             rich.to_text(),
             "Pick one\n[1] picture: a ring <https://x.example/a.png> <https://x.example/>\n\
@@ -330,7 +342,8 @@ mod tests {
     #[test]
     fn anything_else_is_nothing_and_no_panic() {
         for event in [json!({}), json!({"content": 7}), json!({"content": "not json"}), json!([])] {
-            let rich = RichContent::of(&event);
+            let document = Document::from(&event);
+            let rich = RichContent::of(document.root());
             assert_eq!((rich.to_text(), rich.clickable().len()), (String::new(), 0));
         }
     }

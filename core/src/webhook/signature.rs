@@ -125,46 +125,59 @@ pub fn check<'a>(
     body: &[u8],
     secrets: impl IntoIterator<Item = &'a Secret>,
 ) -> Result<Matched, InvalidSignature> {
-    let (algorithm, encoding, claimed) = read(signature)?;
-    let mut matched = None;
-    // With an empty secret anybody could sign.
-    let secrets = secrets.into_iter().enumerate().filter(|(_, secret)| !secret.is_empty());
-    for (secret, key) in secrets {
-        let same = match algorithm {
-            Algorithm::Sha1 => keyed::<Hmac<Sha1>>(key, body).map(|mac| mac.verify_slice(&claimed)),
-            Algorithm::Sha256 => {
-                keyed::<Hmac<Sha256>>(key, body).map(|mac| mac.verify_slice(&claimed))
-            }
+    Claim::read(signature)?.check(body, secrets)
+}
+
+/// A signature that can be read, of whatever.
+pub(super) struct Claim {
+    algorithm: Algorithm,
+    encoding: Encoding,
+    bytes: Vec<u8>,
+}
+
+impl Claim {
+    pub(super) fn read(signature: &str) -> Result<Self, InvalidSignature> {
+        let (name, text) =
+            signature.trim().split_once('=').ok_or(InvalidSignature::UnknownAlgorithm)?;
+        let algorithm = [Algorithm::Sha1, Algorithm::Sha256]
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+            .ok_or(InvalidSignature::UnknownAlgorithm)?;
+        // Hexadecimal is a subset of the letters of Base64, but never of the same length.
+        let (encoding, bytes) = if text.len() == algorithm.length() * 2 {
+            (Encoding::Hex, unhex(text))
+        } else {
+            (Encoding::Base64, STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok())
         };
-        // All are tried: how long it takes does not tell which one it was.
-        if matches!(same, Some(Ok(()))) && matched.is_none() {
-            matched = Some(Matched { algorithm, encoding, secret });
-        }
+        let bytes = bytes.filter(|bytes| bytes.len() == algorithm.length());
+        Ok(Self { algorithm, encoding, bytes: bytes.ok_or(InvalidSignature::Unreadable)? })
     }
-    matched.ok_or(InvalidSignature::Wrong)
-}
 
-/// Whether it is a signature at all, of whatever.
-pub(super) fn readable(signature: &str) -> Result<(), InvalidSignature> {
-    read(signature).map(|_| ())
-}
-
-/// The bytes that a signature claims.
-fn read(signature: &str) -> Result<(Algorithm, Encoding, Vec<u8>), InvalidSignature> {
-    let (name, text) =
-        signature.trim().split_once('=').ok_or(InvalidSignature::UnknownAlgorithm)?;
-    let algorithm = [Algorithm::Sha1, Algorithm::Sha256]
-        .into_iter()
-        .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
-        .ok_or(InvalidSignature::UnknownAlgorithm)?;
-    // Hexadecimal is a subset of the letters of Base64, but never of the same length.
-    let (encoding, bytes) = if text.len() == algorithm.length() * 2 {
-        (Encoding::Hex, unhex(text))
-    } else {
-        (Encoding::Base64, STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok())
-    };
-    let bytes = bytes.filter(|bytes| bytes.len() == algorithm.length());
-    Ok((algorithm, encoding, bytes.ok_or(InvalidSignature::Unreadable)?))
+    pub(super) fn check<'a>(
+        &self,
+        body: &[u8],
+        secrets: impl IntoIterator<Item = &'a Secret>,
+    ) -> Result<Matched, InvalidSignature> {
+        let Self { algorithm, encoding, bytes } = self;
+        let mut matched = None;
+        // With an empty secret anybody could sign.
+        let secrets = secrets.into_iter().enumerate().filter(|(_, secret)| !secret.is_empty());
+        for (secret, key) in secrets {
+            let same = match algorithm {
+                Algorithm::Sha1 => {
+                    keyed::<Hmac<Sha1>>(key, body).map(|mac| mac.verify_slice(bytes))
+                }
+                Algorithm::Sha256 => {
+                    keyed::<Hmac<Sha256>>(key, body).map(|mac| mac.verify_slice(bytes))
+                }
+            };
+            // All are tried: how long it takes does not tell which one it was.
+            if matches!(same, Some(Ok(()))) && matched.is_none() {
+                matched = Some(Matched { algorithm: *algorithm, encoding: *encoding, secret });
+            }
+        }
+        matched.ok_or(InvalidSignature::Wrong)
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

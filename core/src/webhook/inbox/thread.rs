@@ -141,7 +141,8 @@ fn in_order(change: Change) -> Delivered {
 
 /// Tells states apart that have the same time.
 fn digest(change: &ConversationChange) -> u64 {
-    let json = change.raw().to_string();
+    // As a tree, whose members have one order.
+    let json = change.raw().to_value().to_string();
     Sha256::digest(json.as_bytes()).iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
