@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use lp_connector_core::api::{AuthorizeApp, CloseConversation, OpenConversation, SendText};
+use lp_connector_core::api::{
+    AuthorizeApp, CloseConversation, IdentifyConsumer, OpenConversation, SendText,
+};
 use lp_connector_core::connector::EventKind;
 use lp_connector_core::error::{Error, ErrorKind, Sent, Stage};
 use lp_connector_core::policy::RetryPolicy;
@@ -344,4 +346,39 @@ fn a_change_of_what_was_changed_meanwhile_is_an_error_of_its_own() {
     world.run();
     let error = world.end_of(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::StaleRevision, Sent::Yes));
+}
+
+/// Asks for a consumer's token from nothing, under `fault`; gives the pauses between the tries of
+/// `stage`.
+fn pauses_of_fetch(fault: &str, stage: Stage) -> Vec<f64> {
+    let mut world = World::new().with_fault(fault);
+    let caller = world.start_as(Duration::ZERO, IdentifyConsumer::new(ada()), |call, now| {
+        call.timeout(secs(600), now)
+    });
+    world.run();
+    assert!(world.end_of(caller).result.is_ok(), "{fault}: {:?}", world.end_of(caller).result);
+    pauses(&world, stage, Duration::ZERO)
+}
+
+const FETCHES: [(&str, Stage); 3] =
+    [("domain", Stage::Domain), ("token", Stage::AppJwt), ("consumer", Stage::ConsumerJws)];
+
+#[test]
+fn hosts_and_tokens_are_asked_for_again_after_the_same_pauses_as_messages_are_sent() {
+    for (endpoint, stage) in FETCHES {
+        for status in [500, 502, 503] {
+            let pauses = pauses_of_fetch(&format!("{endpoint}:1-3={status}"), stage);
+            assert!(within(&pauses[..3], &[5.0, 10.0, 15.0]), "{endpoint}: {pauses:?}");
+        }
+    }
+}
+
+#[test]
+fn hosts_and_tokens_are_not_asked_for_before_the_service_wants_to_be_asked() {
+    for (endpoint, stage) in FETCHES {
+        for status in [429, 503] {
+            let pauses = pauses_of_fetch(&format!("{endpoint}:1={status},retry-after:20"), stage);
+            assert!(within(&pauses[..1], &[20.0]), "{endpoint}, {status}: {pauses:?}");
+        }
+    }
 }

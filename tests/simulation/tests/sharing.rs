@@ -297,3 +297,57 @@ fn what_the_token_service_asked_for_in_the_last_try_holds_for_whoever_comes_next
     let last_two = &requests[requests.len() - 2..];
     assert!(last_two[1] - last_two[0] >= 300.0, "{requests:?}");
 }
+
+#[test]
+fn a_token_that_is_probed_for_by_a_caller_who_leaves_is_probed_for_by_the_next() {
+    let mut world = World::new().with_fault("token:1-4=500");
+    world.start(AuthorizeApp::new());
+    world.run();
+    let open_until = world.now() + secs(121);
+    let prober = world.start_at(open_until, AuthorizeApp::new());
+    world.leave_at(prober, open_until + Duration::from_millis(10), true);
+    let next = world.start_at(open_until + Duration::from_millis(20), AuthorizeApp::new());
+    world.run();
+    assert!(world.end_of(prober).result.is_err(), "it left while it probed");
+    assert!(world.end_of(next).result.is_ok(), "{:?}", world.end_of(next).result);
+}
+
+#[test]
+fn a_message_that_probes_and_is_given_up_leaves_the_probe_to_the_next() {
+    let mut world = World::new();
+    let conversation = conversation_of(&mut world);
+    world.cloud.fault("send:1-20=500".parse().unwrap());
+    for _ in 0..5 {
+        world.start(SendText::new(ada(), conversation.clone(), "one"));
+        world.run();
+    }
+    let open_until = world.now() + secs(121);
+    let prober = world.start_at(open_until, SendText::new(ada(), conversation.clone(), "two"));
+    world.leave_at(prober, open_until + Duration::from_millis(50), true);
+    let then = open_until + Duration::from_millis(60);
+    let next = world.start_at(then, SendText::new(ada(), conversation, "three"));
+    world.run();
+    let left = world.end_of(prober).result.as_ref().unwrap_err();
+    assert_eq!(left.kind(), ErrorKind::Abandoned);
+    assert!(world.end_of(next).result.is_ok(), "{:?}", world.end_of(next).result);
+}
+
+#[test]
+fn a_place_in_the_row_is_given_up_by_who_leaves() {
+    use lp_connector_core::api::Service;
+    use lp_connector_core::policy::RatePolicy;
+    let policy = RatePolicy::new(1, secs(10));
+    let mut world = World::new().with_config(|config| config.rate(Service::MESSAGING, policy));
+    let conversation = conversation_of(&mut world);
+    let began = world.now() + secs(60);
+    let text = |text: &str| SendText::new(ada(), conversation.clone(), text);
+    world.start_at(began, text("at once"));
+    let leaves: Vec<_> = (0..5).map(|_| world.start_at(began + secs(1), text("never"))).collect();
+    for caller in leaves {
+        world.leave_at(caller, began + secs(2), true);
+    }
+    let next = world.start_at(began + secs(3), text("ten seconds after the first"));
+    world.run();
+    let took = world.end_of(next).at - began;
+    assert!((secs(10)..secs(12)).contains(&took), "{took:?}");
+}
