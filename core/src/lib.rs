@@ -143,6 +143,8 @@ mod plain;
 pub mod policy;
 pub mod secret;
 pub mod seed;
+#[cfg(test)]
+mod shown_tests;
 pub mod time;
 #[cfg(feature = "tracing")]
 pub mod trace;

@@ -391,4 +391,38 @@ mod tests {
         let Reason::Unreadable(how) = refusal.reason else { panic!("{refusal:?}") };
         assert!(how.contains("line 1") && !how.contains("s3cr3t"), "{how}");
     }
+
+    #[test]
+    fn a_code_may_be_the_name_of_any_status() {
+        for (name, status) in [
+            ("CREATED", 201),
+            ("ACCEPTED", 202),
+            ("NO_CONTENT", 204),
+            ("BAD_REQUEST", 400),
+            ("UNAUTHORIZED", 401),
+            ("FORBIDDEN", 403),
+            ("NOT_FOUND", 404),
+            ("METHOD_NOT_ALLOWED", 405),
+            ("REQUEST_TIMEOUT", 408),
+            ("CONFLICT", 409),
+            ("GONE", 410),
+            ("PRECONDITION_FAILED", 412),
+            ("PAYLOAD_TOO_LARGE", 413),
+            ("REQUEST_ENTITY_TOO_LARGE", 413),
+            ("UNSUPPORTED_MEDIA_TYPE", 415),
+            ("TOO_MANY_REQUESTS", 429),
+            ("UNAVAILABLE_FOR_LEGAL_REASONS", 451),
+            ("INTERNAL_SERVER_ERROR", 500),
+            ("NOT_IMPLEMENTED", 501),
+            ("BAD_GATEWAY", 502),
+            ("SERVICE_UNAVAILABLE", 503),
+            ("GATEWAY_TIMEOUT", 504),
+        ] {
+            let answered = accepted(200, &format!(r#"{{"code":"{name}","body":7}}"#));
+            match status {
+                200..=299 => assert_eq!(answered.unwrap(), json!(7), "{name}"),
+                _ => assert_eq!(answered.unwrap_err().status, status, "{name}"),
+            }
+        }
+    }
 }

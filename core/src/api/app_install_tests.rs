@@ -100,3 +100,41 @@ fn creating_takes_whatever_it_is_answered() {
         assert_eq!(create.read(&Answer::new(&answer, false)).is_ok(), good, "{status}");
     }
 }
+
+#[test]
+fn a_record_tells_its_name_its_scope_and_whether_it_may_be_used() {
+    let record = json!({"client_name": "Pigeon Post", "scope": "msg.consumer", "enabled": false});
+    let connector = AppInstall { record, revision: None };
+    assert_eq!((connector.name(), connector.scope()), (Some("Pigeon Post"), Some("msg.consumer")));
+    assert!(connector.is_connector() && !connector.is_enabled());
+}
+
+#[test]
+fn one_install_alone_is_a_list_of_one() {
+    let answer = Response::new(install().record.to_string().into_bytes());
+    let list = ListInstalls::new(user()).read(&Answer::new(&answer, false)).unwrap();
+    assert_eq!(list.len(), 1);
+    let answer = Response::new(b"7".to_vec());
+    assert!(ListInstalls::new(user()).read(&Answer::new(&answer, false)).is_err());
+}
+
+#[test]
+fn a_change_that_was_refused_is_no_success() {
+    let update = UpdateInstall::enabled(user(), install(), false);
+    let delete = DeleteInstall::new(user(), install());
+    for (status, good) in [(200, true), (204, true), (302, false), (403, false), (412, false)] {
+        let answer = Response::builder().status(status).body(Vec::new()).unwrap();
+        let answer = Answer::new(&answer, false);
+        assert_eq!(update.read(&answer).is_ok(), good, "{status}");
+        assert_eq!(delete.read(&answer).is_ok(), good, "{status}");
+    }
+}
+
+#[test]
+fn a_login_without_a_token_is_none() {
+    let login = Login::new("a", Secret::new("b".into()));
+    for body in [json!({"bearer": ""}), json!({"bearer": 7}), json!({})] {
+        let answer = Response::new(body.to_string().into_bytes());
+        assert!(login.read(&Answer::new(&answer, false)).is_err(), "{body}");
+    }
+}

@@ -169,4 +169,16 @@ mod tests {
             let _ = (AppClaims::of(&framed).life(), ConsumerClaims::of(&framed));
         }
     }
+
+    #[test]
+    fn a_number_stands_for_its_digits_and_a_token_may_be_so_long_and_no_longer() {
+        let claims = ConsumerClaims::of(&token(r#"{"account_id":91827364}"#));
+        assert_eq!(claims.account_id.as_deref(), Some("91827364"));
+        let whole = token(r#"{"account_id":"a"}"#);
+        let padded = |length: usize| format!("{}{whole}", "x".repeat(length - whole.len()));
+        let read = |token: &str| ConsumerClaims::of(token).account_id;
+        assert_eq!(read(&padded(MAX_TOKEN_BYTES)).as_deref(), Some("a"));
+        assert_eq!(read(&padded(MAX_TOKEN_BYTES + 1)), None);
+        assert_eq!(MAX_TOKEN_BYTES, 16_384);
+    }
 }

@@ -128,4 +128,15 @@ mod tests {
             prop_assert_eq!(read["appId"].as_str(), Some(text.as_str()));
         }
     }
+
+    #[test]
+    fn what_the_consumer_uses_is_said() {
+        let used = ClientProperties::new().app_version("4.2").device_family("MOBILE").os("ANDROID");
+        let value = used.value().unwrap();
+        let read: serde_json::Value = serde_json::from_str(value.to_str().unwrap()).unwrap();
+        assert_eq!(
+            (&read["appVersion"], &read["deviceFamily"], &read["os"]),
+            (&"4.2".into(), &"MOBILE".into(), &"ANDROID".into())
+        );
+    }
 }

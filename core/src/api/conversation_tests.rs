@@ -135,3 +135,17 @@ fn other_answers_are_refused_for_what_they_are() {
         assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{body}: {refusal:?}");
     }
 }
+
+#[test]
+fn without_a_code_the_status_decides_and_with_an_unknown_one_nothing_is_taken_for_granted() {
+    let with =
+        |code: &str| format!(r#"[{{"code":"OK"}},{{{code}"body":{{"conversationId":"c"}}}}]"#);
+    for (status, good) in [(200, true), (299, true), (300, false), (400, false), (500, false)] {
+        assert_eq!(read(status, &with("")).is_ok(), good, "{status}");
+    }
+    let unknown = with(r#""code":"HUM","#);
+    let (ok, redirected) = (read(200, &unknown).unwrap_err(), read(300, &unknown).unwrap_err());
+    assert_eq!(ok.reason, Refusal::unknown_code().reason);
+    assert_ne!(redirected.reason, ok.reason);
+    assert_eq!(redirected.status, 300);
+}

@@ -366,4 +366,12 @@ mod tests {
         let long = "x".repeat(70_000);
         assert!(Draft::get([long.as_str()], []).for_origin(&origin).is_err());
     }
+
+    #[test]
+    fn an_operation_of_ones_own_numbers_its_requests_as_all_do() {
+        let account = AccountId::new("1").unwrap();
+        let seed = Seed::from_bytes([7; 16]);
+        let context = Context::new(&account, seed);
+        assert_eq!(context.request_id(3), seed.uuid(3));
+    }
 }

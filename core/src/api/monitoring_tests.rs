@@ -143,3 +143,25 @@ fn an_identity_is_not_shown() {
     let find = FindEngagement::new(app()).identity(Identity::authenticated("s3cr3t"));
     assert!(!format!("{find:?}").contains("s3cr3t"));
 }
+
+#[test]
+fn an_account_that_is_being_loaded_names_the_visitor_if_it_names_one() {
+    let find = FindEngagement::new(app());
+    let long = "v".repeat(256);
+    for (message, carried) in [
+        ("loading, vid: abc, wait".to_owned(), Some("abc".to_owned())),
+        (format!("vid:{long}"), Some(long.clone())),
+        (format!("vid:{long}v"), None),
+        ("vid: ".to_owned(), None),
+        ("loading".to_owned(), None),
+    ] {
+        let body = json!({"internalCode": 20, "message": message});
+        for status in [202, 500] {
+            let refusal = find.read(&Answer::new(&answer(status, &body), false)).unwrap_err();
+            assert_eq!(refusal.carried, carried, "{message}");
+        }
+    }
+    let body = json!({"internalCode": 21, "message": "vid: abc"});
+    let refusal = find.read(&Answer::new(&answer(500, &body), false)).unwrap_err();
+    assert_eq!(refusal.carried.as_deref(), None);
+}

@@ -109,3 +109,36 @@ impl Operation for GetFile {
         if answer.status() == 200 { Ok(answer.body().to_vec()) } else { Err(answer.refusal()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+
+    fn url() -> SignedUrl {
+        use crate::id::{ConversationId, ExtConsumerId};
+        let answer = br#"{"code":"OK","body":{"relativePath":"/a","queryParams":{"s":"1"}}}"#;
+        let (ada, id) = (ExtConsumerId::new("ada").unwrap(), ConversationId::new("c").unwrap());
+        let response = Response::new(answer.to_vec());
+        let asked = crate::api::GenerateUploadUrl::new(ada, id, 3, "PNG");
+        asked.read(&Answer::new(&response, false)).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_put_on_any_success_and_got_on_200_alone() {
+        let (put, get) = (PutFile::new(url(), vec![1]), GetFile::new(url()));
+        for (status, is_put, is_got) in [
+            (200, true, true),
+            (201, true, false),
+            (206, true, false),
+            (302, false, false),
+            (401, false, false),
+            (500, false, false),
+        ] {
+            let answer = Response::builder().status(status).body(vec![7, 8]).unwrap();
+            let answer = Answer::new(&answer, false);
+            assert_eq!(put.read(&answer).is_ok(), is_put, "{status}");
+            assert_eq!(get.read(&answer).ok(), is_got.then(|| vec![7, 8]), "{status}");
+        }
+    }
+}

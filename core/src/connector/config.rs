@@ -356,3 +356,43 @@ impl Default for Trust {
         Self::cloud("api.liveperson.net", &TRUSTED_SUFFIXES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::EventKind;
+    use crate::error::Stage;
+    use std::sync::mpsc;
+
+    fn config() -> Config {
+        Config::new(AccountId::new("91827364").unwrap())
+    }
+
+    #[test]
+    fn an_adapter_is_told_what_concerns_sockets() {
+        let seconds = Duration::from_secs;
+        let config = config()
+            .connect_timeout(seconds(7))
+            .idle_timeout(seconds(8))
+            .max_connections(9)
+            .max_body(10)
+            .extra_ca_pem(b"pem".to_vec())
+            .proxy(Proxy::None);
+        let transport = config.transport();
+        assert_eq!(transport.connect_timeout(), seconds(7));
+        assert_eq!(transport.idle_timeout(), seconds(8));
+        assert_eq!((transport.max_connections(), transport.max_body()), (9, 10));
+        assert_eq!(transport.extra_ca_pem(), b"pem");
+        assert!(matches!(transport.proxy(), Proxy::None));
+    }
+
+    #[test]
+    fn the_observer_is_told_of_each_event() {
+        let (ear, told) = mpsc::channel();
+        let config = config().observer(move |event| ear.send(event.operation).unwrap());
+        let kind = EventKind::Answered { status: 200, elapsed: Duration::ZERO };
+        config.tell(&Event { operation: "send_text", stage: Stage::Operation, kind });
+        assert_eq!(told.try_recv(), Ok("send_text"));
+        assert!(format!("{config:?}").contains("Observer"));
+    }
+}

@@ -276,4 +276,39 @@ mod tests {
             assert_eq!(circuit.exhausted(at(0), None, true, &CircuitPolicy::never()), None);
         }
     }
+
+    #[test]
+    fn each_setting_is_heeded() {
+        let opens = |policy: &CircuitPolicy, token: bool| {
+            let mut circuit = Circuit::default();
+            (1..=9)
+                .find_map(|n| Some((n, circuit.exhausted(at(0), None, token, policy)?.as_secs())))
+        };
+        let (documented, never) = (CircuitPolicy::documented(), CircuitPolicy::never());
+        assert_eq!(
+            (opens(&documented, true), opens(&documented, false)),
+            (Some((1, 120)), Some((5, 120)))
+        );
+        assert_eq!((opens(&never, true), opens(&never, false)), (None, None));
+        let tokens = documented.clone().threshold_for_tokens(3);
+        assert_eq!((opens(&tokens, true), opens(&tokens, false)), (Some((3, 120)), Some((5, 120))));
+        let messages = documented.clone().threshold_for_messages(2);
+        assert_eq!(
+            (opens(&messages, true), opens(&messages, false)),
+            (Some((1, 120)), Some((2, 120)))
+        );
+        let first = documented.clone().first_pause(Duration::from_secs(7));
+        assert_eq!(opens(&first, true), Some((1, 7)));
+        let cap = documented.clone().cap(Duration::from_secs(60));
+        assert_eq!(opens(&cap, true), Some((1, 60)));
+        assert_eq!(documented.longest_asked(), Duration::from_secs(32 * 60));
+    }
+
+    #[test]
+    fn each_probe_has_a_number_of_its_own() {
+        let mut circuit = open_at(at(0));
+        let Admission::Probe(first) = circuit.admit(at(120), at(135)) else { panic!() };
+        let Admission::Probe(second) = circuit.admit(at(135), at(150)) else { panic!() };
+        assert_ne!(first, second, "a late end of the first would be taken for the second's");
+    }
 }

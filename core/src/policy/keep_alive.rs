@@ -61,3 +61,21 @@ impl KeepAlive {
         now >= self.next()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_due_so_long_after_the_last_that_was_sent() {
+        let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+        let mut keep_alive = KeepAlive::new(at(10));
+        assert_eq!((keep_alive.next(), keep_alive.is_due(at(39))), (at(40), false));
+        assert!(keep_alive.is_due(at(40)) && keep_alive.is_due(at(41)));
+        keep_alive.sent(at(20));
+        assert_eq!(keep_alive.next(), at(50));
+        keep_alive.sent(at(15));
+        assert_eq!(keep_alive.next(), at(50), "nothing is earlier than what was later");
+        assert_eq!(keep_alive.every(Duration::ZERO).next(), at(21));
+    }
+}

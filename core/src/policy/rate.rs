@@ -233,4 +233,29 @@ mod tests {
         }
         assert!(rate.last_round.len() <= MAX_FLOWS + 1);
     }
+
+    #[test]
+    fn so_many_a_second_are_spread_over_it() {
+        let policy = RatePolicy::per_second(4);
+        assert_eq!((policy.burst, policy.every), (4, Duration::from_millis(250)));
+        assert_eq!(RatePolicy::per_second(0), RatePolicy::per_second(1));
+    }
+
+    #[test]
+    fn who_leaves_gives_their_place_up() {
+        let mut rate = Rate::new(RatePolicy::new(1, Duration::from_secs(10)));
+        let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+        let mut rounds = [None; 3];
+        assert!(matches!(rate.ask(at(0), 0, &mut rounds[0], &flow(0)), Turn::Now));
+        assert!(
+            matches!(rate.ask(at(1), 1, &mut rounds[1], &flow(1)), Turn::NotBefore(then) if then == at(10))
+        );
+        assert!(
+            matches!(rate.ask(at(1), 2, &mut rounds[2], &flow(2)), Turn::NotBefore(then) if then == at(20))
+        );
+        rate.forget(1, rounds[1].unwrap());
+        assert!(
+            matches!(rate.ask(at(2), 2, &mut rounds[2], &flow(2)), Turn::NotBefore(then) if then == at(10))
+        );
+    }
 }

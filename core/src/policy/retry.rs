@@ -321,4 +321,26 @@ mod tests {
         let policy = RetryPolicy::documented().jitter_percent(100);
         assert_eq!(policy.lengthened(Duration::MAX, u32::MAX), Duration::MAX);
     }
+
+    #[test]
+    fn each_setting_is_heeded() {
+        let pause = |policy: &RetryPolicy, token: bool, jitter: u32| {
+            let trouble = Trouble::Status(429);
+            match policy.decide(trouble, 0, true, token, None, jitter) {
+                Decision::Retry(pause) => pause.as_millis(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let documented = RetryPolicy::documented();
+        assert_eq!((pause(&documented, false, 0), pause(&documented, true, 0)), (1000, 5000));
+        let messages = documented.clone().rate_limit_floor(Duration::from_secs(2));
+        assert_eq!((pause(&messages, false, 0), pause(&messages, true, 0)), (2000, 5000));
+        let tokens = documented.clone().token_rate_limit_floor(Duration::from_secs(7));
+        assert_eq!((pause(&tokens, false, 0), pause(&tokens, true, 0)), (1000, 7000));
+        let jittered = documented.clone().jitter_percent(50);
+        assert_eq!(pause(&jittered, false, u32::MAX), 1500);
+        assert_eq!(pause(&jittered, false, u32::MAX / 2 + 1), 1250);
+        assert_eq!(pause(&documented, false, u32::MAX), 1100);
+        assert_eq!(pause(&documented.jitter_percent(200), false, u32::MAX), 2000);
+    }
 }

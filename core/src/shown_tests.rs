@@ -1,0 +1,275 @@
+//! What `Debug` and `Display` show: what it is about, and no secret, no token and nobody's words.
+
+use std::time::{Duration, SystemTime};
+
+use crate::api::{
+    Answer, AppInstall, Draft, FindEngagement, GenerateUploadUrl, GetFile, Identity, ListDomains,
+    Login, Operation as _, Origin, PersonalInfo, Profile, PutFile, ReportActivity, SendText,
+    Service,
+};
+use crate::connector::{Call, Config, Failure, FailureKind, Outcome, ProxyUrl, Shared, Step};
+use crate::http1::{DecodeError, Decoder, Limit, Limits, Target, encode};
+use crate::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use crate::secret::Secret;
+use crate::seed::Seed;
+use crate::time::{Mono, Now};
+use crate::webhook::{
+    Change, Event, Inbox, InvalidSignature, MessagingEvent, Notification, Receiver, Rejection,
+    Verified,
+};
+use http::{Request, Response};
+use serde_json::json;
+
+/// In every text, name, token and address of this file.
+const SECRET: &str = "s3cr3t";
+
+/// What is shown, which must be this and hold no secret.
+fn shows(shown: impl std::fmt::Debug, expected: &str) {
+    let shown = format!("{shown:?}");
+    assert_eq!(shown, expected);
+    assert!(!shown.contains(SECRET));
+}
+
+fn says(said: impl std::fmt::Display, expected: &str) {
+    assert_eq!(said.to_string(), expected);
+}
+
+#[test]
+fn an_attempt_shows_where_it_goes_and_how_much_it_carries() {
+    let secret = Secret::new(SECRET.to_owned());
+    let account = AccountId::new("91827364").unwrap();
+    let config = Config::new(account).credentials(ClientId::new("app").unwrap(), secret);
+    let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let mut shared = Shared::new(config.clone(), Seed::from_bytes([8; 16]));
+    let operation = crate::api::AuthorizeApp::new();
+    let mut call = Call::new(operation, &config, Seed::from_bytes([7; 16]), now);
+    let Step::Send(attempt) = call.poll(&mut shared, now) else { panic!() };
+    shows(
+        &attempt,
+        "Attempt { number: 1, operation: \"authorize_app\", stage: Domain, deadline: +15s, \
+         method: GET, host: Some(api.liveperson.net), path: \
+         \"/api/account/91827364/service/sentinel/baseURI.json\", body_len: 0 }",
+    );
+    assert_eq!(attempt.operation(), "authorize_app");
+    assert_eq!(
+        attempt.time_left(Mono::from_origin(Duration::from_secs(4))),
+        Duration::from_secs(11)
+    );
+    assert_eq!(attempt.request().uri().host(), Some("api.liveperson.net"));
+    assert!(!format!("{call:?} {shared:?} {config:?}").contains(SECRET));
+}
+
+#[test]
+fn an_outcome_shows_its_size_or_what_went_wrong() {
+    let answer = Response::builder().status(404).body(SECRET.as_bytes().to_vec()).unwrap();
+    shows(Outcome::Answer(answer), "Answer { status: 404, body_len: 6 }");
+    let never = Failure::never_sent(FailureKind::Connect);
+    let lost = Failure::answer_lost(FailureKind::Timeout);
+    assert_eq!((never.may_have_left(), lost.may_have_left()), (false, true));
+    shows(Outcome::Failed(lost), "Failure { kind: Timeout, may_have_left: true, source: None }");
+}
+
+#[test]
+fn what_the_api_is_given_and_gives_shows_no_more_than_its_kind() {
+    let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
+    shows(&origin, "Origin(https://h.example)");
+    shows(Service::MESSAGING, "Service(asyncMessagingEnt)");
+    let draft = Draft::post_json(["a", "b"], [("q", SECRET)], &json!({"m": SECRET})).unwrap();
+    shows(draft, "Draft { method: POST, path: \"/a/b\", headers: 2, body_len: 14 }");
+    let response = Response::new(SECRET.as_bytes().to_vec());
+    shows(
+        Answer::new(&response, false),
+        "Answer { status: 200, body_len: 6, repeated: false, .. }",
+    );
+    shows(Profile::new().personal_info(PersonalInfo::default()), "Profile { sdes: 1, .. }");
+    let id = |text: &str| ConversationId::new(text).unwrap();
+    let ada = ExtConsumerId::new("ada").unwrap();
+    let text = SendText::new(ada.clone(), id("c"), SECRET);
+    shows(
+        text.metadata(json!([{"type": "ExternalId", "id": SECRET}])),
+        "SendText { address: Address { consumer: ExtConsumerId(\"ada\"), conversation: ConversationId(\"c\"), dialog: DialogId(\"c\"), properties: None, metadata: Metadata(1) }, text_len: 6 }",
+    );
+    shows(Identity::authenticated(SECRET), "Identity(loa1)");
+    let login = Login::new("admin", Secret::new(SECRET.to_owned()));
+    shows(login, "Login(..)");
+    let record = json!({"id": "i", "client_name": "n", "client_secret": SECRET});
+    shows(
+        AppInstall { record, revision: None },
+        "AppInstall { id: Some(\"i\"), revision: None, .. }",
+    );
+    let answer = json!({"code": "OK", "body": {"relativePath": "/a/b",
+        "queryParams": {"temp_url_sig": SECRET, "temp_url_expires": "1"}}});
+    let response = Response::new(answer.to_string().into_bytes());
+    let url = GenerateUploadUrl::new(ada, id("c"), 3, "PNG");
+    let url = url.read(&Answer::new(&response, false)).unwrap();
+    shows(PutFile::new(url, vec![1, 2, 3]), "PutFile { url: SignedUrl(\"/a/b\"), len: 3 }");
+    let proxy = ProxyUrl::new(format!("http://user:{SECRET}@proxy.example:3128"));
+    shows(&proxy, "ProxyUrl(..proxy.example:3128)");
+    assert!(proxy.expose().contains(SECRET));
+    shows(Secret::new(SECRET.to_owned()), "Secret(6 bytes)");
+}
+
+#[test]
+fn a_decoder_says_what_is_wrong_and_shows_nothing_of_what_came() {
+    for (error, said) in [
+        (DecodeError::Malformed("a chunk"), "the response is not HTTP/1.1: a chunk"),
+        (DecodeError::Unsupported("another protocol"), "the response uses another protocol"),
+        (DecodeError::TooLarge(Limit::Head), "the response has too much: bytes in its head"),
+        (DecodeError::TooLarge(Limit::Headers), "the response has too much: headers"),
+        (DecodeError::TooLarge(Limit::Body), "the response has too much: bytes in its body"),
+        (
+            DecodeError::TooLarge(Limit::ChunkLine),
+            "the response has too much: bytes before a chunk",
+        ),
+        (DecodeError::TooLarge(Limit::Interim), "the response has too much: interim responses"),
+        (DecodeError::Truncated, "the connection closed before the response was whole"),
+        (DecodeError::ClosedBeforeAnswer, "the connection closed before any response"),
+        (DecodeError::Finished, "the response was complete before"),
+    ] {
+        says(error, said);
+    }
+    let bare = Request::get("/a").body(Vec::new()).unwrap();
+    let error = encode(&bare, Target::Origin, &mut Vec::new()).unwrap_err();
+    says(error, "the request cannot be written: its URL has no host");
+
+    let mut decoder = Decoder::new(&http::Method::GET, Limits::default());
+    let head = format!("HTTP/1.1 200 OK\r\nx: {SECRET}\r\ncontent-length: 6\r\n\r\n");
+    decoder.feed(head.as_bytes()).unwrap();
+    assert!(!format!("{decoder:?}").contains(SECRET));
+    let decoded = decoder.feed(SECRET.as_bytes()).unwrap();
+    shows(&decoded, "Done(Decoded { status: 200, body_len: 6, reusable: true, leftover: 0 })");
+}
+
+fn read(body: &serde_json::Value) -> Notification {
+    Verified::dangerous_unverified(body.to_string().into_bytes()).parse().unwrap()
+}
+
+fn message(event: &serde_json::Value) -> Notification {
+    read(&json!({"type": "ms.MessagingEventNotification", "body": {"changes": [{
+        "sequence": 3, "dialogId": "d", "conversationId": "c", "event": event,
+        "originatorMetadata": {"role": "CONSUMER"}, "metadata": [{"type": "Question", "q": SECRET}],
+    }]}}))
+}
+
+#[test]
+fn a_message_shows_its_place_and_its_kind() {
+    let notification = message(&json!({"type": "ContentEvent", "message": SECRET}));
+    let shown = "MessagingEvent { conversation: ConversationId(\"c\"), dialog: DialogId(\"d\"), \
+                 sequence: Some(3), role: Some(Consumer), audience: All, event: text, .. }";
+    shows(&notification, &format!("Notification {{ changes: [Message({shown})], lossy: false }}"));
+    let [Change::Message(event)] = notification.changes() else { panic!() };
+    shows(event.metadata().collect::<Vec<_>>(), "[Metadata(Some(\"Question\"))]");
+    shows(event.raw(), "Json(..)");
+    let Event::Text(text) = event.event() else { panic!() };
+    shows(text, "Text(..)");
+    for (event, shown) in [
+        (json!({"type": "ChatStateEvent", "chatState": "COMPOSING"}), "chat_state(COMPOSING)"),
+        (
+            json!({"type": "AcceptStatusEvent", "status": "READ", "sequenceList": [1, 2]}),
+            "receipt(READ, [1, 2])",
+        ),
+        (json!({"type": "Hologram", "text": SECRET}), "other(Some(\"Hologram\"))"),
+        (json!({"type": "RichContentEvent", "content": {"text": SECRET}}), "rich_content"),
+    ] {
+        let notification = message(&event);
+        let [Change::Message(event)] = notification.changes() else { panic!() };
+        shows(event.event(), shown);
+    }
+}
+
+#[test]
+fn structured_content_shows_kinds_and_counts() {
+    let action =
+        |kind: &str| json!({"type": kind, "text": SECRET, "uri": SECRET, "la": 1, "lo": 2});
+    let actions = ["publishText", "link", "navigate", "hum"].map(action);
+    let click = json!({"actions": actions});
+    let button = json!({"type": "button", "title": SECRET, "click": click});
+    let notification = message(&json!({"type": "RichContentEvent", "content": button,
+        "quickReplies": {"replies": [{"title": SECRET}, {"title": SECRET}]}}));
+    let [Change::Message(event)] = notification.changes() else { panic!() };
+    let Event::RichContent(rich) = event.event() else { panic!() };
+    shows(&rich, "RichContent(..)");
+    shows(rich.quick_replies(), "Some(QuickReplies(2))");
+    shows(rich.root(), "Element(button)");
+    shows(
+        rich.root().actions().collect::<Vec<_>>(),
+        "[PublishText(..), Link(..), Navigate(..), Other(..)]",
+    );
+}
+
+#[test]
+fn a_conversation_shows_its_state_and_what_is_unknown_its_reason() {
+    let details = json!({"state": "OPEN", "metaDataLastUpdateTs": 7, "note": SECRET,
+        "dialogs": [{"dialogId": "d", "dialogType": "MAIN", "state": "OPEN", "x": SECRET}]});
+    let notification = read(&json!({"type": "cqm.ExConversationChangeNotification", "body":
+        {"changes": [{"result": {"convId": "c", "conversationDetails": details}}]}}));
+    let [Change::Conversation(state)] = notification.changes() else { panic!() };
+    shows(
+        state,
+        "ConversationChange { conversation: ConversationId(\"c\"), state: Some(Open), \
+         stage: Some(Open), updated: Some(7), .. }",
+    );
+    shows(
+        state.main_dialog(),
+        "Some(Dialog { id: DialogId(\"d\"), dialog_type: Some(Main), is_open: true, .. })",
+    );
+    let other = read(&json!({"type": "x.Y", "body": {"changes": [SECRET]}}));
+    let [Change::Other(other)] = other.changes() else { panic!() };
+    shows(
+        other,
+        "OtherChange { notification_type: Some(\"x.Y\"), \
+         why: \"its notification's type is not known\", .. }",
+    );
+    assert_eq!(other.why(), "its notification's type is not known");
+}
+
+#[test]
+fn refusals_say_why_in_one_line() {
+    let why = |body: &[u8]| Verified::dangerous_unverified(body.to_vec()).parse().unwrap_err();
+    says(why(b"{\n  s3cr3t"), "the notification is not JSON (line 2, column 3)");
+    says(MessagingEvent::try_from(json!({"a": SECRET})).unwrap_err(), "it holds no event");
+    for (rejection, said) in [
+        (Rejection::NotPost, "notifications come by POST"),
+        (Rejection::TooLarge, "the notification is larger than taken"),
+        (Rejection::Unsigned, "the notification has no x-liveperson-signature"),
+        (Rejection::UnknownApp, "no secret is known for the account and app that the headers name"),
+        (
+            Rejection::Sha256Required,
+            "the notification is signed with SHA-1, and SHA-256 is required",
+        ),
+    ] {
+        says(rejection, said);
+    }
+    for signature in
+        [InvalidSignature::UnknownAlgorithm, InvalidSignature::Unreadable, InvalidSignature::Wrong]
+    {
+        says(Rejection::InvalidSignature(signature), &signature.to_string());
+        assert!(signature.to_string().contains("signature"), "{signature}");
+    }
+    assert_eq!(Receiver::new().largest_body(), 1024 * 1024);
+
+    let change = message(&json!({"type": "ContentEvent", "message": SECRET})).into_changes();
+    let mut inbox = Inbox::default().max_changes(1);
+    let [first] = <[Change; 1]>::try_from(change).unwrap();
+    inbox.handle(first.clone(), Mono::ZERO).unwrap();
+    let full = inbox.handle(first, Mono::ZERO).unwrap_err();
+    says(&full, "the inbox is full: take out what is ready first");
+    assert!(!format!("{full:?}").contains(SECRET));
+}
+
+#[test]
+fn each_operation_has_the_name_that_logs_and_errors_use() {
+    let text = || Secret::new(SECRET.to_owned());
+    let app = || ClientId::new("app").unwrap();
+    let answer = json!({"code": "OK", "body": {"relativePath": "/a", "queryParams": {"a": "b"}}});
+    let response = Response::new(answer.to_string().into_bytes());
+    let ids = (ExtConsumerId::new("ada").unwrap(), ConversationId::new("c").unwrap());
+    let url = GenerateUploadUrl::new(ids.0, ids.1, 3, "PNG").read(&Answer::new(&response, false));
+    let url = url.unwrap();
+    assert_eq!(Login::new("admin", text()).name(), "login");
+    assert_eq!(ListDomains::new().name(), "list_domains");
+    assert_eq!(FindEngagement::new(app()).name(), "find_engagement");
+    assert_eq!(ReportActivity::new(app()).name(), "report_activity");
+    assert_eq!(PutFile::new(url.clone(), vec![]).name(), "put_file");
+    assert_eq!(GetFile::new(url).name(), "get_file");
+}
