@@ -475,3 +475,102 @@ proptest! {
         read(&document).changes().iter().for_each(look_at);
     }
 }
+
+#[test]
+fn metadata_is_told_apart_and_read_member_by_member() {
+    let raw = json!({"sequence": 1, "dialogId": "d", "event": {"type": "ContentEvent", "message": "x"},
+        "metadata": [{"type": "Question", "id": "q1", "step": 7, "share": "12"}, {"id": 5}]});
+    let event = message(raw.clone());
+    assert_eq!(event.raw(), raw);
+    let all: Vec<_> = event.metadata().collect();
+    assert_eq!(all.len(), 2);
+    assert_eq!((all[0].kind(), all[1].kind()), (Some("Question"), None));
+    assert_eq!(all[0].raw(), raw["metadata"][0]);
+    assert_eq!(all[0].member("id").as_deref(), Some("q1"));
+    assert_eq!((all[1].member("id").as_deref(), all[1].member("no")), (Some("5"), None));
+    assert_eq!((all[0].number("step"), all[0].number("share")), (Some(7), Some(12)));
+    assert_eq!((all[0].number("id"), all[1].number("no")), (None, None));
+    assert_eq!(message(json!({"dialogId": "d", "event": {}})).metadata().count(), 0);
+}
+
+#[test]
+fn without_a_type_it_is_known_by_what_it_holds() {
+    let kind = |change: Value| {
+        let notification = read(&json!({"body": {"changes": [change]}}));
+        match notification.changes() {
+            [Change::Message(_)] => "message",
+            [Change::Conversation(_)] => "conversation",
+            [Change::Other(_)] => "other",
+            _ => "none",
+        }
+    };
+    assert_eq!(kind(json!({"dialogId": "d", "event": {"type": "x"}})), "message");
+    assert_eq!(kind(json!({"result": {"convId": "c"}})), "conversation");
+    assert_eq!(kind(json!({"neither": 1})), "other");
+    assert!(!read(&json!({"body": {}})).is_lossy());
+    let lossy = Verified::dangerous_unverified(b"\"\xff\"".to_vec()).parse().unwrap();
+    assert!(lossy.is_lossy());
+}
+
+#[test]
+fn why_it_is_none_of_the_known_kinds_is_said() {
+    let body = json!({"type": "ms.MessagingEventNotification", "body": {"changes": [7]}});
+    let notification = read(&body);
+    let [Change::Other(other)] = notification.changes() else { panic!() };
+    assert_eq!((other.why(), other.raw()), ("it holds no event", Document::from(&json!(7)).root()));
+}
+
+#[test]
+fn of_a_state_each_member_is_read_where_it_may_stand() {
+    let ended = change(json!({"endTs": 17, "dialogs": [{"dialogId": "c", "x": 1}]}));
+    assert_eq!(ended.ended(), Some(17));
+    assert_eq!(ended.dialogs().next().unwrap().raw(), json!({"dialogId": "c", "x": 1}));
+    // Each of the three alone makes an answer to the survey.
+    for csat in [
+        json!({"csatRate": 4}),
+        json!({"csatResolutionConfirmation": true}),
+        json!({"status": "SKIPPED"}),
+    ] {
+        let rated = change(json!({"csat": csat}));
+        let found = rated.csat().unwrap();
+        assert_eq!(found.rate.is_some(), csat.get("csatRate").is_some());
+        assert_eq!(found.resolved.is_some(), csat.get("csatResolutionConfirmation").is_some());
+        assert_eq!(found.status.is_some(), csat.get("status").is_some());
+    }
+    assert!(change(json!({"csat": {}})).csat().is_none());
+}
+
+#[test]
+fn an_agent_is_whoever_is_assigned_and_on_board() {
+    let one = |id: &str, role: &str, state: Value| json!({"id": id, "role": role, "state": state});
+    let main = json!([{"dialogId": "c", "dialogType": "MAIN", "participantsDetails": [
+        one("on", "ASSIGNED_AGENT", json!("active")),
+        one("maybe", "ASSIGNED_AGENT", json!("SUGGESTED")),
+        one("reader", "READER", json!("ACTIVE")),
+    ]}]);
+    let all = json!([
+        one("on", "ASSIGNED_AGENT", Value::Null),
+        one("maybe", "ASSIGNED_AGENT", Value::Null),
+        one("boss", "MANAGER", Value::Null)
+    ]);
+    let state = change(json!({"dialogs": main, "participants": all}));
+    assert_eq!(state.agents(), ["on"]);
+}
+
+#[test]
+fn a_first_skill_is_no_transfer_unless_an_agent_was_there() {
+    let state = |skill: Value, agents: Value| {
+        change(json!({"state": "OPEN", "skillId": skill,
+        "participants": agents}))
+    };
+    let (nobody, somebody) = (json!([]), json!([{"id": "a", "role": "ASSIGNED_AGENT"}]));
+    let transferred = |before: &ConversationChange, after: &ConversationChange| {
+        let happened = after.since(Some(before));
+        happened.iter().any(|one| matches!(one, Transition::Transferred { .. }))
+    };
+    let new = state(json!("-1"), nobody.clone());
+    let routed = state(json!("7"), nobody.clone());
+    assert!(!transferred(&new, &routed), "it was routed for the first time");
+    assert!(transferred(&routed, &state(json!("8"), nobody)));
+    assert!(transferred(&state(json!("-1"), somebody.clone()), &state(json!("7"), somebody)));
+}

@@ -178,4 +178,12 @@ mod tests {
     fn text_of(found: &Read) -> Option<&str> {
         text(found.document.root(), "m")
     }
+
+    #[test]
+    fn a_float_names_an_integer_up_to_where_floats_are_exact() {
+        let document = Document::from(&json!({"a": 8.9e15, "b": 9e15, "c": -8.9e15}));
+        let read = |name: &str| integer(document.root(), name);
+        assert_eq!(read("a"), Some(8_900_000_000_000_000));
+        assert_eq!((read("b"), read("c")), (None, Some(-8_900_000_000_000_000)));
+    }
 }

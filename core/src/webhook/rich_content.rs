@@ -347,4 +347,28 @@ mod tests {
             assert_eq!((rich.to_text(), rich.clickable().len()), (String::new(), 0));
         }
     }
+
+    #[test]
+    fn what_cannot_be_clicked_into_text_is_said_as_well_as_it_can_be() {
+        let event = json!({"content": {"type": "vertical", "elements": [
+            {"type": "image", "url": "u", "alt": "a ring"}, {"type": "image", "url": "v"},
+            {"type": "map", "la": 1.5, "lo": 2, "tooltip": "here"}, {"type": "map", "la": 1.5},
+            {"type": "button", "title": "Go", "click": {"actions": [
+                {"type": "navigate", "la": 1.5, "lo": 2}, {"type": "navigate", "la": 1.5}]}}]}});
+        let document = Document::from(&event);
+        let rich = RichContent::of(document.root());
+        assert_eq!(
+            rich.to_text(),
+            "picture: a ring <u>\npicture <v>\nmap 1.5, 2: here\nmap\n[1] Go"
+        );
+        let button = rich.clickable()[0];
+        assert_eq!(button.raw(), event["content"]["elements"][4]);
+        let actions: Vec<_> = button.actions().collect();
+        assert!(matches!(actions[..], [Action::Navigate(la, lo), Action::Other(_)]
+            if (la, lo) == (1.5, 2.0)));
+        let event = json!({"quickReplies": {"replies": [{"title": "A"}]}});
+        let document = Document::from(&event);
+        let replies = QuickReplies::of(document.root()).unwrap();
+        assert_eq!(replies.raw(), event["quickReplies"]);
+    }
 }

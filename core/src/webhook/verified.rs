@@ -135,4 +135,17 @@ mod tests {
         assert_eq!((verified.matched(), verified.parse().is_ok()), (None, true));
         assert!(Verified::dangerous_unverified(b"{".to_vec()).parse().is_err());
     }
+
+    #[test]
+    fn account_and_app_are_as_the_headers_say() {
+        let secret = Secret::new("s".to_owned());
+        let request = http::Request::post("/")
+            .header("x-liveperson-signature", sign(&secret, Algorithm::Sha1, Encoding::Hex, b"{}"))
+            .header("x-liveperson-account-id", "91827364")
+            .header("x-liveperson-client-id", "0a1b2c3d")
+            .body(b"{}")
+            .unwrap();
+        let verified = Receiver::new().secret(secret).verify(&request).unwrap();
+        assert_eq!((verified.account(), verified.client()), (Some("91827364"), Some("0a1b2c3d")));
+    }
 }

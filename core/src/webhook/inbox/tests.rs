@@ -398,3 +398,75 @@ fn a_conversation_that_must_go_leaves_what_it_held() {
     assert_eq!(out, [(0, false, 3), (1, false, 0)]);
     assert!(inbox.is_empty() && inbox.due.is_empty() && inbox.turns.is_empty());
 }
+
+#[test]
+fn it_is_empty_when_nothing_is_held_and_counts_what_is_apart() {
+    let mut inbox = Inbox::default().max_changes(2);
+    assert!(inbox.is_empty());
+    let other = || {
+        let body = br#"{"type":"x.Y","body":{"changes":[1]}}"#.to_vec();
+        let parsed = crate::webhook::Verified::dangerous_unverified(body).parse().unwrap();
+        parsed.into_changes().remove(0)
+    };
+    inbox.handle(other(), Mono::ZERO).unwrap();
+    assert!(!inbox.is_empty());
+    inbox.handle(other(), Mono::ZERO).unwrap();
+    assert!(inbox.handle(other(), Mono::ZERO).is_err(), "two are as many as it may hold");
+    for _ in 0..2 {
+        assert!(matches!(inbox.poll(Mono::ZERO), InboxPoll::Deliver(_)));
+    }
+    assert!(inbox.is_empty());
+    assert_eq!(inbox.poll(Mono::ZERO), InboxPoll::Idle);
+}
+
+#[test]
+fn what_waits_is_taken_in_as_far_as_there_is_room() {
+    let mut inbox = Inbox::default().max_changes(2);
+    let mut waiting: VecDeque<_> = (0..5).map(|sequence| text(0, false, sequence)).collect();
+    let mut left = Vec::new();
+    let mut delivered = 0;
+    loop {
+        inbox.handle_from(&mut waiting, Mono::ZERO);
+        left.push(waiting.len());
+        match inbox.poll(Mono::ZERO) {
+            InboxPoll::Deliver(_) => delivered += 1,
+            _ => break,
+        }
+    }
+    assert_eq!((delivered, left), (5, vec![3, 2, 1, 0, 0, 0]));
+}
+
+#[test]
+fn several_conversations_take_their_turns_and_each_only_one() {
+    let mut inbox = Inbox::default();
+    for sequence in 0..3 {
+        for conversation in 0..2 {
+            inbox.handle(text(conversation, false, sequence), Mono::ZERO).unwrap();
+        }
+    }
+    let mut order = Vec::new();
+    while let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) {
+        let Change::Message(message) = delivered.change else { panic!() };
+        order.push(message.conversation().to_string());
+    }
+    assert_eq!(order, ["0", "1", "0", "1", "0", "1"]);
+}
+
+#[test]
+fn a_state_with_the_time_of_the_last_is_news_if_it_differs_and_others_are_forgotten_in_turn() {
+    let differing = |n: usize| {
+        let raw = json!({"result": {"convId": "c",
+            "conversationDetails": {"metaDataLastUpdateTs": 5, "n": n}}});
+        Change::Conversation(ConversationChange::try_from(raw).unwrap())
+    };
+    let mut inbox = Inbox::default();
+    let mut is_news = |n: usize| {
+        inbox.handle(differing(n), Mono::ZERO).unwrap();
+        matches!(inbox.poll(Mono::ZERO), InboxPoll::Deliver(_))
+    };
+    assert!((0..8).all(&mut is_news));
+    assert!(!(0..8).any(&mut is_news), "they were there before");
+    assert!(is_news(8));
+    assert!(!(1..9).any(&mut is_news), "eight are remembered");
+    assert!(is_news(0), "and the oldest gave way");
+}
