@@ -282,3 +282,33 @@ fn a_chunks_line_may_have_as_many_bytes_as_the_limit_says() {
     assert_eq!(line(40), ok("a", true, 0));
     assert_eq!(line(41).unwrap_err(), DecodeError::TooLarge(Limit::ChunkLine));
 }
+
+#[test]
+fn each_limit_may_be_reached() {
+    let good = |text: &str| whole(text).is_ok();
+    let head = |length: usize| {
+        let rest = format!("{OK}a: \r\ncontent-length: 0\r\n\r\n").len();
+        format!("{OK}a: {}\r\ncontent-length: 0\r\n\r\n", "x".repeat(length - rest))
+    };
+    assert!(good(&head(1000)) && !good(&head(1001)));
+    let until_close = |length: usize| format!("{OK}\r\n{}", "x".repeat(length));
+    assert!(good(&until_close(500)) && !good(&until_close(501)));
+    let interim = |times: usize| {
+        format!("{}{OK}content-length: 0\r\n\r\n", "HTTP/1.1 103 Hints\r\n\r\n".repeat(times))
+    };
+    assert!(good(&interim(16)) && !good(&interim(17)));
+    // 25 bytes of extensions in each of forty chunks are the 1000 that a head may have.
+    let extended = |last: usize| {
+        let chunk = |bytes: usize| format!("1;{}\r\na\r\n", "x".repeat(bytes));
+        let chunks = chunk(25).repeat(39) + &chunk(last);
+        format!("{OK}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
+    };
+    assert!(good(&extended(25)) && !good(&extended(26)));
+}
+
+#[test]
+fn what_follows_the_last_chunk_is_counted() {
+    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(whole(&chunked), ok("abc", true, 0));
+    assert_eq!(whole(&format!("{chunked}HTTP")), ok("abc", false, 4));
+}

@@ -164,4 +164,26 @@ mod tests {
         pool.put("new", 1, later);
         assert_eq!(pool.len(), 1, "those that were idle too long made room");
     }
+
+    #[test]
+    fn it_is_empty_when_nothing_is_idle() {
+        let mut pool = Pool::new(2, Duration::from_secs(15));
+        assert!(pool.is_empty());
+        pool.put("a", 1, Mono::ZERO);
+        assert!(!pool.is_empty());
+        assert_eq!(pool.take("a", Mono::ZERO), Some(1));
+        assert_eq!((pool.is_empty(), pool.len()), (true, 0));
+    }
+
+    #[test]
+    fn one_that_is_known_is_kept_though_there_are_as_many_as_may_be() {
+        let mut pool = Pool::new(2, Duration::from_secs(15));
+        for origin in 0..MAX_ORIGINS {
+            pool.put(&origin.to_string(), origin, Mono::ZERO);
+        }
+        pool.put("0", 1000, Mono::ZERO);
+        assert_eq!(pool.take("0", Mono::ZERO), Some(1000));
+        pool.put("another", 1001, Mono::ZERO);
+        assert_eq!(pool.take("another", Mono::ZERO), None);
+    }
 }
