@@ -326,3 +326,7 @@ impl<O: Operation> Call<O> {
         error.after(earlier)
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;
