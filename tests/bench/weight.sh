@@ -134,7 +134,8 @@ row() { # directory, what to call it, the most crates that it may have
     local tree crates names debug=– release=– size=– bound="${3:-}"
     tree=$(cargo tree -e normal --prefix none --offline | sort -u)
     crates=$(wc -l <<<"$tree")
-    names=$(sed 's/ (\*)$//' <<<"$tree" | sort -u | wc -l)
+    # Each crate once, and the program itself not at all.
+    names=$(sed 's/ (\*)$//' <<<"$tree" | sort -u | grep -vc '^one-message ')
     if [ "$builds" = yes ]; then
         debug=$(seconds cargo build -q --offline)
         release=$(seconds cargo build -q --offline --release)
@@ -142,12 +143,12 @@ row() { # directory, what to call it, the most crates that it may have
         rm -rf target
     fi
     if [ -n "$bound" ]; then
-        [ "$crates" -le "$bound" ] && bound="≤ $bound: met" || bound="≤ $bound: not met"
+        [ "$names" -le "$bound" ] && bound="≤ $bound: met" || bound="≤ $bound: not met"
     fi
-    echo "| $2 | $crates | $names | ${bound:-} | $debug | $release | $size |"
+    echo "| $2 | $names | ${bound:-} | $crates | $debug | $release | $size |"
 }
 
-echo "| one message with | crates | without repeats | target | clean debug build, s | clean release build, s | program |"
+echo "| one message with | crates | target | lines of \`cargo tree\` | clean debug build, s | clean release build, s | program |"
 echo "|---|---|---|---|---|---|---|"
 row core "\`lp-connector-core\` (sends nothing)" 33
 row ureq "\`lp-connector-ureq\`" 53

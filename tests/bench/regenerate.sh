@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Measures everything anew and writes BENCHMARKS.md from tests/bench/BENCHMARKS.template.md: some twenty
+# minutes on two cores, on which nothing else should run. What was measured is kept in target/bench as
+# JSON and Markdown.
+#
+#     tests/bench/regenerate.sh            all of it
+#     tests/bench/regenerate.sh --render   from what was measured the last time
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+mkdir -p target/bench
+cargo build -q --release --locked -p lp-connector-bench
+bench=${CARGO_TARGET_DIR:-target}/release/lp-connector-bench
+if [ "${1:-}" != --render ]; then
+    "$bench" --json >target/bench/report.json
+    bash tests/bench/weight.sh >target/bench/weight.md
+fi
+"$bench" render target/bench/report.json target/bench/weight.md \
+    tests/bench/BENCHMARKS.template.md >target/bench/BENCHMARKS.md
+mv target/bench/BENCHMARKS.md BENCHMARKS.md
