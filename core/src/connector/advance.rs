@@ -233,7 +233,7 @@ impl<O: Operation> Call<O> {
         }
         let origin = self.origin(shared, now, &Service::IDP)?;
         let need = Need::ConsumerJws(consumer.clone());
-        let who = self.claimant(shared, now, &need, 0, Mono::ZERO);
+        let who = self.claimant(shared, now, &need, 0, shared.idp_not_before);
         let (slot, circuit) = shared.consumer(consumer, now);
         let claim = slot.claim(now, who, || circuit.admit(now, who.deadline));
         let last = slot.fetching.last().cloned();

@@ -147,6 +147,9 @@ impl<O: Operation> Call<O> {
         let asked = setback.asked.map(|asked| asked.min(circuit.longest_asked()));
         let obeyed = matches!(setback.trouble, Some(Trouble::Status(429 | 503)));
         let not_before = asked.filter(|_| obeyed).unwrap_or_default();
+        if matches!(need, Need::ConsumerJws(_)) {
+            shared.idp_not_before = shared.idp_not_before.max(now + not_before);
+        }
         let Some(fetching) = shared.fetching(need) else {
             return;
         };

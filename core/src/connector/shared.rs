@@ -33,6 +33,8 @@ pub struct Shared {
     circuits: BTreeMap<Target, Circuit>,
     rates: BTreeMap<Service, Rate>,
     pub(super) issued: Issued,
+    /// The IDP asked, for whichever consumer, not to be asked before then.
+    pub(super) idp_not_before: Mono,
 }
 
 /// Which look-up a host comes from: that of its service, or the one of all services.
@@ -67,6 +69,7 @@ impl Shared {
             circuits: BTreeMap::new(),
             rates,
             issued: Issued::default(),
+            idp_not_before: Mono::ZERO,
         }
     }
 

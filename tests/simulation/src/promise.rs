@@ -60,9 +60,7 @@ impl Promise {
             Self::NoDeadToken => "no request carries a token past its life by the cloud's clock",
             Self::TriesAreCounted => "no more tries than the policy allows, each handed out once",
             Self::PausesAreKept => "no pause is shorter than documented, or than the service asked",
-            Self::RetryAfterHoldsForAll => {
-                "a Retry-After of the token service holds for all callers"
-            }
+            Self::RetryAfterHoldsForAll => "a Retry-After of a token service holds for all callers",
             Self::CircuitsOpenAndClose => {
                 "a failing service is left alone as documented, one probe at a time"
             }

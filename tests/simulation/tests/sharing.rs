@@ -351,3 +351,18 @@ fn a_place_in_the_row_is_given_up_by_who_leaves() {
     let took = world.end_of(next).at - began;
     assert!((secs(10)..secs(12)).contains(&took), "{took:?}");
 }
+
+#[test]
+fn what_the_idp_asked_for_holds_for_every_consumer() {
+    for status in [429, 503] {
+        let mut world = World::new().with_fault(&format!("consumer:1={status},retry-after:30"));
+        let first = world.start(IdentifyConsumer::new(ada()));
+        let bob = IdentifyConsumer::new(ExtConsumerId::new("bob").unwrap());
+        let second = world.start_at(secs(2), bob);
+        world.run();
+        assert!(world.end_of(first).result.is_ok() && world.end_of(second).result.is_ok());
+        let asked = times(&world, Stage::ConsumerJws);
+        assert_eq!(asked.len(), 3);
+        assert!(asked[1] >= 30.0 && asked[2] >= 30.0, "{asked:?}");
+    }
+}
