@@ -70,4 +70,10 @@ pub struct Sent {
     pub retry_after: Option<u64>,
     /// Where it went.
     pub host: String,
+    /// What was asked for there: the path, and for a consumer's token whose.
+    pub what: String,
+    /// Whether nobody on the way could read it.
+    pub https: bool,
+    /// What its `Debug` shows; nothing where nobody watches.
+    pub(crate) shown: String,
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use lp_connector_core::error::Stage;
+
 use crate::journal::Happened;
 use crate::world::World;
 
@@ -24,7 +26,10 @@ pub(crate) fn line(world: &World, at: Duration, happened: Happened, trace: &mut 
             Some((sent, which)) => {
                 let left = sent.token_left.map(|left| format!(", token good for {left:.1} s"));
                 let left = left.unwrap_or_default();
-                format!("{which} -> {}: {}{left}", sent.host, sent.weather)
+                // Of a host look-up, whose host.
+                let of = sent.what.split('/').nth(5).filter(|_| sent.stage == Stage::Domain);
+                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                format!("{which}{of} -> {}: {}{left}", sent.host, sent.weather)
             }
             None => return,
         },

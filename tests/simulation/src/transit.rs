@@ -6,6 +6,7 @@ use base64::Engine as _;
 use http::Request;
 use http::header::AUTHORIZATION;
 use lp_connector_core::connector::{Attempt, Outcome};
+use lp_connector_core::error::Stage;
 use lp_connector_sandbox::Delivery;
 
 use crate::caller::At;
@@ -44,8 +45,14 @@ impl World {
         let (number, stage) = (attempt.number(), attempt.stage());
         let deadline = program.clock.when(attempt.deadline());
         let mono = program.clock.mono(self.now);
+        let shown = if self.watched { format!("{attempt:?}") } else { String::new() };
         let request = attempt.into_request();
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let mut what = request.uri().path().to_owned();
+        if stage == Stage::ConsumerJws {
+            what.push_str(&String::from_utf8_lossy(request.body()));
+        }
+        let https = request.uri().scheme_str() == Some("https");
         let trouble = self.troubles.get(&(n, number)).copied();
         let mut weather = trouble.or_else(|| self.weather.pop_front()).unwrap_or(Weather::Fine);
         if self.gone.contains(&host) {
@@ -88,6 +95,9 @@ impl World {
             deadline,
             retry_after: None,
             host,
+            what,
+            https,
+            shown,
         });
         if let Some(caller) = self.callers.get_mut(n) {
             caller.at = At::InFlight { nth, number, ends, outcome: Some(outcome) };

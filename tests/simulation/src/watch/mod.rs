@@ -98,6 +98,10 @@ impl Watch {
                 if !bare.ends_with(".liveperson.net") {
                     return fail(Promise::TrustedHostsAlone, format!("it went to {bare}"));
                 }
+                if !sent.https {
+                    return fail(Promise::TrustedHostsAlone, format!("all can read it at {bare}"));
+                }
+                hides(at, &sent.shown)?;
                 self.tries.sent(&self.callers, sent, at)?;
                 self.tokens.sent(sent, at)?;
                 self.circuits.sent(nth, sent, at)?;

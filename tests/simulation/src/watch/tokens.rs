@@ -1,5 +1,6 @@
 //! How tokens are asked for, and how long they are used.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lp_connector_core::error::Stage;
@@ -7,15 +8,26 @@ use lp_connector_core::error::Stage;
 use super::ROUNDING;
 use crate::journal::Sent;
 use crate::promise::{Promise, Violation};
-use crate::story::Story;
+use crate::story::{Policy, Story};
 use crate::world::World;
 
 /// Whatever a service asks, nothing shared is put off for longer (`CircuitPolicy`).
 const LONGEST_ASKED: Duration = Duration::from_secs(32 * 60);
 
+/// The least pause after a failed fetch (protocol.md 11), whoever comes next.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// One, and three more (protocol.md 11).
+const TRIES: u32 = 4;
+
+/// No story has more consumers.
+const CONSUMERS_AT_MOST: usize = 10;
+
 #[derive(Debug)]
 pub(super) struct Tokens {
     processes: Vec<Process>,
+    /// When each thing may be asked for again that a service has failed to give: by process and what it is.
+    /// How many tries of it have failed in a row.
+    again: BTreeMap<(usize, String), (Duration, u32)>,
     /// When the cloud's clock was set last.
     clock_set: Option<Duration>,
 }
@@ -26,6 +38,12 @@ struct Process {
     under_way: Option<(usize, u32, Duration)>,
     /// No token request before this: the service has asked for that.
     not_before: Duration,
+    /// No request for a consumer's token before this: the service has asked for that.
+    idp_not_before: Duration,
+    /// Whether its policy is to try once.
+    repeats_nothing: bool,
+    /// How many consumers it remembers.
+    cache: usize,
     /// When the token request was sent whose token is in use.
     token_since: Option<Duration>,
     /// By how much of a token's life its clock is off.
@@ -40,11 +58,14 @@ impl Tokens {
         let processes = story.processes.iter().map(|program| Process {
             under_way: None,
             not_before: Duration::ZERO,
+            idp_not_before: Duration::ZERO,
+            repeats_nothing: program.policy == Policy::None,
+            cache: program.consumer_cache,
             token_since: None,
             drift: f64::from(program.drift.unsigned_abs()) / 1e6,
             unsure,
         });
-        Self { processes: processes.collect(), clock_set: None }
+        Self { processes: processes.collect(), again: BTreeMap::new(), clock_set: None }
     }
 
     pub(super) fn clock_was_set(&mut self, at: Duration) {
@@ -53,6 +74,19 @@ impl Tokens {
 
     pub(super) fn sent(&mut self, sent: &Sent, at: Duration) -> Result<(), Violation> {
         let Some(process) = self.processes.get_mut(sent.process) else { return Ok(()) };
+        // What is said of a consumer that had to give way in the cache is forgotten.
+        let forgets = process.cache < CONSUMERS_AT_MOST && sent.stage == Stage::ConsumerJws;
+        let again = self.again.get(&(sent.process, sent.what.clone()));
+        let again = again.map(|(again, _)| *again).unwrap_or_default();
+        let allowed = at + ROUNDING + LONGEST_ASKED / 1000;
+        if sent.stage == Stage::ConsumerJws && allowed < process.idp_not_before {
+            let why = format!("not before {:?}, said the IDP", process.idp_not_before);
+            return Err(Violation::new(Promise::RetryAfterHoldsForAll, at, why));
+        }
+        if sent.stage != Stage::Operation && !forgets && allowed < again {
+            let why = format!("{:?} was asked for before {again:?}", sent.stage);
+            return Err(Violation::new(Promise::PausesAreKept, at, why));
+        }
         if sent.stage == Stage::AppJwt {
             if let Some((caller, number, _)) = process.under_way.filter(|(.., until)| *until > at) {
                 let why = format!("that of caller {caller} (#{number}) has no answer yet");
@@ -81,6 +115,31 @@ impl Tokens {
 
     pub(super) fn known(&mut self, sent: &Sent, at: Duration) {
         let Some(process) = self.processes.get_mut(sent.process) else { return };
+        if sent.stage == Stage::Operation {
+            return;
+        }
+        let status = sent.status.filter(|_| sent.answered);
+        let (again, failures) = self.again.entry((sent.process, sent.what.clone())).or_default();
+        let failed = status.is_none_or(|status| status == 429 || status >= 500);
+        *failures = if failed { *failures + 1 } else { 0 };
+        let least = match status {
+            // Nothing is repeated, so no pause was promised: what comes next is another call's.
+            _ if process.repeats_nothing => Duration::ZERO,
+            // The last of a round: from here on it is the circuit's to say when.
+            _ if failures.is_multiple_of(TRIES) => Duration::ZERO,
+            Some(429) if sent.stage != Stage::AppJwt => Duration::from_secs(1),
+            Some(429 | 500..=599) => FIRST_PAUSE,
+            _ => Duration::ZERO,
+        };
+        let asked = match status {
+            Some(429 | 503) => Duration::from_secs(sent.retry_after.unwrap_or_default()),
+            _ => Duration::ZERO,
+        };
+        let asked = asked.min(LONGEST_ASKED);
+        *again = at + least.max(asked);
+        if sent.stage == Stage::ConsumerJws {
+            process.idp_not_before = process.idp_not_before.max(at + asked);
+        }
         if sent.stage != Stage::AppJwt {
             return;
         }
@@ -110,7 +169,9 @@ impl Tokens {
         if let Some(process) = self.processes.get_mut(process) {
             process.under_way = None;
             process.not_before = Duration::ZERO;
+            process.idp_not_before = Duration::ZERO;
             process.token_since = None;
         }
+        self.again.retain(|(of, _), _| *of != process);
     }
 }
