@@ -3,9 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use crate::api::{
-    Answer, AppInstall, Draft, FindEngagement, GenerateUploadUrl, GetFile, Identity, ListDomains,
-    Login, Operation as _, Origin, PersonalInfo, Profile, PutFile, ReportActivity, SendText,
-    Service,
+    Answer, AppInstall, ChatState, CloseConversation, CloseDialog, Draft, FindEngagement,
+    GenerateDownloadUrl, GenerateUploadUrl, GetClock, GetFile, HostedFile, Identity, ListDomains,
+    Login, Operation as _, Origin, PersonalInfo, Profile, PutFile, RateConversation, Receipt,
+    ReportActivity, SendFile, SendReceipt, SendText, Service, SetChatState, SetUrgency, Ttr,
+    UpdateProfile,
 };
 use crate::connector::{Call, Config, Failure, FailureKind, Outcome, ProxyUrl, Shared, Step};
 use crate::http1::{DecodeError, Decoder, Limit, Limits, Target, encode};
@@ -266,10 +268,60 @@ fn each_operation_has_the_name_that_logs_and_errors_use() {
     let ids = (ExtConsumerId::new("ada").unwrap(), ConversationId::new("c").unwrap());
     let url = GenerateUploadUrl::new(ids.0, ids.1, 3, "PNG").read(&Answer::new(&response, false));
     let url = url.unwrap();
+    let (who, at) = (|| ExtConsumerId::new("ada").unwrap(), || ConversationId::new("c").unwrap());
+    assert_eq!(SendText::new(who(), at(), "x").name(), "send_text");
+    assert_eq!(SetChatState::new(who(), at(), ChatState::Active).name(), "set_chat_state");
+    assert_eq!(GetClock::new(who(), at()).name(), "get_clock");
+    let file = HostedFile::new("/a", "PNG");
+    shows(&file, "HostedFile(PNG)");
+    assert_eq!(SendFile::new(who(), at(), file).name(), "send_file");
+    let upload = GenerateUploadUrl::new(who(), at(), 3, "PNG");
+    assert_eq!(upload.name(), "generate_upload_url");
+    let download = GenerateDownloadUrl::new(who(), at(), "/s3cr3t");
+    assert!(!format!("{download:?}").contains(SECRET));
+    assert!(format!("{download:?}").starts_with("GenerateDownloadUrl"));
+    assert_eq!(download.name(), "generate_download_url");
+    assert_eq!(UpdateProfile::new(who(), at(), Profile::new()).name(), "update_profile");
+    assert_eq!(SendReceipt::new(who(), at(), Receipt::Read, [1]).name(), "send_receipt");
+    assert_eq!(CloseConversation::new(who(), at()).name(), "close_conversation");
+    assert_eq!(CloseDialog::new(who(), at()).name(), "close_dialog");
+    assert_eq!(RateConversation::new(who(), at(), 5, true).name(), "rate_conversation");
+    assert_eq!(SetUrgency::new(who(), at(), Ttr::Urgent, 60).name(), "set_urgency");
     assert_eq!(Login::new("admin", text()).name(), "login");
     assert_eq!(ListDomains::new().name(), "list_domains");
     assert_eq!(FindEngagement::new(app()).name(), "find_engagement");
     assert_eq!(ReportActivity::new(app()).name(), "report_activity");
     assert_eq!(PutFile::new(url.clone(), vec![]).name(), "put_file");
     assert_eq!(GetFile::new(url).name(), "get_file");
+}
+
+#[test]
+fn what_is_verified_shows_its_size_and_gives_its_bytes() {
+    let verified = Verified::dangerous_unverified(SECRET.as_bytes().to_vec());
+    shows(&verified, "Verified { account: None, client: None, matched: None, body_len: 6 }");
+    assert_eq!(verified.into_body(), SECRET.as_bytes());
+}
+
+#[test]
+fn a_change_that_was_refused_is_an_error() {
+    let (who, at) = (|| ExtConsumerId::new("ada").unwrap(), || ConversationId::new("c").unwrap());
+    for (status, body, good) in [
+        (200, r#"{"code":"OK","body":{}}"#, true),
+        (200, "", true),
+        (400, "", false),
+        (302, "", false),
+        (403, r#"{"code":"FORBIDDEN"}"#, false),
+        (200, r#"{"code":"FORBIDDEN"}"#, false),
+    ] {
+        let response = Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
+        let answer = Answer::new(&response, false);
+        let close = CloseConversation::new(who(), at()).read(&answer);
+        assert_eq!(close.is_ok(), good, "{status} {body}");
+        assert_eq!(CloseDialog::new(who(), at()).read(&answer).is_ok(), good, "{status} {body}");
+        let urgent = SetUrgency::new(who(), at(), Ttr::Urgent, 60).read(&answer);
+        assert_eq!(urgent.is_ok(), good, "{status} {body}");
+        let profile = UpdateProfile::new(who(), at(), Profile::new()).read(&answer);
+        // Its answer is documented to have a body.
+        assert_eq!(profile.is_ok(), good && !body.is_empty(), "{status} {body}");
+    }
 }

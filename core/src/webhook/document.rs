@@ -350,4 +350,67 @@ mod tests {
     fn depth_is_bounded() {
         assert!(Document::parse(&"[".repeat(100_000)).is_err());
     }
+
+    #[test]
+    fn each_kind_of_value_is_read_as_what_it_is_and_nothing_else() {
+        let document = Document::parse(r#"[null,true,false,7,-7,7.5,"7",[],{}]"#).unwrap();
+        let all: Vec<_> = document.root().elements().collect();
+        let read: Vec<_> =
+            all.iter().map(|one| (one.as_bool(), one.as_u64(), one.as_i64())).collect();
+        assert_eq!(
+            read,
+            [
+                (None, None, None),
+                (Some(true), None, None),
+                (Some(false), None, None),
+                (None, Some(7), Some(7)),
+                (None, None, Some(-7)),
+                (None, None, None),
+                (None, None, None),
+                (None, None, None),
+                (None, None, None),
+            ]
+        );
+        let floats: Vec<_> = all.iter().filter_map(|one| one.as_f64()).collect();
+        assert_eq!(floats, [7.0, -7.0, 7.5]);
+        let kinds: Vec<_> =
+            all.iter().map(|one| (one.is_null(), one.is_array(), one.is_object())).collect();
+        assert_eq!(kinds.iter().filter(|kind| **kind == (false, false, false)).count(), 6);
+        assert!(kinds[0].0 && kinds[7].1 && kinds[8].2);
+        assert_eq!(Document::from(&json!(u64::MAX)).root().as_i64(), None);
+    }
+
+    #[test]
+    fn it_differs_from_what_it_is_not() {
+        let (one, other) = (Document::from(&json!({"a": 1})), Document::from(&json!({"a": 2})));
+        assert!(one != other && one.root() != other.root() && one.root() != json!({"a": 2}));
+        assert!(one.root() == json!({"a": 1}));
+        assert_eq!(format!("{one:?}"), "Document(..)");
+    }
+
+    #[test]
+    fn it_comes_out_of_any_store_that_knows_options() {
+        use serde::de::IntoDeserializer as _;
+        use serde::de::value::{BoolDeserializer, Error};
+        struct Store(Option<bool>);
+        impl<'de> Deserializer<'de> for Store {
+            type Error = Error;
+            fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+                match self.0 {
+                    Some(held) => {
+                        let held: BoolDeserializer<Error> = held.into_deserializer();
+                        visitor.visit_some(held)
+                    }
+                    None => visitor.visit_none(),
+                }
+            }
+            serde::forward_to_deserialize_any! {
+                bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option
+                unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+                ignored_any
+            }
+        }
+        assert_eq!(Document::deserialize(Store(Some(true))).unwrap().root(), json!(true));
+        assert_eq!(Document::deserialize(Store(None)).unwrap().root(), Value::Null);
+    }
 }

@@ -574,3 +574,12 @@ fn a_first_skill_is_no_transfer_unless_an_agent_was_there() {
     assert!(transferred(&routed, &state(json!("8"), nobody)));
     assert!(transferred(&state(json!("-1"), somebody.clone()), &state(json!("7"), somebody)));
 }
+
+#[test]
+fn a_change_is_its_json_again() {
+    let raw = json!({"dialogId": "d", "conversationId": "c", "event": {"type": "x"}});
+    assert_eq!(Value::from(message(raw.clone())), raw);
+    let state = change(json!({"state": "OPEN"}));
+    let raw = state.raw().to_value();
+    assert_eq!(Value::from(state), raw);
+}
