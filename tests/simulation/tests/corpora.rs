@@ -39,3 +39,15 @@ fn every_target_is_replayed() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
     assert_eq!(fs::read_dir(targets).unwrap().count(), 15);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+    /// The fuzzer's model of calls, on scripts that nobody chose.
+    #[test]
+    fn calls_that_share_keep_what_is_promised_of_them(
+        script in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
+    ) {
+        fuzz::call(&script);
+    }
+}
