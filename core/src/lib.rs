@@ -141,6 +141,7 @@ mod inconsistencies;
 pub mod manifest;
 mod plain;
 pub mod policy;
+mod recent;
 pub mod secret;
 pub mod seed;
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The consumers' tokens: a bounded cache, the one used longest ago leaving first.
 
-use std::collections::BTreeMap;
-
 use super::slot::Slot;
 use crate::api::idp::ConsumerJws;
 use crate::id::ExtConsumerId;
+use crate::recent::Recent;
 use crate::time::Mono;
 
 /// How many entries are looked at to find those that can go: a bound for the work of one call.
@@ -13,50 +12,33 @@ const LOOKED_AT: usize = 32;
 #[derive(Debug)]
 pub(super) struct Consumers {
     capacity: usize,
-    entries: BTreeMap<ExtConsumerId, Entry>,
-    /// The entries in the order of their last use.
-    order: BTreeMap<u64, ExtConsumerId>,
-    uses: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    slot: Slot<ConsumerJws>,
-    used: u64,
+    slots: Recent<ExtConsumerId, Slot<ConsumerJws>>,
 }
 
 impl Consumers {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, entries: BTreeMap::new(), order: BTreeMap::new(), uses: 0 }
+        Self { capacity, slots: Recent::new() }
     }
 
     /// The slot of `consumer`, made if there is none, and now the one used last.
     pub(super) fn touch(&mut self, consumer: &ExtConsumerId, now: Mono) -> &mut Slot<ConsumerJws> {
-        if let Some(entry) = self.entries.get(consumer) {
-            self.order.remove(&entry.used);
-        } else if self.entries.len() >= self.capacity {
+        if self.slots.len() >= self.capacity && !self.slots.contains(consumer) {
             self.make_room(now);
         }
-        self.uses += 1;
-        let used = self.uses;
-        self.order.insert(used, consumer.clone());
-        let fresh = || Entry { slot: Slot::new(), used };
-        let entry = self.entries.entry(consumer.clone()).or_insert_with(fresh);
-        entry.used = used;
-        &mut entry.slot
+        self.slots.touch(consumer, Slot::new)
     }
 
     /// The slot of `consumer`, if there is one, without counting as a use.
     pub(super) fn get_mut(&mut self, consumer: &ExtConsumerId) -> Option<&mut Slot<ConsumerJws>> {
-        self.entries.get_mut(consumer).map(|entry| &mut entry.slot)
+        self.slots.get_mut(consumer)
     }
 
     pub(super) fn get(&self, consumer: &ExtConsumerId) -> Option<&Slot<ConsumerJws>> {
-        self.entries.get(consumer).map(|entry| &entry.slot)
+        self.slots.get(consumer)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.slots.len()
     }
 
     /// Drops the entries used longest ago, but none that is being fetched: that one is in use, and
@@ -64,19 +46,14 @@ impl Consumers {
     /// way, and shrinks again when they are over.
     fn make_room(&mut self, now: Mono) {
         for _ in 0..LOOKED_AT {
-            if self.entries.len() < self.capacity {
+            if self.slots.len() < self.capacity {
                 return;
             }
-            let Some((_, consumer)) = self.order.pop_first() else { return };
-            match self.entries.get_mut(&consumer) {
-                Some(entry) if entry.slot.is_leased(now) => {
-                    self.uses += 1;
-                    entry.used = self.uses;
-                    self.order.insert(self.uses, consumer);
-                }
-                _ => {
-                    self.entries.remove(&consumer);
-                }
+            let Some(oldest) = self.slots.oldest().cloned() else { return };
+            if self.slots.get(&oldest).is_some_and(|slot| slot.is_leased(now)) {
+                self.slots.touch(&oldest, Slot::new);
+            } else {
+                self.slots.pop_oldest();
             }
         }
     }
@@ -129,12 +106,9 @@ mod tests {
                 if model.len() > capacity {
                     model.remove(0);
                 }
-                let mut kept: Vec<_> = cache.entries.keys().cloned().collect();
-                let mut expected: Vec<_> = model.iter().copied().map(consumer).collect();
-                kept.sort();
-                expected.sort();
+                let kept: Vec<_> = cache.slots.keys().cloned().collect();
+                let expected: Vec<_> = model.iter().copied().map(consumer).collect();
                 prop_assert_eq!(kept, expected);
-                prop_assert_eq!(cache.order.len(), cache.entries.len());
             }
         }
     }

@@ -6,7 +6,7 @@ mod seen;
 mod tests;
 mod thread;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ pub use self::thread::SavedConversation;
 use self::thread::Thread;
 use super::Change;
 use crate::id::{ConversationId, DialogId};
+use crate::recent::Recent;
 use crate::time::Mono;
 
 /// How long events are held back for those before them.
@@ -152,10 +153,7 @@ pub struct Inbox {
     window: Window,
     max_conversations: usize,
     max_changes: usize,
-    threads: BTreeMap<ConversationId, Entry>,
-    /// The conversations in the order of their last use.
-    uses: BTreeMap<u64, ConversationId>,
-    used: u64,
+    threads: Recent<ConversationId, Entry>,
     /// Those with something ready, each once.
     turns: VecDeque<ConversationId>,
     /// Those that hold something back, by when it is due.
@@ -169,7 +167,6 @@ pub struct Inbox {
 #[derive(Debug, Default)]
 struct Entry {
     thread: Thread,
-    used: u64,
     due: Option<Mono>,
     has_turn: bool,
 }
@@ -188,9 +185,7 @@ impl Inbox {
             window,
             max_conversations: 10_000,
             max_changes: 10_000,
-            threads: BTreeMap::new(),
-            uses: BTreeMap::new(),
-            used: 0,
+            threads: Recent::new(),
             turns: VecDeque::new(),
             due: BTreeSet::new(),
             apart: VecDeque::new(),
@@ -338,7 +333,8 @@ impl Inbox {
         self.with(&conversation, |thread| *thread = restored);
     }
 
-    /// The conversations that are remembered.
+    /// The conversations that are remembered, from the one used longest ago to the one used last.
+    /// Restored in this order, they go in this order.
     pub fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
         self.threads.keys()
     }
@@ -357,14 +353,10 @@ impl Inbox {
 
     /// Does something to one conversation, and keeps the books about it.
     fn with(&mut self, conversation: &ConversationId, act: impl FnOnce(&mut Thread)) {
-        if !self.threads.contains_key(conversation) {
+        if self.threads.len() >= self.max_conversations && !self.threads.contains(conversation) {
             self.make_room();
         }
-        self.used += 1;
-        let entry = self.threads.entry(conversation.clone()).or_default();
-        self.uses.remove(&entry.used);
-        entry.used = self.used;
-        self.uses.insert(self.used, conversation.clone());
+        let entry = self.threads.touch(conversation, Entry::default);
 
         let before = entry.thread.len();
         act(&mut entry.thread);
@@ -389,8 +381,7 @@ impl Inbox {
     /// Lets the conversation go that was used longest ago, but nothing that it holds.
     fn make_room(&mut self) {
         while self.threads.len() >= self.max_conversations {
-            let Some((_, oldest)) = self.uses.pop_first() else { return };
-            let Some(mut entry) = self.threads.remove(&oldest) else { continue };
+            let Some((oldest, mut entry)) = self.threads.pop_oldest() else { return };
             if let Some(due) = entry.due {
                 self.due.remove(&(due, oldest.clone()));
             }
