@@ -415,3 +415,7 @@ impl Fetching {
         first
     }
 }
+
+#[cfg(test)]
+#[path = "slot_tests.rs"]
+mod tests;
