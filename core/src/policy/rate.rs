@@ -258,4 +258,43 @@ mod tests {
             matches!(rate.ask(at(2), 2, &mut rounds[2], &flow(2)), Turn::NotBefore(then) if then == at(10))
         );
     }
+
+    #[test]
+    fn who_has_just_gone_stands_behind_who_has_not() {
+        // As many flows as are remembered, those two not counted, and none.
+        for others in [0, MAX_FLOWS as u64 - 1] {
+            let mut rate = Rate::new(RatePolicy::new(1, Duration::from_millis(10)));
+            let at = |turn| Mono::from_origin(Duration::from_millis(10 * turn));
+            let named = |name: String| Some(ExtConsumerId::new(name).unwrap());
+            for n in 0..others {
+                assert_eq!(rate.ask(at(n), n, &mut None, &named(format!("o{n}"))), Turn::Now);
+            }
+            let (now, next) = (at(others), at(others + 1));
+            assert_eq!(rate.ask(now, 5001, &mut None, &flow(1)), Turn::Now);
+            let (mut again, mut first) = (None, None);
+            assert_eq!(rate.ask(now, 5002, &mut again, &flow(1)), Turn::NotBefore(next));
+            assert_eq!(rate.ask(now, 5003, &mut first, &flow(2)), Turn::NotBefore(next));
+            assert_eq!(rate.ask(next, 5003, &mut first, &flow(2)), Turn::Now, "{others}");
+        }
+    }
+
+    #[test]
+    fn of_many_flows_none_is_forgotten_that_still_has_others_waiting() {
+        let mut rate = Rate::new(RatePolicy::new(1, Duration::from_secs(1)));
+        let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+        let many = MAX_FLOWS as u64 + 10;
+        let named = |name: String| Some(ExtConsumerId::new(name).unwrap());
+        for n in 0..many {
+            assert_eq!(rate.ask(at(n), n, &mut None, &named(format!("o{n}"))), Turn::Now);
+        }
+        let (mut second, mut third, mut fourth) = (None, None, None);
+        assert_eq!(rate.ask(at(many), 5001, &mut None, &flow(1)), Turn::Now);
+        for (ticket, round) in [(5002, &mut second), (5003, &mut third)] {
+            assert!(matches!(rate.ask(at(many), ticket, round, &flow(1)), Turn::NotBefore(_)));
+        }
+        assert_eq!(rate.ask(at(many + 1), 5004, &mut None, &flow(2)), Turn::Now);
+        let (_, third) = (second, third);
+        let turn = rate.ask(at(many + 1), 5005, &mut fourth, &flow(1));
+        assert!(fourth > third, "{turn:?}");
+    }
 }
