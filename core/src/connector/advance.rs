@@ -131,7 +131,7 @@ impl<O: Operation> Call<O> {
         let Some(rate) = shared.rate(&self.target) else { return Ok(()) };
         match rate.ask(now, ticket, &mut self.progress.round, &flow) {
             Turn::Now => Ok(()),
-            Turn::NotBefore(at) if at > self.deadline => {
+            Turn::NotBefore(at) if at >= self.deadline => {
                 if let Some(round) = self.progress.round.take() {
                     rate.forget(ticket, round);
                 }
@@ -280,7 +280,7 @@ impl<O: Operation> Call<O> {
             Claim::Fetch(grant) => Ok(Claimed::Fetch(grant)),
             Claim::Failed(error) => Err(error.into()),
             Claim::Open(until) => Err(self.left_alone(target, stage, until, now).into()),
-            Claim::Wait { until, pausing: true, .. } if until > self.deadline => {
+            Claim::Wait { until, pausing: true, .. } if until >= self.deadline => {
                 let earlier = last.unwrap_or_else(|| {
                     let why = "tokens are being issued too often to ask for another yet";
                     Error::new(ErrorKind::Unavailable, why).at(stage, None)
@@ -400,3 +400,7 @@ impl Need {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "advance_tests.rs"]
+mod tests;

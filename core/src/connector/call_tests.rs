@@ -1,103 +1,13 @@
 //! A call driven by hand, step by step.
 
-use std::time::SystemTime;
-
-use http::Response;
-
 use super::*;
 use crate::api::{IdentifyConsumer, ListDomains, SendText};
+use crate::connector::driven::{Driven, message};
 use crate::connector::{Attempt, Failure, FailureKind};
-use crate::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
-use crate::policy::CircuitPolicy;
-use crate::secret::Secret;
-
-/// One call, all that it shares, and the time.
-struct Driven<O: Operation> {
-    shared: Shared,
-    call: Call<O>,
-    now: Duration,
-}
-
-impl<O: Operation> Driven<O> {
-    fn new(operation: O) -> Self {
-        let credentials = (ClientId::new("app").unwrap(), Secret::new("s".to_owned()));
-        let config = Config::new(AccountId::new("91827364").unwrap())
-            .credentials(credentials.0, credentials.1)
-            .circuit(CircuitPolicy::never());
-        let start = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
-        let call = Call::new(operation, &config, Seed::from_bytes([1; 16]), start);
-        let shared = Shared::new(config, Seed::from_bytes([2; 16]));
-        Self { shared, call, now: Duration::ZERO }
-    }
-
-    fn now(&self) -> Now {
-        Now::new(Mono::from_origin(self.now), SystemTime::UNIX_EPOCH + self.now)
-    }
-
-    fn poll(&mut self) -> Step {
-        let now = self.now();
-        self.call.poll(&mut self.shared, now)
-    }
-
-    /// The next attempt; events and pauses on the way are passed over.
-    fn attempt(&mut self) -> Attempt {
-        for _ in 0..20 {
-            match self.poll() {
-                Step::Send(attempt) => return attempt,
-                Step::Wait(until) => self.now = until.since(Mono::ZERO),
-                Step::Tell(_) => {}
-                Step::Done => panic!("it is over"),
-            }
-        }
-        panic!("it sends nothing");
-    }
-
-    /// The first attempt of this stage; all before it are answered as they should be.
-    fn attempt_of(&mut self, stage: Stage) -> Attempt {
-        loop {
-            let attempt = self.attempt();
-            let path = attempt.request().uri().path().to_owned();
-            let body = match attempt.stage() {
-                here if here == stage => return attempt,
-                Stage::Domain => {
-                    let service = path.split('/').nth(5).unwrap();
-                    format!(r#"{{"service":"{service}","baseURI":"{service}.liveperson.net"}}"#)
-                }
-                Stage::AppJwt => r#"{"access_token":"app","expires_in":3600}"#.to_owned(),
-                _ => r#"{"token":"jws"}"#.to_owned(),
-            };
-            self.answer(&attempt, 200, &body);
-        }
-    }
-
-    fn handle(&mut self, attempt: &Attempt, outcome: Outcome) {
-        let now = self.now();
-        self.call.handle(&mut self.shared, now, attempt.number(), outcome);
-    }
-
-    fn answer(&mut self, attempt: &Attempt, status: u16, body: &str) {
-        let response = Response::builder().status(status).body(body.as_bytes().to_vec());
-        self.handle(attempt, Outcome::Answer(response.unwrap()));
-    }
-
-    /// All that it tells before it wants anything else.
-    fn told(&mut self) -> Vec<EventKind> {
-        std::iter::from_fn(|| match self.poll() {
-            Step::Tell(event) => Some(event.kind),
-            _ => None,
-        })
-        .collect()
-    }
-
-    fn error(mut self) -> Error {
-        while !matches!(self.poll(), Step::Done) {}
-        self.call.into_result().err().unwrap()
-    }
-}
+use crate::id::ExtConsumerId;
 
 fn send() -> Driven<SendText> {
-    let ada = ExtConsumerId::new("ada").unwrap();
-    Driven::new(SendText::new(ada, ConversationId::new("c").unwrap(), "hello"))
+    Driven::new(message())
 }
 
 /// Up to the message itself.

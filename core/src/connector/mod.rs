@@ -39,6 +39,8 @@ mod advance;
 mod call;
 mod config;
 mod consumers;
+#[cfg(test)]
+mod driven;
 mod event;
 mod outcome;
 mod proxy;

@@ -211,4 +211,15 @@ mod tests {
         assert_eq!(url.authorization().unwrap(), "Basic dUB4OnAldw==");
         assert_eq!(url.host_and_port(), Some(("h".to_owned(), 80)));
     }
+
+    #[test]
+    fn all_that_may_be_used_are_named() {
+        let all = |environment: &[(&str, &str)]| -> Vec<_> {
+            let rules = rules(environment).unwrap();
+            rules.all().filter_map(ProxyUrl::host_and_port).map(|(host, _)| host).collect()
+        };
+        assert_eq!(all(&[("https_proxy", "a"), ("http_proxy", "b")]), ["a", "b"]);
+        assert_eq!(all(&[("http_proxy", "b")]), ["b"]);
+        assert!(all(&[]).is_empty());
+    }
 }

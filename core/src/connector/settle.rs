@@ -253,7 +253,8 @@ impl<O: Operation> Call<O> {
         match decision {
             Decision::Retry(pause) if flight.probe.is_none() => {
                 let at = now + pause;
-                if at > self.deadline {
+                // Nothing could follow a pause that lasts until the deadline.
+                if at >= self.deadline {
                     self.fail(self.out_of_time(Some((pause, error))));
                     return;
                 }
@@ -438,3 +439,7 @@ mod tests {
         assert_eq!(updated(None, hosts(&new, Some(&untrusted))), hosts(&new, Some(&untrusted)));
     }
 }
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+mod driven_tests;

@@ -233,4 +233,23 @@ mod tests {
             assert!(six[6].since(six[0]) >= Duration::from_secs(60), "{six:?}");
         }
     }
+
+    #[test]
+    fn no_two_leases_have_one_number() {
+        let account = crate::id::AccountId::new("91827364").unwrap();
+        let mut shared = Shared::new(Config::new(account), Seed::from_bytes([1; 16]));
+        let leases: std::collections::BTreeSet<_> = (0..5).map(|_| shared.next_lease()).collect();
+        assert_eq!(leases.len(), 5);
+    }
+
+    #[test]
+    fn consumers_are_counted_once_each() {
+        let account = crate::id::AccountId::new("91827364").unwrap();
+        let mut shared = Shared::new(Config::new(account), Seed::from_bytes([1; 16]));
+        assert_eq!(shared.consumers(), 0);
+        for (name, count) in [("ada", 1), ("bob", 2), ("ada", 2), ("cyd", 3)] {
+            shared.consumer(&ExtConsumerId::new(name).unwrap(), Mono::ZERO);
+            assert_eq!(shared.consumers(), count);
+        }
+    }
 }
