@@ -148,4 +148,6 @@ fn without_a_code_the_status_decides_and_with_an_unknown_one_nothing_is_taken_fo
     assert_eq!(ok.reason, Refusal::unknown_code().reason);
     assert_ne!(redirected.reason, ok.reason);
     assert_eq!(redirected.status, 300);
+    let bad = read(400, &unknown).unwrap_err();
+    assert_eq!((bad.reason, bad.status), (Reason::Status, 400));
 }

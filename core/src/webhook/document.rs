@@ -390,8 +390,8 @@ mod tests {
 
     #[test]
     fn it_comes_out_of_any_store_that_knows_options() {
-        use serde::de::IntoDeserializer as _;
-        use serde::de::value::{BoolDeserializer, Error};
+        use serde::de::IntoDeserializer;
+        use serde::de::value::{BoolDeserializer, Error, SeqDeserializer};
         struct Store(Option<bool>);
         impl<'de> Deserializer<'de> for Store {
             type Error = Error;
@@ -412,5 +412,24 @@ mod tests {
         }
         assert_eq!(Document::deserialize(Store(Some(true))).unwrap().root(), json!(true));
         assert_eq!(Document::deserialize(Store(None)).unwrap().root(), Value::Null);
+        impl IntoDeserializer<'_, Error> for Store {
+            type Deserializer = Self;
+            fn into_deserializer(self) -> Self {
+                self
+            }
+        }
+        let several = [Store(None), Store(Some(true)), Store(None)].into_iter();
+        let several = Document::deserialize(SeqDeserializer::new(several)).unwrap();
+        assert_eq!(several.root(), json!([null, true, null]));
+    }
+
+    #[test]
+    fn a_store_that_holds_something_else_is_told_what_was_expected() {
+        use serde::de::value::{BytesDeserializer, Error, MapDeserializer};
+        let bytes = Document::deserialize(BytesDeserializer::<Error>::new(b"x")).err().unwrap();
+        assert_eq!(bytes.to_string(), "invalid type: byte array, expected a JSON value");
+        let numbered = MapDeserializer::<_, Error>::new([(7, true)].into_iter());
+        let numbered = Document::deserialize(numbered).err().unwrap();
+        assert_eq!(numbered.to_string(), "invalid type: integer `7`, expected a name");
     }
 }

@@ -518,6 +518,9 @@ fn why_it_is_none_of_the_known_kinds_is_said() {
     let notification = read(&body);
     let [Change::Other(other)] = notification.changes() else { panic!() };
     assert_eq!((other.why(), other.raw()), ("it holds no event", Document::from(&json!(7)).root()));
+    let untyped = read(&json!({"body": {"changes": [{"neither": 1}]}}));
+    let [Change::Other(other)] = untyped.changes() else { panic!() };
+    assert_eq!(other.why(), "its notification's type is not known");
 }
 
 #[test]

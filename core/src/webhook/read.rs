@@ -116,6 +116,7 @@ mod tests {
             // The first and the last of all pairs, beside a half.
             (r#""\ud800\udc00\udbff\udfff\ud800""#, "\u{10000}\u{10ffff}\u{fffd}", true),
             (r#""\\ud83d""#, "\\ud83d", false),
+            (r#""\\ud83d\ud83d""#, "\\ud83d\u{fffd}", true),
             (r#""\\\ud83d""#, "\\\u{fffd}", true),
             (r#""\ud83d\n""#, "\u{fffd}\n", true),
             ("\"\\ud83dé\"", "\u{fffd}é", true),

@@ -353,16 +353,18 @@ mod tests {
         let event = json!({"content": {"type": "vertical", "elements": [
             {"type": "image", "url": "u", "alt": "a ring"}, {"type": "image", "url": "v"},
             {"type": "map", "la": 1.5, "lo": 2, "tooltip": "here"}, {"type": "map", "la": 1.5},
+            {"type": "hologram", "url": "w"},
+            {"type": "button", "click": {"actions": [{"type": "link", "uri": "x"}]}},
             {"type": "button", "title": "Go", "click": {"actions": [
                 {"type": "navigate", "la": 1.5, "lo": 2}, {"type": "navigate", "la": 1.5}]}}]}});
         let document = Document::from(&event);
         let rich = RichContent::of(document.root());
         assert_eq!(
             rich.to_text(),
-            "picture: a ring <u>\npicture <v>\nmap 1.5, 2: here\nmap\n[1] Go"
+            "picture: a ring <u>\npicture <v>\nmap 1.5, 2: here\nmap\n<w>\n[1] <x>\n[2] Go"
         );
-        let button = rich.clickable()[0];
-        assert_eq!(button.raw(), event["content"]["elements"][4]);
+        let button = rich.clickable()[1];
+        assert_eq!(button.raw(), event["content"]["elements"][6]);
         let actions: Vec<_> = button.actions().collect();
         assert!(matches!(actions[..], [Action::Navigate(la, lo), Action::Other(_)]
             if (la, lo) == (1.5, 2.0)));

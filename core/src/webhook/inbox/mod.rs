@@ -1,5 +1,7 @@
 //! From notifications as they come to each event once and in order.
 
+#[cfg(test)]
+mod bounds_tests;
 mod dialog;
 mod seen;
 #[cfg(test)]

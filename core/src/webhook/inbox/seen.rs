@@ -115,4 +115,24 @@ mod tests {
         assert!(seen.contains(u64::MAX) && !seen.contains(u64::MAX - 2));
         assert_eq!(seen.ranges.len(), 2);
     }
+
+    #[test]
+    fn neighbours_are_one_range_whichever_came_first() {
+        for numbers in [[3, 4, 5], [5, 4, 3], [3, 5, 4]] {
+            let mut seen = Seen::default();
+            numbers.iter().for_each(|number| seen.insert(*number));
+            assert_eq!(seen.ranges, [(3, 5)]);
+        }
+    }
+
+    #[test]
+    fn as_many_gaps_are_kept_as_are_promised_and_then_the_lowest_is_given_up() {
+        let odd = |n: usize| 2 * n as u64 + 1;
+        let mut seen = Seen::default();
+        (0..MAX_RANGES).for_each(|n| seen.insert(odd(n)));
+        assert!((1..MAX_RANGES).all(|n| !seen.contains(odd(n) - 1)));
+        seen.insert(odd(MAX_RANGES));
+        assert!(seen.contains(2));
+        assert!((2..=MAX_RANGES).all(|n| !seen.contains(odd(n) - 1)));
+    }
 }

@@ -12,7 +12,7 @@ use crate::webhook::{ConversationChange, MessagingEvent};
 const CONVERSATIONS: usize = 2;
 const WINDOW: Window = Window::new(4, Duration::from_secs(2));
 
-fn text(conversation: usize, survey: bool, sequence: u64) -> Change {
+pub(super) fn text(conversation: usize, survey: bool, sequence: u64) -> Change {
     let dialog = if survey { format!("survey-{conversation}") } else { conversation.to_string() };
     let raw = json!({"sequence": sequence, "conversationId": conversation.to_string(),
         "dialogId": dialog, "event": {"type": "ContentEvent", "message": "x"}});

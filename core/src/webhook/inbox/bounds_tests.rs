@@ -1,0 +1,92 @@
+//! Whose turn it is, who goes when there is no room, and what a restart changes.
+
+use serde_json::json;
+
+use super::tests::text;
+use super::*;
+use crate::webhook::{ConversationChange, MessagingEvent};
+
+/// All that is ready: of which conversation, and its number.
+fn ready(inbox: &mut Inbox) -> Vec<(String, Option<u64>)> {
+    let mut out = Vec::new();
+    while let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) {
+        let Change::Message(message) = delivered.change else { panic!() };
+        out.push((message.conversation().to_string(), message.sequence()));
+    }
+    out
+}
+
+fn names(inbox: &Inbox) -> Vec<&str> {
+    inbox.conversations().map(ConversationId::as_str).collect()
+}
+
+#[test]
+fn a_burst_in_one_conversation_is_one_place_in_the_row() {
+    let mut inbox = Inbox::default();
+    for sequence in 0..3 {
+        inbox.handle(text(0, false, sequence), Mono::ZERO).unwrap();
+    }
+    inbox.handle(text(1, false, 0), Mono::ZERO).unwrap();
+    let order: Vec<_> =
+        ready(&mut inbox).into_iter().map(|(conversation, _)| conversation).collect();
+    assert_eq!(order, ["0", "1", "0", "0"]);
+}
+
+#[test]
+fn the_conversation_used_longest_ago_goes_and_those_that_stay_keep_their_turn() {
+    let mut inbox = Inbox::default().max_conversations(3);
+    for conversation in [0, 1, 2, 0] {
+        let sequence = u64::from(inbox.len() == 3);
+        inbox.handle(text(conversation, false, sequence), Mono::ZERO).unwrap();
+    }
+    inbox.handle(text(3, false, 0), Mono::ZERO).unwrap();
+    assert_eq!(names(&inbox), ["0", "2", "3"]);
+    inbox.handle(text(4, false, 0), Mono::ZERO).unwrap();
+    assert_eq!(names(&inbox), ["0", "3", "4"]);
+    let mut out = ready(&mut inbox);
+    out.sort();
+    let all = [("0", 0), ("0", 1), ("1", 0), ("2", 0), ("3", 0), ("4", 0)];
+    assert_eq!(out, all.map(|(conversation, sequence)| (conversation.to_owned(), Some(sequence))));
+}
+
+#[test]
+fn what_was_held_waits_no_longer_for_a_restart() {
+    let window = Window::new(4, Duration::from_secs(2));
+    let at = |ms| Mono::from_origin(Duration::from_millis(ms));
+    let mut inbox = Inbox::new(window);
+    inbox.handle(text(0, false, 3), at(0)).unwrap();
+    let saved = inbox.save(&ConversationId::new("0").unwrap(), at(1500)).unwrap();
+    let mut again = Inbox::new(window);
+    again.restore(saved, at(10_000));
+    assert_eq!(again.poll(at(10_000)), InboxPoll::Wait(at(10_500)));
+}
+
+#[test]
+fn states_of_one_time_are_told_apart_however_many_there_are() {
+    let mut inbox = Inbox::default();
+    for n in 0..200 {
+        let raw = json!({"result": {"convId": "c",
+            "conversationDetails": {"metaDataLastUpdateTs": 5, "n": n}}});
+        let state = Change::Conversation(ConversationChange::try_from(raw).unwrap());
+        inbox.handle(state, Mono::ZERO).unwrap();
+        assert!(matches!(inbox.poll(Mono::ZERO), InboxPoll::Deliver(_)), "{n}");
+    }
+}
+
+#[test]
+fn a_dialog_beyond_eight_takes_the_place_of_the_one_used_longest_ago() {
+    let numbered = |dialog: u64, sequence: u64| {
+        let raw = json!({"sequence": sequence, "conversationId": "c", "dialogId": format!("d{dialog}"),
+            "event": {"type": "ContentEvent", "message": "x"}});
+        Change::Message(MessagingEvent::try_from(raw).unwrap())
+    };
+    let mut inbox = Inbox::default();
+    for dialog in [0, 1, 2, 3, 4, 5, 6, 7, 0, 8] {
+        inbox.handle(numbered(dialog, 0), Mono::ZERO).unwrap();
+    }
+    assert_eq!(ready(&mut inbox).len(), 9, "the second of dialog 0 is known");
+    inbox.handle(numbered(0, 0), Mono::ZERO).unwrap();
+    assert!(ready(&mut inbox).is_empty());
+    inbox.handle(numbered(1, 0), Mono::ZERO).unwrap();
+    assert_eq!(ready(&mut inbox).len(), 1, "this one was forgotten");
+}
