@@ -21,6 +21,9 @@ use std::time::{Duration, SystemTime};
 ///
 /// Every wait and every life in this crate is counted on this clock, so a wall clock that is hours
 /// wrong, or that jumps, changes nothing. All arithmetic saturates.
+///
+/// Where that clock stands still while the machine is suspended, as [`std::time::Instant`] does on Linux,
+/// a token may be used past its life: it is refused, renewed once, and the request repeated.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Mono(Duration);
 
