@@ -40,7 +40,7 @@ fn the_conversation_used_longest_ago_goes_and_those_that_stay_keep_their_turn() 
         inbox.handle(text(conversation, false, sequence), Mono::ZERO).unwrap();
     }
     inbox.handle(text(3, false, 0), Mono::ZERO).unwrap();
-    assert_eq!(names(&inbox), ["0", "2", "3"]);
+    assert_eq!(names(&inbox), ["2", "0", "3"], "in the order of their use");
     inbox.handle(text(4, false, 0), Mono::ZERO).unwrap();
     assert_eq!(names(&inbox), ["0", "3", "4"]);
     let mut out = ready(&mut inbox);
