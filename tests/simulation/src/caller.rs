@@ -12,8 +12,8 @@ pub(crate) trait AnyCall {
     fn poll(&mut self, shared: &mut Shared, now: Now) -> Step;
     fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool;
     fn abandon(&mut self, shared: &mut Shared, now: Now) -> bool;
-    fn end(self: Box<Self>) -> Result<Completed<String>, Error>;
-    fn shown(&self) -> String;
+    fn finish(self: Box<Self>) -> Result<Completed<String>, Error>;
+    fn debug_text(&self) -> String;
 }
 
 impl<O: Operation + std::fmt::Debug> AnyCall for Call<O>
@@ -32,7 +32,7 @@ where
         Self::abandon(self, shared, now)
     }
 
-    fn end(self: Box<Self>) -> Result<Completed<String>, Error> {
+    fn finish(self: Box<Self>) -> Result<Completed<String>, Error> {
         (*self).into_result().map(|done| {
             let mut plain = Completed::new(format!("{:?}", done.output));
             plain.attempts = done.attempts;
@@ -41,56 +41,56 @@ where
         })
     }
 
-    fn shown(&self) -> String {
+    fn debug_text(&self) -> String {
         format!("{self:?}")
     }
 }
 
 /// Where a caller is.
 #[derive(Debug)]
-pub(crate) enum At {
+pub(crate) enum CallerState {
     /// Has not begun.
-    Before(Duration),
+    NotStarted(Duration),
     /// Is to be polled.
-    Awake,
+    Ready,
     /// Waits until then, or until woken.
     Waiting(Duration),
     /// Has sent something, of which it hears then.
-    InFlight { nth: usize, number: u32, ends: Duration, outcome: Option<Outcome> },
+    InFlight { nth: usize, number: u32, outcome_at: Duration, outcome: Option<Outcome> },
     /// Has its result, or went away.
-    Over,
+    Finished,
 }
 
 /// Someone who makes a call.
 pub struct Caller {
     pub(crate) call: Option<Box<dyn AnyCall>>,
     pub(crate) process: usize,
-    pub(crate) at: At,
-    pub(crate) began: Duration,
+    pub(crate) state: CallerState,
+    pub(crate) started_at: Duration,
     /// Goes away then, telling the core or not.
-    pub(crate) leaves: Option<(Duration, bool)>,
+    pub(crate) cancel_at: Option<(Duration, bool)>,
     pub(crate) events: Vec<Event>,
-    pub(crate) ended: Option<Ended>,
+    pub(crate) finished: Option<FinishedCall>,
     pub(crate) polls: u64,
 }
 
 /// How a call ended.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Ended {
+pub struct FinishedCall {
     /// Which caller's it was.
     pub caller: usize,
     /// When it began.
-    pub began: Duration,
+    pub started_at: Duration,
     /// When it ended.
-    pub at: Duration,
+    pub finished_at: Duration,
     /// With what.
     pub result: Result<Completed<String>, Error>,
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller").field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Caller").field("at", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -108,21 +108,22 @@ impl Caller {
     }
 
     /// Its process has stopped.
-    pub(crate) fn vanish(&mut self) {
+    pub(crate) fn process_stopped(&mut self) {
         self.call = None;
-        self.at = At::Over;
+        self.state = CallerState::Finished;
     }
 
     /// When the caller is to be seen to next, its process doing nothing before it is back.
     pub(crate) fn next(&self, back_at: Duration) -> Option<Duration> {
-        let due = match &self.at {
-            At::Before(at) => *at,
-            At::Awake => Duration::ZERO,
-            At::Waiting(until) => *until,
-            At::InFlight { ends, .. } => *ends,
-            At::Over => return None,
+        let due = match &self.state {
+            CallerState::NotStarted(state) => *state,
+            CallerState::Ready => Duration::ZERO,
+            CallerState::Waiting(until) => *until,
+            CallerState::InFlight { outcome_at, .. } => *outcome_at,
+            CallerState::Finished => return None,
         };
-        let due = self.leaves.map_or(due, |(leaves, _)| due.min(leaves.max(self.began)));
+        let due =
+            self.cancel_at.map_or(due, |(cancel_at, _)| due.min(cancel_at.max(self.started_at)));
         Some(due.max(back_at))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Clock {
     /// By how many millionths its monotonic clock runs fast.
     pub(crate) drift: i32,
     /// By how many seconds its wall clock is ahead.
-    pub(crate) wall_off: i64,
+    pub(crate) wall_clock_offset: i64,
 }
 
 impl Clock {
@@ -47,9 +47,9 @@ impl Clock {
 
     /// What both clocks say.
     pub(crate) fn now(self, at: Duration) -> Now {
-        let off = Duration::from_secs(self.wall_off.unsigned_abs());
+        let off = Duration::from_secs(self.wall_clock_offset.unsigned_abs());
         let wall = SystemTime::UNIX_EPOCH + EPOCH + at.min(Duration::from_secs(1 << 40));
-        let wall = if self.wall_off < 0 { wall - off } else { wall + off };
+        let wall = if self.wall_clock_offset < 0 { wall - off } else { wall + off };
         Now::new(self.mono(at), wall)
     }
 }
@@ -71,7 +71,7 @@ mod tests {
             origin in 0u64..1 << 60, elapsed in 0u64..1 << 60, drift in -900i32..900,
         ) {
             let origin = Duration::from_nanos(origin);
-            let clock = Clock { origin, drift, wall_off: 0 };
+            let clock = Clock { origin, drift, wall_clock_offset: 0 };
             let mono = Mono::from_origin(Duration::from_nanos(elapsed));
             let when = clock.when(mono);
             prop_assert!(clock.mono(when) >= mono);

@@ -14,30 +14,30 @@
 //!     world.start(AuthorizeApp::new());
 //! }
 //! world.run();
-//! assert!(world.ended().all(|caller| caller.result.is_ok()));
+//! assert!(world.finished_calls().all(|call| call.result.is_ok()));
 //! assert_eq!(world.cloud.requests(Endpoint::Token), 1);
 //! ```
 
 mod caller;
-mod chance;
 mod clock;
-mod endpoint;
-mod journal;
+mod event_log;
+mod generator;
+mod in_flight;
+mod invariant;
+mod invariants;
 mod network;
-mod play;
 mod process;
-mod promise;
+mod runner;
+mod scenario;
 mod shrink;
 pub mod soak;
-mod story;
 mod trace;
-mod transit;
-mod watch;
+mod webhook_endpoint;
 mod wire;
 mod world;
 
-pub use caller::{Caller, Ended};
-pub use endpoint::PostWeather;
-pub use journal::Sent;
-pub use network::Weather;
-pub use world::{World, ada, conversation_of};
+pub use caller::{Caller, FinishedCall};
+pub use event_log::SentRequest;
+pub use network::NetworkFault;
+pub use webhook_endpoint::PostFault;
+pub use world::{World, ada, open_conversation};

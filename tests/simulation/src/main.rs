@@ -25,13 +25,13 @@ struct Arguments {
     seed: Option<u64>,
     /// List what is watched for.
     #[arg(long)]
-    promises: bool,
+    invariants: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if arguments.promises {
-        for (name, words) in soak::promises() {
+    if arguments.invariants {
+        for (name, words) in soak::invariants() {
             println!("{name:22} {words}");
         }
         return ExitCode::SUCCESS;
@@ -39,9 +39,9 @@ fn main() -> ExitCode {
     // A panic is reported as a promise that was not kept, with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(seed) = arguments.seed {
-        let (text, kept) = soak::replay(seed);
+        let (text, stored) = soak::replay(seed);
         println!("{text}");
-        return if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if stored { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let threads = arguments
         .threads

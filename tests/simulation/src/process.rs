@@ -6,7 +6,7 @@ use lp_connector_core::connector::{Config, Shared};
 use lp_connector_core::seed::Seed;
 
 use crate::clock::Clock;
-use crate::journal::Happened;
+use crate::event_log::LogEntry;
 use crate::wire::Wire;
 use crate::world::World;
 
@@ -19,25 +19,25 @@ pub(crate) struct Process {
     /// Its connections, if it talks HTTP by the core's own codec.
     pub(crate) wire: Option<Wire>,
     /// How often it has started.
-    pub(crate) life: u64,
+    pub(crate) generation: u64,
     /// Nothing is done before this: it is stopped, or suspended.
-    pub(crate) back_at: Duration,
+    pub(crate) resumes_at: Duration,
 }
 
 impl Process {
     pub(crate) fn new(config: Config, clock: Clock, wire: bool) -> Self {
         let shared = Shared::new(config.clone(), seed(0));
         let wire = wire.then(Wire::new);
-        Self { config, shared, clock, wire, life: 0, back_at: Duration::ZERO }
+        Self { config, shared, clock, wire, generation: 0, resumes_at: Duration::ZERO }
     }
 
     /// It stops, forgets all, and starts again then.
     pub(crate) fn restart(&mut self, config: Config, at: Duration) {
-        self.life += 1;
-        self.shared = Shared::new(config.clone(), seed(self.life));
+        self.generation += 1;
+        self.shared = Shared::new(config.clone(), seed(self.generation));
         self.config = config;
         self.clock.origin = at;
-        self.back_at = at;
+        self.resumes_at = at;
         if let Some(wire) = &mut self.wire {
             *wire = Wire::new();
         }
@@ -47,26 +47,26 @@ impl Process {
 impl World {
     /// A process stops, and is back after this time: its callers are gone, and so is all that it knew.
     pub(crate) fn restart(&mut self, process: usize, config: Config, down: Duration) {
-        let back = self.now.saturating_add(down);
+        let resumes_at = self.now.saturating_add(down);
         let Some(program) = self.processes.get_mut(process) else { return };
         let before = program.clock;
-        program.restart(config, back);
+        program.restart(config, resumes_at);
         let after = program.clock;
         let own = |n: &usize| self.callers.get(*n).is_some_and(|it| it.process == process);
         let gone: Vec<_> = (0..self.callers.len()).filter(own).collect();
         for n in gone {
             if let Some(caller) = self.callers.get_mut(n) {
-                caller.vanish();
+                caller.process_stopped();
             }
         }
         let now = self.now;
         if let Some(endpoint) = self.endpoint.as_mut().filter(|it| it.process == process) {
             endpoint.restart(before, after, now);
         }
-        self.note(Happened::Restarted { process });
+        self.log(LogEntry::ProcessRestarted { process });
     }
 }
 
-fn seed(life: u64) -> Seed {
-    Seed::from_bytes([9; 16]).derive(life)
+fn seed(generation: u64) -> Seed {
+    Seed::from_bytes([9; 16]).derive(generation)
 }

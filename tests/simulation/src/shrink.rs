@@ -1,27 +1,27 @@
 //! The smallest story that still breaks the promise.
 
-use crate::play::{Care, play};
-use crate::promise::Promise;
-use crate::story::{Caller, Story};
+use crate::invariant::Invariant;
+use crate::runner::{CheckLevel, run_scenario};
+use crate::scenario::{Caller, Scenario};
 
 /// More tries than this are not made: a smaller story is a courtesy.
 const TRIES: usize = 3_000;
 
 struct Shrinker {
-    promise: Promise,
-    best: Story,
+    invariant: Invariant,
+    best: Scenario,
     tries: usize,
 }
 
 /// Leaves out of a story whatever it does not take to break the promise.
-pub(crate) fn shrunk(story: &Story, promise: Promise) -> Story {
-    let mut shrinker = Shrinker { promise, best: story.clone(), tries: 0 };
+pub(crate) fn shrink(scenario: &Scenario, invariant: Invariant) -> Scenario {
+    let mut shrinker = Shrinker { invariant, best: scenario.clone(), tries: 0 };
     loop {
         let before = shrinker.best.clone();
-        shrinker.parts(|story| &mut story.happenings);
-        shrinker.parts(|story| &mut story.callers);
-        shrinker.parts(|story| &mut story.troubles);
-        shrinker.parts(|story| &mut story.posts);
+        shrinker.parts(|scenario| &mut scenario.world_events);
+        shrinker.parts(|scenario| &mut scenario.callers);
+        shrinker.parts(|scenario| &mut scenario.request_faults);
+        shrinker.parts(|scenario| &mut scenario.posts);
         shrinker.details();
         if shrinker.best == before || shrinker.tries >= TRIES {
             return shrinker.best;
@@ -31,13 +31,13 @@ pub(crate) fn shrunk(story: &Story, promise: Promise) -> Story {
 
 impl Shrinker {
     /// Keeps the candidate if it breaks the same promise.
-    fn offer(&mut self, candidate: Story) -> bool {
+    fn offer(&mut self, candidate: Scenario) -> bool {
         if candidate == self.best || self.tries >= TRIES {
             return false;
         }
         self.tries += 1;
-        let (played, _) = play(&candidate, Care { thorough: true, traced: false });
-        let breaks = played.is_err_and(|violation| violation.promise == self.promise);
+        let (result, _) = run_scenario(&candidate, CheckLevel { thorough: true, traced: false });
+        let breaks = result.is_err_and(|violation| violation.invariant == self.invariant);
         if breaks {
             self.best = candidate;
         }
@@ -45,7 +45,7 @@ impl Shrinker {
     }
 
     /// Leaves out ever smaller parts of a list.
-    fn parts<T: Clone>(&mut self, list: impl Fn(&mut Story) -> &mut Vec<T>) {
+    fn parts<T: Clone>(&mut self, list: impl Fn(&mut Scenario) -> &mut Vec<T>) {
         let mut size = list(&mut self.best).len();
         while size > 0 {
             let mut at = 0;
@@ -64,16 +64,18 @@ impl Shrinker {
 
     /// Makes what is left as plain as can be.
     fn details(&mut self) {
-        let changes: [fn(&mut Story); 9] = [
-            |story| story.mixed = None,
-            |story| story.token_life = 3600,
-            |story| story.latency = std::time::Duration::from_millis(40),
-            |story| story.processes.iter_mut().for_each(|program| program.drift = 0),
-            |story| story.processes.iter_mut().for_each(|program| program.wall_off = 0),
-            |story| story.processes.iter_mut().for_each(|program| program.wire = false),
-            |story| story.processes.iter_mut().for_each(|it| it.consumer_cache = 1000),
-            |story| story.callers.iter_mut().for_each(|caller| caller.hurry = None),
-            |story| story.callers.iter_mut().for_each(|caller| caller.leaves = None),
+        let changes: [fn(&mut Scenario); 9] = [
+            |scenario| scenario.latency_seed = None,
+            |scenario| scenario.token_life = 3600,
+            |scenario| scenario.latency = std::time::Duration::from_millis(40),
+            |scenario| scenario.processes.iter_mut().for_each(|program| program.drift = 0),
+            |scenario| {
+                scenario.processes.iter_mut().for_each(|program| program.wall_clock_offset = 0)
+            },
+            |scenario| scenario.processes.iter_mut().for_each(|program| program.wire = false),
+            |scenario| scenario.processes.iter_mut().for_each(|it| it.consumer_cache = 1000),
+            |scenario| scenario.callers.iter_mut().for_each(|caller| caller.deadline = None),
+            |scenario| scenario.callers.iter_mut().for_each(|caller| caller.cancel_after = None),
         ];
         for change in changes {
             let mut candidate = self.best.clone();
@@ -86,8 +88,8 @@ impl Shrinker {
         self.offer(candidate);
         for n in 0..self.best.callers.len() {
             let calm: fn(&mut Caller) = |caller| {
-                caller.leaves = None;
-                caller.hurry = None;
+                caller.cancel_after = None;
+                caller.deadline = None;
             };
             let first: fn(&mut Caller) = |caller| caller.process = 0;
             for change in [first, calm] {

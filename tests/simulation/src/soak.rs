@@ -14,10 +14,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::play::{Care, play, told};
-use crate::promise::{Promise, Violation};
-use crate::shrink::shrunk;
-use crate::story::Story;
+use crate::invariant::{Invariant, Violation};
+use crate::runner::{CheckLevel, report, run_scenario};
+use crate::scenario::Scenario;
+use crate::shrink::shrink;
 
 /// Of so many stories one has all that can be printed looked at.
 const THOROUGH: u64 = 16;
@@ -79,7 +79,7 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
                     }
                     let mut summary = Summary::default();
                     for seed in first..(first + BATCH).min(seeds.end) {
-                        if let Err(violation) = told_well(seed, &mut summary) {
+                        if let Err(violation) = check_seed(seed, &mut summary) {
                             // Nothing after it need be told.
                             next.store(seeds.end, Ordering::Relaxed);
                             let Ok(mut found) = found.lock() else { return };
@@ -99,9 +99,9 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
     match broken {
         None => Ok(summary),
         Some((seed, violation)) => {
-            let story = shrunk(&Story::of(seed), violation.promise);
-            let (_, trace) = play(&story, Care { thorough: true, traced: true });
-            let shrunk = told(&story, &trace);
+            let scenario = shrink(&Scenario::of(seed), violation.invariant);
+            let (_, trace) = run_scenario(&scenario, CheckLevel { thorough: true, traced: true });
+            let shrunk = report(&scenario, &trace);
             Err(Box::new(Broken { seed, violation, shrunk }))
         }
     }
@@ -110,10 +110,10 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
 /// Tells the story of one seed, with all that happens.
 #[must_use]
 pub fn replay(seed: u64) -> (String, bool) {
-    let story = Story::of(seed);
-    let (played, trace) = play(&story, Care { thorough: true, traced: true });
-    let mut text = told(&story, &trace);
-    match played {
+    let scenario = Scenario::of(seed);
+    let (result, trace) = run_scenario(&scenario, CheckLevel { thorough: true, traced: true });
+    let mut text = report(&scenario, &trace);
+    match result {
         Ok(_) => (text, true),
         Err(violation) => {
             text.push_str(&format!("\n{violation}\n"));
@@ -123,31 +123,31 @@ pub fn replay(seed: u64) -> (String, bool) {
 }
 
 /// What is watched for: a name and a sentence each.
-pub fn promises() -> impl Iterator<Item = (String, &'static str)> {
-    Promise::ALL.into_iter().map(|promise| (format!("{promise:?}"), promise.words()))
+pub fn invariants() -> impl Iterator<Item = (String, &'static str)> {
+    Invariant::ALL.into_iter().map(|invariant| (format!("{invariant:?}"), invariant.description()))
 }
 
-fn told_well(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
-    let story = Story::of(seed);
+fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
+    let scenario = Scenario::of(seed);
     let thorough = seed.is_multiple_of(THOROUGH);
     let traced = seed.is_multiple_of(TWICE);
-    let (played, trace) = play(&story, Care { thorough, traced });
-    let played = played?;
+    let (result, trace) = run_scenario(&scenario, CheckLevel { thorough, traced });
+    let result = result?;
     if traced {
-        let (_, again) = play(&story, Care { thorough, traced });
+        let (_, again) = run_scenario(&scenario, CheckLevel { thorough, traced });
         if again != trace {
             let lines = trace.lines().zip(again.lines()).find(|(one, two)| one != two);
             let why = format!("it differs at {lines:?}");
-            return Err(Violation::new(Promise::TheSameAgain, Duration::ZERO, why));
+            return Err(Violation::new(Invariant::Deterministic, Duration::ZERO, why));
         }
     }
     summary.add(&Summary {
         seeds: 1,
-        calls: played.calls,
-        requests: played.requests,
-        notifications: played.notifications,
-        events: played.events,
-        virtual_time: played.virtual_time,
+        calls: result.calls,
+        requests: result.requests,
+        notifications: result.notifications,
+        events: result.events,
+        virtual_time: result.virtual_time,
     });
     Ok(())
 }

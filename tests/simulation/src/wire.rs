@@ -8,7 +8,7 @@ use lp_connector_core::connector::Outcome;
 use lp_connector_core::http1::{Decoded, Decoder, Limits, Pool, Progress};
 use lp_connector_core::time::Mono;
 
-use crate::network::{Weather, broken};
+use crate::network::{NetworkFault, answer_lost};
 
 /// What nobody asked for: it looks like an answer to a message.
 const STRAY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n\
@@ -28,14 +28,14 @@ pub(crate) struct Connection {
     /// What was read together with the last answer.
     pending: Vec<u8>,
     /// Something came on it since: an adapter looks, before it uses the connection again.
-    spoken_on: bool,
+    has_unread_bytes: bool,
 }
 
 /// How an answer came through.
-pub(crate) struct Carried {
+pub(crate) struct Transmitted {
     pub(crate) outcome: Outcome,
     /// False if it is not the answer that the cloud gave.
-    pub(crate) true_to_it: bool,
+    pub(crate) is_faithful: bool,
 }
 
 impl Wire {
@@ -45,7 +45,7 @@ impl Wire {
 
     pub(crate) fn connection(&mut self, origin: &str, now: Mono) -> Connection {
         while let Some(idle) = self.idle.take(origin, now) {
-            if !idle.spoken_on {
+            if !idle.has_unread_bytes {
                 return idle;
             }
         }
@@ -54,20 +54,20 @@ impl Wire {
     }
 
     /// Brings an answer back over this connection, in pieces that `mix` decides.
-    pub(crate) fn carry(
+    pub(crate) fn transmit(
         &mut self,
         (origin, mut connection): (&str, Connection),
         answer: &Response<Vec<u8>>,
-        weather: Weather,
+        fault: NetworkFault,
         mix: u64,
         now: Mono,
-    ) -> Carried {
+    ) -> Transmitted {
         let mut bytes = std::mem::take(&mut connection.pending);
         let before = bytes.len();
         write(answer, mix.is_multiple_of(3), &mut bytes);
-        match weather {
-            Weather::Stray => bytes.extend_from_slice(STRAY),
-            Weather::Cut(share) => {
+        match fault {
+            NetworkFault::StrayBytes => bytes.extend_from_slice(STRAY),
+            NetworkFault::Truncated(share) => {
                 let whole = bytes.len() - before;
                 bytes.truncate(before + whole * usize::from(share.min(999)) / 1000);
             }
@@ -83,20 +83,20 @@ impl Wire {
                     let Decoded { response, reusable, leftover, .. } = decoded;
                     if reusable {
                         // What came with it is still there for whoever uses the connection next.
-                        connection.spoken_on = fed < bytes.len();
+                        connection.has_unread_bytes = fed < bytes.len();
                         connection.pending = bytes.drain(..fed).skip(fed - leftover).collect();
                         self.idle.put(origin, connection, now);
                     }
                     let same =
                         response.status() == answer.status() && response.body() == answer.body();
-                    return Carried { outcome: Outcome::Answer(response), true_to_it: same };
+                    return Transmitted { outcome: Outcome::Answer(response), is_faithful: same };
                 }
-                Err(_) => return Carried { outcome: broken(), true_to_it: true },
+                Err(_) => return Transmitted { outcome: answer_lost(), is_faithful: true },
             }
         }
         // The connection is at its end: an answer that lasts until then would be whole now.
         let whole = decoder.finish().is_ok();
-        Carried { outcome: broken(), true_to_it: !whole }
+        Transmitted { outcome: answer_lost(), is_faithful: !whole }
     }
 }
 
@@ -138,23 +138,23 @@ mod tests {
         let answer = |body: &str| Response::new(body.as_bytes().to_vec());
         for mix in 0..3000 {
             let first = wire.connection("https://a", Mono::ZERO);
-            let one = wire.carry(
+            let one = wire.transmit(
                 ("https://a", first),
                 &answer("{\"n\":1}"),
-                Weather::Stray,
+                NetworkFault::StrayBytes,
                 mix,
                 Mono::ZERO,
             );
-            assert!(one.true_to_it);
+            assert!(one.is_faithful);
             let second = wire.connection("https://a", Mono::ZERO);
-            let two = wire.carry(
+            let two = wire.transmit(
                 ("https://a", second),
                 &answer("{\"n\":2}"),
-                Weather::Fine,
+                NetworkFault::None,
                 mix,
                 Mono::ZERO,
             );
-            assert!(two.true_to_it);
+            assert!(two.is_faithful);
             assert!(matches!(two.outcome, Outcome::Answer(_)));
         }
     }
@@ -165,16 +165,16 @@ mod tests {
         let answer = Response::new(b"{\"n\":1}".to_vec());
         for share in 0..1000 {
             let connection = wire.connection("https://a", Mono::ZERO);
-            let weather = Weather::Cut(share);
-            let cut = wire.carry(
+            let fault = NetworkFault::Truncated(share);
+            let cut = wire.transmit(
                 ("https://a", connection),
                 &answer,
-                weather,
+                fault,
                 u64::from(share) << 8,
                 Mono::ZERO,
             );
             assert!(matches!(cut.outcome, Outcome::Failed(_)), "{share}");
-            assert!(cut.true_to_it);
+            assert!(cut.is_faithful);
         }
         assert_eq!(wire.made, 1000, "a broken connection is not used again");
     }

@@ -13,13 +13,13 @@ use lp_connector_core::seed::Seed;
 use lp_connector_core::time::Now;
 use lp_connector_sandbox::Sandbox;
 
-use crate::caller::{AnyCall, At, Caller, Ended};
+use crate::caller::{AnyCall, Caller, CallerState, FinishedCall};
 use crate::clock::Clock;
-use crate::endpoint::Endpoint;
-use crate::journal::{Happened, Sent};
-use crate::network::Weather;
+use crate::event_log::{LogEntry, SentRequest};
+use crate::in_flight::{LateAnswer, RequestInFlight};
+use crate::network::NetworkFault;
 use crate::process::Process;
-use crate::transit::{Late, Travelling};
+use crate::webhook_endpoint::WebhookEndpoint;
 
 /// Connectors, their callers, the network and the cloud, in one process and at one time.
 #[derive(Debug)]
@@ -29,39 +29,39 @@ pub struct World {
     /// The first connector's configuration; change it before the first call.
     pub config: Config,
     /// What the network does with the requests to come; `Fine` when it runs out.
-    pub weather: VecDeque<Weather>,
+    pub network_faults: VecDeque<NetworkFault>,
     /// One way.
     pub latency: Duration,
     /// By how much the first connector's wall clock is wrong, in seconds.
-    pub wall_off: i64,
+    pub wall_clock_offset: i64,
     /// Everything that was sent.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SentRequest>,
     /// What the network does with one caller's request of this number.
-    pub(crate) troubles: BTreeMap<(usize, u32), Weather>,
+    pub(crate) request_faults: BTreeMap<(usize, u32), NetworkFault>,
     /// Whether each request takes a time of its own, and from which seed.
-    pub(crate) mixed: Option<u64>,
+    pub(crate) latency_seed: Option<u64>,
     /// Hosts where nobody is any more.
-    pub(crate) gone: BTreeSet<String>,
+    pub(crate) dead_hosts: BTreeSet<String>,
     /// By how many seconds the cloud's clock is ahead of the world's.
-    pub(crate) cloud_off: i64,
+    pub(crate) cloud_clock_offset: i64,
     /// Where notifications go, if anywhere.
-    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) endpoint: Option<WebhookEndpoint>,
     pub(crate) processes: Vec<Process>,
     pub(crate) callers: Vec<Caller>,
     pub(crate) now: Duration,
-    pub(crate) travelling: Vec<Travelling>,
-    pub(crate) late: Vec<Late>,
+    pub(crate) in_flight: Vec<RequestInFlight>,
+    pub(crate) late_answers: Vec<LateAnswer>,
     /// What happened since somebody last looked.
-    pub(crate) journal: Vec<(Duration, Happened)>,
-    pub(crate) watched: bool,
+    pub(crate) event_log: Vec<(Duration, LogEntry)>,
+    pub(crate) event_log_enabled: bool,
 }
 
 /// What is due next.
 enum Due {
     Arrival(usize),
-    Late(usize),
+    LateAnswer(usize),
     Caller(usize),
-    Endpoint,
+    WebhookEndpoint,
 }
 
 impl Default for World {
@@ -87,22 +87,22 @@ impl World {
         Self {
             cloud: Sandbox::new(cloud, 1),
             config: config.trust(Trust::default()),
-            weather: VecDeque::new(),
+            network_faults: VecDeque::new(),
             latency: Duration::from_millis(40),
-            wall_off: 0,
+            wall_clock_offset: 0,
             sent: Vec::new(),
-            troubles: BTreeMap::new(),
-            mixed: None,
-            gone: BTreeSet::new(),
-            cloud_off: 0,
+            request_faults: BTreeMap::new(),
+            latency_seed: None,
+            dead_hosts: BTreeSet::new(),
+            cloud_clock_offset: 0,
             endpoint: None,
             processes: Vec::new(),
             callers: Vec::new(),
             now: Duration::ZERO,
-            travelling: Vec::new(),
-            late: Vec::new(),
-            journal: Vec::new(),
-            watched: false,
+            in_flight: Vec::new(),
+            late_answers: Vec::new(),
+            event_log: Vec::new(),
+            event_log_enabled: false,
         }
     }
 
@@ -132,8 +132,11 @@ impl World {
 
     /// The next requests meet this weather.
     #[must_use]
-    pub fn with_weather(mut self, weather: impl IntoIterator<Item = Weather>) -> Self {
-        self.weather.extend(weather);
+    pub fn with_network_faults(
+        mut self,
+        network_faults: impl IntoIterator<Item = NetworkFault>,
+    ) -> Self {
+        self.network_faults.extend(network_faults);
         self
     }
 
@@ -163,37 +166,37 @@ impl World {
         O: Operation + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
-        self.start_as(at, operation, |call, _| call)
+        self.start_with(at, operation, |call, _| call)
     }
 
     /// A caller who begins then, with a call of its own kind: another deadline, another policy.
-    pub fn start_as<O>(
+    pub fn start_with<O>(
         &mut self,
         at: Duration,
         operation: O,
-        own: impl FnOnce(Call<O>, Now) -> Call<O>,
+        customize: impl FnOnce(Call<O>, Now) -> Call<O>,
     ) -> usize
     where
         O: Operation + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
         if self.processes.is_empty() {
-            let clock = Clock { wall_off: self.wall_off, ..Clock::default() };
+            let clock = Clock { wall_clock_offset: self.wall_clock_offset, ..Clock::default() };
             self.processes.push(Process::new(self.config.clone(), clock, false));
         }
         if let Some(first) = self.processes.first_mut() {
             first.config.clone_from(&self.config);
         }
-        self.start_in(0, at, operation, own)
+        self.start_in_process(0, at, operation, customize)
     }
 
     /// A caller in that process.
-    pub(crate) fn start_in<O>(
+    pub(crate) fn start_in_process<O>(
         &mut self,
         process: usize,
         at: Duration,
         operation: O,
-        own: impl FnOnce(Call<O>, Now) -> Call<O>,
+        customize: impl FnOnce(Call<O>, Now) -> Call<O>,
     ) -> usize
     where
         O: Operation + std::fmt::Debug + 'static,
@@ -204,26 +207,26 @@ impl World {
             return number;
         };
         let seed = Seed::from_bytes((number as u128 + 1).to_le_bytes());
-        let began = at.max(program.back_at);
-        let now = program.clock.now(began);
-        let call = own(Call::new(operation, &program.config, seed, now), now);
+        let started_at = at.max(program.resumes_at);
+        let now = program.clock.now(started_at);
+        let call = customize(Call::new(operation, &program.config, seed, now), now);
         self.callers.push(Caller {
             call: Some(Box::new(call)),
             process,
-            at: At::Before(began),
-            began,
-            leaves: None,
+            state: CallerState::NotStarted(started_at),
+            started_at,
+            cancel_at: None,
             events: Vec::new(),
-            ended: None,
+            finished: None,
             polls: 0,
         });
         number
     }
 
     /// That caller goes away then, telling the core (as an adapter's guard does) or not.
-    pub fn leave_at(&mut self, caller: usize, at: Duration, telling: bool) {
+    pub fn cancel_at(&mut self, caller: usize, at: Duration, notify: bool) {
         if let Some(caller) = self.callers.get_mut(caller) {
-            caller.leaves = Some((at, telling));
+            caller.cancel_at = Some((at, notify));
         }
     }
 
@@ -234,7 +237,7 @@ impl World {
     pub fn run(&mut self) {
         self.run_until(Duration::MAX);
         assert!(
-            self.callers.iter().all(|caller| matches!(caller.at, At::Over)),
+            self.callers.iter().all(|caller| matches!(caller.state, CallerState::Finished)),
             "a call never ended"
         );
     }
@@ -259,9 +262,9 @@ impl World {
                 self.now = self.now.max(at);
                 match due {
                     Due::Arrival(n) => self.arrive(n),
-                    Due::Late(n) => self.deliver_late(n),
-                    Due::Caller(n) => self.turn(n),
-                    Due::Endpoint => self.serve(),
+                    Due::LateAnswer(n) => self.deliver_late_answer(n),
+                    Due::Caller(n) => self.step_caller(n),
+                    Due::WebhookEndpoint => self.step_webhooks(),
                 }
                 true
             }
@@ -281,56 +284,56 @@ impl World {
                 first = Some((at, due));
             }
         };
-        for (n, travelling) in self.travelling.iter().enumerate() {
-            offer(travelling.arrives, Due::Arrival(n));
+        for (n, request) in self.in_flight.iter().enumerate() {
+            offer(request.arrives_at, Due::Arrival(n));
         }
-        for (n, late) in self.late.iter().enumerate() {
-            offer(late.at, Due::Late(n));
+        for (n, late) in self.late_answers.iter().enumerate() {
+            offer(late.at, Due::LateAnswer(n));
         }
         for (n, caller) in self.callers.iter().enumerate() {
-            let back = self.processes.get(caller.process).map(|process| process.back_at);
+            let back = self.processes.get(caller.process).map(|process| process.resumes_at);
             if let Some(at) = caller.next(back.unwrap_or_default()) {
                 offer(at, Due::Caller(n));
             }
         }
-        if let Some(at) = self.endpoint.as_ref().and_then(Endpoint::due) {
-            offer(at, Due::Endpoint);
+        if let Some(at) = self.endpoint.as_ref().and_then(WebhookEndpoint::due) {
+            offer(at, Due::WebhookEndpoint);
         }
         first
     }
 
     /// One thing that one caller does.
-    fn turn(&mut self, n: usize) {
+    fn step_caller(&mut self, n: usize) {
         let Some(caller) = self.callers.get_mut(n) else { return };
         let Some(process) = self.processes.get_mut(caller.process) else { return };
         let (clock, shared) = (process.clock, &mut process.shared);
         let now = clock.now(self.now);
-        if let Some((_, telling)) = caller.leaves.filter(|(at, _)| *at <= self.now) {
+        if let Some((_, notify)) = caller.cancel_at.filter(|(at, _)| *at <= self.now) {
             let wakes = match &mut caller.call {
-                Some(call) if telling => call.abandon(shared, now),
+                Some(call) if notify => call.abandon(shared, now),
                 _ => false,
             };
-            self.note(Happened::Left { caller: n, telling });
-            self.over(n);
+            self.log(LogEntry::CallCancelled { caller: n, notify });
+            self.finish(n);
             if wakes {
                 self.wake(n);
             }
             return;
         }
         let Some(call) = &mut caller.call else { return };
-        if let At::InFlight { nth, number, outcome, .. } = &mut caller.at {
+        if let CallerState::InFlight { nth, number, outcome, .. } = &mut caller.state {
             let (nth, number, outcome) = (*nth, *number, outcome.take());
-            caller.at = At::Awake;
+            caller.state = CallerState::Ready;
             let wakes = outcome.is_some_and(|outcome| call.handle(shared, now, number, outcome));
-            self.note(Happened::Known { nth });
+            self.log(LogEntry::OutcomeHandled { nth });
             if wakes {
                 self.wake(n);
             }
             return;
         }
-        if matches!(caller.at, At::Before(_)) {
-            caller.at = At::Awake;
-            self.note(Happened::Began { caller: n });
+        if matches!(caller.state, CallerState::NotStarted(_)) {
+            caller.state = CallerState::Ready;
+            self.log(LogEntry::CallStarted { caller: n });
             return;
         }
         caller.polls += 1;
@@ -338,30 +341,30 @@ impl World {
             Step::Send(attempt) => self.send(n, attempt),
             Step::Wait(until) => {
                 let until = clock.when(until);
-                caller.at = At::Waiting(until);
-                self.note(Happened::Waits { caller: n, until });
+                caller.state = CallerState::Waiting(until);
+                self.log(LogEntry::CallWaiting { caller: n, until });
             }
             Step::Tell(event) => {
                 caller.events.push(event);
                 let event = caller.events.len() - 1;
-                self.note(Happened::Told { caller: n, event });
+                self.log(LogEntry::EventEmitted { caller: n, event });
             }
             Step::Done => {
-                self.over(n);
-                self.note(Happened::Ended { caller: n });
+                self.finish(n);
+                self.log(LogEntry::CallFinished { caller: n });
             }
         }
     }
 
-    pub(crate) fn over(&mut self, n: usize) {
+    pub(crate) fn finish(&mut self, n: usize) {
         if let Some(caller) = self.callers.get_mut(n) {
-            caller.at = At::Over;
-            let (began, at) = (caller.began, self.now);
-            caller.ended = caller.call.take().map(|call| Ended {
+            caller.state = CallerState::Finished;
+            let (started_at, finished_at) = (caller.started_at, self.now);
+            caller.finished = caller.call.take().map(|call| FinishedCall {
                 caller: n,
-                began,
-                at,
-                result: AnyCall::end(call),
+                started_at,
+                finished_at,
+                result: AnyCall::finish(call),
             });
         }
     }
@@ -370,15 +373,15 @@ impl World {
     pub(crate) fn wake(&mut self, by: usize) {
         let process = self.callers.get(by).map(|caller| caller.process);
         for caller in self.callers.iter_mut().filter(|caller| Some(caller.process) == process) {
-            if matches!(caller.at, At::Waiting(_)) {
-                caller.at = At::Awake;
+            if matches!(caller.state, CallerState::Waiting(_)) {
+                caller.state = CallerState::Ready;
             }
         }
     }
 
-    pub(crate) fn note(&mut self, happened: Happened) {
-        if self.watched {
-            self.journal.push((self.now, happened));
+    pub(crate) fn log(&mut self, entry: LogEntry) {
+        if self.event_log_enabled {
+            self.event_log.push((self.now, entry));
         }
     }
 
@@ -395,8 +398,8 @@ impl World {
     }
 
     /// The calls that have ended.
-    pub fn ended(&self) -> impl Iterator<Item = &Ended> {
-        self.callers.iter().filter_map(|caller| caller.ended.as_ref())
+    pub fn finished_calls(&self) -> impl Iterator<Item = &FinishedCall> {
+        self.callers.iter().filter_map(|caller| caller.finished.as_ref())
     }
 
     /// How that caller's call ended.
@@ -405,12 +408,12 @@ impl World {
     /// If it has not.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test reports by panicking")]
-    pub fn end_of(&self, caller: usize) -> &Ended {
-        self.callers.get(caller).and_then(|caller| caller.ended.as_ref()).expect("it has ended")
+    pub fn finished_call(&self, caller: usize) -> &FinishedCall {
+        self.callers.get(caller).and_then(|caller| caller.finished.as_ref()).expect("it has ended")
     }
 
     /// What was sent for one stage.
-    pub fn sent_for(&self, stage: Stage) -> impl Iterator<Item = &Sent> {
+    pub fn sent_for(&self, stage: Stage) -> impl Iterator<Item = &SentRequest> {
         self.sent.iter().filter(move |sent| sent.stage == stage)
     }
 
@@ -422,38 +425,39 @@ impl World {
 
     /// How many events with this text the cloud has kept.
     #[must_use]
-    pub fn kept(&self, text: &str) -> usize {
-        let is = |event: &serde_json::Value| event.get("message").is_some_and(|kept| kept == text);
+    pub fn stored_count(&self, text: &str) -> usize {
+        let is =
+            |event: &serde_json::Value| event.get("message").is_some_and(|stored| stored == text);
         self.cloud.messages().iter().filter(|message| is(&message.event)).count()
     }
 
     /// Everything that can be printed of all that is there.
     #[must_use]
-    pub fn shown(&self) -> String {
-        let mut shown = format!("{:?}\n", self.config);
+    pub fn debug_text(&self) -> String {
+        let mut debug_text = format!("{:?}\n", self.config);
         let shared: Vec<&Shared> = self.processes.iter().map(|process| &process.shared).collect();
         // Writing to a String does not fail.
-        let _ = writeln!(shown, "{shared:?}");
+        let _ = writeln!(debug_text, "{shared:?}");
         for caller in &self.callers {
-            let call = caller.call.as_ref().map(|call| call.shown());
-            let _ = writeln!(shown, "{call:?} {:?} {:?}", caller.events, caller.ended);
-            if let Some(Ended { result: Err(error), .. }) = &caller.ended {
-                shown.push_str(&told(error));
+            let call = caller.call.as_ref().map(|call| call.debug_text());
+            let _ = writeln!(debug_text, "{call:?} {:?} {:?}", caller.events, caller.finished);
+            if let Some(FinishedCall { result: Err(error), .. }) = &caller.finished {
+                debug_text.push_str(&error_chain(error));
             }
         }
-        shown
+        debug_text
     }
 }
 
 /// An error as a log would have it: each cause on a line of its own.
-pub(crate) fn told(error: &lp_connector_core::error::Error) -> String {
-    let mut told = String::new();
+pub(crate) fn error_chain(error: &lp_connector_core::error::Error) -> String {
+    let mut error_chain = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        let _ = writeln!(told, "{error}");
+        let _ = writeln!(error_chain, "{error}");
         cause = error.source();
     }
-    told
+    error_chain
 }
 
 /// A consumer.
@@ -472,7 +476,7 @@ pub fn ada() -> ExtConsumerId {
 /// If it cannot be opened.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a test reports by panicking")]
-pub fn conversation_of(world: &mut World) -> ConversationId {
+pub fn open_conversation(world: &mut World) -> ConversationId {
     world.start(lp_connector_core::api::OpenConversation::new(ada()));
     world.run();
     let open = world.cloud.conversations().find(|conversation| conversation.open);

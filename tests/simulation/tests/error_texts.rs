@@ -7,17 +7,17 @@ use std::time::Duration;
 use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, OpenConversation, SendText};
 use lp_connector_core::id::ConversationId;
 use lp_connector_core::policy::RetryPolicy;
-use lp_connector_simulation::{Weather, World, ada, conversation_of};
+use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
 
 /// The line that a failed call gives.
 fn line(world: &World) -> String {
-    world.ended().last().unwrap().result.as_ref().unwrap_err().to_string()
+    world.finished_calls().last().unwrap().result.as_ref().unwrap_err().to_string()
 }
 
 /// Sends one text under a fault of SEND.
 fn sending(fault: &str) -> String {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault(format!("send={fault}").parse().unwrap());
     world.start(SendText::new(ada(), conversation, "one"));
     world.run();
@@ -134,8 +134,8 @@ fn an_unusable_answer() {
 #[test]
 fn what_happens_on_the_way() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
-    world.weather.push_back(Weather::LostAfter);
+    let conversation = open_conversation(&mut world);
+    world.network_faults.push_back(NetworkFault::ResponseLost);
     world.start(SendText::new(ada(), conversation.clone(), "one"));
     world.run();
     assert_eq!(
@@ -144,7 +144,7 @@ fn what_happens_on_the_way() {
          whether it took effect is unknown (cloud.liveperson.net); it may have taken effect; look \
          before repeating it: repeating can do it twice"
     );
-    world.weather.extend([Weather::Refused]);
+    world.network_faults.extend([NetworkFault::Refused]);
     world.config = world.config.retry(RetryPolicy::none());
     world.start(SendText::new(ada(), conversation, "two"));
     world.run();
@@ -177,7 +177,7 @@ fn what_never_gets_on_its_way() {
          is possible in 100 s"
     );
     let mut world = World::new().with_config(|config| config.call_timeout(Duration::from_secs(3)));
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=429,retry-after:60".parse().unwrap());
     world.start(SendText::new(ada(), conversation, "one"));
     world.run();
@@ -189,7 +189,7 @@ fn what_never_gets_on_its_way() {
 #[test]
 fn what_the_conversation_does_not_allow() {
     let mut world = World::new();
-    let _ = conversation_of(&mut world);
+    let _ = open_conversation(&mut world);
     world.start(OpenConversation::new(ada()));
     world.run();
     let said = line(&world);

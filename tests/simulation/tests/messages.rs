@@ -23,7 +23,7 @@ where
 {
     let caller = world.start(operation);
     world.run();
-    world.end_of(caller).result.as_ref().map(|_| ()).map_err(|error| error.kind())
+    world.finished_call(caller).result.as_ref().map(|_| ()).map_err(|error| error.kind())
 }
 
 /// A conversation of a consumer whose client knows several dialogs.

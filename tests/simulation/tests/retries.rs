@@ -11,7 +11,7 @@ use lp_connector_core::connector::EventKind;
 use lp_connector_core::error::{Error, ErrorKind, Sent, Stage};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::Endpoint;
-use lp_connector_simulation::{Weather, World, ada, conversation_of};
+use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -20,7 +20,7 @@ const fn secs(seconds: u64) -> Duration {
 /// The pauses between the tries of `stage` since `from`, each less the way to and fro.
 fn pauses(world: &World, stage: Stage, from: Duration) -> Vec<f64> {
     let sent: Vec<_> = world.sent_for(stage).filter(|sent| sent.at >= from).collect();
-    sent.windows(2).map(|two| (two[1].at - two[0].ends).as_secs_f64()).collect()
+    sent.windows(2).map(|two| (two[1].at - two[0].outcome_at).as_secs_f64()).collect()
 }
 
 fn within(pauses: &[f64], least: &[f64]) -> bool {
@@ -34,12 +34,12 @@ fn within(pauses: &[f64], least: &[f64]) -> bool {
 /// Sends one text under `fault`; gives the world, when that began, and how it ended.
 fn send_under(fault: &str) -> (World, Duration, Result<u32, Error>) {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault(fault.parse().unwrap());
     let began = world.now();
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let result = match &world.end_of(caller).result {
+    let result = match &world.finished_call(caller).result {
         Ok(done) => Ok(done.attempts),
         Err(error) => Err(error.clone()),
     };
@@ -62,16 +62,16 @@ fn a_5xx_is_repeated_after_5_10_and_15_seconds_and_then_no_more() {
 #[test]
 fn a_connection_that_cannot_be_made_is_tried_as_a_5xx_is() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let began = world.now();
     // Each failure has the host looked up again, which works.
-    let twice = [Weather::Refused, Weather::Fine];
-    world.weather.extend(twice.into_iter().cycle().take(7));
+    let twice = [NetworkFault::Refused, NetworkFault::None];
+    world.network_faults.extend(twice.into_iter().cycle().take(7));
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
     let tries = world.sent_for(Stage::Operation).filter(|sent| sent.at >= began).count();
     assert_eq!(tries, 4);
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
 }
 
@@ -80,7 +80,7 @@ fn the_message_gets_through_once_when_the_service_recovers() {
     let (world, began, result) = send_under("send:1-2=503");
     assert!(within(&pauses(&world, Stage::Operation, began), &[5.0, 10.0]));
     assert_eq!(result.unwrap(), 3);
-    assert_eq!(world.kept("one"), 1);
+    assert_eq!(world.stored_count("one"), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_wait_that_would_outlast_the_call_is_not_begun() {
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
         assert!(error.to_string().contains("the next try is due in"), "{error}");
         assert!(world.now() - began < secs(1), "it ended at once");
-        assert!(world.ended().last().unwrap().result.is_err());
+        assert!(world.finished_calls().last().unwrap().result.is_err());
     }
 }
 
@@ -136,20 +136,24 @@ fn an_absurd_retry_after_does_not_stop_the_connector_for_good() {
     world.start(AuthorizeApp::new());
     let later = world.start_at(secs(36 * 60), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(later).result.is_ok());
+    assert!(world.finished_call(later).result.is_ok());
 }
 
 #[test]
 fn a_lost_answer_is_unconfirmed_and_not_repeated() {
-    for weather in [Weather::LostBefore, Weather::LostAfter, Weather::Slow(secs(60))] {
+    for weather in [
+        NetworkFault::RequestLost,
+        NetworkFault::ResponseLost,
+        NetworkFault::SlowResponse(secs(60)),
+    ] {
         let mut world = World::new();
-        let conversation = conversation_of(&mut world);
-        world.weather.push_back(weather);
+        let conversation = open_conversation(&mut world);
+        world.network_faults.push_back(weather);
         let caller = world.start(SendText::new(ada(), conversation, "one"));
         world.run();
-        let error = world.end_of(caller).result.as_ref().unwrap_err();
+        let error = world.finished_call(caller).result.as_ref().unwrap_err();
         assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe));
-        assert_eq!(world.kept("one"), usize::from(weather != Weather::LostBefore));
+        assert_eq!(world.stored_count("one"), usize::from(weather != NetworkFault::RequestLost));
     }
 }
 
@@ -157,20 +161,20 @@ fn a_lost_answer_is_unconfirmed_and_not_repeated() {
 fn at_least_once_repeats_a_lost_answer_and_says_that_it_may_have_happened_twice() {
     let often = RetryPolicy::documented().at_least_once(true);
     let mut world = World::new().with_config(|config| config.retry(often));
-    let conversation = conversation_of(&mut world);
-    world.weather.push_back(Weather::LostAfter);
+    let conversation = open_conversation(&mut world);
+    world.network_faults.push_back(NetworkFault::ResponseLost);
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let done = world.end_of(caller).result.as_ref().unwrap();
+    let done = world.finished_call(caller).result.as_ref().unwrap();
     assert_eq!((done.attempts, done.possibly_repeated), (2, true));
-    assert_eq!(world.kept("one"), 2);
+    assert_eq!(world.stored_count("one"), 2);
 }
 
 #[test]
 fn cautious_repeats_503_and_429_and_no_other_5xx() {
     for (fault, tries) in [("send=500", 1), ("send=502", 1), ("send=503", 4), ("send=429", 4)] {
         let mut world = World::new().with_config(|config| config.retry(RetryPolicy::cautious()));
-        let conversation = conversation_of(&mut world);
+        let conversation = open_conversation(&mut world);
         world.cloud.fault(fault.parse().unwrap());
         world.start(SendText::new(ada(), conversation, "one"));
         world.run();
@@ -181,7 +185,7 @@ fn cautious_repeats_503_and_429_and_no_other_5xx() {
 #[test]
 fn the_preset_none_tries_once() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     world.start(SendText::new(ada(), conversation, "one"));
     world.run();
@@ -191,11 +195,11 @@ fn the_preset_none_tries_once() {
 #[test]
 fn closing_is_repeated_when_the_answer_is_lost_and_succeeds() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
-    world.weather.push_back(Weather::LostAfter);
+    let conversation = open_conversation(&mut world);
+    world.network_faults.push_back(NetworkFault::ResponseLost);
     let caller = world.start(CloseConversation::new(ada(), conversation));
     world.run();
-    let done = world.end_of(caller).result.as_ref().unwrap();
+    let done = world.finished_call(caller).result.as_ref().unwrap();
     assert_eq!((done.attempts, done.possibly_repeated), (2, true));
 }
 
@@ -206,11 +210,11 @@ fn a_conversation_whose_answer_was_lost_is_reported_open_by_the_next_try() {
     world.start(AuthorizeApp::new());
     world.run();
     // Two look-ups, the consumer, then the conversation itself.
-    let fine = [Weather::Fine; 3];
-    world.weather.extend(fine.into_iter().chain([Weather::LostAfter]));
+    let fine = [NetworkFault::None; 3];
+    world.network_faults.extend(fine.into_iter().chain([NetworkFault::ResponseLost]));
     let caller = world.start(OpenConversation::new(ada()));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::AlreadyOpen, Sent::Maybe));
 }
 
@@ -233,7 +237,7 @@ fn one_exhausted_token_call_leaves_sentinel_alone_for_2_4_8_minutes() {
         gaps.iter().zip([240, 480, 960]).all(|(gap, least)| *gap >= least && *gap <= least + 20),
         "{gaps:?}"
     );
-    let told = world.ended().filter_map(|ended| ended.result.as_ref().err());
+    let told = world.finished_calls().filter_map(|ended| ended.result.as_ref().err());
     let told: Vec<_> = told.filter(|error| error.kind() == ErrorKind::CircuitOpen).collect();
     assert!(told.len() > 150);
     assert!(told.iter().all(|error| error.retry_after().is_some() && error.sent() == Sent::No));
@@ -247,7 +251,7 @@ fn a_success_closes_the_circuit_for_all() {
     let probe = world.start_at(world.now() + secs(121), AuthorizeApp::new());
     let next = world.start_at(world.now() + secs(122), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(probe).result.is_ok() && world.end_of(next).result.is_ok());
+    assert!(world.finished_call(probe).result.is_ok() && world.finished_call(next).result.is_ok());
     let closed = |event: &lp_connector_core::connector::Event| {
         matches!(event.kind, EventKind::CircuitClosed { .. })
     };
@@ -257,35 +261,35 @@ fn a_success_closes_the_circuit_for_all() {
 #[test]
 fn one_message_that_the_service_chokes_on_does_not_hold_up_the_others() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send:1-16=500".parse().unwrap());
     // Four in a row are exhausted (16 tries), the fifth succeeds: five would have opened the circuit.
     for n in 0..5 {
         world.start(SendText::new(ada(), conversation.clone(), format!("message {n}")));
         world.run();
     }
-    assert_eq!(world.kept("message 4"), 1);
+    assert_eq!(world.stored_count("message 4"), 1);
 
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=500".parse().unwrap());
     for n in 0..6 {
         world.start(SendText::new(ada(), conversation.clone(), format!("message {n}")));
         world.run();
     }
     assert_eq!(world.cloud.requests(Endpoint::Send), 20);
-    let error = world.ended().last().unwrap().result.as_ref().unwrap_err();
+    let error = world.finished_calls().last().unwrap().result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CircuitOpen);
 }
 
 #[test]
 fn a_call_that_runs_out_of_time_says_so_and_what_it_met() {
     let mut world = World::new().with_config(|config| config.call_timeout(secs(3)));
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::DeadlineExceeded, Some(503)));
     let cause = std::error::Error::source(error).unwrap();
     assert!(cause.to_string().contains("failed with status 503"), "{cause}");
@@ -297,7 +301,7 @@ fn bad_input_ends_a_call_before_anything_is_sent() {
     let conversation = lp_connector_core::id::ConversationId::new("5f0c").unwrap();
     let caller = world.start(SendText::new(ada(), conversation, ""));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidInput, Sent::No));
     assert!(world.sent.is_empty());
 }
@@ -309,9 +313,9 @@ fn giving_up_says_whether_the_request_may_have_left() {
         let conversation = lp_connector_core::id::ConversationId::new("5f0c").unwrap();
         world.latency = Duration::from_millis(45);
         let caller = world.start(SendText::new(ada(), conversation, "one"));
-        world.leave_at(caller, Duration::from_millis(at), true);
+        world.cancel_at(caller, Duration::from_millis(at), true);
         world.run();
-        let error = world.end_of(caller).result.as_ref().unwrap_err();
+        let error = world.finished_call(caller).result.as_ref().unwrap_err();
         assert_eq!((error.kind(), error.sent()), (ErrorKind::Abandoned, sent));
     }
 }
@@ -323,7 +327,7 @@ fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_
     let app = world.config.client_id().unwrap().clone();
     let caller = world.start(FindEngagement::new(app));
     world.run();
-    let ended = world.end_of(caller).result.as_ref().unwrap();
+    let ended = world.finished_call(caller).result.as_ref().unwrap();
     assert_eq!(ended.attempts, 4);
     assert!(within(&pauses(&world, Stage::Operation, Duration::ZERO), &[3.0, 10.0, 30.0]));
     // Each answer named a visitor of its own; the last of them was brought along.
@@ -333,7 +337,7 @@ fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_
     let app = world.config.client_id().unwrap().clone();
     let caller = world.start(FindEngagement::new(app));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 1));
     assert!(error.to_string().contains("the account is still being loaded"), "{error}");
 }
@@ -341,10 +345,10 @@ fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_
 #[test]
 fn a_change_of_what_was_changed_meanwhile_is_an_error_of_its_own() {
     let mut world = World::new().with_fault("send=412");
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::StaleRevision, Sent::Yes));
 }
 
@@ -352,11 +356,15 @@ fn a_change_of_what_was_changed_meanwhile_is_an_error_of_its_own() {
 /// `stage`.
 fn pauses_of_fetch(fault: &str, stage: Stage) -> Vec<f64> {
     let mut world = World::new().with_fault(fault);
-    let caller = world.start_as(Duration::ZERO, IdentifyConsumer::new(ada()), |call, now| {
+    let caller = world.start_with(Duration::ZERO, IdentifyConsumer::new(ada()), |call, now| {
         call.timeout(secs(600), now)
     });
     world.run();
-    assert!(world.end_of(caller).result.is_ok(), "{fault}: {:?}", world.end_of(caller).result);
+    assert!(
+        world.finished_call(caller).result.is_ok(),
+        "{fault}: {:?}",
+        world.finished_call(caller).result
+    );
     pauses(&world, stage, Duration::ZERO)
 }
 

@@ -7,7 +7,7 @@ use lp_connector_core::error::{ErrorKind, Stage};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::policy::{CircuitPolicy, RetryPolicy};
 use lp_connector_sandbox::Endpoint;
-use lp_connector_simulation::{Weather, World, ada, conversation_of};
+use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -22,10 +22,10 @@ fn an_early_renewal_whose_holder_vanished_is_begun_anew_by_the_next_call() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     let holder = world.start_at(secs(3310), AuthorizeApp::new());
-    world.leave_at(holder, secs(3310) + Duration::from_millis(10), false);
+    world.cancel_at(holder, secs(3310) + Duration::from_millis(10), false);
     let next = world.start_at(secs(3330), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(next).result.is_ok());
+    assert!(world.finished_call(next).result.is_ok());
     let requests = times(&world, Stage::AppJwt);
     assert_eq!(requests.len(), 3, "{requests:?}");
     assert!((3330.0..3330.1).contains(&requests[2]), "{requests:?}");
@@ -34,55 +34,66 @@ fn an_early_renewal_whose_holder_vanished_is_begun_anew_by_the_next_call() {
 #[test]
 fn a_refused_token_is_renewed_even_if_an_early_renewal_was_lost_before() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let holder = world.start_at(secs(3310), AuthorizeApp::new());
-    world.leave_at(holder, secs(3310) + Duration::from_millis(10), false);
+    world.cancel_at(holder, secs(3310) + Duration::from_millis(10), false);
     world.run_until(secs(3330));
     world.cloud.revoke_app_tokens();
     let caller = world.start_at(secs(3330), SendText::new(ada(), conversation, "one"));
     world.run();
-    assert!(world.end_of(caller).result.is_ok(), "{:?}", world.end_of(caller).result);
+    assert!(world.finished_call(caller).result.is_ok(), "{:?}", world.finished_call(caller).result);
 }
 
 #[test]
 fn a_callers_own_policy_does_not_decide_what_others_wait_for() {
     let mut world = World::new().with_fault("token:1=503");
     let hasty =
-        world.start_as(secs(0), AuthorizeApp::new(), |call, _| call.retry(RetryPolicy::none()));
+        world.start_with(secs(0), AuthorizeApp::new(), |call, _| call.retry(RetryPolicy::none()));
     let others: Vec<_> = (0..5).map(|_| world.start(AuthorizeApp::new())).collect();
     world.run();
     for other in others.into_iter().chain([hasty]) {
-        assert!(world.end_of(other).result.is_ok(), "{:?}", world.end_of(other).result);
+        assert!(
+            world.finished_call(other).result.is_ok(),
+            "{:?}",
+            world.finished_call(other).result
+        );
     }
 }
 
 #[test]
 fn a_callers_short_deadline_does_not_fail_what_others_wait_for() {
-    let slow = Weather::Slow(secs(3));
-    let mut world = World::new().with_weather([Weather::Fine, slow]);
+    let slow = NetworkFault::SlowResponse(secs(3));
+    let mut world = World::new().with_network_faults([NetworkFault::None, slow]);
     let hasty =
-        world.start_as(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(1), now));
+        world.start_with(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(1), now));
     let other = world.start(AuthorizeApp::new());
     world.run();
-    let error = world.end_of(hasty).result.as_ref().unwrap_err();
+    let error = world.finished_call(hasty).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-    assert!(world.end_of(other).result.is_ok());
-    assert!(world.end_of(other).at < secs(4), "no documented pause for a request cut short");
+    assert!(world.finished_call(other).result.is_ok());
+    assert!(
+        world.finished_call(other).finished_at < secs(4),
+        "no documented pause for a request cut short"
+    );
 }
 
 #[test]
 fn callers_with_short_deadlines_open_no_circuit_and_cause_no_storm() {
-    let slow = [Weather::Slow(secs(3)); 1000];
-    let mut world = World::new().with_weather([Weather::Fine].into_iter().chain(slow));
+    let slow = [NetworkFault::SlowResponse(secs(3)); 1000];
+    let mut world = World::new().with_network_faults([NetworkFault::None].into_iter().chain(slow));
     for at in 0..200 {
         let at = Duration::from_millis(at * 100);
-        world.start_as(at, AuthorizeApp::new(), |call, now| {
+        world.start_with(at, AuthorizeApp::new(), |call, now| {
             call.timeout(Duration::from_millis(300), now)
         });
     }
     let patient = world.start_at(secs(21), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(patient).result.is_ok(), "{:?}", world.end_of(patient).result);
+    assert!(
+        world.finished_call(patient).result.is_ok(),
+        "{:?}",
+        world.finished_call(patient).result
+    );
     let requests = times(&world, Stage::AppJwt);
     assert!(requests.len() <= 22, "one a second at the most: {requests:?}");
 }
@@ -90,19 +101,19 @@ fn callers_with_short_deadlines_open_no_circuit_and_cause_no_storm() {
 #[test]
 fn messages_cut_short_by_their_callers_open_no_circuit() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
-    world.weather.extend([Weather::Slow(secs(3)); 20]);
+    let conversation = open_conversation(&mut world);
+    world.network_faults.extend([NetworkFault::SlowResponse(secs(3)); 20]);
     for _ in 0..20 {
         let at = world.now();
         let text = SendText::new(ada(), conversation.clone(), "one");
-        let hasty = world.start_as(at, text, |call, now| call.timeout(secs(1), now));
+        let hasty = world.start_with(at, text, |call, now| call.timeout(secs(1), now));
         world.run();
-        let error = world.end_of(hasty).result.as_ref().unwrap_err();
+        let error = world.finished_call(hasty).result.as_ref().unwrap_err();
         assert_ne!(error.kind(), ErrorKind::CircuitOpen);
     }
     let patient = world.start(SendText::new(ada(), conversation, "two"));
     world.run();
-    assert!(world.end_of(patient).result.is_ok());
+    assert!(world.finished_call(patient).result.is_ok());
 }
 
 #[test]
@@ -129,8 +140,8 @@ fn without_retries_a_failed_early_renewal_holds_nobody_up_past_the_tokens_end() 
     world.start_at(secs(3590), AuthorizeApp::new());
     let after = world.start_at(secs(3605), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(after).result.is_ok(), "{:?}", world.end_of(after).result);
-    assert!(world.end_of(after).at < secs(3606));
+    assert!(world.finished_call(after).result.is_ok(), "{:?}", world.finished_call(after).result);
+    assert!(world.finished_call(after).finished_at < secs(3606));
 }
 
 #[test]
@@ -153,7 +164,9 @@ fn memory_is_bounded_while_the_idp_fails() {
     for n in 0..300u32 {
         let consumer = ExtConsumerId::new(format!("c{n}")).unwrap();
         let at = world.now();
-        world.start_as(at, IdentifyConsumer::new(consumer), |call, now| call.timeout(secs(1), now));
+        world.start_with(at, IdentifyConsumer::new(consumer), |call, now| {
+            call.timeout(secs(1), now)
+        });
         world.run();
     }
     assert!(world.consumers() <= 12, "{} kept", world.consumers());
@@ -162,7 +175,7 @@ fn memory_is_bounded_while_the_idp_fails() {
 #[test]
 fn a_service_that_is_left_alone_costs_no_token() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     for _ in 0..5 {
         world.start(SendText::new(ada(), conversation.clone(), "one"));
@@ -174,13 +187,13 @@ fn a_service_that_is_left_alone_costs_no_token() {
     let caller = world.start_at(end, SendText::new(ada(), conversation.clone(), "two"));
     let hours = world.now() + secs(5);
     world.run_until(hours);
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CircuitOpen);
     assert!(error.retry_after().is_some());
     assert_eq!(world.cloud.requests(Endpoint::Token), asked);
     // Nor does one whose token has ended.
     let mut world = World::new().with_cloud_life(40);
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     for _ in 0..5 {
         world.start(SendText::new(ada(), conversation.clone(), "one"));
@@ -190,24 +203,27 @@ fn a_service_that_is_left_alone_costs_no_token() {
     let later = world.now() + secs(60);
     let caller = world.start_at(later, SendText::new(ada(), conversation, "two"));
     world.run();
-    assert_eq!(world.end_of(caller).result.as_ref().unwrap_err().kind(), ErrorKind::CircuitOpen);
-    assert_eq!(world.end_of(caller).at, later, "it failed at once");
+    assert_eq!(
+        world.finished_call(caller).result.as_ref().unwrap_err().kind(),
+        ErrorKind::CircuitOpen
+    );
+    assert_eq!(world.finished_call(caller).finished_at, later, "it failed at once");
     assert_eq!(world.cloud.requests(Endpoint::Token), asked);
 }
 
 #[test]
 fn an_error_names_the_time_that_the_service_asked_for() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=429,retry-after:7".parse().unwrap());
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(secs(7))));
     let mut world = World::new().with_fault("token=429,retry-after:500");
     let caller = world.start(AuthorizeApp::new());
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(error.retry_after().is_some_and(|pause| pause >= secs(499)), "{error:?}");
 }
@@ -219,7 +235,7 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
     use lp_connector_core::policy::RatePolicy;
     let policy = RatePolicy::new(2, Duration::from_millis(500));
     let mut world = World::new().with_config(|config| config.rate(Service::MESSAGING, policy));
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let bob = ExtConsumerId::new("bob").unwrap();
     world.start(OpenConversation::new(bob.clone()));
     world.run();
@@ -231,7 +247,7 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
     }
     let other = world.start_at(began + Duration::from_millis(1), SendText::new(bob, bobs, "two"));
     world.run();
-    assert!(world.ended().all(|ended| ended.result.is_ok()));
+    assert!(world.finished_calls().all(|ended| ended.result.is_ok()));
     let sent: Vec<_> = world
         .sent_for(Stage::Operation)
         .filter(|sent| sent.at >= began)
@@ -241,20 +257,25 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
     for three in sent.windows(3) {
         assert!(three[2] - three[0] >= Duration::from_millis(500), "{sent:?}");
     }
-    assert!(world.end_of(other).at <= began + secs(2), "twenty of the other's before it");
+    assert!(
+        world.finished_call(other).finished_at <= began + secs(2),
+        "twenty of the other's before it"
+    );
     // What would take too long is not begun, and says so.
-    let late =
-        world
-            .start_as(world.now(), SendText::new(ada(), conversation.clone(), "x"), |call, _| call);
+    let late = world.start_with(
+        world.now(),
+        SendText::new(ada(), conversation.clone(), "x"),
+        |call, _| call,
+    );
     let hasty: Vec<_> = (0..10)
         .map(|_| {
             let text = SendText::new(ada(), conversation.clone(), "x");
-            world.start_as(world.now(), text, |call, now| call.timeout(secs(1), now))
+            world.start_with(world.now(), text, |call, now| call.timeout(secs(1), now))
         })
         .collect();
     world.run();
-    assert!(world.end_of(late).result.is_ok());
-    let refused = hasty.iter().filter_map(|n| world.end_of(*n).result.as_ref().err());
+    assert!(world.finished_call(late).result.is_ok());
+    let refused = hasty.iter().filter_map(|n| world.finished_call(*n).result.as_ref().err());
     let kinds: Vec<_> =
         refused.map(|error| (error.kind(), error.retry_after().is_some())).collect();
     assert!(kinds.contains(&(ErrorKind::DeadlineExceeded, true)), "{kinds:?}");
@@ -263,11 +284,11 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
 #[test]
 fn a_host_that_did_not_answer_is_not_tried_again_while_it_is_looked_up() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.move_service("asyncMessagingEnt", "elsewhere.liveperson.net");
     let began = world.now() + secs(10);
-    world.weather.push_back(Weather::Refused);
-    world.start_as(began, SendText::new(ada(), conversation.clone(), "one"), |call, _| {
+    world.network_faults.push_back(NetworkFault::Refused);
+    world.start_with(began, SendText::new(ada(), conversation.clone(), "one"), |call, _| {
         call.retry(RetryPolicy::none())
     });
     world.run_until(began + secs(5));
@@ -285,14 +306,14 @@ fn a_host_that_did_not_answer_is_not_tried_again_while_it_is_looked_up() {
 #[test]
 fn what_the_token_service_asked_for_in_the_last_try_holds_for_whoever_comes_next() {
     let mut world = World::new().with_fault("token=429,retry-after:300");
-    world.start_as(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(3600), now));
+    world.start_with(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(3600), now));
     world.run();
     let failed = world.now();
     world.cloud.heal();
     world.start_at(failed + secs(130), AuthorizeApp::new());
     let patient = world.start_at(failed + secs(200), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(patient).result.is_ok());
+    assert!(world.finished_call(patient).result.is_ok());
     let requests = times(&world, Stage::AppJwt);
     let last_two = &requests[requests.len() - 2..];
     assert!(last_two[1] - last_two[0] >= 300.0, "{requests:?}");
@@ -305,17 +326,17 @@ fn a_token_that_is_probed_for_by_a_caller_who_leaves_is_probed_for_by_the_next()
     world.run();
     let open_until = world.now() + secs(121);
     let prober = world.start_at(open_until, AuthorizeApp::new());
-    world.leave_at(prober, open_until + Duration::from_millis(10), true);
+    world.cancel_at(prober, open_until + Duration::from_millis(10), true);
     let next = world.start_at(open_until + Duration::from_millis(20), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(prober).result.is_err(), "it left while it probed");
-    assert!(world.end_of(next).result.is_ok(), "{:?}", world.end_of(next).result);
+    assert!(world.finished_call(prober).result.is_err(), "it left while it probed");
+    assert!(world.finished_call(next).result.is_ok(), "{:?}", world.finished_call(next).result);
 }
 
 #[test]
 fn a_message_that_probes_and_is_given_up_leaves_the_probe_to_the_next() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send:1-20=500".parse().unwrap());
     for _ in 0..5 {
         world.start(SendText::new(ada(), conversation.clone(), "one"));
@@ -323,13 +344,13 @@ fn a_message_that_probes_and_is_given_up_leaves_the_probe_to_the_next() {
     }
     let open_until = world.now() + secs(121);
     let prober = world.start_at(open_until, SendText::new(ada(), conversation.clone(), "two"));
-    world.leave_at(prober, open_until + Duration::from_millis(50), true);
+    world.cancel_at(prober, open_until + Duration::from_millis(50), true);
     let then = open_until + Duration::from_millis(60);
     let next = world.start_at(then, SendText::new(ada(), conversation, "three"));
     world.run();
-    let left = world.end_of(prober).result.as_ref().unwrap_err();
+    let left = world.finished_call(prober).result.as_ref().unwrap_err();
     assert_eq!(left.kind(), ErrorKind::Abandoned);
-    assert!(world.end_of(next).result.is_ok(), "{:?}", world.end_of(next).result);
+    assert!(world.finished_call(next).result.is_ok(), "{:?}", world.finished_call(next).result);
 }
 
 #[test]
@@ -338,17 +359,17 @@ fn a_place_in_the_row_is_given_up_by_who_leaves() {
     use lp_connector_core::policy::RatePolicy;
     let policy = RatePolicy::new(1, secs(10));
     let mut world = World::new().with_config(|config| config.rate(Service::MESSAGING, policy));
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let began = world.now() + secs(60);
     let text = |text: &str| SendText::new(ada(), conversation.clone(), text);
     world.start_at(began, text("at once"));
     let leaves: Vec<_> = (0..5).map(|_| world.start_at(began + secs(1), text("never"))).collect();
     for caller in leaves {
-        world.leave_at(caller, began + secs(2), true);
+        world.cancel_at(caller, began + secs(2), true);
     }
     let next = world.start_at(began + secs(3), text("ten seconds after the first"));
     world.run();
-    let took = world.end_of(next).at - began;
+    let took = world.finished_call(next).finished_at - began;
     assert!((secs(10)..secs(12)).contains(&took), "{took:?}");
 }
 
@@ -360,7 +381,9 @@ fn what_the_idp_asked_for_holds_for_every_consumer() {
         let bob = IdentifyConsumer::new(ExtConsumerId::new("bob").unwrap());
         let second = world.start_at(secs(2), bob);
         world.run();
-        assert!(world.end_of(first).result.is_ok() && world.end_of(second).result.is_ok());
+        assert!(
+            world.finished_call(first).result.is_ok() && world.finished_call(second).result.is_ok()
+        );
         let asked = times(&world, Stage::ConsumerJws);
         assert_eq!(asked.len(), 3);
         assert!(asked[1] >= 30.0 && asked[2] >= 30.0, "{asked:?}");

@@ -14,8 +14,8 @@ fn no_seed_breaks_a_promise() {
 #[test]
 fn the_same_seed_is_told_the_same_way_byte_for_byte() {
     for seed in 0..50 {
-        let (told, kept) = soak::replay(seed);
-        assert!(kept, "{told}");
+        let (told, stored) = soak::replay(seed);
+        assert!(stored, "{told}");
         assert_eq!(told, soak::replay(seed).0, "seed {seed}");
     }
 }

@@ -7,7 +7,7 @@ use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, SendText, SetChatSt
 use lp_connector_core::error::{ErrorKind, Stage};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_sandbox::Endpoint;
-use lp_connector_simulation::{Weather, World, ada, conversation_of};
+use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -18,7 +18,7 @@ fn token_requests(world: &World) -> Vec<Duration> {
 }
 
 fn all_well(world: &World) -> bool {
-    world.ended().all(|ended| ended.result.is_ok())
+    world.finished_calls().all(|ended| ended.result.is_ok())
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_token_is_renewed_five_minutes_before_its_end_while_others_use_the_old_one()
     assert_eq!(requests.len(), 2);
     assert!(requests[1] >= secs(3300) && requests[1] <= secs(3311));
     // The second of the two did not wait for the first's renewal.
-    assert_eq!(world.end_of(3).at, secs(3310));
+    assert_eq!(world.finished_call(3).finished_at, secs(3310));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_token_that_is_dead_on_arrival_is_an_error_that_says_so() {
     let mut world = World::new().with_cloud(|cloud| cloud.token_life(secs(0)));
     let caller = world.start(AuthorizeApp::new());
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadAnswer);
     assert!(error.to_string().contains("had ended when it came"), "{error}");
 }
@@ -125,14 +125,14 @@ fn after_the_real_end_the_failure_shows() {
     world.run();
     let caller = world.start_at(secs(3620), AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(caller).result.is_err());
+    assert!(world.finished_call(caller).result.is_err());
 }
 
 #[test]
 fn a_wall_clock_that_is_hours_wrong_changes_nothing() {
-    let schedule = |wall_off| {
+    let schedule = |wall_clock_offset| {
         let mut world = World::new();
-        world.wall_off = wall_off;
+        world.wall_clock_offset = wall_clock_offset;
         for at in (0..20_000).step_by(60) {
             world.start_at(secs(at), AuthorizeApp::new());
         }
@@ -149,24 +149,24 @@ fn a_wall_clock_that_is_hours_wrong_changes_nothing() {
 #[test]
 fn a_revoked_token_costs_two_callers_one_renewal() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.revoke_app_tokens();
     world.start(SendText::new(ada(), conversation.clone(), "one"));
     world.start(SendText::new(ada(), conversation, "two"));
     world.run();
     assert!(all_well(&world));
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
-    assert_eq!((world.kept("one"), world.kept("two")), (1, 1));
+    assert_eq!((world.stored_count("one"), world.stored_count("two")), (1, 1));
 }
 
 #[test]
 fn a_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=revoke-app".parse().unwrap());
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.error_code()), (ErrorKind::Unauthorized, Some(40102)));
     assert_eq!(world.cloud.requests(Endpoint::Send), 2);
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
@@ -175,11 +175,11 @@ fn a_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
 #[test]
 fn a_consumer_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     world.cloud.fault("send=revoke-consumer".parse().unwrap());
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.error_code()), (ErrorKind::Unauthorized, Some(40103)));
     assert_eq!(world.cloud.requests(Endpoint::Send), 2);
     assert_eq!(world.cloud.requests(Endpoint::Consumer), 2);
@@ -189,7 +189,7 @@ fn a_consumer_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
 #[test]
 fn a_401_without_a_code_renews_once_and_leaves_others_their_token() {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let stranger = ExtConsumerId::new("somebody-else").unwrap();
     let state = SetChatState::new(stranger, conversation.clone(), ChatState::Active);
     let caller = world.start(state);
@@ -197,11 +197,15 @@ fn a_401_without_a_code_renews_once_and_leaves_others_their_token() {
     let other = world.start(SendText::new(ada(), conversation, "one"));
     let began = world.now();
     world.run();
-    let error = world.end_of(caller).result.as_ref().unwrap_err();
+    let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)));
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
-    assert!(world.end_of(other).result.is_ok());
-    assert_eq!(world.end_of(other).at, began + Duration::from_millis(80), "it waited for nothing");
+    assert!(world.finished_call(other).result.is_ok());
+    assert_eq!(
+        world.finished_call(other).finished_at,
+        began + Duration::from_millis(80),
+        "it waited for nothing"
+    );
 }
 
 #[test]
@@ -223,7 +227,7 @@ fn a_refused_app_token_at_the_idp_is_renewed_once_for_all_who_wait() {
         world.start(IdentifyConsumer::new(ada()));
     }
     world.run();
-    assert!(world.ended().all(|ended| ended.result.is_err()));
+    assert!(world.finished_calls().all(|ended| ended.result.is_err()));
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
     assert_eq!(world.cloud.requests(Endpoint::Consumer), 2);
 }
@@ -238,7 +242,7 @@ fn a_wrong_secret_costs_one_request_however_many_wait() {
     }
     world.run();
     assert_eq!(world.cloud.requests(Endpoint::Token), 1);
-    for ended in world.ended() {
+    for ended in world.finished_calls() {
         assert_eq!(ended.result.as_ref().unwrap_err().kind(), ErrorKind::Unauthorized);
     }
 }
@@ -248,10 +252,10 @@ fn the_holder_of_the_lease_who_says_goodbye_strands_nobody() {
     let mut world = World::new();
     let holder = world.start(AuthorizeApp::new());
     let other = world.start(AuthorizeApp::new());
-    world.leave_at(holder, Duration::from_millis(100), true);
+    world.cancel_at(holder, Duration::from_millis(100), true);
     world.run();
-    assert!(world.end_of(other).result.is_ok());
-    assert!(world.end_of(other).at < secs(1));
+    assert!(world.finished_call(other).result.is_ok());
+    assert!(world.finished_call(other).finished_at < secs(1));
 }
 
 #[test]
@@ -259,10 +263,14 @@ fn the_holder_of_the_lease_who_vanishes_strands_nobody_past_the_lease() {
     let mut world = World::new();
     let holder = world.start(AuthorizeApp::new());
     let other = world.start(AuthorizeApp::new());
-    world.leave_at(holder, Duration::from_millis(100), false);
+    world.cancel_at(holder, Duration::from_millis(100), false);
     world.run();
-    assert!(world.end_of(other).result.is_ok());
-    assert!(world.end_of(other).at <= secs(16), "{:?}", world.end_of(other).at);
+    assert!(world.finished_call(other).result.is_ok());
+    assert!(
+        world.finished_call(other).finished_at <= secs(16),
+        "{:?}",
+        world.finished_call(other).finished_at
+    );
 }
 
 #[test]
@@ -276,22 +284,22 @@ fn hosts_are_kept_for_an_hour_and_an_old_one_is_better_than_none() {
     let caller = world.start_at(secs(3700), AuthorizeApp::new());
     world.run();
     assert_eq!(world.cloud.requests(Endpoint::Domain), 2);
-    assert!(world.end_of(caller).result.is_ok());
+    assert!(world.finished_call(caller).result.is_ok());
 }
 
 #[test]
 fn a_refused_connection_has_the_host_looked_up_again() {
-    let mut world = World::new().with_weather([Weather::Fine, Weather::Refused]);
+    let mut world = World::new().with_network_faults([NetworkFault::None, NetworkFault::Refused]);
     let caller = world.start(AuthorizeApp::new());
     world.run();
-    assert!(world.end_of(caller).result.is_ok());
+    assert!(world.finished_call(caller).result.is_ok());
     assert_eq!(world.cloud.requests(Endpoint::Domain), 2);
 }
 
 #[test]
 fn a_host_is_not_looked_up_more_than_once_a_second_while_it_cannot_be_reached() {
-    let weather = [Weather::Fine].into_iter().chain([Weather::Refused; 1000]);
-    let mut world = World::new().with_weather(weather);
+    let weather = [NetworkFault::None].into_iter().chain([NetworkFault::Refused; 1000]);
+    let mut world = World::new().with_network_faults(weather);
     for at in 0..300 {
         world.start_at(Duration::from_millis(at * 10), AuthorizeApp::new());
     }
@@ -324,7 +332,7 @@ fn all_services_are_looked_up_in_one_request_where_that_was_chosen() {
         let mut world = World::new()
             .with_cloud(|cloud| cloud.swapped_domain_shapes(swapped))
             .with_config(|config| config.domain_lookup(DomainLookup::AllServices));
-        let _ = conversation_of(&mut world);
+        let _ = open_conversation(&mut world);
         assert_eq!(world.cloud.requests(Endpoint::Domain), 1);
     }
 }

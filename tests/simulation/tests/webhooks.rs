@@ -12,7 +12,7 @@ use lp_connector_core::webhook::{
     Change, Delivered, Event, Inbox, InboxPoll, Order, Receiver, Role, Transition, Window,
 };
 use lp_connector_sandbox::{Agent, AppState, Next, Post, Signature, Webhooks};
-use lp_connector_simulation::{World, conversation_of};
+use lp_connector_simulation::{World, open_conversation};
 use proptest::prelude::*;
 
 const START: Duration = Duration::from_secs(1_711_001_000);
@@ -125,7 +125,7 @@ fn play(
     webhooks: Webhooks,
 ) -> (Vec<String>, Connector, World) {
     let mut world = World::new();
-    let conversation = conversation_of(&mut world);
+    let conversation = open_conversation(&mut world);
     let secret = world.cloud.config().app().expect("an app").client_secret().to_owned();
     world.cloud.set_webhooks(webhooks);
     let mut connector = Connector {

@@ -4,43 +4,43 @@ use std::time::Duration;
 
 use lp_connector_core::error::Stage;
 
-use crate::network::Weather;
+use crate::network::NetworkFault;
 
 /// Something that happened in a world, for those who watch it.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Happened {
+pub(crate) enum LogEntry {
     /// A call was begun.
-    Began { caller: usize },
+    CallStarted { caller: usize },
     /// A request was sent: its place in [`World::sent`](crate::World::sent).
-    Sent { nth: usize },
+    RequestSent { nth: usize },
     /// The cloud saw it.
-    Arrived { nth: usize },
+    RequestArrived { nth: usize },
     /// What came of it reached the caller.
-    Known { nth: usize },
+    OutcomeHandled { nth: usize },
     /// What came back is not what the cloud answered.
-    Mangled { nth: usize },
+    WrongAnswer { nth: usize },
     /// An answer came that nobody waited for, and was taken all the same, or not.
-    Late { caller: usize, number: u32, taken: bool },
+    LateAnswer { caller: usize, number: u32, accepted: bool },
     /// A call told something: its place in the caller's events.
-    Told { caller: usize, event: usize },
+    EventEmitted { caller: usize, event: usize },
     /// A call is to be polled again then.
-    Waits { caller: usize, until: Duration },
+    CallWaiting { caller: usize, until: Duration },
     /// A call has its result.
-    Ended { caller: usize },
+    CallFinished { caller: usize },
     /// A caller went away, with a word or without.
-    Left { caller: usize, telling: bool },
+    CallCancelled { caller: usize, notify: bool },
     /// A process started anew.
-    Restarted { process: usize },
+    ProcessRestarted { process: usize },
     /// A notification reached the endpoint, which answered so; `None` if nobody was there.
-    Posted { nth: u64, status: Option<u16> },
+    PostHandled { nth: u64, status: Option<u16> },
     /// The connector acted on what came: its place in what was heard.
-    Heard { nth: usize },
+    MessageProcessed { nth: usize },
 }
 
 /// A request that was sent.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
-pub struct Sent {
+pub struct SentRequest {
     /// By which caller.
     pub caller: usize,
     /// By which process.
@@ -52,18 +52,18 @@ pub struct Sent {
     /// Its number within the call.
     pub number: u32,
     /// What the network did.
-    pub weather: Weather,
+    pub fault: NetworkFault,
     /// What the cloud answered, if it came to that.
     pub status: Option<u16>,
     /// Whether the caller got that answer.
     pub answered: bool,
     /// For how long the AppJWT that it carried was still good, by the cloud's clock; negative seconds
     /// where it was dead. `None` if it carried none that can be read.
-    pub token_left: Option<f64>,
+    pub token_remaining: Option<f64>,
     /// When the cloud issued that AppJWT, in seconds since the world began.
-    pub token_from: Option<f64>,
+    pub token_issued_at: Option<f64>,
     /// When its outcome was known to the caller.
-    pub ends: Duration,
+    pub outcome_at: Duration,
     /// When an answer to it would no longer be waited for.
     pub deadline: Duration,
     /// The `Retry-After` seconds of the answer.
@@ -71,9 +71,9 @@ pub struct Sent {
     /// Where it went.
     pub host: String,
     /// What was asked for there: the path, and for a consumer's token whose.
-    pub what: String,
+    pub resource: String,
     /// Whether nobody on the way could read it.
     pub https: bool,
     /// What its `Debug` shows; nothing where nobody watches.
-    pub(crate) shown: String,
+    pub(crate) debug_text: String,
 }

@@ -15,14 +15,14 @@ use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
 use lp_connector_sandbox::{Agent, App, Sandbox, Webhooks};
 
-use crate::chance::CONSUMERS;
 use crate::clock::Clock;
-use crate::endpoint::Endpoint;
+use crate::generator::CONSUMERS;
+use crate::invariant::{Invariant, Violation};
+use crate::invariants::{CallSpec, Checker, SECRET, TEXT};
 use crate::process::Process;
-use crate::promise::{Promise, Violation};
-use crate::story::{Caller, Doing, Happening, Policy, Story};
+use crate::scenario::{Action, Caller, Policy, Scenario, WorldEvent};
 use crate::trace;
-use crate::watch::{Known, SECRET, TEXT, Watch};
+use crate::webhook_endpoint::WebhookEndpoint;
 use crate::world::World;
 
 /// The services that a connector uses, each at a host of its own.
@@ -30,13 +30,13 @@ const SERVICES: [&str; 3] = ["asyncMessagingEnt", "sentinel", "idp"];
 /// More events than this are no story but a storm.
 const MOST_EVENTS: u64 = 200_000;
 /// A story that has come to rest is looked at again after this: longer than any pause.
-const AFTERWARDS: Duration = Duration::from_secs(3600);
+const RECOVERY_TIME: Duration = Duration::from_secs(3600);
 /// Long enough for one call.
-const WHILE: Duration = Duration::from_secs(30);
+const CALL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What a story came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Played {
+pub(crate) struct RunStats {
     pub(crate) calls: u64,
     pub(crate) requests: u64,
     pub(crate) notifications: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Played {
 
 /// How closely a story is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Care {
+pub(crate) struct CheckLevel {
     /// Look at all that can be printed.
     pub(crate) thorough: bool,
     /// Write down what happens.
@@ -54,23 +54,26 @@ pub(crate) struct Care {
 }
 
 /// Plays a story. A panic is a promise that was not kept, too.
-pub(crate) fn play(story: &Story, care: Care) -> (Result<Played, Violation>, String) {
+pub(crate) fn run_scenario(
+    scenario: &Scenario,
+    level: CheckLevel,
+) -> (Result<RunStats, Violation>, String) {
     let mut trace = String::new();
-    let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut player = Player::new(story, care);
-        let played = player.play();
-        (played, player.trace)
+    let stats = catch_unwind(AssertUnwindSafe(|| {
+        let mut player = Runner::new(scenario, level);
+        let stats = player.run();
+        (stats, player.trace)
     }));
-    let result = match played {
-        Ok((played, told)) => {
-            trace = told;
-            played
+    let result = match stats {
+        Ok((stats, report)) => {
+            trace = report;
+            stats
         }
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             let why = text.unwrap_or("a panic without words");
-            Err(Violation::new(Promise::NoPanic, Duration::ZERO, why))
+            Err(Violation::new(Invariant::NoPanic, Duration::ZERO, why))
         }
     };
     (result, trace)
@@ -78,61 +81,64 @@ pub(crate) fn play(story: &Story, care: Care) -> (Result<Played, Violation>, Str
 
 /// One thing to be done at its time.
 #[derive(Clone, Copy, Debug)]
-enum Item {
+enum ScheduledItem {
     Call(usize),
     Happens(usize),
     /// All processes start anew, with the secret that the app has now.
     Restart,
 }
 
-struct Player<'a> {
-    story: &'a Story,
+struct Runner<'a> {
+    scenario: &'a Scenario,
     world: World,
-    watch: Watch,
+    checker: Checker,
     conversations: Vec<ConversationId>,
     /// Those that the app comes to have, all known to the receiver from the start.
     secrets: Vec<String>,
     secret: usize,
     trace: String,
     traced: bool,
-    journal: Vec<(Duration, crate::journal::Happened)>,
-    played: Played,
+    event_log: Vec<(Duration, crate::event_log::LogEntry)>,
+    stats: RunStats,
     agents_said: u32,
 }
 
-impl<'a> Player<'a> {
-    fn new(story: &'a Story, care: Care) -> Self {
-        let (mut world, conversations) = opened();
-        world = world.with_cloud_life(story.token_life);
-        world.latency = story.latency;
-        world.mixed = story.mixed;
-        world.watched = true;
-        let rotates = |it: &&(Duration, Happening)| matches!(it.1, Happening::RotatesSecret(_));
-        let rotations = story.happenings.iter().filter(rotates).count();
+impl<'a> Runner<'a> {
+    fn new(scenario: &'a Scenario, level: CheckLevel) -> Self {
+        let (mut world, conversations) = prepared_cloud();
+        world = world.with_cloud_life(scenario.token_life);
+        world.latency = scenario.latency;
+        world.latency_seed = scenario.latency_seed;
+        world.event_log_enabled = true;
+        let rotates = |it: &&(Duration, WorldEvent)| matches!(it.1, WorldEvent::SecretRotated(_));
+        let rotations = scenario.world_events.iter().filter(rotates).count();
         let secrets: Vec<_> = (0..=rotations).map(|n| format!("{SECRET}{n}")).collect();
         world.cloud.set_webhooks(
             Webhooks::all_at("https://connector.example/webhooks")
                 .retention(Duration::from_secs(259_200)),
         );
-        let mut endpoint = Endpoint::new(0, secrets.iter().cloned());
-        endpoint.troubles = story.posts.iter().copied().collect();
+        let mut endpoint = WebhookEndpoint::new(0, secrets.iter().cloned());
+        endpoint.post_faults = scenario.posts.iter().copied().collect();
         world.endpoint = Some(endpoint);
         let mut player = Self {
-            story,
+            scenario,
             world,
-            watch: Watch::new(story, care.thorough),
+            checker: Checker::new(scenario, level.thorough),
             conversations,
             secrets,
             secret: 0,
             trace: String::new(),
-            traced: care.traced,
-            journal: Vec::new(),
-            played: Played::default(),
+            traced: level.traced,
+            event_log: Vec::new(),
+            stats: RunStats::default(),
             agents_said: 0,
         };
-        for (n, program) in story.processes.iter().enumerate() {
-            let clock =
-                Clock { origin: Duration::ZERO, drift: program.drift, wall_off: program.wall_off };
+        for (n, program) in scenario.processes.iter().enumerate() {
+            let clock = Clock {
+                origin: Duration::ZERO,
+                drift: program.drift,
+                wall_clock_offset: program.wall_clock_offset,
+            };
             let config = player.config(n);
             player.world.processes.push(Process::new(config, clock, program.wire));
         }
@@ -147,7 +153,7 @@ impl<'a> Player<'a> {
         let secret = self.secrets.get(self.secret).cloned().unwrap_or_default();
         let config =
             config.credentials(ClientId::new(app).expect("a good id"), Secret::new(secret));
-        match self.story.processes.get(process) {
+        match self.scenario.processes.get(process) {
             Some(program) => config
                 .retry(program.policy.policy())
                 .call_timeout(program.call_timeout)
@@ -156,102 +162,106 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn play(&mut self) -> Result<Played, Violation> {
-        for (at, item) in agenda(self.story) {
-            self.run(at)?;
+    fn run(&mut self) -> Result<RunStats, Violation> {
+        for (at, item) in schedule(self.scenario) {
+            self.run_until(at)?;
             match item {
-                Item::Call(n) => {
-                    if let Some(caller) = self.story.callers.get(n) {
-                        self.begin(caller);
+                ScheduledItem::Call(n) => {
+                    if let Some(caller) = self.scenario.callers.get(n) {
+                        self.start_action(caller);
                     }
                 }
-                Item::Happens(n) => {
-                    if let Some((_, happening)) = self.story.happenings.get(n) {
-                        self.happen(happening);
+                ScheduledItem::Happens(n) => {
+                    if let Some((_, world_event)) = self.scenario.world_events.get(n) {
+                        self.apply_event(world_event);
                     }
                 }
-                Item::Restart => {
+                ScheduledItem::Restart => {
                     for process in 0..self.world.processes.len() {
                         self.restart(process, Duration::ZERO);
                     }
                 }
             }
         }
-        self.run(Duration::MAX)?;
+        self.run_until(Duration::MAX)?;
         self.recover()?;
-        self.watch.close(&self.world)?;
-        self.played.calls = self.world.callers.len() as u64;
-        self.played.requests = self.world.sent.len() as u64;
-        let heard = self.world.endpoint.as_ref().map(|endpoint| endpoint.heard.len());
-        self.played.notifications = heard.unwrap_or_default() as u64;
-        self.played.virtual_time = self.world.now;
-        Ok(self.played)
+        self.checker.check_end(&self.world)?;
+        self.stats.calls = self.world.callers.len() as u64;
+        self.stats.requests = self.world.sent.len() as u64;
+        let processed = self.world.endpoint.as_ref().map(|endpoint| endpoint.processed.len());
+        self.stats.notifications = processed.unwrap_or_default() as u64;
+        self.stats.virtual_time = self.world.now;
+        Ok(self.stats)
     }
 
     /// Lets happen what happens by then, and watches it.
-    fn run(&mut self, until: Duration) -> Result<(), Violation> {
+    fn run_until(&mut self, until: Duration) -> Result<(), Violation> {
         while self.world.step(until) {
-            self.played.events += 1;
-            if self.played.events > MOST_EVENTS {
+            self.stats.events += 1;
+            if self.stats.events > MOST_EVENTS {
                 let why = "the world does not come to rest";
-                return Err(Violation::new(Promise::NoBusyLoop, self.world.now, why));
+                return Err(Violation::new(Invariant::NoBusyLoop, self.world.now, why));
             }
-            self.look()?;
+            self.check_log()?;
         }
-        self.look()
+        self.check_log()
     }
 
-    fn look(&mut self) -> Result<(), Violation> {
-        std::mem::swap(&mut self.journal, &mut self.world.journal);
-        for (at, happened) in self.journal.drain(..) {
+    fn check_log(&mut self) -> Result<(), Violation> {
+        std::mem::swap(&mut self.event_log, &mut self.world.event_log);
+        for (at, entry) in self.event_log.drain(..) {
             if self.traced {
-                trace::line(&self.world, at, happened, &mut self.trace);
+                trace::line(&self.world, at, entry, &mut self.trace);
             }
-            self.watch.look(&self.world, at, happened)?;
-            if let crate::journal::Happened::Ended { caller } = happened {
+            self.checker.check(&self.world, at, entry)?;
+            if let crate::event_log::LogEntry::CallFinished { caller } = entry {
                 let caller = self.world.callers.get(caller);
                 // Only the endpoint's own process knows of its calls.
                 let own = caller.filter(|caller| caller.process == 0);
-                let done = own.and_then(|caller| caller.ended.as_ref());
+                let done = own.and_then(|caller| caller.finished.as_ref());
                 if let Some(name) = done.filter(|done| done.result.is_ok()).map(|done| done.caller)
-                    && let Some(text) = self.watch.text_of(name)
+                    && let Some(text) = self.checker.text_of(name)
                 {
-                    self.world.account_for(&text);
+                    self.world.mark_seen(&text);
                 }
             }
         }
         Ok(())
     }
 
-    fn begin(&mut self, caller: &Caller) {
+    fn start_action(&mut self, caller: &Caller) {
         let who = |prefix: &str, who: u8| {
             #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
             ExtConsumerId::new(format!("{prefix}-{who}")).expect("a good id")
         };
         let text = format!("{TEXT}{}", caller.name);
-        let n = match caller.doing {
-            Doing::Resolve => self.start(caller, ResolveDomain::new(Service::MESSAGING)),
-            Doing::Authorize => self.start(caller, AuthorizeApp::new()),
-            Doing::Identify(to) => self.start(caller, IdentifyConsumer::new(who("consumer", to))),
-            Doing::Open(to) => self.start(caller, OpenConversation::new(who("newcomer", to))),
-            Doing::Say(to) => match self.conversation(to) {
+        let n = match caller.action {
+            Action::ResolveDomain => self.start(caller, ResolveDomain::new(Service::MESSAGING)),
+            Action::AuthorizeApp => self.start(caller, AuthorizeApp::new()),
+            Action::IdentifyConsumer(to) => {
+                self.start(caller, IdentifyConsumer::new(who("consumer", to)))
+            }
+            Action::OpenConversation(to) => {
+                self.start(caller, OpenConversation::new(who("newcomer", to)))
+            }
+            Action::SendText(to) => match self.conversation(to) {
                 Some(id) => self.start(caller, SendText::new(who("consumer", to), id, text)),
                 None => return,
             },
-            Doing::Compose(to) => match self.conversation(to) {
+            Action::SetComposing(to) => match self.conversation(to) {
                 Some(id) => {
                     let state = SetChatState::new(who("consumer", to), id, ChatState::Composing);
                     self.start(caller, state)
                 }
                 None => return,
             },
-            Doing::Close(to) => match self.conversation(to) {
+            Action::CloseConversation(to) => match self.conversation(to) {
                 Some(id) => self.start(caller, CloseConversation::new(who("consumer", to), id)),
                 None => return,
             },
         };
-        if let Some((after, telling)) = caller.leaves {
-            self.world.leave_at(n, self.world.now + after, telling);
+        if let Some((after, notify)) = caller.cancel_after {
+            self.world.cancel_at(n, self.world.now + after, notify);
         }
     }
 
@@ -260,20 +270,22 @@ impl<'a> Player<'a> {
         O: Operation + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
-        let program = self.story.processes.get(caller.process);
+        let program = self.scenario.processes.get(caller.process);
         let (policy, whole) = program
             .map_or((Policy::Documented, Duration::from_secs(120)), |program| {
                 (program.policy, program.call_timeout)
             });
-        let timeout = caller.hurry.unwrap_or(whole);
+        let timeout = caller.deadline.unwrap_or(whole);
         let n = self.world.callers.len();
-        for trouble in self.story.troubles.iter().filter(|trouble| trouble.caller == caller.name) {
-            self.world.troubles.insert((n, trouble.number), trouble.weather);
+        for fault in self.scenario.request_faults.iter().filter(|fault| fault.caller == caller.name)
+        {
+            self.world.request_faults.insert((n, fault.number), fault.fault);
         }
-        let known = Known { name: caller.name, policy, doing: caller.doing, timeout };
-        self.watch.expect(known);
+        let spec = CallSpec { name: caller.name, policy, action: caller.action, timeout };
+        self.checker.expect(spec);
         let at = self.world.now;
-        self.world.start_in(caller.process, at, operation, |call, now| call.timeout(timeout, now))
+        self.world
+            .start_in_process(caller.process, at, operation, |call, now| call.timeout(timeout, now))
     }
 
     fn conversation(&self, of: u8) -> Option<ConversationId> {
@@ -297,66 +309,66 @@ impl<'a> Player<'a> {
         if self.world.cloud.agent(now, conversation.as_str(), action).is_ok()
             && let Some(said) = said
         {
-            self.watch.agent_said(said);
+            self.checker.agent_said(said);
         }
-        self.world.published();
+        self.world.wake_delivery();
     }
 
-    fn happen(&mut self, happening: &Happening) {
+    fn apply_event(&mut self, world_event: &WorldEvent) {
         let now = self.world.now;
         if self.traced {
-            trace::note(&mut self.trace, now, &format!("*** {happening}"));
+            trace::note(&mut self.trace, now, &format!("*** {world_event}"));
         }
-        match happening {
-            Happening::Fault(fault) => {
+        match world_event {
+            WorldEvent::Fault(fault) => {
                 if let Ok(fault) = fault.parse() {
                     self.world.cloud.fault(fault);
                 }
             }
-            Happening::Heals => self.world.cloud.heal(),
-            Happening::RevokesAppTokens => self.world.cloud.revoke_app_tokens(),
-            Happening::RevokesConsumerTokens => self.world.cloud.revoke_consumer_tokens(),
-            Happening::RotatesSecret(_) => {
+            WorldEvent::FaultsCleared => self.world.cloud.heal(),
+            WorldEvent::AppTokensRevoked => self.world.cloud.revoke_app_tokens(),
+            WorldEvent::ConsumerTokensRevoked => self.world.cloud.revoke_consumer_tokens(),
+            WorldEvent::SecretRotated(_) => {
                 self.secret += 1;
                 let app = self.world.cloud.config().app().map(|app| app.client_id().to_owned());
                 let secret = self.secrets.get(self.secret).cloned().unwrap_or_default();
                 self.world.cloud.rotate_secret(&app.unwrap_or_default(), secret);
             }
-            Happening::Moves(service, to) => self.moves(service, *to),
-            Happening::CloudClock(to) => {
-                self.world.cloud_off = *to;
-                self.watch.clock_was_set(now);
-                self.world.published();
+            WorldEvent::ServiceMoved(service, to) => self.move_service(service, *to),
+            WorldEvent::CloudClockSet(to) => {
+                self.world.cloud_clock_offset = *to;
+                self.checker.clock_was_set(now);
+                self.world.wake_delivery();
             }
-            Happening::WallClock(process, to) => {
+            WorldEvent::WallClockSet(process, to) => {
                 if let Some(process) = self.world.processes.get_mut(*process) {
-                    process.clock.wall_off = *to;
+                    process.clock.wall_clock_offset = *to;
                 }
             }
-            Happening::Crashes(process, down) => self.restart(*process, *down),
-            Happening::Sleeps(process, time) => {
+            WorldEvent::ProcessCrashed(process, down) => self.restart(*process, *down),
+            WorldEvent::ProcessSuspended(process, time) => {
                 if let Some(process) = self.world.processes.get_mut(*process) {
-                    process.back_at = process.back_at.max(now + *time);
+                    process.resumes_at = process.resumes_at.max(now + *time);
                 }
             }
-            Happening::AgentSays(to, times) => {
+            WorldEvent::AgentTexts(to, times) => {
                 for _ in 0..*times {
                     self.agent_says(*to);
                 }
             }
-            Happening::AgentTypes(to) => self.agent(*to, Agent::State("COMPOSING".to_owned())),
-            Happening::AgentNotes(to) => self.agent(*to, Agent::Note("psst".to_owned())),
-            Happening::AgentTransfers(to) => {
-                self.agent(*to, Agent::Transfer(format!("skill {}", self.played.events)));
+            WorldEvent::AgentComposing(to) => self.agent(*to, Agent::State("COMPOSING".to_owned())),
+            WorldEvent::AgentNote(to) => self.agent(*to, Agent::Note("psst".to_owned())),
+            WorldEvent::AgentTransfer(to) => {
+                self.agent(*to, Agent::Transfer(format!("skill {}", self.stats.events)));
             }
         }
     }
 
-    fn moves(&mut self, service: &str, to: u8) {
+    fn move_service(&mut self, service: &str, to: u8) {
         for other in 0..3 {
-            self.world.gone.insert(host(service, other));
+            self.world.dead_hosts.insert(host(service, other));
         }
-        self.world.gone.remove(&host(service, to));
+        self.world.dead_hosts.remove(&host(service, to));
         self.world.cloud.move_service(service, host(service, to));
     }
 
@@ -371,57 +383,64 @@ impl<'a> Player<'a> {
             trace::note(&mut self.trace, self.world.now, "*** all is well from here on");
         }
         self.world.cloud.heal();
-        self.world.troubles.clear();
+        self.world.request_faults.clear();
         self.world.latency = Duration::from_millis(40);
-        self.world.mixed = None;
-        self.world.cloud.set_token_life(AFTERWARDS);
+        self.world.latency_seed = None;
+        self.world.cloud.set_token_life(RECOVERY_TIME);
         for service in SERVICES {
-            self.moves(service, 0);
+            self.move_service(service, 0);
         }
         if let Some(endpoint) = &mut self.world.endpoint {
-            endpoint.troubles.clear();
+            endpoint.post_faults.clear();
         }
         self.agent_says(0);
-        self.run(self.world.now + AFTERWARDS)?;
-        let first = self.story.callers.iter().map(|caller| caller.name + 1).max().unwrap_or(0);
+        self.run_until(self.world.now + RECOVERY_TIME)?;
+        let first = self.scenario.callers.iter().map(|caller| caller.name + 1).max().unwrap_or(0);
         let mut name = first;
         // The first calls may meet a service that has moved. An hour after them no call may meet
         // anything: the next ones come one by one, as a service that was left alone is tried, and
         // the last at the same time.
-        for (at_once, until_next, required) in
-            [(3, AFTERWARDS, false), (1, WHILE, true), (1, WHILE, true), (3, AFTERWARDS, true)]
-        {
+        for (at_once, until_next, required) in [
+            (3, RECOVERY_TIME, false),
+            (1, CALL_INTERVAL, true),
+            (1, CALL_INTERVAL, true),
+            (3, RECOVERY_TIME, true),
+        ] {
             let from = self.world.callers.len();
-            for process in 0..self.story.processes.len() {
+            for process in 0..self.scenario.processes.len() {
                 for _ in 0..at_once {
                     self.recovered(process, name, name - first);
                     name += 1;
                 }
             }
-            self.run(self.world.now + until_next)?;
+            self.run_until(self.world.now + until_next)?;
             for (n, caller) in self.world.callers.iter().enumerate().skip(from) {
-                let ended = caller.ended.as_ref().filter(|_| required);
-                if let Some(Err(error)) = ended.map(|ended| &ended.result) {
+                let finished = caller.finished.as_ref().filter(|_| required);
+                if let Some(Err(error)) = finished.map(|finished| &finished.result) {
                     let why = format!("call {n}, long after the last fault: {error}");
-                    return Err(Violation::new(Promise::AllRecovers, self.world.now, why));
+                    return Err(Violation::new(
+                        Invariant::RecoversAfterFaults,
+                        self.world.now,
+                        why,
+                    ));
                 }
             }
         }
-        self.run(Duration::MAX)
+        self.run_until(Duration::MAX)
     }
 
     fn recovered(&mut self, process: usize, name: u32, turn: u32) {
         // Each process speaks for both consumers in turn.
-        let to = (turn / self.story.processes.len().max(1) as u32 % 2) as u8;
+        let to = (turn / self.scenario.processes.len().max(1) as u32 % 2) as u8;
         let Some(conversation) = self.conversation(to) else { return };
         #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
         let consumer = ExtConsumerId::new(format!("consumer-{to}")).expect("a good id");
         let text = SendText::new(consumer, conversation, format!("{TEXT}{name}"));
         let timeout = Duration::from_secs(120);
         let policy = Policy::Documented;
-        self.watch.expect(Known { name, policy, doing: Doing::Say(to), timeout });
+        self.checker.expect(CallSpec { name, policy, action: Action::SendText(to), timeout });
         let at = self.world.now;
-        self.world.start_in(process, at, text, |call, now| {
+        self.world.start_in_process(process, at, text, |call, now| {
             call.timeout(timeout, now).retry(RetryPolicy::documented())
         });
     }
@@ -437,7 +456,7 @@ fn host(service: &str, place: u8) -> String {
 }
 
 /// A cloud in which each consumer has a conversation with an agent.
-fn opened() -> (World, Vec<ConversationId>) {
+fn prepared_cloud() -> (World, Vec<ConversationId>) {
     static OPENED: OnceLock<(Sandbox, Vec<ConversationId>)> = OnceLock::new();
     let (cloud, conversations) = OPENED.get_or_init(open);
     let mut world = World::new();
@@ -467,8 +486,8 @@ fn open() -> (Sandbox, Vec<ConversationId>) {
     let conversations = (0..CONSUMERS).map(|consumer| {
         let name = format!("consumer-{consumer}");
         let mut all = before.cloud.conversations();
-        let opened = all.find(|one| one.consumer == name).expect("an open conversation");
-        ConversationId::new(&opened.id).expect("a good id")
+        let prepared_cloud = all.find(|one| one.consumer == name).expect("an open conversation");
+        ConversationId::new(&prepared_cloud.id).expect("a good id")
     });
     let conversations: Vec<_> = conversations.collect();
     for conversation in &conversations {
@@ -479,23 +498,24 @@ fn open() -> (Sandbox, Vec<ConversationId>) {
 }
 
 /// All that is to be done, in its order.
-fn agenda(story: &Story) -> Vec<(Duration, Item)> {
-    let calls = story.callers.iter().enumerate();
-    let mut agenda: Vec<_> = calls.map(|(n, caller)| (caller.begins, Item::Call(n))).collect();
-    for (n, (at, happening)) in story.happenings.iter().enumerate() {
-        agenda.push((*at, Item::Happens(n)));
-        if let Happening::RotatesSecret(after) = happening {
-            agenda.push((*at + *after, Item::Restart));
+fn schedule(scenario: &Scenario) -> Vec<(Duration, ScheduledItem)> {
+    let calls = scenario.callers.iter().enumerate();
+    let mut schedule: Vec<_> =
+        calls.map(|(n, caller)| (caller.begins, ScheduledItem::Call(n))).collect();
+    for (n, (at, world_event)) in scenario.world_events.iter().enumerate() {
+        schedule.push((*at, ScheduledItem::Happens(n)));
+        if let WorldEvent::SecretRotated(after) = world_event {
+            schedule.push((*at + *after, ScheduledItem::Restart));
         }
     }
-    agenda.sort_by_key(|(at, _)| *at);
-    agenda
+    schedule.sort_by_key(|(at, _)| *at);
+    schedule
 }
 
 /// A story and what came of it, for a person to read.
-pub(crate) fn told(story: &Story, trace: &str) -> String {
-    let mut told = String::new();
+pub(crate) fn report(scenario: &Scenario, trace: &str) -> String {
+    let mut report = String::new();
     // Writing to a String does not fail.
-    let _ = write!(told, "{story}\n{trace}");
-    told
+    let _ = write!(report, "{scenario}\n{trace}");
+    report
 }

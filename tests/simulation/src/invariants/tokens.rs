@@ -6,9 +6,9 @@ use std::time::Duration;
 use lp_connector_core::error::Stage;
 
 use super::ROUNDING;
-use crate::journal::Sent;
-use crate::promise::{Promise, Violation};
-use crate::story::{Policy, Story};
+use crate::event_log::SentRequest;
+use crate::invariant::{Invariant, Violation};
+use crate::scenario::{Policy, Scenario};
 use crate::world::World;
 
 /// Whatever a service asks, nothing shared is put off for longer (`CircuitPolicy`).
@@ -53,9 +53,9 @@ struct Process {
 }
 
 impl Tokens {
-    pub(super) fn new(story: &Story) -> Self {
-        let unsure = if story.token_life < 10 { 1.0 } else { 0.0 };
-        let processes = story.processes.iter().map(|program| Process {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let unsure = if scenario.token_life < 10 { 1.0 } else { 0.0 };
+        let processes = scenario.processes.iter().map(|program| Process {
             under_way: None,
             not_before: Duration::ZERO,
             idp_not_before: Duration::ZERO,
@@ -72,54 +72,56 @@ impl Tokens {
         self.clock_set = Some(at);
     }
 
-    pub(super) fn sent(&mut self, sent: &Sent, at: Duration) -> Result<(), Violation> {
+    pub(super) fn on_sent(&mut self, sent: &SentRequest, at: Duration) -> Result<(), Violation> {
         let Some(process) = self.processes.get_mut(sent.process) else { return Ok(()) };
         // What is said of a consumer that had to give way in the cache is forgotten.
         let forgets = process.cache < CONSUMERS_AT_MOST && sent.stage == Stage::ConsumerJws;
-        let again = self.again.get(&(sent.process, sent.what.clone()));
+        let again = self.again.get(&(sent.process, sent.resource.clone()));
         let again = again.map(|(again, _)| *again).unwrap_or_default();
         let allowed = at + ROUNDING + LONGEST_ASKED / 1000;
         if sent.stage == Stage::ConsumerJws && allowed < process.idp_not_before {
             let why = format!("not before {:?}, said the IDP", process.idp_not_before);
-            return Err(Violation::new(Promise::RetryAfterHoldsForAll, at, why));
+            return Err(Violation::new(Invariant::RetryAfterShared, at, why));
         }
         if sent.stage != Stage::Operation && !forgets && allowed < again {
             let why = format!("{:?} was asked for before {again:?}", sent.stage);
-            return Err(Violation::new(Promise::PausesAreKept, at, why));
+            return Err(Violation::new(Invariant::PausesRespected, at, why));
         }
         if sent.stage == Stage::AppJwt {
             if let Some((caller, number, _)) = process.under_way.filter(|(.., until)| *until > at) {
                 let why = format!("that of caller {caller} (#{number}) has no answer yet");
-                return Err(Violation::new(Promise::OneTokenRequest, at, why));
+                return Err(Violation::new(Invariant::OneTokenRequest, at, why));
             }
             if at + ROUNDING + LONGEST_ASKED / 1000 < process.not_before {
                 let why = format!("not before {:?}, said the service", process.not_before);
-                return Err(Violation::new(Promise::RetryAfterHoldsForAll, at, why));
+                return Err(Violation::new(Invariant::RetryAfterShared, at, why));
             }
             process.under_way = Some((sent.caller, sent.number, sent.deadline));
         }
         // What a token says of its life is by the clock that the cloud had then.
-        let told = self.clock_set.is_none_or(|set| process.token_since.is_some_and(|it| it > set));
-        if let (Some(left), true) = (sent.token_left, told) {
+        let on_event =
+            self.clock_set.is_none_or(|set| process.token_since.is_some_and(|it| it > set));
+        if let (Some(on_cancelled), true) = (sent.token_remaining, on_event) {
             let allowed = process.unsure + 3600.0 * process.drift + ROUNDING.as_secs_f64();
-            if left < -allowed {
+            if on_cancelled < -allowed {
                 let why = format!(
                     "caller {}'s #{} carries a token that ended {:.3} s ago",
-                    sent.caller, sent.number, -left
+                    sent.caller, sent.number, -on_cancelled
                 );
-                return Err(Violation::new(Promise::NoDeadToken, at, why));
+                return Err(Violation::new(Invariant::NoExpiredToken, at, why));
             }
         }
         Ok(())
     }
 
-    pub(super) fn known(&mut self, sent: &Sent, at: Duration) {
+    pub(super) fn on_outcome(&mut self, sent: &SentRequest, at: Duration) {
         let Some(process) = self.processes.get_mut(sent.process) else { return };
         if sent.stage == Stage::Operation {
             return;
         }
         let status = sent.status.filter(|_| sent.answered);
-        let (again, failures) = self.again.entry((sent.process, sent.what.clone())).or_default();
+        let (again, failures) =
+            self.again.entry((sent.process, sent.resource.clone())).or_default();
         let failed = status.is_none_or(|status| status == 429 || status >= 500);
         *failures = if failed { *failures + 1 } else { 0 };
         let least = match status {
@@ -157,15 +159,21 @@ impl Tokens {
     }
 
     /// Who tells takes the request back; who does not leaves a lease that ends with the attempt.
-    pub(super) fn left(&mut self, world: &World, caller: usize, telling: bool, _at: Duration) {
+    pub(super) fn on_cancelled(
+        &mut self,
+        world: &World,
+        caller: usize,
+        notify: bool,
+        _at: Duration,
+    ) {
         let process = world.callers.get(caller).map(|caller| caller.process);
         let process = process.and_then(|process| self.processes.get_mut(process));
-        if let (Some(process), true) = (process, telling) {
+        if let (Some(process), true) = (process, notify) {
             process.under_way.take_if(|(holder, ..)| *holder == caller);
         }
     }
 
-    pub(super) fn restarted(&mut self, process: usize) {
+    pub(super) fn on_restart(&mut self, process: usize) {
         if let Some(process) = self.processes.get_mut(process) {
             process.under_way = None;
             process.not_before = Duration::ZERO;

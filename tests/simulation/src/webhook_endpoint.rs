@@ -11,57 +11,57 @@ use lp_connector_core::webhook::{Change, Event, Inbox, InboxPoll, Order, Receive
 use lp_connector_sandbox::Next;
 
 use crate::clock::Clock;
-use crate::journal::Happened;
+use crate::event_log::LogEntry;
 use crate::world::World;
 
 /// What becomes of one post.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a story chooses among all of them")]
-pub enum PostWeather {
+pub enum PostFault {
     /// It never arrives.
-    Lost,
+    RequestLost,
     /// It arrives and is taken, and the answer never does: the cloud posts it again.
-    AnswerLost,
+    ResponseLost,
     /// The connector has no room: 503.
-    Busy,
+    Unavailable,
     /// It takes so long to arrive.
-    Slow(Duration),
+    SlowRequest(Duration),
 }
 
-impl fmt::Display for PostWeather {
+impl fmt::Display for PostFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost => f.write_str("never arrives"),
-            Self::AnswerLost => f.write_str("is taken, and the answer is lost"),
-            Self::Busy => f.write_str("is answered 503"),
-            Self::Slow(by) => write!(f, "takes {by:?} more"),
+            Self::RequestLost => f.write_str("never arrives"),
+            Self::ResponseLost => f.write_str("is taken, and the answer is lost"),
+            Self::Unavailable => f.write_str("is answered 503"),
+            Self::SlowRequest(by) => write!(f, "takes {by:?} more"),
         }
     }
 }
 
 /// A connector's endpoint and its inbox, in one process.
 #[derive(Debug)]
-pub(crate) struct Endpoint {
+pub(crate) struct WebhookEndpoint {
     pub(crate) process: usize,
     receiver: Receiver,
     pub(crate) inbox: Inbox,
     /// What becomes of each post, by its number.
-    pub(crate) troubles: BTreeMap<u64, PostWeather>,
+    pub(crate) post_faults: BTreeMap<u64, PostFault>,
     /// When the cloud is to be asked for the next post.
-    ask_at: Option<Duration>,
+    poll_cloud_at: Option<Duration>,
     /// When the inbox is to be looked into.
-    look_at: Option<Duration>,
-    posts: Vec<Posting>,
+    poll_inbox_at: Option<Duration>,
+    posts_in_flight: Vec<PostInFlight>,
     posted: u64,
     /// The texts that were answered 200, whether that answer arrived or not.
-    pub(crate) took: Vec<String>,
+    pub(crate) accepted_texts: Vec<String>,
     /// All that was acted on.
-    pub(crate) heard: Vec<Heard>,
+    pub(crate) processed: Vec<ProcessedMessage>,
 }
 
 /// A message that the connector acted on.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ProcessedMessage {
     pub(crate) conversation: String,
     pub(crate) sequence: Option<u64>,
     pub(crate) order: Order,
@@ -71,20 +71,20 @@ pub(crate) struct Heard {
 
 /// A post on its way there, or its answer on its way back.
 #[derive(Debug)]
-struct Posting {
+struct PostInFlight {
     at: Duration,
     nth: u64,
     id: u64,
-    way: Way,
+    leg: Leg,
 }
 
 #[derive(Debug)]
-enum Way {
-    There(Box<Request<Vec<u8>>>),
-    Back(Option<u16>),
+enum Leg {
+    Request(Box<Request<Vec<u8>>>),
+    Response(Option<u16>),
 }
 
-impl Endpoint {
+impl WebhookEndpoint {
     pub(crate) fn new(process: usize, secrets: impl IntoIterator<Item = String>) -> Self {
         let receiver = secrets
             .into_iter()
@@ -93,20 +93,20 @@ impl Endpoint {
             process,
             receiver,
             inbox: inbox(),
-            troubles: BTreeMap::new(),
-            ask_at: Some(Duration::ZERO),
-            look_at: None,
-            posts: Vec::new(),
+            post_faults: BTreeMap::new(),
+            poll_cloud_at: Some(Duration::ZERO),
+            poll_inbox_at: None,
+            posts_in_flight: Vec::new(),
             posted: 0,
-            took: Vec::new(),
-            heard: Vec::new(),
+            accepted_texts: Vec::new(),
+            processed: Vec::new(),
         }
     }
 
     /// When there is something to do.
     pub(crate) fn due(&self) -> Option<Duration> {
-        let posts = self.posts.iter().map(|posting| posting.at);
-        posts.chain(self.ask_at).chain(self.look_at).min()
+        let posts_in_flight = self.posts_in_flight.iter().map(|post| post.at);
+        posts_in_flight.chain(self.poll_cloud_at).chain(self.poll_inbox_at).min()
     }
 
     /// Its process stops, and starts again from what it has stored.
@@ -122,38 +122,38 @@ impl Endpoint {
             self.inbox.restore(saved, after.mono(after.origin));
         }
         self.inbox.restore_apart(apart);
-        self.look_at = Some(after.origin);
+        self.poll_inbox_at = Some(after.origin);
     }
 
     /// Takes a post, as a web framework's handler does.
-    fn takes(&mut self, request: &Request<Vec<u8>>, clock: Clock, at: Duration) -> u16 {
+    fn receive(&mut self, request: &Request<Vec<u8>>, clock: Clock, at: Duration) -> u16 {
         let verified = match self.receiver.verify(request) {
             Ok(verified) => verified,
             Err(rejection) => return rejection.status(),
         };
         let Ok(notification) = verified.parse() else { return 200 };
         for change in notification.into_changes() {
-            self.took.extend(said(&change));
+            self.accepted_texts.extend(agent_text(&change));
             if self.inbox.handle(change, clock.mono(at)).is_err() {
                 return 503;
             }
         }
-        self.look_at = Some(at);
+        self.poll_inbox_at = Some(at);
         200
     }
 
     /// Acts on all that is ready. Gives how many there were.
-    fn act(&mut self, clock: Clock, at: Duration) -> usize {
-        let before = self.heard.len();
-        self.look_at = loop {
+    fn process_ready(&mut self, clock: Clock, at: Duration) -> usize {
+        let before = self.processed.len();
+        self.poll_inbox_at = loop {
             match self.inbox.poll(clock.mono(at)) {
                 InboxPoll::Deliver(delivered) => {
                     if let Change::Message(message) = &delivered.change {
-                        self.heard.push(Heard {
+                        self.processed.push(ProcessedMessage {
                             conversation: message.conversation().as_str().to_owned(),
                             sequence: message.sequence(),
                             order: delivered.order,
-                            text: said(&delivered.change),
+                            text: agent_text(&delivered.change),
                         });
                     }
                 }
@@ -161,7 +161,7 @@ impl Endpoint {
                 InboxPoll::Idle => break None,
             }
         };
-        self.heard.len() - before
+        self.processed.len() - before
     }
 }
 
@@ -170,7 +170,7 @@ fn inbox() -> Inbox {
 }
 
 /// What an agent said to the consumer, if this is that.
-fn said(change: &Change) -> Option<String> {
+fn agent_text(change: &Change) -> Option<String> {
     match change {
         Change::Message(message) if message.is_for_consumer() => match message.event() {
             Event::Text(text) => Some(text.text.to_owned()),
@@ -182,43 +182,43 @@ fn said(change: &Change) -> Option<String> {
 
 impl World {
     /// Something may have been published: the cloud may have something to post.
-    pub(crate) fn published(&mut self) {
+    pub(crate) fn wake_delivery(&mut self) {
         if let Some(endpoint) = &mut self.endpoint {
-            endpoint.ask_at = Some(self.now);
+            endpoint.poll_cloud_at = Some(self.now);
         }
     }
 
     /// The connector counts its own message as seen, as the answer to it said.
-    pub(crate) fn account_for(&mut self, text: &str) {
-        let kept = self.cloud.messages().iter().rev();
-        let mut kept =
-            kept.filter(|message| message.event.get("message").is_some_and(|it| it == text));
-        let (Some(message), Some(endpoint)) = (kept.next(), &mut self.endpoint) else { return };
+    pub(crate) fn mark_seen(&mut self, text: &str) {
+        let stored = self.cloud.messages().iter().rev();
+        let mut stored =
+            stored.filter(|message| message.event.get("message").is_some_and(|it| it == text));
+        let (Some(message), Some(endpoint)) = (stored.next(), &mut self.endpoint) else { return };
         let ids = (ConversationId::new(&message.conversation), DialogId::new(&message.dialog));
         if let ((Ok(conversation), Ok(dialog)), Some(sequence)) = (ids, message.sequence) {
             endpoint.inbox.account_for(&conversation, &dialog, sequence);
-            endpoint.look_at = Some(self.now);
+            endpoint.poll_inbox_at = Some(self.now);
         }
     }
 
     /// What the courier and the endpoint do now.
-    pub(crate) fn serve(&mut self) {
+    pub(crate) fn step_webhooks(&mut self) {
         let (now, cloud_now, latency) = (self.now, self.cloud_clock(), self.latency);
         let Some(endpoint) = &mut self.endpoint else { return };
         let Some(process) = self.processes.get(endpoint.process) else { return };
-        let (clock, here) = (process.clock, process.back_at <= now);
-        if endpoint.ask_at.is_some_and(|at| at <= now) {
-            endpoint.ask_at = match self.cloud.next_post(cloud_now) {
+        let (clock, is_running) = (process.clock, process.resumes_at <= now);
+        if endpoint.poll_cloud_at.is_some_and(|at| at <= now) {
+            endpoint.poll_cloud_at = match self.cloud.next_post(cloud_now) {
                 Next::Post(post) => {
                     let nth = endpoint.posted;
                     endpoint.posted += 1;
-                    let more = match endpoint.troubles.get(&nth) {
-                        Some(PostWeather::Slow(by)) => *by,
+                    let more = match endpoint.post_faults.get(&nth) {
+                        Some(PostFault::SlowRequest(by)) => *by,
                         _ => Duration::ZERO,
                     };
-                    let way = Way::There(Box::new(post.request));
+                    let leg = Leg::Request(Box::new(post.request));
                     let at = now + latency + more;
-                    endpoint.posts.push(Posting { at, nth, id: post.id, way });
+                    endpoint.posts_in_flight.push(PostInFlight { at, nth, id: post.id, leg });
                     Some(now)
                 }
                 // By the cloud's clock.
@@ -229,38 +229,38 @@ impl World {
             };
             return;
         }
-        if let Some(n) = endpoint.posts.iter().position(|posting| posting.at <= now) {
-            let Posting { nth, id, way, .. } = endpoint.posts.swap_remove(n);
-            match way {
-                Way::There(request) => {
-                    let trouble = endpoint.troubles.get(&nth).copied();
-                    let status = match trouble {
-                        Some(PostWeather::Lost) => None,
-                        _ if !here => None,
-                        Some(PostWeather::Busy) => Some(503),
-                        _ => Some(endpoint.takes(&request, clock, now)),
+        if let Some(n) = endpoint.posts_in_flight.iter().position(|post| post.at <= now) {
+            let PostInFlight { nth, id, leg, .. } = endpoint.posts_in_flight.swap_remove(n);
+            match leg {
+                Leg::Request(request) => {
+                    let fault = endpoint.post_faults.get(&nth).copied();
+                    let status = match fault {
+                        Some(PostFault::RequestLost) => None,
+                        _ if !is_running => None,
+                        Some(PostFault::Unavailable) => Some(503),
+                        _ => Some(endpoint.receive(&request, clock, now)),
                     };
-                    let told = status.filter(|_| trouble != Some(PostWeather::AnswerLost));
-                    let way = Way::Back(told);
-                    endpoint.posts.push(Posting { at: now + latency, nth, id, way });
-                    self.note(Happened::Posted { nth, status });
+                    let told = status.filter(|_| fault != Some(PostFault::ResponseLost));
+                    let leg = Leg::Response(told);
+                    endpoint.posts_in_flight.push(PostInFlight { at: now + latency, nth, id, leg });
+                    self.log(LogEntry::PostHandled { nth, status });
                 }
-                Way::Back(status) => {
+                Leg::Response(status) => {
                     self.cloud.posted(cloud_now, id, status);
-                    self.published();
+                    self.wake_delivery();
                 }
             }
             return;
         }
-        if endpoint.look_at.is_some_and(|at| at <= now) {
-            if !here {
-                endpoint.look_at = Some(process.back_at);
+        if endpoint.poll_inbox_at.is_some_and(|at| at <= now) {
+            if !is_running {
+                endpoint.poll_inbox_at = Some(process.resumes_at);
                 return;
             }
-            let count = endpoint.act(clock, now);
-            let first = endpoint.heard.len() - count;
+            let count = endpoint.process_ready(clock, now);
+            let first = endpoint.processed.len() - count;
             for nth in first..first + count {
-                self.note(Happened::Heard { nth });
+                self.log(LogEntry::MessageProcessed { nth });
             }
         }
     }

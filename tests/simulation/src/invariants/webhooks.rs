@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use lp_connector_core::webhook::Order;
 
-use crate::promise::{Promise, Violation};
+use crate::invariant::{Invariant, Violation};
 use crate::world::World;
 
 #[derive(Debug, Default)]
 pub(super) struct Webhooks {
     said: Vec<String>,
-    heard: BTreeSet<String>,
+    processed: BTreeSet<String>,
     /// The highest sequence that was acted on, by conversation.
     highest: BTreeMap<String, u64>,
     once: BTreeSet<(String, u64)>,
 }
 
 impl Webhooks {
-    pub(super) fn said(&mut self, text: String) {
+    pub(super) fn agent_said(&mut self, text: String) {
         self.said.push(text);
     }
 
-    pub(super) fn posted(
+    pub(super) fn on_post(
         &self,
         world: &World,
         status: Option<u16>,
@@ -30,38 +30,38 @@ impl Webhooks {
     ) -> Result<(), Violation> {
         let held = world.endpoint.as_ref().map(|endpoint| endpoint.inbox.len()).unwrap_or_default();
         if held > 500 {
-            return Err(Violation::new(Promise::MemoryIsBounded, at, format!("{held} are held")));
+            return Err(Violation::new(Invariant::BoundedMemory, at, format!("{held} are held")));
         }
         match status {
             None | Some(200 | 503) => Ok(()),
             Some(status) => {
                 let why = format!("a signed notification was answered {status}");
-                Err(Violation::new(Promise::NothingTakenIsLost, at, why))
+                Err(Violation::new(Invariant::NoLostNotification, at, why))
             }
         }
     }
 
-    pub(super) fn heard(
+    pub(super) fn on_processed(
         &mut self,
         world: &World,
         nth: usize,
         at: Duration,
     ) -> Result<(), Violation> {
-        let heard = world.endpoint.as_ref().and_then(|endpoint| endpoint.heard.get(nth));
-        let Some(heard) = heard else { return Ok(()) };
-        let fail = |why: String| Err(Violation::new(Promise::ActedOnOnceInOrder, at, why));
-        if let Some(sequence) = heard.sequence {
-            if !self.once.insert((heard.conversation.clone(), sequence)) {
-                return fail(format!("{sequence} of {} came out twice", heard.conversation));
+        let processed = world.endpoint.as_ref().and_then(|endpoint| endpoint.processed.get(nth));
+        let Some(processed) = processed else { return Ok(()) };
+        let fail = |why: String| Err(Violation::new(Invariant::OnceInOrder, at, why));
+        if let Some(sequence) = processed.sequence {
+            if !self.once.insert((processed.conversation.clone(), sequence)) {
+                return fail(format!("{sequence} of {} came out twice", processed.conversation));
             }
-            let highest = self.highest.entry(heard.conversation.clone()).or_default();
-            if sequence < *highest && heard.order != Order::Late {
-                return fail(format!("{sequence} after {highest}, as {:?}", heard.order));
+            let highest = self.highest.entry(processed.conversation.clone()).or_default();
+            if sequence < *highest && processed.order != Order::Late {
+                return fail(format!("{sequence} after {highest}, as {:?}", processed.order));
             }
             *highest = sequence.max(*highest);
         }
-        if let Some(text) = &heard.text
-            && !self.heard.insert(text.clone())
+        if let Some(text) = &processed.text
+            && !self.processed.insert(text.clone())
         {
             return fail(format!("{text:?} was acted on twice"));
         }
@@ -69,11 +69,11 @@ impl Webhooks {
     }
 
     /// All that was taken, and in the end all that was said.
-    pub(super) fn close(&self, world: &World) -> Result<(), Violation> {
+    pub(super) fn check_end(&self, world: &World) -> Result<(), Violation> {
         let Some(endpoint) = &world.endpoint else { return Ok(()) };
-        let fail = |why: String| Err(Violation::new(Promise::NothingTakenIsLost, world.now, why));
-        let mut taken = endpoint.took.iter().chain(&self.said);
-        if let Some(missing) = taken.find(|text| !self.heard.contains(*text)) {
+        let fail = |why: String| Err(Violation::new(Invariant::NoLostNotification, world.now, why));
+        let mut taken = endpoint.accepted_texts.iter().chain(&self.said);
+        if let Some(missing) = taken.find(|text| !self.processed.contains(*text)) {
             return fail(format!("{missing:?} was never acted on"));
         }
         if !endpoint.inbox.is_empty() {

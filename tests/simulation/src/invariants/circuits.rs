@@ -6,11 +6,11 @@ use lp_connector_core::api::{Service, Target};
 use lp_connector_core::connector::{Event, EventKind};
 use lp_connector_core::error::{ErrorKind, Stage};
 
-use super::{Known, ROUNDING};
-use crate::caller::Ended;
-use crate::journal::Sent;
-use crate::promise::{Promise, Violation};
-use crate::story::Story;
+use super::{CallSpec, ROUNDING};
+use crate::caller::FinishedCall;
+use crate::event_log::SentRequest;
+use crate::invariant::{Invariant, Violation};
+use crate::scenario::Scenario;
 use crate::world::World;
 
 /// Two minutes, doubling up to 32.
@@ -50,23 +50,28 @@ fn stage_of(target: &Target) -> Option<Stage> {
 }
 
 /// An answer of a service that works: anything but 429 and 5xx.
-fn works(sent: &Sent) -> bool {
+fn works(sent: &SentRequest) -> bool {
     sent.answered && sent.status.is_some_and(|status| status != 429 && status < 500)
 }
 
 impl Circuits {
-    pub(super) fn new(story: &Story) -> Self {
-        Self(story.processes.iter().map(|_| Default::default()).collect())
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self(scenario.processes.iter().map(|_| Default::default()).collect())
     }
 
     fn circuit(&mut self, process: usize, stage: Stage) -> Option<&mut Circuit> {
         self.0.get_mut(process)?.get_mut(place(stage)?)
     }
 
-    pub(super) fn sent(&mut self, nth: usize, sent: &Sent, at: Duration) -> Result<(), Violation> {
+    pub(super) fn on_sent(
+        &mut self,
+        nth: usize,
+        sent: &SentRequest,
+        at: Duration,
+    ) -> Result<(), Violation> {
         let Some(circuit) = self.circuit(sent.process, sent.stage) else { return Ok(()) };
         let Some(until) = circuit.open_until else { return Ok(()) };
-        let fail = |why: String| Err(Violation::new(Promise::CircuitsOpenAndClose, at, why));
+        let fail = |why: String| Err(Violation::new(Invariant::CircuitBreaker, at, why));
         if at + ROUNDING + until.saturating_sub(at) / 1000 < until {
             return fail(format!("the {} is to be left alone until {until:?}", sent.stage.name()));
         }
@@ -79,7 +84,7 @@ impl Circuits {
         Ok(())
     }
 
-    pub(super) fn known(&mut self, nth: usize, sent: &Sent) {
+    pub(super) fn on_outcome(&mut self, nth: usize, sent: &SentRequest) {
         let Some(circuit) = self.circuit(sent.process, sent.stage) else { return };
         circuit.probes.retain(|(probe, _)| *probe != nth);
         if works(sent) {
@@ -88,7 +93,7 @@ impl Circuits {
         }
     }
 
-    pub(super) fn told(
+    pub(super) fn on_event(
         &mut self,
         world: &World,
         caller: usize,
@@ -103,7 +108,7 @@ impl Circuits {
         };
         let Some(stage) = stage_of(target) else { return Ok(()) };
         let Some(circuit) = self.circuit(process, stage) else { return Ok(()) };
-        let fail = |why: String| Err(Violation::new(Promise::CircuitsOpenAndClose, at, why));
+        let fail = |why: String| Err(Violation::new(Invariant::CircuitBreaker, at, why));
         let Some(pause) = pause else {
             *circuit = Circuit::default();
             return Ok(());
@@ -125,22 +130,22 @@ impl Circuits {
     }
 
     /// Calls that use up all their tries in a row open it.
-    pub(super) fn ended(
+    pub(super) fn on_finished(
         &mut self,
         world: &World,
         caller: usize,
-        known: &Known,
-        ended: &Ended,
+        spec: &CallSpec,
+        finished: &FinishedCall,
         at: Duration,
     ) -> Result<(), Violation> {
         let process = world.callers.get(caller).map(|caller| caller.process).unwrap_or_default();
         let Some(circuit) = self.circuit(process, Stage::Operation) else { return Ok(()) };
-        let Err(error) = &ended.result else { return Ok(()) };
+        let Err(error) = &finished.result else { return Ok(()) };
         if error.stage() != Stage::Operation {
             return Ok(());
         }
         // A last try that its caller cut short tells nothing of the service.
-        let cut_short = at + ROUNDING + known.timeout / 1000 >= ended.began + known.timeout;
+        let cut_short = at + ROUNDING + spec.timeout / 1000 >= finished.started_at + spec.timeout;
         match error.kind() {
             ErrorKind::Unavailable | ErrorKind::RateLimited if !cut_short => {
                 circuit.exhausted += 1;
@@ -152,22 +157,22 @@ impl Circuits {
         }
         if circuit.refused >= MESSAGES && circuit.open_until.is_none() {
             let why = format!("{} calls in a row used up their tries", circuit.refused);
-            return Err(Violation::new(Promise::CircuitsOpenAndClose, at, why));
+            return Err(Violation::new(Invariant::CircuitBreaker, at, why));
         }
         Ok(())
     }
 
-    pub(super) fn left(&mut self, world: &World, caller: usize, telling: bool) {
+    pub(super) fn on_cancelled(&mut self, world: &World, caller: usize, notify: bool) {
         let Some(process) = world.callers.get(caller).map(|caller| caller.process) else { return };
         let of_caller = |nth: usize| world.sent.get(nth).is_some_and(|sent| sent.caller == caller);
         for circuit in self.0.get_mut(process).into_iter().flatten() {
-            if telling {
+            if notify {
                 circuit.probes.retain(|(probe, _)| !of_caller(*probe));
             }
         }
     }
 
-    pub(super) fn restarted(&mut self, process: usize) {
+    pub(super) fn on_restart(&mut self, process: usize) {
         if let Some(circuits) = self.0.get_mut(process) {
             *circuits = Default::default();
         }

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use lp_connector_core::error::Stage;
 
-use super::{Known, ROUNDING};
-use crate::journal::Sent;
-use crate::promise::{Promise, Violation};
-use crate::story::Policy;
+use super::{CallSpec, ROUNDING};
+use crate::event_log::SentRequest;
+use crate::invariant::{Invariant, Violation};
+use crate::scenario::Policy;
 
 /// The pauses of protocol.md 11, written out here once more.
 const DOCUMENTED: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(15)];
 
 #[derive(Debug, Default)]
-pub(super) struct Tries(BTreeMap<usize, Call>);
+pub(super) struct Attempts(BTreeMap<usize, Call>);
 
 #[derive(Debug, Default)]
 struct Call {
@@ -34,26 +34,29 @@ enum Ending {
     None,
 }
 
-impl Tries {
-    pub(super) fn sent(
+impl Attempts {
+    pub(super) fn on_sent(
         &mut self,
-        callers: &[Known],
-        sent: &Sent,
+        callers: &[CallSpec],
+        sent: &SentRequest,
         at: Duration,
     ) -> Result<(), Violation> {
         let call = self.0.entry(sent.caller).or_default();
-        let fail = |promise, why: String| Err(Violation::new(promise, at, why));
-        let Some(known) = callers.get(sent.caller) else { return Ok(()) };
-        let name = known.name;
+        let fail = |invariant, why: String| Err(Violation::new(invariant, at, why));
+        let Some(spec) = callers.get(sent.caller) else { return Ok(()) };
+        let name = spec.name;
         if sent.number <= call.last_number {
-            return fail(Promise::TriesAreCounted, format!("#{} of {name} again", sent.number));
+            return fail(
+                Invariant::AttemptsWithinPolicy,
+                format!("#{} of {name} again", sent.number),
+            );
         }
         call.last_number = sent.number;
         if sent.stage != Stage::Operation {
             return Ok(());
         }
         call.tries += 1;
-        let retries = if known.policy == Policy::None { 0 } else { DOCUMENTED.len() };
+        let retries = if spec.policy == Policy::None { 0 } else { DOCUMENTED.len() };
         if let Some((ending, ended)) = call.last {
             let renewed = matches!(ending, Ending::Answer(401, _));
             if renewed {
@@ -66,7 +69,7 @@ impl Tries {
                     "try {} of {name}: {} renewals, {} repetitions",
                     call.tries, call.renewals, call.pauses
                 );
-                return fail(Promise::TriesAreCounted, why);
+                return fail(Invariant::AttemptsWithinPolicy, why);
             }
             let documented = DOCUMENTED.get(call.pauses.wrapping_sub(1)).copied();
             let documented = documented.unwrap_or_default();
@@ -80,13 +83,13 @@ impl Tries {
             let pause = at.saturating_sub(ended);
             if pause + ROUNDING + least / 1000 < least {
                 let why = format!("{name} paused {pause:?} after {ending:?}, not {least:?}");
-                return fail(Promise::PausesAreKept, why);
+                return fail(Invariant::PausesRespected, why);
             }
         }
         Ok(())
     }
 
-    pub(super) fn known(&mut self, sent: &Sent, at: Duration) {
+    pub(super) fn on_outcome(&mut self, sent: &SentRequest, at: Duration) {
         if sent.stage == Stage::Operation {
             let ending = match sent.status {
                 Some(status) if sent.answered => Ending::Answer(status, sent.retry_after),
