@@ -427,11 +427,11 @@ pub fn a_dropped_call_leaves_no_half_read_connection<A: Adapter>() {
     let client = A::new(config(&server)).unwrap();
     let conversation = open(&client);
     for millis in [0, 1, 2, 5, 10, 20, 50] {
-        server.with(|cloud| cloud.heal());
+        server.with(|cloud| cloud.clear_faults());
         server.with(|cloud| cloud.fault("send:1=slow".parse().unwrap()));
         let text = SendText::new(ada(), conversation.clone(), "dropped");
         client.drop_after(text, Duration::from_millis(millis));
-        server.with(|cloud| cloud.heal());
+        server.with(|cloud| cloud.clear_faults());
         let before = server.with(|cloud| {
             let last = cloud.messages().iter().rev().find_map(|message| message.sequence);
             last.map_or(0, |last| last + 1)

@@ -9,7 +9,7 @@ use lp_connector_core::connector::{Config, Trust};
 use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Change, Event, Verified};
-use lp_connector_sandbox::{Agent, Next, Server, ServerConfig, Webhooks};
+use lp_connector_sandbox::{Agent, NextPost, Server, ServerConfig, Webhooks};
 
 fn config(server: &Server) -> Config {
     Config::new(AccountId::new(server.account_id()).unwrap())
@@ -34,10 +34,10 @@ fn agent(server: &Server, id: &str, action: Agent) -> Vec<Change> {
         cloud.set_webhooks(nowhere);
         cloud.agent(now, id, action).unwrap();
         let mut changes = Vec::new();
-        while let Next::Post(post) = cloud.next_post(now) {
+        while let NextPost::Post(post) = cloud.next_post(now) {
             let verified = Verified::dangerous_unverified(post.request.body().clone());
             changes.extend(verified.parse().unwrap().into_changes());
-            cloud.posted(now, post.id, Some(200));
+            cloud.complete_post(now, post.id, Some(200));
         }
         changes
     })

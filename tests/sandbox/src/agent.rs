@@ -87,7 +87,7 @@ impl Sandbox {
         let transfers = matches!(action, Agent::Transfer(_));
         if !aboard && !transfers {
             conversation.agents.push(AGENT.to_owned());
-            self.changed(now, id);
+            self.notify_conversation(now, id);
         }
         let event = match action {
             Agent::Join => return Ok(()),
@@ -99,7 +99,7 @@ impl Sandbox {
                 event
             }
             Agent::Note(text) => {
-                self.speak(
+                self.publish_as(
                     now,
                     id,
                     id,
@@ -145,20 +145,20 @@ impl Sandbox {
                     conversation.skill = Some(skill);
                     conversation.agents.clear();
                 }
-                self.changed(now, id);
+                self.notify_conversation(now, id);
                 return Ok(());
             }
             Agent::Close => {
-                self.close_main(now, id, "AGENT");
+                self.close_main_dialog(now, id, "AGENT");
                 return Ok(());
             }
             Agent::Raw(event) => event,
         };
-        self.speak(now, id, id, (AGENT, "ASSIGNED_AGENT"), event, "ALL");
+        self.publish_as(now, id, id, (AGENT, "ASSIGNED_AGENT"), event, "ALL");
         Ok(())
     }
 
-    fn speak(
+    fn publish_as(
         &mut self,
         now: Duration,
         conversation: &str,
@@ -174,14 +174,14 @@ impl Sandbox {
 
     /// Closes the main dialog. A survey follows if the consumer's client knows several dialogs, an
     /// agent had the conversation, and surveys are on (protocol.md 9.10).
-    pub(crate) fn close_main(&mut self, now: Duration, id: &str, by: &str) {
+    pub(crate) fn close_main_dialog(&mut self, now: Duration, id: &str, by: &str) {
         let surveys = self.config.survey;
         let survey_id = self.random.uuid();
         let Some(conversation) = self.state.conversations.get_mut(id) else { return };
         let multi = conversation.features.iter().any(|feature| feature == "MULTI_DIALOG");
         if !(surveys && multi && !conversation.agents.is_empty()) {
             self.state.close(id, by);
-            self.changed(now, id);
+            self.notify_conversation(now, id);
             return;
         }
         conversation.main_open = false;
@@ -193,7 +193,7 @@ impl Sandbox {
             answers: Vec::new(),
             started_ms: milliseconds(now),
         });
-        self.changed(now, id);
+        self.notify_conversation(now, id);
         let marks: Vec<String> = (1..=5).map(|mark| mark.to_string()).collect();
         let mut question = content("How was it, from 1 to 5?");
         let answer = |mark: &str| {
@@ -219,14 +219,14 @@ impl Sandbox {
     }
 
     /// The consumer has said something in the survey: the bot thanks them, and all is over.
-    pub(crate) fn surveyed(&mut self, now: Duration, id: &str, dialog: &str, answer: &str) {
+    pub(crate) fn finish_survey(&mut self, now: Duration, id: &str, dialog: &str, answer: &str) {
         let Some(conversation) = self.state.conversations.get_mut(id) else { return };
         let Some(survey) = &mut conversation.survey else { return };
         survey.answers.push(answer.to_owned());
         let bot = (SURVEY_BOT, "AGENT");
-        self.speak(now, id, dialog, bot, content("Thank you for your answer."), "ALL");
+        self.publish_as(now, id, dialog, bot, content("Thank you for your answer."), "ALL");
         self.state.close(id, "AGENT");
-        self.changed(now, id);
+        self.notify_conversation(now, id);
     }
 }
 

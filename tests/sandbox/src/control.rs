@@ -7,8 +7,8 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::answer::{self, Answer};
 use crate::request::{fields, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::Message;
 use crate::{Endpoint, Webhooks};
@@ -17,7 +17,7 @@ use crate::{Endpoint, Webhooks};
 const PAGE: usize = 1000;
 
 impl Sandbox {
-    pub(crate) fn control(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Answer {
+    pub(crate) fn control(&mut self, now: Duration, request: &Request<Vec<u8>>) -> HttpResponse {
         let body = || serde_json::from_slice::<Value>(request.body()).unwrap_or_default();
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/_sandbox/state") => self.describe(),
@@ -33,19 +33,19 @@ impl Sandbox {
                     let webhooks =
                         Webhooks { retention: before.retention, ..Webhooks::all_at(endpoint) };
                     self.set_webhooks(webhooks.signature(before.signature));
-                    answer::json(200, &json!({"endpoint": endpoint}))
+                    response::json(200, &json!({"endpoint": endpoint}))
                 }
-                None => answer::json(400, &json!({"message": "endpoint is missing"})),
+                None => response::json(400, &json!({"message": "endpoint is missing"})),
             },
             _ => {
                 let there_is = "GET state, GET messages, POST agent, POST webhooks";
-                answer::json(404, &json!({"message": "no such control", "there_is": there_is}))
+                response::json(404, &json!({"message": "no such control", "there_is": there_is}))
             }
         }
     }
 
     /// `{"conversation": ID, "do": …}`; without an id, the conversation that was opened last.
-    fn control_agent(&mut self, now: Duration, body: &Value) -> Answer {
+    fn control_agent(&mut self, now: Duration, body: &Value) -> HttpResponse {
         let latest = || {
             let open = self.state.conversations.values().filter(|one| one.main_open);
             open.max_by_key(|one| one.opened).map(|one| one.id.clone())
@@ -58,15 +58,15 @@ impl Sandbox {
                 .map(|()| json!({"conversation": id})),
         };
         match done {
-            Ok(done) => answer::json(200, &done),
-            Err(why) => answer::json(400, &json!({"message": why})),
+            Ok(done) => response::json(200, &done),
+            Err(why) => response::json(400, &json!({"message": why})),
         }
     }
 
-    fn messages_after(&self, after: u64) -> Answer {
+    fn messages_after(&self, after: u64) -> HttpResponse {
         let messages = self.messages().iter().filter(|message| message.number > after);
         let messages: Vec<Value> = messages.take(PAGE).map(describe_message).collect();
-        answer::json(200, &json!({"messages": messages, "conversations": self.describe_all()}))
+        response::json(200, &json!({"messages": messages, "conversations": self.describe_all()}))
     }
 
     fn describe_all(&self) -> Vec<Value> {
@@ -80,13 +80,13 @@ impl Sandbox {
     }
 
     /// What there is to see, without secrets or tokens.
-    fn describe(&self) -> Answer {
+    fn describe(&self) -> HttpResponse {
         let requests: BTreeMap<&str, u64> = Endpoint::ALL
             .iter()
             .map(|endpoint| (endpoint.name(), self.requests(*endpoint)))
             .collect();
         let messages: Vec<_> = self.messages().iter().map(describe_message).collect();
-        answer::json(
+        response::json(
             200,
             &json!({"requests": requests, "conversations": self.describe_all(),
                 "messages": messages, "app_state": format!("{:?}", self.app_state()),

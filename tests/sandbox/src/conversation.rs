@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use serde_json::Value;
 
-use crate::answer::{self, Answer};
 use crate::request::{fields, id, is_of, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::{Conversation, milliseconds};
 use crate::tokens;
@@ -16,39 +16,39 @@ pub(crate) fn open(
     now: Duration,
     account: &str,
     request: &Request<Vec<u8>>,
-) -> Answer {
-    let consumer = match tokens::on_behalf(sandbox, now, account, request.headers()) {
+) -> HttpResponse {
+    let consumer = match tokens::authenticate_consumer(sandbox, now, account, request.headers()) {
         Ok(consumer) => consumer,
         Err(refused) => return *refused,
     };
-    let (features, body) = match checked(request) {
-        Ok(checked) => checked,
+    let (features, body) = match parse_request(request) {
+        Ok(parsed) => parsed,
         Err(refused) => return *refused,
     };
     let (profile, conversation) = match body.as_array().map(Vec::as_slice) {
         Some([profile, conversation]) => (profile, conversation),
-        _ => return answer::bad_request("the body must be an array of two requests", ""),
+        _ => return response::bad_request("the body must be an array of two requests", ""),
     };
     let (Some(profile_id), Some(conversation_id)) = (id(profile), id(conversation)) else {
-        return answer::bad_request("a request has no id of 1 to 64 characters", "");
+        return response::bad_request("a request has no id of 1 to 64 characters", "");
     };
     for (request, kind) in
         [(profile, "userprofile.SetUserProfile"), (conversation, "cm.ConsumerRequestConversation")]
     {
         if text(request, "kind") != Some("req") || text(request, "type") != Some(kind) {
-            return answer::bad_request(&format!("a req of type {kind} is wanted here"), "");
+            return response::bad_request(&format!("a req of type {kind} is wanted here"), "");
         }
         if !request.get("body").is_some_and(Value::is_object) {
-            return answer::bad_request(&format!("{kind} has no body"), "");
+            return response::bad_request(&format!("{kind} has no body"), "");
         }
     }
     let wanted = conversation.get("body").cloned().unwrap_or_default();
     if text(&wanted, "brandId") != Some(account) {
-        return answer::unauthorized(40001);
+        return response::unauthorized(40001);
     }
     let channel = text(&wanted, "channelType");
     if wanted.get("channelType").is_some() && channel != Some("MESSAGING") {
-        return answer::bad_request("channelType must be MESSAGING", &conversation_id);
+        return response::bad_request("channelType must be MESSAGING", &conversation_id);
     }
     let urgency = wanted.get("ttrDefName");
     let urgencies = ["NORMAL", "URGENT", "PRIORITIZED"];
@@ -56,10 +56,10 @@ pub(crate) fn open(
         value.is_null() || value.as_str().is_some_and(|name| urgencies.contains(&name))
     };
     if !urgency.is_none_or(fine) {
-        return answer::bad_request("ttrDefName is none of the known", &conversation_id);
+        return response::bad_request("ttrDefName is none of the known", &conversation_id);
     }
     let profiled =
-        answer::ok(&serde_json::json!({"msg": "OK User Profile set successfully"}), &profile_id);
+        response::ok(&serde_json::json!({"msg": "OK User Profile set successfully"}), &profile_id);
     if sandbox.state.open.get(&consumer).is_some() {
         // protocol.md 6.6: status 400, and the codes are mixed.
         let lp = sandbox.consumer_lp(&consumer);
@@ -67,8 +67,8 @@ pub(crate) fn open(
             "Consumer request conversation failed: User {lp} already has open conversation. \
              Can't open another one."
         );
-        let refused = answer::bad(&message, &conversation_id);
-        return answer::json(400, &Value::Array(vec![profiled, refused]));
+        let refused = response::bad(&message, &conversation_id);
+        return response::json(400, &Value::Array(vec![profiled, refused]));
     }
     let new = sandbox.random.uuid();
     sandbox.state.open.insert(consumer.clone(), new.clone());
@@ -98,15 +98,17 @@ pub(crate) fn open(
             sequences: [(new.clone(), 0)].into(),
         },
     );
-    sandbox.changed(now, &new);
-    let opened = answer::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
-    answer::json(200, &Value::Array(vec![profiled, opened]))
+    sandbox.notify_conversation(now, &new);
+    let opened = response::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
+    response::json(200, &Value::Array(vec![profiled, opened]))
 }
 
 /// What CONVERSATION and SEND have in common: version, kinds, and the header of 6.5. Gives the
 /// features and the body.
-pub(crate) fn checked(request: &Request<Vec<u8>>) -> Result<(Vec<String>, Value), Box<Answer>> {
-    let refuse = |why: &str| Box::new(answer::bad_request(why, ""));
+pub(crate) fn parse_request(
+    request: &Request<Vec<u8>>,
+) -> Result<(Vec<String>, Value), Box<HttpResponse>> {
+    let refuse = |why: &str| Box::new(response::bad_request(why, ""));
     if fields(request, false).get("v").map(String::as_str) != Some("3") {
         return Err(refuse("v must be 3"));
     }

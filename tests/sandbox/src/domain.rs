@@ -3,20 +3,20 @@
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer};
 use crate::config::SERVICES;
 use crate::endpoint::Route;
 use crate::request::fields;
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
-pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>>) -> Answer {
+pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>>) -> HttpResponse {
     let config = &sandbox.config;
     if fields(request, false).get("version").map(String::as_str) != Some("1.0") {
-        return answer::json(400, &json!({"message": "version must be 1.0"}));
+        return response::json(400, &json!({"message": "version must be 1.0"}));
     }
     if route.account != config.account {
         // "401 (bad site)", protocol.md 2.2.
-        return answer::json(401, &json!({"message": "no such site"}));
+        return response::json(401, &json!({"message": "no such site"}));
     }
     let entry = |service: &str| -> Option<Value> {
         let host = config.host_of(service)?;
@@ -25,20 +25,20 @@ pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>
     match &route.service {
         Some(service) => match entry(service) {
             // Names are case-sensitive; "400 (bad parameters)" is the nearest that is documented.
-            None => answer::json(400, &json!({"message": "no such service"})),
+            None => response::json(400, &json!({"message": "no such service"})),
             Some(one) if config.swapped_domain_shapes => {
-                answer::json(200, &json!({"baseURIs": [one]}))
+                response::json(200, &json!({"baseURIs": [one]}))
             }
-            Some(one) => answer::json(200, &one),
+            Some(one) => response::json(200, &one),
         },
         None => {
             let extra = config.hosts.keys().map(String::as_str);
             let extra = extra.filter(|service| !SERVICES.contains(service));
             let all: Vec<Value> = SERVICES.into_iter().chain(extra).filter_map(entry).collect();
             if config.swapped_domain_shapes {
-                answer::json(200, &Value::Array(all))
+                response::json(200, &Value::Array(all))
             } else {
-                answer::json(200, &json!({"baseURIs": all}))
+                response::json(200, &json!({"baseURIs": all}))
             }
         }
     }

@@ -39,20 +39,20 @@ pub struct Fault {
     pub(crate) endpoint: Endpoint,
     /// First and last request concerned.
     pub(crate) range: Option<(u64, u64)>,
-    pub(crate) what: What,
+    pub(crate) kind: FaultKind,
 }
 
 impl Fault {
     /// Each request to `endpoint` goes wrong.
     #[must_use]
-    pub const fn always(endpoint: Endpoint, what: What) -> Self {
-        Self { endpoint, range: None, what }
+    pub const fn always(endpoint: Endpoint, kind: FaultKind) -> Self {
+        Self { endpoint, range: None, kind }
     }
 
     /// The requests to `endpoint` from the `first` to the `last`, counted from 1, go wrong.
     #[must_use]
-    pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, what: What) -> Self {
-        Self { endpoint, range: Some((first, last)), what }
+    pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, kind: FaultKind) -> Self {
+        Self { endpoint, range: Some((first, last)), kind }
     }
 
     pub(crate) fn concerns(&self, nth: u64) -> bool {
@@ -63,7 +63,7 @@ impl Fault {
 /// What goes wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum What {
+pub enum FaultKind {
     /// This status, with these headers, and no effect.
     Status(u16, Vec<(String, String)>),
     /// The answer comes later.
@@ -94,19 +94,19 @@ pub enum What {
     Reorder,
 }
 
-const WORDS: [(&str, What); 12] = [
-    ("drop", What::Drop),
-    ("drop-after", What::DropAfter),
-    ("truncated", What::Truncated),
-    ("slow", What::Slow),
-    ("chunked", What::Chunked),
-    ("html", What::Html),
-    ("garbage", What::Garbage),
-    ("revoke-app", What::RevokeApp),
-    ("revoke-consumer", What::RevokeConsumer),
-    ("loading", What::Loading),
-    ("duplicate", What::Duplicate),
-    ("reorder", What::Reorder),
+const NAMES: [(&str, FaultKind); 12] = [
+    ("drop", FaultKind::Drop),
+    ("drop-after", FaultKind::DropAfter),
+    ("truncated", FaultKind::Truncated),
+    ("slow", FaultKind::Slow),
+    ("chunked", FaultKind::Chunked),
+    ("html", FaultKind::Html),
+    ("garbage", FaultKind::Garbage),
+    ("revoke-app", FaultKind::RevokeApp),
+    ("revoke-consumer", FaultKind::RevokeConsumer),
+    ("loading", FaultKind::Loading),
+    ("duplicate", FaultKind::Duplicate),
+    ("reorder", FaultKind::Reorder),
 ];
 
 impl fmt::Display for Fault {
@@ -117,11 +117,11 @@ impl fmt::Display for Fault {
             Some((first, last)) if first == last => write!(f, ":{first}")?,
             Some((first, last)) => write!(f, ":{first}-{last}")?,
         }
-        write!(f, "={}", self.what)
+        write!(f, "={}", self.kind)
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status, headers) => {
@@ -129,8 +129,8 @@ impl fmt::Display for What {
                 headers.iter().try_for_each(|(name, value)| write!(f, ",{name}:{value}"))
             }
             Self::Delay(pause) => write!(f, "delay:{}ms", pause.as_millis()),
-            word => {
-                let name = WORDS.iter().find(|(_, what)| what == word).map(|(name, _)| *name);
+            named => {
+                let name = NAMES.iter().find(|(_, kind)| kind == named).map(|(name, _)| *name);
                 f.write_str(name.unwrap_or_default())
             }
         }
@@ -141,11 +141,11 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (where_, what) = text.split_once('=').ok_or_else(|| {
+        let (place, kind) = text.split_once('=').ok_or_else(|| {
             format!("the fault {text:?} has no `=`: it is ENDPOINT[:N[-M]]=WHAT, as send:1-2=503")
         })?;
-        let (endpoint, range) = match where_.split_once(':') {
-            None | Some((_, "*")) => (where_.split(':').next().unwrap_or_default(), None),
+        let (endpoint, range) = match place.split_once(':') {
+            None | Some((_, "*")) => (place.split(':').next().unwrap_or_default(), None),
             Some((endpoint, range)) => {
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
                 let number = |text: &str| {
@@ -156,16 +156,16 @@ impl FromStr for Fault {
                 (endpoint, Some((number(first)?, number(last)?)))
             }
         };
-        Ok(Self { endpoint: endpoint.parse()?, range, what: what.parse()? })
+        Ok(Self { endpoint: endpoint.parse()?, range, kind: kind.parse()? })
     }
 }
 
-impl FromStr for What {
+impl FromStr for FaultKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((_, what)) = WORDS.iter().find(|(name, _)| *name == text) {
-            return Ok(what.clone());
+        if let Some((_, kind)) = NAMES.iter().find(|(name, _)| *name == text) {
+            return Ok(kind.clone());
         }
         if let Some(pause) = text.strip_prefix("delay:") {
             let (digits, unit) = match pause.strip_suffix("ms") {
@@ -179,9 +179,9 @@ impl FromStr for What {
         let mut parts = text.split(',');
         let status = parts.next().and_then(|status| status.parse().ok());
         let Some(status) = status.filter(|status| (200..=599).contains(status)) else {
-            let words = WORDS.map(|(name, _)| name).join(", ");
+            let names = NAMES.map(|(name, _)| name).join(", ");
             return Err(format!(
-                "nothing goes wrong as {text:?}: say a status, delay:TIME, {words}"
+                "nothing goes wrong as {text:?}: say a status, delay:TIME, {names}"
             ));
         };
         let headers = parts
@@ -201,22 +201,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn what() -> impl Strategy<Value = What> {
+    fn kind() -> impl Strategy<Value = FaultKind> {
         let header = ("[a-z][a-z-]{0,10}", "[a-zA-Z0-9 ]{0,10}");
         prop_oneof![
-            prop::sample::select(WORDS.map(|(_, what)| what).to_vec()),
+            prop::sample::select(NAMES.map(|(_, kind)| kind).to_vec()),
             (200u16..600, prop::collection::vec(header, 0..3))
-                .prop_map(|(s, h)| What::Status(s, h)),
-            (0u64..1 << 50).prop_map(|ms| What::Delay(Duration::from_millis(ms))),
+                .prop_map(|(s, h)| FaultKind::Status(s, h)),
+            (0u64..1 << 50).prop_map(|ms| FaultKind::Delay(Duration::from_millis(ms))),
         ]
     }
 
     proptest! {
         #[test]
         fn what_a_fault_prints_is_read_back(
-            at in 0usize..10, range in prop::option::of((1u64..100, 1u64..100)), what in what(),
+            at in 0usize..10, range in prop::option::of((1u64..100, 1u64..100)), kind in kind(),
         ) {
-            let fault = Fault { endpoint: Endpoint::ALL[at], range, what };
+            let fault = Fault { endpoint: Endpoint::ALL[at], range, kind };
             prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));
         }
 

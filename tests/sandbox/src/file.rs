@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer};
 use crate::request::{fields, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
 /// How long a signed address lives (protocol.md 8.2).
@@ -19,7 +19,7 @@ const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
 
 /// A signed address.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Signed {
+pub(crate) struct SignedUrl {
     path: String,
     method: Method,
     until: Duration,
@@ -32,7 +32,7 @@ pub(crate) fn upload_url(
     consumer: &str,
     body: &Value,
     id: &str,
-) -> Answer {
+) -> HttpResponse {
     // Text by the schema, a number in one tutorial (protocol.md 14, row 31).
     let size = match body.get("fileSize") {
         Some(Value::String(digits)) => digits.parse().ok(),
@@ -42,10 +42,10 @@ pub(crate) fn upload_url(
     let kind = text(body, "fileType").unwrap_or_default();
     match size {
         Some(size) if (1..=MAX_FILE).contains(&size) => {}
-        _ => return answer::bad_request("fileSize must be from 1 to 3 MB", id),
+        _ => return response::bad_request("fileSize must be from 1 to 3 MB", id),
     }
     if !FILE_TYPES.contains(&kind) {
-        return answer::bad_request("no such fileType", id);
+        return response::bad_request("no such fileType", id);
     }
     let (account, lp) = (sandbox.config.account.clone(), sandbox.consumer_lp(consumer));
     let name = sandbox.random.uuid();
@@ -56,24 +56,39 @@ pub(crate) fn upload_url(
 }
 
 /// SEND `ms.GenerateURLForDownloadFile`.
-pub(crate) fn download_url(sandbox: &mut Sandbox, now: Duration, body: &Value, id: &str) -> Answer {
+pub(crate) fn download_url(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    body: &Value,
+    id: &str,
+) -> HttpResponse {
     match text(body, "relativePath").map(str::to_owned) {
         Some(path) if path.starts_with('/') => signed(sandbox, now, path, Method::GET, id),
-        _ => answer::bad_request("relativePath is missing", id),
+        _ => response::bad_request("relativePath is missing", id),
     }
 }
 
-fn signed(sandbox: &mut Sandbox, now: Duration, path: String, method: Method, id: &str) -> Answer {
+fn signed(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    path: String,
+    method: Method,
+    id: &str,
+) -> HttpResponse {
     let signature = sandbox.random.hex(2);
     let until = now + URL_LIFE;
     let body = json!({"relativePath": path, "queryParams": {
         "temp_url_sig": signature, "temp_url_expires": until.as_secs().to_string()}});
-    sandbox.state.signed.insert(signature, Signed { path, method, until });
-    answer::json(200, &answer::ok(&body, id))
+    sandbox.state.signed.insert(signature, SignedUrl { path, method, until });
+    response::json(200, &response::ok(&body, id))
 }
 
 /// The storage service itself: no credentials but the signature.
-pub(crate) fn storage(sandbox: &mut Sandbox, now: Duration, request: &Request<Vec<u8>>) -> Answer {
+pub(crate) fn storage(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    request: &Request<Vec<u8>>,
+) -> HttpResponse {
     let fields = fields(request, false);
     let signature = fields.get("temp_url_sig").map(String::as_str).unwrap_or_default();
     let path = request.uri().path();
@@ -84,18 +99,18 @@ pub(crate) fn storage(sandbox: &mut Sandbox, now: Duration, request: &Request<Ve
             && fields.get("temp_url_expires") == Some(&signed.until.as_secs().to_string())
     });
     if !good || request.headers().contains_key("authorization") {
-        return answer::json(401, &json!({"message": "the address is invalid or has expired"}));
+        return response::json(401, &json!({"message": "the address is invalid or has expired"}));
     }
     if *request.method() == Method::PUT {
         if request.body().len() as u64 > MAX_FILE {
-            return answer::json(413, &json!({"message": "too large"}));
+            return response::json(413, &json!({"message": "too large"}));
         }
         sandbox.state.files.insert(path.to_owned(), request.body().clone());
-        return answer::json(201, &json!({}));
+        return response::json(201, &json!({}));
     }
     match sandbox.state.files.get(path) {
-        Some(bytes) => Answer::new(bytes.clone()),
-        None => answer::json(404, &json!({"message": "no such file"})),
+        Some(bytes) => HttpResponse::new(bytes.clone()),
+        None => response::json(404, &json!({"message": "no such file"})),
     }
 }
 

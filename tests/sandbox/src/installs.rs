@@ -3,9 +3,9 @@
 use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer};
 use crate::config::App;
 use crate::request::{fields, is_of, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
 /// An app install, and how often it was changed.
@@ -21,11 +21,15 @@ impl Install {
     }
 }
 
-fn refuse(status: u16, message: &str) -> Answer {
-    answer::json(status, &json!({"message": message}))
+fn refuse(status: u16, message: &str) -> HttpResponse {
+    response::json(status, &json!({"message": message}))
 }
 
-pub(crate) fn login(sandbox: &mut Sandbox, account: &str, request: &Request<Vec<u8>>) -> Answer {
+pub(crate) fn login(
+    sandbox: &mut Sandbox,
+    account: &str,
+    request: &Request<Vec<u8>>,
+) -> HttpResponse {
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let (user, password) = (text(&body, "username"), text(&body, "password"));
     if !is_of(request.headers(), "application/json") || user.is_none() || password.is_none() {
@@ -40,10 +44,10 @@ pub(crate) fn login(sandbox: &mut Sandbox, account: &str, request: &Request<Vec<
     }
     let bearer = sandbox.random.hex(4);
     sandbox.state.bearers.insert(bearer.clone(), ());
-    let told = json!({"bearer": bearer, "csrf": sandbox.random.hex(1), "sessionTTl": "36000",
+    let session = json!({"bearer": bearer, "csrf": sandbox.random.hex(1), "sessionTTl": "36000",
         "config": {"loginName": user, "isAdmin": true, "isLPA": false},
         "csdsCollectionResponse": {"baseURIs": []}});
-    answer::json(200, &told)
+    response::json(200, &session)
 }
 
 /// `…/configuration/app-install/installations`, and perhaps one of them.
@@ -52,7 +56,7 @@ pub(crate) fn installs(
     account: &str,
     id: Option<&str>,
     request: &Request<Vec<u8>>,
-) -> Answer {
+) -> HttpResponse {
     let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     // Here with the prefix, and not without (protocol.md 14, row 10).
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
@@ -62,29 +66,29 @@ pub(crate) fn installs(
     if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
         return refuse(400, "v must be 1.0");
     }
-    sandbox.know_apps();
+    sandbox.register_configured_apps();
     match (request.method(), id) {
         (&Method::GET, None) => {
             let records: Vec<Value> =
                 sandbox.state.installs.values().map(|install| install.record.clone()).collect();
-            answer::json(200, &Value::Array(records))
+            response::json(200, &Value::Array(records))
         }
         (&Method::GET, Some(id)) => match sandbox.state.installs.get(id) {
             Some(install) => {
-                let mut told = answer::json(200, &install.record);
+                let mut response = response::json(200, &install.record);
                 let revision = HeaderValue::from(install.revision);
-                told.headers_mut().insert("ac-revision", revision);
-                told
+                response.headers_mut().insert("ac-revision", revision);
+                response
             }
             None => refuse(404, "no such app install"),
         },
         (&Method::POST, None) => create(sandbox, request),
         (&Method::PUT, Some(id)) => update(sandbox, id, request),
-        (&Method::DELETE, Some(id)) => match matched(sandbox, id, request.headers()) {
+        (&Method::DELETE, Some(id)) => match check_revision(sandbox, id, request.headers()) {
             Ok(()) => {
                 sandbox.state.installs.remove(id);
                 sandbox.config.apps.retain(|app| app.client_id != id);
-                answer::json(204, &Value::Null)
+                response::json(204, &Value::Null)
             }
             Err(refused) => *refused,
         },
@@ -93,7 +97,11 @@ pub(crate) fn installs(
 }
 
 /// Whether the revision that is named is the present one.
-fn matched(sandbox: &Sandbox, id: &str, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+fn check_revision(
+    sandbox: &Sandbox,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<(), Box<HttpResponse>> {
     let Some(install) = sandbox.state.installs.get(id) else {
         return Err(Box::new(refuse(404, "no such app install")));
     };
@@ -104,17 +112,17 @@ fn matched(sandbox: &Sandbox, id: &str, headers: &HeaderMap) -> Result<(), Box<A
     }
 }
 
-fn named(record: &Value) -> bool {
+fn has_valid_name(record: &Value) -> bool {
     text(record, "client_name").is_some_and(|name| (1..=128).contains(&name.chars().count()))
 }
 
-fn create(sandbox: &mut Sandbox, request: &Request<Vec<u8>>) -> Answer {
+fn create(sandbox: &mut Sandbox, request: &Request<Vec<u8>>) -> HttpResponse {
     let Ok(mut record @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
         return refuse(400, "the manifest is no JSON object");
     };
     let same =
         |install: &Install| text(&install.record, "client_name") == text(&record, "client_name");
-    if !named(&record) || sandbox.state.installs.values().any(same) {
+    if !has_valid_name(&record) || sandbox.state.installs.values().any(same) {
         return refuse(400, "client_name is missing, too long, or taken");
     }
     let (id, secret) = (sandbox.random.uuid(), sandbox.random.hex(2));
@@ -130,31 +138,31 @@ fn create(sandbox: &mut Sandbox, request: &Request<Vec<u8>>) -> Answer {
         members.entry("enabled").or_insert(json!(true));
     }
     sandbox.config.apps.push(App::new(&id, &secret));
-    let told = record.clone();
+    let created = record.clone();
     sandbox.state.installs.insert(id, Install { record, revision: 1 });
-    answer::json(201, &told)
+    response::json(201, &created)
 }
 
-fn update(sandbox: &mut Sandbox, id: &str, request: &Request<Vec<u8>>) -> Answer {
-    if let Err(refused) = matched(sandbox, id, request.headers()) {
+fn update(sandbox: &mut Sandbox, id: &str, request: &Request<Vec<u8>>) -> HttpResponse {
+    if let Err(refused) = check_revision(sandbox, id, request.headers()) {
         return *refused;
     }
     let Ok(record @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
         return refuse(400, "the record is no JSON object");
     };
-    if !named(&record) {
+    if !has_valid_name(&record) {
         return refuse(400, "client_name is missing or too long");
     }
     if let Some(install) = sandbox.state.installs.get_mut(id) {
         install.record = record.clone();
         install.revision += 1;
     }
-    answer::json(200, &record)
+    response::json(200, &record)
 }
 
 impl Sandbox {
     /// The apps that it was made with are installs like any other.
-    fn know_apps(&mut self) {
+    fn register_configured_apps(&mut self) {
         let apps = self.config.apps.clone();
         for app in apps {
             if self.state.installs.get(&app.client_id).is_none() {

@@ -20,7 +20,6 @@
 //! ```
 
 mod agent;
-mod answer;
 mod config;
 mod control;
 mod conversation;
@@ -33,6 +32,7 @@ mod monitoring;
 mod notify;
 mod random;
 mod request;
+mod response;
 mod sandbox;
 mod send;
 #[cfg(feature = "server")]
@@ -44,10 +44,10 @@ mod webhook;
 pub use agent::{AGENT, Agent};
 pub use config::{App, Config};
 pub use endpoint::Endpoint;
-pub use fault::{Fault, What};
+pub use fault::{Fault, FaultKind};
 pub use random::Random;
-pub use sandbox::{Delivery, Reaction, Sandbox};
+pub use sandbox::{Reply, Sandbox, Transmission};
 #[cfg(feature = "server")]
-pub use server::{Seen, Server, ServerConfig};
+pub use server::{LoggedRequest, Server, ServerConfig};
 pub use state::{Conversation, MAX_KEPT, Message, Survey};
-pub use webhook::{AppState, Next, Post, Signature, Webhooks};
+pub use webhook::{AppState, NextPost, Post, Signature, Webhooks};

@@ -3,8 +3,8 @@
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer};
 use crate::request::{fields, is_of, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
 /// What is known of a visitor.
@@ -13,8 +13,8 @@ pub(crate) struct Visit {
     session: String,
 }
 
-fn refuse(status: u16, code: u32, message: &str) -> Answer {
-    answer::json(status, &json!({"time": 1, "message": message, "internalCode": code}))
+fn refuse(status: u16, code: u32, message: &str) -> HttpResponse {
+    response::json(status, &json!({"time": 1, "message": message, "internalCode": code}))
 }
 
 /// `…/app/{installation}/engagement` or `report`.
@@ -24,7 +24,7 @@ pub(crate) fn monitor(
     app: &str,
     method: &str,
     request: &Request<Vec<u8>>,
-) -> Answer {
+) -> HttpResponse {
     let query = fields(request, false);
     let value = |name: &str| query.get(name).map(String::as_str);
     if !matches!(value("v"), Some("1.0" | "1.1")) {
@@ -62,9 +62,9 @@ pub(crate) fn monitor(
         }
     }
     let (visitor, session, new) = visitor(sandbox, value("vid"), value("sid"));
-    let mut told = json!({"visitorId": visitor, "sessionId": session,
+    let mut details = json!({"visitorId": visitor, "sessionId": session,
         "pageId": (sandbox.random.next() % 1_000_000_000).to_string()});
-    if let (false, Some(members)) = (report, told.as_object_mut()) {
+    if let (false, Some(members)) = (report, details.as_object_mut()) {
         members.insert(
             "engagementDetails".to_owned(),
             json!([{"campaignId": 3001,
@@ -72,7 +72,7 @@ pub(crate) fn monitor(
             "status": "expose"}]),
         );
     }
-    answer::json(if new { 201 } else { 200 }, &told)
+    response::json(if new { 201 } else { 200 }, &details)
 }
 
 /// The account is still being loaded: the visitor is named in the text alone (protocol.md 12.1).

@@ -6,48 +6,50 @@ use http::Request;
 use serde_json::Value;
 
 use crate::Endpoint;
-use crate::fault::What;
+use crate::fault::FaultKind;
 use crate::random::stable_hex;
 use crate::sandbox::Sandbox;
 use crate::state::{Publication, milliseconds};
-use crate::webhook::{AppState, Courier, Item, Next, Webhooks, notification};
+use crate::webhook::{
+    AppState, DeliveryQueue, NextPost, QueuedNotification, Webhooks, notification,
+};
 
 /// How long a notification is held that was ordered to come after the next one.
-const REORDERED: Duration = Duration::from_millis(300);
+const REORDER_DELAY: Duration = Duration::from_millis(300);
 
 impl Sandbox {
     /// What the app has registered for, from now on.
     pub fn set_webhooks(&mut self, webhooks: Webhooks) {
-        self.courier = Courier::instead_of(&self.courier, webhooks.retention);
+        self.deliveries = DeliveryQueue::replacing(&self.deliveries, webhooks.retention);
         self.webhooks = Some(webhooks);
     }
 
     /// What is to be done next about notifications, `now` being the time since the Unix epoch.
-    pub fn next_post(&mut self, now: Duration) -> Next {
-        self.courier.poll(now)
+    pub fn next_post(&mut self, now: Duration) -> NextPost {
+        self.deliveries.poll(now)
     }
 
     /// How a post went: the status of its answer, or `None` if there was none within 5 s.
-    pub fn posted(&mut self, now: Duration, id: u64, status: Option<u16>) {
-        self.courier.settle(now, id, status);
+    pub fn complete_post(&mut self, now: Duration, id: u64, status: Option<u16>) {
+        self.deliveries.complete(now, id, status);
     }
 
     /// What the app's deliveries are like.
     #[must_use]
     pub fn app_state(&self) -> AppState {
-        self.courier.state()
+        self.deliveries.state()
     }
 
     /// How many notifications were given up.
     #[must_use]
     pub fn notifications_lost(&self) -> u64 {
-        self.courier.lost()
+        self.deliveries.lost()
     }
 
     /// How many notifications are yet to be delivered.
     #[must_use]
     pub fn notifications_waiting(&self) -> usize {
-        self.courier.waiting()
+        self.deliveries.waiting()
     }
 
     /// Publishes an event, and tells of it. Gives its sequence.
@@ -62,15 +64,17 @@ impl Sandbox {
     }
 
     /// Tells of a conversation's state, which has just changed.
-    pub(crate) fn changed(&mut self, now: Duration, conversation: &str) {
-        let Some(changed) = self.state.conversations.get_mut(conversation) else { return };
+    pub(crate) fn notify_conversation(&mut self, now: Duration, conversation: &str) {
+        let Some(changed) = self.state.conversations.get_mut(conversation) else {
+            return;
+        };
         changed.updated_ms = milliseconds(now).max(changed.updated_ms + 1);
         let (key, body) = notification::of_conversation(changed, &self.config.account);
         self.notify(now, conversation, &key, &body);
     }
 
     fn notify(&mut self, now: Duration, conversation: &str, key: &str, body: &Value) {
-        let what = self.goes_wrong(Endpoint::Webhook);
+        let fault = self.fault_for(Endpoint::Webhook);
         let Some(webhooks) = &self.webhooks else { return };
         let Some(registered) = webhooks.endpoints.get(key) else { return };
         *self.requests.entry(Endpoint::Webhook).or_default() += 1;
@@ -86,29 +90,29 @@ impl Sandbox {
         }
         let Ok(request) = request.body(body) else { return };
         let due = now
-            + match what {
-                Some(What::Reorder) => REORDERED,
-                Some(What::Delay(pause)) => pause,
+            + match fault {
+                Some(FaultKind::Reorder) => REORDER_DELAY,
+                Some(FaultKind::Delay(pause)) => pause,
                 _ => Duration::ZERO,
             };
-        let item = Item {
+        let item = QueuedNotification {
             conversation: conversation.to_owned(),
             request,
             max_retries: registered.max_retries,
             due,
-            born: now,
-            tries: 0,
+            created: now,
+            attempts: 0,
             // In the time-based mode one that is late would hold up those after it.
-            overtakes: None,
+            may_skip_at: None,
         };
-        match what {
-            Some(What::Drop) => {}
-            Some(What::Duplicate) => {
-                self.courier.enqueue(now, item.clone());
-                self.courier.enqueue(now, item);
+        match fault {
+            Some(FaultKind::Drop) => {}
+            Some(FaultKind::Duplicate) => {
+                self.deliveries.enqueue(now, item.clone());
+                self.deliveries.enqueue(now, item);
             }
-            Some(What::Reorder) => self.courier.enqueue_after_the_next(item),
-            _ => self.courier.enqueue(now, item),
+            Some(FaultKind::Reorder) => self.deliveries.enqueue_reordered(item),
+            _ => self.deliveries.enqueue(now, item),
         }
     }
 

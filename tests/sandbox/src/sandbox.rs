@@ -6,14 +6,14 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use serde_json::json;
 
-use crate::answer::{self, Answer};
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Route};
-use crate::fault::{Fault, What};
+use crate::fault::{Fault, FaultKind};
 use crate::random::Random;
 use crate::request::credential;
+use crate::response::{self, HttpResponse};
 use crate::state::{Conversation, Message, State};
-use crate::webhook::{Courier, Webhooks};
+use crate::webhook::{DeliveryQueue, Webhooks};
 use crate::{conversation, domain, file, installs, monitoring, send, tokens};
 
 /// The stand-in for the cloud: requests in, answers out, and no clock or socket of its own.
@@ -36,32 +36,32 @@ pub struct Sandbox {
     pub(crate) random: Random,
     pub(crate) state: State,
     pub(crate) webhooks: Option<Webhooks>,
-    pub(crate) courier: Courier,
+    pub(crate) deliveries: DeliveryQueue,
     pub(crate) requests: BTreeMap<Endpoint, u64>,
-    faults: Vec<Armed>,
+    faults: Vec<ActiveFault>,
 }
 
 /// A fault, and how many requests to its endpoint came since it was added.
 #[derive(Clone, Debug)]
-struct Armed {
+struct ActiveFault {
     fault: Fault,
-    seen: u64,
+    requests_seen: u64,
 }
 
 /// An answer, and how it is to travel.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Reaction {
+pub struct Reply {
     /// The answer.
-    pub answer: Response<Vec<u8>>,
+    pub response: Response<Vec<u8>>,
     /// How it travels.
-    pub delivery: Delivery,
+    pub transmission: Transmission,
 }
 
 /// How an answer travels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a server must know how to deliver each")]
-pub enum Delivery {
+pub enum Transmission {
     /// As it should.
     Whole,
     /// After this time.
@@ -87,53 +87,53 @@ impl Sandbox {
             random: Random::new(seed),
             state: State::default(),
             webhooks: None,
-            courier: Courier::default(),
+            deliveries: DeliveryQueue::default(),
             requests: BTreeMap::new(),
             faults: Vec::new(),
         }
     }
 
-    /// Answers a request, `now` being the time since the Unix epoch by the cloud's clock. Faults that
-    /// concern the way of the answer are left out: see [`react`](Self::react).
+    /// Answers a request. `now` is the time since the Unix epoch by the cloud's clock. Faults in the
+    /// transmission of the response are left out: see [`reply`](Self::reply).
     pub fn handle(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
-        self.react(now, request).answer
+        self.reply(now, request).response
     }
 
     /// Answers a request, and says how the answer travels.
-    pub fn react(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reaction {
-        let whole = |answer| Reaction { answer, delivery: Delivery::Whole };
+    pub fn reply(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reply {
+        let whole = |answer| Reply { response: answer, transmission: Transmission::Whole };
         if request.uri().path().starts_with("/_sandbox/") {
             return whole(self.control(now, request));
         }
         let Some(route) = Route::of(request.uri().path()) else {
             let there_is = "domain, token, consumer, conversation and send, at their own paths";
-            return whole(answer::json(
+            return whole(response::json(
                 404,
                 &json!({"message": "no such path", "there_is": there_is}),
             ));
         };
         *self.requests.entry(route.endpoint).or_default() += 1;
-        let what = self.goes_wrong(route.endpoint);
-        if let Some(instead) = self.instead(what.as_ref(), request.headers()) {
-            return instead;
+        let kind = self.fault_for(route.endpoint);
+        if let Some(fault_reply) = self.fault_reply(kind.as_ref(), request.headers()) {
+            return fault_reply;
         }
         let answer = if route.endpoint.methods().contains(request.method()) {
             self.answer(now, &route, request)
         } else {
-            answer::json(405, &json!({"message": "no such method here"}))
+            response::json(405, &json!({"message": "no such method here"}))
         };
-        let delivery = match what {
-            Some(What::Delay(pause)) => Delivery::Delayed(pause),
-            Some(What::DropAfter) => Delivery::Dropped,
-            Some(What::Truncated) => Delivery::Truncated,
-            Some(What::Slow) => Delivery::Slow,
-            Some(What::Chunked) => Delivery::Chunked,
-            _ => Delivery::Whole,
+        let transmission = match kind {
+            Some(FaultKind::Delay(pause)) => Transmission::Delayed(pause),
+            Some(FaultKind::DropAfter) => Transmission::Dropped,
+            Some(FaultKind::Truncated) => Transmission::Truncated,
+            Some(FaultKind::Slow) => Transmission::Slow,
+            Some(FaultKind::Chunked) => Transmission::Chunked,
+            _ => Transmission::Whole,
         };
-        Reaction { answer, delivery }
+        Reply { response: answer, transmission }
     }
 
-    fn answer(&mut self, now: Duration, route: &Route, request: &Request<Vec<u8>>) -> Answer {
+    fn answer(&mut self, now: Duration, route: &Route, request: &Request<Vec<u8>>) -> HttpResponse {
         let account = route.account.as_str();
         match route.endpoint {
             Endpoint::Domain => domain::lookup(self, route, request),
@@ -152,28 +152,28 @@ impl Sandbox {
                 installs::installs(self, account, route.service.as_deref(), request)
             }
             // Where the cloud posts to, not where it listens.
-            Endpoint::Webhook => answer::json(404, &json!({"message": "no such path"})),
+            Endpoint::Webhook => response::json(404, &json!({"message": "no such path"})),
         }
     }
 
     /// The first fault that concerns this request; all of the endpoint's faults count it.
-    pub(crate) fn goes_wrong(&mut self, endpoint: Endpoint) -> Option<What> {
+    pub(crate) fn fault_for(&mut self, endpoint: Endpoint) -> Option<FaultKind> {
         let mut found = None;
-        for armed in self.faults.iter_mut().filter(|armed| armed.fault.endpoint == endpoint) {
-            armed.seen += 1;
-            if found.is_none() && armed.fault.concerns(armed.seen) {
-                found = Some(armed.fault.what.clone());
+        for active in self.faults.iter_mut().filter(|active| active.fault.endpoint == endpoint) {
+            active.requests_seen += 1;
+            if found.is_none() && active.fault.concerns(active.requests_seen) {
+                found = Some(active.fault.kind.clone());
             }
         }
         found
     }
 
     /// What happens in place of the answer, where the fault allows none.
-    fn instead(&mut self, what: Option<&What>, headers: &HeaderMap) -> Option<Reaction> {
+    fn fault_reply(&mut self, kind: Option<&FaultKind>, headers: &HeaderMap) -> Option<Reply> {
         let answer = || Response::new(Vec::new());
-        let reaction = match what? {
-            What::Status(status, more) => {
-                let mut answer = answer::json(*status, &json!({"message": "a fault on order"}));
+        let reply = match kind? {
+            FaultKind::Status(status, more) => {
+                let mut answer = response::json(*status, &json!({"message": "a fault on order"}));
                 for (name, value) in more {
                     if let (Ok(name), Ok(value)) =
                         (HeaderName::try_from(name), HeaderValue::try_from(value))
@@ -181,27 +181,27 @@ impl Sandbox {
                         answer.headers_mut().insert(name, value);
                     }
                 }
-                Reaction { answer, delivery: Delivery::Whole }
+                Reply { response: answer, transmission: Transmission::Whole }
             }
-            What::Html => {
+            FaultKind::Html => {
                 let mut answer =
                     Response::new(b"<html><body>Please sign in</body></html>".to_vec());
                 let kind = HeaderValue::from_static("text/html");
                 answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-                Reaction { answer, delivery: Delivery::Whole }
+                Reply { response: answer, transmission: Transmission::Whole }
             }
-            What::Loading => {
-                Reaction { answer: monitoring::loading(self), delivery: Delivery::Whole }
+            FaultKind::Loading => {
+                Reply { response: monitoring::loading(self), transmission: Transmission::Whole }
             }
-            What::Drop => Reaction { answer: answer(), delivery: Delivery::Dropped },
-            What::Garbage => Reaction { answer: answer(), delivery: Delivery::Garbage },
-            What::RevokeApp => {
+            FaultKind::Drop => Reply { response: answer(), transmission: Transmission::Dropped },
+            FaultKind::Garbage => Reply { response: answer(), transmission: Transmission::Garbage },
+            FaultKind::RevokeApp => {
                 if let Some(token) = credential(headers, "authorization") {
                     self.state.app_tokens.remove(token);
                 }
                 return None;
             }
-            What::RevokeConsumer => {
+            FaultKind::RevokeConsumer => {
                 if let Some(token) = credential(headers, tokens::ON_BEHALF) {
                     self.state.consumer_tokens.remove(token);
                 }
@@ -209,18 +209,18 @@ impl Sandbox {
             }
             _ => return None,
         };
-        Some(reaction)
+        Some(reply)
     }
 
     /// Adds a fault. It counts requests from now on; at most 1000 are kept.
     pub fn fault(&mut self, fault: Fault) {
         if self.faults.len() < 1000 {
-            self.faults.push(Armed { fault, seen: 0 });
+            self.faults.push(ActiveFault { fault, requests_seen: 0 });
         }
     }
 
     /// Takes all faults away.
-    pub fn heal(&mut self) {
+    pub fn clear_faults(&mut self) {
         self.faults.clear();
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer};
-use crate::conversation::checked;
+use crate::conversation::parse_request;
 use crate::file;
 use crate::request::{id, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::Publication;
 use crate::tokens;
@@ -24,35 +24,35 @@ pub(crate) fn send(
     now: Duration,
     account: &str,
     request: &Request<Vec<u8>>,
-) -> Answer {
-    let consumer = match tokens::on_behalf(sandbox, now, account, request.headers()) {
+) -> HttpResponse {
+    let consumer = match tokens::authenticate_consumer(sandbox, now, account, request.headers()) {
         Ok(consumer) => consumer,
         Err(refused) => return *refused,
     };
-    let document = match checked(request) {
+    let document = match parse_request(request) {
         Ok((_, document)) => document,
         Err(refused) => return *refused,
     };
     let Some(id) = id(&document) else {
-        return answer::bad_request("the request has no id of 1 to 64 characters", "");
+        return response::bad_request("the request has no id of 1 to 64 characters", "");
     };
     if text(&document, "kind") != Some("req") {
-        return answer::bad_request("kind must be req", &id);
+        return response::bad_request("kind must be req", &id);
     }
     if text(&document, "type") == Some("GetClock") {
         // Documented for the WebSocket API alone (protocol.md 7.10); a stand-in may answer it.
-        let told = json!({"currentTime": crate::state::milliseconds(now)});
-        return answer::json(200, &answer::ok(&told, &id));
+        let clock = json!({"currentTime": crate::state::milliseconds(now)});
+        return response::json(200, &response::ok(&clock, &id));
     }
     let Some(body) = document.get("body").filter(|body| body.is_object()) else {
-        return answer::bad_request("the request has no body", &id);
+        return response::bad_request("the request has no body", &id);
     };
     match text(&document, "type") {
         Some("ms.PublishEvent") => {
             let length = String::from_utf8_lossy(request.body()).chars().count();
             let metadata = document.get("metadata").cloned().unwrap_or_default();
             if !matches!(metadata, Value::Null | Value::Array(_)) {
-                return answer::bad_request("metadata must be an array", &id);
+                return response::bad_request("metadata must be an array", &id);
             }
             publish(sandbox, now, &consumer, body, metadata, &id, length)
         }
@@ -61,28 +61,28 @@ pub(crate) fn send(
         Some("ms.GenerateURLForDownloadFile") => file::download_url(sandbox, now, body, &id),
         Some("userprofile.SetUserProfile") => {
             let done = json!({"msg": "OK User Profile set successfully"});
-            answer::json(200, &answer::ok(&done, &id))
+            response::json(200, &response::ok(&done, &id))
         }
-        _ => answer::bad_request("no such type of request", &id),
+        _ => response::bad_request("no such type of request", &id),
     }
 }
 
 /// The conversation that a body is about, if it is this consumer's and open.
-fn addressed(
+fn check_conversation(
     sandbox: &Sandbox,
     consumer: &str,
     conversation: &str,
     id: &str,
-) -> Result<(), Box<Answer>> {
+) -> Result<(), Box<HttpResponse>> {
     match sandbox.state.conversations.get(conversation) {
-        None => Err(Box::new(answer::bad_request("no such conversation", id))),
+        None => Err(Box::new(response::bad_request("no such conversation", id))),
         // One consumer's token, another's conversation: 401, and no number (protocol.md 10.1).
         Some(found) if found.consumer != consumer => {
-            Err(Box::new(answer::json(401, &json!({"code": "UNAUTHORIZED", "reqId": id}))))
+            Err(Box::new(response::json(401, &json!({"code": "UNAUTHORIZED", "reqId": id}))))
         }
         Some(found) if !found.open => {
             // The text really says "close" (protocol.md 7.11).
-            Err(Box::new(answer::bad_request("Bad Request, Conversation is close", id)))
+            Err(Box::new(response::bad_request("Bad Request, Conversation is close", id)))
         }
         Some(_) => Ok(()),
     }
@@ -96,21 +96,21 @@ fn publish(
     metadata: Value,
     id: &str,
     length: usize,
-) -> Answer {
+) -> HttpResponse {
     let Some(dialog) = text(body, "dialogId") else {
-        return answer::bad_request("dialogId is missing", id);
+        return response::bad_request("dialogId is missing", id);
     };
     // Not every document names the conversation: the main dialog's id is its own (protocol.md 7.2).
     let conversation = text(body, "conversationId").unwrap_or(dialog);
-    if let Err(refused) = addressed(sandbox, consumer, conversation, id) {
+    if let Err(refused) = check_conversation(sandbox, consumer, conversation, id) {
         return *refused;
     }
     let Some(event) = body.get("event") else {
-        return answer::bad_request("event is missing", id);
+        return response::bad_request("event is missing", id);
     };
     let in_survey = match dialog_of(sandbox, conversation, dialog) {
         Ok(in_survey) => in_survey,
-        Err(why) => return answer::bad_request(why, id),
+        Err(why) => return response::bad_request(why, id),
     };
     let wrong = match text(event, "type") {
         Some("ContentEvent") => match text(event, "contentType") {
@@ -140,7 +140,7 @@ fn publish(
         _ => Some("no such event"),
     };
     match wrong {
-        Some(why) => answer::bad_request(why, id),
+        Some(why) => response::bad_request(why, id),
         None => {
             let said = text(event, "message").map(str::to_owned);
             let event = event.clone();
@@ -148,9 +148,9 @@ fn publish(
                 Publication { conversation, dialog, agent: None, audience: "ALL", metadata, event };
             let sequence = sandbox.publish(now, publication);
             if let (true, Some(said)) = (in_survey, said) {
-                sandbox.surveyed(now, conversation, dialog, &said);
+                sandbox.finish_survey(now, conversation, dialog, &said);
             }
-            answer::json(200, &answer::ok(&json!({"sequence": sequence}), id))
+            response::json(200, &response::ok(&json!({"sequence": sequence}), id))
         }
     }
 }
@@ -168,15 +168,21 @@ fn dialog_of(sandbox: &Sandbox, conversation: &str, dialog: &str) -> Result<bool
     }
 }
 
-fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id: &str) -> Answer {
+fn update(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    consumer: &str,
+    body: &Value,
+    id: &str,
+) -> HttpResponse {
     let Some(conversation) = text(body, "conversationId") else {
-        return answer::bad_request("conversationId is missing", id);
+        return response::bad_request("conversationId is missing", id);
     };
     // An object, or an array of them (protocol.md 14, row 6).
     let fields = match body.get("conversationField") {
         Some(Value::Array(fields)) => fields.clone(),
         Some(field) => vec![field.clone()],
-        None => return answer::bad_request("conversationField is missing", id),
+        None => return response::bad_request("conversationField is missing", id),
     };
     // A rating is for a conversation that is closed (protocol.md 7.8).
     let rates = fields.iter().all(|field| text(field, "field") == Some("CSATRate"));
@@ -185,10 +191,10 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
         .conversations
         .get(conversation)
         .is_some_and(|found| found.consumer == consumer && !found.open);
-    match addressed(sandbox, consumer, conversation, id) {
+    match check_conversation(sandbox, consumer, conversation, id) {
         Err(refused) if !(rates && closed) => return *refused,
         Ok(()) if rates => {
-            return answer::bad_request("the conversation is open: nothing to rate yet", id);
+            return response::bad_request("the conversation is open: nothing to rate yet", id);
         }
         _ => {}
     }
@@ -199,18 +205,18 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
         match text(field, "field") {
             Some("ConversationStateField" | "Stage") if closed => {
                 sandbox.state.close(conversation, "CONSUMER");
-                sandbox.changed(now, conversation);
+                sandbox.notify_conversation(now, conversation);
             }
             Some("DialogChange") if text(dialog, "state") == Some("CLOSE") => {
                 match text(dialog, "dialogId") {
                     Some(id) if id == conversation => {
-                        sandbox.close_main(now, conversation, "CONSUMER");
+                        sandbox.close_main_dialog(now, conversation, "CONSUMER");
                     }
                     Some(_) => {
                         sandbox.state.close(conversation, "CONSUMER");
-                        sandbox.changed(now, conversation);
+                        sandbox.notify_conversation(now, conversation);
                     }
-                    None => return answer::bad_request("dialogId is missing", id),
+                    None => return response::bad_request("dialogId is missing", id),
                 }
             }
             Some("CSATRate") => match rating(field) {
@@ -218,9 +224,9 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
                     if let Some(rated) = sandbox.state.conversations.get_mut(conversation) {
                         rated.csat = Some(csat);
                     }
-                    sandbox.changed(now, conversation);
+                    sandbox.notify_conversation(now, conversation);
                 }
-                None => return answer::bad_request("no such rating", id),
+                None => return response::bad_request("no such rating", id),
             },
             Some("TTRField") => {
                 let types = ["CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"];
@@ -230,9 +236,9 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
                         if let Some(changed) = sandbox.state.conversations.get_mut(conversation) {
                             ttr.clone_into(&mut changed.ttr);
                         }
-                        sandbox.changed(now, conversation);
+                        sandbox.notify_conversation(now, conversation);
                     }
-                    _ => return answer::bad_request("ttrType or value is wrong", id),
+                    _ => return response::bad_request("ttrType or value is wrong", id),
                 }
             }
             _ => continue,
@@ -241,9 +247,9 @@ fn update(sandbox: &mut Sandbox, now: Duration, consumer: &str, body: &Value, id
     }
     if known {
         let done = json!({"msg": "OK Conversation resolved successfully"});
-        return answer::json(200, &answer::ok(&done, id));
+        return response::json(200, &response::ok(&done, id));
     }
-    answer::bad_request("no such conversationField", id)
+    response::bad_request("no such conversationField", id)
 }
 
 /// All four members are required (protocol.md 7.8).

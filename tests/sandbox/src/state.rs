@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::file::Signed;
+use crate::file::SignedUrl;
 use crate::installs::Install;
 use crate::monitoring::Visit;
 
@@ -17,23 +17,23 @@ const MAX_FILES: usize = 64;
 
 /// A map that forgets what came first when it is full.
 #[derive(Clone, Debug)]
-pub(crate) struct Bounded<V, const MOST: usize = MAX_KEPT> {
+pub(crate) struct BoundedMap<V, const CAPACITY: usize = MAX_KEPT> {
     entries: BTreeMap<String, V>,
     order: VecDeque<String>,
 }
 
-impl<V, const MOST: usize> Default for Bounded<V, MOST> {
+impl<V, const CAPACITY: usize> Default for BoundedMap<V, CAPACITY> {
     fn default() -> Self {
         Self { entries: BTreeMap::new(), order: VecDeque::new() }
     }
 }
 
-impl<V, const MOST: usize> Bounded<V, MOST> {
+impl<V, const CAPACITY: usize> BoundedMap<V, CAPACITY> {
     pub(crate) fn insert(&mut self, key: String, value: V) {
         if self.entries.insert(key.clone(), value).is_none() {
             self.order.push_back(key);
         }
-        while self.order.len() > MOST {
+        while self.order.len() > CAPACITY {
             if let Some(oldest) = self.order.pop_front() {
                 self.entries.remove(&oldest);
             }
@@ -66,7 +66,7 @@ impl<V, const MOST: usize> Bounded<V, MOST> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct AppToken {
-    pub(crate) ends: Duration,
+    pub(crate) expires_at: Duration,
 }
 
 /// A conversation.
@@ -165,19 +165,19 @@ pub(crate) struct Publication<'a> {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    pub(crate) app_tokens: Bounded<AppToken>,
+    pub(crate) app_tokens: BoundedMap<AppToken>,
     /// The consumer of each ConsumerJWS.
-    pub(crate) consumer_tokens: Bounded<String>,
-    pub(crate) conversations: Bounded<Conversation>,
+    pub(crate) consumer_tokens: BoundedMap<String>,
+    pub(crate) conversations: BoundedMap<Conversation>,
     /// The open conversation of each consumer.
-    pub(crate) open: Bounded<String>,
+    pub(crate) open: BoundedMap<String>,
     /// The signed addresses of files, by their signature.
-    pub(crate) signed: Bounded<Signed>,
-    pub(crate) files: Bounded<Vec<u8>, MAX_FILES>,
-    pub(crate) visits: Bounded<Visit>,
+    pub(crate) signed: BoundedMap<SignedUrl>,
+    pub(crate) files: BoundedMap<Vec<u8>, MAX_FILES>,
+    pub(crate) visits: BoundedMap<Visit>,
     /// The users who are logged in.
-    pub(crate) bearers: Bounded<()>,
-    pub(crate) installs: Bounded<Install>,
+    pub(crate) bearers: BoundedMap<()>,
+    pub(crate) installs: BoundedMap<Install>,
     pub(crate) messages: VecDeque<Message>,
     pub(crate) published: u64,
     pub(crate) opened: u64,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer};
 use crate::installs::Install;
 use crate::request::{credential, fields, is_of, text};
+use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::AppToken;
 
@@ -21,8 +21,8 @@ pub(crate) fn app_token(
     now: Duration,
     account: &str,
     request: &Request<Vec<u8>>,
-) -> Answer {
-    let refuse = |why: &str| answer::oauth(400, "invalid_request", why);
+) -> HttpResponse {
+    let refuse = |why: &str| response::oauth(400, "invalid_request", why);
     if !is_of(request.headers(), "application/x-www-form-urlencoded") {
         return refuse("the content type must be application/x-www-form-urlencoded");
     }
@@ -33,7 +33,9 @@ pub(crate) fn app_token(
     }
     match field("grant_type") {
         Some("client_credentials") => {}
-        Some(_) => return answer::oauth(400, "unsupported_grant_type", "only client_credentials"),
+        Some(_) => {
+            return response::oauth(400, "unsupported_grant_type", "only client_credentials");
+        }
         None => return refuse("grant_type is missing"),
     }
     let (Some(id), Some(secret)) = (field("client_id"), field("client_secret")) else {
@@ -43,19 +45,22 @@ pub(crate) fn app_token(
     let known = config.apps.iter().any(|app| app.client_id == id && app.client_secret == secret);
     let enabled = sandbox.state.installs.get(id).is_none_or(Install::is_enabled);
     if account != config.account || !known || !enabled {
-        return answer::oauth(401, "invalid_client", "unknown client id or wrong secret");
+        return response::oauth(401, "invalid_client", "unknown client id or wrong secret");
     }
     let life = config.token_life;
     let (iat, exp) = (now.as_secs(), now.saturating_add(life).as_secs());
     let claims = json!({"aud": account, "azp": id, "scope": "msg.consumer", "iss": "Sentinel",
         "iat": iat, "exp": exp});
     let token = sandbox.random.jws(&claims);
-    sandbox.state.app_tokens.insert(token.clone(), AppToken { ends: Duration::from_secs(exp) });
+    sandbox
+        .state
+        .app_tokens
+        .insert(token.clone(), AppToken { expires_at: Duration::from_secs(exp) });
     let mut body = json!({"access_token": token, "token_type": "Bearer"});
     if let (true, Some(body)) = (sandbox.config.expires_in, body.as_object_mut()) {
         body.insert("expires_in".to_owned(), life.as_secs().into());
     }
-    answer::json(200, &body)
+    response::json(200, &body)
 }
 
 /// `POST /api/account/{account}/consumer` (protocol.md 5).
@@ -64,58 +69,58 @@ pub(crate) fn consumer_token(
     now: Duration,
     account: &str,
     request: &Request<Vec<u8>>,
-) -> Answer {
-    if let Err(refused) = app(sandbox, now, account, request.headers()) {
+) -> HttpResponse {
+    if let Err(refused) = check_app_token(sandbox, now, account, request.headers()) {
         return *refused;
     }
     if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
-        return answer::bad_request("v must be 1.0", "");
+        return response::bad_request("v must be 1.0", "");
     }
     if !is_of(request.headers(), "application/json") {
-        return answer::bad_request("the content type must be application/json", "");
+        return response::bad_request("the content type must be application/json", "");
     }
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let Some(consumer) = text(&body, "ext_consumer_id").filter(|id| !id.is_empty()) else {
-        return answer::bad_request("ext_consumer_id is missing", "");
+        return response::bad_request("ext_consumer_id is missing", "");
     };
     let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
     let claims = json!({"account_id": account, "ext_consumer_id": consumer, "lp_consumer_id": lp});
     let token = sandbox.random.jws(&claims);
     sandbox.state.consumer_tokens.insert(token.clone(), consumer.to_owned());
-    answer::json(201, &json!({"token": token}))
+    response::json(201, &json!({"token": token}))
 }
 
 /// Checks the AppJWT that came.
-fn app(
+fn check_app_token(
     sandbox: &Sandbox,
     now: Duration,
     account: &str,
     headers: &HeaderMap,
-) -> Result<(), Box<Answer>> {
+) -> Result<(), Box<HttpResponse>> {
     let Some(token) = credential(headers, "authorization") else {
-        return Err(Box::new(answer::unauthorized(40105)));
+        return Err(Box::new(response::unauthorized(40105)));
     };
-    let good = sandbox.state.app_tokens.get(token).is_some_and(|token| now < token.ends);
+    let good = sandbox.state.app_tokens.get(token).is_some_and(|token| now < token.expires_at);
     if good && account == sandbox.config.account {
         Ok(())
     } else {
-        Err(Box::new(answer::unauthorized(40102)))
+        Err(Box::new(response::unauthorized(40102)))
     }
 }
 
 /// Checks both tokens, and gives the consumer in whose name the request is made.
-pub(crate) fn on_behalf(
+pub(crate) fn authenticate_consumer(
     sandbox: &Sandbox,
     now: Duration,
     account: &str,
     headers: &HeaderMap,
-) -> Result<String, Box<Answer>> {
-    app(sandbox, now, account, headers)?;
+) -> Result<String, Box<HttpResponse>> {
+    check_app_token(sandbox, now, account, headers)?;
     let Some(token) = credential(headers, ON_BEHALF) else {
-        return Err(Box::new(answer::unauthorized(40104)));
+        return Err(Box::new(response::unauthorized(40104)));
     };
     match sandbox.state.consumer_tokens.get(token) {
         Some(consumer) => Ok(consumer.clone()),
-        None => Err(Box::new(answer::unauthorized(40103))),
+        None => Err(Box::new(response::unauthorized(40103))),
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use http::{Request, Response};
-use lp_connector_sandbox::{Config, Delivery, Endpoint, Sandbox};
+use lp_connector_sandbox::{Config, Endpoint, Sandbox, Transmission};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -251,7 +251,7 @@ fn a_dropped_request_has_no_effect_and_a_dropped_answer_has() {
             .header("x-lp-on-behalf", &tokens.1)
             .body(body.to_string().into_bytes())
             .unwrap();
-        assert_eq!(cloud.sandbox.react(NOW, &request).delivery, Delivery::Dropped);
+        assert_eq!(cloud.sandbox.reply(NOW, &request).transmission, Transmission::Dropped);
         assert_eq!(cloud.sandbox.messages().len(), kept);
         assert_eq!(cloud.sandbox.requests(Endpoint::Send), 1);
     }
@@ -293,7 +293,7 @@ proptest! {
                 Err(_) => request,
             };
             if let Ok(request) = request.body(body) {
-                let _ = cloud.sandbox.react(NOW, &request);
+                let _ = cloud.sandbox.reply(NOW, &request);
             }
         }
     }

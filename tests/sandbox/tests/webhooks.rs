@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Request;
 use lp_connector_sandbox::{
-    Agent, AppState, Config, Endpoint, Next, Post, Sandbox, Signature, Webhooks,
+    Agent, AppState, Config, Endpoint, NextPost, Post, Sandbox, Signature, Webhooks,
 };
 use serde_json::{Value, json};
 
@@ -118,13 +118,13 @@ impl Cloud {
     fn run(&mut self, end: Duration, mut endpoint: impl FnMut(&Value) -> Option<u16>) {
         for _ in 0..10_000 {
             match self.sandbox.next_post(self.now) {
-                Next::Post(Post { id, request, .. }) => {
+                NextPost::Post(Post { id, request, .. }) => {
                     let body = serde_json::from_slice(request.body()).unwrap();
                     let status = endpoint(&body);
                     self.posted.push((self.now - START, body));
-                    self.sandbox.posted(self.now, id, status);
+                    self.sandbox.complete_post(self.now, id, status);
                 }
-                Next::Wait(until) if until <= START + end => self.now = until,
+                NextPost::Wait(until) if until <= START + end => self.now = until,
                 _ => {
                     self.now = START + end;
                     return;
@@ -378,13 +378,13 @@ fn timed_of_several_that_fail_together_the_first_sets_the_pause() {
     cloud.open_for("bob");
     cloud.say("one");
     let mut ids = Vec::new();
-    while let Next::Post(post) = cloud.sandbox.next_post(cloud.now) {
+    while let NextPost::Post(post) = cloud.sandbox.next_post(cloud.now) {
         ids.push(post.id);
     }
     assert_eq!(ids.len(), 2, "one of each conversation");
     for id in ids {
-        cloud.sandbox.posted(cloud.now, id, Some(503));
+        cloud.sandbox.complete_post(cloud.now, id, Some(503));
     }
-    let Next::Wait(until) = cloud.sandbox.next_post(cloud.now) else { panic!() };
+    let NextPost::Wait(until) = cloud.sandbox.next_post(cloud.now) else { panic!() };
     assert_eq!(until - cloud.now, secs(2));
 }

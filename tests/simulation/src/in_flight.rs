@@ -7,7 +7,7 @@ use http::Request;
 use http::header::AUTHORIZATION;
 use lp_connector_core::connector::{Attempt, Outcome};
 use lp_connector_core::error::Stage;
-use lp_connector_sandbox::Delivery;
+use lp_connector_sandbox::Transmission;
 
 use crate::caller::CallerState;
 use crate::clock::EPOCH;
@@ -120,24 +120,24 @@ impl World {
     pub(crate) fn arrive(&mut self, n: usize) {
         let RequestInFlight { nth, generation, back, request, connection, .. } =
             self.in_flight.swap_remove(n);
-        let reaction = self.cloud.react(self.cloud_clock(), &request);
+        let reply = self.cloud.reply(self.cloud_clock(), &request);
         self.wake_delivery();
         let (Some(sent), now) = (self.sent.get_mut(nth), self.now) else { return };
         let (caller, number, fault) = (sent.caller, sent.number, sent.fault);
-        sent.status = Some(reaction.answer.status().as_u16());
-        let asked = reaction.answer.headers().get("retry-after");
+        sent.status = Some(reply.response.status().as_u16());
+        let asked = reply.response.headers().get("retry-after");
         sent.retry_after = asked.and_then(|text| text.to_str().ok()?.parse().ok());
         let (process, deadline) = (sent.process, sent.deadline);
         self.log(LogEntry::RequestArrived { nth });
-        let delay = match (fault, reaction.delivery) {
-            (NetworkFault::SlowResponse(delay), _) | (_, Delivery::Delayed(delay)) => delay,
+        let delay = match (fault, reply.transmission) {
+            (NetworkFault::SlowResponse(delay), _) | (_, Transmission::Delayed(delay)) => delay,
             _ => Duration::ZERO,
         };
         let outcome_at = now.saturating_add(back).saturating_add(delay);
         let lost = matches!(fault, NetworkFault::ResponseLost)
             || matches!(
-                reaction.delivery,
-                Delivery::Dropped | Delivery::Truncated | Delivery::Garbage
+                reply.transmission,
+                Transmission::Dropped | Transmission::Truncated | Transmission::Garbage
             );
         let Some(program) = self.processes.get_mut(process) else { return };
         let here = program.generation == generation && outcome_at <= deadline;
@@ -147,14 +147,14 @@ impl World {
             (Some((origin, connection)), Some(wire)) if here => {
                 let mix = (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 let transmitted =
-                    wire.transmit((&origin, connection), &reaction.answer, fault, mix, mono);
+                    wire.transmit((&origin, connection), &reply.response, fault, mix, mono);
                 if !transmitted.is_faithful {
                     self.log(LogEntry::WrongAnswer { nth });
                 }
                 transmitted.outcome
             }
             _ if matches!(fault, NetworkFault::Truncated(_)) => answer_lost(),
-            _ => Outcome::Answer(reaction.answer),
+            _ => Outcome::Answer(reply.response),
         };
         if let (NetworkFault::Duplicated(after), Outcome::Answer(answer)) = (fault, &outcome) {
             let outcome = Outcome::Answer(answer.clone());

@@ -325,7 +325,7 @@ impl<'a> Runner<'a> {
                     self.world.cloud.fault(fault);
                 }
             }
-            WorldEvent::FaultsCleared => self.world.cloud.heal(),
+            WorldEvent::FaultsCleared => self.world.cloud.clear_faults(),
             WorldEvent::AppTokensRevoked => self.world.cloud.revoke_app_tokens(),
             WorldEvent::ConsumerTokensRevoked => self.world.cloud.revoke_consumer_tokens(),
             WorldEvent::SecretRotated(_) => {
@@ -382,7 +382,7 @@ impl<'a> Runner<'a> {
         if self.traced {
             trace::note(&mut self.trace, self.world.now, "*** all is well from here on");
         }
-        self.world.cloud.heal();
+        self.world.cloud.clear_faults();
         self.world.request_faults.clear();
         self.world.latency = Duration::from_millis(40);
         self.world.latency_seed = None;

@@ -8,7 +8,7 @@ use http::Request;
 use lp_connector_core::id::{ConversationId, DialogId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Change, Event, Inbox, InboxPoll, Order, Receiver, Window};
-use lp_connector_sandbox::Next;
+use lp_connector_sandbox::NextPost;
 
 use crate::clock::Clock;
 use crate::event_log::LogEntry;
@@ -209,7 +209,7 @@ impl World {
         let (clock, is_running) = (process.clock, process.resumes_at <= now);
         if endpoint.poll_cloud_at.is_some_and(|at| at <= now) {
             endpoint.poll_cloud_at = match self.cloud.next_post(cloud_now) {
-                Next::Post(post) => {
+                NextPost::Post(post) => {
                     let nth = endpoint.posted;
                     endpoint.posted += 1;
                     let more = match endpoint.post_faults.get(&nth) {
@@ -222,10 +222,10 @@ impl World {
                     Some(now)
                 }
                 // By the cloud's clock.
-                Next::Wait(at) => {
+                NextPost::Wait(at) => {
                     Some(now + at.saturating_sub(cloud_now).max(Duration::from_millis(1)))
                 }
-                Next::Idle => None,
+                NextPost::Idle => None,
             };
             return;
         }
@@ -246,7 +246,7 @@ impl World {
                     self.log(LogEntry::PostHandled { nth, status });
                 }
                 Leg::Response(status) => {
-                    self.cloud.posted(cloud_now, id, status);
+                    self.cloud.complete_post(cloud_now, id, status);
                     self.wake_delivery();
                 }
             }

@@ -363,7 +363,7 @@ proptest! {
     #[test]
     fn once_the_faults_stop_everything_works_again(scenario in scenario()) {
         let (mut world, _) = scenario.play();
-        world.cloud.heal();
+        world.cloud.clear_faults();
         world.network_faults.clear();
         world.latency = Duration::from_millis(40);
         let mut world = world.with_cloud_life(3600);

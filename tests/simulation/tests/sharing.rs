@@ -309,7 +309,7 @@ fn what_the_token_service_asked_for_in_the_last_try_holds_for_whoever_comes_next
     world.start_with(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(3600), now));
     world.run();
     let failed = world.now();
-    world.cloud.heal();
+    world.cloud.clear_faults();
     world.start_at(failed + secs(130), AuthorizeApp::new());
     let patient = world.start_at(failed + secs(200), AuthorizeApp::new());
     world.run();

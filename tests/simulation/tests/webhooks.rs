@@ -11,7 +11,7 @@ use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
     Change, Delivered, Event, Inbox, InboxPoll, Order, Receiver, Role, Transition, Window,
 };
-use lp_connector_sandbox::{Agent, AppState, Next, Post, Signature, Webhooks};
+use lp_connector_sandbox::{Agent, AppState, NextPost, Post, Signature, Webhooks};
 use lp_connector_simulation::{World, open_conversation};
 use proptest::prelude::*;
 
@@ -160,7 +160,7 @@ fn play(
         for _ in 0..100_000 {
             let look = connector.acts(now - START).map(|look| START + look);
             match world.cloud.next_post(now) {
-                Next::Post(Post { id, request, .. }) => {
+                NextPost::Post(Post { id, request, .. }) => {
                     let endpoint = endpoints.next().unwrap_or(Endpoint::Takes);
                     if matches!(endpoint, Endpoint::Takes | Endpoint::Forgets) {
                         connector.takes(&request, now - START);
@@ -170,10 +170,10 @@ fn play(
                         Endpoint::Refuses => Some(503),
                         Endpoint::Forgets | Endpoint::IsDown => None,
                     };
-                    world.cloud.posted(now, id, status);
+                    world.cloud.complete_post(now, id, status);
                 }
                 next => {
-                    let next = if let Next::Wait(at) = next { Some(at) } else { None };
+                    let next = if let NextPost::Wait(at) = next { Some(at) } else { None };
                     match [next, look].into_iter().flatten().min() {
                         Some(at) if at <= until => now = at.max(now),
                         _ => break,

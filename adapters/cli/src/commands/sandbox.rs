@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use lp_connector_sandbox::{App, Fault, Seen, Server, ServerConfig, Signature, Webhooks};
+use lp_connector_sandbox::{App, Fault, LoggedRequest, Server, ServerConfig, Signature, Webhooks};
 use serde_json::json;
 
 use crate::args::Serve;
@@ -162,7 +162,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn request_line(seen: &Seen) -> String {
+fn request_line(seen: &LoggedRequest) -> String {
     let status = seen.status.map_or("no answer".to_owned(), |status| status.to_string());
     format!("{} {} {status}", seen.method, seen.path)
 }

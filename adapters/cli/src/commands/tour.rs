@@ -14,7 +14,7 @@ use lp_connector_core::manifest::{self, Manifest};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{Change, Event, MessagingEvent, Verified};
-use lp_connector_sandbox::{Agent, Next, Server, Webhooks};
+use lp_connector_sandbox::{Agent, NextPost, Server, Webhooks};
 use serde_json::json;
 
 use super::demo;
@@ -252,7 +252,7 @@ fn drain(
     let mut last = None;
     // Far enough that what failed to be posted meanwhile is due again.
     let later = now() + std::time::Duration::from_secs(600);
-    while let Next::Post(post) = cloud.next_post(later) {
+    while let NextPost::Post(post) = cloud.next_post(later) {
         let told = Verified::dangerous_unverified(post.request.body().clone());
         let told = told.parse().map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
         for change in told.into_changes() {
@@ -263,7 +263,7 @@ fn drain(
                 last = Some(message);
             }
         }
-        cloud.posted(later, post.id, Some(200));
+        cloud.complete_post(later, post.id, Some(200));
     }
     last.ok_or_else(|| Failure::Local("the cloud has told nothing".to_owned()))
 }

@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Seen, Shared};
-use crate::{Delivery, Reaction};
+use super::{LoggedRequest, Shared};
+use crate::{Reply, Transmission};
 
 /// The longest request body that is read.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -30,7 +30,7 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 const MAX_CONNECTIONS: usize = 4096;
 
 /// Between two pieces of an answer that drips.
-const DRIP: Duration = Duration::from_millis(5);
+const SLOW_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) async fn serve(
     listener: std::net::TcpListener,
@@ -77,8 +77,8 @@ pub(super) async fn serve(
 }
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>) {
-    let garbage = Arc::new(Notify::new());
-    let signal = garbage.clone();
+    let send_garbage = Arc::new(Notify::new());
+    let signal = send_garbage.clone();
     let service = service_fn(move |request| answer(request, shared.clone(), signal.clone()));
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -87,7 +87,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sh
     tokio::select! {
         // Whatever ends a connection ends it for its client alone.
         _ = Pin::new(&mut serving) => {}
-        () = garbage.notified() => {
+        () = send_garbage.notified() => {
             let mut stream = serving.into_parts().io.into_inner();
             let _ = stream.write_all(b"\x00\x01 this is not HTTP\n\xff\xfe\n").await;
             let _ = stream.shutdown().await;
@@ -98,57 +98,59 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sh
 async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
-    garbage: Arc<Notify>,
-) -> Result<Response<Travelling>, io::Error> {
+    send_garbage: Arc<Notify>,
+) -> Result<Response<ResponseBody>, io::Error> {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        let mut refused = Response::new(Travelling::whole(Vec::new()));
+        let mut refused = Response::new(ResponseBody::whole(Vec::new()));
         *refused.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
         return Ok(refused);
     };
     let request = Request::from_parts(parts, body.to_bytes().to_vec());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let Reaction { answer, delivery } = shared.lock().react(now, &request);
+    let Reply { response, transmission } = shared.lock().reply(now, &request);
     shared.wake.notify_one();
-    if let Some(seen) = &shared.seen {
-        let silent = matches!(delivery, Delivery::Dropped | Delivery::Garbage);
-        let status = (!silent).then(|| answer.status().as_u16());
-        seen(&Seen { method, path, status });
+    if let Some(on_request) = &shared.on_request {
+        let silent = matches!(transmission, Transmission::Dropped | Transmission::Garbage);
+        let status = (!silent).then(|| response.status().as_u16());
+        on_request(&LoggedRequest { method, path, status });
     }
-    let (parts, body) = answer.into_parts();
-    let body = match delivery {
-        Delivery::Dropped => return Err(io::Error::other("dropped on order")),
-        Delivery::Garbage => {
-            garbage.notify_one();
+    let (parts, body) = response.into_parts();
+    let body = match transmission {
+        Transmission::Dropped => return Err(io::Error::other("dropped on order")),
+        Transmission::Garbage => {
+            send_garbage.notify_one();
             return std::future::pending().await;
         }
-        Delivery::Delayed(pause) => {
+        Transmission::Delayed(pause) => {
             tokio::time::sleep(pause).await;
-            Travelling::whole(body)
+            ResponseBody::whole(body)
         }
-        Delivery::Whole => Travelling::whole(body),
-        Delivery::Truncated => Travelling { breaks_off: true, ..Travelling::whole(body) },
-        Delivery::Slow => Travelling { piece: 1, slow: true, ..Travelling::whole(body) },
-        Delivery::Chunked => Travelling { piece: 7, sized: false, ..Travelling::whole(body) },
+        Transmission::Whole => ResponseBody::whole(body),
+        Transmission::Truncated => ResponseBody { truncated: true, ..ResponseBody::whole(body) },
+        Transmission::Slow => ResponseBody { piece: 1, slow: true, ..ResponseBody::whole(body) },
+        Transmission::Chunked => {
+            ResponseBody { piece: 7, sized: false, ..ResponseBody::whole(body) }
+        }
     };
     Ok(Response::from_parts(parts, body))
 }
 
 /// A body on its way.
-struct Travelling {
+struct ResponseBody {
     rest: Bytes,
     /// How much goes at a time.
     piece: usize,
     /// Whether its length is told beforehand.
     sized: bool,
     slow: bool,
-    breaks_off: bool,
+    truncated: bool,
     total: u64,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-impl Travelling {
+impl ResponseBody {
     fn whole(body: Vec<u8>) -> Self {
         Self {
             total: body.len() as u64,
@@ -156,13 +158,13 @@ impl Travelling {
             piece: usize::MAX,
             sized: true,
             slow: false,
-            breaks_off: false,
+            truncated: false,
             pause: None,
         }
     }
 }
 
-impl Body for Travelling {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -177,7 +179,7 @@ impl Body for Travelling {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        if self.breaks_off {
+        if self.truncated {
             let half = self.rest.len() / 2;
             if half == 0 || self.rest.len() as u64 != self.total {
                 return Poll::Ready(Some(Err(io::Error::other("broken off on order"))));
@@ -187,7 +189,7 @@ impl Body for Travelling {
         let length = self.piece.min(self.rest.len());
         let piece = self.rest.split_to(length);
         if self.slow {
-            self.pause = Some(Box::pin(tokio::time::sleep(DRIP)));
+            self.pause = Some(Box::pin(tokio::time::sleep(SLOW_INTERVAL)));
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

@@ -21,17 +21,17 @@ pub struct ServerConfig {
     listen: SocketAddr,
     tls: bool,
     seed: u64,
-    sandbox: Box<dyn CloneConfigure>,
-    seen: Option<OnRequest>,
+    sandbox: Box<dyn Configure>,
+    on_request: Option<OnRequest>,
 }
 
 /// Who is told of each request.
-type OnRequest = Arc<dyn Fn(&Seen) + Send + Sync>;
+type OnRequest = Arc<dyn Fn(&LoggedRequest) + Send + Sync>;
 
 /// A request that was answered: what a log may show of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Seen {
+pub struct LoggedRequest {
     /// The method.
     pub method: String,
     /// The path, without the query: that may hold a secret.
@@ -41,22 +41,22 @@ pub struct Seen {
 }
 
 /// What is done to the sandbox's configuration once its address is known.
-trait CloneConfigure: Send {
+trait Configure: Send {
     fn configure(&self, config: Config) -> Config;
-    fn boxed(&self) -> Box<dyn CloneConfigure>;
+    fn boxed(&self) -> Box<dyn Configure>;
 }
 
-impl<F: Fn(Config) -> Config + Clone + Send + 'static> CloneConfigure for F {
+impl<F: Fn(Config) -> Config + Clone + Send + 'static> Configure for F {
     fn configure(&self, config: Config) -> Config {
         self(config)
     }
 
-    fn boxed(&self) -> Box<dyn CloneConfigure> {
+    fn boxed(&self) -> Box<dyn Configure> {
         Box::new(self.clone())
     }
 }
 
-impl Clone for Box<dyn CloneConfigure> {
+impl Clone for Box<dyn Configure> {
     fn clone(&self) -> Self {
         self.as_ref().boxed()
     }
@@ -68,7 +68,7 @@ impl ServerConfig {
     pub fn new() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let same = |config: Config| config;
-        Self { listen, tls: false, seed: 1, sandbox: Box::new(same), seen: None }
+        Self { listen, tls: false, seed: 1, sandbox: Box::new(same), on_request: None }
     }
 
     /// Where to listen. Only loopback addresses are taken.
@@ -104,8 +104,11 @@ impl ServerConfig {
 
     /// Who is told of each request.
     #[must_use]
-    pub fn on_request(mut self, seen: impl Fn(&Seen) + Send + Sync + 'static) -> Self {
-        self.seen = Some(Arc::new(seen));
+    pub fn on_request(
+        mut self,
+        on_request: impl Fn(&LoggedRequest) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_request = Some(Arc::new(on_request));
         self
     }
 }
@@ -138,7 +141,7 @@ pub struct Server {
 struct Shared {
     sandbox: Mutex<Sandbox>,
     connections: AtomicU64,
-    seen: Option<OnRequest>,
+    on_request: Option<OnRequest>,
     /// Told when there may be something to post.
     wake: Notify,
 }
@@ -172,7 +175,7 @@ impl Server {
         let shared = Arc::new(Shared {
             sandbox: Mutex::new(Sandbox::new(cloud, config.seed)),
             connections: AtomicU64::new(0),
-            seen: config.seen,
+            on_request: config.on_request,
             wake: Notify::new(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -229,10 +232,10 @@ impl Server {
     }
 
     /// Looks into the sandbox, or changes it, while it runs.
-    pub fn with<T>(&self, look: impl FnOnce(&mut Sandbox) -> T) -> T {
-        let seen = look(&mut self.shared.lock());
+    pub fn with<T>(&self, inspect: impl FnOnce(&mut Sandbox) -> T) -> T {
+        let result = inspect(&mut self.shared.lock());
         self.shared.wake.notify_one();
-        seen
+        result
     }
 
     /// How many requests came to an endpoint.

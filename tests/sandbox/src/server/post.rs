@@ -13,11 +13,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Seen, Shared};
-use crate::{Next, Post};
+use super::{LoggedRequest, Shared};
+use crate::{NextPost, Post};
 
 /// For the connection, and again for the answer (protocol.md 9.1).
-const PATIENCE: Duration = Duration::from_secs(5);
+const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers say nothing beyond their status.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -27,27 +27,31 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
     loop {
         let next = shared.lock().next_post(now());
         match next {
-            Next::Post(post) => {
+            NextPost::Post(post) => {
                 let shared = shared.clone();
                 posts.spawn(async move {
                     let Post { id, request } = post;
                     // Without the query, which may hold a password.
                     let uri = request.uri();
                     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-                    let place = format!("-> {authority}{}", uri.path());
+                    let target = format!("-> {authority}{}", uri.path());
                     let status = send(request).await;
-                    if let Some(seen) = &shared.seen {
-                        seen(&Seen { method: "POST".to_owned(), path: place, status });
+                    if let Some(on_request) = &shared.on_request {
+                        on_request(&LoggedRequest {
+                            method: "POST".to_owned(),
+                            path: target,
+                            status,
+                        });
                     }
-                    shared.lock().posted(now(), id, status);
+                    shared.lock().complete_post(now(), id, status);
                     shared.wake.notify_one();
                 });
             }
-            Next::Wait(until) => {
+            NextPost::Wait(until) => {
                 // What changes meanwhile wakes it.
                 let _ = timeout(until.saturating_sub(now()), shared.wake.notified()).await;
             }
-            Next::Idle => shared.wake.notified().await,
+            NextPost::Idle => shared.wake.notified().await,
         }
         while posts.try_join_next().is_some() {}
     }
@@ -55,10 +59,11 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
 
 /// The status, if one came in time.
 async fn send(request: Request<Vec<u8>>) -> Option<u16> {
-    let (host, port) = place(request.uri())?;
-    let stream = timeout(PATIENCE, TcpStream::connect((host.as_str(), port))).await.ok()?.ok()?;
+    let (host, port) = target(request.uri())?;
+    let stream =
+        timeout(POST_TIMEOUT, TcpStream::connect((host.as_str(), port))).await.ok()?.ok()?;
     let _ = stream.set_nodelay(true);
-    timeout(PATIENCE, exchange(stream, request, &format!("{host}:{port}"))).await.ok()?
+    timeout(POST_TIMEOUT, exchange(stream, request, &format!("{host}:{port}"))).await.ok()?
 }
 
 async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> Option<u16> {
@@ -79,7 +84,7 @@ async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> O
 }
 
 /// Host and port, if they are on this machine: a stand-in has no business anywhere else.
-fn place(uri: &Uri) -> Option<(String, u16)> {
+fn target(uri: &Uri) -> Option<(String, u16)> {
     let host = uri.host()?.trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     (uri.scheme_str() == Some("http") && local)

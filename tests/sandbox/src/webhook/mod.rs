@@ -1,6 +1,6 @@
 //! Webhooks: what is posted where, signed how, and what happens when it is not taken (protocol.md 9).
 
-mod courier;
+mod delivery_queue;
 pub(crate) mod notification;
 mod signature;
 
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use courier::{AppState, Next, Post};
-pub(crate) use courier::{Courier, Item};
+pub use delivery_queue::{AppState, NextPost, Post};
+pub(crate) use delivery_queue::{DeliveryQueue, QueuedNotification};
 pub use signature::Signature;
 
 /// The keys under which endpoints are registered (protocol.md 3.2).
-pub(crate) const KEYS: [&str; 5] = [
+pub(crate) const EVENT_KEYS: [&str; 5] = [
     "ms.MessagingEventNotification.ContentEvent",
     "ms.MessagingEventNotification.RichContentEvent",
     "ms.MessagingEventNotification.AcceptStatusEvent",
@@ -24,7 +24,7 @@ pub(crate) const KEYS: [&str; 5] = [
 
 /// Where one kind of event is posted to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Registered {
+pub(crate) struct WebhookEndpoint {
     pub(crate) url: String,
     /// `None` where the manifest does not say: that counts as 0, but only 0 written out keeps an
     /// endpoint's failures out of the time-based mechanism (protocol.md 9.3).
@@ -35,7 +35,7 @@ pub(crate) struct Registered {
 /// What an app has registered for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Webhooks {
-    pub(crate) endpoints: BTreeMap<String, Registered>,
+    pub(crate) endpoints: BTreeMap<String, WebhookEndpoint>,
     pub(crate) retention: Option<Duration>,
     pub(crate) signature: Signature,
 }
@@ -47,10 +47,10 @@ impl Webhooks {
         let url = url.into();
         let endpoint = |key: &str| {
             let registered =
-                Registered { url: url.clone(), max_retries: None, headers: Vec::new() };
+                WebhookEndpoint { url: url.clone(), max_retries: None, headers: Vec::new() };
             (key.to_owned(), registered)
         };
-        Self { endpoints: KEYS.into_iter().map(endpoint).collect(), ..Self::default() }
+        Self { endpoints: EVENT_KEYS.into_iter().map(endpoint).collect(), ..Self::default() }
     }
 
     /// As an app install manifest says, in its `capabilities.webhooks`.
@@ -69,7 +69,7 @@ impl Webhooks {
                 let seconds = seconds.filter(|seconds| (2..=259_200).contains(seconds));
                 let seconds = seconds.ok_or("retry.retention_time must be from 2 to 259200")?;
                 read.retention = Some(Duration::from_secs(seconds));
-            } else if KEYS.contains(&key.as_str()) {
+            } else if EVENT_KEYS.contains(&key.as_str()) {
                 read.endpoints
                     .insert(key.clone(), registered(value).map_err(|why| format!("{key}: {why}"))?);
             } else {
@@ -103,7 +103,7 @@ impl Webhooks {
     }
 }
 
-fn registered(value: &Value) -> Result<Registered, String> {
+fn registered(value: &Value) -> Result<WebhookEndpoint, String> {
     let url = value.get("endpoint").and_then(Value::as_str).ok_or("it has no endpoint")?;
     let max_retries = match value.get("max_retries") {
         None => None,
@@ -118,7 +118,7 @@ fn registered(value: &Value) -> Result<Registered, String> {
         let both = text("header_name").zip(text("header_value"));
         headers.push(both.ok_or("a header has no header_name or header_value")?);
     }
-    Ok(Registered { url: url.to_owned(), max_retries, headers })
+    Ok(WebhookEndpoint { url: url.to_owned(), max_retries, headers })
 }
 
 #[cfg(test)]
@@ -140,9 +140,9 @@ mod tests {
         for (wrong, why) in [
             (json!({"retry": {"retention_time": 1}}), "259200"),
             (json!({"x": {"endpoint": "https://x/"}}), "no event x"),
-            (json!({KEYS[0]: {}}), "no endpoint"),
-            (json!({KEYS[0]: {"endpoint": "x", "max_retries": 6}}), "0 to 5"),
-            (json!({KEYS[0]: {"endpoint": "x", "headers": [{}]}}), "header_name"),
+            (json!({EVENT_KEYS[0]: {}}), "no endpoint"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "x", "max_retries": 6}}), "0 to 5"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "x", "headers": [{}]}}), "header_name"),
         ] {
             let error = Webhooks::from_manifest(&webhook(wrong)).unwrap_err();
             assert!(error.contains(why), "{error}");

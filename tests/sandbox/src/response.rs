@@ -3,9 +3,9 @@
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
-pub(crate) type Answer = Response<Vec<u8>>;
+pub(crate) type HttpResponse = Response<Vec<u8>>;
 
-pub(crate) fn json(status: u16, document: &Value) -> Answer {
+pub(crate) fn json(status: u16, document: &Value) -> HttpResponse {
     let mut answer = Response::new(document.to_string().into_bytes());
     *answer.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -25,12 +25,12 @@ pub(crate) fn bad(message: &str, id: &str) -> Value {
     json!({"code": "BAD_REQUEST", "body": {"msg": message}, "reqId": id})
 }
 
-pub(crate) fn bad_request(message: &str, id: &str) -> Answer {
+pub(crate) fn bad_request(message: &str, id: &str) -> HttpResponse {
     json(400, &bad(message, id))
 }
 
 /// An authorization error of the Send API (protocol.md 10.1).
-pub(crate) fn unauthorized(code: u32) -> Answer {
+pub(crate) fn unauthorized(code: u32) -> HttpResponse {
     let (title, details) = match code {
         40001 => ("Missing parameter", "Brand Id is missing"),
         40102 => ("Invalid AppJWT", "AppJWT has expired or is invalid"),
@@ -46,6 +46,6 @@ pub(crate) fn unauthorized(code: u32) -> Answer {
 }
 
 /// An OAuth 2.0 refusal (protocol.md 4.5).
-pub(crate) fn oauth(status: u16, error: &str, description: &str) -> Answer {
+pub(crate) fn oauth(status: u16, error: &str, description: &str) -> HttpResponse {
     json(status, &json!({"error": error, "error_description": description}))
 }

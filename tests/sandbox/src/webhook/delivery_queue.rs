@@ -16,14 +16,14 @@ use http::Request;
 use crate::state::MAX_KEPT;
 
 /// Between two tries in the count-based mode.
-const COUNTED_PAUSE: Duration = Duration::from_secs(30);
+const COUNT_BASED_PAUSE: Duration = Duration::from_secs(30);
 
 /// The first pause of the time-based mode; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LAST_PAUSE: Duration = Duration::from_secs(300);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long a live event waits for a backlog that is being flushed.
-const DRAIN_WAIT: Duration = Duration::from_secs(4);
+const BACKLOG_WAIT: Duration = Duration::from_secs(4);
 
 /// How many are under way at a time.
 const MAX_IN_FLIGHT: usize = 64;
@@ -50,7 +50,7 @@ pub enum AppState {
     clippy::large_enum_variant,
     reason = "a driver must handle every one, and it lives for one turn of a loop"
 )]
-pub enum Next {
+pub enum NextPost {
     /// Post this, and tell how it went.
     Post(Post),
     /// Nothing before then, unless something is published or a post ends.
@@ -71,27 +71,27 @@ pub struct Post {
 
 /// A notification on its way.
 #[derive(Clone, Debug)]
-pub(crate) struct Item {
+pub(crate) struct QueuedNotification {
     pub(crate) conversation: String,
     pub(crate) request: Request<Vec<u8>>,
     pub(crate) max_retries: Option<u32>,
     /// When it is to be posted at the earliest.
     pub(crate) due: Duration,
     /// When it came into being.
-    pub(crate) born: Duration,
-    pub(crate) tries: u32,
+    pub(crate) created: Duration,
+    pub(crate) attempts: u32,
     /// From when it no longer waits for those before it.
-    pub(crate) overtakes: Option<Duration>,
+    pub(crate) may_skip_at: Option<Duration>,
 }
 
 /// The delivery of one app's notifications.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Courier {
+pub(crate) struct DeliveryQueue {
     retention: Option<Duration>,
     next_id: u64,
     /// Not under way, in the order of the conversation; by the id that says how old each is.
-    queues: BTreeMap<String, VecDeque<(u64, Item)>>,
-    in_flight: BTreeMap<u64, Item>,
+    queues: BTreeMap<String, VecDeque<(u64, QueuedNotification)>>,
+    in_flight: BTreeMap<u64, QueuedNotification>,
     /// Conversations with something under way, in the time-based mode.
     busy: BTreeSet<String>,
     state: AppState,
@@ -100,16 +100,16 @@ pub(crate) struct Courier {
     /// The try that is to show whether a failed app works again.
     probe: Option<u64>,
     /// What was ordered to come after the next one of its conversation.
-    held_back: Vec<Item>,
+    reordered: Vec<QueuedNotification>,
     /// Ids below this were stored when the transition began.
     stored_below: u64,
     lost: u64,
 }
 
-impl Courier {
+impl DeliveryQueue {
     /// With another retry mode, in place of `before`: what that has under way is nobody's any more, and
     /// what waits is lost.
-    pub(crate) fn instead_of(before: &Self, retention: Option<Duration>) -> Self {
+    pub(crate) fn replacing(before: &Self, retention: Option<Duration>) -> Self {
         let lost = before.lost + before.waiting() as u64;
         Self { retention, next_id: before.next_id, lost, ..Self::default() }
     }
@@ -126,10 +126,10 @@ impl Courier {
     /// How many are yet to be delivered.
     pub(crate) fn waiting(&self) -> usize {
         let queued = self.queues.values().map(VecDeque::len).sum::<usize>();
-        self.in_flight.len() + self.held_back.len() + queued
+        self.in_flight.len() + self.reordered.len() + queued
     }
 
-    pub(crate) fn enqueue(&mut self, now: Duration, mut item: Item) {
+    pub(crate) fn enqueue(&mut self, now: Duration, mut item: QueuedNotification) {
         if self.waiting() >= MAX_KEPT {
             self.lost += 1;
             return;
@@ -137,12 +137,12 @@ impl Courier {
         self.next_id += 1;
         let queue = self.queues.entry(item.conversation.clone()).or_default();
         if self.state == AppState::Recovered && !queue.is_empty() {
-            item.overtakes = Some(now + DRAIN_WAIT);
+            item.may_skip_at = Some(now + BACKLOG_WAIT);
         }
         let conversation = item.conversation.clone();
         queue.push_back((self.next_id, item));
-        let of = |held: &mut Item| held.conversation == conversation;
-        let late: Vec<Item> = self.held_back.extract_if(.., of).collect();
+        let of = |held: &mut QueuedNotification| held.conversation == conversation;
+        let late: Vec<QueuedNotification> = self.reordered.extract_if(.., of).collect();
         for mut item in late {
             item.due = now;
             self.enqueue(now, item);
@@ -150,39 +150,40 @@ impl Courier {
     }
 
     /// The same, but after the next one of its conversation, or when it is due.
-    pub(crate) fn enqueue_after_the_next(&mut self, item: Item) {
-        self.held_back.push(item);
+    pub(crate) fn enqueue_reordered(&mut self, item: QueuedNotification) {
+        self.reordered.push(item);
     }
 
-    pub(crate) fn poll(&mut self, now: Duration) -> Next {
-        let late: Vec<Item> = self.held_back.extract_if(.., |item| item.due <= now).collect();
+    pub(crate) fn poll(&mut self, now: Duration) -> NextPost {
+        let late: Vec<QueuedNotification> =
+            self.reordered.extract_if(.., |item| item.due <= now).collect();
         for item in late {
             self.enqueue(now, item);
         }
         self.expire(now);
-        self.settle_state();
+        self.update_state();
         if self.in_flight.len() >= MAX_IN_FLIGHT {
-            return Next::Idle;
+            return NextPost::Idle;
         }
         if self.state == AppState::Failed {
             if self.queues.is_empty() || self.probe.is_some() {
-                return self.next_held_back();
+                return self.next_reordered();
             }
             if now < self.next_try {
-                return Next::Wait(self.next_try);
+                return NextPost::Wait(self.next_try);
             }
         }
         let mut ready: Option<(u64, String, usize)> = None;
         let mut wait: Option<Duration> = None;
         for (conversation, queue) in &self.queues {
             for (place, (id, item)) in queue.iter().enumerate() {
-                let turn = self.retention.is_none()
+                let is_next = self.retention.is_none()
                     || (place == 0 && !self.busy.contains(conversation))
-                    || item.overtakes.is_some_and(|at| at <= now);
-                let later = if turn { Some(item.due) } else { item.overtakes };
+                    || item.may_skip_at.is_some_and(|at| at <= now);
+                let later = if is_next { Some(item.due) } else { item.may_skip_at };
                 match later {
                     Some(at) if at > now => wait = Some(wait.map_or(at, |wait| wait.min(at))),
-                    _ if turn && ready.as_ref().is_none_or(|(oldest, ..)| id < oldest) => {
+                    _ if is_next && ready.as_ref().is_none_or(|(oldest, ..)| id < oldest) => {
                         ready = Some((*id, conversation.clone(), place));
                     }
                     _ => {}
@@ -190,28 +191,28 @@ impl Courier {
             }
         }
         let Some((id, conversation, place)) = ready else {
-            let held = self.held_back.iter().map(|item| item.due).min();
-            return wait.into_iter().chain(held).min().map_or(Next::Idle, Next::Wait);
+            let held = self.reordered.iter().map(|item| item.due).min();
+            return wait.into_iter().chain(held).min().map_or(NextPost::Idle, NextPost::Wait);
         };
         let taken = self.queues.get_mut(&conversation).and_then(|queue| queue.remove(place));
-        let Some((_, item)) = taken else { return Next::Idle };
-        self.forget_empty(&conversation);
+        let Some((_, item)) = taken else { return NextPost::Idle };
+        self.remove_if_empty(&conversation);
         let request = item.request.clone();
         if self.state == AppState::Failed {
             self.probe = Some(id);
         }
         self.busy.insert(conversation);
         self.in_flight.insert(id, item);
-        Next::Post(Post { id, request })
+        NextPost::Post(Post { id, request })
     }
 
     /// Tells how a post went: the status of the answer, if one came in time.
-    pub(crate) fn settle(&mut self, now: Duration, id: u64, status: Option<u16>) {
+    pub(crate) fn complete(&mut self, now: Duration, id: u64, status: Option<u16>) {
         let Some(mut item) = self.in_flight.remove(&id) else { return };
         if !self.in_flight.values().any(|other| other.conversation == item.conversation) {
             self.busy.remove(&item.conversation);
         }
-        item.tries += 1;
+        item.attempts += 1;
         let probe = self.probe.take_if(|probe| *probe == id).is_some();
         // 200 and 201 alone (protocol.md 9.1).
         let taken = matches!(status, Some(200 | 201));
@@ -224,11 +225,11 @@ impl Courier {
             }
             (true, Some(_)) => {}
             (false, None) => {
-                if item.tries > item.max_retries.unwrap_or(0) {
+                if item.attempts > item.max_retries.unwrap_or(0) {
                     self.lost += 1;
                 } else {
-                    item.due = now + COUNTED_PAUSE;
-                    self.put_back(id, item);
+                    item.due = now + COUNT_BASED_PAUSE;
+                    self.requeue(id, item);
                 }
             }
             // Its failures are nobody else's business, and nobody's at all.
@@ -236,25 +237,25 @@ impl Courier {
                 self.lost += 1;
             }
             (false, Some(_)) => {
-                self.put_back(id, item);
+                self.requeue(id, item);
                 let first = self.state != AppState::Failed;
                 // Of several that were under way, the first to fail sets the pause.
                 if first || probe {
-                    self.pause = if first { FIRST_PAUSE } else { (self.pause * 2).min(LAST_PAUSE) };
+                    self.pause = if first { FIRST_PAUSE } else { (self.pause * 2).min(MAX_PAUSE) };
                     self.next_try = now + self.pause;
                     self.state = AppState::Failed;
                 }
             }
         }
-        self.settle_state();
+        self.update_state();
     }
 
-    fn next_held_back(&self) -> Next {
-        self.held_back.iter().map(|item| item.due).min().map_or(Next::Idle, Next::Wait)
+    fn next_reordered(&self) -> NextPost {
+        self.reordered.iter().map(|item| item.due).min().map_or(NextPost::Idle, NextPost::Wait)
     }
 
     /// Moves on from a state whose work is done.
-    fn settle_state(&mut self) {
+    fn update_state(&mut self) {
         let ids = || {
             let queued = self.queues.values().flatten().map(|(id, _)| *id);
             queued.chain(self.in_flight.keys().copied())
@@ -274,8 +275,8 @@ impl Courier {
         let mut lost = 0;
         for queue in self.queues.values_mut() {
             queue.retain(|(_, item)| {
-                let untried = item.tries == 0 && self.state == AppState::Up;
-                let keeps = untried || now < item.born.saturating_add(retention);
+                let untried = item.attempts == 0 && self.state == AppState::Up;
+                let keeps = untried || now < item.created.saturating_add(retention);
                 lost += u64::from(!keeps);
                 keeps
             });
@@ -284,13 +285,13 @@ impl Courier {
         self.lost += lost;
     }
 
-    fn put_back(&mut self, id: u64, item: Item) {
+    fn requeue(&mut self, id: u64, item: QueuedNotification) {
         let queue = self.queues.entry(item.conversation.clone()).or_default();
         let place = queue.partition_point(|(other, _)| *other < id);
         queue.insert(place, (id, item));
     }
 
-    fn forget_empty(&mut self, conversation: &str) {
+    fn remove_if_empty(&mut self, conversation: &str) {
         if self.queues.get(conversation).is_some_and(VecDeque::is_empty) {
             self.queues.remove(conversation);
         }
