@@ -7,7 +7,7 @@ use std::thread;
 use crate::report::Machine;
 
 /// Says what can be found out.
-pub(crate) fn look() -> Machine {
+pub(crate) fn describe() -> Machine {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = cpu
         .lines()
@@ -17,21 +17,22 @@ pub(crate) fn look() -> Machine {
     Machine {
         processor,
         cores: thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        system: said("uname", &["-sr"]).unwrap_or_else(|| std::env::consts::OS.to_owned()),
-        compiler: said("rustc", &["--version"]).unwrap_or_default(),
-        valgrind: said("valgrind", &["--version"]),
+        system: command_output("uname", &["-sr"])
+            .unwrap_or_else(|| std::env::consts::OS.to_owned()),
+        compiler: command_output("rustc", &["--version"]).unwrap_or_default(),
+        valgrind: command_output("valgrind", &["--version"]),
         load_before: load.and_then(|load| load.split(' ').next()?.parse().ok()),
     }
 }
 
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
+fn command_output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Keeps this process on one core, so that client and server do not share one. Does nothing where that
 /// cannot be had.
-pub(crate) fn stay_on(core: usize) {
+pub(crate) fn pin_to_core(core: usize) {
     #[cfg(target_os = "linux")]
     if thread::available_parallelism().is_ok_and(|cores| cores.get() > core) {
         let mut cores = rustix::thread::CpuSet::new();

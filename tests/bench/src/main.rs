@@ -4,13 +4,13 @@
 //! with `--json` the same as JSON, with the ratios. Each measurement end to end, and each one under
 //! valgrind, is a process of its own: this program, started again.
 
+mod bench_server;
 #[path = "../../../core/benches/cases/mod.rs"]
 mod cases;
-mod herd;
+mod contention;
 mod load;
 mod machine;
 mod memory;
-mod peer;
 mod pure;
 mod ratio;
 mod render;
@@ -24,11 +24,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::load::Kind;
+use crate::load::ClientKind;
 use crate::report::Report;
 
 /// Why something could not be measured.
-pub(crate) type Failed = Box<dyn Error + Send + Sync>;
+pub(crate) type BenchError = Box<dyn Error + Send + Sync>;
 
 /// Measures lp-connector beside what one would use instead.
 #[derive(Parser)]
@@ -87,7 +87,7 @@ enum Command {
     /// Sends as fast as it can.
     #[command(hide = true)]
     Send {
-        kind: Kind,
+        kind: ClientKind,
         #[arg(long)]
         callers: usize,
         #[arg(long)]
@@ -97,7 +97,7 @@ enum Command {
     },
 }
 
-fn main() -> Result<(), Failed> {
+fn main() -> Result<(), BenchError> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Render { report, weight, template }) => {
@@ -106,7 +106,7 @@ fn main() -> Result<(), Failed> {
         }
         Some(Command::Repeat { case, times }) => pure::repeat(&case, times),
         Some(Command::Hold { what, count }) => memory::hold(&what, count),
-        Some(Command::Serve) => Ok(peer::run()?),
+        Some(Command::Serve) => Ok(bench_server::run()?),
         Some(Command::Send { kind, callers, millis, base }) => {
             let sent = load::send(kind, callers, millis, &base)?;
             println!("{}", serde_json::to_string(&sent)?);
@@ -126,8 +126,8 @@ fn main() -> Result<(), Failed> {
 }
 
 /// Measures what is wanted, one section after the other: nothing else runs meanwhile.
-fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, Failed> {
-    let mut report = Report::new(machine::look());
+fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, BenchError> {
+    let mut report = Report::new(machine::describe());
     if wanted(Section::Time) {
         eprintln!("time of the core, in memory");
         report.cases = pure::time(quick);
@@ -138,7 +138,7 @@ fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, Fail
     }
     if wanted(Section::Waiting) {
         eprintln!("callers who wait for a token");
-        report.herd = Some(herd::measure(quick));
+        report.contention = Some(contention::measure(quick));
         report.token = Some(token::measure(quick));
     }
     if wanted(Section::Memory) {

@@ -1,14 +1,14 @@
 //! What is remembered for each consumer and conversation, weighed in processes of their own.
 
-use crate::Failed;
+use crate::BenchError;
 use std::process::Command;
 
 use crate::cases::caches;
 use crate::machine;
-use crate::report::Weighed;
+use crate::report::MemoryUse;
 
 /// Holds so many, and prints the bytes that they take together.
-pub(crate) fn hold(what: &str, count: usize) -> Result<(), Failed> {
+pub(crate) fn hold(what: &str, count: usize) -> Result<(), BenchError> {
     let before = machine::memory().ok_or("the system does not tell what a process holds")?;
     let mut held = caches::idle(what, count);
     let after = machine::memory().unwrap_or(before);
@@ -17,8 +17,8 @@ pub(crate) fn hold(what: &str, count: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-pub(crate) fn measure(quick: bool) -> Result<Vec<Weighed>, Failed> {
-    let mut weighed = Vec::new();
+pub(crate) fn measure(quick: bool) -> Result<Vec<MemoryUse>, BenchError> {
+    let mut measured = Vec::new();
     let counts: &[usize] = if quick { &[10_000] } else { &[10_000, 1_000_000] };
     for what in ["consumers", "conversations"] {
         for count in counts {
@@ -27,9 +27,9 @@ pub(crate) fn measure(quick: bool) -> Result<Vec<Weighed>, Failed> {
             let bytes: Option<u64> = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
             if let Some(bytes) = bytes {
                 let bytes_each = bytes as f64 / *count as f64;
-                weighed.push(Weighed { what: what.to_owned(), count: *count, bytes_each });
+                measured.push(MemoryUse { what: what.to_owned(), count: *count, bytes_each });
             }
         }
     }
-    Ok(weighed)
+    Ok(measured)
 }

@@ -1,6 +1,6 @@
 //! The cases of the core, timed: those of a group in turn, so that what disturbs one disturbs all.
 
-use crate::Failed;
+use crate::BenchError;
 use std::time::{Duration, Instant};
 
 use crate::cases::{self, Case, Once};
@@ -22,7 +22,7 @@ pub(crate) fn time(quick: bool) -> Vec<Measured> {
             group.iter().map(|case| ((case.prepare)(), Vec::new())).collect();
         for _ in 0..ROUNDS {
             for (run, times) in &mut ready {
-                times.push(once(run, round));
+                times.push(nanoseconds_per_run(run, round));
             }
         }
         measured.extend(group.iter().zip(ready).map(|(case, (_, times))| Measured {
@@ -36,7 +36,7 @@ pub(crate) fn time(quick: bool) -> Vec<Measured> {
 }
 
 /// The nanoseconds that it takes, over so long.
-pub(crate) fn once(run: &mut Once, for_: Duration) -> f64 {
+pub(crate) fn nanoseconds_per_run(run: &mut Once, for_: Duration) -> f64 {
     let mut done = 0_u32;
     let began = Instant::now();
     loop {
@@ -52,7 +52,7 @@ pub(crate) fn once(run: &mut Once, for_: Duration) -> f64 {
 }
 
 /// Does one case so many times, for somebody who counts.
-pub(crate) fn repeat(id: &str, times: u64) -> Result<(), Failed> {
+pub(crate) fn repeat(id: &str, times: u64) -> Result<(), BenchError> {
     let all = cases::all();
     let case = all.iter().find(|case| case.id() == id).ok_or("there is no such case")?;
     let mut run = (case.prepare)();

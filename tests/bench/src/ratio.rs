@@ -104,9 +104,9 @@ fn figures(report: &Report) -> Vec<Ratio> {
         let of = ("build a SEND", OURS, "1 allocation");
         figures.push(ratio(of, "allocations", allocations, Some(AtMost(3.0))));
     }
-    if let Some(herd) = &report.herd {
+    if let Some(contention) = &report.contention {
         let of = ("callers who wait for a token", OURS, "1 poll of each");
-        figures.push(ratio(of, "polls", herd.polls_per_caller, Some(AtMost(3.0))));
+        figures.push(ratio(of, "polls", contention.polls_per_caller, Some(AtMost(3.0))));
     }
     if let Some(token) = &report.token {
         let of = ("a token that is there, read", OURS, "1 ns");
@@ -151,7 +151,10 @@ mod tests {
         }
         for (of, to, ..) in LOADS {
             for name in [of, to] {
-                assert!(crate::load::Kind::ALL.iter().any(|kind| kind.name() == *name), "{name}");
+                assert!(
+                    crate::load::ClientKind::ALL.iter().any(|kind| kind.name() == *name),
+                    "{name}"
+                );
             }
         }
     }

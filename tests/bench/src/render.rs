@@ -1,6 +1,6 @@
 //! `BENCHMARKS.md`: a text with places for the tables.
 
-use crate::Failed;
+use crate::BenchError;
 use std::fs;
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::report::{Machine, Report};
 use crate::table;
 
 /// Fills the places in, written `{{name}}`.
-pub(crate) fn render(report: &Path, weight: &Path, template: &Path) -> Result<String, Failed> {
+pub(crate) fn render(report: &Path, weight: &Path, template: &Path) -> Result<String, BenchError> {
     let report: Report = serde_json::from_str(&fs::read_to_string(report)?)?;
     let mut text = fs::read_to_string(template)?;
     let mut places = vec![

@@ -9,9 +9,9 @@ pub(crate) struct Report {
     /// Ours to theirs: below 1 is better, unless it says otherwise.
     pub(crate) ratios: Vec<Ratio>,
     pub(crate) cases: Vec<Measured>,
-    pub(crate) herd: Option<Herd>,
+    pub(crate) contention: Option<Contention>,
     pub(crate) token: Option<Token>,
-    pub(crate) memory: Vec<Weighed>,
+    pub(crate) memory: Vec<MemoryUse>,
     pub(crate) load: Vec<Load>,
 }
 
@@ -45,8 +45,8 @@ pub(crate) struct Machine {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
     pub(crate) rounds: usize,
 }
 
@@ -60,7 +60,7 @@ impl Rounds {
         } else {
             f64::midpoint(at(middle - 1), at(middle))
         };
-        Self { median, least: at(0), most: at(all.len().saturating_sub(1)), rounds: all.len() }
+        Self { median, min: at(0), max: at(all.len().saturating_sub(1)), rounds: all.len() }
     }
 }
 
@@ -83,7 +83,7 @@ impl Measured {
 
 /// Callers who wait for one token.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Herd {
+pub(crate) struct Contention {
     pub(crate) callers: usize,
     /// From its arrival until all have sent, in milliseconds.
     pub(crate) milliseconds: Rounds,
@@ -97,11 +97,11 @@ pub(crate) struct Token {
     /// A call that needs a token less one that needs none: the reading of it.
     pub(crate) alone_ns: Rounds,
     /// The step that reads host, both tokens and circuit, under the adapters' lock.
-    pub(crate) under_lock: Vec<Contended>,
+    pub(crate) under_lock: Vec<LockContention>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Contended {
+pub(crate) struct LockContention {
     pub(crate) threads: usize,
     /// A whole call in memory, by each thread.
     pub(crate) ns_per_call: Rounds,
@@ -111,7 +111,7 @@ pub(crate) struct Contended {
 
 /// What is remembered, and what that takes.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Weighed {
+pub(crate) struct MemoryUse {
     pub(crate) what: String,
     pub(crate) count: usize,
     pub(crate) bytes_each: f64,

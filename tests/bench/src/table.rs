@@ -110,16 +110,16 @@ fn memory_cases(report: &Report) -> Table {
 
 fn waiting(report: &Report) -> Table {
     let mut table = Table::new("waiting", &["what", "figure", "spread"]);
-    if let Some(herd) = &report.herd {
-        let callers = herd.callers;
+    if let Some(contention) = &report.contention {
+        let callers = contention.callers;
         table.rows.push(vec![
             format!("{callers} callers: from the token's arrival until all have sent, ms"),
-            figure(herd.milliseconds.median),
-            spread(&herd.milliseconds),
+            figure(contention.milliseconds.median),
+            spread(&contention.milliseconds),
         ]);
         for (what, polls) in [
-            ("polls of each caller, from its first to its request", herd.polls_per_caller),
-            ("of these after the token's arrival", herd.polls_per_caller_after_arrival),
+            ("polls of each caller, from its first to its request", contention.polls_per_caller),
+            ("of these after the token's arrival", contention.polls_per_caller_after_arrival),
         ] {
             table.rows.push(vec![what.to_owned(), figure(polls), String::new()]);
         }
@@ -146,9 +146,9 @@ fn waiting(report: &Report) -> Table {
 
 fn memory(report: &Report) -> Table {
     let mut table = Table::new("memory", &["remembered", "how many", "bytes each"]);
-    for weighed in &report.memory {
-        let count = weighed.count.to_string();
-        table.rows.push(vec![weighed.what.clone(), count, whole(weighed.bytes_each)]);
+    for measured in &report.memory {
+        let count = measured.count.to_string();
+        table.rows.push(vec![measured.what.clone(), count, whole(measured.bytes_each)]);
     }
     table
 }
@@ -170,8 +170,8 @@ fn load(report: &Report) -> Table {
 }
 
 fn spread(rounds: &Rounds) -> String {
-    let digits = usize::from(rounds.most < 1000.0);
-    format!("{:.digits$} … {:.digits$}", rounds.least, rounds.most)
+    let digits = usize::from(rounds.max < 1000.0);
+    format!("{:.digits$} … {:.digits$}", rounds.min, rounds.max)
 }
 
 fn whole(number: f64) -> String {

@@ -12,7 +12,7 @@ use lp_connector_core::time::Now;
 use crate::cases::cloud::{Connector, answer, text};
 use crate::cases::{self, OURS, Once};
 use crate::pure;
-use crate::report::{Contended, Rounds, Token};
+use crate::report::{LockContention, Rounds, Token};
 
 const ROUNDS: usize = 9;
 
@@ -20,7 +20,9 @@ pub(crate) fn measure(quick: bool) -> Token {
     let round = Duration::from_millis(if quick { 5 } else { 60 });
     let mut with = prepared("a call that needs a token");
     let mut without = prepared("a call that needs no token");
-    let alone = (0..ROUNDS).map(|_| pure::once(&mut with, round) - pure::once(&mut without, round));
+    let alone = (0..ROUNDS).map(|_| {
+        pure::nanoseconds_per_run(&mut with, round) - pure::nanoseconds_per_run(&mut without, round)
+    });
     let alone_ns = Rounds::of(alone.collect());
     let under_lock = [1, 2, 8]
         .into_iter()
@@ -30,7 +32,7 @@ pub(crate) fn measure(quick: bool) -> Token {
                 together.push(calls(threads, true, round));
                 apart.push(calls(threads, false, round));
             }
-            Contended {
+            LockContention {
                 threads,
                 ns_per_call: Rounds::of(together),
                 ns_per_call_apart: Rounds::of(apart),

@@ -1,7 +1,7 @@
 //! Instructions and allocations, which no noise on the machine changes: what a case costs 1000 times
 //! more often, less what it costs without.
 
-use crate::Failed;
+use crate::BenchError;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use std::thread;
 use crate::cases;
 use crate::report::{Measured, Report};
 
-const FEW: u32 = 100;
-const MANY: u32 = 1100;
+const FEW_RUNS: u32 = 100;
+const MANY_RUNS: u32 = 1100;
 
 /// Fills in what valgrind counts. Without valgrind it says so, and that is all.
-pub(crate) fn count(report: &mut Report) -> Result<(), Failed> {
+pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
     if report.machine.valgrind.is_none() {
         eprintln!(
             "valgrind is not installed: no instructions and no allocations are counted. \
@@ -69,10 +69,11 @@ struct Count {
 
 impl Count {
     fn of(id: &str) -> Option<Self> {
-        let each =
-            |few: u64, many: u64| many.checked_sub(few).map(|n| n as f64 / f64::from(MANY - FEW));
-        let (few, many) = (instructions(id, FEW)?, instructions(id, MANY)?);
-        let (heap_few, heap_many) = (heap(id, FEW)?, heap(id, MANY)?);
+        let each = |few: u64, many: u64| {
+            many.checked_sub(few).map(|n| n as f64 / f64::from(MANY_RUNS - FEW_RUNS))
+        };
+        let (few, many) = (instructions(id, FEW_RUNS)?, instructions(id, MANY_RUNS)?);
+        let (heap_few, heap_many) = (heap(id, FEW_RUNS)?, heap(id, MANY_RUNS)?);
         Some(Self {
             instructions: each(few, many)?,
             allocations: each(heap_few.0, heap_many.0)?,
@@ -83,16 +84,16 @@ impl Count {
 
 fn instructions(id: &str, times: u32) -> Option<u64> {
     let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
-    let said = under_valgrind(&tool, id, times)?;
-    let line = said.lines().find(|line| line.contains("Collected :"))?;
+    let output = under_valgrind(&tool, id, times)?;
+    let line = output.lines().find(|line| line.contains("Collected :"))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
 /// Allocations, and bytes.
 fn heap(id: &str, times: u32) -> Option<(u64, u64)> {
     let tool = ["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"];
-    let said = under_valgrind(&tool, id, times)?;
-    let line = said.lines().find(|line| line.contains("total heap usage:"))?;
+    let output = under_valgrind(&tool, id, times)?;
+    let line = output.lines().find(|line| line.contains("total heap usage:"))?;
     let mut numbers = line
         .split_once("usage:")?
         .1

@@ -7,33 +7,37 @@ use lp_connector_core::connector::{Config, Trust};
 use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
 use lp_connector_core::secret::Secret;
 
-use super::Clock;
-use crate::Failed;
+use super::Progress;
+use crate::BenchError;
 use crate::cases::cloud::{TEXT, conversation};
 
 /// As a program on loopback sets it, with a connection for each caller.
-fn config(callers: usize, base: &str) -> Result<Config, Failed> {
+fn config(callers: usize, base: &str) -> Result<Config, BenchError> {
     Ok(Config::new(AccountId::new("91827364")?)
         .credentials(ClientId::new("0a1b2c3d")?, Secret::new("n3v3r".to_owned()))
         .trust(Trust::new(base, ["liveperson.net"])?)
         .max_connections(callers.max(64)))
 }
 
-fn who(caller: usize) -> Result<(ExtConsumerId, ConversationId), Failed> {
+fn caller_ids(caller: usize) -> Result<(ExtConsumerId, ConversationId), BenchError> {
     Ok((ExtConsumerId::new(format!("pigeon-ring-{caller:08}"))?, conversation()))
 }
 
-pub(super) fn on_ureq(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+pub(super) fn on_ureq(
+    callers: usize,
+    base: &str,
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
     let client = lp_connector_ureq::Client::new(config(callers, base)?)?;
     thread::scope(|scope| {
         let senders: Vec<_> = (0..callers)
             .map(|caller| {
                 let client = client.clone();
-                scope.spawn(move || -> Result<(), Failed> {
-                    let (consumer, conversation) = who(caller)?;
+                scope.spawn(move || -> Result<(), BenchError> {
+                    let (consumer, conversation) = caller_ids(caller)?;
                     loop {
                         client.send_text(&consumer, &conversation, TEXT)?;
-                        if !clock.sent() {
+                        if !progress.count_message() {
                             return Ok(());
                         }
                     }
@@ -44,17 +48,21 @@ pub(super) fn on_ureq(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<
     })
 }
 
-pub(super) fn on_tokio(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+pub(super) fn on_tokio(
+    callers: usize,
+    base: &str,
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
     let config = config(callers, base)?;
-    super::bare::in_tokio(callers, clock, move || {
+    super::bare::in_tokio(callers, progress, move || {
         let client = lp_connector_tokio::Client::new(config)?;
-        Ok(move |caller: usize, clock: Arc<Clock>| {
+        Ok(move |caller: usize, progress: Arc<Progress>| {
             let client = client.clone();
             async move {
-                let (consumer, conversation) = who(caller)?;
+                let (consumer, conversation) = caller_ids(caller)?;
                 loop {
                     client.send_text(&consumer, &conversation, TEXT).await?;
-                    if !clock.sent() {
+                    if !progress.count_message() {
                         return Ok(());
                     }
                 }
@@ -63,17 +71,21 @@ pub(super) fn on_tokio(callers: usize, base: &str, clock: &Arc<Clock>) -> Result
     })
 }
 
-pub(super) fn on_async_std(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+pub(super) fn on_async_std(
+    callers: usize,
+    base: &str,
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
     let client = lp_connector_async_std::Client::new(config(callers, base)?)?;
     let senders: Vec<_> = (0..callers)
         .map(|caller| {
-            let (client, clock) = (client.clone(), clock.clone());
+            let (client, progress) = (client.clone(), progress.clone());
             async_std::task::spawn(async move {
-                let (consumer, conversation) = who(caller)?;
+                let (consumer, conversation) = caller_ids(caller)?;
                 loop {
                     client.send_text(&consumer, &conversation, TEXT).await?;
-                    if !clock.sent() {
-                        return Ok::<(), Failed>(());
+                    if !progress.count_message() {
+                        return Ok::<(), BenchError>(());
                     }
                 }
             })

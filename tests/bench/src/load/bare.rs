@@ -12,8 +12,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::Clock;
-use crate::Failed;
+use super::Progress;
+use crate::BenchError;
 use crate::cases::by_hand::{Answer, Cached};
 use crate::cases::cloud::{TEXT, conversation};
 
@@ -21,7 +21,7 @@ use crate::cases::cloud::{TEXT, conversation};
 const IDLE: Duration = Duration::from_secs(15);
 
 /// What everybody has to do with an answer.
-fn read(response: &Response<impl AsRef<[u8]>>) -> Result<u64, Failed> {
+fn read(response: &Response<impl AsRef<[u8]>>) -> Result<u64, BenchError> {
     if !response.status().is_success() {
         return Err(format!("status {}", response.status()).into());
     }
@@ -32,9 +32,9 @@ fn read(response: &Response<impl AsRef<[u8]>>) -> Result<u64, Failed> {
 pub(super) fn over_ureq(
     callers: usize,
     base: &str,
-    clock: &Arc<Clock>,
+    progress: &Arc<Progress>,
     timed: bool,
-) -> Result<(), Failed> {
+) -> Result<(), BenchError> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -53,14 +53,14 @@ pub(super) fn over_ureq(
         let senders: Vec<_> = (0..callers)
             .map(|_| {
                 let agent = agent.clone();
-                scope.spawn(move || -> Result<(), Failed> {
+                scope.spawn(move || -> Result<(), BenchError> {
                     let (mut cached, conversation) = (Cached::new(base), conversation());
                     loop {
                         let request = cached.request(conversation.as_str(), TEXT);
                         let (parts, mut body) = agent.run(request)?.into_parts();
                         let body = body.read_to_vec()?;
                         read(&Response::from_parts(parts, body))?;
-                        if !clock.sent() {
+                        if !progress.count_message() {
                             return Ok(());
                         }
                     }
@@ -74,19 +74,19 @@ pub(super) fn over_ureq(
 /// Runs a task for each caller, on one thread.
 pub(super) fn in_tokio<S, F>(
     callers: usize,
-    clock: &Arc<Clock>,
-    make: impl FnOnce() -> Result<S, Failed>,
-) -> Result<(), Failed>
+    progress: &Arc<Progress>,
+    make: impl FnOnce() -> Result<S, BenchError>,
+) -> Result<(), BenchError>
 where
-    S: Fn(usize, Arc<Clock>) -> F,
-    F: Future<Output = Result<(), Failed>> + Send + 'static,
+    S: Fn(usize, Arc<Progress>) -> F,
+    F: Future<Output = Result<(), BenchError>> + Send + 'static,
 {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _entered = runtime.enter();
     let sender = make()?;
     let senders: Vec<_> =
-        (0..callers).map(|caller| runtime.spawn(sender(caller, clock.clone()))).collect();
+        (0..callers).map(|caller| runtime.spawn(sender(caller, progress.clone()))).collect();
     runtime.block_on(async {
         for sender in senders {
             sender.await??;
@@ -98,9 +98,9 @@ where
 pub(super) fn over_hyper_util(
     callers: usize,
     base: &str,
-    clock: &Arc<Clock>,
-) -> Result<(), Failed> {
-    in_tokio(callers, clock, || {
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
+    in_tokio(callers, progress, || {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new())
@@ -108,7 +108,7 @@ pub(super) fn over_hyper_util(
             .pool_timer(TokioTimer::new())
             .build(http);
         let base = base.to_owned();
-        Ok(move |_, clock: Arc<Clock>| {
+        Ok(move |_, progress: Arc<Progress>| {
             let (client, mut cached, conversation) =
                 (client.clone(), Cached::new(&base), conversation());
             async move {
@@ -118,7 +118,7 @@ pub(super) fn over_hyper_util(
                     let (parts, body) = client.request(request).await?.into_parts();
                     let body = body.collect().await?.to_bytes();
                     read(&Response::from_parts(parts, body))?;
-                    if !clock.sent() {
+                    if !progress.count_message() {
                         return Ok(());
                     }
                 }
@@ -127,8 +127,12 @@ pub(super) fn over_hyper_util(
     })
 }
 
-pub(super) fn over_reqwest(callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
-    in_tokio(callers, clock, || {
+pub(super) fn over_reqwest(
+    callers: usize,
+    base: &str,
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
+    in_tokio(callers, progress, || {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -137,7 +141,7 @@ pub(super) fn over_reqwest(callers: usize, base: &str, clock: &Arc<Clock>) -> Re
             .pool_idle_timeout(IDLE)
             .build()?;
         let base = base.to_owned();
-        Ok(move |_, clock: Arc<Clock>| {
+        Ok(move |_, progress: Arc<Progress>| {
             let (client, mut cached, conversation) =
                 (client.clone(), Cached::new(&base), conversation());
             async move {
@@ -151,7 +155,7 @@ pub(super) fn over_reqwest(callers: usize, base: &str, clock: &Arc<Clock>) -> Re
                     *answer.status_mut() = response.status();
                     *answer.body_mut() = response.bytes().await?;
                     read(&answer)?;
-                    if !clock.sent() {
+                    if !progress.count_message() {
                         return Ok(());
                     }
                 }

@@ -16,14 +16,14 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::report::{Load, Rounds};
-use crate::{Failed, machine};
+use crate::{BenchError, machine};
 
 /// Rounds of each client, in alternation.
 const ROUNDS: usize = 7;
 
 /// A client that sends messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum ClientKind {
     /// `lp-connector-ureq`.
     OnUreq,
     /// A bare ureq agent, which waits for ever.
@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     OnAsyncStd,
 }
 
-impl Kind {
+impl ClientKind {
     pub(crate) const ALL: [Self; 7] = [
         Self::OnUreq,
         Self::Ureq,
@@ -79,38 +79,43 @@ pub(crate) struct Sent {
 
 /// What senders look at, and count on.
 #[derive(Default)]
-pub(crate) struct Clock {
+pub(crate) struct Progress {
     stopped: AtomicBool,
     messages: AtomicU64,
 }
 
-impl Clock {
+impl Progress {
     /// Counts one message. False if there is to be no other.
-    pub(crate) fn sent(&self) -> bool {
+    pub(crate) fn count_message(&self) -> bool {
         self.messages.fetch_add(1, Ordering::Relaxed);
         !self.stopped.load(Ordering::Relaxed)
     }
 }
 
 /// Sends with so many callers for so long, in this process, which has nothing else to do.
-pub(crate) fn send(kind: Kind, callers: usize, millis: u64, base: &str) -> Result<Sent, Failed> {
-    machine::stay_on(0);
-    let clock = Arc::new(Clock::default());
+pub(crate) fn send(
+    kind: ClientKind,
+    callers: usize,
+    millis: u64,
+    base: &str,
+) -> Result<Sent, BenchError> {
+    machine::pin_to_core(0);
+    let progress = Arc::new(Progress::default());
     let sending = {
-        let (clock, base) = (clock.clone(), base.to_owned());
-        thread::spawn(move || start(kind, callers, &base, &clock))
+        let (progress, base) = (progress.clone(), base.to_owned());
+        thread::spawn(move || start(kind, callers, &base, &progress))
     };
     // Connections are made and tokens fetched before it counts.
-    while clock.messages.load(Ordering::Relaxed) < 4 * callers as u64 && !sending.is_finished() {
+    while progress.messages.load(Ordering::Relaxed) < 4 * callers as u64 && !sending.is_finished() {
         thread::sleep(Duration::from_millis(1));
     }
     thread::sleep(Duration::from_millis(millis / 5));
-    let look = || (clock.messages.load(Ordering::Relaxed), machine::cpu_time(), Instant::now());
+    let look = || (progress.messages.load(Ordering::Relaxed), machine::cpu_time(), Instant::now());
     let before = look();
     thread::sleep(Duration::from_millis(millis));
     let after = look();
-    clock.stopped.store(true, Ordering::Relaxed);
-    let sent: Result<(), Failed> = sending.join().map_err(|_| "a sender has panicked")?;
+    progress.stopped.store(true, Ordering::Relaxed);
+    let sent: Result<(), BenchError> = sending.join().map_err(|_| "a sender has panicked")?;
     sent?;
     Ok(Sent {
         messages: after.0 - before.0,
@@ -119,15 +124,20 @@ pub(crate) fn send(kind: Kind, callers: usize, millis: u64, base: &str) -> Resul
     })
 }
 
-fn start(kind: Kind, callers: usize, base: &str, clock: &Arc<Clock>) -> Result<(), Failed> {
+fn start(
+    kind: ClientKind,
+    callers: usize,
+    base: &str,
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
     match kind {
-        Kind::OnUreq => adapters::on_ureq(callers, base, clock),
-        Kind::OnTokio => adapters::on_tokio(callers, base, clock),
-        Kind::OnAsyncStd => adapters::on_async_std(callers, base, clock),
-        Kind::Ureq => bare::over_ureq(callers, base, clock, false),
-        Kind::UreqTimed => bare::over_ureq(callers, base, clock, true),
-        Kind::HyperUtil => bare::over_hyper_util(callers, base, clock),
-        Kind::Reqwest => bare::over_reqwest(callers, base, clock),
+        ClientKind::OnUreq => adapters::on_ureq(callers, base, progress),
+        ClientKind::OnTokio => adapters::on_tokio(callers, base, progress),
+        ClientKind::OnAsyncStd => adapters::on_async_std(callers, base, progress),
+        ClientKind::Ureq => bare::over_ureq(callers, base, progress, false),
+        ClientKind::UreqTimed => bare::over_ureq(callers, base, progress, true),
+        ClientKind::HyperUtil => bare::over_hyper_util(callers, base, progress),
+        ClientKind::Reqwest => bare::over_reqwest(callers, base, progress),
     }
 }
 
@@ -138,7 +148,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Result<Self, Failed> {
+    fn start() -> Result<Self, BenchError> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .stdin(Stdio::piped())
@@ -160,19 +170,21 @@ impl Drop for Server {
 }
 
 /// All clients at 1, 16 and 256 callers; at 64 those that such a number is asked of.
-pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, Failed> {
+pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, BenchError> {
     let server = Server::start()?;
     let (rounds, millis) = if quick { (2, 100) } else { (ROUNDS, 800) };
     let mut loads = Vec::new();
     for callers in [1, 16, 64, 256] {
-        let kinds: Vec<Kind> = Kind::ALL
+        let kinds: Vec<ClientKind> = ClientKind::ALL
             .into_iter()
-            .filter(|kind| callers != 64 || matches!(kind, Kind::OnAsyncStd | Kind::Reqwest))
+            .filter(|kind| {
+                callers != 64 || matches!(kind, ClientKind::OnAsyncStd | ClientKind::Reqwest)
+            })
             .collect();
         let mut sent: Vec<Vec<Sent>> = kinds.iter().map(|_| Vec::new()).collect();
         for _ in 0..rounds {
             for (kind, sent) in kinds.iter().zip(&mut sent) {
-                sent.push(apart(*kind, callers, millis, &server.base)?);
+                sent.push(send_in_process(*kind, callers, millis, &server.base)?);
             }
         }
         for (kind, sent) in kinds.iter().zip(sent) {
@@ -190,7 +202,12 @@ pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, Failed> {
 }
 
 /// Sends from a process of its own, so that its processor time is the client's and nobody else's.
-fn apart(kind: Kind, callers: usize, millis: u64, base: &str) -> Result<Sent, Failed> {
+fn send_in_process(
+    kind: ClientKind,
+    callers: usize,
+    millis: u64,
+    base: &str,
+) -> Result<Sent, BenchError> {
     let output = Command::new(std::env::current_exe()?)
         .args(["send", &kind.argument(), "--base", base])
         .args(["--callers", &callers.to_string(), "--millis", &millis.to_string()])

@@ -3,31 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::{Clock, Kind, start};
-use crate::peer;
+use super::{ClientKind, Progress, start};
+use crate::bench_server;
 
 /// A message as it came: its first line, its headers, and its body less its id.
 type Message = (String, BTreeMap<String, String>, String);
 
 /// What one client sends for one message.
-fn one_message(kind: Kind) -> Message {
+fn one_message(kind: ClientKind) -> Message {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let clock = Arc::new(Clock::default());
+    let progress = Arc::new(Progress::default());
     // It stops after its first.
-    clock.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+    progress.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
     let sending = {
-        let (base, clock) = (base.clone(), clock.clone());
-        std::thread::spawn(move || start(kind, 1, &base, &clock).unwrap())
+        let (base, progress) = (base.clone(), progress.clone());
+        std::thread::spawn(move || start(kind, 1, &base, &progress).unwrap())
     };
     let watch = {
         let seen = seen.clone();
         Arc::new(move |bytes: &[u8]| seen.lock().unwrap().push(bytes.to_vec()))
     };
     runtime.block_on(async {
-        let serving = tokio::spawn(peer::serve(listener, Some(watch)));
+        let serving = tokio::spawn(bench_server::serve(listener, Some(watch)));
         while !sending.is_finished() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -36,10 +36,10 @@ fn one_message(kind: Kind) -> Message {
     sending.join().unwrap();
     let seen = seen.lock().unwrap();
     let last = seen.last().unwrap();
-    taken_apart(&String::from_utf8(last.clone()).unwrap(), &base)
+    parse_message(&String::from_utf8(last.clone()).unwrap(), &base)
 }
 
-fn taken_apart(message: &str, base: &str) -> Message {
+fn parse_message(message: &str, base: &str) -> Message {
     let (head, body) = message.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();
     let first = lines.next().unwrap().to_owned();
@@ -59,9 +59,9 @@ fn taken_apart(message: &str, base: &str) -> Message {
 
 #[test]
 fn every_client_sends_the_same_message() {
-    let first = one_message(Kind::OnUreq);
+    let first = one_message(ClientKind::OnUreq);
     assert!(first.0.starts_with("POST /api/account/91827364/messaging/"), "{}", first.0);
-    for kind in Kind::ALL {
+    for kind in ClientKind::ALL {
         assert_eq!(one_message(kind), first, "{}", kind.name());
     }
 }

@@ -13,11 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::machine;
 
 /// Is shown each request as it came.
-pub(crate) type Seen = Arc<dyn Fn(&[u8]) + Send + Sync>;
+pub(crate) type RequestObserver = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
 /// Serves until standard input ends, and prints where.
 pub(crate) fn run() -> io::Result<()> {
-    machine::stay_on(1);
+    machine::pin_to_core(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     println!("http://{}", listener.local_addr()?);
@@ -31,21 +31,28 @@ pub(crate) fn run() -> io::Result<()> {
 }
 
 /// Serves for ever.
-pub(crate) async fn serve(listener: TcpListener, seen: Option<Seen>) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    observer: Option<RequestObserver>,
+) -> io::Result<()> {
     let authority = listener.local_addr()?.to_string();
     let hosts = Arc::new(authority);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let (hosts, seen) = (hosts.clone(), seen.clone());
+        let (hosts, observer) = (hosts.clone(), observer.clone());
         tokio::spawn(async move {
             // A connection that breaks off concerns its client alone.
-            let _ = connection(stream, &hosts, seen).await;
+            let _ = connection(stream, &hosts, observer).await;
         });
     }
 }
 
-async fn connection(mut stream: TcpStream, host: &str, seen: Option<Seen>) -> io::Result<()> {
+async fn connection(
+    mut stream: TcpStream,
+    host: &str,
+    observer: Option<RequestObserver>,
+) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let (mut filled, mut answer) = (0, Vec::with_capacity(1024));
     loop {
@@ -57,8 +64,8 @@ async fn connection(mut stream: TcpStream, host: &str, seen: Option<Seen>) -> io
         filled += read;
         let bytes = buffer.get(..filled).unwrap_or_default();
         let Some(request) = Request::read(bytes)? else { continue };
-        if let Some(seen) = &seen {
-            seen(bytes);
+        if let Some(observer) = &observer {
+            observer(bytes);
         }
         answer.clear();
         request.answer(host, &mut answer);

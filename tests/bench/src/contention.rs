@@ -3,20 +3,20 @@
 use std::time::Instant;
 
 use crate::cases::waiting;
-use crate::report::{Herd, Rounds};
+use crate::report::{Contention, Rounds};
 
-pub(crate) fn measure(quick: bool) -> Herd {
+pub(crate) fn measure(quick: bool) -> Contention {
     let (callers, rounds) = if quick { (1000, 3) } else { (10_000, 9) };
     let mut times = Vec::new();
     let (mut polls, mut after) = (0, 0);
     for _ in 0..rounds {
         let mut waiting = waiting::gather(callers);
         let began = Instant::now();
-        let herd = waiting.token_comes();
+        let contention = waiting.token_comes();
         times.push(began.elapsed().as_secs_f64() * 1e3);
-        (polls, after) = (herd.polls, herd.polls_after);
+        (polls, after) = (contention.polls, contention.polls_after);
     }
-    Herd {
+    Contention {
         callers,
         milliseconds: Rounds::of(times),
         polls_per_caller: polls as f64 / callers as f64,
