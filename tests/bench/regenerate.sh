@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures everything anew and writes BENCHMARKS.md from tests/bench/BENCHMARKS.template.md: some twenty
+# Measures everything anew and writes BENCHMARKS.md, beside it, from BENCHMARKS.template.md: some twenty
 # minutes on two cores, on which nothing else should run. What was measured is kept in target/bench as
 # JSON and Markdown.
 #
@@ -16,4 +16,4 @@ if [ "${1:-}" != --render ]; then
 fi
 "$bench" render target/bench/report.json target/bench/weight.md \
     tests/bench/BENCHMARKS.template.md >target/bench/BENCHMARKS.md
-mv target/bench/BENCHMARKS.md BENCHMARKS.md
+mv target/bench/BENCHMARKS.md tests/bench/BENCHMARKS.md
