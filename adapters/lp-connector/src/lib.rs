@@ -1,0 +1,224 @@
+//! LivePerson's **Connector API**: this crate brings the consumers of any channel (an SMS gateway, a chat
+//! app) to a brand's agents in the Conversational Cloud. It fetches and renews tokens, opens
+//! conversations, sends messages and files, receives webhooks, and repeats a request only where that is
+//! safe.
+//!
+//! | feature | brings | for |
+//! |---|---|---|
+//! | `ureq` (default) | `lp_connector::ureq::Client` | blocking programs |
+//! | `tokio` | `lp_connector::tokio::Client` | programs on tokio |
+//! | `async-std` | `lp_connector::async_std::Client` | programs on async-std |
+//! | `axum` | `lp_connector::axum` | receiving webhooks |
+//! | `sandbox` | `lp_connector::sandbox` | tests: a local cloud whose faults you script |
+//!
+//! Features only add: each client is in the module of its feature, and there is no `Client` at the root
+//! that another feature could change. A program on tokio does without the blocking client:
+//!
+//! ```toml
+//! [dependencies]
+//! lp-connector = { version = "0.1", default-features = false, features = ["tokio", "axum"] }
+//! ```
+//!
+//! # Send a message
+//!
+//! An app install (the connector's registration with an account) has a client id and a secret. A consumer
+//! has an id of your choice.
+//!
+#![cfg_attr(feature = "ureq", doc = "```no_run")]
+#![cfg_attr(not(feature = "ureq"), doc = "```text")]
+//! use lp_connector::{Config, Secret, api::OpenConversation, ureq::Client};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+//!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, secret);
+//!     let client = Client::new(config)?; // clone it into every thread
+//!
+//!     let mut conversation = client.converse(OpenConversation::new("pigeon-ring-0042".parse()?))?;
+//!     conversation.text("Coo?")?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The same on tokio is another import, and `.await`:
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```text")]
+//! use lp_connector::{Config, Secret, api::OpenConversation, tokio::Client};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+//!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, secret);
+//!     let client = Client::new(config)?; // clone it into every task
+//!
+//!     let open = OpenConversation::new("pigeon-ring-0042".parse()?);
+//!     let mut conversation = client.converse(open).await?;
+//!     conversation.text("Coo?").await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Receive what agents say
+//!
+//! LivePerson posts notifications to an HTTPS endpoint of yours. The endpoint checks the signature, puts
+//! the notification into a bounded queue and answers 200 at once; your program takes it from the queue.
+//! Notifications may come twice, late and out of order: an [`Inbox`](webhook::Inbox) gives each event
+//! once, and in order as far as a short wait makes that possible.
+//!
+#![cfg_attr(feature = "axum", doc = "```no_run")]
+#![cfg_attr(not(feature = "axum"), doc = "```text")]
+//! use std::collections::VecDeque;
+//! use std::time::{Duration, Instant};
+//!
+//! use lp_connector::axum::{Webhooks, serve};
+//! use lp_connector::webhook::{Change, Event, Inbox, InboxPoll, Receiver};
+//! use lp_connector::{Secret, time::Mono};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+//!     let (router, mut notifications) = Webhooks::new(Receiver::new().secret(secret)).split();
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?; // behind a TLS proxy
+//!     tokio::spawn(serve(listener, router, async { _ = tokio::signal::ctrl_c().await }));
+//!
+//!     let start = Instant::now();
+//!     let now = || Mono::from_origin(start.elapsed());
+//!     let mut inbox = Inbox::default();
+//!     let mut changes = VecDeque::new();
+//!     loop {
+//!         inbox.handle_from(&mut changes, now());
+//!         let wait = match inbox.poll(now()) {
+//!             InboxPoll::Deliver(delivered) => {
+//!                 if let Change::Message(message) = &delivered.change
+//!                     && message.is_for_consumer()
+//!                     && let Event::Text(text) = message.event()
+//!                 {
+//!                     println!("to {}: {}", message.conversation(), text.text);
+//!                 }
+//!                 continue;
+//!             }
+//!             InboxPoll::Wait(until) => until.since(now()),
+//!             InboxPoll::Idle => Duration::MAX,
+//!         };
+//!         let Ok(next) = tokio::time::timeout(wait, notifications.recv()).await else { continue };
+//!         let Some(verified) = next else { return Ok(()) }; // stopped, and the queue is empty
+//!         match verified.parse() {
+//!             Ok(notification) => changes.extend(notification.into_changes()),
+//!             Err(error) => eprintln!("set aside: {error}"), // it was answered 200 already
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! Give each change to the conversation that it belongs to
+//! ([`Conversation::learn`](conversation::Conversation::learn)), and the next message goes to the right
+//! dialog: to the survey's while one runs. Where another web server than axum receives the posts, use
+//! [`webhook::Receiver`] directly.
+//!
+//! # When a call fails
+//!
+//! A call ends by its deadline (120 s unless [`Config::call_timeout`] says otherwise), with a result or
+//! with an [`Error`]. Match on [`Error::kind`], and ask [`Error::sent`] whether it is safe to repeat:
+//!
+//! ```
+//! use lp_connector::{Error, ErrorKind, Sent};
+//!
+//! fn next_step(error: &Error) -> &'static str {
+//!     match (error.kind(), error.sent()) {
+//!         (ErrorKind::ConversationClosed, _) => "open a new conversation, then send again",
+//!         (_, Sent::No) => "nothing was sent: queue it again",
+//!         (_, Sent::Yes) => "it was refused, with no effect: correct it first",
+//!         (_, Sent::Maybe) => "it may have arrived: look before sending it again",
+//!     }
+//! }
+//! # let _ = next_step;
+//! ```
+//!
+//! What is retried, how often and after what pause is a [`RetryPolicy`](policy::RetryPolicy) in the
+//! [`Config`]. A message whose answer was lost is not sent again unless you choose at-least-once.
+//!
+//! # Test without an account
+//!
+//! The sandbox is a cloud on a loopback port. It checks what the real one is documented to check, fails
+//! on order, and tells you what it received.
+//!
+#![cfg_attr(all(feature = "sandbox", feature = "ureq"), doc = "```")]
+#![cfg_attr(not(all(feature = "sandbox", feature = "ureq")), doc = "```text")]
+//! use lp_connector::{Config, Secret, Trust, api::OpenConversation, ureq::Client};
+//! use lp_connector::sandbox::{Server, ServerConfig};
+//!
+//! let server = Server::start(ServerConfig::new())?;
+//! let config = Config::new(server.account_id().parse()?)
+//!     .credentials(server.client_id().parse()?, Secret::new(server.client_secret()))
+//!     .trust(Trust::new(&server.base_url(), ["liveperson.net"])?);
+//! let client = Client::new(config)?;
+//!
+//! let mut conversation = client.converse(OpenConversation::new("pigeon-ring-0042".parse()?))?;
+//! conversation.text("Coo?")?;
+//! assert_eq!(server.with(|cloud| cloud.messages().len()), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things are
+//!
+//! The examples of these modules name `lp_connector_core`, where they are written; here they are under
+//! `lp_connector`.
+//!
+//! | Module | What is in it |
+//! |---|---|
+//! | [`api`] | every operation, from [`OpenConversation`](api::OpenConversation) to [`UpdateInstall`](api::UpdateInstall) |
+//! | [`conversation`] | the state of one conversation, so that each message goes where it belongs |
+//! | [`webhook`] | signatures, notifications, and the inbox that orders them |
+//! | [`file`](mod@file) | sending a file: three steps that resume where they stopped |
+//! | [`policy`] | retries, circuits, rates |
+//! | [`error`] | what failed, whether it was sent, what to do |
+//! | [`manifest`] | the app install manifest: built and checked |
+//! | [`connector`] | the configuration, events, proxies |
+//! | [`id`], [`secret`], [`time`] | identifiers, secrets and clocks as types |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The client for async-std and, with a runtime of your own, other `futures-io` streams.
+#[cfg(feature = "async-std")]
+pub mod async_std {
+    #[doc(inline)]
+    pub use lp_connector_async_std::{AsyncStd, Client, Conversation, Runtime};
+}
+
+/// A webhook endpoint for axum: a router with a bounded queue, and an extractor.
+#[cfg(feature = "axum")]
+pub mod axum {
+    #[doc(inline)]
+    pub use lp_connector_axum::{MAX_CONNECTIONS, Notifications, Refused, Signed, Webhooks, serve};
+}
+
+/// The client for tokio.
+#[cfg(feature = "tokio")]
+pub mod tokio {
+    #[doc(inline)]
+    pub use lp_connector_tokio::{Client, Conversation};
+}
+
+/// The blocking client.
+#[cfg(feature = "ureq")]
+pub mod ureq {
+    #[doc(inline)]
+    pub use lp_connector_ureq::{Client, Conversation};
+}
+
+#[doc(inline)]
+pub use lp_connector_core::connector::{Completed, Config, Trust};
+#[doc(inline)]
+pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+#[doc(inline)]
+pub use lp_connector_core::id::{
+    AccountId, ClientId, ConversationId, DialogId, ExtConsumerId, LpConsumerId,
+};
+#[doc(inline)]
+pub use lp_connector_core::secret::Secret;
+#[doc(inline)]
+pub use lp_connector_core::{
+    api, connector, conversation, error, file, id, manifest, policy, secret, time, webhook,
+};
+#[cfg(feature = "sandbox")]
+#[doc(inline)]
+pub use lp_connector_sandbox as sandbox;
