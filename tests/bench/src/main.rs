@@ -5,7 +5,6 @@
 //! valgrind, is a process of its own: this program, started again.
 
 mod bench_server;
-#[path = "../../../core/benches/cases/mod.rs"]
 mod cases;
 mod contention;
 mod load;

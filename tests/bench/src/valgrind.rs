@@ -18,7 +18,7 @@ pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
     if report.machine.valgrind.is_none() {
         eprintln!(
             "valgrind is not installed: no instructions and no allocations are counted. \
-             `cargo bench -p lp-connector-core` counts allocations without it."
+             `cargo bench -p lp-connector-bench` counts allocations without it."
         );
         return Ok(());
     }

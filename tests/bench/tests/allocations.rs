@@ -1,7 +1,7 @@
 //! What must not creep back: how often memory is asked for. (Time is measured, and never tested.)
 
 #[expect(dead_code, reason = "the benches use the rest")]
-#[path = "../../../core/benches/cases/mod.rs"]
+#[path = "../src/cases/mod.rs"]
 mod cases;
 
 /// Of one case, once it has run for a while.

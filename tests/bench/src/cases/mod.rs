@@ -1,5 +1,5 @@
-//! What is measured: this crate's way of doing something beside the other ways. Two programs run these:
-//! `cargo bench -p lp-connector-core` for people, and `lp-connector-bench` for `BENCHMARKS.md`.
+//! What is measured of the core: its way of doing something beside the other ways. Two programs run these:
+//! `cargo bench` for people, and `lp-connector-bench` for `BENCHMARKS.md`.
 
 #![expect(
     clippy::unwrap_used,

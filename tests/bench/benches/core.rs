@@ -1,8 +1,9 @@
-//! `cargo bench -p lp-connector-core`: time and allocations of each case.
+//! `cargo bench -p lp-connector-bench`: time and allocations of each case.
 //!
-//! Cases that take gigabytes to set up are in `lp-connector-bench` alone.
+//! Cases that take gigabytes to set up are in the program `lp-connector-bench` alone.
 
 #[expect(dead_code, reason = "what is weighed, and not timed, the other program asks for")]
+#[path = "../src/cases/mod.rs"]
 mod cases;
 
 use divan::{AllocProfiler, Bencher};
