@@ -138,10 +138,10 @@ pub mod http1;
 pub mod id;
 #[cfg(test)]
 mod inconsistencies;
+mod lru_map;
 pub mod manifest;
 mod plain;
 pub mod policy;
-mod recent;
 pub mod secret;
 pub mod seed;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::slot::Slot;
 use crate::api::idp::ConsumerJws;
 use crate::id::ExtConsumerId;
-use crate::recent::Recent;
+use crate::lru_map::LruMap;
 use crate::time::Mono;
 
 /// How many entries are looked at to find those that can go: a bound for the work of one call.
@@ -12,12 +12,12 @@ const LOOKED_AT: usize = 32;
 #[derive(Debug)]
 pub(super) struct Consumers {
     capacity: usize,
-    slots: Recent<ExtConsumerId, Slot<ConsumerJws>>,
+    slots: LruMap<ExtConsumerId, Slot<ConsumerJws>>,
 }
 
 impl Consumers {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, slots: Recent::new() }
+        Self { capacity, slots: LruMap::new() }
     }
 
     /// The slot of `consumer`, made if there is none, and now the one used last.

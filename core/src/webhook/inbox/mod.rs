@@ -17,7 +17,7 @@ pub use self::thread::SavedConversation;
 use self::thread::Thread;
 use super::Change;
 use crate::id::{ConversationId, DialogId};
-use crate::recent::Recent;
+use crate::lru_map::LruMap;
 use crate::time::Mono;
 
 /// How long events are held back for those before them.
@@ -155,7 +155,7 @@ pub struct Inbox {
     window: Window,
     max_conversations: usize,
     max_changes: usize,
-    threads: Recent<ConversationId, Entry>,
+    threads: LruMap<ConversationId, Entry>,
     /// Those with something ready, each once.
     turns: VecDeque<ConversationId>,
     /// Those that hold something back, by when it is due.
@@ -187,7 +187,7 @@ impl Inbox {
             window,
             max_conversations: 10_000,
             max_changes: 10_000,
-            threads: Recent::new(),
+            threads: LruMap::new(),
             turns: VecDeque::new(),
             due: BTreeSet::new(),
             apart: VecDeque::new(),

@@ -3,31 +3,33 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// No place.
+/// No place in the list.
 const NONE: usize = usize::MAX;
 
-/// A map from ids whose entries are in the order of their last use.
+/// A map whose entries are ordered by their last use.
 ///
-/// Its keys are compared by their digests first. The ids themselves are each in a piece of memory of its
-/// own, and a look-up among a million would wait for twenty of these where it now waits for one. A map by
-/// digests alone would need secret ones, lest somebody choose ids that collide; here such ids cost no
-/// more than ids without digests did.
+/// The tree compares the digests of two keys before the keys. Each key lives in its own allocation, so
+/// a look-up among a million entries would otherwise miss the cache some twenty times; now it misses
+/// once. The digest needs no secret: keys chosen to collide cost what keys without a digest cost.
+///
+/// Crates for this exist (`lru`, `hashlink`), but they hash with a random seed, and this crate draws
+/// no random number.
 #[derive(Debug)]
-pub(crate) struct Recent<K, V> {
-    entries: BTreeMap<(u64, K), Used<V>>,
-    chain: Chain<K>,
+pub(crate) struct LruMap<K, V> {
+    entries: BTreeMap<(u64, K), Slot<V>>,
+    order: LinkedList<K>,
 }
 
 #[derive(Debug)]
-struct Used<V> {
+struct Slot<V> {
     value: V,
-    /// Its place in the chain.
+    /// The key's place in the list.
     place: usize,
 }
 
-impl<K: Clone + Ord + AsRef<str>, V> Recent<K, V> {
+impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
     pub(crate) const fn new() -> Self {
-        Self { entries: BTreeMap::new(), chain: Chain::new() }
+        Self { entries: BTreeMap::new(), order: LinkedList::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -38,52 +40,52 @@ impl<K: Clone + Ord + AsRef<str>, V> Recent<K, V> {
         self.entries.contains_key(&entry_of(key))
     }
 
-    /// Without counting as a use.
+    /// The value of `key`. Does not count as a use.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(&entry_of(key)).map(|used| &used.value)
+        self.entries.get(&entry_of(key)).map(|slot| &slot.value)
     }
 
-    /// Without counting as a use.
+    /// The value of `key`. Does not count as a use.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(&entry_of(key)).map(|used| &mut used.value)
+        self.entries.get_mut(&entry_of(key)).map(|slot| &mut slot.value)
     }
 
-    /// The value of `key`, made if there is none, and now the one used last.
+    /// The value of `key`, inserted if absent. Counts as a use.
     pub(crate) fn touch(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
         match self.entries.entry(entry_of(key)) {
             Entry::Occupied(entry) => {
-                let used = entry.into_mut();
-                self.chain.renew(used.place);
-                &mut used.value
+                let slot = entry.into_mut();
+                self.order.move_to_end(slot.place);
+                &mut slot.value
             }
             Entry::Vacant(entry) => {
-                let place = self.chain.add(key.clone());
-                &mut entry.insert(Used { value: make(), place }).value
+                let place = self.order.push(key.clone());
+                &mut entry.insert(Slot { value: make(), place }).value
             }
         }
     }
 
-    /// The key that was used longest ago.
+    /// The least recently used key.
     pub(crate) fn oldest(&self) -> Option<&K> {
-        self.chain.keys().next()
+        self.order.keys().next()
     }
 
-    /// Takes out what was used longest ago.
+    /// Removes the least recently used entry.
     pub(crate) fn pop_oldest(&mut self) -> Option<(K, V)> {
-        let key = self.chain.pop_oldest()?;
-        let used = self.entries.remove(&entry_of(&key))?;
-        Some((key, used.value))
+        let key = self.order.pop_oldest()?;
+        let slot = self.entries.remove(&entry_of(&key))?;
+        Some((key, slot.value))
     }
 
-    /// From the one used longest ago to the one used last.
+    /// All keys, the least recently used first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.chain.keys()
+        self.order.keys()
     }
 
-    /// In no order that means anything.
+    /// All values, in arbitrary order.
     #[cfg(test)]
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.values().map(|used| &used.value)
+        self.entries.values().map(|slot| &slot.value)
     }
 }
 
@@ -91,7 +93,7 @@ fn entry_of<K: Clone + AsRef<str>>(key: &K) -> (u64, K) {
     (digest(key.as_ref()), key.clone())
 }
 
-/// Much the same for few, and cheap: no more is asked of it.
+/// A cheap hash. It spreads keys, and is not safe against chosen ones.
 fn digest(text: &str) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |digest: u64, word: u64| {
@@ -105,11 +107,11 @@ fn digest(text: &str) -> u64 {
     mix(digest, rest)
 }
 
-/// Keys in a row: each knows its neighbours, so that one is moved to the end without a search.
+/// A doubly linked list in a vector: moving a key to the end takes no search.
 #[derive(Debug)]
-struct Chain<K> {
+struct LinkedList<K> {
     links: Vec<Link<K>>,
-    /// Places that nothing stands on.
+    /// Unused places.
     free: Vec<usize>,
     oldest: usize,
     newest: usize,
@@ -122,13 +124,13 @@ struct Link<K> {
     newer: usize,
 }
 
-impl<K> Chain<K> {
+impl<K> LinkedList<K> {
     const fn new() -> Self {
         Self { links: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
     }
 
-    /// Puts a key at the end, and gives its place, which it keeps.
-    fn add(&mut self, key: K) -> usize {
+    /// Appends a key. Returns its place, which stays the same until the key is removed.
+    fn push(&mut self, key: K) -> usize {
         let link = Link { key: Some(key), older: NONE, newer: NONE };
         let reused = self.free.pop().filter(|place| *place < self.links.len());
         let place = reused.unwrap_or(self.links.len());
@@ -136,22 +138,22 @@ impl<K> Chain<K> {
             Some(free) => *free = link,
             None => self.links.push(link),
         }
-        self.append(place);
+        self.link_last(place);
         place
     }
 
-    /// Moves what stands there to the end.
-    fn renew(&mut self, place: usize) {
+    /// Moves the key at `place` to the end.
+    fn move_to_end(&mut self, place: usize) {
         if place != self.newest {
-            self.take_out(place);
-            self.append(place);
+            self.unlink(place);
+            self.link_last(place);
         }
     }
 
     fn pop_oldest(&mut self) -> Option<K> {
         let place = self.oldest;
         let key = self.links.get_mut(place)?.key.take();
-        self.take_out(place);
+        self.unlink(place);
         self.free.push(place);
         key
     }
@@ -165,7 +167,7 @@ impl<K> Chain<K> {
         })
     }
 
-    fn take_out(&mut self, place: usize) {
+    fn unlink(&mut self, place: usize) {
         let Some(link) = self.links.get(place) else { return };
         let (older, newer) = (link.older, link.newer);
         match self.links.get_mut(older) {
@@ -178,7 +180,7 @@ impl<K> Chain<K> {
         }
     }
 
-    fn append(&mut self, place: usize) {
+    fn link_last(&mut self, place: usize) {
         let last = std::mem::replace(&mut self.newest, place);
         match self.links.get_mut(last) {
             Some(link) => link.newer = place,
@@ -196,53 +198,53 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Clone, Copy, Debug)]
-    enum Do {
+    enum Act {
         Touch(u8),
         Pop,
     }
 
-    fn acts() -> impl Strategy<Value = Vec<Do>> {
-        let act = prop_oneof![3 => (0u8..12).prop_map(Do::Touch), 1 => Just(Do::Pop)];
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let act = prop_oneof![3 => (0u8..12).prop_map(Act::Touch), 1 => Just(Act::Pop)];
         prop::collection::vec(act, 0..80)
     }
 
     proptest! {
-        /// A list that is searched from its beginning is the oracle.
+        /// The oracle is a list that is searched from its start.
         #[test]
-        fn it_is_a_list_in_the_order_of_use(acts in acts()) {
-            let mut recent = Recent::new();
+        fn keys_are_in_the_order_of_use(acts in acts()) {
+            let mut map = LruMap::new();
             let mut list: Vec<(String, u8)> = Vec::new();
             for act in acts {
                 match act {
-                    Do::Touch(n) => {
+                    Act::Touch(n) => {
                         let key = format!("consumer-{n}");
-                        *recent.touch(&key, || 0) += 1;
+                        *map.touch(&key, || 0) += 1;
                         let at = list.iter().position(|(known, _)| *known == key);
                         let mut entry = at.map_or((key, 0), |at| list.remove(at));
                         entry.1 += 1;
                         list.push(entry);
                     }
-                    Do::Pop => {
+                    Act::Pop => {
                         let expected = (!list.is_empty()).then(|| list.remove(0));
-                        prop_assert_eq!(recent.pop_oldest(), expected);
+                        prop_assert_eq!(map.pop_oldest(), expected);
                     }
                 }
-                prop_assert_eq!(recent.len(), list.len());
-                prop_assert_eq!(recent.oldest(), list.first().map(|(key, _)| key));
+                prop_assert_eq!(map.len(), list.len());
+                prop_assert_eq!(map.oldest(), list.first().map(|(key, _)| key));
                 let keys: Vec<_> = list.iter().map(|(key, _)| key).collect();
-                prop_assert_eq!(recent.keys().collect::<Vec<_>>(), keys);
+                prop_assert_eq!(map.keys().collect::<Vec<_>>(), keys);
                 for (key, uses) in &list {
-                    prop_assert_eq!((recent.get(key), recent.contains(key)), (Some(uses), true));
-                    prop_assert_eq!(recent.get_mut(key).copied(), Some(*uses));
+                    prop_assert_eq!((map.get(key), map.contains(key)), (Some(uses), true));
+                    prop_assert_eq!(map.get_mut(key).copied(), Some(*uses));
                 }
             }
-            // Places are used again: there are never more than there were entries at once.
-            prop_assert!(recent.chain.links.len() <= 12);
+            // Places are reused: never more than there were entries at once.
+            prop_assert!(map.order.links.len() <= 12);
         }
     }
 
     #[test]
-    fn ids_with_one_digest_are_told_apart() {
+    fn keys_with_equal_digests_are_distinct() {
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
         struct Same(u8);
         impl AsRef<str> for Same {
@@ -250,16 +252,16 @@ mod tests {
                 "same"
             }
         }
-        let mut recent = Recent::new();
+        let mut map = LruMap::new();
         for n in [1, 2, 1] {
-            *recent.touch(&Same(n), || 0) += n;
+            *map.touch(&Same(n), || 0) += n;
         }
-        assert_eq!((recent.get(&Same(1)), recent.get(&Same(2))), (Some(&2), Some(&2)));
-        assert_eq!(recent.pop_oldest(), Some((Same(2), 2)));
+        assert_eq!((map.get(&Same(1)), map.get(&Same(2))), (Some(&2), Some(&2)));
+        assert_eq!(map.pop_oldest(), Some((Same(2), 2)));
     }
 
     #[test]
-    fn ids_that_differ_in_one_place_have_other_digests() {
+    fn similar_keys_have_different_digests() {
         let ids: Vec<String> = (0..20_000).map(|n| format!("pigeon-ring-{n:08}")).collect();
         let mut digests: Vec<u64> = ids.iter().map(|id| digest(id)).collect();
         digests.extend(["", "a", "b", "ab", "ba", "abcdefgh", "abcdefgha"].map(digest));
