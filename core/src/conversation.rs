@@ -170,7 +170,7 @@ impl Conversation {
                 Vec::new()
             }
             Change::Conversation(state) if state.conversation() == &self.id => {
-                let happened = state.since(self.state.as_ref());
+                let happened = state.diff(self.state.as_ref());
                 if let Some(dialog) = state.dialog_to_publish_to() {
                     self.dialog = dialog;
                 }

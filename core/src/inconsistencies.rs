@@ -20,8 +20,8 @@ use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
 use crate::webhook::{
-    Algorithm, Change, ChatState as Seen, Encoding, Event, Inbox, InboxPoll, Notification,
-    ReceiptStatus, Role, Verified, check, sign,
+    Algorithm, Change, Encoding, Event, Inbox, InboxPoll, Notification, ReceiptStatus,
+    ReceivedChatState, Role, Verified, sign, verify_signature,
 };
 
 fn ids() -> (ExtConsumerId, ConversationId) {
@@ -249,7 +249,7 @@ fn inconsistency_17_a_signature_has_either_hash_in_either_writing() {
     for algorithm in [Algorithm::Sha1, Algorithm::Sha256] {
         for encoding in [Encoding::Base64, Encoding::Hex] {
             let signature = sign(&secret, algorithm, encoding, b"{}");
-            let matched = check(&signature, b"{}", [&secret]).unwrap();
+            let matched = verify_signature(&signature, b"{}", [&secret]).unwrap();
             assert_eq!((matched.algorithm, matched.encoding), (algorithm, encoding));
         }
     }
@@ -315,7 +315,7 @@ fn inconsistency_23_a_chat_state_has_neither_sequence_nor_time() {
         panic!()
     };
     assert_eq!((message.sequence(), message.server_timestamp()), (None, None));
-    assert!(matches!(message.event(), Event::ChatState(Seen::Active)));
+    assert!(matches!(message.event(), Event::ChatState(ReceivedChatState::Active)));
 }
 
 #[test]

@@ -221,21 +221,21 @@ fn a_conversation_shows_its_state_and_what_is_unknown_its_reason() {
     shows(
         other,
         "OtherChange { notification_type: Some(\"x.Y\"), \
-         why: \"its notification's type is not known\", .. }",
+         reason: \"the notification's type is unknown\", .. }",
     );
-    assert_eq!(other.why(), "its notification's type is not known");
+    assert_eq!(other.reason(), "the notification's type is unknown");
 }
 
 #[test]
 fn refusals_say_why_in_one_line() {
     let why = |body: &[u8]| Verified::dangerous_unverified(body.to_vec()).parse().unwrap_err();
     says(why(b"{\n  s3cr3t"), "the notification is not JSON (line 2, column 3)");
-    says(MessagingEvent::try_from(json!({"a": SECRET})).unwrap_err(), "it holds no event");
+    says(MessagingEvent::try_from(json!({"a": SECRET})).unwrap_err(), "the change has no event");
     for (rejection, said) in [
-        (Rejection::NotPost, "notifications come by POST"),
-        (Rejection::TooLarge, "the notification is larger than taken"),
+        (Rejection::NotPost, "the request is not a POST"),
+        (Rejection::TooLarge, "the notification is larger than the limit"),
         (Rejection::Unsigned, "the notification has no x-liveperson-signature"),
-        (Rejection::UnknownApp, "no secret is known for the account and app that the headers name"),
+        (Rejection::UnknownApp, "no secret is known for the account and client in the headers"),
         (
             Rejection::Sha256Required,
             "the notification is signed with SHA-1, and SHA-256 is required",
@@ -256,7 +256,7 @@ fn refusals_say_why_in_one_line() {
     let [first] = <[Change; 1]>::try_from(change).unwrap();
     inbox.handle(first.clone(), Mono::ZERO).unwrap();
     let full = inbox.handle(first, Mono::ZERO).unwrap_err();
-    says(&full, "the inbox is full: take out what is ready first");
+    says(&full, "the inbox is full: poll it first");
     assert!(!format!("{full:?}").contains(SECRET));
 }
 
@@ -299,7 +299,10 @@ fn each_operation_has_the_name_that_logs_and_errors_use() {
 #[test]
 fn what_is_verified_shows_its_size_and_gives_its_bytes() {
     let verified = Verified::dangerous_unverified(SECRET.as_bytes().to_vec());
-    shows(&verified, "Verified { account: None, client: None, matched: None, body_len: 6 }");
+    shows(
+        &verified,
+        "Verified { account: None, client: None, signature_match: None, body_len: 6 }",
+    );
     assert_eq!(verified.into_body(), SECRET.as_bytes());
 }
 

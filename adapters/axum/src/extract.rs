@@ -40,7 +40,7 @@ pub struct Signed(pub Verified);
 /// Why a request is not taken, and with which status it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum WebhookError {
     /// It is not LivePerson's, or too large.
     Rejected(Rejection),
     /// Its body did not come in time: 408.
@@ -51,7 +51,7 @@ pub enum Refused {
     Full,
 }
 
-impl Refused {
+impl WebhookError {
     /// The status that it is answered with.
     #[must_use]
     pub fn status(self) -> StatusCode {
@@ -66,7 +66,7 @@ impl Refused {
     }
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for WebhookError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rejected(rejection) => rejection.fmt(f),
@@ -77,9 +77,9 @@ impl std::fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for WebhookError {}
 
-impl IntoResponse for Refused {
+impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
         tracing::warn!(status = self.status().as_u16(), "webhook refused: {self}");
         (self.status(), self.to_string()).into_response()
@@ -90,9 +90,9 @@ impl<S: Send + Sync> FromRequest<S> for Signed
 where
     Receiver: FromRef<S>,
 {
-    type Rejection = Refused;
+    type Rejection = WebhookError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, WebhookError> {
         let receiver = Receiver::from_ref(state);
         let unlimited = |_| Ok(());
         verified(&receiver, request, unlimited).await.map(Self)
@@ -104,17 +104,17 @@ where
 pub(crate) async fn verified(
     receiver: &Receiver,
     request: Request,
-    mut grown: impl FnMut(usize) -> Result<(), Refused>,
-) -> Result<Verified, Refused> {
-    receiver.precheck(request.method(), request.headers()).map_err(Refused::Rejected)?;
+    mut grown: impl FnMut(usize) -> Result<(), WebhookError>,
+) -> Result<Verified, WebhookError> {
+    receiver.precheck(request.method(), request.headers()).map_err(WebhookError::Rejected)?;
     let (parts, body) = request.into_parts();
     let read = async {
         let mut body = Limited::new(body, receiver.largest_body());
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
-                true => Refused::Rejected(Rejection::TooLarge),
-                false => Refused::BrokenOff,
+                true => WebhookError::Rejected(Rejection::TooLarge),
+                false => WebhookError::BrokenOff,
             })?;
             if let Ok(data) = frame.into_data() {
                 grown(bytes.len() + data.len())?;
@@ -124,6 +124,6 @@ pub(crate) async fn verified(
         Ok(bytes)
     };
     let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
-    let body = read.map_err(|_| Refused::TooSlow)??;
-    receiver.verify(&http::Request::from_parts(parts, body)).map_err(Refused::Rejected)
+    let body = read.map_err(|_| WebhookError::TooSlow)??;
+    receiver.verify(&http::Request::from_parts(parts, body)).map_err(WebhookError::Rejected)
 }

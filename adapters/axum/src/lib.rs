@@ -47,7 +47,7 @@ mod extract;
 mod queue;
 mod serve;
 
-pub use extract::{Refused, Signed};
+pub use extract::{Signed, WebhookError};
 pub use lp_connector_core::{conversation, id, secret, time, webhook};
 pub use queue::{Notifications, Webhooks};
 pub use serve::{MAX_CONNECTIONS, serve};

@@ -9,7 +9,7 @@ use lp_connector_core::webhook::{Receiver, Verified};
 use tokio::sync::mpsc;
 
 use crate::budget::{Budget, Share};
-use crate::extract::{Refused, verified};
+use crate::extract::{WebhookError, verified};
 
 /// A webhook endpoint, to be set up.
 #[derive(Clone, Debug)]
@@ -82,17 +82,17 @@ impl Webhooks {
 async fn take(
     State(endpoint): State<Arc<Endpoint>>,
     request: Request,
-) -> Result<&'static str, Refused> {
+) -> Result<&'static str, WebhookError> {
     // Paid for as it comes: who sends nothing holds nothing, and no number of senders more than there
     // is.
     let mut share: Option<Share> = None;
     let pay = |bytes: usize| {
         let held = share.get_or_insert_with(Share::none);
-        if endpoint.budget.grow(held, bytes) { Ok(()) } else { Err(Refused::Full) }
+        if endpoint.budget.grow(held, bytes) { Ok(()) } else { Err(WebhookError::Full) }
     };
     let verified = verified(&endpoint.receiver, request, pay).await?;
     // Only what is LivePerson's takes a place in the queue.
-    let slot = endpoint.queue.try_reserve().map_err(|_| Refused::Full)?;
+    let slot = endpoint.queue.try_reserve().map_err(|_| WebhookError::Full)?;
     slot.send(Queued { verified, _share: share });
     Ok("OK")
 }

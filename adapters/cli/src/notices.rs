@@ -40,7 +40,7 @@ pub(crate) fn describe(change: &Change) -> Value {
         Change::Other(other) => json!({
             "event": "other",
             "type": other.notification_type(),
-            "why": other.why(),
+            "why": other.reason(),
             "raw": other.raw(),
         }),
         _ => json!({"event": "other"}),
@@ -63,10 +63,10 @@ pub(crate) fn lines(change: &Change) -> Vec<String> {
                 .map(|line| format!("{number}{who}{hidden}: {line}"))
                 .collect()
         }
-        Change::Conversation(state) => transitions(state, &state.since(None)),
+        Change::Conversation(state) => transitions(state, &state.diff(None)),
         Change::Other(other) => {
             let name = other.notification_type().unwrap_or("a notification");
-            vec![format!("{name}: {}; kept as it came", other.why())]
+            vec![format!("{name}: {}; kept as it came", other.reason())]
         }
         _ => Vec::new(),
     }

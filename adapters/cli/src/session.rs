@@ -10,8 +10,8 @@ use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::{DialogId, ExtConsumerId};
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Audience, Change, ChatState as TheirState, Element, Event, Inbox, InboxPoll, MessagingEvent,
-    ReceiptStatus, Role, Transition, Verified,
+    Audience, Change, Element, Event, Inbox, InboxPoll, MessagingEvent, ReceiptStatus,
+    ReceivedChatState, Role, Transition, Verified,
 };
 use serde_json::json;
 
@@ -198,7 +198,7 @@ impl Session {
         let mut state = self.lock();
         if let Some(sequence) = sequence {
             let id = state.conversation.id().clone();
-            state.inbox.account_for(&id, dialog, sequence);
+            state.inbox.mark_seen(&id, dialog, sequence);
             if let Some(text) = text {
                 state.said.insert((dialog.clone(), sequence), text.to_owned());
                 if state.said.len() > MAX_KEPT {
@@ -246,7 +246,9 @@ impl State {
         }
         let who = notices::who(message);
         match message.event() {
-            Event::ChatState(TheirState::Composing) => Some(vec![format!("{who} is typing …")]),
+            Event::ChatState(ReceivedChatState::Composing) => {
+                Some(vec![format!("{who} is typing …")])
+            }
             Event::ChatState(_) => None,
             Event::AcceptStatus(receipt) => {
                 let ticks = match receipt.status {

@@ -229,7 +229,7 @@ fn a_notification_is_read_out_whatever_it_holds() {
     let decoded = run_with(&[], &["webhook", "decode"], body.as_bytes());
     assert_eq!(decoded.code, Some(0), "{}", decoded.stderr);
     let expected = "#4 agent: Grüße 🙂\nsomebody [AGENTS_AND_MANAGERS only]: psst\n\
-        ms.MessagingEventNotification: it holds no event; kept as it came\n";
+        ms.MessagingEventNotification: the change has no event; kept as it came\n";
     assert_eq!(decoded.stdout, expected);
     let json = run_with(&[], &["--json", "webhook", "decode"], body.as_bytes());
     assert_eq!(json.events().len(), 3);

@@ -188,7 +188,9 @@ pub mod async_std {
 #[cfg(feature = "axum")]
 pub mod axum {
     #[doc(inline)]
-    pub use lp_connector_axum::{MAX_CONNECTIONS, Notifications, Refused, Signed, Webhooks, serve};
+    pub use lp_connector_axum::{
+        MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks, serve,
+    };
 }
 
 /// The client for tokio.

@@ -97,7 +97,7 @@ fn work(notifications: &mpsc::Receiver<Verified>) {
                         }
                     }
                     Change::Conversation(state) => {
-                        println!("conversation: {:?}", state.since(None));
+                        println!("conversation: {:?}", state.diff(None));
                         if state.is_finished() {
                             return;
                         }

@@ -1,4 +1,4 @@
-//! Webhooks: signatures, notifications, and the inbox.
+//! Webhooks: signatures, notifications and the inbox.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,40 +9,42 @@ use crate::id::{ConversationId, DialogId};
 use crate::secret::Secret;
 use crate::time::Mono;
 use crate::webhook::{
-    Algorithm, Change, Encoding, Event, Inbox, InboxPoll, MessagingEvent, Order, SavedConversation,
-    Verified, Window, check, sign,
+    Algorithm, Change, Encoding, Event, Inbox, InboxPoll, MessagingEvent, Order, ReorderWindow,
+    SavedConversation, Verified, sign, verify_signature,
 };
 
-/// A signature, a line break, and a body: what is not signed is not taken, and what is signed is, but
-/// for one bit.
+/// A signature, a line break and a body: only a valid signature passes, and one flipped bit of the
+/// body invalidates it.
 pub fn verify(data: &[u8]) {
     let secret = Secret::new("fuzz-canary-secret".to_owned());
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (head, body) = data.split_at_checked(end).unwrap_or_default();
-    let claimed = String::from_utf8_lossy(head);
-    if let Ok(matched) = check(&claimed, body, [&secret]) {
-        // It can only be the right one, written in another way.
-        let right = sign(&secret, matched.algorithm, matched.encoding, body);
+    let signature = String::from_utf8_lossy(head);
+    if let Ok(matched) = verify_signature(&signature, body, [&secret]) {
+        // It must be the expected one, perhaps in another spelling.
+        let expected = sign(&secret, matched.algorithm, matched.encoding, body);
         let bare = |text: &str| text.trim().trim_end_matches('=').to_ascii_lowercase();
-        assert_eq!(bare(&right), bare(&claimed), "something else was taken");
+        assert_eq!(bare(&expected), bare(&signature), "another signature passed");
     }
     for algorithm in [Algorithm::Sha1, Algorithm::Sha256] {
         for encoding in [Encoding::Base64, Encoding::Hex] {
             let signature = sign(&secret, algorithm, encoding, body);
-            assert!(check(&signature, body, [&secret]).is_ok());
+            assert!(verify_signature(&signature, body, [&secret]).is_ok());
             let mut other = body.to_vec();
             let place = usize::from(head.first().copied().unwrap_or(0));
             match other.get_mut(place) {
                 Some(byte) => *byte ^= 1 << (head.len() % 8),
                 None => other.push(0),
             }
-            assert!(check(&signature, &other, [&secret]).is_err(), "another body was taken");
+            assert!(
+                verify_signature(&signature, &other, [&secret]).is_err(),
+                "another body passed"
+            );
         }
     }
 }
 
-/// Any bytes, passed off as a notification: everything that can be looked at is, and each change
-/// survives being stored.
+/// Any bytes as a notification: every accessor is called, and each change survives serialisation.
 pub fn notification(data: &[u8]) {
     let verified = Verified::dangerous_unverified(data.to_vec());
     let Ok(notification) = verified.parse() else { return };
@@ -50,11 +52,11 @@ pub fn notification(data: &[u8]) {
         let stored = serde_json::to_string(change).expect("JSON");
         let again: Change = serde_json::from_str(&stored).expect("what was stored");
         assert_eq!(&again, change, "{stored}");
-        look_at(change);
+        read_all(change);
     }
 }
 
-fn look_at(change: &Change) {
+fn read_all(change: &Change) {
     match change {
         Change::Message(message) => {
             let _ = (message.sequence(), message.server_timestamp(), message.originator_id());
@@ -78,24 +80,24 @@ fn look_at(change: &Change) {
             }
         }
         Change::Conversation(change) => {
-            assert!(change.since(Some(change)).is_empty(), "nothing happens in no time");
+            assert!(change.diff(Some(change)).is_empty(), "a state differs from itself");
             if change.is_finished() {
                 assert_eq!(change.dialog_to_publish_to(), None);
             }
-            let _ = (change.since(None), change.csat(), change.ttr(), change.delay());
+            let _ = (change.diff(None), change.csat(), change.response_target(), change.delay());
             let _ = (change.answer_due(), change.consumer(), change.manual_ettr());
         }
         Change::Other(other) => {
-            let _ = (other.why(), other.notification_type());
+            let _ = (other.reason(), other.notification_type());
         }
     }
     let _ = format!("{change:?}");
 }
 
-/// A script of events, waits, looks and restarts: each event comes out once, in order or said not to
-/// be, and in the end nothing is held.
+/// A script of events, waits, polls and restarts: the inbox delivers each event once, reports its order
+/// truthfully, and is empty in the end.
 pub fn inbox(data: &[u8]) {
-    let window = Window::new(4, Duration::from_millis(1000));
+    let window = ReorderWindow::new(4, Duration::from_millis(1000));
     let mut inbox = Inbox::new(window).max_conversations(3);
     let id = |n: u8| ConversationId::new(format!("c{}", n % 2)).expect("a good id");
     let (mut now, mut came, mut out) = (Mono::ZERO, BTreeSet::new(), BTreeSet::new());
@@ -107,23 +109,23 @@ pub fn inbox(data: &[u8]) {
                     let Change::Message(message) = &delivered.change else { continue };
                     let Some(sequence) = message.sequence() else { continue };
                     let key = (message.conversation().as_str() == "c1").into();
-                    assert!(out.insert((key, sequence)), "{sequence} came out twice");
+                    assert!(out.insert((key, sequence)), "{sequence} was delivered twice");
                     if delivered.order == Order::InOrder && sequence > 0 {
                         let before = (key, sequence - 1);
                         assert!(
                             out.contains(&before) || ours.contains(&before),
-                            "{sequence} early"
+                            "{sequence} is not in order"
                         );
                     }
                 }
                 InboxPoll::Wait(until) => {
-                    assert!(until > now, "told to wait for what has been");
+                    assert!(until > now, "told to wait for the past");
                     return;
                 }
                 InboxPoll::Idle => return,
             }
         }
-        panic!("it never comes to rest");
+        panic!("the inbox never becomes idle");
     };
     for two in data.chunks_exact(2) {
         let [what, value] = *two else { return };
@@ -138,7 +140,7 @@ pub fn inbox(data: &[u8]) {
             }
             9 => {
                 ours.insert((value % 2, sequence));
-                inbox.account_for(&id(value), &DialogId::main_of(&id(value)), sequence);
+                inbox.mark_seen(&id(value), &DialogId::main_of(&id(value)), sequence);
             }
             10..=12 => now = now + Duration::from_millis(u64::from(value) * 10),
             13 | 14 => drain(&mut inbox, now, &ours),
@@ -152,7 +154,7 @@ pub fn inbox(data: &[u8]) {
                 saved.into_iter().for_each(|saved| inbox.restore(saved, now));
             }
         }
-        assert!(inbox.len() <= 2 * 4 + data.len(), "it grows without bound");
+        assert!(inbox.len() <= 2 * 4 + data.len(), "the inbox grows without bound");
     }
     drain(&mut inbox, now + Duration::from_millis(1001), &ours);
     assert!(inbox.is_empty(), "something is stuck");

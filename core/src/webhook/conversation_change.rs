@@ -1,38 +1,38 @@
-//! The state of a conversation (protocol.md 9.9): always complete, never a difference.
+//! The state of a conversation (protocol.md 9.9). A notification carries all of it, never a diff.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::document::Document;
-use super::json::Json;
+use super::json::lenient::{integer, one_or_many, scalar, text, unsigned};
+use super::json::{Json, JsonTape};
 use super::messaging::UnusableChange;
-use super::open::{DialogType, OpenState, Role};
-use super::read::{each, integer, scalar, text, unsigned};
+use super::open_enum::{DialogType, OpenState, Role};
 use crate::id::{ConversationId, DialogId};
 
-/// The whole state of a conversation at one time.
+/// The complete state of a conversation.
 ///
-/// It holds the JSON as it came, and reads from it on demand; it is stored as that JSON too. What
-/// happened between two of them [`since`](Self::since) says.
+/// It holds the JSON as it came and reads members on demand. It serialises as that JSON.
+/// [`diff`](Self::diff) tells what happened between two states.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Document", into = "Document")]
+#[serde(try_from = "JsonTape", into = "JsonTape")]
 pub struct ConversationChange {
     conversation: ConversationId,
-    raw: Document,
+    raw: JsonTape,
 }
 
-impl TryFrom<Document> for ConversationChange {
+impl TryFrom<JsonTape> for ConversationChange {
     type Error = UnusableChange;
 
-    fn try_from(raw: Document) -> Result<Self, UnusableChange> {
+    fn try_from(raw: JsonTape) -> Result<Self, UnusableChange> {
         Self::of(raw).map_err(|(why, _)| why)
     }
 }
 
-impl From<ConversationChange> for Document {
+impl From<ConversationChange> for JsonTape {
     fn from(change: ConversationChange) -> Self {
         change.raw
     }
@@ -42,7 +42,7 @@ impl TryFrom<Value> for ConversationChange {
     type Error = UnusableChange;
 
     fn try_from(raw: Value) -> Result<Self, UnusableChange> {
-        Document::from(&raw).try_into()
+        JsonTape::from(&raw).try_into()
     }
 }
 
@@ -53,112 +53,112 @@ impl From<ConversationChange> for Value {
 }
 
 impl ConversationChange {
-    pub(super) fn of(raw: Document) -> Result<Self, (UnusableChange, Document)> {
+    pub(super) fn of(raw: JsonTape) -> Result<Self, (UnusableChange, JsonTape)> {
         let Some(result) = raw.root().get("result").filter(|result| result.is_object()) else {
-            return Err((UnusableChange("it holds no result"), raw));
+            return Err((UnusableChange("the change has no result"), raw));
         };
         // `convId` here, `conversationId` everywhere else.
         let id = scalar(result, "convId").or_else(|| scalar(result, "conversationId"));
         match id.and_then(|id| ConversationId::new(id).ok()) {
             Some(conversation) => Ok(Self { conversation, raw }),
-            None => Err((UnusableChange("it names no conversation"), raw)),
+            None => Err((UnusableChange("the change names no conversation"), raw)),
         }
     }
 
-    /// The conversation.
+    /// The conversation's id.
     #[must_use]
     pub fn conversation(&self) -> &ConversationId {
         &self.conversation
     }
 
-    /// True if the conversation has left what is subscribed to. Webhooks are not known to say so.
+    /// True if the conversation left the subscription. Webhooks are not known to send this.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         text(self.raw(), "type").is_some_and(|kind| kind.eq_ignore_ascii_case("DELETE"))
     }
 
-    /// Whether the main dialog is open. The survey may be open when it is not.
+    /// Whether the main dialog is open. A survey may run after it closes.
     #[must_use]
     pub fn state(&self) -> Option<OpenState> {
-        text(self.details(), "state").map(OpenState::of)
+        text(self.details(), "state").map(OpenState::parse)
     }
 
-    /// Whether the conversation as a whole is open; where it does not say, its
-    /// [`state`](Self::state) (protocol.md 14, row 25).
+    /// Whether the whole conversation is open. Without a value: the [`state`](Self::state)
+    /// (protocol.md 14, row 25).
     #[must_use]
     pub fn stage(&self) -> Option<OpenState> {
-        text(self.details(), "stage").map(OpenState::of).or_else(|| self.state())
+        text(self.details(), "stage").map(OpenState::parse).or_else(|| self.state())
     }
 
-    /// True if nothing more can be said in it.
+    /// True if the whole conversation is closed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.stage().is_some_and(|stage| stage.is_closed())
     }
 
-    /// True if the conversation with the agents is over; a survey may be running.
+    /// True if the main dialog is closed. A survey may still run.
     #[must_use]
     pub fn is_main_dialog_closed(&self) -> bool {
         self.is_finished() || self.state().is_some_and(|state| state.is_closed())
     }
 
-    /// By whom it was closed: `CONSUMER`, `AGENT` or something else.
+    /// Who closed the conversation: `CONSUMER`, `AGENT`, or an unknown value.
     #[must_use]
     pub fn close_reason(&self) -> Option<&str> {
         text(self.details(), "closeReason")
     }
 
-    /// When it began, in milliseconds since 1970.
+    /// When the conversation started.
     #[must_use]
     pub fn started(&self) -> Option<u64> {
         unsigned(self.details(), "startTs")
     }
 
-    /// When it ended, in milliseconds since 1970. May be missing from a finished one.
+    /// When the conversation ended. A finished conversation may lack it.
     #[must_use]
     pub fn ended(&self) -> Option<u64> {
         unsigned(self.details(), "endTs")
     }
 
-    /// When it was as it says here, in milliseconds since 1970: what puts several in order.
+    /// When this state was valid. It orders the states of a conversation.
     #[must_use]
     pub fn updated(&self) -> Option<u64> {
         unsigned(self.details(), "metaDataLastUpdateTs")
     }
 
-    /// By when an answer is due, in milliseconds since 1970; `None` if none is pending.
+    /// When the agents' answer is due. `None` if none is pending.
     #[must_use]
     pub fn answer_due(&self) -> Option<u64> {
         unsigned(self.result(), "effectiveTTR")
     }
 
-    /// The skill that it is routed to; `None` if it is unassigned.
+    /// The skill that the conversation is routed to. `None` if unassigned.
     #[must_use]
     pub fn skill(&self) -> Option<Cow<'_, str>> {
         scalar(self.details(), "skillId").filter(|skill| skill != "-1" && !skill.is_empty())
     }
 
-    /// How soon an answer is to come.
+    /// The target response time (`ttr`).
     #[must_use]
-    pub fn ttr(&self) -> Option<Ttr<'_>> {
+    pub fn response_target(&self) -> Option<ResponseTarget<'_>> {
         let ttr = self.details().get("ttr").filter(|ttr| ttr.is_object())?;
-        Some(Ttr { ttr_type: text(ttr, "ttrType"), seconds: unsigned(ttr, "value") })
+        let within = unsigned(ttr, "value").map(Duration::from_secs);
+        Some(ResponseTarget { kind: text(ttr, "ttrType"), within })
     }
 
-    /// Why an answer takes longer, and until when: the contact centre is closed (`NIGHT`, `WEEKEND`,
-    /// `HOLIDAY`).
+    /// Why and until when the contact centre is closed (`NIGHT`, `WEEKEND`, `HOLIDAY`).
     #[must_use]
     pub fn delay(&self) -> Option<Delay<'_>> {
         Delay::of(self.details().get("delay"))
     }
 
-    /// When an agent said that the answer comes.
+    /// The answer time that an agent set by hand (`manualETTR`).
     #[must_use]
     pub fn manual_ettr(&self) -> Option<Delay<'_>> {
         Delay::of(self.details().get("manualETTR"))
     }
 
-    /// How satisfied the consumer said to be.
+    /// The consumer's satisfaction rating.
     #[must_use]
     pub fn csat(&self) -> Option<Csat<'_>> {
         let csat = self.details().get("csat").filter(|csat| csat.is_object());
@@ -170,44 +170,44 @@ impl ConversationChange {
         any.then_some(Csat { rate, resolved, status })
     }
 
-    /// Everybody who takes part; one id may be there in several roles.
+    /// All participants. One id may appear in several roles.
     pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
-        let listed = each(self.details().get("participants")).filter_map(Participant::of);
-        // The other way to write it: from role to ids (protocol.md 9.9).
+        let listed = one_or_many(self.details().get("participants")).filter_map(Participant::of);
+        // An alternative shape maps a role to its ids (protocol.md 9.9).
         let by_role = self.details().get("participantsPId").unwrap_or(Json::NULL);
         let mapped = by_role.members().flat_map(|(role, ids)| {
-            each(Some(ids)).filter_map(Json::as_str).map(|id| Participant {
+            one_or_many(Some(ids)).filter_map(Json::as_str).map(|id| Participant {
                 id: Cow::Borrowed(id),
-                role: Role::of(role),
+                role: Role::parse(role),
                 state: None,
             })
         });
         listed.chain(mapped)
     }
 
-    /// The dialogs, in no certain order; none in the oldest notifications.
+    /// The dialogs, in no fixed order. The oldest notifications list none.
     pub fn dialogs(&self) -> impl Iterator<Item = Dialog<'_>> {
-        each(self.details().get("dialogs")).filter_map(|dialog| {
+        one_or_many(self.details().get("dialogs")).filter_map(|dialog| {
             let id = scalar(dialog, "dialogId").and_then(|id| DialogId::new(id).ok())?;
             Some(Dialog { id, raw: dialog })
         })
     }
 
-    /// The main dialog, if dialogs are listed.
+    /// The main dialog, if listed.
     #[must_use]
     pub fn main_dialog(&self) -> Option<Dialog<'_>> {
         self.dialogs().find(|dialog| dialog.dialog_type() == Some(DialogType::Main))
     }
 
-    /// The survey's dialog, if one is open.
+    /// The dialog of a running survey.
     #[must_use]
     pub fn open_survey(&self) -> Option<Dialog<'_>> {
         self.dialogs()
             .find(|dialog| dialog.dialog_type() == Some(DialogType::PostSurvey) && dialog.is_open())
     }
 
-    /// Where the consumer's messages go now: to the main dialog, to the survey that runs after it, or
-    /// nowhere, if all is closed.
+    /// The dialog that receives the consumer's messages now: the main dialog, or the survey that runs
+    /// after it. `None` if both are closed.
     #[must_use]
     pub fn dialog_to_publish_to(&self) -> Option<DialogId> {
         if self.is_finished() {
@@ -220,7 +220,7 @@ impl ConversationChange {
         }
     }
 
-    /// The agents who are really on board: assigned, and not only suggested (protocol.md 9.9).
+    /// The ids of the active agents: assigned, and not only suggested (protocol.md 9.9).
     #[must_use]
     pub fn agents(&self) -> Vec<Cow<'_, str>> {
         let mut agents: Vec<Cow<'_, str>> = Vec::new();
@@ -231,16 +231,16 @@ impl ConversationChange {
             found.and_then(|one| one.state)
         };
         for one in detailed.iter().cloned().chain(self.participants()) {
-            let on_board =
+            let is_active =
                 state_of(&one.id).is_none_or(|state| state.eq_ignore_ascii_case("ACTIVE"));
-            if one.role == Role::AssignedAgent && on_board && !agents.contains(&one.id) {
+            if one.role == Role::AssignedAgent && is_active && !agents.contains(&one.id) {
                 agents.push(one.id);
             }
         }
         agents
     }
 
-    /// The consumer, as LivePerson knows them.
+    /// The consumer's LivePerson id.
     #[must_use]
     pub fn consumer(&self) -> Option<Cow<'_, str>> {
         self.participants().find(|one| one.role == Role::Consumer).map(|one| one.id)
@@ -275,22 +275,22 @@ impl fmt::Debug for ConversationChange {
 /// One dialog of a conversation.
 #[derive(Clone, PartialEq)]
 pub struct Dialog<'a> {
-    /// Its id.
+    /// The dialog's id.
     pub(super) id: DialogId,
     raw: Json<'a>,
 }
 
 impl<'a> Dialog<'a> {
-    /// Its id.
+    /// The dialog's id.
     #[must_use]
     pub fn id(&self) -> &DialogId {
         &self.id
     }
 
-    /// What it is for.
+    /// The dialog's purpose.
     #[must_use]
     pub fn dialog_type(&self) -> Option<DialogType> {
-        text(self.raw, "dialogType").map(DialogType::of)
+        text(self.raw, "dialogType").map(DialogType::parse)
     }
 
     /// `MESSAGING`, or another channel.
@@ -299,30 +299,30 @@ impl<'a> Dialog<'a> {
         text(self.raw, "channelType")
     }
 
-    /// Whether it is open; where it does not say, it is.
+    /// Whether the dialog is open. Without a value: true.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !text(self.raw, "state").is_some_and(|state| OpenState::of(state).is_closed())
+        !text(self.raw, "state").is_some_and(|state| OpenState::parse(state).is_closed())
     }
 
-    /// By whom it was closed.
+    /// Who closed the dialog.
     #[must_use]
     pub fn closed_by(&self) -> Option<&'a str> {
         text(self.raw, "closedBy")
     }
 
-    /// Why it was closed, in free words.
+    /// Why the dialog was closed, as free text.
     #[must_use]
     pub fn closed_cause(&self) -> Option<&'a str> {
         text(self.raw, "closedCause")
     }
 
-    /// Who takes part in it, and whether they are on board.
+    /// The dialog's participants and their states.
     pub fn participants(&self) -> impl Iterator<Item = Participant<'a>> + use<'a> {
-        each(self.raw.get("participantsDetails")).filter_map(Participant::of)
+        one_or_many(self.raw.get("participantsDetails")).filter_map(Participant::of)
     }
 
-    /// All of it, as it came.
+    /// The JSON as it came.
     #[must_use]
     pub fn raw(&self) -> Json<'a> {
         self.raw
@@ -339,15 +339,15 @@ impl fmt::Debug for Dialog<'_> {
     }
 }
 
-/// Somebody who takes part.
+/// A participant of a conversation or dialog.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Participant<'a> {
-    /// LivePerson's id of them.
+    /// The participant's LivePerson id.
     pub id: Cow<'a, str>,
-    /// As what.
+    /// The participant's role.
     pub role: Role,
-    /// `ACTIVE` or `SUGGESTED`, where it says.
+    /// `ACTIVE` or `SUGGESTED`, if present.
     pub state: Option<&'a str>,
 }
 
@@ -355,29 +355,29 @@ impl<'a> Participant<'a> {
     fn of(value: Json<'a>) -> Option<Self> {
         Some(Self {
             id: scalar(value, "id")?,
-            role: Role::of(text(value, "role").unwrap_or_default()),
+            role: Role::parse(text(value, "role").unwrap_or_default()),
             state: text(value, "state"),
         })
     }
 }
 
-/// How soon an answer is to come.
+/// The target response time, "time to response" on LivePerson's pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct Ttr<'a> {
+pub struct ResponseTarget<'a> {
     /// `CUSTOM`, `NORMAL`, `PRIORITIZED` or `URGENT`.
-    pub ttr_type: Option<&'a str>,
-    /// Within how many seconds.
-    pub seconds: Option<u64>,
+    pub kind: Option<&'a str>,
+    /// The time within which an agent should answer.
+    pub within: Option<Duration>,
 }
 
-/// A time before which no answer comes.
+/// A delay before the agents answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Delay<'a> {
-    /// Why: `NIGHT`, `WEEKEND`, `HOLIDAY`, or something else.
+    /// The reason: `NIGHT`, `WEEKEND`, `HOLIDAY`, or an unknown value.
     pub kind: Option<&'a str>,
-    /// Until when, in milliseconds since 1970.
+    /// When the delay ends.
     pub until: Option<u64>,
 }
 
@@ -388,13 +388,13 @@ impl<'a> Delay<'a> {
     }
 }
 
-/// How satisfied the consumer said to be.
+/// The consumer's satisfaction rating (CSAT).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Csat<'a> {
     /// From 1 to 5.
     pub rate: Option<i64>,
-    /// Whether the matter is settled.
+    /// Whether the consumer's issue is resolved.
     pub resolved: Option<bool>,
     /// `FILLED`, `PARTIALLY_FILLED` or `SKIPPED`.
     pub status: Option<&'a str>,

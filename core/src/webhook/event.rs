@@ -1,58 +1,59 @@
-//! What happened in a dialog: the five kinds of messaging event (protocol.md 9.5 to 9.8).
+//! The content of a messaging event (protocol.md 9.5 to 9.8).
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::json::Json;
-use super::open::{ChatState, ReceiptStatus};
-use super::read::{each, integer, scalar, text};
+use super::json::lenient::{integer, one_or_many, scalar, text};
+use super::open_enum::{ReceiptStatus, ReceivedChatState};
 use super::rich_content::{QuickReplies, RichContent};
 
-/// What happened in a dialog. `Debug` shows no text of anybody's.
+/// What happened in a dialog. `Debug` redacts all texts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A text, perhaps with quick replies under it.
+    /// A text, with quick replies at times.
     Text(Text<'a>),
-    /// A file that LivePerson holds.
-    File(HostedFile<'a>),
+    /// A file in LivePerson's storage.
+    File(ReceivedFile<'a>),
     /// An invitation to a secure form.
     SecureInvitation(SecureForm<'a>),
-    /// A secure form that was filled in.
+    /// A secure form that the consumer submitted.
     SecureSubmission(SecureForm<'a>),
-    /// Content of another type.
+    /// Content of an unknown type.
     OtherContent(OtherContent<'a>),
     /// Structured content.
     RichContent(RichContent<'a>),
     /// A receipt.
     AcceptStatus(AcceptStatus<'a>),
-    /// Somebody types, or stops to.
-    ChatState(ChatState),
-    /// Something that this version does not know; its type, if it has one.
+    /// A change in somebody's presence or typing.
+    ChatState(ReceivedChatState),
+    /// An event of an unknown type, with that type if it has one.
     Other(Option<&'a str>),
 }
 
-/// A text.
+/// A text message.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Text<'a> {
-    /// The text, less the line break that some senders leave at its end (protocol.md 9.5).
+    /// The text, without the one line break that some senders append (protocol.md 9.5).
     pub text: &'a str,
-    /// Answers to choose from.
+    /// Suggested answers.
     pub quick_replies: Option<QuickReplies<'a>>,
 }
 
-/// A file that LivePerson holds; it is fetched by its path (protocol.md 8.2, step 5).
+/// A file in LivePerson's storage. [`GetFile`](crate::api::GetFile) downloads it by its path
+/// (protocol.md 8.2, step 5).
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct HostedFile<'a> {
-    /// Where it lies. Opaque.
+pub struct ReceivedFile<'a> {
+    /// The path in the storage. Opaque.
     pub relative_path: &'a str,
-    /// Its type, such as `PNG`.
+    /// The file type, such as `PNG`.
     pub file_type: Option<&'a str>,
-    /// What its sender wrote under it.
+    /// The sender's caption.
     pub caption: Option<&'a str>,
-    /// A small picture of it, as a data URL.
+    /// A preview image, as a data URL.
     pub preview: Option<&'a str>,
 }
 
@@ -60,23 +61,23 @@ pub struct HostedFile<'a> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SecureForm<'a> {
-    /// Names the invitation.
+    /// The invitation's id.
     pub invitation_id: Option<Cow<'a, str>>,
-    /// The form's title, in an invitation.
+    /// The form's title. Invitations have one.
     pub title: Option<&'a str>,
-    /// Names the form, in some invitations.
+    /// The form's id. Some invitations have one.
     pub form_id: Option<Cow<'a, str>>,
-    /// Names the submission, in some of them.
+    /// The submission's id. Some submissions have one.
     pub submission_id: Option<Cow<'a, str>>,
 }
 
-/// Content of a type that this version does not know.
+/// Content of a type unknown to this version.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct OtherContent<'a> {
-    /// Its `contentType`.
+    /// The `contentType` member.
     pub content_type: Option<&'a str>,
-    /// Its `message`.
+    /// The `message` member.
     pub message: Option<Json<'a>>,
 }
 
@@ -84,15 +85,15 @@ pub struct OtherContent<'a> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AcceptStatus<'a> {
-    /// What became of the messages.
+    /// The status of the messages.
     pub status: ReceiptStatus,
     event: Json<'a>,
 }
 
 impl AcceptStatus<'_> {
-    /// The sequences of the messages, in their dialog.
+    /// The sequences of the messages, within their dialog.
     pub fn sequences(&self) -> impl Iterator<Item = u64> {
-        each(self.event.get("sequenceList")).filter_map(|sequence| match sequence.as_str() {
+        one_or_many(self.event.get("sequenceList")).filter_map(|sequence| match sequence.as_str() {
             Some(digits) => digits.trim().parse().ok(),
             None => sequence.as_u64(),
         })
@@ -104,15 +105,15 @@ impl<'a> Event<'a> {
         match text(event, "type") {
             Some("ContentEvent") => Self::content(event),
             Some("RichContentEvent") => Self::RichContent(RichContent::of(event)),
-            // The second is a misprint of the documents (protocol.md 14, row 19).
+            // The second is a misprint in the documents (protocol.md 14, row 19).
             Some("AcceptStatusEvent" | "AccpetStatusEvent") => Self::AcceptStatus(AcceptStatus {
-                status: ReceiptStatus::of(text(event, "status").unwrap_or_default()),
+                status: ReceiptStatus::parse(text(event, "status").unwrap_or_default()),
                 event,
             }),
             Some("ChatStateEvent") => {
-                // The second spelling is a misprint of the documents (protocol.md 7.5).
+                // The second spelling is a misprint in the documents (protocol.md 7.5).
                 let state = text(event, "chatState").or_else(|| text(event, "ChatState"));
-                Self::ChatState(ChatState::of(state.unwrap_or_default()))
+                Self::ChatState(ReceivedChatState::parse(state.unwrap_or_default()))
             }
             other => Self::Other(other),
         }
@@ -121,7 +122,7 @@ impl<'a> Event<'a> {
     fn content(event: Json<'a>) -> Self {
         let content_type = text(event, "contentType");
         let message = event.get("message");
-        // Without a type, a text is a text.
+        // A string without a content type is a text too.
         if let (Some("text/plain") | None, Some(text)) = (content_type, text(event, "message")) {
             return Self::Text(Text {
                 text: text.strip_suffix('\n').unwrap_or(text),
@@ -129,9 +130,9 @@ impl<'a> Event<'a> {
             });
         }
         match (content_type, message) {
-            // The second spelling is an old one (protocol.md 14, row 29).
+            // The second spelling is the older one (protocol.md 14, row 29).
             (Some("hosted/file" | "HostedFile"), Some(file)) => match text(file, "relativePath") {
-                Some(relative_path) => Self::File(HostedFile {
+                Some(relative_path) => Self::File(ReceivedFile {
                     relative_path,
                     file_type: text(file, "fileType"),
                     caption: text(file, "caption"),
@@ -149,7 +150,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Its name for logs: `text`, `file`, `secure_invitation`, `secure_submission`, `content`,
+    /// A name for logs: `text`, `file`, `secure_invitation`, `secure_submission`, `content`,
     /// `rich_content`, `receipt`, `chat_state` or `other`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -197,7 +198,7 @@ impl fmt::Debug for AcceptStatus<'_> {
     }
 }
 
-macro_rules! hidden {
+macro_rules! redacted_debug {
     ($($name:ident),+) => {$(
         impl fmt::Debug for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,36 +208,36 @@ macro_rules! hidden {
     )+};
 }
 
-hidden!(Text, HostedFile, SecureForm, OtherContent);
+redacted_debug!(Text, ReceivedFile, SecureForm, OtherContent);
 
-/// A piece of metadata (protocol.md 7.9), told apart by its type.
+/// One metadata object (protocol.md 7.9).
 #[derive(Clone, Copy, PartialEq)]
 pub struct Metadata<'a>(Json<'a>);
 
 impl<'a> Metadata<'a> {
-    pub(super) fn each(value: Option<Json<'a>>) -> impl Iterator<Item = Self> {
-        each(value).map(Self)
+    pub(super) fn list(value: Option<Json<'a>>) -> impl Iterator<Item = Self> {
+        one_or_many(value).map(Self)
     }
 
-    /// Its type, such as `Question` or `ExternalId`.
+    /// The type, such as `Question` or `ExternalId`.
     #[must_use]
     pub fn kind(&self) -> Option<&'a str> {
         text(self.0, "type")
     }
 
-    /// All of it, as it came: to be sent back with an answer.
+    /// The JSON as it came. An answer sends it back.
     #[must_use]
     pub fn raw(&self) -> Json<'a> {
         self.0
     }
 
-    /// A member that is text, or a number that stands for it.
+    /// A member that is text, or a number in its place.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<Cow<'a, str>> {
         scalar(self.0, name)
     }
 
-    /// A member that is a whole number.
+    /// A member that is an integer.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
         integer(self.0, name)

@@ -1,4 +1,4 @@
-//! One change of a messaging notification (protocol.md 9.4).
+//! One change in a messaging notification (protocol.md 9.4).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,25 +6,24 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::document::Document;
 use super::event::{Event, Metadata};
-use super::json::Json;
-use super::open::{Audience, Role};
-use super::read::{scalar, text, unsigned};
+use super::json::lenient::{scalar, text, unsigned};
+use super::json::{Json, JsonTape};
+use super::open_enum::{Audience, Role};
 use crate::id::{ConversationId, DialogId};
 
-/// Something that happened in a dialog: who did what, where and when.
+/// An event in a dialog: who did what, where and when.
 ///
-/// It holds the JSON as it came, and reads from it on demand; it is stored as that JSON too.
+/// It holds the JSON as it came and reads members on demand. It serialises as that JSON.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Document", into = "Document")]
+#[serde(try_from = "JsonTape", into = "JsonTape")]
 pub struct MessagingEvent {
     conversation: ConversationId,
     dialog: DialogId,
-    raw: Document,
+    raw: JsonTape,
 }
 
-/// Why a change is none of the kind that it was taken for.
+/// Why JSON cannot be read as a change of the expected kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UnusableChange(pub(super) &'static str);
 
@@ -36,15 +35,15 @@ impl fmt::Display for UnusableChange {
 
 impl std::error::Error for UnusableChange {}
 
-impl TryFrom<Document> for MessagingEvent {
+impl TryFrom<JsonTape> for MessagingEvent {
     type Error = UnusableChange;
 
-    fn try_from(raw: Document) -> Result<Self, UnusableChange> {
+    fn try_from(raw: JsonTape) -> Result<Self, UnusableChange> {
         Self::of(raw).map_err(|(why, _)| why)
     }
 }
 
-impl From<MessagingEvent> for Document {
+impl From<MessagingEvent> for JsonTape {
     fn from(event: MessagingEvent) -> Self {
         event.raw
     }
@@ -54,7 +53,7 @@ impl TryFrom<Value> for MessagingEvent {
     type Error = UnusableChange;
 
     fn try_from(raw: Value) -> Result<Self, UnusableChange> {
-        Document::from(&raw).try_into()
+        JsonTape::from(&raw).try_into()
     }
 }
 
@@ -65,10 +64,10 @@ impl From<MessagingEvent> for Value {
 }
 
 impl MessagingEvent {
-    pub(super) fn of(raw: Document) -> Result<Self, (UnusableChange, Document)> {
+    pub(super) fn of(raw: JsonTape) -> Result<Self, (UnusableChange, JsonTape)> {
         let root = raw.root();
         if !root.get("event").is_some_and(Json::is_object) {
-            return Err((UnusableChange("it holds no event"), raw));
+            return Err((UnusableChange("the change has no event"), raw));
         }
         let conversation =
             scalar(root, "conversationId").and_then(|id| ConversationId::new(id).ok());
@@ -78,8 +77,8 @@ impl MessagingEvent {
             }
             _ => DialogId::new(id).ok(),
         });
-        // Each stands for the other where one is missing: the main dialog has the conversation's id,
-        // and older notifications leave the conversation out (protocol.md 9.4; 14, row 22).
+        // Each id replaces the other where one is missing: the main dialog has the conversation's id,
+        // and older notifications omit the conversation (protocol.md 9.4; 14, row 22).
         let found = match (conversation, dialog) {
             (Some(conversation), Some(dialog)) => Some((conversation, dialog)),
             (Some(conversation), None) => {
@@ -91,70 +90,69 @@ impl MessagingEvent {
         };
         match found {
             Some((conversation, dialog)) => Ok(Self { conversation, dialog, raw }),
-            None => Err((UnusableChange("it names no dialog"), raw)),
+            None => Err((UnusableChange("the change names no dialog"), raw)),
         }
     }
 
-    /// The conversation.
+    /// The conversation's id.
     #[must_use]
     pub fn conversation(&self) -> &ConversationId {
         &self.conversation
     }
 
-    /// The dialog in it: the main one, or that of a survey.
+    /// The dialog's id: the main dialog's, or a survey's.
     #[must_use]
     pub fn dialog(&self) -> &DialogId {
         &self.dialog
     }
 
-    /// True if it is in the conversation's main dialog.
+    /// True in the conversation's main dialog.
     #[must_use]
     pub fn is_in_main_dialog(&self) -> bool {
         self.conversation.as_str() == self.dialog.as_str()
     }
 
-    /// Its number in the dialog, from 0. Chat states have none (protocol.md 9.4).
+    /// The event's number within the dialog, from 0. Chat states have none (protocol.md 9.4).
     #[must_use]
     pub fn sequence(&self) -> Option<u64> {
         unsigned(self.raw(), "sequence")
     }
 
-    /// When the service took it, in milliseconds since 1970. Chat states have none.
+    /// When the service received the event. Chat states have no timestamp.
     #[must_use]
     pub fn server_timestamp(&self) -> Option<u64> {
         unsigned(self.raw(), "serverTimestamp")
     }
 
-    /// Who did it: LivePerson's id of them.
+    /// The originator's LivePerson id.
     #[must_use]
     pub fn originator_id(&self) -> Option<Cow<'_, str>> {
         scalar(self.raw(), "originatorId").or_else(|| scalar(self.originator()?, "id"))
     }
 
-    /// As what they did it. The oldest notifications do not say.
+    /// The originator's role. The oldest notifications have none.
     #[must_use]
     pub fn role(&self) -> Option<Role> {
-        text(self.originator()?, "role").map(Role::of)
+        text(self.originator()?, "role").map(Role::parse)
     }
 
-    /// Who may see it; everybody, where it does not say.
+    /// Who may see the event. Without a value: everybody.
     #[must_use]
     pub fn audience(&self) -> Audience {
-        text(self.raw(), "messageAudience").map_or(Audience::All, Audience::of)
+        text(self.raw(), "messageAudience").map_or(Audience::All, Audience::parse)
     }
 
-    /// Whether it is to be shown to the consumer: it is none of their own that comes back as an echo,
-    /// and it is for everybody's eyes.
+    /// True if a channel may show the event to the consumer: it is not the echo of the consumer's own
+    /// message, and its audience is everybody.
     ///
-    /// An audience that this version does not know counts as not the consumer's. Where it does not say
-    /// who did it, it counts as somebody else's: compare
-    /// [`originator_id`](Self::originator_id) with the consumer's, if that matters.
+    /// An unknown audience excludes the consumer. An event without a role counts as somebody else's:
+    /// compare [`originator_id`](Self::originator_id) with the consumer's id if that matters.
     #[must_use]
     pub fn is_for_consumer(&self) -> bool {
         self.role() != Some(Role::Consumer) && self.audience() == Audience::All
     }
 
-    /// What happened.
+    /// The event.
     #[must_use]
     pub fn event(&self) -> Event<'_> {
         Event::of(self.raw().get("event").unwrap_or(Json::NULL))
@@ -166,9 +164,9 @@ impl MessagingEvent {
         self.raw().get("event").and_then(|event| text(event, "type"))
     }
 
-    /// What goes with it (protocol.md 7.9).
+    /// The metadata (protocol.md 7.9).
     pub fn metadata(&self) -> impl Iterator<Item = Metadata<'_>> {
-        Metadata::each(self.raw().get("metadata"))
+        Metadata::list(self.raw().get("metadata"))
     }
 
     /// The JSON as it came.

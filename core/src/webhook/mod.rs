@@ -1,14 +1,12 @@
 //! Webhooks: notifications that LivePerson signs and posts to a connector (protocol.md 9).
 //!
-//! Two steps, so that a queue can stand between them. A [`Receiver`] checks a request and gives a
-//! [`Verified`] one: the bytes as they came, known to be LivePerson's. Answer it 200 at once, whatever
-//! is in it, and read it later: a refusal for anything but a missing or false signature would hold up
-//! all of the app's notifications for as long as the platform retries.
+//! A [`Receiver`] verifies a request's signature and returns a [`Verified`] notification, which holds
+//! the raw bytes. Answer 200 at once, whatever they contain, and parse them later, behind a queue. Any
+//! other answer makes the platform hold back all of the app's notifications while it retries.
 //!
-//! What a [`Verified`] notification says, [`parse`](Verified::parse) tells: [`Change`]s, each a
-//! [`MessagingEvent`] in a dialog or a [`ConversationChange`]. Whatever this version does not know is
-//! kept and handed over too. They come twice, late and out of order at times: an [`Inbox`] puts that
-//! right.
+//! [`Verified::parse`] gives [`Change`]s: a [`MessagingEvent`] in a dialog, or a [`ConversationChange`].
+//! A change that this version does not know is kept as JSON. Notifications arrive twice, late and out
+//! of order at times: an [`Inbox`] delivers each change once and in order.
 //!
 //! ```
 //! use lp_connector_core::secret::Secret;
@@ -33,9 +31,9 @@
 //!             Event::Text(text) => assert_eq!(text.text, "Grüße 🙂"),
 //!             other => println!("not shown on this channel: {other:?}"),
 //!         },
-//!         Change::Message(_) => {} // the consumer's own, or none of their business
-//!         Change::Conversation(state) if state.is_finished() => println!("over"),
-//!         other => println!("put aside: {other:?}"),
+//!         Change::Message(_) => {} // an echo of the consumer's own, or for the staff only
+//!         Change::Conversation(state) if state.is_finished() => println!("closed"),
+//!         other => println!("ignored: {other:?}"),
 //!     }
 //! }
 //!
@@ -45,30 +43,32 @@
 //! ```
 
 mod conversation_change;
-mod document;
 mod event;
 mod inbox;
 mod json;
 mod messaging;
 mod notification;
-mod open;
-mod read;
+mod open_enum;
 mod receiver;
 mod rich_content;
 mod signature;
 mod transition;
 mod verified;
 
-pub use conversation_change::{ConversationChange, Csat, Delay, Dialog, Participant, Ttr};
-pub use event::{AcceptStatus, Event, HostedFile, Metadata, OtherContent, SecureForm, Text};
-pub use inbox::{Delivered, Full, Inbox, InboxPoll, Order, SavedConversation, Window};
+pub use conversation_change::{
+    ConversationChange, Csat, Delay, Dialog, Participant, ResponseTarget,
+};
+pub use event::{AcceptStatus, Event, Metadata, OtherContent, ReceivedFile, SecureForm, Text};
+pub use inbox::{Delivered, Inbox, InboxFull, InboxPoll, Order, ReorderWindow, SavedConversation};
 pub use json::Json;
 pub use messaging::{MessagingEvent, UnusableChange};
 pub use notification::{Change, Notification, OtherChange, UnreadableNotification};
-pub use open::{Audience, ChatState, DialogType, OpenState, ReceiptStatus, Role};
+pub use open_enum::{Audience, DialogType, OpenState, ReceiptStatus, ReceivedChatState, Role};
 pub use receiver::{Receiver, Rejection, SUCCESS};
 pub use rich_content::{Action, Element, QuickReplies, RichContent};
-pub use signature::{Algorithm, Encoding, InvalidSignature, Matched, check, sign};
+pub use signature::{
+    Algorithm, Encoding, InvalidSignature, SignatureMatch, sign, verify_signature,
+};
 pub use transition::Transition;
 pub use verified::Verified;
 

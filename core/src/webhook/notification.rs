@@ -1,57 +1,58 @@
-//! What a notification says (protocol.md 9.4 to 9.9).
+//! A parsed notification (protocol.md 9.4 to 9.9).
 
 use std::error;
 use std::fmt;
 
-use super::conversation_change::ConversationChange;
-use super::document::Document;
-use super::json::Json;
-use super::messaging::{MessagingEvent, UnusableChange};
-use super::read;
 use serde::{Deserialize, Serialize};
 
-/// A notification, taken apart into its changes.
+use super::conversation_change::ConversationChange;
+use super::json::lenient::{self, one_or_many};
+use super::json::{Json, JsonTape};
+use super::messaging::{MessagingEvent, UnusableChange};
+
+/// A notification, parsed into its changes.
 ///
-/// Nothing of it is lost: what cannot be read as one of the known kinds is an
-/// [`Other`](Change::Other) change with its JSON, and does not touch its neighbours.
+/// Parsing drops nothing: a change of an unknown kind becomes [`Change::Other`] with its JSON, and the
+/// changes next to it are not affected.
 #[derive(Clone, PartialEq)]
 pub struct Notification {
     changes: Vec<Change>,
     lossy: bool,
 }
 
-/// One change that a notification tells of.
+/// One change in a notification.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Change {
-    /// Something happened in a dialog.
+    /// An event in a dialog.
     Message(MessagingEvent),
-    /// A conversation's whole state, now.
+    /// The new state of a conversation.
     Conversation(ConversationChange),
-    /// Something that this version does not know, or cannot read.
+    /// A change that this version cannot read.
     Other(OtherChange),
 }
 
-/// A change that this version does not know, or cannot read.
+/// A change that this version cannot read.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct OtherChange {
     notification_type: Option<String>,
-    why: String,
-    raw: Document,
+    #[serde(rename = "why")]
+    reason: String,
+    raw: JsonTape,
 }
 
 impl OtherChange {
-    /// The type of the notification that it was in.
+    /// The type of the notification that held the change.
     #[must_use]
     pub fn notification_type(&self) -> Option<&str> {
         self.notification_type.as_deref()
     }
 
-    /// Why it is none of the known kinds.
+    /// Why the change cannot be read.
     #[must_use]
-    pub fn why(&self) -> &str {
-        &self.why
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// The JSON as it came.
@@ -65,39 +66,39 @@ impl fmt::Debug for OtherChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtherChange")
             .field("notification_type", &self.notification_type)
-            .field("why", &self.why)
+            .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
 }
 
 impl Notification {
-    pub(super) fn read(body: &[u8]) -> Result<Self, UnreadableNotification> {
-        let read = read::document(body).map_err(|error| UnreadableNotification {
-            // The parser's own text can quote the document: say where, not what.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, UnreadableNotification> {
+        let parsed = lenient::parse(body).map_err(|error| UnreadableNotification {
+            // The parser's message may quote the document, so only the position is kept.
             line: error.line(),
             column: error.column(),
         })?;
         let mut changes = Vec::new();
-        for envelope in read::each(Some(read.document.root())) {
+        for envelope in one_or_many(Some(parsed.tape.root())) {
             changes_of(envelope, &mut changes);
         }
-        Ok(Self { changes, lossy: read.lossy })
+        Ok(Self { changes, lossy: parsed.lossy })
     }
 
-    /// Its changes, in the order in which they came.
+    /// The changes, in their order.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// Takes the changes out.
+    /// The changes, in their order, by value.
     #[must_use]
     pub fn into_changes(self) -> Vec<Change> {
         self.changes
     }
 
-    /// True if some of its text was no Unicode, such as half an emoji, and reads U+FFFD here. The
-    /// bytes as they came are in [`Verified`](super::Verified).
+    /// True if some text was invalid Unicode, such as half an emoji, and is U+FFFD now.
+    /// [`Verified`](super::Verified) holds the original bytes.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
         self.lossy
@@ -113,7 +114,7 @@ impl fmt::Debug for Notification {
     }
 }
 
-/// The kinds of notification that are known.
+/// The known kinds of notification.
 #[derive(Clone, Copy)]
 enum Kind {
     Messaging,
@@ -122,9 +123,9 @@ enum Kind {
 }
 
 impl Kind {
-    /// By the type; by what the change holds, if there is none. A prefix will do: the endpoints are
-    /// registered under longer names (protocol.md 9.1), and a table writes the second with the first's
-    /// prefix (protocol.md 14, row 18).
+    /// Decides by the type, or by the change's members if there is no type. Part of the name is
+    /// enough: endpoints are registered under longer names (protocol.md 9.1), and a table prints the
+    /// second name with the first one's prefix (protocol.md 14, row 18).
     fn of(notification_type: Option<&str>, change: Json<'_>) -> Self {
         match notification_type {
             Some(name) if name.contains("ExConversationChangeNotification") => Self::Conversation,
@@ -138,30 +139,32 @@ impl Kind {
 }
 
 fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) {
-    let notification_type = read::text(envelope, "type");
-    let other = |why: &str, raw| {
+    let notification_type = lenient::text(envelope, "type");
+    let other = |reason: &str, raw| {
         let notification_type = notification_type.map(str::to_owned);
-        Change::Other(OtherChange { notification_type, why: why.to_owned(), raw })
+        Change::Other(OtherChange { notification_type, reason: reason.to_owned(), raw })
     };
     let Some(found) = envelope.get("body").and_then(|body| body.get("changes")) else {
-        changes.push(other("it holds no changes", Document::of(envelope)));
+        changes.push(other("the notification has no changes", envelope.to_tape()));
         return;
     };
-    for change in read::each(Some(found)) {
-        // Each holds its own part alone, for it may be kept longer than its neighbours.
-        let raw = Document::of(change);
+    for change in one_or_many(Some(found)) {
+        // Each change owns its part, so that keeping one does not keep the others in memory.
+        let raw = change.to_tape();
         let read = match Kind::of(notification_type, change) {
             Kind::Messaging => MessagingEvent::of(raw).map(Change::Message),
             Kind::Conversation => ConversationChange::of(raw).map(Change::Conversation),
-            Kind::Unknown => Err((UnusableChange("its notification's type is not known"), raw)),
+            Kind::Unknown => Err((UnusableChange("the notification's type is unknown"), raw)),
         };
-        changes.push(read.unwrap_or_else(|(why, raw)| other(why.0, raw)));
+        changes.push(read.unwrap_or_else(|(reason, raw)| other(reason.0, raw)));
     }
 }
 
-/// A notification that is no JSON at all. It holds nothing of it: the bytes are in
-/// [`Verified`](super::Verified). Answer it 200 all the same, and put it aside: refused, it would be
-/// sent again for as long as the platform retries, and hold up all others.
+/// The notification is not JSON. The error holds a position and none of the bytes, which
+/// [`Verified`](super::Verified) has.
+///
+/// Answer 200 all the same, and set the notification aside. After any other status the platform sends
+/// it again for as long as it retries, and holds back all others (protocol.md 9.3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnreadableNotification {
     line: usize,

@@ -1,14 +1,15 @@
-//! Every notification of protocol.md, and what real ones do that it does not show.
+//! Every example of protocol.md section 9, and the variants that real notifications show.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::document::Document;
+use super::json::JsonTape;
 use super::*;
 
-/// The wire reference itself: its examples are the truth that these tests hold the reader to.
+/// The wire reference. Its examples are the expected input.
 const PROTOCOL: &str = include_str!("../../protocol.md");
 
 fn read(body: &Value) -> Notification {
@@ -27,7 +28,7 @@ fn message(change: Value) -> MessagingEvent {
     }
 }
 
-/// The JSON blocks of a section of the reference.
+/// The JSON blocks of one section.
 fn examples(section: &str) -> Vec<Value> {
     let (_, rest) = PROTOCOL.split_once(&format!("\n### {section} ")).unwrap();
     let section = rest.split("\n### ").next().unwrap_or_default();
@@ -41,7 +42,7 @@ fn examples(section: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_documented_text_is_read_to_the_last_field() {
+fn every_field_of_the_documented_text_is_read() {
     let [example] = &*examples("9.4") else { panic!() };
     let notification = read(example);
     let [Change::Message(message)] = notification.changes() else { panic!("{notification:?}") };
@@ -57,7 +58,7 @@ fn the_documented_text_is_read_to_the_last_field() {
 }
 
 #[test]
-fn the_documented_quick_replies_and_rich_content_are_read() {
+fn documented_quick_replies_and_rich_content_are_read() {
     let [quick] = &*examples("9.5") else { panic!() };
     let asked = message(json!({"sequence": 0, "dialogId": "Qz_7k", "event": quick}));
     let Event::Text(text) = asked.event() else { panic!() };
@@ -88,12 +89,12 @@ fn the_documented_receipt_and_chat_state_are_read() {
 
     let [state] = &*examples("9.8") else { panic!() };
     let state = message(state.clone());
-    assert!(matches!(state.event(), Event::ChatState(ChatState::Active)));
+    assert!(matches!(state.event(), Event::ChatState(ReceivedChatState::Active)));
     assert_eq!((state.sequence(), state.server_timestamp()), (None, None));
 }
 
 #[test]
-fn the_documented_state_of_a_conversation_is_read_to_the_last_field() {
+fn every_field_of_the_documented_state_is_read() {
     let [example] = &*examples("9.9") else { panic!() };
     let notification = read(example);
     let [Change::Conversation(change)] = notification.changes() else { panic!() };
@@ -103,8 +104,9 @@ fn the_documented_state_of_a_conversation_is_read_to_the_last_field() {
     assert_eq!((change.started(), change.ended()), (Some(1_700_000_000_000), None));
     assert_eq!((change.updated(), change.answer_due()), (Some(1_700_000_100_400), None));
     assert_eq!(change.skill().as_deref(), Some("4410"));
-    let ttr = change.ttr().unwrap();
-    assert_eq!((ttr.ttr_type, ttr.seconds), (Some("PRIORITIZED"), Some(600)));
+    let target = change.response_target().unwrap();
+    let within = Some(Duration::from_secs(600));
+    assert_eq!((target.kind, target.within), (Some("PRIORITIZED"), within));
     assert_eq!(change.consumer().as_deref(), Some("9c…"));
     assert_eq!(change.agents(), ["0d3c…"]);
     assert_eq!((change.delay(), change.manual_ettr(), change.csat()), (None, None, None));
@@ -118,7 +120,7 @@ fn the_documented_state_of_a_conversation_is_read_to_the_last_field() {
     assert_eq!((survey.id().as_str(), survey.participants().count()), ("Qz_7k", 1));
     assert_eq!(change.dialog_to_publish_to().unwrap().as_str(), "Qz_7k");
     assert_eq!(
-        change.since(None),
+        change.diff(None),
         [
             Transition::AgentJoined("0d3c…".into()),
             Transition::MainDialogClosed,
@@ -134,7 +136,7 @@ fn change(details: Value) -> ConversationChange {
 }
 
 #[test]
-fn a_conversation_is_followed_from_its_first_day_to_its_last() {
+fn diffs_follow_a_conversation_from_start_to_end() {
     let consumer = json!({"id": "9c", "role": "CONSUMER"});
     let agent = json!({"id": "a1", "role": "ASSIGNED_AGENT"});
     let main = |state: &str, agent: &str| {
@@ -143,21 +145,21 @@ fn a_conversation_is_followed_from_its_first_day_to_its_last() {
     };
     let survey = |state| json!({"dialogId": "s", "dialogType": "POST_SURVEY", "state": state});
     let new = change(json!({"state": "OPEN", "skillId": "-1", "participants": [consumer]}));
-    assert_eq!(new.since(None), [Transition::Created]);
+    assert_eq!(new.diff(None), [Transition::Created]);
     assert_eq!((new.skill(), new.agents().len()), (None, 0));
     assert_eq!(new.dialog_to_publish_to().unwrap().as_str(), "c", "with no dialogs listed");
 
     let both = json!([consumer, agent]);
     let suggested = change(json!({"state": "OPEN", "skillId": 7, "participants": both,
         "dialogs": [main("OPEN", "SUGGESTED")]}));
-    assert_eq!(suggested.since(Some(&new)), [], "suggested is not on board, routed is no transfer");
+    assert_eq!(suggested.diff(Some(&new)), [], "suggested is not on board, routed is no transfer");
     let joined = change(json!({"state": "OPEN", "skillId": "7", "participants": both,
         "dialogs": [main("OPEN", "ACTIVE")]}));
-    assert_eq!(joined.since(Some(&suggested)), [Transition::AgentJoined("a1".into())]);
+    assert_eq!(joined.diff(Some(&suggested)), [Transition::AgentJoined("a1".into())]);
 
     let transferred = change(json!({"state": "OPEN", "skillId": "8", "participants": [consumer]}));
     assert_eq!(
-        transferred.since(Some(&joined)),
+        transferred.diff(Some(&joined)),
         [
             Transition::Transferred { from: Some("7".into()), to: Some("8".into()) },
             Transition::AgentLeft("a1".into())
@@ -168,20 +170,20 @@ fn a_conversation_is_followed_from_its_first_day_to_its_last() {
         "participants": [consumer], "dialogs": [survey("OPEN"), main("CLOSE", "SUGGESTED")]}));
     let id = surveyed.open_survey().unwrap().id().clone();
     assert_eq!(
-        surveyed.since(Some(&transferred)),
+        surveyed.diff(Some(&transferred)),
         [Transition::MainDialogClosed, Transition::SurveyStarted(id.clone())]
     );
     let rated = change(json!({"state": "CLOSE", "stage": "CLOSE", "skillId": "8",
         "participants": [consumer], "dialogs": [survey("CLOSE"), main("CLOSE", "SUGGESTED")],
         "csat": {"csatRate": 5, "csatResolutionConfirmation": true, "status": "FILLED"}}));
-    assert_eq!(rated.since(Some(&surveyed)), [Transition::SurveyEnded(id), Transition::Finished]);
+    assert_eq!(rated.diff(Some(&surveyed)), [Transition::SurveyEnded(id), Transition::Finished]);
     assert_eq!(rated.dialog_to_publish_to(), None);
     let csat = rated.csat().unwrap();
     assert_eq!((csat.rate, csat.resolved, csat.status), (Some(5), Some(true), Some("FILLED")));
 }
 
 #[test]
-fn the_variants_of_a_state_are_all_read() {
+fn every_variant_of_a_state_is_read() {
     let old = change(json!({"state": "CLOSED"}));
     assert!(old.is_finished(), "no stage, and CLOSED for CLOSE");
     let by_role = change(json!({"participantsPId": {"CONSUMER": ["9c"], "ASSIGNED_AGENT": "a1"}}));
@@ -198,7 +200,7 @@ fn the_variants_of_a_state_are_all_read() {
 }
 
 #[test]
-fn every_type_of_content_is_told_apart() {
+fn every_content_type_is_told_apart() {
     for (content_type, content, name) in [
         (json!("text/plain"), json!("hi\n"), "text"),
         (Value::Null, json!("hi"), "text"),
@@ -238,7 +240,7 @@ fn every_type_of_content_is_told_apart() {
 }
 
 #[test]
-fn only_what_is_meant_for_the_consumer_is_theirs() {
+fn echoes_and_staff_messages_are_not_for_the_consumer() {
     let from = |role: Value, audience: Value| {
         let event = json!({"type": "ContentEvent", "message": "x"});
         message(json!({"dialogId": "d", "event": event, "messageAudience": audience,
@@ -256,7 +258,7 @@ fn only_what_is_meant_for_the_consumer_is_theirs() {
 }
 
 #[test]
-fn one_bad_change_does_not_cost_its_neighbours() {
+fn a_bad_change_does_not_affect_its_neighbours() {
     let good =
         json!({"sequence": 0, "dialogId": 7, "event": {"type": "ContentEvent", "message": "x"}});
     for bad in [
@@ -285,7 +287,7 @@ fn one_bad_change_does_not_cost_its_neighbours() {
 }
 
 #[test]
-fn one_or_many_and_types_of_every_spelling_are_the_same() {
+fn bare_elements_and_all_type_spellings_are_read() {
     let change =
         json!({"dialogId": "d", "event": {"type": "ChatStateEvent", "chatState": "PAUSE"}});
     for body in [
@@ -311,7 +313,7 @@ fn one_or_many_and_types_of_every_spelling_are_the_same() {
 }
 
 #[test]
-fn half_an_emoji_costs_one_character_and_is_told() {
+fn half_an_emoji_becomes_one_replacement_character() {
     let body = br#"{"type":"ms.MessagingEventNotification","body":{"changes":[{"dialogId":"d",
         "event":{"type":"ContentEvent","message":"caf\u00e9 \ud83d!"}}]}}"#;
     let notification = Verified::dangerous_unverified(body.to_vec()).parse().unwrap();
@@ -322,7 +324,7 @@ fn half_an_emoji_costs_one_character_and_is_told() {
 }
 
 #[test]
-fn odd_white_space_key_order_and_escapes_change_nothing() {
+fn white_space_key_order_and_escapes_do_not_matter() {
     let body = "\r\n\t{ \"body\" :{\"changes\" : [ {\"event\":{ \"message\":\"Gr\\u00fc\\u00dfe \
                 \\ud83d\\ude42 \u{1f642}\",\"type\":\"ContentEvent\"} , \"dialogId\":\"d\"}]}\n,\
                 \"type\":\"ms.MessagingEventNotification\"}\n";
@@ -333,7 +335,7 @@ fn odd_white_space_key_order_and_escapes_change_nothing() {
 }
 
 #[test]
-fn no_debug_shows_what_was_said() {
+fn debug_output_redacts_every_text() {
     let event = json!({"type": "ContentEvent", "message": "s3cr3t", "quickReplies": {"replies": [
         {"title": "s3cr3t", "click": {"actions": [{"type": "publishText", "text": "s3cr3t"}]}}]}});
     let notification = read(&messaging(json!({"dialogId": "d", "event": event,
@@ -343,7 +345,7 @@ fn no_debug_shows_what_was_said() {
     let reply = text.quick_replies.unwrap().replies().next().unwrap();
     let file = json!({"relativePath": "s3cr3t", "caption": "s3cr3t"});
     let file = json!({"type": "ContentEvent", "contentType": "hosted/file", "message": file});
-    let file = format!("{:?}", Event::of(Document::from(&file).root()));
+    let file = format!("{:?}", Event::of(JsonTape::from(&file).root()));
     let other = read(&json!({"type": "x", "body": {"changes": ["s3cr3t"]}}));
     let shown = format!(
         "{notification:?} {:?} {text:?} {reply:?} {:?} {:?} {file} {other:?}",
@@ -356,7 +358,7 @@ fn no_debug_shows_what_was_said() {
     assert!(!format!("{error} {error:?}").contains("s3cr3t"));
 }
 
-/// Any JSON, made of the names that matter.
+/// Any JSON, built from the names of the protocol.
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -426,8 +428,8 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Looks at everything that can be looked at.
-pub(super) fn look_at(change: &Change) {
+/// Calls every accessor.
+fn read_all(change: &Change) {
     match change {
         Change::Message(message) => {
             let _ =
@@ -438,11 +440,11 @@ pub(super) fn look_at(change: &Change) {
             }
         }
         Change::Conversation(change) => {
-            let _ = (change.since(None), change.since(Some(change)), change.dialog_to_publish_to());
-            let _ = (change.csat(), change.ttr(), change.delay(), change.answer_due());
+            let _ = (change.diff(None), change.diff(Some(change)), change.dialog_to_publish_to());
+            let _ = (change.csat(), change.response_target(), change.delay(), change.answer_due());
         }
         Change::Other(other) => {
-            let _ = (other.why(), other.notification_type());
+            let _ = (other.reason(), other.notification_type());
         }
     }
     let _ = format!("{change:?}");
@@ -450,7 +452,7 @@ pub(super) fn look_at(change: &Change) {
 
 proptest! {
     #[test]
-    fn whatever_json_comes_each_of_its_changes_is_there_and_none_panics(
+    fn any_json_keeps_each_change_and_never_panics(
         changes in prop::collection::vec(json_value(), 0..5),
         kind in prop::sample::select(vec!["ms.MessagingEventNotification",
             "cqm.ExConversationChangeNotification", "x.Other"]),
@@ -458,7 +460,7 @@ proptest! {
         let notification = read(&json!({"type": kind, "body": {"changes": changes}}));
         prop_assert_eq!(notification.changes().len(), changes.len());
         for (change, raw) in notification.changes().iter().zip(&changes) {
-            look_at(change);
+            read_all(change);
             let kept = match change {
                 Change::Message(message) => message.raw(),
                 Change::Conversation(change) => change.raw(),
@@ -472,12 +474,12 @@ proptest! {
 
     #[test]
     fn no_document_panics(document in json_value()) {
-        read(&document).changes().iter().for_each(look_at);
+        read(&document).changes().iter().for_each(read_all);
     }
 }
 
 #[test]
-fn metadata_is_told_apart_and_read_member_by_member() {
+fn metadata_is_read_member_by_member() {
     let raw = json!({"sequence": 1, "dialogId": "d", "event": {"type": "ContentEvent", "message": "x"},
         "metadata": [{"type": "Question", "id": "q1", "step": 7, "share": "12"}, {"id": 5}]});
     let event = message(raw.clone());
@@ -494,7 +496,7 @@ fn metadata_is_told_apart_and_read_member_by_member() {
 }
 
 #[test]
-fn without_a_type_it_is_known_by_what_it_holds() {
+fn without_a_type_members_decide_the_kind() {
     let kind = |change: Value| {
         let notification = read(&json!({"body": {"changes": [change]}}));
         match notification.changes() {
@@ -513,22 +515,25 @@ fn without_a_type_it_is_known_by_what_it_holds() {
 }
 
 #[test]
-fn why_it_is_none_of_the_known_kinds_is_said() {
+fn an_unreadable_change_gives_its_reason() {
     let body = json!({"type": "ms.MessagingEventNotification", "body": {"changes": [7]}});
     let notification = read(&body);
     let [Change::Other(other)] = notification.changes() else { panic!() };
-    assert_eq!((other.why(), other.raw()), ("it holds no event", Document::from(&json!(7)).root()));
+    assert_eq!(
+        (other.reason(), other.raw()),
+        ("the change has no event", JsonTape::from(&json!(7)).root())
+    );
     let untyped = read(&json!({"body": {"changes": [{"neither": 1}]}}));
     let [Change::Other(other)] = untyped.changes() else { panic!() };
-    assert_eq!(other.why(), "its notification's type is not known");
+    assert_eq!(other.reason(), "the notification's type is unknown");
 }
 
 #[test]
-fn of_a_state_each_member_is_read_where_it_may_stand() {
+fn members_of_a_state_are_read_in_every_place() {
     let ended = change(json!({"endTs": 17, "dialogs": [{"dialogId": "c", "x": 1}]}));
     assert_eq!(ended.ended(), Some(17));
     assert_eq!(ended.dialogs().next().unwrap().raw(), json!({"dialogId": "c", "x": 1}));
-    // Each of the three alone makes an answer to the survey.
+    // Each of the three members alone makes a rating.
     for csat in [
         json!({"csatRate": 4}),
         json!({"csatResolutionConfirmation": true}),
@@ -544,7 +549,7 @@ fn of_a_state_each_member_is_read_where_it_may_stand() {
 }
 
 #[test]
-fn an_agent_is_whoever_is_assigned_and_on_board() {
+fn agents_are_assigned_and_active() {
     let one = |id: &str, role: &str, state: Value| json!({"id": id, "role": role, "state": state});
     let main = json!([{"dialogId": "c", "dialogType": "MAIN", "participantsDetails": [
         one("on", "ASSIGNED_AGENT", json!("active")),
@@ -561,14 +566,14 @@ fn an_agent_is_whoever_is_assigned_and_on_board() {
 }
 
 #[test]
-fn a_first_skill_is_no_transfer_unless_an_agent_was_there() {
+fn a_first_skill_without_an_agent_is_no_transfer() {
     let state = |skill: Value, agents: Value| {
         change(json!({"state": "OPEN", "skillId": skill,
         "participants": agents}))
     };
     let (nobody, somebody) = (json!([]), json!([{"id": "a", "role": "ASSIGNED_AGENT"}]));
     let transferred = |before: &ConversationChange, after: &ConversationChange| {
-        let happened = after.since(Some(before));
+        let happened = after.diff(Some(before));
         happened.iter().any(|one| matches!(one, Transition::Transferred { .. }))
     };
     let new = state(json!("-1"), nobody.clone());
@@ -579,7 +584,7 @@ fn a_first_skill_is_no_transfer_unless_an_agent_was_there() {
 }
 
 #[test]
-fn a_change_is_its_json_again() {
+fn a_change_converts_back_to_its_json() {
     let raw = json!({"dialogId": "d", "conversationId": "c", "event": {"type": "x"}});
     assert_eq!(Value::from(message(raw.clone())), raw);
     let state = change(json!({"state": "OPEN"}));

@@ -1,4 +1,4 @@
-//! From a request to bytes that are known to be LivePerson's.
+//! Verifies the requests that a webhook endpoint receives.
 
 use std::error;
 use std::fmt;
@@ -7,7 +7,7 @@ use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, Method, Request};
 
 use super::Verified;
-use super::signature::{Algorithm, Claim, InvalidSignature};
+use super::signature::{Algorithm, InvalidSignature, ParsedSignature};
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
@@ -44,7 +44,7 @@ struct App {
 
 /// What of a request's head a check needs.
 struct Head<'a> {
-    claim: Claim,
+    signature: ParsedSignature,
     account: Option<&'a str>,
     client: Option<&'a str>,
 }
@@ -123,8 +123,8 @@ impl Receiver {
         if self.secrets(account, client).next().is_none() {
             return Err(Rejection::UnknownApp);
         }
-        let claim = Claim::read(signature).map_err(Rejection::InvalidSignature)?;
-        Ok(Head { claim, account, client })
+        let signature = ParsedSignature::parse(signature).map_err(Rejection::InvalidSignature)?;
+        Ok(Head { signature, account, client })
     }
 
     /// The secrets that may have signed for this account and app.
@@ -159,8 +159,8 @@ impl Receiver {
         let head = self.head(request.method(), headers, body.len())?;
         let (account, client) = (head.account, head.client);
         let matched = head
-            .claim
-            .check(body, self.secrets(account, client))
+            .signature
+            .verify(body, self.secrets(account, client))
             .map_err(Rejection::InvalidSignature)?;
         if self.require_sha256 && matched.algorithm != Algorithm::Sha256 {
             return Err(Rejection::Sha256Required);
@@ -215,11 +215,11 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotPost => f.write_str("notifications come by POST"),
-            Self::TooLarge => f.write_str("the notification is larger than taken"),
+            Self::NotPost => f.write_str("the request is not a POST"),
+            Self::TooLarge => f.write_str("the notification is larger than the limit"),
             Self::Unsigned => f.write_str("the notification has no x-liveperson-signature"),
             Self::UnknownApp => {
-                f.write_str("no secret is known for the account and app that the headers name")
+                f.write_str("no secret is known for the account and client in the headers")
             }
             Self::InvalidSignature(why) => why.fmt(f),
             Self::Sha256Required => {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_app_is_chosen_by_its_headers_and_any_of_its_secrets_will_do() {
+    fn headers_select_the_app_and_any_secret_fits() {
         let id = |n: &str| (AccountId::new(n).unwrap(), ClientId::new(n).unwrap());
         let (a, b) = (id("a"), id("b"));
         let receiver = Receiver::new().app(a.0, a.1, [secret("old"), secret("new")]).app(
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rejection_comes_in_its_turn_with_its_status() {
+    fn checks_run_in_order_with_their_status() {
         let receiver = Receiver::new().secret(secret("s")).max_body(3);
         let get = Request::get("/lp").body(b"x").unwrap();
         assert_eq!(receiver.verify(&get).unwrap_err().status(), 405);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_head_tells_is_refused_before_the_body_has_come() {
+    fn the_head_is_checked_before_the_body_arrives() {
         let receiver = Receiver::new().secret(secret("s")).max_body(3);
         let check = |request: http::request::Builder| {
             let (parts, ()) = request.body(()).unwrap().into_parts();
@@ -313,27 +313,27 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_signs_nothing() {
+    fn an_empty_secret_verifies_nothing() {
         let body = b"{}";
         let signed = request("", Algorithm::Sha256, body).body(body).unwrap();
         let receiver = Receiver::new().secret(secret(""));
         assert_eq!(receiver.verify(&signed).unwrap_err(), Rejection::UnknownApp);
         let signature = sign(&secret(""), Algorithm::Sha1, Encoding::Hex, body);
-        assert!(crate::webhook::check(&signature, body, [&secret("")]).is_err());
+        assert!(crate::webhook::verify_signature(&signature, body, [&secret("")]).is_err());
     }
 
     #[test]
-    fn sha_1_is_refused_where_sha_256_is_required() {
+    fn sha_1_is_rejected_where_sha_256_is_required() {
         let receiver = Receiver::new().secret(secret("s")).require_sha256(true);
         let old = request("s", Algorithm::Sha1, b"x").body(b"x").unwrap();
         assert_eq!(receiver.verify(&old).unwrap_err(), Rejection::Sha256Required);
         let new = request("s", Algorithm::Sha256, b"x").body(b"x").unwrap();
-        let matched = receiver.verify(&new).unwrap().matched().unwrap();
+        let matched = receiver.verify(&new).unwrap().signature_match().unwrap();
         assert_eq!(matched.algorithm, Algorithm::Sha256);
     }
 
     #[test]
-    fn anything_that_is_signed_is_taken_whatever_it_holds() {
+    fn any_signed_body_is_accepted() {
         let receiver = Receiver::new().secret(secret("s"));
         for body in [&b""[..], b"not json", b"\xff\x00", br#"{"type":"unknown"}"#] {
             let request = request("s", Algorithm::Sha256, body).body(body).unwrap();
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_body_nor_secret_is_shown() {
+    fn debug_output_redacts_body_and_secret() {
         let receiver = Receiver::new().secret(secret("s3cr3t"));
         let signed = request("s3cr3t", Algorithm::Sha1, b"private").body(b"private").unwrap();
         let verified = receiver.verify(&signed).unwrap();

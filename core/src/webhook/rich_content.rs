@@ -1,12 +1,11 @@
-//! Structured content and quick replies (protocol.md 9.5, 9.6), and what of them is left as text.
+//! Structured content and quick replies (protocol.md 9.5, 9.6), and their plain-text form.
 
 use std::fmt;
 
-use super::document::Document;
-use super::json::Json;
-use super::read::{each, text};
+use super::json::lenient::{one_or_many, text};
+use super::json::{Json, JsonTape};
 
-/// Structured content: a tree of texts, buttons, pictures and the like.
+/// Structured content: a tree of texts, buttons, images and other elements.
 #[derive(Clone)]
 pub struct RichContent<'a> {
     content: Content<'a>,
@@ -15,54 +14,54 @@ pub struct RichContent<'a> {
 
 #[derive(Clone)]
 enum Content<'a> {
-    /// Part of what came.
-    There(Json<'a>),
-    /// What a string in it held.
-    Unwrapped(Document),
+    /// Part of the notification.
+    Borrowed(Json<'a>),
+    /// Parsed from a string in the notification.
+    Owned(JsonTape),
 }
 
 impl<'a> RichContent<'a> {
-    /// Reads the member under any of its names, as an object or as a string that holds one
+    /// Reads the content under any of its names, as an object or as a string that holds one
     /// (protocol.md 14, row 28).
     pub(super) fn of(event: Json<'a>) -> Self {
         let found = ["content", "message", "Content"].into_iter().find_map(|name| event.get(name));
         let found = found.unwrap_or(Json::NULL);
         let content = match found.as_str() {
-            Some(json) => Content::Unwrapped(Document::parse(json).unwrap_or_default()),
-            None => Content::There(found),
+            Some(json) => Content::Owned(JsonTape::parse(json).unwrap_or_default()),
+            None => Content::Borrowed(found),
         };
         Self { content, quick_replies: QuickReplies::of(event) }
     }
 
-    /// The element that holds all others.
+    /// The outermost element.
     #[must_use]
     pub fn root(&self) -> Element<'_> {
         Element(match &self.content {
-            Content::There(json) => *json,
-            Content::Unwrapped(document) => document.root(),
+            Content::Borrowed(json) => *json,
+            Content::Owned(tape) => tape.root(),
         })
     }
 
-    /// Answers to choose from, under the content.
+    /// The suggested answers below the content.
     #[must_use]
     pub fn quick_replies(&self) -> Option<&QuickReplies<'a>> {
         self.quick_replies.as_ref()
     }
 
-    /// Everything that can be clicked, in reading order; the quick replies last.
+    /// The elements that can be clicked, in reading order, then the quick replies.
     #[must_use]
     pub fn clickable(&self) -> Vec<Element<'_>> {
         let mut found = Vec::new();
-        self.root().gather_clickable(&mut found);
+        self.root().collect_clickable(&mut found);
         found.extend(self.quick_replies.iter().flat_map(QuickReplies::replies));
         found
     }
 
-    /// What a channel of plain text can show of it: a line for each text, picture, link and button,
-    /// the clickable ones numbered from 1 as in [`clickable`](Self::clickable).
+    /// The content for a plain-text channel: one line for each text, image, link and button. The
+    /// clickable ones are numbered from 1, in the order of [`clickable`](Self::clickable).
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut plain = Plain::default();
+        let mut plain = PlainText::default();
         plain.element(self.root());
         if let Some(replies) = &self.quick_replies {
             plain.replies(replies);
@@ -77,7 +76,7 @@ impl fmt::Debug for RichContent<'_> {
     }
 }
 
-/// Answers to choose from, under a message.
+/// Suggested answers below a message.
 #[derive(Clone, Copy)]
 pub struct QuickReplies<'a>(Json<'a>);
 
@@ -86,20 +85,20 @@ impl<'a> QuickReplies<'a> {
         event.get("quickReplies").filter(|replies| replies.is_object()).map(Self)
     }
 
-    /// The answers.
+    /// The suggested answers.
     pub fn replies(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
-        each(self.0.get("replies")).map(Element)
+        one_or_many(self.0.get("replies")).map(Element)
     }
 
-    /// A line for each answer, numbered from 1.
+    /// One line for each answer, numbered from 1.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut plain = Plain::default();
+        let mut plain = PlainText::default();
         plain.replies(self);
         plain.lines.join("\n")
     }
 
-    /// All of it, as it came.
+    /// The JSON as it came.
     #[must_use]
     pub fn raw(&self) -> Json<'a> {
         self.0
@@ -112,8 +111,7 @@ impl fmt::Debug for QuickReplies<'_> {
     }
 }
 
-/// One element of structured content. The kinds are an open set; what it is made of is found by the
-/// names of protocol.md 9.6.
+/// One element of structured content. The kinds are an open set (protocol.md 9.6).
 #[derive(Clone, Copy)]
 pub struct Element<'a>(Json<'a>);
 
@@ -124,50 +122,50 @@ impl<'a> Element<'a> {
         text(self.0, "type").unwrap_or_default()
     }
 
-    /// The elements in it.
+    /// The nested elements.
     pub fn elements(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
-        // `resp` is the old `template`'s.
-        each(self.0.get("elements").or_else(|| self.0.get("resp"))).map(Element)
+        // The legacy `template` calls them `resp`.
+        one_or_many(self.0.get("elements").or_else(|| self.0.get("resp"))).map(Element)
     }
 
-    /// What is to be read of it: its text, title, caption or, if it has none of these, its tooltip.
+    /// The text to show: the first of text, title, caption, tooltip and alt that is present.
     #[must_use]
     pub fn label(&self) -> Option<&'a str> {
         let names = ["text", "title", "caption", "tooltip", "alt"];
         names.into_iter().find_map(|name| text(self.0, name)).filter(|label| !label.is_empty())
     }
 
-    /// The address of a picture or link preview.
+    /// The URL of an image or link preview.
     #[must_use]
     pub fn url(&self) -> Option<&'a str> {
         text(self.0, "url")
     }
 
-    /// What clicking on it does.
+    /// What a click does.
     pub fn actions(&self) -> impl Iterator<Item = Action<'a>> + use<'a> {
         let click = self.0.get("click");
-        each(click.and_then(|click| click.get("actions"))).map(Action::of)
+        one_or_many(click.and_then(|click| click.get("actions"))).map(Action::of)
     }
 
-    /// The metadata that must go with the answer, exactly as it came (protocol.md 7.9).
+    /// The metadata that the answer must repeat exactly (protocol.md 7.9).
     #[must_use]
     pub fn click_metadata(&self) -> Option<Json<'a>> {
         self.0.get("click").and_then(|click| click.get("metadata"))
     }
 
-    /// All of it, as it came.
+    /// The JSON as it came.
     #[must_use]
     pub fn raw(&self) -> Json<'a> {
         self.0
     }
 
-    fn gather_clickable(self, found: &mut Vec<Self>) {
+    fn collect_clickable(self, found: &mut Vec<Self>) {
         if self.0.get("click").is_some_and(Json::is_object) {
             found.push(self);
         }
-        // As deep as the JSON parser goes, and no deeper: 128.
+        // The JSON parser bounds the depth: 128.
         for element in self.elements() {
-            element.gather_clickable(found);
+            element.collect_clickable(found);
         }
     }
 }
@@ -178,17 +176,17 @@ impl fmt::Debug for Element<'_> {
     }
 }
 
-/// What clicking on an element does (protocol.md 9.6).
+/// What a click on an element does (protocol.md 9.6).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Action<'a> {
-    /// Sends this text in the consumer's name.
+    /// Sends this text as the consumer's message.
     PublishText(&'a str),
-    /// Opens this address.
+    /// Opens this URI.
     Link(&'a str),
-    /// Shows this place: latitude and longitude.
+    /// Shows the place at this latitude and longitude.
     Navigate(f64, f64),
-    /// Something that this version does not know, as it came.
+    /// An action of an unknown type, as it came.
     Other(Json<'a>),
 }
 
@@ -218,14 +216,14 @@ impl fmt::Debug for Action<'_> {
     }
 }
 
-/// Structured content on its way to plain text.
+/// Builds the plain-text form.
 #[derive(Default)]
-struct Plain {
+struct PlainText {
     lines: Vec<String>,
     clickable: usize,
 }
 
-impl Plain {
+impl PlainText {
     fn element(&mut self, element: Element<'_>) {
         let mut line = String::new();
         if element.0.get("click").is_some_and(Json::is_object) {
@@ -302,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_card_is_read_in_every_shape() {
+    fn the_documented_card_reads_in_every_shape() {
         let string = card().to_string();
         for event in [
             json!({"type": "RichContentEvent", "content": card()}),
@@ -310,8 +308,8 @@ mod tests {
             json!({"type": "RichContentEvent", "message": card()}),
             json!({"type": "RichContentEvent", "Content": card()}),
         ] {
-            let document = Document::from(&event);
-            let rich = RichContent::of(document.root());
+            let tape = JsonTape::from(&event);
+            let rich = RichContent::of(tape.root());
             let clickable = rich.clickable();
             assert_eq!(clickable.len(), 2);
             let blue = clickable[1];
@@ -325,11 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_keeps_what_can_be_read_and_numbers_what_can_be_clicked() {
+    fn plain_text_keeps_labels_and_numbers_clickable_elements() {
         let event = json!({"content": card(), "quickReplies": {"type": "quickReplies",
             "replies": [{"type": "button", "title": "Yes", "click": {}}, {"title": "No"}]}});
-        let document = Document::from(&event);
-        let rich = RichContent::of(document.root());
+        let tape = JsonTape::from(&event);
+        let rich = RichContent::of(tape.root());
         assert_eq!(
             rich.to_text(),
             "Pick one\n[1] picture: a ring <https://x.example/a.png> <https://x.example/>\n\
@@ -340,16 +338,16 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_nothing_and_no_panic() {
+    fn other_json_reads_as_empty_content() {
         for event in [json!({}), json!({"content": 7}), json!({"content": "not json"}), json!([])] {
-            let document = Document::from(&event);
-            let rich = RichContent::of(document.root());
+            let tape = JsonTape::from(&event);
+            let rich = RichContent::of(tape.root());
             assert_eq!((rich.to_text(), rich.clickable().len()), (String::new(), 0));
         }
     }
 
     #[test]
-    fn what_cannot_be_clicked_into_text_is_said_as_well_as_it_can_be() {
+    fn elements_without_publish_text_still_have_a_line() {
         let event = json!({"content": {"type": "vertical", "elements": [
             {"type": "image", "url": "u", "alt": "a ring"}, {"type": "image", "url": "v"},
             {"type": "map", "la": 1.5, "lo": 2, "tooltip": "here"}, {"type": "map", "la": 1.5},
@@ -357,8 +355,8 @@ mod tests {
             {"type": "button", "click": {"actions": [{"type": "link", "uri": "x"}]}},
             {"type": "button", "title": "Go", "click": {"actions": [
                 {"type": "navigate", "la": 1.5, "lo": 2}, {"type": "navigate", "la": 1.5}]}}]}});
-        let document = Document::from(&event);
-        let rich = RichContent::of(document.root());
+        let tape = JsonTape::from(&event);
+        let rich = RichContent::of(tape.root());
         assert_eq!(
             rich.to_text(),
             "picture: a ring <u>\npicture <v>\nmap 1.5, 2: here\nmap\n<w>\n[1] <x>\n[2] Go"
@@ -369,8 +367,8 @@ mod tests {
         assert!(matches!(actions[..], [Action::Navigate(la, lo), Action::Other(_)]
             if (la, lo) == (1.5, 2.0)));
         let event = json!({"quickReplies": {"replies": [{"title": "A"}]}});
-        let document = Document::from(&event);
-        let replies = QuickReplies::of(document.root()).unwrap();
+        let tape = JsonTape::from(&event);
+        let replies = QuickReplies::of(tape.root()).unwrap();
         assert_eq!(replies.raw(), event["quickReplies"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The signature of a notification: HMAC over the bytes as they came (protocol.md 9.2).
+//! The signature of a notification: an HMAC over the raw body (protocol.md 9.2).
 
 use std::error;
 use std::fmt;
@@ -12,19 +12,19 @@ use sha2::Sha256;
 
 use crate::secret::Secret;
 
-/// The hash under the HMAC.
+/// The hash of the HMAC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Algorithm {
     /// The default.
     Sha1,
-    /// For accounts that asked for it.
+    /// For accounts that requested it.
     Sha256,
 }
 
 impl Algorithm {
-    /// Its name before the `=` of the header.
+    /// The name before the `=` in the header.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -41,38 +41,38 @@ impl Algorithm {
     }
 }
 
-/// How the bytes of a signature are written.
+/// The text encoding of a signature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Encoding {
     /// Standard Base64.
     Base64,
-    /// Hexadecimal; either case is read, lower case is written.
+    /// Hexadecimal. Reads either case, writes lower case.
     Hex,
 }
 
-/// Which of the variants a signature turned out to be, and which of the secrets made it.
+/// The variant of a valid signature, and the secret that made it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Matched {
-    /// The hash.
+pub struct SignatureMatch {
+    /// The hash of the HMAC.
     pub algorithm: Algorithm,
-    /// The writing.
+    /// The text encoding.
     pub encoding: Encoding,
-    /// The place of the secret among those given.
+    /// The index of the secret among those tried.
     pub secret: usize,
 }
 
-/// Why a signature is not good. Holds nothing of it.
+/// Why a signature is invalid. Holds no part of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSignature {
-    /// It does not begin with `sha1=` or `sha256=`.
+    /// The signature begins with neither `sha1=` nor `sha256=`.
     UnknownAlgorithm,
-    /// What follows is neither Base64 nor hexadecimal of that hash's length.
+    /// The rest is neither Base64 nor hexadecimal of the hash's length.
     Unreadable,
-    /// None of the secrets makes this signature of these bytes.
+    /// No secret gives this signature for this body.
     Wrong,
 }
 
@@ -84,8 +84,8 @@ impl fmt::Display for InvalidSignature {
                 "the signature is neither Base64 nor hexadecimal of the length of its hash"
             }
             Self::Wrong => {
-                "the signature is not that of these bytes with this secret: is it the app install's, \
-                 and is the body exactly as it came?"
+                "no secret gives this signature for this body: check that the secret is the app \
+                 installation's and that the body is byte for byte as received"
             }
         })
     }
@@ -93,15 +93,15 @@ impl fmt::Display for InvalidSignature {
 
 impl error::Error for InvalidSignature {}
 
-/// Signs `body` as LivePerson does: what tests of an endpoint need.
+/// Signs `body` as LivePerson does. For tests of an endpoint.
 #[must_use]
 pub fn sign(secret: &Secret, algorithm: Algorithm, encoding: Encoding, body: &[u8]) -> String {
     let bytes = match algorithm {
         Algorithm::Sha1 => {
-            keyed::<Hmac<Sha1>>(secret, body).map(|mac| mac.finalize().into_bytes().to_vec())
+            hmac::<Hmac<Sha1>>(secret, body).map(|mac| mac.finalize().into_bytes().to_vec())
         }
         Algorithm::Sha256 => {
-            keyed::<Hmac<Sha256>>(secret, body).map(|mac| mac.finalize().into_bytes().to_vec())
+            hmac::<Hmac<Sha256>>(secret, body).map(|mac| mac.finalize().into_bytes().to_vec())
         }
     }
     .unwrap_or_default();
@@ -112,40 +112,40 @@ pub fn sign(secret: &Secret, algorithm: Algorithm, encoding: Encoding, body: &[u
     format!("{}={text}", algorithm.name())
 }
 
-/// Checks the value of `x-liveperson-signature` against the raw bytes of the body and each of the
-/// secrets, in constant time.
+/// Verifies the value of `x-liveperson-signature` against the raw body and each of the secrets, in
+/// constant time.
 ///
-/// All four variants of protocol.md 9.2 are told apart by prefix and length. Base64 without its
-/// padding and hexadecimal in either case are read too.
+/// Prefix and length tell the four variants of protocol.md 9.2 apart. Base64 may lack its padding, and
+/// hexadecimal may be in either case.
 ///
 /// # Errors
-/// [`InvalidSignature`].
-pub fn check<'a>(
+/// [`InvalidSignature`] says what is wrong with the signature.
+pub fn verify_signature<'a>(
     signature: &str,
     body: &[u8],
     secrets: impl IntoIterator<Item = &'a Secret>,
-) -> Result<Matched, InvalidSignature> {
-    Claim::read(signature)?.check(body, secrets)
+) -> Result<SignatureMatch, InvalidSignature> {
+    ParsedSignature::parse(signature)?.verify(body, secrets)
 }
 
-/// A signature that can be read, of whatever.
-pub(super) struct Claim {
+/// A well-formed signature, not yet verified.
+pub(super) struct ParsedSignature {
     algorithm: Algorithm,
     encoding: Encoding,
     bytes: Vec<u8>,
 }
 
-impl Claim {
-    pub(super) fn read(signature: &str) -> Result<Self, InvalidSignature> {
+impl ParsedSignature {
+    pub(super) fn parse(signature: &str) -> Result<Self, InvalidSignature> {
         let (name, text) =
             signature.trim().split_once('=').ok_or(InvalidSignature::UnknownAlgorithm)?;
         let algorithm = [Algorithm::Sha1, Algorithm::Sha256]
             .into_iter()
             .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
             .ok_or(InvalidSignature::UnknownAlgorithm)?;
-        // Hexadecimal is a subset of the letters of Base64, but never of the same length.
+        // Every hexadecimal text is Base64 too, but the lengths differ.
         let (encoding, bytes) = if text.len() == algorithm.length() * 2 {
-            (Encoding::Hex, unhex(text))
+            (Encoding::Hex, decode_hex(text))
         } else {
             (Encoding::Base64, STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok())
         };
@@ -153,34 +153,33 @@ impl Claim {
         Ok(Self { algorithm, encoding, bytes: bytes.ok_or(InvalidSignature::Unreadable)? })
     }
 
-    pub(super) fn check<'a>(
+    pub(super) fn verify<'a>(
         &self,
         body: &[u8],
         secrets: impl IntoIterator<Item = &'a Secret>,
-    ) -> Result<Matched, InvalidSignature> {
+    ) -> Result<SignatureMatch, InvalidSignature> {
         let Self { algorithm, encoding, bytes } = self;
         let mut matched = None;
-        // With an empty secret anybody could sign.
+        // Anybody can sign with an empty secret.
         let secrets = secrets.into_iter().enumerate().filter(|(_, secret)| !secret.is_empty());
         for (secret, key) in secrets {
             let same = match algorithm {
-                Algorithm::Sha1 => {
-                    keyed::<Hmac<Sha1>>(key, body).map(|mac| mac.verify_slice(bytes))
-                }
+                Algorithm::Sha1 => hmac::<Hmac<Sha1>>(key, body).map(|mac| mac.verify_slice(bytes)),
                 Algorithm::Sha256 => {
-                    keyed::<Hmac<Sha256>>(key, body).map(|mac| mac.verify_slice(bytes))
+                    hmac::<Hmac<Sha256>>(key, body).map(|mac| mac.verify_slice(bytes))
                 }
             };
-            // All are tried: how long it takes does not tell which one it was.
+            // Every secret is tried, so that the time does not tell which one matched.
             if matches!(same, Some(Ok(()))) && matched.is_none() {
-                matched = Some(Matched { algorithm: *algorithm, encoding: *encoding, secret });
+                matched =
+                    Some(SignatureMatch { algorithm: *algorithm, encoding: *encoding, secret });
             }
         }
         matched.ok_or(InvalidSignature::Wrong)
     }
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text
         .chars()
         .map(|digit| digit.to_digit(16).and_then(|digit| digit.try_into().ok()))
@@ -193,8 +192,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     )
 }
 
-/// An HMAC over `body`. `None` never happens: a key of an HMAC may have any length.
-fn keyed<M: Mac + KeyInit>(secret: &Secret, body: &[u8]) -> Option<M> {
+/// The HMAC over `body`. Never `None`: an HMAC key may have any length.
+fn hmac<M: Mac + KeyInit>(secret: &Secret, body: &[u8]) -> Option<M> {
     let mut mac = <M as KeyInit>::new_from_slice(secret.expose().as_bytes()).ok()?;
     mac.update(body);
     Some(mac)

@@ -37,25 +37,25 @@ fn the_documented_vectors_hold_in_every_variant() {
         (EMOJI, Sha256, Base64, "sha256=JY+qkdsKIJZsf4Qx/Vq6A3yARlXm5PTpwigyVJBDIUg="),
     ] {
         assert_eq!(sign(&secret(), algorithm, encoding, body.as_bytes()), signature);
-        let matched = check(signature, body.as_bytes(), [&secret()]).unwrap();
-        assert_eq!(matched, Matched { algorithm, encoding, secret: 0 });
+        let matched = verify_signature(signature, body.as_bytes(), [&secret()]).unwrap();
+        assert_eq!(matched, SignatureMatch { algorithm, encoding, secret: 0 });
     }
 }
 
 #[test]
-fn either_case_of_hex_and_base64_without_padding_are_read() {
+fn hex_in_any_case_and_unpadded_base64_are_valid() {
     for signature in [
         "sha1=AA7684AFF33640FC3235883F82A50B461BBB4561",
         "SHA1=aa7684aFF33640fc3235883f82a50b461bbb4561",
         "sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE",
         " sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE= ",
     ] {
-        assert!(check(signature, ASCII.as_bytes(), [&secret()]).is_ok(), "{signature}");
+        assert!(verify_signature(signature, ASCII.as_bytes(), [&secret()]).is_ok(), "{signature}");
     }
 }
 
 #[test]
-fn what_is_no_signature_is_told_apart_from_what_is_a_wrong_one() {
+fn malformed_and_wrong_signatures_are_told_apart() {
     use InvalidSignature::{UnknownAlgorithm, Unreadable, Wrong};
     for (signature, why) in [
         ("", UnknownAlgorithm),
@@ -70,13 +70,17 @@ fn what_is_no_signature_is_told_apart_from_what_is_a_wrong_one() {
         ("sha1=qnaEr/M2QPwyNYg/gqULRhu7RWF=", Unreadable),
         ("sha1=rnaEr/M2QPwyNYg/gqULRhu7RWE=", Wrong),
     ] {
-        assert_eq!(check(signature, ASCII.as_bytes(), [&secret()]), Err(why), "{signature:?}");
+        assert_eq!(
+            verify_signature(signature, ASCII.as_bytes(), [&secret()]),
+            Err(why),
+            "{signature:?}"
+        );
     }
     let other = Secret::new("another".to_owned());
     let good = "sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE=";
-    assert_eq!(check(good, ASCII.as_bytes(), [&other]), Err(Wrong));
-    assert_eq!(check(good, ASCII.as_bytes(), [&other, &secret()]).unwrap().secret, 1);
-    assert_eq!(check(good, ASCII.as_bytes(), []), Err(Wrong));
+    assert_eq!(verify_signature(good, ASCII.as_bytes(), [&other]), Err(Wrong));
+    assert_eq!(verify_signature(good, ASCII.as_bytes(), [&other, &secret()]).unwrap().secret, 1);
+    assert_eq!(verify_signature(good, ASCII.as_bytes(), []), Err(Wrong));
 }
 
 fn variant() -> impl Strategy<Value = (Algorithm, Encoding)> {
@@ -88,32 +92,32 @@ fn variant() -> impl Strategy<Value = (Algorithm, Encoding)> {
 
 proptest! {
     #[test]
-    fn what_was_signed_is_accepted_and_one_changed_bit_is_not(
+    fn a_signature_holds_until_one_bit_changes(
         key in ".{1,20}", body: Vec<u8>, (algorithm, encoding) in variant(),
         at: prop::sample::Index, bit in 0u8..8,
     ) {
         let key = Secret::new(key);
         let signature = sign(&key, algorithm, encoding, &body);
-        prop_assert!(check(&signature, &body, [&key]).is_ok());
+        prop_assert!(verify_signature(&signature, &body, [&key]).is_ok());
         if !body.is_empty() {
             let mut changed = body.clone();
             let at = at.index(changed.len());
             changed[at] ^= 1 << bit;
-            prop_assert_eq!(check(&signature, &changed, [&key]), Err(InvalidSignature::Wrong));
+            prop_assert_eq!(verify_signature(&signature, &changed, [&key]), Err(InvalidSignature::Wrong));
         }
         let mut forged = signature.into_bytes();
         let at = at.index(forged.len());
         forged[at] ^= 1 << bit;
         if let Ok(forged) = String::from_utf8(forged) {
-            // The one bit that changes nothing is that between the cases of hex, and of the name.
-            let good = check(&forged, &body, [&key]).is_ok();
+            // The only harmless bit is the case bit, of hexadecimal and of the algorithm's name.
+            let good = verify_signature(&forged, &body, [&key]).is_ok();
             prop_assert!(!good || forged.eq_ignore_ascii_case(&sign(&key, algorithm, encoding, &body)));
         }
     }
 
     #[test]
     fn no_signature_panics(signature: String, body: Vec<u8>) {
-        let _ = check(&signature, &body, [&secret()]);
-        let _ = check(&format!("sha1={signature}"), &body, [&secret()]);
+        let _ = verify_signature(&signature, &body, [&secret()]);
+        let _ = verify_signature(&format!("sha1={signature}"), &body, [&secret()]);
     }
 }

@@ -1,37 +1,38 @@
-//! What happened between two states of a conversation (protocol.md 9.9, reading rules).
+//! The difference between two states of a conversation (protocol.md 9.9, reading rules).
 
 use super::conversation_change::ConversationChange;
 use crate::id::DialogId;
 
-/// Something that happened to a conversation.
+/// One difference between two states of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Transition {
-    /// It is new.
+    /// The conversation is new.
     Created,
-    /// This agent is on board now.
+    /// This agent became active.
     AgentJoined(String),
-    /// This agent is no longer on board.
+    /// This agent is no longer active.
     AgentLeft(String),
-    /// It went to another skill; `None` is none.
+    /// The conversation moved to another skill. `None` means unassigned.
     Transferred {
-        /// Where it was.
+        /// The skill before.
         from: Option<String>,
-        /// Where it is.
+        /// The skill now.
         to: Option<String>,
     },
-    /// The conversation with the agents is over. A survey may follow.
+    /// The main dialog closed. A survey may follow.
     MainDialogClosed,
-    /// A survey runs in this dialog: what the consumer says goes there.
+    /// A survey started in this dialog, which now receives the consumer's messages.
     SurveyStarted(DialogId),
-    /// The survey in this dialog is over.
+    /// The survey in this dialog ended.
     SurveyEnded(DialogId),
-    /// All is over.
+    /// The whole conversation closed.
     Finished,
 }
 
 impl ConversationChange {
-    /// What happened since `before`, in order; everything that is so, if there is no before.
+    /// The transitions that lead from `before` to this state, in order. Without `before`, those that
+    /// lead from nothing to this state.
     ///
     /// ```
     /// use lp_connector_core::webhook::{Change, Transition, Verified};
@@ -41,12 +42,12 @@ impl ConversationChange {
     ///     {"state":"OPEN","participants":[{"id":"9c","role":"CONSUMER"}]}}}]}}"#;
     /// let notification = Verified::dangerous_unverified(body.to_vec()).parse()?;
     /// let [Change::Conversation(first)] = notification.changes() else { panic!() };
-    /// assert_eq!(first.since(None), [Transition::Created]);
-    /// assert_eq!(first.since(Some(first)), []);
+    /// assert_eq!(first.diff(None), [Transition::Created]);
+    /// assert_eq!(first.diff(Some(first)), []);
     /// # Ok::<(), lp_connector_core::webhook::UnreadableNotification>(())
     /// ```
     #[must_use]
-    pub fn since(&self, before: Option<&Self>) -> Vec<Transition> {
+    pub fn diff(&self, before: Option<&Self>) -> Vec<Transition> {
         let mut happened = Vec::new();
         if before.is_none() && !self.is_main_dialog_closed() {
             happened.push(Transition::Created);
@@ -56,7 +57,7 @@ impl ConversationChange {
         {
             let owned = |skill: Option<std::borrow::Cow<'_, str>>| skill.map(|id| id.into_owned());
             let (from, to) = (owned(before.skill()), owned(self.skill()));
-            // Out of nowhere, and from nobody, is no transfer: it was routed for the first time.
+            // From no skill and no agent is the first routing, not a transfer.
             if from.is_some() || !before.agents().is_empty() {
                 happened.push(Transition::Transferred { from, to });
             }

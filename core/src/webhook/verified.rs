@@ -1,4 +1,4 @@
-//! A notification that is known to be signed, not yet read.
+//! A notification with a valid signature, not yet parsed.
 
 use std::fmt;
 
@@ -7,17 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::notification::{Notification, UnreadableNotification};
-use super::signature::Matched;
+use super::signature::SignatureMatch;
 
-/// The bytes of a notification, known to be signed. `Debug` shows their number alone.
+/// The raw bytes of a notification whose signature was verified. `Debug` shows only their number.
 ///
-/// It can be stored (serde) between the check and the reading: in a queue, say. Whoever can write to
-/// that store can forge notifications, for nothing is checked when it is taken out again.
+/// It can be stored (serde) before it is parsed, for example in a queue. Deserialising checks nothing:
+/// whoever can write to that store can forge notifications.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     account: Option<String>,
     client: Option<String>,
-    matched: Option<Matched>,
+    #[serde(rename = "matched")]
+    signature_match: Option<SignatureMatch>,
     #[serde(serialize_with = "base64", deserialize_with = "unbase64")]
     body: Vec<u8>,
 }
@@ -26,58 +27,59 @@ impl Verified {
     pub(super) fn of(
         account: Option<&str>,
         client: Option<&str>,
-        matched: Matched,
+        signature_match: SignatureMatch,
         body: &[u8],
     ) -> Self {
         Self {
             account: account.map(str::to_owned),
             client: client.map(str::to_owned),
-            matched: Some(matched),
+            signature_match: Some(signature_match),
             body: body.to_vec(),
         }
     }
 
-    /// Passes bytes off as signed that nobody has checked: for tests, and for reading what was stored
-    /// elsewhere. In a server, anybody at all could then speak as an agent.
+    /// Treats bytes as verified that nobody has verified. For tests, and for bodies that were stored
+    /// elsewhere. In a server it would let anybody speak as an agent.
     #[must_use]
     pub fn dangerous_unverified(body: Vec<u8>) -> Self {
-        Self { account: None, client: None, matched: None, body }
+        Self { account: None, client: None, signature_match: None, body }
     }
 
-    /// Reads it.
+    /// Parses the notification.
     ///
     /// # Errors
-    /// [`UnreadableNotification`] if it is no JSON. Anything else is read, as far as it can be.
+    /// [`UnreadableNotification`] if the body is not JSON. Any JSON parses, as far as this version
+    /// knows it.
     pub fn parse(&self) -> Result<Notification, UnreadableNotification> {
-        Notification::read(&self.body)
+        Notification::parse(&self.body)
     }
 
-    /// The account, as the header says. The signature does not cover it.
+    /// The account id in the request's header, which the signature does not cover.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
 
-    /// The app install, as the header says. The signature does not cover it.
+    /// The app installation's client id in the request's header, which the signature does not cover.
     #[must_use]
     pub fn client(&self) -> Option<&str> {
         self.client.as_deref()
     }
 
-    /// Which variant of signature it was; `None` if it was
-    /// [not checked](Self::dangerous_unverified).
+    /// The variant of the signature. `None` if it was
+    /// [not verified](Self::dangerous_unverified).
     #[must_use]
-    pub fn matched(&self) -> Option<Matched> {
-        self.matched
+    pub fn signature_match(&self) -> Option<SignatureMatch> {
+        self.signature_match
     }
 
-    /// The bytes as they came.
+    /// The raw bytes.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Takes the bytes out.
+    /// The raw bytes, by value.
     #[must_use]
     pub fn into_body(self) -> Vec<u8> {
         self.body
@@ -86,11 +88,11 @@ impl Verified {
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, client, matched, body } = self;
+        let Self { account, client, signature_match, body } = self;
         f.debug_struct("Verified")
             .field("account", account)
             .field("client", client)
-            .field("matched", matched)
+            .field("signature_match", signature_match)
             .field("body_len", &body.len())
             .finish()
     }
@@ -101,7 +103,7 @@ fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error>
 }
 
 fn unbase64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    // The decoder's own error quotes what it was given.
+    // The decoder's error would quote its input.
     let text = String::deserialize(deserializer)?;
     STANDARD.decode(text).map_err(|_| de::Error::custom("the body is not Base64"))
 }
@@ -113,7 +115,7 @@ mod tests {
     use crate::webhook::{Algorithm, Encoding, Receiver, sign};
 
     #[test]
-    fn it_survives_a_queue_byte_for_byte() {
+    fn a_stored_notification_keeps_every_byte() {
         let secret = Secret::new("s".to_owned());
         let body = b"{\"a\":\"\xff\"}";
         let request = http::Request::post("/")
@@ -126,18 +128,18 @@ mod tests {
         let again: Verified = serde_json::from_str(&queued).unwrap();
         assert_eq!(again, verified);
         assert_eq!((again.account(), again.body()), (Some("91827364"), &body[..]));
-        assert!(again.matched().is_some());
+        assert!(again.signature_match().is_some());
     }
 
     #[test]
-    fn what_nobody_checked_says_so() {
+    fn an_unverified_notification_has_no_signature_match() {
         let verified = Verified::dangerous_unverified(b"{}".to_vec());
-        assert_eq!((verified.matched(), verified.parse().is_ok()), (None, true));
+        assert_eq!((verified.signature_match(), verified.parse().is_ok()), (None, true));
         assert!(Verified::dangerous_unverified(b"{".to_vec()).parse().is_err());
     }
 
     #[test]
-    fn account_and_app_are_as_the_headers_say() {
+    fn account_and_client_come_from_the_headers() {
         let secret = Secret::new("s".to_owned());
         let request = http::Request::post("/")
             .header("x-liveperson-signature", sign(&secret, Algorithm::Sha1, Encoding::Hex, b"{}"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Request;
 use lp_connector_core::id::{ConversationId, DialogId};
 use lp_connector_core::secret::Secret;
-use lp_connector_core::webhook::{Change, Event, Inbox, InboxPoll, Order, Receiver, Window};
+use lp_connector_core::webhook::{Change, Event, Inbox, InboxPoll, Order, Receiver, ReorderWindow};
 use lp_connector_sandbox::NextPost;
 
 use crate::clock::Clock;
@@ -115,13 +115,13 @@ impl WebhookEndpoint {
         let ids = self.inbox.conversations();
         let now = before.mono(at);
         let saved: Vec<_> = ids.filter_map(|id| self.inbox.save(id, now)).collect();
-        let stored = serde_json::to_string(&(saved, self.inbox.save_apart())).expect("JSON");
+        let stored = serde_json::to_string(&(saved, self.inbox.save_unscoped())).expect("JSON");
         let (saved, apart): (Vec<_>, _) = serde_json::from_str(&stored).expect("as it was stored");
         self.inbox = inbox();
         for saved in saved {
             self.inbox.restore(saved, after.mono(after.origin));
         }
-        self.inbox.restore_apart(apart);
+        self.inbox.restore_unscoped(apart);
         self.poll_inbox_at = Some(after.origin);
     }
 
@@ -166,7 +166,7 @@ impl WebhookEndpoint {
 }
 
 fn inbox() -> Inbox {
-    Inbox::new(Window::default()).max_changes(500)
+    Inbox::new(ReorderWindow::default()).max_changes(500)
 }
 
 /// What an agent said to the consumer, if this is that.
@@ -196,7 +196,7 @@ impl World {
         let (Some(message), Some(endpoint)) = (stored.next(), &mut self.endpoint) else { return };
         let ids = (ConversationId::new(&message.conversation), DialogId::new(&message.dialog));
         if let ((Ok(conversation), Ok(dialog)), Some(sequence)) = (ids, message.sequence) {
-            endpoint.inbox.account_for(&conversation, &dialog, sequence);
+            endpoint.inbox.mark_seen(&conversation, &dialog, sequence);
             endpoint.poll_inbox_at = Some(self.now);
         }
     }

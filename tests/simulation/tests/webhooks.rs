@@ -9,7 +9,7 @@ use std::time::Duration;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Change, Delivered, Event, Inbox, InboxPoll, Order, Receiver, Role, Transition, Window,
+    Change, Delivered, Event, Inbox, InboxPoll, Order, Receiver, ReorderWindow, Role, Transition,
 };
 use lp_connector_sandbox::{Agent, AppState, NextPost, Post, Signature, Webhooks};
 use lp_connector_simulation::{World, open_conversation};
@@ -99,7 +99,7 @@ impl Connector {
             Change::Message(_) => self.notes += 1,
             Change::Conversation(state) => {
                 self.skills.push(state.skill().map(|skill| skill.into_owned()));
-                let created = state.since(None).contains(&Transition::Created);
+                let created = state.diff(None).contains(&Transition::Created);
                 assert!(created, "it is open all the time");
             }
             other => panic!("{other:?}"),
@@ -130,7 +130,7 @@ fn play(
     world.cloud.set_webhooks(webhooks);
     let mut connector = Connector {
         receiver: Receiver::new().secret(Secret::new(secret)),
-        inbox: Inbox::new(Window::default()),
+        inbox: Inbox::new(ReorderWindow::default()),
         said: Vec::new(),
         notes: 0,
         skills: Vec::new(),

@@ -66,7 +66,7 @@ fn verify(
     output: &Output,
 ) -> Result<(), Failure> {
     let body = stdin()?;
-    let matched = webhook::check(signature, &body, [secret])
+    let matched = webhook::verify_signature(signature, &body, [secret])
         .map_err(|invalid| Failure::Local(invalid.to_string()))?;
     let (algorithm, encoding) = (
         matched.algorithm.name(),
@@ -155,7 +155,7 @@ const MAX_STATES: usize = 10_000;
 fn follow(change: &Change, states: &mut States, output: &Output) {
     let Change::Conversation(state) = change else { return show(change, output) };
     let before = states.get(state.conversation());
-    let lines: Vec<String> = notices::transitions(state, &state.since(before))
+    let lines: Vec<String> = notices::transitions(state, &state.diff(before))
         .iter()
         .map(|line| format!("{}: {}", state.conversation(), line.trim_start_matches("-- ")))
         .collect();

@@ -1,4 +1,6 @@
-//! Whose turn it is, who goes when there is no room, and what a restart changes.
+//! The order of turns, the bounds, and restarts.
+
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -6,7 +8,7 @@ use super::tests::text;
 use super::*;
 use crate::webhook::{ConversationChange, MessagingEvent};
 
-/// All that is ready: of which conversation, and its number.
+/// Every ready change: its conversation and sequence.
 fn ready(inbox: &mut Inbox) -> Vec<(String, Option<u64>)> {
     let mut out = Vec::new();
     while let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) {
@@ -21,7 +23,7 @@ fn names(inbox: &Inbox) -> Vec<&str> {
 }
 
 #[test]
-fn a_burst_in_one_conversation_is_one_place_in_the_row() {
+fn a_burst_in_one_conversation_takes_one_turn() {
     let mut inbox = Inbox::default();
     for sequence in 0..3 {
         inbox.handle(text(0, false, sequence), Mono::ZERO).unwrap();
@@ -33,14 +35,14 @@ fn a_burst_in_one_conversation_is_one_place_in_the_row() {
 }
 
 #[test]
-fn the_conversation_used_longest_ago_goes_and_those_that_stay_keep_their_turn() {
+fn the_least_recently_used_conversation_is_evicted() {
     let mut inbox = Inbox::default().max_conversations(3);
     for conversation in [0, 1, 2, 0] {
         let sequence = u64::from(inbox.len() == 3);
         inbox.handle(text(conversation, false, sequence), Mono::ZERO).unwrap();
     }
     inbox.handle(text(3, false, 0), Mono::ZERO).unwrap();
-    assert_eq!(names(&inbox), ["2", "0", "3"], "in the order of their use");
+    assert_eq!(names(&inbox), ["2", "0", "3"], "in the order of use");
     inbox.handle(text(4, false, 0), Mono::ZERO).unwrap();
     assert_eq!(names(&inbox), ["0", "3", "4"]);
     let mut out = ready(&mut inbox);
@@ -50,8 +52,8 @@ fn the_conversation_used_longest_ago_goes_and_those_that_stay_keep_their_turn() 
 }
 
 #[test]
-fn what_was_held_waits_no_longer_for_a_restart() {
-    let window = Window::new(4, Duration::from_secs(2));
+fn a_restart_does_not_prolong_the_wait() {
+    let window = ReorderWindow::new(4, Duration::from_secs(2));
     let at = |ms| Mono::from_origin(Duration::from_millis(ms));
     let mut inbox = Inbox::new(window);
     inbox.handle(text(0, false, 3), at(0)).unwrap();
@@ -62,7 +64,7 @@ fn what_was_held_waits_no_longer_for_a_restart() {
 }
 
 #[test]
-fn states_of_one_time_are_told_apart_however_many_there_are() {
+fn many_states_of_one_timestamp_are_told_apart() {
     let mut inbox = Inbox::default();
     for n in 0..200 {
         let raw = json!({"result": {"convId": "c",
@@ -74,7 +76,7 @@ fn states_of_one_time_are_told_apart_however_many_there_are() {
 }
 
 #[test]
-fn a_dialog_beyond_eight_takes_the_place_of_the_one_used_longest_ago() {
+fn a_ninth_dialog_replaces_the_least_recently_used() {
     let numbered = |dialog: u64, sequence: u64| {
         let raw = json!({"sequence": sequence, "conversationId": "c", "dialogId": format!("d{dialog}"),
             "event": {"type": "ContentEvent", "message": "x"}});
@@ -84,9 +86,9 @@ fn a_dialog_beyond_eight_takes_the_place_of_the_one_used_longest_ago() {
     for dialog in [0, 1, 2, 3, 4, 5, 6, 7, 0, 8] {
         inbox.handle(numbered(dialog, 0), Mono::ZERO).unwrap();
     }
-    assert_eq!(ready(&mut inbox).len(), 9, "the second of dialog 0 is known");
+    assert_eq!(ready(&mut inbox).len(), 9, "dialog 0 drops the duplicate");
     inbox.handle(numbered(0, 0), Mono::ZERO).unwrap();
     assert!(ready(&mut inbox).is_empty());
     inbox.handle(numbered(1, 0), Mono::ZERO).unwrap();
-    assert_eq!(ready(&mut inbox).len(), 1, "this one was forgotten");
+    assert_eq!(ready(&mut inbox).len(), 1, "dialog 1 was forgotten");
 }

@@ -1,18 +1,19 @@
-//! One dialog: each sequence once, and in order as far as waiting for it is worth while.
+//! One dialog: each sequence once, in order within the reorder window.
 
 use std::collections::BTreeMap;
 
+use super::delivered::{Delivered, Order};
 use super::seen::Seen;
-use super::{Delivered, Order, Window};
+use super::window::ReorderWindow;
 use crate::time::Mono;
 use crate::webhook::{Change, MessagingEvent};
 
-/// What is known of one dialog.
+/// The state of one dialog.
 ///
-/// All that is held back has a sequence above the highest that was delivered.
+/// Every held event has a higher sequence than all delivered ones.
 #[derive(Debug, Default)]
 pub(super) struct Dialog {
-    /// What was delivered, or is accounted for.
+    /// The sequences that were delivered or marked as seen.
     pub(super) seen: Seen,
     pub(super) highest: Option<u64>,
     pub(super) held: BTreeMap<u64, Held>,
@@ -22,17 +23,17 @@ pub(super) struct Dialog {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) event: MessagingEvent,
-    /// From here on it waits no longer.
+    /// When the event stops waiting.
     pub(super) due: Mono,
 }
 
 impl Dialog {
-    /// Takes an event. What can be delivered now goes to `ready`.
+    /// Takes an event in. Moves what can be delivered now to `ready`.
     pub(super) fn handle(
         &mut self,
         sequence: u64,
         event: MessagingEvent,
-        window: Window,
+        window: ReorderWindow,
         now: Mono,
         ready: &mut impl Extend<Delivered>,
     ) {
@@ -40,53 +41,53 @@ impl Dialog {
             return;
         }
         if self.highest.is_some_and(|highest| sequence < highest) {
-            // What comes after it is gone already.
+            // Later events were delivered already.
             self.deliver(sequence, event, Order::Late, ready);
             return;
         }
         self.held.insert(sequence, Held { event, due: now + window.time });
-        self.follow(ready);
+        self.deliver_consecutive(ready);
         while self.held.len() > window.count {
             self.release_lowest(ready);
         }
     }
 
-    /// Counts a sequence as seen that will not come as a notification, or need not.
-    pub(super) fn account_for(&mut self, sequence: u64, ready: &mut impl Extend<Delivered>) {
+    /// Marks a sequence as seen that need not arrive as a notification.
+    pub(super) fn mark_seen(&mut self, sequence: u64, ready: &mut impl Extend<Delivered>) {
         self.held.remove(&sequence);
         self.seen.insert(sequence);
-        self.follow(ready);
+        self.deliver_consecutive(ready);
     }
 
-    /// Delivers what has waited long enough, and what stands before it.
+    /// Delivers the events that are due, and those before them.
     pub(super) fn release(&mut self, now: Mono, ready: &mut impl Extend<Delivered>) {
         while self.held.values().any(|held| held.due <= now) {
             self.release_lowest(ready);
         }
     }
 
-    /// When the next of those held has waited long enough.
+    /// When the next held event is due.
     pub(super) fn due(&self) -> Option<Mono> {
         self.held.values().map(|held| held.due).min()
     }
 
-    /// Delivers all that is held.
+    /// Delivers all held events.
     pub(super) fn flush(&mut self, ready: &mut impl Extend<Delivered>) {
         while !self.held.is_empty() {
             self.release_lowest(ready);
         }
     }
 
-    /// Delivers the lowest of those held, though some before it are missing, and all that follow it.
+    /// Delivers the lowest held event despite the gap before it, and all that directly follow it.
     fn release_lowest(&mut self, ready: &mut impl Extend<Delivered>) {
         if let Some((sequence, held)) = self.held.pop_first() {
             self.deliver(sequence, held.event, Order::AfterGap, ready);
-            self.follow(ready);
+            self.deliver_consecutive(ready);
         }
     }
 
-    /// Delivers those whose turn it is.
-    fn follow(&mut self, ready: &mut impl Extend<Delivered>) {
+    /// Delivers the held events that directly follow a seen sequence.
+    fn deliver_consecutive(&mut self, ready: &mut impl Extend<Delivered>) {
         while let Some(lowest) = self.held.first_entry()
             && lowest.key().checked_sub(1).is_none_or(|before| self.seen.contains(before))
         {

@@ -1,126 +1,74 @@
-//! From notifications as they come to each event once and in order.
+//! Delivers each change once and in order, however notifications arrive.
 
 #[cfg(test)]
 mod bounds_tests;
+mod conversation_queue;
+mod delivered;
 mod dialog;
+mod saved;
 mod seen;
 #[cfg(test)]
 mod tests;
-mod thread;
+mod window;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-pub use self::thread::SavedConversation;
-use self::thread::Thread;
+use self::conversation_queue::ConversationQueue;
+pub use self::delivered::{Delivered, Order};
+pub use self::saved::SavedConversation;
+pub use self::window::ReorderWindow;
 use super::Change;
 use crate::id::{ConversationId, DialogId};
 use crate::lru_map::LruMap;
 use crate::time::Mono;
 
-/// How long events are held back for those before them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Window {
-    count: usize,
-    time: Duration,
-}
-
-impl Window {
-    /// At most `count` events of one dialog are held back, and none for longer than `time`.
-    ///
-    /// Receipts take a sequence too: who does not subscribe to all kinds of messaging event
-    /// meets a gap for each that does not come, and waits for it as long as this says, unless
-    /// [`account_for`](Inbox::account_for) fills it.
-    #[must_use]
-    pub const fn new(count: usize, time: Duration) -> Self {
-        Self { count, time }
-    }
-
-    /// Nothing is held back: each event once, in the order in which they come.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self::new(0, Duration::ZERO)
-    }
-}
-
-impl Default for Window {
-    /// 64 events, for 2 s.
-    fn default() -> Self {
-        Self::new(64, Duration::from_secs(2))
-    }
-}
-
-/// How an event stands to those before it in its dialog.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Order {
-    /// All before it were delivered, or it has no place in a row.
-    InOrder,
-    /// Some before it are missing, and were waited for in vain.
-    AfterGap,
-    /// Some after it were delivered already.
-    Late,
-}
-
-/// A change, to be acted on.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Delivered {
-    /// The change.
-    pub change: Change,
-    /// How it stands to those before it.
-    pub order: Order,
-}
-
-/// What an [`Inbox`] says to do next.
+/// What the caller of an [`Inbox`] does next.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle every one")]
 pub enum InboxPoll {
-    /// Act on this, and poll again.
+    /// Handle this change, then poll again.
     Deliver(Delivered),
-    /// Nothing to do before this instant, unless a change comes.
+    /// Poll again at this instant, or when a change arrives.
     Wait(Mono),
-    /// Nothing to do before a change comes.
+    /// Poll again when a change arrives.
     Idle,
 }
 
-/// It holds as many changes as it may: poll first, then hand this one in again.
+/// The inbox is full: poll it, then hand this change in again.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Full {
+pub struct InboxFull {
     change: Box<Change>,
 }
 
-impl Full {
-    /// The change that it did not take.
+impl InboxFull {
+    /// The change that the inbox did not take.
     #[must_use]
     pub fn into_change(self) -> Change {
         *self.change
     }
 }
 
-impl std::fmt::Display for Full {
+impl std::fmt::Display for InboxFull {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the inbox is full: take out what is ready first")
+        f.write_str("the inbox is full: poll it first")
     }
 }
 
-impl std::error::Error for Full {}
+impl std::error::Error for InboxFull {}
 
-/// Turns changes as they come (twice, out of order, or late, as protocol.md 9.3 allows) into each one
-/// once, and in order as far as waiting a little makes that possible. A pure machine, as
-/// [`Call`](crate::connector::Call) is: time comes in as an argument.
+/// Delivers each change once, and in order where a short wait makes that possible. Notifications may
+/// arrive twice, late or out of order (protocol.md 9.3).
 ///
-/// * A messaging event is told by its conversation, dialog and sequence. One that was seen is dropped.
-///   One that comes before its turn is held back, within a [`Window`], and then delivered all the same.
-/// * A conversation's state is delivered if it is newer than the newest before it
-///   (`metaDataLastUpdateTs`); each is complete, so an older one is dropped.
-/// * Chat states, and whatever this version does not know, go through as they come.
+/// A sans-IO machine, like [`Call`](crate::connector::Call): time is an argument.
 ///
-/// Nothing is waited for for ever, and nothing grows without bound: see
-/// [`conversations`](Self::max_conversations) and [`changes`](Self::max_changes).
+/// * Conversation, dialog and sequence identify a messaging event. The inbox drops an event that it has
+///   seen. It holds an early event back within a [`ReorderWindow`], and then delivers it all the same.
+/// * A conversation's state is delivered if it is newer than all before it (`metaDataLastUpdateTs`).
+///   Each state is complete, so older ones are dropped.
+/// * Chat states and unknown changes pass through as they arrive.
+///
+/// Every wait ends, and memory is bounded by [`max_conversations`](Self::max_conversations) and
+/// [`max_changes`](Self::max_changes).
 ///
 /// ```
 /// use std::time::Duration;
@@ -139,72 +87,72 @@ impl std::error::Error for Full {}
 /// for change in [text(0, "a"), text(2, "c"), text(0, "a"), text(1, "b")] {
 ///     inbox.handle(change, now)?;
 /// }
-/// let mut said = String::new();
+/// let mut texts = String::new();
 /// while let InboxPoll::Deliver(delivered) = inbox.poll(now) {
 ///     if let Change::Message(message) = &delivered.change
 ///         && let Event::Text(text) = message.event()
 ///     {
-///         said.push_str(text.text);
+///         texts.push_str(text.text);
 ///     }
 /// }
-/// assert_eq!(said, "abc");
-/// # Ok::<(), lp_connector_core::webhook::Full>(())
+/// assert_eq!(texts, "abc");
+/// # Ok::<(), lp_connector_core::webhook::InboxFull>(())
 /// ```
 #[derive(Debug)]
 pub struct Inbox {
-    window: Window,
+    window: ReorderWindow,
     max_conversations: usize,
     max_changes: usize,
-    threads: LruMap<ConversationId, Entry>,
-    /// Those with something ready, each once.
+    conversations: LruMap<ConversationId, Entry>,
+    /// The conversations with ready changes, each once, in round-robin order.
     turns: VecDeque<ConversationId>,
-    /// Those that hold something back, by when it is due.
+    /// The conversations with held changes, by when the next is due.
     due: BTreeSet<(Mono, ConversationId)>,
-    /// What comes from conversations that had to go, and from none.
-    apart: VecDeque<Delivered>,
-    /// How many changes are held in all.
+    /// Ready changes of no remembered conversation.
+    unscoped: VecDeque<Delivered>,
+    /// The number of changes, held and ready.
     held: usize,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
-    thread: Thread,
+    queue: ConversationQueue,
     due: Option<Mono>,
     has_turn: bool,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self::new(Window::default())
+        Self::new(ReorderWindow::default())
     }
 }
 
 impl Inbox {
-    /// An empty one.
+    /// An empty inbox.
     #[must_use]
-    pub fn new(window: Window) -> Self {
+    pub fn new(window: ReorderWindow) -> Self {
         Self {
             window,
             max_conversations: 10_000,
             max_changes: 10_000,
-            threads: LruMap::new(),
+            conversations: LruMap::new(),
             turns: VecDeque::new(),
             due: BTreeSet::new(),
-            apart: VecDeque::new(),
+            unscoped: VecDeque::new(),
             held: 0,
         }
     }
 
-    /// How many conversations are remembered; the one used longest ago goes first, and its events
-    /// would be taken for new ones. Default: 10 000; at least 1.
+    /// Limits the remembered conversations. The least recently used one is forgotten first, and its
+    /// events then count as new. Default: 10 000; at least 1.
     #[must_use]
     pub fn max_conversations(mut self, conversations: usize) -> Self {
         self.max_conversations = conversations.max(1);
         self
     }
 
-    /// How many changes are held, be it back or ready, before [`handle`](Self::handle) refuses more.
-    /// Default: 10 000; at least 1.
+    /// Limits the changes in the inbox, held and ready. Beyond it [`handle`](Self::handle) takes no
+    /// more. Default: 10 000; at least 1.
     #[must_use]
     pub fn max_changes(mut self, changes: usize) -> Self {
         self.max_changes = changes.max(1);
@@ -214,34 +162,34 @@ impl Inbox {
     /// Takes a change in.
     ///
     /// # Errors
-    /// [`Full`], with the change, if it holds as many as it may.
-    pub fn handle(&mut self, change: Change, now: Mono) -> Result<(), Full> {
+    /// [`InboxFull`], with the change, if the inbox holds [`max_changes`](Self::max_changes).
+    pub fn handle(&mut self, change: Change, now: Mono) -> Result<(), InboxFull> {
         if self.held >= self.max_changes {
-            // If all of it is held back, whoever polls now would find nothing to take out.
+            // If every change is held back, release some, so that the next poll makes room.
             if self.turns.is_empty()
-                && self.apart.is_empty()
+                && self.unscoped.is_empty()
                 && let Some((_, conversation)) = self.due.first().cloned()
             {
-                self.with(&conversation, Thread::flush);
+                self.with(&conversation, ConversationQueue::flush);
             }
-            return Err(Full { change: Box::new(change) });
+            return Err(InboxFull { change: Box::new(change) });
         }
         let conversation = match &change {
             Change::Message(event) => event.conversation().clone(),
             Change::Conversation(change) => change.conversation().clone(),
             Change::Other(_) => {
-                self.apart.push_back(Delivered { change, order: Order::InOrder });
+                self.unscoped.push_back(Delivered { change, order: Order::InOrder });
                 self.held += 1;
                 return Ok(());
             }
         };
         let window = self.window;
-        self.with(&conversation, |thread| thread.handle(change, window, now));
+        self.with(&conversation, |queue| queue.handle(change, window, now));
         Ok(())
     }
 
-    /// Takes changes in from the front, as many as it may hold, and leaves the rest for after the next
-    /// [`poll`](Self::poll): then nothing of a notification is lost on a full inbox.
+    /// Takes changes in from the front of `waiting`, as many as fit, and leaves the rest for after the
+    /// next [`poll`](Self::poll). So a full inbox loses nothing.
     ///
     /// ```
     /// use std::collections::VecDeque;
@@ -252,15 +200,15 @@ impl Inbox {
     /// let notification = Verified::dangerous_unverified(body).parse().expect("JSON");
     /// let mut waiting = VecDeque::from(notification.into_changes());
     /// let mut inbox = Inbox::default().max_changes(2);
-    /// let mut acted_on = 0;
+    /// let mut delivered = 0;
     /// loop {
     ///     inbox.handle_from(&mut waiting, Mono::ZERO);
     ///     match inbox.poll(Mono::ZERO) {
-    ///         InboxPoll::Deliver(_) => acted_on += 1,
+    ///         InboxPoll::Deliver(_) => delivered += 1,
     ///         InboxPoll::Wait(_) | InboxPoll::Idle => break,
     ///     }
     /// }
-    /// assert_eq!(acted_on, 3);
+    /// assert_eq!(delivered, 3);
     /// ```
     pub fn handle_from(&mut self, waiting: &mut VecDeque<Change>, now: Mono) {
         while let Some(change) = waiting.pop_front() {
@@ -271,30 +219,30 @@ impl Inbox {
         }
     }
 
-    /// Counts a sequence as seen that will not come as a notification, or need not: that of a message
-    /// or receipt of our own, as its answer says. Its echo is then dropped, and what came after it
-    /// waits no longer.
-    pub fn account_for(&mut self, conversation: &ConversationId, dialog: &DialogId, sequence: u64) {
-        self.with(conversation, |thread| thread.account_for(dialog, sequence));
+    /// Marks a sequence as seen that need not arrive as a notification: that of the connector's own
+    /// message or receipt, as the answer to it says. Its echo is then dropped, and later events no
+    /// longer wait for it.
+    pub fn mark_seen(&mut self, conversation: &ConversationId, dialog: &DialogId, sequence: u64) {
+        self.with(conversation, |queue| queue.mark_seen(dialog, sequence));
     }
 
-    /// Says what to do next. May be called at any time.
+    /// The next delivery, or when to poll again. May be called at any time.
     pub fn poll(&mut self, now: Mono) -> InboxPoll {
         while let Some((due, conversation)) = self.due.first().cloned()
             && due <= now
         {
-            self.with(&conversation, |thread| thread.release(now));
+            self.with(&conversation, |queue| queue.release(now));
         }
-        if let Some(delivered) = self.apart.pop_front() {
+        if let Some(delivered) = self.unscoped.pop_front() {
             self.held -= 1;
             return InboxPoll::Deliver(delivered);
         }
         while let Some(conversation) = self.turns.pop_front() {
-            let Some(entry) = self.threads.get_mut(&conversation) else { continue };
-            let delivered = entry.thread.ready.pop_front();
-            entry.has_turn = !entry.thread.ready.is_empty();
+            let Some(entry) = self.conversations.get_mut(&conversation) else { continue };
+            let delivered = entry.queue.ready.pop_front();
+            entry.has_turn = !entry.queue.ready.is_empty();
             if entry.has_turn {
-                // One at a time, so that a busy conversation does not hold up the others.
+                // One change a turn, so that a busy conversation does not delay the others.
                 self.turns.push_back(conversation);
             }
             if let Some(delivered) = delivered {
@@ -305,66 +253,69 @@ impl Inbox {
         self.due.first().map_or(InboxPoll::Idle, |(due, _)| InboxPoll::Wait(*due))
     }
 
-    /// All that is known of one conversation, what is ready and not yet taken out included; `None` if
-    /// there is nothing. Stored after each change that was handled or delivered, and
-    /// [restored](Self::restore), nothing is lost, and nothing is repeated but what was taken out
-    /// since.
+    /// The state of one conversation, its held and ready changes included. `None` if it is unknown.
+    ///
+    /// A program that stores the state after each handled and delivered change, and
+    /// [restores](Self::restore) it, loses nothing in a restart. It only sees those changes again that
+    /// were delivered after the last store.
     #[must_use]
     pub fn save(&self, conversation: &ConversationId, now: Mono) -> Option<SavedConversation> {
-        let entry = self.threads.get(conversation)?;
-        Some(SavedConversation::of(conversation.clone(), &entry.thread, now))
+        let entry = self.conversations.get(conversation)?;
+        Some(SavedConversation::of(conversation.clone(), &entry.queue, now))
     }
 
-    /// What is ready and belongs to no conversation that is remembered: changes that this version does
-    /// not know, and what was held in conversations that had to go. To be stored beside these.
+    /// The ready changes that belong to no remembered conversation: unknown changes, and changes of
+    /// conversations that were forgotten. Store them beside the conversations.
     #[must_use]
-    pub fn save_apart(&self) -> Vec<Delivered> {
-        self.apart.iter().cloned().collect()
+    pub fn save_unscoped(&self) -> Vec<Delivered> {
+        self.unscoped.iter().cloned().collect()
     }
 
-    /// Takes back what [`save_apart`](Self::save_apart) gave.
-    pub fn restore_apart(&mut self, saved: Vec<Delivered>) {
+    /// Puts back the changes that [`save_unscoped`](Self::save_unscoped) returned.
+    pub fn restore_unscoped(&mut self, saved: Vec<Delivered>) {
         self.held += saved.len();
-        self.apart.extend(saved);
+        self.unscoped.extend(saved);
     }
 
-    /// Goes on with a conversation from where it was saved, in place of what is known of it now.
+    /// Restores a conversation's state, and replaces the present one.
     pub fn restore(&mut self, saved: SavedConversation, now: Mono) {
-        let conversation = saved.conversation.clone();
-        let restored = saved.into_thread(self.window, now);
-        self.with(&conversation, |thread| *thread = restored);
+        let conversation = saved.conversation().clone();
+        let restored = saved.into_queue(self.window, now);
+        self.with(&conversation, |queue| *queue = restored);
     }
 
-    /// The conversations that are remembered, from the one used longest ago to the one used last.
-    /// Restored in this order, they go in this order.
+    /// The remembered conversations, the least recently used first. Restore them in this order to keep
+    /// it.
     pub fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
-        self.threads.keys()
+        self.conversations.keys()
     }
 
-    /// How many changes it holds, be it back or ready.
+    /// The number of changes in the inbox, held and ready.
     #[must_use]
     pub fn len(&self) -> usize {
         self.held
     }
 
-    /// True if it holds no change.
+    /// True if the inbox holds no change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held == 0
     }
 
-    /// Does something to one conversation, and keeps the books about it.
-    fn with(&mut self, conversation: &ConversationId, act: impl FnOnce(&mut Thread)) {
-        if self.threads.len() >= self.max_conversations && !self.threads.contains(conversation) {
-            self.make_room();
+    /// Updates one conversation, and the indexes over all of them.
+    fn with(&mut self, conversation: &ConversationId, act: impl FnOnce(&mut ConversationQueue)) {
+        if self.conversations.len() >= self.max_conversations
+            && !self.conversations.contains(conversation)
+        {
+            self.evict();
         }
-        let entry = self.threads.touch(conversation, Entry::default);
+        let entry = self.conversations.touch(conversation, Entry::default);
 
-        let before = entry.thread.len();
-        act(&mut entry.thread);
-        self.held = (self.held + entry.thread.len()).saturating_sub(before);
+        let before = entry.queue.len();
+        act(&mut entry.queue);
+        self.held = (self.held + entry.queue.len()).saturating_sub(before);
 
-        let due = entry.thread.due();
+        let due = entry.queue.due();
         if due != entry.due {
             if let Some(old) = entry.due.take() {
                 self.due.remove(&(old, conversation.clone()));
@@ -374,24 +325,24 @@ impl Inbox {
             }
             entry.due = due;
         }
-        if !entry.has_turn && !entry.thread.ready.is_empty() {
+        if !entry.has_turn && !entry.queue.ready.is_empty() {
             entry.has_turn = true;
             self.turns.push_back(conversation.clone());
         }
     }
 
-    /// Lets the conversation go that was used longest ago, but nothing that it holds.
-    fn make_room(&mut self) {
-        while self.threads.len() >= self.max_conversations {
-            let Some((oldest, mut entry)) = self.threads.pop_oldest() else { return };
+    /// Forgets the least recently used conversation, but still delivers its changes.
+    fn evict(&mut self) {
+        while self.conversations.len() >= self.max_conversations {
+            let Some((oldest, mut entry)) = self.conversations.pop_oldest() else { return };
             if let Some(due) = entry.due {
                 self.due.remove(&(due, oldest.clone()));
             }
             if entry.has_turn {
                 self.turns.retain(|turn| *turn != oldest);
             }
-            entry.thread.flush();
-            self.apart.append(&mut entry.thread.ready);
+            entry.queue.flush();
+            self.unscoped.append(&mut entry.queue.ready);
         }
     }
 }

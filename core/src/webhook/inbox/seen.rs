@@ -1,16 +1,16 @@
-//! Which sequences were seen: a bounded set of ranges.
+//! The sequences that were seen, as a bounded set of ranges.
 
 use serde::{Deserialize, Serialize};
 
-/// How many separate ranges are kept. Each gap that was never filled costs one.
+/// The most ranges to keep. Each gap that was never filled costs one.
 const MAX_RANGES: usize = 512;
 
-/// A set of numbers, kept as ranges in order. When it would have too many, the lowest gap counts as
-/// seen: what is missing longest is given up first.
+/// A set of numbers as sorted ranges. When there are too many, the lowest gap counts as seen: it has
+/// been open longest.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
 pub(super) struct Seen {
-    /// First and last of each, never touching one another.
+    /// First and last number of each range. Ranges never touch.
     ranges: Vec<(u64, u64)>,
 }
 
@@ -42,7 +42,7 @@ impl Seen {
     }
 
     fn insert_range(&mut self, mut first: u64, mut last: u64) {
-        // Whatever overlaps or touches becomes part of it.
+        // A range that overlaps or touches is merged.
         self.ranges.retain(|(other_first, other_last)| {
             let apart =
                 *other_last < first.saturating_sub(1) || *other_first > last.saturating_add(1);
@@ -71,7 +71,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_set_of_what_was_put_in_while_gaps_are_few(
+        fn it_equals_a_plain_set_while_gaps_are_few(
             numbers in prop::collection::vec(0u64..60, 0..60),
         ) {
             let (mut seen, mut model) = (Seen::default(), BTreeSet::new());
@@ -85,7 +85,7 @@ mod tests {
         }
 
         #[test]
-        fn it_is_bounded_and_forgets_nothing_that_was_put_in(
+        fn it_is_bounded_and_keeps_every_inserted_number(
             numbers in prop::collection::vec(any::<u64>(), 0..700),
         ) {
             let mut seen = Seen::default();
@@ -99,7 +99,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_was_stored_is_put_in_order(ranges: Vec<(u64, u64)>) {
+        fn any_stored_ranges_are_normalised(ranges: Vec<(u64, u64)>) {
             let seen = Seen::from(ranges);
             prop_assert!(seen.ranges.len() <= MAX_RANGES);
             prop_assert!(seen.ranges.iter().all(|(first, last)| first <= last));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_number_is_a_number_like_any_other() {
+    fn the_largest_number_can_be_inserted() {
         let mut seen = Seen::default();
         seen.insert(u64::MAX);
         seen.insert(u64::MAX - 1);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_one_range_whichever_came_first() {
+    fn adjacent_numbers_merge_in_any_order() {
         for numbers in [[3, 4, 5], [5, 4, 3], [3, 5, 4]] {
             let mut seen = Seen::default();
             numbers.iter().for_each(|number| seen.insert(*number));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_gaps_are_kept_as_are_promised_and_then_the_lowest_is_given_up() {
+    fn beyond_the_bound_the_lowest_gap_is_closed() {
         let odd = |n: usize| 2 * n as u64 + 1;
         let mut seen = Seen::default();
         (0..MAX_RANGES).for_each(|n| seen.insert(odd(n)));

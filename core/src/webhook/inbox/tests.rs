@@ -1,7 +1,8 @@
-//! Any interleaving, duplication and loss: each event once, in order or after its window, and never
-//! stuck. A model that knows the whole truth watches.
+//! Under any interleaving, duplication and loss: each event once, in order or after its window, and
+//! none stuck. A model that knows every event checks this.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,7 +11,7 @@ use super::*;
 use crate::webhook::{ConversationChange, MessagingEvent};
 
 const CONVERSATIONS: usize = 2;
-const WINDOW: Window = Window::new(4, Duration::from_secs(2));
+const WINDOW: ReorderWindow = ReorderWindow::new(4, Duration::from_secs(2));
 
 pub(super) fn text(conversation: usize, survey: bool, sequence: u64) -> Change {
     let dialog = if survey { format!("survey-{conversation}") } else { conversation.to_string() };
@@ -25,7 +26,7 @@ fn state(conversation: usize, updated: u64) -> Change {
     Change::Conversation(ConversationChange::try_from(raw).unwrap())
 }
 
-/// One thing that happens to the inbox.
+/// One step of a script.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Text {
@@ -48,7 +49,7 @@ enum Step {
         ms: u64,
     },
     Poll,
-    /// The program stops and starts again: with another origin of its clock.
+    /// The program restarts, with a new origin of its clock.
     Restart,
 }
 
@@ -72,14 +73,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 0..120)
 }
 
-/// What a consumer of the inbox sees, and what is true.
+/// What the inbox was given, and what it delivered.
 #[derive(Default)]
 struct World {
-    /// In milliseconds since the first program started.
+    /// In milliseconds since the first start.
     time: u64,
-    /// When the present program started.
+    /// The time of the last start.
     origin: u64,
-    /// When each event came first.
+    /// When each event arrived first.
     came: BTreeMap<(usize, bool, u64), u64>,
     ours: BTreeSet<(usize, bool, u64)>,
     delivered: Vec<((usize, bool, u64), Order)>,
@@ -92,13 +93,13 @@ impl World {
         Mono::from_origin(Duration::from_millis(self.time - self.origin))
     }
 
-    /// Takes out all that is ready.
+    /// Takes every ready change.
     fn drain(&mut self, inbox: &mut Inbox) {
         for _ in 0..10_000 {
             match inbox.poll(self.now()) {
                 InboxPoll::Deliver(delivered) => self.note(delivered),
                 InboxPoll::Wait(until) => {
-                    assert!(until > self.now(), "told to wait for what has been");
+                    assert!(until > self.now(), "told to wait for the past");
                     return;
                 }
                 InboxPoll::Idle => return,
@@ -150,7 +151,7 @@ fn play(steps: &[Step]) -> World {
             }
             Step::Ours { conversation, sequence } => {
                 let id = ConversationId::new(conversation.to_string()).unwrap();
-                inbox.account_for(&id, &DialogId::main_of(&id), sequence);
+                inbox.mark_seen(&id, &DialogId::main_of(&id), sequence);
                 world.ours.insert((conversation, false, sequence));
             }
             Step::Wait { ms } => world.time += ms,
@@ -169,9 +170,9 @@ fn play(steps: &[Step]) -> World {
             }
         }
         let bound = CONVERSATIONS * 2 * WINDOW.count;
-        let held = || inbox.threads.values().map(|entry| entry.thread.len()).sum::<usize>();
-        assert_eq!(inbox.len(), held(), "the books are wrong");
-        let ready: usize = inbox.threads.values().map(|entry| entry.thread.ready.len()).sum();
+        let held = || inbox.conversations.values().map(|entry| entry.queue.len()).sum::<usize>();
+        assert_eq!(inbox.len(), held(), "the count is wrong");
+        let ready: usize = inbox.conversations.values().map(|entry| entry.queue.ready.len()).sum();
         assert!(inbox.len() - ready <= bound, "more is held back than the window has");
     }
     world.time += 2001;
@@ -195,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_said_of_the_order_is_so(steps in steps()) {
+    fn the_reported_order_is_true(steps in steps()) {
         let world = play(&steps);
         let mut delivered: BTreeMap<(usize, bool), BTreeSet<u64>> = BTreeMap::new();
         for ((conversation, survey, sequence), order) in &world.delivered {
@@ -233,11 +234,11 @@ proptest! {
     }
 
     #[test]
-    fn a_shuffle_within_the_window_comes_out_in_order(
+    fn a_shuffle_within_the_window_is_put_in_order(
         order in Just((0u64..40).collect::<Vec<_>>()).prop_shuffle(),
         again in prop::collection::vec(0usize..40, 0..20),
     ) {
-        let mut inbox = Inbox::new(Window::new(64, Duration::from_secs(2)));
+        let mut inbox = Inbox::new(ReorderWindow::new(64, Duration::from_secs(2)));
         let again = again.iter().filter_map(|at| order.get(*at));
         for sequence in order.iter().chain(again) {
             inbox.handle(text(0, false, *sequence), Mono::ZERO).unwrap();
@@ -250,10 +251,10 @@ proptest! {
     }
 
     #[test]
-    fn with_no_window_each_comes_out_once_however_they_come(
+    fn without_a_window_each_event_passes_once(
         order in Just((0u64..200).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        let mut inbox = Inbox::new(Window::none());
+        let mut inbox = Inbox::new(ReorderWindow::none());
         for sequence in order.iter().chain(&order) {
             inbox.handle(text(0, false, *sequence), Mono::ZERO).unwrap();
         }
@@ -265,18 +266,18 @@ proptest! {
 
     #[test]
     fn no_number_panics(numbers in prop::collection::vec(any::<u64>(), 0..50), window in 0usize..5) {
-        let mut inbox = Inbox::new(Window::new(window, Duration::MAX)).max_conversations(1);
+        let mut inbox = Inbox::new(ReorderWindow::new(window, Duration::MAX)).max_conversations(1);
         for number in numbers {
             inbox.handle(text((number % 3) as usize, false, number), Mono::NEVER).unwrap();
             let id = ConversationId::new("0").unwrap();
-            inbox.account_for(&id, &DialogId::main_of(&id), number ^ 1);
+            inbox.mark_seen(&id, &DialogId::main_of(&id), number ^ 1);
         }
         while let InboxPoll::Deliver(_) = inbox.poll(Mono::NEVER) {}
     }
 }
 
 #[test]
-fn a_gap_is_waited_for_no_longer_than_the_window() {
+fn a_gap_delays_no_longer_than_the_window() {
     let (mut inbox, mut world) = (Inbox::new(WINDOW), World::default());
     inbox.handle(text(0, false, 0), world.now()).unwrap();
     inbox.handle(text(0, false, 2), world.now()).unwrap();
@@ -294,7 +295,7 @@ fn a_gap_is_waited_for_no_longer_than_the_window() {
 }
 
 #[test]
-fn one_that_comes_twice_waits_no_longer_for_that() {
+fn a_duplicate_does_not_prolong_the_wait() {
     let (mut inbox, mut world) = (Inbox::new(WINDOW), World::default());
     inbox.handle(text(0, false, 2), world.now()).unwrap();
     world.time = 1500;
@@ -305,11 +306,11 @@ fn one_that_comes_twice_waits_no_longer_for_that() {
 }
 
 #[test]
-fn our_own_message_fills_its_gap_and_its_echo_is_dropped() {
+fn a_sequence_marked_as_seen_fills_its_gap() {
     let (mut inbox, mut world) = (Inbox::new(WINDOW), World::default());
     inbox.handle(text(0, false, 1), world.now()).unwrap();
     let id = ConversationId::new("0").unwrap();
-    inbox.account_for(&id, &DialogId::main_of(&id), 0);
+    inbox.mark_seen(&id, &DialogId::main_of(&id), 0);
     world.drain(&mut inbox);
     assert_eq!(world.delivered, [((0, false, 1), Order::InOrder)]);
     inbox.handle(text(0, false, 0), world.now()).unwrap();
@@ -318,7 +319,7 @@ fn our_own_message_fills_its_gap_and_its_echo_is_dropped() {
 }
 
 #[test]
-fn a_full_inbox_gives_the_change_back_and_forgets_nothing() {
+fn a_full_inbox_returns_the_change() {
     let mut inbox = Inbox::default().max_changes(2);
     let now = Mono::ZERO;
     inbox.handle(text(0, false, 0), now).unwrap();
@@ -331,19 +332,19 @@ fn a_full_inbox_gives_the_change_back_and_forgets_nothing() {
 }
 
 #[test]
-fn an_inbox_that_is_full_of_what_waits_lets_it_go() {
+fn an_inbox_full_of_held_events_releases_them() {
     let mut inbox = Inbox::default().max_changes(2);
     let now = Mono::ZERO;
     inbox.handle(text(0, false, 5), now).unwrap();
     inbox.handle(text(0, false, 7), now).unwrap();
     assert!(matches!(inbox.poll(now), InboxPoll::Wait(_)));
     let back = inbox.handle(text(0, false, 9), now).unwrap_err().into_change();
-    assert!(matches!(inbox.poll(now), InboxPoll::Deliver(_)), "there is something to take out");
+    assert!(matches!(inbox.poll(now), InboxPoll::Deliver(_)), "a change is ready");
     inbox.handle(back, now).unwrap();
 }
 
 #[test]
-fn what_belongs_to_no_conversation_survives_a_restart_too() {
+fn unscoped_changes_survive_a_restart() {
     let other = || {
         let body = br#"{"type":"x.Unknown","body":{"changes":[7]}}"#.to_vec();
         let notification = crate::webhook::Verified::dangerous_unverified(body).parse().unwrap();
@@ -351,16 +352,16 @@ fn what_belongs_to_no_conversation_survives_a_restart_too() {
     };
     let mut inbox = Inbox::default();
     inbox.handle(other(), Mono::ZERO).unwrap();
-    let stored = serde_json::to_string(&inbox.save_apart()).unwrap();
+    let stored = serde_json::to_string(&inbox.save_unscoped()).unwrap();
     let mut again = Inbox::default();
-    again.restore_apart(serde_json::from_str(&stored).unwrap());
+    again.restore_unscoped(serde_json::from_str(&stored).unwrap());
     let InboxPoll::Deliver(delivered) = again.poll(Mono::ZERO) else { panic!() };
     assert_eq!(delivered.change, other());
     assert!(again.is_empty());
 }
 
 #[test]
-fn a_chat_state_takes_no_number_even_if_it_has_one() {
+fn the_sequence_of_a_chat_state_is_ignored() {
     let raw = json!({"sequence": 0, "dialogId": "0", "event": {"type": "ChatStateEvent"}});
     let state = Change::Message(MessagingEvent::try_from(raw).unwrap());
     let mut inbox = Inbox::default();
@@ -374,7 +375,7 @@ fn a_chat_state_takes_no_number_even_if_it_has_one() {
 }
 
 #[test]
-fn a_state_that_was_seen_does_not_come_back_among_others_of_its_time() {
+fn a_seen_state_is_dropped_among_others_of_its_time() {
     let state = |mark: &str| {
         let raw = json!({"result": {"convId": "0", "conversationDetails":
             {"metaDataLastUpdateTs": 7, "skillId": mark}}});
@@ -388,7 +389,7 @@ fn a_state_that_was_seen_does_not_come_back_among_others_of_its_time() {
 }
 
 #[test]
-fn a_conversation_that_must_go_leaves_what_it_held() {
+fn an_evicted_conversation_still_delivers_its_changes() {
     let (mut inbox, mut world) = (Inbox::new(WINDOW).max_conversations(1), World::default());
     inbox.handle(text(0, false, 3), world.now()).unwrap();
     inbox.handle(text(1, false, 0), world.now()).unwrap();
@@ -400,7 +401,7 @@ fn a_conversation_that_must_go_leaves_what_it_held() {
 }
 
 #[test]
-fn it_is_empty_when_nothing_is_held_and_counts_what_is_apart() {
+fn unscoped_changes_count_towards_the_limit() {
     let mut inbox = Inbox::default().max_changes(2);
     assert!(inbox.is_empty());
     let other = || {
@@ -411,7 +412,7 @@ fn it_is_empty_when_nothing_is_held_and_counts_what_is_apart() {
     inbox.handle(other(), Mono::ZERO).unwrap();
     assert!(!inbox.is_empty());
     inbox.handle(other(), Mono::ZERO).unwrap();
-    assert!(inbox.handle(other(), Mono::ZERO).is_err(), "two are as many as it may hold");
+    assert!(inbox.handle(other(), Mono::ZERO).is_err(), "the limit is two");
     for _ in 0..2 {
         assert!(matches!(inbox.poll(Mono::ZERO), InboxPoll::Deliver(_)));
     }
@@ -420,7 +421,7 @@ fn it_is_empty_when_nothing_is_held_and_counts_what_is_apart() {
 }
 
 #[test]
-fn what_waits_is_taken_in_as_far_as_there_is_room() {
+fn handle_from_takes_as_many_changes_as_fit() {
     let mut inbox = Inbox::default().max_changes(2);
     let mut waiting: VecDeque<_> = (0..5).map(|sequence| text(0, false, sequence)).collect();
     let mut left = Vec::new();
@@ -437,7 +438,7 @@ fn what_waits_is_taken_in_as_far_as_there_is_room() {
 }
 
 #[test]
-fn several_conversations_take_their_turns_and_each_only_one() {
+fn conversations_are_served_round_robin() {
     let mut inbox = Inbox::default();
     for sequence in 0..3 {
         for conversation in 0..2 {
@@ -453,20 +454,20 @@ fn several_conversations_take_their_turns_and_each_only_one() {
 }
 
 #[test]
-fn a_state_with_the_time_of_the_last_is_news_if_it_differs_and_others_are_forgotten_in_turn() {
+fn eight_states_of_one_timestamp_are_told_apart() {
     let differing = |n: usize| {
         let raw = json!({"result": {"convId": "c",
             "conversationDetails": {"metaDataLastUpdateTs": 5, "n": n}}});
         Change::Conversation(ConversationChange::try_from(raw).unwrap())
     };
     let mut inbox = Inbox::default();
-    let mut is_news = |n: usize| {
+    let mut is_newer = |n: usize| {
         inbox.handle(differing(n), Mono::ZERO).unwrap();
         matches!(inbox.poll(Mono::ZERO), InboxPoll::Deliver(_))
     };
-    assert!((0..8).all(&mut is_news));
-    assert!(!(0..8).any(&mut is_news), "they were there before");
-    assert!(is_news(8));
-    assert!(!(1..9).any(&mut is_news), "eight are remembered");
-    assert!(is_news(0), "and the oldest gave way");
+    assert!((0..8).all(&mut is_newer));
+    assert!(!(0..8).any(&mut is_newer), "all eight were seen");
+    assert!(is_newer(8));
+    assert!(!(1..9).any(&mut is_newer), "eight are remembered");
+    assert!(is_newer(0), "the oldest was forgotten");
 }

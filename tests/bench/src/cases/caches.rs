@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use lp_connector_core::id::{ConversationId, DialogId};
 use lp_connector_core::time::Mono;
-use lp_connector_core::webhook::{Change, Inbox, InboxPoll, MessagingEvent, Window};
+use lp_connector_core::webhook::{Change, Inbox, InboxPoll, MessagingEvent, ReorderWindow};
 use serde_json::json;
 
 use super::cloud::{Connector, text};
@@ -30,14 +30,14 @@ fn step(n: usize) -> usize {
 }
 
 fn inbox(conversations: usize) -> Once {
-    let mut inbox = Inbox::new(Window::default()).max_conversations(conversations);
+    let mut inbox = Inbox::new(ReorderWindow::default()).max_conversations(conversations);
     // A thousand take turns, wherever among all of them they lie.
     let taking_turns = conversations.min(1000);
     let ids: Vec<ConversationId> = (0..conversations)
         .map(|n| ConversationId::new(format!("5f0c2f4e-3c1d-4f55-9a64-{n:012}")).unwrap())
         .collect();
     for id in &ids {
-        inbox.account_for(id, &DialogId::main_of(id), 0);
+        inbox.mark_seen(id, &DialogId::main_of(id), 0);
     }
     let events: Vec<_> = (0..taking_turns)
         .filter_map(|n| ids.get(n * step(conversations) % conversations))
@@ -55,7 +55,7 @@ fn inbox(conversations: usize) -> Once {
             sequence += 1;
         }
         let event = &events[n];
-        inbox.account_for(event.conversation(), event.dialog(), sequence);
+        inbox.mark_seen(event.conversation(), event.dialog(), sequence);
         inbox.handle(Change::Message(event.clone()), Mono::ZERO).unwrap();
         let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) else { unreachable!() };
         black_box(delivered);

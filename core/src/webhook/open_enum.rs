@@ -1,9 +1,8 @@
-//! Sets of names that may grow: what is not known is kept as it came (protocol.md 1.4).
+//! Enums whose sets of names may grow: an unknown name is kept as it came (protocol.md 1.4).
 
 use std::fmt;
 
-/// An enum over the names that are known, with `Other` for those that are not. Letters compare in
-/// either case.
+/// Declares an enum over the known names, with `Other` for the rest. Names match in any case.
 macro_rules! open_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -11,12 +10,12 @@ macro_rules! open_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A name that this version does not know.
+            /// A name unknown to this version.
             Other(Box<str>),
         }
 
         impl $name {
-            pub(super) fn of(text: &str) -> Self {
+            pub(super) fn parse(text: &str) -> Self {
                 $(if text.eq_ignore_ascii_case($text) {
                     return Self::$variant;
                 })+
@@ -42,23 +41,23 @@ macro_rules! open_enum {
 }
 
 open_enum! {
-    /// Who somebody is in a conversation (protocol.md 9.4).
+    /// A participant's role in a conversation (protocol.md 9.4).
     Role {
-        /// The consumer: what they do comes back as an echo.
+        /// The consumer. Their own messages come back as echoes.
         Consumer = "CONSUMER",
-        /// The agent, or the bot, who has the conversation.
+        /// The agent or bot to whom the conversation is assigned.
         AssignedAgent = "ASSIGNED_AGENT",
-        /// Another agent; also bots such as that of the survey.
+        /// Another agent, or a bot such as the survey's.
         Agent = "AGENT",
         /// A manager.
         Manager = "MANAGER",
-        /// One who only reads.
+        /// A participant who only reads.
         Reader = "READER",
-        /// A program that steers conversations.
+        /// A program that controls conversations.
         Controller = "CONTROLLER",
-        /// An agent's manager, as the How-to Guide has it.
+        /// An agent's manager (How-to Guide).
         AgentManager = "AGENT_MANAGER",
-        /// A manager who has the conversation, as the How-to Guide has it.
+        /// A manager to whom the conversation is assigned (How-to Guide).
         AssignedManager = "ASSIGNED_MANAGER",
     }
 }
@@ -66,25 +65,26 @@ open_enum! {
 open_enum! {
     /// Who may see a message (protocol.md 9.4).
     Audience {
-        /// Everybody, the consumer among them.
+        /// All participants, the consumer included.
         All = "ALL",
-        /// The brand's own people: never to be shown to a consumer.
+        /// The brand's staff only. Never show it to a consumer.
         AgentsAndManagers = "AGENTS_AND_MANAGERS",
     }
 }
 
 open_enum! {
-    /// Whether somebody is there and typing (protocol.md 7.5, 9.8).
-    ChatState {
-        /// There, and not typing: what an agent's typing normally ends with.
+    /// A participant's presence and typing, as a notification reports it (protocol.md 9.8). To send
+    /// one, use [`api::ChatState`](crate::api::ChatState).
+    ReceivedChatState {
+        /// Present and not typing. Agents send this when they stop typing.
         Active = "ACTIVE",
-        /// Away, with the application still open.
+        /// Away. The application is still open.
         Inactive = "INACTIVE",
         /// The application is closed.
         Gone = "GONE",
         /// Typing.
         Composing = "COMPOSING",
-        /// Stopped typing.
+        /// Paused while typing.
         Pause = "PAUSE",
         /// The application is in the background.
         Background = "BACKGROUND",
@@ -92,19 +92,19 @@ open_enum! {
 }
 
 open_enum! {
-    /// What became of a message (protocol.md 7.6, 9.7).
+    /// The status that a receipt reports (protocol.md 7.6, 9.7).
     ReceiptStatus {
-        /// It was delivered.
+        /// The message was delivered.
         Accept = "ACCEPT",
-        /// It was read, and so delivered.
+        /// The message was read, and therefore delivered.
         Read = "READ",
-        /// A file was opened.
+        /// The file was opened.
         Access = "ACCESS",
-        /// It was not received.
+        /// The message was not received.
         Nack = "NACK",
         /// A control in structured content was used.
         Action = "ACTION",
-        /// A secure form was looked at.
+        /// A secure form was viewed.
         Viewed = "VIEWED",
     }
 }
@@ -112,15 +112,16 @@ open_enum! {
 open_enum! {
     /// Whether a dialog or a conversation is open (protocol.md 9.9).
     OpenState {
-        /// It is open.
+        /// Open.
         Open = "OPEN",
-        /// It is closed.
+        /// Closed.
         Close = "CLOSE",
     }
 }
 
 impl OpenState {
-    /// True if it is closed; prose says `CLOSED` where the wire says `CLOSE` (protocol.md 14, row 26).
+    /// True if closed. Accepts `CLOSED` too, which the documents write for `CLOSE` (protocol.md 14,
+    /// row 26).
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Close) || self.as_str().eq_ignore_ascii_case("CLOSED")
@@ -128,11 +129,11 @@ impl OpenState {
 }
 
 open_enum! {
-    /// What a dialog is for (protocol.md 9.9).
+    /// The purpose of a dialog (protocol.md 9.9).
     DialogType {
         /// The conversation with the agents.
         Main = "MAIN",
-        /// The survey after it.
+        /// The survey after the conversation.
         PostSurvey = "POST_SURVEY",
     }
 }
