@@ -122,9 +122,8 @@
 //!   hosts under trusted suffixes.
 //! * No input makes it panic.
 //!
-//! References of the form "protocol.md 7.3" are to the part and section of
-//! [the wire protocol reference](https://github.com/lp-connector/lp-connector/blob/main/core/protocol.md)
-//! that this crate is written from, which lies beside its sources.
+//! References of the form "protocol.md 7.3" are to the parts of the wire protocol reference that this crate
+//! is written from: see [`protocol`].
 
 pub mod api;
 pub mod connector;
@@ -142,6 +141,7 @@ mod lru_map;
 pub mod manifest;
 mod plain;
 pub mod policy;
+pub mod protocol;
 pub mod secret;
 pub mod seed;
 #[cfg(test)]

@@ -5,9 +5,10 @@ use super::*;
 
 const PROTOCOL: &str = include_str!("../../protocol.md");
 
-/// The manifest of protocol.md 3.4.
+/// The manifest of [protocol.md 3.4](crate::protocol#3.4).
 fn documented() -> Value {
-    let (_, rest) = PROTOCOL.split_once("### 3.4 Minimal connector manifest\n```json\n").unwrap();
+    let (_, rest) = PROTOCOL.split_once("\n### 3.4 ").unwrap();
+    let (_, rest) = rest.split_once("```json\n").unwrap();
     serde_json::from_str(rest.split("```").next().unwrap()).unwrap()
 }
 
@@ -27,7 +28,7 @@ fn the_documented_manifest_is_right_and_comes_back_as_it_was() {
     assert_eq!(serde_json::to_value(&read).unwrap(), manifest);
 }
 
-/// The server's record of protocol.md 13.3.
+/// The server's record of [protocol.md 13.3](crate::protocol#13.3).
 #[test]
 fn members_that_are_not_known_are_kept() {
     let record = json!({"id": "0a1b", "client_secret": "k7", "deleted": false,
