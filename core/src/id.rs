@@ -20,7 +20,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The most bytes that an identifier may have. The protocol names no limit for most of them
-/// (protocol.md 5 and 14, open points), and none in any example is longer than 80.
+/// ([protocol.md 5](crate::protocol#5) and [14](crate::protocol#14), open points), and none in any
+/// example is longer than 80.
 pub const MAX_ID_BYTES: usize = 256;
 
 /// Text that cannot be an identifier.
@@ -127,39 +128,43 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// The account (= brand = site): the tenant (protocol.md 1.2).
+    /// The account (= brand = site): the tenant ([protocol.md 1.2](crate::protocol#1.2)).
     AccountId,
     "account id"
 );
 identifier!(
-    /// The app installation, also called installation id (protocol.md 1.2).
+    /// The app installation, also called installation id ([protocol.md 1.2](crate::protocol#1.2)).
     ClientId,
     "client id"
 );
 identifier!(
     /// The consumer as the connector knows it. Choose values that cannot be guessed
-    /// (protocol.md 5).
+    /// ([protocol.md 5](crate::protocol#5)).
     ExtConsumerId,
     "external consumer id"
 );
 identifier!(
-    /// The consumer as LivePerson knows it; the id that webhooks carry (protocol.md 5).
+    /// The consumer as LivePerson knows it; the id that webhooks carry
+    /// ([protocol.md 5](crate::protocol#5)).
     LpConsumerId,
     "LivePerson consumer id"
 );
 identifier!(
-    /// A conversation: at most one open per consumer at a time (protocol.md 1.2).
+    /// A conversation: at most one open per consumer at a time
+    /// ([protocol.md 1.2](crate::protocol#1.2)).
     ConversationId,
     "conversation id"
 );
 identifier!(
-    /// A strand inside a conversation: the main dialog, or a survey (protocol.md 1.2).
+    /// A strand inside a conversation: the main dialog, or a survey
+    /// ([protocol.md 1.2](crate::protocol#1.2)).
     DialogId,
     "dialog id"
 );
 
 impl DialogId {
-    /// The main dialog of a conversation, whose id is the conversation's own (protocol.md 1.2).
+    /// The main dialog of a conversation, whose id is the conversation's own
+    /// ([protocol.md 1.2](crate::protocol#1.2)).
     #[must_use]
     pub fn main_of(conversation: &ConversationId) -> Self {
         Self(conversation.0.clone())

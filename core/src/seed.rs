@@ -36,8 +36,9 @@ impl Seed {
         Self(u128::from(high) << 64 | u128::from(low))
     }
 
-    /// The `index`-th id that this seed gives, as a version 4 UUID (protocol.md 1.3: the guide's
-    /// advice for request ids). The same seed and index always give the same id.
+    /// The `index`-th id that this seed gives, as a version 4 UUID
+    /// ([protocol.md 1.3](crate::protocol#1.3): the guide's advice for request ids). The same seed
+    /// and index always give the same id.
     #[must_use]
     pub fn uuid(self, index: u64) -> String {
         self.id(index).as_str().to_owned()

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::notices;
 
-/// What the conversation's client can do (protocol.md 6.5).
+/// What the conversation's client can do ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
 const FEATURES: [&str; 5] =
     ["MULTI_DIALOG", "RICH_CONTENT", "QUICK_REPLIES", "PHOTO_SHARING", "AUTO_MESSAGES"];
 

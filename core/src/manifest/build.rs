@@ -20,8 +20,8 @@ pub struct ManifestBuilder {
 }
 
 impl Manifest {
-    /// Begins a connector's manifest: `client_credentials`, scope `msg.consumer`, and the engagement
-    /// settings of protocol.md 3.4.
+    /// Begins a connector's manifest: `client_credentials`, scope `msg.consumer`, and the
+    /// engagement settings of [protocol.md 3.4](crate::protocol#3.4).
     #[must_use]
     pub fn connector(name: impl Into<String>) -> ManifestBuilder {
         let texts =
@@ -97,7 +97,8 @@ impl ManifestBuilder {
         self
     }
 
-    /// Time-based retry: for how long what fails is kept, in whole seconds (protocol.md 9.3).
+    /// Time-based retry: for how long what fails is kept, in whole seconds
+    /// ([protocol.md 9.3](crate::protocol#9.3)).
     #[must_use]
     pub fn retention(mut self, time: Duration) -> Self {
         self.retention = Some(time);

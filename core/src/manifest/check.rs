@@ -1,4 +1,4 @@
-//! Everything that is wrong with a manifest, at once (protocol.md 3).
+//! Everything that is wrong with a manifest, at once ([protocol.md 3](crate::protocol#3)).
 
 use std::collections::BTreeSet;
 use std::error;
@@ -85,8 +85,8 @@ impl fmt::Display for Violations {
 
 impl error::Error for Violations {}
 
-/// Tells everything that is wrong with a manifest: errors first, then warnings. Members that are not
-/// known are nothing wrong (protocol.md 1.4).
+/// Tells everything that is wrong with a manifest: errors first, then warnings. Members that are
+/// not known are nothing wrong ([protocol.md 1.4](crate::protocol#1.4)).
 #[must_use]
 pub fn check(manifest: &Value) -> Vec<Violation> {
     let mut found = Found(Vec::new());
@@ -246,7 +246,8 @@ impl Found {
         }
     }
 
-    /// An array of names, or one bare name (protocol.md 1.4, 3.1).
+    /// An array of names, or one bare name ([protocol.md 1.4](crate::protocol#1.4),
+    /// [3.1](crate::protocol#3.1)).
     fn names(&mut self, members: &Map<String, Value>, name: &str, known: Option<&[&str]>) {
         let found: Vec<(String, &Value)> = match members.get(name) {
             None | Some(Value::Null) => return,

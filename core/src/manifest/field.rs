@@ -23,7 +23,7 @@ const fn field(
     Field { path, required, allowed, about }
 }
 
-/// Every field that is documented (protocol.md 3).
+/// Every field that is documented ([protocol.md 3](crate::protocol#3)).
 pub const FIELDS: &[Field] = &[
     field(
         "client_name",

@@ -1,4 +1,5 @@
-//! The app install manifest: what a connector is registered with (protocol.md 3).
+//! The app install manifest: what a connector is registered with
+//! ([protocol.md 3](crate::protocol#3)).
 //!
 //! [`check`] tells everything that is wrong with one, each with its place, what is allowed there and
 //! how to mend it. [`Manifest::connector`] makes one that has nothing wrong with it.
@@ -36,7 +37,8 @@ pub use build::ManifestBuilder;
 pub use check::{Severity, Violation, Violations, check};
 pub use field::{FIELDS, Field, explain};
 
-/// An app install manifest (protocol.md 3.1). Members that are not known are kept.
+/// An app install manifest ([protocol.md 3.1](crate::protocol#3.1)). Members that are not known are
+/// kept.
 ///
 /// Reading one checks nothing but its shape: see [`check`].
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -82,7 +84,7 @@ pub struct Manifest {
     pub more: Map<String, Value>,
 }
 
-/// One text, or several (protocol.md 3.1: an old example has a bare string).
+/// One text, or several ([protocol.md 3.1](crate::protocol#3.1): an old example has a bare string).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 #[expect(clippy::exhaustive_enums, reason = "it is one or several")]
@@ -108,7 +110,7 @@ pub struct Capabilities {
     pub more: Map<String, Value>,
 }
 
-/// Which notifications an app gets, and where (protocol.md 3.2).
+/// Which notifications an app gets, and where ([protocol.md 3.2](crate::protocol#3.2)).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Webhooks {
@@ -120,7 +122,7 @@ pub struct Webhooks {
     pub endpoints: BTreeMap<String, Webhook>,
 }
 
-/// Time-based retry (protocol.md 9.3).
+/// Time-based retry ([protocol.md 9.3](crate::protocol#9.3)).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Retry {
@@ -167,7 +169,7 @@ impl fmt::Debug for Header {
     }
 }
 
-/// How engagements can be set up (protocol.md 3.3).
+/// How engagements can be set up ([protocol.md 3.3](crate::protocol#3.3)).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
@@ -185,7 +187,7 @@ pub struct Engagement {
     pub more: Map<String, Value>,
 }
 
-/// The types of event that can be registered for (protocol.md 3.2).
+/// The types of event that can be registered for ([protocol.md 3.2](crate::protocol#3.2)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum EventType {
