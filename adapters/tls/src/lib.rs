@@ -1,4 +1,4 @@
-//! Which certificates the adapters trust, decided once for all of them.
+//! What the adapters share of TLS: which certificates they trust, and where a record ends.
 //!
 //! The platform's roots and the extra CA of the configuration; where the platform has none at all, as
 //! in a bare container, Mozilla's roots instead. The crypto provider is named, never the process's
@@ -14,6 +14,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod records;
+
 use std::error;
 use std::io;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+
+pub use records::Records;
 
 /// What is trusted.
 #[derive(Debug)]

@@ -27,9 +27,10 @@
 //! ```
 
 mod client;
+mod records;
 mod resolver;
 mod send;
-mod witness;
+mod sent_tracker;
 
 pub use client::{Client, Conversation};
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};

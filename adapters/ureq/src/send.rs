@@ -9,11 +9,14 @@ use lp_connector_core::error::Error;
 use lp_connector_core::time::Mono;
 use lp_connector_tls::Roots;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector as _, RustlsConnector, TcpConnector,
+};
 use ureq::{Agent, Body, Timeout};
 
+use crate::records::RecordsConnector;
 use crate::resolver::CachingResolver;
-use crate::witness;
+use crate::sent_tracker;
 
 /// As many idle connections as threads may want at once.
 const IDLE_PER_HOST: usize = 64;
@@ -56,7 +59,13 @@ impl Sender {
             .proxy(None)
             .tls_config(tls(transport)?)
             .build();
-        let connector = DefaultConnector::new().chain(witness::WitnessConnector);
+        // ureq's own chain, and two links that watch.
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(RecordsConnector)
+                .chain(RustlsConnector::default())
+                .chain(sent_tracker::SentTrackerConnector);
         Ok(Self {
             agent: Agent::with_parts(config, connector, resolver.clone()),
             resolver,
@@ -81,7 +90,7 @@ impl Sender {
             let body = body.with_config().limit(self.max_body).read_to_vec()?;
             Ok(http::Response::from_parts(parts, body))
         };
-        let watch = witness::watch();
+        let watch = sent_tracker::watch();
         match self.agent.run(request).and_then(read) {
             Ok(response) => Outcome::Answer(response),
             Err(error) => {

@@ -31,24 +31,24 @@ impl Watch {
 
 /// The last link of the connector chain: wraps what the others made.
 #[derive(Debug)]
-pub(crate) struct WitnessConnector;
+pub(crate) struct SentTrackerConnector;
 
-impl<In: Transport> Connector<In> for WitnessConnector {
-    type Out = Witness<In>;
+impl<In: Transport> Connector<In> for SentTrackerConnector {
+    type Out = SentTracker<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails<'_>,
         chained: Option<In>,
-    ) -> Result<Option<Witness<In>>, ureq::Error> {
+    ) -> Result<Option<SentTracker<In>>, ureq::Error> {
         // What passed until now was between us and a proxy.
         LEFT.set(false);
-        Ok(chained.map(Witness))
+        Ok(chained.map(SentTracker))
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Witness<In>(In);
+pub(crate) struct SentTracker<In>(In);
 
 /// What the time left is rounded up to.
 const GRAIN: Duration = Duration::from_millis(10);
@@ -64,7 +64,7 @@ fn steady(mut timeout: NextTimeout) -> NextTimeout {
     timeout
 }
 
-impl<In: Transport> Transport for Witness<In> {
+impl<In: Transport> Transport for SentTracker<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }

@@ -1,0 +1,67 @@
+//! The connection under TLS: whether there is anything on it that nobody asked for.
+
+use lp_connector_tls::Records;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+};
+
+/// The link of the connector chain before TLS: wraps what TLS reads from.
+#[derive(Debug)]
+pub(crate) struct RecordsConnector;
+
+impl<In: Transport> Connector<In> for RecordsConnector {
+    type Out = Either<In, RecordTransport<In>>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        Ok(chained.map(|transport| {
+            if details.needs_tls() && !transport.is_tls() {
+                Either::B(RecordTransport { transport, records: Records::new() })
+            } else {
+                Either::A(transport)
+            }
+        }))
+    }
+}
+
+/// A transport, and the records that came on it.
+///
+/// To find out whether a TLS connection may be used again, ureq looks at the socket alone. What was
+/// read from it together with the last response, and is not a whole record or was not yet taken by
+/// TLS, would become the next response.
+#[derive(Debug)]
+pub(crate) struct RecordTransport<In> {
+    transport: In,
+    records: Records,
+}
+
+impl<In: Transport> Transport for RecordTransport<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.transport.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.transport.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let before = self.transport.buffers().input().len();
+        let progress = self.transport.await_input(timeout)?;
+        let input = self.transport.buffers().input();
+        self.records.pass(input.get(before..).unwrap_or_default());
+        Ok(progress)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.records.are_whole()
+            && self.transport.buffers().input().is_empty()
+            && self.transport.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.transport.is_tls()
+    }
+}
