@@ -1,14 +1,11 @@
-//! Async client for LivePerson's Connector API, on [async-std](https://docs.rs/async-std) or any other
-//! runtime with `futures-io` streams, such as [smol](https://docs.rs/smol).
+//! Async client for LivePerson's Connector API, on [async-std](https://docs.rs/async-std).
 //!
-//! **async-std is no longer maintained.** This crate is for programs that are on it, and for those on
-//! smol: bring a [`Runtime`] of a dozen lines, as `examples/smol.rs` does. New programs are better
-//! served by `lp-connector-tokio`.
+//! **async-std is no longer maintained.** This crate is for programs that are on it. New programs are
+//! better served by `lp-connector-smol` or `lp-connector-tokio`.
 //!
-//! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections.
-//! All that is decided is decided by [`lp_connector_core`], whose HTTP/1.1 codec this crate puts on
-//! streams; it sends one request at a time and waits where it is told to. A call whose future is
-//! dropped strands nobody, and a connection with an unfinished exchange is never used again.
+//! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections. It
+//! is the client of [`lp_connector_async`], whose documentation says what it promises. This crate adds
+//! 23 lines of code, which resolve, connect and sleep on async-std.
 //!
 //! ```no_run
 //! use lp_connector_async_std::api::OpenConversation;
@@ -30,17 +27,17 @@
 //! # }
 //! ```
 
-mod client;
-mod connect;
 mod runtime;
-mod send;
 
-pub use client::{Client, Conversation};
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
 pub use lp_connector_core::{
     api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };
-#[cfg(feature = "async-std")]
 pub use runtime::AsyncStd;
-pub use runtime::Runtime;
+
+/// The client, on async-std.
+pub type Client = lp_connector_async::Client<AsyncStd>;
+
+/// A conversation, and the client to hold it with, on async-std.
+pub type Conversation = lp_connector_async::Conversation<AsyncStd>;

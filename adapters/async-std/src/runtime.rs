@@ -1,61 +1,30 @@
-//! What a runtime has to offer: connections and sleep.
+//! async-std, as the async client needs it.
 
-use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, AsyncWrite};
-
-/// A runtime with `futures-io` streams.
-///
-/// ```
-/// use std::{future::Future, io, time::Duration};
-/// use lp_connector_async_std::Runtime;
-///
-/// struct Smol;
-///
-/// impl Runtime for Smol {
-///     type Stream = smol::net::TcpStream;
-///
-///     async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
-///         smol::net::TcpStream::connect((host, port)).await
-///     }
-///
-///     async fn sleep(&self, time: Duration) {
-///         smol::Timer::after(time).await;
-///     }
-/// }
-/// ```
-pub trait Runtime: Send + Sync + 'static {
-    /// A TCP connection.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    /// Resolves `host` and connects to the first of its addresses that lets itself be connected to.
-    fn connect(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-
-    /// Waits for so long.
-    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
-}
+use async_std::net::{TcpStream, ToSocketAddrs as _};
+use lp_connector_async::{Runtime, SockRef};
 
 /// async-std, which is no longer maintained upstream.
-#[cfg(feature = "async-std")]
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct AsyncStd;
 
-#[cfg(feature = "async-std")]
 impl Runtime for AsyncStd {
-    type Stream = async_std::net::TcpStream;
+    type Stream = TcpStream;
 
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
-        let stream = async_std::net::TcpStream::connect((host, port)).await?;
-        // Whole requests are written at once: there is nothing to wait for.
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((host, port).to_socket_addrs().await?.collect())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+
+    fn socket(stream: &TcpStream) -> SockRef<'_> {
+        stream.into()
     }
 
     async fn sleep(&self, time: Duration) {

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `ureq` (default) | `lp_connector::ureq::Client` | blocking programs |
 //! | `tokio` | `lp_connector::tokio::Client` | programs on tokio |
+//! | `smol` | `lp_connector::smol::Client` | programs on smol |
 //! | `async-std` | `lp_connector::async_std::Client` | programs on async-std |
 //! | `axum` | `lp_connector::axum` | receiving webhooks |
 //! | `sandbox` | `lp_connector::sandbox` | tests: a local cloud whose faults you script |
@@ -177,11 +178,11 @@
 //! | [`id`], [`secret`], [`time`] | identifiers, secrets and clocks as types |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-/// The client for async-std and, with a runtime of your own, other `futures-io` streams.
+/// The client for async-std.
 #[cfg(feature = "async-std")]
 pub mod async_std {
     #[doc(inline)]
-    pub use lp_connector_async_std::{AsyncStd, Client, Conversation, Runtime};
+    pub use lp_connector_async_std::{Client, Conversation};
 }
 
 /// A webhook endpoint for axum: a router with a bounded queue, and an extractor.
@@ -191,6 +192,13 @@ pub mod axum {
     pub use lp_connector_axum::{
         MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks, serve,
     };
+}
+
+/// The client for smol.
+#[cfg(feature = "smol")]
+pub mod smol {
+    #[doc(inline)]
+    pub use lp_connector_smol::{Client, Conversation};
 }
 
 /// The client for tokio.

@@ -1,9 +1,10 @@
-//! Async client for LivePerson's Connector API, on [tokio](https://docs.rs/tokio) and
-//! [hyper](https://docs.rs/hyper).
+//! Async client for LivePerson's Connector API, on [tokio](https://docs.rs/tokio).
 //!
-//! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections.
-//! All that is decided is decided by [`lp_connector_core`]; this crate sends one request at a time and
-//! waits where it is told to. A call whose future is dropped strands nobody.
+//! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections. It
+//! is the client of [`lp_connector_async`], whose documentation says what it promises. This crate adds
+//! 54 lines of code, which resolve, connect and sleep on tokio.
+//!
+//! Calls run within a tokio runtime of either flavour, with its drivers for I/O and time enabled.
 //!
 //! ```no_run
 //! use lp_connector_tokio::api::OpenConversation;
@@ -25,13 +26,17 @@
 //! # }
 //! ```
 
-mod client;
-mod connect;
-mod send;
+mod runtime;
 
-pub use client::{Client, Conversation};
 pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
 pub use lp_connector_core::error::{Error, ErrorKind, Sent};
 pub use lp_connector_core::{
     api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };
+pub use runtime::{Stream, Tokio};
+
+/// The client, on tokio.
+pub type Client = lp_connector_async::Client<Tokio>;
+
+/// A conversation, and the client to hold it with, on tokio.
+pub type Conversation = lp_connector_async::Conversation<Tokio>;

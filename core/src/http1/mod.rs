@@ -33,4 +33,4 @@ pub use decode::{Decoded, Decoder, Progress};
 pub use encode::{EncodeError, Target, encode};
 pub use error::{DecodeError, Limit};
 pub use limits::Limits;
-pub use pool::Pool;
+pub use pool::{Acquired, Pool};

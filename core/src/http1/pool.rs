@@ -1,89 +1,182 @@
-//! Which idle connection a request takes: bookkeeping alone, for any kind of connection.
+//! Which connection a request takes, and how many there may be: bookkeeping alone, for any kind of
+//! connection.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::Uri;
+use http::uri::{Authority, Scheme};
+
 use crate::time::Mono;
 
-/// Idle connections, by where they lead.
+/// A bounded number of connections, those in use and those that are idle.
 ///
-/// A connection that is taken belongs to whoever took it, so two requests never share one; only whoever
-/// finished an exchange cleanly ([`Decoded::reusable`](super::Decoded::reusable)) puts it back. Whether
-/// the peer has closed it meanwhile is for the taker to see.
+/// A request begins with [`acquire`](Self::acquire), which counts one connection as in use, and ends
+/// with [`release`](Self::release) or [`discard`](Self::discard), which end that. A connection that is
+/// in use belongs to one request alone. Only a request that has finished its exchange cleanly
+/// ([`Decoded::reusable`](super::Decoded::reusable)) releases its connection. Whether the peer has
+/// closed an idle connection, or has sent something on it, is for the driver to find out before it
+/// uses the connection.
 ///
 /// ```
 /// use std::time::Duration;
-/// use lp_connector_core::http1::Pool;
+/// use http::Uri;
+/// use lp_connector_core::http1::{Acquired, Pool};
 /// use lp_connector_core::time::Mono;
 ///
-/// let mut pool = Pool::new(64, Duration::from_secs(15));
-/// pool.put("https://va.example.net", "a connection", Mono::ZERO);
+/// let uri = Uri::from_static("https://va.example.net/path");
+/// let mut pool = Pool::new(1, Duration::from_secs(15));
+/// assert_eq!(pool.acquire(&uri, Mono::ZERO), Acquired::Connect);
+/// assert_eq!(pool.acquire(&uri, Mono::ZERO), Acquired::Full);
+/// pool.release(&uri, "a connection", Mono::ZERO);
 /// let soon = Mono::ZERO + Duration::from_secs(1);
-/// assert_eq!(pool.take("https://va.example.net", soon), Some("a connection"));
-/// assert_eq!(pool.take("https://va.example.net", soon), None);
+/// assert_eq!(pool.acquire(&uri, soon), Acquired::Idle("a connection"));
 /// ```
 #[derive(Debug)]
 pub struct Pool<C> {
-    idle: BTreeMap<String, Vec<(Mono, C)>>,
-    per_origin: usize,
+    hosts: BTreeMap<String, Host<C>>,
+    /// How many are idle, at all hosts together.
+    idle: usize,
+    in_use: usize,
+    max: usize,
     idle_for: Duration,
 }
 
-/// More origins than this are not kept connections to.
-const MAX_ORIGINS: usize = 256;
+/// The idle connections to one host and port, those used last at the end.
+#[derive(Debug)]
+struct Host<C> {
+    plain: Vec<(Mono, C)>,
+    tls: Vec<(Mono, C)>,
+}
+
+/// What a request is to do for a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle each")]
+pub enum Acquired<C> {
+    /// Use this one, unless the peer has closed it or sent something on it:
+    /// [`Pool::next_idle`] then gives another.
+    Idle(C),
+    /// Make one.
+    Connect,
+    /// As many as there may be are in use: wait for a [`release`](Pool::release) or a
+    /// [`discard`](Pool::discard), and ask again. Nothing was counted.
+    Full,
+}
+
+/// More hosts than this are not remembered.
+const MAX_HOSTS: usize = 256;
 
 impl<C> Pool<C> {
-    /// Keeps at most `per_origin` idle connections to one origin, each for no longer than `idle_for`.
+    /// Allows `max` connections (0 means 1), and keeps an idle one for less than `idle_for`.
     #[must_use]
-    pub const fn new(per_origin: usize, idle_for: Duration) -> Self {
-        Self { idle: BTreeMap::new(), per_origin, idle_for }
+    pub const fn new(max: usize, idle_for: Duration) -> Self {
+        let max = if max == 0 { 1 } else { max };
+        Self { hosts: BTreeMap::new(), idle: 0, in_use: 0, max, idle_for }
     }
 
-    /// The connection to `origin` that was idle for the shortest time, if there is one that was not
-    /// idle for too long. Those that were are dropped.
-    pub fn take(&mut self, origin: &str, now: Mono) -> Option<C> {
-        let idle = self.idle.get_mut(origin)?;
+    /// Counts one more connection as in use, and says which: the idle one to the scheme, host and port
+    /// of `uri` that was used last, or a new one. A new one may take the place of the connection that
+    /// has been idle the longest, which is dropped.
+    pub fn acquire(&mut self, uri: &Uri, now: Mono) -> Acquired<C> {
+        if self.in_use >= self.max {
+            return Acquired::Full;
+        }
+        self.in_use += 1;
+        if let Some(connection) = self.next_idle(uri, now) {
+            return Acquired::Idle(connection);
+        }
+        self.drop_expired(now);
+        if self.in_use + self.idle > self.max {
+            self.drop_oldest();
+        }
+        Acquired::Connect
+    }
+
+    /// Another idle connection in place of one that could not be used; if there is none, a new one is
+    /// to be made. The number in use stays as it is.
+    pub fn next_idle(&mut self, uri: &Uri, now: Mono) -> Option<C> {
+        let idle = self.hosts.get_mut(host(uri))?.to(uri);
+        let before = idle.len();
         idle.retain(|(since, _)| now.since(*since) < self.idle_for);
-        let taken = idle.pop();
-        if idle.is_empty() {
-            self.idle.remove(origin);
-        }
-        taken.map(|(_, connection)| connection)
+        let connection = idle.pop();
+        self.idle -= before - idle.len();
+        connection.map(|(_, connection)| connection)
     }
 
-    /// Keeps a connection that has finished its exchange. If there are as many already, the one that
-    /// was idle the longest is dropped.
-    pub fn put(&mut self, origin: &str, connection: C, now: Mono) {
-        if self.per_origin == 0 {
-            return;
-        }
-        if !self.idle.contains_key(origin) && self.idle.len() >= MAX_ORIGINS {
-            self.idle.retain(|_, idle| {
-                idle.retain(|(since, _)| now.since(*since) < self.idle_for);
-                !idle.is_empty()
-            });
-            if self.idle.len() >= MAX_ORIGINS {
+    /// Keeps a connection whose exchange has finished cleanly; it is no longer in use.
+    pub fn release(&mut self, uri: &Uri, connection: C, now: Mono) {
+        self.discard();
+        let authority = host(uri);
+        if !self.hosts.contains_key(authority) {
+            if self.hosts.len() >= MAX_HOSTS {
+                self.drop_expired(now);
+                self.hosts.retain(|_, host| !(host.plain.is_empty() && host.tls.is_empty()));
+            }
+            if self.hosts.len() >= MAX_HOSTS {
                 return;
             }
+            self.hosts.insert(authority.to_owned(), Host { plain: Vec::new(), tls: Vec::new() });
         }
-        let idle = self.idle.entry(origin.to_owned()).or_default();
-        if idle.len() >= self.per_origin {
-            idle.remove(0);
+        if let Some(host) = self.hosts.get_mut(authority) {
+            host.to(uri).push((now, connection));
+            self.idle += 1;
         }
-        idle.push((now, connection));
+    }
+
+    /// Ends the use of a connection that is closed, or that never came to be.
+    pub fn discard(&mut self) {
+        self.in_use = self.in_use.saturating_sub(1);
+    }
+
+    /// True if [`acquire`](Self::acquire) would give a connection.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.in_use < self.max
     }
 
     /// How many connections are idle.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.idle.values().map(Vec::len).sum()
+    pub const fn len(&self) -> usize {
+        self.idle
     }
 
     /// True if no connection is idle.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.idle.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.idle == 0
     }
+
+    fn drop_expired(&mut self, now: Mono) {
+        let mut idle = 0;
+        for host in self.hosts.values_mut() {
+            for list in [&mut host.plain, &mut host.tls] {
+                list.retain(|(since, _)| now.since(*since) < self.idle_for);
+                idle += list.len();
+            }
+        }
+        self.idle = idle;
+    }
+
+    fn drop_oldest(&mut self) {
+        let lists = self.hosts.values_mut().flat_map(|host| [&mut host.plain, &mut host.tls]);
+        let oldest = lists
+            .filter_map(|list| list.first().map(|(since, _)| *since).map(|since| (since, list)))
+            .min_by_key(|(since, _)| *since);
+        if let Some((_, list)) = oldest {
+            list.remove(0);
+            self.idle -= 1;
+        }
+    }
+}
+
+impl<C> Host<C> {
+    fn to(&mut self, uri: &Uri) -> &mut Vec<(Mono, C)> {
+        if uri.scheme() == Some(&Scheme::HTTPS) { &mut self.tls } else { &mut self.plain }
+    }
+}
+
+fn host(uri: &Uri) -> &str {
+    uri.authority().map(Authority::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -93,97 +186,143 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[derive(Clone, Debug)]
-    enum Doing {
-        Take(u16),
-        /// Gives back one of those taken.
-        Put(usize),
+    enum Action {
+        Acquire(usize),
+        /// Another in place of one that is in use.
+        NextIdle(usize),
+        /// Ends the use of one: cleanly or not.
+        End(usize, bool),
         Pass(u64),
     }
 
-    fn doing() -> impl Strategy<Value = Doing> {
+    fn action() -> impl Strategy<Value = Action> {
         prop_oneof![
-            (0u16..4).prop_map(Doing::Take),
-            any::<usize>().prop_map(Doing::Put),
-            (0u64..10).prop_map(Doing::Pass),
+            4 => (0usize..4).prop_map(Action::Acquire),
+            1 => any::<usize>().prop_map(Action::NextIdle),
+            3 => (any::<usize>(), any::<bool>()).prop_map(|(which, clean)| Action::End(which, clean)),
+            1 => (0u64..10).prop_map(Action::Pass),
         ]
+    }
+
+    fn uris() -> [Uri; 4] {
+        ["http://a/1", "https://a/2", "https://a:81", "https://b/3"].map(Uri::from_static)
     }
 
     proptest! {
         #[test]
-        fn no_connection_is_held_twice_kept_too_long_or_beyond_the_bound(
-            all in prop::collection::vec(doing(), 0..200), bound in 0usize..4,
+        fn no_connection_is_lent_twice_kept_too_long_or_over_the_bound(
+            all in prop::collection::vec(action(), 0..200), bound in 1usize..4,
         ) {
+            let uris = uris();
             let mut pool = Pool::new(bound, Duration::from_secs(15));
             let mut now = Mono::ZERO;
             let mut next = 0u32;
-            let mut held: Vec<(u16, u32)> = Vec::new();
+            let mut held: Vec<(usize, u32)> = Vec::new();
             let mut put_at = BTreeMap::new();
             for one in all {
-                match one {
-                    Doing::Take(origin) => {
-                        let taken = pool.take(&origin.to_string(), now);
-                        if let Some((of, id)) = taken {
-                            prop_assert_eq!(of, origin, "a connection to elsewhere");
-                            let since: Mono = put_at[&id];
-                            prop_assert!(now.since(since) < Duration::from_secs(15));
+                let mut fresh = |of| { next += 1; (of, next) };
+                let taken = match one {
+                    Action::Acquire(to) => match pool.acquire(&uris[to], now) {
+                        Acquired::Idle(connection) => {
+                            held.push(connection);
+                            Some((to, connection))
                         }
-                        held.push(taken.unwrap_or_else(|| { next += 1; (origin, next) }));
+                        Acquired::Connect => { held.push(fresh(to)); None }
+                        Acquired::Full => { prop_assert_eq!(held.len(), bound); None }
+                    },
+                    Action::NextIdle(which) if !held.is_empty() => {
+                        let which = which % held.len();
+                        let to = held[which].0;
+                        let another = pool.next_idle(&uris[to], now);
+                        held[which] = another.unwrap_or_else(|| fresh(to));
+                        another.map(|connection| (to, connection))
                     }
-                    Doing::Put(which) if !held.is_empty() => {
-                        let (origin, id) = held.swap_remove(which % held.len());
-                        put_at.insert(id, now);
-                        pool.put(&origin.to_string(), (origin, id), now);
+                    Action::End(which, clean) if !held.is_empty() => {
+                        let (to, id) = held.swap_remove(which % held.len());
+                        if clean {
+                            put_at.insert(id, now);
+                            pool.release(&uris[to], (to, id), now);
+                        } else {
+                            pool.discard();
+                        }
+                        None
                     }
-                    Doing::Put(_) => {}
-                    Doing::Pass(seconds) => now = now + Duration::from_secs(seconds),
+                    Action::Pass(seconds) => { now = now + Duration::from_secs(seconds); None }
+                    _ => None,
+                };
+                if let Some((to, (of, id))) = taken {
+                    prop_assert_eq!(of, to, "a connection to elsewhere");
+                    let since: Mono = put_at[&id];
+                    prop_assert!(now.since(since) < Duration::from_secs(15));
                 }
                 let ids: BTreeSet<_> = held.iter().map(|(_, id)| id).collect();
-                prop_assert_eq!(ids.len(), held.len(), "held twice");
-                prop_assert!(pool.len() <= 4 * bound);
+                prop_assert_eq!(ids.len(), held.len(), "lent twice");
+                prop_assert!(held.len() + pool.len() <= bound);
+                prop_assert_eq!(pool.has_room(), held.len() < bound);
             }
         }
     }
 
-    #[test]
-    fn the_one_that_was_used_last_is_taken_first() {
-        let mut pool = Pool::new(4, Duration::from_secs(15));
-        for n in 0..3 {
-            pool.put("a", n, Mono::from_origin(Duration::from_secs(n)));
+    fn at(seconds: u64) -> Mono {
+        Mono::from_origin(Duration::from_secs(seconds))
+    }
+
+    /// A pool with idle connections to these, one second after the other.
+    fn idle(max: usize, uris: &[&'static str]) -> Pool<usize> {
+        let mut pool = Pool::new(max, Duration::from_secs(15));
+        for uri in uris {
+            assert_eq!(pool.acquire(&Uri::from_static(uri), at(0)), Acquired::Connect);
         }
-        assert_eq!(pool.take("a", Mono::from_origin(Duration::from_secs(3))), Some(2));
+        for (n, uri) in uris.iter().enumerate() {
+            pool.release(&Uri::from_static(uri), n, at(n as u64));
+        }
+        pool
     }
 
     #[test]
-    fn the_number_of_origins_is_bounded() {
-        let mut pool = Pool::new(1, Duration::from_secs(15));
+    fn the_connection_used_last_is_taken_first() {
+        let mut pool = idle(4, &["http://a"; 3]);
+        assert_eq!(pool.acquire(&Uri::from_static("http://a/x?y"), at(3)), Acquired::Idle(2));
+    }
+
+    #[test]
+    fn a_new_connection_replaces_the_one_idle_longest() {
+        let mut pool = idle(3, &["http://a", "http://b", "https://b"]);
+        assert_eq!(pool.acquire(&Uri::from_static("http://c"), at(3)), Acquired::Connect);
+        assert_eq!(pool.len(), 2);
+        let a = Uri::from_static("http://a");
+        assert_eq!(pool.next_idle(&a, at(3)), None, "the oldest went");
+    }
+
+    #[test]
+    fn expired_connections_make_room_first() {
+        let mut pool = idle(3, &["http://a", "http://b", "http://b"]);
+        assert_eq!(pool.acquire(&Uri::from_static("http://c"), at(16)), Acquired::Connect);
+        assert_eq!(pool.len(), 1, "two were idle for 15 seconds");
+    }
+
+    #[test]
+    fn the_number_of_hosts_is_bounded() {
+        let mut pool = Pool::new(10_000, Duration::from_secs(15));
+        let uri = |n: usize| Uri::try_from(format!("http://h{n}/")).unwrap();
         for n in 0..1000 {
-            pool.put(&n.to_string(), n, Mono::ZERO);
+            assert_eq!(pool.acquire(&uri(n), at(0)), Acquired::Connect);
+            pool.release(&uri(n), n, at(0));
         }
-        assert_eq!(pool.len(), MAX_ORIGINS);
-        let later = Mono::ZERO + Duration::from_secs(15);
-        pool.put("new", 1, later);
-        assert_eq!(pool.len(), 1, "those that were idle too long made room");
+        assert_eq!(pool.len(), MAX_HOSTS);
+        pool.acquire(&uri(0), at(0));
+        pool.release(&uri(0), 5000, at(0));
+        assert_eq!(pool.next_idle(&uri(0), at(0)), Some(5000), "a known host is kept");
+        pool.acquire(&uri(2000), at(15));
+        pool.release(&uri(2000), 2000, at(15));
+        assert_eq!(pool.len(), 1, "hosts with no idle connection made room");
     }
 
     #[test]
-    fn it_is_empty_when_nothing_is_idle() {
-        let mut pool = Pool::new(2, Duration::from_secs(15));
-        assert!(pool.is_empty());
-        pool.put("a", 1, Mono::ZERO);
-        assert!(!pool.is_empty());
-        assert_eq!(pool.take("a", Mono::ZERO), Some(1));
-        assert_eq!((pool.is_empty(), pool.len()), (true, 0));
-    }
-
-    #[test]
-    fn one_that_is_known_is_kept_though_there_are_as_many_as_may_be() {
-        let mut pool = Pool::new(2, Duration::from_secs(15));
-        for origin in 0..MAX_ORIGINS {
-            pool.put(&origin.to_string(), origin, Mono::ZERO);
-        }
-        pool.put("0", 1000, Mono::ZERO);
-        assert_eq!(pool.take("0", Mono::ZERO), Some(1000));
-        pool.put("another", 1001, Mono::ZERO);
-        assert_eq!(pool.take("another", Mono::ZERO), None);
+    fn a_bound_of_zero_means_one() {
+        let mut pool = Pool::<()>::new(0, Duration::from_secs(15));
+        assert!(pool.has_room() && pool.is_empty());
+        assert_eq!(pool.acquire(&Uri::from_static("http://a"), at(0)), Acquired::Connect);
+        assert!(!pool.has_room());
     }
 }

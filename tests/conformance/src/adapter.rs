@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -14,13 +13,8 @@ use lp_connector_core::error::Error;
 
 /// A client of any runtime, called from ordinary threads.
 pub trait Adapter: Clone + Debug + Send + Sync + 'static {
-    /// Whether connections are bounded exactly. A blocking client has one for each calling thread, and
-    /// hyper may open one while another is on its way back to the pool: it bounds requests in flight.
+    /// Whether connections are bounded. A blocking client has one for each calling thread.
     const BOUNDED: bool = true;
-
-    /// How many connections calls that come one after the other may take. hyper's pool gets a
-    /// connection back a moment after the answer is there.
-    const IN_TURN: u64 = 1;
 
     /// Makes the client.
     ///
@@ -87,9 +81,6 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> =
 pub struct Tokio(lp_connector_tokio::Client);
 
 impl Adapter for Tokio {
-    const BOUNDED: bool = false;
-    const IN_TURN: u64 = 3;
-
     fn new(config: Config) -> Result<Self, Error> {
         lp_connector_tokio::Client::new(config).map(Self)
     }
@@ -109,7 +100,32 @@ impl Adapter for Tokio {
     }
 }
 
-/// `lp-connector-async-std`, on async-std.
+/// `lp-connector-tokio`, on a current-thread runtime of its own that makes no progress between calls.
+#[derive(Clone, Debug)]
+pub struct TokioCurrentThread(lp_connector_tokio::Client, Arc<tokio::runtime::Runtime>);
+
+impl Adapter for TokioCurrentThread {
+    fn new(config: Config) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Self(lp_connector_tokio::Client::new(config)?, Arc::new(runtime.unwrap())))
+    }
+
+    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+        self.1.block_on(self.0.call(operation))
+    }
+
+    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+        self.1.block_on(dropped_at(self.0.call(operation), polls))
+    }
+
+    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+        let call = async { self.0.call(operation).await.is_ok() };
+        let finished = self.1.block_on(async { tokio::time::timeout(time, call).await.is_ok() });
+        !finished
+    }
+}
+
+/// `lp-connector-async-std`.
 #[derive(Clone, Debug)]
 pub struct AsyncStd(lp_connector_async_std::Client);
 
@@ -135,31 +151,13 @@ impl Adapter for AsyncStd {
     }
 }
 
-/// `lp-connector-async-std`, on smol.
+/// `lp-connector-smol`.
 #[derive(Clone, Debug)]
-pub struct Smol(Arc<lp_connector_async_std::Client<SmolRuntime>>);
-
-/// smol, as a runtime.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct SmolRuntime;
-
-impl lp_connector_async_std::Runtime for SmolRuntime {
-    type Stream = smol::net::TcpStream;
-
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
-        smol::net::TcpStream::connect((host, port)).await
-    }
-
-    async fn sleep(&self, time: Duration) {
-        smol::Timer::after(time).await;
-    }
-}
+pub struct Smol(lp_connector_smol::Client);
 
 impl Adapter for Smol {
     fn new(config: Config) -> Result<Self, Error> {
-        let client = lp_connector_async_std::Client::with_runtime(config, SmolRuntime)?;
-        Ok(Self(Arc::new(client)))
+        lp_connector_smol::Client::new(config).map(Self)
     }
 
     fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {

@@ -21,7 +21,7 @@ pub mod cases;
 mod desk;
 mod raw;
 
-pub use adapter::{Adapter, AsyncStd, Smol, SmolRuntime, Tokio, Ureq};
+pub use adapter::{Adapter, AsyncStd, Smol, Tokio, TokioCurrentThread, Ureq};
 
 /// Makes a test of each case for each adapter: the one list of cases.
 #[macro_export]

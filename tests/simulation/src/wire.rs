@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::{Method, Response, Uri};
 use lp_connector_core::connector::Outcome;
-use lp_connector_core::http1::{Decoded, Decoder, Limits, Pool, Progress};
+use lp_connector_core::http1::{Acquired, Decoded, Decoder, Limits, Pool, Progress};
 use lp_connector_core::time::Mono;
 
 use crate::network::{NetworkFault, answer_lost};
@@ -40,14 +40,21 @@ pub(crate) struct Transmitted {
 
 impl Wire {
     pub(crate) fn new() -> Self {
-        Self { idle: Pool::new(8, Duration::from_secs(15)), made: 0 }
+        // Not bounded: what is bounded here is how many calls there are.
+        Self { idle: Pool::new(usize::MAX, Duration::from_secs(15)), made: 0 }
     }
 
     pub(crate) fn connection(&mut self, origin: &str, now: Mono) -> Connection {
-        while let Some(idle) = self.idle.take(origin, now) {
+        let origin = uri(origin);
+        let mut found = match self.idle.acquire(&origin, now) {
+            Acquired::Idle(idle) => Some(idle),
+            _ => None,
+        };
+        while let Some(idle) = found {
             if !idle.has_unread_bytes {
                 return idle;
             }
+            found = self.idle.next_idle(&origin, now);
         }
         self.made += 1;
         Connection::default()
@@ -85,7 +92,7 @@ impl Wire {
                         // What came with it is still there for whoever uses the connection next.
                         connection.has_unread_bytes = fed < bytes.len();
                         connection.pending = bytes.drain(..fed).skip(fed - leftover).collect();
-                        self.idle.put(origin, connection, now);
+                        self.idle.release(&uri(origin), connection, now);
                     }
                     let same =
                         response.status() == answer.status() && response.body() == answer.body();
@@ -98,6 +105,10 @@ impl Wire {
         let whole = decoder.finish().is_ok();
         Transmitted { outcome: answer_lost(), is_faithful: !whole }
     }
+}
+
+fn uri(origin: &str) -> Uri {
+    origin.parse().unwrap_or_default()
 }
 
 /// An answer as a server writes it.

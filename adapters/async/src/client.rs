@@ -6,51 +6,68 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use event_listener::Event as Changed;
 use lp_connector_core::api::Operation;
 use lp_connector_core::connector::{Call, Completed, Config, Shared, Step};
 use lp_connector_core::error::Error;
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
 use lp_connector_core::trace;
-use tokio::sync::Notify;
 use tracing::Instrument as _;
 
+use crate::Runtime;
+use crate::race::either;
 use crate::send::Sender;
 
-/// A connector's client, for any number of tasks. Its calls run within a tokio runtime.
+/// A connector's client, for any number of tasks, on a runtime `R`.
 ///
 /// Clones are cheap and share everything: one token request serves all of them, and connections are
 /// reused. A call takes no longer than the configured [`call_timeout`](Config::call_timeout).
-#[derive(Clone)]
-pub struct Client {
-    inner: Arc<Inner>,
+pub struct Client<R: Runtime> {
+    inner: Arc<Inner<R>>,
 }
 
-struct Inner {
+impl<R: Runtime> Clone for Client<R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+struct Inner<R: Runtime> {
     config: Config,
-    sender: Sender,
+    sender: Sender<R>,
     /// Never held across an await.
     shared: Mutex<Shared>,
     /// Notified when what some calls wait for has come, or failed to.
-    changed: Notify,
+    changed: Changed,
     origin: Instant,
     seed: Seed,
     calls: AtomicU64,
 }
 
-impl Client {
+impl<R: Runtime + Default> Client<R> {
     /// A client for one account and one app. Nothing is sent before the first call.
     ///
     /// # Errors
     /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is no PEM, the proxy's URL
     /// cannot be used, or the operating system has no randomness to give.
     pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_runtime(config, R::default())
+    }
+}
+
+impl<R: Runtime> Client<R> {
+    /// The same, on this runtime.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_runtime(config: Config, runtime: R) -> Result<Self, Error> {
         let seed = lp_connector_tls::seed()?;
         Ok(Self {
             inner: Arc::new(Inner {
-                sender: Sender::new(config.transport())?,
+                sender: Sender::new(runtime, config.transport())?,
                 shared: Mutex::new(Shared::new(config.clone(), seed)),
-                changed: Notify::new(),
+                changed: Changed::new(),
                 origin: Instant::now(),
                 // 0 has made the jitter that calls share.
                 calls: AtomicU64::new(1),
@@ -84,10 +101,10 @@ impl Client {
 
     async fn run<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
         let inner = &*self.inner;
-        let mut driven = Driven { client: self, call: Some(call) };
+        let mut guarded = AbandonOnDrop { client: self, call: Some(call) };
         let mut ahead = None;
         loop {
-            let Some(call) = &mut driven.call else { return Err(given_up()) };
+            let Some(call) = &mut guarded.call else { return Err(given_up()) };
             let step = match ahead.take() {
                 Some(step) => step,
                 None => call.poll(&mut self.lock(), self.now()),
@@ -96,34 +113,35 @@ impl Client {
                 Step::Send(attempt) => {
                     trace::attempt(&attempt);
                     let number = attempt.number();
-                    let outcome = inner.sender.send(attempt, self.now().mono()).await;
+                    let clock = || self.now().mono();
+                    let outcome = inner.sender.send(attempt, clock).await;
                     if call.handle(&mut self.lock(), self.now(), number, outcome) {
-                        inner.changed.notify_waiters();
+                        inner.changed.notify(usize::MAX);
                     }
                 }
                 Step::Wait(_) => {
-                    let mut changed = pin!(inner.changed.notified());
-                    changed.as_mut().enable();
+                    let changed = inner.changed.listen();
                     // Looked at again, so that nothing is missed that came before the listening.
                     let again = call.poll(&mut self.lock(), self.now());
                     match again {
                         Step::Wait(until) => {
                             let pause = until.since(self.now().mono());
+                            let time_is_up = pin!(inner.sender.runtime().sleep(pause));
                             // Woken or not, the call says again what to do.
-                            let _ = tokio::time::timeout(pause, changed).await;
+                            either(pin!(changed), time_is_up).await;
                         }
                         step => ahead = Some(step),
                     }
                 }
                 Step::Tell(event) => inner.config.tell(&event),
                 Step::Done => {
-                    return driven.call.take().map_or_else(|| Err(given_up()), Call::into_result);
+                    return guarded.call.take().map_or_else(|| Err(given_up()), Call::into_result);
                 }
             }
         }
     }
 
-    lp_connector_core::plain_methods!([async] [.await] Conversation);
+    lp_connector_core::plain_methods!([async] [.await] Conversation<R>);
 
     /// The configuration.
     #[must_use]
@@ -143,27 +161,27 @@ impl Client {
     }
 }
 
-impl fmt::Debug for Client {
+impl<R: Runtime> fmt::Debug for Client<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
 
-lp_connector_core::plain_conversation!([async] [.await] [] []);
+lp_connector_core::plain_conversation!([async] [.await] [<R: Runtime>] [<R>]);
 
 /// Gives a call up if its future is dropped or its task panics, so that nobody waits for what it was
 /// fetching.
-struct Driven<'a, O: Operation> {
-    client: &'a Client,
+struct AbandonOnDrop<'a, O: Operation, R: Runtime> {
+    client: &'a Client<R>,
     call: Option<Call<O>>,
 }
 
-impl<O: Operation> Drop for Driven<'_, O> {
+impl<O: Operation, R: Runtime> Drop for AbandonOnDrop<'_, O, R> {
     fn drop(&mut self) {
         if let Some(mut call) = self.call.take()
             && call.abandon(&mut self.client.lock(), self.client.now())
         {
-            self.client.inner.changed.notify_waiters();
+            self.client.inner.changed.notify(usize::MAX);
         }
     }
 }

@@ -1,29 +1,11 @@
 //! One message, and then a thousand at once over one client, against a sandbox:
-//! `cargo run -p lp-connector-async-std --example smol`.
+//! `cargo run -p lp-connector-smol --example smol`.
 
-use std::io;
-use std::time::Duration;
-
-use lp_connector_async_std::api::OpenConversation;
-use lp_connector_async_std::id::{AccountId, ClientId, ExtConsumerId};
-use lp_connector_async_std::secret::Secret;
-use lp_connector_async_std::{Client, Config, Runtime, Trust};
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
-
-/// All that another runtime has to offer.
-struct Smol;
-
-impl Runtime for Smol {
-    type Stream = smol::net::TcpStream;
-
-    async fn connect(&self, host: &str, port: u16) -> io::Result<Self::Stream> {
-        smol::net::TcpStream::connect((host, port)).await
-    }
-
-    async fn sleep(&self, time: Duration) {
-        smol::Timer::after(time).await;
-    }
-}
+use lp_connector_smol::api::OpenConversation;
+use lp_connector_smol::id::{AccountId, ClientId, ExtConsumerId};
+use lp_connector_smol::secret::Secret;
+use lp_connector_smol::{Client, Config, Trust};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     smol::block_on(conversation())
@@ -31,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn conversation() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start(ServerConfig::new())?;
-    let client = Client::with_runtime(config(&server)?, Smol)?;
+    let client = Client::new(config(&server)?)?;
     let ada = ExtConsumerId::new("pigeon-ring-0042")?;
     let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
     let sent = client.send_text(&ada, &opened.conversation, "Coo?").await?;

@@ -3,8 +3,9 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use futures_lite::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::ServerName;
 use futures_rustls::rustls::ClientConfig;
@@ -15,14 +16,10 @@ use lp_connector_core::error::Error;
 use lp_connector_core::http1::{Decoder, Limits, Progress, Target, encode};
 
 use crate::Runtime;
-
-/// Bytes both ways.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
-
-/// A connection that is ready for a request.
-pub(crate) type Connection = Box<dyn Duplex>;
+use crate::connection::{Connection, read, write_all};
+use crate::dial::dial;
+use crate::race::either;
+use crate::record_stream::RecordStream;
 
 pub(crate) struct Connector {
     tls: TlsConnector,
@@ -40,45 +37,52 @@ impl Connector {
         })
     }
 
-    /// Connects to where `uri` leads, within the time for it. A failure here means that nothing of a
-    /// request was sent.
+    /// Connects to where `uri` leads, within the time for it: to the end of the TLS handshake. A
+    /// failure here means that nothing of a request was sent.
     pub(crate) async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         uri: &Uri,
-    ) -> Result<Connection, Failure> {
-        let connecting = async {
-            self.connected(runtime, uri).await.map_err(|error| {
-                let tls = lp_connector_tls::is_tls(&error);
-                let kind = if tls { FailureKind::Tls } else { FailureKind::Connect };
-                Failure::never_sent(kind).because(error)
-            })
-        };
-        let time_is_up = async {
+    ) -> Result<Connection<R>, Failure> {
+        let connecting = pin!(self.connected(runtime, uri));
+        let time_is_up = pin!(async {
             runtime.sleep(self.transport.connect_timeout()).await;
             Err(Failure::never_sent(FailureKind::Timeout))
-        };
-        futures_lite::future::or(connecting, time_is_up).await
+        });
+        either(connecting, time_is_up).await
     }
 
-    async fn connected<R: Runtime>(&self, runtime: &R, uri: &Uri) -> io::Result<Connection> {
+    async fn connected<R: Runtime>(
+        &self,
+        runtime: &R,
+        uri: &Uri,
+    ) -> Result<Connection<R>, Failure> {
         let scheme = uri.scheme_str().unwrap_or_default();
-        let host = uri.host().ok_or(io::ErrorKind::InvalidInput)?;
+        let https = scheme == "https";
+        let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         let stream = match self.rules.for_host(scheme, bare) {
-            None => runtime.connect(bare, port).await?,
+            None => dial(runtime, bare, port).await?,
             Some(proxy) => {
-                let (at, proxy_port) = proxy.host_and_port().ok_or(io::ErrorKind::InvalidInput)?;
-                let stream = runtime.connect(&at, proxy_port).await?;
-                tunnel(stream, &format!("{host}:{port}"), proxy).await?
+                let (at, proxy_port) = proxy.host_and_port().unwrap_or_default();
+                let stream = dial(runtime, &at, proxy_port).await?;
+                let tunnel = tunnel(stream, &format!("{host}:{port}"), proxy).await;
+                tunnel.map_err(|error| Failure::never_sent(FailureKind::Connect).because(error))?
             }
         };
-        if scheme != "https" {
-            return Ok(Box::new(stream));
+        if !https {
+            return Ok(Connection::plain(stream));
         }
-        let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
-        Ok(Box::new(self.tls.connect(name, stream).await?))
+        let handshake = async {
+            let name = ServerName::try_from(bare.to_owned()).map_err(io::Error::other)?;
+            self.tls.connect(name, RecordStream::new(stream)).await
+        };
+        handshake.await.map(Connection::tls).map_err(|error| {
+            let tls = lp_connector_tls::is_tls(&error);
+            let kind = if tls { FailureKind::Tls } else { FailureKind::Connect };
+            Failure::never_sent(kind).because(error)
+        })
     }
 }
 
@@ -96,14 +100,12 @@ async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut bytes = Vec::new();
     encode(&request, Target::Authority, &mut bytes).map_err(io::Error::other)?;
-    stream.write_all(&bytes).await?;
-    stream.flush().await?;
+    write_all(&mut stream, &bytes, &AtomicBool::new(false)).await?;
     let mut decoder = Decoder::new(&Method::CONNECT, Limits::new());
-    // A byte at a time: what comes behind the answer is not ours to keep.
+    // A byte at a time: what comes behind the answer belongs to the tunnel.
     let mut byte = [0; 1];
     loop {
-        let read = pin!(stream.read(&mut byte)).await?;
-        if read == 0 {
+        if read(&mut stream, &mut byte).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if let Progress::Done(answer) = decoder.feed(&byte).map_err(io::Error::other)? {

@@ -1,0 +1,211 @@
+//! A connection: the look before it is used again, and one exchange on it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::client::TlsStream;
+use lp_connector_core::connector::{Failure, FailureKind};
+use lp_connector_core::http1::{DecodeError, Decoded, Decoder, Progress};
+
+use crate::Runtime;
+use crate::record_stream::RecordStream;
+
+/// How much is read at once.
+const BUFFER: usize = 8 * 1024;
+
+/// The most that one TLS record holds (RFC 8446, 5.1).
+const RECORD: usize = 16 * 1024;
+
+/// A connection that is ready for a request.
+pub(crate) struct Connection<R: Runtime> {
+    stream: Stream<R::Stream>,
+    buffer: Box<[u8]>,
+}
+
+enum Stream<S> {
+    Plain(S),
+    Tls(Box<TlsStream<RecordStream<S>>>),
+}
+
+/// What a socket has to say, without a runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unread {
+    /// Nothing, and it is open.
+    Nothing,
+    /// Some bytes.
+    Bytes,
+    /// It is closed.
+    Closed,
+}
+
+impl<R: Runtime> Connection<R> {
+    pub(crate) fn plain(stream: R::Stream) -> Self {
+        Self::new(Stream::Plain(stream))
+    }
+
+    pub(crate) fn tls(stream: TlsStream<RecordStream<R::Stream>>) -> Self {
+        Self::new(Stream::Tls(Box::new(stream)))
+    }
+
+    fn new(stream: Stream<R::Stream>) -> Self {
+        Self { stream, buffer: vec![0; BUFFER].into() }
+    }
+
+    /// True if the peer has neither closed this idle connection nor sent anything on it.
+    ///
+    /// Below HTTP a peer may speak unasked: with TLS, session tickets are taken in first. Where they
+    /// are in the socket and the runtime has not heard of them, this waits until it has.
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        let tls = match &mut self.stream {
+            Stream::Plain(stream) => return unread::<R>(stream) == Unread::Nothing,
+            Stream::Tls(tls) => tls,
+        };
+        poll_fn(|context| {
+            let mut byte = [0; 1];
+            // Data, the end or an error: nobody asked for any of them.
+            if Pin::new(&mut **tls).poll_read(context, &mut byte).is_ready() {
+                return Poll::Ready(false);
+            }
+            let under = tls.get_ref().0;
+            match unread::<R>(under.stream()) {
+                // The beginning of a record is the beginning of something too.
+                Unread::Nothing => Poll::Ready(under.records().are_whole()),
+                Unread::Closed => Poll::Ready(false),
+                // The runtime has been told to wake this task when it hears of them.
+                Unread::Bytes => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Writes a whole request, and notes when the first of it may have left.
+    pub(crate) async fn write(
+        &mut self,
+        request: &[u8],
+        request_left: &AtomicBool,
+    ) -> Result<(), Failure> {
+        // A record of which a part was written is read by nobody; a longer request takes several.
+        let several_records = matches!(self.stream, Stream::Tls(_)) && request.len() > RECORD;
+        request_left.store(several_records, Ordering::Relaxed);
+        write_all(&mut self.stream, request, request_left).await.map_err(|error| {
+            let failed = match request_left.load(Ordering::Relaxed) {
+                true => Failure::answer_lost(FailureKind::Broken),
+                false => Failure::never_sent(FailureKind::Broken),
+            };
+            failed.because(error)
+        })
+    }
+
+    /// Reads until the response is whole.
+    pub(crate) async fn read(&mut self, mut decoder: Decoder) -> Result<Decoded, Failure> {
+        loop {
+            let read = read(&mut self.stream, &mut self.buffer).await;
+            let read =
+                read.map_err(|error| Failure::answer_lost(FailureKind::Broken).because(error))?;
+            let progress = match self.buffer.get(..read).unwrap_or_default() {
+                [] => decoder.finish().map(Progress::Done),
+                bytes => decoder.feed(bytes),
+            };
+            match progress {
+                Ok(Progress::More) => {}
+                Ok(Progress::Done(decoded)) => return Ok(decoded),
+                Err(error) => {
+                    let kind = match error {
+                        DecodeError::TooLarge(_) => FailureKind::TooLarge,
+                        DecodeError::Truncated | DecodeError::ClosedBeforeAnswer => {
+                            FailureKind::Broken
+                        }
+                        _ => FailureKind::Protocol,
+                    };
+                    return Err(Failure::answer_lost(kind).because(error));
+                }
+            }
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Connection<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was read last is in the buffer.
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+/// Asks the system, which knows at once: a runtime that had no turn since has not heard of it.
+fn unread<R: Runtime>(stream: &R::Stream) -> Unread {
+    match R::socket(stream).peek(&mut [MaybeUninit::uninit()]) {
+        Ok(0) => Unread::Closed,
+        Ok(_) => Unread::Bytes,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
+        Err(_) => Unread::Closed,
+    }
+}
+
+pub(crate) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_read(context, buffer)).await
+}
+
+pub(crate) async fn write_all(
+    stream: &mut (impl AsyncWrite + Unpin),
+    mut bytes: &[u8],
+    first_left: &AtomicBool,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = poll_fn(|context| Pin::new(&mut *stream).poll_write(context, bytes)).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        first_left.store(true, Ordering::Relaxed);
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    poll_fn(|context| Pin::new(&mut *stream).poll_flush(context)).await
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_close(context),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_close(context),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Sends one request, and says how it went.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{Request, Response};
+use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, Transport};
+use lp_connector_core::error::Error;
+use lp_connector_core::http1::{Decoder, Limits, Target, encode};
+use lp_connector_core::time::Mono;
+
+use crate::Runtime;
+use crate::connect::Connector;
+use crate::connection::Connection;
+use crate::connections::{Connections, Place};
+use crate::race::either;
+
+/// The core's codec on the runtime's streams.
+pub(crate) struct Sender<R: Runtime> {
+    runtime: R,
+    connector: Connector,
+    connections: Connections<Connection<R>>,
+    limits: Limits,
+}
+
+impl<R: Runtime> Sender<R> {
+    pub(crate) fn new(runtime: R, transport: &Transport) -> Result<Self, Error> {
+        Ok(Self {
+            runtime,
+            connector: Connector::new(transport)?,
+            connections: Connections::new(transport),
+            limits: Limits::new().body(transport.max_body()),
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// Performs one attempt, within its time. A future that is dropped closes its connection.
+    pub(crate) async fn send(&self, attempt: Attempt, clock: impl Fn() -> Mono) -> Outcome {
+        let left = attempt.time_left(clock());
+        let request = attempt.into_request();
+        let request_left = AtomicBool::new(false);
+        let exchange = pin!(self.exchange(&request, &request_left, &clock));
+        let time_is_up = pin!(async {
+            self.runtime.sleep(left).await;
+            Err(if request_left.load(Ordering::Relaxed) {
+                Failure::answer_lost(FailureKind::Timeout)
+            } else {
+                Failure::never_sent(FailureKind::Timeout)
+            })
+        });
+        match either(exchange, time_is_up).await {
+            Ok(response) => Outcome::Answer(response),
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request<Vec<u8>>,
+        request_left: &AtomicBool,
+        clock: &impl Fn() -> Mono,
+    ) -> Result<Response<Vec<u8>>, Failure> {
+        let mut bytes = Vec::new();
+        encode(request, Target::Origin, &mut bytes)
+            .map_err(|error| Failure::never_sent(FailureKind::Protocol).because(error))?;
+        let (place, idle) = self.connections.acquire(request.uri(), clock).await;
+        // Declared after `place`, so dropped before: no other is made while this one is still open.
+        let mut connection = match silent(&place, idle, clock).await {
+            Some(connection) => connection,
+            // Rare, and large: on the heap it makes no call's future larger.
+            None => Box::pin(self.connector.connect(&self.runtime, request.uri())).await?,
+        };
+        connection.write(&bytes, request_left).await?;
+        let decoder = Decoder::new(request.method(), self.limits.clone());
+        let decoded = connection.read(decoder).await?;
+        if decoded.reusable {
+            place.release(connection, clock());
+        }
+        Ok(decoded.response)
+    }
+}
+
+/// The first idle connection on which the peer has neither spoken nor closed.
+async fn silent<R: Runtime>(
+    place: &Place<'_, Connection<R>>,
+    mut idle: Option<Connection<R>>,
+    clock: &impl Fn() -> Mono,
+) -> Option<Connection<R>> {
+    while let Some(mut connection) = idle {
+        if connection.is_silent().await {
+            return Some(connection);
+        }
+        drop(connection);
+        idle = place.next_idle(clock());
+    }
+    None
+}

@@ -1,0 +1,40 @@
+//! Async client for LivePerson's Connector API, on [smol](https://docs.rs/smol).
+//!
+//! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections. It
+//! is the client of [`lp_connector_async`], whose documentation says what it promises. This crate adds
+//! 23 lines of code, which resolve, connect and sleep on smol.
+//!
+//! ```no_run
+//! use lp_connector_smol::api::OpenConversation;
+//! use lp_connector_smol::id::{AccountId, ClientId, ExtConsumerId};
+//! use lp_connector_smol::secret::Secret;
+//! use lp_connector_smol::{Client, Config};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+//! let config = Config::new(AccountId::new("91827364")?)
+//!     .credentials(ClientId::new("0a1b2c3d")?, secret);
+//! let client = Client::new(config)?;
+//!
+//! let ada = ExtConsumerId::new("pigeon-ring-0042")?;
+//! let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
+//! client.send_text(&ada, &opened.conversation, "Coo?").await?;
+//! client.close(&ada, &opened.conversation).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod runtime;
+
+pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
+pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+pub use lp_connector_core::{
+    api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
+};
+pub use runtime::Smol;
+
+/// The client, on smol.
+pub type Client = lp_connector_async::Client<Smol>;
+
+/// A conversation, and the client to hold it with, on smol.
+pub type Conversation = lp_connector_async::Conversation<Smol>;
