@@ -16,6 +16,10 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
     /// Whether connections are bounded. A blocking client has one for each calling thread.
     const BOUNDED: bool = true;
 
+    /// Whether a connection is kept on which TLS has said something for itself. ureq cannot tell it
+    /// from other data.
+    const KEEPS_TLS: bool = true;
+
     /// Makes the client.
     ///
     /// # Errors
@@ -62,6 +66,7 @@ pub struct Ureq(lp_connector_ureq::Client);
 
 impl Adapter for Ureq {
     const BOUNDED: bool = false;
+    const KEEPS_TLS: bool = false;
 
     fn new(config: Config) -> Result<Self, Error> {
         lp_connector_ureq::Client::new(config).map(Self)

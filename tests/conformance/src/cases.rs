@@ -13,9 +13,14 @@ use lp_connector_core::error::{Error, ErrorKind, Sent};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 
+mod idle;
+
+pub use idle::*;
+
 use crate::Adapter;
-use crate::desk::{Probe, ada, at, cloud, config, open, quick};
-use crate::raw::{Act, Raw, RawProxy, ok};
+use crate::fixtures::{Probe, ada, at, cloud, config, open, quick};
+use crate::raw_proxy::RawProxy;
+use crate::raw_server::{Act, RawServer, ok};
 
 /// A whole conversation over one connection, with one request of each kind.
 pub fn a_conversation_takes_one_connection<A: Adapter>() {
@@ -217,7 +222,7 @@ pub fn garbage_may_have_taken_effect<A: Adapter>() {
 
 /// A body over the limit is not read.
 pub fn an_answer_over_the_limit_is_an_error<A: Adapter>() {
-    let raw = Raw::start(vec![vec![Act::Answer(ok(&"x".repeat(101)))]]);
+    let raw = RawServer::start(vec![vec![Act::Answer(ok(&"x".repeat(101)))]]);
     let client = A::new(at(&raw.url()).max_body(100)).unwrap();
     let error = client.call(Probe).unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::BadAnswer, Sent::Maybe), "{error}");
@@ -233,7 +238,7 @@ pub fn a_refused_connection_was_never_sent<A: Adapter>() {
 
 /// The server closes after it has read the request.
 pub fn a_reset_after_the_request_may_have_taken_effect<A: Adapter>() {
-    let raw = Raw::start(vec![vec![Act::ReadAndReset]]);
+    let raw = RawServer::start(vec![vec![Act::ReadAndReset]]);
     let error = A::new(at(&raw.url())).unwrap().call(Probe).unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
     assert_eq!(raw.requests().len(), 1);
@@ -242,7 +247,7 @@ pub fn a_reset_after_the_request_may_have_taken_effect<A: Adapter>() {
 /// The server closes as soon as it is connected to. Whether the request left is then a matter of
 /// microseconds: what is said of it must be true, and it must not be sent again if it may have.
 pub fn a_close_before_the_request_is_told_truly<A: Adapter>() {
-    let raw = Raw::start(vec![Vec::new()]);
+    let raw = RawServer::start(vec![Vec::new()]);
     let error = A::new(at(&raw.url()).retry(RetryPolicy::none())).unwrap().call(Probe).unwrap_err();
     let told = (error.kind(), error.sent());
     let maybe = (ErrorKind::Unconfirmed, Sent::Maybe);
@@ -250,36 +255,9 @@ pub fn a_close_before_the_request_is_told_truly<A: Adapter>() {
     assert_eq!(raw.requests().len(), 0);
 }
 
-/// The server closes a connection after its answer: the next request takes another.
-pub fn an_idle_connection_that_was_closed_loses_no_post<A: Adapter>() {
-    let script = vec![Act::Answer(ok("one"))];
-    let raw = Raw::start(vec![script; 20]);
-    let client = A::new(at(&raw.url())).unwrap();
-    for n in 0..20 {
-        let done = client.call(Probe).unwrap();
-        assert_eq!((&*done.output, done.attempts), ("one", 1), "request {n}");
-        raw.wait();
-        // A runtime that hears of it on another thread gets its turn, on a busy machine too.
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(raw.requests().len(), 20);
-}
-
-/// The server says something unasked: that is no answer to the next request.
-pub fn an_idle_connection_that_was_spoken_on_is_not_used<A: Adapter>() {
-    let unasked = [ok("one"), ok("not asked for")].concat();
-    let raw = Raw::start(vec![
-        vec![Act::Answer(unasked), Act::Answer(ok("wrong")), Act::Stall],
-        vec![Act::Answer(ok("two"))],
-    ]);
-    let client = A::new(at(&raw.url())).unwrap();
-    assert_eq!(client.call(Probe).unwrap().output, "one");
-    assert_eq!(client.call(Probe).unwrap().output, "two");
-}
-
 /// The answer never comes.
 pub fn a_stalled_server_ends_at_the_time<A: Adapter>() {
-    let raw = Raw::start(vec![vec![Act::Stall]]);
+    let raw = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&raw.url()).attempt_timeout(Duration::from_millis(100));
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
@@ -302,7 +280,7 @@ pub fn the_longest_times_do_not_overflow<A: Adapter>() {
 
 /// The TLS handshake never ends: then nothing was sent.
 pub fn a_server_that_never_shakes_hands_was_never_sent_to<A: Adapter>() {
-    let raw = Raw::start(vec![vec![Act::Stall]]);
+    let raw = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&raw.url().replace("http:", "https:"))
         .connect_timeout(Duration::from_millis(100))
         .retry(RetryPolicy::none());
@@ -312,7 +290,7 @@ pub fn a_server_that_never_shakes_hands_was_never_sent_to<A: Adapter>() {
 
 /// The same, where the attempt's own time ends first.
 pub fn an_attempt_that_ends_while_connecting_was_never_sent<A: Adapter>() {
-    let raw = Raw::start(vec![vec![Act::Stall]]);
+    let raw = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&raw.url().replace("http:", "https:"))
         .connect_timeout(Duration::from_secs(60))
         .attempt_timeout(Duration::from_millis(100))
@@ -455,7 +433,7 @@ fn send_under<A: Adapter>(
 
 /// One `POST` that is answered so, before the server closes.
 fn probe<A: Adapter>(answer: Vec<u8>) -> Result<String, Error> {
-    let raw = Raw::start(vec![vec![Act::Answer(answer)]]);
+    let raw = RawServer::start(vec![vec![Act::Answer(answer)]]);
     let result = A::new(at(&raw.url())).unwrap().call(Probe);
     assert_eq!(raw.requests().len(), 1, "sent again");
     result.map(|done| done.output)

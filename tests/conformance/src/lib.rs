@@ -18,8 +18,10 @@ pub struct Readme;
 
 mod adapter;
 pub mod cases;
-mod desk;
-mod raw;
+mod certificate;
+mod fixtures;
+mod raw_proxy;
+mod raw_server;
 
 pub use adapter::{Adapter, AsyncStd, Smol, Tokio, TokioCurrentThread, Ureq};
 
@@ -53,8 +55,12 @@ macro_rules! conformance {
                 a_refused_connection_was_never_sent
                 a_close_before_the_request_is_told_truly
                 a_reset_after_the_request_may_have_taken_effect
-                an_idle_connection_that_was_closed_loses_no_post
-                an_idle_connection_that_was_spoken_on_is_not_used
+                a_closed_idle_connection_costs_no_message
+                an_unasked_200_behind_an_answer_is_no_answer
+                an_unasked_200_on_an_idle_connection_is_no_answer
+                an_unasked_408_on_an_idle_connection_is_no_answer
+                half_an_unasked_record_is_no_answer
+                a_tls_message_on_an_idle_connection_costs_nothing
                 a_stalled_server_ends_at_the_time
                 the_longest_times_do_not_overflow
                 a_server_that_never_shakes_hands_was_never_sent_to
