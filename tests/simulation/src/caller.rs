@@ -1,4 +1,4 @@
-//! One caller and its call, whatever the operation.
+//! A caller and its call, of any operation.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lp_connector_core::connector::{Call, Completed, Event, Outcome, Shared, Step
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Now;
 
-/// A call without its operation's type.
+/// A call with its operation's type erased.
 pub(crate) trait AnyCall {
     fn poll(&mut self, shared: &mut Shared, now: Now) -> Step;
     fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool;
@@ -46,77 +46,77 @@ where
     }
 }
 
-/// Where a caller is.
+/// What a caller does at the moment.
 #[derive(Debug)]
 pub(crate) enum CallerState {
-    /// Has not begun.
+    /// Starts at this time.
     NotStarted(Duration),
-    /// Is to be polled.
+    /// Polls next.
     Ready,
-    /// Waits until then, or until woken.
+    /// Waits until this time, or until another call wakes it.
     Waiting(Duration),
-    /// Has sent something, of which it hears then.
+    /// Has sent request `nth`, and gets `outcome` at `outcome_at`.
     InFlight { nth: usize, number: u32, outcome_at: Duration, outcome: Option<Outcome> },
-    /// Has its result, or went away.
+    /// Has its result, or was cancelled.
     Finished,
 }
 
-/// Someone who makes a call.
+/// A task that makes one call.
 pub struct Caller {
     pub(crate) call: Option<Box<dyn AnyCall>>,
     pub(crate) process: usize,
     pub(crate) state: CallerState,
     pub(crate) started_at: Duration,
-    /// Goes away then, telling the core or not.
+    /// When the call is cancelled, and whether the core is notified.
     pub(crate) cancel_at: Option<(Duration, bool)>,
     pub(crate) events: Vec<Event>,
     pub(crate) finished: Option<FinishedCall>,
     pub(crate) polls: u64,
 }
 
-/// How a call ended.
+/// A call that has ended.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FinishedCall {
-    /// Which caller's it was.
+    /// The caller's number.
     pub caller: usize,
-    /// When it began.
+    /// When it started, since the start of the world.
     pub started_at: Duration,
-    /// When it ended.
+    /// When it ended, since the start of the world.
     pub finished_at: Duration,
-    /// With what.
+    /// Its result, with the output in its `Debug` form.
     pub result: Result<Completed<String>, Error>,
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller").field("at", &self.state).finish_non_exhaustive()
+        f.debug_struct("Caller").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 impl Caller {
-    /// What its call told on its way.
+    /// The events that its call emitted, oldest first.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// How often its call was polled.
+    /// How many times its call was polled.
     #[must_use]
     pub fn polls(&self) -> u64 {
         self.polls
     }
 
-    /// Its process has stopped.
+    /// Drops the call: its process has stopped.
     pub(crate) fn process_stopped(&mut self) {
         self.call = None;
         self.state = CallerState::Finished;
     }
 
-    /// When the caller is to be seen to next, its process doing nothing before it is back.
-    pub(crate) fn next(&self, back_at: Duration) -> Option<Duration> {
+    /// When the caller acts next; not before `resumes_at`, when its process runs again.
+    pub(crate) fn next_due(&self, resumes_at: Duration) -> Option<Duration> {
         let due = match &self.state {
-            CallerState::NotStarted(state) => *state,
+            CallerState::NotStarted(at) => *at,
             CallerState::Ready => Duration::ZERO,
             CallerState::Waiting(until) => *until,
             CallerState::InFlight { outcome_at, .. } => *outcome_at,
@@ -124,6 +124,6 @@ impl Caller {
         };
         let due =
             self.cancel_at.map_or(due, |(cancel_at, _)| due.min(cancel_at.max(self.started_at)));
-        Some(due.max(back_at))
+        Some(due.max(resumes_at))
     }
 }

@@ -1,23 +1,22 @@
-//! A process's own clocks, as wrong as clocks are.
+//! A process's clocks, with drift and offset.
 
 use std::time::{Duration, SystemTime};
 
 use lp_connector_core::time::{Mono, Now};
 
-/// The cloud's wall clock when the world begins.
+/// The cloud's wall clock at the start of the world.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_711_000_000);
 
 const MILLION: u128 = 1_000_000;
 
-/// The clocks of one process: a monotonic one that runs a little fast or slow, and a wall clock that
-/// may be hours off.
+/// The clocks of one process: a monotonic clock that drifts, and a wall clock that may be hours off.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
-    /// When the process started: its monotonic clock then says zero.
+    /// When the process started: the zero of its monotonic clock.
     pub(crate) origin: Duration,
-    /// By how many millionths its monotonic clock runs fast.
+    /// How fast its monotonic clock runs, in parts per million.
     pub(crate) drift: i32,
-    /// By how many seconds its wall clock is ahead.
+    /// How many seconds its wall clock is ahead.
     pub(crate) wall_clock_offset: i64,
 }
 
@@ -26,7 +25,7 @@ impl Clock {
         MILLION.saturating_add_signed(i128::from(self.drift.max(-500_000)))
     }
 
-    /// What the monotonic clock says.
+    /// The monotonic clock at this time of the world.
     pub(crate) fn mono(self, at: Duration) -> Mono {
         let since = at.saturating_sub(self.origin);
         if self.drift == 0 {
@@ -35,7 +34,7 @@ impl Clock {
         Mono::from_origin(nanoseconds(since.as_nanos() * self.rate() / MILLION))
     }
 
-    /// The first moment at which the monotonic clock says this.
+    /// The first time of the world at which the monotonic clock has reached `mono`.
     pub(crate) fn when(self, mono: Mono) -> Duration {
         let elapsed = mono.elapsed_from_origin();
         if self.drift == 0 || mono == Mono::NEVER {
@@ -45,11 +44,11 @@ impl Clock {
         self.origin.saturating_add(nanoseconds(since))
     }
 
-    /// What both clocks say.
+    /// Both clocks at this time of the world.
     pub(crate) fn now(self, at: Duration) -> Now {
-        let off = Duration::from_secs(self.wall_clock_offset.unsigned_abs());
+        let offset = Duration::from_secs(self.wall_clock_offset.unsigned_abs());
         let wall = SystemTime::UNIX_EPOCH + EPOCH + at.min(Duration::from_secs(1 << 40));
-        let wall = if self.wall_clock_offset < 0 { wall - off } else { wall + off };
+        let wall = if self.wall_clock_offset < 0 { wall - offset } else { wall + offset };
         Now::new(self.mono(at), wall)
     }
 }
@@ -67,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_that_is_waited_for_comes_and_no_earlier_one_does(
+        fn when_is_the_first_time_at_which_mono_is_reached(
             origin in 0u64..1 << 60, elapsed in 0u64..1 << 60, drift in -900i32..900,
         ) {
             let origin = Duration::from_nanos(origin);

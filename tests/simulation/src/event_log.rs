@@ -1,4 +1,4 @@
-//! What happened, in the order in which it did.
+//! The log of everything that happens in a world, in order of time.
 
 use std::time::Duration;
 
@@ -6,34 +6,34 @@ use lp_connector_core::error::Stage;
 
 use crate::network::NetworkFault;
 
-/// Something that happened in a world, for those who watch it.
+/// One entry of the log, which the invariants are checked against.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum LogEntry {
-    /// A call was begun.
+    /// A call started.
     CallStarted { caller: usize },
-    /// A request was sent: its place in [`World::sent`](crate::World::sent).
+    /// A request was sent; `nth` is its index in [`World::sent`](crate::World::sent).
     RequestSent { nth: usize },
-    /// The cloud saw it.
+    /// A request reached the cloud.
     RequestArrived { nth: usize },
-    /// What came of it reached the caller.
+    /// The caller handled a request's outcome.
     OutcomeHandled { nth: usize },
-    /// What came back is not what the cloud answered.
-    WrongAnswer { nth: usize },
-    /// An answer came that nobody waited for, and was taken all the same, or not.
-    LateAnswer { caller: usize, number: u32, accepted: bool },
-    /// A call told something: its place in the caller's events.
+    /// The caller received another response than the one that the cloud gave.
+    WrongResponse { nth: usize },
+    /// A response arrived after its attempt had ended; `accepted` if the call took it all the same.
+    LateResponse { caller: usize, number: u32, accepted: bool },
+    /// A call emitted an event; `event` is its index in the caller's events.
     EventEmitted { caller: usize, event: usize },
-    /// A call is to be polled again then.
+    /// A call waits to be polled again.
     CallWaiting { caller: usize, until: Duration },
-    /// A call has its result.
+    /// A call has ended with a result.
     CallFinished { caller: usize },
-    /// A caller went away, with a word or without.
+    /// A call was cancelled; `notify` if the core was told so (`Call::abandon`).
     CallCancelled { caller: usize, notify: bool },
-    /// A process started anew.
+    /// A process restarted.
     ProcessRestarted { process: usize },
-    /// A notification reached the endpoint, which answered so; `None` if nobody was there.
+    /// The endpoint answered a notification with this status; `None` if it was not reached.
     PostHandled { nth: u64, status: Option<u16> },
-    /// The connector acted on what came: its place in what was heard.
+    /// The connector processed a message; `nth` is its index among the processed ones.
     MessageProcessed { nth: usize },
 }
 
@@ -41,39 +41,39 @@ pub(crate) enum LogEntry {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct SentRequest {
-    /// By which caller.
+    /// The number of the caller.
     pub caller: usize,
-    /// By which process.
+    /// The number of the process.
     pub process: usize,
-    /// When.
+    /// When it was sent.
     pub at: Duration,
-    /// For what.
+    /// The stage of the call that it belongs to.
     pub stage: Stage,
     /// Its number within the call.
     pub number: u32,
-    /// What the network did.
+    /// The network fault that it met.
     pub fault: NetworkFault,
-    /// What the cloud answered, if it came to that.
+    /// The status of the cloud's response; `None` while there is none.
     pub status: Option<u16>,
-    /// Whether the caller got that answer.
-    pub answered: bool,
-    /// For how long the AppJWT that it carried was still good, by the cloud's clock; negative seconds
-    /// where it was dead. `None` if it carried none that can be read.
+    /// Whether the caller received that response in time.
+    pub received: bool,
+    /// How many seconds the AppJWT that it carried was still valid by the cloud's clock; negative if it
+    /// had expired. `None` if it carried no readable token.
     pub token_remaining: Option<f64>,
-    /// When the cloud issued that AppJWT, in seconds since the world began.
+    /// When the cloud issued that AppJWT, in seconds since the start of the world.
     pub token_issued_at: Option<f64>,
-    /// When its outcome was known to the caller.
+    /// When the caller learns the outcome.
     pub outcome_at: Duration,
-    /// When an answer to it would no longer be waited for.
+    /// When the attempt ends without a response.
     pub deadline: Duration,
-    /// The `Retry-After` seconds of the answer.
+    /// The `Retry-After` seconds of the response.
     pub retry_after: Option<u64>,
-    /// Where it went.
+    /// The host that it was sent to.
     pub host: String,
-    /// What was asked for there: the path, and for a consumer's token whose.
+    /// The resource asked for: the path, and for a ConsumerJWS the consumer too.
     pub resource: String,
-    /// Whether nobody on the way could read it.
+    /// Whether it was sent over TLS.
     pub https: bool,
-    /// What its `Debug` shows; nothing where nobody watches.
+    /// The attempt's `Debug` text; empty if the log is off.
     pub(crate) debug_text: String,
 }

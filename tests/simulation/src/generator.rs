@@ -1,20 +1,16 @@
-//! Stories from seeds: weighted towards what goes wrong together.
+//! Generates scenarios from seeds, weighted towards faults that coincide.
 
 use std::time::Duration;
 
 use lp_connector_sandbox::Random;
 
 use crate::network::NetworkFault;
-use crate::scenario::{Action, Caller, Policy, Program, RequestFault, Scenario, WorldEvent};
+use crate::scenario::{
+    Action, CONSUMERS, Caller, Policy, Program, RequestFault, SERVICES, Scenario, WorldEvent,
+};
 use crate::webhook_endpoint::PostFault;
 
-/// Consumers who have a conversation when a story begins.
-pub(crate) const CONSUMERS: u8 = 3;
-
-/// The services that a connector uses, by their names in the Domain API.
-const SERVICES: [&str; 3] = ["asyncMessagingEnt", "sentinel", "idp"];
-
-/// Draws, all from one seed.
+/// Random choices from one seed.
 struct Generator(Random);
 
 impl Generator {
@@ -26,7 +22,7 @@ impl Generator {
         self.below(many) == 0
     }
 
-    fn of<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+    fn choose<T: Copy>(&mut self, all: &[T]) -> Option<T> {
         let at = usize::try_from(self.below(all.len() as u64)).ok()?;
         all.get(at).copied()
     }
@@ -35,8 +31,8 @@ impl Generator {
         Duration::from_millis(self.below(end))
     }
 
-    /// Mostly short, at times very long.
-    fn spread(&mut self, longest: u64) -> Duration {
+    /// A time below `longest`, usually a short one.
+    fn skewed_time(&mut self, longest: u64) -> Duration {
         let end = match self.below(4) {
             0 => 100,
             1 => 3_000,
@@ -48,8 +44,8 @@ impl Generator {
 }
 
 impl Scenario {
-    /// The story that this seed tells.
-    pub(crate) fn of(seed: u64) -> Self {
+    /// The scenario of this seed.
+    pub(crate) fn from_seed(seed: u64) -> Self {
         let mut generator = Generator(Random::new(seed));
         let span = match generator.below(8) {
             0..=2 => 5_000,
@@ -59,18 +55,19 @@ impl Scenario {
         };
         let programs = 1 + usize::from(generator.one_in(3)) + usize::from(generator.one_in(6));
         let processes: Vec<_> = (0..programs).map(|_| program(&mut generator)).collect();
-        let most = if generator.one_in(10) { 60 } else { 18 };
-        let count = 1 + generator.below(most);
-        // Some come all at once.
+        let max_callers = if generator.one_in(10) { 60 } else { 18 };
+        let count = 1 + generator.below(max_callers);
+        // Half of the callers start in bursts.
         let bursts: Vec<_> = (0..3).map(|_| generator.milliseconds(span)).collect();
         let callers: Vec<_> = (0..count)
             .map(|name| caller(&mut generator, name as u32, programs as u64, span, &bursts))
             .collect();
         let mut request_faults = Vec::new();
-        let bad = [0, 2, 5, 20].get(generator.below(4) as usize).copied().unwrap_or_default();
+        let fault_odds =
+            [0, 2, 5, 20].get(generator.below(4) as usize).copied().unwrap_or_default();
         for caller in &callers {
             for number in 1..=8 {
-                if bad > 0 && generator.one_in(bad) {
+                if fault_odds > 0 && generator.one_in(fault_odds) {
                     let fault = network_fault(&mut generator);
                     request_faults.push(RequestFault { caller: caller.name, number, fault });
                 }
@@ -78,17 +75,17 @@ impl Scenario {
         }
         let mut world_events: Vec<(Duration, WorldEvent)> = Vec::new();
         for _ in 0..generator.below(11) {
-            // What goes wrong often does so hard upon something else.
-            let before = world_events.last().map(|(at, _)| *at).filter(|_| generator.one_in(2));
-            let at = match before {
-                Some(before) => before + generator.milliseconds(3_000),
+            // Half of the events follow closely on another one.
+            let previous = world_events.last().map(|(at, _)| *at).filter(|_| generator.one_in(2));
+            let at = match previous {
+                Some(previous) => previous + generator.milliseconds(3_000),
                 None => generator.milliseconds(span),
             };
             world_events.push((at, world_event(&mut generator, programs as u64)));
         }
         world_events.sort_by_key(|(at, _)| *at);
-        let posts = (0..generator.below(12))
-            .map(|_| (generator.below(24), post(&mut generator)))
+        let post_faults = (0..generator.below(12))
+            .map(|_| (generator.below(24), post_fault(&mut generator)))
             .collect::<std::collections::BTreeMap<_, _>>();
         Self {
             token_life: match generator.below(6) {
@@ -96,12 +93,12 @@ impl Scenario {
                 1 | 2 => 12 + generator.below(400),
                 _ => 3600,
             },
-            latency: Duration::from_millis(1) + generator.spread(3_000),
+            latency: Duration::from_millis(1) + generator.skewed_time(3_000),
             latency_seed: generator.one_in(2).then(|| generator.0.next()),
             processes,
             callers,
             request_faults,
-            posts: posts.into_iter().collect(),
+            post_faults: post_faults.into_iter().collect(),
             world_events,
         }
     }
@@ -116,12 +113,12 @@ fn program(generator: &mut Generator) -> Program {
         Policy::AtLeastOnce,
     ];
     Program {
-        policy: generator.of(&policies).unwrap_or(Policy::Documented),
+        policy: generator.choose(&policies).unwrap_or(Policy::Documented),
         call_timeout: match generator.below(4) {
             0 => generator.milliseconds(60_000),
             _ => Duration::from_secs(120),
         },
-        // Quartz is good to some ten millionths; a virtual machine's clock can be worse.
+        // A quartz clock drifts by some ten parts per million; a virtual machine's may drift more.
         drift: if generator.one_in(2) { 0 } else { generator.below(601) as i32 - 300 },
         wall_clock_offset: if generator.one_in(3) {
             generator.below(40_000) as i64 - 20_000
@@ -140,27 +137,29 @@ fn caller(
     span: u64,
     bursts: &[Duration],
 ) -> Caller {
-    let who = generator.below(u64::from(CONSUMERS)) as u8;
+    let consumer = generator.below(u64::from(CONSUMERS)) as u8;
     let action = match generator.below(16) {
         0 => Action::ResolveDomain,
         1 => Action::AuthorizeApp,
-        2 => Action::IdentifyConsumer(who),
-        3 => Action::OpenConversation(who),
-        4 => Action::SetComposing(who),
-        // One consumer's alone: agents speak in the others'.
+        2 => Action::IdentifyConsumer(consumer),
+        3 => Action::OpenConversation(consumer),
+        4 => Action::SetComposing(consumer),
+        // Only the last consumer's: agents write in the other conversations.
         5 => Action::CloseConversation(CONSUMERS - 1),
-        _ => Action::SendText(who),
+        _ => Action::SendText(consumer),
     };
-    let burst = if generator.one_in(2) { generator.of(bursts) } else { None };
+    let burst = if generator.one_in(2) { generator.choose(bursts) } else { None };
     Caller {
         name,
         process: generator.below(programs) as usize,
-        begins: burst.unwrap_or_else(|| generator.milliseconds(span)),
+        starts_at: burst.unwrap_or_else(|| generator.milliseconds(span)),
         action,
         deadline: generator
             .one_in(6)
             .then(|| Duration::from_millis(1) + generator.milliseconds(10_000)),
-        cancel_after: generator.one_in(7).then(|| (generator.spread(40_000), generator.one_in(2))),
+        cancel_after: generator
+            .one_in(7)
+            .then(|| (generator.skewed_time(40_000), generator.one_in(2))),
     }
 }
 
@@ -169,34 +168,34 @@ fn network_fault(generator: &mut Generator) -> NetworkFault {
         0 | 1 => NetworkFault::Refused,
         2 => NetworkFault::RequestLost,
         3 => NetworkFault::ResponseLost,
-        4 => NetworkFault::SlowResponse(generator.spread(60_000)),
-        5 => NetworkFault::SlowRequest(generator.spread(20_000)),
+        4 => NetworkFault::SlowResponse(generator.skewed_time(60_000)),
+        5 => NetworkFault::SlowRequest(generator.skewed_time(20_000)),
         6 => NetworkFault::Truncated(generator.below(1000) as u16),
-        7 => NetworkFault::Duplicated(generator.spread(60_000)),
+        7 => NetworkFault::Duplicated(generator.skewed_time(60_000)),
         _ => NetworkFault::StrayBytes,
     }
 }
 
-fn post(generator: &mut Generator) -> PostFault {
+fn post_fault(generator: &mut Generator) -> PostFault {
     match generator.below(4) {
         0 => PostFault::RequestLost,
         1 => PostFault::ResponseLost,
         2 => PostFault::Unavailable,
-        _ => PostFault::SlowRequest(generator.spread(4_000)),
+        _ => PostFault::SlowRequest(generator.skewed_time(4_000)),
     }
 }
 
 fn world_event(generator: &mut Generator, programs: u64) -> WorldEvent {
     let agents = u64::from(CONSUMERS - 1);
     match generator.below(26) {
-        0..=4 => WorldEvent::Fault(fault(generator)),
+        0..=4 => WorldEvent::Fault(cloud_fault(generator)),
         24 | 25 => WorldEvent::Fault(webhook_fault(generator)),
         5 => WorldEvent::FaultsCleared,
         6 | 7 => WorldEvent::AppTokensRevoked,
         8 => WorldEvent::ConsumerTokensRevoked,
-        9 => WorldEvent::SecretRotated(generator.spread(60_000)),
+        9 => WorldEvent::SecretRotated(generator.skewed_time(60_000)),
         10 | 11 => {
-            let service = generator.of(&SERVICES).unwrap_or("idp");
+            let service = generator.choose(&SERVICES).unwrap_or("idp");
             WorldEvent::ServiceMoved(service, generator.below(3) as u8)
         }
         12 => WorldEvent::CloudClockSet(generator.below(20_000) as i64 - 10_000),
@@ -204,12 +203,13 @@ fn world_event(generator: &mut Generator, programs: u64) -> WorldEvent {
             generator.below(programs) as usize,
             generator.below(20_000) as i64 - 10_000,
         ),
-        14 => {
-            WorldEvent::ProcessCrashed(generator.below(programs) as usize, generator.spread(60_000))
-        }
+        14 => WorldEvent::ProcessCrashed(
+            generator.below(programs) as usize,
+            generator.skewed_time(60_000),
+        ),
         15 => WorldEvent::ProcessSuspended(
             generator.below(programs) as usize,
-            generator.spread(600_000),
+            generator.skewed_time(600_000),
         ),
         16 => WorldEvent::AgentComposing(generator.below(agents) as u8),
         17 => WorldEvent::AgentNote(generator.below(agents) as u8),
@@ -218,40 +218,42 @@ fn world_event(generator: &mut Generator, programs: u64) -> WorldEvent {
     }
 }
 
-/// What the cloud does wrong with its notifications, short of losing them.
+/// A fault of the cloud's notifications that loses none of them.
 fn webhook_fault(generator: &mut Generator) -> String {
-    let what = match generator.below(4) {
+    let kind = match generator.below(4) {
         0 => "duplicate".to_owned(),
         1 => format!("delay:{}ms", generator.below(10_000)),
         _ => "reorder".to_owned(),
     };
     let first = 1 + generator.below(4);
-    format!("webhook:{first}-{}={what}", first + generator.below(5))
+    format!("webhook:{first}-{}={kind}", first + generator.below(5))
 }
 
-fn fault(generator: &mut Generator) -> String {
+/// A fault of the cloud's other endpoints.
+fn cloud_fault(generator: &mut Generator) -> String {
     let endpoints =
         ["domain", "token", "token", "consumer", "conversation", "send", "send", "send"];
-    let endpoint = generator.of(&endpoints).unwrap_or("send");
-    let what = match generator.below(10) {
+    let endpoint = generator.choose(&endpoints).unwrap_or("send");
+    let kind = match generator.below(10) {
         0..=4 => {
             let statuses = [400u16, 401, 403, 404, 429, 429, 451, 500, 502, 503, 503, 504];
-            let status = generator.of(&statuses).unwrap_or(503);
-            let asked = match generator.below(8) {
+            let status = generator.choose(&statuses).unwrap_or(503);
+            let retry_after = match generator.below(8) {
                 0 => Some(generator.0.next()),
                 1..=4 => Some(generator.below(40)),
                 _ => None,
             };
-            asked.map_or(status.to_string(), |asked| format!("{status},retry-after:{asked}"))
+            retry_after
+                .map_or(status.to_string(), |seconds| format!("{status},retry-after:{seconds}"))
         }
         5 => "revoke-app".to_owned(),
         6 => "revoke-consumer".to_owned(),
         7 => format!("delay:{}ms", generator.below(40_000)),
         _ => {
-            let words = ["html", "garbage", "drop", "drop-after", "truncated"];
-            generator.of(&words).unwrap_or("drop").to_owned()
+            let kinds = ["html", "garbage", "drop", "drop-after", "truncated"];
+            generator.choose(&kinds).unwrap_or("drop").to_owned()
         }
     };
     let first = 1 + generator.below(3);
-    format!("{endpoint}:{first}-{}={what}", first + generator.below(9))
+    format!("{endpoint}:{first}-{}={kind}", first + generator.below(9))
 }

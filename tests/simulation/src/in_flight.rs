@@ -1,4 +1,4 @@
-//! A request's way to the cloud, and its answer's way back.
+//! Requests and responses in flight between a process and the cloud.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use lp_connector_sandbox::Transmission;
 use crate::caller::CallerState;
 use crate::clock::EPOCH;
 use crate::event_log::{LogEntry, SentRequest};
-use crate::network::{Latencies, NetworkFault, answer_lost, failure_without_answer, timed_out};
+use crate::network::{Latencies, NetworkFault, failure_without_response, response_lost, timed_out};
 use crate::wire::Connection;
 use crate::world::World;
 
-/// A request on its way there.
+/// A request that has not reached the cloud.
 #[derive(Debug)]
 pub(crate) struct RequestInFlight {
     pub(crate) arrives_at: Duration,
     nth: usize,
-    /// Of which life of its process it is.
+    /// The generation of the process that sent it.
     generation: u64,
-    back: Duration,
+    response_latency: Duration,
     request: Request<Vec<u8>>,
     connection: Option<(String, Connection)>,
 }
 
-/// An answer that comes when nobody waits for it any more.
+/// A response that arrives after its attempt has ended.
 #[derive(Debug)]
-pub(crate) struct LateAnswer {
+pub(crate) struct LateResponse {
     pub(crate) at: Duration,
     caller: usize,
     number: u32,
@@ -38,7 +38,7 @@ pub(crate) struct LateAnswer {
 }
 
 impl World {
-    /// What adapter and network do with one request.
+    /// Sends a request, as an adapter does, and applies the network's fault to it.
     pub(crate) fn send(&mut self, n: usize, attempt: Attempt) {
         let Some(process) = self.callers.get(n).map(|caller| caller.process) else { return };
         let Some(program) = self.processes.get_mut(process) else { return };
@@ -65,14 +65,14 @@ impl World {
         if let NetworkFault::SlowRequest(by) = fault {
             arrives_at = arrives_at.saturating_add(by);
         }
-        let back_now = arrives_at.saturating_add(latencies.response);
-        let (outcome_at, outcome) = match failure_without_answer(fault) {
-            Some(outcome) if back_now <= deadline => (back_now, outcome),
+        let failure_at = arrives_at.saturating_add(latencies.response);
+        let (outcome_at, outcome) = match failure_without_response(fault) {
+            Some(outcome) if failure_at <= deadline => (failure_at, outcome),
             _ => (deadline, timed_out()),
         };
-        let (token_remaining, token_issued_at) = self.token(&request).unzip();
+        let (token_remaining, token_issued_at) = self.token_times(&request).unzip();
         let nth = self.sent.len();
-        if failure_without_answer(fault).is_none() {
+        if failure_without_response(fault).is_none() {
             let wire = self.processes.get_mut(process).and_then(|program| program.wire.as_mut());
             let connection = wire.map(|wire| {
                 let connection = wire.connection(&host, mono);
@@ -80,12 +80,11 @@ impl World {
             });
             let generation =
                 self.processes.get(process).map(|program| program.generation).unwrap_or_default();
-            let back = latencies.response;
             self.in_flight.push(RequestInFlight {
                 arrives_at,
                 nth,
                 generation,
-                back,
+                response_latency: latencies.response,
                 request,
                 connection,
             });
@@ -98,7 +97,7 @@ impl World {
             number,
             fault,
             status: None,
-            answered: false,
+            received: false,
             token_remaining,
             token_issued_at,
             outcome_at,
@@ -116,49 +115,49 @@ impl World {
         self.log(LogEntry::RequestSent { nth });
     }
 
-    /// What the cloud does with a request that has arrived, and what the network does with the answer.
+    /// Hands an arrived request to the cloud, and applies the network's fault to the response.
     pub(crate) fn arrive(&mut self, n: usize) {
-        let RequestInFlight { nth, generation, back, request, connection, .. } =
+        let RequestInFlight { nth, generation, response_latency, request, connection, .. } =
             self.in_flight.swap_remove(n);
         let reply = self.cloud.reply(self.cloud_clock(), &request);
         self.wake_delivery();
         let (Some(sent), now) = (self.sent.get_mut(nth), self.now) else { return };
         let (caller, number, fault) = (sent.caller, sent.number, sent.fault);
         sent.status = Some(reply.response.status().as_u16());
-        let asked = reply.response.headers().get("retry-after");
-        sent.retry_after = asked.and_then(|text| text.to_str().ok()?.parse().ok());
+        let retry_after = reply.response.headers().get("retry-after");
+        sent.retry_after = retry_after.and_then(|text| text.to_str().ok()?.parse().ok());
         let (process, deadline) = (sent.process, sent.deadline);
         self.log(LogEntry::RequestArrived { nth });
         let delay = match (fault, reply.transmission) {
             (NetworkFault::SlowResponse(delay), _) | (_, Transmission::Delayed(delay)) => delay,
             _ => Duration::ZERO,
         };
-        let outcome_at = now.saturating_add(back).saturating_add(delay);
+        let outcome_at = now.saturating_add(response_latency).saturating_add(delay);
         let lost = matches!(fault, NetworkFault::ResponseLost)
             || matches!(
                 reply.transmission,
                 Transmission::Dropped | Transmission::Truncated | Transmission::Garbage
             );
         let Some(program) = self.processes.get_mut(process) else { return };
-        let here = program.generation == generation && outcome_at <= deadline;
+        let in_time = program.generation == generation && outcome_at <= deadline;
         let mono = program.clock.mono(outcome_at);
         let outcome = match (connection, &mut program.wire) {
-            _ if lost => answer_lost(),
-            (Some((origin, connection)), Some(wire)) if here => {
+            _ if lost => response_lost(),
+            (Some((origin, connection)), Some(wire)) if in_time => {
                 let mix = (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 let transmitted =
                     wire.transmit((&origin, connection), &reply.response, fault, mix, mono);
                 if !transmitted.is_faithful {
-                    self.log(LogEntry::WrongAnswer { nth });
+                    self.log(LogEntry::WrongResponse { nth });
                 }
                 transmitted.outcome
             }
-            _ if matches!(fault, NetworkFault::Truncated(_)) => answer_lost(),
+            _ if matches!(fault, NetworkFault::Truncated(_)) => response_lost(),
             _ => Outcome::Answer(reply.response),
         };
         if let (NetworkFault::Duplicated(after), Outcome::Answer(answer)) = (fault, &outcome) {
             let outcome = Outcome::Answer(answer.clone());
-            self.late_answers.push(LateAnswer {
+            self.late_responses.push(LateResponse {
                 at: outcome_at.saturating_add(after),
                 caller,
                 number,
@@ -167,45 +166,45 @@ impl World {
         }
         match self.callers.get_mut(caller).map(|caller| &mut caller.state) {
             Some(CallerState::InFlight {
-                nth: flying, outcome_at: until, outcome: known, ..
-            }) if *flying == nth && here => {
-                *until = outcome_at;
+                nth: awaited, outcome_at: due, outcome: planned, ..
+            }) if *awaited == nth && in_time => {
+                *due = outcome_at;
                 if let Some(sent) = self.sent.get_mut(nth) {
-                    sent.answered = matches!(outcome, Outcome::Answer(_));
+                    sent.received = matches!(outcome, Outcome::Answer(_));
                     sent.outcome_at = outcome_at;
                 }
-                *known = Some(outcome);
+                *planned = Some(outcome);
             }
-            // The adapter gives up, or has, and the answer comes all the same.
-            _ => self.late_answers.push(LateAnswer { at: outcome_at, caller, number, outcome }),
+            // The attempt ends, or has ended, before the response arrives.
+            _ => self.late_responses.push(LateResponse { at: outcome_at, caller, number, outcome }),
         }
     }
 
-    /// Hands an answer over that nobody waits for: it must change nothing.
-    pub(crate) fn deliver_late_answer(&mut self, n: usize) {
-        let LateAnswer { caller, number, outcome, .. } = self.late_answers.swap_remove(n);
+    /// Hands a late response to the call, which must ignore it.
+    pub(crate) fn deliver_late_response(&mut self, n: usize) {
+        let LateResponse { caller, number, outcome, .. } = self.late_responses.swap_remove(n);
         let Some(waiting) = self.callers.get_mut(caller) else { return };
         let Some(process) = self.processes.get_mut(waiting.process) else { return };
         let now = process.clock.now(self.now);
-        // Not while its own attempt is still under way: that answer would be in time.
+        // While the attempt is still in flight, its response would be in time.
         let in_time =
             matches!(waiting.state, CallerState::InFlight { number: own, .. } if own == number);
         if let (Some(call), false) = (&mut waiting.call, in_time) {
             let accepted = call.handle(&mut process.shared, now, number, outcome);
-            assert!(self.event_log_enabled || !accepted, "a late answer was taken");
-            self.log(LogEntry::LateAnswer { caller, number, accepted });
+            assert!(self.event_log_enabled || !accepted, "a late response was accepted");
+            self.log(LogEntry::LateResponse { caller, number, accepted });
         }
     }
 
-    /// What the cloud's clock says.
+    /// The cloud's clock, as the time since the Unix epoch.
     pub(crate) fn cloud_clock(&self) -> Duration {
-        let off = Duration::from_secs(self.cloud_clock_offset.unsigned_abs());
+        let offset = Duration::from_secs(self.cloud_clock_offset.unsigned_abs());
         let now = EPOCH + self.now.min(Duration::from_secs(1 << 40));
-        if self.cloud_clock_offset < 0 { now - off } else { now + off }
+        if self.cloud_clock_offset < 0 { now - offset } else { now + offset }
     }
 
-    /// For how long the request's token is still good by the cloud's clock, and since when it was.
-    fn token(&self, request: &Request<Vec<u8>>) -> Option<(f64, f64)> {
+    /// How many seconds the request's token is still valid by the cloud's clock, and when it was issued.
+    fn token_times(&self, request: &Request<Vec<u8>>) -> Option<(f64, f64)> {
         let token = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD;
         let claims = claims.decode(token.split('.').nth(1)?).ok()?;

@@ -1,9 +1,9 @@
-//! What must hold, whatever happens.
+//! The invariants that must hold in every scenario.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Something that the library promises. Each is checked after every event that concerns it.
+/// A guarantee of the library, checked after every event that it depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Invariant {
     CallsEnd,
@@ -16,8 +16,8 @@ pub(crate) enum Invariant {
     CircuitBreaker,
     NoDuplicateMessage,
     ResultsMatchCloud,
-    LateAnswersIgnored,
-    AnswersMatchRequests,
+    LateResponsesIgnored,
+    ResponsesMatchRequests,
     TrustedHostsOnly,
     NoSecretsShown,
     BoundedMemory,
@@ -40,8 +40,8 @@ impl Invariant {
         Self::CircuitBreaker,
         Self::NoDuplicateMessage,
         Self::ResultsMatchCloud,
-        Self::LateAnswersIgnored,
-        Self::AnswersMatchRequests,
+        Self::LateResponsesIgnored,
+        Self::ResponsesMatchRequests,
         Self::TrustedHostsOnly,
         Self::NoSecretsShown,
         Self::BoundedMemory,
@@ -70,8 +70,10 @@ impl Invariant {
             }
             Self::NoDuplicateMessage => "no message is doubled unless at-least-once was chosen",
             Self::ResultsMatchCloud => "what a result says of the message is so",
-            Self::LateAnswersIgnored => "an answer that nobody waits for changes nothing",
-            Self::AnswersMatchRequests => "an answer is that of its own request, or there is none",
+            Self::LateResponsesIgnored => "an answer that nobody waits for changes nothing",
+            Self::ResponsesMatchRequests => {
+                "an answer is that of its own request, or there is none"
+            }
             Self::TrustedHostsOnly => "nothing is sent to a host that is not trusted",
             Self::NoSecretsShown => "no error, event or state shows a secret, a token or a text",
             Self::BoundedMemory => "what is kept is bounded",
@@ -86,7 +88,7 @@ impl Invariant {
     }
 }
 
-/// A promise that was not kept.
+/// A broken invariant.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Violation {
     pub(crate) invariant: Invariant,

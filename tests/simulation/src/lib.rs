@@ -21,6 +21,7 @@
 mod caller;
 mod clock;
 mod event_log;
+mod fixtures;
 mod generator;
 mod in_flight;
 mod invariant;
@@ -29,6 +30,7 @@ mod network;
 mod process;
 mod runner;
 mod scenario;
+mod scheduler;
 mod shrink;
 pub mod soak;
 mod trace;
@@ -38,6 +40,7 @@ mod world;
 
 pub use caller::{Caller, FinishedCall};
 pub use event_log::SentRequest;
+pub use fixtures::{ada, open_conversation};
 pub use network::NetworkFault;
 pub use webhook_endpoint::PostFault;
-pub use world::{World, ada, open_conversation};
+pub use world::World;

@@ -1,31 +1,31 @@
-//! What happens to a request and its answer between a process and the cloud.
+//! The network between a process and the cloud: faults and latencies.
 
 use std::fmt;
 use std::time::Duration;
 
 use lp_connector_core::connector::{Failure, FailureKind, Outcome};
 
-/// What the network does with one request.
+/// A fault that one request meets in the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "tests choose among all of them")]
 pub enum NetworkFault {
-    /// It arrives, and so does the answer.
+    /// No fault: request and response arrive.
     None,
-    /// No connection is made.
+    /// The connection is refused.
     Refused,
-    /// It is lost on its way there.
+    /// The request is lost.
     RequestLost,
-    /// It arrives, and the answer is lost.
+    /// The request arrives, and the response is lost.
     ResponseLost,
-    /// It arrives, and the answer takes so long.
+    /// The response is delayed by this time.
     SlowResponse(Duration),
-    /// It takes so long to arrive, while others overtake it.
+    /// The request is delayed by this time; later ones may overtake it.
     SlowRequest(Duration),
-    /// The connection ends after so many thousandths of the answer.
+    /// The connection closes after this many thousandths of the response.
     Truncated(u16),
-    /// The answer comes, and once more after this time.
+    /// The response arrives, and a second time after this delay.
     Duplicated(Duration),
-    /// The answer comes, and bytes after it that nobody asked for.
+    /// The response arrives, followed by bytes that belong to no response.
     StrayBytes,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for NetworkFault {
     }
 }
 
-/// How long a request and its answer are on their ways.
+/// The latencies of one request and its response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Latencies {
     pub(crate) request: Duration,
@@ -57,7 +57,7 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    /// One way in one time; where `mixed`, each request has its own, up to three times as long.
+    /// `latency` for both ways; with a seed, random values from `latency` to three times as much.
     pub(crate) fn new(
         latency: Duration,
         latency_seed: Option<u64>,
@@ -67,7 +67,7 @@ impl Latencies {
         let Some(latency_seed) = latency_seed else {
             return Self { request: latency, response: latency };
         };
-        // By caller and number alone: what one request meets does not hang on what others do.
+        // From caller and number alone: other requests do not change this one's latencies.
         let mut random = lp_connector_sandbox::Random::new(
             latency_seed ^ (caller as u64).rotate_left(32) ^ u64::from(number).rotate_left(48),
         );
@@ -76,21 +76,21 @@ impl Latencies {
     }
 }
 
-/// What an adapter reports when nothing arrived, if that is the weather.
-pub(crate) fn failure_without_answer(fault: NetworkFault) -> Option<Outcome> {
+/// The failure that an adapter reports for a fault after which no response can come.
+pub(crate) fn failure_without_response(fault: NetworkFault) -> Option<Outcome> {
     match fault {
         NetworkFault::Refused => Some(Outcome::Failed(Failure::never_sent(FailureKind::Connect))),
-        NetworkFault::RequestLost => Some(answer_lost()),
+        NetworkFault::RequestLost => Some(response_lost()),
         _ => None,
     }
 }
 
-/// What an adapter reports when the answer did not come back whole.
-pub(crate) fn answer_lost() -> Outcome {
+/// The outcome that an adapter reports for a missing or incomplete response.
+pub(crate) fn response_lost() -> Outcome {
     Outcome::Failed(Failure::answer_lost(FailureKind::Broken))
 }
 
-/// What an adapter reports when the time was up.
+/// The outcome that an adapter reports at the attempt's deadline.
 pub(crate) fn timed_out() -> Outcome {
     Outcome::Failed(Failure::answer_lost(FailureKind::Timeout))
 }

@@ -1,4 +1,4 @@
-//! One connector: a program with its own configuration, memory, clocks and connections.
+//! A connector process: its configuration, memory, clocks and connections.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::event_log::LogEntry;
 use crate::wire::Wire;
 use crate::world::World;
 
-/// A connector's program.
+/// A process that runs one connector.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) config: Config,
     pub(crate) shared: Shared,
     pub(crate) clock: Clock,
-    /// Its connections, if it talks HTTP by the core's own codec.
+    /// Its connections, if it uses the core's own HTTP/1.1 codec.
     pub(crate) wire: Option<Wire>,
-    /// How often it has started.
+    /// How many times it has restarted.
     pub(crate) generation: u64,
-    /// Nothing is done before this: it is stopped, or suspended.
+    /// The process is stopped or suspended until this time.
     pub(crate) resumes_at: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Process {
         Self { config, shared, clock, wire, generation: 0, resumes_at: Duration::ZERO }
     }
 
-    /// It stops, forgets all, and starts again then.
+    /// Stops the process, which starts again at `at` with empty memory.
     pub(crate) fn restart(&mut self, config: Config, at: Duration) {
         self.generation += 1;
         self.shared = Shared::new(config.clone(), seed(self.generation));
@@ -45,7 +45,7 @@ impl Process {
 }
 
 impl World {
-    /// A process stops, and is back after this time: its callers are gone, and so is all that it knew.
+    /// Restarts a process after `down`. Its callers and everything in its memory are lost.
     pub(crate) fn restart(&mut self, process: usize, config: Config, down: Duration) {
         let resumes_at = self.now.saturating_add(down);
         let Some(program) = self.processes.get_mut(process) else { return };
@@ -53,8 +53,8 @@ impl World {
         program.restart(config, resumes_at);
         let after = program.clock;
         let own = |n: &usize| self.callers.get(*n).is_some_and(|it| it.process == process);
-        let gone: Vec<_> = (0..self.callers.len()).filter(own).collect();
-        for n in gone {
+        let stopped: Vec<_> = (0..self.callers.len()).filter(own).collect();
+        for n in stopped {
             if let Some(caller) = self.callers.get_mut(n) {
                 caller.process_stopped();
             }

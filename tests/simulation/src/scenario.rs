@@ -1,4 +1,4 @@
-//! What happens to whom in one world: data, made from a seed, that a person can read.
+//! A scenario: plain data that determines everything that happens in a world.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,33 +8,46 @@ use lp_connector_core::policy::RetryPolicy;
 use crate::network::NetworkFault;
 use crate::webhook_endpoint::PostFault;
 
-/// Everything that decides how a world goes.
+/// The services that a connector uses, by their names in the Domain API.
+pub(crate) const SERVICES: [&str; 3] = ["asyncMessagingEnt", "sentinel", "idp"];
+
+/// How many consumers have a conversation at the start.
+pub(crate) const CONSUMERS: u8 = 3;
+
+/// Everything that determines the course of a world.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Scenario {
+    /// The lifetime of the cloud's tokens, in seconds.
     pub(crate) token_life: u64,
+    /// The network's latency, one way.
     pub(crate) latency: Duration,
-    /// Whether each request has a travelling time of its own, and from which seed.
+    /// The seed of each request's own latency, if latencies differ.
     pub(crate) latency_seed: Option<u64>,
     pub(crate) processes: Vec<Program>,
     pub(crate) callers: Vec<Caller>,
     pub(crate) request_faults: Vec<RequestFault>,
-    pub(crate) posts: Vec<(u64, PostFault)>,
+    /// Faults of webhook posts, by the number of the post.
+    pub(crate) post_faults: Vec<(u64, PostFault)>,
+    /// Events in order of time.
     pub(crate) world_events: Vec<(Duration, WorldEvent)>,
 }
 
-/// A connector.
+/// A connector process.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Program {
     pub(crate) policy: Policy,
     pub(crate) call_timeout: Duration,
+    /// How fast its clock runs, in parts per million.
     pub(crate) drift: i32,
+    /// How many seconds its wall clock is ahead.
     pub(crate) wall_clock_offset: i64,
-    /// Whether it talks HTTP by the core's own codec.
+    /// Whether it uses the core's own HTTP/1.1 codec.
     pub(crate) wire: bool,
+    /// How many consumers it caches.
     pub(crate) consumer_cache: usize,
 }
 
-/// How a connector repeats.
+/// A connector's retry policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Policy {
     Documented,
@@ -44,7 +57,7 @@ pub(crate) enum Policy {
 }
 
 impl Policy {
-    pub(crate) fn policy(self) -> RetryPolicy {
+    pub(crate) fn retry_policy(self) -> RetryPolicy {
         match self {
             Self::Documented => RetryPolicy::documented(),
             Self::Cautious => RetryPolicy::cautious(),
@@ -54,21 +67,21 @@ impl Policy {
     }
 }
 
-/// Someone who makes a call.
+/// A task that makes one call.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Caller {
-    /// Stays the same when others are left out of the story.
+    /// Unchanged when other callers are removed.
     pub(crate) name: u32,
     pub(crate) process: usize,
-    pub(crate) begins: Duration,
+    pub(crate) starts_at: Duration,
     pub(crate) action: Action,
-    /// Its own deadline.
+    /// The call's own deadline, if it has one, after its start.
     pub(crate) deadline: Option<Duration>,
-    /// After how long it goes away, and whether it says so.
+    /// When the call is cancelled after its start, and whether the core is notified.
     pub(crate) cancel_after: Option<(Duration, bool)>,
 }
 
-/// What a caller does, by consumer.
+/// What a caller does, for which consumer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     ResolveDomain,
@@ -80,39 +93,42 @@ pub(crate) enum Action {
     CloseConversation(u8),
 }
 
-/// What one request meets.
+/// A network fault of one request.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct RequestFault {
     pub(crate) caller: u32,
+    /// The number of the request within the call.
     pub(crate) number: u32,
     pub(crate) fault: NetworkFault,
 }
 
-/// What happens to the world as a whole.
+/// An event that concerns the whole world.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum WorldEvent {
-    /// The cloud goes wrong so: a fault in the sandbox's own words.
+    /// The cloud gets a fault, in the sandbox's syntax.
     Fault(String),
     FaultsCleared,
     AppTokensRevoked,
     ConsumerTokensRevoked,
-    /// The app's secret changes; the connectors are told after this time, by a restart.
+    /// The app's secret changes; the connectors restart with the new one after this time.
     SecretRotated(Duration),
-    /// This service moves to another host, and nobody answers at the old one.
+    /// A service moves to another host; the old one refuses connections.
     ServiceMoved(&'static str, u8),
-    /// The cloud's clock is set this far ahead.
+    /// The cloud's clock is set this many seconds ahead.
     CloudClockSet(i64),
-    /// A process's wall clock is set this far ahead.
+    /// A process's wall clock is set this many seconds ahead.
     WallClockSet(usize, i64),
-    /// A process stops, and is back after this time, having forgotten all.
+    /// A process crashes, and restarts after this time with empty memory.
     ProcessCrashed(usize, Duration),
-    /// A process does nothing for this time.
+    /// A process is suspended for this time.
     ProcessSuspended(usize, Duration),
-    /// An agent says so many things to this consumer.
+    /// An agent sends this consumer a number of texts.
     AgentTexts(u8, u8),
-    /// An agent types, notes something down, or hands over.
+    /// An agent types.
     AgentComposing(u8),
+    /// An agent writes a private note.
     AgentNote(u8),
+    /// An agent transfers the conversation to another skill.
     AgentTransfer(u8),
 }
 
@@ -121,11 +137,17 @@ impl fmt::Display for Action {
         match self {
             Self::ResolveDomain => f.write_str("asks where messages go"),
             Self::AuthorizeApp => f.write_str("asks for the AppJWT"),
-            Self::IdentifyConsumer(who) => write!(f, "asks for consumer {who}'s ConsumerJWS"),
-            Self::OpenConversation(who) => write!(f, "opens a conversation for newcomer {who}"),
-            Self::SendText(who) => write!(f, "says something for consumer {who}"),
-            Self::SetComposing(who) => write!(f, "shows consumer {who} typing"),
-            Self::CloseConversation(who) => write!(f, "closes consumer {who}'s conversation"),
+            Self::IdentifyConsumer(consumer) => {
+                write!(f, "asks for consumer {consumer}'s ConsumerJWS")
+            }
+            Self::OpenConversation(consumer) => {
+                write!(f, "opens a conversation for newcomer {consumer}")
+            }
+            Self::SendText(consumer) => write!(f, "says something for consumer {consumer}"),
+            Self::SetComposing(consumer) => write!(f, "shows consumer {consumer} typing"),
+            Self::CloseConversation(consumer) => {
+                write!(f, "closes consumer {consumer}'s conversation")
+            }
         }
     }
 }
@@ -151,25 +173,24 @@ impl fmt::Display for WorldEvent {
             Self::ProcessSuspended(process, time) => {
                 write!(f, "process {process} is suspended for {time:?}")
             }
-            Self::AgentTexts(who, times) => {
-                write!(f, "an agent answers consumer {who}, {times} times")
+            Self::AgentTexts(consumer, times) => {
+                write!(f, "an agent answers consumer {consumer}, {times} times")
             }
-            Self::AgentComposing(who) => write!(f, "an agent types to consumer {who}"),
-            Self::AgentNote(who) => write!(f, "an agent notes something of consumer {who}"),
-            Self::AgentTransfer(who) => write!(f, "consumer {who} is handed to another skill"),
+            Self::AgentComposing(consumer) => write!(f, "an agent types to consumer {consumer}"),
+            Self::AgentNote(consumer) => {
+                write!(f, "an agent notes something of consumer {consumer}")
+            }
+            Self::AgentTransfer(consumer) => {
+                write!(f, "consumer {consumer} is handed to another skill")
+            }
         }
     }
 }
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let latency_seed =
-            if self.latency_seed.is_some() { ", and up to three times that" } else { "" };
-        writeln!(
-            f,
-            "tokens live {} s; one way takes {:?}{latency_seed}",
-            self.token_life, self.latency
-        )?;
+        let up_to = if self.latency_seed.is_some() { ", and up to three times that" } else { "" };
+        writeln!(f, "tokens live {} s; one way takes {:?}{up_to}", self.token_life, self.latency)?;
         for (n, program) in self.processes.iter().enumerate() {
             let Program { policy, call_timeout, drift, wall_clock_offset, wire, consumer_cache } =
                 program;
@@ -181,8 +202,8 @@ impl fmt::Display for Scenario {
             )?;
         }
         for caller in &self.callers {
-            let Caller { name, process, begins, action, deadline, cancel_after } = caller;
-            write!(f, "caller {name} of process {process}, at {begins:?}: {action}")?;
+            let Caller { name, process, starts_at, action, deadline, cancel_after } = caller;
+            write!(f, "caller {name} of process {process}, at {starts_at:?}: {action}")?;
             if let Some(deadline) = deadline {
                 write!(f, ", within {deadline:?}")?;
             }
@@ -191,16 +212,14 @@ impl fmt::Display for Scenario {
                 write!(f, ", and leaves after {after:?} {how} a word")?;
             }
             writeln!(f)?;
-            for request_fault in
-                self.request_faults.iter().filter(|request_fault| request_fault.caller == *name)
-            {
-                writeln!(f, "    its request #{} {}", request_fault.number, request_fault.fault)?;
+            for fault in self.request_faults.iter().filter(|fault| fault.caller == *name) {
+                writeln!(f, "    its request #{} {}", fault.number, fault.fault)?;
             }
         }
         for (at, world_event) in &self.world_events {
             writeln!(f, "at {at:?}: {world_event}")?;
         }
-        for (nth, fault) in &self.posts {
+        for (nth, fault) in &self.post_faults {
             writeln!(f, "notification post #{nth} {fault}")?;
         }
         Ok(())

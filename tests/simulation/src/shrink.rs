@@ -1,42 +1,42 @@
-//! The smallest story that still breaks the promise.
+//! Shrinks a scenario to the smallest one that still breaks the invariant.
 
 use crate::invariant::Invariant;
 use crate::runner::{CheckLevel, run_scenario};
 use crate::scenario::{Caller, Scenario};
 
-/// More tries than this are not made: a smaller story is a courtesy.
-const TRIES: usize = 3_000;
+/// How many smaller scenarios are run at most.
+const MAX_RUNS: usize = 3_000;
 
 struct Shrinker {
     invariant: Invariant,
     best: Scenario,
-    tries: usize,
+    runs: usize,
 }
 
-/// Leaves out of a story whatever it does not take to break the promise.
+/// Removes from a scenario what is not needed to break the invariant.
 pub(crate) fn shrink(scenario: &Scenario, invariant: Invariant) -> Scenario {
-    let mut shrinker = Shrinker { invariant, best: scenario.clone(), tries: 0 };
+    let mut shrinker = Shrinker { invariant, best: scenario.clone(), runs: 0 };
     loop {
         let before = shrinker.best.clone();
-        shrinker.parts(|scenario| &mut scenario.world_events);
-        shrinker.parts(|scenario| &mut scenario.callers);
-        shrinker.parts(|scenario| &mut scenario.request_faults);
-        shrinker.parts(|scenario| &mut scenario.posts);
-        shrinker.details();
-        if shrinker.best == before || shrinker.tries >= TRIES {
+        shrinker.shrink_list(|scenario| &mut scenario.world_events);
+        shrinker.shrink_list(|scenario| &mut scenario.callers);
+        shrinker.shrink_list(|scenario| &mut scenario.request_faults);
+        shrinker.shrink_list(|scenario| &mut scenario.post_faults);
+        shrinker.simplify();
+        if shrinker.best == before || shrinker.runs >= MAX_RUNS {
             return shrinker.best;
         }
     }
 }
 
 impl Shrinker {
-    /// Keeps the candidate if it breaks the same promise.
-    fn offer(&mut self, candidate: Scenario) -> bool {
-        if candidate == self.best || self.tries >= TRIES {
+    /// Keeps the candidate if it breaks the same invariant.
+    fn consider(&mut self, candidate: Scenario) -> bool {
+        if candidate == self.best || self.runs >= MAX_RUNS {
             return false;
         }
-        self.tries += 1;
-        let (result, _) = run_scenario(&candidate, CheckLevel { thorough: true, traced: false });
+        self.runs += 1;
+        let (result, _) = run_scenario(&candidate, CheckLevel { secrets: true, trace: false });
         let breaks = result.is_err_and(|violation| violation.invariant == self.invariant);
         if breaks {
             self.best = candidate;
@@ -44,8 +44,8 @@ impl Shrinker {
         breaks
     }
 
-    /// Leaves out ever smaller parts of a list.
-    fn parts<T: Clone>(&mut self, list: impl Fn(&mut Scenario) -> &mut Vec<T>) {
+    /// Removes ever smaller parts of a list.
+    fn shrink_list<T: Clone>(&mut self, list: impl Fn(&mut Scenario) -> &mut Vec<T>) {
         let mut size = list(&mut self.best).len();
         while size > 0 {
             let mut at = 0;
@@ -54,7 +54,7 @@ impl Shrinker {
                 let all = list(&mut candidate);
                 let end = (at + size).min(all.len());
                 all.drain(at..end);
-                if !self.offer(candidate) {
+                if !self.consider(candidate) {
                     at += size;
                 }
             }
@@ -62,8 +62,8 @@ impl Shrinker {
         }
     }
 
-    /// Makes what is left as plain as can be.
-    fn details(&mut self) {
+    /// Replaces the remaining values by their defaults.
+    fn simplify(&mut self) {
         let changes: [fn(&mut Scenario); 9] = [
             |scenario| scenario.latency_seed = None,
             |scenario| scenario.token_life = 3600,
@@ -80,22 +80,22 @@ impl Shrinker {
         for change in changes {
             let mut candidate = self.best.clone();
             change(&mut candidate);
-            self.offer(candidate);
+            self.consider(candidate);
         }
         let last = self.best.callers.iter().map(|caller| caller.process).max().unwrap_or(0);
         let mut candidate = self.best.clone();
         candidate.processes.truncate(last + 1);
-        self.offer(candidate);
+        self.consider(candidate);
         for n in 0..self.best.callers.len() {
-            let calm: fn(&mut Caller) = |caller| {
+            let patient: fn(&mut Caller) = |caller| {
                 caller.cancel_after = None;
                 caller.deadline = None;
             };
-            let first: fn(&mut Caller) = |caller| caller.process = 0;
-            for change in [first, calm] {
+            let first_process: fn(&mut Caller) = |caller| caller.process = 0;
+            for change in [first_process, patient] {
                 let mut candidate = self.best.clone();
                 candidate.callers.get_mut(n).into_iter().for_each(change);
-                self.offer(candidate);
+                self.consider(candidate);
             }
         }
     }

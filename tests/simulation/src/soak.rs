@@ -1,4 +1,4 @@
-//! Many stories, each from one number, each watched for every promise.
+//! The soak: many scenarios, each generated from a seed, each checked for every invariant.
 //!
 //! ```
 //! use lp_connector_simulation::soak;
@@ -19,35 +19,36 @@ use crate::runner::{CheckLevel, report, run_scenario};
 use crate::scenario::Scenario;
 use crate::shrink::shrink;
 
-/// Of so many stories one has all that can be printed looked at.
-const THOROUGH: u64 = 16;
-/// Of so many stories one is told twice, and compared.
-const TWICE: u64 = 64;
-/// So many stories are taken at a time.
+/// One scenario in this many is searched for secrets in all `Debug` texts.
+const SECRETS_EVERY: u64 = 16;
+/// One scenario in this many is run twice, and the traces compared.
+const REPEAT_EVERY: u64 = 64;
+/// How many scenarios a thread takes at a time.
 const BATCH: u64 = 64;
 
-/// What many stories came to.
+/// Counts over many scenarios.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Stories.
+    /// Scenarios run.
     pub seeds: u64,
-    /// Calls in them.
+    /// Calls started.
     pub calls: u64,
     /// Requests sent.
     pub requests: u64,
-    /// Notifications acted on.
+    /// Messages processed from notifications.
     pub notifications: u64,
-    /// Things that happened.
+    /// Steps of all worlds.
     pub events: u64,
-    /// How much time went by in them.
+    /// The virtual time of all worlds together.
     pub virtual_time: Duration,
 }
 
-/// A story in which a promise was not kept.
+/// A scenario that breaks an invariant. Its `Display` text is the shrunk scenario with its trace, and
+/// the command that repeats it.
 #[derive(Debug)]
 pub struct Broken {
-    /// Its seed.
+    /// The seed of the scenario.
     pub seed: u64,
     violation: Violation,
     shrunk: String,
@@ -62,10 +63,10 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Tells the stories of these seeds, in so many threads; each story in one alone.
+/// Runs the scenarios of these seeds on this many threads.
 ///
 /// # Errors
-/// The broken promise of the lowest seed that was found to break one.
+/// The broken invariant of the lowest seed that was found to break one.
 pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
     let next = AtomicU64::new(seeds.start);
     let found = Mutex::new((Summary::default(), None::<(u64, Violation)>));
@@ -80,7 +81,7 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
                     let mut summary = Summary::default();
                     for seed in first..(first + BATCH).min(seeds.end) {
                         if let Err(violation) = check_seed(seed, &mut summary) {
-                            // Nothing after it need be told.
+                            // The other threads stop after their batches.
                             next.store(seeds.end, Ordering::Relaxed);
                             let Ok(mut found) = found.lock() else { return };
                             if found.1.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
@@ -99,19 +100,19 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
     match broken {
         None => Ok(summary),
         Some((seed, violation)) => {
-            let scenario = shrink(&Scenario::of(seed), violation.invariant);
-            let (_, trace) = run_scenario(&scenario, CheckLevel { thorough: true, traced: true });
+            let scenario = shrink(&Scenario::from_seed(seed), violation.invariant);
+            let (_, trace) = run_scenario(&scenario, CheckLevel { secrets: true, trace: true });
             let shrunk = report(&scenario, &trace);
             Err(Box::new(Broken { seed, violation, shrunk }))
         }
     }
 }
 
-/// Tells the story of one seed, with all that happens.
+/// Runs the scenario of one seed. Returns its text and trace, and whether all invariants hold.
 #[must_use]
 pub fn replay(seed: u64) -> (String, bool) {
-    let scenario = Scenario::of(seed);
-    let (result, trace) = run_scenario(&scenario, CheckLevel { thorough: true, traced: true });
+    let scenario = Scenario::from_seed(seed);
+    let (result, trace) = run_scenario(&scenario, CheckLevel { secrets: true, trace: true });
     let mut text = report(&scenario, &trace);
     match result {
         Ok(_) => (text, true),
@@ -122,32 +123,34 @@ pub fn replay(seed: u64) -> (String, bool) {
     }
 }
 
-/// What is watched for: a name and a sentence each.
+/// All invariants: the name and the description of each.
 pub fn invariants() -> impl Iterator<Item = (String, &'static str)> {
     Invariant::ALL.into_iter().map(|invariant| (format!("{invariant:?}"), invariant.description()))
 }
 
 fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
-    let scenario = Scenario::of(seed);
-    let thorough = seed.is_multiple_of(THOROUGH);
-    let traced = seed.is_multiple_of(TWICE);
-    let (result, trace) = run_scenario(&scenario, CheckLevel { thorough, traced });
-    let result = result?;
-    if traced {
-        let (_, again) = run_scenario(&scenario, CheckLevel { thorough, traced });
-        if again != trace {
-            let lines = trace.lines().zip(again.lines()).find(|(one, two)| one != two);
+    let scenario = Scenario::from_seed(seed);
+    let level = CheckLevel {
+        secrets: seed.is_multiple_of(SECRETS_EVERY),
+        trace: seed.is_multiple_of(REPEAT_EVERY),
+    };
+    let (result, trace) = run_scenario(&scenario, level);
+    let stats = result?;
+    if level.trace {
+        let (_, repeated) = run_scenario(&scenario, level);
+        if repeated != trace {
+            let lines = trace.lines().zip(repeated.lines()).find(|(one, two)| one != two);
             let why = format!("it differs at {lines:?}");
             return Err(Violation::new(Invariant::Deterministic, Duration::ZERO, why));
         }
     }
     summary.add(&Summary {
         seeds: 1,
-        calls: result.calls,
-        requests: result.requests,
-        notifications: result.notifications,
-        events: result.events,
-        virtual_time: result.virtual_time,
+        calls: stats.calls,
+        requests: stats.requests,
+        notifications: stats.notifications,
+        events: stats.events,
+        virtual_time: stats.virtual_time,
     });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What happens, a line for each thing.
+//! The trace: one line of text for each log entry.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) fn note(trace: &mut String, at: Duration, text: &str) {
     let _ = writeln!(trace, "{:>16.6} s  {text}", at.as_secs_f64());
 }
 
-/// Writes what happened, in the words of one who looks on.
+/// Writes the line of a log entry.
 pub(crate) fn line(world: &World, at: Duration, entry: LogEntry, trace: &mut String) {
     let request = |nth: usize| {
         let sent = world.sent.get(nth)?;
@@ -26,9 +26,10 @@ pub(crate) fn line(world: &World, at: Duration, entry: LogEntry, trace: &mut Str
             Some((sent, which)) => {
                 let left = sent.token_remaining.map(|left| format!(", token good for {left:.1} s"));
                 let left = left.unwrap_or_default();
-                // Of a host look-up, whose host.
-                let of = sent.resource.split('/').nth(5).filter(|_| sent.stage == Stage::Domain);
-                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                // A domain lookup names its service in the path.
+                let service = sent.resource.split('/').nth(5);
+                let service = service.filter(|_| sent.stage == Stage::Domain);
+                let of = service.map(|service| format!(" of {service}")).unwrap_or_default();
                 format!("{which}{of} -> {}: {}{left}", sent.host, sent.fault)
             }
             None => return,
@@ -36,23 +37,24 @@ pub(crate) fn line(world: &World, at: Duration, entry: LogEntry, trace: &mut Str
         LogEntry::RequestArrived { nth } => match request(nth) {
             Some((sent, which)) => {
                 let status = sent.status.unwrap_or_default();
-                let asked = sent.retry_after.map(|asked| format!(", retry after {asked} s"));
-                format!("{which} arrives: {status}{}", asked.unwrap_or_default())
+                let retry_after =
+                    sent.retry_after.map(|seconds| format!(", retry after {seconds} s"));
+                format!("{which} arrives: {status}{}", retry_after.unwrap_or_default())
             }
             None => return,
         },
         LogEntry::OutcomeHandled { nth } => match request(nth) {
             Some((sent, which)) => {
-                let text = if sent.answered { "has its answer" } else { "has no answer" };
+                let text = if sent.received { "has its answer" } else { "has no answer" };
                 format!("{which} {text}")
             }
             None => return,
         },
-        LogEntry::WrongAnswer { nth } => match request(nth) {
+        LogEntry::WrongResponse { nth } => match request(nth) {
             Some((_, which)) => format!("{which} gets what is not its answer"),
             None => return,
         },
-        LogEntry::LateAnswer { caller, number, accepted } => {
+        LogEntry::LateResponse { caller, number, accepted } => {
             let accepted = if accepted { "taken" } else { "dropped" };
             format!("[{caller}] #{number}: a late answer is {accepted}")
         }

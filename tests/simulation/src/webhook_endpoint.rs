@@ -1,4 +1,4 @@
-//! The way back: what the cloud posts, and a connector's endpoint that takes it.
+//! Webhooks: a connector's endpoint and inbox, and the posts of the cloud in flight to it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +14,17 @@ use crate::clock::Clock;
 use crate::event_log::LogEntry;
 use crate::world::World;
 
-/// What becomes of one post.
+/// A fault that one webhook post meets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a story chooses among all of them")]
+#[expect(clippy::exhaustive_enums, reason = "a scenario chooses among all of them")]
 pub enum PostFault {
-    /// It never arrives.
+    /// The post is lost.
     RequestLost,
-    /// It arrives and is taken, and the answer never does: the cloud posts it again.
+    /// The post is accepted, and the response is lost: the cloud posts it again.
     ResponseLost,
-    /// The connector has no room: 503.
+    /// The connector answers 503.
     Unavailable,
-    /// It takes so long to arrive.
+    /// The post is delayed by this time.
     SlowRequest(Duration),
 }
 
@@ -39,37 +39,37 @@ impl fmt::Display for PostFault {
     }
 }
 
-/// A connector's endpoint and its inbox, in one process.
+/// The webhook endpoint and inbox of one process.
 #[derive(Debug)]
 pub(crate) struct WebhookEndpoint {
     pub(crate) process: usize,
     receiver: Receiver,
     pub(crate) inbox: Inbox,
-    /// What becomes of each post, by its number.
+    /// Faults by the number of the post.
     pub(crate) post_faults: BTreeMap<u64, PostFault>,
-    /// When the cloud is to be asked for the next post.
+    /// When to ask the cloud for the next post.
     poll_cloud_at: Option<Duration>,
-    /// When the inbox is to be looked into.
+    /// When to poll the inbox.
     poll_inbox_at: Option<Duration>,
     posts_in_flight: Vec<PostInFlight>,
-    posted: u64,
-    /// The texts that were answered 200, whether that answer arrived or not.
+    post_count: u64,
+    /// The texts that were answered 200, whether the response arrived or not.
     pub(crate) accepted_texts: Vec<String>,
-    /// All that was acted on.
+    /// The messages processed so far.
     pub(crate) processed: Vec<ProcessedMessage>,
 }
 
-/// A message that the connector acted on.
+/// A message that the connector processed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ProcessedMessage {
     pub(crate) conversation: String,
     pub(crate) sequence: Option<u64>,
     pub(crate) order: Order,
-    /// What an agent said to the consumer, if this is that.
+    /// The text, if it is one from an agent to the consumer.
     pub(crate) text: Option<String>,
 }
 
-/// A post on its way there, or its answer on its way back.
+/// A post or its response in flight.
 #[derive(Debug)]
 struct PostInFlight {
     at: Duration,
@@ -97,19 +97,19 @@ impl WebhookEndpoint {
             poll_cloud_at: Some(Duration::ZERO),
             poll_inbox_at: None,
             posts_in_flight: Vec::new(),
-            posted: 0,
+            post_count: 0,
             accepted_texts: Vec::new(),
             processed: Vec::new(),
         }
     }
 
-    /// When there is something to do.
+    /// When the endpoint acts next.
     pub(crate) fn due(&self) -> Option<Duration> {
-        let posts_in_flight = self.posts_in_flight.iter().map(|post| post.at);
-        posts_in_flight.chain(self.poll_cloud_at).chain(self.poll_inbox_at).min()
+        let posts = self.posts_in_flight.iter().map(|post| post.at);
+        posts.chain(self.poll_cloud_at).chain(self.poll_inbox_at).min()
     }
 
-    /// Its process stops, and starts again from what it has stored.
+    /// Restarts the process with the inbox that it has saved.
     #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
     pub(crate) fn restart(&mut self, before: Clock, after: Clock, at: Duration) {
         let ids = self.inbox.conversations();
@@ -125,7 +125,7 @@ impl WebhookEndpoint {
         self.poll_inbox_at = Some(after.origin);
     }
 
-    /// Takes a post, as a web framework's handler does.
+    /// Handles a post, as a web framework's handler does. Returns the status.
     fn receive(&mut self, request: &Request<Vec<u8>>, clock: Clock, at: Duration) -> u16 {
         let verified = match self.receiver.verify(request) {
             Ok(verified) => verified,
@@ -142,7 +142,7 @@ impl WebhookEndpoint {
         200
     }
 
-    /// Acts on all that is ready. Gives how many there were.
+    /// Processes all changes that are ready. Returns how many messages there were.
     fn process_ready(&mut self, clock: Clock, at: Duration) -> usize {
         let before = self.processed.len();
         self.poll_inbox_at = loop {
@@ -169,7 +169,7 @@ fn inbox() -> Inbox {
     Inbox::new(ReorderWindow::default()).max_changes(500)
 }
 
-/// What an agent said to the consumer, if this is that.
+/// The text of a change, if it is one from an agent to the consumer.
 fn agent_text(change: &Change) -> Option<String> {
     match change {
         Change::Message(message) if message.is_for_consumer() => match message.event() {
@@ -181,14 +181,14 @@ fn agent_text(change: &Change) -> Option<String> {
 }
 
 impl World {
-    /// Something may have been published: the cloud may have something to post.
+    /// Asks the cloud for posts now: an event may have been published.
     pub(crate) fn wake_delivery(&mut self) {
         if let Some(endpoint) = &mut self.endpoint {
             endpoint.poll_cloud_at = Some(self.now);
         }
     }
 
-    /// The connector counts its own message as seen, as the answer to it said.
+    /// Marks the connector's own message as seen, with the sequence of its response.
     pub(crate) fn mark_seen(&mut self, text: &str) {
         let stored = self.cloud.messages().iter().rev();
         let mut stored =
@@ -201,7 +201,7 @@ impl World {
         }
     }
 
-    /// What the courier and the endpoint do now.
+    /// Does the next thing of the delivery queue or the endpoint.
     pub(crate) fn step_webhooks(&mut self) {
         let (now, cloud_now, latency) = (self.now, self.cloud_clock(), self.latency);
         let Some(endpoint) = &mut self.endpoint else { return };
@@ -210,18 +210,18 @@ impl World {
         if endpoint.poll_cloud_at.is_some_and(|at| at <= now) {
             endpoint.poll_cloud_at = match self.cloud.next_post(cloud_now) {
                 NextPost::Post(post) => {
-                    let nth = endpoint.posted;
-                    endpoint.posted += 1;
-                    let more = match endpoint.post_faults.get(&nth) {
+                    let nth = endpoint.post_count;
+                    endpoint.post_count += 1;
+                    let delay = match endpoint.post_faults.get(&nth) {
                         Some(PostFault::SlowRequest(by)) => *by,
                         _ => Duration::ZERO,
                     };
                     let leg = Leg::Request(Box::new(post.request));
-                    let at = now + latency + more;
+                    let at = now + latency + delay;
                     endpoint.posts_in_flight.push(PostInFlight { at, nth, id: post.id, leg });
                     Some(now)
                 }
-                // By the cloud's clock.
+                // `at` is by the cloud's clock.
                 NextPost::Wait(at) => {
                     Some(now + at.saturating_sub(cloud_now).max(Duration::from_millis(1)))
                 }
@@ -240,8 +240,8 @@ impl World {
                         Some(PostFault::Unavailable) => Some(503),
                         _ => Some(endpoint.receive(&request, clock, now)),
                     };
-                    let told = status.filter(|_| fault != Some(PostFault::ResponseLost));
-                    let leg = Leg::Response(told);
+                    let delivered = status.filter(|_| fault != Some(PostFault::ResponseLost));
+                    let leg = Leg::Response(delivered);
                     endpoint.posts_in_flight.push(PostInFlight { at: now + latency, nth, id, leg });
                     self.log(LogEntry::PostHandled { nth, status });
                 }

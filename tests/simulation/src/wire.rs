@@ -1,5 +1,5 @@
-//! Answers as bytes: through the core's own HTTP/1.1 codec and pool, as the async-std adapter uses
-//! them, over connections that are cut and that carry more than was asked for.
+//! Responses as bytes: through the core's own HTTP/1.1 codec and pool, as an adapter uses them, over
+//! connections that break and that carry stray bytes.
 
 use std::time::Duration;
 
@@ -8,40 +8,40 @@ use lp_connector_core::connector::Outcome;
 use lp_connector_core::http1::{Acquired, Decoded, Decoder, Limits, Pool, Progress};
 use lp_connector_core::time::Mono;
 
-use crate::network::{NetworkFault, answer_lost};
+use crate::network::{NetworkFault, response_lost};
 
-/// What nobody asked for: it looks like an answer to a message.
-const STRAY: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n\
+/// An unsolicited response that looks like one to a message.
+const STRAY_RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\n\
     {\"code\":\"OK\",\"body\":{\"sequence\":4711}}";
 
 /// The connections of one process.
 #[derive(Debug)]
 pub(crate) struct Wire {
     idle: Pool<Connection>,
-    /// Connections made so far.
-    pub(crate) made: u64,
+    /// How many connections were opened.
+    pub(crate) opened: u64,
 }
 
-/// A connection, by what is already under way on it.
+/// A connection, with the bytes that have arrived on it.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    /// What was read together with the last answer.
+    /// Bytes that were read together with the last response.
     pending: Vec<u8>,
-    /// Something came on it since: an adapter looks, before it uses the connection again.
+    /// Bytes arrived after the last response; an adapter checks for them before it reuses a connection.
     has_unread_bytes: bool,
 }
 
-/// How an answer came through.
+/// A response after its transmission.
 pub(crate) struct Transmitted {
     pub(crate) outcome: Outcome,
-    /// False if it is not the answer that the cloud gave.
+    /// False if it differs from the response that the cloud gave.
     pub(crate) is_faithful: bool,
 }
 
 impl Wire {
     pub(crate) fn new() -> Self {
-        // Not bounded: what is bounded here is how many calls there are.
-        Self { idle: Pool::new(usize::MAX, Duration::from_secs(15)), made: 0 }
+        // Unbounded: the number of concurrent calls is the limit.
+        Self { idle: Pool::new(usize::MAX, Duration::from_secs(15)), opened: 0 }
     }
 
     pub(crate) fn connection(&mut self, origin: &str, now: Mono) -> Connection {
@@ -56,11 +56,11 @@ impl Wire {
             }
             found = self.idle.next_idle(&origin, now);
         }
-        self.made += 1;
+        self.opened += 1;
         Connection::default()
     }
 
-    /// Brings an answer back over this connection, in pieces that `mix` decides.
+    /// Transmits a response over this connection, in an encoding and in pieces derived from `mix`.
     pub(crate) fn transmit(
         &mut self,
         (origin, mut connection): (&str, Connection),
@@ -73,7 +73,7 @@ impl Wire {
         let before = bytes.len();
         write(answer, mix.is_multiple_of(3), &mut bytes);
         match fault {
-            NetworkFault::StrayBytes => bytes.extend_from_slice(STRAY),
+            NetworkFault::StrayBytes => bytes.extend_from_slice(STRAY_RESPONSE),
             NetworkFault::Truncated(share) => {
                 let whole = bytes.len() - before;
                 bytes.truncate(before + whole * usize::from(share.min(999)) / 1000);
@@ -89,7 +89,7 @@ impl Wire {
                 Ok(Progress::Done(decoded)) => {
                     let Decoded { response, reusable, leftover, .. } = decoded;
                     if reusable {
-                        // What came with it is still there for whoever uses the connection next.
+                        // Bytes that came with it stay on the connection for its next user.
                         connection.has_unread_bytes = fed < bytes.len();
                         connection.pending = bytes.drain(..fed).skip(fed - leftover).collect();
                         self.idle.release(&uri(origin), connection, now);
@@ -98,12 +98,12 @@ impl Wire {
                         response.status() == answer.status() && response.body() == answer.body();
                     return Transmitted { outcome: Outcome::Answer(response), is_faithful: same };
                 }
-                Err(_) => return Transmitted { outcome: answer_lost(), is_faithful: true },
+                Err(_) => return Transmitted { outcome: response_lost(), is_faithful: true },
             }
         }
-        // The connection is at its end: an answer that lasts until then would be whole now.
+        // The connection has closed: a response that is delimited by that is complete now.
         let whole = decoder.finish().is_ok();
-        Transmitted { outcome: answer_lost(), is_faithful: !whole }
+        Transmitted { outcome: response_lost(), is_faithful: !whole }
     }
 }
 
@@ -111,7 +111,7 @@ fn uri(origin: &str) -> Uri {
     origin.parse().unwrap_or_default()
 }
 
-/// An answer as a server writes it.
+/// Writes a response as a server does.
 fn write(answer: &Response<Vec<u8>>, chunked: bool, to: &mut Vec<u8>) {
     to.extend_from_slice(b"HTTP/1.1 ");
     to.extend_from_slice(answer.status().as_str().as_bytes());
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_asked_for_is_nobodys_answer() {
+    fn a_stray_response_is_never_taken_for_an_answer() {
         let mut wire = Wire::new();
         let answer = |body: &str| Response::new(body.as_bytes().to_vec());
         for mix in 0..3000 {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_cut_is_none() {
+    fn a_truncated_response_is_a_failure() {
         let mut wire = Wire::new();
         let answer = Response::new(b"{\"n\":1}".to_vec());
         for share in 0..1000 {
@@ -187,6 +187,6 @@ mod tests {
             assert!(matches!(cut.outcome, Outcome::Failed(_)), "{share}");
             assert!(cut.is_faithful);
         }
-        assert_eq!(wire.made, 1000, "a broken connection is not used again");
+        assert_eq!(wire.opened, 1000, "a broken connection is not used again");
     }
 }

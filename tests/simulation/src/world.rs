@@ -1,67 +1,61 @@
-//! The one clock, and who calls whom when.
+//! The simulated world: connectors, their callers, the network and the cloud under one clock.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Call, Config, Shared, Step, Trust};
+use lp_connector_core::connector::{Call, Config, Shared, Trust};
 use lp_connector_core::error::Stage;
-use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::Now;
 use lp_connector_sandbox::Sandbox;
 
-use crate::caller::{AnyCall, Caller, CallerState, FinishedCall};
+use crate::caller::{Caller, CallerState, FinishedCall};
 use crate::clock::Clock;
 use crate::event_log::{LogEntry, SentRequest};
-use crate::in_flight::{LateAnswer, RequestInFlight};
+use crate::in_flight::{LateResponse, RequestInFlight};
 use crate::network::NetworkFault;
 use crate::process::Process;
 use crate::webhook_endpoint::WebhookEndpoint;
 
-/// Connectors, their callers, the network and the cloud, in one process and at one time.
+/// Connectors, their callers, the network and the cloud, under one virtual clock.
+///
+/// Times are durations since the start of the world.
 #[derive(Debug)]
 pub struct World {
     /// The cloud.
     pub cloud: Sandbox,
     /// The first connector's configuration; change it before the first call.
     pub config: Config,
-    /// What the network does with the requests to come; `Fine` when it runs out.
+    /// The faults of the next requests, in order; none after the last.
     pub network_faults: VecDeque<NetworkFault>,
-    /// One way.
+    /// The network's latency, one way.
     pub latency: Duration,
-    /// By how much the first connector's wall clock is wrong, in seconds.
+    /// How many seconds the first connector's wall clock is ahead.
     pub wall_clock_offset: i64,
-    /// Everything that was sent.
+    /// All requests sent so far, oldest first.
     pub sent: Vec<SentRequest>,
-    /// What the network does with one caller's request of this number.
+    /// Faults by caller and request number; they take precedence over `network_faults`.
     pub(crate) request_faults: BTreeMap<(usize, u32), NetworkFault>,
-    /// Whether each request takes a time of its own, and from which seed.
+    /// The seed of each request's own latency; without one all take `latency`.
     pub(crate) latency_seed: Option<u64>,
-    /// Hosts where nobody is any more.
+    /// Hosts that refuse connections.
     pub(crate) dead_hosts: BTreeSet<String>,
-    /// By how many seconds the cloud's clock is ahead of the world's.
+    /// How many seconds the cloud's clock is ahead of the world's.
     pub(crate) cloud_clock_offset: i64,
-    /// Where notifications go, if anywhere.
+    /// The connector's webhook endpoint, if there is one.
     pub(crate) endpoint: Option<WebhookEndpoint>,
     pub(crate) processes: Vec<Process>,
     pub(crate) callers: Vec<Caller>,
     pub(crate) now: Duration,
     pub(crate) in_flight: Vec<RequestInFlight>,
-    pub(crate) late_answers: Vec<LateAnswer>,
-    /// What happened since somebody last looked.
+    pub(crate) late_responses: Vec<LateResponse>,
+    /// Log entries that have not been checked yet.
     pub(crate) event_log: Vec<(Duration, LogEntry)>,
     pub(crate) event_log_enabled: bool,
-}
-
-/// What is due next.
-enum Due {
-    Arrival(usize),
-    LateAnswer(usize),
-    Caller(usize),
-    WebhookEndpoint,
 }
 
 impl Default for World {
@@ -71,10 +65,10 @@ impl Default for World {
 }
 
 impl World {
-    /// All is well, and nothing has happened.
+    /// A world without faults, before the first call.
     ///
     /// # Panics
-    /// Never: what it is made of is usable.
+    /// Never: the configuration is valid.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test reports by panicking")]
     pub fn new() -> Self {
@@ -100,13 +94,13 @@ impl World {
             callers: Vec::new(),
             now: Duration::ZERO,
             in_flight: Vec::new(),
-            late_answers: Vec::new(),
+            late_responses: Vec::new(),
             event_log: Vec::new(),
             event_log_enabled: false,
         }
     }
 
-    /// The cloud with another configuration.
+    /// Changes the cloud's configuration.
     #[must_use]
     pub fn with_cloud(
         mut self,
@@ -116,21 +110,21 @@ impl World {
         self
     }
 
-    /// The cloud's tokens live so many seconds from now on.
+    /// Sets the lifetime of the cloud's tokens, in seconds.
     #[must_use]
-    pub fn with_cloud_life(mut self, seconds: u64) -> Self {
+    pub fn with_token_life(mut self, seconds: u64) -> Self {
         self.cloud.set_token_life(Duration::from_secs(seconds));
         self
     }
 
-    /// The connector with another configuration.
+    /// Changes the first connector's configuration.
     #[must_use]
     pub fn with_config(mut self, change: impl FnOnce(Config) -> Config) -> Self {
         self.config = change(self.config.clone());
         self
     }
 
-    /// The next requests meet this weather.
+    /// Adds faults for the next requests.
     #[must_use]
     pub fn with_network_faults(
         mut self,
@@ -140,10 +134,10 @@ impl World {
         self
     }
 
-    /// The cloud goes wrong so.
+    /// Adds a fault to the cloud, in the syntax of [`lp_connector_sandbox::Fault`].
     ///
     /// # Panics
-    /// If the fault is none.
+    /// If the fault cannot be parsed.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test reports by panicking")]
     pub fn with_fault(mut self, fault: &str) -> Self {
@@ -151,7 +145,7 @@ impl World {
         self
     }
 
-    /// A caller who begins now.
+    /// Starts a call now; returns the caller's number.
     pub fn start<O>(&mut self, operation: O) -> usize
     where
         O: Operation + std::fmt::Debug + 'static,
@@ -160,7 +154,7 @@ impl World {
         self.start_at(self.now, operation)
     }
 
-    /// A caller who begins then.
+    /// Starts a call at this time; returns the caller's number.
     pub fn start_at<O>(&mut self, at: Duration, operation: O) -> usize
     where
         O: Operation + std::fmt::Debug + 'static,
@@ -169,7 +163,8 @@ impl World {
         self.start_with(at, operation, |call, _| call)
     }
 
-    /// A caller who begins then, with a call of its own kind: another deadline, another policy.
+    /// Starts a call at this time after `customize` has set its deadline or policy; returns the
+    /// caller's number.
     pub fn start_with<O>(
         &mut self,
         at: Duration,
@@ -190,7 +185,7 @@ impl World {
         self.start_in_process(0, at, operation, customize)
     }
 
-    /// A caller in that process.
+    /// Starts a call in this process; returns the caller's number.
     pub(crate) fn start_in_process<O>(
         &mut self,
         process: usize,
@@ -223,175 +218,20 @@ impl World {
         number
     }
 
-    /// That caller goes away then, telling the core (as an adapter's guard does) or not.
+    /// Cancels a caller's call at this time. With `notify` the core is told, as an adapter's guard does.
     pub fn cancel_at(&mut self, caller: usize, at: Duration, notify: bool) {
         if let Some(caller) = self.callers.get_mut(caller) {
             caller.cancel_at = Some((at, notify));
         }
     }
 
-    /// Lets everything happen, until all calls have ended.
-    ///
-    /// # Panics
-    /// If they do not.
-    pub fn run(&mut self) {
-        self.run_until(Duration::MAX);
-        assert!(
-            self.callers.iter().all(|caller| matches!(caller.state, CallerState::Finished)),
-            "a call never ended"
-        );
-    }
-
-    /// Lets everything happen that happens by then.
-    ///
-    /// # Panics
-    /// If the world does not come to rest.
-    pub fn run_until(&mut self, end: Duration) {
-        for _ in 0..2_000_000 {
-            if !self.step(end) {
-                return;
-            }
-        }
-        panic!("the world does not come to rest");
-    }
-
-    /// Lets one thing happen, if one happens by then.
-    pub(crate) fn step(&mut self, end: Duration) -> bool {
-        match self.due() {
-            Some((at, due)) if at <= end => {
-                self.now = self.now.max(at);
-                match due {
-                    Due::Arrival(n) => self.arrive(n),
-                    Due::LateAnswer(n) => self.deliver_late_answer(n),
-                    Due::Caller(n) => self.step_caller(n),
-                    Due::WebhookEndpoint => self.step_webhooks(),
-                }
-                true
-            }
-            _ => {
-                if end < Duration::MAX {
-                    self.now = self.now.max(end);
-                }
-                false
-            }
-        }
-    }
-
-    fn due(&self) -> Option<(Duration, Due)> {
-        let mut first: Option<(Duration, Due)> = None;
-        let mut offer = |at: Duration, due: Due| {
-            if first.as_ref().is_none_or(|(before, _)| at < *before) {
-                first = Some((at, due));
-            }
-        };
-        for (n, request) in self.in_flight.iter().enumerate() {
-            offer(request.arrives_at, Due::Arrival(n));
-        }
-        for (n, late) in self.late_answers.iter().enumerate() {
-            offer(late.at, Due::LateAnswer(n));
-        }
-        for (n, caller) in self.callers.iter().enumerate() {
-            let back = self.processes.get(caller.process).map(|process| process.resumes_at);
-            if let Some(at) = caller.next(back.unwrap_or_default()) {
-                offer(at, Due::Caller(n));
-            }
-        }
-        if let Some(at) = self.endpoint.as_ref().and_then(WebhookEndpoint::due) {
-            offer(at, Due::WebhookEndpoint);
-        }
-        first
-    }
-
-    /// One thing that one caller does.
-    fn step_caller(&mut self, n: usize) {
-        let Some(caller) = self.callers.get_mut(n) else { return };
-        let Some(process) = self.processes.get_mut(caller.process) else { return };
-        let (clock, shared) = (process.clock, &mut process.shared);
-        let now = clock.now(self.now);
-        if let Some((_, notify)) = caller.cancel_at.filter(|(at, _)| *at <= self.now) {
-            let wakes = match &mut caller.call {
-                Some(call) if notify => call.abandon(shared, now),
-                _ => false,
-            };
-            self.log(LogEntry::CallCancelled { caller: n, notify });
-            self.finish(n);
-            if wakes {
-                self.wake(n);
-            }
-            return;
-        }
-        let Some(call) = &mut caller.call else { return };
-        if let CallerState::InFlight { nth, number, outcome, .. } = &mut caller.state {
-            let (nth, number, outcome) = (*nth, *number, outcome.take());
-            caller.state = CallerState::Ready;
-            let wakes = outcome.is_some_and(|outcome| call.handle(shared, now, number, outcome));
-            self.log(LogEntry::OutcomeHandled { nth });
-            if wakes {
-                self.wake(n);
-            }
-            return;
-        }
-        if matches!(caller.state, CallerState::NotStarted(_)) {
-            caller.state = CallerState::Ready;
-            self.log(LogEntry::CallStarted { caller: n });
-            return;
-        }
-        caller.polls += 1;
-        match call.poll(shared, now) {
-            Step::Send(attempt) => self.send(n, attempt),
-            Step::Wait(until) => {
-                let until = clock.when(until);
-                caller.state = CallerState::Waiting(until);
-                self.log(LogEntry::CallWaiting { caller: n, until });
-            }
-            Step::Tell(event) => {
-                caller.events.push(event);
-                let event = caller.events.len() - 1;
-                self.log(LogEntry::EventEmitted { caller: n, event });
-            }
-            Step::Done => {
-                self.finish(n);
-                self.log(LogEntry::CallFinished { caller: n });
-            }
-        }
-    }
-
-    pub(crate) fn finish(&mut self, n: usize) {
-        if let Some(caller) = self.callers.get_mut(n) {
-            caller.state = CallerState::Finished;
-            let (started_at, finished_at) = (caller.started_at, self.now);
-            caller.finished = caller.call.take().map(|call| FinishedCall {
-                caller: n,
-                started_at,
-                finished_at,
-                result: AnyCall::finish(call),
-            });
-        }
-    }
-
-    /// Whoever waits in the process of this caller looks again.
-    pub(crate) fn wake(&mut self, by: usize) {
-        let process = self.callers.get(by).map(|caller| caller.process);
-        for caller in self.callers.iter_mut().filter(|caller| Some(caller.process) == process) {
-            if matches!(caller.state, CallerState::Waiting(_)) {
-                caller.state = CallerState::Ready;
-            }
-        }
-    }
-
-    pub(crate) fn log(&mut self, entry: LogEntry) {
-        if self.event_log_enabled {
-            self.event_log.push((self.now, entry));
-        }
-    }
-
-    /// What time it is.
+    /// The time now.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// The callers, in the order in which they were started.
+    /// The callers, in the order of their numbers.
     #[must_use]
     pub fn callers(&self) -> &[Caller] {
         &self.callers
@@ -402,83 +242,61 @@ impl World {
         self.callers.iter().filter_map(|caller| caller.finished.as_ref())
     }
 
-    /// How that caller's call ended.
+    /// The ended call of a caller.
     ///
     /// # Panics
-    /// If it has not.
+    /// If the call has not ended.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test reports by panicking")]
     pub fn finished_call(&self, caller: usize) -> &FinishedCall {
-        self.callers.get(caller).and_then(|caller| caller.finished.as_ref()).expect("it has ended")
+        self.callers.get(caller).and_then(|caller| caller.finished.as_ref()).expect("an ended call")
     }
 
-    /// What was sent for one stage.
+    /// The requests sent for one stage.
     pub fn sent_for(&self, stage: Stage) -> impl Iterator<Item = &SentRequest> {
         self.sent.iter().filter(move |sent| sent.stage == stage)
     }
 
-    /// How many consumers' tokens the first connector keeps or is fetching.
+    /// How many consumers' tokens the first connector holds or fetches.
     #[must_use]
     pub fn consumers(&self) -> usize {
         self.processes.first().map(|process| process.shared.consumers()).unwrap_or_default()
     }
 
-    /// How many events with this text the cloud has kept.
+    /// How many messages with this text the cloud has stored.
     #[must_use]
     pub fn stored_count(&self, text: &str) -> usize {
-        let is =
-            |event: &serde_json::Value| event.get("message").is_some_and(|stored| stored == text);
-        self.cloud.messages().iter().filter(|message| is(&message.event)).count()
+        let has_text = |message: &&lp_connector_sandbox::Message| {
+            message.event.get("message").is_some_and(|stored| stored == text)
+        };
+        self.cloud.messages().iter().filter(has_text).count()
     }
 
-    /// Everything that can be printed of all that is there.
+    /// The `Debug` text of everything in the world, and the text of every error.
     #[must_use]
     pub fn debug_text(&self) -> String {
-        let mut debug_text = format!("{:?}\n", self.config);
+        let mut text = format!("{:?}\n", self.config);
         let shared: Vec<&Shared> = self.processes.iter().map(|process| &process.shared).collect();
         // Writing to a String does not fail.
-        let _ = writeln!(debug_text, "{shared:?}");
+        let _ = writeln!(text, "{shared:?}");
         for caller in &self.callers {
             let call = caller.call.as_ref().map(|call| call.debug_text());
-            let _ = writeln!(debug_text, "{call:?} {:?} {:?}", caller.events, caller.finished);
+            let _ = writeln!(text, "{call:?} {:?} {:?}", caller.events, caller.finished);
             if let Some(FinishedCall { result: Err(error), .. }) = &caller.finished {
-                debug_text.push_str(&error_chain(error));
+                text.push_str(&error_chain(error));
             }
         }
-        debug_text
+        text
     }
 }
 
-/// An error as a log would have it: each cause on a line of its own.
+/// An error as a log shows it: each cause on a line of its own.
 pub(crate) fn error_chain(error: &lp_connector_core::error::Error) -> String {
-    let mut error_chain = String::new();
+    let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        let _ = writeln!(error_chain, "{error}");
+        let _ = writeln!(text, "{error}");
         cause = error.source();
     }
-    error_chain
-}
-
-/// A consumer.
-///
-/// # Panics
-/// Never: it is a good id.
-#[must_use]
-#[expect(clippy::expect_used, reason = "a test reports by panicking")]
-pub fn ada() -> ExtConsumerId {
-    ExtConsumerId::new("pigeon-ring-0042").expect("a good id")
-}
-
-/// Opens a conversation for [`ada`] in `world`, and gives its id.
-///
-/// # Panics
-/// If it cannot be opened.
-#[must_use]
-#[expect(clippy::expect_used, reason = "a test reports by panicking")]
-pub fn open_conversation(world: &mut World) -> ConversationId {
-    world.start(lp_connector_core::api::OpenConversation::new(ada()));
-    world.run();
-    let open = world.cloud.conversations().find(|conversation| conversation.open);
-    ConversationId::new(&open.expect("an open conversation").id).expect("a good id")
+    text
 }

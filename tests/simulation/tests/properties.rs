@@ -170,7 +170,7 @@ impl Scenario {
             world.cloud = other.cloud;
             conversation
         };
-        world = world.with_cloud_life(self.token_life);
+        world = world.with_token_life(self.token_life);
         world.latency = Duration::from_millis(self.latency);
         world.wall_clock_offset = self.wall_clock_offset;
         world.network_faults.extend(self.network_faults.iter().copied());
@@ -345,7 +345,7 @@ proptest! {
         let (world, _) = scenario.play();
         for (caller, tries) in by_caller(&world) {
             // A 401 whose answer was lost is a lost answer, and repeated as such.
-            let refused = |sent: &&&SentRequest| sent.status == Some(401) && sent.answered;
+            let refused = |sent: &&&SentRequest| sent.status == Some(401) && sent.received;
             let refused = tries.iter().filter(refused).count();
             prop_assert!(refused <= 3, "{}: {:?}", caller, tries);
         }
@@ -366,7 +366,7 @@ proptest! {
         world.cloud.clear_faults();
         world.network_faults.clear();
         world.latency = Duration::from_millis(40);
-        let mut world = world.with_cloud_life(3600);
+        let mut world = world.with_token_life(3600);
         // An hour covers the longest time that a service is left alone.
         let caller = world.start_at(world.now() + Duration::from_secs(3600), IdentifyConsumer::new(ada()));
         world.run();

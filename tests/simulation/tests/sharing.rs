@@ -192,7 +192,7 @@ fn a_service_that_is_left_alone_costs_no_token() {
     assert!(error.retry_after().is_some());
     assert_eq!(world.cloud.requests(Endpoint::Token), asked);
     // Nor does one whose token has ended.
-    let mut world = World::new().with_cloud_life(40);
+    let mut world = World::new().with_token_life(40);
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     for _ in 0..5 {

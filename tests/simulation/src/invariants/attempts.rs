@@ -1,4 +1,4 @@
-//! How often, and after which pauses, a call's own request is sent.
+//! How many attempts a call makes of its own request, and how long it pauses between them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::event_log::SentRequest;
 use crate::invariant::{Invariant, Violation};
 use crate::scenario::Policy;
 
-/// The pauses of protocol.md 11, written out here once more.
+/// The pauses of protocol.md 11, written down again independently of the core.
 const DOCUMENTED: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(15)];
 
@@ -19,19 +19,20 @@ pub(super) struct Attempts(BTreeMap<usize, Call>);
 
 #[derive(Debug, Default)]
 struct Call {
-    tries: usize,
-    /// Pauses used up, as each repetition uses one.
+    attempts: usize,
+    /// Pauses used so far; each retry uses one.
     pauses: usize,
     renewals: usize,
     last_number: u32,
-    /// How the last try ended, and when.
+    /// How the last attempt ended, and when.
     last: Option<(Ending, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Ending {
-    Answer(u16, Option<u64>),
-    None,
+    /// The status, and the `Retry-After` seconds.
+    Response(u16, Option<u64>),
+    NoResponse,
 }
 
 impl Attempts {
@@ -55,10 +56,10 @@ impl Attempts {
         if sent.stage != Stage::Operation {
             return Ok(());
         }
-        call.tries += 1;
+        call.attempts += 1;
         let retries = if spec.policy == Policy::None { 0 } else { DOCUMENTED.len() };
         if let Some((ending, ended)) = call.last {
-            let renewed = matches!(ending, Ending::Answer(401, _));
+            let renewed = matches!(ending, Ending::Response(401, _));
             if renewed {
                 call.renewals += 1;
             } else {
@@ -67,22 +68,23 @@ impl Attempts {
             if call.renewals > 2 || call.pauses > retries {
                 let why = format!(
                     "try {} of {name}: {} renewals, {} repetitions",
-                    call.tries, call.renewals, call.pauses
+                    call.attempts, call.renewals, call.pauses
                 );
                 return fail(Invariant::AttemptsWithinPolicy, why);
             }
             let documented = DOCUMENTED.get(call.pauses.wrapping_sub(1)).copied();
             let documented = documented.unwrap_or_default();
-            let asked = |seconds: Option<u64>| Duration::from_secs(seconds.unwrap_or_default());
-            let least = match ending {
-                Ending::Answer(401, _) => Duration::ZERO,
-                Ending::Answer(429, seconds) => asked(seconds).max(Duration::from_secs(1)),
-                Ending::Answer(503, seconds) => asked(seconds).max(documented),
-                Ending::Answer(..) | Ending::None => documented,
+            let retry_after =
+                |seconds: Option<u64>| Duration::from_secs(seconds.unwrap_or_default());
+            let minimum = match ending {
+                Ending::Response(401, _) => Duration::ZERO,
+                Ending::Response(429, seconds) => retry_after(seconds).max(Duration::from_secs(1)),
+                Ending::Response(503, seconds) => retry_after(seconds).max(documented),
+                Ending::Response(..) | Ending::NoResponse => documented,
             };
             let pause = at.saturating_sub(ended);
-            if pause + ROUNDING + least / 1000 < least {
-                let why = format!("{name} paused {pause:?} after {ending:?}, not {least:?}");
+            if pause + ROUNDING + minimum / 1000 < minimum {
+                let why = format!("{name} paused {pause:?} after {ending:?}, not {minimum:?}");
                 return fail(Invariant::PausesRespected, why);
             }
         }
@@ -92,8 +94,8 @@ impl Attempts {
     pub(super) fn on_outcome(&mut self, sent: &SentRequest, at: Duration) {
         if sent.stage == Stage::Operation {
             let ending = match sent.status {
-                Some(status) if sent.answered => Ending::Answer(status, sent.retry_after),
-                _ => Ending::None,
+                Some(status) if sent.received => Ending::Response(status, sent.retry_after),
+                _ => Ending::NoResponse,
             };
             self.0.entry(sent.caller).or_default().last = Some((ending, at));
         }

@@ -1,4 +1,5 @@
-//! When a service is left alone, and for how long: the rule of protocol.md 11, followed by hand.
+//! When circuits open, for how long, and how they are probed: the rules of protocol.md 11, computed
+//! independently of the core.
 
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::invariant::{Invariant, Violation};
 use crate::scenario::Scenario;
 use crate::world::World;
 
-/// Two minutes, doubling up to 32.
-const PAUSES: [u64; 5] = [120, 240, 480, 960, 1920];
-/// So many calls in a row.
-const MESSAGES: u32 = 5;
+/// How long a circuit stays open, in seconds, by how often it has opened in a row.
+const OPEN_SECONDS: [u64; 5] = [120, 240, 480, 960, 1920];
+/// How many failed calls in a row open the circuit of messages.
+const MESSAGE_THRESHOLD: u32 = 5;
 
 const STAGES: [Stage; 4] = [Stage::Domain, Stage::AppJwt, Stage::ConsumerJws, Stage::Operation];
 
@@ -27,15 +28,15 @@ pub(super) struct Circuits(Vec<[Circuit; 4]>);
 struct Circuit {
     open_until: Option<Duration>,
     openings: usize,
-    /// Calls in a row that used up what their policy allowed them.
+    /// Calls in a row that used all attempts of their policy.
     exhausted: u32,
-    /// Of these, those whose every try surely failed.
-    refused: u32,
-    /// Requests under way that were sent since it opened: their places, and until when they may last.
+    /// Those of them whose every attempt certainly failed.
+    surely_failed: u32,
+    /// Requests sent since it opened: their indices and attempt deadlines.
     probes: Vec<(usize, Duration)>,
 }
 
-fn place(stage: Stage) -> Option<usize> {
+fn index_of(stage: Stage) -> Option<usize> {
     STAGES.iter().position(|it| *it == stage)
 }
 
@@ -49,9 +50,9 @@ fn stage_of(target: &Target) -> Option<Stage> {
     }
 }
 
-/// An answer of a service that works: anything but 429 and 5xx.
-fn works(sent: &SentRequest) -> bool {
-    sent.answered && sent.status.is_some_and(|status| status != 429 && status < 500)
+/// True for a response of a working service: anything but 429 and 5xx.
+fn service_up(sent: &SentRequest) -> bool {
+    sent.received && sent.status.is_some_and(|status| status != 429 && status < 500)
 }
 
 impl Circuits {
@@ -60,7 +61,7 @@ impl Circuits {
     }
 
     fn circuit(&mut self, process: usize, stage: Stage) -> Option<&mut Circuit> {
-        self.0.get_mut(process)?.get_mut(place(stage)?)
+        self.0.get_mut(process)?.get_mut(index_of(stage)?)
     }
 
     pub(super) fn on_sent(
@@ -75,7 +76,7 @@ impl Circuits {
         if at + ROUNDING + until.saturating_sub(at) / 1000 < until {
             return fail(format!("the {} is to be left alone until {until:?}", sent.stage.name()));
         }
-        circuit.probes.retain(|(_, lost)| at + ROUNDING < *lost);
+        circuit.probes.retain(|(_, deadline)| at + ROUNDING < *deadline);
         if let Some((other, _)) = circuit.probes.first() {
             let why = format!("request {other} probes the {} already", sent.stage.name());
             return fail(why);
@@ -87,9 +88,9 @@ impl Circuits {
     pub(super) fn on_outcome(&mut self, nth: usize, sent: &SentRequest) {
         let Some(circuit) = self.circuit(sent.process, sent.stage) else { return };
         circuit.probes.retain(|(probe, _)| *probe != nth);
-        if works(sent) {
+        if service_up(sent) {
             circuit.exhausted = 0;
-            circuit.refused = 0;
+            circuit.surely_failed = 0;
         }
     }
 
@@ -114,22 +115,25 @@ impl Circuits {
             return Ok(());
         };
         let documented =
-            PAUSES.get(circuit.openings).or(PAUSES.last()).copied().unwrap_or_default();
+            OPEN_SECONDS.get(circuit.openings).or(OPEN_SECONDS.last()).copied().unwrap_or_default();
         if pause != Duration::from_secs(documented) {
             return fail(format!("it is left alone for {pause:?}, not {documented} s"));
         }
-        let enough = stage != Stage::Operation || circuit.exhausted + 1 >= MESSAGES;
+        let enough = stage != Stage::Operation || circuit.exhausted + 1 >= MESSAGE_THRESHOLD;
         if circuit.openings == 0 && !enough {
-            return fail(format!("after {} calls in a row, not {MESSAGES}", circuit.exhausted + 1));
+            return fail(format!(
+                "after {} calls in a row, not {MESSAGE_THRESHOLD}",
+                circuit.exhausted + 1
+            ));
         }
         circuit.openings += 1;
         circuit.open_until = Some(at + pause);
-        // What was under way before is no probe.
+        // Requests sent before it opened are no probes.
         circuit.probes.clear();
         Ok(())
     }
 
-    /// Calls that use up all their tries in a row open it.
+    /// Counts calls that used all their attempts: enough of them in a row open the circuit.
     pub(super) fn on_finished(
         &mut self,
         world: &World,
@@ -144,19 +148,20 @@ impl Circuits {
         if error.stage() != Stage::Operation {
             return Ok(());
         }
-        // A last try that its caller cut short tells nothing of the service.
-        let cut_short = at + ROUNDING + spec.timeout / 1000 >= finished.started_at + spec.timeout;
+        // An attempt that the call's deadline ended early says nothing about the service.
+        let deadline_truncated =
+            at + ROUNDING + spec.timeout / 1000 >= finished.started_at + spec.timeout;
         match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::RateLimited if !cut_short => {
+            ErrorKind::Unavailable | ErrorKind::RateLimited if !deadline_truncated => {
                 circuit.exhausted += 1;
-                circuit.refused += 1;
+                circuit.surely_failed += 1;
             }
-            // Its policy allows no other try.
+            // Its policy allows no other attempt.
             ErrorKind::Unconfirmed | ErrorKind::Unavailable => circuit.exhausted += 1,
             _ => {}
         }
-        if circuit.refused >= MESSAGES && circuit.open_until.is_none() {
-            let why = format!("{} calls in a row used up their tries", circuit.refused);
+        if circuit.surely_failed >= MESSAGE_THRESHOLD && circuit.open_until.is_none() {
+            let why = format!("{} calls in a row used up their tries", circuit.surely_failed);
             return Err(Violation::new(Invariant::CircuitBreaker, at, why));
         }
         Ok(())

@@ -1,4 +1,6 @@
-//! Who watches a world: every promise, after every event.
+//! The checker: compares every log entry with the invariants.
+//!
+//! It computes pauses, circuits and token lifetimes from protocol.md, independently of the core.
 
 mod attempts;
 mod circuits;
@@ -18,10 +20,10 @@ use circuits::Circuits;
 use tokens::Tokens;
 use webhooks::Webhooks;
 
-/// Clocks differ, and times are rounded on their way through them.
+/// Tolerance for times that were converted between clocks.
 const ROUNDING: Duration = Duration::from_millis(2);
 
-/// What the watcher knows of a caller.
+/// What the checker knows of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallSpec {
     pub(crate) name: u32,
@@ -30,26 +32,26 @@ pub(crate) struct CallSpec {
     pub(crate) timeout: Duration,
 }
 
-/// Watches one world.
+/// Checks the invariants of one world.
 #[derive(Debug)]
 pub(crate) struct Checker {
     callers: Vec<CallSpec>,
-    /// How many consumers each process keeps.
+    /// How many consumers each process caches.
     caches: Vec<usize>,
     attempts: Attempts,
     tokens: Tokens,
     circuits: Circuits,
     webhooks: Webhooks,
-    /// How often the cloud has kept each caller's text.
+    /// How many times the cloud has stored each caller's text.
     stored: Vec<u32>,
-    /// Of the cloud's messages, how many were counted.
-    counted: u64,
-    /// Whether all that can be printed is looked at.
-    thorough: bool,
+    /// The number of the last message of the cloud that was counted.
+    last_counted: u64,
+    /// Whether all `Debug` texts are searched for secrets.
+    check_secrets: bool,
 }
 
 impl Checker {
-    pub(crate) fn new(scenario: &Scenario, thorough: bool) -> Self {
+    pub(crate) fn new(scenario: &Scenario, check_secrets: bool) -> Self {
         Self {
             callers: Vec::new(),
             caches: scenario.processes.iter().map(|program| program.consumer_cache).collect(),
@@ -58,32 +60,33 @@ impl Checker {
             circuits: Circuits::new(scenario),
             webhooks: Webhooks::default(),
             stored: Vec::new(),
-            counted: 0,
-            thorough,
+            last_counted: 0,
+            check_secrets,
         }
     }
 
-    /// Another caller was started; they come in the order of their places in the world.
-    pub(crate) fn expect(&mut self, spec: CallSpec) {
+    /// Registers a call; calls are registered in the order of their callers' numbers.
+    pub(crate) fn register(&mut self, spec: CallSpec) {
         self.callers.push(spec);
     }
 
-    /// What this caller says, if it says anything.
+    /// The text that this caller sends, if it sends one.
     pub(crate) fn text_of(&self, caller: usize) -> Option<String> {
         let spec = self.callers.get(caller)?;
         matches!(spec.action, Action::SendText(_)).then(|| format!("{TEXT}{}", spec.name))
     }
 
-    /// The cloud's clock was set: how old its tokens are can no longer be told from them.
-    pub(crate) fn clock_was_set(&mut self, at: Duration) {
-        self.tokens.clock_was_set(at);
+    /// The cloud's clock was set: the times in older tokens no longer tell their age.
+    pub(crate) fn cloud_clock_set(&mut self, at: Duration) {
+        self.tokens.cloud_clock_set(at);
     }
 
-    /// An agent said this to a consumer.
-    pub(crate) fn agent_said(&mut self, text: String) {
-        self.webhooks.agent_said(text);
+    /// An agent sent this text to a consumer.
+    pub(crate) fn agent_sent(&mut self, text: String) {
+        self.webhooks.agent_sent(text);
     }
 
+    /// Checks one log entry.
     pub(crate) fn check(
         &mut self,
         world: &World,
@@ -94,12 +97,12 @@ impl Checker {
         match entry {
             LogEntry::RequestSent { nth } => {
                 let Some(sent) = world.sent.get(nth) else { return Ok(()) };
-                let bare = sent.host.strip_suffix(":443").unwrap_or(&sent.host);
-                if !bare.ends_with(".liveperson.net") {
-                    return fail(Invariant::TrustedHostsOnly, format!("it went to {bare}"));
+                let host = sent.host.strip_suffix(":443").unwrap_or(&sent.host);
+                if !host.ends_with(".liveperson.net") {
+                    return fail(Invariant::TrustedHostsOnly, format!("it went to {host}"));
                 }
                 if !sent.https {
-                    return fail(Invariant::TrustedHostsOnly, format!("all can read it at {bare}"));
+                    return fail(Invariant::TrustedHostsOnly, format!("all can read it at {host}"));
                 }
                 check_no_secret(at, &sent.debug_text)?;
                 self.attempts.on_sent(&self.callers, sent, at)?;
@@ -113,22 +116,22 @@ impl Checker {
                 self.tokens.on_outcome(sent, at);
                 self.circuits.on_outcome(nth, sent);
                 let process = world.processes.get(sent.process);
-                let stored = process.map(|process| process.shared.consumers()).unwrap_or_default();
-                let most = self.caches.get(sent.process).copied().unwrap_or_default();
-                if stored > most + world.callers.len() {
-                    return fail(Invariant::BoundedMemory, format!("{stored} consumers are kept"));
+                let cached = process.map(|process| process.shared.consumers()).unwrap_or_default();
+                let limit = self.caches.get(sent.process).copied().unwrap_or_default();
+                if cached > limit + world.callers.len() {
+                    return fail(Invariant::BoundedMemory, format!("{cached} consumers are kept"));
                 }
             }
-            LogEntry::WrongAnswer { nth } => {
+            LogEntry::WrongResponse { nth } => {
                 let what = world.sent.get(nth).map(|sent| (sent.caller, sent.number));
                 return fail(
-                    Invariant::AnswersMatchRequests,
+                    Invariant::ResponsesMatchRequests,
                     format!("request {what:?} got another answer than the cloud gave"),
                 );
             }
-            LogEntry::LateAnswer { accepted: true, caller, number } => {
+            LogEntry::LateResponse { accepted: true, caller, number } => {
                 return fail(
-                    Invariant::LateAnswersIgnored,
+                    Invariant::LateResponsesIgnored,
                     format!("the late answer to #{number} of {caller} was taken"),
                 );
             }
@@ -136,7 +139,7 @@ impl Checker {
                 let emitted = world.callers.get(caller).and_then(|caller| caller.events.get(event));
                 if let Some(emitted) = emitted {
                     self.circuits.on_event(world, caller, emitted, at)?;
-                    if self.thorough {
+                    if self.check_secrets {
                         check_no_secret(at, &format!("{emitted:?}"))?;
                     }
                 }
@@ -144,7 +147,7 @@ impl Checker {
             LogEntry::CallWaiting { caller, until } => self.check_wait(world, caller, until, at)?,
             LogEntry::CallFinished { caller } => self.check_call_end(world, caller, at)?,
             LogEntry::CallCancelled { caller, notify } => {
-                self.tokens.on_cancelled(world, caller, notify, at);
+                self.tokens.on_cancelled(world, caller, notify);
                 self.circuits.on_cancelled(world, caller, notify);
             }
             LogEntry::ProcessRestarted { process } => {
@@ -153,40 +156,40 @@ impl Checker {
             }
             LogEntry::PostHandled { status, .. } => self.webhooks.on_post(world, status, at)?,
             LogEntry::MessageProcessed { nth } => self.webhooks.on_processed(world, nth, at)?,
-            LogEntry::CallStarted { .. } | LogEntry::LateAnswer { .. } => {}
+            LogEntry::CallStarted { .. } | LogEntry::LateResponse { .. } => {}
         }
         Ok(())
     }
 
-    /// When all is over.
+    /// Checks the state at the end of a scenario.
     pub(crate) fn check_end(&self, world: &World) -> Result<(), Violation> {
         let at = world.now;
         for caller in &world.callers {
-            if caller.next(Duration::ZERO).is_some() {
+            if caller.next_due(Duration::ZERO).is_some() {
                 return Err(Violation::new(Invariant::CallsEnd, at, "a call never ended"));
             }
         }
         for (caller, spec) in self.callers.iter().enumerate() {
-            // What was under way may have arrived since.
+            // Requests in flight may have arrived since the call ended.
             self.check_result(world, caller, spec, at)?;
         }
-        if self.thorough {
+        if self.check_secrets {
             check_no_secret(at, &world.debug_text())?;
         }
         self.webhooks.check_end(world)
     }
 
-    /// Counts what the cloud has kept since last time.
+    /// Counts the messages that the cloud has stored since the last time.
     fn count_messages(&mut self, world: &World, at: Duration) -> Result<(), Violation> {
         let messages = world.cloud.messages();
-        let new = messages.iter().rev().take_while(|message| message.number > self.counted);
+        let new = messages.iter().rev().take_while(|message| message.number > self.last_counted);
         let mut names = Vec::new();
         for message in new {
             let text = message.event.get("message").and_then(|text| text.as_str());
             let name = text.and_then(|text| text.strip_prefix(TEXT)?.parse::<usize>().ok());
             names.extend(name);
         }
-        self.counted = messages.back().map_or(self.counted, |message| message.number);
+        self.last_counted = messages.back().map_or(self.last_counted, |message| message.number);
         for name in names {
             if self.stored.len() <= name {
                 self.stored.resize(name + 1, 0);
@@ -213,7 +216,7 @@ impl Checker {
         else {
             return Ok(());
         };
-        if until <= at || until > latest(waiting.started_at, spec.timeout) {
+        if until <= at || until > latest_end(waiting.started_at, spec.timeout) {
             let why = format!("caller {} is to wait until {until:?}", spec.name);
             return Err(Violation::new(Invariant::NoBusyLoop, at, why));
         }
@@ -236,8 +239,8 @@ impl Checker {
             return Ok(());
         };
         let process = world.callers.get(caller).and_then(|it| world.processes.get(it.process));
-        let back = process.map(|process| process.resumes_at).unwrap_or_default();
-        if at > latest(finished.started_at, spec.timeout).max(back) {
+        let resumes_at = process.map(|process| process.resumes_at).unwrap_or_default();
+        if at > latest_end(finished.started_at, spec.timeout).max(resumes_at) {
             let why = format!("caller {} began at {:?}", spec.name, finished.started_at);
             return Err(Violation::new(Invariant::CallsEnd, at, why));
         }
@@ -274,21 +277,22 @@ impl Checker {
     }
 }
 
-/// What every text of a caller begins with.
+/// The prefix of every text that a caller sends.
 pub(crate) const TEXT: &str = "canary-text-";
-/// What every secret begins with.
+/// The prefix of every secret.
 pub(crate) const SECRET: &str = "canary-secret-";
 
-/// The last moment of a call, whatever its process's clock.
-fn latest(started_at: Duration, timeout: Duration) -> Duration {
+/// The latest end of a call, allowing for the drift of its process's clock.
+fn latest_end(started_at: Duration, timeout: Duration) -> Duration {
     started_at.saturating_add(timeout).saturating_add(timeout / 1000).saturating_add(ROUNDING)
 }
 
-fn check_no_secret(at: Duration, debug_text: &str) -> Result<(), Violation> {
+/// Checks that a printed text contains no secret, token or message text.
+fn check_no_secret(at: Duration, text: &str) -> Result<(), Violation> {
     let tokens = "eyJ";
-    match [TEXT, SECRET, tokens].into_iter().find(|canary| debug_text.contains(canary)) {
+    match [TEXT, SECRET, tokens].into_iter().find(|canary| text.contains(canary)) {
         Some(canary) => {
-            let why = format!("{canary} is in {debug_text:?}");
+            let why = format!("{canary} is in {text:?}");
             Err(Violation::new(Invariant::NoSecretsShown, at, why))
         }
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! How tokens are asked for, and how long they are used.
+//! How tokens are requested, and how long they are used.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,102 +11,102 @@ use crate::invariant::{Invariant, Violation};
 use crate::scenario::{Policy, Scenario};
 use crate::world::World;
 
-/// Whatever a service asks, nothing shared is put off for longer (`CircuitPolicy`).
-const LONGEST_ASKED: Duration = Duration::from_secs(32 * 60);
+/// The longest `Retry-After` that is obeyed for shared requests (`CircuitPolicy`).
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(32 * 60);
 
-/// The least pause after a failed fetch (protocol.md 11), whoever comes next.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// One, and three more (protocol.md 11).
-const TRIES: u32 = 4;
+/// The shortest pause after a failed request for a host or token (protocol.md 11).
+const MIN_PAUSE: Duration = Duration::from_secs(5);
+/// The first attempt and three retries (protocol.md 11).
+const ATTEMPTS: u32 = 4;
 
-/// No story has more consumers.
-const CONSUMERS_AT_MOST: usize = 10;
+/// An upper bound for the consumers of a scenario.
+const MAX_CONSUMERS: usize = 10;
 
 #[derive(Debug)]
 pub(super) struct Tokens {
     processes: Vec<Process>,
-    /// When each thing may be asked for again that a service has failed to give: by process and what it is.
-    /// How many tries of it have failed in a row.
-    again: BTreeMap<(usize, String), (Duration, u32)>,
-    /// When the cloud's clock was set last.
+    /// By process and resource: when it may be requested again, and how many attempts have failed in a
+    /// row.
+    retries: BTreeMap<(usize, String), (Duration, u32)>,
+    /// When the cloud's clock was last set.
     clock_set: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
 struct Process {
-    /// The token request under way: its caller and until when it can be answered.
-    under_way: Option<(usize, u32, Duration)>,
-    /// No token request before this: the service has asked for that.
+    /// The token request in flight: its caller, number and attempt deadline.
+    in_flight: Option<(usize, u32, Duration)>,
+    /// No token request before this time: the service asked so.
     not_before: Duration,
-    /// No request for a consumer's token before this: the service has asked for that.
+    /// No request for a consumer's token before this time: the IDP asked so.
     idp_not_before: Duration,
-    /// Whether its policy is to try once.
-    repeats_nothing: bool,
-    /// How many consumers it remembers.
+    /// Whether its policy makes one attempt only.
+    never_retries: bool,
+    /// How many consumers it caches.
     cache: usize,
-    /// When the token request was sent whose token is in use.
-    token_since: Option<Duration>,
-    /// By how much of a token's life its clock is off.
+    /// When the request of the present token was sent.
+    token_requested_at: Option<Duration>,
+    /// The drift of its clock, as a fraction.
     drift: f64,
-    /// Lives are told in whole seconds: of short ones up to one is unsure.
-    unsure: f64,
+    /// Lifetimes are given in whole seconds: a short one may be off by up to one second.
+    tolerance: f64,
 }
 
 impl Tokens {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let unsure = if scenario.token_life < 10 { 1.0 } else { 0.0 };
+        let tolerance = if scenario.token_life < 10 { 1.0 } else { 0.0 };
         let processes = scenario.processes.iter().map(|program| Process {
-            under_way: None,
+            in_flight: None,
             not_before: Duration::ZERO,
             idp_not_before: Duration::ZERO,
-            repeats_nothing: program.policy == Policy::None,
+            never_retries: program.policy == Policy::None,
             cache: program.consumer_cache,
-            token_since: None,
+            token_requested_at: None,
             drift: f64::from(program.drift.unsigned_abs()) / 1e6,
-            unsure,
+            tolerance,
         });
-        Self { processes: processes.collect(), again: BTreeMap::new(), clock_set: None }
+        Self { processes: processes.collect(), retries: BTreeMap::new(), clock_set: None }
     }
 
-    pub(super) fn clock_was_set(&mut self, at: Duration) {
+    pub(super) fn cloud_clock_set(&mut self, at: Duration) {
         self.clock_set = Some(at);
     }
 
     pub(super) fn on_sent(&mut self, sent: &SentRequest, at: Duration) -> Result<(), Violation> {
         let Some(process) = self.processes.get_mut(sent.process) else { return Ok(()) };
-        // What is said of a consumer that had to give way in the cache is forgotten.
-        let forgets = process.cache < CONSUMERS_AT_MOST && sent.stage == Stage::ConsumerJws;
-        let again = self.again.get(&(sent.process, sent.resource.clone()));
-        let again = again.map(|(again, _)| *again).unwrap_or_default();
-        let allowed = at + ROUNDING + LONGEST_ASKED / 1000;
-        if sent.stage == Stage::ConsumerJws && allowed < process.idp_not_before {
+        // The pause of a consumer that was evicted from the cache is forgotten.
+        let may_be_evicted = process.cache < MAX_CONSUMERS && sent.stage == Stage::ConsumerJws;
+        let retry = self.retries.get(&(sent.process, sent.resource.clone()));
+        let retry_at = retry.map(|(retry_at, _)| *retry_at).unwrap_or_default();
+        let latest = at + ROUNDING + MAX_RETRY_AFTER / 1000;
+        if sent.stage == Stage::ConsumerJws && latest < process.idp_not_before {
             let why = format!("not before {:?}, said the IDP", process.idp_not_before);
             return Err(Violation::new(Invariant::RetryAfterShared, at, why));
         }
-        if sent.stage != Stage::Operation && !forgets && allowed < again {
-            let why = format!("{:?} was asked for before {again:?}", sent.stage);
+        if sent.stage != Stage::Operation && !may_be_evicted && latest < retry_at {
+            let why = format!("{:?} was asked for before {retry_at:?}", sent.stage);
             return Err(Violation::new(Invariant::PausesRespected, at, why));
         }
         if sent.stage == Stage::AppJwt {
-            if let Some((caller, number, _)) = process.under_way.filter(|(.., until)| *until > at) {
+            if let Some((caller, number, _)) = process.in_flight.filter(|(.., until)| *until > at) {
                 let why = format!("that of caller {caller} (#{number}) has no answer yet");
                 return Err(Violation::new(Invariant::OneTokenRequest, at, why));
             }
-            if at + ROUNDING + LONGEST_ASKED / 1000 < process.not_before {
+            if latest < process.not_before {
                 let why = format!("not before {:?}, said the service", process.not_before);
                 return Err(Violation::new(Invariant::RetryAfterShared, at, why));
             }
-            process.under_way = Some((sent.caller, sent.number, sent.deadline));
+            process.in_flight = Some((sent.caller, sent.number, sent.deadline));
         }
-        // What a token says of its life is by the clock that the cloud had then.
-        let on_event =
-            self.clock_set.is_none_or(|set| process.token_since.is_some_and(|it| it > set));
-        if let (Some(on_cancelled), true) = (sent.token_remaining, on_event) {
-            let allowed = process.unsure + 3600.0 * process.drift + ROUNDING.as_secs_f64();
-            if on_cancelled < -allowed {
+        // A token's times are by the cloud's clock of when it was issued.
+        let same_clock =
+            self.clock_set.is_none_or(|set| process.token_requested_at.is_some_and(|it| it > set));
+        if let (Some(remaining), true) = (sent.token_remaining, same_clock) {
+            let allowed = process.tolerance + 3600.0 * process.drift + ROUNDING.as_secs_f64();
+            if remaining < -allowed {
                 let why = format!(
                     "caller {}'s #{} carries a token that ended {:.3} s ago",
-                    sent.caller, sent.number, -on_cancelled
+                    sent.caller, sent.number, -remaining
                 );
                 return Err(Violation::new(Invariant::NoExpiredToken, at, why));
             }
@@ -119,67 +119,61 @@ impl Tokens {
         if sent.stage == Stage::Operation {
             return;
         }
-        let status = sent.status.filter(|_| sent.answered);
-        let (again, failures) =
-            self.again.entry((sent.process, sent.resource.clone())).or_default();
+        let status = sent.status.filter(|_| sent.received);
+        let (retry_at, failures) =
+            self.retries.entry((sent.process, sent.resource.clone())).or_default();
         let failed = status.is_none_or(|status| status == 429 || status >= 500);
         *failures = if failed { *failures + 1 } else { 0 };
-        let least = match status {
-            // Nothing is repeated, so no pause was promised: what comes next is another call's.
-            _ if process.repeats_nothing => Duration::ZERO,
-            // The last of a round: from here on it is the circuit's to say when.
-            _ if failures.is_multiple_of(TRIES) => Duration::ZERO,
+        let minimum = match status {
+            // Nothing is retried, so no pause is due: the next request is another call's.
+            _ if process.never_retries => Duration::ZERO,
+            // The last attempt of a round: from here on the circuit decides.
+            _ if failures.is_multiple_of(ATTEMPTS) => Duration::ZERO,
             Some(429) if sent.stage != Stage::AppJwt => Duration::from_secs(1),
-            Some(429 | 500..=599) => FIRST_PAUSE,
+            Some(429 | 500..=599) => MIN_PAUSE,
             _ => Duration::ZERO,
         };
-        let asked = match status {
+        let retry_after = match status {
             Some(429 | 503) => Duration::from_secs(sent.retry_after.unwrap_or_default()),
             _ => Duration::ZERO,
         };
-        let asked = asked.min(LONGEST_ASKED);
-        *again = at + least.max(asked);
+        let retry_after = retry_after.min(MAX_RETRY_AFTER);
+        *retry_at = at + minimum.max(retry_after);
         if sent.stage == Stage::ConsumerJws {
-            process.idp_not_before = process.idp_not_before.max(at + asked);
+            process.idp_not_before = process.idp_not_before.max(at + retry_after);
         }
         if sent.stage != Stage::AppJwt {
             return;
         }
         process
-            .under_way
+            .in_flight
             .take_if(|(caller, number, _)| (*caller, *number) == (sent.caller, sent.number));
         match sent.status {
-            Some(200) if sent.answered => process.token_since = Some(sent.at),
-            Some(429 | 503) if sent.answered => {
-                let asked = Duration::from_secs(sent.retry_after.unwrap_or_default());
-                process.not_before = process.not_before.max(at + asked.min(LONGEST_ASKED));
+            Some(200) if sent.received => process.token_requested_at = Some(sent.at),
+            Some(429 | 503) if sent.received => {
+                process.not_before = process.not_before.max(at + retry_after);
             }
             _ => {}
         }
     }
 
-    /// Who tells takes the request back; who does not leaves a lease that ends with the attempt.
-    pub(super) fn on_cancelled(
-        &mut self,
-        world: &World,
-        caller: usize,
-        notify: bool,
-        _at: Duration,
-    ) {
+    /// A cancellation that the core knows of ends the request; any other leaves a lease until the
+    /// attempt's deadline.
+    pub(super) fn on_cancelled(&mut self, world: &World, caller: usize, notify: bool) {
         let process = world.callers.get(caller).map(|caller| caller.process);
         let process = process.and_then(|process| self.processes.get_mut(process));
         if let (Some(process), true) = (process, notify) {
-            process.under_way.take_if(|(holder, ..)| *holder == caller);
+            process.in_flight.take_if(|(holder, ..)| *holder == caller);
         }
     }
 
     pub(super) fn on_restart(&mut self, process: usize) {
         if let Some(process) = self.processes.get_mut(process) {
-            process.under_way = None;
+            process.in_flight = None;
             process.not_before = Duration::ZERO;
             process.idp_not_before = Duration::ZERO;
-            process.token_since = None;
+            process.token_requested_at = None;
         }
-        self.again.retain(|(of, _), _| *of != process);
+        self.retries.retain(|(of, _), _| *of != process);
     }
 }

@@ -1,4 +1,4 @@
-//! What came back: each once, in order or said not to be, and nothing lost.
+//! Notifications: each is processed once, in order or marked as late, and none is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::world::World;
 
 #[derive(Debug, Default)]
 pub(super) struct Webhooks {
-    said: Vec<String>,
-    processed: BTreeSet<String>,
-    /// The highest sequence that was acted on, by conversation.
+    agent_texts: Vec<String>,
+    processed_texts: BTreeSet<String>,
+    /// The highest sequence processed so far, by conversation.
     highest: BTreeMap<String, u64>,
-    once: BTreeSet<(String, u64)>,
+    processed_sequences: BTreeSet<(String, u64)>,
 }
 
 impl Webhooks {
-    pub(super) fn agent_said(&mut self, text: String) {
-        self.said.push(text);
+    pub(super) fn agent_sent(&mut self, text: String) {
+        self.agent_texts.push(text);
     }
 
     pub(super) fn on_post(
@@ -51,7 +51,7 @@ impl Webhooks {
         let Some(processed) = processed else { return Ok(()) };
         let fail = |why: String| Err(Violation::new(Invariant::OnceInOrder, at, why));
         if let Some(sequence) = processed.sequence {
-            if !self.once.insert((processed.conversation.clone(), sequence)) {
+            if !self.processed_sequences.insert((processed.conversation.clone(), sequence)) {
                 return fail(format!("{sequence} of {} came out twice", processed.conversation));
             }
             let highest = self.highest.entry(processed.conversation.clone()).or_default();
@@ -61,19 +61,19 @@ impl Webhooks {
             *highest = sequence.max(*highest);
         }
         if let Some(text) = &processed.text
-            && !self.processed.insert(text.clone())
+            && !self.processed_texts.insert(text.clone())
         {
             return fail(format!("{text:?} was acted on twice"));
         }
         Ok(())
     }
 
-    /// All that was taken, and in the end all that was said.
+    /// Every accepted text, and in the end every text of an agent, has been processed.
     pub(super) fn check_end(&self, world: &World) -> Result<(), Violation> {
         let Some(endpoint) = &world.endpoint else { return Ok(()) };
         let fail = |why: String| Err(Violation::new(Invariant::NoLostNotification, world.now, why));
-        let mut taken = endpoint.accepted_texts.iter().chain(&self.said);
-        if let Some(missing) = taken.find(|text| !self.processed.contains(*text)) {
+        let mut expected = endpoint.accepted_texts.iter().chain(&self.agent_texts);
+        if let Some(missing) = expected.find(|text| !self.processed_texts.contains(*text)) {
             return fail(format!("{missing:?} was never acted on"));
         }
         if !endpoint.inbox.is_empty() {
