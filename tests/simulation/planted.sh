@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Plants each bug of `planted/` in a copy of what is committed, and lets the simulation look for it:
-# which promise it breaks, and at which seed. Exits with 1 if one is not found.
+# Plants each bug of `planted/` in a copy of the committed tree and runs the simulation on it. Prints a
+# table: the bug, the invariant that catches it (or SURVIVED), and the seed. Exits with 1 if a bug
+# survives, and with 2 if a patch does not apply or does not build.
 #
 #   bash tests/simulation/planted.sh [SEEDS] [NAME...]
 set -euo pipefail
@@ -15,16 +16,43 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git clone -q "$root" "$copy/tree"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/planted}
-missed=0
-printf '%-42s %-22s %s\n' "planted bug" "promise broken" "seed"
+survived=0
+broken=0
+row() { printf '| %-42s | %-22s | %-5s |\n' "$@"; }
+
+# Reports a patch that cannot be tried, with the output of the command that failed.
+unusable() { # name, what is wrong with it, the output
+    echo "error: planted/$1.patch $2:" >&2
+    sed 's/^/    /' "$3" >&2
+    row "$1" "ERROR: $2" -
+    broken=1
+}
+
+row "planted bug" "invariant broken" "seed"
+row --- --- ---
 for patch in "${patches[@]}"; do
+    name=$(basename "$patch" .patch)
     git -C "$copy/tree" checkout -q .
-    git -C "$copy/tree" apply "$root/$patch"
-    (cd "$copy/tree" && cargo build -q --release --locked -p lp-connector-simulation 2>/dev/null)
-    told=$("$CARGO_TARGET_DIR/release/lp-connector-simulation" --seeds "$seeds" || true)
-    found=$(sed -n 's/^seed \([0-9]*\) breaks a promise. \([A-Za-z]*\):.*/\2 \1/p' <<<"$told")
-    read -r promise seed <<<"${found:-nothing -}"
-    printf '%-42s %-22s %s\n' "$(basename "$patch" .patch)" "$promise" "$seed"
-    [ -n "$found" ] || missed=1
+    if ! git -C "$copy/tree" apply "$root/$patch" 2>"$copy/log"; then
+        unusable "$name" "does not apply" "$copy/log"
+        continue
+    fi
+    if ! (cd "$copy/tree" && cargo build -q --release --locked -p lp-connector-simulation) 2>"$copy/log"; then
+        unusable "$name" "does not build" "$copy/log"
+        continue
+    fi
+    status=0
+    "$CARGO_TARGET_DIR/release/lp-connector-simulation" --seeds "$seeds" >"$copy/log" 2>&1 || status=$?
+    found=$(sed -n 's/^seed \([0-9]*\) breaks an invariant: \([A-Za-z]*\):.*/\2 \1/p' "$copy/log")
+    if [ -n "$found" ]; then
+        read -r invariant seed <<<"$found"
+        row "$name" "$invariant" "$seed"
+    elif [ "$status" -eq 0 ]; then
+        row "$name" SURVIVED -
+        survived=1
+    else
+        unusable "$name" "ends the simulation with status $status" "$copy/log"
+    fi
 done
-exit $missed
+[ "$broken" -eq 0 ] || exit 2
+exit "$survived"

@@ -54,34 +54,28 @@ impl Invariant {
 
     pub(crate) fn description(self) -> &'static str {
         match self {
-            Self::CallsEnd => "every call ends once, by its deadline",
-            Self::NoBusyLoop => "who is told to wait is told a time to come, before the deadline",
-            Self::OneTokenRequest => "a connector has at most one token request under way",
-            Self::NoExpiredToken => "no request carries a token past its life by the cloud's clock",
-            Self::AttemptsWithinPolicy => {
-                "no more tries than the policy allows, each handed out once"
-            }
-            Self::PausesRespected => {
-                "no pause is shorter than documented, or than the service asked"
-            }
-            Self::RetryAfterShared => "a Retry-After of a token service holds for all callers",
+            Self::CallsEnd => "every call ends exactly once, by its deadline",
+            Self::NoBusyLoop => "a call waits only for a future time before its deadline",
+            Self::OneTokenRequest => "a connector has at most one token request in flight",
+            Self::NoExpiredToken => "no request carries an expired token, by the cloud's clock",
+            Self::AttemptsWithinPolicy => "no more attempts than the policy allows, each sent once",
+            Self::PausesRespected => "no pause is shorter than documented, or than Retry-After",
+            Self::RetryAfterShared => "a Retry-After of a token service applies to all callers",
             Self::CircuitBreaker => {
-                "a failing service is left alone as documented, one probe at a time"
+                "circuits open and close as documented, with one probe at a time"
             }
-            Self::NoDuplicateMessage => "no message is doubled unless at-least-once was chosen",
-            Self::ResultsMatchCloud => "what a result says of the message is so",
-            Self::LateResponsesIgnored => "an answer that nobody waits for changes nothing",
-            Self::ResponsesMatchRequests => {
-                "an answer is that of its own request, or there is none"
+            Self::NoDuplicateMessage => "no message is sent twice, except with at-least-once",
+            Self::ResultsMatchCloud => "a result agrees with the messages that the cloud has",
+            Self::LateResponsesIgnored => "a late response changes nothing",
+            Self::ResponsesMatchRequests => "a request never gets another request's response",
+            Self::TrustedHostsOnly => "no request goes to an untrusted host, or without TLS",
+            Self::NoSecretsShown => {
+                "no error, event or state shows a secret, a token or a message text"
             }
-            Self::TrustedHostsOnly => "nothing is sent to a host that is not trusted",
-            Self::NoSecretsShown => "no error, event or state shows a secret, a token or a text",
-            Self::BoundedMemory => "what is kept is bounded",
-            Self::NoLostNotification => "what the endpoint answered 200 for is acted on",
-            Self::OnceInOrder => {
-                "what comes by webhook is acted on once, and in order unless said otherwise"
-            }
-            Self::RecoversAfterFaults => "once the faults stop everything works again",
+            Self::BoundedMemory => "caches and the inbox are bounded",
+            Self::NoLostNotification => "every notification that was answered 200 is processed",
+            Self::OnceInOrder => "every notification is processed once, in order or marked as late",
+            Self::RecoversAfterFaults => "after the faults every call succeeds again",
             Self::Deterministic => "the same seed gives the same trace",
             Self::NoPanic => "nothing panics",
         }

@@ -1,8 +1,10 @@
-//! The core against the sandbox with no sockets, no threads and no real time.
+//! The core against the sandbox, without sockets, threads or real time.
 //!
-//! A [`World`] owns the only clock. Callers start when they are told to, requests take time to travel
-//! and are lost on order, and everything that happens is kept in a trace, so that a test can say what
-//! must hold of it. The same orders give the same trace.
+//! A [`World`] owns the only clock. Calls start at given times, requests take time to arrive and meet
+//! the faults that a test asks for, and every request is recorded, so that a test can check its times
+//! and its outcome. The same steps give the same records.
+//!
+//! Module [`soak`] generates scenarios from seeds, and checks invariants after every event.
 //!
 //! ```
 //! use lp_connector_core::api::AuthorizeApp;

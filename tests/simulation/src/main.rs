@@ -1,4 +1,4 @@
-//! The simulated world from the command line: soak it, or replay one story.
+//! The simulation from the command line: run the soak, or one scenario.
 
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -7,23 +7,23 @@ use std::time::Instant;
 use clap::Parser;
 use lp_connector_simulation::soak;
 
-/// Connectors, network, clocks and cloud in one process, from a seed.
+/// Simulates connectors, network, clocks and cloud in one process, from seeds.
 #[derive(Parser, Debug)]
 #[command(name = "lp-connector-simulation")]
 struct Arguments {
-    /// How many stories to tell.
+    /// How many scenarios to run.
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
-    /// The first of them.
+    /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// In how many threads; each story takes one. Default: one for each core.
+    /// How many threads to use. Default: one for each core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Tell this story alone, with all that happens in it.
+    /// Run the scenario of this seed only, and print it with its trace.
     #[arg(long, conflicts_with_all = ["seeds", "from", "threads"])]
     seed: Option<u64>,
-    /// List what is watched for.
+    /// List the invariants.
     #[arg(long)]
     invariants: bool,
 }
@@ -31,28 +31,28 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.invariants {
-        for (name, words) in soak::invariants() {
-            println!("{name:22} {words}");
+        for (name, description) in soak::invariants() {
+            println!("{name:22} {description}");
         }
         return ExitCode::SUCCESS;
     }
-    // A panic is reported as a promise that was not kept, with its seed.
+    // A panic is reported as a broken invariant, with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(seed) = arguments.seed {
-        let (text, stored) = soak::replay(seed);
+        let (text, holds) = soak::replay(seed);
         println!("{text}");
-        return if stored { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let threads = arguments
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-    let began = Instant::now();
+    let started_at = Instant::now();
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
     match soak::run(seeds, threads) {
         Ok(summary) => {
-            let took = began.elapsed().as_secs_f64();
+            let took = started_at.elapsed().as_secs_f64();
             let years = summary.virtual_time.as_secs_f64() / (365.25 * 86_400.0);
-            println!("{} seeds, no promise broken", summary.seeds);
+            println!("{} seeds, no invariant broken", summary.seeds);
             println!(
                 "{} calls, {} requests, {} notifications, {} events, {years:.1} years",
                 summary.calls, summary.requests, summary.notifications, summary.events

@@ -32,19 +32,19 @@ pub enum NetworkFault {
 impl fmt::Display for NetworkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("arrives"),
-            Self::Refused => f.write_str("finds nobody who would connect"),
-            Self::RequestLost => f.write_str("is lost on its way"),
-            Self::ResponseLost => f.write_str("arrives, and its answer is lost"),
-            Self::SlowResponse(by) => write!(f, "arrives, and its answer takes {by:?} more"),
-            Self::SlowRequest(by) => write!(f, "takes {by:?} more to arrive"),
+            Self::None => f.write_str("no fault"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::RequestLost => f.write_str("request lost"),
+            Self::ResponseLost => f.write_str("response lost"),
+            Self::SlowResponse(by) => write!(f, "response delayed by {by:?}"),
+            Self::SlowRequest(by) => write!(f, "request delayed by {by:?}"),
             Self::Truncated(share) => {
-                write!(f, "arrives; {share} thousandths of its answer come back")
+                write!(f, "response truncated after {share} thousandths")
             }
             Self::Duplicated(after) => {
-                write!(f, "arrives; its answer comes, and again after {after:?}")
+                write!(f, "response duplicated after {after:?}")
             }
-            Self::StrayBytes => f.write_str("arrives; its answer comes with stray bytes behind it"),
+            Self::StrayBytes => f.write_str("stray bytes after the response"),
         }
     }
 }

@@ -135,18 +135,18 @@ pub(crate) enum WorldEvent {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ResolveDomain => f.write_str("asks where messages go"),
-            Self::AuthorizeApp => f.write_str("asks for the AppJWT"),
+            Self::ResolveDomain => f.write_str("resolve the messaging host"),
+            Self::AuthorizeApp => f.write_str("authorize the app"),
             Self::IdentifyConsumer(consumer) => {
-                write!(f, "asks for consumer {consumer}'s ConsumerJWS")
+                write!(f, "identify consumer {consumer}")
             }
             Self::OpenConversation(consumer) => {
-                write!(f, "opens a conversation for newcomer {consumer}")
+                write!(f, "open a conversation for newcomer {consumer}")
             }
-            Self::SendText(consumer) => write!(f, "says something for consumer {consumer}"),
-            Self::SetComposing(consumer) => write!(f, "shows consumer {consumer} typing"),
+            Self::SendText(consumer) => write!(f, "send a text for consumer {consumer}"),
+            Self::SetComposing(consumer) => write!(f, "show consumer {consumer} typing"),
             Self::CloseConversation(consumer) => {
-                write!(f, "closes consumer {consumer}'s conversation")
+                write!(f, "close consumer {consumer}'s conversation")
             }
         }
     }
@@ -155,33 +155,36 @@ impl fmt::Display for Action {
 impl fmt::Display for WorldEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fault(fault) => write!(f, "the cloud goes wrong: {fault}"),
-            Self::FaultsCleared => f.write_str("the cloud is well again"),
+            Self::Fault(fault) => write!(f, "cloud fault {fault}"),
+            Self::FaultsCleared => f.write_str("the cloud's faults are cleared"),
             Self::AppTokensRevoked => f.write_str("all AppJWTs are revoked"),
             Self::ConsumerTokensRevoked => f.write_str("all ConsumerJWSs are revoked"),
             Self::SecretRotated(after) => {
-                write!(f, "the app's secret changes; the connectors know after {after:?}")
+                write!(
+                    f,
+                    "the app's secret changes; the connectors restart with it after {after:?}"
+                )
             }
             Self::ServiceMoved(service, to) => write!(f, "{service} moves to host {to}"),
-            Self::CloudClockSet(by) => write!(f, "the cloud's clock is set {by} s off"),
+            Self::CloudClockSet(by) => write!(f, "the cloud's clock is set {by} s ahead"),
             Self::WallClockSet(process, by) => {
-                write!(f, "process {process}'s wall clock is set {by} s off")
+                write!(f, "the wall clock of process {process} is set {by} s ahead")
             }
             Self::ProcessCrashed(process, down) => {
-                write!(f, "process {process} crashes and is back after {down:?}")
+                write!(f, "process {process} crashes and restarts after {down:?}")
             }
             Self::ProcessSuspended(process, time) => {
                 write!(f, "process {process} is suspended for {time:?}")
             }
             Self::AgentTexts(consumer, times) => {
-                write!(f, "an agent answers consumer {consumer}, {times} times")
+                write!(f, "an agent sends consumer {consumer} {times} texts")
             }
-            Self::AgentComposing(consumer) => write!(f, "an agent types to consumer {consumer}"),
+            Self::AgentComposing(consumer) => write!(f, "an agent types for consumer {consumer}"),
             Self::AgentNote(consumer) => {
-                write!(f, "an agent notes something of consumer {consumer}")
+                write!(f, "an agent writes a note about consumer {consumer}")
             }
             Self::AgentTransfer(consumer) => {
-                write!(f, "consumer {consumer} is handed to another skill")
+                write!(f, "an agent transfers consumer {consumer} to another skill")
             }
         }
     }
@@ -189,38 +192,38 @@ impl fmt::Display for WorldEvent {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let up_to = if self.latency_seed.is_some() { ", and up to three times that" } else { "" };
-        writeln!(f, "tokens live {} s; one way takes {:?}{up_to}", self.token_life, self.latency)?;
+        let up_to = if self.latency_seed.is_some() { " to three times that" } else { "" };
+        writeln!(f, "token lifetime {} s, latency {:?}{up_to}", self.token_life, self.latency)?;
         for (n, program) in self.processes.iter().enumerate() {
             let Program { policy, call_timeout, drift, wall_clock_offset, wire, consumer_cache } =
                 program;
-            let wire = if *wire { ", over the core's own HTTP" } else { "" };
+            let wire = if *wire { ", the core's own HTTP codec" } else { "" };
             writeln!(
                 f,
-                "process {n}: policy {policy:?}, {call_timeout:?} a call, clock {drift} ppm fast \
-                 and {wall_clock_offset} s off, {consumer_cache} consumers kept{wire}"
+                "process {n}: retry policy {policy:?}, call timeout {call_timeout:?}, clock drift {drift} \
+                 ppm, wall clock {wall_clock_offset} s ahead, cache of {consumer_cache} consumers{wire}"
             )?;
         }
         for caller in &self.callers {
             let Caller { name, process, starts_at, action, deadline, cancel_after } = caller;
-            write!(f, "caller {name} of process {process}, at {starts_at:?}: {action}")?;
+            write!(f, "caller {name} in process {process}, at {starts_at:?}: {action}")?;
             if let Some(deadline) = deadline {
-                write!(f, ", within {deadline:?}")?;
+                write!(f, ", deadline {deadline:?}")?;
             }
             if let Some((after, notify)) = cancel_after {
-                let how = if *notify { "with" } else { "without" };
-                write!(f, ", and leaves after {after:?} {how} a word")?;
+                let how = if *notify { "" } else { " unnoticed" };
+                write!(f, ", cancelled{how} after {after:?}")?;
             }
             writeln!(f)?;
             for fault in self.request_faults.iter().filter(|fault| fault.caller == *name) {
-                writeln!(f, "    its request #{} {}", fault.number, fault.fault)?;
+                writeln!(f, "    request #{}: {}", fault.number, fault.fault)?;
             }
         }
         for (at, world_event) in &self.world_events {
             writeln!(f, "at {at:?}: {world_event}")?;
         }
         for (nth, fault) in &self.post_faults {
-            writeln!(f, "notification post #{nth} {fault}")?;
+            writeln!(f, "webhook post #{nth}: {fault}")?;
         }
         Ok(())
     }

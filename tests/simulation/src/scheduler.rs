@@ -40,7 +40,7 @@ impl World {
                 return;
             }
         }
-        panic!("the world does not come to rest");
+        panic!("more than 2000000 steps");
     }
 
     /// Does the next thing, if it is due by `end`. Returns false if nothing is.

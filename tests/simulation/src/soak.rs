@@ -57,9 +57,9 @@ pub struct Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, violation, shrunk } = self;
-        writeln!(f, "seed {seed} breaks a promise. {violation}\n")?;
-        writeln!(f, "what it takes to break it:\n\n{shrunk}")?;
-        write!(f, "again: cargo run -p lp-connector-simulation --release -- --seed {seed}")
+        writeln!(f, "seed {seed} breaks an invariant: {violation}\n")?;
+        writeln!(f, "the shrunk scenario:\n\n{shrunk}")?;
+        write!(f, "repeat with: cargo run -p lp-connector-simulation --release -- --seed {seed}")
     }
 }
 
@@ -140,7 +140,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
         let (_, repeated) = run_scenario(&scenario, level);
         if repeated != trace {
             let lines = trace.lines().zip(repeated.lines()).find(|(one, two)| one != two);
-            let why = format!("it differs at {lines:?}");
+            let why = format!("the traces differ at {lines:?}");
             return Err(Violation::new(Invariant::Deterministic, Duration::ZERO, why));
         }
     }

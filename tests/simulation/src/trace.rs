@@ -21,10 +21,11 @@ pub(crate) fn line(world: &World, at: Duration, entry: LogEntry, trace: &mut Str
         Some((sent, format!("[{}] #{} {}", sent.caller, sent.number, sent.stage.name())))
     };
     let text = match entry {
-        LogEntry::CallStarted { caller } => format!("[{caller}] begins"),
+        LogEntry::CallStarted { caller } => format!("[{caller}] starts"),
         LogEntry::RequestSent { nth } => match request(nth) {
             Some((sent, which)) => {
-                let left = sent.token_remaining.map(|left| format!(", token good for {left:.1} s"));
+                let left =
+                    sent.token_remaining.map(|left| format!(", token valid for {left:.1} s"));
                 let left = left.unwrap_or_default();
                 // A domain lookup names its service in the path.
                 let service = sent.resource.split('/').nth(5);
@@ -39,29 +40,29 @@ pub(crate) fn line(world: &World, at: Duration, entry: LogEntry, trace: &mut Str
                 let status = sent.status.unwrap_or_default();
                 let retry_after =
                     sent.retry_after.map(|seconds| format!(", retry after {seconds} s"));
-                format!("{which} arrives: {status}{}", retry_after.unwrap_or_default())
+                format!("{which} reaches the cloud: {status}{}", retry_after.unwrap_or_default())
             }
             None => return,
         },
         LogEntry::OutcomeHandled { nth } => match request(nth) {
             Some((sent, which)) => {
-                let text = if sent.received { "has its answer" } else { "has no answer" };
+                let text = if sent.received { "has a response" } else { "has no response" };
                 format!("{which} {text}")
             }
             None => return,
         },
         LogEntry::WrongResponse { nth } => match request(nth) {
-            Some((_, which)) => format!("{which} gets what is not its answer"),
+            Some((_, which)) => format!("{which} gets a wrong response"),
             None => return,
         },
         LogEntry::LateResponse { caller, number, accepted } => {
-            let accepted = if accepted { "taken" } else { "dropped" };
-            format!("[{caller}] #{number}: a late answer is {accepted}")
+            let verdict = if accepted { "accepted" } else { "ignored" };
+            format!("[{caller}] #{number} late response {verdict}")
         }
         LogEntry::EventEmitted { caller, event } => {
             let event = world.callers.get(caller).and_then(|caller| caller.events.get(event));
             match event {
-                Some(event) => format!("[{caller}] tells: {:?}", event.kind),
+                Some(event) => format!("[{caller}] event {:?}", event.kind),
                 None => return,
             }
         }
@@ -71,25 +72,25 @@ pub(crate) fn line(world: &World, at: Duration, entry: LogEntry, trace: &mut Str
         LogEntry::CallFinished { caller } => {
             let finished = world.callers.get(caller).and_then(|caller| caller.finished.as_ref());
             match finished.map(|finished| &finished.result) {
-                Some(Ok(done)) => format!("[{caller}] succeeds after {} tries", done.attempts),
+                Some(Ok(done)) => format!("[{caller}] succeeds after {} attempts", done.attempts),
                 Some(Err(error)) => format!("[{caller}] fails: {error}"),
                 None => return,
             }
         }
         LogEntry::CallCancelled { caller, notify } => {
-            format!("[{caller}] leaves {} a word", if notify { "with" } else { "without" })
+            format!("[{caller}] is cancelled{}", if notify { "" } else { " unnoticed" })
         }
-        LogEntry::ProcessRestarted { process } => format!("process {process} starts anew"),
+        LogEntry::ProcessRestarted { process } => format!("process {process} restarts"),
         LogEntry::PostHandled { nth, status } => match status {
-            Some(status) => format!("post {nth} reaches the endpoint: {status}"),
-            None => format!("post {nth} reaches nobody"),
+            Some(status) => format!("webhook post {nth} answered {status}"),
+            None => format!("webhook post {nth} not received"),
         },
         LogEntry::MessageProcessed { nth } => {
             let processed =
                 world.endpoint.as_ref().and_then(|endpoint| endpoint.processed.get(nth));
             match processed {
                 Some(processed) => format!(
-                    "the connector acts on {:?} of {} ({:?})",
+                    "message {:?} of {} processed ({:?})",
                     processed.sequence, processed.conversation, processed.order
                 ),
                 None => return,

@@ -31,10 +31,10 @@ pub enum PostFault {
 impl fmt::Display for PostFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RequestLost => f.write_str("never arrives"),
-            Self::ResponseLost => f.write_str("is taken, and the answer is lost"),
-            Self::Unavailable => f.write_str("is answered 503"),
-            Self::SlowRequest(by) => write!(f, "takes {by:?} more"),
+            Self::RequestLost => f.write_str("request lost"),
+            Self::ResponseLost => f.write_str("response lost"),
+            Self::Unavailable => f.write_str("answered 503"),
+            Self::SlowRequest(by) => write!(f, "request delayed by {by:?}"),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Attempts {
         if sent.number <= call.last_number {
             return fail(
                 Invariant::AttemptsWithinPolicy,
-                format!("#{} of {name} again", sent.number),
+                format!("caller {name} sent #{} again", sent.number),
             );
         }
         call.last_number = sent.number;
@@ -67,7 +67,7 @@ impl Attempts {
             }
             if call.renewals > 2 || call.pauses > retries {
                 let why = format!(
-                    "try {} of {name}: {} renewals, {} repetitions",
+                    "attempt {} of caller {name}: {} renewals, {} retries",
                     call.attempts, call.renewals, call.pauses
                 );
                 return fail(Invariant::AttemptsWithinPolicy, why);
@@ -84,7 +84,8 @@ impl Attempts {
             };
             let pause = at.saturating_sub(ended);
             if pause + ROUNDING + minimum / 1000 < minimum {
-                let why = format!("{name} paused {pause:?} after {ending:?}, not {minimum:?}");
+                let why =
+                    format!("caller {name} paused {pause:?} after {ending:?}, not {minimum:?}");
                 return fail(Invariant::PausesRespected, why);
             }
         }

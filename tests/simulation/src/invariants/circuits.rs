@@ -74,11 +74,14 @@ impl Circuits {
         let Some(until) = circuit.open_until else { return Ok(()) };
         let fail = |why: String| Err(Violation::new(Invariant::CircuitBreaker, at, why));
         if at + ROUNDING + until.saturating_sub(at) / 1000 < until {
-            return fail(format!("the {} is to be left alone until {until:?}", sent.stage.name()));
+            return fail(format!(
+                "the circuit of the {} is open until {until:?}",
+                sent.stage.name()
+            ));
         }
         circuit.probes.retain(|(_, deadline)| at + ROUNDING < *deadline);
         if let Some((other, _)) = circuit.probes.first() {
-            let why = format!("request {other} probes the {} already", sent.stage.name());
+            let why = format!("request {other} is already the probe of the {}", sent.stage.name());
             return fail(why);
         }
         circuit.probes.push((nth, sent.deadline));
@@ -117,12 +120,12 @@ impl Circuits {
         let documented =
             OPEN_SECONDS.get(circuit.openings).or(OPEN_SECONDS.last()).copied().unwrap_or_default();
         if pause != Duration::from_secs(documented) {
-            return fail(format!("it is left alone for {pause:?}, not {documented} s"));
+            return fail(format!("the circuit opens for {pause:?}, not {documented} s"));
         }
         let enough = stage != Stage::Operation || circuit.exhausted + 1 >= MESSAGE_THRESHOLD;
         if circuit.openings == 0 && !enough {
             return fail(format!(
-                "after {} calls in a row, not {MESSAGE_THRESHOLD}",
+                "the circuit opens after {} calls in a row, not {MESSAGE_THRESHOLD}",
                 circuit.exhausted + 1
             ));
         }
@@ -161,7 +164,10 @@ impl Circuits {
             _ => {}
         }
         if circuit.surely_failed >= MESSAGE_THRESHOLD && circuit.open_until.is_none() {
-            let why = format!("{} calls in a row used up their tries", circuit.surely_failed);
+            let why = format!(
+                "the circuit is closed after {} calls in a row that used all attempts",
+                circuit.surely_failed
+            );
             return Err(Violation::new(Invariant::CircuitBreaker, at, why));
         }
         Ok(())

@@ -99,10 +99,13 @@ impl Checker {
                 let Some(sent) = world.sent.get(nth) else { return Ok(()) };
                 let host = sent.host.strip_suffix(":443").unwrap_or(&sent.host);
                 if !host.ends_with(".liveperson.net") {
-                    return fail(Invariant::TrustedHostsOnly, format!("it went to {host}"));
+                    return fail(Invariant::TrustedHostsOnly, format!("a request went to {host}"));
                 }
                 if !sent.https {
-                    return fail(Invariant::TrustedHostsOnly, format!("all can read it at {host}"));
+                    return fail(
+                        Invariant::TrustedHostsOnly,
+                        format!("a request to {host} without TLS"),
+                    );
                 }
                 check_no_secret(at, &sent.debug_text)?;
                 self.attempts.on_sent(&self.callers, sent, at)?;
@@ -119,20 +122,23 @@ impl Checker {
                 let cached = process.map(|process| process.shared.consumers()).unwrap_or_default();
                 let limit = self.caches.get(sent.process).copied().unwrap_or_default();
                 if cached > limit + world.callers.len() {
-                    return fail(Invariant::BoundedMemory, format!("{cached} consumers are kept"));
+                    return fail(
+                        Invariant::BoundedMemory,
+                        format!("{cached} consumers are cached"),
+                    );
                 }
             }
             LogEntry::WrongResponse { nth } => {
                 let what = world.sent.get(nth).map(|sent| (sent.caller, sent.number));
                 return fail(
                     Invariant::ResponsesMatchRequests,
-                    format!("request {what:?} got another answer than the cloud gave"),
+                    format!("request {what:?} got another response than the cloud gave"),
                 );
             }
             LogEntry::LateResponse { accepted: true, caller, number } => {
                 return fail(
                     Invariant::LateResponsesIgnored,
-                    format!("the late answer to #{number} of {caller} was taken"),
+                    format!("the late response to #{number} of caller {caller} was accepted"),
                 );
             }
             LogEntry::EventEmitted { caller, event } => {
@@ -166,7 +172,7 @@ impl Checker {
         let at = world.now;
         for caller in &world.callers {
             if caller.next_due(Duration::ZERO).is_some() {
-                return Err(Violation::new(Invariant::CallsEnd, at, "a call never ended"));
+                return Err(Violation::new(Invariant::CallsEnd, at, "a call has not ended"));
             }
         }
         for (caller, spec) in self.callers.iter().enumerate() {
@@ -198,7 +204,7 @@ impl Checker {
             let Some(stored) = self.stored.get_mut(name) else { continue };
             *stored += 1;
             if *stored > 1 && spec.is_some_and(|spec| spec.policy != Policy::AtLeastOnce) {
-                let why = format!("the cloud has caller {name}'s text {stored} times");
+                let why = format!("the cloud has the text of caller {name} {stored} times");
                 return Err(Violation::new(Invariant::NoDuplicateMessage, at, why));
             }
         }
@@ -217,7 +223,7 @@ impl Checker {
             return Ok(());
         };
         if until <= at || until > latest_end(waiting.started_at, spec.timeout) {
-            let why = format!("caller {} is to wait until {until:?}", spec.name);
+            let why = format!("caller {} waits until {until:?}", spec.name);
             return Err(Violation::new(Invariant::NoBusyLoop, at, why));
         }
         if waiting.polls > 2_000 {
@@ -241,7 +247,7 @@ impl Checker {
         let process = world.callers.get(caller).and_then(|it| world.processes.get(it.process));
         let resumes_at = process.map(|process| process.resumes_at).unwrap_or_default();
         if at > latest_end(finished.started_at, spec.timeout).max(resumes_at) {
-            let why = format!("caller {} began at {:?}", spec.name, finished.started_at);
+            let why = format!("caller {} started at {:?}", spec.name, finished.started_at);
             return Err(Violation::new(Invariant::CallsEnd, at, why));
         }
         self.circuits.on_finished(world, caller, &spec, finished, at)?;
@@ -263,12 +269,12 @@ impl Checker {
         let (Action::SendText(_), Some(finished)) = (spec.action, finished) else { return Ok(()) };
         let stored = self.stored.get(spec.name as usize).copied().unwrap_or_default();
         let why = match &finished.result {
-            Ok(_) if stored == 0 => "it succeeded, and the cloud knows nothing of it",
+            Ok(_) if stored == 0 => "success, but the cloud has no message",
             Ok(done) if stored > 1 && !done.possibly_repeated => {
-                "it was repeated without being told"
+                "sent twice, but not marked as possibly repeated"
             }
             Err(error) if stored > 0 && error.sent() != Effect::Maybe => {
-                "it is said to have had no effect, and had one"
+                "reported as without effect, but the cloud has the message"
             }
             _ => return Ok(()),
         };

@@ -80,20 +80,21 @@ impl Tokens {
         let retry_at = retry.map(|(retry_at, _)| *retry_at).unwrap_or_default();
         let latest = at + ROUNDING + MAX_RETRY_AFTER / 1000;
         if sent.stage == Stage::ConsumerJws && latest < process.idp_not_before {
-            let why = format!("not before {:?}, said the IDP", process.idp_not_before);
+            let why = format!("the IDP asked for no request before {:?}", process.idp_not_before);
             return Err(Violation::new(Invariant::RetryAfterShared, at, why));
         }
         if sent.stage != Stage::Operation && !may_be_evicted && latest < retry_at {
-            let why = format!("{:?} was asked for before {retry_at:?}", sent.stage);
+            let why = format!("{:?} was requested before {retry_at:?}", sent.stage);
             return Err(Violation::new(Invariant::PausesRespected, at, why));
         }
         if sent.stage == Stage::AppJwt {
             if let Some((caller, number, _)) = process.in_flight.filter(|(.., until)| *until > at) {
-                let why = format!("that of caller {caller} (#{number}) has no answer yet");
+                let why = format!("#{number} of caller {caller} is still in flight");
                 return Err(Violation::new(Invariant::OneTokenRequest, at, why));
             }
             if latest < process.not_before {
-                let why = format!("not before {:?}, said the service", process.not_before);
+                let why =
+                    format!("the service asked for no request before {:?}", process.not_before);
                 return Err(Violation::new(Invariant::RetryAfterShared, at, why));
             }
             process.in_flight = Some((sent.caller, sent.number, sent.deadline));
@@ -105,8 +106,8 @@ impl Tokens {
             let allowed = process.tolerance + 3600.0 * process.drift + ROUNDING.as_secs_f64();
             if remaining < -allowed {
                 let why = format!(
-                    "caller {}'s #{} carries a token that ended {:.3} s ago",
-                    sent.caller, sent.number, -remaining
+                    "#{} of caller {} carries a token that expired {:.3} s ago",
+                    sent.number, sent.caller, -remaining
                 );
                 return Err(Violation::new(Invariant::NoExpiredToken, at, why));
             }

@@ -30,7 +30,11 @@ impl Webhooks {
     ) -> Result<(), Violation> {
         let held = world.endpoint.as_ref().map(|endpoint| endpoint.inbox.len()).unwrap_or_default();
         if held > 500 {
-            return Err(Violation::new(Invariant::BoundedMemory, at, format!("{held} are held")));
+            return Err(Violation::new(
+                Invariant::BoundedMemory,
+                at,
+                format!("the inbox holds {held} changes"),
+            ));
         }
         match status {
             None | Some(200 | 503) => Ok(()),
@@ -52,18 +56,24 @@ impl Webhooks {
         let fail = |why: String| Err(Violation::new(Invariant::OnceInOrder, at, why));
         if let Some(sequence) = processed.sequence {
             if !self.processed_sequences.insert((processed.conversation.clone(), sequence)) {
-                return fail(format!("{sequence} of {} came out twice", processed.conversation));
+                return fail(format!(
+                    "{sequence} of {} was processed twice",
+                    processed.conversation
+                ));
             }
             let highest = self.highest.entry(processed.conversation.clone()).or_default();
             if sequence < *highest && processed.order != Order::Late {
-                return fail(format!("{sequence} after {highest}, as {:?}", processed.order));
+                return fail(format!(
+                    "{sequence} was processed after {highest}, as {:?}",
+                    processed.order
+                ));
             }
             *highest = sequence.max(*highest);
         }
         if let Some(text) = &processed.text
             && !self.processed_texts.insert(text.clone())
         {
-            return fail(format!("{text:?} was acted on twice"));
+            return fail(format!("{text:?} was processed twice"));
         }
         Ok(())
     }
@@ -74,13 +84,16 @@ impl Webhooks {
         let fail = |why: String| Err(Violation::new(Invariant::NoLostNotification, world.now, why));
         let mut expected = endpoint.accepted_texts.iter().chain(&self.agent_texts);
         if let Some(missing) = expected.find(|text| !self.processed_texts.contains(*text)) {
-            return fail(format!("{missing:?} was never acted on"));
+            return fail(format!("{missing:?} was never processed"));
         }
         if !endpoint.inbox.is_empty() {
-            return fail(format!("{} are stuck in the inbox", endpoint.inbox.len()));
+            return fail(format!("{} changes remain in the inbox", endpoint.inbox.len()));
         }
         if world.cloud.notifications_lost() > 0 {
-            return fail(format!("the cloud dropped {}", world.cloud.notifications_lost()));
+            return fail(format!(
+                "the cloud dropped {} notifications",
+                world.cloud.notifications_lost()
+            ));
         }
         Ok(())
     }

@@ -197,7 +197,7 @@ impl<'a> Runner<'a> {
         while self.world.step(until) {
             self.stats.events += 1;
             if self.stats.events > MAX_STEPS {
-                let why = "the world does not come to rest";
+                let why = format!("more than {MAX_STEPS} steps");
                 return Err(Violation::new(Invariant::NoBusyLoop, self.world.now, why));
             }
             self.check_log()?;

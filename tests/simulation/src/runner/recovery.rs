@@ -21,7 +21,7 @@ impl Runner<'_> {
     /// Stops all faults, and checks that calls succeed once more time than any pause has passed.
     pub(super) fn recover(&mut self) -> Result<(), Violation> {
         if self.tracing {
-            trace::note(&mut self.trace, self.world.now, "*** all is well from here on");
+            trace::note(&mut self.trace, self.world.now, "*** all faults end");
         }
         self.world.cloud.clear_faults();
         self.world.request_faults.clear();
