@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn the_server_refuses_what_is_not_a_message() {
         let answer = |bytes: &[u8]| {
             let mut answer = Vec::new();
             Request::read(bytes).unwrap().unwrap().answer("h", &mut answer);

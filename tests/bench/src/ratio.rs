@@ -142,7 +142,7 @@ mod tests {
     use crate::cases;
 
     #[test]
-    fn every_ratio_is_of_cases_that_there_are() {
+    fn every_ratio_compares_existing_cases() {
         let all: Vec<String> = cases::all().iter().map(cases::Case::id).collect();
         for (group, of, to, _) in CASES {
             for name in [of, to] {

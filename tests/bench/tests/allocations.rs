@@ -16,7 +16,7 @@ fn allocations(id: &str) -> u64 {
 }
 
 #[test]
-fn a_message_takes_no_more_than_one_that_is_written_by_hand() {
+fn building_a_message_allocates_three_times_at_most() {
     assert!(allocations("build a SEND: this crate") <= 3);
     assert!(allocations("build a SEND: by hand, naive") > 3, "the counter counts");
 }

@@ -213,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_fault_prints_is_read_back(
+        fn a_printed_fault_parses_back(
             at in 0usize..10, range in prop::option::of((1u64..100, 1u64..100)), kind in kind(),
         ) {
             let fault = Fault { endpoint: Endpoint::ALL[at], range, kind };
@@ -221,13 +221,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text: String) {
+        fn parsing_never_panics(text: String) {
             let _ = text.parse::<Fault>();
         }
     }
 
     #[test]
-    fn a_fault_that_is_none_says_what_there_is() {
+    fn an_invalid_fault_is_refused_with_a_reason() {
         for (text, why) in [
             ("send", "has no `=`"),
             ("sent=503", "there are domain, token"),

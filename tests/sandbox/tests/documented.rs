@@ -1,4 +1,4 @@
-//! The cloud as the documents have it: each example, and each refusal.
+//! The sandbox against the documentation: each example, and each refusal.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
@@ -121,7 +121,7 @@ fn a_bad_site_is_401_and_bad_parameters_are_400() {
 }
 
 #[test]
-fn a_token_is_given_for_credentials_in_any_of_the_three_places() {
+fn credentials_are_accepted_in_all_three_places() {
     let mut cloud = Cloud::new();
     let (id, secret) = cloud.credentials();
     let (grant, app) =
@@ -143,7 +143,7 @@ fn a_token_is_given_for_credentials_in_any_of_the_three_places() {
 }
 
 #[test]
-fn the_same_consumer_keeps_the_same_id_of_64_digits() {
+fn a_consumer_gets_a_token_for_a_valid_app_token_only() {
     let mut cloud = Cloud::new();
     let jwt = cloud.app_jwt();
     let (status, answer) = cloud.consumer(&jwt, "ring");
@@ -155,7 +155,7 @@ fn the_same_consumer_keeps_the_same_id_of_64_digits() {
 }
 
 #[test]
-fn a_token_ends_when_its_life_does() {
+fn a_token_expires_at_the_end_of_its_lifetime() {
     let mut cloud = Cloud::new();
     let jwt = cloud.app_jwt();
     cloud.now += Duration::from_secs(3599);
@@ -165,7 +165,7 @@ fn a_token_ends_when_its_life_does() {
 }
 
 #[test]
-fn a_conversation_opens_once_and_the_second_answer_has_mixed_codes() {
+fn a_second_conversation_is_refused_with_mixed_codes() {
     let mut cloud = Cloud::new();
     let tokens = cloud.tokens("ring");
     let (status, opened) = cloud.open(&tokens);
@@ -183,7 +183,7 @@ fn a_conversation_opens_once_and_the_second_answer_has_mixed_codes() {
 }
 
 #[test]
-fn sequences_count_within_the_dialog_and_chat_states_have_none() {
+fn sequences_count_per_dialog_and_skip_chat_states() {
     let mut cloud = Cloud::new();
     let tokens = cloud.tokens("ring");
     let id = cloud.open(&tokens).1[1]["body"]["conversationId"].as_str().unwrap().to_owned();
@@ -199,7 +199,7 @@ fn sequences_count_within_the_dialog_and_chat_states_have_none() {
 }
 
 #[test]
-fn what_the_documents_forbid_is_refused() {
+fn undocumented_requests_are_refused() {
     let mut cloud = Cloud::new();
     let tokens = cloud.tokens("ring");
     let id = cloud.open(&tokens).1[1]["body"]["conversationId"].as_str().unwrap().to_owned();
@@ -220,7 +220,7 @@ fn what_the_documents_forbid_is_refused() {
 }
 
 #[test]
-fn each_missing_or_bad_credential_has_its_number() {
+fn each_credential_error_has_its_own_code() {
     let mut cloud = Cloud::new();
     let (jwt, jws) = cloud.tokens("ring");
     let body = json!([]);
@@ -237,7 +237,7 @@ fn each_missing_or_bad_credential_has_its_number() {
 }
 
 #[test]
-fn a_dropped_request_has_no_effect_and_a_dropped_answer_has() {
+fn a_dropped_request_has_no_effect_a_dropped_response_has() {
     for (fault, kept) in [("send:1=drop", 0), ("send:1=drop-after", 1)] {
         let mut cloud = Cloud::new();
         let tokens = cloud.tokens("ring");
@@ -258,7 +258,7 @@ fn a_dropped_request_has_no_effect_and_a_dropped_answer_has() {
 }
 
 #[test]
-fn the_state_can_be_looked_at_and_holds_no_secret() {
+fn the_state_shows_counts_and_no_secret() {
     let mut cloud = Cloud::new();
     let tokens = cloud.tokens("ring");
     cloud.open(&tokens);

@@ -1,4 +1,4 @@
-//! What is told to a connector, and how hard it is tried: protocol.md 9, under a virtual clock.
+//! Notifications and their retries (protocol.md 9), under a virtual clock.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
@@ -16,13 +16,13 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A cloud, its clock, and an endpoint that answers as it is told.
+/// A sandbox with its clock, and the notifications that it has posted.
 struct Cloud {
     sandbox: Sandbox,
     now: Duration,
     tokens: (String, String),
     conversation: String,
-    /// What was posted: when since the start, and what.
+    /// The posts: the time since the start, and the body.
     posted: Vec<(Duration, Value)>,
 }
 
@@ -82,7 +82,7 @@ impl Cloud {
         self.conversation = answer[1]["body"]["conversationId"].as_str().unwrap().to_owned();
     }
 
-    /// Another consumer's conversation, whose events are told too.
+    /// Opens a conversation for another consumer.
     fn open_for(&mut self, consumer: &str) {
         let (jws, conversation) = (self.tokens.1.clone(), self.conversation.clone());
         let body = json!({"ext_consumer_id": consumer});
@@ -113,8 +113,7 @@ impl Cloud {
         self.sandbox.agent(self.now, &conversation, action).unwrap();
     }
 
-    /// Lets everything happen until `end` (since the start): each post is answered at once, as
-    /// `endpoint` says of what is posted.
+    /// Runs until `end` (since the start); `endpoint` answers each post at once, from its body.
     fn run(&mut self, end: Duration, mut endpoint: impl FnMut(&Value) -> Option<u16>) {
         for _ in 0..10_000 {
             match self.sandbox.next_post(self.now) {
@@ -131,7 +130,7 @@ impl Cloud {
                 }
             }
         }
-        panic!("it never comes to rest");
+        panic!("more than 10000 steps");
     }
 
     fn times(&self) -> Vec<u64> {
@@ -150,7 +149,7 @@ fn texts(posted: &[(Duration, Value)]) -> Vec<&str> {
 }
 
 #[test]
-fn what_the_consumer_does_comes_back_as_an_echo() {
+fn a_consumers_own_events_are_echoed() {
     let mut cloud = Cloud::new(all());
     cloud.say("Coo?");
     let dialog = cloud.conversation.clone();
@@ -169,7 +168,7 @@ fn what_the_consumer_does_comes_back_as_an_echo() {
 }
 
 #[test]
-fn it_signs_as_the_test_vectors_do() {
+fn signatures_match_the_test_vectors() {
     let secret = "n3v3r-u5e-7h15-1n-pr0d";
     let body = r#"{"kind":"notification","body":{"changes":[{"sequence":4,"originatorId":"a9","originatorMetadata":{"id":"a9","role":"ASSIGNED_AGENT"},"serverTimestamp":1700000000123,"event":{"type":"ContentEvent","message":"Grüße 🙂","contentType":"text/plain"},"conversationId":"c1","dialogId":"c1","messageAudience":"ALL"}]},"type":"ms.MessagingEventNotification"}"#;
     let of = |signature: Signature| signature.of(secret, body.as_bytes());
@@ -180,7 +179,7 @@ fn it_signs_as_the_test_vectors_do() {
 }
 
 #[test]
-fn counted_each_is_tried_again_30_s_apart_and_then_dropped() {
+fn count_based_retries_come_every_30_s() {
     for (retries, tries) in [(None, 1), (Some(0), 1), (Some(2), 3), (Some(5), 6), (Some(9), 6)] {
         let webhooks = match retries {
             Some(retries) => all().max_retries(retries),
@@ -195,7 +194,7 @@ fn counted_each_is_tried_again_30_s_apart_and_then_dropped() {
 }
 
 #[test]
-fn only_200_and_201_count_as_taken() {
+fn only_200_and_201_accept_a_notification() {
     for (status, tries) in
         [(Some(200), 1), (Some(201), 1), (Some(202), 2), (Some(204), 2), (Some(404), 2), (None, 2)]
     {
@@ -206,16 +205,16 @@ fn only_200_and_201_count_as_taken() {
 }
 
 #[test]
-fn timed_the_pauses_double_from_2_s_to_300_s_and_it_goes_on_until_the_retention_is_over() {
+fn time_based_pauses_double_from_2_to_300_s() {
     let mut cloud = Cloud::new(all().retention(secs(1000)));
     cloud.run(secs(5000), |_| Some(500));
     assert_eq!(cloud.times(), [0, 2, 6, 14, 30, 62, 126, 254, 510, 810]);
     assert_eq!(cloud.sandbox.notifications_lost(), 1);
-    assert_eq!(cloud.sandbox.app_state(), AppState::Up, "nothing is left that could fail");
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up, "no notification is left");
 }
 
 #[test]
-fn timed_one_failing_endpoint_stores_the_events_of_all_and_order_is_kept() {
+fn one_failing_endpoint_stores_the_events_of_all() {
     let webhooks = all().retention(secs(3600));
     let mut cloud = Cloud::new(webhooks);
     cloud.run(secs(1), |_| Some(200));
@@ -236,7 +235,7 @@ fn timed_one_failing_endpoint_stores_the_events_of_all_and_order_is_kept() {
 }
 
 #[test]
-fn timed_an_endpoint_with_no_retries_of_its_own_fails_nobody_else() {
+fn an_endpoint_without_retries_does_not_fail_the_app() {
     let manifest = json!({"capabilities": {"webhooks": {
         "ms.MessagingEventNotification.ChatStateEvent":
             {"endpoint": "http://127.0.0.1:9/", "max_retries": 0},
@@ -254,11 +253,11 @@ fn timed_an_endpoint_with_no_retries_of_its_own_fails_nobody_else() {
     cloud.publish(&dialog, &json!({"type": "ChatStateEvent", "chatState": "PAUSE"}));
     cloud.run(secs(60), |_| Some(200));
     let last = &cloud.posted.last().unwrap().1["body"]["changes"][0]["event"];
-    assert_eq!(last["chatState"], "PAUSE", "stored like the others while the app has failed");
+    assert_eq!(last["chatState"], "PAUSE", "it is stored while the app has failed");
 }
 
 #[test]
-fn timed_a_failure_in_transition_goes_back_to_failed() {
+fn a_failure_in_transition_returns_to_failed() {
     let mut cloud = Cloud::new(all().retention(secs(3600)));
     for text in ["one", "two", "three"] {
         cloud.say(text);
@@ -266,14 +265,14 @@ fn timed_a_failure_in_transition_goes_back_to_failed() {
     cloud.run(secs(1), |_| Some(500));
     let mut answers = [200, 500, 200, 200, 200].into_iter();
     cloud.run(secs(1000), |_| answers.next());
-    // The state of the conversation twice, then `one` twice, 2 s after its failure.
+    // The conversation's state twice, and `one` again 2 s after its failure.
     assert_eq!(texts(&cloud.posted), ["one", "one", "two", "three"]);
     assert_eq!(cloud.times(), [0, 2, 2, 4, 4, 4]);
     assert_eq!(cloud.sandbox.app_state(), AppState::Up);
 }
 
 #[test]
-fn faults_on_order_double_delay_and_lose_notifications() {
+fn faults_duplicate_delay_reorder_and_drop_notifications() {
     let mut cloud = Cloud::new(all());
     cloud.run(secs(1), |_| Some(200));
     cloud.posted.clear();
@@ -290,7 +289,7 @@ fn faults_on_order_double_delay_and_lose_notifications() {
 }
 
 #[test]
-fn the_agents_side_is_told_in_full() {
+fn every_action_of_an_agent_is_notified() {
     let mut cloud = Cloud::new(all());
     cloud.say("Hello");
     cloud.agent(Agent::Text("Which?".to_owned(), vec!["a".to_owned(), "b".to_owned()]));
@@ -318,7 +317,7 @@ fn the_agents_side_is_told_in_full() {
 }
 
 #[test]
-fn a_survey_follows_and_ends_it_all() {
+fn a_survey_follows_and_closes_the_conversation() {
     let mut cloud = Cloud::new(all());
     cloud.agent(Agent::Text("Bye".to_owned(), Vec::new()));
     let id = cloud.conversation.clone();
@@ -333,8 +332,12 @@ fn a_survey_follows_and_ends_it_all() {
     let text = json!({"type": "ContentEvent", "contentType": "text/plain", "message": "5"});
     let state = json!({"type": "ChatStateEvent", "chatState": "COMPOSING"});
     assert_eq!(cloud.publish(&id, &text)["code"], "BAD_REQUEST", "the main dialog is closed");
-    assert_eq!(cloud.publish(&survey, &state)["code"], "BAD_REQUEST", "it takes no chat states");
-    assert_eq!(cloud.publish(&survey, &text)["body"]["sequence"], 1, "it counts for itself");
+    assert_eq!(
+        cloud.publish(&survey, &state)["code"],
+        "BAD_REQUEST",
+        "a survey takes no chat states"
+    );
+    assert_eq!(cloud.publish(&survey, &text)["body"]["sequence"], 1, "its sequences start at 0");
     let conversation = cloud.sandbox.conversations().next().unwrap();
     assert!(!conversation.open);
     assert_eq!(conversation.survey.as_ref().unwrap().answers, ["5"]);
@@ -344,7 +347,7 @@ fn a_survey_follows_and_ends_it_all() {
 }
 
 #[test]
-fn no_survey_follows_where_no_agent_was_or_the_stage_was_closed() {
+fn no_survey_without_an_agent_or_after_a_closed_stage() {
     for field in ["DialogChange", "Stage"] {
         let mut cloud = Cloud::new(all());
         if field == "Stage" {
@@ -360,7 +363,7 @@ fn no_survey_follows_where_no_agent_was_or_the_stage_was_closed() {
 }
 
 #[test]
-fn timed_a_reordered_notification_comes_after_the_next() {
+fn a_reordered_notification_comes_after_the_next() {
     let mut cloud = Cloud::new(all().retention(secs(3600)));
     cloud.run(secs(1), |_| Some(200));
     cloud.sandbox.fault("webhook:1=reorder".parse().unwrap());
@@ -372,7 +375,7 @@ fn timed_a_reordered_notification_comes_after_the_next() {
 }
 
 #[test]
-fn timed_of_several_that_fail_together_the_first_sets_the_pause() {
+fn the_first_of_concurrent_failures_sets_the_pause() {
     let mut cloud = Cloud::new(all().retention(secs(3600)));
     cloud.run(secs(1), |_| Some(200));
     cloud.open_for("bob");
@@ -381,7 +384,7 @@ fn timed_of_several_that_fail_together_the_first_sets_the_pause() {
     while let NextPost::Post(post) = cloud.sandbox.next_post(cloud.now) {
         ids.push(post.id);
     }
-    assert_eq!(ids.len(), 2, "one of each conversation");
+    assert_eq!(ids.len(), 2, "one post for each conversation");
     for id in ids {
         cloud.sandbox.complete_post(cloud.now, id, Some(503));
     }

@@ -66,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn when_is_the_first_time_at_which_mono_is_reached(
+        fn when_is_the_first_time_that_reaches_mono(
             origin in 0u64..1 << 60, elapsed in 0u64..1 << 60, drift in -900i32..900,
         ) {
             let origin = Duration::from_nanos(origin);

@@ -1,4 +1,4 @@
-//! Every input that fuzzing was given or found, through the body of its target, on stable.
+//! Replays the corpus of every fuzz target on stable Rust.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -13,7 +13,7 @@ fn replay(target: &str, body: fn(&[u8])) {
     for entry in fs::read_dir(&corpus).unwrap() {
         let path = entry.unwrap().path();
         let input = fs::read(&path).unwrap();
-        // Printed only if the body panics: which input it was.
+        // The test shows this line only if the target panics.
         println!("{}", path.display());
         body(&input);
         inputs += 1;
@@ -43,9 +43,9 @@ fn every_target_is_replayed() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
 
-    /// The fuzzer's model of calls, on scripts that nobody chose.
+    /// The fuzz target of calls, on random scripts.
     #[test]
-    fn calls_that_share_keep_what_is_promised_of_them(
+    fn random_scripts_pass_the_model_of_shared_calls(
         script in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
     ) {
         fuzz::call(&script);

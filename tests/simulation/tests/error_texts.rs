@@ -1,4 +1,4 @@
-//! What errors say, word for word: the line a person reads is part of the interface.
+//! The texts of errors, word for word: they are part of the interface.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -9,12 +9,12 @@ use lp_connector_core::id::ConversationId;
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
 
-/// The line that a failed call gives.
+/// The text of the last call's error.
 fn line(world: &World) -> String {
     world.finished_calls().last().unwrap().result.as_ref().unwrap_err().to_string()
 }
 
-/// Sends one text under a fault of SEND.
+/// The error of sending a text under a fault of SEND.
 fn sending(fault: &str) -> String {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
@@ -24,7 +24,7 @@ fn sending(fault: &str) -> String {
     line(&world)
 }
 
-/// Authorises under a fault.
+/// The error of authorising the app under a fault.
 fn authorizing(fault: &str) -> String {
     let mut world = World::new().with_fault(fault);
     world.start(AuthorizeApp::new());
@@ -33,7 +33,7 @@ fn authorizing(fault: &str) -> String {
 }
 
 #[test]
-fn a_refused_message() {
+fn a_refusal_shows_its_status_and_advice() {
     assert_eq!(
         sending("400"),
         "send_text: the request was refused with status 400 (cloud.liveperson.net), which said \"a \
@@ -54,7 +54,7 @@ fn a_refused_message() {
 }
 
 #[test]
-fn a_failing_service() {
+fn a_failing_service_shows_its_status_and_attempts() {
     assert_eq!(
         sending("503"),
         "send_text: the request failed with status 503 (cloud.liveperson.net, 4 attempts), which \
@@ -79,7 +79,7 @@ fn a_failing_service() {
 }
 
 #[test]
-fn refused_credentials() {
+fn refused_credentials_say_what_to_check() {
     assert_eq!(
         sending("revoke-app"),
         "send_text: the request was refused with status 401 (cloud.liveperson.net, error code 40102, \
@@ -106,7 +106,7 @@ fn refused_credentials() {
 }
 
 #[test]
-fn an_unusable_answer() {
+fn an_unreadable_response_says_what_came() {
     assert_eq!(
         authorizing("domain=html"),
         "authorize_app: the host look-up got an unusable answer: the answer is an HTML page, not \
@@ -132,7 +132,7 @@ fn an_unusable_answer() {
 }
 
 #[test]
-fn what_happens_on_the_way() {
+fn a_network_failure_says_what_took_effect() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.network_faults.push_back(NetworkFault::ResponseLost);
@@ -156,7 +156,7 @@ fn what_happens_on_the_way() {
 }
 
 #[test]
-fn what_never_gets_on_its_way() {
+fn an_unsent_request_says_why() {
     let mut world = World::new();
     let conversation = ConversationId::new("5f0c").unwrap();
     world.start(SendText::new(ada(), conversation.clone(), "x".repeat(6000)));
@@ -181,23 +181,23 @@ fn what_never_gets_on_its_way() {
     world.cloud.fault("send=429,retry-after:60".parse().unwrap());
     world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let said = line(&world);
-    assert!(said.starts_with("send_text: the next try is due in 6"), "{said}");
-    assert!(said.contains("after this call's own deadline (cloud.liveperson.net)"), "{said}");
+    let text = line(&world);
+    assert!(text.starts_with("send_text: the next try is due in 6"), "{text}");
+    assert!(text.contains("after this call's own deadline (cloud.liveperson.net)"), "{text}");
 }
 
 #[test]
-fn what_the_conversation_does_not_allow() {
+fn a_second_conversation_says_one_is_open() {
     let mut world = World::new();
     let _ = open_conversation(&mut world);
     world.start(OpenConversation::new(ada()));
     world.run();
-    let said = line(&world);
-    assert!(said.starts_with(
+    let text = line(&world);
+    assert!(text.starts_with(
         "open_conversation: the consumer has an open conversation already (cloud.liveperson.net), \
          which said \"Consumer request conversation failed: User "
     ));
-    assert!(said.ends_with(
+    assert!(text.ends_with(
         "it had no effect; go on with the conversation that is open, or close it first"
     ));
 }

@@ -1,4 +1,4 @@
-//! Everything that can be said on SEND, as the cloud takes it.
+//! Every message of SEND against the sandbox.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -15,8 +15,8 @@ use serde_json::json;
 
 const NOW: std::time::Duration = std::time::Duration::from_secs(1_711_000_000);
 
-/// Does one thing, and says how it ended.
-fn does<O>(world: &mut World, operation: O) -> Result<(), ErrorKind>
+/// Runs one operation and returns how it ended.
+fn run<O>(world: &mut World, operation: O) -> Result<(), ErrorKind>
 where
     O: Operation + std::fmt::Debug + 'static,
     O::Output: std::fmt::Debug,
@@ -26,46 +26,46 @@ where
     world.finished_call(caller).result.as_ref().map(|_| ()).map_err(|error| error.kind())
 }
 
-/// A conversation of a consumer whose client knows several dialogs.
+/// Opens a conversation for a client that supports several dialogs.
 fn open(world: &mut World) -> ConversationId {
     let features = ClientProperties::new().feature("MULTI_DIALOG");
-    does(world, OpenConversation::new(ada()).client_properties(features)).unwrap();
+    run(world, OpenConversation::new(ada()).client_properties(features)).unwrap();
     ConversationId::new(&world.cloud.conversations().next().unwrap().id).unwrap()
 }
 
 #[test]
-fn the_cloud_takes_every_message() {
+fn the_cloud_accepts_every_message() {
     let mut world = World::new();
     let id = open(&mut world);
     let both = || (ada(), id.clone());
     let (a, b) = both();
-    assert_eq!(does(&mut world, SendText::new(a, b, "Coo? \u{1f642}")), Ok(()));
+    assert_eq!(run(&mut world, SendText::new(a, b, "Coo? \u{1f642}")), Ok(()));
     let (a, b) = both();
     let file = HostedFile::new("/v1/AUTH_async-images/x", "png").caption("ring");
-    assert_eq!(does(&mut world, SendFile::new(a, b, file)), Ok(()));
+    assert_eq!(run(&mut world, SendFile::new(a, b, file)), Ok(()));
     for state in [ChatState::Composing, ChatState::Pause, ChatState::Gone] {
         let (a, b) = both();
-        assert_eq!(does(&mut world, SetChatState::new(a, b, state)), Ok(()));
+        assert_eq!(run(&mut world, SetChatState::new(a, b, state)), Ok(()));
     }
     for receipt in [Receipt::Accept, Receipt::Read, Receipt::Access, Receipt::Nack, Receipt::Action]
     {
         let (a, b) = both();
         let receipt = SendReceipt::new(a, b, receipt, [0, 1])
             .metadata(json!({"type": "ExternalId", "id": "btn"}));
-        assert_eq!(does(&mut world, receipt), Ok(()));
+        assert_eq!(run(&mut world, receipt), Ok(()));
     }
     let (a, b) = both();
-    assert_eq!(does(&mut world, SetUrgency::new(a, b, Ttr::Urgent, 300)), Ok(()));
+    assert_eq!(run(&mut world, SetUrgency::new(a, b, Ttr::Urgent, 300)), Ok(()));
     let (a, b) = both();
-    assert_eq!(does(&mut world, UpdateProfile::new(a, b, Profile::new())), Ok(()));
+    assert_eq!(run(&mut world, UpdateProfile::new(a, b, Profile::new())), Ok(()));
     let (a, b) = both();
-    assert_eq!(does(&mut world, GetClock::new(a, b)), Ok(()));
+    assert_eq!(run(&mut world, GetClock::new(a, b)), Ok(()));
     let (a, b) = both();
-    assert_eq!(does(&mut world, RateConversation::new(a, b, 5, true)), Err(ErrorKind::Refused));
+    assert_eq!(run(&mut world, RateConversation::new(a, b, 5, true)), Err(ErrorKind::Refused));
     let (a, b) = both();
-    assert_eq!(does(&mut world, CloseConversation::new(a, b).without_survey()), Ok(()));
+    assert_eq!(run(&mut world, CloseConversation::new(a, b).without_survey()), Ok(()));
     let (a, b) = both();
-    assert_eq!(does(&mut world, RateConversation::new(a, b, 5, true)), Ok(()));
+    assert_eq!(run(&mut world, RateConversation::new(a, b, 5, true)), Ok(()));
 
     let conversation = world.cloud.conversations().next().unwrap();
     assert_eq!(conversation.ttr, "URGENT");
@@ -79,15 +79,15 @@ fn a_survey_is_answered_in_its_own_dialog() {
     let mut world = World::new();
     let id = open(&mut world);
     world.cloud.agent(NOW, id.as_str(), Agent::Text("Bye".to_owned(), Vec::new())).unwrap();
-    assert_eq!(does(&mut world, CloseDialog::new(ada(), id.clone())), Ok(()));
+    assert_eq!(run(&mut world, CloseDialog::new(ada(), id.clone())), Ok(()));
     let survey = world.cloud.conversations().next().unwrap().survey.clone().unwrap();
     let late = SendText::new(ada(), id.clone(), "too late");
-    assert_eq!(does(&mut world, late), Err(ErrorKind::ConversationClosed));
+    assert_eq!(run(&mut world, late), Err(ErrorKind::ConversationClosed));
     let answer = json!([{"type": "Answer", "questionId": "q1", "id": "a5", "provider": "AC"}]);
     let text = SendText::new(ada(), id, "5")
         .in_dialog(DialogId::new(&survey.dialog).unwrap())
         .metadata(answer);
-    assert_eq!(does(&mut world, text), Ok(()));
+    assert_eq!(run(&mut world, text), Ok(()));
     let conversation = world.cloud.conversations().next().unwrap();
     assert!(!conversation.open && conversation.survey.as_ref().unwrap().answers == ["5"]);
 }

@@ -1,4 +1,4 @@
-//! Promises that hold whatever happens: many callers, every fault, in any order.
+//! Properties of random scenarios: many callers, every fault, in any order.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -14,7 +14,7 @@ use lp_connector_core::policy::RetryPolicy;
 use lp_connector_simulation::{NetworkFault, SentRequest, World, ada, open_conversation};
 use proptest::prelude::*;
 
-/// What one caller does.
+/// What a caller does.
 #[derive(Clone, Debug)]
 enum Action {
     AuthorizeApp,
@@ -27,10 +27,10 @@ enum Action {
 #[derive(Clone, Debug)]
 struct Caller {
     action: Action,
-    /// Milliseconds after the start.
-    begins: u64,
+    /// In milliseconds after the start of the world.
+    starts_at: u64,
     cancel_at: Option<(u64, bool)>,
-    /// Its own deadline, in milliseconds.
+    /// The call's own deadline, in milliseconds after its start.
     deadline: Option<u64>,
 }
 
@@ -57,18 +57,18 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn caller() -> impl Strategy<Value = Caller> {
-    // Many at once, and some hours later.
-    let begins = prop_oneof![4 => 0u64..2_000, 2 => 0u64..120_000, 1 => 0u64..9_000_000];
+    // Most within seconds, some hours later.
+    let starts_at = prop_oneof![4 => 0u64..2_000, 2 => 0u64..120_000, 1 => 0u64..9_000_000];
     let cancel_at = prop::option::weighted(0.15, (0u64..40_000, any::<bool>()));
     let deadline = prop::option::weighted(0.2, 1u64..10_000);
-    (action(), begins, cancel_at, deadline).prop_map(|(action, begins, cancel_at, deadline)| {
-        Caller {
+    (action(), starts_at, cancel_at, deadline).prop_map(
+        |(action, starts_at, cancel_at, deadline)| Caller {
             action,
-            begins,
+            starts_at,
             deadline,
-            cancel_at: cancel_at.map(|(after, notify)| (begins + after, notify)),
-        }
-    })
+            cancel_at: cancel_at.map(|(after, notify)| (starts_at + after, notify)),
+        },
+    )
 }
 
 fn network_fault() -> impl Strategy<Value = NetworkFault> {
@@ -158,13 +158,13 @@ impl Scenario {
         self.policy == 2
     }
 
-    /// Plays it out. Every text is another one, named after its caller.
-    fn play(&self) -> (World, Duration) {
+    /// Runs the scenario. Each text contains the number of its caller.
+    fn run(&self) -> (World, Duration) {
         let mut world = World::new().with_config(|config| {
             config.retry(self.policy()).call_timeout(Duration::from_millis(self.call_timeout))
         });
         let conversation = {
-            // Opened by another connector, so that this one starts cold.
+            // Another connector opens it, so that this one starts without tokens.
             let mut other = World::new();
             let conversation = open_conversation(&mut other);
             world.cloud = other.cloud;
@@ -207,13 +207,13 @@ impl Scenario {
     }
 }
 
-/// A caller begins, in as much of a hurry as it is.
+/// Starts a caller with its own deadline, if it has one.
 fn start<O>(world: &mut World, caller: &Caller, operation: O) -> usize
 where
     O: Operation + std::fmt::Debug + 'static,
     O::Output: std::fmt::Debug,
 {
-    let at = Duration::from_millis(caller.begins);
+    let at = Duration::from_millis(caller.starts_at);
     world.start_with(at, operation, |call, now| match caller.deadline {
         Some(time) => call.timeout(Duration::from_millis(time), now),
         None => call,
@@ -229,7 +229,7 @@ fn by_caller(world: &World) -> BTreeMap<usize, Vec<&SentRequest>> {
 }
 
 proptest! {
-    // PROPTEST_CASES asks for more.
+    // PROPTEST_CASES raises the number.
     #![proptest_config(ProptestConfig {
         cases: ProptestConfig::default().cases.max(400),
         ..ProptestConfig::default()
@@ -237,7 +237,7 @@ proptest! {
 
     #[test]
     fn every_call_ends_once_by_its_deadline(scenario in scenario()) {
-        let (world, longest) = scenario.play();
+        let (world, longest) = scenario.run();
         prop_assert_eq!(world.finished_calls().count(), scenario.callers.len());
         for ended in world.finished_calls() {
             let deadline = scenario.callers[ended.caller].deadline.map(Duration::from_millis);
@@ -247,36 +247,36 @@ proptest! {
     }
 
     #[test]
-    fn never_are_two_token_requests_under_way(scenario in scenario()) {
-        let (world, _) = scenario.play();
-        // Two for the same thing; hosts and consumers are several things each.
+    fn at_most_one_token_request_is_in_flight(scenario in scenario()) {
+        let (world, _) = scenario.run();
+        // Requests for hosts and consumers may overlap: they are for different ones.
         let tokens: Vec<_> = world.sent_for(Stage::AppJwt).collect();
         for two in tokens.windows(2) {
-            // Who leaves without a word leaves a lease that ends with its attempt; who tells, none.
-            let left = scenario.callers[two[0].caller].cancel_at;
-            let ended = left.map_or(two[0].outcome_at, |(at, _)| two[0].outcome_at.min(Duration::from_millis(at)));
+            // A cancelled call ends its request; if the core is not notified, the lease lasts until then.
+            let cancelled = scenario.callers[two[0].caller].cancel_at;
+            let ended = cancelled.map_or(two[0].outcome_at, |(at, _)| two[0].outcome_at.min(Duration::from_millis(at)));
             prop_assert!(two[1].at >= ended, "{:?}", two);
         }
     }
 
     #[test]
-    fn no_request_carries_a_token_past_its_life(scenario in scenario()) {
-        let (world, _) = scenario.play();
-        // Lives are told in whole seconds: of one that is shorter than ten, up to one is unsure.
-        let unsure = if scenario.token_life < 10 { -1.0 } else { 0.0 };
+    fn no_request_carries_an_expired_token(scenario in scenario()) {
+        let (world, _) = scenario.run();
+        // Lifetimes are given in whole seconds: a short one may be off by up to one second.
+        let tolerance = if scenario.token_life < 10 { -1.0 } else { 0.0 };
         for sent in &world.sent {
             if let Some(left) = sent.token_remaining {
-                prop_assert!(left >= unsure, "{:?}", sent);
+                prop_assert!(left >= tolerance, "{:?}", sent);
             }
         }
     }
 
     #[test]
-    fn no_more_tries_than_the_policy_allows_and_no_shorter_pauses(scenario in scenario()) {
-        let (world, _) = scenario.play();
+    fn attempts_and_pauses_follow_the_policy(scenario in scenario()) {
+        let (world, _) = scenario.run();
         let retries = scenario.policy().retries() as usize;
         for (caller, tries) in by_caller(&world) {
-            // One renewal of each token may come on top.
+            // Two more: one renewal of each token.
             prop_assert!(tries.len() <= 1 + retries + 2, "{}: {:?}", caller, tries);
             let mut documented = [5, 10, 15].map(Duration::from_secs).into_iter();
             for two in tries.windows(2) {
@@ -302,22 +302,22 @@ proptest! {
     }
 
     #[test]
-    fn a_text_is_not_doubled_unless_that_was_chosen_and_the_result_is_true(scenario in scenario()) {
-        let (world, _) = scenario.play();
+    fn a_text_is_sent_once_and_its_result_is_true(scenario in scenario()) {
+        let (world, _) = scenario.run();
         for (n, caller) in scenario.callers.iter().enumerate() {
             if !matches!(caller.action, Action::SendText) {
                 continue;
             }
             let stored = world.stored_count(&format!("text {n}"));
-            prop_assert!(stored <= 1 || scenario.at_least_once(), "text {} kept {} times", n, stored);
+            prop_assert!(stored <= 1 || scenario.at_least_once(), "text {} stored {} times", n, stored);
             match &world.finished_call(n).result {
                 Ok(done) => {
-                    prop_assert!(stored >= 1, "a success that the cloud knows nothing of");
-                    prop_assert!(stored == 1 || done.possibly_repeated, "a repetition not told of");
+                    prop_assert!(stored >= 1, "a success without a message in the cloud");
+                    prop_assert!(stored == 1 || done.possibly_repeated, "a duplicate that is not reported");
                 }
                 Err(error) => match error.sent() {
                     Effect::No | Effect::Yes => {
-                        prop_assert_eq!(stored, 0, "{} said that it had no effect", error);
+                        prop_assert_eq!(stored, 0, "{} reported no effect", error);
                     }
                     Effect::Maybe => {}
                 },
@@ -326,8 +326,8 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_sent_that_is_said_not_to_have_been(scenario in scenario()) {
-        let (world, _) = scenario.play();
+    fn a_call_reported_as_unsent_sent_nothing(scenario in scenario()) {
+        let (world, _) = scenario.run();
         let tries = by_caller(&world);
         for ended in world.finished_calls() {
             if let Err(error) = &ended.result
@@ -341,10 +341,10 @@ proptest! {
     }
 
     #[test]
-    fn a_refused_token_is_renewed_at_most_once_by_each_call(scenario in scenario()) {
-        let (world, _) = scenario.play();
+    fn a_call_renews_a_refused_token_at_most_once(scenario in scenario()) {
+        let (world, _) = scenario.run();
         for (caller, tries) in by_caller(&world) {
-            // A 401 whose answer was lost is a lost answer, and repeated as such.
+            // A lost 401 counts as a lost response.
             let refused = |sent: &&&SentRequest| sent.status == Some(401) && sent.received;
             let refused = tries.iter().filter(refused).count();
             prop_assert!(refused <= 3, "{}: {:?}", caller, tries);
@@ -352,22 +352,22 @@ proptest! {
     }
 
     #[test]
-    fn the_same_story_is_told_the_same_way_twice(scenario in scenario()) {
-        let (first, _) = scenario.play();
-        let (second, _) = scenario.play();
+    fn the_same_scenario_gives_the_same_requests(scenario in scenario()) {
+        let (first, _) = scenario.run();
+        let (second, _) = scenario.run();
         prop_assert_eq!(&first.sent, &second.sent);
         let ends = |world: &World| world.finished_calls().map(|end| format!("{end:?}")).collect::<Vec<_>>();
         prop_assert_eq!(ends(&first), ends(&second));
     }
 
     #[test]
-    fn once_the_faults_stop_everything_works_again(scenario in scenario()) {
-        let (mut world, _) = scenario.play();
+    fn calls_succeed_after_the_faults_stop(scenario in scenario()) {
+        let (mut world, _) = scenario.run();
         world.cloud.clear_faults();
         world.network_faults.clear();
         world.latency = Duration::from_millis(40);
         let mut world = world.with_token_life(3600);
-        // An hour covers the longest time that a service is left alone.
+        // No circuit stays open longer than an hour.
         let caller = world.start_at(world.now() + Duration::from_secs(3600), IdentifyConsumer::new(ada()));
         world.run();
         let result = &world.finished_call(caller).result;
@@ -377,7 +377,7 @@ proptest! {
 
     #[test]
     fn nothing_shows_a_secret_a_token_or_a_text(scenario in scenario()) {
-        let (world, _) = scenario.play();
+        let (world, _) = scenario.run();
         let shown = world.debug_text();
         let secret = world.cloud.config().app().unwrap().client_secret().to_owned();
         for canary in [secret.as_str(), "eyJ", "text 0", "text 1"] {
@@ -386,8 +386,8 @@ proptest! {
     }
 
     #[test]
-    fn a_call_left_alone_fails_at_once_and_names_the_time(scenario in scenario()) {
-        let (world, _) = scenario.play();
+    fn an_open_circuit_names_when_to_retry(scenario in scenario()) {
+        let (world, _) = scenario.run();
         for ended in world.finished_calls() {
             if let Err(error) = &ended.result
                 && error.kind() == ErrorKind::CircuitOpen

@@ -1,4 +1,4 @@
-//! Promises about what is repeated, when, and when no more.
+//! Retries: which failures are retried, after which pauses, and when retrying ends.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
@@ -17,7 +17,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The pauses between the tries of `stage` since `from`, each less the way to and fro.
+/// The pauses between the attempts of `stage` since `from`, from each outcome to the next request.
 fn pauses(world: &World, stage: Stage, from: Duration) -> Vec<f64> {
     let sent: Vec<_> = world.sent_for(stage).filter(|sent| sent.at >= from).collect();
     sent.windows(2).map(|two| (two[1].at - two[0].outcome_at).as_secs_f64()).collect()
@@ -31,7 +31,7 @@ fn within(pauses: &[f64], least: &[f64]) -> bool {
             .all(|(pause, least)| *pause >= *least && *pause <= least * 1.1 + 0.001)
 }
 
-/// Sends one text under `fault`; gives the world, when that began, and how it ended.
+/// Sends a text under `fault`. Returns the world, the time of the start, and the result.
 fn send_under(fault: &str) -> (World, Duration, Result<u32, Error>) {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
@@ -47,36 +47,36 @@ fn send_under(fault: &str) -> (World, Duration, Result<u32, Error>) {
 }
 
 #[test]
-fn a_5xx_is_repeated_after_5_10_and_15_seconds_and_then_no_more() {
+fn a_5xx_is_retried_after_5_10_and_15_seconds() {
     for status in [500, 502, 503, 504, 599] {
         let (world, began, result) = send_under(&format!("send={status}"));
         let pauses = pauses(&world, Stage::Operation, began);
         assert!(within(&pauses, &[5.0, 10.0, 15.0]), "{pauses:?}");
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 4));
-        // 503 says that nothing was done; a gateway's other 5xx may hide an effect.
+        // A 503 had no effect; another 5xx of a gateway may have had one.
         assert_eq!(error.sent(), if status == 503 { Sent::Yes } else { Sent::Maybe });
     }
 }
 
 #[test]
-fn a_connection_that_cannot_be_made_is_tried_as_a_5xx_is() {
+fn a_refused_connection_is_retried_like_a_5xx() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     let began = world.now();
-    // Each failure has the host looked up again, which works.
-    let twice = [NetworkFault::Refused, NetworkFault::None];
-    world.network_faults.extend(twice.into_iter().cycle().take(7));
+    // After each failure a domain lookup succeeds.
+    let faults = [NetworkFault::Refused, NetworkFault::None];
+    world.network_faults.extend(faults.into_iter().cycle().take(7));
     let caller = world.start(SendText::new(ada(), conversation, "one"));
     world.run();
-    let tries = world.sent_for(Stage::Operation).filter(|sent| sent.at >= began).count();
-    assert_eq!(tries, 4);
+    let attempts = world.sent_for(Stage::Operation).filter(|sent| sent.at >= began).count();
+    assert_eq!(attempts, 4);
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
 }
 
 #[test]
-fn the_message_gets_through_once_when_the_service_recovers() {
+fn a_message_arrives_once_when_the_service_recovers() {
     let (world, began, result) = send_under("send:1-2=503");
     assert!(within(&pauses(&world, Stage::Operation, began), &[5.0, 10.0]));
     assert_eq!(result.unwrap(), 3);
@@ -84,7 +84,7 @@ fn the_message_gets_through_once_when_the_service_recovers() {
 }
 
 #[test]
-fn no_other_4xx_is_ever_repeated() {
+fn no_other_4xx_is_retried() {
     for status in [400, 402, 403, 404, 405, 406, 408, 409, 410, 413, 415, 418, 422, 451] {
         let (world, began, result) = send_under(&format!("send={status}"));
         assert_eq!(pauses(&world, Stage::Operation, began).len(), 0, "{status}");
@@ -95,7 +95,7 @@ fn no_other_4xx_is_ever_repeated() {
 }
 
 #[test]
-fn a_429_waits_a_second_or_as_long_as_it_is_told() {
+fn a_429_waits_a_second_or_its_retry_after() {
     let (world, began, _) = send_under("send:1=429");
     assert!(within(&pauses(&world, Stage::Operation, began), &[1.0]));
     let (world, began, _) = send_under("send:1=429,retry-after:2");
@@ -103,7 +103,7 @@ fn a_429_waits_a_second_or_as_long_as_it_is_told() {
 }
 
 #[test]
-fn a_429_from_the_token_endpoint_waits_five_seconds() {
+fn a_429_of_the_token_endpoint_waits_five_seconds() {
     let mut world = World::new().with_fault("token:1=429,retry-after:2");
     world.start(AuthorizeApp::new());
     world.run();
@@ -111,7 +111,7 @@ fn a_429_from_the_token_endpoint_waits_five_seconds() {
 }
 
 #[test]
-fn a_503_obeys_retry_after_and_other_5xx_do_not() {
+fn only_503_obeys_retry_after_among_the_5xx() {
     let (world, began, _) = send_under("send:1=503,retry-after:20");
     assert!(within(&pauses(&world, Stage::Operation, began), &[20.0]));
     let (world, began, _) = send_under("send:1=500,retry-after:20");
@@ -119,19 +119,19 @@ fn a_503_obeys_retry_after_and_other_5xx_do_not() {
 }
 
 #[test]
-fn a_wait_that_would_outlast_the_call_is_not_begun() {
+fn a_wait_longer_than_the_deadline_fails_at_once() {
     for fault in ["send=429,retry-after:500", "send=503,retry-after:18446744073709551615"] {
         let (world, began, result) = send_under(fault);
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
         assert!(error.to_string().contains("the next try is due in"), "{error}");
-        assert!(world.now() - began < secs(1), "it ended at once");
+        assert!(world.now() - began < secs(1), "the call fails at once");
         assert!(world.finished_calls().last().unwrap().result.is_err());
     }
 }
 
 #[test]
-fn an_absurd_retry_after_does_not_stop_the_connector_for_good() {
+fn a_huge_retry_after_does_not_block_for_ever() {
     let mut world = World::new().with_fault("token:1=429,retry-after:18446744073709551615");
     world.start(AuthorizeApp::new());
     let later = world.start_at(secs(36 * 60), AuthorizeApp::new());
@@ -140,7 +140,7 @@ fn an_absurd_retry_after_does_not_stop_the_connector_for_good() {
 }
 
 #[test]
-fn a_lost_answer_is_unconfirmed_and_not_repeated() {
+fn a_lost_response_is_unconfirmed_and_not_retried() {
     for weather in [
         NetworkFault::RequestLost,
         NetworkFault::ResponseLost,
@@ -158,9 +158,9 @@ fn a_lost_answer_is_unconfirmed_and_not_repeated() {
 }
 
 #[test]
-fn at_least_once_repeats_a_lost_answer_and_says_that_it_may_have_happened_twice() {
-    let often = RetryPolicy::documented().at_least_once(true);
-    let mut world = World::new().with_config(|config| config.retry(often));
+fn at_least_once_retries_a_lost_response_and_says_so() {
+    let at_least_once = RetryPolicy::documented().at_least_once(true);
+    let mut world = World::new().with_config(|config| config.retry(at_least_once));
     let conversation = open_conversation(&mut world);
     world.network_faults.push_back(NetworkFault::ResponseLost);
     let caller = world.start(SendText::new(ada(), conversation, "one"));
@@ -171,19 +171,19 @@ fn at_least_once_repeats_a_lost_answer_and_says_that_it_may_have_happened_twice(
 }
 
 #[test]
-fn cautious_repeats_503_and_429_and_no_other_5xx() {
-    for (fault, tries) in [("send=500", 1), ("send=502", 1), ("send=503", 4), ("send=429", 4)] {
+fn cautious_retries_503_and_429_and_no_other_5xx() {
+    for (fault, attempts) in [("send=500", 1), ("send=502", 1), ("send=503", 4), ("send=429", 4)] {
         let mut world = World::new().with_config(|config| config.retry(RetryPolicy::cautious()));
         let conversation = open_conversation(&mut world);
         world.cloud.fault(fault.parse().unwrap());
         world.start(SendText::new(ada(), conversation, "one"));
         world.run();
-        assert_eq!(world.cloud.requests(Endpoint::Send), tries, "{fault}");
+        assert_eq!(world.cloud.requests(Endpoint::Send), attempts, "{fault}");
     }
 }
 
 #[test]
-fn the_preset_none_tries_once() {
+fn the_policy_none_makes_one_attempt() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
@@ -193,7 +193,7 @@ fn the_preset_none_tries_once() {
 }
 
 #[test]
-fn closing_is_repeated_when_the_answer_is_lost_and_succeeds() {
+fn closing_is_retried_after_a_lost_response() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.network_faults.push_back(NetworkFault::ResponseLost);
@@ -204,14 +204,14 @@ fn closing_is_repeated_when_the_answer_is_lost_and_succeeds() {
 }
 
 #[test]
-fn a_conversation_whose_answer_was_lost_is_reported_open_by_the_next_try() {
-    let often = RetryPolicy::documented().at_least_once(true);
-    let mut world = World::new().with_config(|config| config.retry(often));
+fn opening_again_after_a_lost_response_is_already_open() {
+    let at_least_once = RetryPolicy::documented().at_least_once(true);
+    let mut world = World::new().with_config(|config| config.retry(at_least_once));
     world.start(AuthorizeApp::new());
     world.run();
-    // Two look-ups, the consumer, then the conversation itself.
-    let fine = [NetworkFault::None; 3];
-    world.network_faults.extend(fine.into_iter().chain([NetworkFault::ResponseLost]));
+    // Two domain lookups, the consumer's token, then the conversation.
+    let none = [NetworkFault::None; 3];
+    world.network_faults.extend(none.into_iter().chain([NetworkFault::ResponseLost]));
     let caller = world.start(OpenConversation::new(ada()));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
@@ -219,28 +219,28 @@ fn a_conversation_whose_answer_was_lost_is_reported_open_by_the_next_try() {
 }
 
 #[test]
-fn one_exhausted_token_call_leaves_sentinel_alone_for_2_4_8_minutes() {
+fn the_token_circuit_opens_for_2_4_8_minutes() {
     let mut world = World::new().with_fault("token=500");
     world.start(AuthorizeApp::new());
     world.run();
-    let opened = world.now();
-    // Every ten seconds somebody tries; almost all are told at once to come back later.
+    let opened_at = world.now();
+    // A call starts every ten seconds; almost all fail at once with the time of the next attempt.
     for n in 1..200 {
-        world.start_at(opened + secs(10) * n, AuthorizeApp::new());
+        world.start_at(opened_at + secs(10) * n, AuthorizeApp::new());
     }
     world.run();
     let probes: Vec<_> =
-        world.sent_for(Stage::AppJwt).map(|sent| sent.at).filter(|at| *at > opened).collect();
+        world.sent_for(Stage::AppJwt).map(|sent| sent.at).filter(|at| *at > opened_at).collect();
     let gaps: Vec<_> = probes.windows(2).map(|two| (two[1] - two[0]).as_secs()).collect();
-    assert_eq!((probes[0] - opened).as_secs() / 10, 12, "the first after 2 min");
+    assert_eq!((probes[0] - opened_at).as_secs() / 10, 12, "the first probe after 2 min");
     assert!(
         gaps.iter().zip([240, 480, 960]).all(|(gap, least)| *gap >= least && *gap <= least + 20),
         "{gaps:?}"
     );
-    let told = world.finished_calls().filter_map(|ended| ended.result.as_ref().err());
-    let told: Vec<_> = told.filter(|error| error.kind() == ErrorKind::CircuitOpen).collect();
-    assert!(told.len() > 150);
-    assert!(told.iter().all(|error| error.retry_after().is_some() && error.sent() == Sent::No));
+    let errors = world.finished_calls().filter_map(|call| call.result.as_ref().err());
+    let errors: Vec<_> = errors.filter(|error| error.kind() == ErrorKind::CircuitOpen).collect();
+    assert!(errors.len() > 150);
+    assert!(errors.iter().all(|error| error.retry_after().is_some() && error.sent() == Sent::No));
 }
 
 #[test]
@@ -259,11 +259,11 @@ fn a_success_closes_the_circuit_for_all() {
 }
 
 #[test]
-fn one_message_that_the_service_chokes_on_does_not_hold_up_the_others() {
+fn five_failed_messages_in_a_row_open_the_circuit() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send:1-16=500".parse().unwrap());
-    // Four in a row are exhausted (16 tries), the fifth succeeds: five would have opened the circuit.
+    // Four messages fail (16 attempts) and the fifth succeeds: the circuit stays closed.
     for n in 0..5 {
         world.start(SendText::new(ada(), conversation.clone(), format!("message {n}")));
         world.run();
@@ -283,7 +283,7 @@ fn one_message_that_the_service_chokes_on_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn a_call_that_runs_out_of_time_says_so_and_what_it_met() {
+fn a_deadline_error_has_the_last_failure_as_its_cause() {
     let mut world = World::new().with_config(|config| config.call_timeout(secs(3)));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
@@ -296,7 +296,7 @@ fn a_call_that_runs_out_of_time_says_so_and_what_it_met() {
 }
 
 #[test]
-fn bad_input_ends_a_call_before_anything_is_sent() {
+fn invalid_input_fails_before_anything_is_sent() {
     let mut world = World::new();
     let conversation = lp_connector_core::id::ConversationId::new("5f0c").unwrap();
     let caller = world.start(SendText::new(ada(), conversation, ""));
@@ -307,7 +307,7 @@ fn bad_input_ends_a_call_before_anything_is_sent() {
 }
 
 #[test]
-fn giving_up_says_whether_the_request_may_have_left() {
+fn an_abandoned_call_says_whether_it_may_have_been_sent() {
     for (at, sent) in [(20, Sent::No), (500, Sent::Maybe)] {
         let mut world = World::new();
         let conversation = lp_connector_core::id::ConversationId::new("5f0c").unwrap();
@@ -321,7 +321,7 @@ fn giving_up_says_whether_the_request_may_have_left() {
 }
 
 #[test]
-fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_the_same_visitor() {
+fn a_loading_account_is_retried_after_3_10_and_30_seconds() {
     use lp_connector_core::api::FindEngagement;
     let mut world = World::new().with_fault("monitoring:1-3=loading");
     let app = world.config.client_id().unwrap().clone();
@@ -330,7 +330,7 @@ fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_
     let ended = world.finished_call(caller).result.as_ref().unwrap();
     assert_eq!(ended.attempts, 4);
     assert!(within(&pauses(&world, Stage::Operation, Duration::ZERO), &[3.0, 10.0, 30.0]));
-    // Each answer named a visitor of its own; the last of them was brought along.
+    // Each response names another visitor; the call continues with the last one.
     assert!(ended.output.contains("visitor_id: Some(\"V"), "{}", ended.output);
     let without = World::new().with_fault("monitoring=loading");
     let mut world = without.with_config(|config| config.retry(RetryPolicy::none()));
@@ -343,7 +343,7 @@ fn an_account_that_is_being_loaded_is_asked_again_after_3_10_and_30_seconds_for_
 }
 
 #[test]
-fn a_change_of_what_was_changed_meanwhile_is_an_error_of_its_own() {
+fn a_412_is_a_stale_revision() {
     let mut world = World::new().with_fault("send=412");
     let conversation = open_conversation(&mut world);
     let caller = world.start(SendText::new(ada(), conversation, "one"));
@@ -352,7 +352,7 @@ fn a_change_of_what_was_changed_meanwhile_is_an_error_of_its_own() {
     assert_eq!((error.kind(), error.sent()), (ErrorKind::StaleRevision, Sent::Yes));
 }
 
-/// Asks for a consumer's token from nothing, under `fault`; gives the pauses between the tries of
+/// Identifies a consumer without cached tokens under `fault`. Returns the pauses between the attempts of
 /// `stage`.
 fn pauses_of_fetch(fault: &str, stage: Stage) -> Vec<f64> {
     let mut world = World::new().with_fault(fault);
@@ -372,7 +372,7 @@ const FETCHES: [(&str, Stage); 3] =
     [("domain", Stage::Domain), ("token", Stage::AppJwt), ("consumer", Stage::ConsumerJws)];
 
 #[test]
-fn hosts_and_tokens_are_asked_for_again_after_the_same_pauses_as_messages_are_sent() {
+fn hosts_and_tokens_are_retried_with_the_same_pauses() {
     for (endpoint, stage) in FETCHES {
         for status in [500, 502, 503] {
             let pauses = pauses_of_fetch(&format!("{endpoint}:1-3={status}"), stage);
@@ -382,7 +382,7 @@ fn hosts_and_tokens_are_asked_for_again_after_the_same_pauses_as_messages_are_se
 }
 
 #[test]
-fn hosts_and_tokens_are_not_asked_for_before_the_service_wants_to_be_asked() {
+fn hosts_and_tokens_obey_retry_after() {
     for (endpoint, stage) in FETCHES {
         for status in [429, 503] {
             let pauses = pauses_of_fetch(&format!("{endpoint}:1={status},retry-after:20"), stage);

@@ -1,4 +1,4 @@
-//! Promises to callers who share: nobody's haste, patience or absence is another's failure.
+//! Calls that share a connector: one caller's deadline, policy or cancellation fails no other call.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn times(world: &World, stage: Stage) -> Vec<f64> {
 }
 
 #[test]
-fn an_early_renewal_whose_holder_vanished_is_begun_anew_by_the_next_call() {
+fn the_next_call_repeats_a_vanished_early_renewal() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     let holder = world.start_at(secs(3310), AuthorizeApp::new());
@@ -32,7 +32,7 @@ fn an_early_renewal_whose_holder_vanished_is_begun_anew_by_the_next_call() {
 }
 
 #[test]
-fn a_refused_token_is_renewed_even_if_an_early_renewal_was_lost_before() {
+fn a_refused_token_is_renewed_after_a_lost_early_renewal() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     let holder = world.start_at(secs(3310), AuthorizeApp::new());
@@ -45,13 +45,13 @@ fn a_refused_token_is_renewed_even_if_an_early_renewal_was_lost_before() {
 }
 
 #[test]
-fn a_callers_own_policy_does_not_decide_what_others_wait_for() {
+fn a_callers_retry_policy_does_not_affect_others() {
     let mut world = World::new().with_fault("token:1=503");
-    let hasty =
+    let impatient =
         world.start_with(secs(0), AuthorizeApp::new(), |call, _| call.retry(RetryPolicy::none()));
     let others: Vec<_> = (0..5).map(|_| world.start(AuthorizeApp::new())).collect();
     world.run();
-    for other in others.into_iter().chain([hasty]) {
+    for other in others.into_iter().chain([impatient]) {
         assert!(
             world.finished_call(other).result.is_ok(),
             "{:?}",
@@ -61,24 +61,24 @@ fn a_callers_own_policy_does_not_decide_what_others_wait_for() {
 }
 
 #[test]
-fn a_callers_short_deadline_does_not_fail_what_others_wait_for() {
+fn a_callers_short_deadline_does_not_fail_others() {
     let slow = NetworkFault::SlowResponse(secs(3));
     let mut world = World::new().with_network_faults([NetworkFault::None, slow]);
-    let hasty =
+    let impatient =
         world.start_with(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(1), now));
     let other = world.start(AuthorizeApp::new());
     world.run();
-    let error = world.finished_call(hasty).result.as_ref().unwrap_err();
+    let error = world.finished_call(impatient).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(world.finished_call(other).result.is_ok());
     assert!(
         world.finished_call(other).finished_at < secs(4),
-        "no documented pause for a request cut short"
+        "no pause after a request that its deadline ended"
     );
 }
 
 #[test]
-fn callers_with_short_deadlines_open_no_circuit_and_cause_no_storm() {
+fn short_deadlines_open_no_circuit_and_flood_no_service() {
     let slow = [NetworkFault::SlowResponse(secs(3)); 1000];
     let mut world = World::new().with_network_faults([NetworkFault::None].into_iter().chain(slow));
     for at in 0..200 {
@@ -95,20 +95,20 @@ fn callers_with_short_deadlines_open_no_circuit_and_cause_no_storm() {
         world.finished_call(patient).result
     );
     let requests = times(&world, Stage::AppJwt);
-    assert!(requests.len() <= 22, "one a second at the most: {requests:?}");
+    assert!(requests.len() <= 22, "at most one a second: {requests:?}");
 }
 
 #[test]
-fn messages_cut_short_by_their_callers_open_no_circuit() {
+fn messages_with_short_deadlines_open_no_circuit() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.network_faults.extend([NetworkFault::SlowResponse(secs(3)); 20]);
     for _ in 0..20 {
         let at = world.now();
         let text = SendText::new(ada(), conversation.clone(), "one");
-        let hasty = world.start_with(at, text, |call, now| call.timeout(secs(1), now));
+        let impatient = world.start_with(at, text, |call, now| call.timeout(secs(1), now));
         world.run();
-        let error = world.finished_call(hasty).result.as_ref().unwrap_err();
+        let error = world.finished_call(impatient).result.as_ref().unwrap_err();
         assert_ne!(error.kind(), ErrorKind::CircuitOpen);
     }
     let patient = world.start(SendText::new(ada(), conversation, "two"));
@@ -117,7 +117,7 @@ fn messages_cut_short_by_their_callers_open_no_circuit() {
 }
 
 #[test]
-fn a_retry_after_at_an_early_renewal_holds_after_the_tokens_end_too() {
+fn retry_after_of_an_early_renewal_outlasts_the_token() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     world.run();
@@ -132,7 +132,7 @@ fn a_retry_after_at_an_early_renewal_holds_after_the_tokens_end_too() {
 }
 
 #[test]
-fn without_retries_a_failed_early_renewal_holds_nobody_up_past_the_tokens_end() {
+fn without_retries_a_failed_renewal_delays_nobody() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
     world.start(AuthorizeApp::new());
     world.run();
@@ -145,7 +145,7 @@ fn without_retries_a_failed_early_renewal_holds_nobody_up_past_the_tokens_end() 
 }
 
 #[test]
-fn a_retry_after_is_obeyed_whatever_the_circuits_longest_pause() {
+fn retry_after_may_exceed_the_circuits_longest_pause() {
     let mut world = World::new()
         .with_config(|config| config.circuit(CircuitPolicy::documented().cap(secs(1))))
         .with_fault("token:1=429,retry-after:20");
@@ -169,11 +169,11 @@ fn memory_is_bounded_while_the_idp_fails() {
         });
         world.run();
     }
-    assert!(world.consumers() <= 12, "{} kept", world.consumers());
+    assert!(world.consumers() <= 12, "{} cached", world.consumers());
 }
 
 #[test]
-fn a_service_that_is_left_alone_costs_no_token() {
+fn an_open_circuit_causes_no_token_request() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
@@ -191,7 +191,7 @@ fn a_service_that_is_left_alone_costs_no_token() {
     assert_eq!(error.kind(), ErrorKind::CircuitOpen);
     assert!(error.retry_after().is_some());
     assert_eq!(world.cloud.requests(Endpoint::Token), asked);
-    // Nor does one whose token has ended.
+    // The same with an expired token.
     let mut world = World::new().with_token_life(40);
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
@@ -207,12 +207,12 @@ fn a_service_that_is_left_alone_costs_no_token() {
         world.finished_call(caller).result.as_ref().unwrap_err().kind(),
         ErrorKind::CircuitOpen
     );
-    assert_eq!(world.finished_call(caller).finished_at, later, "it failed at once");
+    assert_eq!(world.finished_call(caller).finished_at, later, "the call fails at once");
     assert_eq!(world.cloud.requests(Endpoint::Token), asked);
 }
 
 #[test]
-fn an_error_names_the_time_that_the_service_asked_for() {
+fn an_error_has_the_retry_after_of_the_service() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=429,retry-after:7".parse().unwrap());
@@ -229,7 +229,7 @@ fn an_error_names_the_time_that_the_service_asked_for() {
 }
 
 #[test]
-fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
+fn a_rate_limit_spreads_a_burst_fairly_over_consumers() {
     use lp_connector_core::api::{OpenConversation, Service};
     use lp_connector_core::id::ConversationId;
     use lp_connector_core::policy::RatePolicy;
@@ -259,15 +259,15 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
     }
     assert!(
         world.finished_call(other).finished_at <= began + secs(2),
-        "twenty of the other's before it"
+        "it does not wait for the other consumer's twenty"
     );
-    // What would take too long is not begun, and says so.
+    // A call whose turn comes after its deadline fails at once.
     let late = world.start_with(
         world.now(),
         SendText::new(ada(), conversation.clone(), "x"),
         |call, _| call,
     );
-    let hasty: Vec<_> = (0..10)
+    let impatient: Vec<_> = (0..10)
         .map(|_| {
             let text = SendText::new(ada(), conversation.clone(), "x");
             world.start_with(world.now(), text, |call, now| call.timeout(secs(1), now))
@@ -275,14 +275,14 @@ fn a_configured_rate_spreads_a_burst_and_gives_each_consumer_their_turn() {
         .collect();
     world.run();
     assert!(world.finished_call(late).result.is_ok());
-    let refused = hasty.iter().filter_map(|n| world.finished_call(*n).result.as_ref().err());
+    let refused = impatient.iter().filter_map(|n| world.finished_call(*n).result.as_ref().err());
     let kinds: Vec<_> =
         refused.map(|error| (error.kind(), error.retry_after().is_some())).collect();
     assert!(kinds.contains(&(ErrorKind::DeadlineExceeded, true)), "{kinds:?}");
 }
 
 #[test]
-fn a_host_that_did_not_answer_is_not_tried_again_while_it_is_looked_up() {
+fn an_unreachable_host_is_unused_during_its_lookup() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.move_service("asyncMessagingEnt", "elsewhere.liveperson.net");
@@ -304,7 +304,7 @@ fn a_host_that_did_not_answer_is_not_tried_again_while_it_is_looked_up() {
 }
 
 #[test]
-fn what_the_token_service_asked_for_in_the_last_try_holds_for_whoever_comes_next() {
+fn retry_after_of_the_last_attempt_binds_the_next_call() {
     let mut world = World::new().with_fault("token=429,retry-after:300");
     world.start_with(secs(0), AuthorizeApp::new(), |call, now| call.timeout(secs(3600), now));
     world.run();
@@ -320,7 +320,7 @@ fn what_the_token_service_asked_for_in_the_last_try_holds_for_whoever_comes_next
 }
 
 #[test]
-fn a_token_that_is_probed_for_by_a_caller_who_leaves_is_probed_for_by_the_next() {
+fn a_cancelled_token_probe_passes_to_the_next_call() {
     let mut world = World::new().with_fault("token:1-4=500");
     world.start(AuthorizeApp::new());
     world.run();
@@ -329,12 +329,12 @@ fn a_token_that_is_probed_for_by_a_caller_who_leaves_is_probed_for_by_the_next()
     world.cancel_at(prober, open_until + Duration::from_millis(10), true);
     let next = world.start_at(open_until + Duration::from_millis(20), AuthorizeApp::new());
     world.run();
-    assert!(world.finished_call(prober).result.is_err(), "it left while it probed");
+    assert!(world.finished_call(prober).result.is_err(), "it is cancelled during the probe");
     assert!(world.finished_call(next).result.is_ok(), "{:?}", world.finished_call(next).result);
 }
 
 #[test]
-fn a_message_that_probes_and_is_given_up_leaves_the_probe_to_the_next() {
+fn a_cancelled_message_probe_passes_to_the_next_call() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send:1-20=500".parse().unwrap());
@@ -348,13 +348,13 @@ fn a_message_that_probes_and_is_given_up_leaves_the_probe_to_the_next() {
     let then = open_until + Duration::from_millis(60);
     let next = world.start_at(then, SendText::new(ada(), conversation, "three"));
     world.run();
-    let left = world.finished_call(prober).result.as_ref().unwrap_err();
-    assert_eq!(left.kind(), ErrorKind::Abandoned);
+    let error = world.finished_call(prober).result.as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Abandoned);
     assert!(world.finished_call(next).result.is_ok(), "{:?}", world.finished_call(next).result);
 }
 
 #[test]
-fn a_place_in_the_row_is_given_up_by_who_leaves() {
+fn a_cancelled_call_gives_up_its_place_in_the_rate_queue() {
     use lp_connector_core::api::Service;
     use lp_connector_core::policy::RatePolicy;
     let policy = RatePolicy::new(1, secs(10));
@@ -363,8 +363,9 @@ fn a_place_in_the_row_is_given_up_by_who_leaves() {
     let began = world.now() + secs(60);
     let text = |text: &str| SendText::new(ada(), conversation.clone(), text);
     world.start_at(began, text("at once"));
-    let leaves: Vec<_> = (0..5).map(|_| world.start_at(began + secs(1), text("never"))).collect();
-    for caller in leaves {
+    let cancelled: Vec<_> =
+        (0..5).map(|_| world.start_at(began + secs(1), text("never"))).collect();
+    for caller in cancelled {
         world.cancel_at(caller, began + secs(2), true);
     }
     let next = world.start_at(began + secs(3), text("ten seconds after the first"));
@@ -374,7 +375,7 @@ fn a_place_in_the_row_is_given_up_by_who_leaves() {
 }
 
 #[test]
-fn what_the_idp_asked_for_holds_for_every_consumer() {
+fn retry_after_of_the_idp_binds_every_consumer() {
     for status in [429, 503] {
         let mut world = World::new().with_fault(&format!("consumer:1={status},retry-after:30"));
         let first = world.start(IdentifyConsumer::new(ada()));
@@ -384,8 +385,8 @@ fn what_the_idp_asked_for_holds_for_every_consumer() {
         assert!(
             world.finished_call(first).result.is_ok() && world.finished_call(second).result.is_ok()
         );
-        let asked = times(&world, Stage::ConsumerJws);
-        assert_eq!(asked.len(), 3);
-        assert!(asked[1] >= 30.0 && asked[2] >= 30.0, "{asked:?}");
+        let requests = times(&world, Stage::ConsumerJws);
+        assert_eq!(requests.len(), 3);
+        assert!(requests[1] >= 30.0 && requests[2] >= 30.0, "{requests:?}");
     }
 }

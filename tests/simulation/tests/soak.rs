@@ -1,10 +1,10 @@
-//! Whole worlds from seeds: every promise that the watcher knows, whatever happens.
+//! Scenarios from seeds, checked for every invariant.
 
 use lp_connector_simulation::soak;
 
-/// `cargo run -p lp-connector-simulation --release -- --seeds 1000000` tells more of them.
+/// `cargo run -p lp-connector-simulation --release -- --seeds 1000000` runs more of them.
 #[test]
-fn no_seed_breaks_a_promise() {
+fn no_seed_breaks_an_invariant() {
     match soak::run(0..3_000, 2) {
         Ok(summary) => assert_eq!(summary.seeds, 3_000),
         Err(broken) => panic!("{broken}"),
@@ -12,10 +12,10 @@ fn no_seed_breaks_a_promise() {
 }
 
 #[test]
-fn the_same_seed_is_told_the_same_way_byte_for_byte() {
+fn the_same_seed_gives_the_same_text() {
     for seed in 0..50 {
-        let (told, stored) = soak::replay(seed);
-        assert!(stored, "{told}");
-        assert_eq!(told, soak::replay(seed).0, "seed {seed}");
+        let (text, holds) = soak::replay(seed);
+        assert!(holds, "{text}");
+        assert_eq!(text, soak::replay(seed).0, "seed {seed}");
     }
 }

@@ -1,4 +1,4 @@
-//! Promises about tokens and hosts: one request for all, renewed in time, never used past their life.
+//! Tokens and hosts: one request serves all callers, renewal is early, nothing expired is used.
 
 use std::time::Duration;
 
@@ -17,18 +17,18 @@ fn token_requests(world: &World) -> Vec<Duration> {
     world.sent_for(Stage::AppJwt).map(|sent| sent.at).collect()
 }
 
-fn all_well(world: &World) -> bool {
+fn all_succeeded(world: &World) -> bool {
     world.finished_calls().all(|ended| ended.result.is_ok())
 }
 
 #[test]
-fn a_thousand_calls_on_a_cold_start_cause_one_request_of_each_kind() {
+fn a_thousand_cold_calls_send_one_request_of_each_kind() {
     let mut world = World::new();
     for _ in 0..1000 {
         world.start(IdentifyConsumer::new(ada()));
     }
     world.run();
-    assert!(all_well(&world));
+    assert!(all_succeeded(&world));
     for (endpoint, requests) in
         [(Endpoint::Domain, 2), (Endpoint::Token, 1), (Endpoint::Consumer, 1)]
     {
@@ -37,18 +37,18 @@ fn a_thousand_calls_on_a_cold_start_cause_one_request_of_each_kind() {
 }
 
 #[test]
-fn a_token_that_arrives_takes_few_polls_of_those_who_waited() {
+fn waiting_calls_are_polled_at_most_four_times() {
     let mut world = World::new();
     for _ in 0..1000 {
         world.start(AuthorizeApp::new());
     }
     world.run();
-    // Woken once for the host and once for the token, and polled once to begin and once to end.
+    // One poll each for the start, the host, the token and the result.
     assert!(world.callers().iter().skip(1).all(|caller| caller.polls() <= 4));
 }
 
 #[test]
-fn a_token_is_renewed_five_minutes_before_its_end_while_others_use_the_old_one() {
+fn a_token_is_renewed_early_while_others_use_the_old_one() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     world.start_at(secs(3290), AuthorizeApp::new());
@@ -58,7 +58,7 @@ fn a_token_is_renewed_five_minutes_before_its_end_while_others_use_the_old_one()
     let requests = token_requests(&world);
     assert_eq!(requests.len(), 2);
     assert!(requests[1] >= secs(3300) && requests[1] <= secs(3311));
-    // The second of the two did not wait for the first's renewal.
+    // The second of the two does not wait for the first's renewal.
     assert_eq!(world.finished_call(3).finished_at, secs(3310));
 }
 
@@ -75,7 +75,7 @@ fn a_short_lived_token_is_renewed_in_its_last_tenth() {
 }
 
 #[test]
-fn whatever_life_a_token_has_no_more_than_six_are_asked_for_in_a_minute() {
+fn at_most_six_tokens_a_minute_for_any_lifetime() {
     for life in [0, 1, 2, 29, 30, 31, 60, 299, 300, 301, 3600] {
         let mut world = World::new().with_cloud(|cloud| cloud.token_life(secs(life)));
         for at in 0..600 {
@@ -85,12 +85,12 @@ fn whatever_life_a_token_has_no_more_than_six_are_asked_for_in_a_minute() {
         for seven in token_requests(&world).windows(7) {
             assert!(seven[6] - seven[0] >= secs(60), "life {life}: {seven:?}");
         }
-        assert_eq!(all_well(&world), life > 0, "life {life}");
+        assert_eq!(all_succeeded(&world), life > 0, "life {life}");
     }
 }
 
 #[test]
-fn a_token_that_is_dead_on_arrival_is_an_error_that_says_so() {
+fn a_token_that_has_expired_on_arrival_is_an_error() {
     let mut world = World::new().with_cloud(|cloud| cloud.token_life(secs(0)));
     let caller = world.start(AuthorizeApp::new());
     world.run();
@@ -100,7 +100,7 @@ fn a_token_that_is_dead_on_arrival_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_failed_early_renewal_fails_no_call_until_the_real_end() {
+fn a_failed_early_renewal_fails_no_call_before_expiry() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     world.run();
@@ -109,14 +109,14 @@ fn a_failed_early_renewal_fails_no_call_until_the_real_end() {
         world.start_at(secs(at), AuthorizeApp::new());
     }
     world.run();
-    assert!(all_well(&world));
-    // 5, 10 and 15 s apart, then 2 min and longer.
-    let tries = token_requests(&world).len() - 1;
-    assert!((3..=6).contains(&tries), "{tries} tries in 5 minutes");
+    assert!(all_succeeded(&world));
+    // After 5, 10 and 15 s, then after 2 min.
+    let attempts = token_requests(&world).len() - 1;
+    assert!((3..=6).contains(&attempts), "{attempts} attempts in 5 minutes");
 }
 
 #[test]
-fn after_the_real_end_the_failure_shows() {
+fn a_failed_renewal_fails_calls_after_expiry() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     world.run();
@@ -129,7 +129,7 @@ fn after_the_real_end_the_failure_shows() {
 }
 
 #[test]
-fn a_wall_clock_that_is_hours_wrong_changes_nothing() {
+fn a_wrong_wall_clock_changes_nothing() {
     let schedule = |wall_clock_offset| {
         let mut world = World::new();
         world.wall_clock_offset = wall_clock_offset;
@@ -137,7 +137,7 @@ fn a_wall_clock_that_is_hours_wrong_changes_nothing() {
             world.start_at(secs(at), AuthorizeApp::new());
         }
         world.run();
-        assert!(all_well(&world));
+        assert!(all_succeeded(&world));
         token_requests(&world)
     };
     let right = schedule(0);
@@ -154,13 +154,13 @@ fn a_revoked_token_costs_two_callers_one_renewal() {
     world.start(SendText::new(ada(), conversation.clone(), "one"));
     world.start(SendText::new(ada(), conversation, "two"));
     world.run();
-    assert!(all_well(&world));
+    assert!(all_succeeded(&world));
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
     assert_eq!((world.stored_count("one"), world.stored_count("two")), (1, 1));
 }
 
 #[test]
-fn a_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
+fn a_permanently_refused_app_token_is_renewed_once() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=revoke-app".parse().unwrap());
@@ -173,7 +173,7 @@ fn a_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
 }
 
 #[test]
-fn a_consumer_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
+fn a_permanently_refused_consumer_token_is_renewed_once() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=revoke-consumer".parse().unwrap());
@@ -187,11 +187,11 @@ fn a_consumer_token_refused_for_ever_is_renewed_once_and_the_call_ends() {
 }
 
 #[test]
-fn a_401_without_a_code_renews_once_and_leaves_others_their_token() {
+fn a_401_without_a_code_renews_once_and_delays_nobody() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
-    let stranger = ExtConsumerId::new("somebody-else").unwrap();
-    let state = SetChatState::new(stranger, conversation.clone(), ChatState::Active);
+    let other_consumer = ExtConsumerId::new("somebody-else").unwrap();
+    let state = SetChatState::new(other_consumer, conversation.clone(), ChatState::Active);
     let caller = world.start(state);
     world.run_until(world.now() + Duration::from_millis(330));
     let other = world.start(SendText::new(ada(), conversation, "one"));
@@ -204,12 +204,12 @@ fn a_401_without_a_code_renews_once_and_leaves_others_their_token() {
     assert_eq!(
         world.finished_call(other).finished_at,
         began + Duration::from_millis(80),
-        "it waited for nothing"
+        "it does not wait"
     );
 }
 
 #[test]
-fn a_refused_app_token_at_the_idp_is_renewed_once_for_all_who_wait() {
+fn an_app_token_refused_by_the_idp_is_renewed_once_for_all() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     world.run();
@@ -218,7 +218,7 @@ fn a_refused_app_token_at_the_idp_is_renewed_once_for_all_who_wait() {
         world.start(IdentifyConsumer::new(ada()));
     }
     world.run();
-    assert!(all_well(&world));
+    assert!(all_succeeded(&world));
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
     assert_eq!(world.cloud.requests(Endpoint::Consumer), 2);
 
@@ -233,7 +233,7 @@ fn a_refused_app_token_at_the_idp_is_renewed_once_for_all_who_wait() {
 }
 
 #[test]
-fn a_wrong_secret_costs_one_request_however_many_wait() {
+fn a_wrong_secret_costs_one_request_for_all_callers() {
     let mut world = World::new();
     let id = world.config.client_id().unwrap().as_str().to_owned();
     world.cloud.rotate_secret(&id, "another");
@@ -248,7 +248,7 @@ fn a_wrong_secret_costs_one_request_however_many_wait() {
 }
 
 #[test]
-fn the_holder_of_the_lease_who_says_goodbye_strands_nobody() {
+fn a_cancelled_lease_holder_frees_the_lease_at_once() {
     let mut world = World::new();
     let holder = world.start(AuthorizeApp::new());
     let other = world.start(AuthorizeApp::new());
@@ -259,7 +259,7 @@ fn the_holder_of_the_lease_who_says_goodbye_strands_nobody() {
 }
 
 #[test]
-fn the_holder_of_the_lease_who_vanishes_strands_nobody_past_the_lease() {
+fn a_vanished_lease_holder_blocks_only_until_the_lease_ends() {
     let mut world = World::new();
     let holder = world.start(AuthorizeApp::new());
     let other = world.start(AuthorizeApp::new());
@@ -274,7 +274,7 @@ fn the_holder_of_the_lease_who_vanishes_strands_nobody_past_the_lease() {
 }
 
 #[test]
-fn hosts_are_kept_for_an_hour_and_an_old_one_is_better_than_none() {
+fn hosts_are_cached_for_an_hour_and_reused_on_failure() {
     let mut world = World::new();
     world.start(AuthorizeApp::new());
     world.start_at(secs(3599), AuthorizeApp::new());
@@ -288,7 +288,7 @@ fn hosts_are_kept_for_an_hour_and_an_old_one_is_better_than_none() {
 }
 
 #[test]
-fn a_refused_connection_has_the_host_looked_up_again() {
+fn a_refused_connection_causes_a_new_host_lookup() {
     let mut world = World::new().with_network_faults([NetworkFault::None, NetworkFault::Refused]);
     let caller = world.start(AuthorizeApp::new());
     world.run();
@@ -297,7 +297,7 @@ fn a_refused_connection_has_the_host_looked_up_again() {
 }
 
 #[test]
-fn a_host_is_not_looked_up_more_than_once_a_second_while_it_cannot_be_reached() {
+fn an_unreachable_host_is_looked_up_once_a_second_at_most() {
     let weather = [NetworkFault::None].into_iter().chain([NetworkFault::Refused; 1000]);
     let mut world = World::new().with_network_faults(weather);
     for at in 0..300 {
@@ -311,22 +311,22 @@ fn a_host_is_not_looked_up_more_than_once_a_second_while_it_cannot_be_reached() 
 }
 
 #[test]
-fn consumers_beyond_the_cache_are_asked_for_again_and_memory_is_bounded() {
+fn evicted_consumers_are_identified_again() {
     let mut world = World::new().with_config(|config| config.consumer_cache(10));
     let consumer = |n: u32| ExtConsumerId::new(format!("c{n}")).unwrap();
     for n in 0..30 {
         world.start(IdentifyConsumer::new(consumer(n % 15)));
         world.run();
     }
-    assert!(all_well(&world));
+    assert!(all_succeeded(&world));
     assert_eq!(world.cloud.requests(Endpoint::Consumer), 30);
     world.start(IdentifyConsumer::new(consumer(14)));
     world.run();
-    assert_eq!(world.cloud.requests(Endpoint::Consumer), 30, "the last one used is kept");
+    assert_eq!(world.cloud.requests(Endpoint::Consumer), 30, "the last one stays cached");
 }
 
 #[test]
-fn all_services_are_looked_up_in_one_request_where_that_was_chosen() {
+fn all_services_can_be_looked_up_in_one_request() {
     use lp_connector_core::connector::DomainLookup;
     for swapped in [false, true] {
         let mut world = World::new()

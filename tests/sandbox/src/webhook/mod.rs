@@ -127,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_manifest_registers_what_it_names_and_is_refused_where_it_is_wrong() {
+    fn a_manifest_registers_endpoints_or_is_refused() {
         let webhook = |value: Value| json!({"capabilities": {"webhooks": value}});
         let read = Webhooks::from_manifest(&webhook(json!({
             "cqm.ExConversationChangeNotification": {"endpoint": "https://x/", "max_retries": 3,
