@@ -210,7 +210,7 @@ fn a_conversation_shows_its_state_and_what_is_unknown_its_reason() {
     shows(
         state,
         "ConversationChange { conversation: ConversationId(\"c\"), state: Some(Open), \
-         stage: Some(Open), updated: Some(7), .. }",
+         stage: Some(Open), updated: Some(Timestamp(7)), .. }",
     );
     shows(
         state.main_dialog(),

@@ -17,6 +17,8 @@ use std::fmt;
 use std::ops::Add;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 /// A point on the caller's monotonic clock: the time since an origin of the caller's choosing.
 ///
 /// Every wait and every life in this crate is counted on this clock, so a wall clock that is hours
@@ -100,5 +102,72 @@ impl Now {
     #[must_use]
     pub fn later(self, by: Duration) -> Self {
         Self { mono: self.mono + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
+    }
+}
+
+/// A time that LivePerson states: milliseconds since 1970-01-01 UTC (protocol.md 1.5).
+///
+/// Any `u64` is valid, so a nonsensical value on the wire is no error. It serialises as the number.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use lp_connector_core::time::Timestamp;
+///
+/// let sent = Timestamp::from_millis(1_700_000_000_123);
+/// assert_eq!(sent.as_millis(), 1_700_000_000_123);
+/// let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+/// assert_eq!(sent.to_system_time(), wall);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The last millisecond of the year 9999. Every platform's `SystemTime` can hold it.
+    const YEAR_9999: Duration = Duration::from_millis(253_402_300_799_999);
+
+    /// The time so many milliseconds after 1970-01-01 UTC.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The same time on the system's scale. Saturates at the end of the year 9999.
+    #[must_use]
+    pub fn to_system_time(self) -> SystemTime {
+        let since_epoch = Duration::from_millis(self.0).min(Self::YEAR_9999);
+        SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.to_system_time()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_timestamp_converts_to_system_time() {
+        let last = SystemTime::UNIX_EPOCH + Timestamp::YEAR_9999;
+        assert_eq!(Timestamp::from_millis(0).to_system_time(), SystemTime::UNIX_EPOCH);
+        assert_eq!(SystemTime::from(Timestamp::from_millis(u64::MAX)), last);
+        assert_eq!(Timestamp::from_millis(253_402_300_799_999).to_system_time(), last);
+    }
+
+    #[test]
+    fn a_timestamp_serialises_as_its_number() {
+        let stored = serde_json::to_string(&Timestamp::from_millis(7)).unwrap();
+        assert_eq!(stored, "7");
+        assert_eq!(serde_json::from_str::<Timestamp>("7").unwrap(), Timestamp::from_millis(7));
     }
 }

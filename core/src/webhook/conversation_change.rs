@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::json::lenient::{integer, one_or_many, scalar, text, unsigned};
+use super::json::lenient::{integer, one_or_many, scalar, text, timestamp, unsigned};
 use super::json::{Json, JsonTape};
 use super::messaging::UnusableChange;
 use super::open_enum::{DialogType, OpenState, Role};
 use crate::id::{ConversationId, DialogId};
+use crate::time::Timestamp;
 
 /// The complete state of a conversation.
 ///
@@ -110,26 +111,26 @@ impl ConversationChange {
 
     /// When the conversation started.
     #[must_use]
-    pub fn started(&self) -> Option<u64> {
-        unsigned(self.details(), "startTs")
+    pub fn started(&self) -> Option<Timestamp> {
+        timestamp(self.details(), "startTs")
     }
 
     /// When the conversation ended. A finished conversation may lack it.
     #[must_use]
-    pub fn ended(&self) -> Option<u64> {
-        unsigned(self.details(), "endTs")
+    pub fn ended(&self) -> Option<Timestamp> {
+        timestamp(self.details(), "endTs")
     }
 
     /// When this state was valid. It orders the states of a conversation.
     #[must_use]
-    pub fn updated(&self) -> Option<u64> {
-        unsigned(self.details(), "metaDataLastUpdateTs")
+    pub fn updated(&self) -> Option<Timestamp> {
+        timestamp(self.details(), "metaDataLastUpdateTs")
     }
 
     /// When the agents' answer is due. `None` if none is pending.
     #[must_use]
-    pub fn answer_due(&self) -> Option<u64> {
-        unsigned(self.result(), "effectiveTTR")
+    pub fn answer_due(&self) -> Option<Timestamp> {
+        timestamp(self.result(), "effectiveTTR")
     }
 
     /// The skill that the conversation is routed to. `None` if unassigned.
@@ -378,13 +379,13 @@ pub struct Delay<'a> {
     /// The reason: `NIGHT`, `WEEKEND`, `HOLIDAY`, or an unknown value.
     pub kind: Option<&'a str>,
     /// When the delay ends.
-    pub until: Option<u64>,
+    pub until: Option<Timestamp>,
 }
 
 impl<'a> Delay<'a> {
     fn of(value: Option<Json<'a>>) -> Option<Self> {
         let value = value.filter(|value| value.is_object())?;
-        Some(Self { kind: text(value, "type"), until: unsigned(value, "tillWhen") })
+        Some(Self { kind: text(value, "type"), until: timestamp(value, "tillWhen") })
     }
 }
 

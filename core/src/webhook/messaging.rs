@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::{Event, Metadata};
-use super::json::lenient::{scalar, text, unsigned};
+use super::json::lenient::{scalar, text, timestamp, unsigned};
 use super::json::{Json, JsonTape};
 use super::open_enum::{Audience, Role};
 use crate::id::{ConversationId, DialogId};
+use crate::time::Timestamp;
 
 /// An event in a dialog: who did what, where and when.
 ///
@@ -120,8 +121,8 @@ impl MessagingEvent {
 
     /// When the service received the event. Chat states have no timestamp.
     #[must_use]
-    pub fn server_timestamp(&self) -> Option<u64> {
-        unsigned(self.raw(), "serverTimestamp")
+    pub fn server_timestamp(&self) -> Option<Timestamp> {
+        timestamp(self.raw(), "serverTimestamp")
     }
 
     /// The originator's LivePerson id.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::json::JsonTape;
 use super::*;
+use crate::time::Timestamp;
 
 /// The wire reference. Its examples are the expected input.
 const PROTOCOL: &str = include_str!("../../protocol.md");
@@ -26,6 +27,10 @@ fn message(change: Value) -> MessagingEvent {
         Change::Message(message) => message,
         other => panic!("{other:?}"),
     }
+}
+
+fn at(millis: u64) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(millis))
 }
 
 /// The JSON blocks of one section.
@@ -47,7 +52,7 @@ fn every_field_of_the_documented_text_is_read() {
     let notification = read(example);
     let [Change::Message(message)] = notification.changes() else { panic!("{notification:?}") };
     assert_eq!(message.sequence(), Some(5));
-    assert_eq!(message.server_timestamp(), Some(1_700_000_000_123));
+    assert_eq!(message.server_timestamp(), at(1_700_000_000_123));
     assert_eq!(message.originator_id(), Some(Cow::Borrowed("0d3c…")));
     assert_eq!((message.role(), message.audience()), (Some(Role::AssignedAgent), Audience::All));
     assert_eq!((message.conversation().as_str(), message.is_in_main_dialog()), ("5f0c…", true));
@@ -101,8 +106,8 @@ fn every_field_of_the_documented_state_is_read() {
     assert_eq!(change.conversation().as_str(), "5f0c…");
     assert_eq!((change.state(), change.stage()), (Some(OpenState::Close), Some(OpenState::Open)));
     assert_eq!(change.close_reason(), Some("CONSUMER"));
-    assert_eq!((change.started(), change.ended()), (Some(1_700_000_000_000), None));
-    assert_eq!((change.updated(), change.answer_due()), (Some(1_700_000_100_400), None));
+    assert_eq!((change.started(), change.ended()), (at(1_700_000_000_000), None));
+    assert_eq!((change.updated(), change.answer_due()), (at(1_700_000_100_400), None));
     assert_eq!(change.skill().as_deref(), Some("4410"));
     let target = change.response_target().unwrap();
     let within = Some(Duration::from_secs(600));
@@ -192,11 +197,11 @@ fn every_variant_of_a_state_is_read() {
         "manualETTR": {"tillWhen": "18"}}));
     assert_eq!(bare.csat().unwrap().rate, Some(4));
     assert_eq!(bare.delay().unwrap().kind, Some("NIGHT"));
-    assert_eq!(bare.manual_ettr().unwrap().until, Some(18));
+    assert_eq!(bare.manual_ettr().unwrap().until, at(18));
     let raw = json!({"type": "DELETE", "result": {"conversationId": 7, "effectiveTTR": 9}});
     let deleted = ConversationChange::try_from(raw).unwrap();
     assert!(deleted.is_deleted());
-    assert_eq!((deleted.conversation().as_str(), deleted.answer_due()), ("7", Some(9)));
+    assert_eq!((deleted.conversation().as_str(), deleted.answer_due()), ("7", at(9)));
 }
 
 #[test]
@@ -531,7 +536,7 @@ fn an_unreadable_change_gives_its_reason() {
 #[test]
 fn members_of_a_state_are_read_in_every_place() {
     let ended = change(json!({"endTs": 17, "dialogs": [{"dialogId": "c", "x": 1}]}));
-    assert_eq!(ended.ended(), Some(17));
+    assert_eq!(ended.ended(), at(17));
     assert_eq!(ended.dialogs().next().unwrap().raw(), json!({"dialogId": "c", "x": 1}));
     // Each of the three members alone makes a rating.
     for csat in [

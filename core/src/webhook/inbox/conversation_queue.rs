@@ -9,7 +9,7 @@ use super::delivered::Delivered;
 use super::dialog::Dialog;
 use super::window::ReorderWindow;
 use crate::id::DialogId;
-use crate::time::Mono;
+use crate::time::{Mono, Timestamp};
 use crate::webhook::{Change, ConversationChange, MessagingEvent};
 
 /// The most dialogs to remember. A conversation has a main dialog and a survey.
@@ -27,7 +27,7 @@ pub(super) struct ConversationQueue {
 /// The newest state's timestamp, and the digests of the states that share it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Latest {
-    updated: Option<u64>,
+    updated: Option<Timestamp>,
     digests: VecDeque<u64>,
 }
 

@@ -120,7 +120,7 @@ impl World {
             },
             Change::Conversation(change) => {
                 let conversation = change.conversation().as_str().parse().unwrap();
-                self.states.push((conversation, change.updated().unwrap()));
+                self.states.push((conversation, change.updated().unwrap().as_millis()));
             }
             Change::Other(_) => unreachable!("none was put in"),
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::tape::JsonTape;
 use super::view::Json;
+use crate::time::Timestamp;
 
 /// A parsed document.
 pub(in crate::webhook) struct Parsed {
@@ -98,6 +99,11 @@ pub(in crate::webhook) fn unsigned(value: Json<'_>, name: &str) -> Option<u64> {
         Some(number) => Some(number),
         None => integer(value, name).and_then(|number| u64::try_from(number).ok()),
     }
+}
+
+/// A member that is a time in milliseconds, as a number or as a string of digits.
+pub(in crate::webhook) fn timestamp(value: Json<'_>, name: &str) -> Option<Timestamp> {
+    unsigned(value, name).map(Timestamp::from_millis)
 }
 
 #[cfg(test)]
