@@ -1,4 +1,4 @@
-//! A notification as an argument of a handler.
+//! A verified notification as an argument of a handler.
 
 use std::time::Duration;
 
@@ -8,60 +8,55 @@ use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use lp_connector_core::webhook::{Receiver, Rejection, Verified};
 
-/// How long a body may take to come. The platform gives up after 5 s (protocol.md 9.1).
+/// How long a body may take to arrive. The platform gives up after 5 s (protocol.md 9.1).
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// A notification that LivePerson has signed: an extractor, for handlers of one's own. The router's
-/// state must give a [`Receiver`] (axum's `FromRef`).
+/// A notification with a valid signature: an extractor for your own handlers. The router's state must
+/// provide a [`Receiver`] (axum's `FromRef`).
 ///
-/// A handler should answer 200 at once and work later; see
-/// [`SUCCESS`](lp_connector_core::webhook::SUCCESS). [`Webhooks`](crate::Webhooks) does so by itself.
+/// A handler should answer 200 at once and work later, see
+/// [`SUCCESS`](lp_connector_core::webhook::SUCCESS). [`Webhooks`](crate::Webhooks) does that for you.
 ///
 /// ```
 /// use axum::{Router, routing::post};
 /// use lp_connector_axum::{Signed, secret::Secret, webhook::Receiver};
 ///
-/// async fn told(Signed(verified): Signed) -> &'static str {
+/// async fn receive(Signed(verified): Signed) -> &'static str {
 ///     println!("{} bytes", verified.body().len());
 ///     "OK"
 /// }
 ///
 /// let receiver = Receiver::new().secret(Secret::new("n3v3r".to_owned()));
-/// let app: Router = Router::new().route("/lp", post(told)).with_state(receiver);
+/// let app: Router = Router::new().route("/lp", post(receive)).with_state(receiver);
 /// # let _ = app;
 /// ```
 #[derive(Debug)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "an extractor is taken apart in a handler's arguments"
-)]
+#[expect(clippy::exhaustive_structs, reason = "handlers destructure an extractor")]
 pub struct Signed(pub Verified);
 
-/// Why a request is not taken, and with which status it is answered.
+/// Why a request is not accepted. As a response, it carries the status and one line of text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// It is not LivePerson's, or too large.
+    /// The request is not a notification of LivePerson's, or is too large: 401, 405 or 413.
     Rejected(Rejection),
-    /// Its body did not come in time: 408.
-    TooSlow,
-    /// Its body broke off: 400.
-    BrokenOff,
-    /// There is no room for it now; the platform sends it again: 503.
-    Full,
+    /// The body did not arrive in time: 408.
+    Timeout,
+    /// The body ended early: 400.
+    IncompleteBody,
+    /// The queue or its memory is full: 503. The platform sends the notification again.
+    Overloaded,
 }
 
 impl WebhookError {
-    /// The status that it is answered with.
+    /// The status of the response.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Rejected(rejection) => {
-                StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::BAD_REQUEST)
-            }
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BrokenOff => StatusCode::BAD_REQUEST,
-            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Rejected(rejection) => rejection.status(),
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::IncompleteBody => StatusCode::BAD_REQUEST,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -70,9 +65,9 @@ impl std::fmt::Display for WebhookError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rejected(rejection) => rejection.fmt(f),
-            Self::TooSlow => f.write_str("the notification did not come in time"),
-            Self::BrokenOff => f.write_str("the notification broke off"),
-            Self::Full => f.write_str("there is no room for the notification now"),
+            Self::Timeout => f.write_str("the notification did not arrive in time"),
+            Self::IncompleteBody => f.write_str("the notification ended early"),
+            Self::Overloaded => f.write_str("the queue of notifications is full"),
         }
     }
 }
@@ -81,7 +76,7 @@ impl std::error::Error for WebhookError {}
 
 impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
-        tracing::warn!(status = self.status().as_u16(), "webhook refused: {self}");
+        tracing::warn!(status = self.status().as_u16(), "webhook rejected: {self}");
         (self.status(), self.to_string()).into_response()
     }
 }
@@ -95,35 +90,37 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, WebhookError> {
         let receiver = Receiver::from_ref(state);
         let unlimited = |_| Ok(());
-        verified(&receiver, request, unlimited).await.map(Self)
+        verify(&receiver, request, unlimited).await.map(Self)
     }
 }
 
-/// Reads the body, within its limits, and checks it. `grown` is told how many bytes there are each time
-/// there are more, and may refuse them.
-pub(crate) async fn verified(
+/// Checks the head, reads the body within its limits, and verifies it. `reserve` receives the size of
+/// the body after each frame, and may reject it.
+pub(crate) async fn verify(
     receiver: &Receiver,
     request: Request,
-    mut grown: impl FnMut(usize) -> Result<(), WebhookError>,
+    mut reserve: impl FnMut(usize) -> Result<(), WebhookError>,
 ) -> Result<Verified, WebhookError> {
-    receiver.precheck(request.method(), request.headers()).map_err(WebhookError::Rejected)?;
     let (parts, body) = request.into_parts();
+    let pending = receiver.begin(&parts.method, &parts.headers).map_err(WebhookError::Rejected)?;
     let read = async {
-        let mut body = Limited::new(body, receiver.largest_body());
+        let mut body = Limited::new(body, pending.max_body());
+        // Frames are copied once: a frame kept by itself would keep hyper's whole read buffer.
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
                 true => WebhookError::Rejected(Rejection::TooLarge),
-                false => WebhookError::BrokenOff,
+                false => WebhookError::IncompleteBody,
             })?;
             if let Ok(data) = frame.into_data() {
-                grown(bytes.len() + data.len())?;
+                reserve(bytes.len() + data.len())?;
                 bytes.extend_from_slice(&data);
             }
         }
+        bytes.shrink_to_fit();
         Ok(bytes)
     };
     let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
-    let body = read.map_err(|_| WebhookError::TooSlow)??;
-    receiver.verify(&http::Request::from_parts(parts, body)).map_err(WebhookError::Rejected)
+    let body = read.map_err(|_| WebhookError::Timeout)??;
+    pending.finish(body).map_err(WebhookError::Rejected)
 }

@@ -9,7 +9,7 @@ use lp_connector_core::webhook::{Receiver, Verified};
 use tokio::sync::mpsc;
 
 use crate::budget::{Budget, Share};
-use crate::extract::{WebhookError, verified};
+use crate::extract::{WebhookError, verify};
 
 /// A webhook endpoint, to be set up.
 #[derive(Clone, Debug)]
@@ -88,11 +88,11 @@ async fn take(
     let mut share: Option<Share> = None;
     let pay = |bytes: usize| {
         let held = share.get_or_insert_with(Share::none);
-        if endpoint.budget.grow(held, bytes) { Ok(()) } else { Err(WebhookError::Full) }
+        if endpoint.budget.grow(held, bytes) { Ok(()) } else { Err(WebhookError::Overloaded) }
     };
-    let verified = verified(&endpoint.receiver, request, pay).await?;
+    let verified = verify(&endpoint.receiver, request, pay).await?;
     // Only what is LivePerson's takes a place in the queue.
-    let slot = endpoint.queue.try_reserve().map_err(|_| WebhookError::Full)?;
+    let slot = endpoint.queue.try_reserve().map_err(|_| WebhookError::Overloaded)?;
     slot.send(Queued { verified, _share: share });
     Ok("OK")
 }

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::StatusCode;
 use lp_connector_sandbox::{Agent, Server, ServerConfig, Webhooks};
 use lp_connector_ureq::api::OpenConversation;
 use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let server = server.clone();
         std::thread::spawn(move || {
             while let Ok(request) = server.recv() {
-                take(request, &receiver, &queue);
+                answer(request, &receiver, &queue);
             }
         })
     };
@@ -54,31 +55,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Takes one request in.
-fn take(mut request: tiny_http::Request, receiver: &Receiver, queue: &mpsc::SyncSender<Verified>) {
+/// Answers one request.
+fn answer(
+    mut request: tiny_http::Request,
+    receiver: &Receiver,
+    queue: &mpsc::SyncSender<Verified>,
+) {
     let status = match verify(&mut request, receiver) {
         Ok(verified) => match queue.try_send(verified) {
             Ok(()) => SUCCESS,
             // The platform sends it again.
-            Err(_) => 503,
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         },
         Err(rejection) => rejection.status(),
     };
-    let _ = request.respond(tiny_http::Response::from_string("").with_status_code(status));
+    let response = tiny_http::Response::from_string("").with_status_code(status.as_u16());
+    let _ = request.respond(response);
 }
 
 fn verify(request: &mut tiny_http::Request, receiver: &Receiver) -> Result<Verified, Rejection> {
-    let mut parts = http::Request::builder().method(request.method().as_str());
+    let mut head = http::Request::builder().method(request.method().as_str());
     for header in request.headers() {
-        parts = parts.header(header.field.as_str().as_str(), header.value.as_str());
+        head = head.header(header.field.as_str().as_str(), header.value.as_str());
     }
+    // A head that is no head has no signature.
+    let head = head.body(()).map_err(|_| Rejection::Unsigned)?;
+    let pending = receiver.begin(head.method(), head.headers())?;
     let mut body = Vec::new();
-    let limit = receiver.largest_body() as u64 + 1;
-    let read = request.as_reader().take(limit).read_to_end(&mut body);
-    // Headers that are none, and a body that broke off, are nobody's signature.
-    let request = parts.body(body).map_err(|_| Rejection::Unsigned)?;
-    read.map_err(|_| Rejection::Unsigned)?;
-    receiver.verify(&request)
+    let limit = pending.max_body() as u64 + 1;
+    // Of a body that ends early, the signature is wrong.
+    let _ = request.as_reader().take(limit).read_to_end(&mut body);
+    pending.finish(body)
 }
 
 /// Acts on each event once and in order, until the conversation is over.

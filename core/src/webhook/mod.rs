@@ -38,7 +38,7 @@
 //! }
 //!
 //! let forged = http::Request::post("/lp").body(body)?;
-//! assert_eq!(receiver.verify(&forged).unwrap_err().status(), 401);
+//! assert_eq!(receiver.verify(&forged).unwrap_err().status(), http::StatusCode::UNAUTHORIZED);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -49,7 +49,9 @@ mod json;
 mod messaging;
 mod notification;
 mod open_enum;
+mod pending;
 mod receiver;
+mod rejection;
 mod rich_content;
 mod signature;
 mod transition;
@@ -64,7 +66,9 @@ pub use json::Json;
 pub use messaging::{MessagingEvent, UnusableChange};
 pub use notification::{Change, Notification, OtherChange, UnreadableNotification};
 pub use open_enum::{Audience, DialogType, OpenState, ReceiptStatus, ReceivedChatState, Role};
-pub use receiver::{Receiver, Rejection, SUCCESS};
+pub use pending::Pending;
+pub use receiver::{Receiver, SUCCESS};
+pub use rejection::Rejection;
 pub use rich_content::{Action, Element, QuickReplies, RichContent};
 pub use signature::{
     Algorithm, Encoding, InvalidSignature, SignatureMatch, sign, verify_signature,

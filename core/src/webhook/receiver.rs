@@ -1,33 +1,51 @@
 //! Verifies the requests that a webhook endpoint receives.
 
-use std::error;
-use std::fmt;
-
 use http::header::{CONTENT_LENGTH, HeaderName};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 
-use super::Verified;
-use super::signature::{Algorithm, InvalidSignature, ParsedSignature};
+use super::pending::Pending;
+use super::rejection::Rejection;
+use super::signature::{InvalidSignature, ParsedSignature};
+use super::verified::Verified;
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
-/// What to answer a verified notification with: 200 and 201 alone count as received, any other
-/// status, 204 included, has it sent again (protocol.md 9.1).
-pub const SUCCESS: u16 = 200;
+/// The status that acknowledges a notification. The platform accepts 200 and 201 only; after any other
+/// status, 204 included, it sends the notification again (protocol.md 9.1).
+pub const SUCCESS: StatusCode = StatusCode::OK;
 
-/// The largest notification that is looked at. A file's preview travels in it as text.
+/// The default limit of a body. A file's preview arrives inside a notification.
 const MAX_BODY: usize = 1024 * 1024;
 
 static SIGNATURE: HeaderName = HeaderName::from_static("x-liveperson-signature");
 static ACCOUNT: HeaderName = HeaderName::from_static("x-liveperson-account-id");
 static CLIENT: HeaderName = HeaderName::from_static("x-liveperson-client-id");
 
-/// Checks what comes to a webhook endpoint: method, size, headers and signature, in this order, and
-/// before anything is parsed. Works with any web framework: it wants an [`http::Request`] with the raw
-/// body.
+/// Verifies the requests of a webhook endpoint: method, size, headers and signature, in this order.
 ///
-/// A signature covers the body alone and holds no time (protocol.md 9.2): whoever saw a notification
-/// can send it again.
+/// It works with any web framework. [`begin`](Self::begin) checks a request's head, and
+/// [`Pending::finish`] its raw body. [`verify`](Self::verify) does both for a request that is complete.
+///
+/// A signature covers the body only and has no timestamp (protocol.md 9.2), so it does not stop a
+/// replay.
+///
+/// ```
+/// use lp_connector_core::secret::Secret;
+/// use lp_connector_core::webhook::{Algorithm, Encoding, Receiver, sign};
+///
+/// let secret = Secret::new("n3v3r-u5e-7h15-1n-pr0d".to_owned());
+/// let receiver = Receiver::new().secret(secret.clone());
+///
+/// let (parts, ()) = http::Request::post("/lp")
+///     .header("x-liveperson-signature", sign(&secret, Algorithm::Sha256, Encoding::Hex, b"{}"))
+///     .body(())?
+///     .into_parts();
+/// let pending = receiver.begin(&parts.method, &parts.headers)?;
+/// let body = b"{}".to_vec(); // read from the connection, up to pending.max_body()
+/// let verified = pending.finish(body)?;
+/// assert_eq!(verified.body(), b"{}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Receiver {
     apps: Vec<App>,
@@ -35,36 +53,29 @@ pub struct Receiver {
     max_body: usize,
 }
 
-/// Whose notifications are taken, and which secrets sign them.
+/// An app installation, or any, and the secrets that sign its notifications.
 #[derive(Clone, Debug)]
 struct App {
     ids: Option<(AccountId, ClientId)>,
     secrets: Vec<Secret>,
 }
 
-/// What of a request's head a check needs.
-struct Head<'a> {
-    signature: ParsedSignature,
-    account: Option<&'a str>,
-    client: Option<&'a str>,
-}
-
 impl Receiver {
-    /// Knows no secret yet, and so refuses everything.
+    /// A receiver without a secret, which rejects every request.
     #[must_use]
     pub const fn new() -> Self {
         Self { apps: Vec::new(), require_sha256: false, max_body: MAX_BODY }
     }
 
-    /// Takes what this secret has signed, for whichever account and app. While a secret is being
-    /// rotated, give the old one and the new one.
+    /// Accepts notifications signed with this secret, for any account and app. While you rotate a
+    /// secret, add the old one and the new one.
     #[must_use]
     pub fn secret(mut self, secret: Secret) -> Self {
         self.apps.push(App { ids: None, secrets: vec![secret] });
         self
     }
 
-    /// Takes notifications for this account and app (as their headers say), signed with any of these
+    /// Accepts notifications for this account and app, as their headers say, signed with any of these
     /// secrets.
     #[must_use]
     pub fn app(
@@ -78,37 +89,47 @@ impl Receiver {
         self
     }
 
-    /// Refuses signatures with SHA-1: for accounts whose notifications are signed with SHA-256.
-    /// Default: both are taken.
+    /// Rejects signatures with SHA-1, for accounts whose notifications are signed with SHA-256.
+    /// Default: false.
     #[must_use]
     pub const fn require_sha256(mut self, yes: bool) -> Self {
         self.require_sha256 = yes;
         self
     }
 
-    /// The largest body that is taken, in bytes; a larger one is not even hashed. Default: 1 MiB.
+    /// Limits a body, in bytes. A larger one is rejected before it is hashed. Default: 1 MiB.
     #[must_use]
     pub const fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// Checks what can be known before a request's body has come: so a server need not read, from
-    /// whoever sends it, what it will refuse. [`verify`](Self::verify) checks all of it again.
+    /// Checks a request's head, before its body is read.
     ///
     /// # Errors
-    /// [`Rejection`], which names the status to answer with.
-    pub fn precheck(&self, method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
+    /// [`Rejection`], with the status to answer.
+    pub fn begin(&self, method: &Method, headers: &HeaderMap) -> Result<Pending<'_>, Rejection> {
         let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.trim().parse().ok());
-        self.head(method, headers, length.unwrap_or(0)).map(|_| ())
+        self.check_head(method, headers, length.unwrap_or(0))
     }
 
-    fn head<'a>(
+    /// Verifies a complete request: [`begin`](Self::begin) and [`Pending::finish`] in one call. It
+    /// copies the body.
+    ///
+    /// # Errors
+    /// [`Rejection`], with the status to answer.
+    pub fn verify(&self, request: &Request<impl AsRef<[u8]>>) -> Result<Verified, Rejection> {
+        let body = request.body().as_ref();
+        let pending = self.check_head(request.method(), request.headers(), body.len())?;
+        pending.finish(body.to_vec())
+    }
+
+    fn check_head(
         &self,
         method: &Method,
-        headers: &'a HeaderMap,
+        headers: &HeaderMap,
         length: usize,
-    ) -> Result<Head<'a>, Rejection> {
+    ) -> Result<Pending<'_>, Rejection> {
         if method != Method::POST {
             return Err(Rejection::NotPost);
         }
@@ -120,52 +141,33 @@ impl Receiver {
             .to_str()
             .map_err(|_| Rejection::InvalidSignature(InvalidSignature::Unreadable))?;
         let (account, client) = (text(headers, &ACCOUNT), text(headers, &CLIENT));
-        if self.secrets(account, client).next().is_none() {
+        let secrets: Vec<_> = self.secrets(account, client).collect();
+        if secrets.is_empty() {
             return Err(Rejection::UnknownApp);
         }
-        let signature = ParsedSignature::parse(signature).map_err(Rejection::InvalidSignature)?;
-        Ok(Head { signature, account, client })
+        Ok(Pending {
+            signature: ParsedSignature::parse(signature).map_err(Rejection::InvalidSignature)?,
+            account: account.map(str::to_owned),
+            client: client.map(str::to_owned),
+            secrets,
+            require_sha256: self.require_sha256,
+            max_body: self.max_body,
+        })
     }
 
-    /// The secrets that may have signed for this account and app.
+    /// The secrets that may have signed for this account and client.
     fn secrets<'a>(
         &'a self,
         account: Option<&str>,
         client: Option<&str>,
     ) -> impl Iterator<Item = &'a Secret> {
-        let concerned = move |app: &&App| match &app.ids {
+        let matches = move |app: &&App| match &app.ids {
             None => true,
             Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
         };
-        // With an empty secret anybody could sign.
-        let secrets = self.apps.iter().filter(concerned).flat_map(|app| &app.secrets);
+        // Anybody can sign with an empty secret.
+        let secrets = self.apps.iter().filter(matches).flat_map(|app| &app.secrets);
         secrets.filter(|secret| !secret.is_empty())
-    }
-
-    /// The largest body that is taken, in bytes.
-    #[must_use]
-    pub const fn largest_body(&self) -> usize {
-        self.max_body
-    }
-
-    /// Checks a request. On success, answer [`SUCCESS`] at once: within 2.5 s, and whatever the body
-    /// holds (protocol.md 9.1).
-    ///
-    /// # Errors
-    /// [`Rejection`], which names the status to answer with.
-    pub fn verify(&self, request: &Request<impl AsRef<[u8]>>) -> Result<Verified, Rejection> {
-        let body = request.body().as_ref();
-        let headers = request.headers();
-        let head = self.head(request.method(), headers, body.len())?;
-        let (account, client) = (head.account, head.client);
-        let matched = head
-            .signature
-            .verify(body, self.secrets(account, client))
-            .map_err(Rejection::InvalidSignature)?;
-        if self.require_sha256 && matched.algorithm != Algorithm::Sha256 {
-            return Err(Rejection::Sha256Required);
-        }
-        Ok(Verified::of(account, client, matched, body))
     }
 }
 
@@ -179,62 +181,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Why a request is not taken. Holds nothing of what came.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// It is no `POST`.
-    NotPost,
-    /// Its body is larger than taken.
-    TooLarge,
-    /// It has no signature.
-    Unsigned,
-    /// No secret is known for the account and app that its headers name.
-    UnknownApp,
-    /// Its signature is not good.
-    InvalidSignature(InvalidSignature),
-    /// Its signature is good, but made with SHA-1 where SHA-256 is required.
-    Sha256Required,
-}
-
-impl Rejection {
-    /// The status to answer with.
-    #[must_use]
-    pub fn status(self) -> u16 {
-        match self {
-            Self::NotPost => 405,
-            Self::TooLarge => 413,
-            Self::Unsigned
-            | Self::UnknownApp
-            | Self::InvalidSignature(_)
-            | Self::Sha256Required => 401,
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotPost => f.write_str("the request is not a POST"),
-            Self::TooLarge => f.write_str("the notification is larger than the limit"),
-            Self::Unsigned => f.write_str("the notification has no x-liveperson-signature"),
-            Self::UnknownApp => {
-                f.write_str("no secret is known for the account and client in the headers")
-            }
-            Self::InvalidSignature(why) => why.fmt(f),
-            Self::Sha256Required => {
-                f.write_str("the notification is signed with SHA-1, and SHA-256 is required")
-            }
-        }
-    }
-}
-
-impl error::Error for Rejection {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhook::{Encoding, sign};
+    use crate::webhook::{Algorithm, Encoding, sign};
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
@@ -302,7 +252,7 @@ mod tests {
         let receiver = Receiver::new().secret(secret("s")).max_body(3);
         let check = |request: http::request::Builder| {
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            receiver.precheck(&parts.method, &parts.headers)
+            receiver.begin(&parts.method, &parts.headers).map(|_| ())
         };
         let good = || request("s", Algorithm::Sha1, b"123");
         assert_eq!(check(good()), Ok(()));
@@ -310,6 +260,31 @@ mod tests {
         assert_eq!(check(good().header("content-length", "4")), Err(Rejection::TooLarge));
         assert_eq!(check(good().method("PUT")), Err(Rejection::NotPost));
         assert_eq!(check(Request::post("/lp")), Err(Rejection::Unsigned));
+    }
+
+    #[test]
+    fn a_body_beyond_the_limit_is_rejected_without_a_length() {
+        let default = Receiver::new().secret(secret("s"));
+        let (parts, ()) = request("s", Algorithm::Sha1, b"").body(()).unwrap().into_parts();
+        let pending = default.begin(&parts.method, &parts.headers).unwrap();
+        assert_eq!(pending.max_body(), 1024 * 1024);
+        let receiver = Receiver::new().secret(secret("s")).max_body(3);
+        let (parts, ()) = request("s", Algorithm::Sha1, b"1234").body(()).unwrap().into_parts();
+        let begin = || receiver.begin(&parts.method, &parts.headers).unwrap();
+        assert_eq!(begin().max_body(), 3);
+        assert_eq!(begin().finish(&b"1234"[..]).unwrap_err(), Rejection::TooLarge);
+        let wrong = Rejection::InvalidSignature(InvalidSignature::Wrong);
+        assert_eq!(begin().finish(&b"123"[..]).unwrap_err(), wrong);
+    }
+
+    #[test]
+    fn finish_does_not_copy_the_body() {
+        let receiver = Receiver::new().secret(secret("s"));
+        let body = bytes::Bytes::from(vec![b' '; 4096]);
+        let (parts, ()) = request("s", Algorithm::Sha1, &body).body(()).unwrap().into_parts();
+        let pending = receiver.begin(&parts.method, &parts.headers).unwrap();
+        let verified = pending.finish(body.clone()).unwrap();
+        assert_eq!(verified.body().as_ptr(), body.as_ptr());
     }
 
     #[test]
@@ -346,7 +321,8 @@ mod tests {
         let receiver = Receiver::new().secret(secret("s3cr3t"));
         let signed = request("s3cr3t", Algorithm::Sha1, b"private").body(b"private").unwrap();
         let verified = receiver.verify(&signed).unwrap();
-        let shown = format!("{receiver:?} {verified:?}");
+        let pending = receiver.begin(signed.method(), signed.headers()).unwrap();
+        let shown = format!("{receiver:?} {verified:?} {pending:?}");
         assert!(!shown.contains("s3cr3t") && !shown.contains("private"));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::notification::{Notification, UnreadableNotification};
@@ -19,30 +20,25 @@ pub struct Verified {
     client: Option<String>,
     #[serde(rename = "matched")]
     signature_match: Option<SignatureMatch>,
-    #[serde(serialize_with = "base64", deserialize_with = "unbase64")]
-    body: Vec<u8>,
+    #[serde(serialize_with = "encode_base64", deserialize_with = "decode_base64")]
+    body: Bytes,
 }
 
 impl Verified {
-    pub(super) fn of(
-        account: Option<&str>,
-        client: Option<&str>,
+    pub(super) fn new(
+        account: Option<String>,
+        client: Option<String>,
         signature_match: SignatureMatch,
-        body: &[u8],
+        body: Bytes,
     ) -> Self {
-        Self {
-            account: account.map(str::to_owned),
-            client: client.map(str::to_owned),
-            signature_match: Some(signature_match),
-            body: body.to_vec(),
-        }
+        Self { account, client, signature_match: Some(signature_match), body }
     }
 
     /// Treats bytes as verified that nobody has verified. For tests, and for bodies that were stored
     /// elsewhere. In a server it would let anybody speak as an agent.
     #[must_use]
-    pub fn dangerous_unverified(body: Vec<u8>) -> Self {
-        Self { account: None, client: None, signature_match: None, body }
+    pub fn dangerous_unverified(body: impl Into<Bytes>) -> Self {
+        Self { account: None, client: None, signature_match: None, body: body.into() }
     }
 
     /// Parses the notification.
@@ -81,7 +77,7 @@ impl Verified {
 
     /// The raw bytes, by value.
     #[must_use]
-    pub fn into_body(self) -> Vec<u8> {
+    pub fn into_body(self) -> Bytes {
         self.body
     }
 }
@@ -98,14 +94,14 @@ impl fmt::Debug for Verified {
     }
 }
 
-fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+fn encode_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&STANDARD.encode(bytes))
 }
 
-fn unbase64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+fn decode_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
     // The decoder's error would quote its input.
     let text = String::deserialize(deserializer)?;
-    STANDARD.decode(text).map_err(|_| de::Error::custom("the body is not Base64"))
+    STANDARD.decode(text).map(Bytes::from).map_err(|_| de::Error::custom("the body is not Base64"))
 }
 
 #[cfg(test)]
@@ -129,6 +125,15 @@ mod tests {
         assert_eq!(again, verified);
         assert_eq!((again.account(), again.body()), (Some("91827364"), &body[..]));
         assert!(again.signature_match().is_some());
+    }
+
+    #[test]
+    fn the_stored_form_is_stable() {
+        let stored = r#"{"account":"91827364","client":null,"matched":{"algorithm":"sha256",
+            "encoding":"hex","secret":1},"body":"e30="}"#;
+        let verified: Verified = serde_json::from_str(stored).unwrap();
+        assert_eq!((verified.account(), verified.body()), (Some("91827364"), &b"{}"[..]));
+        assert_eq!(verified.signature_match().unwrap().secret, 1);
     }
 
     #[test]

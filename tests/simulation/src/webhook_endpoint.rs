@@ -129,7 +129,7 @@ impl WebhookEndpoint {
     fn receive(&mut self, request: &Request<Vec<u8>>, clock: Clock, at: Duration) -> u16 {
         let verified = match self.receiver.verify(request) {
             Ok(verified) => verified,
-            Err(rejection) => return rejection.status(),
+            Err(rejection) => return rejection.status().as_u16(),
         };
         let Ok(notification) = verified.parse() else { return 200 };
         for change in notification.into_changes() {

@@ -1,0 +1,63 @@
+//! A request whose head is accepted, and whose body is still to come.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::rejection::Rejection;
+use super::signature::{Algorithm, ParsedSignature};
+use super::verified::Verified;
+use crate::secret::Secret;
+
+/// A request whose head was accepted. [`finish`](Self::finish) verifies its body.
+///
+/// [`Receiver::begin`](super::Receiver::begin) returns it, so that a server reads a body only if its
+/// head is acceptable.
+#[must_use = "nothing is verified before `finish`"]
+pub struct Pending<'a> {
+    pub(super) signature: ParsedSignature,
+    pub(super) account: Option<String>,
+    pub(super) client: Option<String>,
+    /// The secrets that may have signed the body.
+    pub(super) secrets: Vec<&'a Secret>,
+    pub(super) require_sha256: bool,
+    pub(super) max_body: usize,
+}
+
+impl Pending<'_> {
+    /// The largest body that [`finish`](Self::finish) accepts, in bytes. A server need not read more.
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// Verifies the raw body. A body of type [`Bytes`] or `Vec<u8>` is not copied.
+    ///
+    /// On success, answer [`SUCCESS`](super::SUCCESS) at once: within 2.5 s, and whatever the body
+    /// contains (protocol.md 9.1).
+    ///
+    /// # Errors
+    /// [`Rejection`], with the status to answer.
+    pub fn finish(self, body: impl Into<Bytes>) -> Result<Verified, Rejection> {
+        let body = body.into();
+        if body.len() > self.max_body {
+            return Err(Rejection::TooLarge);
+        }
+        let signature_match =
+            self.signature.verify(&body, self.secrets).map_err(Rejection::InvalidSignature)?;
+        if self.require_sha256 && signature_match.algorithm != Algorithm::Sha256 {
+            return Err(Rejection::Sha256Required);
+        }
+        Ok(Verified::new(self.account, self.client, signature_match, body))
+    }
+}
+
+impl fmt::Debug for Pending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("account", &self.account)
+            .field("client", &self.client)
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
+    }
+}
