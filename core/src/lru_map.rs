@@ -77,6 +77,13 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
         Some((key, slot.value))
     }
 
+    /// Removes the entry of `key`.
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        let slot = self.entries.remove(&entry_of(key))?;
+        self.order.remove(slot.place);
+        Some(slot.value)
+    }
+
     /// All keys, the least recently used first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.order.keys()
@@ -151,7 +158,10 @@ impl<K> LinkedList<K> {
     }
 
     fn pop_oldest(&mut self) -> Option<K> {
-        let place = self.oldest;
+        self.remove(self.oldest)
+    }
+
+    fn remove(&mut self, place: usize) -> Option<K> {
         let key = self.links.get_mut(place)?.key.take();
         self.unlink(place);
         self.free.push(place);
@@ -200,11 +210,16 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Act {
         Touch(u8),
+        Remove(u8),
         Pop,
     }
 
     fn acts() -> impl Strategy<Value = Vec<Act>> {
-        let act = prop_oneof![3 => (0u8..12).prop_map(Act::Touch), 1 => Just(Act::Pop)];
+        let act = prop_oneof![
+            6 => (0u8..12).prop_map(Act::Touch),
+            1 => (0u8..12).prop_map(Act::Remove),
+            1 => Just(Act::Pop),
+        ];
         prop::collection::vec(act, 0..80)
     }
 
@@ -223,6 +238,12 @@ mod tests {
                         let mut entry = at.map_or((key, 0), |at| list.remove(at));
                         entry.1 += 1;
                         list.push(entry);
+                    }
+                    Act::Remove(n) => {
+                        let key = format!("consumer-{n}");
+                        let at = list.iter().position(|(known, _)| *known == key);
+                        let expected = at.map(|at| list.remove(at).1);
+                        prop_assert_eq!(map.remove(&key), expected);
                     }
                     Act::Pop => {
                         let expected = (!list.is_empty()).then(|| list.remove(0));

@@ -6,7 +6,7 @@
 //!
 //! [`Verified::parse`] gives [`Change`]s: a [`MessagingEvent`] in a dialog, or a [`ConversationChange`].
 //! A change that this version does not know is kept as JSON. Notifications arrive twice, late and out
-//! of order at times: an [`Inbox`] delivers each change once and in order.
+//! of order at times: a [`Feed`] delivers each change once and in order.
 //!
 //! ```
 //! use lp_connector_core::secret::Secret;
@@ -44,6 +44,7 @@
 
 mod conversation_change;
 mod event;
+mod feed;
 mod inbox;
 mod json;
 mod messaging;
@@ -61,6 +62,7 @@ pub use conversation_change::{
     ConversationChange, Csat, Delay, Dialog, Participant, ResponseTarget,
 };
 pub use event::{AcceptStatus, Event, Metadata, OtherContent, ReceivedFile, SecureForm, Text};
+pub use feed::{Feed, FeedPoll, Unreadable};
 pub use inbox::{Delivered, Inbox, InboxFull, InboxPoll, Order, ReorderWindow, SavedConversation};
 pub use json::Json;
 pub use messaging::{MessagingEvent, UnusableChange};

@@ -92,3 +92,59 @@ fn a_ninth_dialog_replaces_the_least_recently_used() {
     inbox.handle(numbered(1, 0), Mono::ZERO).unwrap();
     assert_eq!(ready(&mut inbox).len(), 1, "dialog 1 was forgotten");
 }
+
+#[test]
+fn evicted_conversations_are_reported_in_order() {
+    let mut inbox = Inbox::default().max_conversations(2);
+    for conversation in 0..5 {
+        inbox.handle(text(conversation, false, 0), Mono::ZERO).unwrap();
+    }
+    let mut evicted = Vec::new();
+    while let Some(conversation) = inbox.pop_evicted() {
+        evicted.push(conversation.to_string());
+    }
+    assert_eq!(evicted, ["1", "2"], "two are remembered, and 0 was dropped");
+    assert_eq!(inbox.pop_evicted(), None);
+    assert_eq!(ready(&mut inbox).len(), 5);
+}
+
+#[test]
+fn a_forgotten_conversation_still_delivers_its_changes() {
+    let mut inbox = Inbox::default();
+    inbox.handle(text(0, false, 0), Mono::ZERO).unwrap();
+    inbox.handle(text(0, false, 2), Mono::ZERO).unwrap();
+    inbox.handle(text(1, false, 0), Mono::ZERO).unwrap();
+    let id = ConversationId::new("0").unwrap();
+    assert!(inbox.forget(&id) && !inbox.forget(&id));
+    assert_eq!(names(&inbox), ["1"]);
+    assert_eq!(inbox.pop_evicted(), None);
+    let all = [("0", 0), ("0", 2), ("1", 0)];
+    let all = all.map(|(conversation, sequence)| (conversation.to_owned(), Some(sequence)));
+    assert_eq!(ready(&mut inbox), all);
+    assert!(inbox.is_empty() && inbox.next_due().is_none());
+    inbox.handle(text(0, false, 0), Mono::ZERO).unwrap();
+    assert_eq!(ready(&mut inbox).len(), 1, "a later duplicate counts as new");
+}
+
+#[test]
+fn flush_makes_every_held_change_ready() {
+    let mut inbox = Inbox::default();
+    for (conversation, sequence) in [(0, 3), (0, 5), (1, 7)] {
+        inbox.handle(text(conversation, false, sequence), Mono::ZERO).unwrap();
+    }
+    assert_eq!(inbox.next_due(), Some(Mono::from_origin(Duration::from_secs(2))));
+    inbox.flush();
+    assert_eq!(inbox.next_due(), Some(Mono::ZERO));
+    assert_eq!(ready(&mut inbox).len(), 3);
+}
+
+#[test]
+fn restoring_an_empty_state_leaves_no_turn_behind() {
+    let mut inbox = Inbox::default();
+    let id = ConversationId::new("0").unwrap();
+    inbox.mark_seen(&id, &DialogId::main_of(&id), 0);
+    let saved = inbox.save(&id, Mono::ZERO).unwrap();
+    inbox.handle(text(0, false, 1), Mono::ZERO).unwrap();
+    inbox.restore(saved, Mono::ZERO);
+    assert_eq!((inbox.next_due(), inbox.poll(Mono::ZERO)), (None, InboxPoll::Idle));
+}

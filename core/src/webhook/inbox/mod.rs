@@ -5,6 +5,7 @@ mod bounds_tests;
 mod conversation_queue;
 mod delivered;
 mod dialog;
+mod poll;
 mod saved;
 mod seen;
 #[cfg(test)]
@@ -15,46 +16,13 @@ use std::collections::{BTreeSet, VecDeque};
 
 use self::conversation_queue::ConversationQueue;
 pub use self::delivered::{Delivered, Order};
+pub use self::poll::{InboxFull, InboxPoll};
 pub use self::saved::SavedConversation;
 pub use self::window::ReorderWindow;
 use super::Change;
 use crate::id::{ConversationId, DialogId};
 use crate::lru_map::LruMap;
 use crate::time::Mono;
-
-/// What the caller of an [`Inbox`] does next.
-#[derive(Clone, PartialEq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a driver must handle every one")]
-pub enum InboxPoll {
-    /// Handle this change, then poll again.
-    Deliver(Delivered),
-    /// Poll again at this instant, or when a change arrives.
-    Wait(Mono),
-    /// Poll again when a change arrives.
-    Idle,
-}
-
-/// The inbox is full: poll it, then hand this change in again.
-#[derive(Clone, PartialEq, Debug)]
-pub struct InboxFull {
-    change: Box<Change>,
-}
-
-impl InboxFull {
-    /// The change that the inbox did not take.
-    #[must_use]
-    pub fn into_change(self) -> Change {
-        *self.change
-    }
-}
-
-impl std::fmt::Display for InboxFull {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the inbox is full: poll it first")
-    }
-}
-
-impl std::error::Error for InboxFull {}
 
 /// Delivers each change once, and in order where a short wait makes that possible. Notifications may
 /// arrive twice, late or out of order (protocol.md 9.3).
@@ -110,6 +78,8 @@ pub struct Inbox {
     due: BTreeSet<(Mono, ConversationId)>,
     /// Ready changes of no remembered conversation.
     unscoped: VecDeque<Delivered>,
+    /// The conversations that were evicted, for [`pop_evicted`](Inbox::pop_evicted).
+    evicted: VecDeque<ConversationId>,
     /// The number of changes, held and ready.
     held: usize,
 }
@@ -139,12 +109,14 @@ impl Inbox {
             turns: VecDeque::new(),
             due: BTreeSet::new(),
             unscoped: VecDeque::new(),
+            evicted: VecDeque::new(),
             held: 0,
         }
     }
 
-    /// Limits the remembered conversations. The least recently used one is forgotten first, and its
-    /// events then count as new. Default: 10 000; at least 1.
+    /// Limits the remembered conversations. Beyond it the inbox evicts the least recently used one: it
+    /// still delivers its changes, but later duplicates of them count as new.
+    /// [`pop_evicted`](Self::pop_evicted) tells which. Default: 10 000; at least 1.
     #[must_use]
     pub fn max_conversations(mut self, conversations: usize) -> Self {
         self.max_conversations = conversations.max(1);
@@ -164,7 +136,7 @@ impl Inbox {
     /// # Errors
     /// [`InboxFull`], with the change, if the inbox holds [`max_changes`](Self::max_changes).
     pub fn handle(&mut self, change: Change, now: Mono) -> Result<(), InboxFull> {
-        if self.held >= self.max_changes {
+        if self.is_full() {
             // If every change is held back, release some, so that the next poll makes room.
             if self.turns.is_empty()
                 && self.unscoped.is_empty()
@@ -178,7 +150,7 @@ impl Inbox {
             Change::Message(event) => event.conversation().clone(),
             Change::Conversation(change) => change.conversation().clone(),
             Change::Other(_) => {
-                self.unscoped.push_back(Delivered { change, order: Order::InOrder });
+                self.unscoped.push_back(Delivered::in_order(change));
                 self.held += 1;
                 return Ok(());
             }
@@ -188,28 +160,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Takes changes in from the front of `waiting`, as many as fit, and leaves the rest for after the
-    /// next [`poll`](Self::poll). So a full inbox loses nothing.
-    ///
-    /// ```
-    /// use std::collections::VecDeque;
-    /// use lp_connector_core::time::Mono;
-    /// use lp_connector_core::webhook::{Inbox, InboxPoll, Verified};
-    ///
-    /// let body = br#"[{"type":"a"},{"type":"b"},{"type":"c"}]"#.to_vec();
-    /// let notification = Verified::dangerous_unverified(body).parse().expect("JSON");
-    /// let mut waiting = VecDeque::from(notification.into_changes());
-    /// let mut inbox = Inbox::default().max_changes(2);
-    /// let mut delivered = 0;
-    /// loop {
-    ///     inbox.handle_from(&mut waiting, Mono::ZERO);
-    ///     match inbox.poll(Mono::ZERO) {
-    ///         InboxPoll::Deliver(_) => delivered += 1,
-    ///         InboxPoll::Wait(_) | InboxPoll::Idle => break,
-    ///     }
-    /// }
-    /// assert_eq!(delivered, 3);
-    /// ```
+    /// Takes changes in from the front of `waiting`, as many as fit.
     pub fn handle_from(&mut self, waiting: &mut VecDeque<Change>, now: Mono) {
         while let Some(change) = waiting.pop_front() {
             if let Err(full) = self.handle(change, now) {
@@ -251,6 +202,41 @@ impl Inbox {
             }
         }
         self.due.first().map_or(InboxPoll::Idle, |(due, _)| InboxPoll::Wait(*due))
+    }
+
+    /// When [`poll`](Self::poll) next delivers a change: [`Mono::ZERO`] if one is ready now, `None` if the
+    /// inbox is empty. It changes nothing.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        if !self.unscoped.is_empty() || !self.turns.is_empty() {
+            return Some(Mono::ZERO);
+        }
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Makes every held change ready, and waits no longer for those before it. For a program that
+    /// stops: nothing more arrives.
+    pub fn flush(&mut self) {
+        while let Some((_, conversation)) = self.due.first().cloned() {
+            self.with(&conversation, ConversationQueue::flush);
+        }
+    }
+
+    /// Forgets a conversation, for example one that is finished. The inbox still delivers its changes,
+    /// but later duplicates of them count as new. Returns false if the conversation is unknown.
+    pub fn forget(&mut self, conversation: &ConversationId) -> bool {
+        let Some(entry) = self.conversations.remove(conversation) else { return false };
+        self.release_all(conversation, entry);
+        true
+    }
+
+    /// Takes the next of the conversations that were evicted because the inbox was full
+    /// ([`max_conversations`](Self::max_conversations)), in the order of eviction.
+    ///
+    /// A program that stores conversations can [restore](Self::restore) one when it is used again. The
+    /// inbox remembers as many evictions as conversations, and drops the oldest first.
+    pub fn pop_evicted(&mut self) -> Option<ConversationId> {
+        self.evicted.pop_front()
     }
 
     /// The state of one conversation, its held and ready changes included. `None` if it is unknown.
@@ -296,6 +282,12 @@ impl Inbox {
         self.held
     }
 
+    /// True if the inbox holds [`max_changes`](Self::max_changes).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.held >= self.max_changes
+    }
+
     /// True if the inbox holds no change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -325,24 +317,37 @@ impl Inbox {
             }
             entry.due = due;
         }
-        if !entry.has_turn && !entry.queue.ready.is_empty() {
-            entry.has_turn = true;
-            self.turns.push_back(conversation.clone());
+        let has_turn = !entry.queue.ready.is_empty();
+        if has_turn != entry.has_turn {
+            entry.has_turn = has_turn;
+            match has_turn {
+                true => self.turns.push_back(conversation.clone()),
+                false => self.turns.retain(|turn| turn != conversation),
+            }
         }
     }
 
-    /// Forgets the least recently used conversation, but still delivers its changes.
+    /// Forgets the least recently used conversations, until there is room for one.
     fn evict(&mut self) {
         while self.conversations.len() >= self.max_conversations {
-            let Some((oldest, mut entry)) = self.conversations.pop_oldest() else { return };
-            if let Some(due) = entry.due {
-                self.due.remove(&(due, oldest.clone()));
+            let Some((oldest, entry)) = self.conversations.pop_oldest() else { return };
+            self.release_all(&oldest, entry);
+            self.evicted.push_back(oldest);
+            if self.evicted.len() > self.max_conversations {
+                self.evicted.pop_front();
             }
-            if entry.has_turn {
-                self.turns.retain(|turn| *turn != oldest);
-            }
-            entry.queue.flush();
-            self.unscoped.append(&mut entry.queue.ready);
         }
+    }
+
+    /// Makes every change of a forgotten conversation ready.
+    fn release_all(&mut self, conversation: &ConversationId, mut entry: Entry) {
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, conversation.clone()));
+        }
+        if entry.has_turn {
+            self.turns.retain(|turn| turn != conversation);
+        }
+        entry.queue.flush();
+        self.unscoped.append(&mut entry.queue.ready);
     }
 }

@@ -96,13 +96,21 @@ impl World {
     /// Takes every ready change.
     fn drain(&mut self, inbox: &mut Inbox) {
         for _ in 0..10_000 {
+            let due = inbox.next_due();
             match inbox.poll(self.now()) {
-                InboxPoll::Deliver(delivered) => self.note(delivered),
+                InboxPoll::Deliver(delivered) => {
+                    assert!(due.is_some_and(|due| due <= self.now()), "{due:?}");
+                    self.note(delivered);
+                }
                 InboxPoll::Wait(until) => {
                     assert!(until > self.now(), "told to wait for the past");
+                    assert_eq!(due, Some(until));
                     return;
                 }
-                InboxPoll::Idle => return,
+                InboxPoll::Idle => {
+                    assert_eq!(due, None);
+                    return;
+                }
             }
         }
         panic!("it never comes to rest");
