@@ -1,6 +1,7 @@
-//! A type for every identifier, so that none is taken for another.
+//! A type for each kind of identifier: the compiler keeps them apart.
 //!
-//! All are opaque text: not empty, at most 256 bytes, no control characters. Clones are cheap.
+//! An identifier is opaque text: not empty, at most 256 bytes, no control characters. Clones are
+//! cheap.
 //!
 //! ```
 //! use lp_connector_core::id::{ConversationId, DialogId, ExtConsumerId};
@@ -19,63 +20,73 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The most bytes that an identifier may have. The protocol names no limit for most of them
-/// ([protocol.md 5](crate::protocol#5) and [14](crate::protocol#14), open points), and none in any
-/// example is longer than 80.
+use crate::error::{Error, ErrorKind};
+
+/// The maximum length of an identifier in bytes. The protocol states no limit for most identifiers
+/// ([protocol.md 5](crate::protocol#5) and [14](crate::protocol#14), open points), and the longest in
+/// any example has 80.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// Text that cannot be an identifier.
+/// Why a text is not a valid identifier. Converts into an [`Error`] of the kind
+/// [`InvalidInput`](ErrorKind::InvalidInput).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidId {
-    what: &'static str,
-    why: &'static str,
+    /// What it should have been, such as `account id`.
+    kind: &'static str,
+    reason: &'static str,
 }
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a valid {}: {}", self.what, self.why)
+        write!(f, "not a valid {}: {}", self.kind, self.reason)
     }
 }
 
 impl std::error::Error for InvalidId {}
 
-fn check(what: &'static str, text: &str) -> Result<(), InvalidId> {
-    let why = if text.is_empty() {
+impl From<InvalidId> for Error {
+    fn from(invalid: InvalidId) -> Self {
+        Self::new(ErrorKind::InvalidInput, invalid.to_string())
+    }
+}
+
+fn validate(kind: &'static str, text: &str) -> Result<(), InvalidId> {
+    let reason = if text.is_empty() {
         "it is empty"
     } else if text.len() > MAX_ID_BYTES {
         "it is longer than 256 bytes"
-    } else if has_controls(text) {
+    } else if has_control_characters(text) {
         "it has control characters"
     } else if text == "." || text == ".." {
-        // As a path segment either would change which resource is asked for, encoded or not.
+        // As a segment of a path, either would name another resource, percent-encoded or not.
         "it is a relative path"
     } else {
         return Ok(());
     };
-    Err(InvalidId { what, why })
+    Err(InvalidId { kind, reason })
 }
 
-fn has_controls(text: &str) -> bool {
-    // All at once, as nearly all ids can be looked at.
-    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, 0x20..=0x7e));
-    !plain && text.chars().any(char::is_control)
+fn has_control_characters(text: &str) -> bool {
+    // Nearly every id is printable ASCII, which one pass without branches can tell.
+    let printable = text.bytes().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
+    !printable && text.chars().any(char::is_control)
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes the text as it is, with no trimming.
+            /// An identifier with exactly this text: nothing is trimmed.
             ///
             /// # Errors
-            /// [`InvalidId`] if it is empty, over [`MAX_ID_BYTES`], has control characters, or is
-            /// `.` or `..`.
+            /// [`InvalidId`] if the text is empty, is longer than [`MAX_ID_BYTES`], has control
+            /// characters, or is `.` or `..`.
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
                 let text = text.as_ref();
-                check($what, text)?;
+                validate($kind, text)?;
                 Ok(Self(text.into()))
             }
 
@@ -128,42 +139,42 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// The account (= brand = site): the tenant ([protocol.md 1.2](crate::protocol#1.2)).
+    /// The account, which LivePerson also calls brand or site ([protocol.md 1.2](crate::protocol#1.2)).
     AccountId,
     "account id"
 );
 identifier!(
-    /// The app installation, also called installation id ([protocol.md 1.2](crate::protocol#1.2)).
+    /// The app install, also called installation id ([protocol.md 1.2](crate::protocol#1.2)).
     ClientId,
     "client id"
 );
 identifier!(
-    /// The consumer as the connector knows it. Choose values that cannot be guessed
+    /// The connector's own id of a consumer. Choose values that cannot be guessed
     /// ([protocol.md 5](crate::protocol#5)).
     ExtConsumerId,
     "external consumer id"
 );
 identifier!(
-    /// The consumer as LivePerson knows it; the id that webhooks carry
+    /// LivePerson's id of a consumer: the one that notifications carry
     /// ([protocol.md 5](crate::protocol#5)).
     LpConsumerId,
     "LivePerson consumer id"
 );
 identifier!(
-    /// A conversation: at most one open per consumer at a time
+    /// A conversation. A consumer has at most one that is open
     /// ([protocol.md 1.2](crate::protocol#1.2)).
     ConversationId,
     "conversation id"
 );
 identifier!(
-    /// A strand inside a conversation: the main dialog, or a survey
+    /// A dialog of a conversation: the main one, or a survey
     /// ([protocol.md 1.2](crate::protocol#1.2)).
     DialogId,
     "dialog id"
 );
 
 impl DialogId {
-    /// The main dialog of a conversation, whose id is the conversation's own
+    /// The main dialog of a conversation: its id is that of the conversation
     /// ([protocol.md 1.2](crate::protocol#1.2)).
     #[must_use]
     pub fn main_of(conversation: &ConversationId) -> Self {
@@ -176,9 +187,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_identifier_can_be_is_refused_with_the_reason() {
+    fn an_invalid_identifier_is_refused_with_a_reason() {
         let too_long = "x".repeat(MAX_ID_BYTES + 1);
-        for (text, why) in [
+        for (text, reason) in [
             ("", "empty"),
             ("a\nb", "control"),
             ("..", "relative"),
@@ -186,13 +197,23 @@ mod tests {
             (too_long.as_str(), "longer"),
         ] {
             let error = AccountId::new(text).unwrap_err().to_string();
-            assert!(error.contains("account id") && error.contains(why), "{text:?}: {error}");
+            assert!(error.contains("account id") && error.contains(reason), "{text:?}: {error}");
         }
         assert!(AccountId::new("x".repeat(MAX_ID_BYTES)).is_ok());
     }
 
     #[test]
-    fn an_identifier_is_plain_text_in_json() {
+    fn an_invalid_identifier_is_an_invalid_input() {
+        fn account(text: &str) -> Result<AccountId, Error> {
+            Ok(AccountId::new(text)?)
+        }
+        let error = account("").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("not a valid account id: it is empty"), "{error}");
+    }
+
+    #[test]
+    fn an_identifier_is_a_string_in_json() {
         let id: ConversationId = serde_json::from_str(r#""5f0c""#).unwrap();
         assert_eq!(serde_json::to_string(&id).unwrap(), r#""5f0c""#);
         assert!(serde_json::from_str::<ConversationId>(r#""""#).is_err());

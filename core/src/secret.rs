@@ -1,11 +1,11 @@
-//! Text that never prints.
+//! Secrets and tokens: text that no log shows.
 //!
 //! ```
 //! use lp_connector_core::secret::Secret;
 //!
 //! let secret = Secret::new("k7&+%".to_owned());
 //! assert_eq!(format!("{secret:?}"), "Secret(5 bytes)");
-//! assert_eq!(secret.expose(), "k7&+%"); // the one way to read it, and easy to search for
+//! assert_eq!(secret.expose(), "k7&+%"); // the only way to read it
 //! ```
 
 use std::fmt;
@@ -15,37 +15,36 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// A secret or a token. `Debug` shows its length alone, there is no `Display`, and the memory is
-/// wiped when the last clone goes.
+/// A secret or a token. `Debug` shows only its length, and there is no `Display`.
 ///
-/// Clones share one allocation. What is copied out of it, such as the body of a token request on its
-/// way through an HTTP client, is out of this type's reach.
+/// Clones share one allocation, which is zeroed when the last of them is dropped. A copy, such as the
+/// body of a token request inside an HTTP client, is not zeroed.
 #[derive(Clone)]
 pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
-    /// Takes the text over; wipe whatever else still holds it.
+    /// A secret with this text, without copying it. Zero any other copy that you hold.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Arc::new(Zeroizing::new(text)))
     }
 
-    /// The text itself. Every use of a secret goes through here.
+    /// The text. This is the only way to read a secret, so a search for it finds every use.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// True if there is no text at all.
+    /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A header value over the same memory, marked sensitive so that `Debug` of a request hides it.
-    /// `None` if the text has bytes that no header may carry.
+    /// A header value that shares the secret's memory. It is marked as sensitive, so that `Debug` of
+    /// a request hides it. `None` if a header cannot carry the text.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
-        let shared = Bytes::from_owner(Exposed(self.clone()));
+        let shared = Bytes::from_owner(SecretBytes(self.clone()));
         let mut value = HeaderValue::from_maybe_shared(shared).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -64,10 +63,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Keeps the allocation alive for as long as a header value reads from it.
-struct Exposed(Secret);
+/// The bytes of a secret, kept alive by the header value that refers to them.
+struct SecretBytes(Secret);
 
-impl AsRef<[u8]> for Exposed {
+impl AsRef<[u8]> for SecretBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.expose().as_bytes()
     }
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_neither_secret_nor_header() {
+    fn debug_shows_neither_the_secret_nor_its_header() {
         let secret = Secret::new("s3cr3t".to_owned());
         let header = secret.header().unwrap();
         assert_eq!(header.as_bytes(), b"s3cr3t");
@@ -86,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn a_header_outlives_the_secret_it_was_made_from() {
+    fn a_header_outlives_its_secret() {
         let header = Secret::new("token".to_owned()).header().unwrap();
         assert_eq!(header.as_bytes(), b"token");
     }
 
     #[test]
-    fn a_line_break_makes_no_header() {
+    fn a_secret_with_a_line_break_makes_no_header() {
         assert!(Secret::new("a\r\nb: c".to_owned()).header().is_none());
     }
 }

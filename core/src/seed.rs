@@ -1,7 +1,8 @@
 //! Randomness as an argument.
 //!
-//! A [`Seed`] is 16 random bytes that the adapter draws for each call. From it the core derives the
-//! ids of the requests and the jitter of the pauses, so the same seed replays the same call.
+//! A [`Seed`] is 16 random bytes. The core derives request ids and the jitter of pauses from it: a
+//! call with the same seed sends the same requests and waits the same times. An adapter draws one
+//! seed when a client is made, and derives one for each call.
 //!
 //! ```
 //! use lp_connector_core::seed::Seed;
@@ -13,10 +14,9 @@
 
 use serde::{Serialize, Serializer};
 
-/// 16 bytes of the caller's randomness.
+/// 16 random bytes.
 ///
-/// Draw them from the operating system: request ids made from them must be unique, though nothing
-/// secret rests on them.
+/// Draw them from the operating system: request ids must be unique. They need not be secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seed(u128);
 
@@ -27,27 +27,26 @@ impl Seed {
         Self(u128::from_be_bytes(bytes))
     }
 
-    /// The `index`-th seed that this one gives: one for each call, from one draw at the start.
+    /// Derives the `index`-th seed: one for each call, from one draw.
     #[must_use]
     pub fn derive(self, index: u64) -> Self {
-        // Both halves pass through bijections, so seeds of one origin never meet.
+        // Each half is a bijection of the index, so seeds with different indices differ.
         let high = mix((self.0 >> 64) as u64 ^ index.rotate_left(32));
         let low = mix((self.0 as u64).wrapping_add(index));
         Self(u128::from(high) << 64 | u128::from(low))
     }
 
-    /// The `index`-th id that this seed gives, as a version 4 UUID
-    /// ([protocol.md 1.3](crate::protocol#1.3): the guide's advice for request ids). The same seed
-    /// and index always give the same id.
+    /// Derives the `index`-th request id: a version 4 UUID, as
+    /// [protocol.md 1.3](crate::protocol#1.3) recommends. The same seed and index give the same id.
     #[must_use]
     pub fn uuid(self, index: u64) -> String {
         self.id(index).as_str().to_owned()
     }
 
-    /// The same, with no allocation.
+    /// As [`uuid`](Self::uuid), without an allocation.
     pub(crate) fn id(self, index: u64) -> RequestId {
-        // Index 0 is the seed itself, all 122 free bits of it. Each further one changes both halves
-        // by a bijection, so ids of one seed never meet.
+        // Index 0 keeps 122 bits of the seed. For any other index, each half is a bijection of the
+        // index, so ids of one seed differ.
         let bits = if index == 0 {
             self.0
         } else {
@@ -56,35 +55,35 @@ impl Seed {
             u128::from(high) << 64 | u128::from(low)
         };
         let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-        let digit = |four: u8| four + if four < 10 { b'0' } else { b'a' - 10 };
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
         let mut digits = [0; 32];
-        for (two, byte) in digits.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
-            two.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bits.to_be_bytes()) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
         }
         let mut id = [b'-'; 36];
         let (mut from, mut to) = (&digits[..], &mut id[..]);
         for length in [8, 4, 4, 4, 12] {
-            let (group, rest) = from.split_at(length);
-            let (place, further) = to.split_at_mut(length);
+            let (group, digits_left) = from.split_at(length);
+            let (place, space_left) = to.split_at_mut(length);
             place.copy_from_slice(group);
-            (from, to) = (rest, further.get_mut(1..).unwrap_or_default());
+            (from, to) = (digits_left, space_left.get_mut(1..).unwrap_or_default());
         }
         RequestId(id)
     }
 
-    /// The stream of jitter values that this seed gives.
+    /// Derives a stream of jitter values.
     pub(crate) fn jitter(self) -> Jitter {
         Jitter((self.0 >> 64) as u64 ^ self.0 as u64)
     }
 }
 
-/// The id of a request: 32 digits in five groups.
+/// A request id: a UUID as text, 32 digits in five groups.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestId([u8; 36]);
 
 impl RequestId {
     pub(crate) fn as_str(&self) -> &str {
-        // It is ASCII.
+        // The bytes are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -95,7 +94,7 @@ impl Serialize for RequestId {
     }
 }
 
-/// A stream of values spread evenly over all of `u32` (splitmix64's upper half).
+/// A stream of values distributed evenly over `u32`: the upper halves of splitmix64.
 #[derive(Clone, Debug)]
 pub(crate) struct Jitter(u64);
 
@@ -106,7 +105,7 @@ impl Jitter {
     }
 }
 
-/// The finishing step of splitmix64: a bijection in which every input bit reaches every output bit.
+/// The mixing step of splitmix64: a bijection in which each input bit affects each output bit.
 const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -134,14 +133,14 @@ mod tests {
         }
 
         #[test]
-        fn derived_seeds_differ(bytes: [u8; 16], a: u64, b: u64) {
+        fn seeds_with_different_indices_differ(bytes: [u8; 16], a: u64, b: u64) {
             prop_assume!(a != b);
             let seed = Seed::from_bytes(bytes);
             prop_assert_ne!(seed.derive(a), seed.derive(b));
         }
 
         #[test]
-        fn ids_of_one_seed_differ(bytes: [u8; 16], a in 0u64..1000, b in 0u64..1000) {
+        fn ids_with_different_indices_differ(bytes: [u8; 16], a in 0u64..1000, b in 0u64..1000) {
             prop_assume!(a != b);
             let seed = Seed::from_bytes(bytes);
             prop_assert_ne!(seed.uuid(a), seed.uuid(b));
