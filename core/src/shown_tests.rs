@@ -113,19 +113,19 @@ fn what_the_api_is_given_and_gives_shows_no_more_than_its_kind() {
 #[test]
 fn a_decoder_says_what_is_wrong_and_shows_nothing_of_what_came() {
     for (error, said) in [
-        (DecodeError::Malformed("a chunk"), "the response is not HTTP/1.1: a chunk"),
+        (DecodeError::Malformed("a rule"), "the response is not valid HTTP/1.1: a rule"),
         (DecodeError::Unsupported("another protocol"), "the response uses another protocol"),
-        (DecodeError::TooLarge(Limit::Head), "the response has too much: bytes in its head"),
-        (DecodeError::TooLarge(Limit::Headers), "the response has too much: headers"),
-        (DecodeError::TooLarge(Limit::Body), "the response has too much: bytes in its body"),
+        (DecodeError::TooLarge(Limit::Head), "the response has too many bytes in its head"),
+        (DecodeError::TooLarge(Limit::Headers), "the response has too many headers"),
+        (DecodeError::TooLarge(Limit::Body), "the response has too many bytes in its body"),
         (
             DecodeError::TooLarge(Limit::ChunkLine),
-            "the response has too much: bytes before a chunk",
+            "the response has too many bytes in a chunk-size line",
         ),
-        (DecodeError::TooLarge(Limit::Interim), "the response has too much: interim responses"),
-        (DecodeError::Truncated, "the connection closed before the response was whole"),
+        (DecodeError::TooLarge(Limit::Interim), "the response has too many interim responses"),
+        (DecodeError::Truncated, "the connection closed before the response was complete"),
         (DecodeError::ClosedBeforeAnswer, "the connection closed before any response"),
-        (DecodeError::Finished, "the response was complete before"),
+        (DecodeError::Finished, "the response was complete already"),
     ] {
         says(error, said);
     }

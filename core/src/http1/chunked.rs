@@ -1,4 +1,4 @@
-//! A body in chunks (RFC 9112, 7.1).
+//! The chunked transfer coding (RFC 9112, 7.1).
 
 use super::head::HeadBuffer;
 use super::{DecodeError, Limit, Limits};
@@ -6,35 +6,38 @@ use super::{DecodeError, Limit, Limits};
 #[derive(Debug)]
 pub(super) struct Chunked {
     state: State,
-    /// Bytes of the line before the present chunk, and of all extensions so far.
+    /// Bytes of the current chunk-size line.
     line: usize,
+    /// Bytes of all extensions so far.
     extensions: usize,
     trailers: HeadBuffer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// In the size: its value and how many digits it has.
+    /// In the size: its value so far, and its number of digits.
     Size(u64, u8),
-    /// Behind the size, in white space or an extension.
+    /// After the size, in white space or an extension.
     Extension(u64),
-    /// After the CR of the size line.
+    /// After the CR of the chunk-size line.
     SizeEnd(u64),
+    /// In the data: the bytes that remain.
     Data(usize),
-    /// Before the CR, and before the LF, behind the data.
+    /// After the data, before its CR.
     DataCr,
+    /// After the data and its CR, before the LF.
     DataLf,
     Trailers,
 }
 
-const MALFORMED: DecodeError = DecodeError::Malformed("a chunk");
+const MALFORMED: DecodeError = DecodeError::Malformed("invalid chunk");
 
 impl Chunked {
     pub(super) fn new() -> Self {
         Self { state: State::Size(0, 0), line: 0, extensions: 0, trailers: HeadBuffer::default() }
     }
 
-    /// Takes bytes into `body`. Gives how many it took, and whether the body ended with them.
+    /// Decodes bytes into `body`. Returns how many it consumed, and whether the body is complete.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -42,12 +45,12 @@ impl Chunked {
         limits: &Limits,
     ) -> Result<(usize, bool), DecodeError> {
         let mut rest = bytes;
-        while let Some((&byte, behind)) = rest.split_first() {
+        while let Some((&byte, after)) = rest.split_first() {
             match self.state {
                 State::Data(left) => {
-                    let (data, behind) = rest.split_at(left.min(rest.len()));
+                    let (data, after) = rest.split_at(left.min(rest.len()));
                     body.extend_from_slice(data);
-                    rest = behind;
+                    rest = after;
                     self.state = match left - data.len() {
                         0 => State::DataCr,
                         left => State::Data(left),
@@ -70,12 +73,12 @@ impl Chunked {
                     self.size_line(byte, body.len(), limits)?;
                 }
             }
-            rest = behind;
+            rest = after;
         }
         Ok((bytes.len(), false))
     }
 
-    /// One byte of the line before a chunk.
+    /// Reads one byte of a chunk-size line.
     fn size_line(&mut self, byte: u8, body: usize, limits: &Limits) -> Result<(), DecodeError> {
         self.line += 1;
         if self.line > limits.chunk_line {
@@ -83,7 +86,7 @@ impl Chunked {
         }
         self.state = match (self.state, byte) {
             (State::Size(size, digits), _) if byte.is_ascii_hexdigit() => {
-                // 16 digits fill a u64; none is shifted out.
+                // A u64 holds 16 digits: more would shift the first ones out.
                 if digits == 16 {
                     return Err(DecodeError::TooLarge(Limit::Body));
                 }
@@ -93,7 +96,8 @@ impl Chunked {
             (State::Size(_, 0), _) => return Err(MALFORMED),
             (State::Size(size, _), b';' | b' ' | b'\t') => State::Extension(size),
             (State::Size(size, _) | State::Extension(size), b'\r') => State::SizeEnd(size),
-            // A bare LF ends no line here: what another reader takes it for is not to be guessed.
+            // A bare LF does not end this line: readers that disagree about it could be made to see
+            // different bodies.
             (State::Extension(_), b'\n' | 0) => return Err(MALFORMED),
             (State::Extension(size), _) => {
                 self.extensions += 1;
@@ -115,13 +119,13 @@ impl Chunked {
         Ok(())
     }
 
-    /// Trailers are read to know that they are ones, and not kept.
+    /// Checks that the trailers are valid, and drops them.
     fn check_trailers(&self, limits: &Limits) -> Result<(), DecodeError> {
         let mut fields = vec![httparse::EMPTY_HEADER; limits.headers];
         match httparse::parse_headers(self.trailers.bytes(), &mut fields) {
             Ok(httparse::Status::Complete(_)) => Ok(()),
             Err(httparse::Error::TooManyHeaders) => Err(DecodeError::TooLarge(Limit::Headers)),
-            _ => Err(DecodeError::Malformed("a trailer")),
+            _ => Err(DecodeError::Malformed("invalid trailer")),
         }
     }
 }

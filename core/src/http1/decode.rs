@@ -1,4 +1,4 @@
-//! Bytes to a response.
+//! Decodes responses.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use super::chunked::Chunked;
 use super::head::{self, Framing, Head, HeadBuffer};
 use super::{DecodeError, Limit, Limits};
 
-/// More interim responses than this before the real one are not waited for.
+/// The maximum number of interim responses before the final one.
 const MAX_INTERIM: u32 = 16;
 
-/// Reads the response to one request, from bytes that come in pieces of any size.
+/// Decodes the response to one request, from bytes that arrive in pieces of any size.
 ///
-/// Its work is linear in the bytes fed: a byte at a time costs no looking back. It keeps no more than
-/// its [`Limits`] allow. Once it has given a response or an error it gives nothing else.
+/// The work is linear in the number of bytes, however they are split. The decoder keeps no more than
+/// its [`Limits`] allow. After it has returned a response or an error, it returns only errors.
 #[derive(Debug)]
 pub struct Decoder {
     method: Method,
@@ -28,42 +28,43 @@ enum State {
     Length(Box<Head>, usize),
     Chunked(Box<Head>, Box<Chunked>),
     UntilClose(Box<Head>),
-    Over(DecodeError),
+    Ended(DecodeError),
 }
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What came so far can hold a token.
+        // The bytes so far may contain a token.
         f.write_str(match self {
             Self::Head(_) => "Head",
             Self::Length(..) => "Length",
             Self::Chunked(..) => "Chunked",
             Self::UntilClose(_) => "UntilClose",
-            Self::Over(_) => "Over",
+            Self::Ended(_) => "Ended",
         })
     }
 }
 
-/// How far the response has come.
+/// Whether the response is complete.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle both")]
 pub enum Progress {
-    /// It is not whole yet: feed more, or say that there is no more.
+    /// The response is incomplete: [`feed`](Decoder::feed) more bytes, or call
+    /// [`finish`](Decoder::finish) when the connection has closed.
     More,
-    /// Here it is.
+    /// The response is complete.
     Done(Decoded),
 }
 
-/// A whole response.
+/// A complete response.
 #[non_exhaustive]
 pub struct Decoded {
     /// The response.
     pub response: Response<Vec<u8>>,
     /// Whether the connection may carry another request.
     pub reusable: bool,
-    /// How many of the bytes fed last came after the response. If there are any the connection is not
-    /// reusable: they are an answer to nothing that was asked. (After a 2xx to `CONNECT` they are the
-    /// tunnel's first.)
+    /// How many of the bytes fed last came after the response. If there are any, the connection is
+    /// not reusable: they belong to no request. (After a 2xx to `CONNECT` they are the first bytes of
+    /// the tunnel.)
     pub leftover: usize,
 }
 
@@ -79,19 +80,19 @@ impl fmt::Debug for Decoded {
 }
 
 impl Decoder {
-    /// A decoder for the response to a request with `method`, which decides whether there is a body
-    /// at all.
+    /// A decoder for the response to a request with this method, which decides whether there can be a
+    /// body.
     #[must_use]
     pub fn new(method: &Method, limits: Limits) -> Self {
         let state = State::Head(HeadBuffer::default());
         Self { method: method.clone(), limits, state, interim: 0 }
     }
 
-    /// Takes what has come. An empty slice is nothing, and not the end: that is
-    /// [`finish`](Self::finish).
+    /// Decodes bytes that have arrived. An empty slice does not mean the end of the connection:
+    /// [`finish`](Self::finish) does.
     ///
     /// # Errors
-    /// [`DecodeError`] if this is no response, or too large a one; the same again from then on.
+    /// [`DecodeError`] if the response is not valid or too large. Every later call returns the same.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, DecodeError> {
         let mut rest = bytes;
         loop {
@@ -103,52 +104,53 @@ impl Decoder {
                     }
                 }
                 Ok((taken, Some(head))) => {
-                    self.state = State::Over(DecodeError::Finished);
+                    self.state = State::Ended(DecodeError::Finished);
                     let leftover = rest.len().saturating_sub(taken);
-                    return Ok(Progress::Done(whole(*head, leftover)));
+                    return Ok(Progress::Done(complete(*head, leftover)));
                 }
                 Err(error) => {
-                    self.state = State::Over(error);
+                    self.state = State::Ended(error);
                     return Err(error);
                 }
             }
         }
     }
 
-    /// Says that the peer has closed: nothing more will come.
+    /// Ends the response: the server has closed the connection.
     ///
     /// # Errors
-    /// [`DecodeError::ClosedBeforeAnswer`] or [`DecodeError::Truncated`] unless the response was to
-    /// end with the connection; what `feed` failed with, if it did.
+    /// [`DecodeError::ClosedBeforeAnswer`] or [`DecodeError::Truncated`], unless the body lasts until
+    /// the connection closes. The error of [`feed`](Self::feed), if it returned one.
     pub fn finish(&mut self) -> Result<Decoded, DecodeError> {
-        let truncated = State::Over(DecodeError::Truncated);
+        let truncated = State::Ended(DecodeError::Truncated);
         match std::mem::replace(&mut self.state, truncated) {
             State::UntilClose(head) => {
-                self.state = State::Over(DecodeError::Finished);
-                Ok(whole(*head, 0))
+                self.state = State::Ended(DecodeError::Finished);
+                Ok(complete(*head, 0))
             }
             State::Head(buffer) if buffer.is_empty() && self.interim == 0 => {
-                self.state = State::Over(DecodeError::ClosedBeforeAnswer);
+                self.state = State::Ended(DecodeError::ClosedBeforeAnswer);
                 Err(DecodeError::ClosedBeforeAnswer)
             }
-            State::Over(error) => {
-                self.state = State::Over(error);
+            State::Ended(error) => {
+                self.state = State::Ended(error);
                 Err(error)
             }
             _ => Err(DecodeError::Truncated),
         }
     }
 
-    /// Goes on as far as one state allows. Gives how much it took, and the response if it is whole.
+    /// Decodes as far as one state goes. Returns how many bytes it consumed, and the response if it
+    /// is complete.
     fn step(&mut self, bytes: &[u8]) -> Result<(usize, Option<Box<Head>>), DecodeError> {
         match &mut self.state {
-            State::Over(error) => Err(*error),
+            State::Ended(error) => Err(*error),
             State::Head(buffer) => {
                 let (taken, end) = buffer.take(bytes, &self.limits)?;
                 if !end {
                     return Ok((taken, None));
                 }
-                let head = Box::new(head::read(buffer.bytes(), &self.method, &self.limits)?);
+                let head = Box::new(head::parse(buffer.bytes(), &self.method, &self.limits)?);
                 Ok((taken, self.begin_body(head)?))
             }
             State::Length(head, left) => {
@@ -174,7 +176,8 @@ impl Decoder {
         }
     }
 
-    /// The head is read: on to the body, or to the next head, or that was all.
+    /// Continues after a head: with the body, or with the next head after an interim response.
+    /// Returns the response if it has no body.
     fn begin_body(&mut self, head: Box<Head>) -> Result<Option<Box<Head>>, DecodeError> {
         let status = head.response.status();
         if status == http::StatusCode::SWITCHING_PROTOCOLS {
@@ -198,14 +201,14 @@ impl Decoder {
     }
 
     fn take_head(&mut self) -> Option<Box<Head>> {
-        match std::mem::replace(&mut self.state, State::Over(DecodeError::Finished)) {
+        match std::mem::replace(&mut self.state, State::Ended(DecodeError::Finished)) {
             State::Length(head, _) | State::Chunked(head, _) => Some(head),
             _ => None,
         }
     }
 }
 
-fn whole(head: Head, leftover: usize) -> Decoded {
+fn complete(head: Head, leftover: usize) -> Decoded {
     let reusable = head.persists && leftover == 0;
     Decoded { response: head.response, reusable, leftover }
 }

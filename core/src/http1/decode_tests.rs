@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What comes of `bytes`, fed whole and then closed: status, body, reusable, leftover.
+/// Status, body, reusable, leftover.
 type Outcome = Result<(u16, Vec<u8>, bool, usize), DecodeError>;
 
 fn decoded(decoded: Decoded) -> (u16, Vec<u8>, bool, usize) {
@@ -15,9 +15,9 @@ fn in_pieces<'a>(method: &Method, pieces: impl IntoIterator<Item = &'a [u8]>) ->
     while let Some(piece) = pieces.next() {
         if let Progress::Done(mut done) = decoder.feed(piece)? {
             assert_eq!(decoder.feed(b"x").unwrap_err(), DecodeError::Finished);
-            let behind: usize = pieces.map(<[u8]>::len).sum();
-            done.leftover += behind;
-            done.reusable &= behind == 0;
+            let after: usize = pieces.map(<[u8]>::len).sum();
+            done.leftover += after;
+            done.reusable &= after == 0;
             return Ok(decoded(done));
         }
     }
@@ -39,7 +39,7 @@ fn ok(body: &str, reusable: bool, leftover: usize) -> Outcome {
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
 #[test]
-fn a_length_ends_the_body_and_what_follows_spoils_the_connection() {
+fn bytes_after_the_body_make_the_connection_unusable() {
     assert_eq!(whole(&format!("{OK}content-length: 3\r\n\r\nabc")), ok("abc", true, 0));
     assert_eq!(whole(&format!("{OK}content-length: 3\r\n\r\nabcd")), ok("abc", false, 1));
     assert_eq!(whole(&format!("{OK}content-length: 0\r\n\r\n")), ok("", true, 0));
@@ -58,7 +58,7 @@ fn repeated_lengths_must_agree() {
 }
 
 #[test]
-fn chunks_with_extensions_and_trailers_make_one_body() {
+fn extensions_and_trailers_are_not_part_of_the_body() {
     let text = format!(
         "{OK}transfer-encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n00A \r\n0123456789\r\n0\r\nx: y\r\n\r\n"
     );
@@ -69,7 +69,7 @@ fn chunks_with_extensions_and_trailers_make_one_body() {
 }
 
 #[test]
-fn chunks_that_are_none_are_refused() {
+fn invalid_chunks_are_refused() {
     for bad in [
         "g\r\n",
         "\r\n",
@@ -94,7 +94,7 @@ fn chunks_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_body_without_a_frame_ends_with_the_connection() {
+fn a_body_without_a_length_ends_with_the_connection() {
     assert_eq!(whole(&format!("{OK}\r\nabc")), ok("abc", false, 0));
     assert_eq!(whole("HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\na"), ok("a", false, 0));
     assert_eq!(
@@ -104,7 +104,7 @@ fn a_body_without_a_frame_ends_with_the_connection() {
 }
 
 #[test]
-fn interim_responses_are_passed_over_and_bounded() {
+fn interim_responses_are_skipped_and_bounded() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
     assert_eq!(whole(&format!("{interim}{OK}content-length: 1\r\n\r\na")), ok("a", true, 0));
     assert_eq!(whole(&interim.repeat(20)), Err(DecodeError::TooLarge(Limit::Interim)));
@@ -125,7 +125,7 @@ fn some_responses_never_have_a_body() {
 }
 
 #[test]
-fn other_codings_are_refused() {
+fn other_transfer_codings_are_refused() {
     for coding in ["gzip, chunked", "identity", "gzip", "chunked, chunked", "xchunked", ""] {
         let text = format!("{OK}transfer-encoding: {coding}\r\n\r\n");
         assert!(matches!(whole(&text), Err(DecodeError::Unsupported(_))), "{coding}");
@@ -137,7 +137,7 @@ fn other_codings_are_refused() {
 }
 
 #[test]
-fn heads_that_are_none_are_refused() {
+fn invalid_heads_are_refused() {
     for bad in [
         "\r\n",
         "garbage\r\n\r\n",
@@ -155,7 +155,7 @@ fn heads_that_are_none_are_refused() {
 }
 
 #[test]
-fn each_limit_is_an_error_of_its_own() {
+fn each_exceeded_limit_is_an_error_of_its_own() {
     let long = "x".repeat(2000);
     let many = "a: b\r\n".repeat(9);
     let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n");
@@ -176,7 +176,7 @@ fn each_limit_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_close_is_told_apart_by_what_came_before() {
+fn a_close_before_any_byte_is_an_error_of_its_own() {
     assert_eq!(whole(""), Err(DecodeError::ClosedBeforeAnswer));
     for text in ["H", OK, "HTTP/1.1 100 Continue\r\n\r\n"] {
         assert_eq!(whole(text), Err(DecodeError::Truncated), "{text:?}");
@@ -187,7 +187,7 @@ fn a_close_is_told_apart_by_what_came_before() {
 }
 
 #[test]
-fn an_error_stays_and_nothing_shows_what_came() {
+fn an_error_repeats_and_shows_no_received_byte() {
     let mut decoder = Decoder::new(&Method::GET, small());
     let error = decoder.feed(b"s3cr3t\r\n\r\n").unwrap_err();
     assert_eq!(decoder.feed(b"HTTP/1.1 200 OK\r\n\r\n").unwrap_err(), error);
@@ -197,7 +197,7 @@ fn an_error_stays_and_nothing_shows_what_came() {
     assert!(!format!("{decoder:?} {error} {error:?}").contains("s3cr3t"));
 }
 
-/// Responses, whole and broken, weighted towards what matters.
+/// Valid and broken responses, weighted towards the cases that matter.
 fn response() -> impl Strategy<Value = Vec<u8>> {
     let status =
         prop::sample::select(vec!["200 OK", "204 x", "304 x", "100 x", "101 x", "503 y", "2 x"]);
@@ -232,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_split_gives_the_same(bytes in response(), cuts in prop::collection::vec(0usize..200, 0..6)) {
+    fn any_split_gives_the_same_result(bytes in response(), cuts in prop::collection::vec(0usize..200, 0..6)) {
         let whole = in_pieces(&Method::GET, [&bytes[..]]);
         let bytewise = in_pieces(&Method::GET, bytes.chunks(1));
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
@@ -250,7 +250,7 @@ proptest! {
 }
 
 #[test]
-fn all_chunks_together_keep_to_the_limit_of_the_body() {
+fn the_limit_of_the_body_covers_all_chunks_together() {
     let chunks = |sizes: &[usize]| {
         let mut text = format!("{OK}transfer-encoding: chunked\r\n\r\n");
         for size in sizes {
@@ -263,7 +263,7 @@ fn all_chunks_together_keep_to_the_limit_of_the_body() {
 }
 
 #[test]
-fn what_ends_a_chunks_data_is_cr_and_lf_and_nothing_else() {
+fn only_cr_and_lf_end_the_data_of_a_chunk() {
     let ended =
         |end: &str| whole(&format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na{end}0\r\n\r\n"));
     assert_eq!(ended("\r\n"), ok("a", true, 0));
@@ -273,7 +273,7 @@ fn what_ends_a_chunks_data_is_cr_and_lf_and_nothing_else() {
 }
 
 #[test]
-fn a_chunks_line_may_have_as_many_bytes_as_the_limit_says() {
+fn a_chunk_size_line_may_reach_its_limit() {
     let line = |length: usize| {
         // The size, a semicolon, and the line's end count too.
         let extension = "e".repeat(length - 4);
@@ -307,7 +307,7 @@ fn each_limit_may_be_reached() {
 }
 
 #[test]
-fn what_follows_the_last_chunk_is_counted() {
+fn bytes_after_the_last_chunk_are_leftover() {
     let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     assert_eq!(whole(&chunked), ok("abc", true, 0));
     assert_eq!(whole(&format!("{chunked}HTTP")), ok("abc", false, 4));

@@ -1,4 +1,4 @@
-//! Requests to bytes (RFC 9112, 3).
+//! Writes requests (RFC 9112, 3).
 
 use std::error;
 use std::fmt;
@@ -10,15 +10,15 @@ use http::{Method, Request};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Target {
-    /// Path and query: to the server itself.
+    /// Path and query: for the server itself.
     Origin,
-    /// The whole URL: to a proxy that forwards plain HTTP.
+    /// The whole URL: for a proxy that forwards plain HTTP.
     Absolute,
-    /// Host and port: `CONNECT` to a proxy.
+    /// Host and port: for `CONNECT` to a proxy.
     Authority,
 }
 
-/// A request that cannot be written.
+/// Why a request cannot be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EncodeError(&'static str);
 
@@ -30,30 +30,31 @@ impl fmt::Display for EncodeError {
 
 impl error::Error for EncodeError {}
 
-/// Appends `request` to `into`: request line, `Host`, the headers in their order, `Content-Length`
-/// where there is or may be a body, and the body.
+/// Appends `request` to `into`: request line, `Host`, the request's headers in their order,
+/// `Content-Length` if there is a body or the method usually has one, and the body.
 ///
 /// # Errors
-/// [`EncodeError`], with nothing appended, if the URL has no host, or if a header would compete with
-/// what is written here (`Host`, `Content-Length`, `Transfer-Encoding`) or could split the request.
+/// [`EncodeError`] if the URL has no host, if the request has a header that this function writes
+/// (`Host`, `Content-Length`, `Transfer-Encoding`), or if a header's value has a line break. Nothing
+/// is appended then.
 pub fn encode(
     request: &Request<Vec<u8>>,
     target: Target,
     into: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let authority = request.uri().authority().ok_or(EncodeError("its URL has no host"))?;
-    // A user before the host belongs in no request (RFC 9110, 4.2.4).
+    // User information must not be sent (RFC 9110, 4.2.4).
     let host = authority.as_str().rsplit('@').next().unwrap_or_default();
     if host.is_empty() {
         return Err(EncodeError("its URL has no host"));
     }
     for (name, value) in request.headers() {
         if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
-            return Err(EncodeError("it has a header that is written for it"));
+            return Err(EncodeError("it sets Host, Content-Length or Transfer-Encoding"));
         }
-        // `http` lets none of these in; that is a promise of another crate.
+        // `http` rejects these too, but a request that can be split must not depend on that.
         if value.as_bytes().iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return Err(EncodeError("a header's value could split it"));
+            return Err(EncodeError("a header's value has a line break or a null byte"));
         }
     }
     let body = request.body();
@@ -73,7 +74,7 @@ pub fn encode(
     }
     if target != Target::Authority {
         if !path.starts_with('/') {
-            // Of `*` and `?query` alone only the latter can be meant here.
+            // A query alone: `*` makes no sense here.
             into.push(b'/');
         }
         into.extend_from_slice(path.as_bytes());
@@ -87,7 +88,7 @@ pub fn encode(
         into.extend_from_slice(value.as_bytes());
         into.extend_from_slice(b"\r\n");
     }
-    // A method that anticipates a body says that there is none (RFC 9110, 8.6).
+    // A method that usually has a body states that there is none (RFC 9110, 8.6).
     let anticipates = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     if !body.is_empty() || anticipates {
         into.extend_from_slice(b"content-length: ");
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_of_target_is_written() {
+    fn each_form_of_the_request_target_is_written() {
         let url = "http://user:secret@h.example:81/a?b";
         for (target, line) in [
             (Target::Origin, "GET /a?b HTTP/1.1"),
@@ -125,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn a_post_without_a_body_says_so_and_a_get_says_nothing() {
+    fn a_post_without_a_body_has_a_length_and_a_get_has_none() {
         assert!(written(Request::post("http://h/"), Target::Origin).contains("content-length: 0"));
         assert!(!written(Request::get("http://h/"), Target::Origin).contains("content-length"));
     }
 
     #[test]
-    fn a_request_that_could_be_read_in_two_ways_is_refused_whole() {
+    fn an_ambiguous_request_is_refused_and_nothing_is_written() {
         for (name, value) in
             [("host", "x"), ("content-length", "0"), ("transfer-encoding", "chunked")]
         {

@@ -1,38 +1,39 @@
-//! Why bytes are no response.
+//! Why bytes are not a response.
 
 use std::error;
 use std::fmt;
 
-/// Why a decoder gives no response. Holds no byte of what came.
+/// Why a decoder returns no response. It contains no byte of what was received.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// It breaks the rules of RFC 9112, in the way that is said.
+    /// The response violates RFC 9112: the text says how.
     Malformed(&'static str),
-    /// It uses what this client never asked for, such as another transfer coding or protocol.
+    /// The response uses something that this client did not ask for, such as another transfer coding
+    /// or protocol.
     Unsupported(&'static str),
-    /// It is larger than allowed.
+    /// The response exceeds a limit.
     TooLarge(Limit),
-    /// The peer closed before the response was whole.
+    /// The server closed the connection before the response was complete.
     Truncated,
-    /// The peer closed without a single byte of a response: on a connection that had been idle, most
-    /// likely before it saw the request.
+    /// The server closed the connection before the first byte of a response. On a connection that was
+    /// idle, it probably closed before it received the request.
     ClosedBeforeAnswer,
-    /// The response has been given out already.
+    /// The decoder has returned the response already.
     Finished,
 }
 
-/// Which limit was reached.
+/// The limit that a response exceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Limit {
-    /// The head, the trailers, or all chunk extensions together, in bytes.
+    /// The bytes of the head, of the trailers, or of all chunk extensions together.
     Head,
     /// The number of headers or trailers.
     Headers,
-    /// The body in bytes.
+    /// The bytes of the body.
     Body,
-    /// The line before a chunk, in bytes.
+    /// The bytes of a chunk-size line.
     ChunkLine,
     /// The number of interim responses.
     Interim,
@@ -41,12 +42,14 @@ pub enum Limit {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(how) => write!(f, "the response is not HTTP/1.1: {how}"),
+            Self::Malformed(how) => write!(f, "the response is not valid HTTP/1.1: {how}"),
             Self::Unsupported(what) => write!(f, "the response uses {what}"),
-            Self::TooLarge(limit) => write!(f, "the response has too much: {}", limit.what()),
-            Self::Truncated => f.write_str("the connection closed before the response was whole"),
+            Self::TooLarge(limit) => write!(f, "the response has too many {}", limit.unit()),
+            Self::Truncated => {
+                f.write_str("the connection closed before the response was complete")
+            }
             Self::ClosedBeforeAnswer => f.write_str("the connection closed before any response"),
-            Self::Finished => f.write_str("the response was complete before"),
+            Self::Finished => f.write_str("the response was complete already"),
         }
     }
 }
@@ -54,12 +57,12 @@ impl fmt::Display for DecodeError {
 impl error::Error for DecodeError {}
 
 impl Limit {
-    fn what(self) -> &'static str {
+    fn unit(self) -> &'static str {
         match self {
             Self::Head => "bytes in its head",
             Self::Headers => "headers",
             Self::Body => "bytes in its body",
-            Self::ChunkLine => "bytes before a chunk",
+            Self::ChunkLine => "bytes in a chunk-size line",
             Self::Interim => "interim responses",
         }
     }

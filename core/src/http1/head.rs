@@ -1,15 +1,15 @@
-//! The head of a response: where it ends, what it says, and what it says of the body.
+//! The head of a response: its end, its contents, and the framing of the body.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::{DecodeError, Limit, Limits};
 
-/// Collects the bytes of a head until its empty line.
+/// Collects the bytes of a head up to its empty line.
 #[derive(Debug, Default)]
 pub(super) struct HeadBuffer {
     bytes: Vec<u8>,
-    /// Where the line that is being read begins: nothing before it is looked at again.
+    /// Where the current line begins. Earlier lines are not searched again.
     line: usize,
 }
 
@@ -18,7 +18,8 @@ impl HeadBuffer {
         self.bytes.is_empty()
     }
 
-    /// Takes bytes up to the end of the head. Gives how many it took, and whether the end was there.
+    /// Takes bytes up to the end of the head. Returns how many it took, and whether the head is
+    /// complete.
     pub(super) fn take(
         &mut self,
         bytes: &[u8],
@@ -33,8 +34,8 @@ impl HeadBuffer {
             taken += line.len();
             if line.ends_with(b"\n") {
                 // A bare LF ends a line too (RFC 9112, 2.2).
-                let whole = self.bytes.get(self.line..).unwrap_or_default();
-                let empty = matches!(whole, b"\r\n" | b"\n");
+                let line = self.bytes.get(self.line..).unwrap_or_default();
+                let empty = matches!(line, b"\r\n" | b"\n");
                 self.line = self.bytes.len();
                 if empty {
                     return Ok((taken, true));
@@ -49,58 +50,58 @@ impl HeadBuffer {
     }
 }
 
-/// A head that was read.
+/// A parsed head.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) response: Response<Vec<u8>>,
-    /// The peer will take another request on this connection.
+    /// Whether the server accepts another request on this connection.
     pub(super) persists: bool,
     pub(super) framing: Framing,
 }
 
-/// How the body's end is found (RFC 9112, 6.3).
+/// How the end of the body is found (RFC 9112, 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Framing {
     /// There is no body.
     None,
-    /// It is so long.
+    /// The body has this many bytes.
     Length(usize),
-    /// It comes in chunks.
+    /// The body has the chunked transfer coding.
     Chunked,
-    /// It ends when the connection does.
+    /// The body ends when the connection closes.
     UntilClose,
 }
 
-/// Reads a whole head. `bytes` ends with the empty line.
-pub(super) fn read(bytes: &[u8], method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
+/// Parses a complete head. `bytes` ends with the empty line.
+pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
     let mut fields = vec![httparse::EMPTY_HEADER; limits.headers];
     let mut parsed = httparse::Response::new(&mut fields);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(DecodeError::Malformed("an empty head")),
+        Ok(httparse::Status::Partial) => return Err(DecodeError::Malformed("empty head")),
         Err(httparse::Error::TooManyHeaders) => return Err(DecodeError::TooLarge(Limit::Headers)),
-        Err(_) => return Err(DecodeError::Malformed("a head that cannot be read")),
+        Err(_) => return Err(DecodeError::Malformed("invalid head")),
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or(DecodeError::Malformed("no such status"))?;
+    let status = status.ok_or(DecodeError::Malformed("invalid status"))?;
     let http_1_0 = parsed.version == Some(0);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        let name = name.map_err(|_| DecodeError::Malformed("a header's name"))?;
+        let name = name.map_err(|_| DecodeError::Malformed("invalid header name"))?;
         let value = HeaderValue::from_bytes(field.value);
-        let value = value.map_err(|_| DecodeError::Malformed("a header's value"))?;
+        let value = value.map_err(|_| DecodeError::Malformed("invalid header value"))?;
         headers.append(name, value);
     }
-    let (framing, sound) = framing(status, &headers, method, http_1_0, limits)?;
-    let persists = sound && !http_1_0 && !lists(&headers, &CONNECTION, b"close");
+    let (framing, unambiguous) = framing(status, &headers, method, http_1_0, limits)?;
+    let persists = unambiguous && !http_1_0 && !has_token(&headers, &CONNECTION, b"close");
     let mut response = Response::new(Vec::new());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(Head { response, persists, framing })
 }
 
-/// The framing, and whether nothing about it is doubtful.
+/// The framing, and whether it leaves no doubt about where the body ends.
 fn framing(
     status: StatusCode,
     headers: &HeaderMap,
@@ -109,18 +110,18 @@ fn framing(
     limits: &Limits,
 ) -> Result<(Framing, bool), DecodeError> {
     let length = content_length(headers)?;
-    let coded = headers.contains_key(TRANSFER_ENCODING);
+    let has_coding = headers.contains_key(TRANSFER_ENCODING);
     if *method == Method::CONNECT && status.is_success() {
-        // From here on the connection is a tunnel (RFC 9110, 9.3.6).
+        // The connection is a tunnel from here on (RFC 9110, 9.3.6).
         return Ok((Framing::None, false));
     }
-    let never_a_body = matches!(status.as_u16(), 204 | 304) || *method == Method::HEAD;
-    if never_a_body || status.is_informational() {
+    let bodiless = matches!(status.as_u16(), 204 | 304) || *method == Method::HEAD;
+    if bodiless || status.is_informational() {
         return Ok((Framing::None, true));
     }
-    if coded {
+    if has_coding {
         if http_1_0 {
-            return Err(DecodeError::Malformed("a transfer coding in HTTP/1.0"));
+            return Err(DecodeError::Malformed("transfer coding in HTTP/1.0"));
         }
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let only = codings.next().filter(|_| codings.next().is_none());
@@ -129,7 +130,7 @@ fn framing(
         if !chunked {
             return Err(DecodeError::Unsupported("a transfer coding other than chunked"));
         }
-        // With a length beside it, someone may have meant to smuggle: chunked counts, and the
+        // A length beside it may be an attempt to smuggle a response: chunked wins, and the
         // connection is not used again (RFC 9112, 6.3, item 3).
         return Ok((Framing::Chunked, length.is_none()));
     }
@@ -142,20 +143,20 @@ fn framing(
     }
 }
 
-/// The one length that all `Content-Length` fields agree on (RFC 9112, 6.3, item 5).
+/// The length on which all `Content-Length` fields agree (RFC 9112, 6.3, item 5).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, DecodeError> {
     let mut agreed = None;
     for field in headers.get_all(CONTENT_LENGTH) {
         for value in field.as_bytes().split(|byte| *byte == b',') {
             let value = value.trim_ascii();
-            // Digits alone: `parse` would take a sign.
+            // Only digits: `parse` accepts a sign.
             let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
             let length = std::str::from_utf8(value).ok().filter(|_| digits);
             let length: u64 = length
                 .and_then(|digits| digits.parse().ok())
-                .ok_or(DecodeError::Malformed("a Content-Length that is no length"))?;
+                .ok_or(DecodeError::Malformed("invalid Content-Length"))?;
             if agreed.is_some_and(|agreed| agreed != length) {
-                return Err(DecodeError::Malformed("two lengths that differ"));
+                return Err(DecodeError::Malformed("conflicting Content-Lengths"));
             }
             agreed = Some(length);
         }
@@ -163,8 +164,8 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, DecodeError> {
     Ok(agreed)
 }
 
-/// True if a comma-separated header lists `token`.
-fn lists(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
+/// Whether a comma-separated header has this token.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
     let fields = headers.get_all(name).iter();
     let mut tokens = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
     tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))

@@ -1,6 +1,6 @@
-//! How much of a response is kept before it is refused.
+//! Limits on the size of a response.
 
-/// Bounds on what a peer can make a decoder keep.
+/// Limits on what a server can make a decoder keep in memory.
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub(super) head: usize,
@@ -10,35 +10,35 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Head 64 KiB, 128 headers, body 8 MiB, a chunk's size line 4 KiB.
+    /// The defaults: a head of 64 KiB, 128 headers, a body of 8 MiB, a chunk-size line of 4 KiB.
     #[must_use]
     pub const fn new() -> Self {
         Self { head: 64 * 1024, headers: 128, body: 8 * 1024 * 1024, chunk_line: 4 * 1024 }
     }
 
-    /// The longest head in bytes: status line, headers, and the empty line. Trailers, and all chunk
-    /// extensions together, are held to the same. Default: 64 KiB.
+    /// The maximum size of the head in bytes: status line, headers and the empty line. The same limit
+    /// applies to the trailers, and to all chunk extensions together. Default: 64 KiB.
     #[must_use]
     pub const fn head(mut self, bytes: usize) -> Self {
         self.head = bytes;
         self
     }
 
-    /// The most headers, and the most trailers. Default: 128.
+    /// The maximum number of headers, and of trailers. Default: 128.
     #[must_use]
     pub const fn headers(mut self, count: usize) -> Self {
         self.headers = count;
         self
     }
 
-    /// The longest body in bytes. Default: 8 MiB.
+    /// The maximum size of the body in bytes. Default: 8 MiB.
     #[must_use]
     pub const fn body(mut self, bytes: usize) -> Self {
         self.body = bytes;
         self
     }
 
-    /// The longest line before a chunk, extensions included, in bytes. Default: 4 KiB.
+    /// The maximum length of a chunk-size line in bytes, extensions included. Default: 4 KiB.
     #[must_use]
     pub const fn chunk_line(mut self, bytes: usize) -> Self {
         self.chunk_line = bytes;

@@ -1,9 +1,9 @@
-//! The client's side of HTTP/1.1 (RFC 9112): requests to bytes, bytes to responses, and no IO.
+//! A client-side HTTP/1.1 codec (RFC 9112) without IO.
 //!
-//! For adapters that have a byte stream and no HTTP client. [`encode`] writes a request; a
-//! [`Decoder`] is fed whatever arrives, in pieces of any size, until it has the response. It says then
-//! whether the connection may carry another request: any doubt about where the response ended means
-//! that it may not.
+//! It is for adapters that have a byte stream and no HTTP client. [`encode`] writes a request. A
+//! [`Decoder`] takes the bytes that arrive, in pieces of any size, until the response is complete. It
+//! then says whether the connection may carry another request: not if there is any doubt about where
+//! the response ended.
 //!
 //! ```
 //! use lp_connector_core::http1::{Decoder, Limits, Progress, Target, encode};
@@ -15,7 +15,7 @@
 //!
 //! let mut decoder = Decoder::new(request.method(), Limits::new());
 //! assert!(matches!(decoder.feed(b"HTTP/1.1 200 OK\r\nContent-Le")?, Progress::More));
-//! let Progress::Done(decoded) = decoder.feed(b"ngth: 3\r\n\r\nCoo")? else { panic!("not whole") };
+//! let Progress::Done(decoded) = decoder.feed(b"ngth: 3\r\n\r\nCoo")? else { panic!("incomplete") };
 //! assert_eq!(decoded.response.body(), b"Coo");
 //! assert!(decoded.reusable);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
