@@ -260,7 +260,7 @@ fn inconsistency_18_state_changes_are_registered_under_cqm() {
     let webhooks = |key: &str| json!({"client_name": "x", "capabilities": {"webhooks": {key: {"endpoint": "https://x.example"}}}});
     assert!(errors(&webhooks("cqm.ExConversationChangeNotification")).is_empty());
     let wrong = errors(&webhooks("ms.MessagingEventNotification.ExConversationChangeNotification"));
-    assert!(wrong[0].contains("write cqm.ExConversationChangeNotification"), "{wrong:?}");
+    assert!(wrong[0].contains("it must be cqm.ExConversationChangeNotification"), "{wrong:?}");
     // Read it is either way.
     let body = json!({"type": "ms.MessagingEventNotification.ExConversationChangeNotification",
         "body": {"changes": [{"result": {"convId": "c"}}]}});

@@ -1,4 +1,4 @@
-//! A manifest that has nothing wrong with it.
+//! Builds a connector's manifest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use super::{
     Webhook, Webhooks, check,
 };
 
-/// Makes a connector's manifest. What it makes has no error in it: [`build`](Self::build) tells what
-/// is wrong instead.
+/// Builds a connector's manifest. [`build`](Self::build) returns a manifest without errors, or every
+/// error.
 #[derive(Clone, Debug)]
 pub struct ManifestBuilder {
     manifest: Manifest,
@@ -24,19 +24,19 @@ impl Manifest {
     /// engagement settings of [protocol.md 3.4](crate::protocol#3.4).
     #[must_use]
     pub fn connector(name: impl Into<String>) -> ManifestBuilder {
-        let texts =
+        let strings =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let engagement = Engagement {
-            entry_point: texts(&["section"]),
-            visitor_behavior: texts(&["flow"]),
-            target_audience: texts(&["ip"]),
-            goal: texts(&["url"]),
-            consumer_identity: texts(&["auth"]),
+            entry_point: strings(&["section"]),
+            visitor_behavior: strings(&["flow"]),
+            target_audience: strings(&["ip"]),
+            goal: strings(&["url"]),
+            consumer_identity: strings(&["auth"]),
             ..Engagement::default()
         };
         let manifest = Self {
             client_name: name.into(),
-            grant_types: Some(OneOrMany::Many(texts(&["client_credentials"]))),
+            grant_types: Some(OneOrMany::Many(strings(&["client_credentials"]))),
             scope: Some("msg.consumer".to_owned()),
             capabilities: Some(Capabilities {
                 engagement: Some(engagement),
@@ -55,21 +55,21 @@ impl Manifest {
 }
 
 impl ManifestBuilder {
-    /// What the app is.
+    /// Sets the description.
     #[must_use]
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.manifest.description = Some(text.into());
         self
     }
 
-    /// Another name to show.
+    /// Sets the display name.
     #[must_use]
     pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.manifest.display_name = Some(name.into());
         self
     }
 
-    /// Posts all types of event to this `https://` address.
+    /// Sends all event types to this `https://` URL.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         let url = url.into();
@@ -79,14 +79,14 @@ impl ManifestBuilder {
         self
     }
 
-    /// Posts one type of event to this `https://` address.
+    /// Sends one event type to this `https://` URL.
     #[must_use]
     pub fn endpoint_for(mut self, event: EventType, url: impl Into<String>) -> Self {
         self.endpoints.insert(event.name(), url.into());
         self
     }
 
-    /// A header that each notification carries, whatever its type.
+    /// Adds a header to notifications of every type.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push(Header {
@@ -97,7 +97,7 @@ impl ManifestBuilder {
         self
     }
 
-    /// Time-based retry: for how long what fails is kept, in whole seconds
+    /// Sets time-based retry: how long a failed notification is kept, in whole seconds
     /// ([protocol.md 9.3](crate::protocol#9.3)).
     #[must_use]
     pub fn retention(mut self, time: Duration) -> Self {
@@ -105,14 +105,14 @@ impl ManifestBuilder {
         self
     }
 
-    /// Count-based retry: how often what fails is sent again.
+    /// Sets count-based retry: how often a failed notification is sent again, from 0 to 5.
     #[must_use]
     pub fn max_retries(mut self, times: u64) -> Self {
         self.max_retries = Some(times);
         self
     }
 
-    /// Other engagement settings.
+    /// Replaces the engagement settings.
     #[must_use]
     pub fn engagement(mut self, engagement: Engagement) -> Self {
         let capabilities = self.manifest.capabilities.get_or_insert_default();
@@ -120,10 +120,10 @@ impl ManifestBuilder {
         self
     }
 
-    /// The manifest.
+    /// Builds the manifest.
     ///
     /// # Errors
-    /// Everything that is wrong with it. Warnings do not count.
+    /// Every error in it. Warnings do not count.
     pub fn build(self) -> Result<Manifest, Violations> {
         let mut manifest = self.manifest;
         if !self.endpoints.is_empty() || self.retention.is_some() {
@@ -149,7 +149,7 @@ impl ManifestBuilder {
 }
 
 impl Manifest {
-    /// Tells everything that is wrong with it: see [`check`].
+    /// Reports every fault: see [`check`].
     #[must_use]
     pub fn check(&self) -> Vec<super::Violation> {
         check(&serde_json::to_value(self).unwrap_or_default())

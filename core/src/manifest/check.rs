@@ -1,4 +1,4 @@
-//! Everything that is wrong with a manifest, at once ([protocol.md 3](crate::protocol#3)).
+//! Checks a manifest and reports every fault ([protocol.md 3](crate::protocol#3)).
 
 use std::collections::BTreeSet;
 use std::error;
@@ -9,17 +9,17 @@ use serde_json::{Map, Value};
 
 use super::EventType;
 
-/// How bad it is.
+/// How severe a fault is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum Severity {
-    /// The manifest would be refused, or would not work.
+    /// LivePerson refuses the manifest, or the app does not work.
     Error,
-    /// It is allowed, and does something else than it looks like.
+    /// It is allowed, and probably not what was intended.
     Warning,
 }
 
-/// One thing that is wrong with a manifest: where, what, and how to mend it.
+/// One fault of a manifest: where, what, and how to correct it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
     path: String,
@@ -29,13 +29,13 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// Where, such as `capabilities.webhooks.retry.retention_time` or `scope`.
+    /// The path of the field, such as `capabilities.webhooks.retry.retention_time` or `scope`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// How bad it is.
+    /// How severe it is.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.severity
@@ -47,7 +47,7 @@ impl Violation {
         &self.problem
     }
 
-    /// What is allowed, or how to mend it.
+    /// What is allowed, or how to correct it.
     #[must_use]
     pub fn remedy(&self) -> &str {
         &self.remedy
@@ -61,12 +61,12 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why no manifest was made: all of it.
+/// Every error of a manifest that could not be built.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violations(pub(super) Vec<Violation>);
 
 impl Violations {
-    /// Each of them.
+    /// All of them.
     #[must_use]
     pub fn all(&self) -> &[Violation] {
         &self.0
@@ -85,22 +85,22 @@ impl fmt::Display for Violations {
 
 impl error::Error for Violations {}
 
-/// Tells everything that is wrong with a manifest: errors first, then warnings. Members that are
-/// not known are nothing wrong ([protocol.md 1.4](crate::protocol#1.4)).
+/// Reports every fault of a manifest: errors first, then warnings. Unknown members are not faults
+/// ([protocol.md 1.4](crate::protocol#1.4)).
 #[must_use]
 pub fn check(manifest: &Value) -> Vec<Violation> {
-    let mut found = Found(Vec::new());
+    let mut checker = Checker(Vec::new());
     match manifest {
-        Value::Object(members) => found.top(members),
-        other => found.error("(all)", format!("it is {}", kind(other)), "it must be an object"),
+        Value::Object(members) => checker.manifest(members),
+        other => checker.error("(all)", format!("it is {}", kind(other)), "it must be an object"),
     }
-    let mut found = found.0;
-    found.sort_by_key(|violation| violation.severity);
-    found
+    let mut violations = checker.0;
+    violations.sort_by_key(|violation| violation.severity);
+    violations
 }
 
-/// What was found so far.
-struct Found(Vec<Violation>);
+/// Collects the violations.
+struct Checker(Vec<Violation>);
 
 const VISITOR_BEHAVIOR: &[&str] = &[
     "visited_location",
@@ -137,7 +137,7 @@ const TARGET_AUDIENCE: &[&str] = &[
 
 const GOAL: &[&str] = &["url", "purchase_total", "num_of_pages", "lead", "service_activity"];
 
-impl Found {
+impl Checker {
     fn error(&mut self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.add(Severity::Error, path, problem, remedy);
     }
@@ -157,25 +157,25 @@ impl Found {
         self.0.push(Violation { path: path.to_owned(), severity, problem, remedy });
     }
 
-    fn top(&mut self, members: &Map<String, Value>) {
+    fn manifest(&mut self, members: &Map<String, Value>) {
         match members.get("client_name") {
             None => self.error("client_name", "it is missing", "give the app a name"),
             Some(Value::String(name)) if name.trim().is_empty() => {
                 self.error("client_name", "it is empty", "give the app a name");
             }
-            Some(_) => self.text(members, "client_name", 128),
+            Some(_) => self.string(members, "client_name", 128),
         }
-        for (name, most) in [
+        for (name, max) in [
             ("display_name", 128),
             ("description", 256),
             ("scope", 128),
             ("logo_uri", 1024),
             ("entry_uri", 1024),
         ] {
-            self.text(members, name, most);
+            self.string(members, name, max);
         }
         for name in ["enabled", "quick_launch_enabled"] {
-            self.truth(members, "", name, false);
+            self.boolean(members, "", name, false);
         }
         let grants = ["client_credentials", "authorization_code", "refresh_token"];
         self.names(members, "grant_types", Some(&grants));
@@ -193,13 +193,13 @@ impl Found {
         }
     }
 
-    /// What only a connector needs: one that gets webhooks.
+    /// What a connector needs: an app that receives webhooks is taken for one.
     fn connector(&mut self, members: &Map<String, Value>) {
         let scopes = members.get("scope").and_then(Value::as_str).unwrap_or_default();
         if !scopes.split(' ').any(|scope| scope == "msg.consumer") {
             self.warning(
                 "scope",
-                "it does not hold msg.consumer",
+                "it does not contain msg.consumer",
                 "a connector's tokens need it: set it to \"msg.consumer\"",
             );
         }
@@ -211,30 +211,32 @@ impl Found {
         if !grants.is_some_and(has) {
             self.warning(
                 "grant_types",
-                "it does not hold client_credentials",
-                "a connector gets its tokens so: set it to [\"client_credentials\"]",
+                "it does not contain client_credentials",
+                "a connector gets its tokens with it: set it to [\"client_credentials\"]",
             );
         }
     }
 
-    /// A text of at most `most` characters, if it is there.
-    fn text(&mut self, members: &Map<String, Value>, name: &str, most: usize) {
+    /// An optional string of at most `max` characters.
+    fn string(&mut self, members: &Map<String, Value>, name: &str, max: usize) {
         match members.get(name) {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => {
                 let length = text.chars().count();
-                if length > most {
+                if length > max {
                     let remedy =
-                        format!("at most {most} are allowed: shorten it by {}", length - most);
+                        format!("at most {max} are allowed: shorten it by {}", length - max);
                     self.error(name, format!("it has {length} characters"), remedy);
                 }
             }
-            Some(other) => self.error(name, format!("it is {}", kind(other)), "it must be text"),
+            Some(other) => {
+                self.error(name, format!("it is {}", kind(other)), "it must be a string")
+            }
         }
     }
 
-    /// True or false.
-    fn truth(&mut self, members: &Map<String, Value>, prefix: &str, name: &str, required: bool) {
+    /// A boolean.
+    fn boolean(&mut self, members: &Map<String, Value>, prefix: &str, name: &str, required: bool) {
         let path = format!("{prefix}{name}");
         match members.get(name) {
             Some(Value::Bool(_)) => {}
@@ -246,7 +248,7 @@ impl Found {
         }
     }
 
-    /// An array of names, or one bare name ([protocol.md 1.4](crate::protocol#1.4),
+    /// An optional array of names, or one bare name ([protocol.md 1.4](crate::protocol#1.4),
     /// [3.1](crate::protocol#3.1)).
     fn names(&mut self, members: &Map<String, Value>, name: &str, known: Option<&[&str]>) {
         let found: Vec<(String, &Value)> = match members.get(name) {
@@ -268,7 +270,7 @@ impl Found {
                 }
                 (Value::String(_), _) => {}
                 (other, _) => {
-                    self.error(&path, format!("it is {}", kind(other)), "it must be text");
+                    self.error(&path, format!("it is {}", kind(other)), "it must be a string");
                 }
             }
         }
@@ -302,12 +304,12 @@ impl Found {
             let path = format!("{prefix}{name}");
             if !known.contains(&name.as_str()) {
                 let remedy = if name.ends_with("ExConversationChangeNotification") {
-                    // As a table has it (protocol.md 14, row 18).
-                    "write cqm.ExConversationChangeNotification".to_owned()
+                    // The name in one table (protocol.md 14, row 18).
+                    "it must be cqm.ExConversationChangeNotification".to_owned()
                 } else {
-                    format!("there are {}, and retry", known.join(", "))
+                    format!("it must be one of {}, retry", known.join(", "))
                 };
-                self.error(&path, "there is no such event", remedy);
+                self.error(&path, "it is not an event type", remedy);
                 continue;
             }
             match value {
@@ -322,40 +324,40 @@ impl Found {
         if members.keys().all(|name| name == "retry") {
             self.warning(
                 "capabilities.webhooks",
-                "no event has an endpoint",
-                "the app gets no notification: add the events that it needs",
+                "no event type has an endpoint",
+                "the app receives no notification: add the event types that it needs",
             );
         }
     }
 
-    fn webhook(&mut self, members: &Map<String, Value>, prefix: &str, retained: bool) {
+    fn webhook(&mut self, members: &Map<String, Value>, prefix: &str, has_retention: bool) {
         let path = format!("{prefix}endpoint");
         match members.get("endpoint") {
-            None => self.error(&path, "it is missing", "it must be an https:// address"),
+            None => self.error(&path, "it is missing", "it must be an https:// URL"),
             Some(Value::String(url)) => {
-                if let Err(problem) = https(url) {
+                if let Err(problem) = check_endpoint(url) {
                     self.error(&path, problem, "it must begin with https:// and a host");
                 }
             }
             Some(other) => {
                 let problem = format!("it is {}", kind(other));
-                self.error(&path, problem, "it must be an https:// address");
+                self.error(&path, problem, "it must be an https:// URL");
             }
         }
         self.number(members, prefix, "max_retries", 0, 5, false);
-        if retained {
-            // How the two go together: protocol.md 9.3.
+        if has_retention {
+            // How the two retry modes combine: protocol.md 9.3.
             let path = format!("{prefix}max_retries");
             match members.get("max_retries").and_then(Value::as_u64) {
                 Some(0) => self.warning(
                     &path,
-                    "with retry.retention_time, 0 keeps this endpoint's failures out of it",
-                    "what fails here is dropped: leave it out to have it kept",
+                    "with retry.retention_time, 0 exempts this endpoint from retries",
+                    "failed notifications are dropped: remove it to keep them",
                 ),
                 Some(_) => self.warning(
                     &path,
-                    "retry.retention_time wins over it",
-                    "leave one of the two out",
+                    "retry.retention_time takes precedence over it",
+                    "remove one of the two",
                 ),
                 None => {}
             }
@@ -378,19 +380,27 @@ impl Found {
     fn header(&mut self, header: &Value, path: &str) {
         let text = |name: &str| header.get(name).and_then(Value::as_str);
         match text("header_name") {
-            None => self.error(&format!("{path}.header_name"), "it is missing", "it must be text"),
+            None => {
+                self.error(&format!("{path}.header_name"), "it is missing", "it must be a string")
+            }
             Some(name) if http::HeaderName::try_from(name).is_err() => {
                 let remedy = "letters, digits and hyphens are allowed";
-                self.error(&format!("{path}.header_name"), "it is no header's name", remedy);
+                self.error(&format!("{path}.header_name"), "it is not a valid header name", remedy);
             }
             Some(_) => {}
         }
         match text("header_value") {
-            None => self.error(&format!("{path}.header_value"), "it is missing", "it must be text"),
-            // Its value may be a password: it is not repeated here.
+            None => {
+                self.error(&format!("{path}.header_value"), "it is missing", "it must be a string")
+            }
+            // The value may be a password: the message does not show it.
             Some(value) if http::HeaderValue::try_from(value).is_err() => {
                 let remedy = "control characters are not allowed";
-                self.error(&format!("{path}.header_value"), "no header can carry it", remedy);
+                self.error(
+                    &format!("{path}.header_value"),
+                    "it is not a valid header value",
+                    remedy,
+                );
             }
             Some(_) => {}
         }
@@ -401,17 +411,17 @@ impl Found {
         members: &Map<String, Value>,
         prefix: &str,
         name: &str,
-        least: u64,
-        most: u64,
+        min: u64,
+        max: u64,
         required: bool,
     ) {
         let path = format!("{prefix}{name}");
-        let remedy = format!("it must be a whole number from {least} to {most}");
+        let remedy = format!("it must be a whole number from {min} to {max}");
         match members.get(name) {
             None | Some(Value::Null) if !required => {}
             None => self.error(&path, "it is missing", remedy),
             Some(Value::Number(number)) => {
-                if !number.as_u64().is_some_and(|number| (least..=most).contains(&number)) {
+                if !number.as_u64().is_some_and(|number| (min..=max).contains(&number)) {
                     self.error(&path, format!("it is {number}"), remedy);
                 }
             }
@@ -422,7 +432,7 @@ impl Found {
     fn engagement(&mut self, members: &Map<String, Value>) {
         let prefix = "capabilities.engagement.";
         for name in ["design_engagement", "design_window", "language_selection"] {
-            self.truth(members, prefix, name, true);
+            self.boolean(members, prefix, name, true);
         }
         self.choices(members, "entry_point", &["section", "url"], 1, 10);
         self.choices(members, "visitor_behavior", VISITOR_BEHAVIOR, 0, 10);
@@ -433,20 +443,20 @@ impl Found {
         if identity.is_some_and(|all| all.iter().any(|one| one == "unauth")) {
             self.error(
                 &format!("{prefix}consumer_identity"),
-                "it holds unauth",
+                "it contains unauth",
                 "for a connector it must be [\"auth\"]",
             );
         }
     }
 
-    /// An array of different names out of `known`.
+    /// A required array of distinct names out of `known`.
     fn choices(
         &mut self,
         members: &Map<String, Value>,
         name: &str,
         known: &[&str],
-        least: usize,
-        most: usize,
+        min: usize,
+        max: usize,
     ) {
         let path = format!("capabilities.engagement.{name}");
         let all = match members.get(name) {
@@ -459,8 +469,8 @@ impl Found {
                 return self.error(&path, problem, "it must be an array of names");
             }
         };
-        if !(least..=most).contains(&all.len()) {
-            let remedy = format!("from {least} to {most} are allowed");
+        if !(min..=max).contains(&all.len()) {
+            let remedy = format!("from {min} to {max} are allowed");
             self.error(&path, format!("it has {} elements", all.len()), remedy);
         }
         let mut seen = BTreeSet::new();
@@ -472,38 +482,38 @@ impl Found {
                     self.error(&path, format!("it is {text:?}"), remedy);
                 }
                 Some(text) if !seen.insert(text) => {
-                    self.error(&path, format!("{text} is there already"), "leave it out");
+                    self.error(&path, format!("{text} appears twice"), "remove it");
                 }
                 Some(_) => {}
-                None => self.error(&path, format!("it is {}", kind(one)), "it must be text"),
+                None => self.error(&path, format!("it is {}", kind(one)), "it must be a string"),
             }
         }
     }
 }
 
-/// What a value is, in words.
+/// The type of a value, in words.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "text",
+        Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
 }
 
-/// Whether notifications can be posted to this address.
-fn https(url: &str) -> Result<(), &'static str> {
+/// Checks that a URL can be an endpoint.
+fn check_endpoint(url: &str) -> Result<(), &'static str> {
     if !url.starts_with("https://") {
         return Err("it does not begin with https://");
     }
-    let Ok(uri) = url.parse::<Uri>() else { return Err("it is no address") };
+    let Ok(uri) = url.parse::<Uri>() else { return Err("it is not a valid URL") };
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("it holds a user name");
+        return Err("it contains a user name");
     }
     let host = uri.host().unwrap_or_default();
-    // As the sample's own check: a host begins and ends with a letter or a digit.
+    // The official sample's rule: a host begins and ends with a letter or a digit.
     let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let bracketed = host.starts_with('[') && host.ends_with(']');
     if bracketed || alphanumeric(host.chars().next()) && alphanumeric(host.chars().last()) {

@@ -1,16 +1,16 @@
-//! The fields of a manifest, one by one: what [`check`](super::check) holds them to, in words.
+//! The fields of a manifest, in words: the rules that [`check`](super::check) applies.
 
 /// One field of a manifest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Field {
-    /// Where it is; `EVENT` stands for any type of event.
+    /// The path. `EVENT` stands for any event type.
     pub path: &'static str,
-    /// Whether it must be there.
+    /// Whether the field is required.
     pub required: bool,
-    /// What may stand there.
+    /// The values that are allowed.
     pub allowed: &'static str,
-    /// What it is for.
+    /// What the field means.
     pub about: &'static str,
 }
 
@@ -23,147 +23,147 @@ const fn field(
     Field { path, required, allowed, about }
 }
 
-/// Every field that is documented ([protocol.md 3](crate::protocol#3)).
+/// Every documented field ([protocol.md 3](crate::protocol#3)).
 pub const FIELDS: &[Field] = &[
     field(
         "client_name",
         true,
-        "text of 1 to 128 characters",
-        "the app's name, unique in the account; agents see it as where a conversation comes from",
+        "a string of 1 to 128 characters",
+        "the app's name, unique in the account; agents see it as the source of a conversation",
     ),
-    field("display_name", false, "text of at most 128 characters", "another name to show"),
-    field("description", false, "text of at most 256 characters", "what the app is"),
-    field(
-        "enabled",
-        false,
-        "true or false",
-        "whether the app may be used; true if it does not say",
-    ),
+    field("display_name", false, "a string of at most 128 characters", "a display name"),
+    field("description", false, "a string of at most 256 characters", "a description"),
+    field("enabled", false, "true or false", "whether the app is enabled; true by default"),
     field(
         "grant_types",
         false,
         "an array of client_credentials, authorization_code, refresh_token",
-        "how the app gets its tokens; a connector by client_credentials",
+        "how the app gets its tokens; for a connector: client_credentials",
     ),
     field(
         "response_types",
         false,
         "an array of code, token, id_token, \"id_token token\"",
-        "what the app is answered with",
+        "the OAuth response types",
     ),
     field(
         "redirect_uris",
         false,
-        "an array of texts of at most 128 characters",
-        "where users are sent back to; a connector needs none",
+        "an array of strings of at most 128 characters",
+        "the OAuth redirect URIs; a connector needs none",
     ),
     field(
         "scope",
         false,
-        "text of at most 128 characters, names with spaces between",
-        "what the app may do; a connector msg.consumer",
+        "a string of at most 128 characters: names separated by spaces",
+        "the OAuth scopes; for a connector: msg.consumer",
     ),
     field(
         "logo_uri",
         false,
-        "text of at most 1024 characters",
-        "a picture of exactly 70 by 70 pixels",
+        "a string of at most 1024 characters",
+        "the address of a logo of exactly 70 by 70 pixels",
     ),
     field(
         "quick_launch_enabled",
         false,
         "true or false",
-        "whether agents can launch the app; false if it does not say",
+        "whether agents can launch the app; false by default",
     ),
-    field("entry_uri", false, "text of at most 1024 characters", "where the app is launched"),
-    field("capabilities", false, "an object", "what the app takes part in"),
+    field(
+        "entry_uri",
+        false,
+        "a string of at most 1024 characters",
+        "the address at which the app is launched",
+    ),
+    field("capabilities", false, "an object", "the app's webhooks and engagements"),
     field(
         "capabilities.webhooks",
         false,
         "an object",
-        "which notifications the app gets, and where: a member for each type of event",
+        "the notifications that the app receives: a member for each event type",
     ),
     field(
         "capabilities.webhooks.retry.retention_time",
         false,
         "a whole number from 2 to 259200",
-        "time-based retry for the whole app: for how many seconds what fails is kept; it wins over max_retries",
+        "time-based retry for the whole app: how long a failed notification is kept, in seconds; takes precedence over max_retries",
     ),
     field(
         "capabilities.webhooks.EVENT.endpoint",
         true,
-        "text that begins with https:// and a host",
-        "where notifications of this type are posted to",
+        "an https:// URL with a host",
+        "the URL that receives notifications of this type",
     ),
     field(
         "capabilities.webhooks.EVENT.max_retries",
         false,
         "a whole number from 0 to 5",
-        "count-based retry: how often a notification that failed is sent again, 30 s apart; 0 if it does not say",
+        "count-based retry: how often a failed notification is sent again, 30 s apart; 0 by default",
     ),
     field(
         "capabilities.webhooks.EVENT.headers",
         false,
         "an array of {header_name, header_value}",
-        "headers that each notification carries",
+        "headers of each notification",
     ),
     field(
         "capabilities.engagement",
         false,
         "an object",
-        "how engagements of the app can be set up",
+        "the engagement settings that the app supports",
     ),
     field(
         "capabilities.engagement.design_engagement",
         true,
         "true or false",
-        "whether engagements have a design",
+        "whether the design of engagements can be set",
     ),
     field(
         "capabilities.engagement.design_window",
         true,
         "true or false",
-        "whether they have a window",
+        "whether the design of the window can be set",
     ),
     field(
         "capabilities.engagement.language_selection",
         true,
         "true or false",
-        "whether a language can be chosen",
+        "whether the language can be selected",
     ),
     field(
         "capabilities.engagement.entry_point",
         true,
-        "1 to 10 different ones of section, url",
-        "where engagements begin",
+        "1 to 10 distinct values of: section, url",
+        "the entry points of engagements",
     ),
     field(
         "capabilities.engagement.visitor_behavior",
         true,
-        "at most 10 different ones of visited_location, time_on_location, flow, engaged_in_session, about_to_abandon, cart_value, cart_items, visitor_error, viewed_products, service_activity",
-        "what visitors do",
+        "at most 10 distinct values of: visited_location, time_on_location, flow, engaged_in_session, about_to_abandon, cart_value, cart_items, visitor_error, viewed_products, service_activity",
+        "visitor behaviour that engagements can target",
     ),
     field(
         "capabilities.engagement.target_audience",
         true,
-        "at most 20 different ones of external_referral, search_keywords, ip, platform, geo_location, returning_visitors, marketing_source, customer_type, age, balance, customer_id, gender, store_zip_code, store_number, company_size, registration_date",
-        "who visitors are",
+        "at most 20 distinct values of: external_referral, search_keywords, ip, platform, geo_location, returning_visitors, marketing_source, customer_type, age, balance, customer_id, gender, store_zip_code, store_number, company_size, registration_date",
+        "audiences that engagements can target",
     ),
     field(
         "capabilities.engagement.goal",
         true,
-        "at most 10 different ones of url, purchase_total, num_of_pages, lead, service_activity",
-        "what campaigns are for",
+        "at most 10 distinct values of: url, purchase_total, num_of_pages, lead, service_activity",
+        "the goals of campaigns",
     ),
     field(
         "capabilities.engagement.consumer_identity",
         true,
-        "auth or unauth; for a connector auth alone",
-        "whether consumers are known",
+        "auth or unauth; for a connector: only auth",
+        "whether consumers are authenticated",
     ),
 ];
 
-/// The fields whose path is `name`, or ends with it.
+/// The fields whose path is `name` or ends with it.
 ///
 /// ```
 /// use lp_connector_core::manifest::explain;

@@ -1,8 +1,8 @@
-//! The app install manifest: what a connector is registered with
+//! The app install manifest: the document that registers a connector
 //! ([protocol.md 3](crate::protocol#3)).
 //!
-//! [`check`] tells everything that is wrong with one, each with its place, what is allowed there and
-//! how to mend it. [`Manifest::connector`] makes one that has nothing wrong with it.
+//! [`check`] reports every fault of a manifest at once, with its place and how to correct it.
+//! [`Manifest::connector`] builds a manifest without faults.
 //!
 //! ```
 //! use lp_connector_core::manifest::{EventType, Manifest, check};
@@ -37,57 +37,57 @@ pub use build::ManifestBuilder;
 pub use check::{Severity, Violation, Violations, check};
 pub use field::{FIELDS, Field, explain};
 
-/// An app install manifest ([protocol.md 3.1](crate::protocol#3.1)). Members that are not known are
-/// kept.
+/// An app install manifest ([protocol.md 3.1](crate::protocol#3.1)). Unknown members are kept.
 ///
-/// Reading one checks nothing but its shape: see [`check`].
+/// Deserializing checks only the types of the members. [`check`] checks the values.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The app's name, unique in the account; agents see it as where a conversation comes from.
+    /// The app's name, unique in the account. Agents see it as the source of a conversation.
     pub client_name: String,
-    /// Another name to show.
+    /// A display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// What it is.
+    /// A description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whether it may be used.
+    /// Whether the app is enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// How it gets its tokens: a connector by `client_credentials`.
+    /// How the app gets its tokens. For a connector: `client_credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_types: Option<OneOrMany>,
-    /// What it is answered with.
+    /// The OAuth response types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_types: Option<OneOrMany>,
-    /// Where users are sent back to.
+    /// The OAuth redirect URIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<OneOrMany>,
-    /// What it may do: a connector `msg.consumer`.
+    /// The OAuth scopes, separated by spaces. For a connector: `msg.consumer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// A picture of 70×70 pixels.
+    /// The address of a logo of 70×70 pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logo_uri: Option<String>,
-    /// Whether agents can launch it.
+    /// Whether agents can launch the app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quick_launch_enabled: Option<bool>,
-    /// Where it is launched.
+    /// The address at which the app is launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_uri: Option<String>,
-    /// What it takes part in.
+    /// Webhooks and engagements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
-    /// Whatever else there is.
+    /// Unknown members.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// One text, or several ([protocol.md 3.1](crate::protocol#3.1): an old example has a bare string).
+/// A string, or an array of strings ([protocol.md 3.1](crate::protocol#3.1): an old example has a bare
+/// string).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-#[expect(clippy::exhaustive_enums, reason = "it is one or several")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third form")]
 pub enum OneOrMany {
     /// A bare string.
     One(String),
@@ -95,29 +95,30 @@ pub enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// What an app takes part in.
+/// The webhooks and engagements of an app.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Which notifications it gets, and where.
+    /// The notifications that the app receives, and their endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<Webhooks>,
-    /// How its engagements can be set up.
+    /// The engagement settings that the app supports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engagement: Option<Engagement>,
-    /// Whatever else there is, such as `broadcast`.
+    /// Unknown members, such as `broadcast`.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// Which notifications an app gets, and where ([protocol.md 3.2](crate::protocol#3.2)).
+/// The notifications that an app receives, and their endpoints
+/// ([protocol.md 3.2](crate::protocol#3.2)).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Webhooks {
     /// Time-based retry, for the whole app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// The endpoint of each type of event, by its name.
+    /// The endpoint of each event type, by the type's name.
     #[serde(flatten)]
     pub endpoints: BTreeMap<String, Webhook>,
 }
@@ -126,39 +127,39 @@ pub struct Webhooks {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Retry {
-    /// For how long what fails is kept, in seconds: from 2 to 259 200 (3 days).
+    /// How long a failed notification is kept, in seconds: from 2 to 259 200 (3 days).
     pub retention_time: u64,
-    /// Whatever else there is.
+    /// Unknown members.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// Where one type of event goes.
+/// The endpoint of one event type.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Webhook {
-    /// An `https://` address.
+    /// An `https://` URL.
     pub endpoint: String,
-    /// Count-based retry: how often what fails is sent again, from 0 to 5.
+    /// Count-based retry: how often a failed notification is sent again, from 0 to 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u64>,
-    /// Headers that each notification carries.
+    /// Headers of each notification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
-    /// Whatever else there is.
+    /// Unknown members.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// A header that each notification carries. `Debug` hides its value, which may be a password.
+/// A header of each notification. `Debug` hides the value, which may be a password.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Header {
-    /// Its name.
+    /// The header's name.
     pub header_name: String,
-    /// Its value.
+    /// The header's value.
     pub header_value: String,
-    /// Whatever else there is.
+    /// Unknown members.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
@@ -169,10 +170,10 @@ impl fmt::Debug for Header {
     }
 }
 
-/// How engagements can be set up ([protocol.md 3.3](crate::protocol#3.3)).
+/// The engagement settings that an app supports ([protocol.md 3.3](crate::protocol#3.3)).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
+#[expect(missing_docs, reason = "LivePerson documents no more than the names")]
 pub struct Engagement {
     pub design_engagement: bool,
     pub design_window: bool,
@@ -182,16 +183,16 @@ pub struct Engagement {
     pub target_audience: Vec<String>,
     pub goal: Vec<String>,
     pub consumer_identity: Vec<String>,
-    /// Whatever else there is.
+    /// Unknown members.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// The types of event that can be registered for ([protocol.md 3.2](crate::protocol#3.2)).
+/// The event types that an app can register for ([protocol.md 3.2](crate::protocol#3.2)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum EventType {
-    /// Texts, files, secure forms.
+    /// Texts, files and secure forms.
     Content,
     /// Structured content.
     RichContent,
@@ -199,12 +200,12 @@ pub enum EventType {
     AcceptStatus,
     /// Typing and presence.
     ChatState,
-    /// The state of conversations.
+    /// Changes of a conversation.
     ConversationChange,
 }
 
 impl EventType {
-    /// All of them.
+    /// All event types.
     pub const ALL: [Self; 5] = [
         Self::Content,
         Self::RichContent,
@@ -213,7 +214,7 @@ impl EventType {
         Self::ConversationChange,
     ];
 
-    /// Its name in a manifest.
+    /// The name in a manifest.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -221,7 +222,7 @@ impl EventType {
             Self::RichContent => "ms.MessagingEventNotification.RichContentEvent",
             Self::AcceptStatus => "ms.MessagingEventNotification.AcceptStatusEvent",
             Self::ChatState => "ms.MessagingEventNotification.ChatStateEvent",
-            // A table writes it with the prefix of the others (protocol.md 14, row 18).
+            // One table gives it the prefix of the others (protocol.md 14, row 18).
             Self::ConversationChange => "cqm.ExConversationChangeNotification",
         }
     }

@@ -19,10 +19,10 @@ fn errors(manifest: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_documented_manifest_is_right_and_comes_back_as_it_was() {
+fn the_documented_manifest_is_valid_and_round_trips() {
     let manifest = documented();
     assert_eq!(errors(&manifest), Vec::<String>::new());
-    // It has both kinds of retry, and the second means something else than it looks like.
+    // It sets both retry modes, and the second one does not do what it seems to.
     assert_eq!(check(&manifest).len(), 1);
     let read: Manifest = serde_json::from_value(manifest.clone()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), manifest);
@@ -30,7 +30,7 @@ fn the_documented_manifest_is_right_and_comes_back_as_it_was() {
 
 /// The server's record of [protocol.md 13.3](crate::protocol#13.3).
 #[test]
-fn members_that_are_not_known_are_kept() {
+fn unknown_members_are_kept() {
     let record = json!({"id": "0a1b", "client_secret": "k7", "deleted": false,
         "client_name": "pigeon-post", "response_types": "code", "capabilities": {
             "broadcast": {"enabled": true}, "webhooks": {
@@ -41,7 +41,7 @@ fn members_that_are_not_known_are_kept() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_place() {
+fn every_fault_is_reported_at_once_with_its_path() {
     let manifest = json!({
         "client_name": "", "description": "x".repeat(257), "enabled": "yes",
         "grant_types": ["password"], "scope": 7, "capabilities": {
@@ -91,7 +91,7 @@ fn every_fault_is_told_at_once_with_its_place() {
 }
 
 #[test]
-fn endpoints_are_https_and_a_host() {
+fn an_endpoint_is_an_https_url_with_a_host() {
     for (url, good) in [
         ("https://hooks.pigeon.example/lp?kind=content", true),
         ("https://hooks.pigeon.example:8443", true),
@@ -113,26 +113,26 @@ fn endpoints_are_https_and_a_host() {
 }
 
 #[test]
-fn what_two_kinds_of_retry_do_together_is_a_warning() {
+fn two_retry_modes_at_once_are_a_warning() {
     let both = |times| {
         let seconds = std::time::Duration::from_secs(60);
         let built = Manifest::connector("x").endpoint("https://x.example").retention(seconds);
         built.max_retries(times).build().unwrap().check()
     };
     assert_eq!((both(0).len(), both(3).len()), (5, 5));
-    assert!(both(0)[0].problem().contains("keeps this endpoint's failures out of it"));
-    assert!(both(3)[0].problem().contains("wins over it"));
+    assert!(both(0)[0].problem().contains("exempts this endpoint from retries"));
+    assert!(both(3)[0].problem().contains("takes precedence over it"));
     assert!(both(3).iter().all(|one| one.severity() == Severity::Warning));
 }
 
 #[test]
-fn every_limit_lets_its_last_value_through_and_not_the_next() {
+fn every_limit_allows_its_value_and_not_the_next() {
     let text = |name: &str, length: usize| {
         let mut manifest = documented();
         manifest[name] = "x".repeat(length).into();
         errors(&manifest).is_empty()
     };
-    for (name, most) in [
+    for (name, max) in [
         ("client_name", 128),
         ("display_name", 128),
         ("description", 256),
@@ -140,7 +140,7 @@ fn every_limit_lets_its_last_value_through_and_not_the_next() {
         ("logo_uri", 1024),
         ("entry_uri", 1024),
     ] {
-        assert!(text(name, most) && !text(name, most + 1), "{name}");
+        assert!(text(name, max) && !text(name, max + 1), "{name}");
     }
     let number = |pointer: &str, value: i64| {
         let mut manifest = documented();
@@ -148,28 +148,28 @@ fn every_limit_lets_its_last_value_through_and_not_the_next() {
         errors(&manifest).is_empty()
     };
     let retention = "/capabilities/webhooks/retry/retention_time";
-    for (pointer, least, most) in [(retention, 2, 259_200), ("EVENT/max_retries", 0, 5)] {
-        assert!(number(pointer, least) && number(pointer, most), "{pointer}");
-        assert!(!number(pointer, least - 1) && !number(pointer, most + 1), "{pointer}");
+    for (pointer, min, max) in [(retention, 2, 259_200), ("EVENT/max_retries", 0, 5)] {
+        assert!(number(pointer, min) && number(pointer, max), "{pointer}");
+        assert!(!number(pointer, min - 1) && !number(pointer, max + 1), "{pointer}");
     }
 }
 
 #[test]
-fn every_field_is_explained_and_every_explanation_is_of_a_field() {
+fn every_field_is_explained_by_its_path() {
     for field in FIELDS {
         assert!(explain(field.path).any(|found| found == field));
     }
     assert_eq!(explain("endpoint").count(), 1);
-    assert_eq!(explain("point").count(), 0, "the end of a name is none");
+    assert_eq!(explain("point").count(), 0, "part of a name is not a name");
 }
 
 #[test]
-fn the_value_of_a_header_is_not_shown() {
+fn debug_hides_the_value_of_a_header() {
     let manifest = Manifest::connector("x").endpoint("https://x.example").header("x-key", "s3cr3t");
     assert!(!format!("{:?} {:?}", manifest, manifest.clone().build()).contains("s3cr3t"));
 }
 
-/// One change that makes a right manifest wrong, and where.
+/// A change that makes a valid manifest invalid, and the path of the fault.
 fn fault() -> impl Strategy<Value = (&'static str, Value, &'static str)> {
     let long = |n: usize| Value::from("x".repeat(n));
     prop::sample::select(vec![
@@ -212,7 +212,7 @@ fn fault() -> impl Strategy<Value = (&'static str, Value, &'static str)> {
     ])
 }
 
-/// Sets what is at a JSON pointer whose last step may be new.
+/// Sets the value at a JSON pointer, whose last step may be new.
 fn set(document: &mut Value, pointer: &str, value: Value) {
     let pointer = pointer
         .replace("EVENT", "/capabilities/webhooks/ms.MessagingEventNotification.ContentEvent");
@@ -242,7 +242,7 @@ fn built() -> impl Strategy<Value = Manifest> {
 
 proptest! {
     #[test]
-    fn what_the_builder_makes_is_right_and_each_fault_in_it_is_found_at_its_place(
+    fn a_built_manifest_is_valid_and_each_fault_is_found(
         manifest in built(), (place, value, path) in fault(),
     ) {
         let mut json = serde_json::to_value(&manifest).unwrap();
