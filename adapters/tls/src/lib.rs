@@ -1,8 +1,8 @@
-//! What the adapters share of TLS: which certificates they trust, and where a record ends.
+//! The TLS settings that all adapters share, and where a TLS record ends.
 //!
-//! The platform's roots and the extra CA of the configuration; where the platform has none at all, as
-//! in a bare container, Mozilla's roots instead. The crypto provider is named, never the process's
-//! default, so it does not matter which providers the rest of a program has.
+//! A client trusts the platform's roots and the extra CA of the configuration. Where there are none, as
+//! in a bare container, it trusts Mozilla's roots. The crypto provider is always ring, never the
+//! process's default: the rest of a program may use any other.
 //!
 //! ```
 //! use lp_connector_core::connector::Config;
@@ -30,27 +30,27 @@ use rustls::{ClientConfig, RootCertStore};
 
 pub use records::Records;
 
-/// What is trusted.
+/// The roots that a client trusts.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Roots {
     /// These certificates.
     These(Vec<CertificateDer<'static>>),
-    /// Mozilla's, since the platform has none and no extra one was given.
+    /// Mozilla's roots: the platform has none, and no extra CA is configured.
     Mozilla,
 }
 
-/// The platform's roots and the extra CA.
+/// Loads the platform's roots and the extra CA.
 ///
 /// # Errors
-/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the extra CA holds no
-/// certificate in PEM.
+/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the extra CA contains no
+/// PEM certificate.
 pub fn roots(transport: &Transport) -> Result<Roots, Error> {
     let mut roots = rustls_native_certs::load_native_certs().certs;
     let pem = transport.extra_ca_pem();
     let extra: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
     if extra.is_empty() && !pem.is_empty() {
-        return Err(Error::configuration("the extra CA holds no certificate in PEM"));
+        return Err(Error::configuration("the extra CA contains no PEM certificate"));
     }
     roots.extend(extra);
     Ok(if roots.is_empty() { Roots::Mozilla } else { Roots::These(roots) })
@@ -62,31 +62,31 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A seed from the provider's randomness, which is the operating system's.
+/// Draws a seed from the operating system's randomness.
 ///
 /// # Errors
-/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if it has none to give.
+/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the system provides none.
 pub fn seed() -> Result<Seed, Error> {
     let mut bytes = [0; 16];
     let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);
-    filled.map_err(|_| Error::configuration("no randomness to be had"))?;
+    filled.map_err(|_| Error::configuration("the operating system provides no randomness"))?;
     Ok(Seed::from_bytes(bytes))
 }
 
 /// A rustls configuration that trusts [`roots`], for TLS 1.2 and 1.3.
 ///
 /// # Errors
-/// As [`roots`], and if the provider cannot do either.
+/// As [`roots`], and if the provider supports neither.
 pub fn client_config(transport: &Transport) -> Result<ClientConfig, Error> {
     let mut store = RootCertStore::empty();
     match roots(transport)? {
         Roots::These(roots) => {
-            // Platforms keep some that nobody can read any more; the rest are good all the same.
+            // Some platforms keep certificates that cannot be parsed. They are skipped.
             let _ = store.add_parsable_certificates(roots);
         }
         Roots::Mozilla => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
     }
-    let unusable = |error| Error::configuration(format!("TLS cannot be set up: {error}"));
+    let unusable = |error| Error::configuration(format!("cannot set up TLS: {error}"));
     Ok(ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
@@ -94,11 +94,11 @@ pub fn client_config(transport: &Transport) -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
-/// True if an error is, or was caused by, one of TLS: rustls reports a bad certificate through
+/// Whether an error is a TLS error, or is caused by one. rustls reports a bad certificate through
 /// [`io::Error`].
 #[must_use]
 pub fn is_tls(error: &(dyn error::Error + 'static)) -> bool {
-    // An `io::Error` hides what it was made from behind `get_ref`, and may hold another of its kind.
+    // An `io::Error` does not give its inner error as the source, and may contain another `io::Error`.
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.is::<rustls::Error>()
         || inner.is_some_and(|inner| is_tls(inner))
