@@ -54,6 +54,17 @@ fn the_async_std_client_sends_a_text() -> Outcome {
 }
 
 #[test]
+fn the_smol_client_sends_a_text() -> Outcome {
+    block_on(async {
+        let server = Server::start(ServerConfig::new())?;
+        let client = lp_connector::smol::Client::new(config(&server)?)?;
+        client.converse(open()?).await?.text("Coo?").await?;
+        assert_eq!(texts(&server), ["Coo?"]);
+        Ok(())
+    })
+}
+
+#[test]
 fn an_endpoint_ends_with_its_router() {
     let receiver = Receiver::new().secret(Secret::new("s3cret".to_owned()));
     let (router, mut notifications) = Webhooks::new(receiver).split();
