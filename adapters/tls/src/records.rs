@@ -1,9 +1,9 @@
 //! Whether a TLS record has arrived in part.
 
-/// Follows the records on a TLS connection (RFC 8446, 5.1), by the bytes that come from the peer.
+/// Follows the records on a TLS connection (RFC 8446, 5.1) by the bytes that the server sends.
 ///
-/// A connection that is not in use may hold the beginning of a record: the beginning of a response that
-/// nobody asked for, say. rustls does not tell, and the socket does not know it any more.
+/// An idle connection may have received the first part of a record, such as the beginning of a response
+/// to no request. rustls does not expose that, and the bytes are no longer in the socket's buffer.
 ///
 /// ```
 /// let mut records = lp_connector_tls::Records::new();
@@ -14,20 +14,20 @@
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Records {
-    /// How many bytes of a header have come; 0 within the body.
+    /// How many bytes of the header have arrived; 0 within the body.
     header: u8,
-    /// How much of the body is to come.
+    /// How many bytes of the body are missing.
     body: usize,
 }
 
 impl Records {
-    /// Begins with the first byte of the connection.
+    /// Starts at the first byte of a connection.
     #[must_use]
     pub const fn new() -> Self {
         Self { header: 0, body: 0 }
     }
 
-    /// Takes note of what came, in pieces of any size.
+    /// Records bytes that have arrived, in pieces of any size.
     pub fn pass(&mut self, mut bytes: &[u8]) {
         loop {
             if self.header == 0 {
@@ -37,7 +37,7 @@ impl Records {
             }
             let Some((byte, rest)) = bytes.split_first() else { return };
             bytes = rest;
-            // A type, two bytes of version, and two of length.
+            // A header has a byte of type, two of version and two of length.
             match self.header {
                 3 => self.body = usize::from(*byte) << 8,
                 4 => self.body += usize::from(*byte),
@@ -47,7 +47,7 @@ impl Records {
         }
     }
 
-    /// True if each record that has begun has come to its end.
+    /// Whether every record has arrived completely.
     #[must_use]
     pub const fn are_whole(&self) -> bool {
         self.header == 0 && self.body == 0
