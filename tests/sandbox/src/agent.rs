@@ -1,4 +1,4 @@
-//! The other side: what an agent does, and the bot of the survey.
+//! The agent's actions, and the survey's bot.
 
 use std::time::Duration;
 
@@ -8,41 +8,41 @@ use crate::sandbox::Sandbox;
 use crate::state::{Publication, Survey, milliseconds};
 use crate::webhook::notification::SURVEY_BOT;
 
-/// The agent, as LivePerson knows them.
+/// LivePerson's id of the agent.
 pub const AGENT: &str = "a9-agent";
 
-/// Something that an agent does in a conversation.
+/// An action of the agent in a conversation; see [`Sandbox::agent`].
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Agent {
-    /// Takes the conversation.
+    /// Joins the conversation.
     Join,
-    /// Says something, perhaps with answers to choose from.
+    /// Sends a text, with a quick reply for each of the titles.
     Text(String, Vec<String>),
-    /// Says something that only the brand's own people may see.
+    /// Sends a private text, which only agents and managers see.
     Note(String),
-    /// Shows a card: a line of text, and a button for each of these.
+    /// Sends a card: a line of text, and a button for each of the titles.
     Card(String, Vec<String>),
     /// Sends a file of this name.
     File(String),
-    /// Types (`COMPOSING`), stops to (`ACTIVE`), or whatever else a chat state says.
+    /// Sets the chat state, such as `COMPOSING` or `ACTIVE`.
     State(String),
-    /// Has read all that the consumer said so far.
+    /// Marks everything that the consumer has sent as read.
     Read,
-    /// Hands the conversation to another skill.
+    /// Transfers the conversation to this skill.
     Transfer(String),
-    /// Closes the conversation; the survey begins, if there is to be one.
+    /// Closes the conversation; a survey follows if one is due.
     Close,
-    /// Publishes this event as it is.
+    /// Publishes this event unchanged.
     Raw(Value),
 }
 
 impl Agent {
-    /// Reads what the control interface is sent: `{"do": "text", "text": "…", "replies": ["…"]}`, and
-    /// so on.
+    /// Parses an action of the control interface, such as
+    /// `{"do": "text", "text": "…", "replies": ["…"]}`.
     ///
     /// # Errors
-    /// What there is.
+    /// If the action is unknown or a member is missing: a message that says so.
     pub fn from_json(value: &Value) -> Result<Self, String> {
         let text = |name: &str| {
             let found = value.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -65,7 +65,7 @@ impl Agent {
             "raw" => Self::Raw(value.get("event").cloned().ok_or("event is missing")?),
             other => {
                 return Err(format!(
-                    "nobody does {other:?}: there are join, text, note, card, file, state, read, \
+                    "unknown action {other:?}: there are join, text, note, card, file, state, read, \
                      transfer, close, raw"
                 ));
             }
@@ -74,18 +74,19 @@ impl Agent {
 }
 
 impl Sandbox {
-    /// An agent does something in a conversation. Whoever speaks is on board from then on.
+    /// Performs an action of the agent in conversation `id`. The agent joins first if necessary. `now` is
+    /// the time since the Unix epoch.
     ///
     /// # Errors
-    /// If there is no such conversation, or it is over.
+    /// If the conversation is unknown or closed: a message that says so.
     pub fn agent(&mut self, now: Duration, id: &str, action: Agent) -> Result<(), String> {
         let conversation = self.state.conversations.get_mut(id).ok_or("no such conversation")?;
         if !conversation.main_open {
             return Err("the conversation is closed".to_owned());
         }
-        let aboard = conversation.agents.iter().any(|agent| agent == AGENT);
+        let has_joined = conversation.agents.iter().any(|agent| agent == AGENT);
         let transfers = matches!(action, Agent::Transfer(_));
-        if !aboard && !transfers {
+        if !has_joined && !transfers {
             conversation.agents.push(AGENT.to_owned());
             self.notify_conversation(now, id);
         }
@@ -125,19 +126,19 @@ impl Sandbox {
                 let kind = name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
                 let account = &self.config.account;
                 let path = format!("/v1/AUTH_async-images/{account}/{}.{kind}", self.random.uuid());
-                // What an agent sends can be got.
+                // The consumer can download it.
                 self.state.files.insert(path.clone(), format!("the bytes of {name}").into_bytes());
                 json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {
                     "caption": name, "relativePath": path, "fileType": kind}})
             }
             Agent::State(state) => json!({"type": "ChatStateEvent", "chatState": state}),
             Agent::Read => {
-                let said = self.state.messages.iter().filter(|message| {
+                let sent = self.state.messages.iter().filter(|message| {
                     message.conversation == id && message.dialog == id && message.role == "CONSUMER"
                 });
                 let content = |kind: &Value| kind == "ContentEvent" || kind == "RichContentEvent";
-                let said = said.filter(|message| message.event.get("type").is_some_and(content));
-                let sequences: Vec<u64> = said.filter_map(|message| message.sequence).collect();
+                let sent = sent.filter(|message| message.event.get("type").is_some_and(content));
+                let sequences: Vec<u64> = sent.filter_map(|message| message.sequence).collect();
                 json!({"type": "AcceptStatusEvent", "status": "READ", "sequenceList": sequences})
             }
             Agent::Transfer(skill) => {
@@ -172,8 +173,8 @@ impl Sandbox {
         self.publish(now, Publication { conversation, dialog, agent, audience, metadata, event });
     }
 
-    /// Closes the main dialog. A survey follows if the consumer's client knows several dialogs, an
-    /// agent had the conversation, and surveys are on (protocol.md 9.10).
+    /// Closes the main dialog. A survey follows if the client supports several dialogs, an agent is in
+    /// the conversation, and surveys are enabled (protocol.md 9.10).
     pub(crate) fn close_main_dialog(&mut self, now: Duration, id: &str, by: &str) {
         let surveys = self.config.survey;
         let survey_id = self.random.uuid();
@@ -218,7 +219,7 @@ impl Sandbox {
         );
     }
 
-    /// The consumer has said something in the survey: the bot thanks them, and all is over.
+    /// Stores the consumer's answer to the survey; the bot thanks them, and the conversation closes.
     pub(crate) fn finish_survey(&mut self, now: Duration, id: &str, dialog: &str, answer: &str) {
         let Some(conversation) = self.state.conversations.get_mut(id) else { return };
         let Some(survey) = &mut conversation.survey else { return };

@@ -1,4 +1,4 @@
-//! What a sandbox is made of.
+//! The configuration of a sandbox.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::random::Random;
 
-/// An app install.
+/// An app install: the credentials of a connector.
 #[derive(Clone, PartialEq, Eq)]
 pub struct App {
     pub(crate) client_id: String,
@@ -51,7 +51,7 @@ pub(crate) const SERVICES: [&str; 8] = [
     "accountConfigReadOnly",
 ];
 
-/// What a sandbox is made of: one account, its apps, and where its services are said to be.
+/// The configuration of a sandbox: one account, its apps, and the hosts of its services.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) account: String,
@@ -66,8 +66,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// One account, `91827364`, with one app, whose id and secret come from `seed`. All services are
-    /// at `host`.
+    /// Account `91827364` with one app, whose id and secret are derived from `seed`. All services are at
+    /// `host`, a host with an optional port.
     #[must_use]
     pub fn new(host: impl Into<String>, seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -84,69 +84,70 @@ impl Config {
         }
     }
 
-    /// Another account.
+    /// Sets the account id.
     #[must_use]
     pub fn account(mut self, account: impl Into<String>) -> Self {
         self.account = account.into();
         self
     }
 
-    /// These apps in place of the one made up.
+    /// Replaces the apps.
     #[must_use]
     pub fn apps(mut self, apps: impl IntoIterator<Item = App>) -> Self {
         self.apps = apps.into_iter().collect();
         self
     }
 
-    /// How long AppJWTs live. Default: an hour; 0 s is a token that has ended when it arrives.
+    /// Sets the lifetime of AppJWTs. Default: one hour. With 0 s a token has expired on arrival.
     #[must_use]
-    pub fn token_life(mut self, life: Duration) -> Self {
-        self.token_life = life;
+    pub fn token_life(mut self, lifetime: Duration) -> Self {
+        self.token_life = lifetime;
         self
     }
 
-    /// Adds `expires_in` to token answers, which the real cloud is not documented to do.
+    /// Adds `expires_in` to token responses, which is not documented. Default: no.
     #[must_use]
     pub fn expires_in(mut self, yes: bool) -> Self {
         self.expires_in = yes;
         self
     }
 
-    /// Answers one service in the shape of all, and all in the shape of one (protocol.md 14, row 40).
+    /// Swaps the two shapes of the Domain API: one service as a list, all as a bare array (protocol.md
+    /// 14, row 40). Default: no.
     #[must_use]
     pub fn swapped_domain_shapes(mut self, yes: bool) -> Self {
         self.swapped_domain_shapes = yes;
         self
     }
 
-    /// Whether a survey follows a conversation that an agent had, where the connector's client knows
-    /// several dialogs. Default: yes.
+    /// Enables surveys, which follow conversations with an agent if the client supports several dialogs.
+    /// Default: yes.
     #[must_use]
     pub fn survey(mut self, yes: bool) -> Self {
         self.survey = yes;
         self
     }
 
-    /// Says that this service is elsewhere.
+    /// Sets the host of one service, by its name in the Domain API.
     #[must_use]
     pub fn service_at(mut self, service: impl Into<String>, host: impl Into<String>) -> Self {
         self.hosts.insert(service.into(), host.into());
         self
     }
 
-    /// Name and password of the user who manages app installs.
+    /// The name and password of the user who manages app installs.
     #[must_use]
     pub fn admin(&self) -> (&str, &str) {
         (&self.admin.0, &self.admin.1)
     }
 
-    /// The account.
+    /// The account id.
     #[must_use]
     pub fn account_id(&self) -> &str {
         &self.account
     }
 
-    /// The first app.
+    /// The first app, unless there is none.
     #[must_use]
     pub fn app(&self) -> Option<&App> {
         self.apps.first()

@@ -1,4 +1,4 @@
-//! The sandbox's own interface: to see what there is, and to be the agent. No part of the cloud's.
+//! The control interface under `/_sandbox/`: it shows the state and performs the agent's actions.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::sandbox::Sandbox;
 use crate::state::Message;
 use crate::{Endpoint, Webhooks};
 
-/// The most messages that are told at a time.
-const PAGE: usize = 1000;
+/// The most messages in one response.
+const MAX_PAGE: usize = 1000;
 
 impl Sandbox {
     pub(crate) fn control(&mut self, now: Duration, request: &Request<Vec<u8>>) -> HttpResponse {
@@ -28,11 +28,11 @@ impl Sandbox {
             (&Method::POST, "/_sandbox/agent") => self.control_agent(now, &body()),
             (&Method::POST, "/_sandbox/webhooks") => match text(&body(), "endpoint") {
                 Some(endpoint) => {
-                    // Signed and kept as before.
-                    let before = self.webhooks.clone().unwrap_or_default();
+                    // Retention and signature stay.
+                    let previous = self.webhooks.clone().unwrap_or_default();
                     let webhooks =
-                        Webhooks { retention: before.retention, ..Webhooks::all_at(endpoint) };
-                    self.set_webhooks(webhooks.signature(before.signature));
+                        Webhooks { retention: previous.retention, ..Webhooks::all_at(endpoint) };
+                    self.set_webhooks(webhooks.signature(previous.signature));
                     response::json(200, &json!({"endpoint": endpoint}))
                 }
                 None => response::json(400, &json!({"message": "endpoint is missing"})),
@@ -44,7 +44,7 @@ impl Sandbox {
         }
     }
 
-    /// `{"conversation": ID, "do": …}`; without an id, the conversation that was opened last.
+    /// `{"conversation": ID, "do": …}`; without an id, the latest open conversation.
     fn control_agent(&mut self, now: Duration, body: &Value) -> HttpResponse {
         let latest = || {
             let open = self.state.conversations.values().filter(|one| one.main_open);
@@ -65,7 +65,7 @@ impl Sandbox {
 
     fn messages_after(&self, after: u64) -> HttpResponse {
         let messages = self.messages().iter().filter(|message| message.number > after);
-        let messages: Vec<Value> = messages.take(PAGE).map(describe_message).collect();
+        let messages: Vec<Value> = messages.take(MAX_PAGE).map(describe_message).collect();
         response::json(200, &json!({"messages": messages, "conversations": self.describe_all()}))
     }
 
@@ -79,7 +79,7 @@ impl Sandbox {
         all.into_iter().map(describe).collect()
     }
 
-    /// What there is to see, without secrets or tokens.
+    /// The state, without secrets and tokens.
     fn describe(&self) -> HttpResponse {
         let requests: BTreeMap<&str, u64> = Endpoint::ALL
             .iter()

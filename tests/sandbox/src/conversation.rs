@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use serde_json::Value;
 
-use crate::request::{fields, id, is_of, text};
+use crate::request::{fields, has_content_type, id, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::{Conversation, milliseconds};
@@ -42,51 +42,51 @@ pub(crate) fn open(
             return response::bad_request(&format!("{kind} has no body"), "");
         }
     }
-    let wanted = conversation.get("body").cloned().unwrap_or_default();
-    if text(&wanted, "brandId") != Some(account) {
+    let request_body = conversation.get("body").cloned().unwrap_or_default();
+    if text(&request_body, "brandId") != Some(account) {
         return response::unauthorized(40001);
     }
-    let channel = text(&wanted, "channelType");
-    if wanted.get("channelType").is_some() && channel != Some("MESSAGING") {
+    let channel = text(&request_body, "channelType");
+    if request_body.get("channelType").is_some() && channel != Some("MESSAGING") {
         return response::bad_request("channelType must be MESSAGING", &conversation_id);
     }
-    let urgency = wanted.get("ttrDefName");
+    let urgency = request_body.get("ttrDefName");
     let urgencies = ["NORMAL", "URGENT", "PRIORITIZED"];
-    let fine = |value: &Value| {
+    let is_valid = |value: &Value| {
         value.is_null() || value.as_str().is_some_and(|name| urgencies.contains(&name))
     };
-    if !urgency.is_none_or(fine) {
+    if !urgency.is_none_or(is_valid) {
         return response::bad_request("ttrDefName is none of the known", &conversation_id);
     }
-    let profiled =
+    let profile_set =
         response::ok(&serde_json::json!({"msg": "OK User Profile set successfully"}), &profile_id);
     if sandbox.state.open.get(&consumer).is_some() {
         // protocol.md 6.6: status 400, and the codes are mixed.
-        let lp = sandbox.consumer_lp(&consumer);
+        let lp = sandbox.lp_consumer_id(&consumer);
         let message = format!(
             "Consumer request conversation failed: User {lp} already has open conversation. \
              Can't open another one."
         );
-        let refused = response::bad(&message, &conversation_id);
-        return response::json(400, &Value::Array(vec![profiled, refused]));
+        let refused = response::error(&message, &conversation_id);
+        return response::json(400, &Value::Array(vec![profile_set, refused]));
     }
     let new = sandbox.random.uuid();
     sandbox.state.open.insert(consumer.clone(), new.clone());
     let started_ms = milliseconds(now);
     sandbox.state.opened += 1;
-    let known = |name: &str| text(&wanted, name).map(str::to_owned);
+    let field = |name: &str| text(&request_body, name).map(str::to_owned);
     sandbox.state.conversations.insert(
         new.clone(),
         Conversation {
             id: new.clone(),
-            consumer_lp: sandbox.consumer_lp(&consumer),
+            consumer_lp: sandbox.lp_consumer_id(&consumer),
             consumer,
             open: true,
             main_open: true,
             profile: profile.get("body").cloned().unwrap_or_default(),
-            skill: known("skillId"),
-            ttr: known("ttrDefName").unwrap_or_else(|| "NORMAL".to_owned()),
-            request: wanted,
+            skill: field("skillId"),
+            ttr: field("ttrDefName").unwrap_or_else(|| "NORMAL".to_owned()),
+            request: request_body,
             features,
             agents: Vec::new(),
             close_reason: None,
@@ -100,11 +100,11 @@ pub(crate) fn open(
     );
     sandbox.notify_conversation(now, &new);
     let opened = response::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
-    response::json(200, &Value::Array(vec![profiled, opened]))
+    response::json(200, &Value::Array(vec![profile_set, opened]))
 }
 
-/// What CONVERSATION and SEND have in common: version, kinds, and the header of 6.5. Gives the
-/// features and the body.
+/// Checks what CONVERSATION and SEND have in common: version, content type, and the header of
+/// protocol.md 6.5. Returns the client's features and the JSON body.
 pub(crate) fn parse_request(
     request: &Request<Vec<u8>>,
 ) -> Result<(Vec<String>, Value), Box<HttpResponse>> {
@@ -112,7 +112,7 @@ pub(crate) fn parse_request(
     if fields(request, false).get("v").map(String::as_str) != Some("3") {
         return Err(refuse("v must be 3"));
     }
-    if !is_of(request.headers(), "application/json") {
+    if !has_content_type(request.headers(), "application/json") {
         return Err(refuse("the content type must be application/json"));
     }
     let features = features(request.headers()).map_err(|why| refuse(&why))?;

@@ -1,24 +1,24 @@
-//! What a request asks for.
+//! The endpoints of the cloud and their paths.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// A part of the cloud that answers.
+/// An endpoint of the cloud.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Endpoint {
     /// The Domain API, for one service or all (protocol.md 2).
     Domain,
-    /// The AppJWT (protocol.md 4).
+    /// Sentinel, for AppJWTs (protocol.md 4).
     Token,
-    /// The ConsumerJWS (protocol.md 5).
+    /// The IDP, for ConsumerJWSs (protocol.md 5).
     Consumer,
     /// CONVERSATION (protocol.md 6).
     Conversation,
     /// SEND (protocol.md 7).
     Send,
-    /// Files at the storage service (protocol.md 8).
+    /// The storage service, for files (protocol.md 8).
     File,
     /// The Monitoring API (protocol.md 12).
     Monitoring,
@@ -26,7 +26,7 @@ pub enum Endpoint {
     Login,
     /// The management of app installs (protocol.md 13.2).
     Installs,
-    /// Notifications on their way to the connector (protocol.md 9).
+    /// Notifications to the connector's endpoint (protocol.md 9).
     Webhook,
 }
 
@@ -45,7 +45,7 @@ impl Endpoint {
         Self::Webhook,
     ];
 
-    /// Its short name, as faults and counts have it.
+    /// The short name, used in faults and counts.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -92,18 +92,18 @@ impl FromStr for Endpoint {
     }
 }
 
-/// A request's path, taken apart.
+/// The parts of a request's path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) account: String,
-    /// The service asked for, at the Domain API; `None` is all of them.
+    /// The rest of the path: at the Domain API the service, or `None` for all.
     pub(crate) service: Option<String>,
 }
 
 impl Route {
-    /// `None` for a path that is no part of the cloud.
-    pub(crate) fn of(path: &str) -> Option<Self> {
+    /// `None` if the path belongs to no endpoint.
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         let decoded: Vec<_> = path.trim_start_matches('/').split('/').map(decode).collect();
         let parts: Vec<&str> = decoded.iter().map(|part| &**part).collect();
         let (endpoint, account, service) = match parts.as_slice() {
@@ -125,7 +125,7 @@ impl Route {
             }
             ["api", "account", account, "login"] => (Endpoint::Login, account, None),
             ["api", "account", account, "app", app, method @ ("engagement" | "report")] => {
-                // The last two belong together: which app, and what of it.
+                // Method and app in one.
                 (Endpoint::Monitoring, account, Some(format!("{method}/{app}")))
             }
             ["api", "account", account, "configuration", "app-install", "installations"] => {
@@ -141,7 +141,7 @@ impl Route {
     }
 }
 
-/// Percent-decodes one segment. A form's `+` is no space in a path.
+/// Percent-decodes one segment. Unlike in a form, `+` is a plus sign.
 fn decode(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return Cow::Borrowed(segment);

@@ -1,4 +1,4 @@
-//! What goes wrong, on order.
+//! Faults that a test adds to the sandbox.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use crate::Endpoint;
 
-/// One thing that goes wrong with certain requests.
+/// A fault that some requests to an endpoint meet.
 ///
-/// As text: `ENDPOINT[:N[-M]]=WHAT`, where `N` counts the requests to that endpoint from 1 since the
-/// fault was added, and without it, or with `*`, each of them goes wrong.
+/// Its text is `ENDPOINT[:N[-M]]=WHAT`. It applies to requests `N` to `M` of the endpoint, counted from 1
+/// since the fault was added; without numbers, or with `*`, to all of them.
 ///
-/// | WHAT | what happens |
+/// | WHAT | effect |
 /// |---|---|
-/// | `503`, `429,retry-after:2` | that status, with these headers, and no effect |
-/// | `delay:2s` | the answer comes later |
-/// | `drop` | the connection is closed with no answer and no effect |
-/// | `drop-after` | the connection is closed with no answer, after the effect |
-/// | `truncated`, `slow`, `chunked` | the answer breaks off, drips, or comes in chunks |
-/// | `html` | status 200 with an HTML page, and no effect |
-/// | `garbage` | what comes is not HTTP, and there is no effect |
-/// | `revoke-app`, `revoke-consumer` | the token that the request carries is revoked first |
-/// | `loading` | of `monitoring` alone: the account is still being loaded |
-/// | `duplicate`, `reorder` | of `webhook` alone: the notification comes twice, or after the next |
+/// | `503`, `429,retry-after:2` | this status with these headers, and no effect |
+/// | `delay:2s` | the response comes later |
+/// | `drop` | the connection closes without response and effect |
+/// | `drop-after` | the connection closes without response, after the effect |
+/// | `truncated`, `slow`, `chunked` | the response ends early, comes byte by byte, or in chunks |
+/// | `html` | status 200 with an HTML page, no effect |
+/// | `garbage` | bytes that are not HTTP, no effect |
+/// | `revoke-app`, `revoke-consumer` | the request's token is revoked first |
+/// | `loading` | only `monitoring`: the account is still being loaded |
+/// | `duplicate`, `reorder` | only `webhook`: the notification comes twice, or after the next |
 ///
-/// Of `webhook`, `drop` and `delay` go wrong too: the notification never comes, or later.
+/// With `webhook`, `drop` loses the notification and `delay` delays it.
 ///
 /// ```
 /// use lp_connector_sandbox::Fault;
@@ -37,60 +37,60 @@ use crate::Endpoint;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     pub(crate) endpoint: Endpoint,
-    /// First and last request concerned.
+    /// The first and last request that it applies to.
     pub(crate) range: Option<(u64, u64)>,
     pub(crate) kind: FaultKind,
 }
 
 impl Fault {
-    /// Each request to `endpoint` goes wrong.
+    /// A fault of all requests to `endpoint`.
     #[must_use]
     pub const fn always(endpoint: Endpoint, kind: FaultKind) -> Self {
         Self { endpoint, range: None, kind }
     }
 
-    /// The requests to `endpoint` from the `first` to the `last`, counted from 1, go wrong.
+    /// A fault of the requests to `endpoint` from number `first` to number `last`, counted from 1.
     #[must_use]
     pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, kind: FaultKind) -> Self {
         Self { endpoint, range: Some((first, last)), kind }
     }
 
-    pub(crate) fn concerns(&self, nth: u64) -> bool {
+    pub(crate) fn applies_to(&self, nth: u64) -> bool {
         self.range.is_none_or(|(first, last)| (first..=last).contains(&nth))
     }
 }
 
-/// What goes wrong.
+/// The kind of a fault; see [`Fault`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FaultKind {
     /// This status, with these headers, and no effect.
     Status(u16, Vec<(String, String)>),
-    /// The answer comes later.
+    /// The response is delayed by this time.
     Delay(Duration),
-    /// No answer and no effect.
+    /// No response and no effect.
     Drop,
-    /// No answer, after the effect.
+    /// No response, after the effect.
     DropAfter,
-    /// The answer breaks off in the middle of its body.
+    /// The response ends in the middle of its body.
     Truncated,
-    /// The answer comes a few bytes at a time.
+    /// The response comes byte by byte.
     Slow,
-    /// The answer comes with chunked encoding.
+    /// The response comes with chunked encoding.
     Chunked,
-    /// Status 200 with an HTML page, as from a sign-in portal; no effect.
+    /// Status 200 with an HTML page, as from a sign-in portal, and no effect.
     Html,
-    /// Bytes that are not HTTP; no effect.
+    /// Bytes that are not HTTP, and no effect.
     Garbage,
-    /// The AppJWT that the request carries is revoked before it is looked at.
+    /// The request's AppJWT is revoked before it is checked.
     RevokeApp,
-    /// The ConsumerJWS that the request carries is revoked before it is looked at.
+    /// The request's ConsumerJWS is revoked before it is checked.
     RevokeConsumer,
-    /// Of the Monitoring API: the account is still being loaded.
+    /// Monitoring API only: the account is still being loaded.
     Loading,
-    /// The notification comes twice.
+    /// Webhooks only: the notification comes twice.
     Duplicate,
-    /// The notification comes after the next one.
+    /// Webhooks only: the notification comes after the next one.
     Reorder,
 }
 
@@ -180,9 +180,7 @@ impl FromStr for FaultKind {
         let status = parts.next().and_then(|status| status.parse().ok());
         let Some(status) = status.filter(|status| (200..=599).contains(status)) else {
             let names = NAMES.map(|(name, _)| name).join(", ");
-            return Err(format!(
-                "nothing goes wrong as {text:?}: say a status, delay:TIME, {names}"
-            ));
+            return Err(format!("unknown fault {text:?}: say a status, delay:TIME, {names}"));
         };
         let headers = parts
             .map(|header| {

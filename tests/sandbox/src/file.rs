@@ -9,15 +9,15 @@ use crate::request::{fields, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
-/// How long a signed address lives (protocol.md 8.2).
-const URL_LIFE: Duration = Duration::from_secs(60);
+/// How long a signed URL is valid (protocol.md 8.2).
+const URL_LIFETIME: Duration = Duration::from_secs(60);
 
-/// The most bytes of a file (protocol.md 8.1).
-const MAX_FILE: u64 = 3 * 1024 * 1024;
+/// The largest file, in bytes (protocol.md 8.1).
+const MAX_FILE_SIZE: u64 = 3 * 1024 * 1024;
 
 const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
 
-/// A signed address.
+/// A signed URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SignedUrl {
     path: String,
@@ -33,7 +33,7 @@ pub(crate) fn upload_url(
     body: &Value,
     id: &str,
 ) -> HttpResponse {
-    // Text by the schema, a number in one tutorial (protocol.md 14, row 31).
+    // A string in the schema, a number in one tutorial (protocol.md 14, row 31).
     let size = match body.get("fileSize") {
         Some(Value::String(digits)) => digits.parse().ok(),
         Some(number) => number.as_u64(),
@@ -41,15 +41,15 @@ pub(crate) fn upload_url(
     };
     let kind = text(body, "fileType").unwrap_or_default();
     match size {
-        Some(size) if (1..=MAX_FILE).contains(&size) => {}
+        Some(size) if (1..=MAX_FILE_SIZE).contains(&size) => {}
         _ => return response::bad_request("fileSize must be from 1 to 3 MB", id),
     }
     if !FILE_TYPES.contains(&kind) {
         return response::bad_request("no such fileType", id);
     }
-    let (account, lp) = (sandbox.config.account.clone(), sandbox.consumer_lp(consumer));
+    let (account, lp) = (sandbox.config.account.clone(), sandbox.lp_consumer_id(consumer));
     let name = sandbox.random.uuid();
-    // Opaque, and shaped as the examples are.
+    // Opaque; shaped like the documented examples.
     let path =
         format!("/v1/AUTH_async-images/{account}/{lp}_uuid_{name}_21-03-2024_10-11-12-345.{kind}");
     signed(sandbox, now, path, Method::PUT, id)
@@ -76,14 +76,14 @@ fn signed(
     id: &str,
 ) -> HttpResponse {
     let signature = sandbox.random.hex(2);
-    let until = now + URL_LIFE;
+    let until = now + URL_LIFETIME;
     let body = json!({"relativePath": path, "queryParams": {
         "temp_url_sig": signature, "temp_url_expires": until.as_secs().to_string()}});
     sandbox.state.signed.insert(signature, SignedUrl { path, method, until });
     response::json(200, &response::ok(&body, id))
 }
 
-/// The storage service itself: no credentials but the signature.
+/// The storage service; the signature is the only credential.
 pub(crate) fn storage(
     sandbox: &mut Sandbox,
     now: Duration,
@@ -92,17 +92,17 @@ pub(crate) fn storage(
     let fields = fields(request, false);
     let signature = fields.get("temp_url_sig").map(String::as_str).unwrap_or_default();
     let path = request.uri().path();
-    let good = sandbox.state.signed.get(signature).is_some_and(|signed| {
+    let valid = sandbox.state.signed.get(signature).is_some_and(|signed| {
         signed.path == path
             && signed.method == *request.method()
             && now < signed.until
             && fields.get("temp_url_expires") == Some(&signed.until.as_secs().to_string())
     });
-    if !good || request.headers().contains_key("authorization") {
+    if !valid || request.headers().contains_key("authorization") {
         return response::json(401, &json!({"message": "the address is invalid or has expired"}));
     }
     if *request.method() == Method::PUT {
-        if request.body().len() as u64 > MAX_FILE {
+        if request.body().len() as u64 > MAX_FILE_SIZE {
             return response::json(413, &json!({"message": "too large"}));
         }
         sandbox.state.files.insert(path.to_owned(), request.body().clone());
@@ -115,7 +115,7 @@ pub(crate) fn storage(
 }
 
 impl Sandbox {
-    /// A file that was uploaded, or that an agent sent.
+    /// The bytes of a file that was uploaded, or sent by the agent.
     #[must_use]
     pub fn file(&self, relative_path: &str) -> Option<&[u8]> {
         self.state.files.get(relative_path).map(Vec::as_slice)

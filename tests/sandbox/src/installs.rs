@@ -1,14 +1,14 @@
-//! Login and the management of app installs (protocol.md 13).
+//! The login, and the management of app installs (protocol.md 13).
 
 use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use crate::config::App;
-use crate::request::{fields, is_of, text};
+use crate::request::{fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
-/// An app install, and how often it was changed.
+/// The record of an app install, and its revision.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Install {
     pub(crate) record: Value,
@@ -32,7 +32,10 @@ pub(crate) fn login(
 ) -> HttpResponse {
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let (user, password) = (text(&body, "username"), text(&body, "password"));
-    if !is_of(request.headers(), "application/json") || user.is_none() || password.is_none() {
+    if !has_content_type(request.headers(), "application/json")
+        || user.is_none()
+        || password.is_none()
+    {
         return refuse(400, "username and password are wanted");
     }
     let admin = &sandbox.config.admin;
@@ -50,7 +53,7 @@ pub(crate) fn login(
     response::json(200, &session)
 }
 
-/// `…/configuration/app-install/installations`, and perhaps one of them.
+/// `…/configuration/app-install/installations`, or one of them.
 pub(crate) fn installs(
     sandbox: &mut Sandbox,
     account: &str,
@@ -58,10 +61,10 @@ pub(crate) fn installs(
     request: &Request<Vec<u8>>,
 ) -> HttpResponse {
     let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-    // Here with the prefix, and not without (protocol.md 14, row 10).
+    // Here the prefix is required (protocol.md 14, row 10).
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if account != sandbox.config.account || sandbox.state.bearers.get(bearer).is_none() {
-        return refuse(401, "nobody is logged in");
+        return refuse(401, "not logged in");
     }
     if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
         return refuse(400, "v must be 1.0");
@@ -96,7 +99,7 @@ pub(crate) fn installs(
     }
 }
 
-/// Whether the revision that is named is the present one.
+/// Checks that `If-Match` has the present revision.
 fn check_revision(
     sandbox: &Sandbox,
     id: &str,
@@ -161,7 +164,7 @@ fn update(sandbox: &mut Sandbox, id: &str, request: &Request<Vec<u8>>) -> HttpRe
 }
 
 impl Sandbox {
-    /// The apps that it was made with are installs like any other.
+    /// Adds an install for each app of the configuration.
     fn register_configured_apps(&mut self) {
         let apps = self.config.apps.clone();
         for app in apps {

@@ -1,11 +1,12 @@
 //! A local stand-in for LivePerson's Conversational Cloud ("the sandbox").
 //!
-//! [`Sandbox`] is a pure state machine: it answers the Domain API, Sentinel, the IDP, CONVERSATION and
-//! SEND as the public documents say they answer, checks what they say is checked, remembers what was
-//! sent, and goes wrong on order ([`Fault`]). It is written from the documents alone and shares no
-//! code with the client, so that each is a test of the other.
+//! [`Sandbox`] is a state machine without clock and sockets. It answers requests to the Domain API,
+//! Sentinel, the IDP, CONVERSATION, SEND and the other services as the public documents describe, makes
+//! the checks that they describe, stores what was sent, and signs and posts notifications
+//! ([`Webhooks`]). A test adds faults to it ([`Fault`]) and acts as the agent ([`Agent`]). It is written
+//! from the documents and shares no code with the client, so that each tests the other.
 //!
-//! `Server` (feature `server`, on by default) puts it on a loopback socket, with or without TLS:
+//! `Server` (feature `server`, on by default) runs it on a loopback socket, with or without TLS:
 //!
 //! ```
 //! # #[cfg(feature = "server")] {
@@ -13,7 +14,7 @@
 //!
 //! let server = Server::start(ServerConfig::new())?;
 //! server.with(|sandbox| sandbox.fault("send:1=503".parse().unwrap()));
-//! // … let a connector talk to server.base_url() …
+//! // … configure a connector with server.base_url(), and let it send …
 //! assert_eq!(server.with(|sandbox| sandbox.requests(Endpoint::Send)), 0);
 //! # }
 //! # Ok::<(), std::io::Error>(())

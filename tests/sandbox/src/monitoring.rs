@@ -3,11 +3,11 @@
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
-use crate::request::{fields, is_of, text};
+use crate::request::{fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
-/// What is known of a visitor.
+/// A visitor's session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Visit {
     session: String,
@@ -34,7 +34,7 @@ pub(crate) fn monitor(
     if account != sandbox.config.account || !known {
         return refuse(404, 18, "invalid appInstallationId");
     }
-    if !is_of(request.headers(), "application/json") {
+    if !has_content_type(request.headers(), "application/json") {
         return refuse(400, 5, "the content type must be application/json");
     }
     let Ok(body @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
@@ -56,8 +56,8 @@ pub(crate) fn monitor(
         if attributes.is_none_or(Vec::is_empty) {
             return refuse(400, 5, "engagementAttributes is missing");
         }
-        let who = value("vid").is_some() || body.get("identities").is_some();
-        if !who && body.get("consumerId").is_none() {
+        let identified = value("vid").is_some() || body.get("identities").is_some();
+        if !identified && body.get("consumerId").is_none() {
             return refuse(400, 5, "one of consumerId, identities and vid must be there");
         }
     }
@@ -75,14 +75,15 @@ pub(crate) fn monitor(
     response::json(if new { 201 } else { 200 }, &details)
 }
 
-/// The account is still being loaded: the visitor is named in the text alone (protocol.md 12.1).
+/// The response while the account is being loaded; only its text names the visitor (protocol.md 12.1).
 pub(crate) fn loading(sandbox: &mut Sandbox) -> Response<Vec<u8>> {
     let (visitor, _, _) = visitor(sandbox, None, None);
     let account = sandbox.config.account.clone();
     refuse(202, 38, &format!("Loading account: {account}, vid: {visitor}"))
 }
 
-/// The ids to go on with: those that came, if they are known together, else new ones.
+/// The ids of visitor and session: those of the request if they belong together, otherwise new ones.
+/// The last value is true if the session is new.
 fn visitor(
     sandbox: &mut Sandbox,
     visitor: Option<&str>,

@@ -1,21 +1,21 @@
-//! Ids and tokens from a seed: the same seed gives the same ones in the same order.
+//! Random ids and tokens from a seed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Numbers from a seed (splitmix64). Nothing that is made here protects anything.
+/// Pseudo-random numbers from a seed (splitmix64), not for cryptography.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The same seed gives the same numbers.
+    /// A generator; the same seed gives the same numbers.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number, of all there are.
-    #[expect(clippy::should_implement_trait, reason = "it never ends, so it is no iterator's")]
+    /// The next number.
+    #[expect(clippy::should_implement_trait, reason = "it never ends, unlike an iterator")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -24,7 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// 16 hexadecimal digits for each of `words`.
+    /// `words` times 16 hexadecimal digits.
     pub(crate) fn hex(&mut self, words: usize) -> String {
         (0..words).map(|_| format!("{:016x}", self.next())).collect()
     }
@@ -40,7 +40,7 @@ impl Random {
         )
     }
 
-    /// A token in the compact form of a JWS (protocol.md 4.3), with a signature that signs nothing.
+    /// A token in the compact form of a JWS (protocol.md 4.3), with a random signature.
     pub(crate) fn jws(&mut self, claims: &serde_json::Value) -> String {
         let header = r#"{"kid":"appjwt-2024-01-01","typ":"JWT","alg":"RS256"}"#;
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -50,10 +50,9 @@ impl Random {
     }
 }
 
-/// 64 hexadecimal digits that depend on `text` alone: the same consumer keeps the same id
-/// (protocol.md 5).
+/// 64 hexadecimal digits derived from `text`: a consumer keeps its id (protocol.md 5).
 pub(crate) fn stable_hex(text: &str) -> String {
-    // FNV-1a, then stretched.
+    // FNV-1a as the seed.
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

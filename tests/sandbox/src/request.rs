@@ -1,11 +1,11 @@
-//! What the endpoints read of a request.
+//! Parts of a request.
 
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, Request};
 use serde_json::Value;
 
-/// Query and form fields; the body's win.
+/// The fields of the query and, with `with_body`, of the form, which take precedence.
 pub(crate) fn fields(request: &Request<Vec<u8>>, with_body: bool) -> BTreeMap<String, String> {
     let query = request.uri().query().unwrap_or_default();
     let body: &[u8] = if with_body { request.body() } else { &[] };
@@ -13,25 +13,27 @@ pub(crate) fn fields(request: &Request<Vec<u8>>, with_body: bool) -> BTreeMap<St
     all.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
-/// True if the body is said to be of this kind, whatever its parameters.
-pub(crate) fn is_of(headers: &HeaderMap, kind: &str) -> bool {
-    let said = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let said = said.and_then(|value| value.split(';').next()).unwrap_or_default();
-    said.trim().eq_ignore_ascii_case(kind)
+/// True if the content type is `kind`, with any parameters.
+pub(crate) fn has_content_type(headers: &HeaderMap, kind: &str) -> bool {
+    let content_type =
+        headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    content_type.trim().eq_ignore_ascii_case(kind)
 }
 
-/// A credential, with `Bearer ` before it or without (protocol.md 4.4).
+/// A credential, with or without the prefix `Bearer ` (protocol.md 4.4).
 pub(crate) fn credential<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     let value = value.strip_prefix("Bearer ").unwrap_or(value).trim();
     (!value.is_empty()).then_some(value)
 }
 
+/// A string member of an object.
 pub(crate) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str)
 }
 
-/// A request's id, repeated as text: numbers come back as strings (protocol.md 1.3).
+/// A request's id as text: responses repeat numbers as strings (protocol.md 1.3).
 pub(crate) fn id(request: &Value) -> Option<String> {
     match request.get("id")? {
         Value::String(id) if (1..=64).contains(&id.chars().count()) => Some(id.clone()),

@@ -1,4 +1,4 @@
-//! The envelopes of the answers (protocol.md 10).
+//! The bodies of responses (protocol.md 10).
 
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 pub(crate) type HttpResponse = Response<Vec<u8>>;
 
 pub(crate) fn json(status: u16, document: &Value) -> HttpResponse {
-    let mut answer = Response::new(document.to_string().into_bytes());
-    *answer.status_mut() =
+    let mut response = Response::new(document.to_string().into_bytes());
+    *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // As in protocol.md 4.2.
+    // protocol.md 4.2.
     let kind = HeaderValue::from_static("application/json;charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// A success of the Send API: short, with a textual code (protocol.md 7.1).
@@ -20,13 +20,13 @@ pub(crate) fn ok(body: &Value, id: &str) -> Value {
     json!({"code": "OK", "body": body, "reqId": id})
 }
 
-/// A refusal of the Send API (protocol.md 10.2).
-pub(crate) fn bad(message: &str, id: &str) -> Value {
+/// An error of the Send API (protocol.md 10.2).
+pub(crate) fn error(message: &str, id: &str) -> Value {
     json!({"code": "BAD_REQUEST", "body": {"msg": message}, "reqId": id})
 }
 
 pub(crate) fn bad_request(message: &str, id: &str) -> HttpResponse {
-    json(400, &bad(message, id))
+    json(400, &error(message, id))
 }
 
 /// An authorization error of the Send API (protocol.md 10.1).
@@ -45,7 +45,7 @@ pub(crate) fn unauthorized(code: u32) -> HttpResponse {
     )
 }
 
-/// An OAuth 2.0 refusal (protocol.md 4.5).
+/// An OAuth 2.0 error (protocol.md 4.5).
 pub(crate) fn oauth(status: u16, error: &str, description: &str) -> HttpResponse {
     json(status, &json!({"error": error, "error_description": description}))
 }

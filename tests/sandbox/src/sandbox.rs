@@ -1,4 +1,4 @@
-//! The stand-in as one pure machine.
+//! The sandbox as a state machine.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::state::{Conversation, Message, State};
 use crate::webhook::{DeliveryQueue, Webhooks};
 use crate::{conversation, domain, file, installs, monitoring, send, tokens};
 
-/// The stand-in for the cloud: requests in, answers out, and no clock or socket of its own.
+/// The stand-in for the cloud: a state machine from requests to responses, without clock and sockets.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,8 +25,8 @@ use crate::{conversation, domain, file, installs, monitoring, send, tokens};
 /// let mut sandbox = Sandbox::new(Config::new("127.0.0.1:4711", 1), 1);
 /// let url = "/api/account/91827364/service/idp/baseURI.json?version=1.0";
 /// let request = http::Request::get(url).body(Vec::new())?;
-/// let answer = sandbox.handle(Duration::from_secs(1_711_000_000), &request);
-/// assert_eq!(answer.status(), 200);
+/// let response = sandbox.handle(Duration::from_secs(1_711_000_000), &request);
+/// assert_eq!(response.status(), 200);
 /// assert_eq!(sandbox.requests(Endpoint::Domain), 1);
 /// # Ok::<(), http::Error>(())
 /// ```
@@ -41,45 +41,45 @@ pub struct Sandbox {
     faults: Vec<ActiveFault>,
 }
 
-/// A fault, and how many requests to its endpoint came since it was added.
+/// A fault, and the number of requests to its endpoint since it was added.
 #[derive(Clone, Debug)]
 struct ActiveFault {
     fault: Fault,
     requests_seen: u64,
 }
 
-/// An answer, and how it is to travel.
+/// A response, and how to transmit it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Reply {
-    /// The answer.
+    /// The response.
     pub response: Response<Vec<u8>>,
-    /// How it travels.
+    /// How to transmit it.
     pub transmission: Transmission,
 }
 
-/// How an answer travels.
+/// How a response is transmitted; a driver applies it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a server must know how to deliver each")]
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle each")]
 pub enum Transmission {
-    /// As it should.
+    /// Without a fault.
     Whole,
-    /// After this time.
+    /// After this delay.
     Delayed(Duration),
     /// Not at all: the connection closes.
     Dropped,
-    /// Part of its body, and then the connection closes.
+    /// A part of the body; then the connection closes.
     Truncated,
-    /// A few bytes at a time.
+    /// Byte by byte.
     Slow,
     /// With chunked encoding.
     Chunked,
-    /// As bytes that are not HTTP, in place of the answer.
+    /// Bytes that are not HTTP in place of the response.
     Garbage,
 }
 
 impl Sandbox {
-    /// A cloud in which nothing has happened. The same seed makes the same ids and tokens.
+    /// A cloud without conversations and faults. The same seed gives the same ids and tokens.
     #[must_use]
     pub fn new(config: Config, seed: u64) -> Self {
         Self {
@@ -99,26 +99,27 @@ impl Sandbox {
         self.reply(now, request).response
     }
 
-    /// Answers a request, and says how the answer travels.
+    /// Answers a request, and says how to transmit the response. `now` is the time since the Unix epoch
+    /// by the cloud's clock.
     pub fn reply(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reply {
-        let whole = |answer| Reply { response: answer, transmission: Transmission::Whole };
+        let without_fault = |response| Reply { response, transmission: Transmission::Whole };
         if request.uri().path().starts_with("/_sandbox/") {
-            return whole(self.control(now, request));
+            return without_fault(self.control(now, request));
         }
-        let Some(route) = Route::of(request.uri().path()) else {
+        let Some(route) = Route::parse(request.uri().path()) else {
             let there_is = "domain, token, consumer, conversation and send, at their own paths";
-            return whole(response::json(
+            return without_fault(response::json(
                 404,
                 &json!({"message": "no such path", "there_is": there_is}),
             ));
         };
         *self.requests.entry(route.endpoint).or_default() += 1;
         let kind = self.fault_for(route.endpoint);
-        if let Some(fault_reply) = self.fault_reply(kind.as_ref(), request.headers()) {
-            return fault_reply;
+        if let Some(reply) = self.fault_reply(kind.as_ref(), request.headers()) {
+            return reply;
         }
-        let answer = if route.endpoint.methods().contains(request.method()) {
-            self.answer(now, &route, request)
+        let response = if route.endpoint.methods().contains(request.method()) {
+            self.route(now, &route, request)
         } else {
             response::json(405, &json!({"message": "no such method here"}))
         };
@@ -130,10 +131,10 @@ impl Sandbox {
             Some(FaultKind::Chunked) => Transmission::Chunked,
             _ => Transmission::Whole,
         };
-        Reply { response: answer, transmission }
+        Reply { response, transmission }
     }
 
-    fn answer(&mut self, now: Duration, route: &Route, request: &Request<Vec<u8>>) -> HttpResponse {
+    fn route(&mut self, now: Duration, route: &Route, request: &Request<Vec<u8>>) -> HttpResponse {
         let account = route.account.as_str();
         match route.endpoint {
             Endpoint::Domain => domain::lookup(self, route, request),
@@ -151,50 +152,50 @@ impl Sandbox {
             Endpoint::Installs => {
                 installs::installs(self, account, route.service.as_deref(), request)
             }
-            // Where the cloud posts to, not where it listens.
+            // The cloud posts to it and does not listen there.
             Endpoint::Webhook => response::json(404, &json!({"message": "no such path"})),
         }
     }
 
-    /// The first fault that concerns this request; all of the endpoint's faults count it.
+    /// The first fault that applies to this request; all faults of the endpoint count it.
     pub(crate) fn fault_for(&mut self, endpoint: Endpoint) -> Option<FaultKind> {
         let mut found = None;
         for active in self.faults.iter_mut().filter(|active| active.fault.endpoint == endpoint) {
             active.requests_seen += 1;
-            if found.is_none() && active.fault.concerns(active.requests_seen) {
+            if found.is_none() && active.fault.applies_to(active.requests_seen) {
                 found = Some(active.fault.kind.clone());
             }
         }
         found
     }
 
-    /// What happens in place of the answer, where the fault allows none.
+    /// The reply of a fault that replaces the endpoint's own.
     fn fault_reply(&mut self, kind: Option<&FaultKind>, headers: &HeaderMap) -> Option<Reply> {
-        let answer = || Response::new(Vec::new());
+        let empty = || Response::new(Vec::new());
         let reply = match kind? {
             FaultKind::Status(status, more) => {
-                let mut answer = response::json(*status, &json!({"message": "a fault on order"}));
+                let mut response = response::json(*status, &json!({"message": "a fault on order"}));
                 for (name, value) in more {
                     if let (Ok(name), Ok(value)) =
                         (HeaderName::try_from(name), HeaderValue::try_from(value))
                     {
-                        answer.headers_mut().insert(name, value);
+                        response.headers_mut().insert(name, value);
                     }
                 }
-                Reply { response: answer, transmission: Transmission::Whole }
+                Reply { response, transmission: Transmission::Whole }
             }
             FaultKind::Html => {
-                let mut answer =
+                let mut response =
                     Response::new(b"<html><body>Please sign in</body></html>".to_vec());
                 let kind = HeaderValue::from_static("text/html");
-                answer.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-                Reply { response: answer, transmission: Transmission::Whole }
+                response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+                Reply { response, transmission: Transmission::Whole }
             }
             FaultKind::Loading => {
                 Reply { response: monitoring::loading(self), transmission: Transmission::Whole }
             }
-            FaultKind::Drop => Reply { response: answer(), transmission: Transmission::Dropped },
-            FaultKind::Garbage => Reply { response: answer(), transmission: Transmission::Garbage },
+            FaultKind::Drop => Reply { response: empty(), transmission: Transmission::Dropped },
+            FaultKind::Garbage => Reply { response: empty(), transmission: Transmission::Garbage },
             FaultKind::RevokeApp => {
                 if let Some(token) = credential(headers, "authorization") {
                     self.state.app_tokens.remove(token);
@@ -212,31 +213,32 @@ impl Sandbox {
         Some(reply)
     }
 
-    /// Adds a fault. It counts requests from now on; at most 1000 are kept.
+    /// Adds a fault, which counts requests from now on. The sandbox holds at most 1000 faults and ignores
+    /// further ones.
     pub fn fault(&mut self, fault: Fault) {
         if self.faults.len() < 1000 {
             self.faults.push(ActiveFault { fault, requests_seen: 0 });
         }
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
     }
 
-    /// How many requests came to an endpoint.
+    /// How many requests an endpoint has received.
     #[must_use]
     pub fn requests(&self, endpoint: Endpoint) -> u64 {
         self.requests.get(&endpoint).copied().unwrap_or(0)
     }
 
-    /// Everything that was published, oldest first.
+    /// The published messages, oldest first; at most [`MAX_KEPT`](crate::MAX_KEPT).
     #[must_use]
     pub fn messages(&self) -> &VecDeque<Message> {
         &self.state.messages
     }
 
-    /// Every conversation, open or closed.
+    /// All conversations, open and closed.
     pub fn conversations(&self) -> impl Iterator<Item = &Conversation> {
         self.state.conversations.values()
     }
@@ -247,27 +249,27 @@ impl Sandbox {
         &self.config
     }
 
-    /// Moves a service to another host.
+    /// Changes the host of a service.
     pub fn move_service(&mut self, service: impl Into<String>, host: impl Into<String>) {
         self.config.hosts.insert(service.into(), host.into());
     }
 
-    /// AppJWTs live so long from now on.
-    pub fn set_token_life(&mut self, life: Duration) {
-        self.config.token_life = life;
+    /// Sets the lifetime of new AppJWTs.
+    pub fn set_token_life(&mut self, lifetime: Duration) {
+        self.config.token_life = lifetime;
     }
 
-    /// No AppJWT given out so far is good any more.
+    /// Revokes all AppJWTs issued so far.
     pub fn revoke_app_tokens(&mut self) {
         self.state.app_tokens.clear();
     }
 
-    /// No ConsumerJWS given out so far is good any more.
+    /// Revokes all ConsumerJWSs issued so far.
     pub fn revoke_consumer_tokens(&mut self) {
         self.state.consumer_tokens.clear();
     }
 
-    /// The app's secret is another from now on.
+    /// Replaces the secret of an app.
     pub fn rotate_secret(&mut self, client_id: &str, secret: impl Into<String>) {
         let secret = secret.into();
         for app in self.config.apps.iter_mut().filter(|app| app.client_id == client_id) {

@@ -13,7 +13,7 @@ use crate::sandbox::Sandbox;
 use crate::state::Publication;
 use crate::tokens;
 
-/// The longest request that carries a text, in characters (protocol.md 7.2, "Size").
+/// The longest request with a text, in characters (protocol.md 7.2, "Size").
 const MAX_CHARS: usize = 5000;
 
 const CHAT_STATES: [&str; 5] = ["ACTIVE", "INACTIVE", "GONE", "COMPOSING", "PAUSE"];
@@ -40,7 +40,7 @@ pub(crate) fn send(
         return response::bad_request("kind must be req", &id);
     }
     if text(&document, "type") == Some("GetClock") {
-        // Documented for the WebSocket API alone (protocol.md 7.10); a stand-in may answer it.
+        // Documented for the WebSocket API only (protocol.md 7.10); the sandbox answers it too.
         let clock = json!({"currentTime": crate::state::milliseconds(now)});
         return response::json(200, &response::ok(&clock, &id));
     }
@@ -67,7 +67,7 @@ pub(crate) fn send(
     }
 }
 
-/// The conversation that a body is about, if it is this consumer's and open.
+/// Checks that a conversation is open and belongs to the consumer.
 fn check_conversation(
     sandbox: &Sandbox,
     consumer: &str,
@@ -76,12 +76,12 @@ fn check_conversation(
 ) -> Result<(), Box<HttpResponse>> {
     match sandbox.state.conversations.get(conversation) {
         None => Err(Box::new(response::bad_request("no such conversation", id))),
-        // One consumer's token, another's conversation: 401, and no number (protocol.md 10.1).
+        // Another consumer's conversation: 401 without an error code (protocol.md 10.1).
         Some(found) if found.consumer != consumer => {
             Err(Box::new(response::json(401, &json!({"code": "UNAUTHORIZED", "reqId": id}))))
         }
         Some(found) if !found.open => {
-            // The text really says "close" (protocol.md 7.11).
+            // The documented text says "close" (protocol.md 7.11).
             Err(Box::new(response::bad_request("Bad Request, Conversation is close", id)))
         }
         Some(_) => Ok(()),
@@ -100,7 +100,7 @@ fn publish(
     let Some(dialog) = text(body, "dialogId") else {
         return response::bad_request("dialogId is missing", id);
     };
-    // Not every document names the conversation: the main dialog's id is its own (protocol.md 7.2).
+    // The conversation's id is optional: the main dialog has the same id (protocol.md 7.2).
     let conversation = text(body, "conversationId").unwrap_or(dialog);
     if let Err(refused) = check_conversation(sandbox, consumer, conversation, id) {
         return *refused;
@@ -112,10 +112,10 @@ fn publish(
         Ok(in_survey) => in_survey,
         Err(why) => return response::bad_request(why, id),
     };
-    let wrong = match text(event, "type") {
+    let problem = match text(event, "type") {
         Some("ContentEvent") => match text(event, "contentType") {
             Some("text/plain") if text(event, "message").is_none() => Some("message must be text"),
-            // The limit binds texts alone (protocol.md 14, row 41).
+            // The limit applies to texts only (protocol.md 14, row 41).
             Some("text/plain") if length > MAX_CHARS => Some("Bad Request"),
             Some("text/plain") => None,
             Some("hosted/file")
@@ -139,30 +139,30 @@ fn publish(
         Some("RichContentEvent") => None,
         _ => Some("no such event"),
     };
-    match wrong {
+    match problem {
         Some(why) => response::bad_request(why, id),
         None => {
-            let said = text(event, "message").map(str::to_owned);
+            let message = text(event, "message").map(str::to_owned);
             let event = event.clone();
             let publication =
                 Publication { conversation, dialog, agent: None, audience: "ALL", metadata, event };
             let sequence = sandbox.publish(now, publication);
-            if let (true, Some(said)) = (in_survey, said) {
-                sandbox.finish_survey(now, conversation, dialog, &said);
+            if let (true, Some(message)) = (in_survey, message) {
+                sandbox.finish_survey(now, conversation, dialog, &message);
             }
             response::json(200, &response::ok(&json!({"sequence": sequence}), id))
         }
     }
 }
 
-/// Whether a dialog is the survey's, if it is open at all.
+/// True for the dialog of an open survey; an error if the dialog is closed.
 fn dialog_of(sandbox: &Sandbox, conversation: &str, dialog: &str) -> Result<bool, &'static str> {
     let Some(found) = sandbox.state.conversations.get(conversation) else { return Ok(false) };
     let survey = found.survey.as_ref().filter(|survey| survey.dialog == dialog);
     match survey {
         Some(survey) if survey.open => Ok(true),
         None if dialog == conversation && found.main_open => Ok(false),
-        // Others are taken as they come: the documents do not list them.
+        // Other dialogs are accepted: the documents do not list them.
         None if dialog != conversation => Ok(false),
         _ => Err("Bad Request, Conversation is close"),
     }
@@ -178,13 +178,13 @@ fn update(
     let Some(conversation) = text(body, "conversationId") else {
         return response::bad_request("conversationId is missing", id);
     };
-    // An object, or an array of them (protocol.md 14, row 6).
+    // An object or an array of objects (protocol.md 14, row 6).
     let fields = match body.get("conversationField") {
         Some(Value::Array(fields)) => fields.clone(),
         Some(field) => vec![field.clone()],
         None => return response::bad_request("conversationField is missing", id),
     };
-    // A rating is for a conversation that is closed (protocol.md 7.8).
+    // Only a closed conversation can be rated (protocol.md 7.8).
     let rates = fields.iter().all(|field| text(field, "field") == Some("CSATRate"));
     let closed = sandbox
         .state
@@ -198,7 +198,7 @@ fn update(
         }
         _ => {}
     }
-    let mut known = false;
+    let mut updated = false;
     for field in &fields {
         let closed = text(field, "conversationState") == Some("CLOSE");
         let dialog = field.get("dialog").unwrap_or(&Value::Null);
@@ -243,16 +243,16 @@ fn update(
             }
             _ => continue,
         }
-        known = true;
+        updated = true;
     }
-    if known {
+    if updated {
         let done = json!({"msg": "OK Conversation resolved successfully"});
         return response::json(200, &response::ok(&done, id));
     }
     response::bad_request("no such conversationField", id)
 }
 
-/// All four members are required (protocol.md 7.8).
+/// The rating of a field, if all its members are valid (protocol.md 7.8).
 fn rating(field: &Value) -> Option<Value> {
     let rate = field.get("csatRate")?.as_u64().filter(|rate| (1..=5).contains(rate))?;
     let resolved = field.get("csatResolutionConfirmation")?.as_bool()?;

@@ -1,4 +1,4 @@
-//! What the cloud remembers. Everything is bounded: the oldest goes first.
+//! The state of the cloud. All of it is bounded; the oldest entries are removed first.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::file::SignedUrl;
 use crate::installs::Install;
 use crate::monitoring::Visit;
 
-/// The most of each kind that is remembered.
+/// The most entries of each kind: messages, conversations, tokens and so on.
 pub const MAX_KEPT: usize = 100_000;
 
-/// The most files that are remembered: they are large.
+/// The most files, which are large.
 const MAX_FILES: usize = 64;
 
-/// A map that forgets what came first when it is full.
+/// A map that removes its oldest entry when it is full.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedMap<V, const CAPACITY: usize = MAX_KEPT> {
     entries: BTreeMap<String, V>,
@@ -73,90 +73,90 @@ pub(crate) struct AppToken {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Conversation {
-    /// Its id, and that of its main dialog.
+    /// Its id, which is also that of its main dialog.
     pub id: String,
-    /// The consumer, as the connector knows them.
+    /// The connector's id of the consumer.
     pub consumer: String,
-    /// The consumer, as LivePerson knows them.
+    /// LivePerson's id of the consumer.
     pub consumer_lp: String,
-    /// Whether it is open as a whole.
+    /// Whether any of its dialogs is open.
     pub open: bool,
-    /// Whether its main dialog is.
+    /// Whether its main dialog is open.
     pub main_open: bool,
-    /// What the connector said of the consumer.
+    /// The consumer's profile from the request that opened it.
     pub profile: Value,
     /// The body of the request that opened it.
     pub request: Value,
     /// The features of the `Client-Properties` header.
     pub features: Vec<String>,
-    /// The agents who are on board.
+    /// The agents who have joined.
     pub agents: Vec<String>,
-    /// Where it is routed to.
+    /// The skill that it is routed to.
     pub skill: Option<String>,
-    /// How urgent it is.
+    /// Its urgency, such as `NORMAL`.
     pub ttr: String,
-    /// By whom it was closed.
+    /// Who closed it: `CONSUMER` or `AGENT`.
     pub close_reason: Option<String>,
-    /// How satisfied the consumer was.
+    /// The consumer's rating.
     pub csat: Option<Value>,
-    /// The survey after it.
+    /// Its survey, if one has started.
     pub survey: Option<Survey>,
-    /// Its number among all: two may be opened in the same millisecond.
+    /// Its number in the order of opening.
     pub(crate) opened: u64,
     pub(crate) started_ms: u64,
-    /// Never the same twice: it is what puts states in order (protocol.md 9.9).
+    /// Strictly increasing: it orders the states (protocol.md 9.9).
     pub(crate) updated_ms: u64,
-    /// The next number in each dialog.
+    /// The next sequence in each dialog.
     pub(crate) sequences: BTreeMap<String, u64>,
 }
 
-/// A survey's dialog.
+/// The survey of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Survey {
-    /// Its id.
+    /// The id of its dialog.
     pub dialog: String,
     /// Whether it is open.
     pub open: bool,
-    /// What the consumer answered.
+    /// The consumer's answers.
     pub answers: Vec<String>,
     pub(crate) started_ms: u64,
 }
 
-/// An event in a dialog, as it was published.
+/// A published event of a dialog.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Message {
-    /// Its number among all, from 1.
+    /// Its number among all messages, from 1.
     pub number: u64,
-    /// The conversation.
+    /// The id of the conversation.
     pub conversation: String,
-    /// The dialog.
+    /// The id of the dialog.
     pub dialog: String,
-    /// Its number in the dialog; chat states have none (protocol.md 7.1).
+    /// Its sequence in the dialog; a chat state has none (protocol.md 7.1).
     pub sequence: Option<u64>,
-    /// The consumer of the conversation, as the connector knows them.
+    /// The connector's id of the conversation's consumer.
     pub consumer: String,
-    /// Who published it: LivePerson's id of them.
+    /// LivePerson's id of its publisher.
     pub originator: String,
-    /// As what.
+    /// The publisher's role.
     pub role: &'static str,
-    /// Who may see it.
+    /// Its audience: `ALL` or `AGENTS_AND_MANAGERS`.
     pub audience: &'static str,
-    /// When, in milliseconds since 1970.
+    /// When it was published, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// What came with it.
+    /// Its metadata; null if there is none.
     pub metadata: Value,
-    /// The event itself.
+    /// The event.
     pub event: Value,
 }
 
-/// An event to be published.
+/// An event to publish.
 #[derive(Debug)]
 pub(crate) struct Publication<'a> {
     pub(crate) conversation: &'a str,
     pub(crate) dialog: &'a str,
-    /// Who publishes it; the consumer, if nobody is named.
+    /// The agent's id and role; `None` for the consumer.
     pub(crate) agent: Option<(&'a str, &'static str)>,
     pub(crate) audience: &'static str,
     pub(crate) metadata: Value,
@@ -171,11 +171,11 @@ pub(crate) struct State {
     pub(crate) conversations: BoundedMap<Conversation>,
     /// The open conversation of each consumer.
     pub(crate) open: BoundedMap<String>,
-    /// The signed addresses of files, by their signature.
+    /// The signed URLs of files, by signature.
     pub(crate) signed: BoundedMap<SignedUrl>,
     pub(crate) files: BoundedMap<Vec<u8>, MAX_FILES>,
     pub(crate) visits: BoundedMap<Visit>,
-    /// The users who are logged in.
+    /// The tokens of logged-in users.
     pub(crate) bearers: BoundedMap<()>,
     pub(crate) installs: BoundedMap<Install>,
     pub(crate) messages: VecDeque<Message>,
@@ -184,7 +184,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Numbers and keeps an event. Chat states get no number.
+    /// Numbers and stores an event.
     pub(crate) fn publish(
         &mut self,
         now: Duration,
@@ -221,7 +221,7 @@ impl State {
         self.messages.back()
     }
 
-    /// Closes a conversation altogether.
+    /// Closes a conversation with all its dialogs.
     pub(crate) fn close(&mut self, conversation: &str, by: &str) {
         if let Some(closed) = self.conversations.get_mut(conversation) {
             closed.open = false;

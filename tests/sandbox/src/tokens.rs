@@ -1,5 +1,4 @@
-//! Who may do what: AppJWT, ConsumerJWS, and the checks of those who come with them
-//! (protocol.md 4, 5, 10.1).
+//! AppJWTs and ConsumerJWSs: issuing and checking them (protocol.md 4, 5, 10.1).
 
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
 use crate::installs::Install;
-use crate::request::{credential, fields, is_of, text};
+use crate::request::{credential, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::AppToken;
@@ -15,7 +14,7 @@ use crate::state::AppToken;
 /// The header of the ConsumerJWS (protocol.md 5).
 pub(crate) const ON_BEHALF: &str = "x-lp-on-behalf";
 
-/// `POST /sentinel/api/account/{account}/app/token` (protocol.md 4.1, all three forms).
+/// `POST /sentinel/api/account/{account}/app/token`, in all three forms of protocol.md 4.1.
 pub(crate) fn app_token(
     sandbox: &mut Sandbox,
     now: Duration,
@@ -23,7 +22,7 @@ pub(crate) fn app_token(
     request: &Request<Vec<u8>>,
 ) -> HttpResponse {
     let refuse = |why: &str| response::oauth(400, "invalid_request", why);
-    if !is_of(request.headers(), "application/x-www-form-urlencoded") {
+    if !has_content_type(request.headers(), "application/x-www-form-urlencoded") {
         return refuse("the content type must be application/x-www-form-urlencoded");
     }
     let fields = fields(request, true);
@@ -47,8 +46,8 @@ pub(crate) fn app_token(
     if account != config.account || !known || !enabled {
         return response::oauth(401, "invalid_client", "unknown client id or wrong secret");
     }
-    let life = config.token_life;
-    let (iat, exp) = (now.as_secs(), now.saturating_add(life).as_secs());
+    let lifetime = config.token_life;
+    let (iat, exp) = (now.as_secs(), now.saturating_add(lifetime).as_secs());
     let claims = json!({"aud": account, "azp": id, "scope": "msg.consumer", "iss": "Sentinel",
         "iat": iat, "exp": exp});
     let token = sandbox.random.jws(&claims);
@@ -58,7 +57,7 @@ pub(crate) fn app_token(
         .insert(token.clone(), AppToken { expires_at: Duration::from_secs(exp) });
     let mut body = json!({"access_token": token, "token_type": "Bearer"});
     if let (true, Some(body)) = (sandbox.config.expires_in, body.as_object_mut()) {
-        body.insert("expires_in".to_owned(), life.as_secs().into());
+        body.insert("expires_in".to_owned(), lifetime.as_secs().into());
     }
     response::json(200, &body)
 }
@@ -76,7 +75,7 @@ pub(crate) fn consumer_token(
     if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
         return response::bad_request("v must be 1.0", "");
     }
-    if !is_of(request.headers(), "application/json") {
+    if !has_content_type(request.headers(), "application/json") {
         return response::bad_request("the content type must be application/json", "");
     }
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -90,7 +89,7 @@ pub(crate) fn consumer_token(
     response::json(201, &json!({"token": token}))
 }
 
-/// Checks the AppJWT that came.
+/// Checks the AppJWT of a request.
 fn check_app_token(
     sandbox: &Sandbox,
     now: Duration,
@@ -100,15 +99,15 @@ fn check_app_token(
     let Some(token) = credential(headers, "authorization") else {
         return Err(Box::new(response::unauthorized(40105)));
     };
-    let good = sandbox.state.app_tokens.get(token).is_some_and(|token| now < token.expires_at);
-    if good && account == sandbox.config.account {
+    let valid = sandbox.state.app_tokens.get(token).is_some_and(|token| now < token.expires_at);
+    if valid && account == sandbox.config.account {
         Ok(())
     } else {
         Err(Box::new(response::unauthorized(40102)))
     }
 }
 
-/// Checks both tokens, and gives the consumer in whose name the request is made.
+/// Checks both tokens of a request. Returns the consumer.
 pub(crate) fn authenticate_consumer(
     sandbox: &Sandbox,
     now: Duration,

@@ -27,7 +27,7 @@ pub(crate) enum LogEntry {
     CallWaiting { caller: usize, until: Duration },
     /// A call has ended with a result.
     CallFinished { caller: usize },
-    /// A call was cancelled; `notify` if the core was told so (`Call::abandon`).
+    /// A call was cancelled; `notify` if the core was notified (`Call::abandon`).
     CallCancelled { caller: usize, notify: bool },
     /// A process restarted.
     ProcessRestarted { process: usize },
@@ -70,7 +70,7 @@ pub struct SentRequest {
     pub retry_after: Option<u64>,
     /// The host that it was sent to.
     pub host: String,
-    /// The resource asked for: the path, and for a ConsumerJWS the consumer too.
+    /// The requested resource: the path, and for a ConsumerJWS the consumer too.
     pub resource: String,
     /// Whether it was sent over TLS.
     pub https: bool,

@@ -67,7 +67,7 @@ impl Latencies {
         let Some(latency_seed) = latency_seed else {
             return Self { request: latency, response: latency };
         };
-        // From caller and number alone: other requests do not change this one's latencies.
+        // Derived from caller and number: other requests do not change this one's latencies.
         let mut random = lp_connector_sandbox::Random::new(
             latency_seed ^ (caller as u64).rotate_left(32) ^ u64::from(number).rotate_left(48),
         );

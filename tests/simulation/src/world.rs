@@ -218,7 +218,7 @@ impl World {
         number
     }
 
-    /// Cancels a caller's call at this time. With `notify` the core is told, as an adapter's guard does.
+    /// Cancels a caller's call at this time. With `notify` the core is notified, as by an adapter's guard.
     pub fn cancel_at(&mut self, caller: usize, at: Duration, notify: bool) {
         if let Some(caller) = self.callers.get_mut(caller) {
             caller.cancel_at = Some((at, notify));

@@ -92,9 +92,9 @@ fn fault() -> impl Strategy<Value = String> {
         "send",
     ]);
     let status = prop::sample::select(vec![400u16, 401, 403, 404, 429, 451, 500, 502, 503, 504]);
-    let asked = prop_oneof![4 => 0u64..40, 1 => any::<u64>()];
+    let retry_after = prop_oneof![4 => 0u64..40, 1 => any::<u64>()];
     let what = prop_oneof![
-        4 => (status, prop::option::of(asked)).prop_map(|(status, asked)| match asked {
+        4 => (status, prop::option::of(retry_after)).prop_map(|(status, retry_after)| match retry_after {
             Some(seconds) => format!("{status},retry-after:{seconds}"),
             None => status.to_string(),
         }),
@@ -108,12 +108,12 @@ fn fault() -> impl Strategy<Value = String> {
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let life = prop_oneof![1 => 0u64..12, 2 => 12u64..400, 3 => Just(3600u64)];
+    let lifetime = prop_oneof![1 => 0u64..12, 2 => 12u64..400, 3 => Just(3600u64)];
     (
         prop::collection::vec(caller(), 1..14),
         prop::collection::vec(network_fault(), 0..30),
         prop::collection::vec(fault(), 0..4),
-        life,
+        lifetime,
         1u64..3_000,
         prop_oneof![3 => Just(0i64), 1 => -20_000i64..20_000],
         prop_oneof![3 => Just(120_000u64), 1 => 0u64..60_000],
@@ -285,12 +285,12 @@ proptest! {
                     Some(401) if two[0].fault != NetworkFault::ResponseLost => Duration::ZERO,
                     Some(429) => {
                         documented.next();
-                        let asked = two[0].retry_after.unwrap_or(0).max(1);
-                        Duration::from_secs(asked)
+                        let retry_after = two[0].retry_after.unwrap_or(0).max(1);
+                        Duration::from_secs(retry_after)
                     }
                     Some(503) => {
-                        let asked = Duration::from_secs(two[0].retry_after.unwrap_or(0));
-                        documented.next().unwrap_or_default().max(asked)
+                        let retry_after = Duration::from_secs(two[0].retry_after.unwrap_or(0));
+                        documented.next().unwrap_or_default().max(retry_after)
                     }
                     _ => documented.next().unwrap_or_default(),
                 };

@@ -141,19 +141,19 @@ fn a_huge_retry_after_does_not_block_for_ever() {
 
 #[test]
 fn a_lost_response_is_unconfirmed_and_not_retried() {
-    for weather in [
+    for fault in [
         NetworkFault::RequestLost,
         NetworkFault::ResponseLost,
         NetworkFault::SlowResponse(secs(60)),
     ] {
         let mut world = World::new();
         let conversation = open_conversation(&mut world);
-        world.network_faults.push_back(weather);
+        world.network_faults.push_back(fault);
         let caller = world.start(SendText::new(ada(), conversation, "one"));
         world.run();
         let error = world.finished_call(caller).result.as_ref().unwrap_err();
         assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe));
-        assert_eq!(world.stored_count("one"), usize::from(weather != NetworkFault::RequestLost));
+        assert_eq!(world.stored_count("one"), usize::from(fault != NetworkFault::RequestLost));
     }
 }
 

@@ -182,7 +182,7 @@ fn an_open_circuit_causes_no_token_request() {
         world.run();
     }
     world.cloud.revoke_app_tokens();
-    let asked = world.cloud.requests(Endpoint::Token);
+    let token_requests = world.cloud.requests(Endpoint::Token);
     let end = world.now() + secs(1);
     let caller = world.start_at(end, SendText::new(ada(), conversation.clone(), "two"));
     let hours = world.now() + secs(5);
@@ -190,7 +190,7 @@ fn an_open_circuit_causes_no_token_request() {
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CircuitOpen);
     assert!(error.retry_after().is_some());
-    assert_eq!(world.cloud.requests(Endpoint::Token), asked);
+    assert_eq!(world.cloud.requests(Endpoint::Token), token_requests);
     // The same with an expired token.
     let mut world = World::new().with_token_life(40);
     let conversation = open_conversation(&mut world);
@@ -199,7 +199,7 @@ fn an_open_circuit_causes_no_token_request() {
         world.start(SendText::new(ada(), conversation.clone(), "one"));
     }
     world.run();
-    let asked = world.cloud.requests(Endpoint::Token);
+    let token_requests = world.cloud.requests(Endpoint::Token);
     let later = world.now() + secs(60);
     let caller = world.start_at(later, SendText::new(ada(), conversation, "two"));
     world.run();
@@ -208,7 +208,7 @@ fn an_open_circuit_causes_no_token_request() {
         ErrorKind::CircuitOpen
     );
     assert_eq!(world.finished_call(caller).finished_at, later, "the call fails at once");
-    assert_eq!(world.cloud.requests(Endpoint::Token), asked);
+    assert_eq!(world.cloud.requests(Endpoint::Token), token_requests);
 }
 
 #[test]

@@ -76,16 +76,16 @@ fn a_short_lived_token_is_renewed_in_its_last_tenth() {
 
 #[test]
 fn at_most_six_tokens_a_minute_for_any_lifetime() {
-    for life in [0, 1, 2, 29, 30, 31, 60, 299, 300, 301, 3600] {
-        let mut world = World::new().with_cloud(|cloud| cloud.token_life(secs(life)));
+    for lifetime in [0, 1, 2, 29, 30, 31, 60, 299, 300, 301, 3600] {
+        let mut world = World::new().with_cloud(|cloud| cloud.token_life(secs(lifetime)));
         for at in 0..600 {
             world.start_at(Duration::from_millis(at * 500), AuthorizeApp::new());
         }
         world.run();
         for seven in token_requests(&world).windows(7) {
-            assert!(seven[6] - seven[0] >= secs(60), "life {life}: {seven:?}");
+            assert!(seven[6] - seven[0] >= secs(60), "lifetime {lifetime}: {seven:?}");
         }
-        assert_eq!(all_succeeded(&world), life > 0, "life {life}");
+        assert_eq!(all_succeeded(&world), lifetime > 0, "lifetime {lifetime}");
     }
 }
 
@@ -298,8 +298,8 @@ fn a_refused_connection_causes_a_new_host_lookup() {
 
 #[test]
 fn an_unreachable_host_is_looked_up_once_a_second_at_most() {
-    let weather = [NetworkFault::None].into_iter().chain([NetworkFault::Refused; 1000]);
-    let mut world = World::new().with_network_faults(weather);
+    let faults = [NetworkFault::None].into_iter().chain([NetworkFault::Refused; 1000]);
+    let mut world = World::new().with_network_faults(faults);
     for at in 0..300 {
         world.start_at(Duration::from_millis(at * 10), AuthorizeApp::new());
     }

@@ -1,4 +1,4 @@
-//! Connections, and the ways an answer can travel on one.
+//! Connections, and the transmission of responses with their faults.
 
 use std::io;
 use std::pin::Pin;
@@ -23,13 +23,13 @@ use tokio_rustls::TlsAcceptor;
 use super::{LoggedRequest, Shared};
 use crate::{Reply, Transmission};
 
-/// The longest request body that is read.
+/// The largest request body, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// The most connections at a time; further ones wait.
+/// The most concurrent connections; further ones wait.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// Between two pieces of an answer that drips.
+/// The time between two bytes of a slow response.
 const SLOW_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) async fn serve(
@@ -41,11 +41,11 @@ pub(super) async fn serve(
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
     };
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // Dropped with all its connections when the server stops.
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // Dropping the set ends all connections.
     let mut connections = JoinSet::new();
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else {
+        let Ok(permit) = permits.clone().acquire_owned().await else {
             return;
         };
         let accepted = tokio::select! {
@@ -53,7 +53,7 @@ pub(super) async fn serve(
             _ = &mut stopped => return,
         };
         let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: give others time to close.
+            // Probably out of file descriptors: give connections time to close.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -63,7 +63,7 @@ pub(super) async fn serve(
         connections.spawn(async move {
             let _permit = permit;
             match acceptor {
-                // A handshake that fails concerns nobody but that client.
+                // A failed handshake affects its client only.
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
                         connection(stream, shared).await;
@@ -85,7 +85,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sh
         .header_read_timeout(Duration::from_secs(30))
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        // Whatever ends a connection ends it for its client alone.
+        // A failed connection affects its client only.
         _ = Pin::new(&mut serving) => {}
         () = send_garbage.notified() => {
             let mut stream = serving.into_parts().io.into_inner();
@@ -118,7 +118,7 @@ async fn answer(
     }
     let (parts, body) = response.into_parts();
     let body = match transmission {
-        Transmission::Dropped => return Err(io::Error::other("dropped on order")),
+        Transmission::Dropped => return Err(io::Error::other("dropped by a fault")),
         Transmission::Garbage => {
             send_garbage.notify_one();
             return std::future::pending().await;
@@ -137,12 +137,12 @@ async fn answer(
     Ok(Response::from_parts(parts, body))
 }
 
-/// A body on its way.
+/// The body of a response in transmission.
 struct ResponseBody {
     rest: Bytes,
-    /// How much goes at a time.
+    /// How many bytes to send at a time.
     piece: usize,
-    /// Whether its length is told beforehand.
+    /// Whether `Content-Length` is sent.
     sized: bool,
     slow: bool,
     truncated: bool,
@@ -182,7 +182,7 @@ impl Body for ResponseBody {
         if self.truncated {
             let half = self.rest.len() / 2;
             if half == 0 || self.rest.len() as u64 != self.total {
-                return Poll::Ready(Some(Err(io::Error::other("broken off on order"))));
+                return Poll::Ready(Some(Err(io::Error::other("truncated by a fault"))));
             }
             return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(half)))));
         }

@@ -25,22 +25,23 @@ pub struct ServerConfig {
     on_request: Option<OnRequest>,
 }
 
-/// Who is told of each request.
+/// A callback for each request.
 type OnRequest = Arc<dyn Fn(&LoggedRequest) + Send + Sync>;
 
-/// A request that was answered: what a log may show of it.
+/// An answered request, as far as a log may show it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoggedRequest {
     /// The method.
     pub method: String,
-    /// The path, without the query: that may hold a secret.
+    /// The path without the query, which may contain a secret; for a notification an arrow and the
+    /// address.
     pub path: String,
-    /// The status, if there was an answer.
+    /// The status, if there was a response.
     pub status: Option<u16>,
 }
 
-/// What is done to the sandbox's configuration once its address is known.
+/// Changes the sandbox's configuration once the address is known.
 trait Configure: Send {
     fn configure(&self, config: Config) -> Config;
     fn boxed(&self) -> Box<dyn Configure>;
@@ -63,36 +64,36 @@ impl Clone for Box<dyn Configure> {
 }
 
 impl ServerConfig {
-    /// Plain HTTP on a free port of 127.0.0.1.
+    /// HTTP on a free port of 127.0.0.1.
     #[must_use]
     pub fn new() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let same = |config: Config| config;
-        Self { listen, tls: false, seed: 1, sandbox: Box::new(same), on_request: None }
+        let unchanged = |config: Config| config;
+        Self { listen, tls: false, seed: 1, sandbox: Box::new(unchanged), on_request: None }
     }
 
-    /// Where to listen. Only loopback addresses are taken.
+    /// Sets the address to listen on, which must be a loopback address. Default: a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Serves over TLS, with a certificate of a CA made for the purpose.
+    /// Serves over TLS, with a certificate of a new CA; see [`Server::ca_pem`]. Default: no.
     #[must_use]
     pub fn tls(mut self, yes: bool) -> Self {
         self.tls = yes;
         self
     }
 
-    /// Makes the ids, the tokens and the app's secret. Default: 1.
+    /// Sets the seed of ids, tokens and the app's secret. Default: 1.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Changes the sandbox's own configuration, whose host is the server's by then.
+    /// Changes the sandbox's configuration, which has the server's address as its host.
     #[must_use]
     pub fn sandbox(
         mut self,
@@ -102,7 +103,7 @@ impl ServerConfig {
         self
     }
 
-    /// Who is told of each request.
+    /// Sets a callback for each request and each posted notification, for a log.
     #[must_use]
     pub fn on_request(
         mut self,
@@ -128,7 +129,7 @@ impl fmt::Debug for ServerConfig {
     }
 }
 
-/// A sandbox that listens, until it is dropped.
+/// A running sandbox. It stops when it is dropped.
 pub struct Server {
     address: SocketAddr,
     ca_pem: Option<String>,
@@ -137,12 +138,12 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the connections share.
+/// State shared by the connections.
 struct Shared {
     sandbox: Mutex<Sandbox>,
     connections: AtomicU64,
     on_request: Option<OnRequest>,
-    /// Told when there may be something to post.
+    /// Notified when there may be something to post.
     wake: Notify,
 }
 
@@ -153,10 +154,10 @@ impl Shared {
 }
 
 impl Server {
-    /// Starts to listen, on a thread of its own.
+    /// Starts a server on a thread of its own.
     ///
     /// # Errors
-    /// If the address cannot be listened on, or is not loopback.
+    /// If the address is in use or not a loopback address.
     pub fn start(config: ServerConfig) -> io::Result<Self> {
         if !config.listen.ip().is_loopback() {
             let why = "the sandbox listens on loopback addresses alone, such as 127.0.0.1:0";
@@ -192,53 +193,53 @@ impl Server {
         Ok(Self { address, ca_pem, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The address as a Domain API base, such as `http://127.0.0.1:40123`.
+    /// The base URL, such as `http://127.0.0.1:40123`: the address of the Domain API.
     #[must_use]
     pub fn base_url(&self) -> String {
         let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// Host and port.
+    /// The address as host and port.
     #[must_use]
     pub fn authority(&self) -> String {
         self.address.to_string()
     }
 
-    /// The certificate of the CA that a client must trust, if it serves over TLS.
+    /// The CA's certificate in PEM, which clients must trust; `None` without TLS.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// The account that it stands for.
+    /// The account id.
     #[must_use]
     pub fn account_id(&self) -> String {
         self.shared.lock().config().account_id().to_owned()
     }
 
-    /// The id of its app.
+    /// The client id of its app.
     #[must_use]
     pub fn client_id(&self) -> String {
         let cloud = self.shared.lock();
         cloud.config().app().map(|app| app.client_id().to_owned()).unwrap_or_default()
     }
 
-    /// The secret of its app.
+    /// The client secret of its app.
     #[must_use]
     pub fn client_secret(&self) -> String {
         let cloud = self.shared.lock();
         cloud.config().app().map(|app| app.client_secret().to_owned()).unwrap_or_default()
     }
 
-    /// Looks into the sandbox, or changes it, while it runs.
+    /// Reads or changes the sandbox while it runs.
     pub fn with<T>(&self, inspect: impl FnOnce(&mut Sandbox) -> T) -> T {
         let result = inspect(&mut self.shared.lock());
         self.shared.wake.notify_one();
         result
     }
 
-    /// How many requests came to an endpoint.
+    /// How many requests an endpoint has received.
     #[must_use]
     pub fn requests(&self, endpoint: Endpoint) -> u64 {
         self.shared.lock().requests(endpoint)
@@ -250,10 +251,10 @@ impl Server {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Waits until the server stops, which it does only if its thread fails.
+    /// Blocks until the server stops, which happens only if its thread fails.
     pub fn wait(mut self) {
         if let Some(thread) = self.thread.take() {
-            // A panic in the server has been reported by then.
+            // The thread has already printed its panic.
             let _ = thread.join();
         }
     }

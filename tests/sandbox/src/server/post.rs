@@ -1,4 +1,4 @@
-//! Posts notifications to endpoints on this machine.
+//! Posts notifications to endpoints on loopback addresses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use tokio::time::timeout;
 use super::{LoggedRequest, Shared};
 use crate::{NextPost, Post};
 
-/// For the connection, and again for the answer (protocol.md 9.1).
+/// The time-out of the connection, and of the response (protocol.md 9.1).
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Answers say nothing beyond their status.
-const MAX_ANSWER: usize = 64 * 1024;
+/// The most bytes that are read of a response.
+const MAX_RESPONSE: usize = 64 * 1024;
 
 pub(super) async fn deliver(shared: Arc<Shared>) {
     let mut posts = JoinSet::new();
@@ -31,7 +31,7 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
                 let shared = shared.clone();
                 posts.spawn(async move {
                     let Post { id, request } = post;
-                    // Without the query, which may hold a password.
+                    // Without the query, which may contain a password.
                     let uri = request.uri();
                     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
                     let target = format!("-> {authority}{}", uri.path());
@@ -48,7 +48,7 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
                 });
             }
             NextPost::Wait(until) => {
-                // What changes meanwhile wakes it.
+                // A change wakes it earlier.
                 let _ = timeout(until.saturating_sub(now()), shared.wake.notified()).await;
             }
             NextPost::Idle => shared.wake.notified().await,
@@ -57,9 +57,9 @@ pub(super) async fn deliver(shared: Arc<Shared>) {
     }
 }
 
-/// The status, if one came in time.
+/// Posts a request. Returns the status, if a response comes in time.
 async fn send(request: Request<Vec<u8>>) -> Option<u16> {
-    let (host, port) = target(request.uri())?;
+    let (host, port) = loopback_target(request.uri())?;
     let stream =
         timeout(POST_TIMEOUT, TcpStream::connect((host.as_str(), port))).await.ok()?.ok()?;
     let _ = stream.set_nodelay(true);
@@ -68,23 +68,23 @@ async fn send(request: Request<Vec<u8>>) -> Option<u16> {
 
 async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> Option<u16> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    // It may end as soon as the answer is there: that is no failure.
+    // It may end as soon as the response has arrived.
     let connection = tokio::spawn(connection);
     let (mut parts, body) = request.into_parts();
     parts.headers.insert(http::header::HOST, HeaderValue::try_from(host).ok()?);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     parts.uri = Uri::try_from(path).ok()?;
     let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
-    let answer = sender.send_request(request).await.ok()?;
-    let status = answer.status().as_u16();
-    // The body says nothing, whatever becomes of it.
-    let _ = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    let response = sender.send_request(request).await.ok()?;
+    let status = response.status().as_u16();
+    // The body has no meaning.
+    let _ = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
     connection.abort();
     Some(status)
 }
 
-/// Host and port, if they are on this machine: a stand-in has no business anywhere else.
-fn target(uri: &Uri) -> Option<(String, u16)> {
+/// Host and port of a URL, if the host is a loopback address: the sandbox posts nowhere else.
+fn loopback_target(uri: &Uri) -> Option<(String, u16)> {
     let host = uri.host()?.trim_matches(['[', ']']);
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     (uri.scheme_str() == Some("http") && local)

@@ -1,4 +1,4 @@
-//! A CA and a certificate for loopback, made anew each time.
+//! A new CA and a certificate for loopback addresses.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// Something that accepts TLS connections, and the CA's certificate in PEM.
+/// A TLS acceptor, and the CA's certificate in PEM.
 pub(super) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
     let ca_key = KeyPair::generate().map_err(io::Error::other)?;
     let mut ca = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
@@ -23,7 +23,7 @@ pub(super) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
         .and_then(|certificate| certificate.signed_by(&key, &issuer))
         .map_err(io::Error::other)?;
 
-    // Named, so that it does not matter which providers the rest of the program has.
+    // Explicit: the program may have other providers.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(provider)

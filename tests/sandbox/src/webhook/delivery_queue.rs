@@ -1,11 +1,11 @@
-//! Delivery, with both retry modes of protocol.md 9.3, as a pure machine.
+//! The delivery queue, with both retry modes of protocol.md 9.3, as a state machine.
 //!
-//! Count-based: each notification is on its own, sent again every 30 s so many times, and then dropped.
-//! Time-based: the app is the unit, and goes through four states:
+//! Count-based: each notification is retried every 30 s up to its limit, and then dropped.
+//! Time-based: the app as a whole has one of four states:
 //!
 //! ```text
-//!   Up ── a failure ──▶ Failed ── a try succeeds ──▶ InTransition ── what was stored is out ──▶
-//!   Recovered ── what piled up meanwhile is out ──▶ Up          (any failure goes back to Failed)
+//!   Up ── failure ──▶ Failed ── probe succeeds ──▶ InTransition ── stored ones delivered ──▶
+//!   Recovered ── later ones delivered ──▶ Up                     (any failure leads to Failed)
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,115 +15,115 @@ use http::Request;
 
 use crate::state::MAX_KEPT;
 
-/// Between two tries in the count-based mode.
+/// The pause between two attempts in the count-based mode.
 const COUNT_BASED_PAUSE: Duration = Duration::from_secs(30);
 
-/// The first pause of the time-based mode; it doubles up to the last.
+/// The first pause of the time-based mode; it doubles up to `MAX_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
-/// How long a live event waits for a backlog that is being flushed.
+/// How long a new notification waits for those before it while a backlog is delivered.
 const BACKLOG_WAIT: Duration = Duration::from_secs(4);
 
-/// How many are under way at a time.
+/// The most posts in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// What an app's deliveries are like, in the time-based mode (protocol.md 9.3).
+/// The state of an app's deliveries in the time-based mode (protocol.md 9.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum AppState {
-    /// All endpoints answer.
+    /// All endpoints accept notifications.
     #[default]
     Up,
-    /// One does not: everything is stored.
+    /// An endpoint has failed: all notifications are stored.
     Failed,
-    /// They do again: what was stored is being sent.
+    /// A probe has succeeded: the stored notifications are being delivered.
     InTransition,
-    /// What was stored is out, and what piled up meanwhile follows.
+    /// The stored notifications are delivered; later ones follow.
     Recovered,
 }
 
-/// What is to be done next about deliveries.
+/// The next step of delivery; see [`Sandbox::next_post`](crate::Sandbox::next_post).
 #[derive(Debug)]
 #[expect(
     clippy::exhaustive_enums,
     clippy::large_enum_variant,
-    reason = "a driver must handle every one, and it lives for one turn of a loop"
+    reason = "a driver must handle every one, and it is short-lived"
 )]
 pub enum NextPost {
-    /// Post this, and tell how it went.
+    /// Post this, and report the outcome.
     Post(Post),
-    /// Nothing before then, unless something is published or a post ends.
+    /// Nothing before this time, unless something is published or a post ends.
     Wait(Duration),
     /// Nothing, until something is published or a post ends.
     Idle,
 }
 
-/// One notification to be posted.
+/// A notification to post.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Post {
-    /// To be given back with its outcome.
+    /// The id for [`Sandbox::complete_post`](crate::Sandbox::complete_post).
     pub id: u64,
-    /// The request: signed, and with the absolute address.
+    /// The signed request, with an absolute URL.
     pub request: Request<Vec<u8>>,
 }
 
-/// A notification on its way.
+/// A queued notification.
 #[derive(Clone, Debug)]
 pub(crate) struct QueuedNotification {
     pub(crate) conversation: String,
     pub(crate) request: Request<Vec<u8>>,
     pub(crate) max_retries: Option<u32>,
-    /// When it is to be posted at the earliest.
+    /// The earliest time of the post.
     pub(crate) due: Duration,
-    /// When it came into being.
+    /// When it was published.
     pub(crate) created: Duration,
     pub(crate) attempts: u32,
-    /// From when it no longer waits for those before it.
+    /// From this time it does not wait for those before it.
     pub(crate) may_skip_at: Option<Duration>,
 }
 
-/// The delivery of one app's notifications.
+/// The queue of one app's notifications.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeliveryQueue {
     retention: Option<Duration>,
     next_id: u64,
-    /// Not under way, in the order of the conversation; by the id that says how old each is.
+    /// By conversation: those that are not in flight, with their ids, oldest first.
     queues: BTreeMap<String, VecDeque<(u64, QueuedNotification)>>,
     in_flight: BTreeMap<u64, QueuedNotification>,
-    /// Conversations with something under way, in the time-based mode.
+    /// Conversations with a post in flight.
     busy: BTreeSet<String>,
     state: AppState,
     pause: Duration,
     next_try: Duration,
-    /// The try that is to show whether a failed app works again.
+    /// The post in flight that probes a failed app.
     probe: Option<u64>,
-    /// What was ordered to come after the next one of its conversation.
+    /// Notifications that wait for the next one of their conversation.
     reordered: Vec<QueuedNotification>,
-    /// Ids below this were stored when the transition began.
+    /// Ids below this were stored when the transition started.
     stored_below: u64,
     lost: u64,
 }
 
 impl DeliveryQueue {
-    /// With another retry mode, in place of `before`: what that has under way is nobody's any more, and
-    /// what waits is lost.
-    pub(crate) fn replacing(before: &Self, retention: Option<Duration>) -> Self {
-        let lost = before.lost + before.waiting() as u64;
-        Self { retention, next_id: before.next_id, lost, ..Self::default() }
+    /// A queue that replaces another one. Undelivered notifications of the other count as lost, and the
+    /// outcomes of its posts are ignored.
+    pub(crate) fn replacing(previous: &Self, retention: Option<Duration>) -> Self {
+        let lost = previous.lost + previous.waiting() as u64;
+        Self { retention, next_id: previous.next_id, lost, ..Self::default() }
     }
 
     pub(crate) fn state(&self) -> AppState {
         self.state
     }
 
-    /// How many notifications were given up.
+    /// How many notifications were dropped.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// How many are yet to be delivered.
+    /// How many notifications are not delivered yet.
     pub(crate) fn waiting(&self) -> usize {
         let queued = self.queues.values().map(VecDeque::len).sum::<usize>();
         self.in_flight.len() + self.reordered.len() + queued
@@ -141,15 +141,15 @@ impl DeliveryQueue {
         }
         let conversation = item.conversation.clone();
         queue.push_back((self.next_id, item));
-        let of = |held: &mut QueuedNotification| held.conversation == conversation;
-        let late: Vec<QueuedNotification> = self.reordered.extract_if(.., of).collect();
+        let waiting_for_it = |item: &mut QueuedNotification| item.conversation == conversation;
+        let late: Vec<QueuedNotification> = self.reordered.extract_if(.., waiting_for_it).collect();
         for mut item in late {
             item.due = now;
             self.enqueue(now, item);
         }
     }
 
-    /// The same, but after the next one of its conversation, or when it is due.
+    /// Queues a notification after the next one of its conversation, or when it is due.
     pub(crate) fn enqueue_reordered(&mut self, item: QueuedNotification) {
         self.reordered.push(item);
     }
@@ -206,7 +206,7 @@ impl DeliveryQueue {
         NextPost::Post(Post { id, request })
     }
 
-    /// Tells how a post went: the status of the answer, if one came in time.
+    /// Handles the outcome of a post: the status of the response, if one came in time.
     pub(crate) fn complete(&mut self, now: Duration, id: u64, status: Option<u16>) {
         let Some(mut item) = self.in_flight.remove(&id) else { return };
         if !self.in_flight.values().any(|other| other.conversation == item.conversation) {
@@ -214,9 +214,9 @@ impl DeliveryQueue {
         }
         item.attempts += 1;
         let probe = self.probe.take_if(|probe| *probe == id).is_some();
-        // 200 and 201 alone (protocol.md 9.1).
-        let taken = matches!(status, Some(200 | 201));
-        match (taken, self.retention) {
+        // Only 200 and 201 (protocol.md 9.1).
+        let accepted = matches!(status, Some(200 | 201));
+        match (accepted, self.retention) {
             (true, None) => {}
             (true, Some(_)) if self.state == AppState::Failed && probe => {
                 self.state = AppState::InTransition;
@@ -232,14 +232,14 @@ impl DeliveryQueue {
                     self.requeue(id, item);
                 }
             }
-            // Its failures are nobody else's business, and nobody's at all.
+            // An endpoint with an explicit 0 does not fail the app.
             (false, Some(_)) if item.max_retries == Some(0) && self.state != AppState::Failed => {
                 self.lost += 1;
             }
             (false, Some(_)) => {
                 self.requeue(id, item);
                 let first = self.state != AppState::Failed;
-                // Of several that were under way, the first to fail sets the pause.
+                // Of several posts in flight, the first failure sets the pause.
                 if first || probe {
                     self.pause = if first { FIRST_PAUSE } else { (self.pause * 2).min(MAX_PAUSE) };
                     self.next_try = now + self.pause;
@@ -254,7 +254,7 @@ impl DeliveryQueue {
         self.reordered.iter().map(|item| item.due).min().map_or(NextPost::Idle, NextPost::Wait)
     }
 
-    /// Moves on from a state whose work is done.
+    /// Leaves a state whose notifications are delivered.
     fn update_state(&mut self) {
         let ids = || {
             let queued = self.queues.values().flatten().map(|(id, _)| *id);
@@ -269,7 +269,7 @@ impl DeliveryQueue {
         }
     }
 
-    /// Drops what was kept for as long as it may be.
+    /// Drops notifications that are older than the retention time.
     fn expire(&mut self, now: Duration) {
         let Some(retention) = self.retention else { return };
         let mut lost = 0;

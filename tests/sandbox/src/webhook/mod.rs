@@ -1,4 +1,4 @@
-//! Webhooks: what is posted where, signed how, and what happens when it is not taken (protocol.md 9).
+//! Webhooks: endpoints, signatures and retries (protocol.md 9).
 
 mod delivery_queue;
 pub(crate) mod notification;
@@ -22,17 +22,17 @@ pub(crate) const EVENT_KEYS: [&str; 5] = [
     "cqm.ExConversationChangeNotification",
 ];
 
-/// Where one kind of event is posted to.
+/// The endpoint of one kind of event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct WebhookEndpoint {
     pub(crate) url: String,
-    /// `None` where the manifest does not say: that counts as 0, but only 0 written out keeps an
-    /// endpoint's failures out of the time-based mechanism (protocol.md 9.3).
+    /// `None` if the manifest does not say, which means 0. Only an explicit 0 keeps the endpoint's failures
+    /// out of the time-based mode (protocol.md 9.3).
     pub(crate) max_retries: Option<u32>,
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// What an app has registered for.
+/// The webhooks of an app: its endpoints, retry mode and signature.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Webhooks {
     pub(crate) endpoints: BTreeMap<String, WebhookEndpoint>,
@@ -41,52 +41,53 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// All kinds of event to one address; what fails is dropped at once.
+    /// All kinds of event to one URL, without retries.
     #[must_use]
     pub fn all_at(url: impl Into<String>) -> Self {
         let url = url.into();
         let endpoint = |key: &str| {
-            let registered =
+            let endpoint =
                 WebhookEndpoint { url: url.clone(), max_retries: None, headers: Vec::new() };
-            (key.to_owned(), registered)
+            (key.to_owned(), endpoint)
         };
         Self { endpoints: EVENT_KEYS.into_iter().map(endpoint).collect(), ..Self::default() }
     }
 
-    /// As an app install manifest says, in its `capabilities.webhooks`.
+    /// Reads `capabilities.webhooks` of an app install manifest (protocol.md 3.2).
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If the manifest is invalid: a message that says why.
     pub fn from_manifest(manifest: &Value) -> Result<Self, String> {
-        let webhooks = manifest.get("capabilities").and_then(|all| all.get("webhooks"));
-        let Some(Value::Object(members)) = webhooks else {
+        let members = manifest.get("capabilities").and_then(|all| all.get("webhooks"));
+        let Some(Value::Object(members)) = members else {
             return Err("the manifest has no capabilities.webhooks".to_owned());
         };
-        let mut read = Self::default();
+        let mut webhooks = Self::default();
         for (key, value) in members {
             if key == "retry" {
                 let seconds = value.get("retention_time").and_then(Value::as_u64);
                 let seconds = seconds.filter(|seconds| (2..=259_200).contains(seconds));
                 let seconds = seconds.ok_or("retry.retention_time must be from 2 to 259200")?;
-                read.retention = Some(Duration::from_secs(seconds));
+                webhooks.retention = Some(Duration::from_secs(seconds));
             } else if EVENT_KEYS.contains(&key.as_str()) {
-                read.endpoints
-                    .insert(key.clone(), registered(value).map_err(|why| format!("{key}: {why}"))?);
+                webhooks
+                    .endpoints
+                    .insert(key.clone(), endpoint(value).map_err(|why| format!("{key}: {why}"))?);
             } else {
                 return Err(format!("there is no event {key}"));
             }
         }
-        Ok(read)
+        Ok(webhooks)
     }
 
-    /// Time-based retry: what fails is kept so long (protocol.md 9.3).
+    /// Sets the time-based retry mode: failed notifications are kept for this time (protocol.md 9.3).
     #[must_use]
     pub fn retention(mut self, time: Duration) -> Self {
         self.retention = Some(time);
         self
     }
 
-    /// Count-based retry: each notification is sent again so often, at most 5 times.
+    /// Sets the count-based retry mode: each notification is retried this many times, at most 5.
     #[must_use]
     pub fn max_retries(mut self, times: u32) -> Self {
         for endpoint in self.endpoints.values_mut() {
@@ -95,7 +96,7 @@ impl Webhooks {
         self
     }
 
-    /// How notifications are signed. Default: SHA-1, Base64.
+    /// Sets how notifications are signed. Default: SHA-1, Base64.
     #[must_use]
     pub fn signature(mut self, signature: Signature) -> Self {
         self.signature = signature;
@@ -103,7 +104,7 @@ impl Webhooks {
     }
 }
 
-fn registered(value: &Value) -> Result<WebhookEndpoint, String> {
+fn endpoint(value: &Value) -> Result<WebhookEndpoint, String> {
     let url = value.get("endpoint").and_then(Value::as_str).ok_or("it has no endpoint")?;
     let max_retries = match value.get("max_retries") {
         None => None,

@@ -1,10 +1,10 @@
-//! What notifications say: the JSON of protocol.md 9.4 to 9.9.
+//! The JSON of notifications (protocol.md 9.4 to 9.9).
 
 use serde_json::{Value, json};
 
 use crate::state::{Conversation, Message};
 
-/// The endpoint's key, and the body, of a message's notification.
+/// The event key and the body of a message's notification.
 pub(crate) fn of_message(message: &Message) -> (String, Value) {
     let kind = message.event.get("type").and_then(Value::as_str).unwrap_or_default();
     let mut change = json!({
@@ -24,7 +24,7 @@ pub(crate) fn of_message(message: &Message) -> (String, Value) {
     (kind, envelope("ms.MessagingEventNotification", json!({"changes": [change]})))
 }
 
-/// The endpoint's key, and the body, of a conversation's state: all of it, each time.
+/// The event key and the body of a conversation's notification, which has its whole state.
 pub(crate) fn of_conversation(conversation: &Conversation, account: &str) -> (String, Value) {
     let state = |open: bool| if open { "OPEN" } else { "CLOSE" };
     let skill = conversation.skill.as_deref().unwrap_or("-1");
@@ -67,7 +67,7 @@ pub(crate) fn of_conversation(conversation: &Conversation, account: &str) -> (St
             members.insert("closedBy".to_owned(), json!("AGENT"));
             members.insert("closedCause".to_owned(), json!("Completed"));
         }
-        // In no certain order (protocol.md 9.9): the survey first, as nobody expects it.
+        // The order is not documented (protocol.md 9.9); the survey comes first, the unexpected one.
         dialogs.insert(0, dialog);
     }
     let mut details = json!({
@@ -93,7 +93,7 @@ pub(crate) fn of_conversation(conversation: &Conversation, account: &str) -> (St
     (kind.to_owned(), envelope(kind, body))
 }
 
-/// The one that asks the survey's questions.
+/// The id of the bot that asks the survey's question.
 pub(crate) const SURVEY_BOT: &str = "b07-survey-bot";
 
 fn envelope(kind: &str, body: Value) -> Value {

@@ -1,4 +1,4 @@
-//! Signing, by another implementation than the client's: each is a test of the other.
+//! Signatures, with another implementation than the client's, so that each tests the other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ pub enum Signature {
     Sha1Hex,
     /// `sha256=`, Base64.
     Sha256Base64,
-    /// `sha256=`, hexadecimal, in upper case: the documents leave the case open.
+    /// `sha256=`, hexadecimal in upper case: the documents leave the case open.
     Sha256Hex,
 }
 
@@ -24,7 +24,7 @@ impl Signature {
     pub const ALL: [Self; 4] =
         [Self::Sha1Base64, Self::Sha1Hex, Self::Sha256Base64, Self::Sha256Hex];
 
-    /// The value of `x-liveperson-signature` for this body.
+    /// The value of `x-liveperson-signature` for this secret and body.
     #[must_use]
     pub fn of(self, secret: &str, body: &[u8]) -> String {
         let (name, algorithm) = match self {
@@ -41,7 +41,7 @@ impl Signature {
         format!("{name}={text}")
     }
 
-    /// Its name for the command line: `sha1-base64` and so on.
+    /// The name for the command line, such as `sha1-base64`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -76,7 +76,7 @@ impl Checker {
         matches!(spec.action, Action::SendText(_)).then(|| format!("{TEXT}{}", spec.name))
     }
 
-    /// The cloud's clock was set: the times in older tokens no longer tell their age.
+    /// The cloud's clock was set: older tokens have the times of the old clock.
     pub(crate) fn cloud_clock_set(&mut self, at: Duration) {
         self.tokens.cloud_clock_set(at);
     }

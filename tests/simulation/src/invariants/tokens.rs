@@ -36,9 +36,9 @@ pub(super) struct Tokens {
 struct Process {
     /// The token request in flight: its caller, number and attempt deadline.
     in_flight: Option<(usize, u32, Duration)>,
-    /// No token request before this time: the service asked so.
+    /// No token request before this time, by the service's `Retry-After`.
     not_before: Duration,
-    /// No request for a consumer's token before this time: the IDP asked so.
+    /// No request for a consumer's token before this time, by the IDP's `Retry-After`.
     idp_not_before: Duration,
     /// Whether its policy makes one attempt only.
     never_retries: bool,
