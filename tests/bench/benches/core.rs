@@ -1,8 +1,8 @@
 //! `cargo bench -p lp-connector-bench`: time and allocations of each case.
 //!
-//! Cases that take gigabytes to set up are in the program `lp-connector-bench` alone.
+//! Cases that need gigabytes are in the program `lp-connector-bench` only.
 
-#[expect(dead_code, reason = "what is weighed, and not timed, the other program asks for")]
+#[expect(dead_code, reason = "the other program measures memory too")]
 #[path = "../src/cases/mod.rs"]
 mod cases;
 
@@ -26,10 +26,10 @@ fn light() -> Vec<String> {
     cases::all().iter().filter(|case| !case.heavy).map(cases::Case::id).collect()
 }
 
-/// Ten thousand callers, from the token's coming until all have sent.
+/// Ten thousand callers wait for a token: the time from its arrival until all have sent.
 #[divan::bench(sample_count = 10, sample_size = 1)]
-fn herd(bencher: Bencher<'_, '_>) {
+fn contention(bencher: Bencher<'_, '_>) {
     bencher
-        .with_inputs(|| cases::waiting::gather(10_000))
-        .bench_local_values(|mut waiting| (waiting.token_comes().polls_after, waiting));
+        .with_inputs(|| cases::waiting::start_callers(10_000))
+        .bench_local_values(|mut waiting| (waiting.deliver_token().after_arrival, waiting));
 }

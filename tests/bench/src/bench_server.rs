@@ -1,8 +1,7 @@
-//! The other end: answers what a connector asks as the cloud would, as fast as that can be, so that it
-//! is the client that is measured. It stands in for the sandbox, which remembers every message.
+//! The server of the load measurements. It answers like the cloud with little work, so that the clients
+//! are measured and not the server; unlike the sandbox it stores no messages.
 //!
-//! Each message is looked at as far as shows that it is one: credentials, and a JSON body whose length
-//! is what the head says.
+//! It checks of each message that it has credentials and a JSON body of the length in the head.
 
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
@@ -12,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::machine;
 
-/// Is shown each request as it came.
+/// A callback for the bytes of each request.
 pub(crate) type RequestObserver = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
-/// Serves until standard input ends, and prints where.
+/// Prints the address, and serves until standard input ends.
 pub(crate) fn run() -> io::Result<()> {
     machine::pin_to_core(1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -23,14 +22,14 @@ pub(crate) fn run() -> io::Result<()> {
     println!("http://{}", listener.local_addr()?);
     io::stdout().flush()?;
     std::thread::spawn(|| {
-        // Whoever started this has gone when there is nothing more to read.
+        // Standard input ends with the parent process.
         let _ = io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
     runtime.block_on(serve(listener, None))
 }
 
-/// Serves for ever.
+/// Serves all connections of a listener.
 pub(crate) async fn serve(
     listener: TcpListener,
     observer: Option<RequestObserver>,
@@ -42,7 +41,7 @@ pub(crate) async fn serve(
         stream.set_nodelay(true)?;
         let (hosts, observer) = (hosts.clone(), observer.clone());
         tokio::spawn(async move {
-            // A connection that breaks off concerns its client alone.
+            // A failed connection affects its client only.
             let _ = connection(stream, &hosts, observer).await;
         });
     }
@@ -74,7 +73,7 @@ async fn connection(
     }
 }
 
-/// As much of a request as it takes to answer it.
+/// The parts of a request that the response depends on.
 struct Request<'a> {
     path: &'a str,
     is_authorized: bool,
@@ -82,7 +81,7 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// `None` if it is not whole yet.
+    /// `None` if the request is incomplete.
     fn read(bytes: &'a [u8]) -> io::Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Request::new(&mut headers);
@@ -117,7 +116,7 @@ impl<'a> Request<'a> {
             ("200 OK", format!(r#"{{"token":"{token}"}}"#))
         };
         let length = body.len();
-        // The headers that a service behind a load balancer sends, more or less.
+        // Headers as a service behind a load balancer sends them.
         into.extend_from_slice(
             format!(
                 "HTTP/1.1 {status}\r\nDate: Sat, 18 Jul 2026 09:41:07 GMT\r\n\

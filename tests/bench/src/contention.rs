@@ -1,4 +1,4 @@
-//! Ten thousand callers who wait for one token.
+//! Contention: many callers that wait for one token.
 
 use std::time::Instant;
 
@@ -10,11 +10,11 @@ pub(crate) fn measure(quick: bool) -> Contention {
     let mut times = Vec::new();
     let (mut polls, mut after) = (0, 0);
     for _ in 0..rounds {
-        let mut waiting = waiting::gather(callers);
+        let mut waiting = waiting::start_callers(callers);
         let began = Instant::now();
-        let contention = waiting.token_comes();
+        let counted = waiting.deliver_token();
         times.push(began.elapsed().as_secs_f64() * 1e3);
-        (polls, after) = (contention.polls, contention.polls_after);
+        (polls, after) = (counted.all, counted.after_arrival);
     }
     Contention {
         callers,

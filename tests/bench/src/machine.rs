@@ -1,4 +1,4 @@
-//! The machine that it is measured on, and a place on it.
+//! The machine of the measurements, and the resources of this process.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::report::Machine;
 
-/// Says what can be found out.
+/// Describes the machine.
 pub(crate) fn describe() -> Machine {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = cpu
@@ -30,21 +30,21 @@ fn command_output(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Keeps this process on one core, so that client and server do not share one. Does nothing where that
-/// cannot be had.
+/// Pins this process to one core, so that client and server do not share one. Does nothing where that is
+/// impossible.
 pub(crate) fn pin_to_core(core: usize) {
     #[cfg(target_os = "linux")]
     if thread::available_parallelism().is_ok_and(|cores| cores.get() > core) {
         let mut cores = rustix::thread::CpuSet::new();
         cores.set(core);
-        // A container may forbid it.
+        // Fails in containers that forbid it.
         let _ = rustix::thread::sched_setaffinity(None, &cores);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = core;
 }
 
-/// The processor time that this process has taken, in microseconds; 0 where it cannot be asked for.
+/// The processor time of this process, in microseconds; 0 if it is unknown.
 pub(crate) fn cpu_time() -> f64 {
     #[cfg(target_os = "linux")]
     {
@@ -55,7 +55,7 @@ pub(crate) fn cpu_time() -> f64 {
     0.0
 }
 
-/// The memory that this process holds, in bytes, if it can be known.
+/// The resident memory of this process, in bytes, if it is known.
 pub(crate) fn memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,8 +1,8 @@
-//! What lp-connector costs, beside what one would use instead.
+//! Measures what lp-connector costs, beside the alternatives.
 //!
-//! `cargo run --release -p lp-connector-bench` measures all of it in some minutes and prints a table;
-//! with `--json` the same as JSON, with the ratios. Each measurement end to end, and each one under
-//! valgrind, is a process of its own: this program, started again.
+//! `cargo run --release -p lp-connector-bench` measures everything in some minutes and prints tables, or
+//! JSON with `--json`. Each load measurement and each one under valgrind is a process of its own: this
+//! program with a hidden command.
 
 mod bench_server;
 mod cases;
@@ -26,10 +26,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::load::ClientKind;
 use crate::report::Report;
 
-/// Why something could not be measured.
+/// An error of a measurement.
 pub(crate) type BenchError = Box<dyn Error + Send + Sync>;
 
-/// Measures lp-connector beside what one would use instead.
+/// Measures what lp-connector costs, beside the alternatives.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -37,11 +37,11 @@ struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Measures this alone; may be given several times.
+    /// Measures only this section; may be given several times.
     #[arg(long, value_enum)]
     only: Vec<Section>,
 
-    /// Takes a tenth of the time, for trying it out: the figures mean nothing.
+    /// Takes a tenth of the time, for a trial; the figures mean nothing.
     #[arg(long)]
     quick: bool,
 
@@ -51,39 +51,39 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Time of the core, in memory.
+    /// The time of the core's cases.
     Time,
-    /// Instructions and allocations of the core, by valgrind.
+    /// The instructions and allocations of the core's cases, counted by valgrind.
     Counts,
-    /// Bytes for each consumer and conversation that is remembered.
+    /// The memory for each cached consumer and conversation.
     Memory,
-    /// Callers who wait for a token, and the reading of one.
+    /// Callers that wait for a token, and the cost of a cached one.
     Waiting,
-    /// Every adapter and its rivals over loopback.
+    /// Every adapter and its alternatives over loopback.
     Load,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes BENCHMARKS.md from a template and what `--json` printed.
+    /// Renders BENCHMARKS.md from a template and a report.
     Render {
-        /// What `--json` printed.
+        /// The output of `--json`.
         report: PathBuf,
-        /// What `weight.sh` printed.
+        /// The output of `weight.sh`.
         weight: PathBuf,
-        /// The text, with places for the tables.
+        /// The template, with placeholders for tables and figures.
         template: PathBuf,
     },
-    /// Does one case so many times.
+    /// Runs one case a number of times.
     #[command(hide = true)]
     Repeat { case: String, times: u64 },
-    /// Holds so many of something, and says what it weighs.
+    /// Fills a cache, and prints the bytes that it takes.
     #[command(hide = true)]
     Hold { what: String, count: usize },
-    /// Answers as the cloud would, and says where.
+    /// Runs the server of the load measurements, and prints its address.
     #[command(hide = true)]
     Serve,
-    /// Sends as fast as it can.
+    /// Sends messages at full speed.
     #[command(hide = true)]
     Send {
         kind: ClientKind,
@@ -124,19 +124,19 @@ fn main() -> Result<(), BenchError> {
     }
 }
 
-/// Measures what is wanted, one section after the other: nothing else runs meanwhile.
+/// Measures the wanted sections one after the other.
 fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, BenchError> {
     let mut report = Report::new(machine::describe());
     if wanted(Section::Time) {
-        eprintln!("time of the core, in memory");
+        eprintln!("time of the core's cases");
         report.cases = pure::time(quick);
     }
     if wanted(Section::Counts) {
-        eprintln!("instructions and allocations of the core");
+        eprintln!("instructions and allocations of the core's cases");
         valgrind::count(&mut report)?;
     }
     if wanted(Section::Waiting) {
-        eprintln!("callers who wait for a token");
+        eprintln!("callers that wait for a token");
         report.contention = Some(contention::measure(quick));
         report.token = Some(token::measure(quick));
     }
@@ -145,7 +145,7 @@ fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, Benc
         report.memory = memory::measure(quick)?;
     }
     if wanted(Section::Load) {
-        eprintln!("every adapter and its rivals over loopback");
+        eprintln!("every adapter and its alternatives over loopback");
         report.load = load::measure(quick)?;
     }
     report.ratios = ratio::of(&report);

@@ -1,4 +1,4 @@
-//! What is remembered for each consumer and conversation, weighed in processes of their own.
+//! The memory of each cached consumer and conversation, measured in processes of their own.
 
 use crate::BenchError;
 use std::process::Command;
@@ -7,9 +7,9 @@ use crate::cases::caches;
 use crate::machine;
 use crate::report::MemoryUse;
 
-/// Holds so many, and prints the bytes that they take together.
+/// Fills a cache, and prints the bytes that its entries take together.
 pub(crate) fn hold(what: &str, count: usize) -> Result<(), BenchError> {
-    let before = machine::memory().ok_or("the system does not tell what a process holds")?;
+    let before = machine::memory().ok_or("the memory of a process is unknown on this system")?;
     let mut held = caches::idle(what, count);
     let after = machine::memory().unwrap_or(before);
     held();

@@ -1,4 +1,4 @@
-//! The cases of the core, timed: those of a group in turn, so that what disturbs one disturbs all.
+//! Times the core's cases. The cases of a group alternate, so that a disturbance affects all of them.
 
 use crate::BenchError;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::cases::{self, Case, Once};
 use crate::report::{Measured, Rounds};
 
-/// Rounds of each case.
+/// The rounds of each case.
 const ROUNDS: usize = 11;
 
-/// How long one round takes.
+/// The length of a round.
 const ROUND: Duration = Duration::from_millis(40);
 
 pub(crate) fn time(quick: bool) -> Vec<Measured> {
@@ -35,7 +35,7 @@ pub(crate) fn time(quick: bool) -> Vec<Measured> {
     measured
 }
 
-/// The nanoseconds that it takes, over so long.
+/// The nanoseconds of one run, averaged over this time.
 pub(crate) fn nanoseconds_per_run(run: &mut Once, for_: Duration) -> f64 {
     let mut done = 0_u32;
     let began = Instant::now();
@@ -51,10 +51,10 @@ pub(crate) fn nanoseconds_per_run(run: &mut Once, for_: Duration) -> f64 {
     }
 }
 
-/// Does one case so many times, for somebody who counts.
+/// Runs one case a number of times, for valgrind.
 pub(crate) fn repeat(id: &str, times: u64) -> Result<(), BenchError> {
     let all = cases::all();
-    let case = all.iter().find(|case| case.id() == id).ok_or("there is no such case")?;
+    let case = all.iter().find(|case| case.id() == id).ok_or("no such case")?;
     let mut run = (case.prepare)();
     for _ in 0..times {
         run();

@@ -1,9 +1,9 @@
-//! Ours to theirs, and what was aimed at.
+//! The ratios of our figures to those of the alternatives, and the targets.
 
 use crate::cases::OURS;
 use crate::report::{Measured, Ratio, Report, Rounds};
 
-/// Bounds that a ratio, or a figure of its own, is held against.
+/// The bound of a ratio or figure.
 #[derive(Clone, Copy)]
 enum Target {
     AtMost(f64),
@@ -28,8 +28,7 @@ impl Target {
 
 use Target::{AtLeast, AtMost};
 
-/// Case against case: in time, and in instructions if they were counted. What is hashed is left to time,
-/// for valgrind has no instruction for it that the processor has.
+/// Pairs of cases. A target is for the time: valgrind lacks the processor's instructions for hashing.
 const CASES: &[(&str, &str, &str, Option<Target>)] = &[
     ("build a SEND", OURS, "by hand, all parts cached", Some(AtMost(1.10))),
     ("build a SEND", OURS, "by hand, naive", None),
@@ -48,11 +47,11 @@ const CASES: &[(&str, &str, &str, Option<Target>)] = &[
     ("tokens: one call", "1,000,000 consumers", "1 consumer", None),
 ];
 
-/// Client against client: ours, theirs, how many callers, and a target for the processor time, or for
-/// the rate if the flag says so.
-type Rivals = (&'static str, &'static str, &'static [usize], bool, Option<Target>);
+/// A pair of clients: ours, the alternative, the numbers of callers, whether the target is for the rate
+/// (otherwise it is for the processor time), and the target.
+type Pair = (&'static str, &'static str, &'static [usize], bool, Option<Target>);
 
-const LOADS: &[Rivals] = &[
+const LOADS: &[Pair] = &[
     ("lp-connector-ureq", "ureq", &[1, 16, 256], false, Some(AtMost(1.03))),
     ("lp-connector-ureq", "ureq with time-outs", &[1, 16, 256], false, Some(AtMost(1.03))),
     ("lp-connector-tokio", "hyper-util", &[1, 16, 256], false, Some(AtMost(1.03))),
@@ -81,7 +80,7 @@ pub(crate) fn of(report: &Report) -> Vec<Ratio> {
                 continue;
             };
             let what = format!("sending, {callers} at once");
-            // The one target for a rate is for 64 callers.
+            // The target for the rate is for 64 callers.
             let target = target.filter(|_| !by_rate || *callers == 64);
             let of = (what.as_str(), *of, *to);
             let (cpu, rate) = (
@@ -96,7 +95,7 @@ pub(crate) fn of(report: &Report) -> Vec<Ratio> {
     ratios
 }
 
-/// Targets that are figures and no ratios: 1 stands for the unit.
+/// Figures with a target, as ratios to one unit.
 fn figures(report: &Report) -> Vec<Ratio> {
     let mut figures = Vec::new();
     let build = format!("build a SEND: {OURS}");

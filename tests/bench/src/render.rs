@@ -1,4 +1,4 @@
-//! `BENCHMARKS.md`: a text with places for the tables.
+//! Renders `BENCHMARKS.md` from a template with placeholders.
 
 use crate::BenchError;
 use std::fs;
@@ -7,35 +7,35 @@ use std::path::Path;
 use crate::report::{Machine, Report};
 use crate::table;
 
-/// Fills the places in, written `{{name}}`.
+/// Replaces the placeholders, which are written `{{name}}`.
 pub(crate) fn render(report: &Path, weight: &Path, template: &Path) -> Result<String, BenchError> {
     let report: Report = serde_json::from_str(&fs::read_to_string(report)?)?;
     let mut text = fs::read_to_string(template)?;
-    let mut places = vec![
+    let mut placeholders = vec![
         ("machine".to_owned(), machine(&report.machine)),
         ("weight".to_owned(), fs::read_to_string(weight)?.trim_end().to_owned()),
     ];
     for table in table::all(&report) {
-        places.push((table.name.to_owned(), table.markdown().trim_end().to_owned()));
+        placeholders.push((table.name.to_owned(), table.markdown().trim_end().to_owned()));
     }
     for case in &report.cases {
         let number = |number: Option<f64>| {
             number.map_or_else(|| "–".to_owned(), |number| format!("{number:.0}"))
         };
         let id = case.id();
-        places.push((format!("ns {id}"), number(case.nanoseconds.map(|ns| ns.median))));
-        places.push((format!("instructions {id}"), number(case.instructions)));
-        places.push((format!("allocations {id}"), number(case.allocations)));
+        placeholders.push((format!("ns {id}"), number(case.nanoseconds.map(|ns| ns.median))));
+        placeholders.push((format!("instructions {id}"), number(case.instructions)));
+        placeholders.push((format!("allocations {id}"), number(case.allocations)));
     }
     for load in &report.load {
         let cpu = format!("{:.1}", load.cpu_per_message.median);
-        places.push((format!("cpu {} {}", load.client, load.callers), cpu));
+        placeholders.push((format!("cpu {} {}", load.client, load.callers), cpu));
     }
-    for (name, content) in places {
+    for (name, content) in placeholders {
         text = text.replace(&format!("{{{{{name}}}}}"), &content);
     }
     match text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}")) {
-        Some((name, _)) => Err(format!("nothing was measured for {{{{{name}}}}}").into()),
+        Some((name, _)) => Err(format!("no figure for the placeholder {{{{{name}}}}}").into()),
         None => Ok(text),
     }
 }

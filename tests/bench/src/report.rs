@@ -1,12 +1,12 @@
-//! What was measured.
+//! The report: all figures that were measured.
 
 use serde::{Deserialize, Serialize};
 
-/// All of it: what `--json` prints.
+/// All figures; `--json` prints this.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
-    /// Ours to theirs: below 1 is better, unless it says otherwise.
+    /// Our figures to those of the alternatives; below 1 is better, except for rates.
     pub(crate) ratios: Vec<Ratio>,
     pub(crate) cases: Vec<Measured>,
     pub(crate) contention: Option<Contention>,
@@ -29,7 +29,7 @@ impl Report {
     }
 }
 
-/// Where it was measured.
+/// The machine of the measurements.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -37,11 +37,11 @@ pub(crate) struct Machine {
     pub(crate) system: String,
     pub(crate) compiler: String,
     pub(crate) valgrind: Option<String>,
-    /// The load of the machine in the minute before.
+    /// The load average of the minute before.
     pub(crate) load_before: Option<f64>,
 }
 
-/// The middle of several rounds, and how far they lie apart.
+/// The median, minimum and maximum of several rounds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) median: f64,
@@ -64,7 +64,7 @@ impl Rounds {
     }
 }
 
-/// One way of doing one thing in memory.
+/// The figures of a case.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) group: String,
@@ -81,35 +81,35 @@ impl Measured {
     }
 }
 
-/// Callers who wait for one token.
+/// The figures of callers that wait for one token.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Contention {
     pub(crate) callers: usize,
-    /// From its arrival until all have sent, in milliseconds.
+    /// From the token's arrival until all have sent, in milliseconds.
     pub(crate) milliseconds: Rounds,
     pub(crate) polls_per_caller: f64,
     pub(crate) polls_per_caller_after_arrival: f64,
 }
 
-/// The reading of a token that is there.
+/// The cost of a cached token.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Token {
-    /// A call that needs a token less one that needs none: the reading of it.
+    /// A call that needs a token, minus one that needs none, in nanoseconds.
     pub(crate) alone_ns: Rounds,
-    /// The step that reads host, both tokens and circuit, under the adapters' lock.
+    /// Whole calls by several threads under the adapters' lock.
     pub(crate) under_lock: Vec<LockContention>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LockContention {
     pub(crate) threads: usize,
-    /// A whole call in memory, by each thread.
+    /// A whole call in memory, with one lock for all threads.
     pub(crate) ns_per_call: Rounds,
-    /// The same with a lock for each thread, so that none waits.
+    /// The same with a lock for each thread.
     pub(crate) ns_per_call_apart: Rounds,
 }
 
-/// What is remembered, and what that takes.
+/// The memory of cache entries.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MemoryUse {
     pub(crate) what: String,
@@ -117,7 +117,7 @@ pub(crate) struct MemoryUse {
     pub(crate) bytes_each: f64,
 }
 
-/// One client under load.
+/// The figures of a client under load.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Load {
     pub(crate) client: String,
@@ -127,7 +127,7 @@ pub(crate) struct Load {
     pub(crate) cpu_per_message: Rounds,
 }
 
-/// Ours to theirs.
+/// A ratio of our figure to that of an alternative.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ratio {
     pub(crate) what: String,
@@ -135,7 +135,7 @@ pub(crate) struct Ratio {
     pub(crate) to: String,
     pub(crate) unit: String,
     pub(crate) ratio: f64,
-    /// What was aimed at: `<=` or `>=`, and a number.
+    /// The target: `<=` or `>=`, and a number.
     pub(crate) target: Option<String>,
     pub(crate) met: Option<bool>,
 }

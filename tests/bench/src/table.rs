@@ -1,8 +1,8 @@
-//! Tables: what was measured, row by row, for the terminal and for Markdown.
+//! The tables of a report, for the terminal and for Markdown.
 
 use crate::report::{Report, Rounds};
 
-/// A heading, and rows of as many cells.
+/// A table: a head, and rows of as many cells.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) head: Vec<String>,

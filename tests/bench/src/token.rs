@@ -1,4 +1,4 @@
-//! The reading of a token that is there: alone, and by threads that share a lock.
+//! The cost of a cached token, and of whole calls by threads that share a lock.
 
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
@@ -48,8 +48,8 @@ fn prepared(group: &str) -> Once {
     case.map_or_else(|| Box::new(|| {}) as Once, |case| (case.prepare)())
 }
 
-/// What a call takes a thread, with one lock for all as in the adapters, or one for each. It is held as
-/// the adapters hold it: for a step, and not for a call.
+/// The nanoseconds of a call on one of several threads, with one lock for all or one for each. As in the
+/// adapters, a lock is held for a step and not for a whole call.
 fn calls(threads: usize, shared: bool, round: Duration) -> f64 {
     let warm = || {
         let Connector { config, shared, now, .. } = Connector::warm(1);

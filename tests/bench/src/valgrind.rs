@@ -1,5 +1,5 @@
-//! Instructions and allocations, which no noise on the machine changes: what a case costs 1000 times
-//! more often, less what it costs without.
+//! Instructions and allocations, counted by valgrind, independent of other load: the difference between
+//! many runs of a case and few.
 
 use crate::BenchError;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::report::{Measured, Report};
 const FEW_RUNS: u32 = 100;
 const MANY_RUNS: u32 = 1100;
 
-/// Fills in what valgrind counts. Without valgrind it says so, and that is all.
+/// Adds valgrind's counts to the report. Without valgrind it prints a note only.
 pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
     if report.machine.valgrind.is_none() {
         eprintln!(

@@ -1,10 +1,10 @@
-//! What must not creep back: how often memory is asked for. (Time is measured, and never tested.)
+//! The number of allocations of a message stays low. (Times are measured and not tested.)
 
 #[expect(dead_code, reason = "the benches use the rest")]
 #[path = "../src/cases/mod.rs"]
 mod cases;
 
-/// Of one case, once it has run for a while.
+/// The allocations of one run of a case, after ten other runs.
 fn allocations(id: &str) -> u64 {
     let all = cases::all();
     let Some(case) = all.iter().find(|case| case.id() == id) else { panic!("no case {id}") };

@@ -1,4 +1,4 @@
-//! A message as one would send it without this crate.
+//! A message sent without this crate.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 const ON_BEHALF: HeaderName = HeaderName::from_static("x-lp-on-behalf");
 
-/// Where messages of the account go.
+/// The path of messages.
 const PATH: &str = "/api/account/91827364/messaging/consumer/conversation/send?v=3";
 
-/// Where the service is.
+/// The URL of the service.
 pub(crate) const CLOUD: &str = "https://va.asyncMessagingEnt.liveperson.net";
 
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ struct Content<'a> {
     message: &'a str,
 }
 
-/// The answer to it.
+/// The response to a message.
 #[derive(Deserialize)]
 pub(crate) struct Answer {
     pub(crate) code: String,
@@ -58,7 +58,7 @@ fn envelope<'a>(id: &'a str, conversation: &'a str, message: &'a str) -> Envelop
     Envelope { kind: "req", id, type_: "ms.PublishEvent", body }
 }
 
-/// All that can be made once and for all.
+/// The parts of a request that can be cached.
 pub(crate) struct Cached {
     uri: Uri,
     headers: [(HeaderName, HeaderValue); 5],
@@ -84,16 +84,16 @@ impl Cached {
         }
     }
 
-    /// Where they go.
+    /// The URL of messages.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// With every part that can be kept kept, and no buffer that grows.
+    /// Builds a request with all parts cached and no growing buffer.
     pub(crate) fn request(&mut self, conversation: &str, text: &str) -> Request<Vec<u8>> {
         self.messages += 1;
         self.id.clear();
-        // As cheap as an id can be that is another each time.
+        // The cheapest id that differs each time.
         write!(self.id, "00000000-0000-4000-8000-{:012x}", self.messages).unwrap();
         let mut body = Vec::with_capacity(320 + text.len());
         serde_json::to_writer(&mut body, &envelope(&self.id, conversation, text)).unwrap();
@@ -109,7 +109,7 @@ impl Cached {
     }
 }
 
-/// As one writes it who does not mind.
+/// The straightforward way.
 pub(crate) fn naive(n: u64, conversation: &str, text: &str, token: &str) -> Request<Vec<u8>> {
     let id = format!("00000000-0000-4000-8000-{n:012x}");
     let account = "91827364";

@@ -1,4 +1,4 @@
-//! What grows with the number of consumers and conversations, and must not grow dearer.
+//! Caches whose operations must not get slower with the number of consumers and conversations.
 
 use std::hint::black_box;
 
@@ -24,14 +24,14 @@ pub(super) const CASES: fn() -> Vec<Case> = || {
     ]
 };
 
-/// Far apart, so that what one operation leaves in the processor's caches is of no use to the next.
+/// Indices far apart from each other, so that the processor's caches do not help.
 fn step(n: usize) -> usize {
     n * 61 / 100 + 1
 }
 
 fn inbox(conversations: usize) -> Once {
     let mut inbox = Inbox::new(ReorderWindow::default()).max_conversations(conversations);
-    // A thousand take turns, wherever among all of them they lie.
+    // A thousand of them, spread over all, take turns.
     let taking_turns = conversations.min(1000);
     let ids: Vec<ConversationId> = (0..conversations)
         .map(|n| ConversationId::new(format!("5f0c2f4e-3c1d-4f55-9a64-{n:012}")).unwrap())
@@ -73,7 +73,7 @@ fn calls(consumers: usize) -> Once {
     })
 }
 
-/// Something that remembers so many consumers, or conversations, and does nothing: for weighing.
+/// A filled cache of consumers or conversations, for the memory measurement.
 pub(crate) fn idle(what: &str, n: usize) -> Once {
     match what {
         "consumers" => {

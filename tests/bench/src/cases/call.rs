@@ -1,4 +1,4 @@
-//! A whole call in memory: the message, its way through the machine, and its answer.
+//! A whole call in memory: the message, the state machine and the response.
 
 use std::hint::black_box;
 
@@ -43,7 +43,7 @@ fn hand() -> Once {
     })
 }
 
-/// Sends nothing: what it costs with a token less what it costs without is the token's reading.
+/// A call that sends nothing: with a token minus without one is the cost of a cached token.
 struct Look(Authority);
 
 impl Operation for Look {

@@ -1,4 +1,4 @@
-//! A cloud without a socket, and a connector that has talked to it: every token is there.
+//! A cloud without sockets, and a connector with cached tokens.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,15 +10,15 @@ use lp_connector_core::secret::Secret;
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
 
-/// The answer to a message.
+/// The response to a message.
 pub(crate) const PUBLISHED: &[u8] = br#"{"reqId":"0","code":"OK","body":{"sequence":7}}"#;
 
-/// About as long as what people write: the request has some 560 bytes.
+/// A text of usual length: the request has some 560 bytes.
 pub(crate) const TEXT: &str = "My pigeon has not come home since the storm on Tuesday \u{1f426}. \
     She wears a blue ring, number 0042, and was last seen over the harbour, heading for the lighthouse \
     with two others. Could somebody of yours have a look whether she rests on one of your roofs? Thanks.";
 
-/// As long as an AppJWT is.
+/// A token as long as an AppJWT.
 fn token(name: &str) -> String {
     format!("eyJhbGciOiJSUzI1NiJ9.{}.{name}", "e".repeat(400))
 }
@@ -32,7 +32,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// One that knows nothing yet, with room for so many consumers.
+    /// A connector without tokens, with a cache for this many consumers.
     pub(crate) fn new(consumers: usize) -> Self {
         let config = Config::new(AccountId::new("91827364").unwrap())
             .credentials(ClientId::new("0a1b2c3d").unwrap(), Secret::new("n3v3r".to_owned()))
@@ -45,7 +45,7 @@ impl Connector {
         }
     }
 
-    /// One that has all it needs to send as the first so many consumers.
+    /// A connector with all tokens of this many consumers.
     pub(crate) fn warm(consumers: usize) -> Self {
         let mut connector = Self::new(consumers);
         for n in 0..consumers {
@@ -54,14 +54,14 @@ impl Connector {
         connector
     }
 
-    /// A call of its own.
+    /// A new call.
     pub(crate) fn call<O: Operation>(&mut self, operation: O) -> Call<O> {
         self.calls += 1;
         let seed = Seed::from_bytes(*b"0123456789abcdef").derive(self.calls);
         Call::new(operation, &self.config, seed, self.now)
     }
 
-    /// Does it from start to result.
+    /// Runs an operation from start to result.
     pub(crate) fn send<O: Operation>(&mut self, operation: O) -> Completed<O::Output> {
         let mut call = self.call(operation);
         loop {
@@ -79,7 +79,7 @@ impl Connector {
     }
 }
 
-/// What the cloud answers.
+/// The cloud's response to a request.
 pub(crate) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
     let path = request.uri().path();
     let body = if path.ends_with("/send") {
@@ -95,7 +95,7 @@ pub(crate) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
     Response::new(body)
 }
 
-/// A text of the `n`-th consumer's.
+/// A text of the `n`-th consumer.
 pub(crate) fn text(n: usize) -> SendText {
     let consumer = ExtConsumerId::new(format!("pigeon-ring-{n:08}")).unwrap();
     SendText::new(consumer, conversation(), TEXT)

@@ -1,4 +1,4 @@
-//! HTTP/1.1 without a socket: an answer decoded, and a whole exchange.
+//! HTTP/1.1 without sockets: decoding a response, and a whole exchange.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -95,7 +95,7 @@ fn ureq_proto() -> Once {
     })
 }
 
-/// Both ends of a connection that answers whatever it is asked.
+/// Both ends of a connection, with the same response to every request.
 #[derive(Default)]
 struct Memory {
     asked: usize,
@@ -162,7 +162,7 @@ fn over_hyper() -> Once {
             if let Poll::Ready(answer) = exchange.as_mut().poll(&mut context) {
                 assert_eq!(answer.1.len(), 47);
                 black_box(answer);
-                // Lets the connection see that it is free for the next.
+                // The connection task sees that it is free for the next request.
                 let _ = connection.as_mut().poll(&mut context);
                 return;
             }

@@ -1,5 +1,5 @@
-//! What is measured of the core: its way of doing something beside the other ways. Two programs run these:
-//! `cargo bench` for people, and `lp-connector-bench` for `BENCHMARKS.md`.
+//! The cases of the core: its own way of doing something beside the alternatives. `cargo bench` and the
+//! program `lp-connector-bench` run them.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,19 +17,19 @@ mod notification;
 mod send;
 pub(crate) mod waiting;
 
-/// One way of doing one thing.
+/// A case: one way of doing something.
 pub(crate) struct Case {
-    /// What is done: ways of doing the same are compared.
+    /// What is done; the cases of a group are compared.
     pub(crate) group: &'static str,
-    /// The way.
+    /// How it is done.
     pub(crate) name: &'static str,
-    /// Sets up, and gives what is measured.
+    /// Prepares the case, and returns what is measured.
     pub(crate) prepare: fn() -> Once,
-    /// Takes seconds or gigabytes to set up.
+    /// Whether its preparation takes seconds or gigabytes.
     pub(crate) heavy: bool,
 }
 
-/// Does it once.
+/// Runs a case once.
 pub(crate) type Once = Box<dyn FnMut()>;
 
 impl Case {
@@ -42,16 +42,16 @@ impl Case {
         self
     }
 
-    /// Its name among all.
+    /// The name of the case among all.
     pub(crate) fn id(&self) -> String {
         format!("{}: {}", self.group, self.name)
     }
 }
 
-/// The name of this crate's way in each group that has one.
+/// The name of this crate's own case in a group.
 pub(crate) const OURS: &str = "this crate";
 
-/// All of them, each group together.
+/// All cases, ordered by group.
 pub(crate) fn all() -> Vec<Case> {
     [send::CASES, call::CASES, notification::CASES, http1::CASES, caches::CASES]
         .into_iter()

@@ -1,4 +1,4 @@
-//! A notification: its signature checked, and what it says read.
+//! A notification: checking its signature and reading its text.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -37,7 +37,7 @@ pub(super) const CASES: fn() -> Vec<Case> = || {
     ]
 };
 
-/// An agent's text, as long as makes a body of so many bytes.
+/// A notification of an agent's text, with a body of this many bytes.
 fn body(length: usize) -> Vec<u8> {
     let with = |text: &str| {
         format!(
@@ -55,7 +55,7 @@ fn signed(length: usize) -> Request<Vec<u8>> {
     Request::post("/lp").header(HEADER, signature).body(body).unwrap()
 }
 
-/// From the request to the text of the agent.
+/// From the request to the agent's text.
 fn ours(length: usize) -> Once {
     let receiver = Receiver::new().secret(Secret::new(SECRET.to_owned()));
     let request = signed(length);
@@ -99,7 +99,7 @@ fn borrowed_alone(length: usize) -> Once {
     })
 }
 
-/// As LivePerson's sample does it (and has since commented out, for it fails on emoji).
+/// As in LivePerson's sample (which has commented it out since: it fails on emoji).
 fn vendor(length: usize) -> Once {
     let request = signed(length);
     Box::new(move || {
@@ -109,7 +109,7 @@ fn vendor(length: usize) -> Once {
         let mut mac = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(again.as_bytes());
         let signature = format!("sha1={}", STANDARD.encode(mac.finalize().into_bytes()));
-        // It differs, for the order of the members does: which costs no time here.
+        // The signature differs, as the order of the members does, which does not matter here.
         black_box(signature == request.headers()[HEADER].to_str().unwrap());
         black_box(parsed["body"]["changes"][0]["event"]["message"].as_str());
     })
@@ -132,7 +132,7 @@ fn read(body: &[u8]) {
     black_box(&notification);
 }
 
-/// What one writes who wants the texts of agents.
+/// The members that a program needs for the texts of agents.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "what is parsed is kept, as it would be")]
 struct Notification {
@@ -177,7 +177,7 @@ struct Content {
     content_type: String,
 }
 
-/// The same, borrowed from the body as far as possible.
+/// The same, borrowed from the body where possible.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "what is parsed is kept, as it would be")]
 struct Borrowed<'a> {

@@ -20,7 +20,7 @@ pub(super) const CASES: fn() -> Vec<Case> = || {
     ]
 };
 
-/// Serialised, addressed, and with its credentials: what every message takes.
+/// Serialisation, URL and credentials, as every message needs them.
 fn ours() -> Once {
     let connector = Connector::warm(1);
     let operation = text(0);
@@ -42,7 +42,7 @@ fn ours() -> Once {
     })
 }
 
-/// All that a call does until its request is there: tokens and circuits looked at, time-outs counted.
+/// A call up to its request: tokens, circuits and time-outs included.
 fn first_step() -> Once {
     let mut connector = Connector::warm(1);
     let operation = text(0);

@@ -1,19 +1,19 @@
-//! Ten thousand callers who wait for one token.
+//! Many callers that wait for one token.
 
 use lp_connector_core::connector::{Call, Outcome, Step};
 use lp_connector_core::time::Now;
 
 use super::cloud::{Connector, answer, text};
 
-/// What it took until all had sent.
-pub(crate) struct Herd {
-    /// From before the token was asked for.
-    pub(crate) polls: u64,
+/// The number of polls until all callers had sent.
+pub(crate) struct Polls {
+    /// From the start of the calls.
+    pub(crate) all: u64,
     /// From the token's arrival.
-    pub(crate) polls_after: u64,
+    pub(crate) after_arrival: u64,
 }
 
-/// A herd in waiting: everybody knows that there is no token, and one fetches it.
+/// Callers that wait for the token, which one of them requests.
 pub(crate) struct Waiting {
     connector: Connector,
     calls: Vec<Call<lp_connector_core::api::SendText>>,
@@ -22,25 +22,25 @@ pub(crate) struct Waiting {
     now: Now,
 }
 
-/// So many callers, each of another consumer whose own token is there, when the AppJWT has ended.
-pub(crate) fn gather(callers: usize) -> Waiting {
+/// Starts this many callers, each for a consumer with a cached token, after the AppJWT has expired.
+pub(crate) fn start_callers(callers: usize) -> Waiting {
     let mut connector = Connector::warm(callers);
-    // Nothing names a life here, so the AppJWT is taken to live an hour.
+    // The token has no expiry time, so its lifetime counts as one hour.
     let now = connector.now.later(std::time::Duration::from_secs(2 * 3600));
     connector.now = now;
-    // Where the services are has ended too, and is looked up by one call before the measurement.
+    // The hosts have expired too: one call looks them up before the measurement.
     let mut waiting = Waiting { calls: Vec::new(), fetch: None, polls: 0, now, connector };
     for n in 0..callers {
         let call = waiting.connector.call(text(n));
         waiting.calls.push(call);
     }
-    waiting.first_look();
+    waiting.first_polls();
     waiting
 }
 
 impl Waiting {
-    /// All look once; hosts come at once, so that the token alone is missing.
-    fn first_look(&mut self) {
+    /// Polls every call once and answers the host lookups, so that only the token is missing.
+    fn first_polls(&mut self) {
         for (at, call) in self.calls.iter_mut().enumerate() {
             loop {
                 self.polls += 1;
@@ -66,23 +66,23 @@ impl Waiting {
         }
     }
 
-    /// The token comes, everybody is woken, and polls until the request is there.
-    pub(crate) fn token_comes(&mut self) -> Herd {
-        let (at, attempt) = self.fetch.take().expect("somebody fetches the token");
+    /// Delivers the token, and polls all calls until each has sent its request.
+    pub(crate) fn deliver_token(&mut self) -> Polls {
+        let (at, attempt) = self.fetch.take().expect("a caller requests the token");
         let number = attempt.number();
         let outcome = Outcome::Answer(answer(&attempt.into_request()));
         let woken = self.calls[at].handle(&mut self.connector.shared, self.now, number, outcome);
-        assert!(woken, "who waits is told");
-        let mut polls_after = 0;
-        let mut left: Vec<usize> = (0..self.calls.len()).collect();
+        assert!(woken, "the waiting calls are woken");
+        let mut after_arrival = 0;
+        let mut waiting: Vec<usize> = (0..self.calls.len()).collect();
         let mut rounds = 0;
-        while !left.is_empty() {
+        while !waiting.is_empty() {
             rounds += 1;
-            assert!(rounds < 100, "somebody waits for nothing");
-            left.retain(|at| {
+            assert!(rounds < 100, "a call waits although the token has arrived");
+            waiting.retain(|at| {
                 let call = &mut self.calls[*at];
                 loop {
-                    polls_after += 1;
+                    after_arrival += 1;
                     match call.poll(&mut self.connector.shared, self.now) {
                         Step::Send(attempt) => {
                             std::hint::black_box(attempt.into_request());
@@ -95,6 +95,6 @@ impl Waiting {
                 }
             });
         }
-        Herd { polls: self.polls + polls_after, polls_after }
+        Polls { all: self.polls + after_arrival, after_arrival }
     }
 }

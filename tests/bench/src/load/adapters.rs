@@ -1,4 +1,4 @@
-//! The adapters, used as their documentation says.
+//! The adapters, used as documented.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,7 +11,7 @@ use super::Progress;
 use crate::BenchError;
 use crate::cases::cloud::{TEXT, conversation};
 
-/// As a program on loopback sets it, with a connection for each caller.
+/// The configuration for a server on loopback, with a connection for each caller.
 fn config(callers: usize, base: &str) -> Result<Config, BenchError> {
     Ok(Config::new(AccountId::new("91827364")?)
         .credentials(ClientId::new("0a1b2c3d")?, Secret::new("n3v3r".to_owned()))

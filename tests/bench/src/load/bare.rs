@@ -1,4 +1,4 @@
-//! The bare clients: the same requests, written by hand with every part cached, and the answer read.
+//! The bare clients: the same requests, built by hand with every part cached, and the parsed response.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::BenchError;
 use crate::cases::by_hand::{Answer, Cached};
 use crate::cases::cloud::{TEXT, conversation};
 
-/// As long as an idle connection is kept by the adapters.
-const IDLE: Duration = Duration::from_secs(15);
+/// How long idle connections are kept, as in the adapters.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What everybody has to do with an answer.
-fn read(response: &Response<impl AsRef<[u8]>>) -> Result<u64, BenchError> {
+/// Parses a response, as every client has to.
+fn parse(response: &Response<impl AsRef<[u8]>>) -> Result<u64, BenchError> {
     if !response.status().is_success() {
         return Err(format!("status {}", response.status()).into());
     }
@@ -59,7 +59,7 @@ pub(super) fn over_ureq(
                         let request = cached.request(conversation.as_str(), TEXT);
                         let (parts, mut body) = agent.run(request)?.into_parts();
                         let body = body.read_to_vec()?;
-                        read(&Response::from_parts(parts, body))?;
+                        parse(&Response::from_parts(parts, body))?;
                         if !progress.count_message() {
                             return Ok(());
                         }
@@ -71,7 +71,7 @@ pub(super) fn over_ureq(
     })
 }
 
-/// Runs a task for each caller, on one thread.
+/// Runs a task for each caller on one thread.
 pub(super) fn in_tokio<S, F>(
     callers: usize,
     progress: &Arc<Progress>,
@@ -104,7 +104,7 @@ pub(super) fn over_hyper_util(
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
             .build(http);
         let base = base.to_owned();
@@ -117,7 +117,7 @@ pub(super) fn over_hyper_util(
                     let request: Request<Full<Bytes>> = request.map(|body| Full::new(body.into()));
                     let (parts, body) = client.request(request).await?.into_parts();
                     let body = body.collect().await?.to_bytes();
-                    read(&Response::from_parts(parts, body))?;
+                    parse(&Response::from_parts(parts, body))?;
                     if !progress.count_message() {
                         return Ok(());
                     }
@@ -138,7 +138,7 @@ pub(super) fn over_reqwest(
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(15))
             .connect_timeout(Duration::from_secs(5))
-            .pool_idle_timeout(IDLE)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
         let base = base.to_owned();
         Ok(move |_, progress: Arc<Progress>| {
@@ -154,7 +154,7 @@ pub(super) fn over_reqwest(
                     let mut answer = Response::new(Bytes::new());
                     *answer.status_mut() = response.status();
                     *answer.body_mut() = response.bytes().await?;
-                    read(&answer)?;
+                    parse(&answer)?;
                     if !progress.count_message() {
                         return Ok(());
                     }

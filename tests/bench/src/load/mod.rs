@@ -1,4 +1,4 @@
-//! Every adapter and its rivals, sending messages as fast as they can over loopback.
+//! The load measurements: every adapter and its alternatives send messages over loopback at full speed.
 
 mod adapters;
 mod bare;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::report::{Load, Rounds};
 use crate::{BenchError, machine};
 
-/// Rounds of each client, in alternation.
+/// Rounds of each client; the clients alternate.
 const ROUNDS: usize = 7;
 
 /// A client that sends messages.
@@ -26,13 +26,13 @@ const ROUNDS: usize = 7;
 pub(crate) enum ClientKind {
     /// `lp-connector-ureq`.
     OnUreq,
-    /// A bare ureq agent, which waits for ever.
+    /// A bare ureq agent without time-outs.
     Ureq,
     /// A bare ureq agent with time-outs.
     UreqTimed,
     /// `lp-connector-tokio`.
     OnTokio,
-    /// The pooled client of hyper-util.
+    /// hyper-util's pooled client.
     HyperUtil,
     /// reqwest.
     Reqwest,
@@ -68,16 +68,16 @@ impl ClientKind {
     }
 }
 
-/// What one process has sent.
+/// What one process has sent, and at what cost.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Sent {
     messages: u64,
     seconds: f64,
-    /// In microseconds.
+    /// Processor time, in microseconds.
     cpu: f64,
 }
 
-/// What senders look at, and count on.
+/// The shared state of the senders of a process.
 #[derive(Default)]
 pub(crate) struct Progress {
     stopped: AtomicBool,
@@ -85,14 +85,14 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Counts one message. False if there is to be no other.
+    /// Counts a message. Returns false when the sender has to stop.
     pub(crate) fn count_message(&self) -> bool {
         self.messages.fetch_add(1, Ordering::Relaxed);
         !self.stopped.load(Ordering::Relaxed)
     }
 }
 
-/// Sends with so many callers for so long, in this process, which has nothing else to do.
+/// Sends with this many callers for `millis` milliseconds, in this process, which does nothing else.
 pub(crate) fn send(
     kind: ClientKind,
     callers: usize,
@@ -105,15 +105,16 @@ pub(crate) fn send(
         let (progress, base) = (progress.clone(), base.to_owned());
         thread::spawn(move || start(kind, callers, &base, &progress))
     };
-    // Connections are made and tokens fetched before it counts.
+    // Connections and tokens are made before the measurement starts.
     while progress.messages.load(Ordering::Relaxed) < 4 * callers as u64 && !sending.is_finished() {
         thread::sleep(Duration::from_millis(1));
     }
     thread::sleep(Duration::from_millis(millis / 5));
-    let look = || (progress.messages.load(Ordering::Relaxed), machine::cpu_time(), Instant::now());
-    let before = look();
+    let sample =
+        || (progress.messages.load(Ordering::Relaxed), machine::cpu_time(), Instant::now());
+    let before = sample();
     thread::sleep(Duration::from_millis(millis));
-    let after = look();
+    let after = sample();
     progress.stopped.store(true, Ordering::Relaxed);
     let sent: Result<(), BenchError> = sending.join().map_err(|_| "a sender has panicked")?;
     sent?;
@@ -141,7 +142,7 @@ fn start(
     }
 }
 
-/// A server in a process of its own, which ends with this value.
+/// A server in a process of its own. It ends when this is dropped.
 struct Server {
     child: Child,
     base: String,
@@ -155,21 +156,21 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut base = String::new();
-        let said = child.stdout.take().ok_or("the server says nothing")?;
-        BufReader::new(said).read_line(&mut base)?;
+        let stdout = child.stdout.take().ok_or("the server has no output")?;
+        BufReader::new(stdout).read_line(&mut base)?;
         Ok(Self { child, base: base.trim().to_owned() })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// All clients at 1, 16 and 256 callers; at 64 those that such a number is asked of.
+/// Measures all clients with 1, 16 and 256 callers, and with 64 those that have a target there.
 pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, BenchError> {
     let server = Server::start()?;
     let (rounds, millis) = if quick { (2, 100) } else { (ROUNDS, 800) };
@@ -201,7 +202,7 @@ pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, BenchError> {
     Ok(loads)
 }
 
-/// Sends from a process of its own, so that its processor time is the client's and nobody else's.
+/// Sends from a process of its own, whose processor time is that of the client alone.
 fn send_in_process(
     kind: ClientKind,
     callers: usize,
@@ -211,7 +212,7 @@ fn send_in_process(
     let output = Command::new(std::env::current_exe()?)
         .args(["send", &kind.argument(), "--base", base])
         .args(["--callers", &callers.to_string(), "--millis", &millis.to_string()])
-        // One thread runs the tasks, as in the other runtimes.
+        // One thread, as in the other runtimes.
         .env("ASYNC_STD_THREAD_COUNT", "1")
         .stderr(Stdio::inherit())
         .output()?;

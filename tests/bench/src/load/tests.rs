@@ -1,4 +1,4 @@
-//! That all clients are measured at the same work.
+//! Checks that all clients do the same work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 use super::{ClientKind, Progress, start};
 use crate::bench_server;
 
-/// A message as it came: its first line, its headers, and its body less its id.
+/// A received message: the request line, the headers, and the body without the request's id.
 type Message = (String, BTreeMap<String, String>, String);
 
-/// What one client sends for one message.
+/// The message that a client sends.
 fn one_message(kind: ClientKind) -> Message {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let progress = Arc::new(Progress::default());
-    // It stops after its first.
+    // The client stops after the first message.
     progress.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
     let sending = {
         let (base, progress) = (base.clone(), progress.clone());
@@ -46,7 +46,7 @@ fn parse_message(message: &str, base: &str) -> Message {
     let host = base.strip_prefix("http://").unwrap();
     let headers = lines
         .map(|line| line.split_once(": ").unwrap())
-        // Who it says it is, and what ureq adds of itself.
+        // These differ between clients; ureq adds the second.
         .filter(|(name, _)| {
             !["user-agent", "accept-encoding"].contains(&name.to_lowercase().as_str())
         })
