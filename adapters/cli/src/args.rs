@@ -1,4 +1,4 @@
-//! The command line, as clap reads it.
+//! The arguments of the command line.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
-Try it with no account and no network:
+Without an account or a network:
   lp-connector demo
 
-The same against the real cloud:
+Against the real cloud:
   export LP_ACCOUNT_ID=… LP_CLIENT_ID=… LP_CLIENT_SECRET=…
   lp-connector token
   lp-connector converse --consumer ada \"Hello\" \"Is anybody there?\"
 
-Exit status: 0 done, 1 refused or failed, 2 wrong usage or configuration.";
+Exit status: 0 success, 1 failure, 2 invalid usage or configuration.";
 
 const FAULTS: &str = "\
-A FAULT is ENDPOINT[:N[-M]]=WHAT: the Nth to Mth request to an endpoint (all of them, without a number)
-goes wrong so.
+A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them.
   ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
-  WHAT      503, or 429,retry-after:2   that status, with these headers, and no effect
-            delay:2s                    the answer comes later
-            drop, drop-after            no answer; before, or after the effect
-            truncated, slow, chunked    how the answer travels
-            html, garbage               a web page, or no HTTP at all
-            revoke-app, revoke-consumer the token that it carries is revoked first
-ENDPOINT may be webhook too, with drop, delay, duplicate or reorder: what is posted never comes, comes
-later, twice, or after the next.";
+  KIND      503, or 429,retry-after:2   this status and headers, without effect
+            delay:2s                    a late response
+            drop, drop-after            no response: before, or after the effect
+            truncated, slow, chunked    how the response is sent
+            html, garbage               a web page, or bytes that are not HTTP
+            revoke-app, revoke-consumer revokes the request's token first
+For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
+twice, or after the next one.";
 
 const CHAT: &str = "\
-A line is sent as it is; a number chooses among what can be clicked on. /close or Ctrl-D hangs up.
+Each line is sent as a text. A number clicks the button or reply with that number. /close or Ctrl-D
+closes the conversation.
 
 Offline, in three terminals:
   lp-connector sandbox                   # prints the variables for the other two
@@ -39,17 +39,17 @@ Offline, in three terminals:
   lp-connector sandbox agent";
 
 const AGENT: &str = "\
-A line is said as it is. Or:
-  /replies TEXT | A | B   with answers to choose from
-  /card TEXT | A | B      a card with buttons
-  /file NAME              a file
-  /note TEXT              for colleagues' eyes alone
-  /typing, /active        begins, or stops, to type
-  /transfer SKILL         hands over
-  /close                  closes; a survey may follow
-  /quit                   leaves (as Ctrl-D does)";
+Each line is sent as a text. The commands are:
+  /replies TEXT | A | B   send a text with quick replies
+  /card TEXT | A | B      send a card with buttons
+  /file NAME              send a file
+  /note TEXT              send a note that only agents see
+  /typing, /active        start, or stop, typing
+  /transfer SKILL         transfer to another skill
+  /close                  close the conversation; a survey may follow
+  /quit                   leave (as Ctrl-D does)";
 
-/// Talk to LivePerson's Conversational Cloud as a connector does, or to a stand-in for it.
+/// LivePerson's Connector API on the command line, with a local sandbox of the cloud
 #[derive(Debug, Parser)]
 #[command(name = "lp-connector", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Args {
@@ -59,28 +59,28 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// What all commands have in common.
+/// The options of every command.
 #[derive(Debug, Group)]
 pub(crate) struct Global {
-    /// Print one JSON object a line on stdout, and nothing else
+    /// Print only JSON on stdout: one object per line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say more on stderr: -v what is retried, -vv each request, -vvv everything
+    /// Log more on stderr: -v retries, -vv requests, -vvv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// What drives the requests
+    /// The client that sends the requests
     #[arg(long, global = true, value_enum, default_value_t = Runtime::Ureq, help_heading = "Client")]
     pub(crate) runtime: Runtime,
     /// The account (brand, site)
     #[arg(long, global = true, env = "LP_ACCOUNT_ID", value_name = "ID", help_heading = "Client")]
     pub(crate) account: Option<String>,
-    /// The app install's id; its secret comes from LP_CLIENT_SECRET or --client-secret-file
+    /// The app install's id. Its secret comes from LP_CLIENT_SECRET or --client-secret-file
     #[arg(long, global = true, env = "LP_CLIENT_ID", value_name = "ID", help_heading = "Client")]
     pub(crate) client_id: Option<String>,
-    /// A file that holds the app install's secret (else: the variable LP_CLIENT_SECRET)
+    /// A file with the app install's secret [default: the variable LP_CLIENT_SECRET]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Client")]
     pub(crate) client_secret_file: Option<PathBuf>,
-    /// Address of the Domain API; http:// is for loopback alone
+    /// The address of the Domain API. http:// is only for loopback addresses
     #[arg(
         long,
         global = true,
@@ -90,13 +90,13 @@ pub(crate) struct Global {
         help_heading = "Client"
     )]
     pub(crate) domain_api: String,
-    /// Certificates, in PEM, to trust besides the platform's
+    /// PEM certificates to trust besides the platform's
     #[arg(long, global = true, value_name = "FILE", help_heading = "Client")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Trust hosts under this suffix too (may be given more than once)
+    /// Trust hosts under this suffix too (repeatable)
     #[arg(long, global = true, value_name = "SUFFIX", help_heading = "Client")]
     pub(crate) trust_suffix: Vec<String>,
-    /// Pauses between tries, such as 5s,10s,15s; their number is the number of retries
+    /// The pauses before the retries, such as 5s,10s,15s: one retry for each
     #[arg(
         long,
         global = true,
@@ -106,7 +106,7 @@ pub(crate) struct Global {
         help_heading = "Client"
     )]
     pub(crate) retry_pauses: Option<Vec<Duration>>,
-    /// Longest time for one request [default: 15s]
+    /// The time limit of one request [default: 15s]
     #[arg(
         long,
         global = true,
@@ -115,7 +115,7 @@ pub(crate) struct Global {
         help_heading = "Client"
     )]
     pub(crate) attempt_timeout: Option<Duration>,
-    /// Longest time for one call, retries and pauses included [default: 2m]
+    /// The time limit of one call, with its retries and pauses [default: 2m]
     #[arg(
         long,
         global = true,
@@ -124,40 +124,40 @@ pub(crate) struct Global {
         help_heading = "Client"
     )]
     pub(crate) deadline: Option<Duration>,
-    /// Repeat a message whose answer was lost, though it may then arrive twice
+    /// Retry a message whose response was lost. It may arrive twice
     #[arg(long, global = true, help_heading = "Client")]
     pub(crate) at_least_once: bool,
 }
 
-/// A length of time.
+/// Parses a duration.
 fn time(text: &str) -> Result<Duration, String> {
     let read = humantime::parse_duration(text);
-    read.map_err(|_| "say a number and a unit, such as 5s, 200ms or 2m".to_owned())
+    read.map_err(|_| "expected a number and a unit, such as 5s, 200ms or 2m".to_owned())
 }
 
-/// The HTTP client underneath.
+/// The client that sends the requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Runtime {
     /// Blocking, on ureq
     Ureq,
     /// Async, on async-std
     AsyncStd,
-    /// Async, on tokio and hyper
+    /// Async, on tokio
     Tokio,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Hold a whole conversation, offline: starts a sandbox and talks to it over real sockets
+    /// Run a whole conversation offline, against a sandbox over real sockets
     Demo {
-        /// Both sides: an agent answers, with receipts, typing, a file, buttons and a survey
+        /// Show both sides: an agent answers with receipts, typing, a file, buttons and a survey
         #[arg(long)]
         two_way: bool,
-        /// Everything that a connector can say, once
+        /// Call each operation of the API once
         #[arg(long, conflicts_with = "two_way")]
         tour: bool,
     },
-    /// Run a stand-in for the cloud on this machine, until interrupted
+    /// Run a local sandbox of the cloud, until interrupted
     #[command(after_help = FAULTS, args_conflicts_with_subcommands = true)]
     Sandbox {
         #[command(flatten)]
@@ -165,24 +165,24 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<SandboxCommand>,
     },
-    /// Show which host serves what
+    /// Show the hosts of the services
     Domains {
-        /// Ask for this service alone, such as asyncMessagingEnt (case matters)
+        /// Only this service, such as asyncMessagingEnt (case-sensitive)
         service: Option<String>,
     },
-    /// Get an AppJWT, to see that the credentials work; the token itself is not shown
+    /// Check the credentials: get an AppJWT. The token is not shown
     Token,
-    /// Get a ConsumerJWS, and show under which id LivePerson knows the consumer
+    /// Get a ConsumerJWS, and show LivePerson's id of the consumer
     Consumer {
         /// The consumer's id in your channel
         #[arg(value_name = "EXT")]
         consumer: String,
     },
-    /// Open a conversation, send each text, close it
+    /// Open a conversation, send the texts, and close it
     Converse {
         #[command(flatten)]
         who: Who,
-        /// What to say, a message each
+        /// The texts: one message each
         #[arg(required = true, value_name = "TEXT")]
         texts: Vec<String>,
     },
@@ -195,41 +195,41 @@ pub(crate) enum Command {
     Send {
         #[command(flatten)]
         place: Place,
-        /// What to say, a message each
+        /// The texts: one message each
         #[arg(required = true, value_name = "TEXT")]
         texts: Vec<String>,
     },
-    /// Tell the agent whether the consumer is typing
+    /// Set the consumer's chat state, such as typing
     Typing {
         #[command(flatten)]
         place: Place,
-        /// What the consumer does
+        /// The chat state
         #[arg(long, value_enum, default_value_t = State::Composing)]
         state: State,
     },
     /// Send a picture: JPG, JPEG, PNG or GIF, at most 3 MB
     Upload {
-        /// The picture
+        /// The picture's file
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The consumer's id in your channel
         #[arg(long, value_name = "EXT")]
         consumer: String,
-        /// The conversation, as `open` printed it [default: a new one]
+        /// The conversation's id, as `open` prints it [default: a new conversation]
         #[arg(long, value_name = "ID")]
         conversation: Option<String>,
-        /// What is written under it
+        /// The caption
         #[arg(long, value_name = "TEXT")]
         caption: Option<String>,
     },
-    /// Get a file that the agent sent
+    /// Download a file that the agent sent
     Download {
         #[command(flatten)]
         place: Place,
-        /// The file's path, as its message says
+        /// The file's path, from its message
         #[arg(value_name = "PATH")]
         relative_path: String,
-        /// Where to write it, or - for stdout
+        /// The file to write, or - for stdout
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
@@ -238,7 +238,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Hold a conversation, both ways: type what the consumer says, see what the agent does
+    /// Chat as the consumer: type messages, and see what the agent does
     #[command(after_help = CHAT)]
     Chat {
         #[command(flatten)]
@@ -246,62 +246,62 @@ pub(crate) enum Command {
         #[command(flatten)]
         endpoint: Endpoint,
     },
-    /// Check, read and receive the notifications that LivePerson posts
+    /// Verify, decode and receive LivePerson's notifications
     #[command(subcommand)]
     Webhook(Webhook),
-    /// Ask the Monitoring API whether an engagement is offered, and open a conversation from it
+    /// Ask the Monitoring API for engagements, and open a conversation from one
     Engagement {
-        /// The consumer, by an id that cannot be guessed
+        /// The consumer's id: one that cannot be guessed
         #[arg(long, value_name = "EXT")]
         consumer: String,
-        /// Where the consumer came in, such as sec://Sport (may be given more than once)
+        /// An entry point, such as sec://Sport (repeatable)
         #[arg(long, value_name = "URI")]
         entry_point: Vec<String>,
-        /// Open a conversation from what is offered
+        /// Open a conversation from the first engagement
         #[arg(long)]
         open: bool,
     },
-    /// Manage the account's app installs, as a user who may
+    /// Manage the account's app installs, as a user with the permission
     Apps {
         #[command(flatten)]
         user: User,
         #[command(subcommand)]
         command: Apps,
     },
-    /// Write and check app install manifests
+    /// Create, check and explain app install manifests
     #[command(subcommand)]
     Manifest(Manifest),
     /// Print shell completions
     Completions {
-        /// For which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Webhook {
-    /// Check a signature over the bytes on stdin: printf '%s' BODY | lp-connector webhook verify …
+    /// Verify the signature of the bytes on stdin: printf '%s' BODY | lp-connector webhook verify …
     Verify {
         /// The value of the header x-liveperson-signature
         #[arg(long, value_name = "HEADER")]
         signature: String,
     },
-    /// Say what the notification on stdin tells, signed or not: … webhook decode < body
+    /// Print the notification on stdin, whether signed or not: … webhook decode < body
     Decode,
-    /// Receive notifications and print what they tell, until interrupted
+    /// Receive and print notifications, until interrupted
     Listen {
         #[command(flatten)]
         endpoint: Endpoint,
-        /// Print each as it comes: not in order, and twice if it comes twice
+        /// Print notifications as they arrive: unordered, with duplicates
         #[arg(long)]
         as_they_come: bool,
     },
 }
 
-/// Where notifications come to.
+/// The webhook endpoint.
 #[derive(Debug, Group)]
 pub(crate) struct Endpoint {
-    /// Where to listen for notifications; the app install's webhooks must lead here
+    /// The address to listen on. The app install's webhooks must lead here
     #[arg(long, env = "LP_WEBHOOK_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Refuse notifications that are signed with SHA-1
@@ -311,61 +311,61 @@ pub(crate) struct Endpoint {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SandboxCommand {
-    /// Be the agent in a sandbox that runs: type what the agent says, see what the consumer does
+    /// Chat as the agent in a running sandbox: type messages, and see what the consumer does
     #[command(after_help = AGENT)]
     Agent {
-        /// The conversation [default: the one that was opened last]
+        /// The conversation's id [default: the latest one]
         #[arg(long, value_name = "ID")]
         conversation: Option<String>,
     },
 }
 
-/// Who manages app installs.
+/// The user who manages app installs.
 #[derive(Debug, Group)]
 pub(crate) struct User {
-    /// The user's name; the password comes from --password-file, LP_PASSWORD, or a prompt
+    /// The user's name. The password comes from --password-file, LP_PASSWORD, or a prompt
     #[arg(long, env = "LP_USER", value_name = "NAME")]
     pub(crate) user: Option<String>,
-    /// A file that holds the password
+    /// A file with the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Apps {
-    /// List the connectors, or all apps
+    /// List the connectors
     List {
-        /// Foreign apps too
+        /// List all apps
         #[arg(long)]
         all: bool,
     },
-    /// Show one, without its secret
+    /// Show an app install, without its secret
     Show {
-        /// Its id
+        /// The app install's id
         id: String,
     },
-    /// Install an app from its manifest, which is checked first
+    /// Check a manifest, and install the app
     Create {
         /// The manifest, or - for stdin
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Where to write the new app's secret
+        /// The file to write the new app's secret to
         #[arg(long, value_name = "FILE")]
         secret_to: Option<PathBuf>,
     },
-    /// Enable one
+    /// Enable an app install
     Enable {
-        /// Its id
+        /// The app install's id
         id: String,
     },
-    /// Disable one
+    /// Disable an app install
     Disable {
-        /// Its id
+        /// The app install's id
         id: String,
     },
-    /// Delete one
+    /// Delete an app install
     Delete {
-        /// Its id
+        /// The app install's id
         id: String,
     },
 }
@@ -377,56 +377,56 @@ pub(crate) enum Manifest {
         /// The app's name, unique in the account
         #[arg(long, value_name = "NAME")]
         name: String,
-        /// Where notifications of all types are posted to: an https:// address
+        /// The endpoint of all event types: an https:// URL
         #[arg(long, value_name = "URL")]
         endpoint: String,
-        /// What the app is
+        /// A description of the app
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
-        /// Time-based retry: for how many seconds what fails is kept
+        /// Time-based retry: how long a failed notification is kept, in seconds
         #[arg(long, value_name = "SECONDS", conflicts_with = "max_retries")]
         retention: Option<u64>,
-        /// Count-based retry: how often what fails is sent again
+        /// Count-based retry: how often a failed notification is sent again
         #[arg(long, value_name = "N")]
         max_retries: Option<u64>,
     },
-    /// Tell everything that is wrong with a manifest; exit status 1 if something is
+    /// Report every fault of a manifest. Exit status 1 if there are errors
     Check {
         /// The manifest, or - for stdin
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Say what may stand in a field, or in each
+    /// Explain a field, or all fields
     Explain {
-        /// Its name, such as retention_time
+        /// The field's name, such as retention_time
         field: Option<String>,
     },
 }
 
-/// Whose conversation to open.
+/// The consumer who opens a conversation.
 #[derive(Debug, Group)]
 pub(crate) struct Who {
     /// The consumer's id in your channel
     #[arg(long, value_name = "EXT")]
     pub(crate) consumer: String,
-    /// First name, shown to the agent
+    /// The first name, which the agent sees
     #[arg(long, value_name = "NAME")]
     pub(crate) first_name: Option<String>,
-    /// Last name, shown to the agent
+    /// The last name, which the agent sees
     #[arg(long, value_name = "NAME")]
     pub(crate) last_name: Option<String>,
-    /// Route to this skill
+    /// The skill to route to
     #[arg(long, value_name = "ID")]
     pub(crate) skill: Option<String>,
 }
 
-/// Which conversation, and in whose name.
+/// A conversation and its consumer.
 #[derive(Debug, Group)]
 pub(crate) struct Place {
     /// The consumer's id in your channel
     #[arg(long, value_name = "EXT")]
     pub(crate) consumer: String,
-    /// The conversation's id, as `open` printed it
+    /// The conversation's id, as `open` prints it
     #[arg(long, value_name = "ID")]
     pub(crate) conversation: String,
 }
@@ -435,7 +435,7 @@ pub(crate) struct Place {
 pub(crate) enum State {
     /// In the chat
     Active,
-    /// Away, the application still open
+    /// Away, with the application open
     Inactive,
     /// The application is closed
     Gone,
@@ -447,34 +447,34 @@ pub(crate) enum State {
 
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
-    /// Where to listen; loopback alone [default: a free port]
+    /// The loopback address to listen on [default: a free port]
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
-    /// Serve over TLS, and write the CA's certificate to DIR/ca.pem
+    /// Use TLS, and write the CA's certificate to DIR/ca.pem
     #[arg(long, value_name = "DIR")]
     pub(crate) tls: Option<PathBuf>,
-    /// Life of the tokens it gives out, in seconds
+    /// The lifetime of tokens in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub(crate) token_life: u64,
-    /// The app's secret [default: one made up]
+    /// A file with the app's secret [default: a random secret]
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Go wrong, such as send:1-2=503 or send:1=drop-after (may be given more than once)
+    /// A fault, such as send:1-2=503 or send:1=drop-after (repeatable)
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
-    /// Post notifications to this address on this machine [default: a free port, told on stdout]
+    /// Post notifications to this URL on this machine [default: a free port, printed on stdout]
     #[arg(long, value_name = "URL", conflicts_with = "manifest", help_heading = "Webhooks")]
     pub(crate) webhook: Option<String>,
-    /// Post notifications as this app install manifest says
+    /// Post notifications to the endpoints of this app install manifest
     #[arg(long, value_name = "FILE", help_heading = "Webhooks")]
     pub(crate) manifest: Option<PathBuf>,
-    /// How notifications are signed: sha1-base64, sha1-hex, sha256-base64 or sha256-hex
-    #[arg(long, value_name = "HOW", default_value = "sha1-base64", help_heading = "Webhooks")]
+    /// The signature of notifications: sha1-base64, sha1-hex, sha256-base64 or sha256-hex
+    #[arg(long, value_name = "SCHEME", default_value = "sha1-base64", help_heading = "Webhooks")]
     pub(crate) signature: String,
-    /// Count-based retry, at most 5 times, in place of the time-based
+    /// Retry by count, at most 5 times, instead of by time
     #[arg(long, value_name = "N", conflicts_with = "manifest", help_heading = "Webhooks")]
     pub(crate) max_retries: Option<u32>,
-    /// No survey follows a conversation
+    /// Do not start a survey after a conversation
     #[arg(long)]
     pub(crate) no_survey: bool,
 }

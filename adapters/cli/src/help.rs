@@ -1,15 +1,15 @@
-//! Help that a person can use: the options of a client are taken by every command, and shown where they
-//! do something.
+//! Help texts that show only the options that a command uses. Every command accepts all options of the
+//! client.
 
 use clap::{Command, CommandFactory as _};
 
 use crate::args::Args;
 
-/// The heading of the options that only a client needs.
+/// The heading of the client's options.
 const CLIENT: &str = "Client";
 
-/// Commands that make no client, or only some of its choices, and which of its options each heeds.
-const FEW: &[(&[&str], &[&str])] = &[
+/// Commands that use only some of the client's options, and the options that each uses.
+const USES: &[(&[&str], &[&str])] = &[
     (&["demo"], &["runtime"]),
     (&["sandbox"], &[]),
     (&["sandbox", "agent"], &["domain_api"]),
@@ -26,20 +26,21 @@ const FEW: &[(&[&str], &[&str])] = &[
 /// The whole command line.
 pub(crate) fn command() -> Command {
     let mut command = Args::command();
-    // Only now do the subcommands have the options that all have in common.
+    // The subcommands get the global options only now.
     command.build();
-    FEW.iter().fold(command, |command, (path, heeded)| quiet(command, path, heeded))
+    USES.iter().fold(command, |command, (path, uses)| hide_unused(command, path, uses))
 }
 
-fn quiet(command: Command, path: &[&'static str], heeded: &[&str]) -> Command {
+/// Hides the client's options that a subcommand does not use.
+fn hide_unused(command: Command, path: &[&'static str], uses: &[&str]) -> Command {
     match path.split_first() {
         Some((first, rest)) => {
-            command.mut_subcommand(first, |subcommand| quiet(subcommand, rest, heeded))
+            command.mut_subcommand(first, |subcommand| hide_unused(subcommand, rest, uses))
         }
         None => command.mut_args(|arg| {
-            let hidden =
-                arg.get_help_heading() == Some(CLIENT) && !heeded.contains(&arg.get_id().as_str());
-            arg.hide(hidden)
+            let unused =
+                arg.get_help_heading() == Some(CLIENT) && !uses.contains(&arg.get_id().as_str());
+            arg.hide(unused)
         }),
     }
 }
@@ -49,16 +50,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn help_shows_the_options_that_do_something() {
+    fn help_shows_the_options_that_a_command_uses() {
         let help = |path: &[&str]| {
             let mut command = command();
-            let mut at = &mut command;
+            let mut found = &mut command;
             for name in path {
-                at = at.find_subcommand_mut(name).unwrap();
+                found = found.find_subcommand_mut(name).unwrap();
             }
-            at.render_long_help().to_string()
+            found.render_long_help().to_string()
         };
-        for (path, shown, silent) in [
+        for (path, shown, hidden) in [
             (&["send"][..], &["--runtime", "--account", "--consumer"][..], &[][..]),
             (&["demo"], &["--runtime", "--tour"], &["--account"]),
             (&["manifest", "check"], &["--json"], &["--runtime", "--account", "Client:"]),
@@ -68,19 +69,20 @@ mod tests {
         ] {
             let help = help(path);
             assert!(shown.iter().all(|option| help.contains(option)), "{help}");
-            assert!(!silent.iter().any(|option| help.contains(option)), "{help}");
+            assert!(!hidden.iter().any(|option| help.contains(option)), "{help}");
         }
     }
 
     #[test]
-    fn every_command_that_heeds_few_is_there() {
-        for (path, heeded) in FEW {
-            let mut at = &command();
+    fn every_listed_command_and_option_exists() {
+        for (path, uses) in USES {
+            let mut found = &command();
             for name in *path {
-                at = at.find_subcommand(name).unwrap();
+                found = found.find_subcommand(name).unwrap();
             }
-            for option in *heeded {
-                assert!(at.get_arguments().any(|arg| arg.get_id() == option), "{path:?} {option}");
+            for option in *uses {
+                let exists = found.get_arguments().any(|arg| arg.get_id() == option);
+                assert!(exists, "{path:?} {option}");
             }
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::Failure;
 
-/// Listens until it is dropped.
+/// Receives notifications until it is dropped.
 pub(crate) struct Listener {
     address: SocketAddr,
     notifications: mpsc::Receiver<Verified>,
@@ -20,9 +20,9 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn start(address: SocketAddr, receiver: Receiver) -> Result<Self, Failure> {
-        let local = |why: std::io::Error| {
+        let local = |error: std::io::Error| {
             Failure::Usage(format!(
-                "cannot listen on {address}: {why}; choose another place with --listen or \
+                "cannot listen on {address}: {error}; choose another address with --listen or \
                  LP_WEBHOOK_LISTEN"
             ))
         };
@@ -32,14 +32,14 @@ impl Listener {
         let address = listener.local_addr().map_err(local)?;
         let (router, mut queue) = Webhooks::new(receiver).split();
         let (stop, stopped) = oneshot::channel::<()>();
-        // As large as the queue before it: when both are full the platform is told to come again.
+        // When this queue and the router's are full, the endpoint answers 503 and the platform retries.
         let (sender, notifications) = mpsc::sync_channel(64);
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 let serving = serve(listener, router, async {
                     let _ = stopped.await;
                 });
-                let pass_on = async {
+                let forward = async {
                     while let Some(verified) = queue.recv().await {
                         let sender = sender.clone();
                         let sent =
@@ -49,7 +49,7 @@ impl Listener {
                         }
                     }
                 };
-                let _ = tokio::join!(serving, pass_on);
+                let _ = tokio::join!(serving, forward);
             });
         });
         Ok(Self { address, notifications, stop: Some(stop), thread: Some(thread) })
@@ -67,11 +67,10 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // Makes room for whatever is still being passed on.
+        // Makes room for notifications that are being forwarded.
         while self.notifications.try_recv().is_ok() {}
-        let thread = self.thread.take();
-        // What waits for room is let go when the receiver is, after this; so the thread is not waited
-        // for.
-        drop(thread);
+        // The thread is not joined: it may still wait for room, which it has only once the receiver is
+        // dropped, after this.
+        drop(self.thread.take());
     }
 }

@@ -1,4 +1,4 @@
-//! `lp-connector`: LivePerson's Connector API from the command line, and a stand-in for the cloud.
+//! `lp-connector`: LivePerson's Connector API on the command line, with a local sandbox of the cloud.
 
 mod args;
 mod client;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let matches = help::command().try_get_matches();
     let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
-        Err(error) => return unusable(&error),
+        Err(error) => return usage_error(&error),
     };
     setup::logging(args.global.verbose);
     let output = Output::new(args.global.json);
@@ -37,15 +37,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// A command line that cannot be understood, or one that only asks for help.
-fn unusable(error: &clap::Error) -> ExitCode {
-    let asked_for_help = !error.use_stderr();
-    if !asked_for_help && std::env::args().any(|arg| arg == "--json") {
+/// Reports invalid arguments, or prints the help that was asked for.
+fn usage_error(error: &clap::Error) -> ExitCode {
+    let is_help = !error.use_stderr();
+    if !is_help && std::env::args().any(|arg| arg == "--json") {
         let first = error.to_string();
         let first = first.lines().next().unwrap_or_default().trim_start_matches("error: ");
         Output::new(true).failure(&Failure::usage(first));
     }
-    // Nothing can be done if the terminal is gone.
+    // If the terminal is gone, nobody reads this.
     let _ = error.print();
-    ExitCode::from(if asked_for_help { 0 } else { 2 })
+    ExitCode::from(if is_help { 0 } else { 2 })
 }

@@ -1,11 +1,11 @@
-//! Notifications in words and as JSON.
+//! Notifications as text and as JSON.
 
 use lp_connector_core::webhook::{
     Change, ConversationChange, Event, MessagingEvent, Role, Transition,
 };
 use serde_json::{Value, json};
 
-/// One change as JSON, with what a program wants of it at hand and all of it beside.
+/// A change as JSON: the members that programs need most, and the raw change.
 pub(crate) fn describe(change: &Change) -> Value {
     match change {
         Change::Message(message) => {
@@ -40,18 +40,18 @@ pub(crate) fn describe(change: &Change) -> Value {
         Change::Other(other) => json!({
             "event": "other",
             "type": other.notification_type(),
-            "why": other.reason(),
+            "reason": other.reason(),
             "raw": other.raw(),
         }),
         _ => json!({"event": "other"}),
     }
 }
 
-/// One change in words: a line or more.
+/// A change as text: one line or more.
 pub(crate) fn lines(change: &Change) -> Vec<String> {
     match change {
         Change::Message(message) => {
-            let who = who(message);
+            let author = author(message);
             let number = message.sequence().map(|n| format!("#{n} ")).unwrap_or_default();
             let hidden = if message.audience() == lp_connector_core::webhook::Audience::All {
                 String::new()
@@ -60,31 +60,31 @@ pub(crate) fn lines(change: &Change) -> Vec<String> {
             };
             content(message)
                 .into_iter()
-                .map(|line| format!("{number}{who}{hidden}: {line}"))
+                .map(|line| format!("{number}{author}{hidden}: {line}"))
                 .collect()
         }
         Change::Conversation(state) => transitions(state, &state.diff(None)),
         Change::Other(other) => {
             let name = other.notification_type().unwrap_or("a notification");
-            vec![format!("{name}: {}; kept as it came", other.reason())]
+            vec![format!("{name}: {}; kept as received", other.reason())]
         }
         _ => Vec::new(),
     }
 }
 
-/// Who did it, in a word.
-pub(crate) fn who(message: &MessagingEvent) -> String {
+/// Who sent a message, in one word.
+pub(crate) fn author(message: &MessagingEvent) -> String {
     match message.role() {
         Some(Role::Consumer) => "consumer".to_owned(),
         Some(Role::AssignedAgent) => "agent".to_owned(),
-        // The survey's, most often.
+        // Usually the bot that runs the survey.
         Some(Role::Agent) => "bot".to_owned(),
         Some(role) => role.as_str().to_ascii_lowercase(),
-        None => "somebody".to_owned(),
+        None => "unknown".to_owned(),
     }
 }
 
-/// What was done, in words.
+/// The content of a message as text.
 pub(crate) fn content(message: &MessagingEvent) -> Vec<String> {
     match message.event() {
         Event::Text(text) => {
@@ -101,7 +101,7 @@ pub(crate) fn content(message: &MessagingEvent) -> Vec<String> {
         Event::SecureInvitation(form) => {
             vec![format!("a secure form: {}", form.title.unwrap_or_default())]
         }
-        Event::SecureSubmission(_) => vec!["a secure form was filled in".to_owned()],
+        Event::SecureSubmission(_) => vec!["a completed secure form".to_owned()],
         Event::AcceptStatus(receipt) => {
             let sequences: Vec<_> = receipt.sequences().map(|n| format!("#{n}")).collect();
             let status = receipt.status.as_str().to_ascii_lowercase();
@@ -111,14 +111,14 @@ pub(crate) fn content(message: &MessagingEvent) -> Vec<String> {
         Event::OtherContent(content) => {
             vec![format!("content of type {}", content.content_type.unwrap_or("?"))]
         }
-        Event::Other(name) => vec![name.unwrap_or("an event of no type").to_owned()],
+        Event::Other(name) => vec![name.unwrap_or("an event without a type").to_owned()],
         _ => Vec::new(),
     }
 }
 
-/// What happened to a conversation, in words.
-pub(crate) fn transitions(state: &ConversationChange, happened: &[Transition]) -> Vec<String> {
-    let mut lines: Vec<String> = happened.iter().filter_map(transition).collect();
+/// What happened to a conversation, as text.
+pub(crate) fn transitions(state: &ConversationChange, transitions: &[Transition]) -> Vec<String> {
+    let mut lines: Vec<String> = transitions.iter().filter_map(transition).collect();
     if lines.is_empty() {
         lines.push(format!("-- conversation {}: changed", state.conversation()));
     }
@@ -134,9 +134,9 @@ pub(crate) fn transition(transition: &Transition) -> Option<String> {
             format!("-- transferred to skill {}", to.as_deref().unwrap_or("none"))
         }
         Transition::MainDialogClosed => "-- the conversation is closed".to_owned(),
-        Transition::SurveyStarted(_) => "-- a survey begins".to_owned(),
-        Transition::SurveyEnded(_) => "-- the survey is over".to_owned(),
-        Transition::Finished => "-- all is over".to_owned(),
+        Transition::SurveyStarted(_) => "-- a survey has started".to_owned(),
+        Transition::SurveyEnded(_) => "-- the survey has ended".to_owned(),
+        Transition::Finished => "-- the conversation has ended".to_owned(),
         _ => return None,
     })
 }

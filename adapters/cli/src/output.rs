@@ -28,7 +28,7 @@ impl Output {
 
     /// Something that was done. `event` is the JSON object, `line` the same for people.
     pub(crate) fn done(&self, event: &Value, line: impl AsRef<str>) {
-        let text = if self.json { event.to_string() } else { harmless(line.as_ref()) };
+        let text = if self.json { event.to_string() } else { sanitize(line.as_ref()) };
         print(&text);
     }
 
@@ -170,7 +170,7 @@ fn describe(failure: &Failure, line: &str) -> Value {
 
 /// What others have written must not steer the terminal: control characters are shown as what they are
 /// not.
-pub(crate) fn harmless(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }

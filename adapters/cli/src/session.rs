@@ -244,7 +244,7 @@ impl State {
         if message.role() == Some(Role::Consumer) || message.audience() != Audience::All {
             return None;
         }
-        let who = notices::who(message);
+        let who = notices::author(message);
         match message.event() {
             Event::ChatState(ReceivedChatState::Composing) => {
                 Some(vec![format!("{who} is typing …")])

@@ -1,4 +1,4 @@
-//! Lines from a person, while others are being printed.
+//! Reads lines that a person types while notices are printed.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -11,57 +11,57 @@ use reedline::{
     ExternalPrinter, Hinter, History, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal,
 };
 
-use crate::output::{Output, harmless};
+use crate::output::{Output, sanitize};
 
-/// Only one line at a time waits to be printed.
-const MAX_WAITING: usize = 16;
+/// The capacity of the editor's queue of lines to print.
+const MAX_QUEUED: usize = 16;
 
-/// How often the editor looks whether there is something to print.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often the editor checks for lines to print.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Where lines come from: an editor with a history on a terminal, else stdin as it is.
+/// The source of lines: an editor with a history on a terminal, otherwise plain stdin.
 pub(crate) struct Lines {
-    from: From,
+    source: Source,
     screen: Screen,
-    over: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
 }
 
-enum From {
+enum Source {
     Terminal(Box<Reedline>),
     Piped(mpsc::Receiver<String>),
 }
 
-/// Where notices go while somebody may be typing.
+/// Prints notices while a line may be being typed.
 #[derive(Clone)]
 pub(crate) struct Screen {
     output: Output,
     printer: Option<ExternalPrinter<String>>,
-    /// Held by whoever prints.
+    /// Held while a notice is printed.
     printing: Arc<Mutex<()>>,
-    /// A line is being typed.
+    /// Whether a line is being typed.
     typing: Arc<AtomicBool>,
 }
 
 impl Lines {
-    /// `typing` is called for each change of the line on a terminal; when `over` comes true there are
-    /// no more lines.
+    /// On a terminal, `typing` is called for each change of the line. Once `stop` is true, there are no
+    /// more lines.
     pub(crate) fn open(
         output: &Output,
-        over: Arc<AtomicBool>,
+        stop: Arc<AtomicBool>,
         typing: impl Fn() + Send + 'static,
     ) -> (Self, Screen) {
         let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-        let (from, printer) = if terminal && !output.is_json() {
-            let printer = ExternalPrinter::new(MAX_WAITING);
+        let (source, printer) = if terminal && !output.is_json() {
+            let printer = ExternalPrinter::new(MAX_QUEUED);
             let editor = Reedline::create()
                 .with_external_printer(printer.clone())
-                .with_break_signal(over.clone())
-                .with_poll_interval(LOOK)
-                .with_hinter(Box::new(Typing(Box::new(typing))));
-            (From::Terminal(Box::new(editor)), Some(printer))
+                .with_break_signal(stop.clone())
+                .with_poll_interval(POLL_INTERVAL)
+                .with_hinter(Box::new(TypingHinter(Box::new(typing))));
+            (Source::Terminal(Box::new(editor)), Some(printer))
         } else {
             let (sender, lines) = mpsc::sync_channel(1);
-            // Ends with the program: reading from stdin cannot be interrupted.
+            // The thread ends with the program: a read from stdin cannot be interrupted.
             std::thread::spawn(move || {
                 for line in io::stdin().lock().lines().map_while(Result::ok) {
                     if sender.send(line).is_err() {
@@ -69,7 +69,7 @@ impl Lines {
                     }
                 }
             });
-            (From::Piped(lines), None)
+            (Source::Piped(lines), None)
         };
         let screen = Screen {
             output: output.clone(),
@@ -77,15 +77,15 @@ impl Lines {
             printing: Arc::default(),
             typing: Arc::default(),
         };
-        (Self { from, screen: screen.clone(), over }, screen)
+        (Self { source, screen: screen.clone(), stop }, screen)
     }
 
-    /// The next line; `None` at the end of all.
+    /// The next line, or `None` at the end.
     pub(crate) fn next(&mut self) -> Option<String> {
-        let line = match &mut self.from {
-            From::Terminal(editor) => {
+        let line = match &mut self.source {
+            Source::Terminal(editor) => {
                 self.screen.typing.store(true, Ordering::SeqCst);
-                let typed = editor.read_line(&Mark);
+                let typed = editor.read_line(&LinePrompt);
                 self.screen.typing.store(false, Ordering::SeqCst);
                 self.screen.flush();
                 match typed {
@@ -93,11 +93,11 @@ impl Lines {
                     _ => None,
                 }
             }
-            From::Piped(lines) => loop {
+            Source::Piped(lines) => loop {
                 match lines.recv_timeout(Duration::from_millis(50)) {
                     Ok(line) => break Some(line),
                     Err(RecvTimeoutError::Disconnected) => break None,
-                    Err(RecvTimeoutError::Timeout) if self.over.load(Ordering::Relaxed) => {
+                    Err(RecvTimeoutError::Timeout) if self.stop.load(Ordering::Relaxed) => {
                         break None;
                     }
                     Err(RecvTimeoutError::Timeout) => {}
@@ -111,12 +111,12 @@ impl Lines {
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self.from, From::Terminal(_))
+        matches!(self.source, Source::Terminal(_))
     }
 }
 
 impl Screen {
-    /// Prints a notice: as JSON, or as lines above the one that is being typed.
+    /// Prints a notice: as JSON, or as lines above the line that is being typed.
     pub(crate) fn show(&self, json: &serde_json::Value, lines: &[String]) {
         let Some(printer) = &self.printer else {
             return self.output.done(json, lines.join("\n"));
@@ -124,19 +124,19 @@ impl Screen {
         let _printing = self.printing.lock().unwrap_or_else(PoisonError::into_inner);
         for line in lines.iter().flat_map(|lines| lines.lines()) {
             if !self.typing.load(Ordering::SeqCst) {
-                self.output.say(harmless(line));
+                self.output.say(sanitize(line));
                 continue;
             }
-            // One at a time: the editor loses its place on the screen when it prints several.
-            let _ = printer.print(harmless(line));
+            // One at a time: the editor loses its cursor position when it prints several.
+            let _ = printer.print(sanitize(line));
             while !printer.receiver().is_empty() && self.typing.load(Ordering::SeqCst) {
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Prints what was left to be printed above a line that is no longer being typed.
+    /// Prints the queued lines, now that no line is being typed.
     pub(crate) fn flush(&self) {
         while let Some(line) = self.printer.as_ref().and_then(ExternalPrinter::get_line) {
             self.output.say(line);
@@ -144,10 +144,10 @@ impl Screen {
     }
 }
 
-/// Told each time when the line changes: the editor asks it for hints, and it has none.
-struct Typing(Box<dyn Fn() + Send>);
+/// Notices changes of the line: the editor asks it for a hint on each, and it gives none.
+struct TypingHinter(Box<dyn Fn() + Send>);
 
-impl Hinter for Typing {
+impl Hinter for TypingHinter {
     fn handle(&mut self, line: &str, _: usize, _: &dyn History, _: bool, _: &str) -> String {
         if !line.is_empty() && !line.starts_with('/') {
             (self.0)();
@@ -164,10 +164,10 @@ impl Hinter for Typing {
     }
 }
 
-/// The mark before the line.
-struct Mark;
+/// The prompt.
+struct LinePrompt;
 
-impl Prompt for Mark {
+impl Prompt for LinePrompt {
     fn render_prompt_left(&self) -> Cow<'_, str> {
         Cow::Borrowed("")
     }

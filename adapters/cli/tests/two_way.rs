@@ -113,9 +113,9 @@ fn the_demo_shows_both_sides_on_every_runtime() {
             "you: [1] Yes",
             "ring.png (PNG)",
             "[1] That one",
-            "a survey begins",
+            "a survey has started",
             "you: [5] 5",
-            "all is over",
+            "the conversation has ended",
             "and 0 were lost",
         ] {
             assert!(demo.stdout.contains(part), "no {part:?} in {}", demo.stdout);
@@ -144,10 +144,10 @@ fn a_chat_goes_both_ways() {
     chat.types("3");
     chat.wait_for("you: 3");
     agent(&server, Agent::Close);
-    chat.wait_for("a survey begins");
+    chat.wait_for("a survey has started");
     chat.wait_for("[5] 5");
     chat.types("5");
-    chat.wait_for("all is over");
+    chat.wait_for("the conversation has ended");
     let (code, lines) = chat.ends();
     assert_eq!(code, Some(0));
     assert!(!lines.iter().any(|line| line.contains("psst")), "{lines:#?}");
@@ -185,7 +185,11 @@ fn an_agent_answers_from_another_terminal() {
     let typed = "Good morning\n/card Is it this? | Yes\n/transfer 77\n/what\n/close\n/quit\n";
     let agent = run_with(&environment, &["sandbox", "agent"], typed.as_bytes());
     assert_eq!(agent.code, Some(0), "{}", agent.stderr);
-    assert!(agent.stdout.contains("error: no /what: there are"), "{}", agent.stdout);
+    assert!(
+        agent.stdout.contains("error: unknown command /what; the commands are"),
+        "{}",
+        agent.stdout
+    );
     chat.wait_for("agent: Good morning");
     chat.wait_for("[1] Yes");
     chat.wait_for("transferred to skill 77");
@@ -228,8 +232,8 @@ fn a_notification_is_read_out_whatever_it_holds() {
          {"type":"ContentEvent","message":"psst"}}, 7]}}"#;
     let decoded = run_with(&[], &["webhook", "decode"], body.as_bytes());
     assert_eq!(decoded.code, Some(0), "{}", decoded.stderr);
-    let expected = "#4 agent: Grüße 🙂\nsomebody [AGENTS_AND_MANAGERS only]: psst\n\
-        ms.MessagingEventNotification: the change has no event; kept as it came\n";
+    let expected = "#4 agent: Grüße 🙂\nunknown [AGENTS_AND_MANAGERS only]: psst\n\
+        ms.MessagingEventNotification: the change has no event; kept as received\n";
     assert_eq!(decoded.stdout, expected);
     let json = run_with(&[], &["--json", "webhook", "decode"], body.as_bytes());
     assert_eq!(json.events().len(), 3);

@@ -1,4 +1,4 @@
-//! App installs: listed, shown, made, switched and deleted.
+//! App installs: list, show, create, enable, disable and delete.
 
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
@@ -24,15 +24,15 @@ pub(crate) fn run(
     command: Apps,
     output: &Output,
 ) -> Result<(), Failure> {
-    // What can be found out without the cloud is found out first.
+    // The manifest is checked before anything is sent.
     let manifest = match &command {
-        Apps::Create { file, .. } => Some(checked(file)?),
+        Apps::Create { file, .. } => Some(read_manifest(file)?),
         _ => None,
     };
     let name = user
         .user
         .as_deref()
-        .ok_or_else(|| Failure::usage("which user? Set LP_USER, or give --user"))?;
+        .ok_or_else(|| Failure::usage("the user is missing: set LP_USER or --user"))?;
     let session = client.call(Login::new(name, password(user)?))?.output;
     match command {
         Apps::List { all } => {
@@ -55,8 +55,8 @@ pub(crate) fn run(
         Apps::Create { secret_to, .. } => {
             create(client, session, manifest.unwrap_or_default(), secret_to.as_deref(), output)
         }
-        Apps::Enable { id } => switch(client, session, id, true, output),
-        Apps::Disable { id } => switch(client, session, id, false, output),
+        Apps::Enable { id } => set_enabled(client, session, id, true, output),
+        Apps::Disable { id } => set_enabled(client, session, id, false, output),
         Apps::Delete { id } => {
             let install = client.call(ReadInstall::new(session.clone(), id.as_str()))?.output;
             client.call(DeleteInstall::new(session, install))?;
@@ -66,7 +66,8 @@ pub(crate) fn run(
     }
 }
 
-fn checked(file: &Path) -> Result<Value, Failure> {
+/// Reads a manifest and checks it.
+fn read_manifest(file: &Path) -> Result<Value, Failure> {
     let text = setup::read_or_stdin(file, "FILE")?;
     let manifest: Value = serde_json::from_slice(&text)
         .map_err(|error| Failure::usage(format!("the manifest is not JSON: {error}")))?;
@@ -78,10 +79,10 @@ fn checked(file: &Path) -> Result<Value, Failure> {
     if errors.is_empty() {
         return Ok(manifest);
     }
-    Err(Failure::usage(format!("the manifest would be refused:\n  {}", errors.join("\n  "))))
+    Err(Failure::usage(format!("the manifest is invalid:\n  {}", errors.join("\n  "))))
 }
 
-/// From the file, the variable, or a prompt: never from the command line.
+/// The password, from the file, the variable or a prompt. Never from the command line.
 fn password(user: &User) -> Result<Secret, Failure> {
     if let Some(file) = &user.password_file {
         return setup::secret_in(file, "--password-file");
@@ -91,10 +92,11 @@ fn password(user: &User) -> Result<Secret, Failure> {
     }
     if std::io::stdin().is_terminal() {
         let typed = rpassword::prompt_password("Password: ");
-        let typed = typed.map_err(|error| Failure::Local(format!("no password: {error}")))?;
+        let typed =
+            typed.map_err(|error| Failure::Local(format!("cannot read the password: {error}")))?;
         return Ok(Secret::new(typed));
     }
-    Err(Failure::usage("the password is missing: set LP_PASSWORD, or give --password-file"))
+    Err(Failure::usage("the password is missing: set LP_PASSWORD or --password-file"))
 }
 
 fn create(
@@ -106,7 +108,7 @@ fn create(
 ) -> Result<(), Failure> {
     let created = client.call(CreateInstall::new(session, manifest))?.output;
     let Some(install) = created else {
-        output.done(&json!({"event": "created"}), "created; apps list shows it");
+        output.done(&json!({"event": "created"}), "created; `apps list` shows it");
         return Ok(());
     };
     let secret = install.record.get("client_secret").and_then(Value::as_str);
@@ -115,9 +117,9 @@ fn create(
             write_secret(file, secret).map_err(|error| {
                 Failure::Local(format!("cannot write {}: {error}", file.display()))
             })?;
-            output.note(&format!("its secret is in {}", file.display()));
+            output.note(&format!("the secret is in {}", file.display()));
         }
-        (None, Some(_)) => output.note("its secret was not kept: --secret-to FILE would have"),
+        (None, Some(_)) => output.note("the secret was not saved: use --secret-to FILE"),
         (_, None) => {}
     }
     let id = install.id().unwrap_or("?").to_owned();
@@ -125,7 +127,7 @@ fn create(
     Ok(())
 }
 
-/// A file that its owner alone can read.
+/// Writes a file that only its owner can read.
 fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -134,7 +136,7 @@ fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
     options.open(file)?.write_all(secret.as_bytes())
 }
 
-fn switch(
+fn set_enabled(
     client: &Client,
     session: UserSession,
     id: String,

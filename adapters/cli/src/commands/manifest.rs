@@ -1,4 +1,4 @@
-//! App install manifests: written, checked, explained.
+//! App install manifests: create, check and explain.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
             }
             let manifest =
                 builder.build().map_err(|violations| Failure::usage(violations.to_string()))?;
-            // The manifest itself is what was asked for, in either form of output.
+            // The manifest itself is the output, in JSON mode too.
             let text = serde_json::to_string_pretty(&manifest)
                 .map_err(|error| Failure::Local(error.to_string()))?;
             output.script(format!("{text}\n").as_bytes());
@@ -43,7 +43,7 @@ fn check(file: &Path, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Failure::Local(format!("the manifest is not JSON: {error}")))?;
     let violations = manifest::check(&manifest);
     for violation in &violations {
-        output.done(&described(violation), line(violation));
+        output.done(&describe(violation), line(violation));
     }
     let errors = violations.iter().filter(|one| one.severity() == Severity::Error).count();
     let warnings = violations.len() - errors;
@@ -54,11 +54,11 @@ fn check(file: &Path, output: &Output) -> Result<(), Failure> {
     if errors == 0 {
         Ok(())
     } else {
-        Err(Failure::Local(format!("the manifest has {errors} errors, listed above")))
+        Err(Failure::Local(format!("the manifest has {errors} errors")))
     }
 }
 
-fn described(violation: &Violation) -> serde_json::Value {
+fn describe(violation: &Violation) -> serde_json::Value {
     json!({"event": severity(violation), "path": violation.path(), "problem": violation.problem(),
         "remedy": violation.remedy()})
 }
@@ -82,15 +82,15 @@ fn explain(field: Option<&str>, output: &Output) -> Result<(), Failure> {
     if found.is_empty() {
         let name = field.unwrap_or_default();
         return Err(Failure::usage(format!(
-            "there is no field {name:?}: lp-connector manifest explain lists them"
+            "no such field: {name:?}; `lp-connector manifest explain` lists the fields"
         )));
     }
     for field in found {
-        let must = if field.required { "required" } else { "optional" };
+        let presence = if field.required { "required" } else { "optional" };
         output.done(
             &json!({"event": "field", "path": field.path, "required": field.required,
                 "allowed": field.allowed, "about": field.about}),
-            format!("{} ({must}): {}\n    {}", field.path, field.allowed, field.about),
+            format!("{} ({presence}): {}\n    {}", field.path, field.allowed, field.about),
         );
     }
     Ok(())

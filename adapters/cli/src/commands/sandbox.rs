@@ -1,4 +1,4 @@
-//! The stand-in for the cloud, on a socket.
+//! Runs a sandbox.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::setup;
 
-/// Runs until interrupted.
+/// Runs a sandbox until interrupted.
 pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
     let faults: Vec<Fault> = args
         .fault
@@ -40,10 +40,10 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
             .tls(args.tls.is_some())
             .seed(seed())
             .sandbox(configure)
-            // The agent's side looks five times a second: that is nothing to tell of.
-            .on_request(move |seen| {
-                if !seen.path.starts_with("/_sandbox/") {
-                    log.log(&request_line(seen));
+            // `sandbox agent` polls five times a second: that is not logged.
+            .on_request(move |request| {
+                if !request.path.starts_with("/_sandbox/") {
+                    log.log(&request_line(request));
                 }
             }),
     )
@@ -65,10 +65,10 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How long the default endpoint's notifications are kept: it may be started later.
+/// How long notifications to the default endpoint are kept: the endpoint may start later.
 const RETENTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Where notifications go, and, where no address was given, the one that was made up.
+/// The webhooks, and the address of their endpoint if it was chosen here.
 fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
     let signature: Signature = args.signature.parse().map_err(Failure::Usage)?;
     if let Some(file) = &args.manifest {
@@ -76,32 +76,32 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
         let manifest = serde_json::from_slice(&text)
             .map_err(|error| Failure::usage(format!("--manifest: not JSON: {error}")))?;
         let webhooks = Webhooks::from_manifest(&manifest)
-            .map_err(|why| Failure::usage(format!("--manifest: {why}")))?;
+            .map_err(|reason| Failure::usage(format!("--manifest: {reason}")))?;
         if String::from_utf8_lossy(&text).contains("https://") {
             output.note(
-                "a sandbox posts to http:// addresses of this machine: what goes to others of the \
-                 manifest stays here",
+                "a sandbox posts only to http:// URLs on this machine: the manifest's other endpoints \
+                 receive nothing",
             );
         }
         return Ok((webhooks.signature(signature), None));
     }
     if args.max_retries.is_some_and(|times| times > 5) {
-        return Err(Failure::usage("--max-retries: from 0 to 5"));
+        return Err(Failure::usage("--max-retries must be from 0 to 5"));
     }
     let (url, listen) = match &args.webhook {
         Some(url) if !on_this_machine(url) => {
             return Err(Failure::usage(format!(
-                "--webhook {url}: it must be http:// and an address of this machine, such as \
+                "--webhook {url}: it must be an http:// URL on this machine, such as \
                  http://127.0.0.1:8080/"
             )));
         }
         Some(url) => (url.clone(), None),
         None => {
-            // Free now, and most likely still when somebody listens there.
+            // The port is free now, and probably still when the endpoint starts.
             let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
             let address = free.and_then(|free| free.local_addr());
             let address = address
-                .map_err(|error| Failure::Local(format!("there is no free port: {error}")))?;
+                .map_err(|error| Failure::Local(format!("cannot find a free port: {error}")))?;
             (format!("http://{address}/"), Some(address))
         }
     };
@@ -113,7 +113,7 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
     Ok((webhooks, listen))
 }
 
-/// Whether a sandbox posts there at all.
+/// Whether a sandbox can post to this URL.
 fn on_this_machine(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -123,7 +123,7 @@ fn on_this_machine(url: &str) -> bool {
     }))
 }
 
-/// What a client needs to know, in a form that a shell can take over.
+/// Prints the settings of a client, as shell commands.
 pub(crate) fn announce(
     server: &Server,
     secret_file: Option<&Path>,
@@ -137,8 +137,7 @@ pub(crate) fn announce(
         (user.to_owned(), password.to_owned())
     });
     let url = server.base_url();
-    // The secret of a stand-in that was made up a moment ago is the one secret that is printed: one that
-    // came from a file may be real, and stays there.
+    // A random secret of a sandbox may be printed. One from a file may be real: it stays there.
     let (id, secret) =
         app.as_ref().map(|app| (app.client_id(), app.client_secret())).unwrap_or_default();
     output.done(
@@ -157,17 +156,17 @@ pub(crate) fn announce(
     );
 }
 
-/// For a shell.
+/// Quotes text for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn request_line(seen: &LoggedRequest) -> String {
-    let status = seen.status.map_or("no answer".to_owned(), |status| status.to_string());
-    format!("{} {} {status}", seen.method, seen.path)
+fn request_line(request: &LoggedRequest) -> String {
+    let status = request.status.map_or("no response".to_owned(), |status| status.to_string());
+    format!("{} {} {status}", request.method, request.path)
 }
 
-/// Another one each time, from what differs between two runs.
+/// A seed that differs between runs.
 pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(std::process::id())

@@ -94,7 +94,7 @@ impl Stage<'_> {
         self.agent(Agent::Close)?;
         self.wait_for("the survey", |line| line.contains("from 1 to 5"))?;
         self.choose(5)?;
-        self.wait_for("the end", |line| line.contains("all is over"))
+        self.wait_for("the end", |line| line.contains("conversation has ended"))
     }
 
     fn say(&self, text: &str) -> Result<(), Failure> {
