@@ -105,7 +105,8 @@ impl Now {
     }
 }
 
-/// A time that LivePerson states: milliseconds since 1970-01-01 UTC (protocol.md 1.5).
+/// A time that LivePerson states: milliseconds since 1970-01-01 UTC
+/// ([protocol.md 1.5](crate::protocol#1.5)).
 ///
 /// Any `u64` is valid, so a nonsensical value on the wire is no error. It serialises as the number.
 ///

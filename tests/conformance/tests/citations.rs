@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where every citation has to be a link.
-const LINKED: [&str; 8] = [
+const LINKED: [&str; 9] = [
     "adapters/cli",
     "adapters/lp-connector",
     "adapters/tls",
@@ -16,6 +16,7 @@ const LINKED: [&str; 8] = [
     "core/src/manifest",
     "core/src/secret.rs",
     "core/src/seed.rs",
+    "core/src/time.rs",
 ];
 
 fn root() -> PathBuf {
