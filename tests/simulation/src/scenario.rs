@@ -200,8 +200,9 @@ impl fmt::Display for Scenario {
             let wire = if *wire { ", the core's own HTTP codec" } else { "" };
             writeln!(
                 f,
-                "process {n}: retry policy {policy:?}, call timeout {call_timeout:?}, clock drift {drift} \
-                 ppm, wall clock {wall_clock_offset} s ahead, cache of {consumer_cache} consumers{wire}"
+                "process {n}: retry policy {policy:?}, call timeout {call_timeout:?}, clock drift \
+                 {drift} ppm, wall clock {wall_clock_offset} s ahead, cache of {consumer_cache} \
+                 consumers{wire}"
             )?;
         }
         for caller in &self.callers {
