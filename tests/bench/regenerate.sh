@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Measures everything anew and writes BENCHMARKS.md, beside it, from BENCHMARKS.template.md: some twenty
-# minutes on two cores, on which nothing else should run. What was measured is kept in target/bench as
-# JSON and Markdown.
+# Measures everything and writes BENCHMARKS.md from BENCHMARKS.template.md, in some twenty minutes on two
+# cores without other load. The figures stay in target/bench as JSON and Markdown.
 #
-#     tests/bench/regenerate.sh            all of it
-#     tests/bench/regenerate.sh --render   from what was measured the last time
+#     tests/bench/regenerate.sh            measures everything
+#     tests/bench/regenerate.sh --render   uses the last figures
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 mkdir -p target/bench

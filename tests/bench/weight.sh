@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What it weighs to send one message: crates in the tree, clean build times, and the size of the stripped
-# program, with each adapter and with what one would take instead. Prints a table in Markdown.
+# Measures the weight of a program that sends one message: crates in the tree, clean build times, and the
+# size of the stripped program, with each adapter and with the alternatives. Prints a table in Markdown.
 #
-#     tests/bench/weight.sh              all of it: some ten minutes on two cores
-#     tests/bench/weight.sh --no-builds  the crates alone
+#     tests/bench/weight.sh              everything: some ten minutes on two cores
+#     tests/bench/weight.sh --no-builds  the crates only
 #
-# Everything is made in a temporary directory, and removed. Nothing is run: there is no cloud to talk to.
+# It builds in a temporary directory, which it removes. The programs are not run.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 builds=yes
@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 export CARGO_TERM_COLOR=never CARGO_NET_RETRY=3
 unset CARGO_TARGET_DIR RUSTFLAGS
 
-# A program in a directory of its own: name, dependencies, source.
+# Creates a program in a directory of its own: name, dependencies, source.
 program() {
     mkdir -p "$work/$1/src"
     cat >"$work/$1/Cargo.toml" <<TOML
@@ -33,12 +33,12 @@ strip = true
 [workspace]
 TOML
     printf '%s\n' "$3" >"$work/$1/src/main.rs"
-    # The versions that the tests are run with, where they are named there.
+    # The versions of the workspace, where it has them.
     cp "$root/Cargo.lock" "$work/$1/Cargo.lock"
 }
 
-# The same program for each adapter, but for its first lines and its awaiting.
-message() { # crate, `async` or nothing, `.await` or nothing, how main is run
+# The program for one adapter.
+message() { # crate, `async` or nothing, `.await` or nothing, the body of main
     cat <<RUST
 use $1::api::OpenConversation;
 use $1::id::{AccountId, ClientId, ExtConsumerId};
@@ -76,7 +76,7 @@ lp-connector-tokio = { path = \"$root/adapters/tokio\" }" \
     "$(message lp_connector_tokio "async " .await \
         "tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(send())")"
 
-# By hand: a token and a message, with none of what happens when something goes wrong.
+# By hand: a token and a message, without error handling.
 by_hand='async fn send(client: &reqwest::Client, token: &str) -> Result<(), Box<dyn std::error::Error>> {
     let url = "https://va.msg.liveperson.net/api/account/91827364/messaging/consumer/conversation/send?v=3";
     let event = serde_json::json!({"type": "ContentEvent", "contentType": "text/plain", "message": "Coo?"});
@@ -120,7 +120,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     send(&http, token.access_token().secret()).await
 }'
 
-seconds() { # how long a command takes
+seconds() { # the duration of a command
     local began ended
     began=$(date +%s.%N)
     "$@" >&2
@@ -128,13 +128,13 @@ seconds() { # how long a command takes
     awk -v a="$began" -v b="$ended" 'BEGIN { printf "%.1f", b - a }'
 }
 
-row() { # directory, what to call it, the most crates that it may have
+row() { # directory, label, the largest number of crates
     cd "$work/$1"
     cargo fetch -q >&2
     local tree crates names debug=– release=– size=– bound="${3:-}"
     tree=$(cargo tree -e normal --prefix none --offline | sort -u)
     crates=$(wc -l <<<"$tree")
-    # Each crate once, and the program itself not at all.
+    # Each crate once, without the program itself.
     names=$(sed 's/ (\*)$//' <<<"$tree" | sort -u | grep -vc '^one-message ')
     if [ "$builds" = yes ]; then
         debug=$(seconds cargo build -q --offline)
