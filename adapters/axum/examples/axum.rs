@@ -1,17 +1,15 @@
-//! A connector that echoes what the agent says, twice, against a sandbox: `cargo run -p lp-connector-axum
+//! A connector that echoes two of the agent's messages, against a sandbox: `cargo run -p lp-connector-axum
 //! --example axum`.
 
-use std::collections::VecDeque;
 use std::error::Error;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use lp_connector_axum::webhook::{Change, Event, Inbox, InboxPoll, Receiver};
-use lp_connector_axum::{Notifications, Webhooks, serve};
+use lp_connector_axum::webhook::{Change, Event, Receiver};
+use lp_connector_axum::{Deliveries, Webhooks, serve};
 use lp_connector_sandbox::{Agent, Server, ServerConfig};
 use lp_connector_tokio::api::OpenConversation;
 use lp_connector_tokio::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_tokio::secret::Secret;
-use lp_connector_tokio::time::Mono;
 use lp_connector_tokio::{Client, Config, Trust};
 
 #[tokio::main]
@@ -23,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The endpoint.
     let receiver = Receiver::new().app(account.clone(), id.clone(), [secret.clone()]);
-    let (router, notifications) = Webhooks::new(receiver).split();
+    let (router, deliveries) = Webhooks::new(receiver).deliveries();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}/", listener.local_addr()?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -38,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::new(Config::new(account).credentials(id, secret).trust(trust))?;
     let ada = ExtConsumerId::new("pigeon-ring-0042")?;
     let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
-    let worker = tokio::spawn(work(client, ada, notifications));
+    let worker = tokio::spawn(work(client, ada, deliveries));
 
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     for action in [
@@ -54,47 +52,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Takes notifications out of the queue, each event once and in order, until the conversation is over.
+/// Handles each change once and in order, until the conversation is closed.
 async fn work(
     client: Client,
     ada: ExtConsumerId,
-    mut notifications: Notifications,
+    mut deliveries: Deliveries,
 ) -> Result<u32, lp_connector_tokio::Error> {
-    let origin = Instant::now();
-    let now = || Mono::from_origin(origin.elapsed());
-    let (mut inbox, mut relayed) = (Inbox::default(), 0);
-    let mut waiting = VecDeque::new();
-    loop {
-        inbox.handle_from(&mut waiting, now());
-        let wait = match inbox.poll(now()) {
-            InboxPoll::Deliver(delivered) => {
-                match delivered.change {
-                    Change::Message(message) if message.is_for_consumer() => {
-                        if let Event::Text(text) = message.event() {
-                            println!("agent: {}", text.text);
-                            relayed += 1;
-                            // A channel would bring the consumer's answer; here it is an echo.
-                            let echo = format!("You said: {}", text.text);
-                            client.send_text(&ada, message.conversation(), echo).await?;
-                            if relayed == 2 {
-                                client.close(&ada, message.conversation()).await?;
-                            }
-                        }
+    let mut relayed = 0;
+    while let Some(delivery) = deliveries.next().await {
+        match delivery.map(|delivered| delivered.change) {
+            Ok(Change::Message(message)) if message.is_for_consumer() => {
+                if let Event::Text(text) = message.event() {
+                    println!("agent: {}", text.text);
+                    relayed += 1;
+                    // A channel would bring the consumer's answer; here it is an echo.
+                    let echo = format!("You said: {}", text.text);
+                    client.send_text(&ada, message.conversation(), echo).await?;
+                    if relayed == 2 {
+                        client.close(&ada, message.conversation()).await?;
                     }
-                    Change::Conversation(state) if state.is_finished() => return Ok(relayed),
-                    _ => {}
                 }
-                continue;
             }
-            InboxPoll::Wait(until) => until.since(now()),
-            InboxPoll::Idle => Duration::MAX,
-        };
-        let next = tokio::time::timeout(wait, notifications.recv()).await;
-        let Ok(next) = next else { continue };
-        let Some(verified) = next else { return Ok(relayed) };
-        match verified.parse() {
-            Ok(notification) => waiting.extend(notification.into_changes()),
-            Err(unreadable) => eprintln!("put aside: {unreadable}"),
+            Ok(Change::Conversation(state)) if state.is_finished() => break,
+            Ok(_) => {}
+            Err(unreadable) => eprintln!("set aside: {unreadable}"),
         }
     }
+    Ok(relayed)
 }

@@ -1,53 +1,56 @@
 //! Receives LivePerson's webhooks with [axum](https://docs.rs/axum): verified over the raw bytes,
 //! queued, and answered within the contract of protocol.md 9.1.
 //!
-//! [`Webhooks`] makes a `Router` and a [`Notifications`] queue. The router answers 200 as soon as a
-//! notification is in the queue, and does no work on it; when the queue is full it answers 503, so that
-//! the platform sends it again and nothing is lost. [`serve`] puts a router on a socket, with limits
-//! against slow and huge senders, and stops gracefully.
+//! [`Webhooks`] makes a `Router` and [`Deliveries`]. The router verifies a notification, queues it and
+//! answers 200 at once. When the queue is full it answers 503, and the platform sends the notification
+//! again. [`Deliveries::next`] gives each change once and in order. [`serve`] serves a router with
+//! limits against slow and huge senders, and drains it when it stops.
+//!
+//! This program loses nothing that it has answered 200. On SIGTERM or Ctrl-C ([`shutdown_signal`])
+//! `serve` stops accepting and answers the requests under way; then the router is gone, and `next`
+//! returns the rest of the queue and `None`:
 //!
 //! ```no_run
-//! use lp_connector_axum::webhook::{Change, Inbox, Receiver};
-//! use lp_connector_axum::{Webhooks, serve};
 //! use lp_connector_axum::secret::Secret;
+//! use lp_connector_axum::webhook::{Change, Event, Receiver};
+//! use lp_connector_axum::{Webhooks, serve, shutdown_signal};
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
-//! let (router, mut notifications) = Webhooks::new(Receiver::new().secret(secret)).split();
-//! let app = axum::Router::new().nest("/lp", router);
-//!
-//! let worker = tokio::spawn(async move {
-//!     while let Some(verified) = notifications.recv().await {
-//!         match verified.parse() {
-//!             Ok(notification) => {
-//!                 for change in notification.into_changes() {
-//!                     if let Change::Message(message) = change && message.is_for_consumer() {
-//!                         println!("to relay: {message:?}");
-//!                     }
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
+//!     let (router, mut deliveries) = Webhooks::new(Receiver::new().secret(secret)).deliveries();
+//!     let app = axum::Router::new().nest("/lp", router);
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     let server = tokio::spawn(serve(listener, app, shutdown_signal()?));
+//!     while let Some(delivery) = deliveries.next().await {
+//!         match delivery.map(|delivered| delivered.change) {
+//!             Ok(Change::Message(message)) if message.is_for_consumer() => {
+//!                 if let Event::Text(text) = message.event() {
+//!                     println!("to {}: {}", message.conversation(), text.text);
 //!                 }
 //!             }
-//!             // It was answered 200 all the same: put it aside, and look at it later.
-//!             Err(unreadable) => eprintln!("{unreadable}: {} bytes", verified.body().len()),
+//!             Ok(_) => {}
+//!             Err(unreadable) => eprintln!("set aside: {unreadable}"), // it was answered 200 too
 //!         }
 //!     }
-//! });
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-//! let stop = async { let _ = tokio::signal::ctrl_c().await; };
-//! serve(listener, app, stop).await?; // all that was accepted is in the queue by then
-//! worker.await?; // and ends when the queue is empty
-//! # Ok(())
-//! # }
+//!     Ok(server.await??)
+//! }
 //! ```
 //!
-//! The platform wants TLS with a valid certificate: let a proxy before this server see to it.
-//! For a handler of your own there is an extractor, [`Signed`].
+//! The platform requires TLS with a valid certificate: let a proxy in front of this server provide it.
+//! [`Webhooks::split`] gives the [`Notifications`] instead, verified and not yet parsed. [`Signed`] is an
+//! extractor for your own handlers.
 
 mod budget;
+mod deliveries;
 mod extract;
 mod queue;
 mod serve;
+mod shutdown;
 
+pub use deliveries::Deliveries;
 pub use extract::{Signed, WebhookError};
 pub use lp_connector_core::{conversation, id, secret, time, webhook};
 pub use queue::{Notifications, Webhooks};
 pub use serve::{MAX_CONNECTIONS, serve};
+pub use shutdown::shutdown_signal;

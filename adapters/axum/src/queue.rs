@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::any;
-use lp_connector_core::webhook::{Receiver, Verified};
+use lp_connector_core::webhook::{Inbox, Receiver, Verified};
 use tokio::sync::mpsc;
 
 use crate::budget::{Budget, Share};
+use crate::deliveries::Deliveries;
 use crate::extract::{WebhookError, verify};
 
-/// A webhook endpoint, to be set up.
+/// The settings of a webhook endpoint.
 #[derive(Clone, Debug)]
 pub struct Webhooks {
     receiver: Receiver,
@@ -19,7 +20,7 @@ pub struct Webhooks {
     memory: usize,
 }
 
-/// The notifications that were taken, in the order in which they came.
+/// The accepted notifications, in the order of arrival. Each is verified and not yet parsed.
 #[derive(Debug)]
 pub struct Notifications {
     queue: mpsc::Receiver<Queued>,
@@ -28,11 +29,11 @@ pub struct Notifications {
 #[derive(Debug)]
 struct Queued {
     verified: Verified,
-    /// Held for as long as the notification is in the queue.
+    /// The memory that the notification takes while it is in the queue.
     _share: Option<Share>,
 }
 
-/// What every request needs.
+/// The state of the router.
 #[derive(Debug)]
 struct Endpoint {
     receiver: Receiver,
@@ -41,86 +42,95 @@ struct Endpoint {
 }
 
 impl Webhooks {
-    /// An endpoint that takes what `receiver` takes.
+    /// An endpoint that accepts the notifications that `receiver` verifies.
     #[must_use]
     pub const fn new(receiver: Receiver) -> Self {
         Self { receiver, queue: 1024, memory: 64 * 1024 * 1024 }
     }
 
-    /// How many notifications wait at the most; when there are more, they are answered 503 and come
-    /// again. Default: 1024; at least 1.
+    /// Limits the queue. Beyond it a notification is answered 503, and the platform sends it again.
+    /// Default: 1024; at least 1.
     #[must_use]
     pub const fn queue(mut self, notifications: usize) -> Self {
         self.queue = if notifications == 0 { 1 } else { notifications };
         self
     }
 
-    /// How many bytes of notifications are held at the most, those on their way in included. Default:
-    /// 64 MiB. It must be more than the largest body that the receiver takes, or none that does not
-    /// tell its length is taken.
+    /// Limits the memory of notifications, in bytes: those in the queue and those that are being read.
+    /// Beyond it a notification is answered 503. Default: 64 MiB. It must exceed the receiver's limit of
+    /// a body, or the largest notifications never fit.
     #[must_use]
     pub const fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
         self
     }
 
+    /// The router, with one route at `/`, and the ordered changes of what it accepts, through an
+    /// [`Inbox`] with its default limits. For another inbox, use [`split`](Self::split) and
+    /// [`Deliveries::new`].
+    pub fn deliveries(self) -> (Router, Deliveries) {
+        let (router, notifications) = self.split();
+        (router, Deliveries::new(notifications, Inbox::default()))
+    }
+
     /// The router, with one route at `/`, and the queue that it fills.
     pub fn split(self) -> (Router, Notifications) {
-        // No more than a semaphore has, which the queue is made of.
+        // A tokio channel is a semaphore inside, and panics above the limit of one.
         let room = self.queue.min(tokio::sync::Semaphore::MAX_PERMITS);
         let (sender, queue) = mpsc::channel(room);
         let endpoint =
             Endpoint { receiver: self.receiver, queue: sender, budget: Budget::new(self.memory) };
-        // Any method: the receiver refuses all but POST, with a word about it.
-        let router = Router::new().route("/", any(take)).with_state(Arc::new(endpoint));
+        // Any method: the receiver rejects all but POST, with a reason.
+        let router = Router::new().route("/", any(accept)).with_state(Arc::new(endpoint));
         (router, Notifications { queue })
     }
 }
 
-/// Takes a notification in. Nothing is done with it here: 200 within 2.5 s, whatever is in it
-/// (protocol.md 9.1).
-async fn take(
+/// Verifies and queues a notification, and does no other work: the answer is due within 2.5 s, whatever
+/// the notification contains (protocol.md 9.1).
+async fn accept(
     State(endpoint): State<Arc<Endpoint>>,
     request: Request,
 ) -> Result<&'static str, WebhookError> {
-    // Paid for as it comes: who sends nothing holds nothing, and no number of senders more than there
-    // is.
+    // Memory is reserved as the body arrives: a sender that sends nothing reserves nothing, and all
+    // senders together reserve no more than the budget.
     let mut share: Option<Share> = None;
-    let pay = |bytes: usize| {
+    let reserve = |bytes: usize| {
         let held = share.get_or_insert_with(Share::none);
         if endpoint.budget.grow(held, bytes) { Ok(()) } else { Err(WebhookError::Overloaded) }
     };
-    let verified = verify(&endpoint.receiver, request, pay).await?;
-    // Only what is LivePerson's takes a place in the queue.
+    let verified = verify(&endpoint.receiver, request, reserve).await?;
+    // Only a verified notification takes a place in the queue.
     let slot = endpoint.queue.try_reserve().map_err(|_| WebhookError::Overloaded)?;
     slot.send(Queued { verified, _share: share });
     Ok("OK")
 }
 
 impl Notifications {
-    /// The next one, or `None` when the router and all its clones are gone and all was taken out.
+    /// The next notification. `None` when the router and all its clones are gone, or after
+    /// [`close`](Self::close), and the queue is empty. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Verified> {
         self.queue.recv().await.map(|queued| queued.verified)
     }
 
-    /// The next one, if there is one now.
+    /// The next notification, if one is queued now.
     pub fn try_recv(&mut self) -> Option<Verified> {
         self.queue.try_recv().ok().map(|queued| queued.verified)
     }
 
-    /// How many wait.
+    /// The number of queued notifications.
     #[must_use]
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// True if none waits.
+    /// True if the queue is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Takes no more in: from now on all are answered 503. What waits can still be taken out.
+    /// Accepts no more notifications: the router answers 503 from now on. The queue keeps what it has.
     pub fn close(&mut self) {
         self.queue.close();
     }

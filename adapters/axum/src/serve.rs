@@ -1,4 +1,4 @@
-//! A router on a socket, with limits, and a graceful end.
+//! Serves a router on a socket, with limits and a graceful shutdown.
 
 use std::future::Future;
 use std::io;
@@ -14,31 +14,33 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-/// The most connections at a time; further ones wait to be accepted.
+/// The most connections at a time. Further ones wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 1024;
 
-/// How long a request's head may take to come, and how long a connection may say nothing.
+/// How long a request's head may take to arrive, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest head.
+/// The largest head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// How long what is under way may take to end, once it is time to stop.
+/// How long requests under way may take after the stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept before it is asked to end: a bound for those that take no answer.
+/// The lifetime of a connection, which bounds a client that reads no answer.
 const LIFE: Duration = Duration::from_secs(300);
 
-/// Serves `router` over HTTP/1.1 until `stop` comes true; then takes no new connection, lets what is
-/// under way end (for 10 s at the most), and returns. With [`Webhooks`](crate::Webhooks), all that was
-/// answered 200 is then in the queue, which ends after it.
+/// Serves `router` over HTTP/1.1 until `stop` completes. Then it accepts no more connections, answers
+/// the requests under way (for at most 10 s), and returns. `stop` may be a
+/// [`shutdown_signal`](crate::shutdown_signal).
 ///
-/// A connection whose request's head takes longer than 10 s, or more than 64 KiB, is closed; bodies are
-/// limited by the router. After 5 minutes a connection ends with the answer that is under way, and
-/// within 10 s.
+/// When it returns, every notification that was answered 200 is in the queue of
+/// [`Webhooks`](crate::Webhooks), which ends after the last one.
+///
+/// It closes a connection whose request head takes longer than 10 s or more than 64 KiB. The router
+/// limits bodies. After 5 minutes a connection ends with the request under way, and within 10 s.
 ///
 /// # Errors
-/// None at present: a connection that fails, or cannot be accepted, concerns nobody else.
+/// None at present. A connection that fails, or cannot be accepted, does not affect others.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -58,7 +60,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let Ok((stream, _)) = accepted else {
-            // Out of descriptors, most likely: give others time to close.
+            // Probably out of file descriptors: give other connections time to close.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -72,10 +74,10 @@ pub async fn serve(
                 .max_buf_size(MAX_HEAD)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
             let mut connection = pin!(connection);
-            // Whatever ends a connection ends it for its sender alone.
+            // An error ends this connection only.
             tokio::select! {
                 _ = connection.as_mut() => return,
-                // It ends with an error when the sender is gone: that is the sign.
+                // An error, because the watch's sender was dropped, is the sign to stop.
                 _ = stopped.changed() => {}
                 () = tokio::time::sleep(LIFE) => {}
             }
@@ -85,7 +87,7 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
     }
     drop((listener, router, stopping));
-    // Each ends by itself within its time.
+    // Each connection ends within its own time-out.
     while connections.join_next().await.is_some() {}
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The endpoint over real sockets: within the contract, whoever sends and whatever.
+//! The endpoint over real sockets: it keeps the contract with any sender and any request.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -26,7 +26,7 @@ fn secret() -> Secret {
     Secret::new(SECRET.to_owned())
 }
 
-/// An endpoint that listens, and the means to stop it.
+/// A listening endpoint, and the means to stop it.
 struct Listening {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -65,7 +65,7 @@ fn signed(body: &str) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-/// A connection that is kept.
+/// A keep-alive connection.
 async fn connect(address: SocketAddr) -> hyper::client::conn::http1::SendRequest<Full<Bytes>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, connection) =
@@ -86,12 +86,12 @@ fn text_of(verified: &lp_connector_axum::webhook::Verified) -> String {
 }
 
 #[tokio::test]
-async fn what_is_signed_is_answered_200_and_queued_and_nothing_else_is() {
+async fn only_signed_posts_are_answered_200_and_queued() {
     let (server, mut notifications) = listen(webhooks()).await;
     let address = server.address;
     assert_eq!(post(address, signed(&body(1))).await, 200);
     assert_eq!(text_of(&notifications.recv().await.unwrap()), "text 1 🙂");
-    // Signed, and no JSON at all: refused, it would hold up all others for days.
+    // Signed, but not JSON: any other answer would hold back all notifications for days.
     assert_eq!(post(address, signed("not json")).await, 200);
     assert!(notifications.recv().await.unwrap().parse().is_err());
 
@@ -110,7 +110,7 @@ async fn what_is_signed_is_answered_200_and_queued_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_503_and_there_is_room_again_when_it_is_emptied() {
+async fn a_full_queue_answers_503_until_it_has_room() {
     let (server, mut notifications) = listen(webhooks().queue(2)).await;
     let mut connection = connect(server.address).await;
     for (n, status) in [(0, 200), (1, 200), (2, 503), (3, 503)] {
@@ -124,7 +124,7 @@ async fn a_full_queue_is_503_and_there_is_room_again_when_it_is_emptied() {
 }
 
 #[tokio::test]
-async fn memory_is_bounded_by_bytes_too() {
+async fn the_queue_is_bounded_in_bytes() {
     let receiver = Receiver::new().secret(secret()).max_body(10_000);
     let (server, mut notifications) = listen(Webhooks::new(receiver).memory(27_072)).await;
     let large = "x".repeat(9_000);
@@ -133,14 +133,18 @@ async fn memory_is_bounded_by_bytes_too() {
         answers.push(post(server.address, signed(&large)).await.as_u16());
     }
     assert_eq!(answers, [200, 200, 200, 503, 503]);
-    assert_eq!(post(server.address, signed("{}")).await, 503, "three of them, and not a byte more");
+    assert_eq!(
+        post(server.address, signed("{}")).await,
+        503,
+        "three fill the memory to the last byte"
+    );
     notifications.recv().await.unwrap();
     assert_eq!(post(server.address, signed("{}")).await, 200);
 }
 
-/// Whoever sends nothing holds nothing, however much they say is to come.
+/// A sender that sends nothing reserves nothing, whatever length it announces.
 #[tokio::test]
-async fn senders_who_send_nothing_hold_up_nobody() {
+async fn idle_senders_reserve_no_memory() {
     let receiver = Receiver::new().secret(secret());
     let (server, mut notifications) =
         listen(Webhooks::new(receiver).queue(2).memory(64 * 1024)).await;
@@ -159,10 +163,9 @@ async fn senders_who_send_nothing_hold_up_nobody() {
     drop(idle);
 }
 
-/// The whole of what must hold under load: 10 000 notifications from 64 senders at full speed, and a
-/// consumer that stops in the middle.
+/// 10 000 notifications from 64 senders at full speed, and a consumer that pauses in the middle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn none_that_was_answered_200_is_lost_under_load() {
+async fn nothing_answered_200_is_lost_under_load() {
     const ALL: usize = 10_000;
     const QUEUE: usize = 500;
     let (server, mut notifications) = listen(webhooks().queue(QUEUE)).await;
@@ -200,7 +203,7 @@ async fn none_that_was_answered_200_is_lost_under_load() {
             texts.push(text_of(&verified));
             counted.fetch_add(1, Ordering::Relaxed);
             if texts.len() == 2000 {
-                // It stands still until all has been sent.
+                // It pauses until everything was sent.
                 resumed.take().unwrap().await.unwrap();
             }
         }
@@ -218,12 +221,12 @@ async fn none_that_was_answered_200_is_lost_under_load() {
     let texts = consumer.await.unwrap();
     assert_eq!(good.len() + full, ALL);
     assert!(full > 0 && good.len() >= 2000, "{} good, {full} full", good.len());
-    assert_eq!(texts.len(), good.len(), "each once");
+    assert_eq!(texts.len(), good.len(), "each notification once");
     assert_eq!(texts.into_iter().collect::<BTreeSet<_>>(), good);
 }
 
 #[tokio::test]
-async fn a_shutdown_lets_what_is_under_way_end_and_the_queue_drains() {
+async fn a_shutdown_finishes_requests_and_drains_the_queue() {
     let (server, mut notifications) = listen(webhooks()).await;
     let body = body(7);
     let (parts, _) = signed(&body).into_parts();
@@ -235,7 +238,7 @@ async fn a_shutdown_lets_what_is_under_way_end_and_the_queue_drains() {
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&body.as_bytes()[..10]).await.unwrap();
-    // Whoever answers has seen the head by now; nothing else is waited for.
+    // After an answer on another connection, the server has seen the head on this one.
     assert_eq!(post(server.address, signed("{}")).await, 200);
     server.stop.send(()).unwrap();
     assert!(notifications.recv().await.is_some());
@@ -245,13 +248,13 @@ async fn a_shutdown_lets_what_is_under_way_end_and_the_queue_drains() {
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     server.serving.await.unwrap().unwrap();
     assert_eq!(text_of(&notifications.recv().await.unwrap()), "text 7 🙂");
-    assert!(notifications.recv().await.is_none(), "it ends when all is out");
+    assert!(notifications.recv().await.is_none(), "the drained queue ends");
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
-/// Slow senders under a clock that jumps: no second of it is real.
+/// On a clock that jumps: the test takes no real time.
 #[tokio::test(start_paused = true)]
-async fn a_slow_sender_is_given_up_and_takes_no_room() {
+async fn a_slow_sender_times_out_and_takes_no_place() {
     let (router, _notifications) = webhooks().queue(1).split();
     let request = |content: axum::body::Body| {
         let (parts, _) = signed(&body(0)).into_parts();
@@ -271,7 +274,7 @@ async fn a_slow_sender_is_given_up_and_takes_no_room() {
     assert_eq!(good.status(), StatusCode::OK);
 }
 
-/// A body of which nothing ever comes.
+/// A body that never arrives.
 struct Never;
 
 impl futures_core::Stream for Never {
@@ -286,7 +289,7 @@ impl futures_core::Stream for Never {
 }
 
 #[tokio::test]
-async fn what_is_not_even_http_hurts_nobody() {
+async fn malformed_http_does_not_affect_others() {
     let (server, mut notifications) = listen(webhooks()).await;
     for garbage in [&b"\x00\x01\x02"[..], b"POST\r\n\r\n", b"GET / HTTP/9\r\n\r\n"] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -300,14 +303,14 @@ async fn what_is_not_even_http_hurts_nobody() {
     }
     let mut answer = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(5), huge.read_to_end(&mut answer)).await;
-    assert!(refused || ended.is_ok(), "a head of 256 KB is not read to its end");
+    assert!(refused || ended.is_ok(), "a head of 256 KB is cut off");
     assert_eq!(post(server.address, signed(&body(1))).await, 200);
     assert_eq!(text_of(&notifications.recv().await.unwrap()), "text 1 🙂");
 }
 
-/// The sandbox posts to it, signed by another implementation: the whole way, over sockets.
+/// The sandbox has its own implementation of the signature, and posts over sockets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sandbox_posts_to_it_in_every_variant() {
+async fn every_signature_variant_of_the_sandbox_verifies() {
     use lp_connector_sandbox::{Agent, Server, ServerConfig, Signature};
     use lp_connector_ureq::api::OpenConversation;
     use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};
