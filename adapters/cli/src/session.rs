@@ -1,6 +1,6 @@
 //! A consumer's side of a conversation, both ways: what `chat` and `demo --two-way` have in common.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::{DialogId, ExtConsumerId};
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Audience, Change, Element, Event, Inbox, InboxPoll, MessagingEvent, ReceiptStatus,
+    Audience, Change, Element, Event, Feed, FeedPoll, MessagingEvent, ReceiptStatus,
     ReceivedChatState, Role, Transition, Verified,
 };
 use serde_json::json;
@@ -34,9 +34,7 @@ pub(crate) struct Session {
 
 struct State {
     conversation: Conversation,
-    inbox: Inbox,
-    /// What is not in the inbox yet.
-    waiting: VecDeque<Change>,
+    feed: Feed,
     /// The last message that has something to click on.
     clickable: Option<MessagingEvent>,
     /// Our own texts, to say which one was read.
@@ -67,8 +65,7 @@ impl Session {
         let conversation = Conversation::new(consumer, opened.conversation);
         let state = State {
             conversation: conversation.client_properties(properties()),
-            inbox: Inbox::default(),
-            waiting: VecDeque::new(),
+            feed: Feed::default(),
             clickable: None,
             said: BTreeMap::new(),
         };
@@ -124,8 +121,7 @@ impl Session {
 
     /// True if nothing waits to be shown.
     pub(crate) fn is_settled(&self) -> bool {
-        let state = self.lock();
-        state.waiting.is_empty() && state.inbox.is_empty()
+        self.lock().feed.is_empty()
     }
 
     /// How many elements there are to click on.
@@ -169,10 +165,9 @@ impl Session {
     }
 
     /// Takes a notification in.
-    pub(crate) fn take(&self, verified: &Verified) -> Result<(), String> {
-        let notification = verified.parse().map_err(|unreadable| unreadable.to_string())?;
-        self.lock().waiting.extend(notification.into_changes());
-        Ok(())
+    pub(crate) fn take(&self, verified: Verified) {
+        let now = self.now();
+        self.lock().feed.push(verified, now);
     }
 
     /// The next notice, or how long there is none.
@@ -180,15 +175,17 @@ impl Session {
         loop {
             let now = self.now();
             let state = &mut *self.lock();
-            state.inbox.handle_from(&mut state.waiting, now);
-            match state.inbox.poll(now) {
-                InboxPoll::Deliver(delivered) => {
+            match state.feed.poll(now) {
+                FeedPoll::Deliver(delivered) => {
                     if let Some(notice) = state.notice(&delivered.change) {
                         return Ok(notice);
                     }
                 }
-                InboxPoll::Wait(until) => return Err(until.since(now)),
-                InboxPoll::Idle => return Err(Duration::from_secs(3600)),
+                FeedPoll::Unreadable(unreadable) => {
+                    return Ok(Notice::of(format!("set aside: {unreadable}")));
+                }
+                FeedPoll::Wait(until) => return Err(until.since(now)),
+                FeedPoll::Idle => return Err(Duration::from_secs(3600)),
             }
         }
     }
@@ -198,7 +195,7 @@ impl Session {
         let mut state = self.lock();
         if let Some(sequence) = sequence {
             let id = state.conversation.id().clone();
-            state.inbox.mark_seen(&id, dialog, sequence);
+            state.feed.inbox_mut().mark_seen(&id, dialog, sequence);
             if let Some(text) = text {
                 state.said.insert((dialog.clone(), sequence), text.to_owned());
                 if state.said.len() > MAX_KEPT {

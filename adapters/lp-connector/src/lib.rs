@@ -62,52 +62,34 @@
 //! # Receive what agents say
 //!
 //! LivePerson posts notifications to an HTTPS endpoint of yours. The endpoint checks the signature, puts
-//! the notification into a bounded queue and answers 200 at once; your program takes it from the queue.
-//! Notifications may come twice, late and out of order: an [`Inbox`](webhook::Inbox) gives each event
-//! once, and in order as far as a short wait makes that possible.
+//! the notification into a bounded queue and answers 200 at once. Notifications may come twice, late and
+//! out of order: `Deliveries` gives each change once, and in order where a short wait makes that possible.
+//! On SIGTERM or Ctrl-C this program stops accepting, delivers everything that it has answered 200, and
+//! ends.
 //!
 #![cfg_attr(feature = "axum", doc = "```no_run")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
-//! use std::collections::VecDeque;
-//! use std::time::{Duration, Instant};
-//!
-//! use lp_connector::axum::{Webhooks, serve};
-//! use lp_connector::webhook::{Change, Event, Inbox, InboxPoll, Receiver};
-//! use lp_connector::{Secret, time::Mono};
+//! use lp_connector::{Secret, axum, webhook::{Change, Event, Receiver}};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
-//!     let (router, mut notifications) = Webhooks::new(Receiver::new().secret(secret)).split();
+//!     let receiver = Receiver::new().secret(secret);
+//!     let (router, mut deliveries) = axum::Webhooks::new(receiver).deliveries();
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?; // behind a TLS proxy
-//!     tokio::spawn(serve(listener, router, async { _ = tokio::signal::ctrl_c().await }));
-//!
-//!     let start = Instant::now();
-//!     let now = || Mono::from_origin(start.elapsed());
-//!     let mut inbox = Inbox::default();
-//!     let mut changes = VecDeque::new();
-//!     loop {
-//!         inbox.handle_from(&mut changes, now());
-//!         let wait = match inbox.poll(now()) {
-//!             InboxPoll::Deliver(delivered) => {
-//!                 if let Change::Message(message) = &delivered.change
-//!                     && message.is_for_consumer()
-//!                     && let Event::Text(text) = message.event()
-//!                 {
+//!     let server = tokio::spawn(axum::serve(listener, router, axum::shutdown_signal()?));
+//!     while let Some(delivery) = deliveries.next().await {
+//!         match delivery.map(|delivered| delivered.change) {
+//!             Ok(Change::Message(message)) if message.is_for_consumer() => {
+//!                 if let Event::Text(text) = message.event() {
 //!                     println!("to {}: {}", message.conversation(), text.text);
 //!                 }
-//!                 continue;
 //!             }
-//!             InboxPoll::Wait(until) => until.since(now()),
-//!             InboxPoll::Idle => Duration::MAX,
-//!         };
-//!         let Ok(next) = tokio::time::timeout(wait, notifications.recv()).await else { continue };
-//!         let Some(verified) = next else { return Ok(()) }; // stopped, and the queue is empty
-//!         match verified.parse() {
-//!             Ok(notification) => changes.extend(notification.into_changes()),
-//!             Err(error) => eprintln!("set aside: {error}"), // it was answered 200 already
+//!             Ok(_) => {} // echoes, notes among staff, receipts, states of the conversation
+//!             Err(unreadable) => eprintln!("set aside: {unreadable}"), // not JSON
 //!         }
 //!     }
+//!     Ok(server.await??)
 //! }
 //! ```
 //!
@@ -190,7 +172,8 @@ pub mod async_std {
 pub mod axum {
     #[doc(inline)]
     pub use lp_connector_axum::{
-        MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks, serve,
+        Deliveries, MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks, serve,
+        shutdown_signal,
     };
 }
 

@@ -1,10 +1,9 @@
-//! The same receiver in a blocking server, against a sandbox: `cargo run -p lp-connector-ureq --example
-//! webhooks`. Any server will do that gives the raw body.
+//! Receives webhooks with a blocking server, against a sandbox: `cargo run -p lp-connector-ureq --example
+//! webhooks`. Any server fits that gives the raw body.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::io::Read as _;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
@@ -14,7 +13,7 @@ use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_ureq::secret::Secret;
 use lp_connector_ureq::time::Mono;
 use lp_connector_ureq::webhook::{
-    Change, Event, Inbox, InboxPoll, Receiver, Rejection, SUCCESS, Verified,
+    Change, Event, Feed, FeedPoll, Receiver, Rejection, SUCCESS, Verified,
 };
 use lp_connector_ureq::{Client, Config, Trust};
 
@@ -88,37 +87,41 @@ fn verify(request: &mut tiny_http::Request, receiver: &Receiver) -> Result<Verif
     pending.finish(body)
 }
 
-/// Acts on each event once and in order, until the conversation is over.
+/// Handles each change once and in order, until the conversation is closed.
 fn work(notifications: &mpsc::Receiver<Verified>) {
     let origin = Instant::now();
     let now = || Mono::from_origin(origin.elapsed());
-    let (mut inbox, mut waiting) = (Inbox::default(), VecDeque::new());
+    let mut feed = Feed::default();
     loop {
-        inbox.handle_from(&mut waiting, now());
-        match inbox.poll(now()) {
-            InboxPoll::Deliver(delivered) => {
-                match delivered.change {
-                    Change::Message(message) if message.is_for_consumer() => {
-                        if let Event::Text(text) = message.event() {
-                            println!("agent: {}", text.text);
-                        }
+        let wait = match feed.poll(now()) {
+            FeedPoll::Deliver(delivered) => match delivered.change {
+                Change::Message(message) if message.is_for_consumer() => {
+                    if let Event::Text(text) = message.event() {
+                        println!("agent: {}", text.text);
                     }
-                    Change::Conversation(state) => {
-                        println!("conversation: {:?}", state.diff(None));
-                        if state.is_finished() {
-                            return;
-                        }
-                    }
-                    _ => {}
+                    continue;
                 }
+                Change::Conversation(state) => {
+                    println!("conversation: {:?}", state.diff(None));
+                    if state.is_finished() {
+                        return;
+                    }
+                    continue;
+                }
+                _ => continue,
+            },
+            FeedPoll::Unreadable(unreadable) => {
+                eprintln!("set aside: {unreadable}");
                 continue;
             }
-            InboxPoll::Wait(_) | InboxPoll::Idle => {}
-        }
-        // The inbox's own waits are short; a poll once a second is enough here.
-        let Ok(verified) = notifications.recv_timeout(Duration::from_secs(1)) else { continue };
-        if let Ok(notification) = verified.parse() {
-            waiting.extend(notification.into_changes());
+            FeedPoll::Wait(until) => until.since(now()),
+            FeedPoll::Idle => Duration::from_secs(3600),
+        };
+        match notifications.recv_timeout(wait) {
+            Ok(notification) => feed.push(notification, now()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) if feed.is_empty() => return,
+            Err(RecvTimeoutError::Disconnected) => feed.finish(),
         }
     }
 }

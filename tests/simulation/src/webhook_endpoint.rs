@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::Request;
 use lp_connector_core::id::{ConversationId, DialogId};
 use lp_connector_core::secret::Secret;
-use lp_connector_core::webhook::{Change, Event, Inbox, InboxPoll, Order, Receiver, ReorderWindow};
+use lp_connector_core::webhook::{
+    Change, Event, Feed, FeedPoll, Inbox, Order, Receiver, ReorderWindow,
+};
 use lp_connector_sandbox::NextPost;
 
 use crate::clock::Clock;
@@ -44,13 +46,13 @@ impl fmt::Display for PostFault {
 pub(crate) struct WebhookEndpoint {
     pub(crate) process: usize,
     receiver: Receiver,
-    pub(crate) inbox: Inbox,
+    pub(crate) feed: Feed,
     /// Faults by the number of the post.
     pub(crate) post_faults: BTreeMap<u64, PostFault>,
     /// When to ask the cloud for the next post.
     poll_cloud_at: Option<Duration>,
-    /// When to poll the inbox.
-    poll_inbox_at: Option<Duration>,
+    /// When to poll the feed.
+    poll_feed_at: Option<Duration>,
     posts_in_flight: Vec<PostInFlight>,
     post_count: u64,
     /// The texts that were answered 200, whether the response arrived or not.
@@ -92,10 +94,10 @@ impl WebhookEndpoint {
         Self {
             process,
             receiver,
-            inbox: inbox(),
+            feed: Feed::new(inbox()),
             post_faults: BTreeMap::new(),
             poll_cloud_at: Some(Duration::ZERO),
-            poll_inbox_at: None,
+            poll_feed_at: None,
             posts_in_flight: Vec::new(),
             post_count: 0,
             accepted_texts: Vec::new(),
@@ -106,23 +108,31 @@ impl WebhookEndpoint {
     /// When the endpoint acts next.
     pub(crate) fn due(&self) -> Option<Duration> {
         let posts = self.posts_in_flight.iter().map(|post| post.at);
-        posts.chain(self.poll_cloud_at).chain(self.poll_inbox_at).min()
+        posts.chain(self.poll_cloud_at).chain(self.poll_feed_at).min()
     }
 
-    /// Restarts the process with the inbox that it has saved.
+    /// Restarts the process with the feed that it has saved.
     #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
     pub(crate) fn restart(&mut self, before: Clock, after: Clock, at: Duration) {
-        let ids = self.inbox.conversations();
-        let now = before.mono(at);
-        let saved: Vec<_> = ids.filter_map(|id| self.inbox.save(id, now)).collect();
-        let stored = serde_json::to_string(&(saved, self.inbox.save_unscoped())).expect("JSON");
-        let (saved, apart): (Vec<_>, _) = serde_json::from_str(&stored).expect("as it was stored");
-        self.inbox = inbox();
-        for saved in saved {
-            self.inbox.restore(saved, after.mono(after.origin));
+        let saved = {
+            let (inbox, now) = (self.feed.inbox(), before.mono(at));
+            let conversations = inbox.conversations().filter_map(|id| inbox.save(id, now));
+            let waiting: Vec<_> = self.feed.waiting().collect();
+            (conversations.collect::<Vec<_>>(), inbox.save_unscoped(), waiting)
+        };
+        let stored = serde_json::to_string(&saved).expect("JSON");
+        let (conversations, unscoped, waiting): (Vec<_>, _, Vec<_>) =
+            serde_json::from_str(&stored).expect("as it was stored");
+        let (mut inbox, now) = (inbox(), after.mono(after.origin));
+        for saved in conversations {
+            inbox.restore(saved, now);
         }
-        self.inbox.restore_unscoped(apart);
-        self.poll_inbox_at = Some(after.origin);
+        inbox.restore_unscoped(unscoped);
+        self.feed = Feed::new(inbox);
+        for change in waiting {
+            self.feed.push_change(change, now);
+        }
+        self.poll_feed_at = Some(after.origin);
     }
 
     /// Handles a post, as a web framework's handler does. Returns the status.
@@ -131,23 +141,23 @@ impl WebhookEndpoint {
             Ok(verified) => verified,
             Err(rejection) => return rejection.status().as_u16(),
         };
-        let Ok(notification) = verified.parse() else { return 200 };
-        for change in notification.into_changes() {
-            self.accepted_texts.extend(agent_text(&change));
-            if self.inbox.handle(change, clock.mono(at)).is_err() {
-                return 503;
-            }
+        if self.feed.is_full() {
+            return 503;
         }
-        self.poll_inbox_at = Some(at);
+        if let Ok(notification) = verified.parse() {
+            self.accepted_texts.extend(notification.changes().iter().filter_map(agent_text));
+        }
+        self.feed.push(verified, clock.mono(at));
+        self.poll_feed_at = Some(at);
         200
     }
 
     /// Processes all changes that are ready. Returns how many messages there were.
     fn process_ready(&mut self, clock: Clock, at: Duration) -> usize {
         let before = self.processed.len();
-        self.poll_inbox_at = loop {
-            match self.inbox.poll(clock.mono(at)) {
-                InboxPoll::Deliver(delivered) => {
+        self.poll_feed_at = loop {
+            match self.feed.poll(clock.mono(at)) {
+                FeedPoll::Deliver(delivered) => {
                     if let Change::Message(message) = &delivered.change {
                         self.processed.push(ProcessedMessage {
                             conversation: message.conversation().as_str().to_owned(),
@@ -157,8 +167,9 @@ impl WebhookEndpoint {
                         });
                     }
                 }
-                InboxPoll::Wait(until) => break Some(clock.when(until)),
-                InboxPoll::Idle => break None,
+                FeedPoll::Unreadable(_) => {}
+                FeedPoll::Wait(until) => break Some(clock.when(until)),
+                FeedPoll::Idle => break None,
             }
         };
         self.processed.len() - before
@@ -196,8 +207,8 @@ impl World {
         let (Some(message), Some(endpoint)) = (stored.next(), &mut self.endpoint) else { return };
         let ids = (ConversationId::new(&message.conversation), DialogId::new(&message.dialog));
         if let ((Ok(conversation), Ok(dialog)), Some(sequence)) = (ids, message.sequence) {
-            endpoint.inbox.mark_seen(&conversation, &dialog, sequence);
-            endpoint.poll_inbox_at = Some(self.now);
+            endpoint.feed.inbox_mut().mark_seen(&conversation, &dialog, sequence);
+            endpoint.poll_feed_at = Some(self.now);
         }
     }
 
@@ -252,9 +263,9 @@ impl World {
             }
             return;
         }
-        if endpoint.poll_inbox_at.is_some_and(|at| at <= now) {
+        if endpoint.poll_feed_at.is_some_and(|at| at <= now) {
             if !is_running {
-                endpoint.poll_inbox_at = Some(process.resumes_at);
+                endpoint.poll_feed_at = Some(process.resumes_at);
                 return;
             }
             let count = endpoint.process_ready(clock, now);

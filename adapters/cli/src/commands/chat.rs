@@ -156,12 +156,7 @@ fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn
             Err(wait) => wait.min(Duration::from_millis(100)),
         };
         match listener.notifications().recv_timeout(wait) {
-            Ok(verified) => {
-                if let Err(why) = session.take(&verified) {
-                    let notice = Notice::of(format!("put aside: {why}"));
-                    screen.show(&notice.json, &notice.lines);
-                }
-            }
+            Ok(verified) => session.take(verified),
             Err(RecvTimeoutError::Timeout) if leave_at.is_some() && session.is_settled() => return,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

@@ -145,7 +145,7 @@ impl Stage<'_> {
                 Err(wait) => wait.min(Duration::from_millis(100)),
             };
             match self.listener.notifications().recv_timeout(wait) {
-                Ok(verified) => self.session.take(&verified).map_err(Failure::Local)?,
+                Ok(verified) => self.session.take(verified),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -1,6 +1,6 @@
 //! Notifications: are they LivePerson's, and what do they tell?
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lp_connector_core::id::{AccountId, ClientId, ConversationId};
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    self, Change, ConversationChange, Encoding, Inbox, InboxPoll, Receiver, Verified,
+    self, Change, ConversationChange, Encoding, Feed, FeedPoll, Receiver, Unreadable, Verified,
 };
 use serde_json::json;
 
@@ -111,38 +111,40 @@ fn listen(
     );
     let origin = Instant::now();
     let now = || Mono::from_origin(origin.elapsed());
-    let (mut inbox, mut states) = (Inbox::default(), States::new());
-    let mut waiting = VecDeque::new();
+    let (mut feed, mut states) = (Feed::default(), States::new());
     loop {
-        inbox.handle_from(&mut waiting, now());
-        let wait = match inbox.poll(now()) {
-            InboxPoll::Deliver(delivered) => {
+        let wait = match feed.poll(now()) {
+            FeedPoll::Deliver(delivered) => {
                 follow(&delivered.change, &mut states, output);
                 continue;
             }
-            InboxPoll::Wait(until) => until.since(now()),
-            InboxPoll::Idle => Duration::from_secs(3600),
+            FeedPoll::Unreadable(unreadable) => {
+                show_unreadable(&unreadable, output);
+                continue;
+            }
+            FeedPoll::Wait(until) => until.since(now()),
+            FeedPoll::Idle => Duration::from_secs(3600),
         };
         let verified = match listener.notifications().recv_timeout(wait) {
             Ok(verified) => verified,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        match verified.parse() {
-            Ok(notification) if as_they_come => {
-                notification.changes().iter().for_each(|change| show(change, output));
-            }
-            Ok(notification) => waiting.extend(notification.into_changes()),
-            // It was answered 200: what it holds is handed over all the same.
-            Err(unreadable) => {
-                let body = String::from_utf8_lossy(verified.body());
-                output.done(
-                    &json!({"event": "unreadable", "why": unreadable.to_string(), "body": body}),
-                    format!("unreadable ({unreadable}): {body:?}"),
-                );
-            }
+        if as_they_come && let Ok(notification) = verified.parse() {
+            notification.changes().iter().for_each(|change| show(change, output));
+        } else {
+            feed.push(verified, now());
         }
     }
+}
+
+/// Prints a notification that is not JSON. It was answered 200, so nobody sends it again.
+fn show_unreadable(unreadable: &Unreadable, output: &Output) {
+    let body = String::from_utf8_lossy(unreadable.notification.body());
+    output.done(
+        &json!({"event": "unreadable", "why": unreadable.to_string(), "body": body}),
+        format!("unreadable ({unreadable}): {body:?}"),
+    );
 }
 
 /// The last state of each conversation, to say what has happened since.

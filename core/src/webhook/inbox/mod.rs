@@ -161,7 +161,7 @@ impl Inbox {
     }
 
     /// Takes changes in from the front of `waiting`, as many as fit.
-    pub fn handle_from(&mut self, waiting: &mut VecDeque<Change>, now: Mono) {
+    pub(in crate::webhook) fn handle_from(&mut self, waiting: &mut VecDeque<Change>, now: Mono) {
         while let Some(change) = waiting.pop_front() {
             if let Err(full) = self.handle(change, now) {
                 waiting.push_front(full.into_change());

@@ -28,7 +28,8 @@ impl Webhooks {
         status: Option<u16>,
         at: Duration,
     ) -> Result<(), Violation> {
-        let held = world.endpoint.as_ref().map(|endpoint| endpoint.inbox.len()).unwrap_or_default();
+        let held =
+            world.endpoint.as_ref().map(|endpoint| endpoint.feed.inbox().len()).unwrap_or_default();
         if held > 500 {
             return Err(Violation::new(
                 Invariant::BoundedMemory,
@@ -86,8 +87,8 @@ impl Webhooks {
         if let Some(missing) = expected.find(|text| !self.processed_texts.contains(*text)) {
             return fail(format!("{missing:?} was never processed"));
         }
-        if !endpoint.inbox.is_empty() {
-            return fail(format!("{} changes remain in the inbox", endpoint.inbox.len()));
+        if !endpoint.feed.is_empty() {
+            return fail(format!("{} changes remain in the inbox", endpoint.feed.inbox().len()));
         }
         if world.cloud.notifications_lost() > 0 {
             return fail(format!(
