@@ -33,6 +33,18 @@ pub(crate) struct WebhookEndpoint {
 }
 
 /// The webhooks of an app: its endpoints, retry mode and signature.
+///
+/// ```
+/// use std::time::Duration;
+/// use lp_connector_sandbox::{Config, Sandbox, Signature, Webhooks};
+///
+/// let webhooks = Webhooks::all_at("http://127.0.0.1:8080/webhooks")
+///     .retention(Duration::from_secs(3600))
+///     .signature(Signature::Sha256Base64);
+/// let mut sandbox = Sandbox::new(Config::new("127.0.0.1:4711", 1), 1);
+/// sandbox.set_webhooks(webhooks);
+/// assert_eq!(sandbox.notifications_waiting(), 0);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Webhooks {
     pub(crate) endpoints: BTreeMap<String, WebhookEndpoint>,
