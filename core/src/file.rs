@@ -1,95 +1,76 @@
 //! Sending a file: three steps that go on where they were broken off (protocol.md 8).
 //!
-//! An [`Upload`] is a machine as [`Call`](crate::connector::Call) is, over three operations: ask for a
-//! signed address, put the bytes there, publish. The address lives for a minute; when it has ended, or
-//! the storage service says so, another is asked for. An adapter's `upload` drives it; called again
-//! after an error it goes on with the step that failed.
+//! A [`File`] is a name and bytes that were checked. An [`Upload`] brings it to a conversation: a machine
+//! as [`Call`](crate::connector::Call) is, over three operations: get a signed URL, put the bytes there,
+//! publish. The URL lives for a minute; when it has expired, or the storage service says so, another is
+//! requested. A client's `upload` drives it; called again after an error it goes on with the step that
+//! failed. An `Upload` can be stored (serde), so that it goes on after a restart too.
 //!
 //! ```
-//! use lp_connector_core::file::{Upload, UploadStep};
-//! use lp_connector_core::conversation::Conversation;
+//! use lp_connector_core::api::ConversationRef;
+//! use lp_connector_core::file::{File, Upload, UploadStep};
 //! use lp_connector_core::id::{ConversationId, ExtConsumerId};
 //! use lp_connector_core::time::Mono;
 //!
 //! let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-//! let conversation = Conversation::new(ada, ConversationId::new("5f0c")?);
-//! let upload = Upload::new(&conversation, "ring.png", vec![0x89, b'P', b'N', b'G'])?;
-//! assert!(matches!(upload.poll(Mono::ZERO), UploadStep::AskUrl(_)));
+//! let conversation = ConversationRef::new(ada, ConversationId::new("5f0c")?);
+//! let file = File::new("ring.png", vec![0x89, b'P', b'N', b'G'])?.caption("A ring");
+//! let upload = Upload::new(&conversation, file);
+//! assert!(matches!(upload.poll(Mono::ZERO), UploadStep::GetUrl(_)));
 //!
-//! let refused = Upload::new(&conversation, "virus.exe", vec![0; 10]).unwrap_err();
-//! assert!(refused.to_string().contains("JPG, JPEG, PNG or GIF"));
+//! let rejected = File::new("virus.exe", vec![0; 10]).unwrap_err();
+//! assert!(rejected.to_string().contains("JPG, JPEG, PNG or GIF"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
 use crate::api::{
-    GenerateUploadUrl, HostedFile, InvalidInput, Published, PutFile, SendFile, SignedUrl,
+    ConversationRef, GenerateUploadUrl, HostedFile, InvalidInput, Published, PutFile, SendFile,
+    SignedUrl,
 };
-use crate::conversation::Conversation;
+use crate::connector::Completed;
 use crate::error::Error;
 use crate::time::Mono;
 
 /// The types that are documented (protocol.md 8.1).
-pub const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
+pub const FILE_TYPES: &[&str] = &["JPG", "JPEG", "PNG", "GIF"];
 
 /// The most bytes that a file may have: 3 MB, read as narrowly as it can be (protocol.md 8.1).
 pub const MAX_FILE: usize = 3_000_000;
 
-/// An address is used for no longer: it lives a minute, and the way there takes some of it
+/// A signed URL is used for no longer: it lives a minute, and the way there takes some of it
 /// (protocol.md 8.2).
 const URL_LIFE: Duration = Duration::from_secs(50);
 
-/// How many addresses are asked for before the storage service is believed to refuse them all.
+/// How many URLs are requested before the storage service is believed to refuse them all.
 const MAX_URLS: u32 = 3;
 
-/// A file on its way to the agent. `Debug` shows its type and size.
-#[derive(Clone)]
-pub struct Upload {
-    conversation: Conversation,
-    bytes: Arc<[u8]>,
+/// A file that can be sent: of a documented type, not empty and not too large. `Debug` shows its type and
+/// size.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    #[serde(serialize_with = "base64", deserialize_with = "unbase64")]
+    bytes: Bytes,
     file_type: String,
     caption: String,
     preview: Option<String>,
-    state: State,
-    urls: u32,
 }
 
-#[derive(Clone, Debug)]
-enum State {
-    NoUrl,
-    Url { url: SignedUrl, until: Mono },
-    Stored { relative_path: String },
-    Published(Published),
-}
-
-/// What is to be done next.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a driver must handle every step")]
-pub enum UploadStep {
-    /// Do this, and report with [`Upload::url`].
-    AskUrl(GenerateUploadUrl),
-    /// Do this, and report with [`Upload::stored`].
-    Put(PutFile),
-    /// Do this, and report with [`Upload::published`].
-    Publish(SendFile),
-    /// Over.
-    Done(Published),
-}
-
-impl Upload {
+impl File {
     /// A file of this name, whose ending says its type.
     ///
     /// # Errors
     /// [`InvalidInput`] for a type that is not among [`FILE_TYPES`], for no bytes, and for more than
     /// [`MAX_FILE`].
-    pub fn new(
-        conversation: &Conversation,
-        name: &str,
-        bytes: impl Into<Arc<[u8]>>,
-    ) -> Result<Self, InvalidInput> {
+    pub fn new(name: &str, bytes: impl Into<Bytes>) -> Result<Self, InvalidInput> {
         let bytes = bytes.into();
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_uppercase();
         if !FILE_TYPES.contains(&ending.as_str()) {
@@ -104,18 +85,10 @@ impl Upload {
                 bytes.len()
             )));
         }
-        Ok(Self {
-            conversation: conversation.clone(),
-            bytes,
-            file_type: ending,
-            caption: String::new(),
-            preview: None,
-            state: State::NoUrl,
-            urls: 0,
-        })
+        Ok(Self { bytes, file_type: ending, caption: String::new(), preview: None })
     }
 
-    /// What is written under it.
+    /// The text under it.
     #[must_use]
     pub fn caption(mut self, caption: impl Into<String>) -> Self {
         self.caption = caption.into();
@@ -129,36 +102,165 @@ impl Upload {
         self
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The file as it is published, once it lies at `relative_path`.
+    fn hosted(&self, relative_path: &str) -> HostedFile {
+        let file = HostedFile::new(relative_path, &self.file_type).caption(&self.caption);
+        match &self.preview {
+            Some(preview) => file.preview(preview),
+            None => file,
+        }
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("file_type", &self.file_type)
+            .field("len", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file on its way to the agent.
+///
+/// It can be stored (serde), with the file's bytes. A signed URL is not stored: it has expired by then.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Upload {
+    to: ConversationRef,
+    file: File,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    metadata: Value,
+    #[serde(serialize_with = "without_url")]
+    state: State,
+    /// How many URLs were requested.
+    #[serde(skip)]
+    urls: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    NoUrl,
+    #[serde(skip)]
+    Url {
+        url: SignedUrl,
+        until: Mono,
+    },
+    Stored {
+        relative_path: String,
+    },
+    Published {
+        sequence: Option<u64>,
+        attempts: u32,
+        maybe_duplicated: bool,
+    },
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle every step")]
+pub enum UploadStep {
+    /// Call this, and report with [`Upload::got_url`].
+    GetUrl(GenerateUploadUrl),
+    /// Call this, and report with [`Upload::stored`].
+    Put(PutFile),
+    /// Call this, and report with [`Upload::published`].
+    Publish(SendFile),
+    /// It is over.
+    Done(Completed<Published>),
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum UploadProgress {
+    /// A signed URL is requested.
+    GettingUrl,
+    /// The bytes are being stored.
+    #[non_exhaustive]
+    Storing {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// The file is being published.
+    Publishing,
+    /// The agent can see it.
+    Done,
+}
+
+impl Upload {
+    /// Brings `file` to `conversation`.
+    #[must_use]
+    pub fn new(conversation: &ConversationRef, file: File) -> Self {
+        let (to, metadata) = (conversation.clone(), Value::Null);
+        Self { to, file, metadata, state: State::NoUrl, urls: 0 }
+    }
+
+    /// The metadata that goes with the message (protocol.md 7.9).
+    #[must_use]
+    pub fn metadata(mut self, metadata: Value) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn poll(&self, now: Mono) -> UploadStep {
         match &self.state {
-            State::Published(published) => UploadStep::Done(*published),
+            State::Published { sequence, attempts, maybe_duplicated } => {
+                UploadStep::Done(Completed {
+                    output: Published { sequence: *sequence },
+                    attempts: *attempts,
+                    maybe_duplicated: *maybe_duplicated,
+                })
+            }
             State::Stored { relative_path } => {
-                let file = HostedFile::new(relative_path, &self.file_type).caption(&self.caption);
-                let file = match &self.preview {
-                    Some(preview) => file.preview(preview),
-                    None => file,
-                };
-                UploadStep::Publish(self.conversation.file(file))
+                let publish = SendFile::new(&self.to, self.file.hosted(relative_path));
+                UploadStep::Publish(publish.metadata(self.metadata.clone()))
             }
             State::Url { url, until } if now < *until => {
-                UploadStep::Put(PutFile::new(url.clone(), self.bytes.clone()))
+                UploadStep::Put(PutFile::new(url.clone(), self.file.bytes.clone()))
             }
-            State::NoUrl | State::Url { .. } => {
-                let size = self.bytes.len() as u64;
-                UploadStep::AskUrl(self.conversation.upload_url(size, &self.file_type))
-            }
+            State::NoUrl | State::Url { .. } => UploadStep::GetUrl(GenerateUploadUrl::new(
+                &self.to,
+                self.file.bytes.len() as u64,
+                &self.file.file_type,
+            )),
         }
     }
 
-    /// An address was given, that was asked for at `asked`.
-    pub fn url(&mut self, url: SignedUrl, asked: Mono) {
-        self.urls += 1;
-        self.state = State::Url { url, until: asked + URL_LIFE };
+    /// Says how far it has come, for a progress display.
+    #[must_use]
+    pub fn progress(&self, now: Mono) -> UploadProgress {
+        match &self.state {
+            State::Published { .. } => UploadProgress::Done,
+            State::Stored { .. } => UploadProgress::Publishing,
+            State::Url { until, .. } if now < *until => {
+                UploadProgress::Storing { bytes: self.file.bytes.len() }
+            }
+            State::NoUrl | State::Url { .. } => UploadProgress::GettingUrl,
+        }
     }
 
-    /// How putting it there went. An address that has ended is no error: another is asked for.
+    /// A signed URL was given, that was requested at `requested`.
+    pub fn got_url(&mut self, url: SignedUrl, requested: Mono) {
+        self.urls += 1;
+        self.state = State::Url { url, until: requested + URL_LIFE };
+    }
+
+    /// Says how storing it went. A URL that has expired is no error: another is requested.
     ///
     /// # Errors
     /// `result`'s own.
@@ -178,14 +280,9 @@ impl Upload {
     }
 
     /// It was published.
-    pub fn published(&mut self, published: Published) {
-        self.state = State::Published(published);
-    }
-
-    /// How many bytes it has.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.bytes.len()
+    pub fn published(&mut self, published: Completed<Published>) {
+        let Completed { output, attempts, maybe_duplicated } = published;
+        self.state = State::Published { sequence: output.sequence, attempts, maybe_duplicated };
     }
 
     /// Where it lies, once it is stored.
@@ -202,11 +299,28 @@ impl Upload {
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload")
-            .field("file_type", &self.file_type)
-            .field("len", &self.bytes.len())
+            .field("to", &self.to)
+            .field("file", &self.file)
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
+}
+
+fn without_url<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    match state {
+        State::Url { .. } => State::NoUrl.serialize(serializer),
+        other => other.serialize(serializer),
+    }
+}
+
+fn base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn unbase64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    // The decoder's own error quotes what it was given.
+    let text = String::deserialize(deserializer)?;
+    STANDARD.decode(text).map(Bytes::from).map_err(|_| de::Error::custom("the file is not Base64"))
 }
 
 #[cfg(test)]

@@ -2,20 +2,22 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::id::{ConversationId, ExtConsumerId};
 
-fn upload() -> Upload {
+fn conversation() -> ConversationRef {
     let ada = ExtConsumerId::new("ada").unwrap();
-    let conversation = Conversation::new(ada, ConversationId::new("c").unwrap());
-    Upload::new(&conversation, "ring.PNG", vec![1, 2, 3]).unwrap().caption("x")
+    ConversationRef::new(ada, ConversationId::new("c").unwrap())
+}
+
+fn upload() -> Upload {
+    Upload::new(&conversation(), File::new("ring.PNG", vec![1, 2, 3]).unwrap().caption("x"))
 }
 
 fn url() -> SignedUrl {
     let body = br#"{"code":"OK","body":{"relativePath":"//v1/a/b.PNG","queryParams":{
         "temp_url_sig":"s3cr3t","temp_url_expires":1711015932}}}"#;
-    let response = http::Response::new(body.to_vec());
-    let ada = ExtConsumerId::new("ada").unwrap();
-    let ask = GenerateUploadUrl::new(ada, ConversationId::new("c").unwrap(), 3, "png");
-    use crate::api::{Answer, Operation as _};
-    ask.read(&Answer::new(&response, false)).unwrap()
+    let response = http::Response::new(Bytes::from_static(body));
+    let ask = GenerateUploadUrl::new(&conversation(), 3, "png");
+    use crate::api::{Operation as _, ResponseView};
+    ask.parse(&ResponseView::new(&response, false)).unwrap()
 }
 
 const fn at(seconds: u64) -> Mono {
@@ -23,68 +25,67 @@ const fn at(seconds: u64) -> Mono {
 }
 
 fn refused(status: u16) -> Result<(), Error> {
-    Err(Error::new(ErrorKind::Unauthorized, "refused").answered(status, None, None))
+    Err(Error::new(ErrorKind::Unauthorized, "refused").with_answer(status, None, None))
 }
 
 #[test]
 fn each_step_follows_the_one_before() {
     let mut upload = upload();
-    assert!(matches!(upload.poll(at(0)), UploadStep::AskUrl(_)));
-    upload.url(url(), at(0));
+    assert!(matches!(upload.poll(at(0)), UploadStep::GetUrl(_)));
+    upload.got_url(url(), at(0));
     assert!(matches!(upload.poll(at(49)), UploadStep::Put(_)));
     upload.stored(Ok(())).unwrap();
     // Stored is stored, however long ago.
     assert!(matches!(upload.poll(at(5000)), UploadStep::Publish(_)));
-    upload.published(Published::with(7));
+    upload.published(Completed::new(Published::with(7)));
     assert!(
-        matches!(upload.poll(at(0)), UploadStep::Done(published) if published.sequence == Some(7))
+        matches!(upload.poll(at(0)), UploadStep::Done(done) if done.output.sequence == Some(7))
     );
 }
 
 #[test]
-fn an_address_that_has_ended_is_asked_for_again_and_not_for_ever() {
+fn an_expired_url_is_replaced_a_bounded_number_of_times() {
     let mut upload = upload();
-    upload.url(url(), at(0));
-    assert!(matches!(upload.poll(at(50)), UploadStep::AskUrl(_)), "its time is up");
-    upload.url(url(), at(50));
+    upload.got_url(url(), at(0));
+    assert!(matches!(upload.poll(at(50)), UploadStep::GetUrl(_)), "its time is up");
+    upload.got_url(url(), at(50));
     upload.stored(refused(401)).unwrap();
-    assert!(matches!(upload.poll(at(51)), UploadStep::AskUrl(_)), "the service says so");
-    upload.url(url(), at(51));
+    assert!(matches!(upload.poll(at(51)), UploadStep::GetUrl(_)), "the service says so");
+    upload.got_url(url(), at(51));
     assert!(upload.stored(refused(401)).is_err(), "it says so of each");
     assert!(matches!(upload.poll(at(52)), UploadStep::Put(_)), "the step that failed is next");
 }
 
 #[test]
-fn any_other_failure_is_the_callers_and_the_step_is_tried_again_when_asked() {
+fn another_failure_is_returned_and_its_step_comes_next() {
     let mut upload = upload();
-    upload.url(url(), at(0));
+    upload.got_url(url(), at(0));
     assert!(upload.stored(refused(503)).is_err());
     assert!(matches!(upload.poll(at(10)), UploadStep::Put(_)));
 }
 
 #[test]
-fn the_address_is_not_shown_and_its_path_is_joined_with_one_slash() {
-    use crate::api::{Context, Operation as _, Plan};
+fn the_url_is_not_shown_and_has_one_slash() {
+    use crate::api::{Context, Operation as _};
     let mut upload = upload();
-    upload.url(url(), at(0));
+    upload.got_url(url(), at(0));
     let UploadStep::Put(put) = upload.poll(at(0)) else { panic!() };
     let account = crate::id::AccountId::new("1").unwrap();
     let seed = crate::seed::Seed::from_bytes([7; 16]);
-    let Ok(Plan::Send(draft)) = put.plan(&Context::new(&account, seed)) else { panic!() };
-    let origin = crate::connector::Trust::default().vouch("swift.liveperson.net").unwrap();
-    let request = draft.for_origin(&origin).unwrap();
+    let request = put.request(&Context::new(&account, seed)).unwrap();
+    let origin =
+        crate::connector::Trust::default().resolve_trusted("swift.liveperson.net").unwrap();
+    let request = request.for_origin(&origin).unwrap();
     assert_eq!(
         request.uri(),
         "https://swift.liveperson.net/v1/a/b.PNG?temp_url_expires=1711015932&temp_url_sig=s3cr3t"
     );
-    assert_eq!(request.body(), &[1, 2, 3]);
+    assert_eq!(request.body()[..], [1, 2, 3]);
     assert!(!format!("{upload:?} {put:?} {:?}", url()).contains("s3cr3t"));
 }
 
 #[test]
-fn types_and_sizes_are_checked_before_anything_is_sent() {
-    let ada = ExtConsumerId::new("ada").unwrap();
-    let conversation = Conversation::new(ada, ConversationId::new("c").unwrap());
+fn types_and_sizes_are_checked_first() {
     for (name, length, good) in [
         ("a.jpg", 1, true),
         ("a.b.JPEG", MAX_FILE, true),
@@ -94,7 +95,38 @@ fn types_and_sizes_are_checked_before_anything_is_sent() {
         ("png", 1, false),
         ("a.", 1, false),
     ] {
-        let upload = Upload::new(&conversation, name, vec![0; length]);
-        assert_eq!(upload.is_ok(), good, "{name} {length}");
+        assert_eq!(File::new(name, vec![0; length]).is_ok(), good, "{name} {length}");
     }
+}
+
+#[test]
+fn a_stored_upload_goes_on_without_its_url() {
+    let again = |upload: &Upload| -> Upload {
+        let stored = serde_json::to_string(upload).unwrap();
+        assert!(!stored.contains("s3cr3t"), "{stored}");
+        serde_json::from_str(&stored).unwrap()
+    };
+    let mut upload = upload();
+    upload.got_url(url(), at(0));
+    assert!(matches!(again(&upload).poll(at(1)), UploadStep::GetUrl(_)));
+    upload.stored(Ok(())).unwrap();
+    let stored = again(&upload);
+    assert!(matches!(stored.poll(at(1)), UploadStep::Publish(_)));
+    assert_eq!(stored.file(), upload.file());
+    upload.published(Completed::new(Published::with(7)));
+    assert!(
+        matches!(again(&upload).poll(at(1)), UploadStep::Done(done) if done.output.sequence == Some(7))
+    );
+}
+
+#[test]
+fn progress_names_each_step() {
+    let mut upload = upload();
+    assert_eq!(upload.progress(at(0)), UploadProgress::GettingUrl);
+    upload.got_url(url(), at(0));
+    assert_eq!(upload.progress(at(1)), UploadProgress::Storing { bytes: 3 });
+    upload.stored(Ok(())).unwrap();
+    assert_eq!(upload.progress(at(1)), UploadProgress::Publishing);
+    upload.published(Completed::new(Published::with(7)));
+    assert_eq!(upload.progress(at(1)), UploadProgress::Done);
 }

@@ -11,11 +11,12 @@ mod webhook;
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::api::{
-    Answer, AppClaims, CloseConversation, ConsumerClaims, ListDomains, OpenConversation, Operation,
-    SendText,
+    AppClaims, CloseConversation, ConsumerClaims, ConversationRef, ListDomains, OpenConversation,
+    Operation, ResponseView, SendText,
 };
 use crate::connector::{Failure, FailureKind, Outcome, Trust};
 use crate::id::{ClientId, ConversationId, ExtConsumerId};
@@ -29,9 +30,9 @@ pub use webhook::{inbox, notification, verify};
 pub fn domain_answer(data: &[u8]) {
     let response = response(data);
     let trust = Trust::default();
-    if let Ok(services) = ListDomains::new().read(&Answer::new(&response, false)) {
+    if let Ok(services) = ListDomains::new().parse(&ResponseView::new(&response, false)) {
         for (_, base) in services {
-            if let Ok(origin) = trust.vouch(&base) {
+            if let Ok(origin) = trust.resolve_trusted(&base) {
                 let host = origin.host().to_ascii_lowercase();
                 assert!(is_trusted(&host), "{host}");
                 assert_eq!(origin.scheme(), "https");
@@ -43,7 +44,7 @@ pub fn domain_answer(data: &[u8]) {
 /// Sentinel's answer: whatever it is, it holds no life that a sum of times could not bear.
 pub fn token_answer(data: &[u8]) {
     let response = response(data);
-    if let Ok(jwt) = crate::api::sentinel::read(&Answer::new(&response, false)) {
+    if let Ok(jwt) = crate::api::sentinel::parse(&ResponseView::new(&response, false)) {
         assert!(jwt.life <= Duration::from_secs(24 * 3600));
         assert!(!jwt.header.is_empty());
     }
@@ -58,7 +59,7 @@ pub fn claims(data: &[u8]) {
 /// The IDP's answer.
 pub fn consumer_answer(data: &[u8]) {
     let response = response(data);
-    if let Ok(jws) = crate::api::idp::read(&Answer::new(&response, false)) {
+    if let Ok(jws) = crate::api::idp::parse(&ResponseView::new(&response, false)) {
         assert!(!jws.header.is_empty());
     }
 }
@@ -66,44 +67,44 @@ pub fn consumer_answer(data: &[u8]) {
 /// The answer to CONVERSATION.
 pub fn conversation_answer(data: &[u8]) {
     let response = response(data);
-    let _ = OpenConversation::new(consumer()).read(&Answer::new(&response, false));
+    let _ = OpenConversation::new(consumer()).parse(&ResponseView::new(&response, false));
 }
 
-/// The answer to SEND: the refusal's words come out as one short line.
+/// The answer to SEND: the rejection's words come out as one short line.
 pub fn send_answer(data: &[u8]) {
     let response = response(data);
-    let answer = Answer::new(&response, true);
-    let _ = CloseConversation::new(consumer(), conversation()).read(&answer);
-    if let Err(refusal) = SendText::new(consumer(), conversation(), "x").read(&answer) {
+    let answer = ResponseView::new(&response, true);
+    let _ = CloseConversation::new(&conversation()).parse(&answer);
+    if let Err(rejection) = SendText::new(&conversation(), "x").parse(&answer) {
         let line = crate::error::scrub(
-            refusal.message.as_deref().unwrap_or_default(),
+            rejection.message.as_deref().unwrap_or_default(),
             &crate::error::spellings("k&"),
         );
         assert!(line.chars().count() <= 201 && !line.contains(char::is_control));
     }
 }
 
-/// The answers of the other services: a result or a refusal.
+/// The answers of the other services: a result or a rejection.
 pub fn other_answer(data: &[u8]) {
     use crate::api::{
         FindEngagement, GenerateUploadUrl, ListInstalls, Login, ReadInstall, ReportActivity,
     };
     let response = response(data);
-    let answer = Answer::new(&response, false);
+    let answer = ResponseView::new(&response, false);
     let app = ClientId::new("0a1b").expect("a good id");
-    if let Ok(found) = FindEngagement::new(app.clone()).read(&answer) {
+    if let Ok(found) = FindEngagement::new(app.clone()).parse(&answer) {
         assert_eq!(found.open(consumer()).is_some(), !found.engagements.is_empty());
     }
-    let _ = ReportActivity::new(app).read(&answer);
-    if let Ok(url) = GenerateUploadUrl::new(consumer(), conversation(), 1, "png").read(&answer) {
+    let _ = ReportActivity::new(app).parse(&answer);
+    if let Ok(url) = GenerateUploadUrl::new(&conversation(), 1, "png").parse(&answer) {
         assert!(url.segments().all(|segment| !matches!(segment, "" | "." | "..")));
         // The path alone is shown, whatever it shares with the query.
         assert_eq!(format!("{url:?}"), format!("SignedUrl({:?})", url.relative_path()));
     }
     let login = Login::new("fuzz", Secret::new("fuzz-canary-secret".to_owned()));
-    if let Ok(session) = login.read(&answer) {
-        let _ = ListInstalls::new(session.clone()).read(&answer);
-        let _ = ReadInstall::new(session, "x").read(&answer);
+    if let Ok(session) = login.parse(&answer) {
+        let _ = ListInstalls::new(session.clone()).parse(&answer);
+        let _ = ReadInstall::new(session, "x").parse(&answer);
     }
 }
 
@@ -221,12 +222,12 @@ fn outcome(script: &mut &[u8]) -> Outcome {
         status => {
             let status = STATUSES.get(status).copied().unwrap_or(200);
             let body = BODIES.get(body % BODIES.len()).copied().unwrap_or_default();
-            let mut response = Response::new(body.as_bytes().to_vec());
+            let mut response = Response::new(Bytes::from_static(body.as_bytes()));
             *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
             if next() % 4 == 0 {
                 response.headers_mut().insert("retry-after", HeaderValue::from(next() as u64));
             }
-            Outcome::Answer(response)
+            Outcome::Response(response)
         }
     }
 }
@@ -239,9 +240,9 @@ fn is_trusted(host: &str) -> bool {
 }
 
 /// The first byte chooses the status, the rest is the body.
-fn response(data: &[u8]) -> Response<Vec<u8>> {
+fn response(data: &[u8]) -> Response<Bytes> {
     let (first, body) = data.split_first().map_or((0, data), |(first, body)| (*first, body));
-    let mut response = Response::new(body.to_vec());
+    let mut response = Response::new(Bytes::copy_from_slice(body));
     let status = [200, 201, 400, 401, 404, 429, 451, 500, 503];
     let status = status.get(usize::from(first) % status.len()).copied().unwrap_or(200);
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
@@ -252,6 +253,6 @@ fn consumer() -> ExtConsumerId {
     ExtConsumerId::new("ring").expect("a good id")
 }
 
-fn conversation() -> ConversationId {
-    ConversationId::new("5f0c").expect("a good id")
+fn conversation() -> ConversationRef {
+    ConversationRef::new(consumer(), ConversationId::new("5f0c").expect("a good id"))
 }

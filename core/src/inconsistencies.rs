@@ -4,15 +4,17 @@
 //! any; the axum adapter answers before it does anything else, which its own tests show. Row 16, the TLS
 //! versions: the core has no TLS; the adapters offer 1.2 and 1.3, as their crates' features say.
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
 
 use crate::api::{
-    Answer, ChatState, ClientProperties, CloseConversation, Context, CredentialsIn, FindEngagement,
-    GenerateUploadUrl, HostedFile, ListDomains, OpenConversation, Operation, PersonalInfo, Plan,
-    Profile, Published, ReportActivity, SendFile, SendText, SetChatState, Visitor,
+    ChatState, ClientProperties, CloseConversation, Context, ConversationRef, CredentialsIn,
+    FindEngagement, GenerateUploadUrl, HostedFile, ListDomains, OpenConversation, Operation,
+    PersonalInfo, Profile, Published, ReportActivity, ResponseView, SendFile, SendText,
+    SetChatState, Visitor,
 };
-use crate::connector::{Call, Config, Outcome, Shared, Step};
+use crate::connector::{Call, Callable, Config, ConnectorState, Outcome, Step};
 use crate::error::{Error, ErrorKind, Stage};
 use crate::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
 use crate::manifest::{self, Severity};
@@ -24,26 +26,26 @@ use crate::webhook::{
     ReceivedChatState, Role, Verified, sign, verify_signature,
 };
 
-fn ids() -> (ExtConsumerId, ConversationId) {
-    (ExtConsumerId::new("ada").unwrap(), ConversationId::new("5f0c").unwrap())
+fn conversation() -> ConversationRef {
+    let ada = ExtConsumerId::new("ada").unwrap();
+    ConversationRef::new(ada, ConversationId::new("5f0c").unwrap())
 }
 
 fn text(text: &str) -> SendText {
-    let (consumer, conversation) = ids();
-    SendText::new(consumer, conversation, text)
+    SendText::new(&conversation(), text)
 }
 
 fn read<O: Operation>(operation: &O, status: u16, body: &Value) -> Result<O::Output, ErrorKind> {
-    let body = body.to_string().into_bytes();
+    let body = Bytes::from(body.to_string());
     let response = Response::builder().status(status).body(body).unwrap();
-    operation.read(&Answer::new(&response, false)).map_err(|_| ErrorKind::Refused)
+    operation.parse(&ResponseView::new(&response, false)).map_err(|_| ErrorKind::Rejected)
 }
 
 fn body_of<O: Operation>(operation: &O) -> Value {
     let account = AccountId::new("91827364").unwrap();
     let context = Context::new(&account, Seed::from_bytes([7; 16]));
-    let Ok(Plan::Send(draft)) = operation.plan(&context) else { panic!("nothing to send") };
-    serde_json::from_slice(draft.body()).unwrap()
+    let Ok(request) = operation.request(&context) else { panic!("nothing to send") };
+    serde_json::from_slice(request.body()).unwrap()
 }
 
 fn notification(body: &Value) -> Notification {
@@ -63,36 +65,38 @@ fn state(details: Value) -> Change {
 }
 
 /// Everything that a call sends on its way, answered by `answer`.
-fn sent<O: Operation>(
-    operation: O,
+fn sent<C: Callable>(
+    operation: C,
     place: CredentialsIn,
-    answer: impl Fn(&Request<Vec<u8>>) -> Response<Vec<u8>>,
-) -> (Vec<Request<Vec<u8>>>, Result<(), Error>) {
+    answer: impl Fn(&Request<Bytes>) -> Response<Bytes>,
+) -> (Vec<Request<Bytes>>, Result<(), Error>) {
     let config = Config::new(AccountId::new("91827364").unwrap())
         .credentials(ClientId::new("0a1b").unwrap(), Secret::new("s".to_owned()))
         .credentials_in(place);
-    let mut shared = Shared::new(config.clone(), Seed::from_bytes([1; 16]));
+    let mut state = ConnectorState::new(config, Seed::from_bytes([1; 16]));
     let now = Now::new(Mono::ZERO, std::time::SystemTime::UNIX_EPOCH);
-    let mut call = Call::new(operation, &config, Seed::from_bytes([2; 16]), now);
+    let mut call = Call::new(operation, state.config(), Seed::from_bytes([2; 16]), now);
     let mut all = Vec::new();
     for _ in 0..50 {
-        match call.poll(&mut shared, now) {
+        match call.poll(&mut state, now) {
             Step::Send(attempt) => {
                 let number = attempt.number();
                 let request = attempt.into_request();
-                let outcome = Outcome::Answer(answer(&request));
+                let outcome = Outcome::Response(answer(&request));
                 all.push(request);
-                call.handle(&mut shared, now, number, outcome);
+                let _ = call.handle(&mut state, now, number, outcome);
             }
-            Step::Tell(_) => {}
-            Step::Wait(_) | Step::Done => break,
+            Step::Wait(_) => break,
+            Step::Done(result) => return (all, result.map(|_| ())),
         }
     }
-    (all, call.into_result().map(|_| ()))
+    let _ = call.abandon(&mut state, now);
+    let Step::Done(result) = call.poll(&mut state, now) else { panic!("it is not over") };
+    (all, result.map(|_| ()))
 }
 
 /// A cloud that works.
-fn cloud(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+fn cloud(request: &Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path();
     let body = if let Some(service) = path.strip_suffix("/baseURI.json") {
         let service = service.rsplit('/').next().unwrap_or_default();
@@ -104,7 +108,7 @@ fn cloud(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
     } else {
         json!({"code": "OK", "body": {"sequence": 0}})
     };
-    Response::new(body.to_string().into_bytes())
+    Response::new(body.to_string().into())
 }
 
 fn errors(manifest: &Value) -> Vec<String> {
@@ -132,10 +136,10 @@ fn inconsistency_02_the_id_of_an_answer_is_any_scalar() {
 
 #[test]
 fn inconsistency_03_a_batch_is_told_by_position_and_not_by_its_ids() {
-    let open = OpenConversation::new(ids().0);
+    let open = OpenConversation::new(conversation().consumer().clone());
     let body = json!([{"code": "OK", "reqId": "2"},
         {"code": "OK", "reqId": "2", "body": {"conversationId": "5f0c"}}]);
-    assert_eq!(read(&open, 200, &body).unwrap().conversation.as_str(), "5f0c");
+    assert_eq!(read(&open, 200, &body).unwrap().conversation.id().as_str(), "5f0c");
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn inconsistency_04_kind_and_type_of_an_answer_may_be_missing() {
 
 #[test]
 fn inconsistency_05_closing_is_answered_with_an_object_a_string_or_nothing() {
-    let close = CloseConversation::new(ids().0, ids().1);
+    let close = CloseConversation::new(&conversation());
     for body in [json!({"msg": "OK"}), json!("done"), Value::Null] {
         assert!(read(&close, 200, &json!({"code": "OK", "body": body})).is_ok());
     }
@@ -156,7 +160,7 @@ fn inconsistency_05_closing_is_answered_with_an_object_a_string_or_nothing() {
 
 #[test]
 fn inconsistency_06_a_conversation_field_is_written_as_an_object() {
-    let body = body_of(&CloseConversation::new(ids().0, ids().1));
+    let body = body_of(&CloseConversation::new(&conversation()));
     assert!(body["body"]["conversationField"].is_object());
 }
 
@@ -210,26 +214,28 @@ fn inconsistency_11_the_issuers_case_does_not_matter() {
 #[test]
 fn inconsistency_12_a_missing_credential_has_either_number_and_no_renewal_mends_it() {
     for number in [40104, 40105] {
-        let refuse = |request: &Request<Vec<u8>>| {
+        let refuse = |request: &Request<Bytes>| {
             if !request.uri().path().ends_with("/send") {
                 return cloud(request);
             }
             let body = json!({"code": 401, "body": {"errorCode": number}}).to_string();
-            Response::builder().status(401).body(body.into_bytes()).unwrap()
+            Response::builder().status(401).body(body.into()).unwrap()
         };
         let (all, result) = sent(text("x"), CredentialsIn::Body, refuse);
         assert_eq!(all.iter().filter(|one| one.uri().path().ends_with("/send")).count(), 1);
-        assert!(result.unwrap_err().to_string().contains("a credential header did not arrive"));
+        assert!(
+            format!("{:#}", result.unwrap_err()).contains("a credential header did not arrive")
+        );
     }
 }
 
 #[test]
 fn inconsistency_13_40001_comes_with_either_status() {
     for status in [400, 401] {
-        let body = json!({"body": {"errorCode": 40001}}).to_string().into_bytes();
-        let response = Response::builder().status(status).body(body).unwrap();
-        let refusal = Answer::new(&response, false).refusal();
-        assert_eq!((refusal.status, refusal.error_code), (status, Some(40001)));
+        let body = json!({"body": {"errorCode": 40001}}).to_string();
+        let response = Response::builder().status(status).body(Bytes::from(body)).unwrap();
+        let rejection = ResponseView::new(&response, false).rejection();
+        assert_eq!((rejection.status, rejection.error_code), (status, Some(40001)));
     }
 }
 
@@ -349,7 +355,7 @@ fn inconsistency_25_stage_decides_and_state_where_there_is_none() {
 
 #[test]
 fn inconsistency_26_close_is_written_and_closed_is_read_too() {
-    let body = body_of(&CloseConversation::new(ids().0, ids().1));
+    let body = body_of(&CloseConversation::new(&conversation()));
     assert_eq!(body["body"]["conversationField"]["conversationState"], "CLOSE");
     for word in ["CLOSE", "CLOSED", "close"] {
         let Change::Conversation(change) = state(json!({"stage": word})) else { panic!() };
@@ -391,7 +397,7 @@ fn inconsistency_28_rich_content_is_read_under_any_of_its_names() {
 
 #[test]
 fn inconsistency_29_a_hosted_file_is_written_in_the_new_way_and_read_in_both() {
-    let send = SendFile::new(ids().0, ids().1, HostedFile::new("/v1/a", "PNG"));
+    let send = SendFile::new(&conversation(), HostedFile::new("/v1/a", "PNG"));
     assert_eq!(body_of(&send)["body"]["event"]["contentType"], "hosted/file");
     for content_type in ["hosted/file", "HostedFile"] {
         let event = json!({"type": "ContentEvent", "contentType": content_type,
@@ -405,19 +411,19 @@ fn inconsistency_29_a_hosted_file_is_written_in_the_new_way_and_read_in_both() {
 
 #[test]
 fn inconsistency_30_a_caption_is_always_written() {
-    let send = SendFile::new(ids().0, ids().1, HostedFile::new("/v1/a", "PNG"));
+    let send = SendFile::new(&conversation(), HostedFile::new("/v1/a", "PNG"));
     assert_eq!(body_of(&send)["body"]["event"]["message"]["caption"], "");
 }
 
 #[test]
 fn inconsistency_31_a_files_size_is_written_as_text() {
-    let ask = GenerateUploadUrl::new(ids().0, ids().1, 18422, "png");
+    let ask = GenerateUploadUrl::new(&conversation(), 18422, "png");
     assert_eq!(body_of(&ask)["body"], json!({"fileSize": "18422", "fileType": "PNG"}));
 }
 
 #[test]
 fn inconsistency_32_a_files_path_is_joined_with_one_slash() {
-    let ask = GenerateUploadUrl::new(ids().0, ids().1, 1, "png");
+    let ask = GenerateUploadUrl::new(&conversation(), 1, "png");
     for path in ["/v1/a/b.PNG", "//v1/a/b.PNG", "v1/a/b.PNG"] {
         let body = json!({"code": "OK", "body": {"relativePath": path, "queryParams": {}}});
         let url = read(&ask, 200, &body).unwrap();
@@ -440,7 +446,7 @@ fn inconsistency_34_ids_are_written_as_text_and_read_as_either() {
         let body = json!({"visitorId": "V", "sessionId": "S", "engagementDetails": [
             {"campaignId": id, "engagementId": id, "contextId": id}]});
         let found = read(&find, 200, &body).unwrap();
-        let sent = body_of(&found.open(ids().0).unwrap().skill("7"));
+        let sent = body_of(&found.open(conversation().consumer().clone()).unwrap().skill("7"));
         let conversation = &sent[1]["body"];
         assert_eq!(conversation["campaignInfo"], json!({"campaignId": "7", "engagementId": "7"}));
         assert_eq!(conversation["conversationContext"]["interactionContextId"], "7");
@@ -452,7 +458,7 @@ fn inconsistency_34_ids_are_written_as_text_and_read_as_either() {
 
 #[test]
 fn inconsistency_35_the_channel_type_is_always_written() {
-    let body = body_of(&OpenConversation::new(ids().0));
+    let body = body_of(&OpenConversation::new(conversation().consumer().clone()));
     assert_eq!(body[1]["body"]["channelType"], "MESSAGING");
 }
 
@@ -466,9 +472,9 @@ fn inconsistency_36_client_properties_are_written_with_the_short_type() {
 #[test]
 fn inconsistency_37_request_types_are_written_with_the_new_prefixes() {
     assert_eq!(body_of(&text("x"))["type"], "ms.PublishEvent");
-    let close = CloseConversation::new(ids().0, ids().1);
+    let close = CloseConversation::new(&conversation());
     assert_eq!(body_of(&close)["type"], "cm.UpdateConversationField");
-    let state = SetChatState::new(ids().0, ids().1, ChatState::Active);
+    let state = SetChatState::new(&conversation(), ChatState::Active);
     assert_eq!(body_of(&state)["type"], "ms.PublishEvent");
 }
 
@@ -501,10 +507,10 @@ fn inconsistency_40_hosts_come_alone_or_in_a_wrapped_array() {
 #[test]
 fn inconsistency_41_the_limit_of_5000_binds_texts_alone() {
     let file = HostedFile::new("/v1/a", "PNG").preview("x".repeat(20_000));
-    body_of(&SendFile::new(ids().0, ids().1, file));
+    body_of(&SendFile::new(&conversation(), file));
     let account = AccountId::new("1").unwrap();
     let context = Context::new(&account, Seed::from_bytes([7; 16]));
-    assert!(text(&"x".repeat(5000)).plan(&context).is_err());
+    assert!(Operation::request(&text(&"x".repeat(5000)), &context).is_err());
 }
 
 #[test]
@@ -512,14 +518,14 @@ fn inconsistency_42_already_open_is_read_from_the_body_at_any_status() {
     for status in [200, 400] {
         let body = json!([{"code": "OK"}, {"code": "BAD_REQUEST", "body":
             {"msg": "User already has open conversation. Can't open another one."}}]);
-        let answer = move |request: &Request<Vec<u8>>| {
+        let answer = move |request: &Request<Bytes>| {
             if request.uri().path().ends_with("/conversation") {
-                let bytes = body.to_string().into_bytes();
-                return Response::builder().status(status).body(bytes).unwrap();
+                let bytes = body.to_string();
+                return Response::builder().status(status).body(Bytes::from(bytes)).unwrap();
             }
             cloud(request)
         };
-        let open = OpenConversation::new(ids().0);
+        let open = OpenConversation::new(conversation().consumer().clone());
         let (_, result) = sent(open, CredentialsIn::Body, answer);
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.stage()), (ErrorKind::AlreadyOpen, Stage::Operation));

@@ -1,16 +1,18 @@
-//! What `Debug` and `Display` show: what it is about, and no secret, no token and nobody's words.
+//! What `Debug` and `Display` show: no secret, no token, no text of a message.
 
 use std::time::{Duration, SystemTime};
 
 use crate::api::{
-    Answer, AppInstall, ChatState, CloseConversation, CloseDialog, Draft, FindEngagement,
+    AppInstall, CloseConversation, CloseDialog, ConversationRef, FindEngagement,
     GenerateDownloadUrl, GenerateUploadUrl, GetClock, GetFile, HostedFile, Identity, ListDomains,
-    Login, Operation as _, Origin, PersonalInfo, Profile, PutFile, RateConversation, Receipt,
-    ReportActivity, SendFile, SendReceipt, SendText, Service, SetChatState, SetUrgency, Ttr,
-    UpdateProfile,
+    Login, Operation as _, Origin, PersonalInfo, Profile, PutFile, RateConversation,
+    RelativeRequest, ReportActivity, ResponseView, SendFile, SendReceipt, SendText, Service,
+    SetChatState, SetUrgency, UpdateProfile, Urgency,
 };
-use crate::connector::{Call, Config, Failure, FailureKind, Outcome, ProxyUrl, Shared, Step};
-use crate::http1::{DecodeError, Decoder, Limit, Limits, Target, encode};
+use crate::connector::{
+    Call, Config, ConnectorState, Failure, FailureKind, Outcome, ProxyUrl, Step,
+};
+use crate::http1::{DecodeError, Decoder, Limit, Limits, RequestTarget, encode};
 use crate::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
 use crate::secret::Secret;
 use crate::seed::Seed;
@@ -18,6 +20,7 @@ use crate::time::{Mono, Now};
 use crate::webhook::{
     Change, Event, Inbox, InvalidSignature, MessagingEvent, Notification, Rejection, Verified,
 };
+use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::json;
 
@@ -36,15 +39,15 @@ fn says(said: impl std::fmt::Display, expected: &str) {
 }
 
 #[test]
-fn an_attempt_shows_where_it_goes_and_how_much_it_carries() {
+fn an_attempt_shows_its_target_and_size() {
     let secret = Secret::new(SECRET.to_owned());
     let account = AccountId::new("91827364").unwrap();
     let config = Config::new(account).credentials(ClientId::new("app").unwrap(), secret);
     let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
-    let mut shared = Shared::new(config.clone(), Seed::from_bytes([8; 16]));
+    let mut state = ConnectorState::new(config, Seed::from_bytes([8; 16]));
     let operation = crate::api::AuthorizeApp::new();
-    let mut call = Call::new(operation, &config, Seed::from_bytes([7; 16]), now);
-    let Step::Send(attempt) = call.poll(&mut shared, now) else { panic!() };
+    let mut call = Call::new(operation, state.config(), Seed::from_bytes([7; 16]), now);
+    let Step::Send(attempt) = call.poll(&mut state, now) else { panic!() };
     shows(
         &attempt,
         "Attempt { number: 1, operation: \"authorize_app\", stage: Domain, deadline: +15s, \
@@ -57,13 +60,14 @@ fn an_attempt_shows_where_it_goes_and_how_much_it_carries() {
         Duration::from_secs(11)
     );
     assert_eq!(attempt.request().uri().host(), Some("api.liveperson.net"));
-    assert!(!format!("{call:?} {shared:?} {config:?}").contains(SECRET));
+    assert!(!format!("{call:?} {state:?}").contains(SECRET));
 }
 
 #[test]
 fn an_outcome_shows_its_size_or_what_went_wrong() {
-    let answer = Response::builder().status(404).body(SECRET.as_bytes().to_vec()).unwrap();
-    shows(Outcome::Answer(answer), "Answer { status: 404, body_len: 6 }");
+    let answer =
+        Response::builder().status(404).body(Bytes::from_static(SECRET.as_bytes())).unwrap();
+    shows(Outcome::Response(answer), "Response { status: 404, body_len: 6 }");
     let never = Failure::never_sent(FailureKind::Connect);
     let lost = Failure::answer_lost(FailureKind::Timeout);
     assert_eq!((never.may_have_left(), lost.may_have_left()), (false, true));
@@ -71,24 +75,25 @@ fn an_outcome_shows_its_size_or_what_went_wrong() {
 }
 
 #[test]
-fn what_the_api_is_given_and_gives_shows_no_more_than_its_kind() {
+fn api_values_show_their_kind_alone() {
     let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
     shows(&origin, "Origin(https://h.example)");
     shows(Service::MESSAGING, "Service(asyncMessagingEnt)");
-    let draft = Draft::post_json(["a", "b"], [("q", SECRET)], &json!({"m": SECRET})).unwrap();
-    shows(draft, "Draft { method: POST, path: \"/a/b\", headers: 2, body_len: 14 }");
-    let response = Response::new(SECRET.as_bytes().to_vec());
+    let draft =
+        RelativeRequest::post_json(["a", "b"], [("q", SECRET)], &json!({"m": SECRET})).unwrap();
+    shows(draft, "RelativeRequest { method: POST, path: \"/a/b\", headers: 2, body_len: 14 }");
+    let response = Response::new(Bytes::from_static(SECRET.as_bytes()));
     shows(
-        Answer::new(&response, false),
-        "Answer { status: 200, body_len: 6, repeated: false, .. }",
+        ResponseView::new(&response, false),
+        "ResponseView { status: 200, body_len: 6, repeated: false, .. }",
     );
     shows(Profile::new().personal_info(PersonalInfo::default()), "Profile { sdes: 1, .. }");
-    let id = |text: &str| ConversationId::new(text).unwrap();
     let ada = ExtConsumerId::new("ada").unwrap();
-    let text = SendText::new(ada.clone(), id("c"), SECRET);
+    let conversation = ConversationRef::new(ada, ConversationId::new("c").unwrap());
+    let text = SendText::new(&conversation, SECRET);
     shows(
         text.metadata(json!([{"type": "ExternalId", "id": SECRET}])),
-        "SendText { address: Address { consumer: ExtConsumerId(\"ada\"), conversation: ConversationId(\"c\"), dialog: DialogId(\"c\"), properties: None, metadata: Metadata(1) }, text_len: 6 }",
+        "SendText { message: Message { to: ConversationRef { consumer: ExtConsumerId(\"ada\"), conversation: ConversationId(\"c\"), dialog: None, client_properties: None }, metadata: Metadata(1) }, text_len: 6 }",
     );
     shows(Identity::authenticated(SECRET), "Identity(loa1)");
     let login = Login::new("admin", Secret::new(SECRET.to_owned()));
@@ -100,9 +105,9 @@ fn what_the_api_is_given_and_gives_shows_no_more_than_its_kind() {
     );
     let answer = json!({"code": "OK", "body": {"relativePath": "/a/b",
         "queryParams": {"temp_url_sig": SECRET, "temp_url_expires": "1"}}});
-    let response = Response::new(answer.to_string().into_bytes());
-    let url = GenerateUploadUrl::new(ada, id("c"), 3, "PNG");
-    let url = url.read(&Answer::new(&response, false)).unwrap();
+    let response = Response::new(Bytes::from(answer.to_string()));
+    let url = GenerateUploadUrl::new(&conversation, 3, "PNG");
+    let url = url.parse(&ResponseView::new(&response, false)).unwrap();
     shows(PutFile::new(url, vec![1, 2, 3]), "PutFile { url: SignedUrl(\"/a/b\"), len: 3 }");
     let proxy = ProxyUrl::new(format!("http://user:{SECRET}@proxy.example:3128"));
     shows(&proxy, "ProxyUrl(..proxy.example:3128)");
@@ -111,7 +116,7 @@ fn what_the_api_is_given_and_gives_shows_no_more_than_its_kind() {
 }
 
 #[test]
-fn a_decoder_says_what_is_wrong_and_shows_nothing_of_what_came() {
+fn a_decoder_says_what_is_wrong_and_shows_no_bytes() {
     for (error, said) in [
         (DecodeError::Malformed("a rule"), "the response is not valid HTTP/1.1: a rule"),
         (DecodeError::Unsupported("another protocol"), "the response uses another protocol"),
@@ -130,7 +135,7 @@ fn a_decoder_says_what_is_wrong_and_shows_nothing_of_what_came() {
         says(error, said);
     }
     let bare = Request::get("/a").body(Vec::new()).unwrap();
-    let error = encode(&bare, Target::Origin, &mut Vec::new()).unwrap_err();
+    let error = encode(&bare, RequestTarget::Origin, &mut Vec::new()).unwrap_err();
     says(error, "the request cannot be written: its URL has no host");
 
     let mut decoder = Decoder::new(&http::Method::GET, Limits::default());
@@ -259,39 +264,39 @@ fn refusals_say_why_in_one_line() {
 }
 
 #[test]
-fn each_operation_has_the_name_that_logs_and_errors_use() {
-    let text = || Secret::new(SECRET.to_owned());
-    let app = || ClientId::new("app").unwrap();
-    let answer = json!({"code": "OK", "body": {"relativePath": "/a", "queryParams": {"a": "b"}}});
-    let response = Response::new(answer.to_string().into_bytes());
-    let ids = (ExtConsumerId::new("ada").unwrap(), ConversationId::new("c").unwrap());
-    let url = GenerateUploadUrl::new(ids.0, ids.1, 3, "PNG").read(&Answer::new(&response, false));
-    let url = url.unwrap();
-    let (who, at) = (|| ExtConsumerId::new("ada").unwrap(), || ConversationId::new("c").unwrap());
-    assert_eq!(SendText::new(who(), at(), "x").name(), "send_text");
-    assert_eq!(SetChatState::new(who(), at(), ChatState::Active).name(), "set_chat_state");
-    assert_eq!(GetClock::new(who(), at()).name(), "get_clock");
-    let file = HostedFile::new("/a", "PNG");
-    shows(&file, "HostedFile(PNG)");
-    assert_eq!(SendFile::new(who(), at(), file).name(), "send_file");
-    let upload = GenerateUploadUrl::new(who(), at(), 3, "PNG");
-    assert_eq!(upload.name(), "generate_upload_url");
-    let download = GenerateDownloadUrl::new(who(), at(), "/s3cr3t");
+fn each_operation_has_a_name_for_logs_and_errors() {
+    let names = [
+        (SendText::NAME, "send_text"),
+        (SetChatState::NAME, "set_chat_state"),
+        (GetClock::NAME, "get_clock"),
+        (SendFile::NAME, "send_file"),
+        (GenerateUploadUrl::NAME, "generate_upload_url"),
+        (GenerateDownloadUrl::NAME, "generate_download_url"),
+        (UpdateProfile::NAME, "update_profile"),
+        (SendReceipt::NAME, "send_receipt"),
+        (CloseConversation::NAME, "close_conversation"),
+        (CloseDialog::NAME, "close_dialog"),
+        (RateConversation::NAME, "rate_conversation"),
+        (SetUrgency::NAME, "set_urgency"),
+        (Login::NAME, "login"),
+        (ListDomains::NAME, "list_domains"),
+        (FindEngagement::NAME, "find_engagement"),
+        (ReportActivity::NAME, "report_activity"),
+        (PutFile::NAME, "put_file"),
+        (GetFile::NAME, "get_file"),
+    ];
+    for (name, expected) in names {
+        assert_eq!(name, expected);
+    }
+    shows(HostedFile::new("/a", "PNG"), "HostedFile(PNG)");
+    let download = GenerateDownloadUrl::new(&conversation(), "/s3cr3t");
     assert!(!format!("{download:?}").contains(SECRET));
     assert!(format!("{download:?}").starts_with("GenerateDownloadUrl"));
-    assert_eq!(download.name(), "generate_download_url");
-    assert_eq!(UpdateProfile::new(who(), at(), Profile::new()).name(), "update_profile");
-    assert_eq!(SendReceipt::new(who(), at(), Receipt::Read, [1]).name(), "send_receipt");
-    assert_eq!(CloseConversation::new(who(), at()).name(), "close_conversation");
-    assert_eq!(CloseDialog::new(who(), at()).name(), "close_dialog");
-    assert_eq!(RateConversation::new(who(), at(), 5, true).name(), "rate_conversation");
-    assert_eq!(SetUrgency::new(who(), at(), Ttr::Urgent, 60).name(), "set_urgency");
-    assert_eq!(Login::new("admin", text()).name(), "login");
-    assert_eq!(ListDomains::new().name(), "list_domains");
-    assert_eq!(FindEngagement::new(app()).name(), "find_engagement");
-    assert_eq!(ReportActivity::new(app()).name(), "report_activity");
-    assert_eq!(PutFile::new(url.clone(), vec![]).name(), "put_file");
-    assert_eq!(GetFile::new(url).name(), "get_file");
+}
+
+fn conversation() -> ConversationRef {
+    let ada = ExtConsumerId::new("ada").unwrap();
+    ConversationRef::new(ada, ConversationId::new("c").unwrap())
 }
 
 #[test]
@@ -305,8 +310,7 @@ fn what_is_verified_shows_its_size_and_gives_its_bytes() {
 }
 
 #[test]
-fn a_change_that_was_refused_is_an_error() {
-    let (who, at) = (|| ExtConsumerId::new("ada").unwrap(), || ConversationId::new("c").unwrap());
+fn a_rejected_change_is_an_error() {
     for (status, body, good) in [
         (200, r#"{"code":"OK","body":{}}"#, true),
         (200, "", true),
@@ -315,14 +319,20 @@ fn a_change_that_was_refused_is_an_error() {
         (403, r#"{"code":"FORBIDDEN"}"#, false),
         (200, r#"{"code":"FORBIDDEN"}"#, false),
     ] {
-        let response = Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
-        let answer = Answer::new(&response, false);
-        let close = CloseConversation::new(who(), at()).read(&answer);
+        let response =
+            Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap();
+        let answer = ResponseView::new(&response, false);
+        let close = CloseConversation::new(&conversation()).parse(&answer);
         assert_eq!(close.is_ok(), good, "{status} {body}");
-        assert_eq!(CloseDialog::new(who(), at()).read(&answer).is_ok(), good, "{status} {body}");
-        let urgent = SetUrgency::new(who(), at(), Ttr::Urgent, 60).read(&answer);
+        assert_eq!(
+            CloseDialog::new(&conversation()).parse(&answer).is_ok(),
+            good,
+            "{status} {body}"
+        );
+        let urgent = SetUrgency::new(&conversation(), Urgency::Urgent, Duration::from_secs(60));
+        let urgent = urgent.parse(&answer);
         assert_eq!(urgent.is_ok(), good, "{status} {body}");
-        let profile = UpdateProfile::new(who(), at(), Profile::new()).read(&answer);
+        let profile = UpdateProfile::new(&conversation(), Profile::new()).parse(&answer);
         // Its answer is documented to have a body.
         assert_eq!(profile.is_ok(), good && !body.is_empty(), "{status} {body}");
     }

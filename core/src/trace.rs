@@ -10,7 +10,7 @@
 
 use tracing::{Span, debug, debug_span, info, warn};
 
-use crate::connector::{Attempt, Event, EventKind};
+use crate::connector::{Attempt, CallEvent, EventKind};
 use crate::id::ConversationId;
 
 /// The span of one call.
@@ -33,31 +33,31 @@ pub fn attempt(attempt: &Attempt) {
     );
 }
 
-/// Something happened on a call's way.
-pub fn event(event: &Event) {
+/// Something happened during a call.
+pub fn event(event: &CallEvent) {
     let stage = event.stage.name();
     let operation = event.operation;
     match &event.kind {
         EventKind::Answered { status, elapsed } => {
             debug!(operation, stage, status, elapsed_ms = millis(*elapsed), "answered");
         }
-        EventKind::Lost { failure, may_have_left } => {
+        EventKind::NoResponse { failure, may_have_left } => {
             debug!(operation, stage, failure = failure.words(), may_have_left, "no answer");
         }
-        EventKind::Retry { attempt, pause, why } => {
-            info!(operation, stage, attempt, pause_ms = millis(*pause), %why, "will try again");
+        EventKind::Retry { attempt, pause, cause } => {
+            info!(operation, stage, attempt, pause_ms = millis(*pause), %cause, "will retry");
         }
-        EventKind::Renewing { token } => {
-            info!(operation, stage, token = token.name(), "renewing a refused token");
+        EventKind::RefreshingToken { token } => {
+            info!(operation, stage, token = token.name(), "refreshing a rejected token");
         }
-        EventKind::RenewalPutOff { pause, why } => {
-            warn!(operation, stage, pause_ms = millis(*pause), %why, "early renewal failed");
+        EventKind::RefreshDeferred { pause, cause } => {
+            warn!(operation, stage, pause_ms = millis(*pause), %cause, "refresh ahead of expiry failed");
         }
-        EventKind::CircuitOpened { target, pause } => {
-            warn!(operation, stage, %target, pause_ms = millis(*pause), "service left alone");
+        EventKind::CircuitOpened { endpoint, pause } => {
+            warn!(operation, stage, %endpoint, pause_ms = millis(*pause), "circuit opened");
         }
-        EventKind::CircuitClosed { target } => {
-            info!(operation, stage, %target, "service works again");
+        EventKind::CircuitClosed { endpoint } => {
+            info!(operation, stage, %endpoint, "circuit closed");
         }
     }
 }

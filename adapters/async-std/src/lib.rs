@@ -20,17 +20,18 @@
 //! let client = Client::new(config)?;
 //!
 //! let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-//! let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
-//! client.send_text(&ada, &opened.conversation, "Coo?").await?;
-//! client.close(&ada, &opened.conversation).await?;
+//! let opened = client.open_conversation(OpenConversation::new(ada)).await?.output;
+//! client.send_text(&opened.conversation, "Coo?").await?;
+//! client.close_conversation(&opened.conversation).await?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod runtime;
 
-pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
-pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+pub use lp_connector_async::{Bytes, Request};
+pub use lp_connector_core::connector::{CallEvent, Completed, Config, EventKind, Trust};
+pub use lp_connector_core::error::{Delivery, Error, ErrorKind};
 pub use lp_connector_core::{
     api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };

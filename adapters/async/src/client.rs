@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use event_listener::Event as Changed;
-use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Call, Completed, Config, Shared, Step};
+use lp_connector_core::connector::{
+    Call, Callable, Completed, Config, ConnectorState, Outcome, Step, Wake,
+};
 use lp_connector_core::error::Error;
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
@@ -17,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::Runtime;
 use crate::race::either;
+use crate::request::Request;
 use crate::send::Sender;
 
 /// A connector's client, for any number of tasks, on a runtime `R`.
@@ -34,10 +36,10 @@ impl<R: Runtime> Clone for Client<R> {
 }
 
 struct Inner<R: Runtime> {
-    config: Config,
+    config: Arc<Config>,
     sender: Sender<R>,
     /// Never held across an await.
-    shared: Mutex<Shared>,
+    state: Mutex<ConnectorState>,
     /// Notified when what some calls wait for has come, or failed to.
     changed: Changed,
     origin: Instant,
@@ -63,85 +65,108 @@ impl<R: Runtime> Client<R> {
     /// As [`new`](Self::new).
     pub fn with_runtime(config: Config, runtime: R) -> Result<Self, Error> {
         let seed = lp_connector_tls::seed()?;
+        let sender = Sender::new(runtime, config.transport())?;
+        let state = ConnectorState::new(config, seed);
         Ok(Self {
             inner: Arc::new(Inner {
-                sender: Sender::new(runtime, config.transport())?,
-                shared: Mutex::new(Shared::new(config.clone(), seed)),
+                config: state.config().clone(),
+                sender,
+                state: Mutex::new(state),
                 changed: Changed::new(),
                 origin: Instant::now(),
                 // 0 has made the jitter that calls share.
                 calls: AtomicU64::new(1),
                 seed,
-                config,
             }),
         })
     }
 
-    /// Does one operation, from host look-up to result.
+    /// Calls one operation, from host look-up to result. For options of this one call, such as a time-out,
+    /// see [`request`](Self::request).
     ///
-    /// Dropping the future gives the call up: what it was fetching for others is fetched by one of
-    /// them, and whether its own request has left is then unknown.
+    /// Dropping the future gives the call up: another call fetches what it was fetching for all, and
+    /// whether its own request has left is then unknown.
     ///
     /// # Errors
     /// Why it gave no result, and whether it may have taken effect: see [`Error`].
-    pub async fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
-        let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
-        self.drive(Call::new(operation, &self.inner.config, seed, self.now())).await
+    pub async fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
+        self.request(operation).send().await
     }
 
-    /// Drives a call that was made by hand, such as one with a time-out of its own. Its clock is
-    /// [`now`](Self::now).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn drive<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
-        let span = trace::call(call.operation().name(), call.operation().conversation());
+    /// Prepares a call with options of its own:
+    /// `client.request(operation).timeout(time).retry(policy).send().await`.
+    pub fn request<C: Callable>(&self, operation: C) -> Request<'_, C, R> {
+        Request::new(self, operation)
+    }
+
+    /// A call that was not begun. Its clock is [`now`](Self::now).
+    pub(crate) fn new_call<C: Callable>(&self, operation: C) -> Call<C> {
+        let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
+        Call::new(operation, &self.inner.config, seed, self.now())
+    }
+
+    pub(crate) async fn drive<C: Callable>(
+        &self,
+        call: Call<C>,
+    ) -> Result<Completed<C::Output>, Error> {
+        let span = trace::call(C::NAME, call.operation().conversation());
         self.run(call).instrument(span).await
     }
 
-    async fn run<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
+    async fn run<C: Callable>(&self, call: Call<C>) -> Result<Completed<C::Output>, Error> {
         let inner = &*self.inner;
-        let mut guarded = AbandonOnDrop { client: self, call: Some(call) };
-        let mut ahead = None;
+        let mut guarded = AbandonOnDrop { client: self, call };
+        let mut step = guarded.call.poll(&mut self.lock(), self.now());
         loop {
-            let Some(call) = &mut guarded.call else { return Err(given_up()) };
-            let step = match ahead.take() {
-                Some(step) => step,
-                None => call.poll(&mut self.lock(), self.now()),
-            };
+            while let Some(event) = guarded.call.next_event() {
+                inner.config.emit(&event);
+            }
             match step {
                 Step::Send(attempt) => {
                     trace::attempt(&attempt);
                     let number = attempt.number();
                     let clock = || self.now().mono();
                     let outcome = inner.sender.send(attempt, clock).await;
-                    if call.handle(&mut self.lock(), self.now(), number, outcome) {
-                        inner.changed.notify(usize::MAX);
-                    }
+                    step = self.handle(&mut guarded.call, number, outcome);
                 }
                 Step::Wait(_) => {
                     let changed = inner.changed.listen();
-                    // Looked at again, so that nothing is missed that came before the listening.
-                    let again = call.poll(&mut self.lock(), self.now());
-                    match again {
-                        Step::Wait(until) => {
-                            let pause = until.since(self.now().mono());
-                            let time_is_up = pin!(inner.sender.runtime().sleep(pause));
-                            // Woken or not, the call says again what to do.
-                            either(pin!(changed), time_is_up).await;
-                        }
-                        step => ahead = Some(step),
+                    // Polled again, so that no wake-up is missed that came before the listening.
+                    step = guarded.call.poll(&mut self.lock(), self.now());
+                    if let Step::Wait(until) = step {
+                        let pause = until.since(self.now().mono());
+                        let time_is_up = pin!(inner.sender.runtime().sleep(pause));
+                        // Woken or not, the call says again what to do.
+                        either(pin!(changed), time_is_up).await;
+                        step = guarded.call.poll(&mut self.lock(), self.now());
                     }
                 }
-                Step::Tell(event) => inner.config.tell(&event),
-                Step::Done => {
-                    return guarded.call.take().map_or_else(|| Err(given_up()), Call::into_result);
-                }
+                Step::Done(result) => return result,
             }
         }
     }
 
-    lp_connector_core::plain_methods!([async] [.await] Conversation<R>);
+    /// Hands an outcome over, and polls under the same lock.
+    fn handle<C: Callable>(
+        &self,
+        call: &mut Call<C>,
+        number: u32,
+        outcome: Outcome,
+    ) -> Step<C::Output> {
+        let mut state = self.lock();
+        let now = self.now();
+        let wake = call.handle(&mut state, now, number, outcome);
+        let step = call.poll(&mut state, now);
+        drop(state);
+        self.wake(wake);
+        step
+    }
+
+    fn wake(&self, wake: Wake) {
+        if wake == Wake::Waiters {
+            self.inner.changed.notify(usize::MAX);
+        }
+    }
 
     /// The configuration.
     #[must_use]
@@ -155,9 +180,9 @@ impl<R: Runtime> Client<R> {
         Now::new(Mono::from_origin(self.inner.origin.elapsed()), SystemTime::now())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, ConnectorState> {
         // A panic elsewhere cannot have left the core's state half changed: it does not panic.
-        self.inner.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,25 +192,19 @@ impl<R: Runtime> fmt::Debug for Client<R> {
     }
 }
 
-lp_connector_core::plain_conversation!([async] [.await] [<R: Runtime>] [<R>]);
-
-/// Gives a call up if its future is dropped or its task panics, so that nobody waits for what it was
+/// Abandons a call whose future is dropped or whose task panics, so that nobody waits for what it was
 /// fetching.
-struct AbandonOnDrop<'a, O: Operation, R: Runtime> {
+struct AbandonOnDrop<'a, C: Callable, R: Runtime> {
     client: &'a Client<R>,
-    call: Option<Call<O>>,
+    call: Call<C>,
 }
 
-impl<O: Operation, R: Runtime> Drop for AbandonOnDrop<'_, O, R> {
+impl<C: Callable, R: Runtime> Drop for AbandonOnDrop<'_, C, R> {
     fn drop(&mut self) {
-        if let Some(mut call) = self.call.take()
-            && call.abandon(&mut self.client.lock(), self.client.now())
-        {
-            self.client.inner.changed.notify(usize::MAX);
+        if !self.call.is_finished() {
+            let now = self.client.now();
+            let wake = self.call.abandon(&mut self.client.lock(), now);
+            self.client.wake(wake);
         }
     }
-}
-
-fn given_up() -> Error {
-    Error::configuration("the call was taken away from its driver")
 }

@@ -13,7 +13,7 @@ use http::header::PROXY_AUTHORIZATION;
 use http::{Method, Request, Uri};
 use lp_connector_core::connector::{Failure, FailureKind, ProxyRules, ProxyUrl, Transport};
 use lp_connector_core::error::Error;
-use lp_connector_core::http1::{Decoder, Limits, Progress, Target, encode};
+use lp_connector_core::http1::{Decoder, Limits, Progress, RequestTarget, encode};
 
 use crate::Runtime;
 use crate::connection::{Connection, read, write_all};
@@ -68,7 +68,8 @@ impl Connector {
                 let (at, proxy_port) = proxy.host_and_port().unwrap_or_default();
                 let stream = dial(runtime, &at, proxy_port).await?;
                 let tunnel = tunnel(stream, &format!("{host}:{port}"), proxy).await;
-                tunnel.map_err(|error| Failure::never_sent(FailureKind::Connect).because(error))?
+                tunnel
+                    .map_err(|error| Failure::never_sent(FailureKind::Connect).with_source(error))?
             }
         };
         if !https {
@@ -81,7 +82,7 @@ impl Connector {
         handshake.await.map(Connection::tls).map_err(|error| {
             let tls = lp_connector_tls::is_tls(&error);
             let kind = if tls { FailureKind::Tls } else { FailureKind::Connect };
-            Failure::never_sent(kind).because(error)
+            Failure::never_sent(kind).with_source(error)
         })
     }
 }
@@ -99,7 +100,7 @@ async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
         request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
     }
     let mut bytes = Vec::new();
-    encode(&request, Target::Authority, &mut bytes).map_err(io::Error::other)?;
+    encode(&request, RequestTarget::Authority, &mut bytes).map_err(io::Error::other)?;
     write_all(&mut stream, &bytes, &AtomicBool::new(false)).await?;
     let mut decoder = Decoder::new(&Method::CONNECT, Limits::new());
     // A byte at a time: what comes behind the answer belongs to the tunnel.

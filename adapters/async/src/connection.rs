@@ -98,7 +98,7 @@ impl<R: Runtime> Connection<R> {
                 true => Failure::answer_lost(FailureKind::Broken),
                 false => Failure::never_sent(FailureKind::Broken),
             };
-            failed.because(error)
+            failed.with_source(error)
         })
     }
 
@@ -107,7 +107,7 @@ impl<R: Runtime> Connection<R> {
         loop {
             let read = read(&mut self.stream, &mut self.buffer).await;
             let read =
-                read.map_err(|error| Failure::answer_lost(FailureKind::Broken).because(error))?;
+                read.map_err(|error| Failure::answer_lost(FailureKind::Broken).with_source(error))?;
             let progress = match self.buffer.get(..read).unwrap_or_default() {
                 [] => decoder.finish().map(Progress::Done),
                 bytes => decoder.feed(bytes),
@@ -123,7 +123,7 @@ impl<R: Runtime> Connection<R> {
                         }
                         _ => FailureKind::Protocol,
                     };
-                    return Err(Failure::answer_lost(kind).because(error));
+                    return Err(Failure::answer_lost(kind).with_source(error));
                 }
             }
         }

@@ -22,7 +22,7 @@ pub(crate) async fn dial<R: Runtime>(
 ) -> Result<R::Stream, Failure> {
     let resolved = runtime.resolve(host, port).await;
     let addresses =
-        resolved.map_err(|error| Failure::never_sent(FailureKind::Resolve).because(error))?;
+        resolved.map_err(|error| Failure::never_sent(FailureKind::Resolve).with_source(error))?;
     let Some(preferred) = addresses.first().map(SocketAddr::is_ipv4) else {
         return Err(Failure::never_sent(FailureKind::Resolve));
     };
@@ -34,7 +34,7 @@ pub(crate) async fn dial<R: Runtime>(
         both_families(runtime, &first, &other).await
     };
     let stream =
-        connected.map_err(|error| Failure::never_sent(FailureKind::Connect).because(error))?;
+        connected.map_err(|error| Failure::never_sent(FailureKind::Connect).with_source(error))?;
     // A whole request is written at once: there is nothing to wait for. It works without as well.
     let _ = R::socket(&stream).set_tcp_nodelay(true);
     Ok(stream)

@@ -55,9 +55,9 @@
 //! let client = Client::<Smol>::new(config)?;
 //!
 //! let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-//! let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
-//! client.send_text(&ada, &opened.conversation, "Coo?").await?;
-//! client.close(&ada, &opened.conversation).await?;
+//! let opened = client.open_conversation(OpenConversation::new(ada)).await?.output;
+//! client.send_text(&opened.conversation, "Coo?").await?;
+//! client.close_conversation(&opened.conversation).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -67,16 +67,21 @@ mod connect;
 mod connection;
 mod connections;
 mod dial;
+mod handle;
 mod race;
 mod record_stream;
+mod request;
 mod runtime;
 mod send;
 
-pub use client::{Client, Conversation};
-pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
-pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+pub use bytes::Bytes;
+pub use client::Client;
+pub use handle::Conversation;
+pub use lp_connector_core::connector::{CallEvent, Completed, Config, EventKind, Trust};
+pub use lp_connector_core::error::{Delivery, Error, ErrorKind};
 pub use lp_connector_core::{
     api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };
+pub use request::Request;
 pub use runtime::Runtime;
 pub use socket2::SockRef;

@@ -1,12 +1,13 @@
 //! Sends one request, and says how it went.
 
+use bytes::Bytes;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Request, Response};
 use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, Transport};
 use lp_connector_core::error::Error;
-use lp_connector_core::http1::{Decoder, Limits, Target, encode};
+use lp_connector_core::http1::{Decoder, Limits, RequestTarget, encode};
 use lp_connector_core::time::Mono;
 
 use crate::Runtime;
@@ -52,20 +53,20 @@ impl<R: Runtime> Sender<R> {
             })
         });
         match either(exchange, time_is_up).await {
-            Ok(response) => Outcome::Answer(response),
+            Ok(response) => Outcome::Response(response),
             Err(failure) => Outcome::Failed(failure),
         }
     }
 
     async fn exchange(
         &self,
-        request: &Request<Vec<u8>>,
+        request: &Request<Bytes>,
         request_left: &AtomicBool,
         clock: &impl Fn() -> Mono,
-    ) -> Result<Response<Vec<u8>>, Failure> {
+    ) -> Result<Response<Bytes>, Failure> {
         let mut bytes = Vec::new();
-        encode(request, Target::Origin, &mut bytes)
-            .map_err(|error| Failure::never_sent(FailureKind::Protocol).because(error))?;
+        encode(request, RequestTarget::Origin, &mut bytes)
+            .map_err(|error| Failure::never_sent(FailureKind::Protocol).with_source(error))?;
         let (place, idle) = self.connections.acquire(request.uri(), clock).await;
         // Declared after `place`, so dropped before: no other is made while this one is still open.
         let mut connection = match silent(&place, idle, clock).await {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use lp_connector_axum::webhook::{Change, Event, Receiver};
 use lp_connector_axum::{Deliveries, Webhooks, serve};
 use lp_connector_sandbox::{Agent, Server, ServerConfig};
-use lp_connector_tokio::api::OpenConversation;
+use lp_connector_tokio::api::{ConversationRef, OpenConversation};
 use lp_connector_tokio::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_tokio::secret::Secret;
 use lp_connector_tokio::{Client, Config, Trust};
@@ -35,8 +35,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let trust = Trust::new(&cloud.base_url(), ["liveperson.net"])?;
     let client = Client::new(Config::new(account).credentials(id, secret).trust(trust))?;
     let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-    let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
-    let worker = tokio::spawn(work(client, ada, deliveries));
+    let opened = client.open_conversation(OpenConversation::new(ada)).await?.output;
+    let worker = tokio::spawn(work(client, opened.conversation.clone(), deliveries));
 
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     for action in [
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Agent::Note("for colleagues' eyes alone".to_owned()),
         Agent::Text("Where is your pigeon?".to_owned(), Vec::new()),
     ] {
-        cloud.with(|cloud| cloud.agent(now(), opened.conversation.as_str(), action))?;
+        cloud.with(|cloud| cloud.agent(now(), opened.conversation.id().as_str(), action))?;
     }
     println!("{} messages relayed", worker.await??);
     let _ = stop.send(());
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Handles each change once and in order, until the conversation is closed.
 async fn work(
     client: Client,
-    ada: ExtConsumerId,
+    conversation: ConversationRef,
     mut deliveries: Deliveries,
 ) -> Result<u32, lp_connector_tokio::Error> {
     let mut relayed = 0;
@@ -67,9 +67,9 @@ async fn work(
                     relayed += 1;
                     // A channel would bring the consumer's answer; here it is an echo.
                     let echo = format!("You said: {}", text.text);
-                    client.send_text(&ada, message.conversation(), echo).await?;
+                    client.send_text(&conversation, echo).await?;
                     if relayed == 2 {
-                        client.close(&ada, message.conversation()).await?;
+                        client.close_conversation(&conversation).await?;
                     }
                 }
             }

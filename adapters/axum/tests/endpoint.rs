@@ -332,7 +332,7 @@ async fn every_signature_variant_of_the_sandbox_verifies() {
         let opened = tokio::task::spawn_blocking(move || {
             client.open_conversation(OpenConversation::new(ada)).unwrap().output
         });
-        let id = opened.await.unwrap().conversation;
+        let id = opened.await.unwrap().conversation.id().clone();
         let created = notifications.recv().await.unwrap();
         assert!(matches!(created.parse().unwrap().changes(), [Change::Conversation(_)]));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Completed, Config};
+use lp_connector_core::connector::{Callable, Completed, Config};
 use lp_connector_core::error::Error;
 
 use crate::args::Runtime;
@@ -32,7 +31,7 @@ impl Client {
         }
     }
 
-    pub(crate) fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+    pub(crate) fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         match self {
             Self::Ureq(client) => client.call(operation),
             Self::AsyncStd(client) => async_std::task::block_on(client.call(operation)),

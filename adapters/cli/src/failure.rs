@@ -36,7 +36,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Usage(line) | Self::Local(line) => f.write_str(line),
-            Self::Call(error) => error.fmt(f),
+            Self::Call(error) => write!(f, "{error:#}"),
         }
     }
 }

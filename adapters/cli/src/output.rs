@@ -3,8 +3,8 @@
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use lp_connector_core::connector::{Event, EventKind};
-use lp_connector_core::error::{ErrorKind, Stage};
+use lp_connector_core::connector::{CallEvent, EventKind};
+use lp_connector_core::error::{Delivery, ErrorKind, Stage};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -74,35 +74,39 @@ impl Output {
     }
 
     /// What a call does on its way, where there is something to wait for or to know.
-    pub(crate) fn event(&self, event: &Event) {
+    pub(crate) fn event(&self, event: &CallEvent) {
         let operation = event.operation;
         let about = match event.stage {
             Stage::Operation => operation.to_owned(),
             stage => format!("{operation}, {}", stage.name()),
         };
         match &event.kind {
-            EventKind::Retry { attempt, pause, why, .. } => {
+            EventKind::Retry { attempt, pause, cause, .. } => {
                 let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                 if self.json {
                     let event = json!({"event": "retry", "operation": operation,
                         "stage": event.stage.name(), "attempt": attempt, "pause_ms": pause_ms,
-                        "why": why.to_string()});
+                        "cause": cause.to_string()});
                     print(&event.to_string());
                 } else {
                     let seconds = pause.as_secs_f64();
-                    self.note(&format!("{about}: {why}; try {attempt} in {seconds:.1} s"));
+                    self.note(&format!("{about}: {cause}; attempt {attempt} in {seconds:.1} s"));
                 }
             }
-            EventKind::Renewing { token, .. } => {
-                self.note(&format!("{about}: the {} was refused; renewing it", token.name()));
+            EventKind::RefreshingToken { token, .. } => {
+                self.note(&format!("{about}: the {} was rejected; refreshing it", token.name()));
             }
-            EventKind::RenewalPutOff { pause, why, .. } => {
+            EventKind::RefreshDeferred { pause, cause, .. } => {
                 let seconds = pause.as_secs();
-                self.note(&format!("early renewal failed ({why}); again in {seconds} s"));
+                self.note(&format!(
+                    "refresh ahead of expiry failed ({cause}); again in {seconds} s"
+                ));
             }
-            EventKind::CircuitOpened { target, pause, .. } => {
+            EventKind::CircuitOpened { endpoint, pause, .. } => {
                 let seconds = pause.as_secs();
-                self.note(&format!("{target} keeps failing; left alone for {seconds} s"));
+                self.note(&format!(
+                    "{endpoint} keeps failing; its circuit is open for {seconds} s"
+                ));
             }
             _ => {}
         }
@@ -114,7 +118,7 @@ impl Output {
             Failure::Usage(line) | Failure::Local(line) => line.clone(),
             Failure::Call(error) => {
                 // The line says what and what to do; the cause, where there is one, how it came about.
-                let mut line = error.to_string();
+                let mut line = format!("{error:#}");
                 line.push_str(hint(error.kind()));
                 let mut cause = error.source();
                 while let Some(error) = cause {
@@ -147,10 +151,10 @@ fn hint(kind: ErrorKind) -> &'static str {
 fn describe(failure: &Failure, line: &str) -> Value {
     match failure {
         Failure::Usage(_) => {
-            json!({"event": "error", "kind": "usage", "sent": "no", "message": line})
+            json!({"event": "error", "kind": "usage", "delivery": Delivery::NotSent.name(), "message": line})
         }
         Failure::Local(_) => {
-            json!({"event": "error", "kind": "local", "sent": "no", "message": line})
+            json!({"event": "error", "kind": "local", "delivery": Delivery::NotSent.name(), "message": line})
         }
         Failure::Call(error) => json!({
             "event": "error",
@@ -160,7 +164,7 @@ fn describe(failure: &Failure, line: &str) -> Value {
             "status": error.status(),
             "error_code": error.error_code(),
             "attempts": error.attempts(),
-            "sent": error.sent().to_string(),
+            "delivery": error.delivery().name(),
             "retry_after_ms": error.retry_after().map(|pause| pause.as_millis() as u64),
             "request_id": error.request_id(),
             "message": line,

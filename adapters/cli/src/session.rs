@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lp_connector_core::api::{ChatState, ClientProperties, OpenConversation};
-use lp_connector_core::conversation::{Answered, Conversation};
+use lp_connector_core::conversation::{Click, Conversation};
 use lp_connector_core::error::{Error, ErrorKind};
-use lp_connector_core::id::{DialogId, ExtConsumerId};
+use lp_connector_core::id::DialogId;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
     Audience, Change, Element, Event, Feed, FeedPoll, MessagingEvent, ReceiptStatus,
@@ -56,15 +56,10 @@ pub(crate) fn properties() -> ClientProperties {
 
 impl Session {
     /// Opens a conversation.
-    pub(crate) fn open(
-        client: Client,
-        consumer: ExtConsumerId,
-        operation: OpenConversation,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(client: Client, operation: OpenConversation) -> Result<Self, Error> {
         let opened = client.call(operation.client_properties(properties()))?.output;
-        let conversation = Conversation::new(consumer, opened.conversation);
         let state = State {
-            conversation: conversation.client_properties(properties()),
+            conversation: Conversation::new(opened.conversation),
             feed: Feed::default(),
             clickable: None,
             said: BTreeMap::new(),
@@ -84,7 +79,7 @@ impl Session {
     pub(crate) fn say(&self, text: &str) -> Result<Option<u64>, Error> {
         let (message, dialog) = {
             let conversation = &self.lock().conversation;
-            (conversation.text(text), conversation.dialog().clone())
+            (conversation.text(text), conversation.dialog())
         };
         let sequence = self.client.call(message)?.output.sequence;
         self.sent(&dialog, sequence, Some(text));
@@ -98,21 +93,22 @@ impl Session {
         let taken = {
             let mut state = self.lock();
             let clickable = state.clickable.as_ref();
-            let found = clickable.and_then(|message| answer(&state.conversation, message, number));
+            let found =
+                clickable.and_then(|message| click_on(&state.conversation, message, number));
             found.and_then(|found| Some((found, state.clickable.take()?)))
         };
-        let Some(((answered, label), message)) = taken else { return Ok(None) };
-        let result = self.click(answered, message.dialog(), &label);
+        let Some(((click, label), message)) = taken else { return Ok(None) };
+        let result = self.click(click, message.dialog(), &label);
         if result.is_err() {
             self.lock().clickable.get_or_insert(message);
         }
         result.map(|()| Some(label))
     }
 
-    fn click(&self, answered: Answered, dialog: &DialogId, label: &str) -> Result<(), Error> {
-        let sequence = self.client.call(answered.receipt)?.output.sequence;
+    fn click(&self, click: Click, dialog: &DialogId, label: &str) -> Result<(), Error> {
+        let sequence = self.client.call(click.receipt)?.output.sequence;
         self.sent(dialog, sequence, None);
-        if let Some(text) = answered.text {
+        if let Some(text) = click.text {
             let sequence = self.client.call(text)?.output.sequence;
             self.sent(dialog, sequence, Some(label));
         }
@@ -135,7 +131,7 @@ impl Session {
 
     /// Tells whether the consumer is typing.
     pub(crate) fn typing(&self, state: ChatState) -> Result<(), Error> {
-        let operation = self.lock().conversation.typing(state);
+        let operation = self.lock().conversation.chat_state(state);
         match operation {
             Some(operation) => self.client.call(operation).map(|_| ()),
             None => Ok(()),
@@ -145,12 +141,12 @@ impl Session {
     /// Tells that all that came was read.
     pub(crate) fn read(&self) -> Result<(), Error> {
         loop {
-            let Some(receipt) = self.lock().conversation.read() else { return Ok(()) };
+            let Some(receipt) = self.lock().conversation.mark_read() else { return Ok(()) };
             match self.client.call(receipt.clone()) {
                 // It closed meanwhile, and nobody minds.
                 Err(error) if error.kind() == ErrorKind::ConversationClosed => {}
                 Err(error) => {
-                    self.lock().conversation.not_sent(&receipt);
+                    self.lock().conversation.restore_receipt(&receipt);
                     return Err(error);
                 }
                 Ok(_) => {}
@@ -218,7 +214,7 @@ impl State {
     /// What is to be shown of a change: nothing of other conversations, of the consumer's own echo, or
     /// of what is not for their eyes.
     fn notice(&mut self, change: &Change) -> Option<Notice> {
-        let happened = self.conversation.learn(change);
+        let happened = self.conversation.apply(change);
         let finished = happened.contains(&Transition::Finished);
         let json = notices::describe(change);
         match change {
@@ -286,19 +282,19 @@ fn indent(line: String) -> String {
 }
 
 /// The two messages of a click on the `number`th element, and what is written on it.
-fn answer(
+fn click_on(
     conversation: &Conversation,
     message: &MessagingEvent,
     number: usize,
-) -> Option<(Answered, String)> {
+) -> Option<(Click, String)> {
     let place = number.checked_sub(1)?;
-    let answered = |element: Element<'_>| {
+    let click = |element: Element<'_>| {
         let label = element.label().unwrap_or_default().to_owned();
-        conversation.answer(message, element).map(|answered| (answered, label))
+        conversation.click(message, element).map(|click| (click, label))
     };
     match message.event() {
-        Event::Text(text) => answered(text.quick_replies?.replies().nth(place)?),
-        Event::RichContent(rich) => answered(rich.clickable().get(place).copied()?),
+        Event::Text(text) => click(text.quick_replies?.replies().nth(place)?),
+        Event::RichContent(rich) => click(rich.clickable().get(place).copied()?),
         _ => None,
     }
 }

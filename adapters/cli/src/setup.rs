@@ -46,7 +46,7 @@ pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure
     })?;
     let account = AccountId::new(account).map_err(|invalid| Failure::usage(invalid.to_string()))?;
     let suffixes =
-        TRUSTED_SUFFIXES.into_iter().chain(global.trust_suffix.iter().map(String::as_str));
+        TRUSTED_SUFFIXES.iter().copied().chain(global.trust_suffix.iter().map(String::as_str));
     let mut config =
         Config::new(account).trust(Trust::new(&global.domain_api, suffixes)?).retry(retry(global));
     if let Some(timeout) = global.attempt_timeout {

@@ -113,18 +113,18 @@ fn a_retry_is_told_of_and_the_message_arrives_once() {
 }
 
 #[test]
-fn a_refusal_is_not_repeated_and_exits_with_1() {
+fn a_rejection_is_not_retried_and_exits_with_1() {
     let server = cloud(&["send:1=400"]);
     let said = run_at(&server, &SAY);
     assert_eq!(said.code, Some(1));
     let error = said.last();
-    assert_eq!(error["kind"], "refused");
-    assert_eq!((&error["status"], &error["sent"]), (&400.into(), &"yes".into()));
+    assert_eq!(error["kind"], "rejected");
+    assert_eq!((&error["status"], &error["delivery"]), (&400.into(), &"rejected".into()));
     assert_eq!(server.requests(Endpoint::Send), 1);
 }
 
 #[test]
-fn a_token_refused_for_ever_is_renewed_once() {
+fn a_token_rejected_for_ever_is_refreshed_once() {
     let server = cloud(&["send=revoke-app"]);
     let said = run_at(&server, &SAY);
     assert_eq!((said.code, &said.last()["error_code"]), (Some(1), &40102.into()));
@@ -132,17 +132,17 @@ fn a_token_refused_for_ever_is_renewed_once() {
 }
 
 #[test]
-fn a_lost_answer_says_maybe_and_is_repeated_only_on_request() {
+fn a_lost_answer_is_retried_only_on_request() {
     let server = cloud(&["send:1=drop-after"]);
     let said = run_at(&server, &SAY);
-    assert_eq!((said.code, &said.last()["sent"]), (Some(1), &"maybe".into()));
+    assert_eq!((said.code, &said.last()["delivery"]), (Some(1), &"unknown".into()));
     assert_eq!(server.requests(Endpoint::Send), 1);
 
     let server = cloud(&["send:1=drop-after"]);
     let often = ["--at-least-once", "--retry-pauses", "1ms"];
     let said = run_at(&server, &[&often[..], &SAY].concat());
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert_eq!(said.events()[2]["possibly_repeated"], true);
+    assert_eq!(said.events()[2]["maybe_duplicated"], true);
 }
 
 #[test]

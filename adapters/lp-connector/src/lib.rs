@@ -34,8 +34,8 @@
 //!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, secret);
 //!     let client = Client::new(config)?; // clone it into every thread
 //!
-//!     let mut conversation = client.converse(OpenConversation::new("pigeon-ring-0042".parse()?))?;
-//!     conversation.text("Coo?")?;
+//!     let conversation = client.start_conversation(OpenConversation::new("pigeon-ring-0042".parse()?))?;
+//!     conversation.send_text("Coo?")?;
 //!     Ok(())
 //! }
 //! ```
@@ -53,8 +53,8 @@
 //!     let client = Client::new(config)?; // clone it into every task
 //!
 //!     let open = OpenConversation::new("pigeon-ring-0042".parse()?);
-//!     let mut conversation = client.converse(open).await?;
-//!     conversation.text("Coo?").await?;
+//!     let conversation = client.start_conversation(open).await?;
+//!     conversation.send_text("Coo?").await?;
 //!     Ok(())
 //! }
 //! ```
@@ -101,17 +101,17 @@
 //! # When a call fails
 //!
 //! A call ends by its deadline (120 s unless [`Config::call_timeout`] says otherwise), with a result or
-//! with an [`Error`]. Match on [`Error::kind`], and ask [`Error::sent`] whether it is safe to repeat:
+//! with an [`Error`]. Match on [`Error::kind`], and ask [`Error::delivery`] whether it is safe to repeat:
 //!
 //! ```
-//! use lp_connector::{Error, ErrorKind, Sent};
+//! use lp_connector::{Delivery, Error, ErrorKind};
 //!
 //! fn next_step(error: &Error) -> &'static str {
-//!     match (error.kind(), error.sent()) {
+//!     match (error.kind(), error.delivery()) {
 //!         (ErrorKind::ConversationClosed, _) => "open a new conversation, then send again",
-//!         (_, Sent::No) => "nothing was sent: queue it again",
-//!         (_, Sent::Yes) => "it was refused, with no effect: correct it first",
-//!         (_, Sent::Maybe) => "it may have arrived: look before sending it again",
+//!         (_, Delivery::NotSent) => "nothing was sent: queue it again",
+//!         (_, Delivery::Rejected) => "it had no effect: correct it first",
+//!         (_, Delivery::Unknown) => "it may have arrived: look before sending it again",
 //!     }
 //! }
 //! # let _ = next_step;
@@ -136,8 +136,8 @@
 //!     .trust(Trust::new(&server.base_url(), ["liveperson.net"])?);
 //! let client = Client::new(config)?;
 //!
-//! let mut conversation = client.converse(OpenConversation::new("pigeon-ring-0042".parse()?))?;
-//! conversation.text("Coo?")?;
+//! let conversation = client.start_conversation(OpenConversation::new("pigeon-ring-0042".parse()?))?;
+//! conversation.send_text("Coo?")?;
 //! assert_eq!(server.with(|cloud| cloud.messages().len()), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -201,7 +201,7 @@ pub mod ureq {
 #[doc(inline)]
 pub use lp_connector_core::connector::{Completed, Config, Trust};
 #[doc(inline)]
-pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+pub use lp_connector_core::error::{Delivery, Error, ErrorKind};
 #[doc(inline)]
 pub use lp_connector_core::id::{
     AccountId, ClientId, ConversationId, DialogId, ExtConsumerId, LpConsumerId,

@@ -28,7 +28,7 @@ fn texts(server: &Server) -> Vec<String> {
 fn the_blocking_client_sends_a_text() -> Outcome {
     let server = Server::start(ServerConfig::new())?;
     let client = lp_connector::ureq::Client::new(config(&server)?)?;
-    client.converse(open()?)?.text("Coo?")?;
+    client.start_conversation(open()?)?.send_text("Coo?")?;
     assert_eq!(texts(&server), ["Coo?"]);
     Ok(())
 }
@@ -37,7 +37,7 @@ fn the_blocking_client_sends_a_text() -> Outcome {
 async fn the_tokio_client_sends_a_text() -> Outcome {
     let server = Server::start(ServerConfig::new())?;
     let client = lp_connector::tokio::Client::new(config(&server)?)?;
-    client.converse(open()?).await?.text("Coo?").await?;
+    client.start_conversation(open()?).await?.send_text("Coo?").await?;
     assert_eq!(texts(&server), ["Coo?"]);
     Ok(())
 }
@@ -47,7 +47,7 @@ fn the_async_std_client_sends_a_text() -> Outcome {
     block_on(async {
         let server = Server::start(ServerConfig::new())?;
         let client = lp_connector::async_std::Client::new(config(&server)?)?;
-        client.converse(open()?).await?.text("Coo?").await?;
+        client.start_conversation(open()?).await?.send_text("Coo?").await?;
         assert_eq!(texts(&server), ["Coo?"]);
         Ok(())
     })
@@ -58,7 +58,7 @@ fn the_smol_client_sends_a_text() -> Outcome {
     block_on(async {
         let server = Server::start(ServerConfig::new())?;
         let client = lp_connector::smol::Client::new(config(&server)?)?;
-        client.converse(open()?).await?.text("Coo?").await?;
+        client.start_conversation(open()?).await?.send_text("Coo?").await?;
         assert_eq!(texts(&server), ["Coo?"]);
         Ok(())
     })

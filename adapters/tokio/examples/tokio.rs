@@ -12,22 +12,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start(ServerConfig::new())?;
     let client = Client::new(config(&server)?)?;
     let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-    let opened = client.open_conversation(OpenConversation::new(ada.clone())).await?.output;
-    let sent = client.send_text(&ada, &opened.conversation, "Coo?").await?;
+    let opened = client.open_conversation(OpenConversation::new(ada)).await?.output;
+    let sent = client.send_text(&opened.conversation, "Coo?").await?;
     println!("sent as {:?}", sent.output.sequence);
 
     let many: Vec<_> = (0..1000)
         .map(|n| {
-            let (client, ada) = (client.clone(), ada.clone());
+            let client = client.clone();
             let conversation = opened.conversation.clone();
             let text = format!("message {n}");
-            tokio::spawn(async move { client.send_text(&ada, &conversation, text).await })
+            tokio::spawn(async move { client.send_text(&conversation, text).await })
         })
         .collect();
     for sent in many {
         sent.await??;
     }
-    client.close(&ada, &opened.conversation).await?;
+    client.close_conversation(&opened.conversation).await?;
     println!(
         "{} messages, {} token request, {} connections",
         server.with(|cloud| cloud.messages().len()),

@@ -11,17 +11,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start(ServerConfig::new())?;
     let client = Client::new(config(&server)?)?;
     let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-    let opened = client.open_conversation(OpenConversation::new(ada.clone()))?.output;
-    let sent = client.send_text(&ada, &opened.conversation, "Coo?")?;
+    let opened = client.open_conversation(OpenConversation::new(ada))?.output;
+    let sent = client.send_text(&opened.conversation, "Coo?")?;
     println!("sent as {:?}", sent.output.sequence);
 
     std::thread::scope(|scope| {
-        let (client, ada, opened) = (&client, &ada, &opened);
+        let (client, opened) = (&client, &opened);
         let threads: Vec<_> = (0..16)
             .map(|thread| {
                 scope.spawn(move || {
                     for n in (thread..1000).step_by(16) {
-                        client.send_text(ada, &opened.conversation, format!("message {n}"))?;
+                        client.send_text(&opened.conversation, format!("message {n}"))?;
                     }
                     Ok(())
                 })
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
     })
     .map_err(|error: Box<dyn std::error::Error + Send + Sync>| error.to_string())?;
-    client.close(&ada, &opened.conversation)?;
+    client.close_conversation(&opened.conversation)?;
     println!(
         "{} messages, {} token request, {} connections",
         server.with(|cloud| cloud.messages().len()),

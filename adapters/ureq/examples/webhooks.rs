@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let opened = client.open_conversation(OpenConversation::new(ada))?.output;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     for action in [Agent::Text("Good morning 🐦".to_owned(), Vec::new()), Agent::Close] {
-        cloud.with(|cloud| cloud.agent(now, opened.conversation.as_str(), action))?;
+        cloud.with(|cloud| cloud.agent(now, opened.conversation.id().as_str(), action))?;
     }
     work(&notifications);
     server.unblock();

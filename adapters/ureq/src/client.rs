@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Call, Completed, Config, Shared, Step};
+use lp_connector_core::connector::{Call, Callable, Completed, Config, ConnectorState, Step, Wake};
 use lp_connector_core::error::Error;
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
 use lp_connector_core::trace;
 
+use crate::request::Request;
 use crate::send::Sender;
 
 /// A connector's client, for any number of threads.
@@ -25,10 +25,10 @@ pub struct Client {
 }
 
 struct Inner {
-    config: Config,
+    config: Arc<Config>,
     sender: Sender,
-    shared: Mutex<Shared>,
-    /// Notified when what some calls wait for has come, or failed to.
+    state: Mutex<ConnectorState>,
+    /// Notified when something that calls wait for has come, or has failed.
     changed: Condvar,
     origin: Instant,
     seed: Seed,
@@ -39,76 +39,84 @@ impl Client {
     /// A client for one account and one app. Nothing is sent before the first call.
     ///
     /// # Errors
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is no PEM, the proxy's URL
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is not PEM, the proxy's URL
     /// cannot be used, or the operating system has no randomness to give.
     pub fn new(config: Config) -> Result<Self, Error> {
         let seed = lp_connector_tls::seed()?;
+        let sender = Sender::new(config.transport())?;
+        let state = ConnectorState::new(config, seed);
         Ok(Self {
             inner: Arc::new(Inner {
-                sender: Sender::new(config.transport())?,
-                shared: Mutex::new(Shared::new(config.clone(), seed)),
+                config: state.config().clone(),
+                sender,
+                state: Mutex::new(state),
                 changed: Condvar::new(),
                 origin: Instant::now(),
                 // 0 has made the jitter that calls share.
                 calls: AtomicU64::new(1),
                 seed,
-                config,
             }),
         })
     }
 
-    /// Does one operation, from host look-up to result.
+    /// Calls one operation, from host look-up to result. For options of this one call, such as a time-out,
+    /// see [`request`](Self::request).
     ///
     /// # Errors
     /// Why it gave no result, and whether it may have taken effect: see [`Error`].
-    pub fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
-        let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
-        self.drive(Call::new(operation, &self.inner.config, seed, self.now()))
+    pub fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
+        self.request(operation).send()
     }
 
-    /// Drives a call that was made by hand, such as one with a time-out of its own. Its clock is
-    /// [`now`](Self::now).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub fn drive<O: Operation>(&self, call: Call<O>) -> Result<Completed<O::Output>, Error> {
+    /// Prepares a call with options of its own:
+    /// `client.request(operation).timeout(time).retry(policy).send()`.
+    pub fn request<C: Callable>(&self, operation: C) -> Request<'_, C> {
+        Request::new(self, operation)
+    }
+
+    /// A call that was not begun. Its clock is [`now`](Self::now).
+    pub(crate) fn new_call<C: Callable>(&self, operation: C) -> Call<C> {
+        let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
+        Call::new(operation, &self.inner.config, seed, self.now())
+    }
+
+    pub(crate) fn drive<C: Callable>(&self, call: Call<C>) -> Result<Completed<C::Output>, Error> {
         let inner = &*self.inner;
-        let span = trace::call(call.operation().name(), call.operation().conversation());
+        let span = trace::call(C::NAME, call.operation().conversation());
         let _entered = span.enter();
-        let mut driven = Driven { client: self, call: Some(call) };
+        let mut driven = AbandonOnDrop { client: self, call };
+        let mut step = driven.call.poll(&mut self.lock(), self.now());
         loop {
-            let Some(call) = &mut driven.call else {
-                return Err(given_up());
-            };
-            let mut shared = self.lock();
-            match call.poll(&mut shared, self.now()) {
+            while let Some(event) = driven.call.next_event() {
+                inner.config.emit(&event);
+            }
+            match step {
                 Step::Send(attempt) => {
-                    drop(shared);
                     trace::attempt(&attempt);
                     let number = attempt.number();
                     let outcome = inner.sender.send(attempt, self.now().mono());
-                    if call.handle(&mut self.lock(), self.now(), number, outcome) {
-                        inner.changed.notify_all();
+                    let mut state = self.lock();
+                    let now = self.now();
+                    let wake = driven.call.handle(&mut state, now, number, outcome);
+                    step = driven.call.poll(&mut state, now);
+                    drop(state);
+                    self.wake(wake);
+                }
+                Step::Wait(_) => {
+                    // Polled again under the lock that the wait gives up, so that no wake-up is missed.
+                    let mut state = self.lock();
+                    step = driven.call.poll(&mut state, self.now());
+                    if let Step::Wait(until) = step {
+                        let pause = until.since(self.now().mono());
+                        // Woken early or for nothing, the call says again what to do.
+                        drop(inner.changed.wait_timeout(state, pause));
+                        step = driven.call.poll(&mut self.lock(), self.now());
                     }
                 }
-                Step::Wait(until) => {
-                    let pause = until.since(self.now().mono());
-                    // Woken early or for nothing, the call says again what to do.
-                    drop(inner.changed.wait_timeout(shared, pause));
-                }
-                Step::Tell(event) => {
-                    drop(shared);
-                    inner.config.tell(&event);
-                }
-                Step::Done => {
-                    drop(shared);
-                    return driven.call.take().map_or_else(|| Err(given_up()), Call::into_result);
-                }
+                Step::Done(result) => return result,
             }
         }
     }
-
-    lp_connector_core::plain_methods!([] [] Conversation);
 
     /// The configuration.
     #[must_use]
@@ -122,9 +130,15 @@ impl Client {
         Now::new(Mono::from_origin(self.inner.origin.elapsed()), SystemTime::now())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, ConnectorState> {
         // A panic elsewhere cannot have left the core's state half changed: it does not panic.
-        self.inner.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, wake: Wake) {
+        if wake == Wake::Waiters {
+            self.inner.changed.notify_all();
+        }
     }
 }
 
@@ -134,24 +148,18 @@ impl fmt::Debug for Client {
     }
 }
 
-lp_connector_core::plain_conversation!([] [] [] []);
-
-/// Gives a call up if its thread panics, so that nobody waits for what it was fetching.
-struct Driven<'a, O: Operation> {
+/// Abandons a call whose thread panics, so that nobody waits for what it was fetching.
+struct AbandonOnDrop<'a, C: Callable> {
     client: &'a Client,
-    call: Option<Call<O>>,
+    call: Call<C>,
 }
 
-impl<O: Operation> Drop for Driven<'_, O> {
+impl<C: Callable> Drop for AbandonOnDrop<'_, C> {
     fn drop(&mut self) {
-        if let Some(mut call) = self.call.take()
-            && call.abandon(&mut self.client.lock(), self.client.now())
-        {
-            self.client.inner.changed.notify_all();
+        if !self.call.is_finished() {
+            let now = self.client.now();
+            let wake = self.call.abandon(&mut self.client.lock(), now);
+            self.client.wake(wake);
         }
     }
-}
-
-fn given_up() -> Error {
-    Error::configuration("the call was taken away from its driver")
 }

@@ -20,21 +20,26 @@
 //! let client = Client::new(config)?;
 //!
 //! let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-//! let opened = client.open_conversation(OpenConversation::new(ada.clone()))?.output;
-//! client.send_text(&ada, &opened.conversation, "Coo?")?;
-//! client.close(&ada, &opened.conversation)?;
+//! let opened = client.open_conversation(OpenConversation::new(ada))?.output;
+//! client.send_text(&opened.conversation, "Coo?")?;
+//! client.close_conversation(&opened.conversation)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod client;
+mod handle;
 mod records;
+mod request;
 mod resolver;
 mod send;
 mod sent_tracker;
 
-pub use client::{Client, Conversation};
-pub use lp_connector_core::connector::{Completed, Config, Event, EventKind, Trust};
-pub use lp_connector_core::error::{Error, ErrorKind, Sent};
+pub use bytes::Bytes;
+pub use client::Client;
+pub use handle::Conversation;
+pub use lp_connector_core::connector::{CallEvent, Completed, Config, EventKind, Trust};
+pub use lp_connector_core::error::{Delivery, Error, ErrorKind};
 pub use lp_connector_core::{
     api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
 };
+pub use request::Request;

@@ -78,7 +78,8 @@ impl Sender {
     pub(crate) fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
         let left = attempt.time_left(now).min(LONGEST);
         let host = attempt.request().uri().authority().cloned();
-        let request = attempt.into_request();
+        // ureq's own body type, without a copy where nothing else holds the bytes.
+        let request = attempt.into_request().map(Vec::from);
         let uri = request.uri();
         let proxy = self
             .proxies
@@ -88,11 +89,11 @@ impl Sender {
         let read = |response: http::Response<Body>| {
             let (parts, mut body) = response.into_parts();
             let body = body.with_config().limit(self.max_body).read_to_vec()?;
-            Ok(http::Response::from_parts(parts, body))
+            Ok(http::Response::from_parts(parts, body.into()))
         };
         let watch = sent_tracker::watch();
         match self.agent.run(request).and_then(read) {
-            Ok(response) => Outcome::Answer(response),
+            Ok(response) => Outcome::Response(response),
             Err(error) => {
                 let failure = failure(error, watch.request_left());
                 if let (false, Some(host)) = (failure.may_have_left(), host) {
@@ -159,6 +160,6 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
     match error {
         // The one variant that quotes the URL, and with it perhaps a query.
         E::BadUri(_) => failure,
-        error => failure.because(error),
+        error => failure.with_source(error),
     }
 }

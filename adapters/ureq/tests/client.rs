@@ -14,7 +14,7 @@ use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 use lp_connector_ureq::api::{AuthorizeApp, ChatState, OpenConversation};
 use lp_connector_ureq::connector::{Proxy, ProxyUrl, Trust};
 use lp_connector_ureq::policy::RetryPolicy;
-use lp_connector_ureq::{Client, ErrorKind, EventKind, Sent};
+use lp_connector_ureq::{Client, Delivery, ErrorKind, EventKind};
 
 /// How many texts the cloud has.
 fn texts(server: &Server) -> usize {
@@ -27,10 +27,10 @@ fn a_thousand_sends_take_one_connection_and_one_of_each_token() {
     let client = Client::new(config(&server)).unwrap();
     let conversation = open(&client);
     for n in 0..1000 {
-        client.send_text(&ada(), &conversation, format!("message {n}")).unwrap();
+        client.send_text(&conversation, format!("message {n}")).unwrap();
     }
-    client.chat_state(&ada(), &conversation, ChatState::Active).unwrap();
-    client.close(&ada(), &conversation).unwrap();
+    client.set_chat_state(&conversation, ChatState::Active).unwrap();
+    client.close_conversation(&conversation).unwrap();
     assert_eq!(server.connections(), 1);
     assert_eq!(server.requests(Endpoint::Domain), 3);
     assert_eq!(server.requests(Endpoint::Token), 1);
@@ -55,8 +55,8 @@ fn a_503_is_repeated_and_the_message_arrives_once() {
     let server = faulty(&["send:1-2=503"]);
     let client = Client::new(config(&server)).unwrap();
     let conversation = open(&client);
-    let sent = client.send_text(&ada(), &conversation, "one").unwrap();
-    assert_eq!((sent.attempts, sent.possibly_repeated), (3, false));
+    let sent = client.send_text(&conversation, "one").unwrap();
+    assert_eq!((sent.attempts, sent.maybe_duplicated), (3, false));
     assert_eq!(texts(&server), 1);
 }
 
@@ -66,9 +66,9 @@ fn a_lost_answer_is_reported_and_not_repeated() {
         let server = faulty(&[fault]);
         let client = Client::new(config(&server)).unwrap();
         let conversation = open(&client);
-        let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
+        let error = client.send_text(&conversation, "one").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unconfirmed, "{fault}: {error}");
-        assert_eq!(error.sent(), Sent::Maybe);
+        assert_eq!(error.delivery(), Delivery::Unknown);
         assert_eq!(server.requests(Endpoint::Send), 1);
     }
 }
@@ -79,8 +79,8 @@ fn a_lost_answer_is_repeated_where_that_was_chosen_and_the_result_says_so() {
     let often = RetryPolicy::documented().pauses([Duration::from_millis(1)]).at_least_once(true);
     let client = Client::new(config(&server).retry(often)).unwrap();
     let conversation = open(&client);
-    let sent = client.send_text(&ada(), &conversation, "one").unwrap();
-    assert_eq!((sent.attempts, sent.possibly_repeated), (2, true));
+    let sent = client.send_text(&conversation, "one").unwrap();
+    assert_eq!((sent.attempts, sent.maybe_duplicated), (2, true));
     assert_eq!(texts(&server), 2);
 }
 
@@ -91,9 +91,9 @@ fn what_was_never_sent_is_known_to_be_so() {
     let client = Client::new(config).unwrap();
     let conversation = open(&client);
     drop(server);
-    let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
+    let error = client.send_text(&conversation, "one").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert_eq!((error.sent(), error.attempts()), (Sent::No, 4));
+    assert_eq!((error.delivery(), error.attempts()), (Delivery::NotSent, 4));
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn a_stalled_server_ends_the_attempt_at_its_time() {
     let config = config(&server).attempt_timeout(Duration::from_millis(200));
     let client = Client::new(config).unwrap();
     let conversation = open(&client);
-    let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe));
+    let error = client.send_text(&conversation, "one").unwrap_err();
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unconfirmed, Delivery::Unknown));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn slow_and_chunked_answers_are_read_whole() {
     let client = Client::new(config(&server)).unwrap();
     let conversation = open(&client);
     for sequence in 0..2 {
-        let sent = client.send_text(&ada(), &conversation, "🐦").unwrap();
+        let sent = client.send_text(&conversation, "🐦").unwrap();
         assert_eq!(sent.output.sequence, Some(sequence));
     }
 }
@@ -130,9 +130,9 @@ fn a_redirect_is_not_followed() {
     let server = faulty(&["send:1=307,location:http://127.0.0.1:1/"]);
     let client = Client::new(config(&server)).unwrap();
     let conversation = open(&client);
-    let error = client.send_text(&ada(), &conversation, "one").unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Refused, Some(307)));
-    assert!(error.to_string().contains("redirects are not followed"), "{error}");
+    let error = client.send_text(&conversation, "one").unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Rejected, Some(307)));
+    assert!(format!("{error:#}").contains("redirects are not followed"), "{error:#}");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn tls_holds_with_the_right_ca_and_not_without() {
 
     let stranger = Client::new(config(&server)).unwrap();
     let error = stranger.call(AuthorizeApp::new()).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Tls, Sent::No), "{error}");
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Tls, Delivery::NotSent), "{error}");
     assert_eq!(error.attempts(), 1, "a certificate does not mend itself");
 }
 
@@ -179,7 +179,7 @@ fn a_service_that_has_moved_is_found_again() {
     let cloud = shared.clone();
     let patient = RetryPolicy::documented().pauses([Duration::from_millis(1100)]);
     let config = config(&shared).retry(patient).observer(move |event| {
-        if matches!(event.kind, EventKind::Lost { .. }) {
+        if matches!(event.kind, EventKind::NoResponse { .. }) {
             seen.fetch_add(1, Ordering::Relaxed);
             cloud.with(|cloud| cloud.move_service("sentinel", address.clone()));
         }
@@ -212,7 +212,7 @@ fn a_proxy_that_cannot_be_used_is_refused_and_one_that_is_down_is_named() {
         .retry(RetryPolicy::none())
         .proxy(Proxy::Url(ProxyUrl::new("http://user:s3cr3t@127.0.0.1:1")));
     let error = Client::new(down).unwrap().call(AuthorizeApp::new()).unwrap_err();
-    assert_eq!(error.sent(), Sent::No, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
     assert!(!format!("{error:?}").contains("s3cr3t"));
 }
 

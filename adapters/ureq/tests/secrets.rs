@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
-use desk::{ada, config, faulty, open};
+use desk::{config, faulty, open};
 use lp_connector_sandbox::App;
 use lp_connector_ureq::api::{AuthorizeApp, CredentialsIn, SendText};
 use lp_connector_ureq::id::ClientId;
@@ -48,7 +48,7 @@ impl log::Log for Log {
 }
 
 fn everything_said(error: &Error) -> String {
-    let mut said = format!("{error}\n{error:?}\n{error:#?}\n");
+    let mut said = format!("{error}\n{error:#}\n{error:?}\n{error:#?}\n");
     let mut cause = error.source();
     while let Some(error) = cause {
         writeln!(said, "{error}\n{error:?}").unwrap();
@@ -95,7 +95,7 @@ fn no_secret_no_token_and_no_text_is_ever_printed() {
         }
     });
     said.push_str(&String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
-    assert!(said.contains("sending") && said.contains("will try again"), "nothing was logged");
+    assert!(said.contains("sending") && said.contains("will retry"), "nothing was logged");
     assert!(said.contains("ureq"), "ureq logged nothing");
     let encoded = "canary%2Bsecret";
     for (canary, what) in [
@@ -127,7 +127,7 @@ fn scenario(faults: &[&str], place: CredentialsIn) -> String {
         server.with(|cloud| cloud.fault(fault.parse().unwrap()));
     }
     let mut said = format!("{client:?}\n{config:?}\n{app:?}\n");
-    let text = SendText::new(ada(), conversation.clone(), TEXT);
+    let text = SendText::new(&conversation, TEXT);
     said.push_str(&format!("{text:?}\n"));
     let fresh = Client::new(config).unwrap();
     for client in [&client, &fresh] {

@@ -12,12 +12,11 @@ use http::header::{AUTHORIZATION, HeaderName, IF_MATCH};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::take;
+use super::response::take;
 use super::{
-    Answer, Authority, Context, Draft, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
-    Target,
+    ApiRejection, Context, Endpoint, Idempotency, InvalidInput, Operation, Principal,
+    RelativeRequest, ResponseView, RetryHints, Service,
 };
-use crate::policy::RetryPolicy;
 use crate::secret::Secret;
 
 const REVISION: &str = "ac-revision";
@@ -65,38 +64,34 @@ struct LoginBody<'a> {
 impl Operation for Login {
     type Output = UserSession;
 
-    fn name(&self) -> &'static str {
-        "login"
+    const NAME: &'static str = "login";
+
+    const RETRY: RetryHints = RetryHints { pauses: None, rate_limit_floor: Some(LOGIN_FLOOR) };
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Service(Service::LOGIN)
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::LOGIN)
+    fn principal(&self) -> Principal {
+        Principal::Anonymous
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Nobody
-    }
-
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         // There is one more session.
-        Repeat::Idempotent
+        Idempotency::Idempotent
     }
 
-    fn retry(&self, configured: RetryPolicy) -> RetryPolicy {
-        configured.rate_limit_floor(LOGIN_FLOOR)
-    }
-
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<UserSession>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if self.username.is_empty() || self.password.is_empty() {
             return Err(InvalidInput::new("a login needs a name and a password"));
         }
         let path = ["api", "account", context.account().as_str(), "login"];
         let body = LoginBody { username: &self.username, password: self.password.expose() };
-        Draft::post_json(path, [("v", "1.3")], &body).map(Plan::Send)
+        RelativeRequest::post_json(path, [("v", "1.3")], &body)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<UserSession, Refusal> {
-        let document = answer.json()?;
+    fn parse(&self, response: &ResponseView<'_>) -> Result<UserSession, ApiRejection> {
+        let document = response.json()?;
         let flag = |name: &str| {
             let config = document.get("config");
             config.and_then(|config| config.get(name)).and_then(Value::as_bool).unwrap_or(false)
@@ -106,7 +101,7 @@ impl Operation for Login {
             Value::String(bearer) if !bearer.is_empty() => {
                 Ok(UserSession { bearer: Secret::new(bearer), is_admin })
             }
-            _ => Err(Refusal::unreadable("the answer holds no bearer")),
+            _ => Err(ApiRejection::unreadable("the answer holds no bearer")),
         }
     }
 }
@@ -168,17 +163,17 @@ impl fmt::Debug for AppInstall {
 }
 
 /// Puts the user's token in: here with `Bearer` (protocol.md 14, row 10).
-fn as_user(draft: Draft, user: &UserSession) -> Result<Draft, InvalidInput> {
+fn as_user(request: RelativeRequest, user: &UserSession) -> Result<RelativeRequest, InvalidInput> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", user.bearer.expose()))
         .map_err(|_| InvalidInput::new("the login's token cannot stand in a header"))?;
     value.set_sensitive(true);
-    Ok(draft.header(AUTHORIZATION, value))
+    Ok(request.header(AUTHORIZATION, value))
 }
 
-fn if_match(draft: Draft, revision: &str) -> Result<Draft, InvalidInput> {
+fn if_match(request: RelativeRequest, revision: &str) -> Result<RelativeRequest, InvalidInput> {
     let value = HeaderValue::try_from(revision)
         .map_err(|_| InvalidInput::new("the revision cannot stand in a header"))?;
-    Ok(draft.header(IF_MATCH, value))
+    Ok(request.header(IF_MATCH, value))
 }
 
 /// `…/configuration/app-install/installations`, and perhaps one of them.
@@ -192,22 +187,20 @@ fn path<'a>(context: &Context<'a>, id: Option<&'a str>) -> impl Iterator<Item = 
 const VERSION: [(&str, &str); 1] = [("v", "1.0")];
 
 macro_rules! on_account_config {
-    ($name:literal, $repeat:expr) => {
-        fn name(&self) -> &'static str {
-            $name
+    ($name:literal, $idempotency:expr) => {
+        const NAME: &'static str = $name;
+
+        fn endpoint(&self) -> Endpoint {
+            Endpoint::Service(Service::ACCOUNT_CONFIG)
         }
 
-        fn target(&self) -> Target {
-            Target::Service(Service::ACCOUNT_CONFIG)
-        }
-
-        fn authority(&self) -> Authority {
+        fn principal(&self) -> Principal {
             // The user's own, which the operation puts in.
-            Authority::Nobody
+            Principal::Anonymous
         }
 
-        fn repeat(&self) -> Repeat {
-            $repeat
+        fn idempotency(&self) -> Idempotency {
+            $idempotency
         }
     };
 }
@@ -229,20 +222,20 @@ impl ListInstalls {
 impl Operation for ListInstalls {
     type Output = Vec<AppInstall>;
 
-    on_account_config!("list_installs", Repeat::Idempotent);
+    on_account_config!("list_installs", Idempotency::Idempotent);
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Vec<AppInstall>>, InvalidInput> {
-        as_user(Draft::get(path(context, None), VERSION), &self.user).map(Plan::Send)
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        as_user(RelativeRequest::get(path(context, None), VERSION), &self.user)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Vec<AppInstall>, Refusal> {
-        match answer.json()? {
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Vec<AppInstall>, ApiRejection> {
+        match response.json()? {
             Value::Array(records) => Ok(records
                 .into_iter()
                 .map(|record| AppInstall { record, revision: None })
                 .collect()),
             one @ Value::Object(_) => Ok(vec![AppInstall { record: one, revision: None }]),
-            _ => Err(Refusal::unreadable("the answer is no list of app installs")),
+            _ => Err(ApiRejection::unreadable("the answer is no list of app installs")),
         }
     }
 }
@@ -265,19 +258,19 @@ impl ReadInstall {
 impl Operation for ReadInstall {
     type Output = AppInstall;
 
-    on_account_config!("read_install", Repeat::Idempotent);
+    on_account_config!("read_install", Idempotency::Idempotent);
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<AppInstall>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let id = checked(&self.id)?;
-        as_user(Draft::get(path(context, Some(id)), VERSION), &self.user).map(Plan::Send)
+        as_user(RelativeRequest::get(path(context, Some(id)), VERSION), &self.user)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<AppInstall, Refusal> {
-        let revision = answer.headers().get(REVISION).and_then(|value| value.to_str().ok());
+    fn parse(&self, response: &ResponseView<'_>) -> Result<AppInstall, ApiRejection> {
+        let revision = response.headers().get(REVISION).and_then(|value| value.to_str().ok());
         let revision = revision.map(str::to_owned);
-        match answer.json()? {
+        match response.json()? {
             record @ Value::Object(_) => Ok(AppInstall { record, revision }),
-            _ => Err(Refusal::unreadable("the answer is no app install")),
+            _ => Err(ApiRejection::unreadable("the answer is no app install")),
         }
     }
 }
@@ -309,18 +302,19 @@ impl Operation for CreateInstall {
     /// What was answered, if it was anything: no page says what.
     type Output = Option<AppInstall>;
 
-    on_account_config!("create_install", Repeat::Visible);
+    on_account_config!("create_install", Idempotency::NonIdempotent);
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Option<AppInstall>>, InvalidInput> {
-        let draft = Draft::post_json(path(context, None), VERSION, &self.install.record)?;
-        as_user(draft, &self.user).map(Plan::Send)
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        let request =
+            RelativeRequest::post_json(path(context, None), VERSION, &self.install.record)?;
+        as_user(request, &self.user)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Option<AppInstall>, Refusal> {
-        if !matches!(answer.status(), 200..=299) {
-            return Err(answer.refusal());
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Option<AppInstall>, ApiRejection> {
+        if !matches!(response.status(), 200..=299) {
+            return Err(response.rejection());
         }
-        let record = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let record = serde_json::from_slice(response.body()).unwrap_or_default();
         Ok(matches!(record, Value::Object(_)).then_some(AppInstall { record, revision: None }))
     }
 }
@@ -356,26 +350,27 @@ fn revision(install: &AppInstall) -> Result<&str, InvalidInput> {
 }
 
 /// Any success will do: what is answered is not documented.
-fn done(answer: &Answer<'_>) -> Result<(), Refusal> {
-    if matches!(answer.status(), 200..=299) { Ok(()) } else { Err(answer.refusal()) }
+fn done(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+    if matches!(response.status(), 200..=299) { Ok(()) } else { Err(response.rejection()) }
 }
 
 impl Operation for UpdateInstall {
     type Output = ();
 
     // The revision sees to it that it is done once.
-    on_account_config!("update_install", Repeat::Visible);
+    on_account_config!("update_install", Idempotency::NonIdempotent);
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let id = checked(self.install.id().unwrap_or_default())?;
-        let draft = Draft::put_json(path(context, Some(id)), VERSION, &self.install.record)?;
-        let draft = draft.header(METHOD_OVERRIDE, HeaderValue::from_static("PUT"));
-        let draft = if_match(draft, revision(&self.install)?)?;
-        as_user(draft, &self.user).map(Plan::Send)
+        let request =
+            RelativeRequest::put_json(path(context, Some(id)), VERSION, &self.install.record)?;
+        let request = request.header(METHOD_OVERRIDE, HeaderValue::from_static("PUT"));
+        let request = if_match(request, revision(&self.install)?)?;
+        as_user(request, &self.user)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
-        done(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        done(response)
     }
 }
 
@@ -397,17 +392,17 @@ impl DeleteInstall {
 impl Operation for DeleteInstall {
     type Output = ();
 
-    on_account_config!("delete_install", Repeat::Visible);
+    on_account_config!("delete_install", Idempotency::NonIdempotent);
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let id = checked(self.install.id().unwrap_or_default())?;
-        let draft = Draft::delete(path(context, Some(id)), VERSION);
-        let draft = if_match(draft, revision(&self.install)?)?;
-        as_user(draft, &self.user).map(Plan::Send)
+        let request = RelativeRequest::delete(path(context, Some(id)), VERSION);
+        let request = if_match(request, revision(&self.install)?)?;
+        as_user(request, &self.user)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
-        done(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        done(response)
     }
 }
 

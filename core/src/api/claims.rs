@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::answer::number;
+use super::response::number;
 use crate::id::LpConsumerId;
 
 /// A longer token is not looked into. Those in the documents are under 1 KiB.

@@ -1,7 +1,7 @@
 //! The `Client-Properties` header (protocol.md 6.5).
 
 use http::{HeaderName, HeaderValue};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The header's name.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("client-properties");
@@ -17,11 +17,12 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("client-properties
 ///     ClientProperties::new().feature("MULTI_DIALOG").feature("RICH_CONTENT").feature("QUICK_REPLIES");
 /// # let _ = properties;
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientProperties {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", skip_deserializing, default = "kind")]
     kind: &'static str,
+    #[serde(default)]
     features: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_id: Option<String>,
@@ -33,14 +34,17 @@ pub struct ClientProperties {
     os: Option<String>,
 }
 
+/// The schema's enum says `.ams.headers.ClientProperties`; all usage says this (protocol.md 14, row 36).
+const fn kind() -> &'static str {
+    ".ClientProperties"
+}
+
 impl ClientProperties {
     /// No features.
     #[must_use]
     pub fn new() -> Self {
-        // The schema's enum says `.ams.headers.ClientProperties`; all usage says this
-        // (protocol.md 14, row 36).
         Self {
-            kind: ".ClientProperties",
+            kind: kind(),
             features: Vec::new(),
             app_id: None,
             app_version: None,

@@ -1,13 +1,15 @@
 //! CONVERSATION: opening one (protocol.md 6).
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::{Code, take};
-use super::request::Request;
+use super::envelope::Request;
+use super::response::{Code, take};
 use super::{
-    Answer, Authority, ClientProperties, Context, Draft, InvalidInput, Operation, Plan, Profile,
-    Refusal, Repeat, Service, Target, client_properties,
+    ApiRejection, ClientProperties, Context, ConversationRef, Endpoint, Idempotency, InvalidInput,
+    Operation, Principal, Profile, RelativeRequest, ResponseView, Service, client_properties,
 };
 use crate::error::scrub;
 use crate::id::{AccountId, ConversationId, ExtConsumerId};
@@ -29,7 +31,8 @@ pub struct OpenConversation {
     skill: Option<String>,
     campaign: Option<Campaign>,
     context: Option<ConversationContext>,
-    properties: Option<ClientProperties>,
+    properties: Option<Arc<ClientProperties>>,
+    last_known: Option<ConversationId>,
 }
 
 impl OpenConversation {
@@ -44,6 +47,7 @@ impl OpenConversation {
             campaign: None,
             context: None,
             properties: None,
+            last_known: None,
         }
     }
 
@@ -85,17 +89,26 @@ impl OpenConversation {
     /// The `Client-Properties` header.
     #[must_use]
     pub fn client_properties(mut self, properties: ClientProperties) -> Self {
-        self.properties = Some(properties);
+        self.properties = Some(Arc::new(properties));
+        self
+    }
+
+    /// The conversation that was open last, as far as the program knows: if the consumer has one open, the
+    /// error names it ([`Error::open_conversation`](crate::error::Error::open_conversation)).
+    #[must_use]
+    pub fn last_known(mut self, conversation: ConversationId) -> Self {
+        self.last_known = Some(conversation);
         self
     }
 }
 
-/// `ttrDefName` (protocol.md 6.3).
+/// How soon an answer is due: `ttrDefName` (protocol.md 6.3) and `ttrType` (protocol.md 7.8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
 pub enum Urgency {
+    Custom,
     Normal,
     Urgent,
     Prioritized,
@@ -162,10 +175,10 @@ impl Default for ConversationContext {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Opened {
-    /// Its id, and that of its main dialog. Keep it: nobody else knows it.
-    pub conversation: ConversationId,
+    /// What messages to it name. Keep it: the API does not tell the id a second time.
+    pub conversation: ConversationRef,
     /// What the service said against the profile, if it opened the conversation without it.
-    pub profile_refused: Option<String>,
+    pub profile_rejected: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -184,32 +197,24 @@ struct Body<'a> {
     conversation_context: Option<&'a ConversationContext>,
 }
 
-impl OpenConversation {
-    pub(crate) fn opened_with(&self) -> (&ExtConsumerId, Option<&ClientProperties>) {
-        (&self.consumer, self.properties.as_ref())
-    }
-}
-
 impl Operation for OpenConversation {
     type Output = Opened;
 
-    fn name(&self) -> &'static str {
-        "open_conversation"
+    const NAME: &'static str = "open_conversation";
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Service(Service::MESSAGING)
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::MESSAGING)
+    fn principal(&self) -> Principal {
+        Principal::Consumer(self.consumer.clone())
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Consumer(self.consumer.clone())
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::NonIdempotent
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Visible
-    }
-
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Opened>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let account = context.account();
         let body = Body {
             brand_id: account,
@@ -225,62 +230,72 @@ impl Operation for OpenConversation {
             Request::new(context.id(1), "cm.ConsumerRequestConversation", &body),
         );
         let path = ["api", "account", account.as_str(), "messaging", "consumer", "conversation"];
-        let draft = Draft::post_json(path, [("v", "3")], &both)?;
-        with_properties(draft, self.properties.as_ref()).map(Plan::Send)
+        let request = RelativeRequest::post_json(path, [("v", "3")], &both)?;
+        with_properties(request, self.properties.as_deref())
     }
 
     /// Each element is judged by its own code, whatever the status of the whole, and found by its
     /// place, since ids may repeat (protocol.md 6.4, 6.6; 14, rows 3 and 42).
-    fn read(&self, answer: &Answer<'_>) -> Result<Opened, Refusal> {
-        let status = answer.status();
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Opened, ApiRejection> {
+        let status = response.status();
         if !matches!(status, 200..=299 | 400) {
-            return Err(answer.refusal());
+            return Err(response.rejection().open_conversation(self.last_known.as_ref()));
         }
-        let elements = match answer.parse() {
+        let elements = match response.parse() {
             Ok(Value::Array(elements)) => elements,
             // An envelope of its own: a refusal as a whole, or a bare element (protocol.md 1.4).
             Ok(one) => vec![one],
             Err(unreadable) => {
-                return Err(if status == 400 { answer.refusal() } else { unreadable });
+                return Err(if status == 400 { response.rejection() } else { unreadable });
             }
         };
         let mut elements = elements.into_iter();
         let (profile, conversation) = match (elements.next(), elements.next()) {
             (Some(profile), Some(conversation)) => (Some(profile), conversation),
             (Some(one), None) => (None, one),
-            (None, _) => return Err(Refusal::unreadable("the answer is an empty array")),
+            (None, _) => return Err(ApiRejection::unreadable("the answer is an empty array")),
         };
-        let profile_refused = profile
+        let profile_rejected = profile
             .filter(|profile| matches!(Code::of(profile), Code::Failure(_) | Code::Unknown))
-            .map(|profile| Refusal::in_envelope(status, &profile))
-            .map(|refusal| scrub(&refusal.message.unwrap_or_default(), &[]));
+            .map(|profile| ApiRejection::in_envelope(status, &profile))
+            .map(|rejection| scrub(&rejection.message.unwrap_or_default(), &[]));
         match Code::of(&conversation) {
             Code::Success => {}
             Code::Missing if status < 300 => {}
-            Code::Unknown if status < 300 => return Err(Refusal::unknown_code()),
-            _ => return Err(Refusal::in_envelope(status, &conversation)),
+            Code::Unknown if status < 300 => return Err(ApiRejection::unknown_code()),
+            _ => {
+                let rejection = ApiRejection::in_envelope(status, &conversation);
+                return Err(rejection.open_conversation(self.last_known.as_ref()));
+            }
         }
         match take(take(conversation, "body"), "conversationId") {
             Value::String(id) => ConversationId::new(id)
-                .map(|conversation| Opened { conversation, profile_refused })
-                .map_err(|_| Refusal::unreadable("the answer's conversationId is unusable")),
-            _ => Err(Refusal::unreadable("the answer holds no conversationId")),
+                .map(|id| Opened { conversation: self.opened(id), profile_rejected })
+                .map_err(|_| ApiRejection::unreadable("the answer's conversationId is unusable")),
+            _ => Err(ApiRejection::unreadable("the answer holds no conversationId")),
         }
+    }
+}
+
+impl OpenConversation {
+    fn opened(&self, id: ConversationId) -> ConversationRef {
+        let conversation = ConversationRef::new(self.consumer.clone(), id);
+        conversation.shared_properties(self.properties.clone())
     }
 }
 
 /// `Client-Properties` is sent on CONVERSATION and again on each SEND (protocol.md 6.5).
 pub(super) fn with_properties(
-    draft: Draft,
+    request: RelativeRequest,
     properties: Option<&ClientProperties>,
-) -> Result<Draft, InvalidInput> {
+) -> Result<RelativeRequest, InvalidInput> {
     let Some(properties) = properties else {
-        return Ok(draft);
+        return Ok(request);
     };
     let value = properties
         .value()
         .ok_or_else(|| InvalidInput::new("the client properties cannot be written"))?;
-    Ok(draft.header(client_properties::HEADER, value))
+    Ok(request.header(client_properties::HEADER, value))
 }
 
 #[cfg(test)]

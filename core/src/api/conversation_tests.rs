@@ -12,13 +12,13 @@ fn consumer() -> ExtConsumerId {
 fn body_of(operation: &OpenConversation) -> Value {
     let account = AccountId::new("91827364").unwrap();
     let context = Context::new(&account, Seed::from_bytes([7; 16]));
-    let Plan::Send(draft) = operation.plan(&context).unwrap() else { panic!("nothing to send") };
-    serde_json::from_slice(draft.body()).unwrap()
+    let request = operation.request(&context).unwrap();
+    serde_json::from_slice(request.body()).unwrap()
 }
 
-fn read(status: u16, body: &str) -> Result<Opened, Refusal> {
-    let response = Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
-    OpenConversation::new(consumer()).read(&Answer::new(&response, false))
+fn read(status: u16, body: &str) -> Result<Opened, ApiRejection> {
+    let response = Response::builder().status(status).body(body.to_owned().into()).unwrap();
+    OpenConversation::new(consumer()).parse(&ResponseView::new(&response, false))
 }
 
 /// The example of protocol.md 6.1.
@@ -81,8 +81,8 @@ fn the_documented_success_gives_the_id() {
             {"code":"OK","body":{"conversationId":"5f0c2f4e"},"reqId":"b"}]"#,
     )
     .unwrap();
-    assert_eq!(opened.conversation.as_str(), "5f0c2f4e");
-    assert_eq!(opened.profile_refused, None);
+    assert_eq!(opened.conversation.id().as_str(), "5f0c2f4e");
+    assert_eq!(opened.profile_rejected, None);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn results_are_found_by_their_place_even_if_ids_repeat_or_swap() {
             {"code": "OK", "body": {"msg": "OK"}, "reqId": ids[0]},
             {"code": 200, "body": {"conversationId": "c"}, "reqId": ids[1]},
         ]);
-        assert_eq!(read(200, &body.to_string()).unwrap().conversation.as_str(), "c");
+        assert_eq!(read(200, &body.to_string()).unwrap().conversation.id().as_str(), "c");
     }
 }
 
@@ -106,9 +106,9 @@ fn an_open_conversation_is_its_own_refusal_under_either_status() {
         .replace("\n         ", " ")
         .replace("  ", " ");
     for status in [200, 400] {
-        let refusal = read(status, &body).unwrap_err();
-        assert_eq!(refusal.reason, Reason::AlreadyOpen, "{refusal:?}");
-        assert_eq!(refusal.status, 400);
+        let rejection = read(status, &body).unwrap_err();
+        assert_eq!(rejection.reason, Reason::AlreadyOpen, "{rejection:?}");
+        assert_eq!(rejection.status, 400);
     }
 }
 
@@ -120,19 +120,19 @@ fn a_refused_profile_does_not_hide_the_open_conversation() {
             {"code":"OK","body":{"conversationId":"c"},"reqId":"b"}]"#,
     )
     .unwrap();
-    assert_eq!(opened.conversation.as_str(), "c");
-    assert_eq!(opened.profile_refused.as_deref(), Some("no such field"));
+    assert_eq!(opened.conversation.id().as_str(), "c");
+    assert_eq!(opened.profile_rejected.as_deref(), Some("no such field"));
 }
 
 #[test]
 fn other_answers_are_refused_for_what_they_are() {
     let expired = r#"{"kind":"resp","code":401,"body":{"errorCode":40102}}"#;
     assert_eq!(read(401, expired).unwrap_err().error_code, Some(40102));
-    assert_eq!(read(503, "busy").unwrap_err(), Refusal::status(503));
-    assert_eq!(read(400, "nonsense").unwrap_err(), Refusal::status(400));
+    assert_eq!(read(503, "busy").unwrap_err(), ApiRejection::status(503));
+    assert_eq!(read(400, "nonsense").unwrap_err(), ApiRejection::status(400));
     for body in ["[]", "{}", "null", r#"[{"code":"OK"},{"code":"OK","body":{}}]"#, "<html>"] {
-        let refusal = read(200, body).unwrap_err();
-        assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{body}: {refusal:?}");
+        let rejection = read(200, body).unwrap_err();
+        assert!(matches!(rejection.reason, Reason::Unreadable(_)), "{body}: {rejection:?}");
     }
 }
 
@@ -145,7 +145,7 @@ fn without_a_code_the_status_decides_and_with_an_unknown_one_nothing_is_taken_fo
     }
     let unknown = with(r#""code":"HUM","#);
     let (ok, redirected) = (read(200, &unknown).unwrap_err(), read(300, &unknown).unwrap_err());
-    assert_eq!(ok.reason, Refusal::unknown_code().reason);
+    assert_eq!(ok.reason, ApiRejection::unknown_code().reason);
     assert_ne!(redirected.reason, ok.reason);
     assert_eq!(redirected.status, 300);
     let bad = read(400, &unknown).unwrap_err();

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::answer::take;
+use super::response::take;
 use super::{
-    Answer, Authority, Context, Draft, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
-    Target,
+    ApiRejection, Context, Endpoint, Idempotency, InvalidInput, Operation, Principal,
+    RelativeRequest, ResponseView, Service,
 };
 use crate::id::AccountId;
 
@@ -13,21 +13,21 @@ use crate::id::AccountId;
 const MAX_SERVICES: usize = 1000;
 
 /// Asks for one service (protocol.md 2.1, first row).
-pub(crate) fn request_one(account: &AccountId, service: &Service) -> Draft {
+pub(crate) fn request_one(account: &AccountId, service: &Service) -> RelativeRequest {
     let path = ["api", "account", account.as_str(), "service", service.name(), "baseURI.json"];
-    Draft::get(path, [("version", "1.0")])
+    RelativeRequest::get(path, [("version", "1.0")])
 }
 
 /// Asks for all services (protocol.md 2.1, second row).
-pub(crate) fn request_all(account: &AccountId) -> Draft {
+pub(crate) fn request_all(account: &AccountId) -> RelativeRequest {
     let path = ["api", "account", account.as_str(), "service", "baseURI.json"];
-    Draft::get(path, [("version", "1.0")])
+    RelativeRequest::get(path, [("version", "1.0")])
 }
 
 /// Reads the services and their base URIs, in either shape, whichever was asked for
 /// (protocol.md 2.2; 14, row 40). Entries that are not understood are passed over.
-pub(crate) fn read(answer: &Answer<'_>) -> Result<Vec<(Service, String)>, Refusal> {
-    let mut document = answer.json()?;
+pub(crate) fn parse(response: &ResponseView<'_>) -> Result<Vec<(Service, String)>, ApiRejection> {
+    let mut document = response.json()?;
     let entries = match document.get_mut("baseURIs").map(Value::take) {
         Some(Value::Array(entries)) => entries,
         Some(bare) => vec![bare], // protocol.md 1.4, rule 2
@@ -38,7 +38,7 @@ pub(crate) fn read(answer: &Answer<'_>) -> Result<Vec<(Service, String)>, Refusa
     };
     let found: Vec<_> = entries.into_iter().take(MAX_SERVICES).filter_map(entry).collect();
     if found.is_empty() {
-        return Err(Refusal::unreadable("the answer names no service with a baseURI"));
+        return Err(ApiRejection::unreadable("the answer names no service with a baseURI"));
     }
     Ok(found)
 }
@@ -68,28 +68,26 @@ impl ListDomains {
 impl Operation for ListDomains {
     type Output = Vec<(Service, String)>;
 
-    fn name(&self) -> &'static str {
-        "list_domains"
+    const NAME: &'static str = "list_domains";
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::DomainApi
     }
 
-    fn target(&self) -> Target {
-        Target::DomainApi
+    fn principal(&self) -> Principal {
+        Principal::Anonymous
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Nobody
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        Ok(request_all(context.account()))
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Self::Output>, InvalidInput> {
-        Ok(Plan::Send(request_all(context.account())))
-    }
-
-    fn read(&self, answer: &Answer<'_>) -> Result<Self::Output, Refusal> {
-        read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Self::Output, ApiRejection> {
+        parse(response)
     }
 }
 
@@ -98,8 +96,8 @@ mod tests {
     use super::*;
     use http::Response;
 
-    fn read_text(body: &str) -> Result<Vec<(Service, String)>, Refusal> {
-        read(&Answer::new(&Response::new(body.as_bytes().to_vec()), false))
+    fn read_text(body: &str) -> Result<Vec<(Service, String)>, ApiRejection> {
+        parse(&ResponseView::new(&Response::new(body.to_owned().into()), false))
     }
 
     #[test]

@@ -4,8 +4,8 @@ use http::HeaderValue;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::take;
-use super::{Answer, ConsumerClaims, Draft, InvalidInput, Refusal};
+use super::response::take;
+use super::{ApiRejection, ConsumerClaims, InvalidInput, RelativeRequest, ResponseView};
 use crate::id::{AccountId, ExtConsumerId};
 use crate::secret::Secret;
 
@@ -24,22 +24,22 @@ struct Body<'a> {
 pub(crate) fn request(
     account: &AccountId,
     consumer: &ExtConsumerId,
-) -> Result<Draft, InvalidInput> {
+) -> Result<RelativeRequest, InvalidInput> {
     let path = ["api", "account", account.as_str(), "consumer"];
-    Draft::post_json(path, [("v", "1.0")], &Body { ext_consumer_id: consumer })
+    RelativeRequest::post_json(path, [("v", "1.0")], &Body { ext_consumer_id: consumer })
 }
 
 /// Reads the answer. Documented is 201; any 2xx is taken.
-pub(crate) fn read(answer: &Answer<'_>) -> Result<ConsumerJws, Refusal> {
-    let Value::String(token) = take(answer.json()?, "token") else {
-        return Err(Refusal::unreadable("the answer holds no token"));
+pub(crate) fn parse(response: &ResponseView<'_>) -> Result<ConsumerJws, ApiRejection> {
+    let Value::String(token) = take(response.json()?, "token") else {
+        return Err(ApiRejection::unreadable("the answer holds no token"));
     };
     let secret = Secret::new(token);
     if secret.is_empty() {
-        return Err(Refusal::unreadable("the answer holds an empty token"));
+        return Err(ApiRejection::unreadable("the answer holds an empty token"));
     }
     let Some(header) = secret.header() else {
-        return Err(Refusal::unreadable("the token cannot stand in a header"));
+        return Err(ApiRejection::unreadable("the token cannot stand in a header"));
     };
     Ok(ConsumerJws { header, claims: ConsumerClaims::of(secret.expose()) })
 }
@@ -53,16 +53,16 @@ mod tests {
     fn the_request_is_the_documented_one() {
         let account = AccountId::new("91827364").unwrap();
         let consumer = ExtConsumerId::new("pigeon-ring-0042").unwrap();
-        let draft = request(&account, &consumer).unwrap();
-        assert_eq!(draft.body(), br#"{"ext_consumer_id":"pigeon-ring-0042"}"#);
+        let request = request(&account, &consumer).unwrap();
+        assert_eq!(request.body(), br#"{"ext_consumer_id":"pigeon-ring-0042"}"#);
     }
 
     #[test]
     fn created_is_success_and_so_is_ok() {
         for status in [200, 201] {
-            let body = br#"{"token":"a.b.c"}"#.to_vec();
+            let body = bytes::Bytes::from_static(br#"{"token":"a.b.c"}"#);
             let response = Response::builder().status(status).body(body).unwrap();
-            let jws = read(&Answer::new(&response, false)).unwrap();
+            let jws = parse(&ResponseView::new(&response, false)).unwrap();
             assert_eq!(jws.header.as_bytes(), b"a.b.c");
             assert!(!format!("{jws:?}").contains("a.b.c"));
         }
@@ -71,8 +71,8 @@ mod tests {
     #[test]
     fn an_answer_without_a_token_is_refused() {
         for body in ["{}", r#"{"token":""}"#, r#"{"token":1}"#, "null"] {
-            let response = Response::builder().status(201).body(body.as_bytes().to_vec()).unwrap();
-            assert!(read(&Answer::new(&response, false)).is_err(), "{body}");
+            let response = Response::builder().status(201).body(body.to_owned().into()).unwrap();
+            assert!(parse(&ResponseView::new(&response, false)).is_err(), "{body}");
         }
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::number;
+use super::response::number;
 use super::{
-    Answer, Authority, Campaign, Context, ConversationContext, Draft, InvalidInput,
-    OpenConversation, Operation, Plan, Reason, Refusal, Repeat, Service, Target,
+    ApiRejection, Campaign, Context, ConversationContext, Endpoint, Idempotency, InvalidInput,
+    OpenConversation, Operation, Principal, Reason, RelativeRequest, ResponseView, RetryHints,
+    Service,
 };
 use crate::id::{ClientId, ExtConsumerId};
-use crate::policy::{Preset, RetryPolicy};
 
 /// The pauses of protocol.md 11 for this API.
 const PAUSES: [Duration; 4] = [
@@ -103,11 +103,16 @@ impl Visit {
         }
     }
 
-    fn draft(&self, context: &Context<'_>, method: &str) -> Result<Draft, InvalidInput> {
+    fn request(
+        &self,
+        context: &Context<'_>,
+        method: &str,
+    ) -> Result<RelativeRequest, InvalidInput> {
         let account = context.account().as_str();
         let path = ["api", "account", account, "app", self.app.as_str(), method];
-        // The visitor that the answer before this named, while the account was being loaded.
-        let visitor = self.visitor.visitor_id.as_deref().or(context.carried());
+        // The visitor that the response before this named, while the account was being loaded.
+        let named = context.previous().and_then(named_while_loading);
+        let visitor = self.visitor.visitor_id.as_deref().or(named.as_deref());
         let mut query = vec![("v", "1.1")];
         query.extend(visitor.map(|id| ("vid", id)));
         query.extend(self.visitor.session_id.as_deref().map(|id| ("sid", id)));
@@ -135,9 +140,9 @@ impl Visit {
             }
         }
         if method == "report" {
-            return Draft::put_json(path, query, &body);
+            return RelativeRequest::put_json(path, query, &body);
         }
-        Draft::post_json(path, query, &body)
+        RelativeRequest::post_json(path, query, &body)
     }
 }
 
@@ -290,63 +295,61 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// The answer's JSON, or that the account is still being loaded: status 202, or 500 with the code for
+/// The response's JSON, or that the account is still being loaded: status 202, or 500 with the code for
 /// it (protocol.md 12.3).
-fn loaded(answer: &Answer<'_>) -> Result<Value, Refusal> {
-    let document = serde_json::from_slice::<Value>(answer.body()).unwrap_or_default();
+fn loaded(response: &ResponseView<'_>) -> Result<Value, ApiRejection> {
+    let document = serde_json::from_slice::<Value>(response.body()).unwrap_or_default();
     let code: Option<u64> = document.get("internalCode").and_then(number);
-    if matches!((answer.status(), code), (202, _) | (500, Some(20))) {
-        let refusal = Refusal::status(answer.status()).because(Reason::Loading);
-        // It is named in the text alone.
-        let message = document.get("message").and_then(Value::as_str).unwrap_or_default();
-        let named = message.rsplit_once("vid:").map(|(_, id)| id.trim());
-        let id = named.and_then(|id| id.split([' ', ',', ';']).next()).unwrap_or_default();
-        return Err(if id.is_empty() || id.len() > 256 { refusal } else { refusal.carry(id) });
+    if matches!((response.status(), code), (202, _) | (500, Some(20))) {
+        return Err(ApiRejection::status(response.status()).because(Reason::Loading));
     }
-    answer.json()
+    response.json()
 }
 
-/// As configured, but for the pauses, which this API has its own of.
-fn own_pauses(configured: RetryPolicy) -> RetryPolicy {
-    if configured.preset() == Preset::None { configured } else { configured.pauses(PAUSES) }
+/// The visitor that a response of a service that is still loading names: in its text alone
+/// (protocol.md 12.1).
+fn named_while_loading(body: &[u8]) -> Option<String> {
+    let document = serde_json::from_slice::<Value>(body).ok()?;
+    let (_, id) = document.get("message")?.as_str()?.rsplit_once("vid:")?;
+    let id = id.trim().split([' ', ',', ';']).next().filter(|id| !id.is_empty())?;
+    (id.len() <= MAX_VISITOR_ID).then(|| id.to_owned())
 }
+
+/// A longer visitor id is not repeated.
+const MAX_VISITOR_ID: usize = 256;
 
 macro_rules! on_monitoring {
     () => {
-        fn target(&self) -> Target {
-            Target::Service(Service::MONITORING)
+        fn endpoint(&self) -> Endpoint {
+            Endpoint::Service(Service::MONITORING)
         }
 
-        fn authority(&self) -> Authority {
-            Authority::Nobody
+        fn principal(&self) -> Principal {
+            Principal::Anonymous
         }
 
-        fn retry(&self, configured: RetryPolicy) -> RetryPolicy {
-            own_pauses(configured)
-        }
+        const RETRY: RetryHints = RetryHints { pauses: Some(&PAUSES), rate_limit_floor: None };
     };
 }
 
 impl Operation for FindEngagement {
     type Output = Found;
 
-    fn name(&self) -> &'static str {
-        "find_engagement"
-    }
+    const NAME: &'static str = "find_engagement";
 
     on_monitoring!();
 
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         // At the worst there is one more session.
-        Repeat::Idempotent
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Found>, InvalidInput> {
-        self.visit.draft(context, "engagement").map(Plan::Send)
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        self.visit.request(context, "engagement")
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Found, Refusal> {
-        loaded(answer).map(|document| Found::read(&document))
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Found, ApiRejection> {
+        loaded(response).map(|document| Found::read(&document))
     }
 }
 
@@ -394,28 +397,26 @@ impl ReportActivity {
 impl Operation for ReportActivity {
     type Output = Visitor;
 
-    fn name(&self) -> &'static str {
-        "report_activity"
-    }
+    const NAME: &'static str = "report_activity";
 
     on_monitoring!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Visible
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::NonIdempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Visitor>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if self.visit.attributes.is_empty() {
             return Err(InvalidInput::new("there is nothing to report: add an attribute"));
         }
         if self.visit.visitor.visitor_id.is_none() && self.visit.identities.is_empty() {
             return Err(InvalidInput::new("a report needs the visitor's id, or an identity"));
         }
-        self.visit.draft(context, "report").map(Plan::Send)
+        self.visit.request(context, "report")
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Visitor, Refusal> {
-        loaded(answer).map(|document| visitor(&document))
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Visitor, ApiRejection> {
+        loaded(response).map(|document| visitor(&document))
     }
 }
 

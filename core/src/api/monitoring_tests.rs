@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use http::Response;
 
 use super::*;
@@ -8,16 +9,19 @@ fn app() -> ClientId {
     ClientId::new("0a1b").unwrap()
 }
 
-fn request<O: Operation>(operation: &O, carried: Option<&str>) -> http::Request<Vec<u8>> {
+fn request<O: Operation>(operation: &O, previous: Option<&Value>) -> http::Request<Bytes> {
     let account = AccountId::new("91827364").unwrap();
-    let context = Context::new(&account, Seed::from_bytes([7; 16])).carrying(carried);
-    let Ok(Plan::Send(draft)) = operation.plan(&context) else { panic!("nothing to send") };
-    let origin = crate::connector::Trust::default().vouch("va.smt.liveperson.net").unwrap();
-    draft.for_origin(&origin).unwrap()
+    let previous = previous.map(Value::to_string);
+    let context = Context::new(&account, Seed::from_bytes([7; 16]));
+    let context = context.after(previous.as_deref().map(str::as_bytes));
+    let Ok(request) = operation.request(&context) else { panic!("nothing to send") };
+    let origin =
+        crate::connector::Trust::default().resolve_trusted("va.smt.liveperson.net").unwrap();
+    request.for_origin(&origin).unwrap()
 }
 
-fn answer(status: u16, body: &Value) -> Response<Vec<u8>> {
-    Response::builder().status(status).body(body.to_string().into_bytes()).unwrap()
+fn answer(status: u16, body: &Value) -> Response<Bytes> {
+    Response::builder().status(status).body(body.to_string().into()).unwrap()
 }
 
 /// The examples of protocol.md 12.1.
@@ -48,7 +52,7 @@ fn the_documented_request_is_written_and_its_answer_read() {
     for details in [json!([details]), details] {
         let body = json!({"sessionId": "Sxyz", "visitorId": "Vxyz", "pageId": "595933432",
             "engagementDetails": details});
-        let found = find.read(&Answer::new(&answer(201, &body), false)).unwrap();
+        let found = find.parse(&ResponseView::new(&answer(201, &body), false)).unwrap();
         assert_eq!(found.visitor, Visitor::new("Vxyz", "Sxyz"));
         assert_eq!(found.engagements[0].campaign_id, "3001");
         assert_eq!(found.engagements[0].revision, Some(7));
@@ -70,27 +74,29 @@ fn the_documented_request_is_written_and_its_answer_read() {
 fn nothing_offered_is_nothing_found() {
     let find = FindEngagement::new(app());
     let body = json!({"sessionId": "S", "visitorId": "V", "pageId": "1"});
-    let found = find.read(&Answer::new(&answer(200, &body), false)).unwrap();
+    let found = find.parse(&ResponseView::new(&answer(200, &body), false)).unwrap();
     assert!(found.engagements.is_empty());
     assert!(found.open(ExtConsumerId::new("ada").unwrap()).is_none());
 }
 
 #[test]
-fn while_the_account_is_loading_the_visitor_that_is_named_is_brought_along() {
+fn a_loading_account_is_asked_again_with_its_visitor() {
     let find = FindEngagement::new(app());
     let loading = json!({"time": 1, "message": "Loading account: 91827364, vid: Vxyz",
         "internalCode": 38});
-    let refusal = find.read(&Answer::new(&answer(202, &loading), false)).unwrap_err();
-    assert_eq!((refusal.reason, refusal.carried.as_deref()), (Reason::Loading, Some("Vxyz")));
-    let again = request(&find, Some("Vxyz"));
+    let rejection = find.parse(&ResponseView::new(&answer(202, &loading), false)).unwrap_err();
+    assert_eq!(rejection.reason, Reason::Loading);
+    let again = request(&find, Some(&loading));
     assert_eq!(again.uri().query(), Some("v=1.1&vid=Vxyz&obh=true"));
     let old = json!({"message": "Loading account: 1, vid: V2", "internalCode": "20"});
-    let refusal = find.read(&Answer::new(&answer(500, &old), false)).unwrap_err();
-    assert_eq!(refusal.carried.as_deref(), Some("V2"));
+    let rejection = find.parse(&ResponseView::new(&answer(500, &old), false)).unwrap_err();
+    assert_eq!(rejection.reason, Reason::Loading);
+    let again = request(&find, Some(&old));
+    assert_eq!(again.uri().query(), Some("v=1.1&vid=V2&obh=true"));
     // The same status with another code is a failure like any other.
     let failed = json!({"message": "internal", "internalCode": 18});
-    let refusal = find.read(&Answer::new(&answer(500, &failed), false)).unwrap_err();
-    assert_eq!((refusal.reason, refusal.status), (Reason::Status, 500));
+    let rejection = find.parse(&ResponseView::new(&answer(500, &failed), false)).unwrap_err();
+    assert_eq!((rejection.reason, rejection.status), (Reason::Status, 500));
 }
 
 /// The example of protocol.md 12.2.
@@ -118,24 +124,25 @@ fn the_documented_report_is_written() {
             "eContext": [{"type": "engagementContext", "id": "2"}]}])
     );
     for body in [json!({"sessionId": "S", "visitorId": "V"}), json!({"sid": "S", "vid": "V"})] {
-        let visitor = report.read(&Answer::new(&answer(200, &body), false)).unwrap();
+        let visitor = report.parse(&ResponseView::new(&answer(200, &body), false)).unwrap();
         assert_eq!(visitor, Visitor::new("V", "S"));
     }
     let account = AccountId::new("1").unwrap();
     let context = Context::new(&account, Seed::from_bytes([7; 16]));
-    assert!(ReportActivity::new(app()).plan(&context).is_err());
+    assert!(ReportActivity::new(app()).request(&context).is_err());
     let nobody = ReportActivity::new(app()).attribute(json!({"type": "lead"}));
-    assert!(nobody.plan(&context).is_err());
+    assert!(nobody.request(&context).is_err());
 }
 
 #[test]
-fn its_pauses_are_its_own_unless_nothing_is_repeated_at_all() {
-    let find = FindEngagement::new(app());
+fn its_pauses_are_its_own_unless_nothing_is_retried() {
+    use crate::policy::RetryPolicy;
     let seconds = |policy: &RetryPolicy| -> Vec<_> {
         (0..5).filter_map(|n| policy.pause(n)).map(|pause| pause.as_secs()).collect()
     };
-    assert_eq!(seconds(&find.retry(RetryPolicy::documented())), [3, 10, 30, 90]);
-    assert_eq!(find.retry(RetryPolicy::none()).retries(), 0);
+    let policy = RetryPolicy::documented().with_hints(FindEngagement::RETRY);
+    assert_eq!(seconds(&policy), [3, 10, 30, 90]);
+    assert_eq!(RetryPolicy::none().with_hints(FindEngagement::RETRY).retries(), 0);
 }
 
 #[test]
@@ -145,10 +152,9 @@ fn an_identity_is_not_shown() {
 }
 
 #[test]
-fn an_account_that_is_being_loaded_names_the_visitor_if_it_names_one() {
-    let find = FindEngagement::new(app());
+fn a_visitor_named_while_loading_is_repeated() {
     let long = "v".repeat(256);
-    for (message, carried) in [
+    for (message, repeated) in [
         ("loading, vid: abc, wait".to_owned(), Some("abc".to_owned())),
         (format!("vid:{long}"), Some(long.clone())),
         (format!("vid:{long}v"), None),
@@ -156,12 +162,19 @@ fn an_account_that_is_being_loaded_names_the_visitor_if_it_names_one() {
         ("loading".to_owned(), None),
     ] {
         let body = json!({"internalCode": 20, "message": message});
-        for status in [202, 500] {
-            let refusal = find.read(&Answer::new(&answer(status, &body), false)).unwrap_err();
-            assert_eq!(refusal.carried, carried, "{message}");
-        }
+        let sent = request(&FindEngagement::new(app()), Some(&body));
+        let query = sent.uri().query().unwrap();
+        let vid = query.split('&').find_map(|pair| pair.strip_prefix("vid="));
+        assert_eq!(vid.map(str::to_owned), repeated, "{message}");
     }
-    let body = json!({"internalCode": 21, "message": "vid: abc"});
-    let refusal = find.read(&Answer::new(&answer(500, &body), false)).unwrap_err();
-    assert_eq!(refusal.carried.as_deref(), None);
+}
+
+#[test]
+fn only_a_loading_account_is_asked_again() {
+    let find = FindEngagement::new(app());
+    for (status, code, loading) in [(202, 38, true), (500, 20, true), (500, 21, false)] {
+        let body = json!({"internalCode": code, "message": "vid: abc"});
+        let rejection = find.parse(&ResponseView::new(&answer(status, &body), false)).unwrap_err();
+        assert_eq!(rejection.reason == Reason::Loading, loading, "{status} {code}");
+    }
 }

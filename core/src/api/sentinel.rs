@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde_json::Value;
 
-use super::answer::{number, take};
-use super::{Answer, AppClaims, Draft, Refusal};
+use super::response::{number, take};
+use super::{ApiRejection, AppClaims, RelativeRequest, ResponseView};
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
@@ -44,29 +44,31 @@ pub(crate) fn request(
     client: &ClientId,
     secret: &Secret,
     place: CredentialsIn,
-) -> Draft {
+) -> RelativeRequest {
     let path = ["sentinel", "api", "account", account.as_str(), "app", "token"];
     let version = [("v", "1.0"), ("grant_type", "client_credentials")];
     let credentials = [("client_id", client.as_str()), ("client_secret", secret.expose())];
     match place {
-        CredentialsIn::Body => Draft::post_form(path, version, credentials),
-        CredentialsIn::Query => Draft::post_form(path, version.into_iter().chain(credentials), []),
+        CredentialsIn::Body => RelativeRequest::post_form(path, version, credentials),
+        CredentialsIn::Query => {
+            RelativeRequest::post_form(path, version.into_iter().chain(credentials), [])
+        }
     }
 }
 
 /// Reads the token answer (protocol.md 4.2). Life is `exp - iat`, else `expires_in`, else an hour.
-pub(crate) fn read(answer: &Answer<'_>) -> Result<AppJwt, Refusal> {
-    let mut document = answer.json()?;
+pub(crate) fn parse(response: &ResponseView<'_>) -> Result<AppJwt, ApiRejection> {
+    let mut document = response.json()?;
     let expires_in = document.get("expires_in").and_then(whole_seconds);
     let Value::String(token) = take(document.take(), "access_token") else {
-        return Err(Refusal::unreadable("the answer holds no access_token"));
+        return Err(ApiRejection::unreadable("the answer holds no access_token"));
     };
     let secret = Secret::new(token);
     if secret.is_empty() {
-        return Err(Refusal::unreadable("the answer holds an empty access_token"));
+        return Err(ApiRejection::unreadable("the answer holds an empty access_token"));
     }
     let Some(header) = secret.header() else {
-        return Err(Refusal::unreadable("the access_token cannot stand in a header"));
+        return Err(ApiRejection::unreadable("the access_token cannot stand in a header"));
     };
     let claims = AppClaims::of(secret.expose());
     let life = claims.life().or(expires_in).unwrap_or(DEFAULT_LIFE).min(MAX_LIFE);
@@ -85,12 +87,12 @@ fn whole_seconds(value: &Value) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::answer::Reason;
+    use crate::api::response::Reason;
     use http::Response;
 
-    fn read_text(status: u16, body: &str) -> Result<AppJwt, Refusal> {
-        let response = Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap();
-        read(&Answer::new(&response, false))
+    fn read_text(status: u16, body: &str) -> Result<AppJwt, ApiRejection> {
+        let response = Response::builder().status(status).body(body.to_owned().into()).unwrap();
+        parse(&ResponseView::new(&response, false))
     }
 
     #[test]
@@ -128,9 +130,9 @@ mod tests {
             "[]",
             "<html>",
         ] {
-            let refusal = read_text(200, body).unwrap_err();
-            assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{body}: {refusal:?}");
-            assert!(!format!("{refusal:?}").contains("s3cr3t"));
+            let rejection = read_text(200, body).unwrap_err();
+            assert!(matches!(rejection.reason, Reason::Unreadable(_)), "{body}: {rejection:?}");
+            assert!(!format!("{rejection:?}").contains("s3cr3t"));
         }
     }
 
@@ -144,8 +146,8 @@ mod tests {
     #[test]
     fn an_oauth_refusal_keeps_its_words() {
         let body = r#"{"error":"invalid_client","error_description":"bad secret"}"#;
-        let refusal = read_text(401, body).unwrap_err();
-        assert_eq!(refusal.status, 401);
-        assert_eq!(refusal.message.as_deref(), Some("invalid_client: bad secret"));
+        let rejection = read_text(401, body).unwrap_err();
+        assert_eq!(rejection.status, 401);
+        assert_eq!(rejection.message.as_deref(), Some("invalid_client: bad secret"));
     }
 }

@@ -49,20 +49,20 @@ impl fmt::Debug for Service {
     }
 }
 
-/// Where a request goes.
+/// The receiver of a request.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
-pub enum Target {
+pub enum Endpoint {
     /// The Domain API itself, whose address the configuration gives.
     DomainApi,
     /// A service, whose host the Domain API gives.
     Service(Service),
 }
 
-impl Target {
+impl Endpoint {
     /// True for the services that calls need before their own: these count one failed call, not
     /// five, as being down (see [`CircuitPolicy`](crate::policy::CircuitPolicy)).
-    pub(crate) fn prepares(&self) -> bool {
+    pub(crate) fn is_prerequisite(&self) -> bool {
         match self {
             Self::DomainApi => true,
             Self::Service(service) => *service == Service::SENTINEL || *service == Service::IDP,
@@ -70,7 +70,7 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DomainApi => f.write_str("the Domain API"),

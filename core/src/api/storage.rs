@@ -1,14 +1,14 @@
 //! Files at the storage service (protocol.md 8.2, steps 3 and 5): no credentials but the address.
 
 use std::fmt;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 
 use super::{
-    Answer, Authority, Context, Draft, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
-    SignedUrl, Target,
+    ApiRejection, Context, Endpoint, Idempotency, InvalidInput, Operation, Principal,
+    RelativeRequest, ResponseView, Service, SignedUrl,
 };
 
 /// Puts a file at its signed address (protocol.md 8.2, step 3). The agent sees nothing of it before it
@@ -16,13 +16,13 @@ use super::{
 #[derive(Clone)]
 pub struct PutFile {
     url: SignedUrl,
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
 }
 
 impl PutFile {
     /// These bytes, at this address.
     #[must_use]
-    pub fn new(url: SignedUrl, bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn new(url: SignedUrl, bytes: impl Into<Bytes>) -> Self {
         Self { url, bytes: bytes.into() }
     }
 }
@@ -36,32 +36,31 @@ impl fmt::Debug for PutFile {
 impl Operation for PutFile {
     type Output = ();
 
-    fn name(&self) -> &'static str {
-        "put_file"
+    const NAME: &'static str = "put_file";
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Service(Service::STORAGE)
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::STORAGE)
+    fn principal(&self) -> Principal {
+        Principal::Anonymous
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Nobody
-    }
-
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         // The same bytes at the same place.
-        Repeat::Idempotent
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, _: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+    fn request(&self, _: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let kind = HeaderValue::from_static("application/octet-stream");
-        let draft = Draft::put(self.url.segments(), self.url.query(), self.bytes.to_vec());
-        Ok(Plan::Send(draft.header(CONTENT_TYPE, kind)))
+        let request =
+            RelativeRequest::put(self.url.segments(), self.url.query(), self.bytes.clone());
+        Ok(request.header(CONTENT_TYPE, kind))
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
         // 201 is documented; any success will do.
-        if matches!(answer.status(), 200..=299) { Ok(()) } else { Err(answer.refusal()) }
+        if matches!(response.status(), 200..=299) { Ok(()) } else { Err(response.rejection()) }
     }
 }
 
@@ -81,32 +80,30 @@ impl GetFile {
 }
 
 impl Operation for GetFile {
-    type Output = Vec<u8>;
+    type Output = Bytes;
 
-    fn name(&self) -> &'static str {
-        "get_file"
+    const NAME: &'static str = "get_file";
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Service(Service::STORAGE)
     }
 
-    fn target(&self) -> Target {
-        Target::Service(Service::STORAGE)
+    fn principal(&self) -> Principal {
+        Principal::Anonymous
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Nobody
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
-    }
-
-    fn plan(&self, _: &Context<'_>) -> Result<Plan<Vec<u8>>, InvalidInput> {
+    fn request(&self, _: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let any = HeaderValue::from_static("*/*");
-        let draft = Draft::get(self.url.segments(), self.url.query());
-        Ok(Plan::Send(draft.header(http::header::ACCEPT, any)))
+        let request = RelativeRequest::get(self.url.segments(), self.url.query());
+        Ok(request.header(http::header::ACCEPT, any))
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Vec<u8>, Refusal> {
-        if answer.status() == 200 { Ok(answer.body().to_vec()) } else { Err(answer.refusal()) }
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Bytes, ApiRejection> {
+        if response.status() == 200 { Ok(response.to_bytes()) } else { Err(response.rejection()) }
     }
 }
 
@@ -116,12 +113,14 @@ mod tests {
     use http::Response;
 
     fn url() -> SignedUrl {
+        use crate::api::ConversationRef;
         use crate::id::{ConversationId, ExtConsumerId};
         let answer = br#"{"code":"OK","body":{"relativePath":"/a","queryParams":{"s":"1"}}}"#;
-        let (ada, id) = (ExtConsumerId::new("ada").unwrap(), ConversationId::new("c").unwrap());
-        let response = Response::new(answer.to_vec());
-        let asked = crate::api::GenerateUploadUrl::new(ada, id, 3, "PNG");
-        asked.read(&Answer::new(&response, false)).unwrap()
+        let ada = ExtConsumerId::new("ada").unwrap();
+        let conversation = ConversationRef::new(ada, ConversationId::new("c").unwrap());
+        let response = Response::new(Bytes::from_static(answer));
+        let asked = crate::api::GenerateUploadUrl::new(&conversation, 3, "PNG");
+        asked.parse(&ResponseView::new(&response, false)).unwrap()
     }
 
     #[test]
@@ -135,10 +134,11 @@ mod tests {
             (401, false, false),
             (500, false, false),
         ] {
-            let answer = Response::builder().status(status).body(vec![7, 8]).unwrap();
-            let answer = Answer::new(&answer, false);
-            assert_eq!(put.read(&answer).is_ok(), is_put, "{status}");
-            assert_eq!(get.read(&answer).ok(), is_got.then(|| vec![7, 8]), "{status}");
+            let answer =
+                Response::builder().status(status).body(Bytes::from_static(&[7, 8])).unwrap();
+            let response = ResponseView::new(&answer, false);
+            assert_eq!(put.parse(&response).is_ok(), is_put, "{status}");
+            assert_eq!(get.parse(&response).ok(), is_got.then(|| vec![7, 8].into()), "{status}");
         }
     }
 }

@@ -1,157 +1,181 @@
-//! One operation's way from start to result.
+//! One call's way from start to result.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::shared::Need;
-use super::slot::Grant;
-use super::{Completed, Config, Event, EventKind, Failure, FailureKind, Outcome, Shared, Step};
-use crate::api::{Authority, Operation, Origin, Plan, Target};
-use crate::error::{Error, ErrorKind, Sent, Stage};
+use super::event::{CallEvent, EventKind, EventQueue};
+use super::outcome::{Completed, Failure, FailureKind, Outcome, Step, Wake};
+use super::prerequisite::Prerequisite;
+use super::single_flight::Lease;
+use super::state::ConnectorState;
+use super::{Callable, Config};
+use crate::api::{Endpoint, Origin, Principal, RelativeRequest};
+use crate::error::{Delivery, Error, ErrorKind, Stage};
 use crate::policy::{Probe, RetryPolicy};
 use crate::seed::{Jitter, Seed};
 use crate::time::{Mono, Now};
 
-/// An operation on its way: host, AppJWT, ConsumerJWS, request, answer, and then a retry, a renewal
-/// or the result.
+/// An operation on its way: host, AppJWT, ConsumerJWS, request, response, and then a retry, a refresh or
+/// the result.
 ///
-/// Drive it with two methods in any order: [`poll`](Self::poll) says what to do next, and
-/// [`handle`](Self::handle) is told how a request went. No order of calls is an error: polling again
-/// changes nothing, an answer to anything but the attempt in flight is ignored.
+/// A driver calls two methods, in any order: [`poll`](Self::poll) says what to do next, and
+/// [`handle`](Self::handle) takes how a request went. No order of calls is an error: polling again changes
+/// nothing, an outcome of anything but the attempt in flight is ignored. Events for logs wait in
+/// [`next_event`](Self::next_event).
 ///
-/// It ends exactly once, by its deadline at the latest. A call that is given up early is told so with
-/// [`abandon`](Self::abandon), so that others need not wait for what it was fetching; if it is not,
-/// they wait until its attempt's deadline and no longer.
+/// It ends exactly once, by its deadline at the latest. A driver that gives up early says so with
+/// [`abandon`](Self::abandon), so that others need not wait for what the call was fetching; otherwise they
+/// wait until its attempt's deadline and no longer.
 #[derive(Debug)]
-pub struct Call<O: Operation> {
-    pub(super) operation: O,
-    pub(super) authority: Authority,
-    pub(super) target: Target,
+pub struct Call<C: Callable> {
+    pub(super) operation: C,
+    pub(super) principal: Principal,
+    pub(super) endpoint: Endpoint,
+    pub(super) config: Arc<Config>,
     pub(super) retry: RetryPolicy,
     pub(super) jitter: Jitter,
-    seed: Seed,
+    pub(super) seed: Seed,
     pub(super) deadline: Mono,
-    /// Written once when the call is made, so that bad input ends it before anything is sent; anew
-    /// for each repetition.
-    plan: Option<Plan<O::Output>>,
-    /// True if the operation sends nothing of its own.
-    pub(super) gathers: bool,
-    pub(super) progress: Progress,
-    result: Option<Result<Completed<O::Output>, Error>>,
-}
-
-/// What happened so far.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// Numbers all attempts of the call, of every stage.
-    pub(super) numbered: u32,
-    pub(super) flight: Option<Flight>,
-    /// Attempts of the operation's own request, and how many were repetitions under the policy.
-    pub(super) tries: u32,
-    pub(super) retries: u32,
-    /// The worst that any try may have done.
-    pub(super) effect: Sent,
-    pub(super) resume_at: Mono,
-    /// What the last try met.
-    pub(super) last: Option<Error>,
-    /// What the last answer said to bring along.
-    pub(super) carried: Option<String>,
-    pub(super) renewed_app: bool,
-    pub(super) renewed_consumer: bool,
-    /// An AppJWT of an earlier generation will not do.
-    pub(super) least_app: u64,
-    /// Its place in the row of a service that has a limit: a number of its own, and a round.
-    pub(super) ticket: Option<u64>,
+    /// Written when the call is made, so that bad input ends it before anything is sent; anew for each
+    /// retry.
+    request: Option<RelativeRequest>,
+    pub(super) attempts: Attempts,
+    pub(super) refreshes: Refreshes,
+    pub(super) in_flight: Option<InFlight>,
+    /// The prerequisite that this call waits for, and which round of its fetching.
+    pub(super) joined: Option<(Prerequisite, u64)>,
+    /// The call's id and round at a rate limiter.
+    pub(super) waiter: Option<u64>,
     pub(super) round: Option<u64>,
-    /// What this call waits for, and which round of it.
-    pub(super) joined: Option<(Need, u64)>,
-    pub(super) events: Untold,
+    events: EventQueue,
+    result: CallResult<C::Output>,
 }
 
-/// Events that were not yet told. There is seldom more than one at a time, which takes no allocation.
+/// The attempts so far.
 #[derive(Debug, Default)]
-pub(super) struct Untold {
-    first: Option<Event>,
-    rest: VecDeque<Event>,
+pub(super) struct Attempts {
+    /// Numbers all attempts of the call, of every stage.
+    pub(super) number: u32,
+    /// How often the operation's own request was sent, and how many of these were retries.
+    pub(super) own: u32,
+    pub(super) retries: u32,
+    /// The worst that any of them may have done.
+    pub(super) effect: Delivery,
+    pub(super) resume_at: Mono,
+    /// What the last one met.
+    pub(super) last: Option<Error>,
 }
 
-impl Untold {
-    fn push(&mut self, event: Event) {
-        if self.first.is_none() && self.rest.is_empty() {
-            self.first = Some(event);
-        } else {
-            self.rest.push_back(event);
+/// The tokens that were refreshed since one was rejected: each once, never a loop.
+#[derive(Debug, Default)]
+pub(super) struct Refreshes {
+    pub(super) app_jwt: bool,
+    pub(super) consumer_jws: bool,
+    /// An AppJWT of an earlier generation will not do.
+    pub(super) min_app_jwt: u64,
+}
+
+/// The attempt in flight.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) number: u32,
+    pub(super) purpose: Purpose,
+    pub(super) endpoint: Endpoint,
+    pub(super) origin: Origin,
+    pub(super) sent_at: Mono,
+    pub(super) deadline: Mono,
+    pub(super) tokens: Tokens,
+}
+
+/// What an attempt is for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// It fetches a prerequisite.
+    Fetch(Prerequisite, Lease),
+    /// It is the operation's own request, perhaps as the probe of a half-open circuit.
+    Own(Option<Probe>),
+}
+
+/// The generations of the tokens that an attempt carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tokens {
+    pub(super) app_jwt: u64,
+    pub(super) consumer_jws: u64,
+}
+
+#[derive(Debug)]
+enum CallResult<T> {
+    None,
+    Ready(Box<Result<Completed<T>, Error>>),
+    Taken,
+}
+
+impl InFlight {
+    pub(super) const fn stage(&self) -> Stage {
+        match &self.purpose {
+            Purpose::Fetch(prerequisite, _) => prerequisite.stage(),
+            Purpose::Own(_) => Stage::Operation,
         }
     }
 
-    fn pop(&mut self) -> Option<Event> {
-        self.first.take().or_else(|| self.rest.pop_front())
+    pub(super) const fn probe(&self) -> Option<Probe> {
+        match &self.purpose {
+            Purpose::Fetch(_, lease) => lease.probe,
+            Purpose::Own(probe) => *probe,
+        }
     }
 }
 
-/// The attempt that is under way.
-#[derive(Debug)]
-pub(super) struct Flight {
-    pub(super) number: u32,
-    pub(super) stage: Stage,
-    pub(super) target: Target,
-    pub(super) origin: Origin,
-    pub(super) began: Mono,
-    pub(super) deadline: Mono,
-    /// What is being fetched, unless it is the operation's own request.
-    pub(super) fetch: Option<(Need, Grant)>,
-    /// The operation's own request is the probe of an open circuit.
-    pub(super) probe: Option<Probe>,
-    pub(super) app_generation: u64,
-    pub(super) consumer_generation: u64,
-}
-
-impl<O: Operation> Call<O> {
-    /// A call that may take as long as the configuration allows, counted from `now`. `seed` gives the
-    /// ids of its requests and the jitter of its pauses.
+impl<C: Callable> Call<C> {
+    /// A call that may take as long as the configuration allows, counted from `now`. `config` is that of
+    /// the [`ConnectorState`] that it will be polled with. `seed` gives the ids of its requests and the
+    /// jitter of its pauses.
     ///
-    /// Bad input, or an operation that needs credentials where there are none, ends it here: the
-    /// first poll then says [`Step::Done`].
-    pub fn new(operation: O, config: &Config, seed: Seed, now: Now) -> Self {
-        let authority = operation.authority();
-        let target = operation.target();
-        let planned = operation.plan(&config.context(seed));
+    /// Bad input, or an operation that needs credentials where there are none, ends it here: the first
+    /// poll then gives the error.
+    pub fn new(operation: C, config: &Arc<Config>, seed: Seed, now: Now) -> Self {
+        let principal = operation.principal();
+        let request = operation.request(&config.context(seed));
         let mut call = Self {
-            authority,
-            target,
-            retry: operation.retry(config.retry.clone()),
+            endpoint: operation.endpoint(),
+            retry: config.retry.clone().with_hints(C::RETRY),
             jitter: seed.jitter(),
-            seed,
             deadline: now.mono() + config.call_timeout,
-            plan: None,
-            gathers: matches!(planned, Ok(Plan::Gather(_))),
-            progress: Progress::default(),
-            result: None,
+            config: config.clone(),
+            seed,
+            request: None,
+            attempts: Attempts::default(),
+            refreshes: Refreshes::default(),
+            in_flight: None,
+            joined: None,
+            waiter: None,
+            round: None,
+            events: EventQueue::default(),
+            result: CallResult::None,
             operation,
+            principal,
         };
-        match planned {
-            Err(invalid) => {
-                call.fail(invalid.into());
-            }
-            Ok(_) if call.authority != Authority::Nobody && config.credentials.is_none() => {
+        match request {
+            Err(invalid) => call.fail(invalid.into()),
+            Ok(_) if call.principal != Principal::Anonymous && config.credentials.is_none() => {
                 let why = "this needs the app install's client id and secret, and the \
                            configuration holds none";
                 call.fail(Error::new(ErrorKind::Configuration, why));
             }
-            Ok(plan) => call.plan = Some(plan),
+            Ok(request) => call.request = request,
         }
         call
     }
 
-    /// Lets this call alone take `timeout`, counted from `now`, in place of the configured time.
+    /// Gives this call alone `timeout`, counted from `now`, in place of the configured time.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration, now: Now) -> Self {
         self.deadline = now.mono() + timeout;
         self
     }
 
-    /// Gives this call alone another retry policy, for its own request: what it fetches for others
-    /// too (hosts and tokens) goes by the configured one.
+    /// Gives this call alone another retry policy, for its own request: what it fetches for others too
+    /// (hosts and tokens) follows the configured one.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -159,172 +183,179 @@ impl<O: Operation> Call<O> {
     }
 
     /// The operation.
-    pub fn operation(&self) -> &O {
+    pub const fn operation(&self) -> &C {
         &self.operation
     }
 
-    /// Says what to do next. May be called at any time, and never gives the same attempt twice.
-    pub fn poll(&mut self, shared: &mut Shared, now: Now) -> Step {
-        // Each turn either returns or brings the call nearer its end: lost attempts are bounded by
-        // the tries, and a failed call is done.
+    /// True once there is a result, whether or not a poll has given it.
+    pub const fn is_finished(&self) -> bool {
+        !matches!(self.result, CallResult::None)
+    }
+
+    /// The oldest event that was not yet taken, for logs and progress. Needs no lock: take all after each
+    /// poll.
+    pub fn next_event(&mut self) -> Option<CallEvent> {
+        self.events.pop()
+    }
+
+    /// Says what to do next. May be called at any time, and never gives the same attempt twice, nor the
+    /// result: polled after [`Step::Done`], it says that the result was taken.
+    pub fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<C::Output> {
+        // Each turn either returns or brings the call nearer its end: attempts are bounded by the retries,
+        // and a failed call is done.
         loop {
-            if let Some(event) = self.progress.events.pop() {
-                return Step::Tell(event);
+            if let Some(result) = self.take_result() {
+                return Step::Done(result);
             }
-            if self.result.is_some() {
-                return Step::Done;
+            if !Arc::ptr_eq(&self.config, &state.config) {
+                let why = "the call was made for another connector's configuration";
+                self.fail(Error::new(ErrorKind::Configuration, why));
+                continue;
             }
             let mono = now.mono();
-            if let Some(flight) = &self.progress.flight {
-                if mono < flight.deadline {
-                    return Step::Wait(flight.deadline);
+            if let Some(attempt) = &self.in_flight {
+                if mono < attempt.deadline {
+                    return Step::Wait(attempt.deadline);
                 }
-                self.settle(
-                    shared,
-                    now,
-                    Outcome::Failed(Failure::answer_lost(FailureKind::Timeout)),
-                );
+                let lost = Outcome::Failed(Failure::answer_lost(FailureKind::Timeout));
+                // Whoever waits for it has the same deadline, and looks by itself.
+                let _ = self.on_outcome(state, now, lost);
             } else if mono >= self.deadline {
-                if let Some((need, _)) = &self.progress.joined {
-                    let met = shared.fetching(need).and_then(|fetching| fetching.last().cloned());
-                    self.progress.last = met.or(self.progress.last.take());
-                }
-                self.fail(self.out_of_time(None));
-            } else if mono < self.progress.resume_at {
-                return Step::Wait(self.progress.resume_at);
-            } else {
-                match self.advance(shared, mono) {
-                    Ok(Some(step)) => return step,
-                    Ok(None) => {}
-                    Err(error) => self.fail(error),
-                }
+                self.expire(state);
+            } else if mono < self.attempts.resume_at {
+                return Step::Wait(self.attempts.resume_at);
+            } else if let Some(step) = self.next_step(state, mono) {
+                return step;
             }
         }
     }
 
-    /// Reports how attempt `number` ended. Says whether others who wait for this `shared` should look
-    /// again.
+    /// Takes how attempt `number` ended, and says whether others who wait for this `state` should poll.
     ///
     /// Anything but the attempt in flight is late or foreign, and changes nothing.
-    pub fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool {
-        match &self.progress.flight {
-            Some(flight) if flight.number == number => self.settle(shared, now, outcome),
-            _ => false,
+    pub fn handle(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        number: u32,
+        outcome: Outcome,
+    ) -> Wake {
+        match &self.in_flight {
+            Some(attempt) if attempt.number == number => self.on_outcome(state, now, outcome),
+            _ => Wake::Nobody,
         }
     }
 
-    /// Gives the call up, and what it was fetching for others back. Says whether others who wait for
-    /// this `shared` should look again. [`into_result`](Self::into_result) then says whether the
-    /// request may have left.
-    pub fn abandon(&mut self, shared: &mut Shared, now: Now) -> bool {
-        if self.result.is_some() {
-            return false;
+    /// Gives the call up, and what it was fetching for others back. Says whether others who wait for this
+    /// `state` should poll. The next poll gives an [`Abandoned`](ErrorKind::Abandoned) error that says
+    /// whether the request may have left.
+    pub fn abandon(&mut self, state: &mut ConnectorState, now: Now) -> Wake {
+        if self.is_finished() {
+            return Wake::Nobody;
         }
-        let mut wake = false;
-        if let (Some(ticket), Some(round), Some(rate)) =
-            (self.progress.ticket, self.progress.round, shared.rate(&self.target))
+        let mut wake = Wake::Nobody;
+        if let (Some(waiter), Some(round)) = (self.waiter, self.round)
+            && let Some(rate) = state.rate(&self.endpoint)
         {
-            rate.forget(ticket, round);
+            rate.cancel(waiter, round);
         }
-        if let Some(flight) = self.progress.flight.take() {
-            if flight.stage == Stage::Operation {
-                self.progress.effect = Sent::Maybe;
-            }
-            if let Some((need, grant)) = &flight.fetch {
-                let fetching = shared.fetching(need);
-                wake = fetching.is_some_and(|fetching| fetching.release(now.mono(), *grant));
-                if let Some(probe) = grant.probe {
-                    shared.circuit(&flight.target).forget(probe);
+        if let Some(attempt) = self.in_flight.take() {
+            match &attempt.purpose {
+                Purpose::Own(_) => self.attempts.effect = Delivery::Unknown,
+                Purpose::Fetch(prerequisite, lease) => {
+                    let refresh = prerequisite.refresh(state);
+                    if refresh.is_some_and(|refresh| refresh.release(now.mono(), *lease)) {
+                        wake = Wake::Waiters;
+                    }
                 }
             }
-            if let Some(probe) = flight.probe {
-                shared.circuit(&flight.target).forget(probe);
+            if let Some(probe) = attempt.probe() {
+                state.circuit(&attempt.endpoint).cancel_probe(probe);
             }
         }
         self.fail(Error::new(ErrorKind::Abandoned, "the caller gave the call up"));
         wake
     }
 
-    /// The result, or, before there is one, an [`Abandoned`](ErrorKind::Abandoned) error that says
-    /// whether the request may have left.
-    ///
-    /// # Errors
-    /// Why there is no result.
-    pub fn into_result(self) -> Result<Completed<O::Output>, Error> {
-        if let Some(result) = self.result {
-            return result;
+    fn take_result(&mut self) -> Option<Result<Completed<C::Output>, Error>> {
+        match std::mem::replace(&mut self.result, CallResult::Taken) {
+            CallResult::None => {
+                self.result = CallResult::None;
+                None
+            }
+            CallResult::Ready(result) => Some(*result),
+            CallResult::Taken => {
+                let why = "the call is over, and its result was given before";
+                Some(Err(Error::new(ErrorKind::Abandoned, why).with_operation(C::NAME, None)))
+            }
         }
-        let mut effect = self.progress.effect;
-        if self.progress.flight.as_ref().is_some_and(|flight| flight.stage == Stage::Operation) {
-            effect = Sent::Maybe;
-        }
-        Err(Error::new(ErrorKind::Abandoned, "the caller gave the call up")
-            .operation_is(self.operation.name(), None)
-            .attempts_are(self.progress.tries)
-            .sent_is(effect))
     }
 
-    /// The plan, written anew if it went out already.
-    pub(super) fn take_plan(&mut self, config: &Config) -> Result<Plan<O::Output>, Error> {
-        match self.plan.take() {
-            Some(plan) => Ok(plan),
+    /// The request, written anew if it went out already.
+    pub(super) fn take_request(&mut self) -> Result<Option<RelativeRequest>, Error> {
+        match self.request.take() {
+            Some(request) => Ok(Some(request)),
             None => {
-                let carried = self.progress.carried.as_deref();
-                let context = config.context(self.seed).carrying(carried);
-                self.operation.plan(&context).map_err(Error::from)
+                let previous = self.attempts.last.as_ref().and_then(Error::response_body);
+                let context = self.config.context(self.seed).after(previous);
+                self.operation.request(&context).map_err(Error::from)
             }
         }
     }
 
-    pub(super) fn tell(&mut self, stage: Stage, kind: EventKind) {
-        let operation = self.operation.name();
-        self.progress.events.push(Event { operation, stage, kind });
+    pub(super) fn emit(&mut self, stage: Stage, kind: EventKind) {
+        self.events.push(CallEvent { operation: C::NAME, stage, kind });
     }
 
-    pub(super) fn succeed(&mut self, output: O::Output) {
-        self.result = Some(Ok(Completed {
+    pub(super) fn succeed(&mut self, output: C::Output) {
+        self.result = CallResult::Ready(Box::new(Ok(Completed {
             output,
-            attempts: self.progress.tries,
-            possibly_repeated: self.progress.effect == Sent::Maybe,
-        }));
+            attempts: self.attempts.own,
+            maybe_duplicated: self.attempts.effect == Delivery::Unknown,
+        })));
     }
 
-    /// Ends the call with an error, made this call's own: its name, its request, and what its tries
-    /// may have done.
+    /// Ends the call with an error, made this call's own: its name, its request, and what its attempts may
+    /// have done.
     pub(super) fn fail(&mut self, error: Error) {
-        let sent = if self.gathers { error.sent() } else { self.progress.effect };
-        let id = (self.progress.tries > 0).then(|| self.seed.uuid(0));
-        self.result = Some(Err(error.operation_is(self.operation.name(), id).sent_is(sent)));
+        let delivery = if C::IS_LOOKUP { error.delivery() } else { self.attempts.effect };
+        let id = (self.attempts.own > 0).then(|| self.seed.uuid(0));
+        let error = error.with_operation(C::NAME, id).with_delivery(delivery);
+        self.result = CallResult::Ready(Box::new(Err(error)));
     }
 
-    /// The call's time is up, or would be before the next try in `pause`.
-    pub(super) fn out_of_time(&self, next: Option<(Duration, Error)>) -> Error {
-        let due = next.as_ref().map(|(pause, _)| *pause);
-        let (headline, earlier) = match next {
-            Some((pause, earlier)) => (
-                format!(
-                    "the next try is due in {:.1} s, after this call's own deadline",
-                    pause.as_secs_f64()
-                ),
-                Some(earlier),
-            ),
-            None => ("this call's own time is up".to_owned(), self.progress.last.clone()),
-        };
-        let mut error = Error::new(ErrorKind::DeadlineExceeded, headline);
-        if let Some(pause) = due {
-            error = error.retry_in(pause);
+    /// The call's own time is up.
+    fn expire(&mut self, state: &mut ConnectorState) {
+        if let Some((prerequisite, _)) = &self.joined {
+            let met = prerequisite.refresh(state).and_then(|refresh| refresh.last().cloned());
+            self.attempts.last = met.or(self.attempts.last.take());
         }
-        if let Some(earlier) = &earlier {
-            error = error
-                .at(earlier.stage(), earlier.host().map(str::to_owned))
-                .attempts_are(earlier.attempts());
-            if let Some(status) = earlier.status() {
-                let message = earlier.message().map(str::to_owned);
-                error = error.answered(status, earlier.error_code(), message);
-            }
-        }
-        error.after(earlier)
+        let earlier = self.attempts.last.clone();
+        self.fail(out_of_time("this call's own time is up".to_owned(), earlier));
     }
+
+    /// The call's time would be up before its next attempt, in `pause`.
+    pub(super) fn fail_before(&mut self, pause: Duration, earlier: Error) {
+        let seconds = pause.as_secs_f64();
+        let headline =
+            format!("the next attempt is due in {seconds:.1} s, after this call's own deadline");
+        self.fail(out_of_time(headline, Some(earlier)).with_retry_after(pause));
+    }
+}
+
+/// The error of a call that ran out of time, with what the attempt before it met.
+fn out_of_time(headline: String, earlier: Option<Error>) -> Error {
+    let mut error = Error::new(ErrorKind::DeadlineExceeded, headline);
+    if let Some(earlier) = &earlier {
+        error = error
+            .at(earlier.stage(), earlier.host().map(str::to_owned))
+            .with_attempts(earlier.attempts());
+        if let Some(status) = earlier.status() {
+            let message = earlier.message().map(str::to_owned);
+            error = error.with_answer(status, earlier.error_code(), message);
+        }
+    }
+    error.after(earlier)
 }
 
 #[cfg(test)]

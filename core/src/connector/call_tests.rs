@@ -1,108 +1,110 @@
-//! A call driven by hand, step by step.
+//! A call harness by hand, step by step.
 
 use super::*;
 use crate::api::{IdentifyConsumer, ListDomains, SendText};
-use crate::connector::driven::{Driven, message};
+use crate::connector::call_harness::{CallHarness, message};
 use crate::connector::{Attempt, Failure, FailureKind};
 use crate::id::ExtConsumerId;
 
-fn send() -> Driven<SendText> {
-    Driven::new(message())
+fn send() -> CallHarness<SendText> {
+    CallHarness::new(message())
 }
 
 /// Up to the message itself.
-fn to_the_message(driven: &mut Driven<SendText>) -> Attempt {
-    driven.attempt_of(Stage::Operation)
+fn to_the_message(harness: &mut CallHarness<SendText>) -> Attempt {
+    harness.attempt_of(Stage::Operation)
 }
 
 #[test]
-fn polled_in_flight_it_waits_for_the_answer_and_takes_it_for_lost_at_the_attempts_end() {
-    let mut driven = Driven::new(ListDomains::new());
-    let attempt = driven.attempt();
+fn an_attempt_is_lost_at_its_deadline() {
+    let mut harness = CallHarness::new(ListDomains::new());
+    let attempt = harness.attempt();
     for at in [0, 1, 14_999] {
-        driven.now = Duration::from_millis(at);
-        assert!(matches!(driven.poll(), Step::Wait(until) if until == attempt.deadline()));
+        harness.now = Duration::from_millis(at);
+        assert!(matches!(harness.poll(), Step::Wait(until) if until == attempt.deadline()));
     }
-    driven.now = Duration::from_secs(15);
-    let told = driven.told();
-    let Some(EventKind::Lost { failure: FailureKind::Timeout, may_have_left: true }) = told.first()
+    harness.now = Duration::from_secs(15);
+    let events = harness.events();
+    let Some(EventKind::NoResponse { failure: FailureKind::Timeout, may_have_left: true }) =
+        events.first()
     else {
-        panic!("{told:?}")
+        panic!("{events:?}")
     };
-    assert!(matches!(told[1..], [EventKind::Retry { attempt: 2, .. }]), "{told:?}");
+    assert!(matches!(events[1..], [EventKind::Retry { attempt: 2, .. }]), "{events:?}");
 }
 
 #[test]
-fn all_that_happened_is_told_in_its_order() {
-    let mut driven = Driven::new(ListDomains::new());
-    let attempt = driven.attempt();
-    driven.answer(&attempt, 503, "");
-    let told = driven.told();
+fn events_come_in_order() {
+    let mut harness = CallHarness::new(ListDomains::new());
+    let attempt = harness.attempt();
+    harness.answer(&attempt, 503, "");
+    let events = harness.events();
     assert!(
-        matches!(told[..], [EventKind::Answered { status: 503, .. }, EventKind::Retry { .. }]),
-        "{told:?}"
+        matches!(events[..], [EventKind::Answered { status: 503, .. }, EventKind::Retry { .. }]),
+        "{events:?}"
     );
 }
 
 #[test]
-fn a_call_that_is_dropped_says_whether_its_own_request_may_have_left() {
-    let mut driven = send();
-    assert_eq!(send().call.into_result().unwrap_err().sent(), Sent::No);
-    let attempt = driven.attempt();
+fn an_abandoned_call_says_whether_its_request_may_have_left() {
+    let mut harness = send();
+    assert_eq!(send().into_result().unwrap_err().delivery(), Delivery::NotSent);
+    let attempt = harness.attempt();
     assert_eq!(attempt.stage(), Stage::Domain);
-    assert_eq!(driven.call.into_result().unwrap_err().sent(), Sent::No);
-    let mut driven = send();
-    to_the_message(&mut driven);
-    assert_eq!(driven.call.into_result().unwrap_err().sent(), Sent::Maybe);
+    assert_eq!(harness.into_result().unwrap_err().delivery(), Delivery::NotSent);
+    let mut harness = send();
+    to_the_message(&mut harness);
+    assert_eq!(harness.into_result().unwrap_err().delivery(), Delivery::Unknown);
 }
 
 #[test]
-fn an_error_names_the_request_that_was_sent_and_none_that_was_not() {
-    let mut driven = send();
-    let attempt = to_the_message(&mut driven);
-    driven.answer(&attempt, 404, "{}");
+fn an_error_names_the_request_that_was_sent() {
+    let mut harness = send();
+    let attempt = to_the_message(&mut harness);
+    harness.answer(&attempt, 404, "{}");
     let id = Seed::from_bytes([1; 16]).uuid(0);
-    assert_eq!(driven.error().request_id(), Some(id.as_str()));
-    let mut driven = send();
-    let attempt = driven.attempt();
-    driven.answer(&attempt, 404, "{}");
-    assert_eq!(driven.error().request_id(), None);
+    assert_eq!(harness.error().request_id(), Some(id.as_str()));
+    let mut harness = send();
+    let attempt = harness.attempt();
+    harness.answer(&attempt, 404, "{}");
+    assert_eq!(harness.error().request_id(), None);
 }
 
 #[test]
-fn what_got_no_answer_is_told_apart_by_why() {
+fn no_response_has_a_kind_for_each_cause() {
     use FailureKind::{Connect, Tls, TooLarge};
     for (failure, kind, sent) in [
-        (Failure::never_sent(Tls), ErrorKind::Tls, Sent::No),
-        (Failure::answer_lost(TooLarge), ErrorKind::BadAnswer, Sent::Maybe),
+        (Failure::never_sent(Tls), ErrorKind::Tls, Delivery::NotSent),
+        (Failure::answer_lost(TooLarge), ErrorKind::BadAnswer, Delivery::Unknown),
         // After that nothing is repeated; what a broken handshake after the request is, nobody knows.
-        (Failure::answer_lost(Tls), ErrorKind::Unconfirmed, Sent::Maybe),
-        (Failure::answer_lost(Connect), ErrorKind::Unconfirmed, Sent::Maybe),
+        (Failure::answer_lost(Tls), ErrorKind::Unconfirmed, Delivery::Unknown),
+        (Failure::answer_lost(Connect), ErrorKind::Unconfirmed, Delivery::Unknown),
     ] {
-        let mut driven = send();
-        let attempt = to_the_message(&mut driven);
-        driven.handle(&attempt, Outcome::Failed(failure.clone()));
-        let error = driven.error();
-        assert_eq!((error.kind(), error.sent()), (kind, sent), "{failure:?}");
+        let mut harness = send();
+        let attempt = to_the_message(&mut harness);
+        harness.handle(&attempt, Outcome::Failed(failure.clone()));
+        let error = harness.error();
+        assert_eq!((error.kind(), error.delivery()), (kind, sent), "{failure:?}");
         assert_eq!(error.attempts(), 1);
     }
 }
 
 #[test]
-fn what_was_refused_is_told_apart_by_whom() {
+fn a_rejection_has_a_kind_for_each_service() {
     // The Domain API knows no credentials; Sentinel has no other reason to refuse.
     for (stage, status, kind) in [
-        (Stage::Domain, 401, ErrorKind::Refused),
+        (Stage::Domain, 401, ErrorKind::Rejected),
         (Stage::AppJwt, 400, ErrorKind::Unauthorized),
         (Stage::AppJwt, 401, ErrorKind::Unauthorized),
         (Stage::AppJwt, 403, ErrorKind::Unauthorized),
-        (Stage::AppJwt, 404, ErrorKind::Refused),
-        (Stage::ConsumerJws, 403, ErrorKind::Refused),
+        (Stage::AppJwt, 404, ErrorKind::Rejected),
+        (Stage::ConsumerJws, 403, ErrorKind::Rejected),
     ] {
-        let mut driven = Driven::new(IdentifyConsumer::new(ExtConsumerId::new("ada").unwrap()));
-        let attempt = driven.attempt_of(stage);
-        driven.answer(&attempt, status, r#"{"message":"no"}"#);
-        let error = driven.error();
+        let mut harness =
+            CallHarness::new(IdentifyConsumer::new(ExtConsumerId::new("ada").unwrap()));
+        let attempt = harness.attempt_of(stage);
+        harness.answer(&attempt, status, r#"{"message":"no"}"#);
+        let error = harness.error();
         assert_eq!((error.kind(), error.stage()), (kind, stage), "{status}");
         assert_eq!(error.response_body(), Some(&br#"{"message":"no"}"#[..]));
     }
@@ -113,12 +115,12 @@ fn what_was_refused_is_told_apart_by_whom() {
             r#"{"code":"BAD_REQUEST","body":"Conversation is close"}"#,
             "the conversation is closed",
         ),
-        (451, "{}", "was refused with status 451"),
+        (451, "{}", "was rejected with status 451"),
     ] {
-        let mut driven = send();
-        let attempt = to_the_message(&mut driven);
-        driven.answer(&attempt, status, body);
-        let error = driven.error();
+        let mut harness = send();
+        let attempt = to_the_message(&mut harness);
+        harness.answer(&attempt, status, body);
+        let error = harness.error();
         assert!(error.to_string().contains(said), "{error}");
     }
 }

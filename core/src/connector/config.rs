@@ -1,4 +1,4 @@
-//! What a connector is set to do.
+//! The configuration of a connector.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,24 +8,25 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-use super::{Event, Proxy, Trust};
+use super::{CallEvent, Proxy, Trust};
 use crate::api::{Context, CredentialsIn, Service, send_path};
+use crate::error::Error;
 use crate::id::{AccountId, ClientId};
 use crate::policy::{CircuitPolicy, RatePolicy, RetryPolicy};
 use crate::secret::Secret;
 use crate::seed::Seed;
 
-/// What is said of who asks, unless something else is set.
+/// The default `User-Agent`.
 const AGENT: &str = concat!("lp-connector/", env!("CARGO_PKG_VERSION"));
 
 /// The Domain API of the real cloud (protocol.md 2.1).
 pub const DOMAIN_API: &str = "https://api.liveperson.net";
 
 /// The suffixes that hosts of the real cloud are under.
-pub const TRUSTED_SUFFIXES: [&str; 2] = ["liveperson.net", "lprnd.net"];
+pub const TRUSTED_SUFFIXES: &[&str] = &["liveperson.net", "lprnd.net"];
 
-/// Everything that a client is told once: the account, the app, and how patient to be. Every setter's
-/// page names its default.
+/// Everything that a client is configured with: the account, the app, time-outs, retries. Every setter
+/// names its default.
 ///
 /// The same value serves every adapter. What concerns sockets (time-outs, proxy, CA) the adapter
 /// obeys; all else the core.
@@ -48,15 +49,14 @@ pub struct Config {
     pub(crate) credentials_in: CredentialsIn,
     pub(crate) trust: Trust,
     pub(crate) domain_lookup: DomainLookup,
-    pub(crate) domain_life: Duration,
-    pub(crate) renewal_margin: Duration,
+    pub(crate) domain_ttl: Duration,
+    pub(crate) refresh_margin: Duration,
     pub(crate) consumer_cache: usize,
     pub(crate) retry: RetryPolicy,
     pub(crate) circuit: CircuitPolicy,
     pub(crate) rates: BTreeMap<Service, RatePolicy>,
     pub(crate) attempt_timeout: Duration,
     pub(crate) call_timeout: Duration,
-    /// None if what was given cannot stand in a header.
     pub(crate) user_agent: Option<HeaderValue>,
     /// Where messages go, written once.
     send_path: Option<PathAndQuery>,
@@ -86,9 +86,9 @@ pub struct Transport {
     proxy: Proxy,
 }
 
-/// Who is told what calls do.
+/// The callback for what happens during calls.
 #[derive(Clone)]
-struct Observer(Arc<dyn Fn(&Event) + Send + Sync>);
+struct Observer(Arc<dyn Fn(&CallEvent) + Send + Sync>);
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,8 +108,8 @@ impl Config {
             credentials_in: CredentialsIn::default(),
             trust,
             domain_lookup: DomainLookup::default(),
-            domain_life: Duration::from_secs(3600),
-            renewal_margin: Duration::from_secs(300),
+            domain_ttl: Duration::from_secs(3600),
+            refresh_margin: Duration::from_secs(300),
             consumer_cache: 10_000,
             retry: RetryPolicy::documented(),
             circuit: CircuitPolicy::documented(),
@@ -161,16 +161,16 @@ impl Config {
     /// After how long a host is looked up anew; the old one serves until the new one is known.
     /// Default: 1 h. A failed connection looks it up at once.
     #[must_use]
-    pub fn domain_life(mut self, life: Duration) -> Self {
-        self.domain_life = life;
+    pub fn domain_ttl(mut self, ttl: Duration) -> Self {
+        self.domain_ttl = ttl;
         self
     }
 
-    /// How long before its end an AppJWT is renewed; never more than a tenth of its life. Default:
+    /// How long before its expiry an AppJWT is refreshed; never more than a tenth of its life. Default:
     /// 300 s (protocol.md 4.3).
     #[must_use]
-    pub fn renewal_margin(mut self, margin: Duration) -> Self {
-        self.renewal_margin = margin;
+    pub fn refresh_margin(mut self, margin: Duration) -> Self {
+        self.refresh_margin = margin;
         self
     }
 
@@ -182,22 +182,22 @@ impl Config {
         self
     }
 
-    /// When failed attempts are repeated. Default: [`RetryPolicy::documented`].
+    /// When failed attempts are retried. Default: [`RetryPolicy::documented`].
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// When a failing service is left alone. Default: [`CircuitPolicy::documented`].
+    /// When the circuit of a failing service opens. Default: [`CircuitPolicy::documented`].
     #[must_use]
     pub fn circuit(mut self, policy: CircuitPolicy) -> Self {
         self.circuit = policy;
         self
     }
 
-    /// Spreads the requests to a service over time, each consumer in turn. A request that would have to
-    /// wait longer than its call may take is not begun. Default: no service has a limit.
+    /// Limits the rate of requests to a service, fairly among consumers. A request that would have to wait
+    /// longer than its call may take fails at once. Default: no service has a limit.
     #[must_use]
     pub fn rate(mut self, service: Service, policy: RatePolicy) -> Self {
         self.rates.insert(service, policy);
@@ -263,23 +263,27 @@ impl Config {
     }
 
     /// The `User-Agent` of every request. Default: `lp-connector/` and the version.
-    #[must_use]
-    pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
-        self.user_agent = HeaderValue::try_from(agent.into()).ok();
-        self
+    ///
+    /// # Errors
+    /// [`Configuration`](crate::error::ErrorKind::Configuration) if `agent` cannot stand in a header.
+    pub fn user_agent(mut self, agent: impl AsRef<str>) -> Result<Self, Error> {
+        let agent = HeaderValue::try_from(agent.as_ref());
+        let refuse = |_| Error::configuration("the user agent cannot stand in a header");
+        self.user_agent = Some(agent.map_err(refuse)?);
+        Ok(self)
     }
 
-    /// Who is told what calls do: retries, renewals, circuits. Called on the thread or task of the
-    /// call, with no lock held; it should be quick. Default: nobody.
+    /// A callback for what happens during calls: retries, refreshes, circuits. It runs on the thread or
+    /// task of the call, with no lock held, and should be quick. Default: none.
     #[must_use]
-    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub fn observer(mut self, observer: impl Fn(&CallEvent) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer(Arc::new(observer)));
         self
     }
 
-    /// Passes an event of a call on to the observer, and to `tracing` where that feature is on: what
-    /// an adapter does with [`Step::Tell`](super::Step::Tell).
-    pub fn tell(&self, event: &Event) {
+    /// Passes an event of a call on to the observer, and to `tracing` where that feature is on: what a
+    /// driver does with [`Call::next_event`](super::Call::next_event).
+    pub fn emit(&self, event: &CallEvent) {
         #[cfg(feature = "tracing")]
         crate::trace::event(event);
         if let Some(Observer(observer)) = &self.observer {
@@ -353,7 +357,7 @@ impl Transport {
 impl Default for Trust {
     /// The real cloud.
     fn default() -> Self {
-        Self::cloud("api.liveperson.net", &TRUSTED_SUFFIXES)
+        Self::cloud("api.liveperson.net", TRUSTED_SUFFIXES)
     }
 }
 
@@ -369,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adapter_is_told_what_concerns_sockets() {
+    fn transport_settings_reach_the_adapter() {
         let seconds = Duration::from_secs;
         let config = config()
             .connect_timeout(seconds(7))
@@ -387,11 +391,11 @@ mod tests {
     }
 
     #[test]
-    fn the_observer_is_told_of_each_event() {
+    fn the_observer_gets_each_event() {
         let (ear, told) = mpsc::channel();
         let config = config().observer(move |event| ear.send(event.operation).unwrap());
         let kind = EventKind::Answered { status: 200, elapsed: Duration::ZERO };
-        config.tell(&Event { operation: "send_text", stage: Stage::Operation, kind });
+        config.emit(&CallEvent { operation: "send_text", stage: Stage::Operation, kind });
         assert_eq!(told.try_recv(), Ok("send_text"));
         assert!(format!("{config:?}").contains("Observer"));
     }

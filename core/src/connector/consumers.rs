@@ -1,6 +1,6 @@
 //! The consumers' tokens: a bounded cache, the one used longest ago leaving first.
 
-use super::slot::Slot;
+use super::single_flight::SingleFlight;
 use crate::api::idp::ConsumerJws;
 use crate::id::ExtConsumerId;
 use crate::lru_map::LruMap;
@@ -12,33 +12,40 @@ const LOOKED_AT: usize = 32;
 #[derive(Debug)]
 pub(super) struct Consumers {
     capacity: usize,
-    slots: LruMap<ExtConsumerId, Slot<ConsumerJws>>,
+    flights: LruMap<ExtConsumerId, SingleFlight<ConsumerJws>>,
 }
 
 impl Consumers {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, slots: LruMap::new() }
+        Self { capacity, flights: LruMap::new() }
     }
 
-    /// The slot of `consumer`, made if there is none, and now the one used last.
-    pub(super) fn touch(&mut self, consumer: &ExtConsumerId, now: Mono) -> &mut Slot<ConsumerJws> {
-        if self.slots.len() >= self.capacity && !self.slots.contains(consumer) {
+    /// The entry of `consumer`, made if there is none, and now the one used last.
+    pub(super) fn touch(
+        &mut self,
+        consumer: &ExtConsumerId,
+        now: Mono,
+    ) -> &mut SingleFlight<ConsumerJws> {
+        if self.flights.len() >= self.capacity && !self.flights.contains(consumer) {
             self.make_room(now);
         }
-        self.slots.touch(consumer, Slot::new)
+        self.flights.touch(consumer, SingleFlight::new)
     }
 
-    /// The slot of `consumer`, if there is one, without counting as a use.
-    pub(super) fn get_mut(&mut self, consumer: &ExtConsumerId) -> Option<&mut Slot<ConsumerJws>> {
-        self.slots.get_mut(consumer)
+    /// The entry of `consumer`, if there is one, without counting as a use.
+    pub(super) fn get_mut(
+        &mut self,
+        consumer: &ExtConsumerId,
+    ) -> Option<&mut SingleFlight<ConsumerJws>> {
+        self.flights.get_mut(consumer)
     }
 
-    pub(super) fn get(&self, consumer: &ExtConsumerId) -> Option<&Slot<ConsumerJws>> {
-        self.slots.get(consumer)
+    pub(super) fn get(&self, consumer: &ExtConsumerId) -> Option<&SingleFlight<ConsumerJws>> {
+        self.flights.get(consumer)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.flights.len()
     }
 
     /// Drops the entries used longest ago, but none that is being fetched: that one is in use, and
@@ -46,14 +53,14 @@ impl Consumers {
     /// way, and shrinks again when they are over.
     fn make_room(&mut self, now: Mono) {
         for _ in 0..LOOKED_AT {
-            if self.slots.len() < self.capacity {
+            if self.flights.len() < self.capacity {
                 return;
             }
-            let Some(oldest) = self.slots.oldest().cloned() else { return };
-            if self.slots.get(&oldest).is_some_and(|slot| slot.is_leased(now)) {
-                self.slots.touch(&oldest, Slot::new);
+            let Some(oldest) = self.flights.oldest().cloned() else { return };
+            if self.flights.get(&oldest).is_some_and(|flight| flight.is_in_flight(now)) {
+                self.flights.touch(&oldest, SingleFlight::new);
             } else {
-                self.slots.pop_oldest();
+                self.flights.pop_oldest();
             }
         }
     }
@@ -70,17 +77,17 @@ mod tests {
 
     #[test]
     fn what_is_being_fetched_stays_and_does_not_keep_the_others_from_going() {
-        let who = |lease| crate::connector::slot::Claimant {
-            least: 0,
+        let who = |lease| crate::connector::single_flight::AcquireRequest {
+            min_generation: 0,
             joined: None,
-            lease,
+            lease_id: lease,
             deadline: Mono::from_origin(std::time::Duration::from_secs(15)),
             not_before: Mono::ZERO,
         };
         let mut cache = Consumers::new(10);
         for n in 0..20 {
             let slot = cache.touch(&consumer(n), Mono::ZERO);
-            slot.claim(Mono::ZERO, who(n.into()), || crate::policy::Admission::Go);
+            slot.acquire(Mono::ZERO, who(n.into()), || crate::policy::Permit::Granted);
         }
         for n in 100..1000 {
             cache.touch(&consumer(n), Mono::ZERO);
@@ -106,7 +113,7 @@ mod tests {
                 if model.len() > capacity {
                     model.remove(0);
                 }
-                let kept: Vec<_> = cache.slots.keys().cloned().collect();
+                let kept: Vec<_> = cache.flights.keys().cloned().collect();
                 let expected: Vec<_> = model.iter().copied().map(consumer).collect();
                 prop_assert_eq!(kept, expected);
             }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 
-use super::Event;
-use crate::error::Stage;
+use crate::error::{Error, Stage};
 use crate::time::Mono;
 
 /// What the driver of a [`Call`](super::Call) does next.
@@ -19,16 +19,25 @@ use crate::time::Mono;
     clippy::large_enum_variant,
     reason = "a driver must handle every step, and it lives for one turn of a loop"
 )]
-pub enum Step {
+pub enum Step<T> {
     /// Perform this request, then report how it went with [`Call::handle`](super::Call::handle).
     Send(Attempt),
     /// Nothing to do before this instant, unless woken: a pause, or another call's request that this
     /// one needs too.
     Wait(Mono),
-    /// Something worth telling; poll again at once.
-    Tell(Event),
-    /// Over: take the answer with [`Call::into_result`](super::Call::into_result).
-    Done,
+    /// The call is over, with this result.
+    Done(Result<Completed<T>, Error>),
+}
+
+/// Whether other calls on the same [`ConnectorState`](super::ConnectorState) should be polled now.
+#[must_use = "calls that wait for a token or a host sleep until somebody wakes them"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a driver must handle both")]
+pub enum Wake {
+    /// Nothing that others wait for has changed.
+    Nobody,
+    /// Wake all that wait.
+    Waiters,
 }
 
 /// One request to be performed.
@@ -40,7 +49,7 @@ pub struct Attempt {
     pub(crate) operation: &'static str,
     pub(crate) stage: Stage,
     pub(crate) deadline: Mono,
-    pub(crate) request: Request<Vec<u8>>,
+    pub(crate) request: Request<Bytes>,
 }
 
 impl Attempt {
@@ -76,13 +85,13 @@ impl Attempt {
 
     /// The request itself.
     #[must_use]
-    pub fn request(&self) -> &Request<Vec<u8>> {
+    pub fn request(&self) -> &Request<Bytes> {
         &self.request
     }
 
     /// Takes the request out.
     #[must_use]
-    pub fn into_request(self) -> Request<Vec<u8>> {
+    pub fn into_request(self) -> Request<Bytes> {
         self.request
     }
 }
@@ -103,29 +112,29 @@ impl fmt::Debug for Attempt {
 }
 
 /// How an attempt ended.
-#[expect(clippy::exhaustive_enums, reason = "there was an answer or there was none")]
+#[expect(clippy::exhaustive_enums, reason = "there was a response or there was none")]
 pub enum Outcome {
-    /// A whole answer came, whatever its status.
-    Answer(Response<Vec<u8>>),
-    /// No whole answer came.
+    /// A whole response came, whatever its status.
+    Response(Response<Bytes>),
+    /// No whole response came.
     Failed(Failure),
 }
 
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // An answer can hold a token: show sizes alone.
-            Self::Answer(answer) => f
-                .debug_struct("Answer")
-                .field("status", &answer.status())
-                .field("body_len", &answer.body().len())
+            // A response can hold a token: show sizes alone.
+            Self::Response(response) => f
+                .debug_struct("Response")
+                .field("status", &response.status())
+                .field("body_len", &response.body().len())
                 .finish(),
             Self::Failed(failure) => failure.fmt(f),
         }
     }
 }
 
-/// Why no whole answer came, and whether the request may have left.
+/// Why no whole response came, and whether the request may have left.
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub(crate) kind: FailureKind,
@@ -146,9 +155,9 @@ impl Failure {
         Self { kind, may_have_left: true, source: None }
     }
 
-    /// What the transport said. It must hold no URL with a query, and no header.
+    /// The transport's own error. It must hold no URL with a query, and no header.
     #[must_use]
-    pub fn because(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
+    pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
@@ -216,13 +225,13 @@ pub struct Completed<T> {
     pub attempts: u32,
     /// True if an earlier attempt may have taken effect too: its answer was lost, or was a 5xx that a
     /// gateway may have made. The operation then may have happened more than once.
-    pub possibly_repeated: bool,
+    pub maybe_duplicated: bool,
 }
 
 impl<T> Completed<T> {
     /// A result at the first attempt.
     #[must_use]
     pub const fn new(output: T) -> Self {
-        Self { output, attempts: 1, possibly_repeated: false }
+        Self { output, attempts: 1, maybe_duplicated: false }
     }
 }

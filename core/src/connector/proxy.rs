@@ -4,7 +4,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
+use url::Url;
 
 use crate::error::Error;
 
@@ -41,22 +42,29 @@ impl ProxyUrl {
     /// Host and port, without user and password; `None` if this is no `http://` URL.
     #[must_use]
     pub fn host_and_port(&self) -> Option<(String, u16)> {
-        let uri: Uri = self.0.parse().ok()?;
-        let host = uri.host().filter(|host| !host.is_empty())?;
-        let plain = uri.scheme_str() == Some("http");
-        plain.then(|| (host.to_owned(), uri.port_u16().unwrap_or(80)))
+        let url = self.parse()?;
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
     }
 
-    /// The value of `Proxy-Authorization`, if the URL holds a user.
+    /// The value of `Proxy-Authorization`, if the URL holds a user (RFC 7617).
     #[must_use]
     pub fn authorization(&self) -> Option<HeaderValue> {
-        let uri: Uri = self.0.parse().ok()?;
-        let (user_info, _) = uri.authority()?.as_str().rsplit_once('@')?;
-        let plain: Vec<u8> = percent_encoding::percent_decode_str(user_info).collect();
+        let url = self.parse()?;
+        if url.username().is_empty() && url.password().is_none() {
+            return None;
+        }
+        let mut plain: Vec<u8> = percent_encoding::percent_decode_str(url.username()).collect();
+        plain.push(b':');
+        plain.extend(percent_encoding::percent_decode_str(url.password().unwrap_or_default()));
         let basic = format!("Basic {}", STANDARD.encode(plain));
         let mut value = HeaderValue::try_from(basic).ok()?;
         value.set_sensitive(true);
         Some(value)
+    }
+
+    fn parse(&self) -> Option<Url> {
+        let url = Url::parse(&self.0).ok()?;
+        (url.scheme() == "http" && url.has_host()).then_some(url)
     }
 }
 
@@ -174,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_read_as_is_usual() {
+    fn the_environment_is_read_as_usual() {
         let all = rules(&[("ALL_PROXY", "proxy:1")]).unwrap();
         let url = all.for_host("http", "h").unwrap();
         assert_eq!(url.host_and_port(), Some(("proxy".to_owned(), 1)));
@@ -200,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_refused_without_its_password() {
+    fn a_refused_proxy_hides_its_password() {
         for url in ["https://user:s3cr3t@p", "socks5://p", "::::", ""] {
             let proxy = Proxy::Url(ProxyUrl::new(url));
             let error = ProxyRules::new(&proxy, |_| None).unwrap_err();
@@ -213,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_may_be_used_are_named() {
+    fn every_proxy_is_named() {
         let all = |environment: &[(&str, &str)]| -> Vec<_> {
             let rules = rules(environment).unwrap();
             rules.all().filter_map(ProxyUrl::host_and_port).map(|(host, _)| host).collect()

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Error, ErrorKind, Sent, Stage};
+use super::{Delivery, Error, ErrorKind, Stage};
 
 /// One clause for the person who reads the line, or nothing where the headline says it already.
 pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
@@ -15,7 +15,7 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
         ErrorKind::Blocked => {
             "LivePerson has blocked the account or user: do not retry, ask LivePerson"
         }
-        ErrorKind::Refused => match (error.stage(), error.status(), error.error_code()) {
+        ErrorKind::Rejected => match (error.stage(), error.status(), error.error_code()) {
             (Stage::Domain, ..) => "check the account id and the service name",
             (_, Some(300..=399), _) => {
                 "redirects are not followed, they could carry the token away"
@@ -23,19 +23,21 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
             (_, _, Some(40001)) => {
                 "check that the account id is the one that the app is installed in"
             }
-            _ => "the same request will be refused again: correct it first",
+            _ => "the same request will be rejected again: correct it first",
         },
         ErrorKind::AlreadyOpen => "go on with the conversation that is open, or close it first",
         ErrorKind::ConversationClosed => "open a new conversation and send it there",
         ErrorKind::StaleRevision => "read it again, and change what is there now",
         ErrorKind::RateLimited => "send fewer requests at a time, then try again",
-        ErrorKind::Unavailable if error.sent() == Sent::No && error.status().is_none() => {
+        ErrorKind::Unavailable
+            if error.delivery() == Delivery::NotSent && error.status().is_none() =>
+        {
             "check the network, the host's name and any proxy, or try again later"
         }
         ErrorKind::Unavailable => "try again later",
         ErrorKind::CircuitOpen => {
             let seconds = error.retry_after()?.as_secs_f64().ceil();
-            return Some(format!("the next try is possible in {seconds} s").into());
+            return Some(format!("the next attempt is possible in {seconds} s").into());
         }
         ErrorKind::DeadlineExceeded => "allow more time, or try again later",
         ErrorKind::Unconfirmed => "look before repeating it: repeating can do it twice",
@@ -54,11 +56,11 @@ fn unauthorized(error: &Error) -> &'static str {
     match (error.stage(), error.error_code()) {
         (Stage::AppJwt, _) => "check the client id and the secret of the app install",
         (_, Some(40102)) => {
-            "a fresh AppJWT was refused too: see that the app install is enabled and its scope is \
+            "a fresh AppJWT was rejected too: see that the app install is enabled and its scope is \
              msg.consumer"
         }
         (_, Some(40103)) => {
-            "a fresh ConsumerJWS was refused too: see that the consumer belongs to this account"
+            "a fresh ConsumerJWS was rejected too: see that the consumer belongs to this account"
         }
         (_, Some(40104 | 40105)) => {
             "a credential header did not arrive: is a proxy removing headers on the way?"

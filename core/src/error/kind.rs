@@ -12,12 +12,12 @@ pub enum ErrorKind {
     Configuration,
     /// The Domain API named a host outside the suffixes that the configuration trusts.
     UntrustedHost,
-    /// The credentials were refused, and renewing them once did not help (protocol.md 10.1).
+    /// The credentials were rejected, and refreshing them once did not help (protocol.md 10.1).
     Unauthorized,
     /// Status 451: LivePerson has blocked the account or the user (protocol.md 11).
     Blocked,
-    /// The service refused the request as it stands; the same one will be refused again.
-    Refused,
+    /// The service rejected the request as it stands; the same one will be rejected again.
+    Rejected,
     /// The consumer has an open conversation already (protocol.md 6.6).
     AlreadyOpen,
     /// The conversation is closed (protocol.md 7.11).
@@ -28,7 +28,7 @@ pub enum ErrorKind {
     RateLimited,
     /// The service could not be reached, or answered 5xx, until the retries were used up.
     Unavailable,
-    /// Earlier calls found the service down; this one was not even tried (protocol.md 11).
+    /// Earlier calls found the service down; this one was not sent (protocol.md 11).
     CircuitOpen,
     /// The call's own time ran out, or the next pause would have outlasted it.
     DeadlineExceeded,
@@ -52,7 +52,7 @@ impl ErrorKind {
             Self::UntrustedHost => "untrusted_host",
             Self::Unauthorized => "unauthorized",
             Self::Blocked => "blocked",
-            Self::Refused => "refused",
+            Self::Rejected => "rejected",
             Self::AlreadyOpen => "already_open",
             Self::ConversationClosed => "conversation_closed",
             Self::StaleRevision => "stale_revision",
@@ -71,23 +71,31 @@ impl ErrorKind {
 /// Whether an operation that failed may have taken effect, all its attempts considered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[expect(clippy::exhaustive_enums, reason = "a caller must be able to decide for every case")]
-pub enum Sent {
+pub enum Delivery {
     /// Nothing of it left: repeating it is safe.
     #[default]
-    No,
-    /// It arrived and was refused: it had no effect.
-    Yes,
+    NotSent,
+    /// It arrived and was rejected: it had no effect.
+    Rejected,
     /// It may have left, and may have taken effect: repeating it can do it twice.
-    Maybe,
+    Unknown,
 }
 
-impl fmt::Display for Sent {
+impl Delivery {
+    /// A short fixed name: `not_sent`, `rejected` or `unknown`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::No => "no",
-            Self::Yes => "yes",
-            Self::Maybe => "maybe",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -1,19 +1,19 @@
 //! One error type: what failed, who refused it, whether the request left, and what to do.
 //!
-//! Match on [`Error::kind`]; decide about repeating by [`Error::sent`]. `Display` is one line for a
-//! person; the cause is in [`source`](std::error::Error::source). Neither `Display` nor `Debug` ever
+//! Match on [`Error::kind`]; decide about retrying by [`Error::delivery`]. `{}` is one line for a person:
+//! what failed, who said so, whether it was sent. `{:#}` adds what to do. The cause is in [`source`](std::error::Error::source). Neither `Display` nor `Debug` ever
 //! holds a secret, a token or a message's text.
 //!
 //! ```
-//! use lp_connector_core::error::{Error, ErrorKind, Sent};
+//! use lp_connector_core::error::{Error, ErrorKind, Delivery};
 //!
 //! fn on_failure(error: &Error) -> &'static str {
-//!     match (error.kind(), error.sent()) {
+//!     match (error.kind(), error.delivery()) {
 //!         (ErrorKind::AlreadyOpen, _) => "go on with the conversation that is open",
 //!         (ErrorKind::ConversationClosed, _) => "open a new conversation, then send again",
-//!         (_, Sent::No) => "nothing left: put it back in the queue",
-//!         (_, Sent::Yes) => "refused: mend the request before it goes again",
-//!         (_, Sent::Maybe) => "look before repeating it: it may have arrived",
+//!         (_, Delivery::NotSent) => "nothing left: put it back in the queue",
+//!         (_, Delivery::Rejected) => "it had no effect: correct it before it goes again",
+//!         (_, Delivery::Unknown) => "look before repeating it: it may have arrived",
 //!     }
 //! }
 //! # let _ = on_failure;
@@ -29,7 +29,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use kind::{ErrorKind, Sent, Stage};
+use crate::id::{ConversationId, LpConsumerId};
+
+pub use kind::{Delivery, ErrorKind, Stage};
 pub(crate) use scrub::{scrub, spellings};
 
 /// The most bytes of a refusing answer that an [`Error`] keeps.
@@ -53,8 +55,10 @@ struct Inner {
     message: Option<String>,
     request_id: Option<String>,
     attempts: u32,
-    sent: Sent,
+    delivery: Delivery,
     retry_after: Option<Duration>,
+    consumer_id: Option<LpConsumerId>,
+    open_conversation: Option<ConversationId>,
     body: Option<Arc<[u8]>>,
     source: Option<Source>,
 }
@@ -67,7 +71,10 @@ enum Source {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, headline: impl Into<Cow<'static, str>>) -> Self {
+    /// An error of one's own making, for tests and for stand-ins of a client: `headline` is what happened,
+    /// in a clause. The errors of this crate carry more.
+    #[must_use]
+    pub fn new(kind: ErrorKind, headline: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
             operation: "call",
@@ -79,8 +86,10 @@ impl Error {
             message: None,
             request_id: None,
             attempts: 0,
-            sent: Sent::No,
+            delivery: Delivery::NotSent,
             retry_after: None,
+            consumer_id: None,
+            open_conversation: None,
             body: None,
             source: None,
         }))
@@ -89,7 +98,7 @@ impl Error {
     /// For an adapter whose configuration cannot be used: `why` says what is wrong with it.
     #[must_use]
     pub fn configuration(why: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Configuration, why).operation_is("configuration", None)
+        Self::new(ErrorKind::Configuration, why).with_operation("configuration", None)
     }
 
     /// What sort of failure this is: match on it.
@@ -151,8 +160,8 @@ impl Error {
 
     /// Whether the operation may have taken effect, all attempts considered.
     #[must_use]
-    pub fn sent(&self) -> Sent {
-        self.0.sent
+    pub fn delivery(&self) -> Delivery {
+        self.0.delivery
     }
 
     /// How long to wait, from when the error was given, before another try makes sense; where that
@@ -162,21 +171,35 @@ impl Error {
         self.0.retry_after
     }
 
-    /// True if the same call may well succeed later without any change. Says nothing of whether
-    /// repeating is safe: for that see [`sent`](Self::sent).
+    /// LivePerson's id of the consumer, if the consumer has an open conversation already
+    /// ([`AlreadyOpen`](ErrorKind::AlreadyOpen)): webhooks name it.
+    #[must_use]
+    pub fn consumer_id(&self) -> Option<&LpConsumerId> {
+        self.0.consumer_id.as_ref()
+    }
+
+    /// The conversation that is open already, if the program said which it knew last
+    /// ([`OpenConversation::last_known`](crate::api::OpenConversation::last_known)).
+    #[must_use]
+    pub fn open_conversation(&self) -> Option<&ConversationId> {
+        self.0.open_conversation.as_ref()
+    }
+
+    /// True if the same call may well succeed later without any change, and repeating it does nothing
+    /// twice: it is never true for what may have taken effect.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
+        let temporary = matches!(
             self.0.kind,
             ErrorKind::RateLimited
                 | ErrorKind::Unavailable
                 | ErrorKind::CircuitOpen
                 | ErrorKind::DeadlineExceeded
-                | ErrorKind::Unconfirmed
-        )
+        );
+        temporary && self.0.delivery != Delivery::Unknown
     }
 
-    /// The body of the answer that refused the request, up to [`MAX_KEPT_BODY`] bytes. It can hold
+    /// The body of the response that rejected the request, up to [`MAX_KEPT_BODY`] bytes. It can hold
     /// personal data: it is in neither `Display` nor `Debug`.
     #[must_use]
     pub fn response_body(&self) -> Option<&[u8]> {
@@ -190,9 +213,9 @@ impl Error {
     }
 }
 
-/// Setters, used where the failure is understood.
+/// Setters.
 impl Error {
-    pub(crate) fn operation_is(
+    pub(crate) fn with_operation(
         mut self,
         operation: &'static str,
         request_id: Option<String>,
@@ -208,7 +231,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn answered(
+    pub(crate) fn with_answer(
         mut self,
         status: u16,
         error_code: Option<u32>,
@@ -227,18 +250,33 @@ impl Error {
         self
     }
 
-    pub(crate) fn attempts_are(mut self, attempts: u32) -> Self {
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    pub(crate) fn sent_is(mut self, sent: Sent) -> Self {
-        self.0.sent = sent;
+    /// The same error, with another word on whether the operation may have taken effect: for tests, as
+    /// [`new`](Self::new).
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.0.delivery = delivery;
         self
     }
 
-    pub(crate) fn retry_in(mut self, pause: Duration) -> Self {
+    /// The same error, with a pause before the next attempt: for tests, as [`new`](Self::new).
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
         self.0.retry_after = Some(pause);
+        self
+    }
+
+    pub(crate) fn with_consumer_id(mut self, id: LpConsumerId) -> Self {
+        self.0.consumer_id = Some(id);
+        self
+    }
+
+    pub(crate) fn with_open_conversation(mut self, id: ConversationId) -> Self {
+        self.0.open_conversation = Some(id);
         self
     }
 
@@ -249,14 +287,14 @@ impl Error {
     }
 
     /// Keeps no more of the answer's body than this: for errors that wait in a cache.
-    pub(crate) fn keep_body(mut self, bytes: usize) -> Self {
+    pub(crate) fn truncate_body(mut self, bytes: usize) -> Self {
         if let Some(kept) = self.0.body.as_deref().and_then(|body| body.get(..bytes)) {
             self.0.body = Some(kept.into());
         }
         self
     }
 
-    pub(crate) fn because(mut self, source: Arc<dyn error::Error + Send + Sync>) -> Self {
+    pub(crate) fn with_source(mut self, source: Arc<dyn error::Error + Send + Sync>) -> Self {
         self.0.source = Some(Source::Foreign(source));
         self
     }
@@ -284,18 +322,18 @@ impl fmt::Display for Error {
         if let Some(message) = &inner.message {
             write!(f, ", which said {message:?}")?;
         }
-        match (inner.kind, inner.stage, inner.sent) {
+        match (inner.kind, inner.stage, inner.delivery) {
             (ErrorKind::InvalidInput | ErrorKind::Configuration, ..) => {}
-            (_, _, Sent::No) => f.write_str("; it was not sent")?,
+            (_, _, Delivery::NotSent) => f.write_str("; it was not sent")?,
             // Looking up a host or fetching a token has no effect to speak of.
             (_, Stage::Domain | Stage::AppJwt | Stage::ConsumerJws, _) => {}
-            (_, _, Sent::Maybe) => f.write_str("; it may have taken effect")?,
-            (_, _, Sent::Yes) => f.write_str("; it had no effect")?,
+            (_, _, Delivery::Unknown) => f.write_str("; it may have taken effect")?,
+            (_, _, Delivery::Rejected) => f.write_str("; it had no effect")?,
         }
-        if let Some(advice) = self.advice() {
-            write!(f, "; {advice}")?;
+        match self.advice() {
+            Some(advice) if f.alternate() => write!(f, "; {advice}"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -313,8 +351,10 @@ impl fmt::Debug for Error {
             message,
             request_id,
             attempts,
-            sent,
+            delivery,
             retry_after,
+            consumer_id,
+            open_conversation,
             body,
             source,
         } = &*self.0;
@@ -329,8 +369,10 @@ impl fmt::Debug for Error {
             .field("message", message)
             .field("request_id", request_id)
             .field("attempts", attempts)
-            .field("sent", sent)
+            .field("delivery", delivery)
             .field("retry_after", retry_after)
+            .field("consumer_id", consumer_id)
+            .field("open_conversation", open_conversation)
             .field("body_len", &body.as_ref().map(|body| body.len()))
             .field("source", &source.as_ref().map(ToString::to_string))
             .finish()
@@ -361,19 +403,19 @@ mod tests {
     use std::error::Error as _;
 
     #[test]
-    fn one_line_says_what_by_whom_whether_it_left_and_what_to_do() {
-        let error = Error::new(ErrorKind::Unauthorized, "the AppJWT was refused with status 401")
-            .operation_is("send_text", Some("id-1".into()))
+    fn one_line_says_what_failed_and_what_to_do() {
+        let error = Error::new(ErrorKind::Unauthorized, "the AppJWT was rejected with status 401")
+            .with_operation("send_text", Some("id-1".into()))
             .at(Stage::Operation, Some("va.msg.liveperson.net".into()))
-            .answered(401, Some(40102), Some("AppJWT has expired or is invalid".into()))
-            .attempts_are(2)
-            .sent_is(Sent::Yes);
-        let line = error.to_string();
+            .with_answer(401, Some(40102), Some("AppJWT has expired or is invalid".into()))
+            .with_attempts(2)
+            .with_delivery(Delivery::Rejected);
+        let line = format!("{error:#}");
         assert_eq!(
             line,
-            "send_text: the AppJWT was refused with status 401 (va.msg.liveperson.net, error code \
+            "send_text: the AppJWT was rejected with status 401 (va.msg.liveperson.net, error code \
              40102, 2 attempts), which said \"AppJWT has expired or is invalid\"; it had no effect; \
-             a fresh AppJWT was refused too: see that the app install is enabled and its scope is \
+             a fresh AppJWT was rejected too: see that the app install is enabled and its scope is \
              msg.consumer"
         );
         assert!(!line.contains('\n'));
@@ -381,17 +423,17 @@ mod tests {
 
     #[test]
     fn the_body_is_kept_but_not_shown() {
-        let error = Error::new(ErrorKind::Refused, "refused").with_body(b"private");
+        let error = Error::new(ErrorKind::Rejected, "refused").with_body(b"private");
         assert_eq!(error.response_body(), Some(&b"private"[..]));
         assert!(!format!("{error:?} {error}").contains("private"));
-        let big = Error::new(ErrorKind::Refused, "refused").with_body(&vec![0; MAX_KEPT_BODY + 1]);
+        let big = Error::new(ErrorKind::Rejected, "refused").with_body(&vec![0; MAX_KEPT_BODY + 1]);
         assert_eq!(big.response_body().unwrap().len(), MAX_KEPT_BODY);
     }
 
     #[test]
-    fn the_cause_is_chained_and_not_repeated_in_the_line() {
+    fn the_cause_is_chained_and_not_repeated() {
         let cause = std::io::Error::other("reset by peer");
-        let first = Error::new(ErrorKind::Unavailable, "no answer").because(Arc::new(cause));
+        let first = Error::new(ErrorKind::Unavailable, "no answer").with_source(Arc::new(cause));
         let last = Error::new(ErrorKind::DeadlineExceeded, "out of time").after(Some(first));
         let earlier = last.source().unwrap();
         assert!(earlier.to_string().contains("no answer"));

@@ -1,17 +1,22 @@
-//! Calls that share: whatever happens to them, and in whatever order, what is promised of them holds.
+//! Calls that share one state, in any order of events: their invariants hold.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{consumer, conversation, outcome};
+use bytes::Bytes;
+
+use super::{conversation, outcome};
 use crate::api::SendText;
-use crate::connector::{Attempt, Call, Config, Failure, FailureKind, Outcome, Shared, Step};
+use crate::connector::{
+    Attempt, Call, Config, ConnectorState, Failure, FailureKind, Outcome, Step, Wake,
+};
 use crate::error::Stage;
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
 
-/// What must be shown nowhere: the secret, both tokens, and what the consumer says.
+/// Texts that nothing may show: the secret, both tokens, a consumer's message.
 const CANARIES: [&str; 4] =
     ["fuzz-canary-secret", "fuzz-canary-token", "fuzz-canary-jws", "canary-text"];
 
@@ -43,18 +48,18 @@ struct Watched {
     service: String,
     last: Option<(Ending, Mono)>,
     pauses: usize,
-    renewals: usize,
+    refreshes: usize,
     /// Polls since anything else happened to it.
     idle_polls: u32,
 }
 
 struct World {
-    shared: Shared,
+    state: ConnectorState,
     calls: Vec<Watched>,
     now: Now,
 }
 
-/// Up to four messages over one [`Shared`]: each byte of the script polls one, answers it, gives it up or
+/// Up to four messages over one [`ConnectorState`]: each byte of the script polls one, answers it, gives it up or
 /// lets time go by.
 pub fn call(data: &[u8]) {
     let config = Config::new(AccountId::new("91827364").expect("a good id")).credentials(
@@ -63,7 +68,7 @@ pub fn call(data: &[u8]) {
     );
     let start = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
     let mut world = World {
-        shared: Shared::new(config.clone(), Seed::from_bytes([1; 16])),
+        state: ConnectorState::new(config, Seed::from_bytes([1; 16])),
         calls: Vec::new(),
         now: start,
     };
@@ -72,6 +77,7 @@ pub fn call(data: &[u8]) {
         let who = usize::from(byte % 4);
         if who >= world.calls.len() && world.calls.len() < 4 {
             let number = world.calls.len() as u8;
+            let config = world.state.config().clone();
             world.calls.push(Watched::new(&config, number, world.now));
         }
         let who = who.min(world.calls.len().saturating_sub(1));
@@ -94,7 +100,7 @@ pub fn call(data: &[u8]) {
         }
         assert!(world.calls.get(who).is_some_and(|it| it.call.is_none()), "it never ends");
     }
-    hides(&format!("{:?}", world.shared));
+    hides(&format!("{:?}", world.state));
 }
 
 /// What a message meets: an answer whose body says what its status says, or none.
@@ -115,12 +121,12 @@ fn met(script: &mut &[u8]) -> Outcome {
         (401, 1) => r#"{"body":{"errorCode":40103}}"#,
         _ => r#"{"body":{"msg":"fuzz-canary-secret was refused"}}"#,
     };
-    let mut response = http::Response::new(body.as_bytes().to_vec());
+    let mut response = http::Response::new(Bytes::from_static(body.as_bytes()));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
     if asked % 4 == 3 {
         response.headers_mut().insert("retry-after", http::HeaderValue::from(asked as u64));
     }
-    Outcome::Answer(response)
+    Outcome::Response(response)
 }
 
 fn hides(shown: &str) {
@@ -130,8 +136,8 @@ fn hides(shown: &str) {
 }
 
 impl Watched {
-    fn new(config: &Config, number: u8, now: Now) -> Self {
-        let text = SendText::new(consumer(), conversation(), "canary-text");
+    fn new(config: &Arc<Config>, number: u8, now: Now) -> Self {
+        let text = SendText::new(&conversation(), "canary-text");
         let call = Call::new(text, config, Seed::from_bytes([number + 2; 16]), now);
         Self {
             call: Some(call),
@@ -141,7 +147,7 @@ impl Watched {
             service: String::new(),
             last: None,
             pauses: 0,
-            renewals: 0,
+            refreshes: 0,
             idle_polls: 0,
         }
     }
@@ -156,8 +162,8 @@ impl Watched {
         };
         let least = match ending {
             Ending::Answer(401, _) => {
-                self.renewals += 1;
-                assert!(self.renewals <= 2, "each token is renewed once");
+                self.refreshes += 1;
+                assert!(self.refreshes <= 2, "each token is refreshed once");
                 0
             }
             Ending::Answer(429, asked) => pause().min(1).max(asked),
@@ -198,7 +204,11 @@ impl World {
         }
         let Some(call) = &mut it.call else { return };
         it.idle_polls += 1;
-        let step = call.poll(&mut self.shared, self.now);
+        let step = call.poll(&mut self.state, self.now);
+        while let Some(event) = call.next_event() {
+            hides(&format!("{event:?}"));
+        }
+        assert!(it.idle_polls < 20, "it is polled and nothing happens");
         match step {
             Step::Send(attempt) => self.sent(who, &attempt),
             Step::Wait(until) => {
@@ -208,11 +218,12 @@ impl World {
                 }
                 it.idle_polls = 0;
             }
-            Step::Tell(event) => {
-                hides(&format!("{event:?}"));
-                assert!(it.idle_polls < 20, "it has always more to tell");
+            Step::Done(result) => {
+                if let Err(error) = result {
+                    hides(&format!("{error:#} {error:?}"));
+                }
+                self.end(who);
             }
-            Step::Done => self.end(who),
         }
     }
 
@@ -250,13 +261,13 @@ impl World {
             // What goes before the message mostly works, or there would be few messages.
             Some(body) if good => {
                 let _ = script.split_off_first();
-                Outcome::Answer(http::Response::new(body.into_bytes()))
+                Outcome::Response(http::Response::new(body.into()))
             }
             _ if stage == Stage::Operation => met(script),
             _ => outcome(script),
         };
         let ending = match &outcome {
-            Outcome::Answer(answer) => {
+            Outcome::Response(answer) => {
                 let asked = answer.headers().get("retry-after");
                 let asked = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
                 Ending::Answer(answer.status().as_u16(), asked.unwrap_or_default())
@@ -269,7 +280,7 @@ impl World {
         it.ended(ending, self.now.mono());
         it.idle_polls = 0;
         if let Some(call) = &mut it.call {
-            call.handle(&mut self.shared, self.now, number, outcome);
+            let _ = call.handle(&mut self.state, self.now, number, outcome);
         }
     }
 
@@ -281,15 +292,18 @@ impl World {
         if it.flight.is_some_and(|(flying, ..)| flying == u32::from(number)) {
             return;
         }
-        let before = format!("{call:?}{:?}", self.shared);
-        let wakes = call.handle(&mut self.shared, self.now, number.into(), outcome(script));
-        assert!(!wakes && before == format!("{call:?}{:?}", self.shared), "it was taken");
+        let before = format!("{call:?}{:?}", self.state);
+        let wake = call.handle(&mut self.state, self.now, number.into(), outcome(script));
+        assert!(
+            wake == Wake::Nobody && before == format!("{call:?}{:?}", self.state),
+            "it was taken"
+        );
     }
 
     fn abandon(&mut self, who: usize) {
         let Some(it) = self.calls.get_mut(who) else { return };
         if let Some(call) = &mut it.call {
-            call.abandon(&mut self.shared, self.now);
+            let _ = call.abandon(&mut self.state, self.now);
             it.flight = None;
         }
     }
@@ -299,8 +313,5 @@ impl World {
         let Some(call) = it.call.take() else { return };
         it.flight = None;
         hides(&format!("{call:?}"));
-        if let Err(error) = call.into_result() {
-            hides(&format!("{error} {error:?}"));
-        }
     }
 }

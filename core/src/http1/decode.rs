@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::{Method, Response};
 
 use super::chunked::Chunked;
@@ -59,7 +60,7 @@ pub enum Progress {
 #[non_exhaustive]
 pub struct Decoded {
     /// The response.
-    pub response: Response<Vec<u8>>,
+    pub response: Response<Bytes>,
     /// Whether the connection may carry another request.
     pub reusable: bool,
     /// How many of the bytes fed last came after the response. If there are any, the connection is
@@ -210,7 +211,7 @@ impl Decoder {
 
 fn complete(head: Head, leftover: usize) -> Decoded {
     let reusable = head.persists && leftover == 0;
-    Decoded { response: head.response, reusable, leftover }
+    Decoded { response: head.response.map(Bytes::from), reusable, leftover }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ type Outcome = Result<(u16, Vec<u8>, bool, usize), DecodeError>;
 
 fn decoded(decoded: Decoded) -> (u16, Vec<u8>, bool, usize) {
     let Decoded { response, reusable, leftover } = decoded;
-    (response.status().as_u16(), response.into_body(), reusable, leftover)
+    (response.status().as_u16(), response.into_body().into(), reusable, leftover)
 }
 
 fn in_pieces<'a>(method: &Method, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {

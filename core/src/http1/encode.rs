@@ -9,7 +9,7 @@ use http::{Method, Request};
 /// The form of a request's target (RFC 9112, 3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Target {
+pub enum RequestTarget {
     /// Path and query: for the server itself.
     Origin,
     /// The whole URL: for a proxy that forwards plain HTTP.
@@ -38,8 +38,8 @@ impl error::Error for EncodeError {}
 /// (`Host`, `Content-Length`, `Transfer-Encoding`), or if a header's value has a line break. Nothing
 /// is appended then.
 pub fn encode(
-    request: &Request<Vec<u8>>,
-    target: Target,
+    request: &Request<impl AsRef<[u8]>>,
+    target: RequestTarget,
     into: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let authority = request.uri().authority().ok_or(EncodeError("its URL has no host"))?;
@@ -57,22 +57,22 @@ pub fn encode(
             return Err(EncodeError("a header's value has a line break or a null byte"));
         }
     }
-    let body = request.body();
+    let body = request.body().as_ref();
     into.reserve(512 + body.len());
     into.extend_from_slice(request.method().as_str().as_bytes());
     into.push(b' ');
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let path = if path.is_empty() { "/" } else { path };
     match target {
-        Target::Origin => {}
-        Target::Absolute => {
+        RequestTarget::Origin => {}
+        RequestTarget::Absolute => {
             into.extend_from_slice(request.uri().scheme_str().unwrap_or("http").as_bytes());
             into.extend_from_slice(b"://");
             into.extend_from_slice(host.as_bytes());
         }
-        Target::Authority => into.extend_from_slice(host.as_bytes()),
+        RequestTarget::Authority => into.extend_from_slice(host.as_bytes()),
     }
-    if target != Target::Authority {
+    if target != RequestTarget::Authority {
         if !path.starts_with('/') {
             // A query alone: `*` makes no sense here.
             into.push(b'/');
@@ -104,9 +104,9 @@ pub fn encode(
 mod tests {
     use super::*;
 
-    fn written(request: http::request::Builder, target: Target) -> String {
+    fn written(request: http::request::Builder, target: RequestTarget) -> String {
         let mut bytes = Vec::new();
-        encode(&request.body(Vec::new()).unwrap(), target, &mut bytes).unwrap();
+        encode(&request.body("").unwrap(), target, &mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
@@ -114,21 +114,26 @@ mod tests {
     fn each_form_of_the_request_target_is_written() {
         let url = "http://user:secret@h.example:81/a?b";
         for (target, line) in [
-            (Target::Origin, "GET /a?b HTTP/1.1"),
-            (Target::Absolute, "GET http://h.example:81/a?b HTTP/1.1"),
-            (Target::Authority, "GET h.example:81 HTTP/1.1"),
+            (RequestTarget::Origin, "GET /a?b HTTP/1.1"),
+            (RequestTarget::Absolute, "GET http://h.example:81/a?b HTTP/1.1"),
+            (RequestTarget::Authority, "GET h.example:81 HTTP/1.1"),
         ] {
             let text = written(Request::get(url), target);
             assert_eq!(text.lines().next(), Some(line));
             assert!(text.contains("\r\nhost: h.example:81\r\n") && !text.contains("secret"));
         }
-        assert!(written(Request::get("http://h"), Target::Origin).starts_with("GET / HTTP"));
+        assert!(written(Request::get("http://h"), RequestTarget::Origin).starts_with("GET / HTTP"));
     }
 
     #[test]
     fn a_post_without_a_body_has_a_length_and_a_get_has_none() {
-        assert!(written(Request::post("http://h/"), Target::Origin).contains("content-length: 0"));
-        assert!(!written(Request::get("http://h/"), Target::Origin).contains("content-length"));
+        assert!(
+            written(Request::post("http://h/"), RequestTarget::Origin)
+                .contains("content-length: 0")
+        );
+        assert!(
+            !written(Request::get("http://h/"), RequestTarget::Origin).contains("content-length")
+        );
     }
 
     #[test]
@@ -138,10 +143,10 @@ mod tests {
         {
             let request = Request::get("http://h/").header(name, value).body(Vec::new()).unwrap();
             let mut bytes = b"before".to_vec();
-            assert!(encode(&request, Target::Origin, &mut bytes).is_err(), "{name}");
+            assert!(encode(&request, RequestTarget::Origin, &mut bytes).is_err(), "{name}");
             assert_eq!(bytes, b"before");
         }
         let relative = Request::get("/a").body(Vec::new()).unwrap();
-        assert!(encode(&relative, Target::Origin, &mut Vec::new()).is_err());
+        assert!(encode(&relative, RequestTarget::Origin, &mut Vec::new()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The long back-off: a service that keeps failing is left alone for a while.
+//! The circuit breaker: requests to a service that keeps failing stop for a while.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use crate::time::Mono;
 /// The longest pause of protocol.md 11 that is worth the name.
 const DOCUMENTED_CAP: Duration = Duration::from_secs(32 * 60);
 
-/// When a service counts as down, and how long it is then left alone (protocol.md 11: "still
-/// failing: 2, 4, 8 … min").
+/// When the circuit of a service opens, and for how long (protocol.md 11: "still failing: 2, 4, 8 …
+/// min").
 ///
-/// A circuit opens when as many calls in a row as its threshold used up what the retry policy allowed
-/// them. While it is open, calls fail at once and name the time of the next try; then one call at a
-/// time is let through as a probe. An answer other than 429 or 5xx closes it.
+/// A circuit opens when as many calls in a row as its threshold have used up their retries. While it is
+/// open, calls fail at once and name the time of the next attempt; then it is half-open: one call at a time
+/// goes through as a probe. A response other than 429 or 5xx closes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CircuitPolicy {
-    preparing: u32,
+    tokens: u32,
     messages: u32,
     first: Duration,
     cap: Duration,
@@ -26,26 +26,26 @@ impl CircuitPolicy {
     /// doubling up to 32 min.
     #[must_use]
     pub fn documented() -> Self {
-        Self { preparing: 1, messages: 5, first: Duration::from_secs(120), cap: DOCUMENTED_CAP }
+        Self { tokens: 1, messages: 5, first: Duration::from_secs(120), cap: DOCUMENTED_CAP }
     }
 
     /// No circuit ever opens.
     #[must_use]
     pub fn never() -> Self {
-        Self { preparing: 0, messages: 0, ..Self::documented() }
+        Self { tokens: 0, messages: 0, ..Self::documented() }
     }
 
-    /// How many calls in a row must fail at the Domain API, Sentinel or IDP before that service is
-    /// left alone. Default: 1; 0 means never.
+    /// How many calls in a row must fail at the Domain API, Sentinel or IDP before its
+    /// circuit opens. Default: 1; 0 means never.
     #[must_use]
     pub fn threshold_for_tokens(mut self, calls: u32) -> Self {
-        self.preparing = calls;
+        self.tokens = calls;
         self
     }
 
-    /// How many calls in a row must fail at any other service before it is left alone. Default: 5,
-    /// so that one message that the service always chokes on does not hold up the others; 0 means
-    /// never.
+    /// How many calls in a row must fail at any other service before its circuit opens.
+    /// Default: 5, so that one message that the service cannot handle does not hold up the others; 0
+    /// means never.
     #[must_use]
     pub fn threshold_for_messages(mut self, calls: u32) -> Self {
         self.messages = calls;
@@ -66,14 +66,14 @@ impl CircuitPolicy {
         self
     }
 
-    /// The longest that anything shared is put off, whatever a service asks for: an absurd
-    /// `Retry-After` must not stop a connector for good.
-    pub(crate) fn longest_asked(&self) -> Duration {
+    /// The longest `Retry-After` that counts for anything shared: an absurd one must not stop a connector
+    /// for good.
+    pub(crate) fn longest_retry_after(&self) -> Duration {
         self.cap.max(DOCUMENTED_CAP)
     }
 
     fn threshold(&self, for_tokens: bool) -> u32 {
-        if for_tokens { self.preparing } else { self.messages }
+        if for_tokens { self.tokens } else { self.messages }
     }
 
     /// The pause after the `failed`-th failure of an open circuit, counted from 0.
@@ -89,25 +89,25 @@ impl Default for CircuitPolicy {
     }
 }
 
-/// Names one probe, so that only its own outcome counts as the probe's.
+/// One probe of a half-open circuit: only its own outcome counts as the probe's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Probe(u64);
 
 /// Whether a request may go to a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Admission {
-    /// As usual.
-    Go,
-    /// As the one probe of an open circuit; it must be reported.
+pub(crate) enum Permit {
+    /// It may.
+    Granted,
+    /// It may, as the one probe of a half-open circuit; its outcome must be recorded.
     Probe(Probe),
-    /// Not before this instant.
-    NotBefore(Mono),
+    /// It may not before this instant: the circuit is open.
+    Denied(Mono),
 }
 
-/// What is known of one service's health.
+/// The circuit breaker of one service.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Circuit {
-    /// Calls exhausted in a row.
+    /// Failed calls in a row.
     failed: u32,
     open: Option<Open>,
     probes: u64,
@@ -124,7 +124,7 @@ struct Open {
 
 impl Open {
     /// Until the pause is over, or the probe under way.
-    fn left_alone(&self, now: Mono) -> Option<Mono> {
+    fn open_until(&self, now: Mono) -> Option<Mono> {
         let lost = self.probe.map_or(Mono::ZERO, |(_, lost)| lost);
         Some(self.until.max(lost)).filter(|until| now < *until)
     }
@@ -132,33 +132,33 @@ impl Open {
 
 impl Circuit {
     /// Asks to send a request that will have ended by `deadline`.
-    pub(crate) fn admit(&mut self, now: Mono, deadline: Mono) -> Admission {
+    pub(crate) fn acquire(&mut self, now: Mono, deadline: Mono) -> Permit {
         let Some(open) = &mut self.open else {
-            return Admission::Go;
+            return Permit::Granted;
         };
-        if let Some(until) = open.left_alone(now) {
-            return Admission::NotBefore(until);
+        if let Some(until) = open.open_until(now) {
+            return Permit::Denied(until);
         }
         self.probes += 1;
         let probe = Probe(self.probes);
         open.probe = Some((probe, deadline));
-        Admission::Probe(probe)
+        Permit::Probe(probe)
     }
 
-    /// Until when nothing may be sent: to be asked before anything is fetched for a request that then
-    /// could not go.
-    pub(crate) fn left_alone(&self, now: Mono) -> Option<Mono> {
-        self.open.as_ref().and_then(|open| open.left_alone(now))
+    /// Until when nothing may be sent: asked before anything is fetched for a request that then could not
+    /// go.
+    pub(crate) fn open_until(&self, now: Mono) -> Option<Mono> {
+        self.open.as_ref().and_then(|open| open.open_until(now))
     }
 
-    /// The service answered as a working one does. True if that closed the circuit.
-    pub(crate) fn works(&mut self) -> bool {
+    /// The service responded as a working one does. True if that closed the circuit.
+    pub(crate) fn record_success(&mut self) -> bool {
         self.failed = 0;
         self.open.take().is_some()
     }
 
-    /// A call used up its tries at this service. Gives the pause that begins now, if one does.
-    pub(crate) fn exhausted(
+    /// A call has failed at this service for good. Gives the pause that begins now, if one does.
+    pub(crate) fn record_failure(
         &mut self,
         now: Mono,
         probe: Option<Probe>,
@@ -185,8 +185,8 @@ impl Circuit {
         Some(pause)
     }
 
-    /// A probe ended without telling anything of the service: the next call may probe again.
-    pub(crate) fn forget(&mut self, probe: Probe) {
+    /// A probe ended without a verdict on the service: the next call may probe again.
+    pub(crate) fn cancel_probe(&mut self, probe: Probe) {
         if let Some(open) = &mut self.open {
             open.probe.take_if(|(held, _)| *held == probe);
         }
@@ -204,32 +204,35 @@ mod tests {
     fn open_at(now: Mono) -> Circuit {
         let mut circuit = Circuit::default();
         let policy = CircuitPolicy::documented();
-        assert_eq!(circuit.exhausted(now, None, true, &policy), Some(Duration::from_secs(120)));
+        assert_eq!(
+            circuit.record_failure(now, None, true, &policy),
+            Some(Duration::from_secs(120))
+        );
         circuit
     }
 
     #[test]
-    fn one_failed_token_call_opens_it_and_five_messages_in_a_row() {
+    fn one_token_call_or_five_messages_open_it() {
         open_at(at(0));
         let mut circuit = Circuit::default();
         let policy = CircuitPolicy::documented();
         for _ in 0..4 {
-            assert_eq!(circuit.exhausted(at(0), None, false, &policy), None);
+            assert_eq!(circuit.record_failure(at(0), None, false, &policy), None);
         }
-        circuit.works();
+        circuit.record_success();
         for _ in 0..4 {
-            assert_eq!(circuit.exhausted(at(0), None, false, &policy), None);
+            assert_eq!(circuit.record_failure(at(0), None, false, &policy), None);
         }
-        assert!(circuit.exhausted(at(0), None, false, &policy).is_some());
+        assert!(circuit.record_failure(at(0), None, false, &policy).is_some());
     }
 
     #[test]
-    fn one_probe_at_a_time_is_let_through_and_a_lost_one_is_replaced() {
+    fn there_is_one_probe_and_a_lost_one_is_replaced() {
         let mut circuit = open_at(at(0));
-        assert_eq!(circuit.admit(at(119), at(130)), Admission::NotBefore(at(120)));
-        assert!(matches!(circuit.admit(at(120), at(135)), Admission::Probe(_)));
-        assert_eq!(circuit.admit(at(121), at(136)), Admission::NotBefore(at(135)));
-        assert!(matches!(circuit.admit(at(135), at(150)), Admission::Probe(_)));
+        assert_eq!(circuit.acquire(at(119), at(130)), Permit::Denied(at(120)));
+        assert!(matches!(circuit.acquire(at(120), at(135)), Permit::Probe(_)));
+        assert_eq!(circuit.acquire(at(121), at(136)), Permit::Denied(at(135)));
+        assert!(matches!(circuit.acquire(at(135), at(150)), Permit::Probe(_)));
     }
 
     #[test]
@@ -238,51 +241,52 @@ mod tests {
         let mut circuit = open_at(at(0));
         let mut now = at(120);
         for minutes in [4, 8, 16, 32, 32] {
-            let Admission::Probe(probe) = circuit.admit(now, now + Duration::from_secs(15)) else {
+            let Permit::Probe(probe) = circuit.acquire(now, now + Duration::from_secs(15)) else {
                 panic!("no probe at {now:?}");
             };
-            let pause = circuit.exhausted(now, Some(probe), true, &policy);
+            let pause = circuit.record_failure(now, Some(probe), true, &policy);
             assert_eq!(pause, Some(Duration::from_secs(minutes * 60)));
             now = now + pause.unwrap();
         }
     }
 
     #[test]
-    fn a_late_failure_from_before_it_opened_does_not_lengthen_the_pause() {
+    fn a_failure_from_before_it_opened_changes_nothing() {
         let mut circuit = open_at(at(0));
-        assert_eq!(circuit.exhausted(at(60), None, true, &CircuitPolicy::documented()), None);
-        assert_eq!(circuit.admit(at(60), at(75)), Admission::NotBefore(at(120)));
+        assert_eq!(circuit.record_failure(at(60), None, true, &CircuitPolicy::documented()), None);
+        assert_eq!(circuit.acquire(at(60), at(75)), Permit::Denied(at(120)));
     }
 
     #[test]
     fn any_success_closes_it() {
         let mut circuit = open_at(at(0));
-        assert!(circuit.works());
-        assert_eq!(circuit.admit(at(1), at(16)), Admission::Go);
+        assert!(circuit.record_success());
+        assert_eq!(circuit.acquire(at(1), at(16)), Permit::Granted);
     }
 
     #[test]
-    fn a_probe_that_told_nothing_makes_room_for_the_next() {
+    fn a_cancelled_probe_makes_room_for_the_next() {
         let mut circuit = open_at(at(0));
-        let Admission::Probe(probe) = circuit.admit(at(120), at(135)) else { panic!("no probe") };
-        circuit.forget(probe);
-        assert!(matches!(circuit.admit(at(121), at(136)), Admission::Probe(_)));
+        let Permit::Probe(probe) = circuit.acquire(at(120), at(135)) else { panic!("no probe") };
+        circuit.cancel_probe(probe);
+        assert!(matches!(circuit.acquire(at(121), at(136)), Permit::Probe(_)));
     }
 
     #[test]
-    fn a_threshold_of_nought_never_opens() {
+    fn a_threshold_of_zero_never_opens() {
         let mut circuit = Circuit::default();
         for _ in 0..100 {
-            assert_eq!(circuit.exhausted(at(0), None, true, &CircuitPolicy::never()), None);
+            assert_eq!(circuit.record_failure(at(0), None, true, &CircuitPolicy::never()), None);
         }
     }
 
     #[test]
-    fn each_setting_is_heeded() {
+    fn each_setting_counts() {
         let opens = |policy: &CircuitPolicy, token: bool| {
             let mut circuit = Circuit::default();
-            (1..=9)
-                .find_map(|n| Some((n, circuit.exhausted(at(0), None, token, policy)?.as_secs())))
+            (1..=9).find_map(|n| {
+                Some((n, circuit.record_failure(at(0), None, token, policy)?.as_secs()))
+            })
         };
         let (documented, never) = (CircuitPolicy::documented(), CircuitPolicy::never());
         assert_eq!(
@@ -301,14 +305,14 @@ mod tests {
         assert_eq!(opens(&first, true), Some((1, 7)));
         let cap = documented.clone().cap(Duration::from_secs(60));
         assert_eq!(opens(&cap, true), Some((1, 60)));
-        assert_eq!(documented.longest_asked(), Duration::from_secs(32 * 60));
+        assert_eq!(documented.longest_retry_after(), Duration::from_secs(32 * 60));
     }
 
     #[test]
     fn each_probe_has_a_number_of_its_own() {
         let mut circuit = open_at(at(0));
-        let Admission::Probe(first) = circuit.admit(at(120), at(135)) else { panic!() };
-        let Admission::Probe(second) = circuit.admit(at(135), at(150)) else { panic!() };
+        let Permit::Probe(first) = circuit.acquire(at(120), at(135)) else { panic!() };
+        let Permit::Probe(second) = circuit.acquire(at(135), at(150)) else { panic!() };
         assert_ne!(first, second, "a late end of the first would be taken for the second's");
     }
 }

@@ -1,4 +1,4 @@
-//! When to try again: pure functions of what happened and when.
+//! When to retry, when to stop, how fast to send: pure functions of what happened and when.
 //!
 //! The documented policy (protocol.md 11) is the default; all of it can be changed.
 //!
@@ -13,15 +13,17 @@
 //! ```
 
 mod circuit;
+mod failure_class;
 mod keep_alive;
 mod rate;
 mod retry;
 mod retry_after;
 
 pub use circuit::CircuitPolicy;
-pub(crate) use circuit::{Admission, Circuit, Probe};
+pub(crate) use circuit::{Circuit, Permit, Probe};
+pub use failure_class::FailureClass;
 pub use keep_alive::KeepAlive;
 pub use rate::RatePolicy;
-pub(crate) use rate::{Rate, Turn};
-pub use retry::{Decision, Preset, RetryPolicy, Trouble};
+pub(crate) use rate::{Poll, RateLimiter};
+pub use retry::{Decision, RetryMode, RetryPolicy, RetryState};
 pub use retry_after::retry_after;

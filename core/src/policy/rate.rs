@@ -1,4 +1,5 @@
-//! Smoothing: bursts are spread over time, and no consumer's burst holds up the others.
+//! A rate limiter with fair queueing: bursts are spread over time, and no consumer's burst holds up the
+//! others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub struct RatePolicy {
     burst: u32,
 }
 
-/// Nobody asks for more than this many requests per second and means it.
+/// The shortest interval: a million requests a second.
 const SHORTEST: Duration = Duration::from_micros(1);
 
 impl RatePolicy {
@@ -31,47 +32,49 @@ impl RatePolicy {
     }
 }
 
-/// A caller who was told when to come, and is so late, is passed over until it comes.
+/// A waiter that is this late is passed over until it asks again.
 const LATE: Duration = Duration::from_millis(50);
 
-/// A caller who has not come by then is gone.
+/// A waiter that is this late is gone.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Flows are forgotten that are owed nothing, when there are more than these.
-const MAX_FLOWS: usize = 1024;
+/// Keys without waiters are dropped when there are more than these.
+const MAX_KEYS: usize = 1024;
 
-/// In whose name a request is made: each has its turn.
-type Flow = Option<ExtConsumerId>;
+/// The consumer whose request it is: fairness is among these.
+type Key = Option<ExtConsumerId>;
 
-/// The requests to one service: who waits, and when the next may go.
+/// The rate limiter of one service, fair among keys.
 ///
-/// Each flow's requests are numbered by rounds (start-time fair queueing): one of each flow goes before
+/// Each key's requests are numbered by rounds (start-time fair queueing): one of each key goes before
 /// the second of any.
 #[derive(Clone, Debug)]
-pub(crate) struct Rate {
+pub(crate) struct RateLimiter {
     policy: RatePolicy,
     /// Up to when the requests sent so far are paid for.
     paid_until: Mono,
     round: u64,
-    last_round: BTreeMap<Flow, u64>,
+    last_round: BTreeMap<Key, u64>,
     /// By round, and then by who came first.
     waiting: BTreeMap<(u64, u64), Waiting>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    /// When it was told to come.
-    told: Mono,
+    /// When it was told to ask again.
+    due: Mono,
 }
 
 /// Whether a request may go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Turn {
-    Now,
+pub(crate) enum Poll {
+    /// It goes now.
+    Ready,
+    /// Not before this instant: ask again then.
     NotBefore(Mono),
 }
 
-impl Rate {
+impl RateLimiter {
     pub(crate) fn new(policy: RatePolicy) -> Self {
         Self {
             policy,
@@ -82,50 +85,50 @@ impl Rate {
         }
     }
 
-    /// Asks for the turn of the request with this `ticket`: the same each time it asks, and nobody
-    /// else's. `round` is what an earlier answer to it left there.
-    pub(crate) fn ask(
+    /// Asks whether the request of this waiter may go. A waiter keeps its id, which no other has, and
+    /// hands in the `round` that an earlier call left there.
+    pub(crate) fn acquire(
         &mut self,
         now: Mono,
-        ticket: u64,
+        waiter: u64,
         round: &mut Option<u64>,
-        flow: &Flow,
-    ) -> Turn {
-        self.waiting.retain(|(_, other), waiting| *other == ticket || waiting.told + GRACE >= now);
-        let key = match *round {
-            Some(round) => (round, ticket),
+        key: &Key,
+    ) -> Poll {
+        self.waiting.retain(|(_, other), waiting| *other == waiter || waiting.due + GRACE >= now);
+        let place = match *round {
+            Some(round) => (round, waiter),
             None => {
-                let last = self.last_round.get(flow).copied().unwrap_or(0);
+                let last = self.last_round.get(key).copied().unwrap_or(0);
                 let mine = last.saturating_add(1).max(self.round);
-                self.last_round.insert(flow.clone(), mine);
+                self.last_round.insert(key.clone(), mine);
                 *round = Some(mine);
-                (mine, ticket)
+                (mine, waiter)
             }
         };
-        let here = |waiting: &Waiting| waiting.told + LATE >= now;
-        let before = self.waiting.range(..key).filter(|(_, waiting)| here(waiting)).count();
+        let here = |waiting: &Waiting| waiting.due + LATE >= now;
+        let before = self.waiting.range(..place).filter(|(_, waiting)| here(waiting)).count();
         let at = self.free_after(now, before);
         if at <= now {
-            self.waiting.remove(&key);
-            self.round = self.round.max(key.0);
+            self.waiting.remove(&place);
+            self.round = self.round.max(place.0);
             self.paid_until = self.paid_until.max(now) + self.policy.every;
             *round = None;
-            if self.last_round.len() > MAX_FLOWS {
+            if self.last_round.len() > MAX_KEYS {
                 let round = self.round;
                 self.last_round.retain(|_, last| *last > round);
             }
-            return Turn::Now;
+            return Poll::Ready;
         }
-        self.waiting.insert(key, Waiting { told: at });
-        Turn::NotBefore(at)
+        self.waiting.insert(place, Waiting { due: at });
+        Poll::NotBefore(at)
     }
 
-    /// A caller goes away.
-    pub(crate) fn forget(&mut self, ticket: u64, round: u64) {
-        self.waiting.remove(&(round, ticket));
+    /// Removes a waiter that gives up.
+    pub(crate) fn cancel(&mut self, waiter: u64, round: u64) {
+        self.waiting.remove(&(round, waiter));
     }
 
-    /// When one may go that has so many before it.
+    /// When a waiter with so many before it may go.
     fn free_after(&self, now: Mono, before: usize) -> Mono {
         let before = u32::try_from(before).unwrap_or(u32::MAX);
         // Credit is what was not used since it was paid for, up to a burst.
@@ -140,13 +143,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn flow(n: u8) -> Flow {
+    fn key(n: u8) -> Key {
         Some(ExtConsumerId::new(format!("c{n}")).unwrap())
     }
 
-    /// Lets callers ask until all have had their turn; gives who went when.
+    /// Lets all callers acquire; gives who went when.
     fn play(policy: RatePolicy, callers: &[(u64, u8)]) -> Vec<(Mono, usize)> {
-        let mut rate = Rate::new(policy);
+        let mut rate = RateLimiter::new(policy);
         let mut next: Vec<_> = callers
             .iter()
             .map(|(at, _)| Some(Mono::from_origin(Duration::from_millis(*at))))
@@ -156,13 +159,13 @@ mod tests {
         for _ in 0..100_000 {
             let due = next.iter().enumerate().filter_map(|(n, at)| Some(((*at)?, n))).min();
             let Some((now, n)) = due else { return went };
-            match rate.ask(now, n as u64, &mut rounds[n], &flow(callers[n].1)) {
-                Turn::Now => {
+            match rate.acquire(now, n as u64, &mut rounds[n], &key(callers[n].1)) {
+                Poll::Ready => {
                     next[n] = None;
                     went.push((now, n));
                 }
-                Turn::NotBefore(at) => {
-                    assert!(at > now, "told to wait for what has been");
+                Poll::NotBefore(at) => {
+                    assert!(at > now, "told to wait until a time in the past");
                     next[n] = Some(at);
                 }
             }
@@ -188,7 +191,7 @@ mod tests {
         }
 
         #[test]
-        fn a_service_that_is_free_keeps_nobody_waiting(
+        fn nobody_waits_when_the_rate_allows(
             gaps in prop::collection::vec(200u64..1000, 1..30),
         ) {
             let mut at = 0;
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn one_consumers_burst_does_not_hold_up_another() {
+    fn one_burst_does_not_delay_another_consumer() {
         let mut callers = vec![(0, 0); 50];
         callers.push((1, 1));
         let went = play(RatePolicy::new(1, Duration::from_millis(100)), &callers);
@@ -210,91 +213,91 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_when_told_holds_nobody_up() {
-        let mut rate = Rate::new(RatePolicy::new(1, Duration::from_millis(100)));
+    fn a_waiter_that_is_gone_delays_nobody() {
+        let mut rate = RateLimiter::new(RatePolicy::new(1, Duration::from_millis(100)));
         let at = |ms| Mono::from_origin(Duration::from_millis(ms));
         let (mut a, mut gone, mut b) = (None, None, None);
-        assert_eq!(rate.ask(at(0), 1, &mut a, &None), Turn::Now);
-        assert_eq!(rate.ask(at(0), 2, &mut gone, &None), Turn::NotBefore(at(100)));
-        assert_eq!(rate.ask(at(0), 3, &mut b, &None), Turn::NotBefore(at(200)));
-        assert_eq!(rate.ask(at(200), 3, &mut b, &None), Turn::Now, "it is not there");
+        assert_eq!(rate.acquire(at(0), 1, &mut a, &None), Poll::Ready);
+        assert_eq!(rate.acquire(at(0), 2, &mut gone, &None), Poll::NotBefore(at(100)));
+        assert_eq!(rate.acquire(at(0), 3, &mut b, &None), Poll::NotBefore(at(200)));
+        assert_eq!(rate.acquire(at(200), 3, &mut b, &None), Poll::Ready, "it is not there");
         let mut c = None;
-        assert_eq!(rate.ask(at(5000), 4, &mut c, &None), Turn::Now);
+        assert_eq!(rate.acquire(at(5000), 4, &mut c, &None), Poll::Ready);
         assert!(rate.waiting.is_empty());
     }
 
     #[test]
-    fn flows_are_forgotten_that_are_owed_nothing() {
-        let mut rate = Rate::new(RatePolicy::new(1, Duration::from_millis(1)));
+    fn keys_without_waiters_are_dropped() {
+        let mut rate = RateLimiter::new(RatePolicy::new(1, Duration::from_millis(1)));
         for n in 0..5000u64 {
-            let flow = Some(ExtConsumerId::new(format!("c{n}")).unwrap());
+            let key = Some(ExtConsumerId::new(format!("c{n}")).unwrap());
             let now = Mono::from_origin(Duration::from_millis(n * 10));
-            assert_eq!(rate.ask(now, n, &mut None, &flow), Turn::Now);
+            assert_eq!(rate.acquire(now, n, &mut None, &key), Poll::Ready);
         }
-        assert!(rate.last_round.len() <= MAX_FLOWS + 1);
+        assert!(rate.last_round.len() <= MAX_KEYS + 1);
     }
 
     #[test]
-    fn so_many_a_second_are_spread_over_it() {
+    fn requests_per_second_become_an_interval() {
         let policy = RatePolicy::per_second(4);
         assert_eq!((policy.burst, policy.every), (4, Duration::from_millis(250)));
         assert_eq!(RatePolicy::per_second(0), RatePolicy::per_second(1));
     }
 
     #[test]
-    fn who_leaves_gives_their_place_up() {
-        let mut rate = Rate::new(RatePolicy::new(1, Duration::from_secs(10)));
+    fn a_cancelled_waiter_gives_up_its_place() {
+        let mut rate = RateLimiter::new(RatePolicy::new(1, Duration::from_secs(10)));
         let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
         let mut rounds = [None; 3];
-        assert!(matches!(rate.ask(at(0), 0, &mut rounds[0], &flow(0)), Turn::Now));
+        assert!(matches!(rate.acquire(at(0), 0, &mut rounds[0], &key(0)), Poll::Ready));
         assert!(
-            matches!(rate.ask(at(1), 1, &mut rounds[1], &flow(1)), Turn::NotBefore(then) if then == at(10))
+            matches!(rate.acquire(at(1), 1, &mut rounds[1], &key(1)), Poll::NotBefore(then) if then == at(10))
         );
         assert!(
-            matches!(rate.ask(at(1), 2, &mut rounds[2], &flow(2)), Turn::NotBefore(then) if then == at(20))
+            matches!(rate.acquire(at(1), 2, &mut rounds[2], &key(2)), Poll::NotBefore(then) if then == at(20))
         );
-        rate.forget(1, rounds[1].unwrap());
+        rate.cancel(1, rounds[1].unwrap());
         assert!(
-            matches!(rate.ask(at(2), 2, &mut rounds[2], &flow(2)), Turn::NotBefore(then) if then == at(10))
+            matches!(rate.acquire(at(2), 2, &mut rounds[2], &key(2)), Poll::NotBefore(then) if then == at(10))
         );
     }
 
     #[test]
-    fn who_has_just_gone_stands_behind_who_has_not() {
+    fn a_key_that_was_served_waits_behind_others() {
         // As many flows as are remembered, those two not counted, and none.
-        for others in [0, MAX_FLOWS as u64 - 1] {
-            let mut rate = Rate::new(RatePolicy::new(1, Duration::from_millis(10)));
+        for others in [0, MAX_KEYS as u64 - 1] {
+            let mut rate = RateLimiter::new(RatePolicy::new(1, Duration::from_millis(10)));
             let at = |turn| Mono::from_origin(Duration::from_millis(10 * turn));
             let named = |name: String| Some(ExtConsumerId::new(name).unwrap());
             for n in 0..others {
-                assert_eq!(rate.ask(at(n), n, &mut None, &named(format!("o{n}"))), Turn::Now);
+                assert_eq!(rate.acquire(at(n), n, &mut None, &named(format!("o{n}"))), Poll::Ready);
             }
             let (now, next) = (at(others), at(others + 1));
-            assert_eq!(rate.ask(now, 5001, &mut None, &flow(1)), Turn::Now);
+            assert_eq!(rate.acquire(now, 5001, &mut None, &key(1)), Poll::Ready);
             let (mut again, mut first) = (None, None);
-            assert_eq!(rate.ask(now, 5002, &mut again, &flow(1)), Turn::NotBefore(next));
-            assert_eq!(rate.ask(now, 5003, &mut first, &flow(2)), Turn::NotBefore(next));
-            assert_eq!(rate.ask(next, 5003, &mut first, &flow(2)), Turn::Now, "{others}");
+            assert_eq!(rate.acquire(now, 5002, &mut again, &key(1)), Poll::NotBefore(next));
+            assert_eq!(rate.acquire(now, 5003, &mut first, &key(2)), Poll::NotBefore(next));
+            assert_eq!(rate.acquire(next, 5003, &mut first, &key(2)), Poll::Ready, "{others}");
         }
     }
 
     #[test]
-    fn of_many_flows_none_is_forgotten_that_still_has_others_waiting() {
-        let mut rate = Rate::new(RatePolicy::new(1, Duration::from_secs(1)));
+    fn a_key_with_waiters_is_never_dropped() {
+        let mut rate = RateLimiter::new(RatePolicy::new(1, Duration::from_secs(1)));
         let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
-        let many = MAX_FLOWS as u64 + 10;
+        let many = MAX_KEYS as u64 + 10;
         let named = |name: String| Some(ExtConsumerId::new(name).unwrap());
         for n in 0..many {
-            assert_eq!(rate.ask(at(n), n, &mut None, &named(format!("o{n}"))), Turn::Now);
+            assert_eq!(rate.acquire(at(n), n, &mut None, &named(format!("o{n}"))), Poll::Ready);
         }
         let (mut second, mut third, mut fourth) = (None, None, None);
-        assert_eq!(rate.ask(at(many), 5001, &mut None, &flow(1)), Turn::Now);
-        for (ticket, round) in [(5002, &mut second), (5003, &mut third)] {
-            assert!(matches!(rate.ask(at(many), ticket, round, &flow(1)), Turn::NotBefore(_)));
+        assert_eq!(rate.acquire(at(many), 5001, &mut None, &key(1)), Poll::Ready);
+        for (waiter, round) in [(5002, &mut second), (5003, &mut third)] {
+            assert!(matches!(rate.acquire(at(many), waiter, round, &key(1)), Poll::NotBefore(_)));
         }
-        assert_eq!(rate.ask(at(many + 1), 5004, &mut None, &flow(2)), Turn::Now);
+        assert_eq!(rate.acquire(at(many + 1), 5004, &mut None, &key(2)), Poll::Ready);
         let (_, third) = (second, third);
-        let turn = rate.ask(at(many + 1), 5005, &mut fourth, &flow(1));
+        let turn = rate.acquire(at(many + 1), 5005, &mut fourth, &key(1));
         assert!(fourth > third, "{turn:?}");
     }
 }

@@ -1,52 +1,112 @@
-//! Whether a failed attempt is followed by another, and after which pause.
+//! Whether a failed attempt is retried, and after which pause.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which failures are repeated at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Preset {
-    /// LivePerson's own recommendation (protocol.md 11): 429 and 5xx are repeated for every
-    /// operation, though a 5xx that a gateway made can hide an effect.
-    Documented,
-    /// An operation that is not idempotent is repeated only when it surely had no effect: it never
-    /// left, or the answer was 429 or 503.
-    Cautious,
-    /// Nothing is repeated.
-    None,
-}
+use super::FailureClass;
+use crate::api::{Idempotency, RetryHints};
 
-/// What went wrong with one attempt, as far as repeating is concerned.
+/// Which failures are retried at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Trouble {
-    /// The answer had this status.
-    Status(u16),
-    /// The request surely never left: no address, no connection, no TLS.
-    NeverSent,
-    /// The request may have left, and no whole answer came.
-    AnswerLost,
+pub enum RetryMode {
+    /// LivePerson's own recommendation (protocol.md 11): 429 and 5xx are retried for every operation,
+    /// though a 5xx that a gateway made can hide an effect.
+    Documented,
+    /// An operation that is not idempotent is retried only when it surely had no effect: it never
+    /// left, or the response was 429 or 503.
+    Cautious,
+    /// Nothing is retried.
+    None,
 }
 
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle every decision")]
 pub enum Decision {
-    /// Try again after this pause.
+    /// Retry after this pause.
     Retry(Duration),
-    /// It would have been tried again, but the tries are used up: the service is failing.
+    /// It would have been retried, but the retries are used up: the service is failing.
     Exhausted,
-    /// Trying again could do it twice, and that was not chosen.
-    Unsafe,
-    /// Trying again cannot help.
-    Final,
+    /// A retry could do it twice, and that was not chosen.
+    NotIdempotent,
+    /// A retry cannot help.
+    NotRetryable,
 }
 
-/// When a failed attempt is repeated. The default is [`documented`](Self::documented).
+/// What [`RetryPolicy::decide`] decides about: one failed attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RetryState {
+    /// How the attempt failed.
+    pub class: FailureClass,
+    /// How many retries there were already. Default: 0.
+    pub retries: u32,
+    /// Whether the operation may be done twice. Default: no.
+    pub idempotency: Idempotency,
+    /// Whether the request was for an AppJWT, which has a rate limit of its own. Default: no.
+    pub for_token: bool,
+    /// The response's `Retry-After`. Default: none.
+    pub retry_after: Option<Duration>,
+    /// How much of [`jitter_percent`](RetryPolicy::jitter_percent) is added to the pause: 0 is nothing,
+    /// `u32::MAX` all of it. Default: 0.
+    pub jitter: u32,
+}
+
+impl RetryState {
+    /// The first failure, of an operation that is not idempotent, with no jitter.
+    #[must_use]
+    pub const fn new(class: FailureClass) -> Self {
+        Self {
+            class,
+            retries: 0,
+            idempotency: Idempotency::NonIdempotent,
+            for_token: false,
+            retry_after: None,
+            jitter: 0,
+        }
+    }
+
+    /// After so many retries.
+    #[must_use]
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// For an operation of this kind.
+    #[must_use]
+    pub const fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = idempotency;
+        self
+    }
+
+    /// For a request to the token endpoint.
+    #[must_use]
+    pub const fn for_token(mut self, yes: bool) -> Self {
+        self.for_token = yes;
+        self
+    }
+
+    /// With this `Retry-After`.
+    #[must_use]
+    pub const fn retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
+    }
+
+    /// With this much jitter.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: u32) -> Self {
+        self.jitter = jitter;
+        self
+    }
+}
+
+/// When a failed attempt is retried. The default is [`documented`](Self::documented).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetryPolicy {
-    preset: Preset,
+    mode: RetryMode,
     /// Shared, for each call has its own policy.
     pauses: Arc<[Duration]>,
     rate_limit_floor: Duration,
@@ -61,12 +121,12 @@ const MAX_PAUSES: usize = 100;
 impl RetryPolicy {
     /// The documented recommendation (protocol.md 11): three retries after 5, 10 and 15 s on 5xx and
     /// on failed connections; on 429 after at least 1 s, or 5 s where tokens are given out, and never
-    /// before `Retry-After`; other 4xx never. A lost answer is not repeated unless the operation is
+    /// before `Retry-After`; other 4xx never. A lost answer is not retried unless the operation is
     /// idempotent. Up to 10 % jitter is added to each pause.
     #[must_use]
     pub fn documented() -> Self {
         Self {
-            preset: Preset::Documented,
+            mode: RetryMode::Documented,
             pauses: [5, 10, 15].map(Duration::from_secs).into(),
             rate_limit_floor: Duration::from_secs(1),
             token_rate_limit_floor: Duration::from_secs(5),
@@ -75,20 +135,20 @@ impl RetryPolicy {
         }
     }
 
-    /// Like [`documented`](Self::documented), but what is not idempotent is repeated only when it
-    /// surely had no effect: it never left, or the answer was 429 or 503.
+    /// Like [`documented`](Self::documented), but an operation that is not idempotent is retried only
+    /// when it surely had no effect: it never left, or the response was 429 or 503.
     #[must_use]
     pub fn cautious() -> Self {
-        Self { preset: Preset::Cautious, ..Self::documented() }
+        Self { mode: RetryMode::Cautious, ..Self::documented() }
     }
 
-    /// One attempt, and no more. Renewing a refused token is not a retry and still happens once.
+    /// One attempt, and no more. Refreshing a rejected token is not a retry and still happens once.
     #[must_use]
     pub fn none() -> Self {
-        Self { preset: Preset::None, pauses: Arc::default(), ..Self::documented() }
+        Self { mode: RetryMode::None, pauses: Arc::default(), ..Self::documented() }
     }
 
-    /// The pauses between tries, first to last; their number is the number of retries (the first
+    /// The pauses between attempts, first to last; their number is the number of retries (the first
     /// 100 count). Default: 5, 10 and 15 s.
     #[must_use]
     pub fn pauses(mut self, pauses: impl IntoIterator<Item = Duration>) -> Self {
@@ -110,16 +170,16 @@ impl RetryPolicy {
         self
     }
 
-    /// How much a pause may be lengthened, in percent of itself, so that callers who failed together
-    /// do not return together. Default: 10; 0 gives exact pauses; more than 100 counts as 100.
+    /// How much a pause may be lengthened, in percent of itself, so that callers that failed together
+    /// do not retry together. Default: 10; 0 gives exact pauses; more than 100 counts as 100.
     #[must_use]
     pub fn jitter_percent(mut self, percent: u8) -> Self {
         self.jitter_percent = percent.min(100);
         self
     }
 
-    /// Repeats an operation whose answer was lost even if it may have taken effect, so that it
-    /// happens at least once and perhaps twice. Default: off, which reports
+    /// Retries an operation whose answer was lost even if it may have taken effect, so that it happens
+    /// at least once and perhaps twice. Default: off, which reports
     /// [`Unconfirmed`](crate::error::ErrorKind::Unconfirmed).
     #[must_use]
     pub fn at_least_once(mut self, yes: bool) -> Self {
@@ -127,10 +187,10 @@ impl RetryPolicy {
         self
     }
 
-    /// The preset that this policy began as.
+    /// The mode that this policy began as.
     #[must_use]
-    pub fn preset(&self) -> Preset {
-        self.preset
+    pub fn mode(&self) -> RetryMode {
+        self.mode
     }
 
     /// How many retries there are at the most.
@@ -139,66 +199,62 @@ impl RetryPolicy {
         u32::try_from(self.pauses.len()).unwrap_or(u32::MAX)
     }
 
-    /// Decides what follows `trouble`.
+    /// Decides what follows a failed attempt.
     ///
-    /// * `retries` is how many retries there were already;
-    /// * `idempotent`, whether the operation can be repeated without doing it twice;
-    /// * `for_token`, whether the request was for a token;
-    /// * `asked`, the answer's `Retry-After` (obeyed for 429 and 503, protocol.md 11);
-    /// * `jitter` scales what is added to the pause: 0 is nothing, `u32::MAX` all of
-    ///   [`jitter_percent`](Self::jitter_percent).
-    ///
-    /// The pause is never shorter than documented, nor than asked for.
+    /// The pause is never shorter than documented, nor than the service asked for with `Retry-After`
+    /// (honoured for 429 and 503, protocol.md 11).
     ///
     /// ```
     /// use std::time::Duration;
-    /// use lp_connector_core::policy::{Decision, RetryPolicy, Trouble};
+    /// use lp_connector_core::policy::{Decision, FailureClass, RetryPolicy, RetryState};
     ///
     /// let policy = RetryPolicy::documented();
-    /// let second = |n| Decision::Retry(Duration::from_secs(n));
-    /// let failed = Trouble::Status(503);
-    /// assert_eq!(policy.decide(failed, 0, false, false, None, 0), second(5));
-    /// assert_eq!(policy.decide(failed, 2, false, false, None, 0), second(15));
-    /// assert_eq!(policy.decide(failed, 3, false, false, None, 0), Decision::Exhausted);
-    /// let asked = Some(Duration::from_secs(2));
-    /// assert_eq!(policy.decide(Trouble::Status(429), 0, false, false, asked, 0), second(2));
-    /// assert_eq!(policy.decide(Trouble::AnswerLost, 0, false, false, None, 0), Decision::Unsafe);
+    /// let pause = |seconds| Decision::Retry(Duration::from_secs(seconds));
+    /// let failed = RetryState::new(FailureClass::Unavailable);
+    /// assert_eq!(policy.decide(&failed), pause(5));
+    /// assert_eq!(policy.decide(&failed.retries(2)), pause(15));
+    /// assert_eq!(policy.decide(&failed.retries(3)), Decision::Exhausted);
+    /// let limited = RetryState::new(FailureClass::RateLimited);
+    /// assert_eq!(policy.decide(&limited.retry_after(Some(Duration::from_secs(2)))), pause(2));
+    /// let lost = RetryState::new(FailureClass::AnswerLost);
+    /// assert_eq!(policy.decide(&lost), Decision::NotIdempotent);
     /// ```
     #[must_use]
-    pub fn decide(
-        &self,
-        trouble: Trouble,
-        retries: u32,
-        idempotent: bool,
-        for_token: bool,
-        asked: Option<Duration>,
-        jitter: u32,
-    ) -> Decision {
-        let twice_is_fine = idempotent || self.at_least_once;
-        let limited = match trouble {
-            Trouble::Status(429) => true,
-            Trouble::NeverSent | Trouble::Status(503) => false,
-            Trouble::Status(500..=599) => {
-                if self.preset != Preset::Documented && !twice_is_fine {
-                    return Decision::Unsafe;
-                }
-                false
+    pub fn decide(&self, state: &RetryState) -> Decision {
+        let may_repeat = state.idempotency == Idempotency::Idempotent || self.at_least_once;
+        let may_have_had_effect = match state.class {
+            FailureClass::NotSent | FailureClass::RateLimited | FailureClass::Unavailable => false,
+            FailureClass::ServerError => self.mode != RetryMode::Documented,
+            FailureClass::AnswerLost => true,
+            FailureClass::TlsFailed | FailureClass::Rejected | FailureClass::Unreadable => {
+                return Decision::NotRetryable;
             }
-            Trouble::Status(_) => return Decision::Final,
-            Trouble::AnswerLost if twice_is_fine => false,
-            Trouble::AnswerLost => return Decision::Unsafe,
         };
-        let Some(documented) = self.pause(retries) else {
+        if may_have_had_effect && !may_repeat {
+            return Decision::NotIdempotent;
+        }
+        let Some(documented) = self.pause(state.retries) else {
             return Decision::Exhausted;
         };
-        let floor = match (limited, for_token) {
-            (true, true) => self.token_rate_limit_floor,
-            (true, false) => self.rate_limit_floor,
-            (false, _) => documented,
+        let floor = match (state.class, state.for_token) {
+            (FailureClass::RateLimited, true) => self.token_rate_limit_floor,
+            (FailureClass::RateLimited, false) => self.rate_limit_floor,
+            _ => documented,
         };
-        let obeyed = matches!(trouble, Trouble::Status(429 | 503));
-        let least = if obeyed { floor.max(asked.unwrap_or_default()) } else { floor };
-        Decision::Retry(self.lengthened(least, jitter))
+        let honoured = state.retry_after.filter(|_| state.class.honours_retry_after());
+        Decision::Retry(self.lengthened(floor.max(honoured.unwrap_or_default()), state.jitter))
+    }
+
+    /// The policy with what an operation's documents say of retrying it. One that retries nothing stays so.
+    #[must_use]
+    pub(crate) fn with_hints(mut self, hints: RetryHints) -> Self {
+        if let Some(floor) = hints.rate_limit_floor {
+            self.rate_limit_floor = floor;
+        }
+        match hints.pauses {
+            Some(pauses) if self.mode != RetryMode::None => self.pauses(pauses.iter().copied()),
+            _ => self,
+        }
     }
 
     /// The pause before the retry that follows `retries` others.
@@ -225,17 +281,31 @@ impl Default for RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Delivery;
     use proptest::prelude::*;
 
-    fn trouble() -> impl Strategy<Value = Trouble> {
+    fn class() -> impl Strategy<Value = FailureClass> {
         prop_oneof![
-            3 => Just(Trouble::Status(429)),
-            3 => Just(Trouble::Status(503)),
-            3 => (500u16..600).prop_map(Trouble::Status),
-            2 => (100u16..1000).prop_map(Trouble::Status),
-            2 => Just(Trouble::NeverSent),
-            2 => Just(Trouble::AnswerLost),
+            3 => Just(FailureClass::RateLimited),
+            3 => Just(FailureClass::Unavailable),
+            3 => Just(FailureClass::ServerError),
+            1 => Just(FailureClass::Rejected),
+            1 => Just(FailureClass::Unreadable),
+            1 => Just(FailureClass::TlsFailed),
+            2 => Just(FailureClass::NotSent),
+            2 => Just(FailureClass::AnswerLost),
         ]
+    }
+
+    prop_compose! {
+        fn state()(
+            class in class(), retries in 0u32..5, idempotent: bool, for_token: bool,
+            retry_after in asked(), jitter: u32,
+        ) -> RetryState {
+            let idempotency =
+                if idempotent { Idempotency::Idempotent } else { Idempotency::NonIdempotent };
+            RetryState { class, retries, idempotency, for_token, retry_after, jitter }
+        }
     }
 
     fn asked() -> impl Strategy<Value = Option<Duration>> {
@@ -245,37 +315,36 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_pause_is_shorter_than_documented_or_asked(
-            trouble in trouble(), retries in 0u32..5, idempotent: bool, token: bool,
-            asked in asked(), jitter: u32,
-        ) {
-            let policy = RetryPolicy::documented();
-            let decision = policy.decide(trouble, retries, idempotent, token, asked, jitter);
-            let Decision::Retry(pause) = decision else { return Ok(()) };
-            let documented = [5, 10, 15].map(Duration::from_secs)[retries as usize];
-            let floor = match trouble {
-                Trouble::Status(429) if token => Duration::from_secs(5),
-                Trouble::Status(429) => Duration::from_secs(1),
+        fn no_pause_is_shorter_than_documented_or_asked(state in state()) {
+            let Decision::Retry(pause) = RetryPolicy::documented().decide(&state) else {
+                return Ok(());
+            };
+            let documented = [5, 10, 15].map(Duration::from_secs)[state.retries as usize];
+            let floor = match state.class {
+                FailureClass::RateLimited if state.for_token => Duration::from_secs(5),
+                FailureClass::RateLimited => Duration::from_secs(1),
                 _ => documented,
             };
-            let asked = match trouble {
-                Trouble::Status(429 | 503) => asked.unwrap_or_default(),
-                _ => Duration::ZERO,
+            let asked = match state.class {
+                FailureClass::RateLimited | FailureClass::Unavailable => state.retry_after,
+                _ => None,
             };
-            let least = floor.max(asked);
+            let least = floor.max(asked.unwrap_or_default());
             prop_assert!(pause >= least, "{pause:?} < {least:?}");
-            prop_assert!(pause <= least.saturating_add(least / 10).saturating_add(Duration::from_nanos(1)));
+            let most = least.saturating_add(least / 10).saturating_add(Duration::from_nanos(1));
+            prop_assert!(pause <= most, "{pause:?} > {most:?}");
         }
 
         #[test]
-        fn only_429_and_5xx_are_ever_repeated_among_answers(
-            status in 100u16..1000, retries in 0u32..5, idempotent: bool, often: bool, jitter: u32,
+        fn only_429_and_5xx_are_retried_among_statuses(
+            status in 100u16..1000, state in state(), often: bool,
         ) {
             let policy = RetryPolicy::documented().at_least_once(often);
-            let decision = policy.decide(Trouble::Status(status), retries, idempotent, false, None, jitter);
-            let repeatable = status == 429 || (500..600).contains(&status);
-            let expected = match (repeatable, retries < 3) {
-                (false, _) => Decision::Final,
+            let class = FailureClass::of_status(status);
+            let decision = policy.decide(&RetryState { class, ..state });
+            let retryable = status == 429 || (500..600).contains(&status);
+            let expected = match (retryable, state.retries < 3) {
+                (false, _) => Decision::NotRetryable,
                 (true, false) => Decision::Exhausted,
                 (true, true) => {
                     prop_assert!(matches!(decision, Decision::Retry(_)));
@@ -286,24 +355,19 @@ mod tests {
         }
 
         #[test]
-        fn what_may_have_had_an_effect_is_not_repeated_unless_chosen(
-            trouble in trouble(), retries in 0u32..5, jitter: u32,
-        ) {
-            let cautious = RetryPolicy::cautious().decide(trouble, retries, false, false, None, jitter);
-            let surely_not = matches!(trouble, Trouble::NeverSent | Trouble::Status(429 | 503));
-            prop_assert!(surely_not || !matches!(cautious, Decision::Retry(_)), "{trouble:?}");
-            let documented =
-                RetryPolicy::documented().decide(Trouble::AnswerLost, retries, false, false, None, jitter);
-            prop_assert_eq!(documented, Decision::Unsafe);
+        fn a_possible_effect_is_repeated_only_by_choice(state in state()) {
+            let state = state.idempotency(Idempotency::NonIdempotent);
+            let surely_none = state.class.effect() != Delivery::Unknown;
+            let cautious = RetryPolicy::cautious().decide(&state);
+            prop_assert!(surely_none || !matches!(cautious, Decision::Retry(_)), "{state:?}");
+            let lost = RetryState { class: FailureClass::AnswerLost, ..state };
+            prop_assert_eq!(RetryPolicy::documented().decide(&lost), Decision::NotIdempotent);
         }
 
         #[test]
-        fn the_preset_none_repeats_nothing(
-            trouble in trouble(), idempotent: bool, often: bool, asked in asked(), jitter: u32,
-        ) {
+        fn the_mode_none_retries_nothing(state in state(), often: bool) {
             let policy = RetryPolicy::none().at_least_once(often);
-            let decision = policy.decide(trouble, 0, idempotent, false, asked, jitter);
-            prop_assert!(!matches!(decision, Decision::Retry(_)));
+            prop_assert!(!matches!(policy.decide(&state.retries(0)), Decision::Retry(_)));
         }
 
         #[test]
@@ -323,10 +387,10 @@ mod tests {
     }
 
     #[test]
-    fn each_setting_is_heeded() {
+    fn each_setting_counts() {
         let pause = |policy: &RetryPolicy, token: bool, jitter: u32| {
-            let trouble = Trouble::Status(429);
-            match policy.decide(trouble, 0, true, token, None, jitter) {
+            let state = RetryState::new(FailureClass::RateLimited).for_token(token).jitter(jitter);
+            match policy.decide(&state) {
                 Decision::Retry(pause) => pause.as_millis(),
                 other => panic!("{other:?}"),
             }

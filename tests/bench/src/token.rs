@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lp_connector_core::api::SendText;
-use lp_connector_core::connector::{Call, Config, Outcome, Shared, Step};
+use lp_connector_core::connector::{Call, Config, ConnectorState, Outcome, Step};
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::Now;
 
@@ -52,8 +52,8 @@ fn prepared(group: &str) -> Once {
 /// adapters, a lock is held for a step and not for a whole call.
 fn calls(threads: usize, shared: bool, round: Duration) -> f64 {
     let warm = || {
-        let Connector { config, shared, now, .. } = Connector::warm(1);
-        (config, Mutex::new(shared), now)
+        let Connector { state, now, .. } = Connector::warm(1);
+        (state.config().clone(), Mutex::new(state), now)
     };
     let one = Arc::new(warm());
     let begin = Barrier::new(threads);
@@ -85,21 +85,29 @@ fn calls(threads: usize, shared: bool, round: Duration) -> f64 {
     threads.min(cores) as f64 / together
 }
 
-fn call((config, shared, now): &(Config, Mutex<Shared>, Now), operation: SendText, seed: Seed) {
-    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+fn call(
+    (config, state, now): &(Arc<Config>, Mutex<ConnectorState>, Now),
+    operation: SendText,
+    seed: Seed,
+) {
+    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let mut call = Call::new(operation, config, seed, *now);
+    let mut step = call.poll(&mut lock(), *now);
     loop {
-        let step = call.poll(&mut lock(), *now);
-        match step {
+        while let Some(event) = call.next_event() {
+            config.emit(&event);
+        }
+        step = match step {
             Step::Send(attempt) => {
                 let number = attempt.number();
-                let outcome = Outcome::Answer(answer(&attempt.into_request()));
-                call.handle(&mut lock(), *now, number, outcome);
+                let outcome = Outcome::Response(answer(&attempt.into_request()));
+                let mut state = lock();
+                let _ = call.handle(&mut state, *now, number, outcome);
+                call.poll(&mut state, *now)
             }
-            Step::Tell(event) => config.tell(&event),
-            Step::Wait(_) => {}
-            Step::Done => {
-                std::hint::black_box(call.into_result().is_ok());
+            Step::Wait(_) => call.poll(&mut lock(), *now),
+            Step::Done(result) => {
+                std::hint::black_box(result.is_ok());
                 return;
             }
         }

@@ -7,8 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Completed, Config};
+use lp_connector_core::connector::{Callable, Completed, Config};
 use lp_connector_core::error::Error;
 
 /// A client of any runtime, called from ordinary threads.
@@ -30,15 +29,15 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// As the client does.
-    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error>;
+    fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error>;
 
     /// Begins a call, and drops it after this time. False where calls cannot be dropped.
-    fn drop_after<O: Operation>(&self, _operation: O, _time: Duration) -> bool {
+    fn drop_after<C: Callable>(&self, _operation: C, _time: Duration) -> bool {
         false
     }
 
     /// Begins a call, and drops it at its `polls`-th poll. True if it was dropped before it ended.
-    fn drop_at_poll<O: Operation>(&self, _operation: O, _polls: usize) -> bool {
+    fn drop_at_poll<C: Callable>(&self, _operation: C, _polls: usize) -> bool {
         false
     }
 }
@@ -72,7 +71,7 @@ impl Adapter for Ureq {
         lp_connector_ureq::Client::new(config).map(Self)
     }
 
-    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+    fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         self.0.call(operation)
     }
 }
@@ -90,15 +89,15 @@ impl Adapter for Tokio {
         lp_connector_tokio::Client::new(config).map(Self)
     }
 
-    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+    fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         TOKIO.block_on(self.0.call(operation))
     }
 
-    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+    fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
         TOKIO.block_on(dropped_at(self.0.call(operation), polls))
     }
 
-    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+    fn drop_after<C: Callable>(&self, operation: C, time: Duration) -> bool {
         let call = async { self.0.call(operation).await.is_ok() };
         let finished = TOKIO.block_on(async { tokio::time::timeout(time, call).await.is_ok() });
         !finished
@@ -115,15 +114,15 @@ impl Adapter for TokioCurrentThread {
         Ok(Self(lp_connector_tokio::Client::new(config)?, Arc::new(runtime.unwrap())))
     }
 
-    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+    fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         self.1.block_on(self.0.call(operation))
     }
 
-    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+    fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
         self.1.block_on(dropped_at(self.0.call(operation), polls))
     }
 
-    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+    fn drop_after<C: Callable>(&self, operation: C, time: Duration) -> bool {
         let call = async { self.0.call(operation).await.is_ok() };
         let finished = self.1.block_on(async { tokio::time::timeout(time, call).await.is_ok() });
         !finished
@@ -139,15 +138,15 @@ impl Adapter for AsyncStd {
         lp_connector_async_std::Client::new(config).map(Self)
     }
 
-    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+    fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         async_std::task::block_on(self.0.call(operation))
     }
 
-    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+    fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
         async_std::task::block_on(dropped_at(self.0.call(operation), polls))
     }
 
-    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+    fn drop_after<C: Callable>(&self, operation: C, time: Duration) -> bool {
         let call = async { self.0.call(operation).await.is_err() };
         async_std::task::block_on(or(call, async {
             async_std::task::sleep(time).await;
@@ -165,15 +164,15 @@ impl Adapter for Smol {
         lp_connector_smol::Client::new(config).map(Self)
     }
 
-    fn call<O: Operation>(&self, operation: O) -> Result<Completed<O::Output>, Error> {
+    fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         smol::block_on(self.0.call(operation))
     }
 
-    fn drop_at_poll<O: Operation>(&self, operation: O, polls: usize) -> bool {
+    fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
         smol::block_on(dropped_at(self.0.call(operation), polls))
     }
 
-    fn drop_after<O: Operation>(&self, operation: O, time: Duration) -> bool {
+    fn drop_after<C: Callable>(&self, operation: C, time: Duration) -> bool {
         let call = async { self.0.call(operation).await.is_err() };
         smol::block_on(or(call, async {
             smol::Timer::after(time).await;

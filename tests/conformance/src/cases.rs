@@ -9,7 +9,7 @@ use lp_connector_core::api::{
     AuthorizeApp, ChatState, CloseConversation, IdentifyConsumer, SendText, SetChatState,
 };
 use lp_connector_core::connector::{EventKind, Proxy, ProxyUrl};
-use lp_connector_core::error::{Error, ErrorKind, Sent};
+use lp_connector_core::error::{Delivery, Error, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 
@@ -27,12 +27,12 @@ pub fn a_conversation_takes_one_connection<A: Adapter>() {
     let server = cloud(&[]);
     let client = A::new(config(&server)).unwrap();
     let conversation = open(&client);
-    client.call(SetChatState::new(ada(), conversation.clone(), ChatState::Composing)).unwrap();
+    client.call(SetChatState::new(&conversation, ChatState::Composing)).unwrap();
     for sequence in 0..20 {
-        let sent = client.call(SendText::new(ada(), conversation.clone(), "🐦")).unwrap();
+        let sent = client.call(SendText::new(&conversation, "🐦")).unwrap();
         assert_eq!(sent.output.sequence, Some(sequence));
     }
-    client.call(CloseConversation::new(ada(), conversation)).unwrap();
+    client.call(CloseConversation::new(&conversation)).unwrap();
     assert_eq!(server.connections(), 1);
     assert_eq!(server.requests(Endpoint::Domain), 3);
     assert_eq!(server.requests(Endpoint::Token), 1);
@@ -58,7 +58,7 @@ pub fn connections_are_bounded<A: Adapter>() {
     let conversation = open(&client);
     thread::scope(|scope| {
         for _ in 0..30 {
-            let text = SendText::new(ada(), conversation.clone(), "one");
+            let text = SendText::new(&conversation, "one");
             scope.spawn(|| client.call(text).unwrap());
         }
     });
@@ -79,7 +79,7 @@ pub fn a_token_that_dies_in_the_middle_of_traffic_is_renewed_once<A: Adapter>() 
                     if (n, m) == (0, 10) {
                         server.with(|cloud| cloud.revoke_app_tokens());
                     }
-                    let text = SendText::new(ada(), conversation.clone(), "one");
+                    let text = SendText::new(conversation, "one");
                     client.call(text).unwrap();
                 }
             });
@@ -109,7 +109,7 @@ pub fn a_429_waits_as_long_as_it_is_told<A: Adapter>() {
 pub fn a_4xx_is_not_repeated<A: Adapter>() {
     let (server, result) = send_under::<A>(&["send=400"], quick());
     let error = result.unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Refused, Sent::Yes));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::Rejected));
     assert!(error.response_body().is_some_and(|body| !body.is_empty()), "the body is kept");
     assert_eq!(server.requests(Endpoint::Send), 1);
 }
@@ -140,7 +140,11 @@ pub fn a_lost_answer_is_not_repeated<A: Adapter>() {
     for fault in ["send:1=drop", "send:1=drop-after"] {
         let (server, result) = send_under::<A>(&[fault], quick());
         let error = result.unwrap_err();
-        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Unconfirmed, Delivery::Unknown),
+            "{error}"
+        );
         assert_eq!(server.requests(Endpoint::Send), 1);
     }
 }
@@ -199,7 +203,7 @@ pub fn a_huge_head_is_an_error<A: Adapter>() {
     }
     answer.extend_from_slice(b"content-length: 0\r\n\r\n");
     let error = probe::<A>(answer).unwrap_err();
-    assert_eq!(error.sent(), Sent::Maybe, "{error}");
+    assert_eq!(error.delivery(), Delivery::Unknown, "{error}");
 }
 
 /// A body that breaks off.
@@ -210,14 +214,22 @@ pub fn a_truncated_answer_may_have_taken_effect<A: Adapter>() {
         b"HTTP/1.1 200 OK\r\ncontent-le",
     ] {
         let error = probe::<A>(answer.to_vec()).unwrap_err();
-        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (ErrorKind::Unconfirmed, Delivery::Unknown),
+            "{error}"
+        );
     }
 }
 
 /// What comes is not HTTP.
 pub fn garbage_may_have_taken_effect<A: Adapter>() {
     let error = probe::<A>(b"\x00\x01 not HTTP\r\n\r\n".to_vec()).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unconfirmed, Delivery::Unknown),
+        "{error}"
+    );
 }
 
 /// A body over the limit is not read.
@@ -225,14 +237,22 @@ pub fn an_answer_over_the_limit_is_an_error<A: Adapter>() {
     let raw = RawServer::start(vec![vec![Act::Answer(ok(&"x".repeat(101)))]]);
     let client = A::new(at(&raw.url()).max_body(100)).unwrap();
     let error = client.call(Probe).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::BadAnswer, Sent::Maybe), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::BadAnswer, Delivery::Unknown),
+        "{error}"
+    );
 }
 
 /// Nobody listens.
 pub fn a_refused_connection_was_never_sent<A: Adapter>() {
     let url = cloud(&[]).base_url();
     let error = A::new(at(&url)).unwrap().call(Probe).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unavailable, Delivery::NotSent),
+        "{error}"
+    );
     assert_eq!(error.attempts(), 4);
 }
 
@@ -240,7 +260,11 @@ pub fn a_refused_connection_was_never_sent<A: Adapter>() {
 pub fn a_reset_after_the_request_may_have_taken_effect<A: Adapter>() {
     let raw = RawServer::start(vec![vec![Act::ReadAndReset]]);
     let error = A::new(at(&raw.url())).unwrap().call(Probe).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unconfirmed, Delivery::Unknown),
+        "{error}"
+    );
     assert_eq!(raw.requests().len(), 1);
 }
 
@@ -249,9 +273,9 @@ pub fn a_reset_after_the_request_may_have_taken_effect<A: Adapter>() {
 pub fn a_close_before_the_request_is_told_truly<A: Adapter>() {
     let raw = RawServer::start(vec![Vec::new()]);
     let error = A::new(at(&raw.url()).retry(RetryPolicy::none())).unwrap().call(Probe).unwrap_err();
-    let told = (error.kind(), error.sent());
-    let maybe = (ErrorKind::Unconfirmed, Sent::Maybe);
-    assert!(told == maybe || told == (ErrorKind::Unavailable, Sent::No), "{error}");
+    let told = (error.kind(), error.delivery());
+    let maybe = (ErrorKind::Unconfirmed, Delivery::Unknown);
+    assert!(told == maybe || told == (ErrorKind::Unavailable, Delivery::NotSent), "{error}");
     assert_eq!(raw.requests().len(), 0);
 }
 
@@ -260,7 +284,11 @@ pub fn a_stalled_server_ends_at_the_time<A: Adapter>() {
     let raw = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&raw.url()).attempt_timeout(Duration::from_millis(100));
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unconfirmed, Delivery::Unknown),
+        "{error}"
+    );
 }
 
 /// No limit is a limit too.
@@ -271,11 +299,11 @@ pub fn the_longest_times_do_not_overflow<A: Adapter>() {
         .attempt_timeout(Duration::MAX)
         .connect_timeout(Duration::MAX)
         .idle_timeout(Duration::MAX)
-        .domain_life(Duration::MAX)
-        .renewal_margin(Duration::MAX);
+        .domain_ttl(Duration::MAX)
+        .refresh_margin(Duration::MAX);
     let client = A::new(config).unwrap();
     let conversation = open(&client);
-    client.call(SendText::new(ada(), conversation, "one")).unwrap();
+    client.call(SendText::new(&conversation, "one")).unwrap();
 }
 
 /// The TLS handshake never ends: then nothing was sent.
@@ -285,7 +313,11 @@ pub fn a_server_that_never_shakes_hands_was_never_sent_to<A: Adapter>() {
         .connect_timeout(Duration::from_millis(100))
         .retry(RetryPolicy::none());
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unavailable, Delivery::NotSent),
+        "{error}"
+    );
 }
 
 /// The same, where the attempt's own time ends first.
@@ -296,7 +328,11 @@ pub fn an_attempt_that_ends_while_connecting_was_never_sent<A: Adapter>() {
         .attempt_timeout(Duration::from_millis(100))
         .retry(RetryPolicy::none());
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unavailable, Delivery::NotSent),
+        "{error}"
+    );
 }
 
 /// TLS with the sandbox's CA.
@@ -304,7 +340,7 @@ pub fn tls_holds_with_the_given_ca<A: Adapter>() {
     let server = Server::start(ServerConfig::new().tls(true)).unwrap();
     let client = A::new(config(&server).extra_ca_pem(server.ca_pem().unwrap())).unwrap();
     let conversation = open(&client);
-    client.call(SendText::new(ada(), conversation, "🐦")).unwrap();
+    client.call(SendText::new(&conversation, "🐦")).unwrap();
     assert_eq!(server.connections(), 1);
 }
 
@@ -312,7 +348,7 @@ pub fn tls_holds_with_the_given_ca<A: Adapter>() {
 pub fn an_unknown_ca_is_refused<A: Adapter>() {
     let server = Server::start(ServerConfig::new().tls(true)).unwrap();
     let error = A::new(config(&server)).unwrap().call(AuthorizeApp::new()).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Tls, Sent::No), "{error}");
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Tls, Delivery::NotSent), "{error}");
     assert_eq!(error.attempts(), 1);
 }
 
@@ -324,7 +360,7 @@ pub fn a_wrong_host_name_is_refused<A: Adapter>() {
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
     // Where 127.0.0.2 is no address of this machine, nothing listens there.
     assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Unavailable), "{error}");
-    assert_eq!(error.sent(), Sent::No);
+    assert_eq!(error.delivery(), Delivery::NotSent);
 }
 
 /// Everything goes through the proxy, TLS included.
@@ -336,7 +372,7 @@ pub fn a_proxy_sees_every_byte<A: Adapter>() {
         .proxy(Proxy::Url(ProxyUrl::new(proxy.url())));
     let client = A::new(config).unwrap();
     let conversation = open(&client);
-    client.call(SendText::new(ada(), conversation, "🐦")).unwrap();
+    client.call(SendText::new(&conversation, "🐦")).unwrap();
     let tunnels = proxy.tunnels();
     assert!(!tunnels.is_empty() && tunnels.iter().all(|to| *to == server.authority()));
     assert_eq!(server.connections(), tunnels.len() as u64);
@@ -352,7 +388,11 @@ pub fn a_proxy_that_refuses_was_never_sent_through<A: Adapter>() {
         .proxy(Proxy::Url(ProxyUrl::new(proxy.url())));
     let client = A::new(config).unwrap();
     let error = client.call(AuthorizeApp::new()).unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (ErrorKind::Unavailable, Delivery::NotSent),
+        "{error}"
+    );
     assert!(!format!("{error:?} {client:?}").contains("s3cr3t"));
 }
 
@@ -407,14 +447,14 @@ pub fn a_dropped_call_leaves_no_half_read_connection<A: Adapter>() {
     for millis in [0, 1, 2, 5, 10, 20, 50] {
         server.with(|cloud| cloud.clear_faults());
         server.with(|cloud| cloud.fault("send:1=slow".parse().unwrap()));
-        let text = SendText::new(ada(), conversation.clone(), "dropped");
+        let text = SendText::new(&conversation, "dropped");
         client.drop_after(text, Duration::from_millis(millis));
         server.with(|cloud| cloud.clear_faults());
         let before = server.with(|cloud| {
             let last = cloud.messages().iter().rev().find_map(|message| message.sequence);
             last.map_or(0, |last| last + 1)
         });
-        let sent = client.call(SendText::new(ada(), conversation.clone(), "kept")).unwrap();
+        let sent = client.call(SendText::new(&conversation, "kept")).unwrap();
         assert!(sent.output.sequence >= Some(before), "an answer to another request");
     }
 }
@@ -427,8 +467,8 @@ fn send_under<A: Adapter>(
     let server = cloud(faults);
     let client = A::new(config(&server).retry(policy)).unwrap();
     let conversation = open(&client);
-    let result = client.call(SendText::new(ada(), conversation, "one"));
-    (server, result.map(|sent| (sent.attempts, sent.possibly_repeated)))
+    let result = client.call(SendText::new(&conversation, "one"));
+    (server, result.map(|sent| (sent.attempts, sent.maybe_duplicated)))
 }
 
 /// One `POST` that is answered so, before the server closes.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use lp_connector_core::api::{
-    Answer, Authority, Context, Draft, InvalidInput, OpenConversation, Operation, Plan, Refusal,
-    Repeat, Target,
+    ApiRejection, Context, ConversationRef, Endpoint, Idempotency, InvalidInput, OpenConversation,
+    Operation, Principal, RelativeRequest, ResponseView,
 };
 use lp_connector_core::connector::{Config, Proxy, Trust};
-use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
 use lp_connector_sandbox::{Server, ServerConfig};
@@ -46,7 +46,7 @@ pub(crate) fn ada() -> ExtConsumerId {
     ExtConsumerId::new("pigeon-ring-0042").unwrap()
 }
 
-pub(crate) fn open<A: Adapter>(client: &A) -> ConversationId {
+pub(crate) fn open<A: Adapter>(client: &A) -> ConversationRef {
     client.call(OpenConversation::new(ada())).unwrap().output.conversation
 }
 
@@ -57,30 +57,28 @@ pub(crate) struct Probe;
 impl Operation for Probe {
     type Output = String;
 
-    fn name(&self) -> &'static str {
-        "probe"
+    const NAME: &'static str = "probe";
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::DomainApi
     }
 
-    fn target(&self) -> Target {
-        Target::DomainApi
+    fn principal(&self) -> Principal {
+        Principal::Anonymous
     }
 
-    fn authority(&self) -> Authority {
-        Authority::Nobody
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::NonIdempotent
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Visible
+    fn request(&self, _: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        RelativeRequest::post_json(["probe"], [("v", "1")], &"Coo?")
     }
 
-    fn plan(&self, _: &Context<'_>) -> Result<Plan<String>, InvalidInput> {
-        Draft::post_json(["probe"], [("v", "1")], &"Coo?").map(Plan::Send)
-    }
-
-    fn read(&self, answer: &Answer<'_>) -> Result<String, Refusal> {
-        match answer.status() {
-            200 => Ok(String::from_utf8_lossy(answer.body()).into_owned()),
-            status => Err(Refusal::status(status)),
+    fn parse(&self, response: &ResponseView<'_>) -> Result<String, ApiRejection> {
+        match response.status() {
+            200 => Ok(String::from_utf8_lossy(response.body()).into_owned()),
+            status => Err(ApiRejection::status(status)),
         }
     }
 }

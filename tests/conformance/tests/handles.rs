@@ -4,8 +4,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use lp_connector_core::api::{ChatState, ClientProperties, OpenConversation};
+use lp_connector_core::api::{ChatState, ClientProperties, OpenConversation, Resolution};
 use lp_connector_core::connector::{Config, Trust};
+use lp_connector_core::file::File;
 use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Change, Event, Verified};
@@ -46,40 +47,40 @@ fn agent(server: &Server, id: &str, action: Agent) -> Vec<Change> {
 macro_rules! story {
     ($client:expr, $server:expr, [$($wait:tt)*]) => {{
         let (client, server) = ($client, &$server);
-        let mut conversation = client.converse(opening()) $($wait)* .unwrap();
+        let mut conversation = client.start_conversation(opening()) $($wait)* .unwrap();
         let id = conversation.state().id().as_str().to_owned();
-        conversation.typing(ChatState::Composing) $($wait)* .unwrap();
-        conversation.text("Coo?") $($wait)* .unwrap();
+        conversation.set_chat_state(ChatState::Composing) $($wait)* .unwrap();
+        conversation.send_text("Coo?") $($wait)* .unwrap();
         let picture = vec![0x89, 1, 2, 3];
-        conversation.file("ring.png", picture.clone()) $($wait)* .unwrap();
+        conversation.send_file(File::new("ring.png", picture.clone()).unwrap()) $($wait)* .unwrap();
 
         let asked = Agent::Card("Which?".to_owned(), vec!["Blue".to_owned()]);
         let changes = agent(server, &id, asked);
         for change in &changes {
-            conversation.learn(change);
+            conversation.apply(change);
         }
-        conversation.read() $($wait)* .unwrap();
+        conversation.mark_read() $($wait)* .unwrap();
         let card = changes.iter().find_map(|change| match change {
             Change::Message(message) => Some(message),
             _ => None,
         });
         let card = card.unwrap();
         let Event::RichContent(rich) = card.event() else { panic!() };
-        conversation.answer(card, rich.clickable()[0]) $($wait)* .unwrap();
+        conversation.click(card, rich.clickable()[0]) $($wait)* .unwrap();
 
         for change in &agent(server, &id, Agent::Close) {
-            conversation.learn(change);
+            conversation.apply(change);
         }
         assert!(conversation.state().is_in_survey());
         let again = client.resume(conversation.state().clone());
-        again.text("5") $($wait)* .unwrap();
-        again.rate(5, true) $($wait)* .unwrap();
+        again.send_text("5") $($wait)* .unwrap();
+        again.rate(5, Resolution::Resolved) $($wait)* .unwrap();
 
         let path = server.with(|cloud| {
             let file = cloud.messages().iter().find(|one| one.event["contentType"] == "hosted/file");
             file.unwrap().event["message"]["relativePath"].as_str().unwrap().to_owned()
         });
-        assert_eq!(conversation.download(&path) $($wait)* .unwrap(), picture);
+        assert_eq!(conversation.download(&path) $($wait)* .unwrap().output, picture);
         server.with(|cloud| {
             let ours = |kind: &str, value: &str| {
                 let is = |event: &serde_json::Value| {

@@ -19,7 +19,7 @@ fn ours(bytes: &[u8]) -> Read {
         Progress::More => decoder.finish().ok()?,
     };
     let status = decoded.response.status().as_u16();
-    Some((status, decoded.response.into_body()))
+    Some((status, decoded.response.into_body().into()))
 }
 
 fn hypers(bytes: &[u8]) -> Read {

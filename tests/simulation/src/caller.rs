@@ -2,43 +2,60 @@
 
 use std::time::Duration;
 
-use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Call, Completed, Event, Outcome, Shared, Step};
+use lp_connector_core::connector::{
+    Call, CallEvent, Callable, Completed, ConnectorState, Outcome, Step, Wake,
+};
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Now;
 
 /// A call with its operation's type erased.
 pub(crate) trait AnyCall {
-    fn poll(&mut self, shared: &mut Shared, now: Now) -> Step;
-    fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool;
-    fn abandon(&mut self, shared: &mut Shared, now: Now) -> bool;
-    fn finish(self: Box<Self>) -> Result<Completed<String>, Error>;
+    fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<String>;
+    fn next_event(&mut self) -> Option<CallEvent>;
+    fn handle(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        number: u32,
+        outcome: Outcome,
+    ) -> Wake;
+    fn abandon(&mut self, state: &mut ConnectorState, now: Now) -> Wake;
     fn debug_text(&self) -> String;
 }
 
-impl<O: Operation + std::fmt::Debug> AnyCall for Call<O>
+impl<C: Callable + std::fmt::Debug> AnyCall for Call<C>
 where
-    O::Output: std::fmt::Debug,
+    C::Output: std::fmt::Debug,
 {
-    fn poll(&mut self, shared: &mut Shared, now: Now) -> Step {
-        Self::poll(self, shared, now)
+    fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<String> {
+        match Self::poll(self, state, now) {
+            Step::Send(attempt) => Step::Send(attempt),
+            Step::Wait(until) => Step::Wait(until),
+            Step::Done(result) => Step::Done(result.map(|done| {
+                let mut plain = Completed::new(format!("{:?}", done.output));
+                plain.attempts = done.attempts;
+                plain.maybe_duplicated = done.maybe_duplicated;
+                plain
+            })),
+        }
     }
 
-    fn handle(&mut self, shared: &mut Shared, now: Now, number: u32, outcome: Outcome) -> bool {
-        Self::handle(self, shared, now, number, outcome)
+    fn next_event(&mut self) -> Option<CallEvent> {
+        Self::next_event(self)
     }
 
-    fn abandon(&mut self, shared: &mut Shared, now: Now) -> bool {
-        Self::abandon(self, shared, now)
+    fn handle(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        number: u32,
+        outcome: Outcome,
+    ) -> Wake {
+        Self::handle(self, state, now, number, outcome)
     }
 
-    fn finish(self: Box<Self>) -> Result<Completed<String>, Error> {
-        (*self).into_result().map(|done| {
-            let mut plain = Completed::new(format!("{:?}", done.output));
-            plain.attempts = done.attempts;
-            plain.possibly_repeated = done.possibly_repeated;
-            plain
-        })
+    fn abandon(&mut self, state: &mut ConnectorState, now: Now) -> Wake {
+        Self::abandon(self, state, now)
     }
 
     fn debug_text(&self) -> String {
@@ -69,7 +86,7 @@ pub struct Caller {
     pub(crate) started_at: Duration,
     /// When the call is cancelled, and whether the core is notified.
     pub(crate) cancel_at: Option<(Duration, bool)>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<CallEvent>,
     pub(crate) finished: Option<FinishedCall>,
     pub(crate) polls: u64,
 }
@@ -97,7 +114,7 @@ impl std::fmt::Debug for Caller {
 impl Caller {
     /// The events that its call emitted, oldest first.
     #[must_use]
-    pub fn events(&self) -> &[Event] {
+    pub fn events(&self) -> &[CallEvent] {
         &self.events
     }
 

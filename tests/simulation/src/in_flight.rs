@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use http::Request;
 use http::header::AUTHORIZATION;
-use lp_connector_core::connector::{Attempt, Outcome};
+use lp_connector_core::connector::{Attempt, Outcome, Wake};
 use lp_connector_core::error::Stage;
 use lp_connector_sandbox::Transmission;
 
@@ -47,7 +48,7 @@ impl World {
         let mono = program.clock.mono(self.now);
         let debug_text =
             if self.event_log_enabled { format!("{attempt:?}") } else { String::new() };
-        let request = attempt.into_request();
+        let request = attempt.into_request().map(Vec::from);
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let mut resource = request.uri().path().to_owned();
         if stage == Stage::ConsumerJws {
@@ -153,10 +154,10 @@ impl World {
                 transmitted.outcome
             }
             _ if matches!(fault, NetworkFault::Truncated(_)) => response_lost(),
-            _ => Outcome::Answer(reply.response),
+            _ => Outcome::Response(reply.response.map(Bytes::from)),
         };
-        if let (NetworkFault::Duplicated(after), Outcome::Answer(answer)) = (fault, &outcome) {
-            let outcome = Outcome::Answer(answer.clone());
+        if let (NetworkFault::Duplicated(after), Outcome::Response(answer)) = (fault, &outcome) {
+            let outcome = Outcome::Response(answer.clone());
             self.late_responses.push(LateResponse {
                 at: outcome_at.saturating_add(after),
                 caller,
@@ -170,7 +171,7 @@ impl World {
             }) if *awaited == nth && in_time => {
                 *due = outcome_at;
                 if let Some(sent) = self.sent.get_mut(nth) {
-                    sent.received = matches!(outcome, Outcome::Answer(_));
+                    sent.received = matches!(outcome, Outcome::Response(_));
                     sent.outcome_at = outcome_at;
                 }
                 *planned = Some(outcome);
@@ -190,7 +191,7 @@ impl World {
         let in_time =
             matches!(waiting.state, CallerState::InFlight { number: own, .. } if own == number);
         if let (Some(call), false) = (&mut waiting.call, in_time) {
-            let accepted = call.handle(&mut process.shared, now, number, outcome);
+            let accepted = call.handle(&mut process.shared, now, number, outcome) == Wake::Waiters;
             assert!(self.event_log_enabled || !accepted, "a late response was accepted");
             self.log(LogEntry::LateResponse { caller, number, accepted });
         }

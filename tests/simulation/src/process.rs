@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lp_connector_core::connector::{Config, Shared};
+use lp_connector_core::connector::{Config, ConnectorState};
 use lp_connector_core::seed::Seed;
 
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) config: Config,
-    pub(crate) shared: Shared,
+    pub(crate) shared: ConnectorState,
     pub(crate) clock: Clock,
     /// Its connections, if it uses the core's own HTTP/1.1 codec.
     pub(crate) wire: Option<Wire>,
@@ -26,7 +26,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn new(config: Config, clock: Clock, wire: bool) -> Self {
-        let shared = Shared::new(config.clone(), seed(0));
+        let shared = ConnectorState::new(config.clone(), seed(0));
         let wire = wire.then(Wire::new);
         Self { config, shared, clock, wire, generation: 0, resumes_at: Duration::ZERO }
     }
@@ -34,7 +34,7 @@ impl Process {
     /// Stops the process, which starts again at `at` with empty memory.
     pub(crate) fn restart(&mut self, config: Config, at: Duration) {
         self.generation += 1;
-        self.shared = Shared::new(config.clone(), seed(self.generation));
+        self.shared = ConnectorState::new(config.clone(), seed(self.generation));
         self.config = config;
         self.clock.origin = at;
         self.resumes_at = at;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use lp_connector_core::connector::Step;
+use lp_connector_core::connector::{Step, Wake};
+use lp_connector_core::error::{Delivery, Error, ErrorKind, Stage};
 
-use crate::caller::{AnyCall, CallerState, FinishedCall};
-use crate::event_log::LogEntry;
+use crate::caller::{CallerState, FinishedCall};
+use crate::event_log::{LogEntry, SentRequest};
 use crate::webhook_endpoint::WebhookEndpoint;
 use crate::world::World;
 
@@ -95,16 +96,16 @@ impl World {
     fn step_caller(&mut self, n: usize) {
         let Some(caller) = self.callers.get_mut(n) else { return };
         let Some(process) = self.processes.get_mut(caller.process) else { return };
-        let (clock, shared) = (process.clock, &mut process.shared);
+        let (clock, state) = (process.clock, &mut process.shared);
         let now = clock.now(self.now);
         if let Some((_, notify)) = caller.cancel_at.filter(|(at, _)| *at <= self.now) {
-            let wakes_others = match &mut caller.call {
-                Some(call) if notify => call.abandon(shared, now),
-                _ => false,
+            let (wake, step) = match &mut caller.call {
+                Some(call) if notify => (call.abandon(state, now), call.poll(state, now)),
+                _ => (Wake::Nobody, Step::Wait(now.mono())),
             };
             self.log(LogEntry::CallCancelled { caller: n, notify });
-            self.finish(n);
-            if wakes_others {
+            self.finish(n, step);
+            if wake == Wake::Waiters {
                 self.wake(n);
             }
             return;
@@ -113,10 +114,9 @@ impl World {
         if let CallerState::InFlight { nth, number, outcome, .. } = &mut caller.state {
             let (nth, number, outcome) = (*nth, *number, outcome.take());
             caller.state = CallerState::Ready;
-            let wakes_others =
-                outcome.is_some_and(|outcome| call.handle(shared, now, number, outcome));
+            let wake = outcome.map(|outcome| call.handle(state, now, number, outcome));
             self.log(LogEntry::OutcomeHandled { nth });
-            if wakes_others {
+            if wake == Some(Wake::Waiters) {
                 self.wake(n);
             }
             return;
@@ -127,34 +127,51 @@ impl World {
             return;
         }
         caller.polls += 1;
-        match call.poll(shared, now) {
+        let step = call.poll(state, now);
+        let first_event = caller.events.len();
+        caller.events.extend(std::iter::from_fn(|| call.next_event()));
+        let events = first_event..caller.events.len();
+        if let Step::Wait(until) = &step {
+            caller.state = CallerState::Waiting(clock.when(*until));
+        }
+        for event in events {
+            self.log(LogEntry::EventEmitted { caller: n, event });
+        }
+        match step {
             Step::Send(attempt) => self.send(n, attempt),
             Step::Wait(until) => {
                 let until = clock.when(until);
-                caller.state = CallerState::Waiting(until);
                 self.log(LogEntry::CallWaiting { caller: n, until });
             }
-            Step::Tell(event) => {
-                caller.events.push(event);
-                let event = caller.events.len() - 1;
-                self.log(LogEntry::EventEmitted { caller: n, event });
-            }
-            Step::Done => {
-                self.finish(n);
+            step @ Step::Done(_) => {
+                self.finish(n, step);
                 self.log(LogEntry::CallFinished { caller: n });
             }
         }
     }
 
-    fn finish(&mut self, n: usize) {
+    /// Ends a caller with the result of its call. A call that was dropped has none: the log says whether
+    /// its request left.
+    fn finish(&mut self, n: usize, step: Step<String>) {
+        let own = |sent: &SentRequest| sent.caller == n && sent.stage == Stage::Operation;
+        let sent = self.sent.iter().any(own);
+        let dropped = || {
+            let error = Error::new(ErrorKind::Abandoned, "the caller dropped the call");
+            let delivery = if sent { Delivery::Unknown } else { Delivery::NotSent };
+            Err(error.with_delivery(delivery))
+        };
+        let result = match step {
+            Step::Done(result) => result,
+            Step::Send(_) | Step::Wait(_) => dropped(),
+        };
         if let Some(caller) = self.callers.get_mut(n) {
             caller.state = CallerState::Finished;
             let (started_at, finished_at) = (caller.started_at, self.now);
-            caller.finished = caller.call.take().map(|call| FinishedCall {
+            caller.finished = caller.call.take().map(|_| FinishedCall {
                 caller: n,
                 started_at,
                 finished_at,
-                result: AnyCall::finish(call),
+                result,
             });
         }
     }

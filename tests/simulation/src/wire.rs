@@ -96,7 +96,7 @@ impl Wire {
                     }
                     let same =
                         response.status() == answer.status() && response.body() == answer.body();
-                    return Transmitted { outcome: Outcome::Answer(response), is_faithful: same };
+                    return Transmitted { outcome: Outcome::Response(response), is_faithful: same };
                 }
                 Err(_) => return Transmitted { outcome: response_lost(), is_faithful: true },
             }
@@ -166,7 +166,7 @@ mod tests {
                 Mono::ZERO,
             );
             assert!(two.is_faithful);
-            assert!(matches!(two.outcome, Outcome::Answer(_)));
+            assert!(matches!(two.outcome, Outcome::Response(_)));
         }
     }
 

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use lp_connector_core::api::Operation;
-use lp_connector_core::connector::{Call, Config, Shared, Trust};
-use lp_connector_core::error::Stage;
+use lp_connector_core::connector::{Call, Callable, Config, ConnectorState, Trust};
+use lp_connector_core::error::{Error, Stage};
 use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::seed::Seed;
@@ -148,7 +147,7 @@ impl World {
     /// Starts a call now; returns the caller's number.
     pub fn start<O>(&mut self, operation: O) -> usize
     where
-        O: Operation + std::fmt::Debug + 'static,
+        O: Callable + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
         self.start_at(self.now, operation)
@@ -157,7 +156,7 @@ impl World {
     /// Starts a call at this time; returns the caller's number.
     pub fn start_at<O>(&mut self, at: Duration, operation: O) -> usize
     where
-        O: Operation + std::fmt::Debug + 'static,
+        O: Callable + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
         self.start_with(at, operation, |call, _| call)
@@ -172,7 +171,7 @@ impl World {
         customize: impl FnOnce(Call<O>, Now) -> Call<O>,
     ) -> usize
     where
-        O: Operation + std::fmt::Debug + 'static,
+        O: Callable + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
         if self.processes.is_empty() {
@@ -194,7 +193,7 @@ impl World {
         customize: impl FnOnce(Call<O>, Now) -> Call<O>,
     ) -> usize
     where
-        O: Operation + std::fmt::Debug + 'static,
+        O: Callable + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
         let number = self.callers.len();
@@ -204,7 +203,7 @@ impl World {
         let seed = Seed::from_bytes((number as u128 + 1).to_le_bytes());
         let started_at = at.max(program.resumes_at);
         let now = program.clock.now(started_at);
-        let call = customize(Call::new(operation, &program.config, seed, now), now);
+        let call = customize(Call::new(operation, program.shared.config(), seed, now), now);
         self.callers.push(Caller {
             call: Some(Box::new(call)),
             process,
@@ -276,7 +275,8 @@ impl World {
     #[must_use]
     pub fn debug_text(&self) -> String {
         let mut text = format!("{:?}\n", self.config);
-        let shared: Vec<&Shared> = self.processes.iter().map(|process| &process.shared).collect();
+        let shared: Vec<&ConnectorState> =
+            self.processes.iter().map(|process| &process.shared).collect();
         // Writing to a String does not fail.
         let _ = writeln!(text, "{shared:?}");
         for caller in &self.callers {
@@ -291,11 +291,11 @@ impl World {
 }
 
 /// An error as a log shows it: each cause on a line of its own.
-pub(crate) fn error_chain(error: &lp_connector_core::error::Error) -> String {
+pub(crate) fn error_chain(error: &Error) -> String {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        let _ = writeln!(text, "{error}");
+        let _ = writeln!(text, "{error:#}");
         cause = error.source();
     }
     text

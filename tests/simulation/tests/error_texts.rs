@@ -4,14 +4,17 @@
 
 use std::time::Duration;
 
-use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, OpenConversation, SendText};
+use lp_connector_core::api::{
+    AuthorizeApp, ConversationRef, IdentifyConsumer, OpenConversation, SendText,
+};
 use lp_connector_core::id::ConversationId;
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
 
 /// The text of the last call's error.
 fn line(world: &World) -> String {
-    world.finished_calls().last().unwrap().result.as_ref().unwrap_err().to_string()
+    let error = world.finished_calls().last().unwrap().result.as_ref().unwrap_err();
+    format!("{error:#}")
 }
 
 /// The error of sending a text under a fault of SEND.
@@ -19,7 +22,7 @@ fn sending(fault: &str) -> String {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault(format!("send={fault}").parse().unwrap());
-    world.start(SendText::new(ada(), conversation, "one"));
+    world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     line(&world)
 }
@@ -36,18 +39,18 @@ fn authorizing(fault: &str) -> String {
 fn a_refusal_shows_its_status_and_advice() {
     assert_eq!(
         sending("400"),
-        "send_text: the request was refused with status 400 (cloud.liveperson.net), which said \"a \
-         fault on order\"; it had no effect; the same request will be refused again: correct it first"
+        "send_text: the request was rejected with status 400 (cloud.liveperson.net), which said \"a \
+         fault on order\"; it had no effect; the same request will be rejected again: correct it first"
     );
     assert_eq!(
         sending("451"),
-        "send_text: the request was refused with status 451 (cloud.liveperson.net), which said \"a \
+        "send_text: the request was rejected with status 451 (cloud.liveperson.net), which said \"a \
          fault on order\"; it had no effect; LivePerson has blocked the account or user: do not \
          retry, ask LivePerson"
     );
     assert_eq!(
         sending("302"),
-        "send_text: the request was refused with status 302 (cloud.liveperson.net), which said \"a \
+        "send_text: the request was rejected with status 302 (cloud.liveperson.net), which said \"a \
          fault on order\"; it had no effect; redirects are not followed, they could carry the token \
          away"
     );
@@ -82,15 +85,15 @@ fn a_failing_service_shows_its_status_and_attempts() {
 fn refused_credentials_say_what_to_check() {
     assert_eq!(
         sending("revoke-app"),
-        "send_text: the request was refused with status 401 (cloud.liveperson.net, error code 40102, \
+        "send_text: the request was rejected with status 401 (cloud.liveperson.net, error code 40102, \
          2 attempts), which said \"AppJWT has expired or is invalid\"; it had no effect; a fresh \
-         AppJWT was refused too: see that the app install is enabled and its scope is msg.consumer"
+         AppJWT was rejected too: see that the app install is enabled and its scope is msg.consumer"
     );
     assert_eq!(
         sending("revoke-consumer"),
-        "send_text: the request was refused with status 401 (cloud.liveperson.net, error code 40103, \
+        "send_text: the request was rejected with status 401 (cloud.liveperson.net, error code 40103, \
          2 attempts), which said \"ConsumerJWS is invalid\"; it had no effect; a fresh ConsumerJWS \
-         was refused too: see that the consumer belongs to this account"
+         was rejected too: see that the consumer belongs to this account"
     );
     let mut world = World::new();
     let id = world.config.client_id().unwrap().as_str().to_owned();
@@ -99,7 +102,7 @@ fn refused_credentials_say_what_to_check() {
     world.run();
     assert_eq!(
         line(&world),
-        "identify_consumer: the AppJWT request was refused with status 401 (cloud.liveperson.net), \
+        "identify_consumer: the AppJWT request was rejected with status 401 (cloud.liveperson.net), \
          which said \"invalid_client: unknown client id or wrong secret\"; check the client id and \
          the secret of the app install"
     );
@@ -136,7 +139,7 @@ fn a_network_failure_says_what_took_effect() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.network_faults.push_back(NetworkFault::ResponseLost);
-    world.start(SendText::new(ada(), conversation.clone(), "one"));
+    world.start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"));
     world.run();
     assert_eq!(
         line(&world),
@@ -145,8 +148,8 @@ fn a_network_failure_says_what_took_effect() {
          before repeating it: repeating can do it twice"
     );
     world.network_faults.extend([NetworkFault::Refused]);
-    world.config = world.config.retry(RetryPolicy::none());
-    world.start(SendText::new(ada(), conversation, "two"));
+    let two = SendText::new(&ConversationRef::new(ada(), conversation), "two");
+    world.start_with(world.now(), two, |call, _| call.retry(RetryPolicy::none()));
     world.run();
     assert_eq!(
         line(&world),
@@ -159,7 +162,8 @@ fn a_network_failure_says_what_took_effect() {
 fn an_unsent_request_says_why() {
     let mut world = World::new();
     let conversation = ConversationId::new("5f0c").unwrap();
-    world.start(SendText::new(ada(), conversation.clone(), "x".repeat(6000)));
+    world
+        .start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "x".repeat(6000)));
     world.run();
     assert_eq!(
         line(&world),
@@ -173,16 +177,16 @@ fn an_unsent_request_says_why() {
     world.run();
     assert_eq!(
         line(&world),
-        "authorize_app: sentinel has kept failing and is left alone; it was not sent; the next try \
+        "authorize_app: sentinel has kept failing, and its circuit is open; it was not sent; the next attempt \
          is possible in 100 s"
     );
     let mut world = World::new().with_config(|config| config.call_timeout(Duration::from_secs(3)));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=429,retry-after:60".parse().unwrap());
-    world.start(SendText::new(ada(), conversation, "one"));
+    world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let text = line(&world);
-    assert!(text.starts_with("send_text: the next try is due in 6"), "{text}");
+    assert!(text.starts_with("send_text: the next attempt is due in 6"), "{text}");
     assert!(text.contains("after this call's own deadline (cloud.liveperson.net)"), "{text}");
 }
 

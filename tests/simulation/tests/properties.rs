@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lp_connector_core::api::{
-    AuthorizeApp, CloseConversation, IdentifyConsumer, OpenConversation, Operation, SendText,
+    AuthorizeApp, CloseConversation, ConversationRef, IdentifyConsumer, OpenConversation, SendText,
 };
-use lp_connector_core::error::{ErrorKind, Sent as Effect, Stage};
+use lp_connector_core::connector::Callable;
+use lp_connector_core::error::{Delivery as Effect, ErrorKind, Stage};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_simulation::{NetworkFault, SentRequest, World, ada, open_conversation};
@@ -186,14 +187,18 @@ impl Scenario {
                     start(&mut world, caller, IdentifyConsumer::new(consumer(n)))
                 }
                 Action::SendText => {
-                    let text = SendText::new(ada(), conversation.clone(), format!("text {n}"));
+                    let text = SendText::new(
+                        &ConversationRef::new(ada(), conversation.clone()),
+                        format!("text {n}"),
+                    );
                     start(&mut world, caller, text)
                 }
                 Action::OpenConversation(n) => {
                     start(&mut world, caller, OpenConversation::new(consumer(n)))
                 }
                 Action::CloseConversation => {
-                    let close = CloseConversation::new(ada(), conversation.clone());
+                    let close =
+                        CloseConversation::new(&ConversationRef::new(ada(), conversation.clone()));
                     start(&mut world, caller, close)
                 }
             };
@@ -210,7 +215,7 @@ impl Scenario {
 /// Starts a caller with its own deadline, if it has one.
 fn start<O>(world: &mut World, caller: &Caller, operation: O) -> usize
 where
-    O: Operation + std::fmt::Debug + 'static,
+    O: Callable + std::fmt::Debug + 'static,
     O::Output: std::fmt::Debug,
 {
     let at = Duration::from_millis(caller.starts_at);
@@ -313,13 +318,13 @@ proptest! {
             match &world.finished_call(n).result {
                 Ok(done) => {
                     prop_assert!(stored >= 1, "a success without a message in the cloud");
-                    prop_assert!(stored == 1 || done.possibly_repeated, "a duplicate that is not reported");
+                    prop_assert!(stored == 1 || done.maybe_duplicated, "a duplicate that is not reported");
                 }
-                Err(error) => match error.sent() {
-                    Effect::No | Effect::Yes => {
+                Err(error) => match error.delivery() {
+                    Effect::NotSent | Effect::Rejected => {
                         prop_assert_eq!(stored, 0, "{} reported no effect", error);
                     }
-                    Effect::Maybe => {}
+                    Effect::Unknown => {}
                 },
             }
         }
@@ -332,7 +337,7 @@ proptest! {
         for ended in world.finished_calls() {
             if let Err(error) = &ended.result
                 && matches!(scenario.callers[ended.caller].action, Action::SendText | Action::OpenConversation(_) | Action::CloseConversation)
-                && error.sent() == Effect::No
+                && error.delivery() == Effect::NotSent
             {
                 let tries = tries.get(&ended.caller).map(Vec::as_slice).unwrap_or_default();
                 prop_assert!(tries.iter().all(|sent| sent.fault == NetworkFault::Refused), "{}", error);

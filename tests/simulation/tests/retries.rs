@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use lp_connector_core::api::{
-    AuthorizeApp, CloseConversation, IdentifyConsumer, OpenConversation, SendText,
+    AuthorizeApp, CloseConversation, ConversationRef, IdentifyConsumer, OpenConversation, SendText,
 };
 use lp_connector_core::connector::EventKind;
-use lp_connector_core::error::{Error, ErrorKind, Sent, Stage};
+use lp_connector_core::error::{Delivery, Error, ErrorKind, Stage};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::Endpoint;
 use lp_connector_simulation::{NetworkFault, World, ada, open_conversation};
@@ -37,7 +37,7 @@ fn send_under(fault: &str) -> (World, Duration, Result<u32, Error>) {
     let conversation = open_conversation(&mut world);
     world.cloud.fault(fault.parse().unwrap());
     let began = world.now();
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let result = match &world.finished_call(caller).result {
         Ok(done) => Ok(done.attempts),
@@ -55,7 +55,10 @@ fn a_5xx_is_retried_after_5_10_and_15_seconds() {
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unavailable, 4));
         // A 503 had no effect; another 5xx of a gateway may have had one.
-        assert_eq!(error.sent(), if status == 503 { Sent::Yes } else { Sent::Maybe });
+        assert_eq!(
+            error.delivery(),
+            if status == 503 { Delivery::Rejected } else { Delivery::Unknown }
+        );
     }
 }
 
@@ -67,12 +70,12 @@ fn a_refused_connection_is_retried_like_a_5xx() {
     // After each failure a domain lookup succeeds.
     let faults = [NetworkFault::Refused, NetworkFault::None];
     world.network_faults.extend(faults.into_iter().cycle().take(7));
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let attempts = world.sent_for(Stage::Operation).filter(|sent| sent.at >= began).count();
     assert_eq!(attempts, 4);
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
 }
 
 #[test]
@@ -89,8 +92,11 @@ fn no_other_4xx_is_retried() {
         let (world, began, result) = send_under(&format!("send={status}"));
         assert_eq!(pauses(&world, Stage::Operation, began).len(), 0, "{status}");
         let error = result.unwrap_err();
-        let kind = if status == 451 { ErrorKind::Blocked } else { ErrorKind::Refused };
-        assert_eq!((error.kind(), error.status(), error.sent()), (kind, Some(status), Sent::Yes));
+        let kind = if status == 451 { ErrorKind::Blocked } else { ErrorKind::Rejected };
+        assert_eq!(
+            (error.kind(), error.status(), error.delivery()),
+            (kind, Some(status), Delivery::Rejected)
+        );
     }
 }
 
@@ -124,7 +130,7 @@ fn a_wait_longer_than_the_deadline_fails_at_once() {
         let (world, began, result) = send_under(fault);
         let error = result.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
-        assert!(error.to_string().contains("the next try is due in"), "{error}");
+        assert!(error.to_string().contains("the next attempt is due in"), "{error}");
         assert!(world.now() - began < secs(1), "the call fails at once");
         assert!(world.finished_calls().last().unwrap().result.is_err());
     }
@@ -149,10 +155,10 @@ fn a_lost_response_is_unconfirmed_and_not_retried() {
         let mut world = World::new();
         let conversation = open_conversation(&mut world);
         world.network_faults.push_back(fault);
-        let caller = world.start(SendText::new(ada(), conversation, "one"));
+        let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
         world.run();
         let error = world.finished_call(caller).result.as_ref().unwrap_err();
-        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unconfirmed, Sent::Maybe));
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unconfirmed, Delivery::Unknown));
         assert_eq!(world.stored_count("one"), usize::from(fault != NetworkFault::RequestLost));
     }
 }
@@ -163,10 +169,10 @@ fn at_least_once_retries_a_lost_response_and_says_so() {
     let mut world = World::new().with_config(|config| config.retry(at_least_once));
     let conversation = open_conversation(&mut world);
     world.network_faults.push_back(NetworkFault::ResponseLost);
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let done = world.finished_call(caller).result.as_ref().unwrap();
-    assert_eq!((done.attempts, done.possibly_repeated), (2, true));
+    assert_eq!((done.attempts, done.maybe_duplicated), (2, true));
     assert_eq!(world.stored_count("one"), 2);
 }
 
@@ -176,7 +182,7 @@ fn cautious_retries_503_and_429_and_no_other_5xx() {
         let mut world = World::new().with_config(|config| config.retry(RetryPolicy::cautious()));
         let conversation = open_conversation(&mut world);
         world.cloud.fault(fault.parse().unwrap());
-        world.start(SendText::new(ada(), conversation, "one"));
+        world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
         world.run();
         assert_eq!(world.cloud.requests(Endpoint::Send), attempts, "{fault}");
     }
@@ -187,7 +193,7 @@ fn the_policy_none_makes_one_attempt() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
-    world.start(SendText::new(ada(), conversation, "one"));
+    world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     assert_eq!(world.cloud.requests(Endpoint::Send), 1);
 }
@@ -197,10 +203,10 @@ fn closing_is_retried_after_a_lost_response() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.network_faults.push_back(NetworkFault::ResponseLost);
-    let caller = world.start(CloseConversation::new(ada(), conversation));
+    let caller = world.start(CloseConversation::new(&ConversationRef::new(ada(), conversation)));
     world.run();
     let done = world.finished_call(caller).result.as_ref().unwrap();
-    assert_eq!((done.attempts, done.possibly_repeated), (2, true));
+    assert_eq!((done.attempts, done.maybe_duplicated), (2, true));
 }
 
 #[test]
@@ -215,7 +221,7 @@ fn opening_again_after_a_lost_response_is_already_open() {
     let caller = world.start(OpenConversation::new(ada()));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::AlreadyOpen, Sent::Maybe));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::AlreadyOpen, Delivery::Unknown));
 }
 
 #[test]
@@ -240,7 +246,11 @@ fn the_token_circuit_opens_for_2_4_8_minutes() {
     let errors = world.finished_calls().filter_map(|call| call.result.as_ref().err());
     let errors: Vec<_> = errors.filter(|error| error.kind() == ErrorKind::CircuitOpen).collect();
     assert!(errors.len() > 150);
-    assert!(errors.iter().all(|error| error.retry_after().is_some() && error.sent() == Sent::No));
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.retry_after().is_some() && error.delivery() == Delivery::NotSent)
+    );
 }
 
 #[test]
@@ -252,7 +262,7 @@ fn a_success_closes_the_circuit_for_all() {
     let next = world.start_at(world.now() + secs(122), AuthorizeApp::new());
     world.run();
     assert!(world.finished_call(probe).result.is_ok() && world.finished_call(next).result.is_ok());
-    let closed = |event: &lp_connector_core::connector::Event| {
+    let closed = |event: &lp_connector_core::connector::CallEvent| {
         matches!(event.kind, EventKind::CircuitClosed { .. })
     };
     assert!(world.callers()[probe].events().iter().any(closed));
@@ -265,7 +275,10 @@ fn five_failed_messages_in_a_row_open_the_circuit() {
     world.cloud.fault("send:1-16=500".parse().unwrap());
     // Four messages fail (16 attempts) and the fifth succeeds: the circuit stays closed.
     for n in 0..5 {
-        world.start(SendText::new(ada(), conversation.clone(), format!("message {n}")));
+        world.start(SendText::new(
+            &ConversationRef::new(ada(), conversation.clone()),
+            format!("message {n}"),
+        ));
         world.run();
     }
     assert_eq!(world.stored_count("message 4"), 1);
@@ -274,7 +287,10 @@ fn five_failed_messages_in_a_row_open_the_circuit() {
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=500".parse().unwrap());
     for n in 0..6 {
-        world.start(SendText::new(ada(), conversation.clone(), format!("message {n}")));
+        world.start(SendText::new(
+            &ConversationRef::new(ada(), conversation.clone()),
+            format!("message {n}"),
+        ));
         world.run();
     }
     assert_eq!(world.cloud.requests(Endpoint::Send), 20);
@@ -287,7 +303,7 @@ fn a_deadline_error_has_the_last_failure_as_its_cause() {
     let mut world = World::new().with_config(|config| config.call_timeout(secs(3)));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::DeadlineExceeded, Some(503)));
@@ -299,24 +315,24 @@ fn a_deadline_error_has_the_last_failure_as_its_cause() {
 fn invalid_input_fails_before_anything_is_sent() {
     let mut world = World::new();
     let conversation = lp_connector_core::id::ConversationId::new("5f0c").unwrap();
-    let caller = world.start(SendText::new(ada(), conversation, ""));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), ""));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidInput, Sent::No));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidInput, Delivery::NotSent));
     assert!(world.sent.is_empty());
 }
 
 #[test]
 fn an_abandoned_call_says_whether_it_may_have_been_sent() {
-    for (at, sent) in [(20, Sent::No), (500, Sent::Maybe)] {
+    for (at, sent) in [(20, Delivery::NotSent), (500, Delivery::Unknown)] {
         let mut world = World::new();
         let conversation = lp_connector_core::id::ConversationId::new("5f0c").unwrap();
         world.latency = Duration::from_millis(45);
-        let caller = world.start(SendText::new(ada(), conversation, "one"));
+        let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
         world.cancel_at(caller, Duration::from_millis(at), true);
         world.run();
         let error = world.finished_call(caller).result.as_ref().unwrap_err();
-        assert_eq!((error.kind(), error.sent()), (ErrorKind::Abandoned, sent));
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Abandoned, sent));
     }
 }
 
@@ -346,10 +362,10 @@ fn a_loading_account_is_retried_after_3_10_and_30_seconds() {
 fn a_412_is_a_stale_revision() {
     let mut world = World::new().with_fault("send=412");
     let conversation = open_conversation(&mut world);
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::StaleRevision, Sent::Yes));
+    assert_eq!((error.kind(), error.delivery()), (ErrorKind::StaleRevision, Delivery::Rejected));
 }
 
 /// Identifies a consumer without cached tokens under `fault`. Returns the pauses between the attempts of

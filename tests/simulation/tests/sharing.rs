@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, SendText};
+use lp_connector_core::api::{AuthorizeApp, ConversationRef, IdentifyConsumer, SendText};
 use lp_connector_core::error::{ErrorKind, Stage};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::policy::{CircuitPolicy, RetryPolicy};
@@ -39,7 +39,8 @@ fn a_refused_token_is_renewed_after_a_lost_early_renewal() {
     world.cancel_at(holder, secs(3310) + Duration::from_millis(10), false);
     world.run_until(secs(3330));
     world.cloud.revoke_app_tokens();
-    let caller = world.start_at(secs(3330), SendText::new(ada(), conversation, "one"));
+    let caller = world
+        .start_at(secs(3330), SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     assert!(world.finished_call(caller).result.is_ok(), "{:?}", world.finished_call(caller).result);
 }
@@ -105,13 +106,13 @@ fn messages_with_short_deadlines_open_no_circuit() {
     world.network_faults.extend([NetworkFault::SlowResponse(secs(3)); 20]);
     for _ in 0..20 {
         let at = world.now();
-        let text = SendText::new(ada(), conversation.clone(), "one");
+        let text = SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one");
         let impatient = world.start_with(at, text, |call, now| call.timeout(secs(1), now));
         world.run();
         let error = world.finished_call(impatient).result.as_ref().unwrap_err();
         assert_ne!(error.kind(), ErrorKind::CircuitOpen);
     }
-    let patient = world.start(SendText::new(ada(), conversation, "two"));
+    let patient = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "two"));
     world.run();
     assert!(world.finished_call(patient).result.is_ok());
 }
@@ -178,13 +179,14 @@ fn an_open_circuit_causes_no_token_request() {
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     for _ in 0..5 {
-        world.start(SendText::new(ada(), conversation.clone(), "one"));
+        world.start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"));
         world.run();
     }
     world.cloud.revoke_app_tokens();
     let token_requests = world.cloud.requests(Endpoint::Token);
     let end = world.now() + secs(1);
-    let caller = world.start_at(end, SendText::new(ada(), conversation.clone(), "two"));
+    let caller = world
+        .start_at(end, SendText::new(&ConversationRef::new(ada(), conversation.clone()), "two"));
     let hours = world.now() + secs(5);
     world.run_until(hours);
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
@@ -196,12 +198,13 @@ fn an_open_circuit_causes_no_token_request() {
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=503".parse().unwrap());
     for _ in 0..5 {
-        world.start(SendText::new(ada(), conversation.clone(), "one"));
+        world.start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"));
     }
     world.run();
     let token_requests = world.cloud.requests(Endpoint::Token);
     let later = world.now() + secs(60);
-    let caller = world.start_at(later, SendText::new(ada(), conversation, "two"));
+    let caller =
+        world.start_at(later, SendText::new(&ConversationRef::new(ada(), conversation), "two"));
     world.run();
     assert_eq!(
         world.finished_call(caller).result.as_ref().unwrap_err().kind(),
@@ -216,7 +219,7 @@ fn an_error_has_the_retry_after_of_the_service() {
     let mut world = World::new().with_config(|config| config.retry(RetryPolicy::none()));
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=429,retry-after:7".parse().unwrap());
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(secs(7))));
@@ -243,9 +246,15 @@ fn a_rate_limit_spreads_a_burst_fairly_over_consumers() {
     let bobs = ConversationId::new(&bobs.id).unwrap();
     let began = world.now() + secs(10);
     for _ in 0..20 {
-        world.start_at(began, SendText::new(ada(), conversation.clone(), "one"));
+        world.start_at(
+            began,
+            SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"),
+        );
     }
-    let other = world.start_at(began + Duration::from_millis(1), SendText::new(bob, bobs, "two"));
+    let other = world.start_at(
+        began + Duration::from_millis(1),
+        SendText::new(&ConversationRef::new(bob, bobs), "two"),
+    );
     world.run();
     assert!(world.finished_calls().all(|ended| ended.result.is_ok()));
     let sent: Vec<_> = world
@@ -264,12 +273,12 @@ fn a_rate_limit_spreads_a_burst_fairly_over_consumers() {
     // A call whose turn comes after its deadline fails at once.
     let late = world.start_with(
         world.now(),
-        SendText::new(ada(), conversation.clone(), "x"),
+        SendText::new(&ConversationRef::new(ada(), conversation.clone()), "x"),
         |call, _| call,
     );
     let impatient: Vec<_> = (0..10)
         .map(|_| {
-            let text = SendText::new(ada(), conversation.clone(), "x");
+            let text = SendText::new(&ConversationRef::new(ada(), conversation.clone()), "x");
             world.start_with(world.now(), text, |call, now| call.timeout(secs(1), now))
         })
         .collect();
@@ -288,12 +297,14 @@ fn an_unreachable_host_is_unused_during_its_lookup() {
     world.cloud.move_service("asyncMessagingEnt", "elsewhere.liveperson.net");
     let began = world.now() + secs(10);
     world.network_faults.push_back(NetworkFault::Refused);
-    world.start_with(began, SendText::new(ada(), conversation.clone(), "one"), |call, _| {
-        call.retry(RetryPolicy::none())
-    });
+    world.start_with(
+        began,
+        SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"),
+        |call, _| call.retry(RetryPolicy::none()),
+    );
     world.run_until(began + secs(5));
     for _ in 0..3 {
-        world.start(SendText::new(ada(), conversation.clone(), "two"));
+        world.start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "two"));
     }
     let from = world.sent.len();
     world.run();
@@ -339,14 +350,18 @@ fn a_cancelled_message_probe_passes_to_the_next_call() {
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send:1-20=500".parse().unwrap());
     for _ in 0..5 {
-        world.start(SendText::new(ada(), conversation.clone(), "one"));
+        world.start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"));
         world.run();
     }
     let open_until = world.now() + secs(121);
-    let prober = world.start_at(open_until, SendText::new(ada(), conversation.clone(), "two"));
+    let prober = world.start_at(
+        open_until,
+        SendText::new(&ConversationRef::new(ada(), conversation.clone()), "two"),
+    );
     world.cancel_at(prober, open_until + Duration::from_millis(50), true);
     let then = open_until + Duration::from_millis(60);
-    let next = world.start_at(then, SendText::new(ada(), conversation, "three"));
+    let next =
+        world.start_at(then, SendText::new(&ConversationRef::new(ada(), conversation), "three"));
     world.run();
     let error = world.finished_call(prober).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Abandoned);
@@ -361,7 +376,7 @@ fn a_cancelled_call_gives_up_its_place_in_the_rate_queue() {
     let mut world = World::new().with_config(|config| config.rate(Service::MESSAGING, policy));
     let conversation = open_conversation(&mut world);
     let began = world.now() + secs(60);
-    let text = |text: &str| SendText::new(ada(), conversation.clone(), text);
+    let text = |text: &str| SendText::new(&ConversationRef::new(ada(), conversation.clone()), text);
     world.start_at(began, text("at once"));
     let cancelled: Vec<_> =
         (0..5).map(|_| world.start_at(began + secs(1), text("never"))).collect();

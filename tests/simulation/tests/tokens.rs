@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lp_connector_core::api::ChatState;
-use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, SendText, SetChatState};
+use lp_connector_core::api::{
+    AuthorizeApp, ConversationRef, IdentifyConsumer, SendText, SetChatState,
+};
 use lp_connector_core::error::{ErrorKind, Stage};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_sandbox::Endpoint;
@@ -96,7 +98,7 @@ fn a_token_that_has_expired_on_arrival_is_an_error() {
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadAnswer);
-    assert!(error.to_string().contains("had ended when it came"), "{error}");
+    assert!(error.to_string().contains("had expired when it came"), "{error}");
 }
 
 #[test]
@@ -151,8 +153,8 @@ fn a_revoked_token_costs_two_callers_one_renewal() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.revoke_app_tokens();
-    world.start(SendText::new(ada(), conversation.clone(), "one"));
-    world.start(SendText::new(ada(), conversation, "two"));
+    world.start(SendText::new(&ConversationRef::new(ada(), conversation.clone()), "one"));
+    world.start(SendText::new(&ConversationRef::new(ada(), conversation), "two"));
     world.run();
     assert!(all_succeeded(&world));
     assert_eq!(world.cloud.requests(Endpoint::Token), 2);
@@ -164,7 +166,7 @@ fn a_permanently_refused_app_token_is_renewed_once() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=revoke-app".parse().unwrap());
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.error_code()), (ErrorKind::Unauthorized, Some(40102)));
@@ -177,7 +179,7 @@ fn a_permanently_refused_consumer_token_is_renewed_once() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     world.cloud.fault("send=revoke-consumer".parse().unwrap());
-    let caller = world.start(SendText::new(ada(), conversation, "one"));
+    let caller = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();
     assert_eq!((error.kind(), error.error_code()), (ErrorKind::Unauthorized, Some(40103)));
@@ -191,10 +193,13 @@ fn a_401_without_a_code_renews_once_and_delays_nobody() {
     let mut world = World::new();
     let conversation = open_conversation(&mut world);
     let other_consumer = ExtConsumerId::new("somebody-else").unwrap();
-    let state = SetChatState::new(other_consumer, conversation.clone(), ChatState::Active);
+    let state = SetChatState::new(
+        &ConversationRef::new(other_consumer, conversation.clone()),
+        ChatState::Active,
+    );
     let caller = world.start(state);
     world.run_until(world.now() + Duration::from_millis(330));
-    let other = world.start(SendText::new(ada(), conversation, "one"));
+    let other = world.start(SendText::new(&ConversationRef::new(ada(), conversation), "one"));
     let began = world.now();
     world.run();
     let error = world.finished_call(caller).result.as_ref().unwrap_err();

@@ -36,8 +36,7 @@ pub(crate) fn chat(
 ) -> Result<(), Failure> {
     // First of all: what is told of the new conversation must find somebody.
     let listener = Listener::start(endpoint.listen, receiver)?;
-    let (consumer, operation) = converse::opening(who)?;
-    let session = Session::open(client, consumer, operation)?;
+    let session = Session::open(client, converse::opening(who)?)?;
     output.done(
         &json!({"event": "conversation", "conversation_id": session.id(),
             "ext_consumer_id": who.consumer, "listen": listener.address().to_string()}),
@@ -128,7 +127,7 @@ fn talk(
                 let _ = typed.send(Typing::Sent);
             }
             Err(error) => {
-                let notice = Notice::of(format!("error: {error}"));
+                let notice = Notice::of(format!("error: {error:#}"));
                 screen.show(&notice.json, &notice.lines);
             }
         }
@@ -144,7 +143,7 @@ fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn
             Ok(notice) => {
                 screen.show(&notice.json, &notice.lines);
                 if let Err(error) = session.read() {
-                    let notice = Notice::of(format!("error: {error}"));
+                    let notice = Notice::of(format!("error: {error:#}"));
                     screen.show(&notice.json, &notice.lines);
                 }
                 if notice.finished {

@@ -1,7 +1,8 @@
 //! Open, say, close.
 
 use lp_connector_core::api::{
-    ChatState, CloseConversation, OpenConversation, PersonalInfo, Profile, SendText, SetChatState,
+    ChatState, CloseConversation, ConversationRef, OpenConversation, PersonalInfo, Profile,
+    SendText, SetChatState,
 };
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use serde_json::json;
@@ -12,10 +13,11 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 impl Place {
-    pub(crate) fn ids(&self) -> Result<(ExtConsumerId, ConversationId), Failure> {
+    pub(crate) fn conversation(&self) -> Result<ConversationRef, Failure> {
         let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
         let conversation = ConversationId::new(&self.conversation).map_err(usage)?;
-        Ok((ExtConsumerId::new(&self.consumer).map_err(usage)?, conversation))
+        let consumer = ExtConsumerId::new(&self.consumer).map_err(usage)?;
+        Ok(ConversationRef::new(consumer, conversation))
     }
 }
 
@@ -30,23 +32,24 @@ pub(crate) fn converse(
         // Found out before a conversation is open that nobody would close.
         return Err(Failure::usage("one of the texts is empty: give each message some words"));
     }
-    let (consumer, conversation) = open(client, who, output)?;
-    let rest = send(client, &consumer, &conversation, texts, output)
-        .and_then(|()| close(client, &consumer, &conversation, output));
+    let conversation = open(client, who, output)?;
+    let rest = send(client, &conversation, texts, output)
+        .and_then(|()| close(client, &conversation, output));
     if rest.is_err() {
         output.note(&format!(
-            "the conversation may still be open: lp-connector close --consumer {consumer} \
-             --conversation {conversation}"
+            "the conversation may still be open: lp-connector close --consumer {} --conversation {}",
+            conversation.consumer(),
+            conversation.id()
         ));
     }
     rest
 }
 
 /// What opens a conversation for `who`.
-pub(crate) fn opening(who: &Who) -> Result<(ExtConsumerId, OpenConversation), Failure> {
+pub(crate) fn opening(who: &Who) -> Result<OpenConversation, Failure> {
     let consumer =
         ExtConsumerId::new(&who.consumer).map_err(|bad| Failure::usage(bad.to_string()))?;
-    let mut operation = OpenConversation::new(consumer.clone());
+    let mut operation = OpenConversation::new(consumer);
     if who.first_name.is_some() || who.last_name.is_some() {
         let mut person = PersonalInfo::default();
         person.firstname = who.first_name.clone();
@@ -59,48 +62,46 @@ pub(crate) fn opening(who: &Who) -> Result<(ExtConsumerId, OpenConversation), Fa
     if let Some(skill) = &who.skill {
         operation = operation.skill(skill);
     }
-    Ok((consumer, operation))
+    Ok(operation)
 }
 
 pub(crate) fn open(
     client: &Client,
     who: &Who,
     output: &Output,
-) -> Result<(ExtConsumerId, ConversationId), Failure> {
-    let (consumer, operation) = opening(who)?;
-    let opened = client.call(operation)?.output;
+) -> Result<ConversationRef, Failure> {
+    let opened = client.call(opening(who)?)?.output;
     let conversation = opened.conversation;
     output.done(
-        &json!({"event": "conversation", "conversation_id": conversation.as_str(),
-            "ext_consumer_id": consumer.as_str()}),
-        format!("conversation {conversation}"),
+        &json!({"event": "conversation", "conversation_id": conversation.id().as_str(),
+            "ext_consumer_id": conversation.consumer().as_str()}),
+        format!("conversation {}", conversation.id()),
     );
-    if let Some(why) = opened.profile_refused {
-        output.note(&format!("the profile was refused: {why}"));
+    if let Some(why) = opened.profile_rejected {
+        output.note(&format!("the profile was rejected: {why}"));
     }
-    Ok((consumer, conversation))
+    Ok(conversation)
 }
 
 pub(crate) fn send(
     client: &Client,
-    consumer: &ExtConsumerId,
-    conversation: &ConversationId,
+    conversation: &ConversationRef,
     texts: &[String],
     output: &Output,
 ) -> Result<(), Failure> {
     for text in texts {
-        let sent = client.call(SendText::new(consumer.clone(), conversation.clone(), text))?;
+        let sent = client.call(SendText::new(conversation, text))?;
         let sequence = sent.output.sequence;
         let mut line = format!("sent: {text}");
         if let Some(sequence) = sequence {
             line.push_str(&format!("  (sequence {sequence})"));
         }
-        if sent.possibly_repeated {
+        if sent.maybe_duplicated {
             line.push_str("  (perhaps more than once: an earlier answer was lost)");
         }
         output.done(
             &json!({"event": "sent", "sequence": sequence, "attempts": sent.attempts,
-                "possibly_repeated": sent.possibly_repeated}),
+                "maybe_duplicated": sent.maybe_duplicated}),
             line,
         );
     }
@@ -109,8 +110,7 @@ pub(crate) fn send(
 
 pub(crate) fn typing(
     client: &Client,
-    consumer: &ExtConsumerId,
-    conversation: &ConversationId,
+    conversation: &ConversationRef,
     state: State,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -121,9 +121,9 @@ pub(crate) fn typing(
         State::Composing => (ChatState::Composing, "COMPOSING"),
         State::Pause => (ChatState::Pause, "PAUSE"),
     };
-    client.call(SetChatState::new(consumer.clone(), conversation.clone(), state))?;
+    client.call(SetChatState::new(conversation, state))?;
     output.done(
-        &json!({"event": "chat_state", "conversation_id": conversation.as_str(), "state": name}),
+        &json!({"event": "chat_state", "conversation_id": conversation.id().as_str(), "state": name}),
         format!("chat state: {name}"),
     );
     Ok(())
@@ -131,14 +131,13 @@ pub(crate) fn typing(
 
 pub(crate) fn close(
     client: &Client,
-    consumer: &ExtConsumerId,
-    conversation: &ConversationId,
+    conversation: &ConversationRef,
     output: &Output,
 ) -> Result<(), Failure> {
-    client.call(CloseConversation::new(consumer.clone(), conversation.clone()))?;
+    client.call(CloseConversation::new(conversation))?;
     output.done(
-        &json!({"event": "closed", "conversation_id": conversation.as_str()}),
-        format!("closed {conversation}"),
+        &json!({"event": "closed", "conversation_id": conversation.id().as_str()}),
+        format!("closed {}", conversation.id()),
     );
     Ok(())
 }

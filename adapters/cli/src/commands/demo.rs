@@ -44,10 +44,10 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
         last_name: Some("Dove".to_owned()),
         skill: None,
     };
-    let (consumer, conversation) = converse::open(&client, &who, output)?;
-    converse::typing(&client, &consumer, &conversation, State::Composing, output)?;
-    converse::send(&client, &consumer, &conversation, &TEXTS.map(str::to_owned), output)?;
-    converse::close(&client, &consumer, &conversation, output)?;
+    let conversation = converse::open(&client, &who, output)?;
+    converse::typing(&client, &conversation, State::Composing, output)?;
+    converse::send(&client, &conversation, &TEXTS.map(str::to_owned), output)?;
+    converse::close(&client, &conversation, output)?;
 
     let count = |endpoint| server.requests(endpoint);
     output.say(format!(

@@ -56,9 +56,9 @@ pub(crate) fn engagement(
     })?;
     let opened = client.call(operation)?.output;
     output.done(
-        &json!({"event": "conversation", "conversation_id": opened.conversation.as_str(),
+        &json!({"event": "conversation", "conversation_id": opened.conversation.id().as_str(),
             "ext_consumer_id": consumer.as_str()}),
-        format!("conversation {}", opened.conversation),
+        format!("conversation {}", opened.conversation.id()),
     );
     Ok(())
 }

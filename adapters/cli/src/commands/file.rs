@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use lp_connector_core::api::{GenerateDownloadUrl, GetFile, OpenConversation};
-use lp_connector_core::conversation::Conversation;
-use lp_connector_core::file::{MAX_FILE, Upload, UploadStep};
+use lp_connector_core::api::{ConversationRef, GenerateDownloadUrl, GetFile, OpenConversation};
+use lp_connector_core::file::{File, MAX_FILE, Upload, UploadStep};
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::time::Mono;
 use serde_json::json;
@@ -42,33 +41,29 @@ pub(crate) fn upload(
     } else {
         setup::read(file, "FILE")?
     };
-    // Checked before anything is sent: a stand-in for the conversation will do for that.
-    let nowhere = ConversationId::new("none").map_err(usage)?;
-    let checked =
-        Upload::new(&Conversation::new(consumer.clone(), nowhere), &name, bytes.as_slice());
-    checked.map_err(|invalid| Failure::usage(invalid.to_string()))?;
-
-    let id = match &sender.conversation {
-        Some(id) => ConversationId::new(id).map_err(usage)?,
+    // Checked before anything is sent.
+    let file = File::new(&name, bytes).map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    let file = match &sender.caption {
+        Some(caption) => file.caption(caption),
+        None => file,
+    };
+    let conversation = match &sender.conversation {
+        Some(id) => ConversationRef::new(consumer, ConversationId::new(id).map_err(usage)?)
+            .with_client_properties(session::properties()),
         None => {
             let open = OpenConversation::new(consumer.clone());
             let opened = client.call(open.client_properties(session::properties()))?.output;
             output.done(
-                &json!({"event": "conversation", "conversation_id": opened.conversation.as_str(),
+                &json!({"event": "conversation",
+                    "conversation_id": opened.conversation.id().as_str(),
                     "ext_consumer_id": consumer.as_str()}),
-                format!("conversation {}", opened.conversation),
+                format!("conversation {}", opened.conversation.id()),
             );
             opened.conversation
         }
     };
-    let conversation =
-        Conversation::new(consumer, id.clone()).client_properties(session::properties());
-    let size = bytes.len();
-    let upload = Upload::new(&conversation, &name, bytes);
-    let mut upload = upload.map_err(|invalid| Failure::usage(invalid.to_string()))?;
-    if let Some(caption) = &sender.caption {
-        upload = upload.caption(caption);
-    }
+    let (size, id) = (file.size(), conversation.id().clone());
+    let mut upload = Upload::new(&conversation, file);
     let published = drive(client, &mut upload, output)?;
     output.done(
         &json!({"event": "uploaded", "conversation_id": id.as_str(), "bytes": size,
@@ -89,28 +84,28 @@ fn drive(
     loop {
         let now = Mono::from_origin(origin.elapsed());
         match upload.poll(now) {
-            UploadStep::AskUrl(ask) => {
-                output.progress(0, "asking for an address");
-                upload.url(client.call(ask)?.output, now);
+            UploadStep::GetUrl(get) => {
+                output.progress(0, "requesting a signed URL");
+                upload.got_url(client.call(get)?.output, now);
             }
             UploadStep::Put(put) => {
-                output.progress(1, &format!("{} bytes on their way", upload.size()));
+                output.progress(1, &format!("{} bytes on their way", upload.file().size()));
                 let stored = client.call(put).map(|done| done.output);
                 if matches!(&stored, Err(error) if error.status() == Some(401)) {
                     output.note(
-                        "the storage service says that the address has ended: another is asked for",
+                        "the storage service says that the signed URL has expired: another is requested",
                     );
                 }
                 upload.stored(stored)?;
             }
             UploadStep::Publish(publish) => {
-                output.progress(2, "telling the agent");
+                output.progress(2, "publishing");
                 upload.relative_path().unwrap_or_default().clone_into(&mut path);
-                upload.published(client.call(publish)?.output);
+                upload.published(client.call(publish)?);
             }
             UploadStep::Done(published) => {
                 output.progress(3, "");
-                return Ok((published.sequence, path));
+                return Ok((published.output.sequence, path));
             }
         }
     }
@@ -118,15 +113,13 @@ fn drive(
 
 pub(crate) fn download(
     client: &Client,
-    consumer: &ExtConsumerId,
-    conversation: &ConversationId,
+    conversation: &ConversationRef,
     relative_path: &str,
     to: &Path,
     output: &Output,
 ) -> Result<(), Failure> {
-    output.progress(0, "asking for an address");
-    let ask = GenerateDownloadUrl::new(consumer.clone(), conversation.clone(), relative_path);
-    let url = client.call(ask)?.output;
+    output.progress(0, "requesting a signed URL");
+    let url = client.call(GenerateDownloadUrl::new(conversation, relative_path))?.output;
     output.progress(2, "getting the file");
     let bytes = client.call(GetFile::new(url))?.output;
     output.progress(3, "");

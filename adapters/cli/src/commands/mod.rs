@@ -50,24 +50,24 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Converse { who, texts } => converse::converse(&client()?, &who, &texts, output),
         Command::Open { who } => converse::open(&client()?, &who, output).map(|_| ()),
         Command::Send { place, texts } => {
-            let (consumer, conversation) = place.ids()?;
-            converse::send(&client()?, &consumer, &conversation, &texts, output)
+            let conversation = place.conversation()?;
+            converse::send(&client()?, &conversation, &texts, output)
         }
         Command::Typing { place, state } => {
-            let (consumer, conversation) = place.ids()?;
-            converse::typing(&client()?, &consumer, &conversation, state, output)
+            let conversation = place.conversation()?;
+            converse::typing(&client()?, &conversation, state, output)
         }
         Command::Close { place } => {
-            let (consumer, conversation) = place.ids()?;
-            converse::close(&client()?, &consumer, &conversation, output)
+            let conversation = place.conversation()?;
+            converse::close(&client()?, &conversation, output)
         }
         Command::Upload { file, consumer, conversation, caption } => {
             let who = file::Sender { consumer, conversation, caption };
             file::upload(&client()?, &file, &who, output)
         }
         Command::Download { place, relative_path, output: to } => {
-            let (consumer, conversation) = place.ids()?;
-            file::download(&client()?, &consumer, &conversation, &relative_path, &to, output)
+            let conversation = place.conversation()?;
+            file::download(&client()?, &conversation, &relative_path, &to, output)
         }
         Command::Webhook(command) => webhook::run(&command, &global, output),
         Command::Engagement { consumer, entry_point, open } => {

@@ -1,14 +1,15 @@
 //! Everything that a connector can say, once, to a cloud that is on this machine.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_core::api::{
-    AuthorizeApp, ChatState, FindEngagement, GetFile, Identity, ListInstalls, Login, Operation,
-    PersonalInfo, Profile, ReadInstall, ReportActivity, SendText, SetUrgency, Ttr, UpdateInstall,
-    UpdateProfile,
+    AuthorizeApp, ChatState, FindEngagement, GetFile, Identity, ListInstalls, Login, PersonalInfo,
+    Profile, ReadInstall, ReportActivity, Resolution, SendText, SetUrgency, UpdateInstall,
+    UpdateProfile, Urgency,
 };
+use lp_connector_core::connector::{Callable, Completed};
 use lp_connector_core::conversation::Conversation;
-use lp_connector_core::file::{Upload, UploadStep};
+use lp_connector_core::file::{File, Upload, UploadStep};
 use lp_connector_core::id::{ClientId, ExtConsumerId};
 use lp_connector_core::manifest::{self, Manifest};
 use lp_connector_core::secret::Secret;
@@ -38,14 +39,13 @@ pub(crate) fn tour(runtime: Runtime, output: &Output) -> Result<(), Failure> {
 
 impl Tour<'_> {
     /// Makes one call, and says in a line what it was and what came of it.
-    fn does<O: Operation>(
+    fn does<C: Callable>(
         &self,
-        operation: O,
-        told: impl FnOnce(&O::Output) -> String,
-    ) -> Result<O::Output, Failure> {
-        let name = operation.name();
+        operation: C,
+        told: impl FnOnce(&C::Output) -> String,
+    ) -> Result<C::Output, Failure> {
         let output = self.client.call(operation)?.output;
-        self.says(name, &told(&output));
+        self.says(C::NAME, &told(&output));
         Ok(output)
     }
 
@@ -81,12 +81,10 @@ impl Tour<'_> {
         }
 
         self.output.say("\nThe conversation:");
-        let open =
-            found.open(consumer.clone()).ok_or_else(|| local("nothing is offered".into()))?;
+        let open = found.open(consumer).ok_or_else(|| local("nothing is offered".into()))?;
         let open = open.client_properties(session::properties());
-        let opened = self.does(open, |opened| opened.conversation.to_string())?;
-        let mut conversation = Conversation::new(consumer.clone(), opened.conversation.clone())
-            .client_properties(session::properties());
+        let opened = self.does(open, |opened| opened.conversation.id().to_string())?;
+        let mut conversation = Conversation::new(opened.conversation.clone());
         for (state, name) in [
             (ChatState::Active, "ACTIVE"),
             (ChatState::Composing, "COMPOSING"),
@@ -94,7 +92,7 @@ impl Tour<'_> {
             (ChatState::Inactive, "INACTIVE"),
             (ChatState::Gone, "GONE"),
         ] {
-            if let Some(typing) = conversation.typing(state) {
+            if let Some(typing) = conversation.chat_state(state) {
                 self.does(typing, |_| name.to_owned())?;
             }
         }
@@ -102,15 +100,16 @@ impl Tour<'_> {
             format!("#{}", number(sent.sequence))
         })?;
         let with = json!([{"type": "ExternalId", "id": "ring-0042"}]);
-        let text = SendText::new(consumer.clone(), opened.conversation.clone(), "Its ring is 0042");
+        let text = SendText::new(&opened.conversation, "Its ring is 0042");
         self.does(text.metadata(with), |_| "with metadata".to_owned())?;
         self.upload(&conversation)?;
         let mut person = PersonalInfo::default();
         person.firstname = Some("Ada".to_owned());
         let profile = Profile::new().personal_info(person);
-        let update = UpdateProfile::new(consumer.clone(), opened.conversation.clone(), profile);
+        let update = UpdateProfile::new(&opened.conversation, profile);
         self.does(update, |()| "the agent sees a name".to_owned())?;
-        let urgent = SetUrgency::new(consumer, opened.conversation, Ttr::Urgent, 300);
+        let urgent =
+            SetUrgency::new(&opened.conversation, Urgency::Urgent, Duration::from_secs(300));
         self.does(urgent, |()| "within 300 s".to_owned())?;
 
         self.output.say("\nThe agent answers, and is answered:");
@@ -119,10 +118,10 @@ impl Tour<'_> {
             &mut conversation,
             Agent::Card("Is this its ring?".to_owned(), vec!["That one".to_owned()]),
         )?;
-        while let Some(receipt) = conversation.accept() {
+        while let Some(receipt) = conversation.mark_delivered() {
             self.does(receipt, |_| "delivered".to_owned())?;
         }
-        while let Some(receipt) = conversation.read() {
+        while let Some(receipt) = conversation.mark_read() {
             self.does(receipt, |_| "read".to_owned())?;
         }
         if let Event::File(file) = file.event() {
@@ -133,33 +132,34 @@ impl Tour<'_> {
         self.choose(&conversation, &card)?;
 
         self.output.say("\nThe end, and what comes after it:");
-        self.does(conversation.close(), |()| "a survey may follow".to_owned())?;
+        self.does(conversation.close_dialog(), |()| "a survey may follow".to_owned())?;
         let question = self.told(&mut conversation)?;
         self.choose(&conversation, &question)?;
-        self.does(conversation.rate(5, true), |()| "5 of 5".to_owned())?;
+        self.does(conversation.rate(5, Resolution::Resolved), |()| "5 of 5".to_owned())?;
         self.installs()
     }
 
     fn upload(&self, conversation: &Conversation) -> Result<(), Failure> {
         let picture = vec![0x89, b'P', b'N', b'G', 1, 2, 3];
-        let upload = Upload::new(conversation, "loft.png", picture);
-        let mut upload = upload.map_err(|invalid| Failure::Local(invalid.to_string()))?;
+        let file = File::new("loft.png", picture);
+        let file = file.map_err(|invalid| Failure::Local(invalid.to_string()))?;
+        let mut upload = Upload::new(conversation.reference(), file);
         let origin = Instant::now();
         loop {
             let now = Mono::from_origin(origin.elapsed());
             match upload.poll(now) {
-                UploadStep::AskUrl(ask) => {
+                UploadStep::GetUrl(ask) => {
                     let url = self.does(ask, |_| "an address to put a picture at".to_owned())?;
-                    upload.url(url, now);
+                    upload.got_url(url, now);
                 }
                 UploadStep::Put(put) => {
-                    let size = upload.size();
+                    let size = upload.file().size();
                     self.does(put, |()| format!("{size} bytes"))?;
                     upload.stored(Ok(()))?;
                 }
                 UploadStep::Publish(publish) => {
                     let sent = self.does(publish, |sent| format!("#{}", number(sent.sequence)))?;
-                    upload.published(sent);
+                    upload.published(Completed::new(sent));
                 }
                 UploadStep::Done(_) => return Ok(()),
             }
@@ -168,20 +168,20 @@ impl Tour<'_> {
 
     /// Clicks on the last element of a message.
     fn choose(&self, conversation: &Conversation, message: &MessagingEvent) -> Result<(), Failure> {
-        let answered = match message.event() {
+        let click = match message.event() {
             Event::RichContent(rich) => {
-                rich.clickable().last().and_then(|element| conversation.answer(message, *element))
+                rich.clickable().last().and_then(|element| conversation.click(message, *element))
             }
             Event::Text(text) => {
                 let last = text.quick_replies.and_then(|replies| replies.replies().last());
-                last.and_then(|element| conversation.answer(message, element))
+                last.and_then(|element| conversation.click(message, element))
             }
             _ => None,
         };
-        let answered =
-            answered.ok_or_else(|| Failure::Local("there is nothing to click on".to_owned()))?;
-        self.does(answered.receipt, |_| "a button was clicked".to_owned())?;
-        if let Some(text) = answered.text {
+        let click =
+            click.ok_or_else(|| Failure::Local("there is nothing to click on".to_owned()))?;
+        self.does(click.receipt, |_| "a button was clicked".to_owned())?;
+        if let Some(text) = click.text {
             self.does(text, |_| "and what it says".to_owned())?;
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Tour<'_> {
                 return Ok(message);
             }
             // It is on its way to where nobody listens, and back in a moment.
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         Err(Failure::Local("the cloud has told nothing".to_owned()))
     }
@@ -235,13 +235,13 @@ fn number(sequence: Option<u64>) -> String {
     sequence.map_or("?".to_owned(), |sequence| sequence.to_string())
 }
 
-fn now() -> std::time::Duration {
+fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// An address where nobody listens, and time enough that nothing is dropped before it is looked at.
 fn nowhere() -> Webhooks {
-    Webhooks::all_at("http://127.0.0.1:9/").retention(std::time::Duration::from_secs(3600))
+    Webhooks::all_at("http://127.0.0.1:9/").retention(Duration::from_secs(3600))
 }
 
 /// Takes out all that was told, and gives the last message that is for the consumer.
@@ -251,12 +251,12 @@ fn drain(
 ) -> Result<MessagingEvent, Failure> {
     let mut last = None;
     // Far enough that what failed to be posted meanwhile is due again.
-    let later = now() + std::time::Duration::from_secs(600);
+    let later = now() + Duration::from_secs(600);
     while let NextPost::Post(post) = cloud.next_post(later) {
         let told = Verified::dangerous_unverified(post.request.body().clone());
         let told = told.parse().map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
         for change in told.into_changes() {
-            conversation.learn(&change);
+            conversation.apply(&change);
             if let Change::Message(message) = change
                 && message.is_for_consumer()
             {

@@ -45,8 +45,7 @@ pub(crate) fn two_way(runtime: Runtime, output: &Output) -> Result<(), Failure> 
         last_name: Some("Dove".to_owned()),
         skill: None,
     };
-    let (consumer, operation) = converse::opening(&who)?;
-    let session = Session::open(client, consumer, operation)?;
+    let session = Session::open(client, converse::opening(&who)?)?;
     let stage = Stage { server: &server, listener: &listener, session: &session, output };
     stage.play()?;
     let posted = server.requests(lp_connector_sandbox::Endpoint::Webhook);

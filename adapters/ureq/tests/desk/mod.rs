@@ -1,9 +1,9 @@
 //! A sandbox and a client that talks to it.
 
 use lp_connector_sandbox::{Server, ServerConfig};
-use lp_connector_ureq::api::OpenConversation;
+use lp_connector_ureq::api::{ConversationRef, OpenConversation};
 use lp_connector_ureq::connector::Trust;
-use lp_connector_ureq::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use lp_connector_ureq::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_ureq::policy::RetryPolicy;
 use lp_connector_ureq::secret::Secret;
 use lp_connector_ureq::{Client, Config};
@@ -39,6 +39,6 @@ pub(crate) fn ada() -> ExtConsumerId {
     ExtConsumerId::new("pigeon-ring-0042").unwrap()
 }
 
-pub(crate) fn open(client: &Client) -> ConversationId {
+pub(crate) fn open(client: &Client) -> ConversationRef {
     client.open_conversation(OpenConversation::new(ada())).unwrap().output.conversation
 }

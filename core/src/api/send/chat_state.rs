@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Address, Published, addressed, on_send, with_client_properties};
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, ExtConsumerId};
+use super::{ConversationRef, Message, Published, on_send};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
+};
 
 /// Whether the consumer is there and typing (protocol.md 7.5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -27,17 +28,15 @@ pub enum ChatState {
 /// dialog takes none.
 #[derive(Clone, Debug)]
 pub struct SetChatState {
-    address: Address,
+    message: Message,
     state: ChatState,
 }
-
-addressed!(SetChatState);
 
 impl SetChatState {
     /// A state for the main dialog.
     #[must_use]
-    pub fn new(consumer: ExtConsumerId, conversation: ConversationId, state: ChatState) -> Self {
-        Self { address: Address::new(consumer, conversation), state }
+    pub fn new(conversation: &ConversationRef, state: ChatState) -> Self {
+        Self { message: Message::new(conversation), state }
     }
 }
 
@@ -50,22 +49,20 @@ struct Event {
 impl Operation for SetChatState {
     type Output = Published;
 
-    fn name(&self) -> &'static str {
-        "set_chat_state"
-    }
+    const NAME: &'static str = "set_chat_state";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         // A state that is said twice is the same state.
-        Repeat::Idempotent
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Published>, InvalidInput> {
-        self.address.publish(context, Event { chat_state: self.state }).map(Plan::Send)
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        self.message.publish(context, Event { chat_state: self.state })
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Published, Refusal> {
-        Published::read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Published, ApiRejection> {
+        Published::parse(response)
     }
 }

@@ -1,10 +1,11 @@
 //! What time it is at the service (protocol.md 7.10).
 
-use super::{Address, ROOM, on_send, with_client_properties};
-use crate::api::answer::{number, take};
-use crate::api::request::Request;
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, ExtConsumerId};
+use super::{ConversationRef, Message, ROOM, on_send};
+use crate::api::envelope::Request;
+use crate::api::response::{number, take};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
+};
 
 /// Asks the service for its clock.
 ///
@@ -13,16 +14,14 @@ use crate::id::{ConversationId, ExtConsumerId};
 /// those who send it all the same, [`KeepAlive`](crate::policy::KeepAlive) says when.
 #[derive(Clone, Debug)]
 pub struct GetClock {
-    address: Address,
+    message: Message,
 }
-
-with_client_properties!(GetClock);
 
 impl GetClock {
     /// In the name of this consumer. The conversation is named for logs alone.
     #[must_use]
-    pub fn new(consumer: ExtConsumerId, conversation: ConversationId) -> Self {
-        Self { address: Address::new(consumer, conversation) }
+    pub fn new(conversation: &ConversationRef) -> Self {
+        Self { message: Message::new(conversation) }
     }
 }
 
@@ -30,24 +29,22 @@ impl Operation for GetClock {
     /// Milliseconds since 1970.
     type Output = u64;
 
-    fn name(&self) -> &'static str {
-        "get_clock"
-    }
+    const NAME: &'static str = "get_clock";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<u64>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         // It has no body at all.
         let request = Request::<()>::bare(context.id(0), "GetClock");
-        self.address.posted(context, &request, ROOM).map(Plan::Send)
+        self.message.post(context, &request, ROOM)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<u64, Refusal> {
-        let time = number(&take(answer.accepted()?, "currentTime"));
-        time.ok_or_else(|| Refusal::unreadable("the answer holds no currentTime"))
+    fn parse(&self, response: &ResponseView<'_>) -> Result<u64, ApiRejection> {
+        let time = number(&take(response.accepted()?, "currentTime"));
+        time.ok_or_else(|| ApiRejection::unreadable("the answer holds no currentTime"))
     }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Address, Published, addressed, on_send, with_client_properties};
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, ExtConsumerId};
+use super::{ConversationRef, Message, Metadata, Published, on_send};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
+};
 
 /// A preview must be smaller than this, in bytes (protocol.md 8.1).
 const MAX_PREVIEW: usize = 30 * 1024;
@@ -61,17 +62,23 @@ impl fmt::Debug for HostedFile {
 /// Refused before anything leaves: no path, and a preview of 30 KB or more.
 #[derive(Clone, Debug)]
 pub struct SendFile {
-    address: Address,
+    message: Message,
     file: HostedFile,
 }
-
-addressed!(SendFile);
 
 impl SendFile {
     /// A file for the main dialog.
     #[must_use]
-    pub fn new(consumer: ExtConsumerId, conversation: ConversationId, file: HostedFile) -> Self {
-        Self { address: Address::new(consumer, conversation), file }
+    pub fn new(conversation: &ConversationRef, file: HostedFile) -> Self {
+        Self { message: Message::new(conversation), file }
+    }
+
+    /// The metadata that goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
+    /// structured content, the button's own, exactly as it came.
+    #[must_use]
+    pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
+        self.message.metadata = Metadata::of(metadata);
+        self
     }
 }
 
@@ -85,17 +92,15 @@ struct Event<'a> {
 impl Operation for SendFile {
     type Output = Published;
 
-    fn name(&self) -> &'static str {
-        "send_file"
-    }
+    const NAME: &'static str = "send_file";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Visible
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::NonIdempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Published>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if self.file.relative_path.is_empty() {
             return Err(InvalidInput::new("the file has no path: upload it first"));
         }
@@ -107,10 +112,10 @@ impl Operation for SendFile {
             )));
         }
         let event = Event { content_type: "hosted/file", message: &self.file };
-        self.address.publish(context, event).map(Plan::Send)
+        self.message.publish(context, event)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Published, Refusal> {
-        Published::read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Published, ApiRejection> {
+        Published::parse(response)
     }
 }

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Address, on_send, with_client_properties};
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, ExtConsumerId};
+use super::{ConversationRef, Message, on_send};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
+};
 
 /// A signed address at the storage service, good for about a minute. Whoever has it can read or write
 /// the file: `Debug` shows the path alone.
@@ -32,17 +33,17 @@ impl SignedUrl {
         self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    fn read(answer: &Answer<'_>) -> Result<Self, Refusal> {
-        let mut body = answer.accepted()?;
+    fn parse(response: &ResponseView<'_>) -> Result<Self, ApiRejection> {
+        let mut body = response.accepted()?;
         let mut member = |name: &str| body.get_mut(name).map(Value::take);
         let Some(Value::String(relative_path)) = member("relativePath") else {
-            return Err(Refusal::unreadable("the answer holds no relativePath"));
+            return Err(ApiRejection::unreadable("the answer holds no relativePath"));
         };
         let Some(Value::Object(params)) = member("queryParams") else {
-            return Err(Refusal::unreadable("the answer holds no queryParams"));
+            return Err(ApiRejection::unreadable("the answer holds no queryParams"));
         };
         if segments(&relative_path).any(|segment| matches!(segment, "." | ".." | "")) {
-            return Err(Refusal::unreadable("the answer's relativePath is none"));
+            return Err(ApiRejection::unreadable("the answer's relativePath is none"));
         }
         let query = params.into_iter().filter_map(|(name, value)| match value {
             Value::String(text) => Some((name, text)),
@@ -69,24 +70,20 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 /// Asks where a file is to be put (protocol.md 8.2, step 1).
 #[derive(Clone, Debug)]
 pub struct GenerateUploadUrl {
-    address: Address,
+    message: Message,
     size: u64,
     file_type: String,
 }
 
-with_client_properties!(GenerateUploadUrl);
-
 impl GenerateUploadUrl {
     /// For a file of so many bytes, and of this type, such as `PNG`.
     #[must_use]
-    pub fn new(
-        consumer: ExtConsumerId,
-        conversation: ConversationId,
-        size: u64,
-        file_type: impl AsRef<str>,
-    ) -> Self {
-        let address = Address::new(consumer, conversation);
-        Self { address, size, file_type: file_type.as_ref().to_ascii_uppercase() }
+    pub fn new(conversation: &ConversationRef, size: u64, file_type: impl AsRef<str>) -> Self {
+        Self {
+            message: Message::new(conversation),
+            size,
+            file_type: file_type.as_ref().to_ascii_uppercase(),
+        }
     }
 }
 
@@ -101,53 +98,44 @@ struct UploadBody<'a> {
 impl Operation for GenerateUploadUrl {
     type Output = SignedUrl;
 
-    fn name(&self) -> &'static str {
-        "generate_upload_url"
-    }
+    const NAME: &'static str = "generate_upload_url";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         // An address that nobody uses ends by itself.
-        Repeat::Idempotent
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<SignedUrl>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let body = UploadBody { file_size: self.size.to_string(), file_type: &self.file_type };
-        self.address.draft(context, "ms.GenerateURLForUploadFile", &body).map(Plan::Send)
+        self.message.request(context, "ms.GenerateURLForUploadFile", &body)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<SignedUrl, Refusal> {
-        SignedUrl::read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<SignedUrl, ApiRejection> {
+        SignedUrl::parse(response)
     }
 }
 
 /// Asks where a file can be got from (protocol.md 8.2, step 5).
 #[derive(Clone)]
 pub struct GenerateDownloadUrl {
-    address: Address,
+    message: Message,
     relative_path: String,
 }
-
-with_client_properties!(GenerateDownloadUrl);
 
 impl GenerateDownloadUrl {
     /// For the file at this path, as its message says.
     #[must_use]
-    pub fn new(
-        consumer: ExtConsumerId,
-        conversation: ConversationId,
-        relative_path: impl Into<String>,
-    ) -> Self {
-        let address = Address::new(consumer, conversation);
-        Self { address, relative_path: relative_path.into() }
+    pub fn new(conversation: &ConversationRef, relative_path: impl Into<String>) -> Self {
+        Self { message: Message::new(conversation), relative_path: relative_path.into() }
     }
 }
 
 impl fmt::Debug for GenerateDownloadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GenerateDownloadUrl")
-            .field("address", &self.address)
+            .field("message", &self.message)
             .finish_non_exhaustive()
     }
 }
@@ -161,25 +149,23 @@ struct DownloadBody<'a> {
 impl Operation for GenerateDownloadUrl {
     type Output = SignedUrl;
 
-    fn name(&self) -> &'static str {
-        "generate_download_url"
-    }
+    const NAME: &'static str = "generate_download_url";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<SignedUrl>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if self.relative_path.is_empty() {
             return Err(InvalidInput::new("the file has no path"));
         }
         let body = DownloadBody { relative_path: &self.relative_path };
-        self.address.draft(context, "ms.GenerateURLForDownloadFile", &body).map(Plan::Send)
+        self.message.request(context, "ms.GenerateURLForDownloadFile", &body)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<SignedUrl, Refusal> {
-        SignedUrl::read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<SignedUrl, ApiRejection> {
+        SignedUrl::parse(response)
     }
 }

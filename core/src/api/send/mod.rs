@@ -2,6 +2,7 @@
 
 mod chat_state;
 mod clock;
+mod conversation_ref;
 mod file;
 mod file_url;
 mod profile;
@@ -12,50 +13,50 @@ mod update;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::answer::{number, take};
 use super::conversation::with_properties;
-use super::request::Request;
-use super::{Answer, ClientProperties, Context, Draft, InvalidInput, Refusal};
-use crate::id::{ConversationId, DialogId, ExtConsumerId};
+use super::envelope::Request;
+use super::response::{number, take};
+use super::{ApiRejection, Context, InvalidInput, RelativeRequest, ResponseView};
+use crate::id::ConversationId;
 
 pub use chat_state::{ChatState, SetChatState};
 pub use clock::GetClock;
+pub use conversation_ref::ConversationRef;
 pub use file::{HostedFile, SendFile};
 pub use file_url::{GenerateDownloadUrl, GenerateUploadUrl, SignedUrl};
 pub use profile::UpdateProfile;
 pub use receipt::{Receipt, SendReceipt};
 pub use text::{MAX_REQUEST_CHARS, SendText};
-pub use update::{CloseConversation, CloseDialog, RateConversation, Rating, SetUrgency, Ttr};
+pub use update::{
+    CloseConversation, CloseDialog, RateConversation, Rating, Resolution, SetUrgency,
+};
 
 /// Room for an ordinary message in bytes: two ids of 36, and what stands around them.
 const ROOM: usize = 512;
 
-/// Who sends, and where to: what all messages have in common.
+/// What all operations on SEND have in common: the conversation that they concern, and their metadata.
 #[derive(Clone, Debug)]
-struct Address {
-    consumer: ExtConsumerId,
-    conversation: ConversationId,
-    dialog: DialogId,
-    properties: Option<ClientProperties>,
+struct Message {
+    to: ConversationRef,
     metadata: Metadata,
 }
 
-impl Address {
-    fn new(consumer: ExtConsumerId, conversation: ConversationId) -> Self {
-        let dialog = DialogId::main_of(&conversation);
-        Self { consumer, conversation, dialog, properties: None, metadata: Metadata::default() }
+impl Message {
+    fn new(to: &ConversationRef) -> Self {
+        Self { to: to.clone(), metadata: Metadata::default() }
     }
 
-    fn draft<B: Serialize>(
+    /// A request of this type and with this body.
+    fn request<B: Serialize>(
         &self,
         context: &Context<'_>,
         type_: &'static str,
         body: &B,
-    ) -> Result<Draft, InvalidInput> {
-        self.posted(context, &self.request(context, type_, body), ROOM)
+    ) -> Result<RelativeRequest, InvalidInput> {
+        self.post(context, &self.envelope(context, type_, body), ROOM)
     }
 
-    fn request<'a, B: Serialize>(
+    fn envelope<'a, B: Serialize>(
         &'a self,
         context: &Context<'_>,
         type_: &'static str,
@@ -64,14 +65,14 @@ impl Address {
         Request::new(context.id(0), type_, body).metadata(self.metadata.0.as_ref())
     }
 
-    fn posted<B: Serialize>(
+    fn post<B: Serialize>(
         &self,
         context: &Context<'_>,
         request: &Request<'_, B>,
         room: usize,
-    ) -> Result<Draft, InvalidInput> {
-        let draft = Draft::post_message(context, request, room)?;
-        with_properties(draft, self.properties.as_ref())
+    ) -> Result<RelativeRequest, InvalidInput> {
+        let request = RelativeRequest::post_message(context, request, room)?;
+        with_properties(request, self.to.client_properties())
     }
 
     /// Publishes an event. Both ids are always sent: one page names the dialog alone, the guide and
@@ -80,7 +81,7 @@ impl Address {
         &self,
         context: &Context<'_>,
         event: E,
-    ) -> Result<Draft, InvalidInput> {
+    ) -> Result<RelativeRequest, InvalidInput> {
         self.publish_in(context, event, ROOM)
     }
 
@@ -90,17 +91,17 @@ impl Address {
         context: &Context<'_>,
         event: E,
         room: usize,
-    ) -> Result<Draft, InvalidInput> {
-        let body =
-            PublishEvent { dialog_id: &self.dialog, conversation_id: &self.conversation, event };
-        self.posted(context, &self.request(context, "ms.PublishEvent", &body), room)
+    ) -> Result<RelativeRequest, InvalidInput> {
+        let (dialog_id, conversation_id) = (self.to.dialog_text(), self.to.id());
+        let body = PublishEvent { dialog_id, conversation_id, event };
+        self.post(context, &self.envelope(context, "ms.PublishEvent", &body), room)
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PublishEvent<'a, E> {
-    dialog_id: &'a DialogId,
+    dialog_id: &'a str,
     conversation_id: &'a ConversationId,
     event: E,
 }
@@ -130,59 +131,21 @@ impl std::fmt::Debug for Metadata {
 /// What the operations on SEND have in common: where they go, in whose name, and about what.
 macro_rules! on_send {
     () => {
-        fn target(&self) -> crate::api::Target {
-            crate::api::Target::Service(crate::api::Service::MESSAGING)
+        fn endpoint(&self) -> crate::api::Endpoint {
+            crate::api::Endpoint::Service(crate::api::Service::MESSAGING)
         }
 
-        fn authority(&self) -> crate::api::Authority {
-            crate::api::Authority::Consumer(self.address.consumer.clone())
+        fn principal(&self) -> crate::api::Principal {
+            crate::api::Principal::Consumer(self.message.to.consumer().clone())
         }
 
         fn conversation(&self) -> Option<&crate::id::ConversationId> {
-            Some(&self.address.conversation)
+            Some(self.message.to.id())
         }
     };
 }
 
-/// What all operations on SEND can be told.
-macro_rules! with_client_properties {
-    ($operation:ident) => {
-        impl $operation {
-            /// The `Client-Properties` that the conversation was opened with (protocol.md 6.5).
-            #[must_use]
-            pub fn client_properties(mut self, properties: crate::api::ClientProperties) -> Self {
-                self.address.properties = Some(properties);
-                self
-            }
-        }
-    };
-}
-
-/// What all that publish an event can be told.
-macro_rules! addressed {
-    ($operation:ident) => {
-        with_client_properties!($operation);
-
-        impl $operation {
-            /// Sends it to another dialog than the main one, such as a survey's.
-            #[must_use]
-            pub fn in_dialog(mut self, dialog: crate::id::DialogId) -> Self {
-                self.address.dialog = dialog;
-                self
-            }
-
-            /// What goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
-            /// structured content, the button's own, exactly as it came.
-            #[must_use]
-            pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
-                self.address.metadata = super::Metadata::of(metadata);
-                self
-            }
-        }
-    };
-}
-
-use {addressed, on_send, with_client_properties};
+use on_send;
 
 /// What the service made of a published event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -199,11 +162,11 @@ impl Published {
         Self { sequence: Some(sequence) }
     }
 
-    fn read(answer: &Answer<'_>) -> Result<Self, Refusal> {
-        if let Some(Plain { code: "OK", body }) = answer.plain() {
+    fn parse(response: &ResponseView<'_>) -> Result<Self, ApiRejection> {
+        if let Some(Plain { code: "OK", body }) = response.plain() {
             return Ok(Self { sequence: Some(body.sequence) });
         }
-        let sequence = number(&take(answer.accepted()?, "sequence"));
+        let sequence = number(&take(response.accepted()?, "sequence"));
         Ok(Self { sequence })
     }
 }

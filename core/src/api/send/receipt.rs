@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Address, Published, addressed, on_send, with_client_properties};
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, DialogId, ExtConsumerId};
+use super::{ConversationRef, Message, Metadata, Published, on_send};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
+};
+use crate::id::DialogId;
 
 /// What became of the other side's messages (protocol.md 7.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -28,24 +30,32 @@ pub enum Receipt {
 /// It takes a sequence of its own. Refused before anything leaves: a receipt for no message.
 #[derive(Clone, Debug)]
 pub struct SendReceipt {
-    address: Address,
+    message: Message,
     status: Receipt,
     sequences: Vec<u64>,
 }
-
-addressed!(SendReceipt);
 
 impl SendReceipt {
     /// A receipt for the messages with these sequences, in the main dialog.
     #[must_use]
     pub fn new(
-        consumer: ExtConsumerId,
-        conversation: ConversationId,
+        conversation: &ConversationRef,
         status: Receipt,
         sequences: impl IntoIterator<Item = u64>,
     ) -> Self {
-        let address = Address::new(consumer, conversation);
-        Self { address, status, sequences: sequences.into_iter().collect() }
+        Self {
+            message: Message::new(conversation),
+            status,
+            sequences: sequences.into_iter().collect(),
+        }
+    }
+
+    /// The metadata that goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
+    /// structured content, the button's own, exactly as it came.
+    #[must_use]
+    pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
+        self.message.metadata = Metadata::of(metadata);
+        self
     }
 
     /// What became of them.
@@ -56,8 +66,8 @@ impl SendReceipt {
 
     /// The dialog.
     #[must_use]
-    pub fn dialog(&self) -> &DialogId {
-        &self.address.dialog
+    pub fn dialog(&self) -> DialogId {
+        self.message.to.dialog()
     }
 
     /// The messages' sequences.
@@ -77,30 +87,28 @@ struct Event<'a> {
 impl Operation for SendReceipt {
     type Output = Published;
 
-    fn name(&self) -> &'static str {
-        "send_receipt"
-    }
+    const NAME: &'static str = "send_receipt";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         match self.status {
             // A bot may act on each.
-            Receipt::Action => Repeat::Visible,
+            Receipt::Action => Idempotency::NonIdempotent,
             // What was read stays read.
-            _ => Repeat::Idempotent,
+            _ => Idempotency::Idempotent,
         }
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Published>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if self.sequences.is_empty() {
             return Err(InvalidInput::new("the receipt is for no message: it needs a sequence"));
         }
         let event = Event { status: self.status, sequence_list: &self.sequences };
-        self.address.publish(context, event).map(Plan::Send)
+        self.message.publish(context, event)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Published, Refusal> {
-        Published::read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Published, ApiRejection> {
+        Published::parse(response)
     }
 }

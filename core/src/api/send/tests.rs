@@ -1,34 +1,38 @@
+use std::time::Duration;
+
 use super::*;
-use crate::api::{Operation, Plan, Repeat};
-use crate::id::AccountId;
+use crate::api::{Idempotency, Operation, Urgency};
+use crate::id::{AccountId, DialogId, ExtConsumerId};
 use crate::seed::Seed;
+use bytes::Bytes;
 use http::Response;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn ids() -> (ExtConsumerId, ConversationId) {
-    (ExtConsumerId::new("ring").unwrap(), ConversationId::new("5f0c").unwrap())
+fn conversation() -> ConversationRef {
+    let consumer = ExtConsumerId::new("ring").unwrap();
+    ConversationRef::new(consumer, ConversationId::new("5f0c").unwrap())
 }
 
-fn draft_of<O: Operation>(operation: &O) -> Result<Draft, InvalidInput> {
+fn survey() -> ConversationRef {
+    conversation().in_dialog(DialogId::new("dlg-srv").unwrap())
+}
+
+fn request_of<O: Operation>(operation: &O) -> Result<RelativeRequest, InvalidInput> {
     let account = AccountId::new("91827364").unwrap();
-    match operation.plan(&Context::new(&account, Seed::from_bytes([7; 16])))? {
-        Plan::Send(draft) => Ok(draft),
-        Plan::Gather(_) => panic!("nothing to send"),
-    }
+    operation.request(&Context::new(&account, Seed::from_bytes([7; 16])))
 }
 
 fn body_of<O: Operation>(operation: &O) -> Value {
-    serde_json::from_slice(draft_of(operation).unwrap().body()).unwrap()
+    serde_json::from_slice(request_of(operation).unwrap().body()).unwrap()
 }
 
 fn text(text: &str) -> SendText {
-    let (consumer, conversation) = ids();
-    SendText::new(consumer, conversation, text)
+    SendText::new(&conversation(), text)
 }
 
-fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
-    Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap()
+fn answer(status: u16, body: &str) -> Response<Bytes> {
+    Response::builder().status(status).body(body.to_owned().into()).unwrap()
 }
 
 /// The example of protocol.md 7.3.
@@ -42,7 +46,7 @@ fn the_documented_text_is_written() {
 
 #[test]
 fn a_text_can_go_to_another_dialog_of_the_conversation() {
-    let body = body_of(&text("5").in_dialog(DialogId::new("dlg-srv").unwrap()));
+    let body = body_of(&SendText::new(&survey(), "5"));
     assert_eq!(body["body"]["dialogId"], "dlg-srv");
     assert_eq!(body["body"]["conversationId"], "5f0c");
 }
@@ -50,7 +54,6 @@ fn a_text_can_go_to_another_dialog_of_the_conversation() {
 /// The example of protocol.md 7.5.
 #[test]
 fn the_documented_chat_states_are_written() {
-    let (consumer, conversation) = ids();
     for (state, name) in [
         (ChatState::Active, "ACTIVE"),
         (ChatState::Inactive, "INACTIVE"),
@@ -58,7 +61,7 @@ fn the_documented_chat_states_are_written() {
         (ChatState::Composing, "COMPOSING"),
         (ChatState::Pause, "PAUSE"),
     ] {
-        let body = body_of(&SetChatState::new(consumer.clone(), conversation.clone(), state));
+        let body = body_of(&SetChatState::new(&conversation(), state));
         assert_eq!(body["body"]["event"], json!({"type": "ChatStateEvent", "chatState": name}));
     }
 }
@@ -66,8 +69,7 @@ fn the_documented_chat_states_are_written() {
 /// The example of protocol.md 7.8.
 #[test]
 fn the_documented_close_is_written() {
-    let (consumer, conversation) = ids();
-    let body = body_of(&CloseConversation::new(consumer, conversation));
+    let body = body_of(&CloseConversation::new(&conversation()));
     assert_eq!(body["type"], "cm.UpdateConversationField");
     assert_eq!(
         body["body"],
@@ -79,41 +81,40 @@ fn the_documented_close_is_written() {
 /// The other forms of protocol.md 7.8.
 #[test]
 fn every_documented_update_is_written() {
-    let (consumer, conversation) = ids();
     let field = |body: Value| body["body"]["conversationField"].clone();
-    let ids = || (consumer.clone(), conversation.clone());
-    let (a, b) = ids();
-    let dialog = CloseDialog::new(a, b);
+    let dialog = CloseDialog::new(&conversation());
     assert_eq!(
         field(body_of(&dialog)),
         json!({"field": "DialogChange", "type": "UPDATE", "dialog":
             {"dialogId": "5f0c", "state": "CLOSE", "closedCause": "Closed by consumer"}})
     );
-    let (a, b) = ids();
-    let stage = CloseConversation::new(a, b).without_survey();
+    let stage = CloseConversation::new(&conversation()).without_survey();
     assert_eq!(field(body_of(&stage)), json!({"field": "Stage", "conversationState": "CLOSE"}));
-    let (a, b) = ids();
     assert_eq!(
-        field(body_of(&RateConversation::new(a, b, 5, true))),
+        field(body_of(&RateConversation::new(&conversation(), 5, Resolution::Resolved))),
         json!({"field": "CSATRate", "csatRate": 5, "csatResolutionConfirmation": true,
             "status": "FILLED"})
     );
-    let (a, b) = ids();
     assert_eq!(
-        field(body_of(&SetUrgency::new(a, b, Ttr::Urgent, 300))),
+        field(body_of(&SetUrgency::new(
+            &conversation(),
+            Urgency::Urgent,
+            Duration::from_secs(300)
+        ))),
         json!({"field": "TTRField", "ttrType": "URGENT", "value": 300})
     );
     for rate in [0, 6, 255] {
-        let (a, b) = ids();
-        assert!(draft_of(&RateConversation::new(a, b, rate, true)).is_err());
+        assert!(
+            request_of(&RateConversation::new(&conversation(), rate, Resolution::Resolved))
+                .is_err()
+        );
     }
 }
 
 /// The examples of protocol.md 7.6 and 7.9.
 #[test]
 fn the_documented_receipts_are_written_with_their_metadata() {
-    let (consumer, conversation) = ids();
-    let read = SendReceipt::new(consumer.clone(), conversation.clone(), Receipt::Read, [5, 6]);
+    let read = SendReceipt::new(&conversation(), Receipt::Read, [5, 6]);
     let body = body_of(&read);
     assert_eq!(
         body["body"]["event"],
@@ -121,28 +122,28 @@ fn the_documented_receipts_are_written_with_their_metadata() {
     );
     assert_eq!(body.get("metadata"), None);
     let clicked = json!([{"type": "ExternalId", "id": "btn-yes"}]);
-    let action = SendReceipt::new(consumer.clone(), conversation.clone(), Receipt::Action, [1])
-        .in_dialog(DialogId::new("dlg-srv").unwrap())
-        .metadata(clicked.clone());
+    let action = SendReceipt::new(&survey(), Receipt::Action, [1]).metadata(clicked.clone());
     let body = body_of(&action);
     assert_eq!((&body["metadata"], &body["body"]["dialogId"]), (&clicked, &json!("dlg-srv")));
-    assert_eq!((action.repeat(), read.repeat()), (Repeat::Visible, Repeat::Idempotent));
+    assert_eq!(
+        (action.idempotency(), read.idempotency()),
+        (Idempotency::NonIdempotent, Idempotency::Idempotent)
+    );
     // An array, whatever was given.
     let one = text("Yes").metadata(clicked[0].clone());
     assert_eq!(body_of(&one)["metadata"], clicked);
     assert_eq!(body_of(&text("Yes").metadata(json!([]))).get("metadata"), None);
     assert!(!format!("{one:?}").contains("btn-yes"));
-    assert!(draft_of(&SendReceipt::new(consumer, conversation, Receipt::Read, [])).is_err());
+    assert!(request_of(&SendReceipt::new(&conversation(), Receipt::Read, [])).is_err());
 }
 
 /// The example of protocol.md 8.3.
 #[test]
 fn the_documented_file_is_written() {
-    let (consumer, conversation) = ids();
     let file = HostedFile::new("/v1/AUTH_async-images/a", "png")
         .caption("ring photo")
         .preview("data:image/png;base64,iVBORw0");
-    let send = |file| SendFile::new(consumer.clone(), conversation.clone(), file);
+    let send = |file| SendFile::new(&conversation(), file);
     assert_eq!(
         body_of(&send(file))["body"]["event"],
         json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {
@@ -154,29 +155,27 @@ fn the_documented_file_is_written() {
         bare["body"]["event"]["message"],
         json!({"caption": "", "relativePath": "/v1/a", "fileType": "GIF"})
     );
-    assert!(draft_of(&send(HostedFile::new("", "GIF"))).is_err());
+    assert!(request_of(&send(HostedFile::new("", "GIF"))).is_err());
     let large = HostedFile::new("/v1/a", "GIF").preview("x".repeat(30 * 1024));
-    assert!(draft_of(&send(large)).unwrap_err().to_string().contains("less than 30720"));
+    assert!(request_of(&send(large)).unwrap_err().to_string().contains("less than 30720"));
 }
 
 /// The example of protocol.md 7.10.
 #[test]
 fn the_documented_get_clock_has_no_body() {
-    let (consumer, conversation) = ids();
-    let clock = GetClock::new(consumer, conversation);
+    let clock = GetClock::new(&conversation());
     let id = Seed::from_bytes([7; 16]).uuid(0);
     assert_eq!(body_of(&clock), json!({"kind": "req", "id": id, "type": "GetClock"}));
     let told = answer(200, r#"{"code":"OK","body":{"currentTime":1711000000123}}"#);
-    assert_eq!(clock.read(&Answer::new(&told, false)).unwrap(), 1_711_000_000_123);
-    assert!(clock.read(&Answer::new(&answer(200, "{}"), false)).is_err());
+    assert_eq!(clock.parse(&ResponseView::new(&told, false)).unwrap(), 1_711_000_000_123);
+    assert!(clock.parse(&ResponseView::new(&answer(200, "{}"), false)).is_err());
 }
 
 #[test]
 fn a_profile_can_be_changed_later() {
-    let (consumer, conversation) = ids();
     let mut profile = crate::api::Profile::new();
     profile.first_name = Some("Ada".into());
-    let body = body_of(&UpdateProfile::new(consumer, conversation, profile));
+    let body = body_of(&UpdateProfile::new(&conversation(), profile));
     assert_eq!(body["type"], "userprofile.SetUserProfile");
     assert_eq!(body["body"]["firstName"], "Ada");
 }
@@ -192,43 +191,48 @@ fn the_sequence_is_read_in_any_form_or_done_without() {
         (r#"{"code":"OK","body":{"sequence":-1}}"#, None),
     ] {
         let response = answer(200, body);
-        let published = text("x").read(&Answer::new(&response, false)).unwrap();
+        let published = text("x").parse(&ResponseView::new(&response, false)).unwrap();
         assert_eq!(published.sequence, sequence, "{body}");
     }
 }
 
 #[test]
 fn closing_again_what_a_lost_attempt_closed_is_success() {
-    let (consumer, conversation) = ids();
-    let close = CloseConversation::new(consumer, conversation);
+    let close = CloseConversation::new(&conversation());
     let closed = answer(
         400,
         r#"{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}"#,
     );
-    assert!(close.read(&Answer::new(&closed, true)).is_ok());
-    assert!(close.read(&Answer::new(&closed, false)).is_err());
+    assert!(close.parse(&ResponseView::new(&closed, true)).is_ok());
+    assert!(close.parse(&ResponseView::new(&closed, false)).is_err());
     for body in [
         r#"{"code":"OK","body":{"msg":"OK Conversation resolved successfully"},"reqId":"c-90"}"#,
         r#"{"kind":"resp","code":200,"type":"StringResponse","body":"done","reqId":"1"}"#,
         r#"{"code":"OK"}"#,
         "",
     ] {
-        assert!(close.read(&Answer::new(&answer(200, body), false)).is_ok(), "{body}");
+        assert!(close.parse(&ResponseView::new(&answer(200, body), false)).is_ok(), "{body}");
     }
 }
 
 #[test]
+fn a_plain_text_fills_its_memory_exactly() {
+    let request = request_of(&text("a plain text")).unwrap();
+    assert_eq!(request.body().len(), text("a plain text").room());
+}
+
+#[test]
 fn an_empty_or_too_long_text_is_refused_with_the_numbers() {
-    assert_eq!(draft_of(&text("")).unwrap_err().to_string(), "the text is empty");
-    let why = draft_of(&text(&"x".repeat(5000))).unwrap_err().to_string();
+    assert_eq!(request_of(&text("")).unwrap_err().to_string(), "the text is empty");
+    let why = request_of(&text(&"x".repeat(5000))).unwrap_err().to_string();
     assert!(why.contains("5000 is the most") && why.contains("shorten the text by"), "{why}");
 }
 
 #[test]
 fn neither_text_nor_refusal_shows_the_message() {
     let operation = text(&"s3cr3t".repeat(2000));
-    let refusal = draft_of(&operation).unwrap_err();
-    assert!(!format!("{operation:?} {refusal} {refusal:?}").contains("s3cr3t"));
+    let rejection = request_of(&operation).unwrap_err();
+    assert!(!format!("{operation:?} {rejection} {rejection:?}").contains("s3cr3t"));
 }
 
 proptest! {
@@ -236,13 +240,13 @@ proptest! {
     fn exactly_what_fits_the_limit_is_written(
         letter in prop::sample::select(vec!["x", "ü", "€", "🙂", "\n", "\""]), count in 2300usize..5000,
     ) {
-        let draft = draft_of(&text(&letter.repeat(count)));
+        let request = request_of(&text(&letter.repeat(count)));
         // Counted independently: build what would be sent and ask std for its UTF-16 length.
-        let frame = draft_of(&text("x")).unwrap();
+        let frame = request_of(&text("x")).unwrap();
         let frame = String::from_utf8(frame.body().to_vec()).unwrap().encode_utf16().count() - 1;
         let escaped = serde_json::to_string(letter).unwrap().encode_utf16().count() - 2;
         let fits = frame + escaped * count <= MAX_REQUEST_CHARS;
-        prop_assert_eq!(draft.is_ok(), fits);
+        prop_assert_eq!(request.is_ok(), fits);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Address, Published, ROOM, addressed, on_send, with_client_properties};
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Refusal, Repeat};
-use crate::id::{ConversationId, ExtConsumerId};
+use super::{ConversationRef, Message, Metadata, Published, ROOM, on_send};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
+};
 
 /// The longest request that may carry a text, in characters of its JSON (protocol.md 7.2, "Size").
 /// Counted as UTF-16 has them, which is never fewer than any other count.
@@ -18,28 +19,30 @@ pub const MAX_REQUEST_CHARS: usize = 5000;
 /// [`MAX_REQUEST_CHARS`]. `Debug` shows the text's length alone.
 #[derive(Clone)]
 pub struct SendText {
-    address: Address,
+    message: Message,
     text: String,
 }
-
-addressed!(SendText);
 
 impl SendText {
     /// A text for the main dialog.
     #[must_use]
-    pub fn new(
-        consumer: ExtConsumerId,
-        conversation: ConversationId,
-        text: impl Into<String>,
-    ) -> Self {
-        Self { address: Address::new(consumer, conversation), text: text.into() }
+    pub fn new(conversation: &ConversationRef, text: impl Into<String>) -> Self {
+        Self { message: Message::new(conversation), text: text.into() }
+    }
+
+    /// The metadata that goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
+    /// structured content, the button's own, exactly as it came.
+    #[must_use]
+    pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
+        self.message.metadata = Metadata::of(metadata);
+        self
     }
 }
 
 impl fmt::Debug for SendText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, text } = self;
-        f.debug_struct("SendText").field("address", address).field("text_len", &text.len()).finish()
+        let Self { message, text } = self;
+        f.debug_struct("SendText").field("message", message).field("text_len", &text.len()).finish()
     }
 }
 
@@ -53,27 +56,25 @@ struct Event<'a> {
 impl Operation for SendText {
     type Output = Published;
 
-    fn name(&self) -> &'static str {
-        "send_text"
-    }
+    const NAME: &'static str = "send_text";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Visible
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::NonIdempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<Published>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if self.text.is_empty() {
             return Err(InvalidInput::new("the text is empty"));
         }
         let event = Event { content_type: "text/plain", message: &self.text };
-        let draft = self.address.publish_in(context, event, ROOM + self.text.len())?;
+        let request = self.message.publish_in(context, event, self.room())?;
         // No count of characters is higher than that of bytes.
-        if draft.body().len() <= MAX_REQUEST_CHARS {
-            return Ok(Plan::Send(draft));
+        if request.body().len() <= MAX_REQUEST_CHARS {
+            return Ok(request);
         }
-        let characters = characters(draft.body());
+        let characters = characters(request.body());
         if characters > MAX_REQUEST_CHARS {
             return Err(InvalidInput::new(format!(
                 "the request with this text has {characters} characters, and {MAX_REQUEST_CHARS} \
@@ -81,11 +82,29 @@ impl Operation for SendText {
                 characters - MAX_REQUEST_CHARS
             )));
         }
-        Ok(Plan::Send(draft))
+        Ok(request)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<Published, Refusal> {
-        Published::read(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<Published, ApiRejection> {
+        Published::parse(response)
+    }
+}
+
+/// The request of an empty text with empty ids (the request's own id is a UUID).
+const FRAME: &str = concat!(
+    r#"{"kind":"req","id":"00000000-0000-0000-0000-000000000000","type":"ms.PublishEvent","#,
+    r#""body":{"dialogId":"","conversationId":"","event":{"type":"ContentEvent","#,
+    r#""contentType":"text/plain","message":""}}}"#
+);
+
+impl SendText {
+    /// The bytes of the request, exactly, unless something needs escapes or there is metadata: a body
+    /// that fills its memory is shared without another allocation.
+    pub(super) fn room(&self) -> usize {
+        let to = &self.message.to;
+        let metadata = if self.message.metadata.0.is_some() { ROOM } else { 0 };
+        let ids = to.dialog_text().len() + to.id().as_str().len();
+        FRAME.len() + ids + self.text.len() + metadata
     }
 }
 

@@ -1,10 +1,15 @@
 //! `cm.UpdateConversationField`: closing, rating, urgency (protocol.md 7.8).
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use super::{Address, on_send, with_client_properties};
-use crate::api::{Answer, Context, InvalidInput, Operation, Plan, Reason, Refusal, Repeat};
-use crate::id::{ConversationId, DialogId, ExtConsumerId};
+use super::{ConversationRef, Message, on_send};
+use crate::api::{
+    ApiRejection, Context, Idempotency, InvalidInput, Operation, Reason, RelativeRequest,
+    ResponseView, Urgency,
+};
+use crate::id::ConversationId;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,53 +39,57 @@ enum Update<'a> {
         status: Rating,
     },
     TTRField {
-        ttr_type: Ttr,
-        value: u32,
+        ttr_type: Urgency,
+        value: u64,
     },
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Dialog<'a> {
-    dialog_id: &'a DialogId,
+    dialog_id: &'a str,
     state: &'static str,
     closed_cause: &'static str,
 }
 
-impl Address {
-    fn update(&self, context: &Context<'_>, field: Update<'_>) -> Result<Plan<()>, InvalidInput> {
-        let body = Body { conversation_id: &self.conversation, conversation_field: field };
-        self.draft(context, "cm.UpdateConversationField", &body).map(Plan::Send)
+impl Message {
+    fn update(
+        &self,
+        context: &Context<'_>,
+        field: Update<'_>,
+    ) -> Result<RelativeRequest, InvalidInput> {
+        let body = Body { conversation_id: self.to.id(), conversation_field: field };
+        self.request(context, "cm.UpdateConversationField", &body)
     }
 }
 
 /// Reads what closing is answered with: `{msg}`, a bare string or nothing (protocol.md 14, row 5).
-fn closed(answer: &Answer<'_>) -> Result<(), Refusal> {
-    if matches!(answer.status(), 200..=299) && answer.body().is_empty() {
+fn closed(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+    if matches!(response.status(), 200..=299) && response.body().is_empty() {
         return Ok(());
     }
-    match answer.accepted() {
+    match response.accepted() {
         Ok(_) => Ok(()),
         // An earlier attempt of ours whose answer was lost has closed it.
-        Err(refusal) if answer.repeated() && refusal.reason == Reason::ConversationClosed => Ok(()),
-        Err(refusal) => Err(refusal),
+        Err(rejection) if response.repeated() && rejection.reason == Reason::ConversationClosed => {
+            Ok(())
+        }
+        Err(rejection) => Err(rejection),
     }
 }
 
 /// Closes a conversation (protocol.md 7.8).
 #[derive(Clone, Debug)]
 pub struct CloseConversation {
-    address: Address,
+    message: Message,
     whole_stage: bool,
 }
 
-with_client_properties!(CloseConversation);
-
 impl CloseConversation {
-    /// Closes `conversation` in the name of `consumer`.
+    /// Closes `conversation` in the name of its consumer.
     #[must_use]
-    pub fn new(consumer: ExtConsumerId, conversation: ConversationId) -> Self {
-        Self { address: Address::new(consumer, conversation), whole_stage: false }
+    pub fn new(conversation: &ConversationRef) -> Self {
+        Self { message: Message::new(conversation), whole_stage: false }
     }
 
     /// Closes all of it at once, a survey that runs or would follow included.
@@ -94,80 +103,77 @@ impl CloseConversation {
 impl Operation for CloseConversation {
     type Output = ();
 
-    fn name(&self) -> &'static str {
-        "close_conversation"
-    }
+    const NAME: &'static str = "close_conversation";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
+    fn idempotency(&self) -> Idempotency {
         // What is closed stays closed.
-        Repeat::Idempotent
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let conversation_state = "CLOSE";
         let field = if self.whole_stage {
             Update::Stage { conversation_state }
         } else {
             Update::ConversationStateField { conversation_state }
         };
-        self.address.update(context, field)
+        self.message.update(context, field)
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
-        closed(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        closed(response)
     }
 }
 
 /// Closes one dialog. When it is the main one, a survey may follow (protocol.md 7.8, 9.10).
 #[derive(Clone, Debug)]
 pub struct CloseDialog {
-    address: Address,
+    message: Message,
 }
 
-with_client_properties!(CloseDialog);
-
 impl CloseDialog {
-    /// Closes the main dialog.
+    /// Closes the dialog that `conversation` names.
     #[must_use]
-    pub fn new(consumer: ExtConsumerId, conversation: ConversationId) -> Self {
-        Self { address: Address::new(consumer, conversation) }
-    }
-
-    /// Closes another dialog, such as a survey's.
-    #[must_use]
-    pub fn dialog(mut self, dialog: DialogId) -> Self {
-        self.address.dialog = dialog;
-        self
+    pub fn new(conversation: &ConversationRef) -> Self {
+        Self { message: Message::new(conversation) }
     }
 }
 
 impl Operation for CloseDialog {
     type Output = ();
 
-    fn name(&self) -> &'static str {
-        "close_dialog"
-    }
+    const NAME: &'static str = "close_dialog";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let dialog = Dialog {
-            dialog_id: &self.address.dialog,
+            dialog_id: self.message.to.dialog_text(),
             state: "CLOSE",
             closed_cause: "Closed by consumer",
         };
-        self.address.update(context, Update::DialogChange { type_: "UPDATE", dialog })
+        self.message.update(context, Update::DialogChange { type_: "UPDATE", dialog })
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
-        closed(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        closed(response)
     }
+}
+
+/// Whether the matter is resolved, by the consumer's own word (protocol.md 7.8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the API has the two, and requires one")]
+pub enum Resolution {
+    /// It is.
+    Resolved,
+    /// It is not.
+    Unresolved,
 }
 
 /// How much of a rating was filled in (protocol.md 7.8).
@@ -189,25 +195,17 @@ pub enum Rating {
 /// Refused before anything leaves: a rate that is not from 1 to 5.
 #[derive(Clone, Debug)]
 pub struct RateConversation {
-    address: Address,
+    message: Message,
     rate: u8,
-    resolved: bool,
+    resolution: Resolution,
     status: Rating,
 }
 
-with_client_properties!(RateConversation);
-
 impl RateConversation {
-    /// A rate from 1 to 5, and whether the matter is settled.
+    /// A satisfaction from 1 to 5, and whether the matter is resolved.
     #[must_use]
-    pub fn new(
-        consumer: ExtConsumerId,
-        conversation: ConversationId,
-        rate: u8,
-        resolved: bool,
-    ) -> Self {
-        let address = Address::new(consumer, conversation);
-        Self { address, rate, resolved, status: Rating::Filled }
+    pub fn new(conversation: &ConversationRef, rate: u8, resolution: Resolution) -> Self {
+        Self { message: Message::new(conversation), rate, resolution, status: Rating::Filled }
     }
 
     /// How much of it the consumer filled in. Default: all.
@@ -221,89 +219,69 @@ impl RateConversation {
 impl Operation for RateConversation {
     type Output = ();
 
-    fn name(&self) -> &'static str {
-        "rate_conversation"
-    }
+    const NAME: &'static str = "rate_conversation";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if !(1..=5).contains(&self.rate) {
             let why = format!("the rate is {}, and must be from 1 to 5", self.rate);
             return Err(InvalidInput::new(why));
         }
-        self.address.update(
+        self.message.update(
             context,
             Update::CSATRate {
                 csat_rate: self.rate,
-                csat_resolution_confirmation: self.resolved,
+                csat_resolution_confirmation: self.resolution == Resolution::Resolved,
                 status: self.status,
             },
         )
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
-        closed(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        closed(response)
     }
-}
-
-/// How soon an answer is to come (protocol.md 7.8).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
-pub enum Ttr {
-    Custom,
-    Normal,
-    Prioritized,
-    Urgent,
 }
 
 /// Changes how urgent a conversation is (protocol.md 7.8).
 #[derive(Clone, Debug)]
 pub struct SetUrgency {
-    address: Address,
-    ttr: Ttr,
-    seconds: u32,
+    message: Message,
+    urgency: Urgency,
+    within: Duration,
 }
 
-with_client_properties!(SetUrgency);
-
 impl SetUrgency {
-    /// An answer is to come within `seconds`.
+    /// An answer is due within `within`, in whole seconds.
     #[must_use]
-    pub fn new(
-        consumer: ExtConsumerId,
-        conversation: ConversationId,
-        ttr: Ttr,
-        seconds: u32,
-    ) -> Self {
-        Self { address: Address::new(consumer, conversation), ttr, seconds }
+    pub fn new(conversation: &ConversationRef, urgency: Urgency, within: Duration) -> Self {
+        Self { message: Message::new(conversation), urgency, within }
     }
 }
 
 impl Operation for SetUrgency {
     type Output = ();
 
-    fn name(&self) -> &'static str {
-        "set_urgency"
-    }
+    const NAME: &'static str = "set_urgency";
 
     on_send!();
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::Idempotent
     }
 
-    fn plan(&self, context: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
-        self.address.update(context, Update::TTRField { ttr_type: self.ttr, value: self.seconds })
+    fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        self.message.update(
+            context,
+            Update::TTRField { ttr_type: self.urgency, value: self.within.as_secs() },
+        )
     }
 
-    fn read(&self, answer: &Answer<'_>) -> Result<(), Refusal> {
-        closed(answer)
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        closed(response)
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn idle(what: &str, n: usize) -> Once {
         "consumers" => {
             let connector = Connector::warm(n);
             Box::new(move || {
-                black_box(&connector.shared);
+                black_box(&connector.state);
             })
         }
         _ => inbox(n),

@@ -3,10 +3,8 @@
 use std::hint::black_box;
 
 use http::Response;
-use lp_connector_core::api::{
-    Answer, Authority, Context, Gathered, InvalidInput, Operation, Plan, Refusal, Repeat, Service,
-    Target,
-};
+use lp_connector_core::api::{AuthorizeApp, ResolveDomain, Service};
+use lp_connector_core::connector::Callable;
 
 use super::cloud::{Connector, PUBLISHED, TEXT, conversation, text};
 use super::{Case, OURS, Once, by_hand};
@@ -15,8 +13,10 @@ pub(super) const CASES: fn() -> Vec<Case> = || {
     vec![
         Case::new("a whole call", OURS, ours),
         Case::new("a whole call", "request and answer by hand", hand),
-        Case::new("a call that needs no token", OURS, || look(Authority::Nobody)),
-        Case::new("a call that needs a token", OURS, || look(Authority::App)),
+        Case::new("a call that needs no token", OURS, || {
+            look_up(ResolveDomain::new(Service::MESSAGING))
+        }),
+        Case::new("a call that needs a token", OURS, || look_up(AuthorizeApp::new())),
     ]
 };
 
@@ -44,41 +44,9 @@ fn hand() -> Once {
 }
 
 /// A call that sends nothing: with a token minus without one is the cost of a cached token.
-struct Look(Authority);
-
-impl Operation for Look {
-    type Output = ();
-
-    fn name(&self) -> &'static str {
-        "look"
-    }
-
-    fn target(&self) -> Target {
-        Target::Service(Service::MESSAGING)
-    }
-
-    fn authority(&self) -> Authority {
-        self.0.clone()
-    }
-
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
-    }
-
-    fn plan(&self, _: &Context<'_>) -> Result<Plan<()>, InvalidInput> {
-        fn nothing(_: &Gathered<'_>) {}
-        Ok(Plan::Gather(nothing))
-    }
-
-    fn read(&self, _: &Answer<'_>) -> Result<(), Refusal> {
-        Ok(())
-    }
-}
-
-fn look(authority: Authority) -> Once {
+fn look_up<C: Callable + Clone + 'static>(lookup: C) -> Once {
     let mut connector = Connector::warm(1);
     Box::new(move || {
-        let authority = black_box(&authority).clone();
-        connector.send(Look(authority));
+        black_box(connector.send(black_box(&lookup).clone()));
     })
 }

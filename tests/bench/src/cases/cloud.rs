@@ -2,9 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::{Request, Response};
-use lp_connector_core::api::{Operation, SendText};
-use lp_connector_core::connector::{Call, Completed, Config, Outcome, Shared, Step};
+use lp_connector_core::api::{ConversationRef, SendText};
+use lp_connector_core::connector::{
+    Call, Callable, Completed, Config, ConnectorState, Outcome, Step,
+};
 use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::seed::Seed;
@@ -25,8 +28,7 @@ fn token(name: &str) -> String {
 
 /// A connector.
 pub(crate) struct Connector {
-    pub(crate) config: Config,
-    pub(crate) shared: Shared,
+    pub(crate) state: ConnectorState,
     pub(crate) now: Now,
     calls: u64,
 }
@@ -38,8 +40,7 @@ impl Connector {
             .credentials(ClientId::new("0a1b2c3d").unwrap(), Secret::new("n3v3r".to_owned()))
             .consumer_cache(consumers);
         Self {
-            shared: Shared::new(config.clone(), Seed::from_bytes([1; 16])),
-            config,
+            state: ConnectorState::new(config, Seed::from_bytes([1; 16])),
             now: Now::new(Mono::from_origin(Duration::from_secs(1)), SystemTime::UNIX_EPOCH),
             calls: 0,
         }
@@ -55,32 +56,36 @@ impl Connector {
     }
 
     /// A new call.
-    pub(crate) fn call<O: Operation>(&mut self, operation: O) -> Call<O> {
+    pub(crate) fn call<C: Callable>(&mut self, operation: C) -> Call<C> {
         self.calls += 1;
         let seed = Seed::from_bytes(*b"0123456789abcdef").derive(self.calls);
-        Call::new(operation, &self.config, seed, self.now)
+        Call::new(operation, self.state.config(), seed, self.now)
     }
 
     /// Runs an operation from start to result.
-    pub(crate) fn send<O: Operation>(&mut self, operation: O) -> Completed<O::Output> {
+    pub(crate) fn send<C: Callable>(&mut self, operation: C) -> Completed<C::Output> {
         let mut call = self.call(operation);
         loop {
-            match call.poll(&mut self.shared, self.now) {
+            let step = call.poll(&mut self.state, self.now);
+            while let Some(event) = call.next_event() {
+                self.state.config().emit(&event);
+            }
+            match step {
                 Step::Send(attempt) => {
                     let number = attempt.number();
                     let answer = answer(&attempt.into_request());
-                    call.handle(&mut self.shared, self.now, number, Outcome::Answer(answer));
+                    let outcome = Outcome::Response(answer);
+                    let _ = call.handle(&mut self.state, self.now, number, outcome);
                 }
-                Step::Tell(event) => self.config.tell(&event),
                 Step::Wait(_) => unreachable!("nobody else is there to wait for"),
-                Step::Done => return call.into_result().unwrap(),
+                Step::Done(result) => return result.unwrap(),
             }
         }
     }
 }
 
 /// The cloud's response to a request.
-pub(crate) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+pub(crate) fn answer(request: &Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path();
     let body = if path.ends_with("/send") {
         PUBLISHED.to_vec()
@@ -92,13 +97,13 @@ pub(crate) fn answer(request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
     } else {
         format!(r#"{{"token":"{}"}}"#, token("consumer")).into_bytes()
     };
-    Response::new(body)
+    Response::new(body.into())
 }
 
 /// A text of the `n`-th consumer.
 pub(crate) fn text(n: usize) -> SendText {
     let consumer = ExtConsumerId::new(format!("pigeon-ring-{n:08}")).unwrap();
-    SendText::new(consumer, conversation(), TEXT)
+    SendText::new(&ConversationRef::new(consumer, conversation()), TEXT)
 }
 
 pub(crate) fn conversation() -> ConversationId {

@@ -10,7 +10,7 @@ use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use lp_connector_core::http1::{Decoder, Limits, Progress, Target, encode};
+use lp_connector_core::http1::{Decoder, Limits, Progress, RequestTarget, encode};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
 
 use super::cloud::{TEXT, conversation};
@@ -59,7 +59,7 @@ fn exchange() -> Once {
     let mut bytes = Vec::new();
     Box::new(move || {
         bytes.clear();
-        encode(black_box(&request), Target::Origin, &mut bytes).unwrap();
+        encode(black_box(&request), RequestTarget::Origin, &mut bytes).unwrap();
         black_box(&bytes);
         let mut decoder = Decoder::new(request.method(), Limits::new());
         let Ok(Progress::Done(decoded)) = decoder.feed(black_box(ANSWER)) else { unreachable!() };

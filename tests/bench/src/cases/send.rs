@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 use http::{HeaderValue, Request};
-use lp_connector_core::api::{Operation, Plan};
+use lp_connector_core::api::Operation;
 use lp_connector_core::connector::{Step, Trust};
 use lp_connector_core::seed::Seed;
 
@@ -24,16 +25,16 @@ pub(super) const CASES: fn() -> Vec<Case> = || {
 fn ours() -> Once {
     let connector = Connector::warm(1);
     let operation = text(0);
-    let origin = Trust::default().vouch("va.asyncMessagingEnt.liveperson.net").unwrap();
+    let origin = Trust::default().resolve_trusted("va.asyncMessagingEnt.liveperson.net").unwrap();
     let token = HeaderValue::from_str(&"e".repeat(430)).unwrap();
     let agent = HeaderValue::from_static("by-hand/1.0");
     let mut messages = 0;
     Box::new(move || {
         messages += 1;
         let seed = Seed::from_bytes(*b"0123456789abcdef").derive(messages);
-        let context = connector.config.context(seed);
-        let Ok(Plan::Send(draft)) = black_box(&operation).plan(&context) else { unreachable!() };
-        let mut request: Request<Vec<u8>> = draft.for_origin(&origin).unwrap();
+        let context = connector.state.config().context(seed);
+        let request = black_box(&operation).request(&context).unwrap();
+        let mut request: Request<Bytes> = request.for_origin(&origin).unwrap();
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, agent.clone());
         headers.insert(AUTHORIZATION, token.clone());
@@ -48,7 +49,7 @@ fn first_step() -> Once {
     let operation = text(0);
     Box::new(move || {
         let mut call = connector.call(black_box(&operation).clone());
-        let Step::Send(attempt) = call.poll(&mut connector.shared, connector.now) else {
+        let Step::Send(attempt) = call.poll(&mut connector.state, connector.now) else {
             unreachable!("all that it needs is there")
         };
         black_box(attempt.into_request());

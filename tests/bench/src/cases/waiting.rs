@@ -1,6 +1,6 @@
 //! Many callers that wait for one token.
 
-use lp_connector_core::connector::{Call, Outcome, Step};
+use lp_connector_core::connector::{Call, Outcome, Step, Wake};
 use lp_connector_core::time::Now;
 
 use super::cloud::{Connector, answer, text};
@@ -44,7 +44,7 @@ impl Waiting {
         for (at, call) in self.calls.iter_mut().enumerate() {
             loop {
                 self.polls += 1;
-                match call.poll(&mut self.connector.shared, self.now) {
+                match call.poll(&mut self.connector.state, self.now) {
                     Step::Send(attempt)
                         if attempt.request().uri().path().ends_with("/app/token") =>
                     {
@@ -53,13 +53,12 @@ impl Waiting {
                     Step::Send(attempt) => {
                         let number = attempt.number();
                         let answer = answer(&attempt.into_request());
-                        let outcome = Outcome::Answer(answer);
-                        call.handle(&mut self.connector.shared, self.now, number, outcome);
+                        let outcome = Outcome::Response(answer);
+                        let _ = call.handle(&mut self.connector.state, self.now, number, outcome);
                         continue;
                     }
-                    Step::Tell(_) => continue,
                     Step::Wait(_) => {}
-                    Step::Done => unreachable!("there is no token yet"),
+                    Step::Done(_) => unreachable!("there is no token yet"),
                 }
                 break;
             }
@@ -70,9 +69,9 @@ impl Waiting {
     pub(crate) fn deliver_token(&mut self) -> Polls {
         let (at, attempt) = self.fetch.take().expect("a caller requests the token");
         let number = attempt.number();
-        let outcome = Outcome::Answer(answer(&attempt.into_request()));
-        let woken = self.calls[at].handle(&mut self.connector.shared, self.now, number, outcome);
-        assert!(woken, "the waiting calls are woken");
+        let outcome = Outcome::Response(answer(&attempt.into_request()));
+        let wake = self.calls[at].handle(&mut self.connector.state, self.now, number, outcome);
+        assert_eq!(wake, Wake::Waiters, "the waiting calls are woken");
         let mut after_arrival = 0;
         let mut waiting: Vec<usize> = (0..self.calls.len()).collect();
         let mut rounds = 0;
@@ -81,17 +80,14 @@ impl Waiting {
             assert!(rounds < 100, "a call waits although the token has arrived");
             waiting.retain(|at| {
                 let call = &mut self.calls[*at];
-                loop {
-                    after_arrival += 1;
-                    match call.poll(&mut self.connector.shared, self.now) {
-                        Step::Send(attempt) => {
-                            std::hint::black_box(attempt.into_request());
-                            return false;
-                        }
-                        Step::Tell(_) => {}
-                        Step::Wait(_) => return true,
-                        Step::Done => unreachable!("nothing failed"),
+                after_arrival += 1;
+                match call.poll(&mut self.connector.state, self.now) {
+                    Step::Send(attempt) => {
+                        std::hint::black_box(attempt.into_request());
+                        false
                     }
+                    Step::Wait(_) => true,
+                    Step::Done(_) => unreachable!("nothing failed"),
                 }
             });
         }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::thread;
 
+use lp_connector_core::api::ConversationRef;
 use lp_connector_core::connector::{Config, Trust};
-use lp_connector_core::id::{AccountId, ClientId, ConversationId, ExtConsumerId};
+use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_core::secret::Secret;
 
 use super::Progress;
@@ -19,8 +20,9 @@ fn config(callers: usize, base: &str) -> Result<Config, BenchError> {
         .max_connections(callers.max(64)))
 }
 
-fn caller_ids(caller: usize) -> Result<(ExtConsumerId, ConversationId), BenchError> {
-    Ok((ExtConsumerId::new(format!("pigeon-ring-{caller:08}"))?, conversation()))
+fn conversation_of(caller: usize) -> Result<ConversationRef, BenchError> {
+    let consumer = ExtConsumerId::new(format!("pigeon-ring-{caller:08}"))?;
+    Ok(ConversationRef::new(consumer, conversation()))
 }
 
 pub(super) fn on_ureq(
@@ -34,9 +36,9 @@ pub(super) fn on_ureq(
             .map(|caller| {
                 let client = client.clone();
                 scope.spawn(move || -> Result<(), BenchError> {
-                    let (consumer, conversation) = caller_ids(caller)?;
+                    let conversation = conversation_of(caller)?;
                     loop {
-                        client.send_text(&consumer, &conversation, TEXT)?;
+                        client.send_text(&conversation, TEXT)?;
                         if !progress.count_message() {
                             return Ok(());
                         }
@@ -59,9 +61,9 @@ pub(super) fn on_tokio(
         Ok(move |caller: usize, progress: Arc<Progress>| {
             let client = client.clone();
             async move {
-                let (consumer, conversation) = caller_ids(caller)?;
+                let conversation = conversation_of(caller)?;
                 loop {
-                    client.send_text(&consumer, &conversation, TEXT).await?;
+                    client.send_text(&conversation, TEXT).await?;
                     if !progress.count_message() {
                         return Ok(());
                     }
@@ -81,9 +83,9 @@ pub(super) fn on_async_std(
         .map(|caller| {
             let (client, progress) = (client.clone(), progress.clone());
             async_std::task::spawn(async move {
-                let (consumer, conversation) = caller_ids(caller)?;
+                let conversation = conversation_of(caller)?;
                 loop {
-                    client.send_text(&consumer, &conversation, TEXT).await?;
+                    client.send_text(&conversation, TEXT).await?;
                     if !progress.count_message() {
                         return Ok::<(), BenchError>(());
                     }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use lp_connector_core::api::{Service, Target};
-use lp_connector_core::connector::{Event, EventKind};
+use lp_connector_core::api::{Endpoint, Service};
+use lp_connector_core::connector::{CallEvent, EventKind};
 use lp_connector_core::error::{ErrorKind, Stage};
 
 use super::{CallSpec, ROUNDING};
@@ -40,12 +40,12 @@ fn index_of(stage: Stage) -> Option<usize> {
     STAGES.iter().position(|it| *it == stage)
 }
 
-fn stage_of(target: &Target) -> Option<Stage> {
-    match target {
-        Target::DomainApi => Some(Stage::Domain),
-        Target::Service(service) if *service == Service::SENTINEL => Some(Stage::AppJwt),
-        Target::Service(service) if *service == Service::IDP => Some(Stage::ConsumerJws),
-        Target::Service(service) if *service == Service::MESSAGING => Some(Stage::Operation),
+fn stage_of(endpoint: &Endpoint) -> Option<Stage> {
+    match endpoint {
+        Endpoint::DomainApi => Some(Stage::Domain),
+        Endpoint::Service(service) if *service == Service::SENTINEL => Some(Stage::AppJwt),
+        Endpoint::Service(service) if *service == Service::IDP => Some(Stage::ConsumerJws),
+        Endpoint::Service(service) if *service == Service::MESSAGING => Some(Stage::Operation),
         _ => None,
     }
 }
@@ -101,16 +101,16 @@ impl Circuits {
         &mut self,
         world: &World,
         caller: usize,
-        event: &Event,
+        event: &CallEvent,
         at: Duration,
     ) -> Result<(), Violation> {
         let process = world.callers.get(caller).map(|caller| caller.process).unwrap_or_default();
-        let (target, pause) = match &event.kind {
-            EventKind::CircuitOpened { target, pause, .. } => (target, Some(*pause)),
-            EventKind::CircuitClosed { target, .. } => (target, None),
+        let (endpoint, pause) = match &event.kind {
+            EventKind::CircuitOpened { endpoint, pause, .. } => (endpoint, Some(*pause)),
+            EventKind::CircuitClosed { endpoint, .. } => (endpoint, None),
             _ => return Ok(()),
         };
-        let Some(stage) = stage_of(target) else { return Ok(()) };
+        let Some(stage) = stage_of(endpoint) else { return Ok(()) };
         let Some(circuit) = self.circuit(process, stage) else { return Ok(()) };
         let fail = |why: String| Err(Violation::new(Invariant::CircuitBreaker, at, why));
         let Some(pause) = pause else {

@@ -9,7 +9,7 @@ mod webhooks;
 
 use std::time::Duration;
 
-use lp_connector_core::error::Sent as Effect;
+use lp_connector_core::error::Delivery as Effect;
 
 use crate::event_log::LogEntry;
 use crate::invariant::{Invariant, Violation};
@@ -270,10 +270,10 @@ impl Checker {
         let stored = self.stored.get(spec.name as usize).copied().unwrap_or_default();
         let why = match &finished.result {
             Ok(_) if stored == 0 => "success, but the cloud has no message",
-            Ok(done) if stored > 1 && !done.possibly_repeated => {
+            Ok(done) if stored > 1 && !done.maybe_duplicated => {
                 "sent twice, but not marked as possibly repeated"
             }
-            Err(error) if stored > 0 && error.sent() != Effect::Maybe => {
+            Err(error) if stored > 0 && error.delivery() != Effect::Unknown => {
                 "reported as without effect, but the cloud has the message"
             }
             _ => return Ok(()),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lp_connector_core::api::{
-    AuthorizeApp, ChatState, CloseConversation, IdentifyConsumer, OpenConversation, Operation,
-    ResolveDomain, SendText, Service, SetChatState,
+    AuthorizeApp, ChatState, CloseConversation, ConversationRef, IdentifyConsumer,
+    OpenConversation, ResolveDomain, SendText, Service, SetChatState,
 };
+use lp_connector_core::connector::Callable;
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_sandbox::Agent;
 
@@ -22,6 +23,7 @@ impl Runner<'_> {
             #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
             ExtConsumerId::new(format!("{prefix}-{number}")).expect("a valid id")
         };
+        let reference = |to: u8, id| ConversationRef::new(consumer("consumer", to), id);
         let text = format!("{TEXT}{}", caller.name);
         let n = match caller.action {
             Action::ResolveDomain => self.start(caller, ResolveDomain::new(Service::MESSAGING)),
@@ -33,21 +35,18 @@ impl Runner<'_> {
                 self.start(caller, OpenConversation::new(consumer("newcomer", to)))
             }
             Action::SendText(to) => match self.conversation(to) {
-                Some(id) => self.start(caller, SendText::new(consumer("consumer", to), id, text)),
+                Some(id) => self.start(caller, SendText::new(&reference(to, id), text)),
                 None => return,
             },
             Action::SetComposing(to) => match self.conversation(to) {
                 Some(id) => {
-                    let state =
-                        SetChatState::new(consumer("consumer", to), id, ChatState::Composing);
+                    let state = SetChatState::new(&reference(to, id), ChatState::Composing);
                     self.start(caller, state)
                 }
                 None => return,
             },
             Action::CloseConversation(to) => match self.conversation(to) {
-                Some(id) => {
-                    self.start(caller, CloseConversation::new(consumer("consumer", to), id))
-                }
+                Some(id) => self.start(caller, CloseConversation::new(&reference(to, id))),
                 None => return,
             },
         };
@@ -58,7 +57,7 @@ impl Runner<'_> {
 
     fn start<O>(&mut self, caller: &Caller, operation: O) -> usize
     where
-        O: Operation + std::fmt::Debug + 'static,
+        O: Callable + std::fmt::Debug + 'static,
         O::Output: std::fmt::Debug,
     {
         let program = self.scenario.processes.get(caller.process);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lp_connector_core::api::SendText;
+use lp_connector_core::api::{ConversationRef, SendText};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::policy::RetryPolicy;
 
@@ -75,7 +75,8 @@ impl Runner<'_> {
         let Some(conversation) = self.conversation(to) else { return };
         #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
         let consumer = ExtConsumerId::new(format!("consumer-{to}")).expect("a valid id");
-        let text = SendText::new(consumer, conversation, format!("{TEXT}{name}"));
+        let text =
+            SendText::new(&ConversationRef::new(consumer, conversation), format!("{TEXT}{name}"));
         let timeout = Duration::from_secs(120);
         let policy = Policy::Documented;
         self.checker.register(CallSpec { name, policy, action: Action::SendText(to), timeout });

@@ -6,21 +6,24 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::id::ConversationId;
+
 /// An answer to one attempt.
 #[derive(Clone, Copy)]
-pub struct Answer<'a> {
-    response: &'a Response<Vec<u8>>,
+pub struct ResponseView<'a> {
+    response: &'a Response<Bytes>,
     repeated: bool,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ResponseView<'a> {
     /// `repeated` says that an earlier attempt of the same call may have taken effect.
     #[must_use]
-    pub const fn new(response: &'a Response<Vec<u8>>, repeated: bool) -> Self {
+    pub const fn new(response: &'a Response<Bytes>, repeated: bool) -> Self {
         Self { response, repeated }
     }
 
@@ -42,6 +45,12 @@ impl<'a> Answer<'a> {
         self.response.body()
     }
 
+    /// The body, shared and not copied.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        self.response.body().clone()
+    }
+
     /// True if an earlier attempt of the same call may have taken effect.
     #[must_use]
     pub const fn repeated(&self) -> bool {
@@ -51,9 +60,9 @@ impl<'a> Answer<'a> {
     /// The body of a 2xx answer as JSON.
     ///
     /// # Errors
-    /// [`Refusal`] by status for any other answer, or as unreadable for what is not JSON.
-    pub fn json(&self) -> Result<Value, Refusal> {
-        if self.response.status().is_success() { self.parse() } else { Err(self.refusal()) }
+    /// [`ApiRejection`] by status for any other answer, or as unreadable for what is not JSON.
+    pub fn json(&self) -> Result<Value, ApiRejection> {
+        if self.response.status().is_success() { self.parse() } else { Err(self.rejection()) }
     }
 
     /// A 2xx answer of exactly this shape, with no copy of it made on the way. What else may be in it is
@@ -68,31 +77,31 @@ impl<'a> Answer<'a> {
     /// is a refusal (protocol.md 14, row 1).
     ///
     /// # Errors
-    /// [`Refusal`] for anything but success.
-    pub fn accepted(&self) -> Result<Value, Refusal> {
+    /// [`ApiRejection`] for anything but success.
+    pub fn accepted(&self) -> Result<Value, ApiRejection> {
         let document = self.json()?;
         match Code::of(&document) {
             Code::Success | Code::Missing => Ok(take(document, "body")),
-            Code::Failure(_) => Err(Refusal::in_envelope(self.status(), &document)),
-            Code::Unknown => Err(Refusal::unknown_code()),
+            Code::Failure(_) => Err(ApiRejection::in_envelope(self.status(), &document)),
+            Code::Unknown => Err(ApiRejection::unknown_code()),
         }
     }
 
     /// What the answer's status and body say against it.
     #[must_use]
-    pub fn refusal(&self) -> Refusal {
+    pub fn rejection(&self) -> ApiRejection {
         match serde_json::from_slice::<Value>(self.body()) {
-            Ok(document) => Refusal::in_envelope(self.status(), &document),
-            Err(_) => Refusal::status(self.status()),
+            Ok(document) => ApiRejection::in_envelope(self.status(), &document),
+            Err(_) => ApiRejection::status(self.status()),
         }
     }
 
-    pub(crate) fn parse(&self) -> Result<Value, Refusal> {
+    pub(crate) fn parse(&self) -> Result<Value, ApiRejection> {
         serde_json::from_slice(self.body()).map_err(|error| {
             // The parser's own text can quote the document, and with it a token: say where, not what.
             let kind = self.headers().get(http::header::CONTENT_TYPE);
             let html = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-            Refusal::unreadable(if html {
+            ApiRejection::unreadable(if html {
                 "the answer is an HTML page, not JSON".to_owned()
             } else if self.body().is_empty() {
                 "the answer has no body".to_owned()
@@ -103,9 +112,9 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl fmt::Debug for Answer<'_> {
+impl fmt::Debug for ResponseView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("ResponseView")
             .field("status", &self.status())
             .field("body_len", &self.body().len())
             .field("repeated", &self.repeated)
@@ -115,12 +124,13 @@ impl fmt::Debug for Answer<'_> {
 
 /// Why an answer is not the hoped-for one.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal {
+pub struct ApiRejection {
     pub(crate) reason: Reason,
     pub(crate) status: u16,
     pub(crate) error_code: Option<u32>,
     pub(crate) message: Option<String>,
-    pub(crate) carried: Option<String>,
+    /// The conversation that is open, as far as the program knows.
+    pub(crate) conversation: Option<ConversationId>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -139,19 +149,19 @@ pub(crate) enum Reason {
     Untrusted(String),
 }
 
-impl Refusal {
+impl ApiRejection {
     /// Refused with this status. For 401, 429, 451 and 5xx the call does what protocol.md 10 and 11
     /// ask for; any other is final.
     #[must_use]
     pub const fn status(status: u16) -> Self {
-        Self { reason: Reason::Status, status, error_code: None, message: None, carried: None }
+        Self { reason: Reason::Status, status, error_code: None, message: None, conversation: None }
     }
 
     /// The answer came, and cannot be understood: say in which way, and never quote it.
     #[must_use]
     pub fn unreadable(how: impl Into<Cow<'static, str>>) -> Self {
         let reason = Reason::Unreadable(how.into());
-        Self { reason, status: 200, error_code: None, message: None, carried: None }
+        Self { reason, status: 200, error_code: None, message: None, conversation: None }
     }
 
     /// LivePerson's number for the failure (protocol.md 10.1).
@@ -174,11 +184,11 @@ impl Refusal {
         Self::unreadable("its code is none that is known")
     }
 
-    /// What the next attempt, if there is one, is to bring along: its plan finds it in
-    /// [`Context::carried`](super::Context::carried).
-    #[must_use]
-    pub fn carry(mut self, text: impl Into<String>) -> Self {
-        self.carried = Some(text.into());
+    /// Names the conversation that is open already, if this says that one is.
+    pub(crate) fn open_conversation(mut self, id: Option<&ConversationId>) -> Self {
+        if self.reason == Reason::AlreadyOpen {
+            self.conversation = id.cloned();
+        }
         self
     }
 
@@ -197,7 +207,7 @@ impl Refusal {
         let body = document.get("body").unwrap_or(document);
         let message = message(body).or_else(|| message(document));
         let error_code = body.get("errorCode").and_then(number);
-        Self { reason: Reason::Status, status, error_code, message, carried: None }.with_hint()
+        Self { reason: Reason::Status, status, error_code, message, conversation: None }.with_hint()
     }
 
     /// The one place that looks into a message text: two refusals that have no number of their own
@@ -313,12 +323,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
-        Response::builder().status(status).body(body.as_bytes().to_vec()).unwrap()
+    fn answer(status: u16, body: &str) -> Response<Bytes> {
+        Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
     }
 
-    fn accepted(status: u16, body: &str) -> Result<Value, Refusal> {
-        Answer::new(&answer(status, body), false).accepted()
+    fn accepted(status: u16, body: &str) -> Result<Value, ApiRejection> {
+        ResponseView::new(&answer(status, body), false).accepted()
     }
 
     #[test]
@@ -335,9 +345,9 @@ mod tests {
     fn the_authorization_error_gives_its_number() {
         let body = r#"{"kind":"resp","code":401,"body":{"title":"Invalid AppJWT","details":
             "AppJWT has expired or is invalid","errorCode":40102},"type":".ReqBody$ErrorResp"}"#;
-        let refusal = accepted(401, body).unwrap_err();
-        assert_eq!((refusal.status, refusal.error_code), (401, Some(40102)));
-        assert_eq!(refusal.message.as_deref(), Some("AppJWT has expired or is invalid"));
+        let rejection = accepted(401, body).unwrap_err();
+        assert_eq!((rejection.status, rejection.error_code), (401, Some(40102)));
+        assert_eq!(rejection.message.as_deref(), Some("AppJWT has expired or is invalid"));
         let as_text = accepted(401, r#"{"body":{"errorCode":"40103"}}"#).unwrap_err();
         assert_eq!(as_text.error_code, Some(40103));
     }
@@ -354,10 +364,10 @@ mod tests {
     fn a_code_that_names_nothing_is_no_success() {
         for code in [r#""KO""#, r#""SUCCESS""#, "200.5", "true", "[]", "-1", "99999999999", "7"] {
             let body = format!(r#"{{"code":{code}}}"#);
-            let refusal = accepted(200, &body).unwrap_err();
+            let rejection = accepted(200, &body).unwrap_err();
             // Nor is it a refusal: what the service did is unknown.
-            assert!(matches!(refusal.reason, Reason::Unreadable(_)), "{code}: {refusal:?}");
-            assert_eq!(accepted(500, &body).unwrap_err(), Refusal::status(500), "{code}");
+            assert!(matches!(rejection.reason, Reason::Unreadable(_)), "{code}: {rejection:?}");
+            assert_eq!(accepted(500, &body).unwrap_err(), ApiRejection::status(500), "{code}");
         }
     }
 
@@ -382,13 +392,13 @@ mod tests {
         ] {
             assert_eq!(accepted(400, body).unwrap_err().message.as_deref(), Some(message));
         }
-        assert_eq!(accepted(502, "<html>").unwrap_err(), Refusal::status(502));
+        assert_eq!(accepted(502, "<html>").unwrap_err(), ApiRejection::status(502));
     }
 
     #[test]
     fn an_unreadable_answer_says_where_and_quotes_nothing() {
-        let refusal = accepted(200, r#"{"token": "s3cr3t" "#).unwrap_err();
-        let Reason::Unreadable(how) = refusal.reason else { panic!("{refusal:?}") };
+        let rejection = accepted(200, r#"{"token": "s3cr3t" "#).unwrap_err();
+        let Reason::Unreadable(how) = rejection.reason else { panic!("{rejection:?}") };
         assert!(how.contains("line 1") && !how.contains("s3cr3t"), "{how}");
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::uri::{self, PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Method, Request};
@@ -19,7 +20,7 @@ use crate::seed::{RequestId, Seed};
 pub struct Context<'a> {
     account: &'a AccountId,
     seed: Seed,
-    carried: Option<&'a str>,
+    previous: Option<&'a [u8]>,
     send_path: Option<&'a PathAndQuery>,
 }
 
@@ -27,7 +28,7 @@ impl<'a> Context<'a> {
     /// The context of one call.
     #[must_use]
     pub const fn new(account: &'a AccountId, seed: Seed) -> Self {
-        Self { account, seed, carried: None, send_path: None }
+        Self { account, seed, previous: None, send_path: None }
     }
 
     /// With the account's [`send_path`](super::send_path), where it was written before.
@@ -37,17 +38,18 @@ impl<'a> Context<'a> {
         self
     }
 
-    /// With what the answer before this attempt said to bring along.
+    /// With the body that rejected the attempt before this one.
     #[must_use]
-    pub(crate) const fn carrying(mut self, text: Option<&'a str>) -> Self {
-        self.carried = text;
+    pub(crate) const fn after(mut self, body: Option<&'a [u8]>) -> Self {
+        self.previous = body;
         self
     }
 
-    /// What the answer to the attempt before this one said to bring along: see [`Refusal::carry`](super::Refusal::carry).
+    /// The body of the response that rejected the attempt before this one, up to
+    /// [`MAX_KEPT_BODY`](crate::error::MAX_KEPT_BODY) bytes: what a retry has to repeat from it.
     #[must_use]
-    pub const fn carried(&self) -> Option<&'a str> {
-        self.carried
+    pub const fn previous(&self) -> Option<&'a [u8]> {
+        self.previous
     }
 
     /// The account that the app is installed in.
@@ -66,16 +68,6 @@ impl<'a> Context<'a> {
     pub(crate) fn id(&self, index: u64) -> RequestId {
         self.seed.id(index)
     }
-}
-
-/// What an operation wants done.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Plan<T> {
-    /// Send this, and read the answer.
-    Send(Draft),
-    /// Send nothing of its own: what the call gathers on the way (host, tokens) is all it needs.
-    Gather(fn(&super::Gathered<'_>) -> T),
 }
 
 /// Arguments that cannot be sent. The text says what is wrong, in numbers where there are any, and
@@ -109,23 +101,23 @@ impl From<InvalidInput> for Error {
 ///
 /// `Debug` shows the method, the path and sizes: neither query nor body nor header values.
 #[derive(Clone)]
-pub struct Draft {
+pub struct RelativeRequest {
     method: Method,
-    target: Target,
+    target: PathQuery,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 /// Path and query.
 #[derive(Clone)]
-enum Target {
+enum PathQuery {
     /// Not yet known to be short enough for a URL.
     Written(String),
     /// Of many requests: shared, and not written again.
     Known(PathAndQuery),
 }
 
-impl Target {
+impl PathQuery {
     fn new<'a>(
         path: impl IntoIterator<Item = &'a str>,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -169,28 +161,28 @@ pub(crate) fn send_path(account: &AccountId) -> Option<PathAndQuery> {
     Some(path.clone())
 }
 
-fn send_target(account: &AccountId) -> Target {
+fn send_target(account: &AccountId) -> PathQuery {
     let account = account.as_str();
     let path = ["api", "account", account, "messaging", "consumer", "conversation", "send"];
-    Target::new(path, [("v", "3")])
+    PathQuery::new(path, [("v", "3")])
 }
 
 /// What may stand in a path segment as it is (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-impl Draft {
+impl RelativeRequest {
     fn new<'a>(
         method: Method,
         path: impl IntoIterator<Item = &'a str>,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        Self::to(method, Target::new(path, query))
+        Self::to(method, PathQuery::new(path, query))
     }
 
-    fn to(method: Method, target: Target) -> Self {
+    fn to(method: Method, target: PathQuery) -> Self {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Self { method, target, headers, body: Vec::new() }
+        Self { method, target, headers, body: Bytes::new() }
     }
 
     /// `GET`. Path segments and query values are given plain, and encoded here.
@@ -211,7 +203,7 @@ impl Draft {
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
         document: &impl Serialize,
     ) -> Result<Self, InvalidInput> {
-        Self::post_json_to(Target::new(path, query), document, 512)
+        Self::post_json_to(PathQuery::new(path, query), document, 512)
     }
 
     /// `POST` of a JSON document to where the account's messages go, with room for so many bytes.
@@ -221,24 +213,25 @@ impl Draft {
         room: usize,
     ) -> Result<Self, InvalidInput> {
         let target = match context.send_path {
-            Some(path) => Target::Known(path.clone()),
+            Some(path) => PathQuery::Known(path.clone()),
             None => send_target(context.account),
         };
         Self::post_json_to(target, document, room)
     }
 
     fn post_json_to(
-        target: Target,
+        target: PathQuery,
         document: &impl Serialize,
         room: usize,
     ) -> Result<Self, InvalidInput> {
-        let mut draft = Self::to(Method::POST, target);
-        draft.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // So that it is written without growing.
-        draft.body = Vec::with_capacity(room);
-        serde_json::to_writer(&mut draft.body, document)
+        let mut request = Self::to(Method::POST, target);
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // So that it is written without growing; if the room was exact, it becomes `Bytes` as it is.
+        let mut body = Vec::with_capacity(room);
+        serde_json::to_writer(&mut body, document)
             .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
-        Ok(draft)
+        request.body = body.into();
+        Ok(request)
     }
 
     /// `PUT` of a JSON document.
@@ -258,11 +251,11 @@ impl Draft {
     pub fn put<'a>(
         path: impl IntoIterator<Item = &'a str>,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> Self {
-        let mut draft = Self::new(Method::PUT, path, query);
-        draft.body = bytes;
-        draft
+        let mut request = Self::new(Method::PUT, path, query);
+        request.body = bytes;
+        request
     }
 
     /// `DELETE`.
@@ -281,14 +274,15 @@ impl Draft {
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
         fields: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut draft = Self::new(Method::POST, path, query);
+        let mut request = Self::new(Method::POST, path, query);
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        draft.headers.insert(CONTENT_TYPE, form);
-        draft.body = form_urlencoded::Serializer::new(String::new())
+        request.headers.insert(CONTENT_TYPE, form);
+        request.body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish()
-            .into_bytes();
-        draft
+            .into_bytes()
+            .into();
+        request
     }
 
     /// Adds a header, in place of one of the same name.
@@ -308,7 +302,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`InvalidInput`] if path and query are longer than a URL can be.
-    pub fn for_origin(self, origin: &Origin) -> Result<Request<Vec<u8>>, InvalidInput> {
+    pub fn for_origin(self, origin: &Origin) -> Result<Request<Bytes>, InvalidInput> {
         let (scheme, authority) = origin.parts();
         let mut parts = uri::Parts::default();
         parts.scheme = Some(scheme);
@@ -323,11 +317,11 @@ impl Draft {
     }
 }
 
-impl fmt::Debug for Draft {
+impl fmt::Debug for RelativeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, target, headers, body } = self;
         let path = target.as_str().split('?').next().unwrap_or_default();
-        f.debug_struct("Draft")
+        f.debug_struct("RelativeRequest")
             .field("method", method)
             .field("path", &path)
             .field("headers", &headers.len())
@@ -343,28 +337,28 @@ mod tests {
     #[test]
     fn path_and_query_are_encoded_and_cannot_change_the_resource() {
         let origin = Origin::new(uri::Scheme::HTTPS, "h.example".parse().unwrap());
-        let draft = Draft::get(["api", "a/b?c#d e"], [("q", "1&2 %")]);
-        let request = draft.for_origin(&origin).unwrap();
+        let request = RelativeRequest::get(["api", "a/b?c#d e"], [("q", "1&2 %")]);
+        let request = request.for_origin(&origin).unwrap();
         assert_eq!(request.uri(), "https://h.example/api/a%2Fb%3Fc%23d%20e?q=1%262+%25");
     }
 
     #[test]
     fn a_form_carries_any_secret() {
-        let draft = Draft::post_form(["t"], [], [("client_secret", "a&b+c%d e")]);
-        assert_eq!(draft.body(), b"client_secret=a%26b%2Bc%25d+e");
+        let request = RelativeRequest::post_form(["t"], [], [("client_secret", "a&b+c%d e")]);
+        assert_eq!(request.body(), b"client_secret=a%26b%2Bc%25d+e");
     }
 
     #[test]
     fn debug_shows_neither_query_nor_body() {
-        let draft = Draft::post_form(["t"], [("k", "s3cr3t")], [("k", "s3cr3t")]);
-        assert!(!format!("{draft:?}").contains("s3cr3t"));
+        let request = RelativeRequest::post_form(["t"], [("k", "s3cr3t")], [("k", "s3cr3t")]);
+        assert!(!format!("{request:?}").contains("s3cr3t"));
     }
 
     #[test]
     fn a_target_too_long_for_a_url_is_refused() {
         let origin = Origin::new(uri::Scheme::HTTPS, "h.example".parse().unwrap());
         let long = "x".repeat(70_000);
-        assert!(Draft::get([long.as_str()], []).for_origin(&origin).is_err());
+        assert!(RelativeRequest::get([long.as_str()], []).for_origin(&origin).is_err());
     }
 
     #[test]

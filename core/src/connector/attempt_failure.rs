@@ -1,0 +1,179 @@
+//! What a failed attempt means: one reading of it, for all stages and all operations.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use zeroize::Zeroizing;
+
+use super::{Cause, Failure, FailureKind};
+use crate::api::{ApiRejection, Reason};
+use crate::error::{Error, ErrorKind, Stage, scrub};
+use crate::policy::{FailureClass, retry_after};
+use crate::time::Now;
+
+/// One failed attempt, understood.
+#[derive(Debug)]
+pub(super) struct AttemptFailure {
+    pub(super) class: FailureClass,
+    /// What to report if there is no retry.
+    pub(super) error: Error,
+    /// The response's `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
+    /// A token that is worth refreshing before one more attempt (protocol.md 10.1).
+    pub(super) refresh: Option<RejectedToken>,
+    /// The call's own deadline ended the attempt before its time: that says nothing of the service.
+    pub(super) deadline_truncated: bool,
+    pub(super) cause: Cause,
+}
+
+/// Which token was rejected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RejectedToken {
+    /// The service names the AppJWT: nobody can use it any more.
+    AppJwt,
+    /// A 401 that names nothing. It may be about the AppJWT, so that is refreshed; but it may as well be
+    /// about this one request, so the others go on with what they have.
+    PerhapsAppJwt,
+    /// The service names the ConsumerJWS.
+    ConsumerJws,
+}
+
+impl AttemptFailure {
+    /// A response came, and was not the hoped-for one.
+    pub(super) fn rejected(
+        rejection: ApiRejection,
+        response: &Response<Bytes>,
+        stage: Stage,
+        secrets: &[Zeroizing<String>],
+        now: Now,
+    ) -> Self {
+        let ApiRejection { reason, status, error_code, message, conversation } = rejection;
+        let message = message.as_deref().map(|text| scrub(text, secrets));
+        let (class, kind, headline) = match &reason {
+            Reason::Unreadable(how) => (
+                FailureClass::Unreadable,
+                ErrorKind::BadAnswer,
+                format!("{} got an unusable answer: {how}", subject(stage)),
+            ),
+            Reason::Untrusted(why) => (
+                FailureClass::Unreadable,
+                ErrorKind::UntrustedHost,
+                format!("the Domain API names a host that is not trusted: {why}"),
+            ),
+            // It is retried as 503 is, whatever its status.
+            Reason::Loading => (
+                FailureClass::Unavailable,
+                ErrorKind::Unavailable,
+                "the account is still being loaded by the service".to_owned(),
+            ),
+            Reason::AlreadyOpen => (
+                FailureClass::of_status(status),
+                ErrorKind::AlreadyOpen,
+                "the consumer has an open conversation already".to_owned(),
+            ),
+            Reason::ConversationClosed => (
+                FailureClass::of_status(status),
+                ErrorKind::ConversationClosed,
+                "the conversation is closed".to_owned(),
+            ),
+            Reason::Status => {
+                let kind = kind_of(status, stage);
+                (FailureClass::of_status(status), kind, headline(kind, status, stage))
+            }
+        };
+        let http_status = response.status().as_u16();
+        let unreadable = class == FailureClass::Unreadable;
+        let shown_status = if unreadable { http_status } else { status };
+        let mut error = Error::new(kind, headline).with_answer(shown_status, error_code, message);
+        if let Some(open) = conversation {
+            error = error.with_open_conversation(open);
+        }
+        if !unreadable && (!response.status().is_success() || reason == Reason::Loading) {
+            error = error.with_body(response.body());
+        }
+        let asked = if unreadable { None } else { retry_after(response.headers(), now.wall()) };
+        if let Some(asked) = asked.filter(|_| !class.service_up()) {
+            error = error.with_retry_after(asked);
+        }
+        Self {
+            class,
+            error,
+            retry_after: asked,
+            refresh: if unreadable { None } else { rejected_token(stage, status, error_code) },
+            deadline_truncated: false,
+            cause: Cause::Status(shown_status),
+        }
+    }
+
+    /// No whole response came.
+    pub(super) fn no_response(failure: Failure, stage: Stage) -> Self {
+        let Failure { kind, may_have_left, source } = failure;
+        let headline = format!("{} got no answer: {}", subject(stage), kind.words());
+        let (class, error_kind) = match kind {
+            FailureKind::Tls if !may_have_left => (FailureClass::TlsFailed, ErrorKind::Tls),
+            FailureKind::TooLarge => (FailureClass::Unreadable, ErrorKind::BadAnswer),
+            _ if may_have_left => (FailureClass::AnswerLost, ErrorKind::Unavailable),
+            _ => (FailureClass::NotSent, ErrorKind::Unavailable),
+        };
+        let mut error = Error::new(error_kind, headline);
+        if let Some(source) = source {
+            error = error.with_source(source);
+        }
+        Self {
+            class,
+            error,
+            retry_after: None,
+            refresh: None,
+            deadline_truncated: false,
+            cause: Cause::NoResponse(kind),
+        }
+    }
+}
+
+/// The kind of error for a status that says no.
+fn kind_of(status: u16, stage: Stage) -> ErrorKind {
+    match status {
+        412 => ErrorKind::StaleRevision,
+        401 if stage != Stage::Domain => ErrorKind::Unauthorized,
+        400 | 403 if stage == Stage::AppJwt => ErrorKind::Unauthorized,
+        429 => ErrorKind::RateLimited,
+        451 => ErrorKind::Blocked,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Rejected,
+    }
+}
+
+fn headline(kind: ErrorKind, status: u16, stage: Stage) -> String {
+    let subject = subject(stage);
+    match kind {
+        ErrorKind::StaleRevision => "it was changed by somebody else meanwhile".to_owned(),
+        ErrorKind::RateLimited => {
+            format!("{subject} was turned away with status 429, too many requests")
+        }
+        ErrorKind::Unavailable => format!("{subject} failed with status {status}"),
+        _ => format!("{subject} was rejected with status {status}"),
+    }
+}
+
+/// The request of a stage, as the subject of a sentence.
+fn subject(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Domain => "the host look-up",
+        Stage::AppJwt => "the AppJWT request",
+        Stage::ConsumerJws => "the ConsumerJWS request",
+        Stage::Operation => "the request",
+    }
+}
+
+/// Which token a rejection is about (protocol.md 10.1). 40001, 40104 and 40105 are faults that no new
+/// token mends.
+fn rejected_token(stage: Stage, status: u16, code: Option<u32>) -> Option<RejectedToken> {
+    match (stage, status, code) {
+        (Stage::Domain | Stage::AppJwt, ..) => None,
+        (_, _, Some(40102)) => Some(RejectedToken::AppJwt),
+        (Stage::Operation, _, Some(40103)) => Some(RejectedToken::ConsumerJws),
+        (_, 401, None) => Some(RejectedToken::PerhapsAppJwt),
+        _ => None,
+    }
+}

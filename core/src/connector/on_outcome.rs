@@ -1,0 +1,424 @@
+//! What an attempt's end leads to: a result, a value for all, a refresh, a pause, or an error.
+
+use std::time::Duration;
+
+use super::Callable;
+use super::attempt_failure::{AttemptFailure, RejectedToken};
+use super::call::{Call, InFlight, Purpose};
+use super::event::{Cause, EventKind, TokenKind};
+use super::outcome::{FailureKind, Outcome, Wake};
+use super::prerequisite::{Fetched, Prerequisite};
+use super::single_flight::Lease;
+use super::state::ConnectorState;
+use crate::api::{Endpoint, Idempotency, Principal, ResponseView};
+use crate::error::{Delivery, Error, ErrorKind, Stage};
+use crate::policy::{Decision, FailureClass, Probe, RetryState};
+use crate::time::{Mono, Now};
+
+/// The least time between two fetches that were cut off by the deadlines of the calls that made them.
+const TRUNCATED_PAUSE: Duration = Duration::from_secs(1);
+
+/// The most bytes of a response that an error keeps while it waits for other calls: there may be one such
+/// error for each consumer.
+const MAX_SHARED_BODY: usize = 1024;
+
+impl<C: Callable> Call<C> {
+    /// Ends the attempt in flight. Says whether others should poll.
+    pub(super) fn on_outcome(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        outcome: Outcome,
+    ) -> Wake {
+        let Some(attempt) = self.in_flight.take() else {
+            return Wake::Nobody;
+        };
+        let wake = match attempt.purpose {
+            Purpose::Fetch(..) => Wake::Waiters,
+            Purpose::Own(_) => Wake::Nobody,
+        };
+        let failure = match self.read(state, now, &attempt, outcome) {
+            Ok(()) => {
+                self.record_success(state, &attempt.endpoint, attempt.stage());
+                return wake;
+            }
+            Err(failure) => self.with_truncation(state, now.mono(), &attempt, *failure),
+        };
+        if failure.class.service_up() {
+            self.record_success(state, &attempt.endpoint, attempt.stage());
+        }
+        match &attempt.purpose {
+            Purpose::Fetch(prerequisite, lease) => {
+                self.fetch_failed(state, now.mono(), &attempt, prerequisite, *lease, failure);
+            }
+            Purpose::Own(probe) => self.own_failed(state, now.mono(), &attempt, *probe, failure),
+        }
+        wake
+    }
+
+    /// Reads the outcome: stores what it gives, or says how the attempt failed.
+    fn read(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        attempt: &InFlight,
+        outcome: Outcome,
+    ) -> Result<(), Box<AttemptFailure>> {
+        let stage = attempt.stage();
+        let response = match outcome {
+            Outcome::Response(response) => response,
+            Outcome::Failed(failure) => {
+                let (kind, may_have_left) = (failure.kind, failure.may_have_left);
+                self.emit(stage, EventKind::NoResponse { failure: kind, may_have_left });
+                if let (false, Endpoint::Service(service)) = (may_have_left, &attempt.endpoint) {
+                    state.mark_host_stale(service, now.mono());
+                }
+                return Err(Box::new(AttemptFailure::no_response(failure, stage)));
+            }
+        };
+        let status = response.status().as_u16();
+        let elapsed = now.mono().since(attempt.sent_at);
+        self.emit(stage, EventKind::Answered { status, elapsed });
+        let view = ResponseView::new(&response, self.may_have_had_effect(attempt));
+        let parsed = match &attempt.purpose {
+            Purpose::Fetch(prerequisite, lease) => {
+                let fetched = Fetched { response: &view, lease: *lease, sent_at: attempt.sent_at };
+                prerequisite.store(state, now.mono(), fetched)
+            }
+            Purpose::Own(_) => self.operation.parse(&view).map(|output| self.succeed(output)),
+        };
+        parsed.map_err(|rejection| {
+            let secrets = state.secrets(&self.principal);
+            let failure = AttemptFailure::rejected(rejection, &response, stage, &secrets, now);
+            Box::new(self.with_consumer(state, now.mono(), failure))
+        })
+    }
+
+    /// True if an earlier attempt of the operation's own request may have taken effect.
+    fn may_have_had_effect(&self, attempt: &InFlight) -> bool {
+        matches!(attempt.purpose, Purpose::Own(_)) && self.attempts.effect == Delivery::Unknown
+    }
+
+    /// Says which consumer has an open conversation, by LivePerson's id (protocol.md 6.6, 15).
+    fn with_consumer(
+        &self,
+        state: &ConnectorState,
+        now: Mono,
+        mut failure: AttemptFailure,
+    ) -> AttemptFailure {
+        if failure.error.kind() == ErrorKind::AlreadyOpen
+            && let Some(jws) =
+                state.consumer_jws(&self.principal).and_then(|flight| flight.value(now))
+            && let Some(id) = &jws.claims.lp_consumer_id
+        {
+            failure.error = failure.error.with_consumer_id(id.clone());
+        }
+        failure
+    }
+
+    /// Notes an attempt that had less time than attempts are given: that is not the service's failure.
+    fn with_truncation(
+        &self,
+        state: &ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        mut failure: AttemptFailure,
+    ) -> AttemptFailure {
+        failure.deadline_truncated = failure.cause == Cause::NoResponse(FailureKind::Timeout)
+            && attempt.deadline <= now
+            && attempt.deadline < attempt.sent_at + state.config.attempt_timeout;
+        failure
+    }
+
+    /// The fetch of a prerequisite failed: the pause, or the end, is everybody's.
+    fn fetch_failed(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        prerequisite: &Prerequisite,
+        lease: Lease,
+        failure: AttemptFailure,
+    ) {
+        if let Some(token) = failure.refresh
+            && let Some(refresh) = prerequisite.refresh(state)
+            && refresh.refresh_app_jwt_once(lease)
+        {
+            refresh.release(now, lease);
+            self.refresh_token(state, attempt, token);
+            return;
+        }
+        let jitter = state.jitter.draw();
+        // (A call's own wait is bounded by its deadline.)
+        let longest = state.config.circuit.longest_retry_after();
+        let asked = failure.retry_after.map(|asked| asked.min(longest));
+        let retry_after = asked.filter(|_| failure.class.honours_retry_after()).unwrap_or_default();
+        prerequisite.postpone(state, now, retry_after);
+        let Some(refresh) = prerequisite.refresh(state) else {
+            return;
+        };
+        let failures =
+            if lease.refresh_ahead { refresh.failures_ahead() } else { refresh.failures() };
+        let error = failure
+            .error
+            .with_operation(C::NAME, None)
+            .at(attempt.stage(), Some(attempt.origin.authority().to_owned()))
+            .with_attempts(failures.saturating_add(1))
+            .with_delivery(failure.class.effect())
+            .truncate_body(MAX_SHARED_BODY);
+        if failure.deadline_truncated {
+            refresh.deadline_truncated(now, lease, TRUNCATED_PAUSE);
+            if let Some(probe) = lease.probe {
+                state.circuit(&attempt.endpoint).cancel_probe(probe);
+            }
+            self.attempts.last = Some(error);
+            return;
+        }
+        let failed = FetchFailure {
+            prerequisite,
+            lease,
+            state: RetryState::new(failure.class)
+                .retries(failures)
+                .idempotency(Idempotency::Idempotent)
+                .for_token(attempt.stage() == Stage::AppJwt)
+                .retry_after(asked)
+                .jitter(jitter),
+            retry_after,
+            error,
+            cause: failure.cause,
+        };
+        if lease.refresh_ahead {
+            self.refresh_ahead_failed(state, now, attempt, failed);
+        } else {
+            self.round_failed(state, now, attempt, failed);
+        }
+    }
+
+    /// A refresh ahead of expiry failed: what is cached stays in use.
+    fn refresh_ahead_failed(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        failed: FetchFailure<'_>,
+    ) {
+        // What all wait for follows the configured policy, not this call's own.
+        let (policy, circuit) = (state.config.retry.clone(), state.config.circuit.clone());
+        let asked = failed.state.retry_after.unwrap_or_default();
+        // As long as a call's own pauses at first, then as long as an open circuit's.
+        let pause = match policy.decide(&failed.state) {
+            Decision::Retry(pause) => pause,
+            _ => {
+                let pause = circuit.pause(failed.state.retries.saturating_sub(policy.retries()));
+                policy.lengthened(pause.max(asked), failed.state.jitter)
+            }
+        };
+        // Should the value expire meanwhile, the pause is that after a first failure.
+        let floor = match policy.decide(&failed.state.retries(0)) {
+            Decision::Retry(pause) => pause,
+            _ => asked,
+        };
+        if let Some(refresh) = failed.prerequisite.refresh(state) {
+            refresh.defer(now, failed.lease, floor, pause, &failed.error);
+        }
+        if !failed.state.class.service_up() {
+            self.record_probe_failure(state, now, attempt, failed.lease.probe);
+        }
+        self.emit(attempt.stage(), EventKind::RefreshDeferred { pause, cause: failed.cause });
+    }
+
+    /// An attempt of a round failed: a pause for all who wait, or the end of the round.
+    fn round_failed(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        failed: FetchFailure<'_>,
+    ) {
+        let decision = state.config.retry.decide(&failed.state);
+        let Some(refresh) = failed.prerequisite.refresh(state) else {
+            return;
+        };
+        let round = refresh.round();
+        match decision {
+            Decision::Retry(pause) if failed.lease.probe.is_none() => {
+                refresh.back_off(now, failed.lease, pause, &failed.error);
+                let number = failed.state.retries.saturating_add(2);
+                let retry = EventKind::Retry { attempt: number, pause, cause: failed.cause };
+                self.emit(attempt.stage(), retry);
+            }
+            Decision::Retry(_) | Decision::Exhausted => {
+                refresh.fail(now, failed.lease, failed.retry_after, &failed.error);
+                self.record_failure(state, now, attempt, failed.lease.probe);
+            }
+            Decision::NotIdempotent | Decision::NotRetryable => {
+                refresh.fail(now, failed.lease, failed.retry_after, &failed.error);
+                if !failed.state.class.service_up() {
+                    self.record_probe_failure(state, now, attempt, failed.lease.probe);
+                }
+            }
+        }
+        // Found again at the next poll, as by everybody who waited for this round.
+        self.joined = Some((failed.prerequisite.clone(), round));
+    }
+
+    /// The operation's own request failed.
+    fn own_failed(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        probe: Option<Probe>,
+        failure: AttemptFailure,
+    ) {
+        self.attempts.effect = self.attempts.effect.max(failure.class.effect());
+        if let Some(token) = failure.refresh
+            && self.principal != Principal::Anonymous
+            && self.may_refresh(token)
+        {
+            self.refresh_token(state, attempt, token);
+            return;
+        }
+        let error = failure
+            .error
+            .with_operation(C::NAME, None)
+            .at(Stage::Operation, Some(attempt.origin.authority().to_owned()))
+            .with_attempts(self.attempts.own)
+            .with_delivery(self.attempts.effect);
+        let decision = self.retry.decide(
+            &RetryState::new(failure.class)
+                .retries(self.attempts.retries)
+                .idempotency(self.operation.idempotency())
+                .retry_after(failure.retry_after)
+                .jitter(self.jitter.draw()),
+        );
+        match decision {
+            Decision::Retry(pause) if probe.is_none() => {
+                self.retry_own(now, pause, error, failure.cause);
+                return;
+            }
+            Decision::Retry(_) | Decision::Exhausted | Decision::NotIdempotent => match probe {
+                Some(probe) if failure.deadline_truncated => {
+                    state.circuit(&attempt.endpoint).cancel_probe(probe);
+                }
+                None if failure.deadline_truncated => {}
+                probe => self.record_failure(state, now, attempt, probe),
+            },
+            Decision::NotRetryable if failure.class.service_up() => {}
+            Decision::NotRetryable => self.record_probe_failure(state, now, attempt, probe),
+        }
+        let lost = failure.class == FailureClass::AnswerLost;
+        self.fail(if lost && decision == Decision::NotIdempotent {
+            let cause = failure.cause;
+            let headline =
+                format!("the request was sent, and {cause}: whether it took effect is unknown");
+            error.recast(ErrorKind::Unconfirmed, headline)
+        } else {
+            error
+        });
+    }
+
+    /// Pauses before the next attempt of the operation's own request.
+    fn retry_own(&mut self, now: Mono, pause: Duration, error: Error, cause: Cause) {
+        let at = now + pause;
+        // Nothing could follow a pause that lasts until the deadline.
+        if at >= self.deadline {
+            self.fail_before(pause, error);
+            return;
+        }
+        self.attempts.resume_at = at;
+        self.attempts.retries = self.attempts.retries.saturating_add(1);
+        self.attempts.last = Some(error);
+        let attempt = self.attempts.own.saturating_add(1);
+        self.emit(Stage::Operation, EventKind::Retry { attempt, pause, cause });
+    }
+
+    /// Whether this call has not refreshed that token before: each once, never a loop.
+    fn may_refresh(&mut self, token: RejectedToken) -> bool {
+        let refreshed = match token {
+            RejectedToken::AppJwt | RejectedToken::PerhapsAppJwt => &mut self.refreshes.app_jwt,
+            RejectedToken::ConsumerJws => &mut self.refreshes.consumer_jws,
+        };
+        !std::mem::replace(refreshed, true)
+    }
+
+    /// Sees to it that the next attempt has another token than the one that was rejected.
+    fn refresh_token(
+        &mut self,
+        state: &mut ConnectorState,
+        attempt: &InFlight,
+        token: RejectedToken,
+    ) {
+        let kind = match token {
+            RejectedToken::ConsumerJws => {
+                if let Principal::Consumer(consumer) = &self.principal
+                    && let Some(flight) = state.consumers.get_mut(consumer)
+                {
+                    flight.invalidate(attempt.tokens.consumer_jws);
+                }
+                TokenKind::ConsumerJws
+            }
+            RejectedToken::AppJwt => {
+                state.app_jwt.invalidate(attempt.tokens.app_jwt);
+                TokenKind::AppJwt
+            }
+            RejectedToken::PerhapsAppJwt => TokenKind::AppJwt,
+        };
+        if kind == TokenKind::AppJwt {
+            let next = attempt.tokens.app_jwt.saturating_add(1);
+            self.refreshes.min_app_jwt = self.refreshes.min_app_jwt.max(next);
+        }
+        self.emit(attempt.stage(), EventKind::RefreshingToken { token: kind });
+    }
+
+    fn record_success(&mut self, state: &mut ConnectorState, endpoint: &Endpoint, stage: Stage) {
+        if state.circuit(endpoint).record_success() {
+            self.emit(stage, EventKind::CircuitClosed { endpoint: endpoint.clone() });
+        }
+    }
+
+    fn record_failure(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        probe: Option<Probe>,
+    ) {
+        let endpoint = &attempt.endpoint;
+        let policy = state.config.circuit.clone();
+        let for_tokens = endpoint.is_prerequisite();
+        let opened = state.circuit(endpoint).record_failure(now, probe, for_tokens, &policy);
+        if let Some(pause) = opened {
+            let opened = EventKind::CircuitOpened { endpoint: endpoint.clone(), pause };
+            self.emit(attempt.stage(), opened);
+        }
+    }
+
+    /// A probe that failed in a way that no policy retries has failed all the same.
+    fn record_probe_failure(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        probe: Option<Probe>,
+    ) {
+        if probe.is_some() {
+            self.record_failure(state, now, attempt, probe);
+        }
+    }
+}
+
+/// A failed fetch, as the retry policy is asked about it.
+struct FetchFailure<'a> {
+    prerequisite: &'a Prerequisite,
+    lease: Lease,
+    state: RetryState,
+    /// What the service asked for, where that counts.
+    retry_after: Duration,
+    error: Error,
+    cause: Cause,
+}
+
+#[cfg(test)]
+#[path = "on_outcome_tests.rs"]
+mod tests;

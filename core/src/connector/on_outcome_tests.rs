@@ -1,0 +1,222 @@
+//! What a failed attempt means for the circuit, and for the next call.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::api::{AuthorizeApp, CloseConversation, ListDomains, ResolveDomain, Service};
+use crate::connector::call_harness::{
+    APP_JWT, CONSUMER_JWS, CallHarness, SECRET, conversation, message,
+};
+use crate::connector::{Config, Failure, Step};
+use crate::policy::{CircuitPolicy, RetryPolicy};
+use crate::time::Mono;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// One failed call opens any circuit, and each failed probe doubles the two minutes.
+fn circuits(config: Config) -> Config {
+    config.circuit(CircuitPolicy::documented().threshold_for_messages(1))
+}
+
+/// The pause of the circuit that opened, or zero if one closed.
+fn circuit(events: &[EventKind]) -> Option<Duration> {
+    events.iter().find_map(|kind| match kind {
+        EventKind::CircuitOpened { pause, .. } => Some(*pause),
+        EventKind::CircuitClosed { .. } => Some(Duration::ZERO),
+        _ => None,
+    })
+}
+
+fn lost(kind: FailureKind) -> Outcome {
+    Outcome::Failed(Failure::answer_lost(kind))
+}
+
+fn refused_by_tls() -> Outcome {
+    Outcome::Failed(Failure::never_sent(FailureKind::Tls))
+}
+
+fn status(status: u16) -> Outcome {
+    Outcome::Response(
+        http::Response::builder().status(status).body(Bytes::from_static(b"{}")).unwrap(),
+    )
+}
+
+#[test]
+fn a_truncated_attempt_does_not_count_for_the_circuit() {
+    for (call_has, ended_at, outcome, counts) in [
+        (60, 15, lost(FailureKind::Timeout), true),
+        // To the second what an attempt is given.
+        (15, 15, lost(FailureKind::Timeout), true),
+        (10, 10, lost(FailureKind::Timeout), false),
+        // Its HTTP client gave up sooner.
+        (10, 4, lost(FailureKind::Timeout), true),
+        (10, 10, lost(FailureKind::Broken), true),
+    ] {
+        let mut harness =
+            CallHarness::with(message(), |config| circuits(config).call_timeout(secs(call_has)));
+        let attempt = harness.attempt_of(Stage::Operation);
+        harness.now = secs(ended_at);
+        harness.handle(&attempt, outcome);
+        let expected = counts.then_some(secs(120));
+        assert_eq!(circuit(&harness.events()), expected, "{call_has}, {ended_at}");
+    }
+}
+
+#[test]
+fn a_probes_outcome_closes_or_reopens_the_circuit() {
+    for (outcome, after, expected) in [
+        (status(200), 1, Some(secs(0))),
+        (status(404), 1, Some(secs(0))),
+        // Not repeated, though the policy would have it so.
+        (status(503), 1, Some(secs(240))),
+        (refused_by_tls(), 1, Some(secs(240))),
+        (lost(FailureKind::Timeout), 15, Some(secs(240))),
+    ] {
+        let mut harness = CallHarness::with(message(), circuits);
+        open_circuit(&mut harness.state, Service::MESSAGING, Mono::ZERO);
+        let mut harness = harness.next(message(), secs(130));
+        let attempt = harness.attempt_of(Stage::Operation);
+        harness.now += secs(after);
+        let shown = format!("{outcome:?}");
+        harness.handle(&attempt, outcome);
+        let events = harness.events();
+        assert_eq!(circuit(&events), expected, "{shown}: {events:?}");
+        assert!(matches!(harness.poll(), Step::Done(_)), "{shown}");
+    }
+}
+
+#[test]
+fn a_truncated_probe_leaves_the_probing_to_the_next() {
+    let short = |config| circuits(config).call_timeout(secs(10));
+    let mut harness = CallHarness::with(message(), short);
+    open_circuit(&mut harness.state, Service::MESSAGING, Mono::ZERO);
+    let mut harness = harness.next(message(), secs(130));
+    let attempt = harness.attempt_of(Stage::Operation);
+    harness.now = secs(140);
+    harness.handle(&attempt, lost(FailureKind::Timeout));
+    assert_eq!(circuit(&harness.events()), None);
+    let mut harness = harness.next(message(), secs(140));
+    assert_eq!(harness.attempt().stage(), Stage::Operation);
+}
+
+#[test]
+fn a_probe_for_a_token_counts_as_any_other() {
+    // With no token held, and with one that is only due for renewal.
+    for begun in [0, 3200] {
+        for (outcome, expected) in [
+            (status(401), Some(secs(0))),
+            (status(503), Some(secs(240))),
+            (refused_by_tls(), Some(secs(240))),
+        ] {
+            let mut harness = CallHarness::with(AuthorizeApp::new(), circuits);
+            if begun > 0 {
+                harness.finish("{}");
+            }
+            open_circuit(&mut harness.state, Service::SENTINEL, Mono::from_origin(secs(begun)));
+            let mut harness = harness.next(AuthorizeApp::new(), secs(begun + 130));
+            let attempt = harness.attempt_of(Stage::AppJwt);
+            let shown = format!("{begun}, {outcome:?}");
+            harness.handle(&attempt, outcome);
+            let events = harness.events();
+            assert_eq!(circuit(&events), expected, "{shown}: {events:?}");
+            harness.finish("{}");
+            assert_eq!(harness.into_result().is_ok(), begun > 0, "{shown}");
+        }
+    }
+}
+
+fn open_circuit(state: &mut ConnectorState, service: Service, from: Mono) {
+    let endpoint = Endpoint::Service(service);
+    let policy = state.config.circuit.clone();
+    let pause =
+        state.circuit(&endpoint).record_failure(from, None, endpoint.is_prerequisite(), &policy);
+    assert_eq!(pause, Some(secs(120)));
+}
+
+#[test]
+fn a_failed_refresh_ahead_is_retried_as_any_request() {
+    let mut harness = CallHarness::new(AuthorizeApp::new());
+    harness.finish("{}");
+    let mut harness = harness.next(AuthorizeApp::new(), secs(3597));
+    let attempt = harness.attempt_of(Stage::AppJwt);
+    harness.handle(&attempt, status(503));
+    let events = harness.events();
+    let put_off = events.iter().find_map(|kind| match kind {
+        EventKind::RefreshDeferred { pause, .. } => Some(pause.as_secs()),
+        _ => None,
+    });
+    assert_eq!(put_off, Some(5), "{events:?}");
+    // The token ends before that; who needs one then waits as after any first failure.
+    let mut harness = harness.next(AuthorizeApp::new(), secs(3600));
+    harness.attempt_of(Stage::AppJwt);
+    assert!(harness.now >= secs(3602), "{:?}", harness.now);
+}
+
+#[test]
+fn a_pause_until_the_deadline_is_not_begun() {
+    let ten = |config: Config| {
+        let policy = RetryPolicy::documented().pauses([secs(10)]).jitter_percent(0);
+        config.retry(policy).circuit(CircuitPolicy::never())
+    };
+    for (call_has, waits) in [(10, false), (11, true)] {
+        let timeout = |config| ten(config).call_timeout(secs(call_has));
+        let mut own = CallHarness::with(ListDomains::new(), timeout);
+        let attempt = own.attempt_of(Stage::Operation);
+        own.handle(&attempt, status(503));
+        own.events();
+        assert_eq!(matches!(own.poll(), Step::Wait(_)), waits, "{call_has}");
+        let mut shared = CallHarness::with(ResolveDomain::new(Service::MESSAGING), timeout);
+        let attempt = shared.attempt_of(Stage::Domain);
+        shared.handle(&attempt, status(503));
+        shared.events();
+        assert_eq!(matches!(shared.poll(), Step::Wait(_)), waits, "{call_has}");
+    }
+}
+
+#[test]
+fn closed_already_is_success_only_after_a_lost_answer() {
+    let close = || CloseConversation::new(&conversation());
+    let closed = r#"{"code":"BAD_REQUEST","body":"Conversation is close"}"#;
+    let mut harness = CallHarness::new(close());
+    let attempt = harness.attempt_of(Stage::Operation);
+    harness.answer(&attempt, 400, closed);
+    assert_eq!(harness.error().kind(), ErrorKind::ConversationClosed);
+
+    let mut harness = CallHarness::new(close());
+    let attempt = harness.attempt_of(Stage::Operation);
+    harness.handle(&attempt, lost(FailureKind::Broken));
+    let attempt = harness.attempt_of(Stage::Operation);
+    harness.answer(&attempt, 400, closed);
+    let done = harness.into_result().unwrap();
+    assert_eq!((done.attempts, done.maybe_duplicated), (2, true));
+}
+
+#[test]
+fn an_echoed_credential_is_not_quoted() {
+    let mut harness = CallHarness::new(message());
+    let attempt = harness.attempt_of(Stage::Operation);
+    let said = format!("no {SECRET}, no {APP_JWT} and no {CONSUMER_JWS}, but this");
+    harness.answer(
+        &attempt,
+        400,
+        &format!(r#"{{"code":"BAD_REQUEST","body":{{"msg":"{said}"}}}}"#),
+    );
+    let error = harness.error();
+    let message = error.message().unwrap();
+    assert!(message.ends_with("but this"), "{message}");
+    for credential in [SECRET, APP_JWT, CONSUMER_JWS] {
+        assert!(!message.contains(credential), "{message}");
+    }
+}
+
+#[test]
+fn a_host_of_another_service_is_a_bad_answer() {
+    let mut harness = CallHarness::new(ResolveDomain::new(Service::MESSAGING));
+    let attempt = harness.attempt_of(Stage::Domain);
+    harness.answer(&attempt, 200, r#"{"service":"idp","baseURI":"idp.liveperson.net"}"#);
+    let error = harness.error();
+    assert_eq!(error.kind(), ErrorKind::BadAnswer);
+    assert!(error.to_string().contains("names no host"), "{error}");
+}

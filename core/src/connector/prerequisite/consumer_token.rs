@@ -1,0 +1,40 @@
+//! A consumer's ConsumerJWS, from the IDP (protocol.md 5).
+
+use super::Fetched;
+use crate::api::{ApiRejection, RelativeRequest, idp};
+use crate::connector::state::ConnectorState;
+use crate::error::Error;
+use crate::id::ExtConsumerId;
+use crate::time::Mono;
+
+/// A cached token that is used counts as used: its consumer is the last to leave the cache.
+pub(super) fn is_cached(state: &mut ConnectorState, consumer: &ExtConsumerId, now: Mono) -> bool {
+    // Looked up first: an entry is made only by a call that can go on to fill it.
+    let cached =
+        state.consumers.get_mut(consumer).is_some_and(|flight| !flight.wants_fetch(now, 0));
+    if cached {
+        state.consumers.touch(consumer, now);
+    }
+    cached
+}
+
+pub(super) fn request(
+    state: &ConnectorState,
+    consumer: &ExtConsumerId,
+) -> Result<RelativeRequest, Error> {
+    idp::request(&state.config.account, consumer).map_err(Error::from)
+}
+
+pub(super) fn store(
+    state: &mut ConnectorState,
+    consumer: &ExtConsumerId,
+    now: Mono,
+    fetched: Fetched<'_>,
+) -> Result<(), ApiRejection> {
+    let jws = idp::parse(fetched.response)?;
+    if let Some(flight) = state.consumers.get_mut(consumer) {
+        // It never expires (protocol.md 5).
+        flight.store(now, fetched.lease, jws, Mono::NEVER, Mono::NEVER);
+    }
+    Ok(())
+}

@@ -1,0 +1,435 @@
+//! One shared value that calls need, and the single flight that fetches it.
+//!
+//! A [`SingleFlight`] caches a value (hosts, a token) and knows who fetches the next one. However many
+//! calls need it, one holds the *lease* and the others wait. Failures are shared: the attempts of one
+//! *round* are counted here, not in each call, and when a round fails for good, every call that waited for
+//! it ends with the same error.
+//!
+//! ```text
+//!            acquire                   store
+//!   Idle ───────────────▶ InFlight ───────────────▶ Idle, value cached
+//!    ▲                     │  │ back off for 5 s
+//!    │ fail                │  ▼
+//!    └─────────────────────┘ Backoff ── acquire, when the pause is over ──▶ InFlight
+//! ```
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::policy::{Permit, Probe};
+use crate::time::Mono;
+
+/// A round that nobody has gone on with for so long is over: the next attempt begins a new one.
+const ROUND_TTL: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct SingleFlight<T> {
+    cached: Option<Cached<T>>,
+    /// Counts the values cached so far: a token that was rejected is named by its number.
+    generation: u64,
+    pub(super) refresh: Refresh,
+}
+
+#[derive(Debug)]
+struct Cached<T> {
+    value: T,
+    since: Mono,
+    /// From here on one caller fetches a new value while the others use this one.
+    refresh_at: Mono,
+    /// From here on it must not be used.
+    expires_at: Mono,
+    /// It did not work when it was used: while another is being fetched, nobody uses it.
+    stale: bool,
+}
+
+/// The fetching, whatever is fetched.
+#[derive(Debug)]
+pub(super) struct Refresh {
+    state: State,
+    round: Round,
+    /// The last round that failed for good, and its error.
+    failed: Option<(u64, Error)>,
+    ahead: Ahead,
+    /// No round begins before this: the documented pause after a failed refresh ahead of expiry, or what
+    /// the service asked for.
+    not_before: Mono,
+    /// The end of the value that is cached.
+    expires_at: Mono,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    InFlight { lease: Lease, until: Mono },
+    Backoff { until: Mono },
+}
+
+/// The attempts that count together.
+#[derive(Debug, Default)]
+struct Round {
+    number: u64,
+    failures: u32,
+    /// A rejected AppJWT was refreshed in this round already.
+    app_jwt_refreshed: bool,
+    last: Option<Error>,
+}
+
+/// Refreshing a value ahead of its expiry.
+#[derive(Debug, Default)]
+struct Ahead {
+    not_before: Mono,
+    failures: u32,
+}
+
+/// The right to fetch, held by one call at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Lease {
+    id: u64,
+    /// A refresh while the old value is still good.
+    pub(super) refresh_ahead: bool,
+    /// The one attempt that a half-open circuit lets through.
+    pub(super) probe: Option<Probe>,
+}
+
+/// What a call that needs the value gets.
+#[derive(Debug)]
+pub(super) enum Acquire {
+    /// The value is cached.
+    Cached,
+    /// This call has to fetch it.
+    Fetch(Lease),
+    /// Somebody else fetches it, or a pause is on.
+    Wait {
+        until: Mono,
+        round: u64,
+        /// A pause, which a call whose deadline comes first need not begin; else a fetch in flight, which
+        /// may end at any time.
+        pausing: bool,
+    },
+    /// The round that this call waited for has failed.
+    Failed(Error),
+    /// The circuit of the service is open until then.
+    CircuitOpen(Mono),
+}
+
+/// Who needs the value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AcquireRequest {
+    /// An older value will not do: this call has seen it rejected.
+    pub(super) min_generation: u64,
+    /// The round that the call has waited for so far.
+    pub(super) joined: Option<u64>,
+    /// A number that no other lease has.
+    pub(super) lease_id: u64,
+    /// When a fetch that begins now counts as lost.
+    pub(super) deadline: Mono,
+    /// No fetch may begin before this.
+    pub(super) not_before: Mono,
+}
+
+impl<T> SingleFlight<T> {
+    pub(super) fn new() -> Self {
+        Self { cached: None, generation: 0, refresh: Refresh::new() }
+    }
+
+    /// True if [`acquire`](Self::acquire) would begin or await a fetch, so that a call can first prepare
+    /// what the fetch itself needs.
+    pub(super) fn wants_fetch(&mut self, now: Mono, min_generation: u64) -> bool {
+        self.refresh.expire(now);
+        match &self.cached {
+            Some(cached) if self.is_usable(cached, now, min_generation) => {
+                self.replacement_due(cached).is_some()
+                    || self.refresh.is_due_ahead(cached.refresh_at, now)
+            }
+            _ => true,
+        }
+    }
+
+    /// Asks for the value. `permit` asks the circuit, and only when a fetch would begin.
+    pub(super) fn acquire(
+        &mut self,
+        now: Mono,
+        request: AcquireRequest,
+        permit: impl FnOnce() -> Permit,
+    ) -> Acquire {
+        self.refresh.expire(now);
+        let usable = self
+            .cached
+            .as_ref()
+            .filter(|cached| self.is_usable(cached, now, request.min_generation));
+        if let Some(cached) = usable {
+            if let Some(until) = self.replacement_due(cached) {
+                return Acquire::Wait { until, round: self.refresh.round.number, pausing: false };
+            }
+            let refresh_at = cached.refresh_at;
+            let due = self.refresh.is_due_ahead(refresh_at, now) && now >= request.not_before;
+            return match due.then(permit) {
+                Some(Permit::Granted) => Acquire::Fetch(self.refresh.lease(request, true, None)),
+                Some(Permit::Probe(probe)) => {
+                    Acquire::Fetch(self.refresh.lease(request, true, Some(probe)))
+                }
+                Some(Permit::Denied(_)) | None => Acquire::Cached,
+            };
+        }
+        self.refresh.acquire(now, request, permit)
+    }
+
+    fn is_usable(&self, cached: &Cached<T>, now: Mono, min_generation: u64) -> bool {
+        now < cached.expires_at && self.generation >= min_generation
+    }
+
+    /// When the fetch in flight ends at the latest, if the cached value is not to be used before.
+    fn replacement_due(&self, cached: &Cached<T>) -> Option<Mono> {
+        match self.refresh.state {
+            State::InFlight { until, .. } if cached.stale => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The value, if it may be used now.
+    pub(super) fn value(&self, now: Mono) -> Option<&T> {
+        self.cached.as_ref().filter(|cached| now < cached.expires_at).map(|cached| &cached.value)
+    }
+
+    /// The generation of the value.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// For how long the value may still be used.
+    pub(super) fn remaining(&self, now: Mono) -> Duration {
+        self.cached.as_ref().map(|cached| cached.expires_at.since(now)).unwrap_or_default()
+    }
+
+    /// Ends a fetch with its result. If the lease has passed to another call meanwhile, the result is
+    /// dropped.
+    pub(super) fn store(
+        &mut self,
+        now: Mono,
+        lease: Lease,
+        value: T,
+        refresh_at: Mono,
+        expires_at: Mono,
+    ) {
+        if self.refresh.holds(lease) {
+            self.generation += 1;
+            self.cached = Some(Cached { value, since: now, refresh_at, expires_at, stale: false });
+            self.refresh.succeed(expires_at);
+        }
+    }
+
+    /// The service rejected the value of this generation: nobody uses it any more.
+    pub(super) fn invalidate(&mut self, generation: u64) {
+        if generation == self.generation {
+            self.cached = None;
+            self.refresh.expires_at = Mono::ZERO;
+        }
+    }
+
+    /// The value may be out of date: another is fetched soon, but not before this one has the age
+    /// `youngest`. Whoever needs it while that is in flight waits for the outcome.
+    pub(super) fn mark_stale(&mut self, now: Mono, youngest: Duration) {
+        if let Some(cached) = &mut self.cached {
+            cached.refresh_at = cached.refresh_at.min(now.max(cached.since + youngest));
+            cached.stale = true;
+        }
+    }
+
+    /// True while somebody fetches the value: waiters would not hear of it if this were dropped now.
+    pub(super) fn is_in_flight(&self, now: Mono) -> bool {
+        matches!(self.refresh.state, State::InFlight { until, .. } if now < until)
+    }
+}
+
+impl Refresh {
+    fn new() -> Self {
+        Self {
+            state: State::Idle,
+            round: Round::default(),
+            failed: None,
+            ahead: Ahead::default(),
+            not_before: Mono::ZERO,
+            expires_at: Mono::ZERO,
+        }
+    }
+
+    fn is_due_ahead(&self, refresh_at: Mono, now: Mono) -> bool {
+        now >= refresh_at && now >= self.ahead.not_before && matches!(self.state, State::Idle)
+    }
+
+    /// Frees a lease whose time is up: its holder is gone, or will find its attempt lost.
+    fn expire(&mut self, now: Mono) {
+        if let State::InFlight { lease, until } = self.state
+            && until <= now
+        {
+            self.state = if lease.refresh_ahead { State::Idle } else { State::Backoff { until } };
+        }
+        if let State::Backoff { until } = self.state
+            && until + ROUND_TTL <= now
+        {
+            self.state = State::Idle;
+        }
+    }
+
+    fn acquire(
+        &mut self,
+        now: Mono,
+        request: AcquireRequest,
+        permit: impl FnOnce() -> Permit,
+    ) -> Acquire {
+        if let (Some(joined), Some((failed, error))) = (request.joined, &self.failed)
+            && *failed >= joined
+        {
+            return Acquire::Failed(error.clone());
+        }
+        let (from, begins_round) = match self.state {
+            State::InFlight { until, .. } => {
+                return Acquire::Wait { until, round: self.round.number, pausing: false };
+            }
+            State::Backoff { until } => (until, false),
+            State::Idle => (self.not_before, true),
+        };
+        let from = from.max(request.not_before);
+        if now < from {
+            // A pause before a round has begun belongs to the round to come.
+            let round = self.round.number + u64::from(begins_round);
+            return Acquire::Wait { until: from, round, pausing: true };
+        }
+        let probe = match permit() {
+            Permit::Granted => None,
+            Permit::Probe(probe) => Some(probe),
+            Permit::Denied(until) => return Acquire::CircuitOpen(until),
+        };
+        if begins_round {
+            self.begin_round();
+        }
+        Acquire::Fetch(self.lease(request, false, probe))
+    }
+
+    fn begin_round(&mut self) {
+        self.round = Round { number: self.round.number + 1, ..Round::default() };
+    }
+
+    fn lease(
+        &mut self,
+        request: AcquireRequest,
+        refresh_ahead: bool,
+        probe: Option<Probe>,
+    ) -> Lease {
+        let lease = Lease { id: request.lease_id, refresh_ahead, probe };
+        self.state = State::InFlight { lease, until: request.deadline };
+        lease
+    }
+
+    fn holds(&self, lease: Lease) -> bool {
+        matches!(&self.state, State::InFlight { lease: held, .. } if *held == lease)
+    }
+
+    fn succeed(&mut self, expires_at: Mono) {
+        self.expires_at = expires_at;
+        self.state = State::Idle;
+        self.round = Round { number: self.round.number, ..Round::default() };
+        self.ahead = Ahead::default();
+        self.not_before = Mono::ZERO;
+    }
+
+    /// The round that a call waits for.
+    pub(super) const fn round(&self) -> u64 {
+        self.round.number
+    }
+
+    /// How many attempts of this round have failed.
+    pub(super) const fn failures(&self) -> u32 {
+        self.round.failures
+    }
+
+    /// How many refreshes ahead of expiry in a row have failed.
+    pub(super) const fn failures_ahead(&self) -> u32 {
+        self.ahead.failures
+    }
+
+    /// What the last attempt of this round met.
+    pub(super) const fn last(&self) -> Option<&Error> {
+        self.round.last.as_ref()
+    }
+
+    /// Ends a fetch that will be retried, by whoever comes first, after `pause`.
+    pub(super) fn back_off(&mut self, now: Mono, lease: Lease, pause: Duration, error: &Error) {
+        if self.holds(lease) {
+            self.round.failures = self.round.failures.saturating_add(1);
+            self.round.last = Some(error.clone());
+            self.state = State::Backoff { until: now + pause };
+        }
+    }
+
+    /// A refresh ahead of expiry has failed: the cached value stays in use, and the next one waits for
+    /// `pause`. Should the value have expired meanwhile, this was the first failure of a round, and the
+    /// next attempt waits for `floor`.
+    pub(super) fn defer(
+        &mut self,
+        now: Mono,
+        lease: Lease,
+        floor: Duration,
+        pause: Duration,
+        error: &Error,
+    ) {
+        if !self.holds(lease) {
+            return;
+        }
+        self.ahead.failures = self.ahead.failures.saturating_add(1);
+        self.ahead.not_before = now + pause;
+        self.round.last = Some(error.clone());
+        self.not_before = now + floor;
+        self.state = State::Idle;
+        if self.expires_at <= now {
+            self.begin_round();
+            self.round.failures = 1;
+            self.round.last = Some(error.clone());
+            self.state = State::Backoff { until: now + floor };
+        }
+    }
+
+    /// Ends a fetch that was cut off by the deadline of its own call: that says nothing of the service,
+    /// and counts as no failure; but such calls, however many, fetch no more often than every `pause`.
+    pub(super) fn deadline_truncated(&mut self, now: Mono, lease: Lease, pause: Duration) {
+        if self.holds(lease) {
+            self.ahead.not_before = now + pause;
+            self.state = if lease.refresh_ahead && now < self.expires_at {
+                State::Idle
+            } else {
+                State::Backoff { until: now + pause }
+            };
+        }
+    }
+
+    /// Ends a fetch, and with it the round, for every call that waited for it. The next round begins no
+    /// earlier than after `retry_after`.
+    pub(super) fn fail(&mut self, now: Mono, lease: Lease, retry_after: Duration, error: &Error) {
+        if self.holds(lease) {
+            self.state = State::Idle;
+            self.not_before = self.not_before.max(now + retry_after);
+            self.failed = Some((self.round.number, error.clone()));
+        }
+    }
+
+    /// Gives the lease back undecided: the round goes on with the next call. True if it was held.
+    pub(super) fn release(&mut self, now: Mono, lease: Lease) -> bool {
+        let held = self.holds(lease);
+        if held {
+            self.state =
+                if lease.refresh_ahead { State::Idle } else { State::Backoff { until: now } };
+        }
+        held
+    }
+
+    /// Notes that this round has refreshed the AppJWT. False if it had already: once is enough.
+    pub(super) fn refresh_app_jwt_once(&mut self, lease: Lease) -> bool {
+        let first = self.holds(lease) && !self.round.app_jwt_refreshed;
+        self.round.app_jwt_refreshed |= first;
+        first
+    }
+}
+
+#[cfg(test)]
+#[path = "single_flight_tests.rs"]
+mod tests;
