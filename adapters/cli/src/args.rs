@@ -194,7 +194,7 @@ pub(crate) enum Command {
     /// Send texts to an open conversation
     Send {
         #[command(flatten)]
-        place: Place,
+        target: Target,
         /// The texts: one message each
         #[arg(required = true, value_name = "TEXT")]
         texts: Vec<String>,
@@ -202,7 +202,7 @@ pub(crate) enum Command {
     /// Set the consumer's chat state, such as typing
     Typing {
         #[command(flatten)]
-        place: Place,
+        target: Target,
         /// The chat state
         #[arg(long, value_enum, default_value_t = State::Composing)]
         state: State,
@@ -225,7 +225,7 @@ pub(crate) enum Command {
     /// Download a file that the agent sent
     Download {
         #[command(flatten)]
-        place: Place,
+        target: Target,
         /// The file's path, from its message
         #[arg(value_name = "PATH")]
         relative_path: String,
@@ -236,7 +236,7 @@ pub(crate) enum Command {
     /// Close a conversation
     Close {
         #[command(flatten)]
-        place: Place,
+        target: Target,
     },
     /// Chat as the consumer: type messages, and see what the agent does
     #[command(after_help = CHAT)]
@@ -422,7 +422,7 @@ pub(crate) struct Who {
 
 /// A conversation and its consumer.
 #[derive(Debug, Group)]
-pub(crate) struct Place {
+pub(crate) struct Target {
     /// The consumer's id in your channel
     #[arg(long, value_name = "EXT")]
     pub(crate) consumer: String,

@@ -1,4 +1,4 @@
-//! The client of whichever runtime was chosen.
+//! A client on the runtime that the user chose.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use lp_connector_core::error::Error;
 
 use crate::args::Runtime;
 
-/// One client, whatever drives it.
+/// A client on any runtime.
 #[derive(Debug)]
 pub(crate) enum Client {
     Ureq(lp_connector_ureq::Client),
@@ -23,7 +23,7 @@ impl Client {
             Runtime::Tokio => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 let runtime = runtime.map_err(|error| {
-                    Error::configuration(format!("no tokio runtime can be started: {error}"))
+                    Error::configuration(format!("cannot start a tokio runtime: {error}"))
                 })?;
                 let client = lp_connector_tokio::Client::new(config)?;
                 Ok(Self::Tokio(client, Arc::new(runtime)))

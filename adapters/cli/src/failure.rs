@@ -1,23 +1,24 @@
-//! Why a command did not do what was asked.
+//! Why a command failed.
 
 use std::process::ExitCode;
 
 use lp_connector_core::error::{Error, ErrorKind};
+use lp_connector_core::id::InvalidId;
 
-/// A failure, and whose fault it is: that decides the exit status.
+/// Why a command failed. It decides the exit status.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line or the configuration cannot be used: 2.
+    /// The arguments or the configuration are invalid: exit status 2.
     Usage(String),
-    /// A call gave no result: 1, or 2 where the core found the input or configuration at fault.
+    /// A call failed: exit status 1, or 2 if its input or configuration is invalid.
     Call(Error),
-    /// Something on this machine failed: 1.
+    /// Something on this machine failed: exit status 1.
     Local(String),
 }
 
 impl Failure {
-    pub(crate) fn usage(why: impl Into<String>) -> Self {
-        Self::Usage(why.into())
+    pub(crate) fn usage(reason: impl Into<String>) -> Self {
+        Self::Usage(reason.into())
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -44,5 +45,11 @@ impl std::fmt::Display for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Call(error)
+    }
+}
+
+impl From<InvalidId> for Failure {
+    fn from(invalid: InvalidId) -> Self {
+        Self::Usage(invalid.to_string())
     }
 }

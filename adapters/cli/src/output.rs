@@ -1,4 +1,4 @@
-//! What is printed: JSON lines for programs, short lines for people.
+//! Output: JSON lines for programs, short lines for people.
 
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
-/// Where a command's words go.
+/// Where a command prints, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     json: bool,
@@ -26,33 +26,33 @@ impl Output {
         self.json
     }
 
-    /// Something that was done. `event` is the JSON object, `line` the same for people.
+    /// Prints a result: `event` for programs, `line` for people.
     pub(crate) fn done(&self, event: &Value, line: impl AsRef<str>) {
         let text = if self.json { event.to_string() } else { sanitize(line.as_ref()) };
         print(&text);
     }
 
-    /// Something said to people alone.
+    /// Prints a line only for people.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.json {
             print(line.as_ref());
         }
     }
 
-    /// A script, as it is.
-    pub(crate) fn script(&self, script: &[u8]) {
+    /// Writes bytes to stdout unchanged.
+    pub(crate) fn raw(&self, bytes: &[u8]) {
         let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(script).and_then(|()| stdout.flush());
+        let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
     }
 
-    /// A line of a log: on stderr, whatever stdout is for.
+    /// Writes a line of the log to stderr, also in JSON mode.
     pub(crate) fn log(&self, line: &str) {
         let (dim, plain) = if self.colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
         let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
     }
 
-    /// How far something has come, in thirds: a bar on a terminal, else nothing.
-    pub(crate) fn progress(&self, thirds: usize, what: &str) {
+    /// Shows progress in thirds: a bar on a terminal, nothing elsewhere.
+    pub(crate) fn progress(&self, thirds: usize, step: &str) {
         if self.json || !io::stderr().is_terminal() {
             return;
         }
@@ -61,19 +61,19 @@ impl Output {
             write!(stderr, "\r\x1b[K")
         } else {
             let (done, rest) = ("#".repeat(thirds * 10), ".".repeat(30 - thirds * 10));
-            write!(stderr, "\r\x1b[K[{done}{rest}] {what}")
+            write!(stderr, "\r\x1b[K[{done}{rest}] {step}")
         };
         let _ = stderr.flush();
     }
 
-    /// Something for a person that is not a result.
+    /// Writes a line that is not a result to stderr, for people.
     pub(crate) fn note(&self, line: &str) {
         if !self.json {
             self.log(line);
         }
     }
 
-    /// What a call does on its way, where there is something to wait for or to know.
+    /// Reports an event of a call, such as a retry.
     pub(crate) fn event(&self, event: &CallEvent) {
         let operation = event.operation;
         let about = match event.stage {
@@ -99,7 +99,7 @@ impl Output {
             EventKind::RefreshDeferred { pause, cause, .. } => {
                 let seconds = pause.as_secs();
                 self.note(&format!(
-                    "refresh ahead of expiry failed ({cause}); again in {seconds} s"
+                    "refresh ahead of expiry failed ({cause}); next attempt in {seconds} s"
                 ));
             }
             EventKind::CircuitOpened { endpoint, pause, .. } => {
@@ -112,17 +112,17 @@ impl Output {
         }
     }
 
-    /// Why the command failed, and what to do.
+    /// Reports why the command failed, and what to do.
     pub(crate) fn failure(&self, failure: &Failure) {
         let line = match failure {
             Failure::Usage(line) | Failure::Local(line) => line.clone(),
             Failure::Call(error) => {
-                // The line says what and what to do; the cause, where there is one, how it came about.
+                // The error says what failed and what to do. Its causes follow.
                 let mut line = format!("{error:#}");
                 line.push_str(hint(error.kind()));
                 let mut cause = error.source();
                 while let Some(error) = cause {
-                    line.push_str(&format!("\n  because: {error}"));
+                    line.push_str(&format!("\n  caused by: {error}"));
                     cause = error.source();
                 }
                 line
@@ -137,13 +137,13 @@ impl Output {
     }
 }
 
-/// Which option of this program the advice is about.
+/// The option that follows the advice.
 fn hint(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Tls => " (--ca-file FILE gives one)",
         ErrorKind::UntrustedHost => " (--trust-suffix SUFFIX)",
         ErrorKind::DeadlineExceeded => " (--deadline TIME)",
-        ErrorKind::Unconfirmed => " (--at-least-once repeats it all the same)",
+        ErrorKind::Unconfirmed => " (--at-least-once retries it anyway)",
         _ => "",
     }
 }
@@ -172,14 +172,13 @@ fn describe(failure: &Failure, line: &str) -> Value {
     }
 }
 
-/// What others have written must not steer the terminal: control characters are shown as what they are
-/// not.
+/// Replaces control characters: text from others must not control the terminal.
 pub(crate) fn sanitize(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
 
-/// A line on stdout. If nobody reads it any more there is nobody to tell.
+/// Prints a line on stdout. An error is ignored: then nobody reads the output.
 fn print(line: &str) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());

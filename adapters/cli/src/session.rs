@@ -1,4 +1,4 @@
-//! A consumer's side of a conversation, both ways: what `chat` and `demo --two-way` have in common.
+//! The consumer's side of a conversation, for `chat` and `demo --two-way`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,14 +18,14 @@ use serde_json::json;
 use crate::client::Client;
 use crate::notices;
 
-/// What the conversation's client can do ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
+/// The features of our client ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
 const FEATURES: [&str; 5] =
     ["MULTI_DIALOG", "RICH_CONTENT", "QUICK_REPLIES", "PHOTO_SHARING", "AUTO_MESSAGES"];
 
-/// How much of our own texts is kept, to say which one was read.
-const MAX_KEPT: usize = 1000;
+/// How many of our own texts are kept, to show which one was read.
+const MAX_SENT_TEXTS: usize = 1000;
 
-/// One conversation, with what is needed to hold it.
+/// A conversation with its client and its inbox.
 pub(crate) struct Session {
     client: Client,
     state: Mutex<State>,
@@ -35,13 +35,13 @@ pub(crate) struct Session {
 struct State {
     conversation: Conversation,
     feed: Feed,
-    /// The last message that has something to click on.
+    /// The last message with elements to click.
     clickable: Option<MessagingEvent>,
-    /// Our own texts, to say which one was read.
-    said: BTreeMap<(DialogId, u64), String>,
+    /// Our own texts, to show which one was read.
+    sent_texts: BTreeMap<(DialogId, u64), String>,
 }
 
-/// Something to be shown.
+/// Something to show.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) json: serde_json::Value,
@@ -49,7 +49,7 @@ pub(crate) struct Notice {
     pub(crate) finished: bool,
 }
 
-/// The features of every conversation of ours.
+/// The `Client-Properties` of each conversation.
 pub(crate) fn properties() -> ClientProperties {
     FEATURES.into_iter().fold(ClientProperties::new(), ClientProperties::feature)
 }
@@ -62,7 +62,7 @@ impl Session {
             conversation: Conversation::new(opened.conversation),
             feed: Feed::default(),
             clickable: None,
-            said: BTreeMap::new(),
+            sent_texts: BTreeMap::new(),
         };
         Ok(Self { client, state: Mutex::new(state), origin: Instant::now() })
     }
@@ -75,21 +75,21 @@ impl Session {
         self.lock().conversation.is_finished()
     }
 
-    /// Says something in the consumer's name. Gives its sequence.
-    pub(crate) fn say(&self, text: &str) -> Result<Option<u64>, Error> {
+    /// Sends a text from the consumer. Returns its sequence.
+    pub(crate) fn send(&self, text: &str) -> Result<Option<u64>, Error> {
         let (message, dialog) = {
             let conversation = &self.lock().conversation;
             (conversation.text(text), conversation.dialog())
         };
         let sequence = self.client.call(message)?.output.sequence;
-        self.sent(&dialog, sequence, Some(text));
+        self.record_sent(&dialog, sequence, Some(text));
         Ok(sequence)
     }
 
-    /// Clicks on the `number`th element (from 1) of what was last to be clicked on. `None` if there is
-    /// no such element.
+    /// Clicks the `number`th element, from 1, of the last message with elements. Returns its label, or
+    /// `None` if there is no such element.
     pub(crate) fn choose(&self, number: usize) -> Result<Option<String>, Error> {
-        // Taken out first: what comes meanwhile is another thing to click on.
+        // Taken out first: a message that arrives meanwhile has its own elements.
         let taken = {
             let mut state = self.lock();
             let clickable = state.clickable.as_ref();
@@ -98,29 +98,29 @@ impl Session {
             found.and_then(|found| Some((found, state.clickable.take()?)))
         };
         let Some(((click, label), message)) = taken else { return Ok(None) };
-        let result = self.click(click, message.dialog(), &label);
+        let result = self.send_click(click, message.dialog(), &label);
         if result.is_err() {
             self.lock().clickable.get_or_insert(message);
         }
         result.map(|()| Some(label))
     }
 
-    fn click(&self, click: Click, dialog: &DialogId, label: &str) -> Result<(), Error> {
+    fn send_click(&self, click: Click, dialog: &DialogId, label: &str) -> Result<(), Error> {
         let sequence = self.client.call(click.receipt)?.output.sequence;
-        self.sent(dialog, sequence, None);
+        self.record_sent(dialog, sequence, None);
         if let Some(text) = click.text {
             let sequence = self.client.call(text)?.output.sequence;
-            self.sent(dialog, sequence, Some(label));
+            self.record_sent(dialog, sequence, Some(label));
         }
         Ok(())
     }
 
-    /// True if nothing waits to be shown.
+    /// Whether everything has been shown.
     pub(crate) fn is_settled(&self) -> bool {
         self.lock().feed.is_empty()
     }
 
-    /// How many elements there are to click on.
+    /// The number of elements to click.
     pub(crate) fn choices(&self) -> usize {
         match self.lock().clickable.as_ref().map(MessagingEvent::event) {
             Some(Event::Text(text)) => text.quick_replies.map_or(0, |all| all.replies().count()),
@@ -129,8 +129,8 @@ impl Session {
         }
     }
 
-    /// Tells whether the consumer is typing.
-    pub(crate) fn typing(&self, state: ChatState) -> Result<(), Error> {
+    /// Sets the consumer's chat state.
+    pub(crate) fn set_chat_state(&self, state: ChatState) -> Result<(), Error> {
         let operation = self.lock().conversation.chat_state(state);
         match operation {
             Some(operation) => self.client.call(operation).map(|_| ()),
@@ -138,12 +138,12 @@ impl Session {
         }
     }
 
-    /// Tells that all that came was read.
-    pub(crate) fn read(&self) -> Result<(), Error> {
+    /// Marks all messages as read.
+    pub(crate) fn mark_read(&self) -> Result<(), Error> {
         loop {
             let Some(receipt) = self.lock().conversation.mark_read() else { return Ok(()) };
             match self.client.call(receipt.clone()) {
-                // It closed meanwhile, and nobody minds.
+                // The conversation was closed meanwhile: no receipt is needed.
                 Err(error) if error.kind() == ErrorKind::ConversationClosed => {}
                 Err(error) => {
                     self.lock().conversation.restore_receipt(&receipt);
@@ -154,20 +154,20 @@ impl Session {
         }
     }
 
-    /// The consumer hangs up.
+    /// Closes the conversation.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let close = self.lock().conversation.close_all();
         self.client.call(close).map(|_| ())
     }
 
-    /// Takes a notification in.
-    pub(crate) fn take(&self, verified: Verified) {
+    /// Takes a notification.
+    pub(crate) fn receive(&self, verified: Verified) {
         let now = self.now();
         self.lock().feed.push(verified, now);
     }
 
-    /// The next notice, or how long there is none.
-    pub(crate) fn poll(&self) -> Result<Notice, Duration> {
+    /// The next notice, or how long to wait for it.
+    pub(crate) fn next_notice(&self) -> Result<Notice, Duration> {
         loop {
             let now = self.now();
             let state = &mut *self.lock();
@@ -178,7 +178,7 @@ impl Session {
                     }
                 }
                 FeedPoll::Unreadable(unreadable) => {
-                    return Ok(Notice::of(format!("set aside: {unreadable}")));
+                    return Ok(Notice::text(format!("set aside: {unreadable}")));
                 }
                 FeedPoll::Wait(until) => return Err(until.since(now)),
                 FeedPoll::Idle => return Err(Duration::from_secs(3600)),
@@ -186,16 +186,16 @@ impl Session {
         }
     }
 
-    /// Our own message fills its place in the row, and need not come back.
-    fn sent(&self, dialog: &DialogId, sequence: Option<u64>, text: Option<&str>) {
+    /// Records a message of ours, so that the inbox does not wait for its echo.
+    fn record_sent(&self, dialog: &DialogId, sequence: Option<u64>, text: Option<&str>) {
         let mut state = self.lock();
         if let Some(sequence) = sequence {
             let id = state.conversation.id().clone();
             state.feed.inbox_mut().mark_seen(&id, dialog, sequence);
             if let Some(text) = text {
-                state.said.insert((dialog.clone(), sequence), text.to_owned());
-                if state.said.len() > MAX_KEPT {
-                    state.said.pop_first();
+                state.sent_texts.insert((dialog.clone(), sequence), text.to_owned());
+                if state.sent_texts.len() > MAX_SENT_TEXTS {
+                    state.sent_texts.pop_first();
                 }
             }
         }
@@ -211,19 +211,19 @@ impl Session {
 }
 
 impl State {
-    /// What is to be shown of a change: nothing of other conversations, of the consumer's own echo, or
-    /// of what is not for their eyes.
+    /// What to show of a change: nothing of other conversations, of our own messages, or of messages
+    /// that the consumer must not see.
     fn notice(&mut self, change: &Change) -> Option<Notice> {
-        let happened = self.conversation.apply(change);
-        let finished = happened.contains(&Transition::Finished);
+        let transitions = self.conversation.apply(change);
+        let finished = transitions.contains(&Transition::Finished);
         let json = notices::describe(change);
         match change {
             Change::Message(message) if message.conversation() == self.conversation.id() => {
-                let lines = self.said_by_agent(message)?;
+                let lines = self.message_lines(message)?;
                 Some(Notice { json, lines, finished })
             }
             Change::Conversation(state) if state.conversation() == self.conversation.id() => {
-                let lines: Vec<_> = happened.iter().filter_map(notices::transition).collect();
+                let lines: Vec<_> = transitions.iter().filter_map(notices::transition).collect();
                 (!lines.is_empty()).then_some(Notice { json, lines, finished })
             }
             Change::Other(_) => {
@@ -233,14 +233,15 @@ impl State {
         }
     }
 
-    fn said_by_agent(&mut self, message: &MessagingEvent) -> Option<Vec<String>> {
+    /// The lines of a message that the consumer sees.
+    fn message_lines(&mut self, message: &MessagingEvent) -> Option<Vec<String>> {
         if message.role() == Some(Role::Consumer) || message.audience() != Audience::All {
             return None;
         }
-        let who = notices::author(message);
+        let author = notices::author(message);
         match message.event() {
             Event::ChatState(ReceivedChatState::Composing) => {
-                Some(vec![format!("{who} is typing …")])
+                Some(vec![format!("{author} is typing …")])
             }
             Event::ChatState(_) => None,
             Event::AcceptStatus(receipt) => {
@@ -254,8 +255,12 @@ impl State {
                     .sequences()
                     .filter_map(|n| {
                         let key = (message.dialog().clone(), n);
-                        // What was read was read: it is told once, however often it is said.
-                        if read { self.said.remove(&key) } else { self.said.get(&key).cloned() }
+                        // Each text is shown as read once, however many receipts name it.
+                        if read {
+                            self.sent_texts.remove(&key)
+                        } else {
+                            self.sent_texts.get(&key).cloned()
+                        }
                     })
                     .map(|text| format!("   {ticks}: {text}"))
                     .collect();
@@ -267,11 +272,15 @@ impl State {
                     Event::RichContent(rich) => !rich.clickable().is_empty(),
                     _ => false,
                 };
-                // What came before it is no longer what a number is about.
+                // A number now refers to this message, not to an earlier one.
                 self.clickable = choices.then(|| message.clone());
                 let mut lines = notices::content(message).into_iter();
                 let first = lines.next().unwrap_or_default();
-                Some(std::iter::once(format!("{who}: {first}")).chain(lines.map(indent)).collect())
+                Some(
+                    std::iter::once(format!("{author}: {first}"))
+                        .chain(lines.map(indent))
+                        .collect(),
+                )
             }
         }
     }
@@ -281,27 +290,27 @@ fn indent(line: String) -> String {
     format!("   {line}")
 }
 
-/// The two messages of a click on the `number`th element, and what is written on it.
+/// The messages of a click on the `number`th element, from 1, and the element's label.
 fn click_on(
     conversation: &Conversation,
     message: &MessagingEvent,
     number: usize,
 ) -> Option<(Click, String)> {
-    let place = number.checked_sub(1)?;
+    let index = number.checked_sub(1)?;
     let click = |element: Element<'_>| {
         let label = element.label().unwrap_or_default().to_owned();
         conversation.click(message, element).map(|click| (click, label))
     };
     match message.event() {
-        Event::Text(text) => click(text.quick_replies?.replies().nth(place)?),
-        Event::RichContent(rich) => click(rich.clickable().get(place).copied()?),
+        Event::Text(text) => click(text.quick_replies?.replies().nth(index)?),
+        Event::RichContent(rich) => click(rich.clickable().get(index).copied()?),
         _ => None,
     }
 }
 
 impl Notice {
-    /// A line that is no notification.
-    pub(crate) fn of(line: impl Into<String>) -> Self {
+    /// A line that does not come from a notification.
+    pub(crate) fn text(line: impl Into<String>) -> Self {
         let line = line.into();
         Self { json: json!({"event": "note", "text": line}), lines: vec![line], finished: false }
     }

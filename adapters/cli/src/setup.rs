@@ -1,4 +1,4 @@
-//! From the command line and the environment to a configuration.
+//! Reads the configuration from the command line and the environment.
 
 use std::fs;
 use std::io::{IsTerminal as _, Read as _};
@@ -19,10 +19,10 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Logs of this project's own crates, to stderr.
+/// Logs events of this project's crates to stderr.
 pub(crate) fn logging(verbose: u8) {
     let level = match verbose {
-        // Whoever listens for webhooks wants to know that one was refused.
+        // Warnings say which webhooks were refused, and why.
         0 => Level::WARN,
         1 => Level::INFO,
         2 => Level::DEBUG,
@@ -37,14 +37,14 @@ pub(crate) fn logging(verbose: u8) {
     tracing_subscriber::registry().with(lines).with(ours).init();
 }
 
-/// The configuration for one account, with credentials if there are any.
+/// The configuration of an account, without credentials.
 pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure> {
     let account = global.account.as_deref().ok_or_else(|| {
         Failure::usage(
-            "which account? Set LP_ACCOUNT_ID, or give --account (or try `lp-connector demo`)",
+            "the account is missing: set LP_ACCOUNT_ID or --account (or try `lp-connector demo`)",
         )
     })?;
-    let account = AccountId::new(account).map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    let account = AccountId::new(account)?;
     let suffixes =
         TRUSTED_SUFFIXES.iter().copied().chain(global.trust_suffix.iter().map(String::as_str));
     let mut config =
@@ -62,14 +62,13 @@ pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure
     Ok(config.observer(move |event| output.event(event)))
 }
 
-/// The same, for a command that needs credentials.
+/// The configuration of an account, with credentials.
 pub(crate) fn config_with_credentials(global: &Global, output: &Output) -> Result<Config, Failure> {
     let config = config(global, output)?;
     let client = global.client_id.as_deref().ok_or_else(|| {
-        Failure::usage("which app install? Set LP_CLIENT_ID, or give --client-id")
+        Failure::usage("the app install is missing: set LP_CLIENT_ID or --client-id")
     })?;
-    let client = ClientId::new(client).map_err(|invalid| Failure::usage(invalid.to_string()))?;
-    Ok(config.credentials(client, secret(global)?))
+    Ok(config.credentials(ClientId::new(client)?, secret(global)?))
 }
 
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -82,14 +81,14 @@ fn retry(global: &Global) -> RetryPolicy {
     }
 }
 
-/// From the file, else the variable: never from the command line, which everybody on the machine can
-/// read.
+/// The app install's secret, from the file or the variable. Never from the command line, which every
+/// user of the machine can read.
 pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
     let secret = match &global.client_secret_file {
         Some(file) => secret_in(file, "--client-secret-file")?,
         None => Secret::new(std::env::var("LP_CLIENT_SECRET").map_err(|_| {
             Failure::usage(
-                "the app install's secret is missing: set LP_CLIENT_SECRET, or give \
+                "the app install's secret is missing: set LP_CLIENT_SECRET or \
                  --client-secret-file",
             )
         })?),
@@ -100,9 +99,9 @@ pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
     Ok(secret)
 }
 
-/// The secret in a file, less the line break that editors put at its end.
+/// The secret in a file, without the line break that editors add.
 pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
-    // Whatever of it is not handed over is wiped.
+    // Zeroed when it is dropped.
     let bytes = Zeroizing::new(read(file, flag)?);
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("{flag}: {} is not text", file.display())))?;
@@ -114,10 +113,10 @@ pub(crate) fn secret_in(file: &Path, flag: &str) -> Result<Secret, Failure> {
     Ok(Secret::new(text.to_owned()))
 }
 
-/// Far more than a manifest has.
+/// The maximum size of a manifest on stdin.
 const MAX_STDIN: u64 = 4 * 1024 * 1024;
 
-/// What is in a file, or, for `-`, on stdin.
+/// Reads a file, or stdin for `-`.
 pub(crate) fn read_or_stdin(file: &Path, flag: &str) -> Result<Vec<u8>, Failure> {
     if file != Path::new("-") {
         return read(file, flag);

@@ -1,4 +1,4 @@
-//! What the program does, prints and returns.
+//! The program's commands: output, requests, exit status.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 use program::{cloud, run, run_at, run_with};
 
-const SAY: [&str; 6] = ["--json", "converse", "--consumer", "a", "one", "two"];
+const CONVERSE: [&str; 6] = ["--json", "converse", "--consumer", "a", "one", "two"];
 
 #[test]
-fn the_demo_needs_nothing_and_tells_of_everything() {
+fn the_demo_reports_every_step() {
     let demo = run(&[], &["--json", "demo"]);
     assert_eq!(demo.code, Some(0), "{}", demo.stderr);
     assert_eq!(
@@ -41,7 +41,7 @@ fn the_demo_needs_nothing_and_tells_of_everything() {
 }
 
 #[test]
-fn every_runtime_tells_the_same_events() {
+fn every_runtime_prints_the_same_events() {
     let names = |runtime| run(&[], &["--json", "--runtime", runtime, "demo"]).names();
     let ureq = names("ureq");
     assert_eq!(ureq.len(), 12);
@@ -50,7 +50,7 @@ fn every_runtime_tells_the_same_events() {
 }
 
 #[test]
-fn a_conversation_costs_one_request_of_each_kind() {
+fn a_conversation_takes_one_request_of_each_kind() {
     let server = cloud(&[]);
     let said = run_at(&server, &["--json", "converse", "--consumer", "a", "one", "two", "three"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
@@ -68,7 +68,7 @@ fn a_conversation_costs_one_request_of_each_kind() {
 }
 
 #[test]
-fn the_steps_of_a_conversation_can_be_taken_one_by_one() {
+fn each_step_of_a_conversation_has_a_command() {
     let server = cloud(&[]);
     let who = ["--json", "open", "--consumer", "a", "--first-name", "Ada", "--last-name", "Dove"];
     let opened = run_at(&server, &who).last();
@@ -102,9 +102,9 @@ fn hosts_token_and_consumer_are_shown() {
 }
 
 #[test]
-fn a_retry_is_told_of_and_the_message_arrives_once() {
+fn a_retry_is_reported_and_the_message_arrives_once() {
     let server = cloud(&["send:1-2=503"]);
-    let said = run_at(&server, &[&["--retry-pauses", "10ms,20ms"][..], &SAY].concat());
+    let said = run_at(&server, &[&["--retry-pauses", "10ms,20ms"][..], &CONVERSE].concat());
     assert_eq!(said.names(), ["conversation", "retry", "retry", "sent", "sent", "closed"]);
     let retry = &said.events()[1];
     assert_eq!((&retry["operation"], &retry["attempt"]), (&"send_text".into(), &2.into()));
@@ -115,7 +115,7 @@ fn a_retry_is_told_of_and_the_message_arrives_once() {
 #[test]
 fn a_rejection_is_not_retried_and_exits_with_1() {
     let server = cloud(&["send:1=400"]);
-    let said = run_at(&server, &SAY);
+    let said = run_at(&server, &CONVERSE);
     assert_eq!(said.code, Some(1));
     let error = said.last();
     assert_eq!(error["kind"], "rejected");
@@ -124,9 +124,9 @@ fn a_rejection_is_not_retried_and_exits_with_1() {
 }
 
 #[test]
-fn a_token_rejected_for_ever_is_refreshed_once() {
+fn a_token_that_is_always_rejected_is_refreshed_once() {
     let server = cloud(&["send=revoke-app"]);
-    let said = run_at(&server, &SAY);
+    let said = run_at(&server, &CONVERSE);
     assert_eq!((said.code, &said.last()["error_code"]), (Some(1), &40102.into()));
     assert_eq!((server.requests(Endpoint::Token), server.requests(Endpoint::Send)), (2, 2));
 }
@@ -134,19 +134,19 @@ fn a_token_rejected_for_ever_is_refreshed_once() {
 #[test]
 fn a_lost_answer_is_retried_only_on_request() {
     let server = cloud(&["send:1=drop-after"]);
-    let said = run_at(&server, &SAY);
+    let said = run_at(&server, &CONVERSE);
     assert_eq!((said.code, &said.last()["delivery"]), (Some(1), &"unknown".into()));
     assert_eq!(server.requests(Endpoint::Send), 1);
 
     let server = cloud(&["send:1=drop-after"]);
     let often = ["--at-least-once", "--retry-pauses", "1ms"];
-    let said = run_at(&server, &[&often[..], &SAY].concat());
+    let said = run_at(&server, &[&often[..], &CONVERSE].concat());
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert_eq!(said.events()[2]["maybe_duplicated"], true);
 }
 
 #[test]
-fn every_wrong_input_gets_one_clear_line_and_its_exit_code() {
+fn every_invalid_input_has_a_message_and_an_exit_status() {
     let server = cloud(&[]);
     let html = cloud(&["domain=html"]);
     let moved = cloud(&[]);
@@ -201,7 +201,7 @@ fn every_wrong_input_gets_one_clear_line_and_its_exit_code() {
 }
 
 #[test]
-fn an_odd_secret_authorises_from_file_and_environment() {
+fn a_secret_with_special_characters_authorizes() {
     let folder = tempfile::tempdir().unwrap();
     let secret = "a&b+c%d e\"é=";
     let file = folder.path().join("secret");
@@ -222,7 +222,7 @@ fn an_odd_secret_authorises_from_file_and_environment() {
 }
 
 #[test]
-fn neither_secret_nor_token_nor_text_is_in_anything_that_is_printed() {
+fn no_output_contains_a_secret_a_token_or_a_text() {
     for fault in ["send=503", "send=revoke-app", "send:1=garbage", "token=401", "consumer=500"] {
         let runtimes = ["ureq", "async-std", "tokio"].map(|runtime| ["--runtime", runtime]);
         for json in [&["--json"][..], &[], &runtimes[1], &runtimes[2]] {
@@ -242,7 +242,7 @@ fn neither_secret_nor_token_nor_text_is_in_anything_that_is_printed() {
 }
 
 #[test]
-fn tls_works_with_the_sandboxes_own_ca() {
+fn tls_works_with_the_ca_of_the_sandbox() {
     let server = Server::start(ServerConfig::new().tls(true)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
@@ -254,7 +254,7 @@ fn tls_works_with_the_sandboxes_own_ca() {
 }
 
 #[test]
-fn the_sandbox_command_says_how_to_reach_it_and_answers() {
+fn the_sandbox_prints_the_settings_of_a_client() {
     let mut sandbox = Command::new(env!("CARGO_BIN_EXE_lp-connector"))
         .args(["--json", "sandbox", "--token-life", "60", "--fault", "send:1=429,retry-after:0"])
         .stdout(Stdio::piped())
@@ -277,7 +277,7 @@ fn the_sandbox_command_says_how_to_reach_it_and_answers() {
 }
 
 #[test]
-fn a_webhook_is_verified_in_every_variant_and_refused_in_one_line() {
+fn every_variant_of_a_signature_is_verified() {
     let body = concat!(
         r#"{"kind":"notification","body":{"changes":[{"originatorId":"a9","originatorMetadata":"#,
         r#"{"id":"a9","role":"ASSIGNED_AGENT"},"event":{"type":"ChatStateEvent","chatState":"#,
@@ -290,10 +290,10 @@ fn a_webhook_is_verified_in_every_variant_and_refused_in_one_line() {
     let sha1 = "sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE=";
     let long = "sha256=D74A334FC01816BAF860A8675B51352DDA696E3931F899A422C94FD8C87CEA98";
     for (signature, said) in [
-        (sha1, "good: sha1, base64"),
-        ("sha1=aa7684aff33640fc3235883f82a50b461bbb4561", "good: sha1, hex"),
-        ("sha256=10ozT8AYFrr4YKhnW1E1Ldppbjkx+JmkIslP2Mh86pg=", "good: sha256, base64"),
-        (long, "good: sha256, hex"),
+        (sha1, "valid: sha1, base64"),
+        ("sha1=aa7684aff33640fc3235883f82a50b461bbb4561", "valid: sha1, hex"),
+        ("sha256=10ozT8AYFrr4YKhnW1E1Ldppbjkx+JmkIslP2Mh86pg=", "valid: sha256, base64"),
+        (long, "valid: sha256, hex"),
     ] {
         let run = verify(signature, body);
         assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -321,7 +321,7 @@ fn completions_are_printed_for_every_shell() {
 }
 
 #[test]
-fn a_new_manifest_is_right_and_each_planted_fault_is_listed() {
+fn a_new_manifest_is_valid_and_each_fault_is_listed() {
     let endpoint = "https://hooks.pigeon.example/lp";
     let new = ["manifest", "new", "--name", "pigeon-post", "--endpoint", endpoint];
     let made = run(&[], &new);
@@ -356,24 +356,24 @@ fn a_new_manifest_is_right_and_each_planted_fault_is_listed() {
 }
 
 #[test]
-fn a_picture_reaches_the_agent_byte_for_byte_on_every_runtime() {
+fn an_uploaded_picture_is_stored_byte_for_byte() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("photo.png");
     let bytes: Vec<u8> = (0..200_000u32).map(|n| (n * 7 % 251) as u8).collect();
     fs::write(&file, &bytes).unwrap();
     let file = file.to_str().unwrap();
     for runtime in ["ureq", "async-std", "tokio"] {
-        // The storage service says once that the address has ended.
+        // The storage service says once that the signed URL has expired.
         let server = cloud(&["file:1=401"]);
         let arguments =
             ["--json", "--runtime", runtime, "upload", file, "--consumer", "a", "--caption", "me"];
         let sent = run_at(&server, &arguments);
         assert_eq!(sent.code, Some(0), "{}", sent.stderr);
-        let told = sent.last();
-        let path = told["relative_path"].as_str().unwrap();
+        let uploaded = sent.last();
+        let path = uploaded["relative_path"].as_str().unwrap();
         let stored = server.with(|cloud| cloud.file(path).map(<[u8]>::to_vec));
         assert_eq!(stored.as_deref(), Some(&*bytes), "{runtime}");
-        assert_eq!(server.requests(Endpoint::File), 2, "refused once, and then stored");
+        assert_eq!(server.requests(Endpoint::File), 2, "rejected once, then stored");
         let shown = server.with(|cloud| cloud.messages().back().unwrap().event.clone());
         assert_eq!(shown["message"]["relativePath"], path);
         assert_eq!(
@@ -382,7 +382,7 @@ fn a_picture_reaches_the_agent_byte_for_byte_on_every_runtime() {
         );
 
         let copy = directory.path().join("copy.png");
-        let id = told["conversation_id"].as_str().unwrap();
+        let id = uploaded["conversation_id"].as_str().unwrap();
         let got = run_at(
             &server,
             &[
@@ -404,7 +404,7 @@ fn a_picture_reaches_the_agent_byte_for_byte_on_every_runtime() {
 }
 
 #[test]
-fn a_file_that_would_be_refused_is_refused_before_anything_is_sent() {
+fn an_invalid_file_is_refused_before_anything_is_sent() {
     let directory = tempfile::tempdir().unwrap();
     let server = cloud(&[]);
     for (name, length, why) in [
@@ -437,7 +437,7 @@ fn an_engagement_becomes_a_conversation() {
 }
 
 #[test]
-fn app_installs_are_made_switched_and_deleted() {
+fn app_installs_are_created_enabled_and_deleted() {
     let server = cloud(&[]);
     let directory = tempfile::tempdir().unwrap();
     let (user, password) = server

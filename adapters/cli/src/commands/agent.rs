@@ -61,7 +61,7 @@ pub(crate) fn agent(
                 break;
             }
             if line == "/help" {
-                let notice = Notice::of(COMMANDS);
+                let notice = Notice::text(COMMANDS);
                 screen.show(&notice.json, &notice.lines);
                 continue;
             }
@@ -81,7 +81,7 @@ pub(crate) fn agent(
                     }
                 }
                 Err(failure) => {
-                    let notice = Notice::of(format!("error: {failure}"));
+                    let notice = Notice::text(format!("error: {failure}"));
                     screen.show(&notice.json, &notice.lines);
                 }
             }
@@ -213,7 +213,7 @@ fn watch(control: &Control, screen: &Screen, stopped: impl Fn() -> bool) {
                 failures = 0;
                 let shown = control.shown(&page);
                 if let Some(line) = open_or_closed(shown, &mut last) {
-                    let notice = Notice::of(line);
+                    let notice = Notice::text(line);
                     screen.show(&notice.json, &notice.lines);
                 }
                 let mut unread = false;
@@ -233,7 +233,7 @@ fn watch(control: &Control, screen: &Screen, stopped: impl Fn() -> bool) {
             }
             Err(_) if failures < MAX_FAILURES => failures += 1,
             Err(failure) => {
-                let notice = Notice::of(format!("error: {failure}"));
+                let notice = Notice::text(format!("error: {failure}"));
                 screen.show(&notice.json, &notice.lines);
                 return;
             }

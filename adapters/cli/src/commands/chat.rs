@@ -1,4 +1,4 @@
-//! A conversation, both ways, with a person on the consumer's side.
+//! A conversation with a person as the consumer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +18,14 @@ use crate::output::Output;
 use crate::session::{Notice, Session};
 use crate::terminal::{Lines, Screen};
 
-/// Who has typed nothing for so long has stopped to.
-const IDLE: Duration = Duration::from_secs(3);
+/// After how long without a key the consumer has stopped typing.
+const TYPING_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long what was said before the end may take to come after it; longer than the inbox waits.
-const AFTER_THE_END: Duration = Duration::from_millis(2_200);
+/// How long to wait for delayed messages after the end: longer than the inbox waits.
+const DRAIN_TIME: Duration = Duration::from_millis(2_200);
 
-/// How long the end may take to be told after the consumer has hung up.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long to wait for the end after the consumer has closed the conversation.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) fn chat(
     client: Client,
@@ -34,40 +34,46 @@ pub(crate) fn chat(
     receiver: Receiver,
     output: &Output,
 ) -> Result<(), Failure> {
-    // First of all: what is told of the new conversation must find somebody.
+    // The endpoint starts first: the first notification comes as soon as the conversation is open.
     let listener = Listener::start(endpoint.listen, receiver)?;
     let session = Session::open(client, converse::opening(who)?)?;
     output.done(
         &json!({"event": "conversation", "conversation_id": session.id(),
             "ext_consumer_id": who.consumer, "listen": listener.address().to_string()}),
-        format!("conversation {}; notifications come to {}", session.id(), listener.address()),
+        format!(
+            "conversation {}; notifications are received at {}",
+            session.id(),
+            listener.address()
+        ),
     );
-    // Of the agent's side, and of ours.
-    let (finished, over) = (AtomicBool::new(false), &AtomicBool::new(false));
+    // `finished`: the conversation has ended. `stop`: the threads must end.
+    let (finished, stop) = (AtomicBool::new(false), &AtomicBool::new(false));
     let (typed, typing) = mpsc::channel();
-    // The editor takes its flag down when it has seen it: so it has one of its own.
+    // The editor resets its flag when it has seen it, so it has one of its own.
     let leave = Arc::new(AtomicBool::new(false));
     let sent = typed.clone();
     let (mut lines, screen) = Lines::open(output, leave.clone(), move || {
         let _ = typed.send(Typing::Key);
     });
-    let (talking, shown, finished) = (&session, &screen, &finished);
+    let (shared_session, shared_screen, finished) = (&session, &screen, &finished);
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
-            events(talking, &listener, shown, || over.load(Ordering::Relaxed));
+            show_events(shared_session, &listener, shared_screen, || stop.load(Ordering::Relaxed));
             finished.store(true, Ordering::Relaxed);
             leave.store(true, Ordering::Relaxed);
         });
-        scope.spawn(move || tell_typing(talking, &typing, || over.load(Ordering::Relaxed)));
-        let result = talk(talking, &mut lines, shown, sent);
+        scope.spawn(move || {
+            send_chat_states(shared_session, &typing, || stop.load(Ordering::Relaxed));
+        });
+        let result = send_lines(shared_session, &mut lines, shared_screen, sent);
         if result.is_ok() {
-            let until = Instant::now() + FAREWELL;
+            let until = Instant::now() + CLOSE_TIMEOUT;
             while !finished.load(Ordering::Relaxed) && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        over.store(true, Ordering::Relaxed);
-        // Its end is the end of the thread that tells of the typing.
+        stop.store(true, Ordering::Relaxed);
+        // Dropping the editor ends the thread that sends chat states.
         drop(lines);
         result
     });
@@ -79,8 +85,8 @@ pub(crate) fn chat(
     result
 }
 
-/// What the consumer types.
-fn talk(
+/// Sends what the consumer types.
+fn send_lines(
     session: &Session,
     lines: &mut Lines,
     screen: &Screen,
@@ -88,7 +94,7 @@ fn talk(
 ) -> Result<(), Failure> {
     while let Some(line) = lines.next() {
         let line = line.trim();
-        let said = match (line, line.parse()) {
+        let sent = match (line, line.parse()) {
             ("", _) => continue,
             ("/close" | "/quit", _) => break,
             (_, Ok(number)) => match session.choose(number) {
@@ -98,36 +104,39 @@ fn talk(
                     Ok(None)
                 }
                 Ok(None) => match session.choices() {
-                    0 => session.say(line),
-                    most => {
-                        let why = format!("(sent as it is: there are 1 to {most} to choose from)");
-                        let notice = Notice::of(why);
+                    0 => session.send(line),
+                    max => {
+                        let notice = Notice::text(format!(
+                            "(sent as a text: only 1 to {max} can be clicked)"
+                        ));
                         screen.show(&notice.json, &notice.lines);
-                        session.say(line)
+                        session.send(line)
                     }
                 },
                 Err(error) => Err(error),
             },
             (command, _) if command.starts_with('/') => {
-                let notice = Notice::of("there is /close; a number chooses; all else is sent");
+                let notice = Notice::text(
+                    "the command is /close; a number clicks; anything else is sent as a text",
+                );
                 screen.show(&notice.json, &notice.lines);
                 continue;
             }
-            _ => session.say(line),
+            _ => session.send(line),
         };
-        match said {
+        match sent {
             Ok(sequence) if !lines.is_terminal() => {
                 screen.show(
                     &json!({"event": "sent", "text_len": line.len(), "sequence": sequence}),
                     &[format!("you: {line}")],
                 );
             }
-            // A text does not clear it (protocol.md 7.5).
+            // A text does not end the typing state (protocol.md 7.5).
             Ok(_) => {
                 let _ = typed.send(Typing::Sent);
             }
             Err(error) => {
-                let notice = Notice::of(format!("error: {error:#}"));
+                let notice = Notice::text(format!("error: {error:#}"));
                 screen.show(&notice.json, &notice.lines);
             }
         }
@@ -135,27 +144,32 @@ fn talk(
     if session.is_finished() { Ok(()) } else { Ok(session.close()?) }
 }
 
-/// What the agent does.
-fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn() -> bool) {
+/// Shows what the agent does.
+fn show_events(
+    session: &Session,
+    listener: &Listener,
+    screen: &Screen,
+    stopped: impl Fn() -> bool,
+) {
     let mut leave_at: Option<Instant> = None;
-    while !over() && leave_at.is_none_or(|at| Instant::now() < at) {
-        let wait = match session.poll() {
+    while !stopped() && leave_at.is_none_or(|at| Instant::now() < at) {
+        let wait = match session.next_notice() {
             Ok(notice) => {
                 screen.show(&notice.json, &notice.lines);
-                if let Err(error) = session.read() {
-                    let notice = Notice::of(format!("error: {error:#}"));
+                if let Err(error) = session.mark_read() {
+                    let notice = Notice::text(format!("error: {error:#}"));
                     screen.show(&notice.json, &notice.lines);
                 }
                 if notice.finished {
-                    // What waits for its turn is shown yet.
-                    leave_at = Some(Instant::now() + AFTER_THE_END);
+                    // Delayed messages are still shown.
+                    leave_at = Some(Instant::now() + DRAIN_TIME);
                 }
                 continue;
             }
             Err(wait) => wait.min(Duration::from_millis(100)),
         };
         match listener.notifications().recv_timeout(wait) {
-            Ok(verified) => session.take(verified),
+            Ok(verified) => session.receive(verified),
             Err(RecvTimeoutError::Timeout) if leave_at.is_some() && session.is_settled() => return,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -163,29 +177,33 @@ fn events(session: &Session, listener: &Listener, screen: &Screen, over: impl Fn
     }
 }
 
-/// What the consumer does at the keyboard.
+/// An event of the keyboard.
 enum Typing {
     Key,
     Sent,
 }
 
-/// Tells the agent when the consumer begins to type, and when they have stopped.
-fn tell_typing(session: &Session, typing: &mpsc::Receiver<Typing>, over: impl Fn() -> bool) {
+/// Sends a chat state when the consumer starts typing, and when they stop.
+fn send_chat_states(
+    session: &Session,
+    typing: &mpsc::Receiver<Typing>,
+    stopped: impl Fn() -> bool,
+) {
     while let Ok(first) = typing.recv()
-        && !over()
+        && !stopped()
     {
         if matches!(first, Typing::Sent) {
             continue;
         }
-        let _ = session.typing(ChatState::Composing);
-        let then = loop {
-            match typing.recv_timeout(IDLE) {
+        let _ = session.set_chat_state(ChatState::Composing);
+        let next = loop {
+            match typing.recv_timeout(TYPING_TIMEOUT) {
                 Ok(Typing::Key) => {}
                 Ok(Typing::Sent) => break ChatState::Active,
                 Err(RecvTimeoutError::Timeout) => break ChatState::Pause,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         };
-        let _ = session.typing(then);
+        let _ = session.set_chat_state(next);
     }
 }

@@ -1,4 +1,4 @@
-//! Open, say, close.
+//! Opens conversations, sends texts, closes.
 
 use lp_connector_core::api::{
     ChatState, CloseConversation, ConversationRef, OpenConversation, PersonalInfo, Profile,
@@ -7,21 +7,19 @@ use lp_connector_core::api::{
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use serde_json::json;
 
-use crate::args::{Place, State, Who};
+use crate::args::{State, Target, Who};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
 
-impl Place {
+impl Target {
     pub(crate) fn conversation(&self) -> Result<ConversationRef, Failure> {
-        let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
-        let conversation = ConversationId::new(&self.conversation).map_err(usage)?;
-        let consumer = ExtConsumerId::new(&self.consumer).map_err(usage)?;
-        Ok(ConversationRef::new(consumer, conversation))
+        let consumer = ExtConsumerId::new(&self.consumer)?;
+        Ok(ConversationRef::new(consumer, ConversationId::new(&self.conversation)?))
     }
 }
 
-/// Opens a conversation, sends each text, closes it.
+/// Opens a conversation, sends each text, and closes it.
 pub(crate) fn converse(
     client: &Client,
     who: &Who,
@@ -29,27 +27,25 @@ pub(crate) fn converse(
     output: &Output,
 ) -> Result<(), Failure> {
     if texts.iter().any(String::is_empty) {
-        // Found out before a conversation is open that nobody would close.
-        return Err(Failure::usage("one of the texts is empty: give each message some words"));
+        // Checked before the conversation is open, so that it does not stay open.
+        return Err(Failure::usage("one of the texts is empty"));
     }
     let conversation = open(client, who, output)?;
-    let rest = send(client, &conversation, texts, output)
+    let result = send(client, &conversation, texts, output)
         .and_then(|()| close(client, &conversation, output));
-    if rest.is_err() {
+    if result.is_err() {
         output.note(&format!(
             "the conversation may still be open: lp-connector close --consumer {} --conversation {}",
             conversation.consumer(),
             conversation.id()
         ));
     }
-    rest
+    result
 }
 
-/// What opens a conversation for `who`.
+/// The operation that opens a conversation for `who`.
 pub(crate) fn opening(who: &Who) -> Result<OpenConversation, Failure> {
-    let consumer =
-        ExtConsumerId::new(&who.consumer).map_err(|bad| Failure::usage(bad.to_string()))?;
-    let mut operation = OpenConversation::new(consumer);
+    let mut operation = OpenConversation::new(ExtConsumerId::new(&who.consumer)?);
     if who.first_name.is_some() || who.last_name.is_some() {
         let mut person = PersonalInfo::default();
         person.firstname = who.first_name.clone();
@@ -77,8 +73,8 @@ pub(crate) fn open(
             "ext_consumer_id": conversation.consumer().as_str()}),
         format!("conversation {}", conversation.id()),
     );
-    if let Some(why) = opened.profile_rejected {
-        output.note(&format!("the profile was rejected: {why}"));
+    if let Some(reason) = opened.profile_rejected {
+        output.note(&format!("the profile was rejected: {reason}"));
     }
     Ok(conversation)
 }
@@ -97,7 +93,7 @@ pub(crate) fn send(
             line.push_str(&format!("  (sequence {sequence})"));
         }
         if sent.maybe_duplicated {
-            line.push_str("  (perhaps more than once: an earlier answer was lost)");
+            line.push_str("  (possibly duplicated: an earlier response was lost)");
         }
         output.done(
             &json!({"event": "sent", "sequence": sequence, "attempts": sent.attempts,

@@ -1,4 +1,4 @@
-//! A whole conversation with a cloud that is on this machine.
+//! A whole conversation with a sandbox.
 
 use lp_connector_core::api::Service;
 use lp_connector_core::connector::{Config, TRUSTED_SUFFIXES, Trust};
@@ -6,7 +6,7 @@ use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::secret::Secret;
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 
-use super::{converse, look, sandbox};
+use super::{converse, inspect, sandbox};
 use crate::args::{Runtime, State, Who};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -14,11 +14,11 @@ use crate::output::Output;
 
 const TEXTS: [&str; 3] = ["Hello, is anybody there?", "My pigeon is late 🐦", "Thank you, bye!"];
 
-/// A stand-in for the cloud, of which it is told.
+/// Starts a sandbox and prints its address.
 pub(crate) fn start(output: &Output) -> Result<Server, Failure> {
     let server = Server::start(ServerConfig::new().seed(sandbox::seed()))
         .map_err(|error| Failure::Local(format!("cannot start the sandbox: {error}")))?;
-    output.say(format!("A stand-in for the cloud listens at {}", server.base_url()));
+    output.say(format!("The sandbox listens at {}", server.base_url()));
     if output.is_json() {
         sandbox::announce(&server, None, None, output);
     }
@@ -30,13 +30,13 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     output.say("");
     let client = Client::new(runtime, config(&server, output)?)?;
 
-    output.say("Where the services are:");
+    output.say("The hosts:");
     for service in [Service::MESSAGING, Service::SENTINEL, Service::IDP] {
-        look::domains(&client, Some(service.name().to_owned()), output)?;
+        inspect::domains(&client, Some(service.name().to_owned()), output)?;
     }
-    output.say("\nWho we are, and who speaks:");
-    look::token(&client, None, output)?;
-    look::consumer(&client, "pigeon-ring-0042", output)?;
+    output.say("\nThe app and the consumer:");
+    inspect::token(&client, None, output)?;
+    inspect::consumer(&client, "pigeon-ring-0042", output)?;
     output.say("\nThe conversation:");
     let who = Who {
         consumer: "pigeon-ring-0042".to_owned(),
@@ -51,8 +51,8 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
 
     let count = |endpoint| server.requests(endpoint);
     output.say(format!(
-        "\nThe cloud saw {} host look-ups, {} token request, {} consumer request, {} conversation and \
-         {} messages,\nover {} connection.",
+        "\nThe sandbox received {} host look-ups, {} token request, {} consumer request, {} conversation \
+         and {} messages,\nover {} connection.",
         count(Endpoint::Domain),
         count(Endpoint::Token),
         count(Endpoint::Consumer),
@@ -63,7 +63,7 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As for the real cloud, but for the address.
+/// The configuration for a sandbox: only the address differs from that for the real cloud.
 pub(crate) fn config(server: &Server, output: &Output) -> Result<Config, Failure> {
     let local = |error: &dyn std::fmt::Display| Failure::Local(error.to_string());
     let (account, app) = server

@@ -1,4 +1,4 @@
-//! What the Monitoring API offers a visitor.
+//! Engagements of the Monitoring API.
 
 use lp_connector_core::api::{FindEngagement, Identity};
 use lp_connector_core::id::{ClientId, ExtConsumerId};
@@ -16,10 +16,11 @@ pub(crate) fn engagement(
     open: bool,
     output: &Output,
 ) -> Result<(), Failure> {
-    let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
-    let app = client_id.ok_or_else(|| Failure::usage("which app install? Set LP_CLIENT_ID"))?;
-    let consumer = ExtConsumerId::new(consumer).map_err(usage)?;
-    let mut find = FindEngagement::new(ClientId::new(app).map_err(usage)?)
+    let app = client_id.ok_or_else(|| {
+        Failure::usage("the app install is missing: set LP_CLIENT_ID or --client-id")
+    })?;
+    let consumer = ExtConsumerId::new(consumer)?;
+    let mut find = FindEngagement::new(ClientId::new(app)?)
         .identity(Identity::authenticated(consumer.as_str()));
     for uri in entry_points {
         find = find.entry_point(uri);
@@ -51,9 +52,9 @@ pub(crate) fn engagement(
     if !open {
         return Ok(());
     }
-    let operation = found.open(consumer.clone()).ok_or_else(|| {
-        Failure::Local("nothing is offered to open a conversation from".to_owned())
-    })?;
+    let operation = found
+        .open(consumer.clone())
+        .ok_or_else(|| Failure::Local("no engagement is offered".to_owned()))?;
     let opened = client.call(operation)?.output;
     output.done(
         &json!({"event": "conversation", "conversation_id": opened.conversation.id().as_str(),

@@ -1,4 +1,4 @@
-//! Files, to the agent and from there.
+//! Uploads and downloads.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::output::Output;
 use crate::session;
 use crate::setup;
 
-/// In whose name a file is sent, and where.
+/// The consumer and the conversation of an upload.
 pub(crate) struct Sender {
     pub(crate) consumer: String,
     pub(crate) conversation: Option<String>,
@@ -29,26 +29,25 @@ pub(crate) fn upload(
     sender: &Sender,
     output: &Output,
 ) -> Result<(), Failure> {
-    let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
-    let consumer = ExtConsumerId::new(&sender.consumer).map_err(usage)?;
+    let consumer = ExtConsumerId::new(&sender.consumer)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A file that is far too large is not even read.
+    // A file that is far too large is not read.
     let length = fs::metadata(file).map(|data| data.len()).unwrap_or(0);
     let bytes = if length > 2 * MAX_FILE as u64 {
         return Err(Failure::usage(format!(
-            "the file has {length} bytes, and {MAX_FILE} is the most"
+            "the file has {length} bytes; at most {MAX_FILE} are allowed"
         )));
     } else {
         setup::read(file, "FILE")?
     };
-    // Checked before anything is sent.
+    // The file is checked before anything is sent.
     let file = File::new(&name, bytes).map_err(|invalid| Failure::usage(invalid.to_string()))?;
     let file = match &sender.caption {
         Some(caption) => file.caption(caption),
         None => file,
     };
     let conversation = match &sender.conversation {
-        Some(id) => ConversationRef::new(consumer, ConversationId::new(id).map_err(usage)?)
+        Some(id) => ConversationRef::new(consumer, ConversationId::new(id)?)
             .with_client_properties(session::properties()),
         None => {
             let open = OpenConversation::new(consumer.clone());
@@ -73,7 +72,7 @@ pub(crate) fn upload(
     Ok(())
 }
 
-/// Takes each step, and shows it.
+/// Runs the upload and shows its progress.
 fn drive(
     client: &Client,
     upload: &mut Upload,
@@ -89,12 +88,10 @@ fn drive(
                 upload.got_url(client.call(get)?.output, now);
             }
             UploadStep::Put(put) => {
-                output.progress(1, &format!("{} bytes on their way", upload.file().size()));
+                output.progress(1, &format!("uploading {} bytes", upload.file().size()));
                 let stored = client.call(put).map(|done| done.output);
                 if matches!(&stored, Err(error) if error.status() == Some(401)) {
-                    output.note(
-                        "the storage service says that the signed URL has expired: another is requested",
-                    );
+                    output.note("the signed URL has expired; requesting another");
                 }
                 upload.stored(stored)?;
             }
@@ -120,11 +117,11 @@ pub(crate) fn download(
 ) -> Result<(), Failure> {
     output.progress(0, "requesting a signed URL");
     let url = client.call(GenerateDownloadUrl::new(conversation, relative_path))?.output;
-    output.progress(2, "getting the file");
+    output.progress(2, "downloading");
     let bytes = client.call(GetFile::new(url))?.output;
     output.progress(3, "");
     if to == Path::new("-") {
-        output.script(&bytes);
+        output.raw(&bytes);
         return Ok(());
     }
     fs::write(to, &bytes)

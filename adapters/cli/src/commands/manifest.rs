@@ -29,7 +29,7 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
             // The manifest itself is the output, in JSON mode too.
             let text = serde_json::to_string_pretty(&manifest)
                 .map_err(|error| Failure::Local(error.to_string()))?;
-            output.script(format!("{text}\n").as_bytes());
+            output.raw(format!("{text}\n").as_bytes());
             Ok(())
         }
         Manifest::Check { file } => check(&file, output),

@@ -1,4 +1,4 @@
-//! One command a file, or a few that are one idea.
+//! The commands: each file has one, or a few that belong together.
 
 mod agent;
 mod apps;
@@ -7,11 +7,11 @@ mod converse;
 mod demo;
 mod engagement;
 mod file;
-mod look;
+mod inspect;
+mod interactive;
 mod manifest;
 mod sandbox;
 mod tour;
-mod two_way;
 mod webhook;
 
 use clap::CommandFactory as _;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Ok(Client::new(global.runtime, config)?)
     };
     match command {
-        Command::Demo { two_way: true, .. } => two_way::two_way(global.runtime, output),
+        Command::Demo { two_way: true, .. } => interactive::interactive(global.runtime, output),
         Command::Demo { tour: true, .. } => tour::tour(global.runtime, output),
         Command::Demo { .. } => demo::demo(global.runtime, output),
         Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
@@ -43,30 +43,30 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Domains { service } => {
             let config = setup::config(&global, output)?;
             let client = Client::new(global.runtime, config)?;
-            look::domains(&client, service, output)
+            inspect::domains(&client, service, output)
         }
-        Command::Token => look::token(&client()?, global.client_id.as_deref(), output),
-        Command::Consumer { consumer } => look::consumer(&client()?, &consumer, output),
+        Command::Token => inspect::token(&client()?, global.client_id.as_deref(), output),
+        Command::Consumer { consumer } => inspect::consumer(&client()?, &consumer, output),
         Command::Converse { who, texts } => converse::converse(&client()?, &who, &texts, output),
         Command::Open { who } => converse::open(&client()?, &who, output).map(|_| ()),
-        Command::Send { place, texts } => {
-            let conversation = place.conversation()?;
+        Command::Send { target, texts } => {
+            let conversation = target.conversation()?;
             converse::send(&client()?, &conversation, &texts, output)
         }
-        Command::Typing { place, state } => {
-            let conversation = place.conversation()?;
+        Command::Typing { target, state } => {
+            let conversation = target.conversation()?;
             converse::typing(&client()?, &conversation, state, output)
         }
-        Command::Close { place } => {
-            let conversation = place.conversation()?;
+        Command::Close { target } => {
+            let conversation = target.conversation()?;
             converse::close(&client()?, &conversation, output)
         }
         Command::Upload { file, consumer, conversation, caption } => {
             let who = file::Sender { consumer, conversation, caption };
             file::upload(&client()?, &file, &who, output)
         }
-        Command::Download { place, relative_path, output: to } => {
-            let conversation = place.conversation()?;
+        Command::Download { target, relative_path, output: to } => {
+            let conversation = target.conversation()?;
             file::download(&client()?, &conversation, &relative_path, &to, output)
         }
         Command::Webhook(command) => webhook::run(&command, &global, output),
@@ -83,7 +83,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lp-connector", &mut script);
-            output.script(&script);
+            output.raw(&script);
             Ok(())
         }
     }

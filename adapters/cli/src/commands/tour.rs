@@ -1,4 +1,4 @@
-//! Everything that a connector can say, once, to a cloud that is on this machine.
+//! Every operation of the API once, against a sandbox.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -34,56 +34,57 @@ struct Tour<'a> {
 pub(crate) fn tour(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     let server = demo::start(output)?;
     let client = Client::new(runtime, demo::config(&server, output)?)?;
-    Tour { client, server: &server, output }.walk()
+    Tour { client, server: &server, output }.run()
 }
 
 impl Tour<'_> {
-    /// Makes one call, and says in a line what it was and what came of it.
-    fn does<C: Callable>(
+    /// Makes one call and prints its name and its result.
+    fn call<C: Callable>(
         &self,
         operation: C,
-        told: impl FnOnce(&C::Output) -> String,
+        describe: impl FnOnce(&C::Output) -> String,
     ) -> Result<C::Output, Failure> {
         let output = self.client.call(operation)?.output;
-        self.says(C::NAME, &told(&output));
+        self.print(C::NAME, &describe(&output));
         Ok(output)
     }
 
-    fn says(&self, name: &str, told: &str) {
+    fn print(&self, name: &str, result: &str) {
         self.output.done(
-            &json!({"event": "step", "step": name, "told": told}),
-            format!("{name:<22} {told}"),
+            &json!({"event": "step", "step": name, "result": result}),
+            format!("{name:<22} {result}"),
         );
     }
 
-    fn walk(&self) -> Result<(), Failure> {
-        let local = |why: String| Failure::Local(why);
-        let consumer =
-            ExtConsumerId::new("pigeon-ring-0042").map_err(|bad| local(bad.to_string()))?;
-        let app = ClientId::new(self.server.client_id()).map_err(|bad| local(bad.to_string()))?;
+    fn run(&self) -> Result<(), Failure> {
+        let consumer = ExtConsumerId::new("pigeon-ring-0042")?;
+        let app = ClientId::new(self.server.client_id())?;
 
-        self.output.say("\nBefore anything is said:");
+        self.output.say("\nBefore the conversation:");
         let manifest =
             Manifest::connector("pigeon-post").endpoint("https://hooks.pigeon.example/lp");
-        let manifest = manifest.build().map_err(|wrong| local(wrong.to_string()))?;
+        let manifest =
+            manifest.build().map_err(|violations| Failure::Local(violations.to_string()))?;
         let faults = manifest::check(&serde_json::to_value(&manifest).unwrap_or_default()).len();
-        self.says("manifest", &format!("built, and checked: {faults} faults"));
-        self.does(AuthorizeApp::new(), |_| "an AppJWT".to_owned())?;
+        self.print("manifest", &format!("built and checked: {faults} faults"));
+        self.call(AuthorizeApp::new(), |_| "an AppJWT".to_owned())?;
         let find = FindEngagement::new(app.clone())
             .identity(Identity::authenticated(consumer.as_str()))
             .entry_point("sec://loft");
-        let found = self.does(find, |found| format!("{} offered", found.engagements.len()))?;
+        let found = self.call(find, |found| format!("{} offered", found.engagements.len()))?;
         if let Some(engagement) = found.engagements.first() {
             let report = ReportActivity::new(app)
                 .visitor(found.visitor.clone())
                 .impression("impDisplay", engagement);
-            self.does(report, |_| "the engagement was shown".to_owned())?;
+            self.call(report, |_| "the engagement was shown".to_owned())?;
         }
 
         self.output.say("\nThe conversation:");
-        let open = found.open(consumer).ok_or_else(|| local("nothing is offered".into()))?;
+        let open = found
+            .open(consumer)
+            .ok_or_else(|| Failure::Local("no engagement is offered".to_owned()))?;
         let open = open.client_properties(session::properties());
-        let opened = self.does(open, |opened| opened.conversation.id().to_string())?;
+        let opened = self.call(open, |opened| opened.conversation.id().to_string())?;
         let mut conversation = Conversation::new(opened.conversation.clone());
         for (state, name) in [
             (ChatState::Active, "ACTIVE"),
@@ -93,49 +94,49 @@ impl Tour<'_> {
             (ChatState::Gone, "GONE"),
         ] {
             if let Some(typing) = conversation.chat_state(state) {
-                self.does(typing, |_| name.to_owned())?;
+                self.call(typing, |_| name.to_owned())?;
             }
         }
-        self.does(conversation.text("My pigeon is late 🐦"), |sent| {
+        self.call(conversation.text("My pigeon is late 🐦"), |sent| {
             format!("#{}", number(sent.sequence))
         })?;
-        let with = json!([{"type": "ExternalId", "id": "ring-0042"}]);
+        let metadata = json!([{"type": "ExternalId", "id": "ring-0042"}]);
         let text = SendText::new(&opened.conversation, "Its ring is 0042");
-        self.does(text.metadata(with), |_| "with metadata".to_owned())?;
+        self.call(text.metadata(metadata), |_| "with metadata".to_owned())?;
         self.upload(&conversation)?;
         let mut person = PersonalInfo::default();
         person.firstname = Some("Ada".to_owned());
         let profile = Profile::new().personal_info(person);
         let update = UpdateProfile::new(&opened.conversation, profile);
-        self.does(update, |()| "the agent sees a name".to_owned())?;
+        self.call(update, |()| "the agent sees a name".to_owned())?;
         let urgent =
             SetUrgency::new(&opened.conversation, Urgency::Urgent, Duration::from_secs(300));
-        self.does(urgent, |()| "within 300 s".to_owned())?;
+        self.call(urgent, |()| "within 300 s".to_owned())?;
 
-        self.output.say("\nThe agent answers, and is answered:");
+        self.output.say("\nThe agent's messages, and the consumer's replies:");
         let file = self.agent(&mut conversation, Agent::File("ring.png".to_owned()))?;
         let card = self.agent(
             &mut conversation,
             Agent::Card("Is this its ring?".to_owned(), vec!["That one".to_owned()]),
         )?;
         while let Some(receipt) = conversation.mark_delivered() {
-            self.does(receipt, |_| "delivered".to_owned())?;
+            self.call(receipt, |_| "delivered".to_owned())?;
         }
         while let Some(receipt) = conversation.mark_read() {
-            self.does(receipt, |_| "read".to_owned())?;
+            self.call(receipt, |_| "read".to_owned())?;
         }
         if let Event::File(file) = file.event() {
             let ask = conversation.download_url(file.relative_path);
-            let url = self.does(ask, |_| "an address to get the agent's file from".to_owned())?;
-            self.does(GetFile::new(url), |bytes| format!("{} bytes", bytes.len()))?;
+            let url = self.call(ask, |_| "a signed URL for the agent's file".to_owned())?;
+            self.call(GetFile::new(url), |bytes| format!("{} bytes", bytes.len()))?;
         }
         self.choose(&conversation, &card)?;
 
-        self.output.say("\nThe end, and what comes after it:");
-        self.does(conversation.close_dialog(), |()| "a survey may follow".to_owned())?;
-        let question = self.told(&mut conversation)?;
+        self.output.say("\nThe end, and the survey:");
+        self.call(conversation.close_dialog(), |()| "a survey may follow".to_owned())?;
+        let question = self.next_message(&mut conversation)?;
         self.choose(&conversation, &question)?;
-        self.does(conversation.rate(5, Resolution::Resolved), |()| "5 of 5".to_owned())?;
+        self.call(conversation.rate(5, Resolution::Resolved), |()| "5 of 5".to_owned())?;
         self.installs()
     }
 
@@ -149,16 +150,16 @@ impl Tour<'_> {
             let now = Mono::from_origin(origin.elapsed());
             match upload.poll(now) {
                 UploadStep::GetUrl(ask) => {
-                    let url = self.does(ask, |_| "an address to put a picture at".to_owned())?;
+                    let url = self.call(ask, |_| "a signed URL for a picture".to_owned())?;
                     upload.got_url(url, now);
                 }
                 UploadStep::Put(put) => {
                     let size = upload.file().size();
-                    self.does(put, |()| format!("{size} bytes"))?;
+                    self.call(put, |()| format!("{size} bytes"))?;
                     upload.stored(Ok(()))?;
                 }
                 UploadStep::Publish(publish) => {
-                    let sent = self.does(publish, |sent| format!("#{}", number(sent.sequence)))?;
+                    let sent = self.call(publish, |sent| format!("#{}", number(sent.sequence)))?;
                     upload.published(Completed::new(sent));
                 }
                 UploadStep::Done(_) => return Ok(()),
@@ -166,7 +167,7 @@ impl Tour<'_> {
         }
     }
 
-    /// Clicks on the last element of a message.
+    /// Clicks the last element of a message.
     fn choose(&self, conversation: &Conversation, message: &MessagingEvent) -> Result<(), Failure> {
         let click = match message.event() {
             Event::RichContent(rich) => {
@@ -178,16 +179,15 @@ impl Tour<'_> {
             }
             _ => None,
         };
-        let click =
-            click.ok_or_else(|| Failure::Local("there is nothing to click on".to_owned()))?;
-        self.does(click.receipt, |_| "a button was clicked".to_owned())?;
+        let click = click.ok_or_else(|| Failure::Local("there is nothing to click".to_owned()))?;
+        self.call(click.receipt, |_| "a button was clicked".to_owned())?;
         if let Some(text) = click.text {
-            self.does(text, |_| "and what it says".to_owned())?;
+            self.call(text, |_| "and its text".to_owned())?;
         }
         Ok(())
     }
 
-    /// The agent does something; gives what is told of it.
+    /// The agent does something. Returns the resulting message.
     fn agent(
         &self,
         conversation: &mut Conversation,
@@ -195,23 +195,23 @@ impl Tour<'_> {
     ) -> Result<MessagingEvent, Failure> {
         let id = conversation.id().to_string();
         self.server.with(|cloud| {
-            // Looked at here, not posted: this is about what a connector says.
-            cloud.set_webhooks(nowhere());
+            // The notification is taken directly, not posted.
+            cloud.set_webhooks(unreachable_webhooks());
             cloud.agent(now(), &id, action).map_err(Failure::Local)?;
             drain(cloud, conversation)
         })
     }
 
-    /// What the cloud has told since.
-    fn told(&self, conversation: &mut Conversation) -> Result<MessagingEvent, Failure> {
+    /// The next message for the consumer.
+    fn next_message(&self, conversation: &mut Conversation) -> Result<MessagingEvent, Failure> {
         for _ in 0..50 {
             if let Ok(message) = self.server.with(|cloud| drain(cloud, conversation)) {
                 return Ok(message);
             }
-            // It is on its way to where nobody listens, and back in a moment.
+            // The sandbox is posting it to an address without an endpoint, and will queue it again.
             std::thread::sleep(Duration::from_millis(20));
         }
-        Err(Failure::Local("the cloud has told nothing".to_owned()))
+        Err(Failure::Local("the sandbox has no notification".to_owned()))
     }
 
     fn installs(&self) -> Result<(), Failure> {
@@ -220,13 +220,13 @@ impl Tour<'_> {
             let (user, password) = cloud.config().admin();
             (user.to_owned(), Secret::new(password.to_owned()))
         });
-        let user = self.does(Login::new(user, password), |_| "as an administrator".to_owned())?;
-        let all = self.does(ListInstalls::new(user.clone()), |all| format!("{}", all.len()))?;
+        let user = self.call(Login::new(user, password), |_| "as an administrator".to_owned())?;
+        let all = self.call(ListInstalls::new(user.clone()), |all| format!("{}", all.len()))?;
         let id = all.first().and_then(|one| one.id()).unwrap_or_default().to_owned();
-        let read = self.does(ReadInstall::new(user.clone(), id.as_str()), |one| {
+        let read = self.call(ReadInstall::new(user.clone(), id.as_str()), |one| {
             format!("revision {}", one.revision.as_deref().unwrap_or("?"))
         })?;
-        self.does(UpdateInstall::enabled(user, read, true), |()| "enabled".to_owned())?;
+        self.call(UpdateInstall::enabled(user, read, true), |()| "enabled".to_owned())?;
         Ok(())
     }
 }
@@ -239,23 +239,24 @@ fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// An address where nobody listens, and time enough that nothing is dropped before it is looked at.
-fn nowhere() -> Webhooks {
+/// Webhooks without an endpoint. Notifications are kept long enough to be taken directly.
+fn unreachable_webhooks() -> Webhooks {
     Webhooks::all_at("http://127.0.0.1:9/").retention(Duration::from_secs(3600))
 }
 
-/// Takes out all that was told, and gives the last message that is for the consumer.
+/// Takes all notifications, and returns the last message for the consumer.
 fn drain(
     cloud: &mut lp_connector_sandbox::Sandbox,
     conversation: &mut Conversation,
 ) -> Result<MessagingEvent, Failure> {
     let mut last = None;
-    // Far enough that what failed to be posted meanwhile is due again.
+    // Late enough that failed notifications are due again.
     let later = now() + Duration::from_secs(600);
     while let NextPost::Post(post) = cloud.next_post(later) {
-        let told = Verified::dangerous_unverified(post.request.body().clone());
-        let told = told.parse().map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
-        for change in told.into_changes() {
+        let notification = Verified::dangerous_unverified(post.request.body().clone());
+        let notification =
+            notification.parse().map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
+        for change in notification.into_changes() {
             conversation.apply(&change);
             if let Change::Message(message) = change
                 && message.is_for_consumer()
@@ -265,5 +266,5 @@ fn drain(
         }
         cloud.complete_post(later, post.id, Some(200));
     }
-    last.ok_or_else(|| Failure::Local("the cloud has told nothing".to_owned()))
+    last.ok_or_else(|| Failure::Local("the sandbox has no notification".to_owned()))
 }

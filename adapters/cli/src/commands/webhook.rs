@@ -1,4 +1,4 @@
-//! Notifications: are they LivePerson's, and what do they tell?
+//! Verifies, decodes and receives notifications.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -19,7 +19,7 @@ use crate::notices;
 use crate::output::Output;
 use crate::setup;
 
-/// As much of stdin as is read: far more than a notification has.
+/// The maximum size of a notification on stdin.
 const MAX_BODY: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result<(), Failure> {
@@ -32,14 +32,12 @@ pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result
     }
 }
 
-/// Takes what the app install's secret has signed: for its account and app, where they are known.
+/// A receiver for the app install's secret, and for its account and client id if they are set.
 pub(crate) fn receiver(global: &Global, endpoint: &Endpoint) -> Result<Receiver, Failure> {
     let secret = setup::secret(global)?;
     let receiver = match (&global.account, &global.client_id) {
         (Some(account), Some(client)) => {
-            let usage = |bad: lp_connector_core::id::InvalidId| Failure::usage(bad.to_string());
-            let account = AccountId::new(account).map_err(usage)?;
-            Receiver::new().app(account, ClientId::new(client).map_err(usage)?, [secret])
+            Receiver::new().app(AccountId::new(account)?, ClientId::new(client)?, [secret])
         }
         _ => Receiver::new().secret(secret),
     };
@@ -53,9 +51,7 @@ fn stdin() -> Result<Vec<u8>, Failure> {
         .read_to_end(&mut body)
         .map_err(|error| Failure::Local(format!("cannot read the body from stdin: {error}")))?;
     if body.is_empty() {
-        return Err(Failure::Local(
-            "there is no body on stdin: nothing that anybody signs".to_owned(),
-        ));
+        return Err(Failure::Local("no body on stdin".to_owned()));
     }
     Ok(body)
 }
@@ -75,18 +71,18 @@ fn verify(
     output.done(
         &json!({"event": "verified", "algorithm": algorithm, "encoding": encoding,
             "body_len": body.len()}),
-        format!("good: {algorithm}, {encoding}, over {} bytes", body.len()),
+        format!("valid: {algorithm}, {encoding}, over {} bytes", body.len()),
     );
     Ok(())
 }
 
-/// What a person wants to read is not checked: nothing is done with it.
+/// Prints the notification on stdin. Its signature is not verified.
 fn decode(output: &Output) -> Result<(), Failure> {
     let notification = Verified::dangerous_unverified(stdin()?)
         .parse()
         .map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
     if notification.is_lossy() {
-        output.note("some of its text is no Unicode, and reads \u{fffd} here");
+        output.note("some text is not valid Unicode and is shown as \u{fffd}");
     }
     for change in notification.changes() {
         show(change, output);
@@ -97,7 +93,7 @@ fn decode(output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints what comes, until interrupted.
+/// Prints notifications until interrupted.
 fn listen(
     endpoint: &Endpoint,
     receiver: Receiver,
@@ -115,7 +111,7 @@ fn listen(
     loop {
         let wait = match feed.poll(now()) {
             FeedPoll::Deliver(delivered) => {
-                follow(&delivered.change, &mut states, output);
+                show_changes(&delivered.change, &mut states, output);
                 continue;
             }
             FeedPoll::Unreadable(unreadable) => {
@@ -138,23 +134,23 @@ fn listen(
     }
 }
 
-/// Prints a notification that is not JSON. It was answered 200, so nobody sends it again.
+/// Prints a notification that is not JSON. It was answered 200, so the platform does not send it again.
 fn show_unreadable(unreadable: &Unreadable, output: &Output) {
     let body = String::from_utf8_lossy(unreadable.notification.body());
     output.done(
-        &json!({"event": "unreadable", "why": unreadable.to_string(), "body": body}),
+        &json!({"event": "unreadable", "reason": unreadable.to_string(), "body": body}),
         format!("unreadable ({unreadable}): {body:?}"),
     );
 }
 
-/// The last state of each conversation, to say what has happened since.
+/// The last state of each conversation, to print only what has changed.
 type States = BTreeMap<ConversationId, ConversationChange>;
 
-/// More conversations than this are begun anew.
+/// The maximum number of states. Beyond it, all are dropped.
 const MAX_STATES: usize = 10_000;
 
-/// Prints a change, and of a conversation's state what is new in it.
-fn follow(change: &Change, states: &mut States, output: &Output) {
+/// Prints a change. Of a conversation's state, prints only what has changed.
+fn show_changes(change: &Change, states: &mut States, output: &Output) {
     let Change::Conversation(state) = change else { return show(change, output) };
     let before = states.get(state.conversation());
     let lines: Vec<String> = notices::transitions(state, &state.diff(before))

@@ -1,4 +1,4 @@
-//! The program itself, and a sandbox for it to talk to.
+//! Runs the program, with a sandbox to talk to.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use lp_connector_sandbox::{Server, ServerConfig};
 use serde_json::Value;
 
-/// A sandbox that goes wrong so.
+/// A sandbox with these faults.
 pub(crate) fn cloud(faults: &[&str]) -> Server {
     let server = Server::start(ServerConfig::new()).unwrap();
     for fault in faults {
@@ -15,7 +15,7 @@ pub(crate) fn cloud(faults: &[&str]) -> Server {
     server
 }
 
-/// What a run of the program came to.
+/// The result of a run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -23,13 +23,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The objects on stdout, which must hold nothing else.
+    /// The JSON objects on stdout, which must contain nothing else.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The names of the events.
-    #[allow(dead_code, reason = "not every file of tests asks for them")]
+    #[allow(dead_code, reason = "not every test file uses it")]
     pub(crate) fn names(&self) -> Vec<String> {
         self.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
     }
@@ -39,12 +39,12 @@ impl Run {
     }
 }
 
-/// Runs the program in an environment that holds nothing of this one's.
+/// Runs the program with only these environment variables.
 pub(crate) fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
     run_with(environment, arguments, b"")
 }
 
-/// The same, with something on stdin.
+/// As [`run`], with bytes on stdin.
 pub(crate) fn run_with(environment: &[(&str, &str)], arguments: &[&str], stdin: &[u8]) -> Run {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
     program.env_clear().args(arguments);
@@ -53,14 +53,14 @@ pub(crate) fn run_with(environment: &[(&str, &str)], arguments: &[&str], stdin: 
     }
     let program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = program.spawn().unwrap();
-    // It need not read what it has no use for.
+    // The program may not read its stdin.
     let _ = running.stdin.take().unwrap().write_all(stdin);
     let Output { status, stdout, stderr } = running.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
-/// Runs it with all that it needs to reach `server`.
+/// Runs the program with the settings for `server`.
 pub(crate) fn run_at(server: &Server, arguments: &[&str]) -> Run {
     let (account, app) = server.with(|cloud| {
         (cloud.config().account_id().to_owned(), cloud.config().app().unwrap().clone())

@@ -1,4 +1,4 @@
-//! What a connector needs before it speaks: hosts and tokens.
+//! Shows hosts, the app's token and a consumer's token.
 
 use lp_connector_core::api::{AuthorizeApp, IdentifyConsumer, ListDomains, ResolveDomain, Service};
 use lp_connector_core::id::ExtConsumerId;
@@ -13,7 +13,7 @@ pub(crate) fn domains(
     service: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let found = match service {
+    let hosts = match service {
         Some(name) => {
             let service = Service::named(name);
             let origin = client.call(ResolveDomain::new(service.clone()))?.output;
@@ -21,25 +21,29 @@ pub(crate) fn domains(
         }
         None => client.call(ListDomains::new())?.output,
     };
-    for (service, host) in found {
+    for (service, host) in hosts {
         let event = json!({"event": "domain", "service": service.name(), "host": host});
         output.done(&event, format!("{:<24} {host}", service.name()));
     }
     Ok(())
 }
 
-/// `asked` is the client id that was given, for a token that does not name one.
-pub(crate) fn token(client: &Client, asked: Option<&str>, output: &Output) -> Result<(), Failure> {
+/// `configured` is the configured client id, for a token that does not state one.
+pub(crate) fn token(
+    client: &Client,
+    configured: Option<&str>,
+    output: &Output,
+) -> Result<(), Failure> {
     let authorization = client.call(AuthorizeApp::new())?.output;
     let claims = authorization.claims;
-    let client_id = claims.authorized_party.as_deref().or(asked);
+    let client_id = claims.authorized_party.as_deref().or(configured);
     let scope = claims.scope.as_deref();
     let expires_in = authorization.remaining.as_secs();
     output.done(
         &json!({"event": "app_jwt", "client_id": client_id, "scope": scope,
             "expires_in": expires_in}),
         format!(
-            "authorised: app {}, scope {}, for {expires_in} s",
+            "authorized: app {}, scope {}, expires in {expires_in} s",
             client_id.unwrap_or("?"),
             scope.unwrap_or("?")
         ),
@@ -48,12 +52,12 @@ pub(crate) fn token(client: &Client, asked: Option<&str>, output: &Output) -> Re
 }
 
 pub(crate) fn consumer(client: &Client, consumer: &str, output: &Output) -> Result<(), Failure> {
-    let ext = ExtConsumerId::new(consumer).map_err(|bad| Failure::usage(bad.to_string()))?;
+    let ext = ExtConsumerId::new(consumer)?;
     let claims = client.call(IdentifyConsumer::new(ext.clone()))?.output;
     let lp = claims.lp_consumer_id.as_ref().map(|id| id.as_str());
     output.done(
         &json!({"event": "consumer", "ext_consumer_id": ext.as_str(), "lp_consumer_id": lp}),
-        format!("consumer {ext} is known to LivePerson as {}", lp.unwrap_or("?")),
+        format!("consumer {ext} has the LivePerson id {}", lp.unwrap_or("?")),
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Both ways: notifications decoded, received and answered, by the program itself.
+//! Chats, demos and notifications, in the program itself.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -14,7 +14,7 @@ use lp_connector_sandbox::{Agent, Server, Webhooks};
 use program::{cloud, run, run_with};
 use serde_json::Value;
 
-/// A program that runs, and what it says.
+/// A running program and its output.
 struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -23,7 +23,7 @@ struct Running {
 }
 
 impl Running {
-    /// Starts it with all that it needs to reach `server`, and a port to be told at.
+    /// Starts the program with the settings for `server`, and a port for notifications.
     fn start(server: &Server, arguments: &[&str]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let webhooks =
@@ -53,7 +53,7 @@ impl Running {
         Self { child, stdin, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line with `text` in it.
+    /// Waits for a line that contains `text`.
     fn wait_for(&mut self, text: &str) -> String {
         loop {
             let Ok(line) = self.lines.recv_timeout(Duration::from_secs(30)) else {
@@ -66,15 +66,15 @@ impl Running {
         }
     }
 
-    fn types(&mut self, line: &str) {
+    fn type_line(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    fn hangs_up(&mut self) {
+    fn close_stdin(&mut self) {
         self.stdin = None;
     }
 
-    fn ends(mut self) -> (Option<i32>, Vec<String>) {
+    fn finish(mut self) -> (Option<i32>, Vec<String>) {
         let code = self.child.wait().unwrap().code();
         self.seen.extend(self.lines.iter());
         (code, std::mem::take(&mut self.seen))
@@ -88,7 +88,7 @@ impl Drop for Running {
     }
 }
 
-/// The agent does something in the conversation that is open.
+/// Makes the agent do something in the open conversation.
 fn agent(server: &Server, action: Agent) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     server.with(|cloud| {
@@ -120,35 +120,35 @@ fn the_demo_shows_both_sides_on_every_runtime() {
         ] {
             assert!(demo.stdout.contains(part), "no {part:?} in {}", demo.stdout);
         }
-        assert!(!demo.stdout.contains("Not for the consumer"), "{}", demo.stdout);
+        assert!(!demo.stdout.contains("Only for agents"), "{}", demo.stdout);
     }
     let json = run(&[], &["--json", "demo", "--two-way"]);
     assert_eq!(json.last()["lost"], 0);
 }
 
 #[test]
-fn a_chat_goes_both_ways() {
+fn a_chat_shows_and_sends_messages() {
     let server = cloud(&[]);
     let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
     chat.wait_for("conversation ");
     chat.wait_for("the conversation is open");
-    chat.types("Hello 🐦");
+    chat.type_line("Hello 🐦");
     chat.wait_for("you: Hello");
     agent(&server, Agent::Read);
     chat.wait_for("✓✓ read: Hello 🐦");
     agent(&server, Agent::Note("psst".to_owned()));
     agent(&server, Agent::Text("Which?".to_owned(), vec!["Blue".to_owned(), "Grey".to_owned()]));
     chat.wait_for("[2] Grey");
-    chat.types("2");
+    chat.type_line("2");
     chat.wait_for("you: Grey");
-    chat.types("3");
+    chat.type_line("3");
     chat.wait_for("you: 3");
     agent(&server, Agent::Close);
     chat.wait_for("a survey has started");
     chat.wait_for("[5] 5");
-    chat.types("5");
+    chat.type_line("5");
     chat.wait_for("the conversation has ended");
-    let (code, lines) = chat.ends();
+    let (code, lines) = chat.finish();
     assert_eq!(code, Some(0));
     assert!(!lines.iter().any(|line| line.contains("psst")), "{lines:#?}");
     let events = server.with(|cloud| cloud.messages().iter().cloned().collect::<Vec<_>>());
@@ -162,16 +162,16 @@ fn a_chat_goes_both_ways() {
 }
 
 #[test]
-fn a_chat_closes_when_the_consumer_hangs_up() {
+fn the_end_of_input_closes_the_conversation() {
     let server = cloud(&[]);
     let mut chat = Running::start(&server, &["--json", "chat", "--consumer", "ada"]);
     chat.wait_for("\"conversation\"");
-    chat.types("Bye");
+    chat.type_line("Bye");
     chat.wait_for("\"sent\"");
-    chat.hangs_up();
+    chat.close_stdin();
     let closed = chat.wait_for("\"closed\"");
     assert!(serde_json::from_str::<Value>(&closed).is_ok());
-    assert_eq!(chat.ends().0, Some(0));
+    assert_eq!(chat.finish().0, Some(0));
     assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)));
 }
 
@@ -194,17 +194,17 @@ fn an_agent_answers_from_another_terminal() {
     chat.wait_for("[1] Yes");
     chat.wait_for("transferred to skill 77");
     chat.wait_for("the conversation is closed");
-    chat.hangs_up();
-    assert_eq!(chat.ends().0, Some(0));
+    chat.close_stdin();
+    assert_eq!(chat.finish().0, Some(0));
     let nobody = run(&[("LP_DOMAIN_API", "http://127.0.0.1:9")], &["sandbox", "agent"]);
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.stderr.contains("no sandbox answers"), "{}", nobody.stderr);
     let real = run(&[], &["sandbox", "agent"]);
-    assert_eq!(real.code, Some(2), "the real cloud has no such side");
+    assert_eq!(real.code, Some(2), "the real cloud has no agent's side");
 }
 
 #[test]
-fn notifications_are_printed_as_they_come_and_in_order() {
+fn notifications_are_printed_once_and_in_order() {
     let server = cloud(&["webhook:3=duplicate"]);
     let mut listening = Running::start(&server, &["--json", "webhook", "listen"]);
     listening.wait_for("\"listening\"");
@@ -224,7 +224,7 @@ fn notifications_are_printed_as_they_come_and_in_order() {
 }
 
 #[test]
-fn a_notification_is_read_out_whatever_it_holds() {
+fn any_notification_is_decoded() {
     let body = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[
         {"sequence":4,"originatorMetadata":{"role":"ASSIGNED_AGENT"},"dialogId":"c1",
          "event":{"message":"Gr\u00fc\u00dfe \ud83d\ude42","type":"ContentEvent"}},
@@ -246,7 +246,7 @@ fn a_notification_is_read_out_whatever_it_holds() {
 }
 
 #[test]
-fn the_tour_says_everything_once_on_every_runtime() {
+fn the_tour_calls_every_operation_on_every_runtime() {
     for runtime in ["ureq", "async-std", "tokio"] {
         let tour = run(&[], &["--json", "--runtime", runtime, "demo", "--tour"]);
         assert_eq!(tour.code, Some(0), "{}{}", tour.stdout, tour.stderr);

@@ -1,4 +1,4 @@
-//! Both sides of a conversation, scripted, in one process: a connector with a webhook endpoint, and an
+//! A scripted conversation with both sides in one process: a connector with a webhook endpoint, and an
 //! agent in the sandbox.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,22 +20,22 @@ use crate::listener::Listener;
 use crate::output::Output;
 use crate::session::{Notice, Session};
 
-/// What is waited for comes within milliseconds, or not at all.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for an event: usually it comes within milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Everything that takes part.
-struct Stage<'a> {
+/// The participants.
+struct Script<'a> {
     server: &'a Server,
     listener: &'a Listener,
     session: &'a Session,
     output: &'a Output,
 }
 
-pub(crate) fn two_way(runtime: Runtime, output: &Output) -> Result<(), Failure> {
+pub(crate) fn interactive(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     let server = demo::start(output)?;
     let listener = listen(&server)?;
     let endpoint = format!("http://{}/", listener.address());
-    output.say(format!("Notifications come to {endpoint}, signed\n"));
+    output.say(format!("Notifications are posted to {endpoint}, signed\n"));
     let webhooks = Webhooks::all_at(endpoint).retention(Duration::from_secs(60));
     server.with(|cloud| cloud.set_webhooks(webhooks));
     let client = Client::new(runtime, demo::config(&server, output)?)?;
@@ -46,13 +46,13 @@ pub(crate) fn two_way(runtime: Runtime, output: &Output) -> Result<(), Failure> 
         skill: None,
     };
     let session = Session::open(client, converse::opening(&who)?)?;
-    let stage = Stage { server: &server, listener: &listener, session: &session, output };
-    stage.play()?;
+    let script = Script { server: &server, listener: &listener, session: &session, output };
+    script.run()?;
     let posted = server.requests(lp_connector_sandbox::Endpoint::Webhook);
     let lost = server.with(|cloud| cloud.notifications_lost());
     output.done(
         &json!({"event": "finished", "notifications": posted, "lost": lost}),
-        format!("\nThe cloud posted {posted} notifications, each signed, and {lost} were lost."),
+        format!("\nThe sandbox posted {posted} signed notifications, and {lost} were lost."),
     );
     Ok(())
 }
@@ -65,12 +65,12 @@ fn listen(server: &Server) -> Result<Listener, Failure> {
     Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), receiver)
 }
 
-impl Stage<'_> {
-    /// The play, line by line. Each side waits for what it answers.
-    fn play(&self) -> Result<(), Failure> {
+impl Script<'_> {
+    /// Runs the script. Each side waits for the message that it answers.
+    fn run(&self) -> Result<(), Failure> {
         self.wait_for("the conversation", |line| line.contains("is open"))?;
-        self.session.typing(ChatState::Composing)?;
-        self.say("Hello, my pigeon is late 🐦")?;
+        self.session.set_chat_state(ChatState::Composing)?;
+        self.send("Hello, my pigeon is late 🐦")?;
         self.agent(Agent::Join)?;
         self.wait_for("the agent", |line| line.contains("has joined"))?;
         self.agent(Agent::Read)?;
@@ -80,44 +80,43 @@ impl Stage<'_> {
         let replies = ["Yes".to_owned(), "No".to_owned()].to_vec();
         self.agent(Agent::Text("Is it ringed?".to_owned(), replies))?;
         self.wait_for("the question", |line| line.contains("Is it ringed?"))?;
-        self.reads()?;
+        self.mark_read()?;
         self.choose(1)?;
-        self.agent(Agent::Note("Not for the consumer's eyes.".to_owned()))?;
+        self.agent(Agent::Note("Only for agents.".to_owned()))?;
         self.agent(Agent::File("ring.png".to_owned()))?;
         self.wait_for("the file", |line| line.contains("ring.png"))?;
         let card = Agent::Card("Is this its ring?".to_owned(), ["That one".to_owned()].to_vec());
         self.agent(card)?;
         self.wait_for("the card", |line| line.contains("That one"))?;
         self.choose(1)?;
-        self.say("Thank you, bye!")?;
+        self.send("Thank you, bye!")?;
         self.agent(Agent::Close)?;
         self.wait_for("the survey", |line| line.contains("from 1 to 5"))?;
         self.choose(5)?;
         self.wait_for("the end", |line| line.contains("conversation has ended"))
     }
 
-    fn say(&self, text: &str) -> Result<(), Failure> {
-        let sequence = self.session.say(text)?;
+    fn send(&self, text: &str) -> Result<(), Failure> {
+        let sequence = self.session.send(text)?;
         self.show(&json!({"event": "sent", "sequence": sequence}), &format!("you: {text}"));
         Ok(())
     }
 
     fn choose(&self, number: usize) -> Result<(), Failure> {
         let chosen = self.session.choose(number)?;
-        let label =
-            chosen.ok_or_else(|| Failure::Local("there is nothing to choose".to_owned()))?;
+        let label = chosen.ok_or_else(|| Failure::Local("there is nothing to click".to_owned()))?;
         self.show(&json!({"event": "chosen", "text": label}), &format!("you: [{number}] {label}"));
         Ok(())
     }
 
-    /// Tells the agent that all was read, and shows that the agent is told.
-    fn reads(&self) -> Result<(), Failure> {
-        self.session.read()?;
-        let told = self.server.with(|cloud| {
+    /// Marks all messages as read, and shows that the agent learns it.
+    fn mark_read(&self) -> Result<(), Failure> {
+        self.session.mark_read()?;
+        let read = self.server.with(|cloud| {
             let last = cloud.messages().back();
             last.is_some_and(|message| message.event.get("status") == Some(&json!("READ")))
         });
-        if told {
+        if read {
             self.show(&json!({"event": "read"}), "   (the agent sees: ✓✓ read)");
         }
         Ok(())
@@ -129,11 +128,11 @@ impl Stage<'_> {
         self.server.with(|cloud| cloud.agent(now, &id, action)).map_err(Failure::Local)
     }
 
-    /// Shows what is told, up to and with the line that is waited for.
-    fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<(), Failure> {
-        let until = Instant::now() + PATIENCE;
+    /// Shows notices up to the line that is waited for.
+    fn wait_for(&self, event: &str, wanted: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        let until = Instant::now() + TIMEOUT;
         while Instant::now() < until {
-            let wait = match self.session.poll() {
+            let wait = match self.session.next_notice() {
                 Ok(Notice { json, lines, .. }) => {
                     self.show(&json, &lines.join("\n"));
                     if lines.iter().any(|line| wanted(line)) {
@@ -144,12 +143,12 @@ impl Stage<'_> {
                 Err(wait) => wait.min(Duration::from_millis(100)),
             };
             match self.listener.notifications().recv_timeout(wait) {
-                Ok(verified) => self.session.take(verified),
+                Ok(verified) => self.session.receive(verified),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        Err(Failure::Local(format!("{what} was waited for in vain")))
+        Err(Failure::Local(format!("timed out while waiting for {event}")))
     }
 
     fn show(&self, json: &Value, line: &str) {
