@@ -40,6 +40,19 @@
 //! }
 //! ```
 //!
+//! A call can have a time limit and a retry policy of its own. In place of `send_text`:
+//!
+#![cfg_attr(feature = "ureq", doc = "```no_run")]
+#![cfg_attr(not(feature = "ureq"), doc = "```text")]
+//! # use std::time::Duration;
+//! # use lp_connector::{Error, policy::RetryPolicy, ureq::{Client, Conversation}};
+//! # fn send(client: &Client, conversation: &Conversation) -> Result<(), Error> {
+//! let text = conversation.state().text("Coo?");
+//! client.request(text).timeout(Duration::from_secs(5)).retry(RetryPolicy::none()).send()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The same on tokio is another import, and `.await`:
 //!
 #![cfg_attr(feature = "tokio", doc = "```no_run")]
@@ -94,7 +107,7 @@
 //! ```
 //!
 //! Give each change to the conversation that it belongs to
-//! ([`Conversation::learn`](conversation::Conversation::learn)), and the next message goes to the right
+//! ([`Conversation::apply`](conversation::Conversation::apply)), and the next message goes to the right
 //! dialog: to the survey's while one runs. Where another web server than axum receives the posts, use
 //! [`webhook::Receiver`] directly.
 //!
@@ -117,13 +130,13 @@
 //! # let _ = next_step;
 //! ```
 //!
-//! What is retried, how often and after what pause is a [`RetryPolicy`](policy::RetryPolicy) in the
-//! [`Config`]. A message whose answer was lost is not sent again unless you choose at-least-once.
+//! The [`RetryPolicy`](policy::RetryPolicy) of the [`Config`] says what is retried, how often and after
+//! what pause. A message whose response was lost is not sent again unless you choose at-least-once.
 //!
 //! # Test without an account
 //!
 //! The sandbox is a cloud on a loopback port. It checks what the real one is documented to check, fails
-//! on order, and tells you what it received.
+//! where you script a fault, and shows what it received.
 //!
 #![cfg_attr(all(feature = "sandbox", feature = "ureq"), doc = "```")]
 #![cfg_attr(not(all(feature = "sandbox", feature = "ureq")), doc = "```text")]
@@ -151,7 +164,7 @@
 //! |---|---|
 //! | [`api`] | every operation, from [`OpenConversation`](api::OpenConversation) to [`UpdateInstall`](api::UpdateInstall) |
 //! | [`conversation`] | the state of one conversation, so that each message goes where it belongs |
-//! | [`webhook`] | signatures, notifications, and the inbox that orders them |
+//! | [`webhook`] | signatures, notifications, and the feed that orders them |
 //! | [`file`](mod@file) | sending a file: three steps that resume where they stopped |
 //! | [`policy`] | retries, circuits, rates |
 //! | [`error`] | what failed, whether it was sent, what to do |
@@ -164,7 +177,7 @@
 #[cfg(feature = "async-std")]
 pub mod async_std {
     #[doc(inline)]
-    pub use lp_connector_async_std::{Client, Conversation};
+    pub use lp_connector_async_std::{Client, Conversation, Request};
 }
 
 /// A webhook endpoint for axum: a router with a bounded queue, and an extractor.
@@ -181,23 +194,24 @@ pub mod axum {
 #[cfg(feature = "smol")]
 pub mod smol {
     #[doc(inline)]
-    pub use lp_connector_smol::{Client, Conversation};
+    pub use lp_connector_smol::{Client, Conversation, Request};
 }
 
 /// The client for tokio.
 #[cfg(feature = "tokio")]
 pub mod tokio {
     #[doc(inline)]
-    pub use lp_connector_tokio::{Client, Conversation};
+    pub use lp_connector_tokio::{Client, Conversation, Request};
 }
 
 /// The blocking client.
 #[cfg(feature = "ureq")]
 pub mod ureq {
     #[doc(inline)]
-    pub use lp_connector_ureq::{Client, Conversation};
+    pub use lp_connector_ureq::{Client, Conversation, Request};
 }
 
+pub use bytes::Bytes;
 #[doc(inline)]
 pub use lp_connector_core::connector::{Completed, Config, Trust};
 #[doc(inline)]
