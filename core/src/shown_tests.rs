@@ -129,7 +129,7 @@ fn a_decoder_says_what_is_wrong_and_shows_no_bytes() {
         ),
         (DecodeError::TooLarge(Limit::Interim), "the response has too many interim responses"),
         (DecodeError::Truncated, "the connection closed before the response was complete"),
-        (DecodeError::ClosedBeforeAnswer, "the connection closed before any response"),
+        (DecodeError::ClosedBeforeResponse, "the connection closed before any response"),
         (DecodeError::Finished, "the response was complete already"),
     ] {
         says(error, said);

@@ -118,7 +118,7 @@ impl<R: Runtime> Connection<R> {
                 Err(error) => {
                     let kind = match error {
                         DecodeError::TooLarge(_) => FailureKind::TooLarge,
-                        DecodeError::Truncated | DecodeError::ClosedBeforeAnswer => {
+                        DecodeError::Truncated | DecodeError::ClosedBeforeResponse => {
                             FailureKind::Broken
                         }
                         _ => FailureKind::Protocol,

@@ -120,7 +120,7 @@ impl Decoder {
     /// Ends the response: the server has closed the connection.
     ///
     /// # Errors
-    /// [`DecodeError::ClosedBeforeAnswer`] or [`DecodeError::Truncated`], unless the body lasts until
+    /// [`DecodeError::ClosedBeforeResponse`] or [`DecodeError::Truncated`], unless the body lasts until
     /// the connection closes. The error of [`feed`](Self::feed), if it returned one.
     pub fn finish(&mut self) -> Result<Decoded, DecodeError> {
         let truncated = State::Ended(DecodeError::Truncated);
@@ -130,8 +130,8 @@ impl Decoder {
                 Ok(complete(*head, 0))
             }
             State::Head(buffer) if buffer.is_empty() && self.interim == 0 => {
-                self.state = State::Ended(DecodeError::ClosedBeforeAnswer);
-                Err(DecodeError::ClosedBeforeAnswer)
+                self.state = State::Ended(DecodeError::ClosedBeforeResponse);
+                Err(DecodeError::ClosedBeforeResponse)
             }
             State::Ended(error) => {
                 self.state = State::Ended(error);

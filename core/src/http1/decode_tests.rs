@@ -177,7 +177,7 @@ fn each_exceeded_limit_is_an_error_of_its_own() {
 
 #[test]
 fn a_close_before_any_byte_is_an_error_of_its_own() {
-    assert_eq!(whole(""), Err(DecodeError::ClosedBeforeAnswer));
+    assert_eq!(whole(""), Err(DecodeError::ClosedBeforeResponse));
     for text in ["H", OK, "HTTP/1.1 100 Continue\r\n\r\n"] {
         assert_eq!(whole(text), Err(DecodeError::Truncated), "{text:?}");
     }

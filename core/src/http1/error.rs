@@ -18,7 +18,7 @@ pub enum DecodeError {
     Truncated,
     /// The server closed the connection before the first byte of a response. On a connection that was
     /// idle, it probably closed before it received the request.
-    ClosedBeforeAnswer,
+    ClosedBeforeResponse,
     /// The decoder has returned the response already.
     Finished,
 }
@@ -48,7 +48,7 @@ impl fmt::Display for DecodeError {
             Self::Truncated => {
                 f.write_str("the connection closed before the response was complete")
             }
-            Self::ClosedBeforeAnswer => f.write_str("the connection closed before any response"),
+            Self::ClosedBeforeResponse => f.write_str("the connection closed before any response"),
             Self::Finished => f.write_str("the response was complete already"),
         }
     }
