@@ -31,7 +31,7 @@ pub const MAX_ID_BYTES: usize = 256;
 /// [`InvalidInput`](ErrorKind::InvalidInput).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidId {
-    /// What it should have been, such as `account id`.
+    /// The kind of identifier, such as `account id`.
     kind: &'static str,
     reason: &'static str,
 }
@@ -67,7 +67,7 @@ fn validate(kind: &'static str, text: &str) -> Result<(), InvalidId> {
 }
 
 fn has_control_characters(text: &str) -> bool {
-    // Nearly every id is printable ASCII, which one pass without branches can tell.
+    // Nearly every id is printable ASCII, which one pass without branches detects.
     let printable = text.bytes().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
     !printable && text.chars().any(char::is_control)
 }

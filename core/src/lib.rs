@@ -1,9 +1,9 @@
 //! The Connector API of LivePerson's Conversational Cloud, with no IO of its own.
 //!
 //! A connector is a server program that brings consumers of some channel (SMS, a chat app) to a
-//! brand's agents. This crate knows how it does that: which requests to send, how to read what comes
-//! back, how long a token lives, what to repeat and when. It opens no socket, reads no clock, draws no
-//! random number and starts no thread: all of that comes in as arguments, so that every run can be
+//! brand's agents. This crate implements its protocol: which requests to send, how to read the
+//! responses, how long a token lives, what to retry and when. It opens no socket, reads no clock, draws no
+//! random number and starts no thread: all of these are arguments, so that every run can be
 //! replayed.
 //!
 //! # To send messages
@@ -33,7 +33,7 @@
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
 //! | [`protocol`] | the wire protocol, as this crate is written from it |
 //!
-//! An adapter is a loop of three arms around [`Call::poll`](connector::Call::poll). Here is a whole one,
+//! An adapter is a loop of three arms around [`Call::poll`](connector::Call::poll). This is a complete one,
 //! over a closure in place of a socket; it opens a conversation and sends a text.
 //!
 //! ```
@@ -123,8 +123,8 @@
 //! # Guarantees
 //!
 //! * Every call ends, once, by its deadline, with a result or an error that says whether the request was
-//!   never sent, rejected, or sent without a known effect.
-//! * A message is never silently sent twice: a lost answer is reported, unless at-least-once was chosen,
+//!   never sent, rejected, or sent with an unknown effect.
+//! * A message is never silently sent twice: a lost response is reported, unless at-least-once is on,
 //!   and every result says how many attempts it took.
 //! * Any number of calls that need a token cause one token request.
 //! * A token is not used past its life, however wrong the clocks are, and a rejected one is refreshed

@@ -1,4 +1,4 @@
-//! A map that knows which of its entries was used longest ago.
+//! A map that tracks its least recently used entry.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,7 +9,7 @@ const NONE: usize = usize::MAX;
 /// A map whose entries are ordered by their last use.
 ///
 /// The tree compares the digests of two keys before the keys. Each key lives in its own allocation, so
-/// a look-up among a million entries would otherwise miss the cache some twenty times; now it misses
+/// a look-up among a million entries would otherwise miss the CPU cache about twenty times; now it misses
 /// once. The digest needs no secret: keys chosen to collide cost what keys without a digest cost.
 ///
 /// Crates for this exist (`lru`, `hashlink`), but they hash with a random seed, and this crate draws

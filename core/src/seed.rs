@@ -43,7 +43,7 @@ impl Seed {
         self.id(index).as_str().to_owned()
     }
 
-    /// As [`uuid`](Self::uuid), without an allocation.
+    /// Like [`uuid`](Self::uuid), without an allocation.
     pub(crate) fn id(self, index: u64) -> RequestId {
         // Index 0 keeps 122 bits of the seed. For any other index, each half is a bijection of the
         // index, so ids of one seed differ.

@@ -1,7 +1,7 @@
-//! Time as an argument: two clocks, both the caller's.
+//! Time as an argument: readings of two clocks of the caller.
 //!
-//! The core never asks what time it is. An adapter reads its clocks once per step and hands the
-//! reading in as [`Now`]; a test hands in whatever it likes, so that years pass in a microsecond.
+//! The core reads no clock. An adapter reads its clocks once per step and passes the
+//! readings as [`Now`]; a test passes any values, so that years pass in a microsecond.
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};
@@ -21,21 +21,22 @@ use serde::{Deserialize, Serialize};
 
 /// A point on the caller's monotonic clock: the time since an origin of the caller's choosing.
 ///
-/// Every wait and every life in this crate is counted on this clock, so a wall clock that is hours
+/// Every wait and every lifetime in this crate is measured on this clock, so a wall clock that is hours
 /// wrong, or that jumps, changes nothing. All arithmetic saturates.
 ///
-/// Where that clock stands still while the machine is suspended, as [`std::time::Instant`] does on Linux,
-/// a token may be used past its life: it is refused, renewed once, and the request repeated.
+/// Where that clock stops while the machine is suspended, as [`std::time::Instant`] does on Linux, a
+/// token may be used past its lifetime: the service rejects it, it is refreshed once, and the request is
+/// repeated.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Mono(Duration);
 
 impl Mono {
-    /// The origin itself.
+    /// The origin.
     pub const ZERO: Self = Self(Duration::ZERO);
-    /// Later than anything that happens: the deadline of what has none.
+    /// Later than any other point: a deadline that never comes.
     pub const NEVER: Self = Self(Duration::MAX);
 
-    /// The point that lies `elapsed` after the origin.
+    /// The point `elapsed` after the origin.
     #[must_use]
     pub const fn from_origin(elapsed: Duration) -> Self {
         Self(elapsed)
@@ -47,7 +48,7 @@ impl Mono {
         self.0
     }
 
-    /// The time from `earlier` to this point, or zero if `earlier` is in fact later.
+    /// The time from `earlier` to this point, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
@@ -71,8 +72,8 @@ impl fmt::Debug for Mono {
 
 /// One reading of the caller's two clocks.
 ///
-/// The wall clock serves one purpose: a `Retry-After` that names a date, in an answer that carries
-/// no `Date` of its own to compare it with.
+/// The wall clock serves one purpose: a `Retry-After` with a date, in a response that has
+/// no `Date` to compare it with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Now {
     mono: Mono,
@@ -98,17 +99,17 @@ impl Now {
         self.wall
     }
 
-    /// This reading, `by` later on both clocks. The wall clock stays where it is if it would overflow.
+    /// This reading, `by` later on both clocks. The wall clock stays unchanged if it would overflow.
     #[must_use]
     pub fn later(self, by: Duration) -> Self {
         Self { mono: self.mono + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }
 }
 
-/// A time that LivePerson states: milliseconds since 1970-01-01 UTC
+/// A time on the wire: milliseconds since 1970-01-01 UTC
 /// ([protocol.md 1.5](crate::protocol#1.5)).
 ///
-/// Any `u64` is valid, so a nonsensical value on the wire is no error. It serialises as the number.
+/// Any `u64` is valid, so an absurd value on the wire is no error. It serialises as the number.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -127,7 +128,7 @@ impl Timestamp {
     /// The last millisecond of the year 9999. Every platform's `SystemTime` can hold it.
     const YEAR_9999: Duration = Duration::from_millis(253_402_300_799_999);
 
-    /// The time so many milliseconds after 1970-01-01 UTC.
+    /// Creates a time from milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
@@ -139,7 +140,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The same time on the system's scale. Saturates at the end of the year 9999.
+    /// The same time as a `SystemTime`. Saturates at the end of the year 9999.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
         let since_epoch = Duration::from_millis(self.0).min(Self::YEAR_9999);

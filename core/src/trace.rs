@@ -1,6 +1,6 @@
-//! What calls do, as `tracing` spans and events (feature `tracing`).
+//! Calls as `tracing` spans and events (feature `tracing`).
 //!
-//! One span, `call`, and a small fixed set of messages; what varies is in fields: operation, stage,
+//! One span, `call`, and a small fixed set of messages; the variable parts are fields: operation, stage,
 //! attempt, status, pause, conversation. Never a body, a header, a query, a token or a secret.
 //!
 //! ```
@@ -33,7 +33,7 @@ pub fn attempt(attempt: &Attempt) {
     );
 }
 
-/// Something happened during a call.
+/// An event during a call.
 pub fn event(event: &CallEvent) {
     let stage = event.stage.name();
     let operation = event.operation;

@@ -2,7 +2,7 @@
 //!
 //! A [`Client`] is made once and cloned into every thread: clones share tokens, hosts and
 //! connections. All that is decided is decided by [`lp_connector_core`]; this crate sends one request
-//! at a time and waits where it is told to.
+//! at a time and waits for the pauses that the core returns.
 //!
 //! What this crate logs, by `tracing`, holds no secret, token or text. ureq itself logs by `log`: up to
 //! level debug the same holds of it, but at **trace it dumps the bytes on the wire**. Leave `ureq` and

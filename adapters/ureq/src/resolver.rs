@@ -32,7 +32,7 @@ impl CachingResolver {
         Self { known: Arc::default() }
     }
 
-    /// Asks anew next time: a connection to `authority` could not be made.
+    /// Drops the cached addresses of `authority`, after a failed connect.
     pub(crate) fn forget(&self, authority: &str) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(authority);
     }

@@ -106,7 +106,7 @@ impl Sender {
 }
 
 impl Proxies {
-    /// A proxy that ureq cannot use is refused here: going round it is not for an adapter to decide.
+    /// A proxy that ureq cannot use is an error: the adapter must not bypass it.
     fn new(rules: ProxyRules) -> Result<Self, Error> {
         let mut known: Vec<(ProxyUrl, ureq::Proxy)> = Vec::new();
         for url in rules.all() {
@@ -154,7 +154,7 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
         E::BodyExceedsLimit(_) => FailureKind::TooLarge,
         _ => FailureKind::Other,
     };
-    // A proxy that refused the tunnel has seen CONNECT, and nothing of the request.
+    // A proxy that rejected the tunnel has seen CONNECT, and nothing of the request.
     let never_sent = connecting || matches!(error, E::ConnectProxyFailed(_));
     let failure = if never_sent { Failure::never_sent(kind) } else { Failure::answer_lost(kind) };
     match error {

@@ -74,7 +74,7 @@ fn a_lost_answer_is_reported_and_not_repeated() {
 }
 
 #[test]
-fn a_lost_answer_is_repeated_where_that_was_chosen_and_the_result_says_so() {
+fn at_least_once_repeats_a_lost_send_and_reports_it() {
     let server = faulty(&["send:1=drop-after"]);
     let often = RetryPolicy::documented().pauses([Duration::from_millis(1)]).at_least_once(true);
     let client = Client::new(config(&server).retry(often)).unwrap();
@@ -145,7 +145,7 @@ fn tls_holds_with_the_right_ca_and_not_without() {
     let stranger = Client::new(config(&server)).unwrap();
     let error = stranger.call(AuthorizeApp::new()).unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Tls, Delivery::NotSent), "{error}");
-    assert_eq!(error.attempts(), 1, "a certificate does not mend itself");
+    assert_eq!(error.attempts(), 1, "a bad certificate is not retried");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_caller_that_panics_strands_nobody() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_refused_and_one_that_is_down_is_named() {
+fn an_invalid_proxy_is_an_error_and_a_dead_one_is_named() {
     let server = server();
     let unusable = config(&server).proxy(Proxy::Url(ProxyUrl::new("::::")));
     assert_eq!(Client::new(unusable).unwrap_err().kind(), ErrorKind::Configuration);

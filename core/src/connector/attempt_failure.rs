@@ -1,4 +1,4 @@
-//! What a failed attempt means: one reading of it, for all stages and all operations.
+//! Classifies a failed attempt: once, for all stages and all operations.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use crate::error::{Error, ErrorKind, Stage, scrub};
 use crate::policy::{FailureClass, retry_after};
 use crate::time::Now;
 
-/// One failed attempt, understood.
+/// One failed attempt, classified.
 #[derive(Debug)]
 pub(super) struct AttemptFailure {
     pub(super) class: FailureClass,
-    /// What to report if there is no retry.
+    /// The error to return if there is no retry.
     pub(super) error: Error,
     /// The response's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
-    /// A token that is worth refreshing before one more attempt (protocol.md 10.1).
+    /// The token to refresh before one more attempt ([protocol.md 10.1](crate::protocol#10.1)).
     pub(super) refresh: Option<RejectedToken>,
-    /// The call's own deadline ended the attempt before its time: that says nothing of the service.
+    /// The call's own deadline cut the attempt short: it says nothing about the service.
     pub(super) deadline_truncated: bool,
     pub(super) cause: Cause,
 }
@@ -30,17 +30,17 @@ pub(super) struct AttemptFailure {
 /// Which token was rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RejectedToken {
-    /// The service names the AppJWT: nobody can use it any more.
+    /// The service names the AppJWT: no call can use it any more.
     AppJwt,
-    /// A 401 that names nothing. It may be about the AppJWT, so that is refreshed; but it may as well be
-    /// about this one request, so the others go on with what they have.
+    /// A 401 that names no token. It may be about the AppJWT, so this call refreshes it; it may also be
+    /// about this one request, so other calls keep using the token they have.
     PerhapsAppJwt,
     /// The service names the ConsumerJWS.
     ConsumerJws,
 }
 
 impl AttemptFailure {
-    /// A response came, and was not the hoped-for one.
+    /// Classifies a response that is not the expected one.
     pub(super) fn rejected(
         rejection: ApiRejection,
         response: &Response<Bytes>,
@@ -61,7 +61,7 @@ impl AttemptFailure {
                 ErrorKind::UntrustedHost,
                 format!("the Domain API names a host that is not trusted: {why}"),
             ),
-            // It is retried as 503 is, whatever its status.
+            // Retried as a 503, whatever its status.
             Reason::Loading => (
                 FailureClass::Unavailable,
                 ErrorKind::Unavailable,
@@ -106,7 +106,7 @@ impl AttemptFailure {
         }
     }
 
-    /// No whole response came.
+    /// Classifies an attempt without a whole response.
     pub(super) fn no_response(failure: Failure, stage: Stage) -> Self {
         let Failure { kind, may_have_left, source } = failure;
         let headline = format!("{} got no answer: {}", subject(stage), kind.words());
@@ -131,7 +131,7 @@ impl AttemptFailure {
     }
 }
 
-/// The kind of error for a status that says no.
+/// The kind of error for an error status.
 fn kind_of(status: u16, stage: Stage) -> ErrorKind {
     match status {
         412 => ErrorKind::StaleRevision,
@@ -166,8 +166,8 @@ fn subject(stage: Stage) -> &'static str {
     }
 }
 
-/// Which token a rejection is about (protocol.md 10.1). 40001, 40104 and 40105 are faults that no new
-/// token mends.
+/// The token that a rejection is about ([protocol.md 10.1](crate::protocol#10.1)). A new token does
+/// not fix 40001, 40104 or 40105.
 fn rejected_token(stage: Stage, status: u16, code: Option<u32>) -> Option<RejectedToken> {
     match (stage, status, code) {
         (Stage::Domain | Stage::AppJwt, ..) => None,

@@ -1,4 +1,4 @@
-//! One call's way from start to result.
+//! One call, from start to result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::policy::{Probe, RetryPolicy};
 use crate::seed::{Jitter, Seed};
 use crate::time::{Mono, Now};
 
-/// An operation on its way: host, AppJWT, ConsumerJWS, request, response, and then a retry, a refresh or
+/// One run of an operation: host, AppJWT, ConsumerJWS, request, response, and then a retry, a refresh or
 /// the result.
 ///
-/// A driver calls two methods, in any order: [`poll`](Self::poll) says what to do next, and
-/// [`handle`](Self::handle) takes how a request went. No order of calls is an error: polling again changes
-/// nothing, an outcome of anything but the attempt in flight is ignored. Events for logs wait in
-/// [`next_event`](Self::next_event).
+/// A driver calls two methods, in any order: [`poll`](Self::poll) returns what to do next, and
+/// [`handle`](Self::handle) takes the outcome of a request. No order of calls is an error: another poll
+/// changes nothing, and an outcome of any other than the attempt in flight is ignored. Events for logs
+/// queue in [`next_event`](Self::next_event).
 ///
-/// It ends exactly once, by its deadline at the latest. A driver that gives up early says so with
-/// [`abandon`](Self::abandon), so that others need not wait for what the call was fetching; otherwise they
-/// wait until its attempt's deadline and no longer.
+/// A call ends exactly once, by its deadline at the latest. A driver that stops early calls
+/// [`abandon`](Self::abandon), so that other calls take over what the call was fetching; otherwise they
+/// wait until the deadline of its attempt.
 #[derive(Debug)]
 pub struct Call<C: Callable> {
     pub(super) operation: C,
@@ -36,13 +36,13 @@ pub struct Call<C: Callable> {
     pub(super) jitter: Jitter,
     pub(super) seed: Seed,
     pub(super) deadline: Mono,
-    /// Written when the call is made, so that bad input ends it before anything is sent; anew for each
+    /// Written when the call is created, so that bad input ends it before anything is sent; again for each
     /// retry.
     request: Option<RelativeRequest>,
     pub(super) attempts: Attempts,
     pub(super) refreshes: Refreshes,
     pub(super) in_flight: Option<InFlight>,
-    /// The prerequisite that this call waits for, and which round of its fetching.
+    /// The prerequisite that this call waits for, and the round of its fetch.
     pub(super) joined: Option<(Prerequisite, u64)>,
     /// The call's id and round at a rate limiter.
     pub(super) waiter: Option<u64>,
@@ -59,19 +59,19 @@ pub(super) struct Attempts {
     /// How often the operation's own request was sent, and how many of these were retries.
     pub(super) own: u32,
     pub(super) retries: u32,
-    /// The worst that any of them may have done.
+    /// The worst effect that any of them may have had.
     pub(super) effect: Delivery,
     pub(super) resume_at: Mono,
-    /// What the last one met.
+    /// How the last one failed.
     pub(super) last: Option<Error>,
 }
 
-/// The tokens that were refreshed since one was rejected: each once, never a loop.
+/// The tokens refreshed after a rejection: each at most once, never a loop.
 #[derive(Debug, Default)]
 pub(super) struct Refreshes {
     pub(super) app_jwt: bool,
     pub(super) consumer_jws: bool,
-    /// An AppJWT of an earlier generation will not do.
+    /// The earliest generation of the AppJWT that this call accepts.
     pub(super) min_app_jwt: u64,
 }
 
@@ -87,12 +87,12 @@ pub(super) struct InFlight {
     pub(super) tokens: Tokens,
 }
 
-/// What an attempt is for.
+/// The purpose of an attempt.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// It fetches a prerequisite.
+    /// Fetches a prerequisite.
     Fetch(Prerequisite, Lease),
-    /// It is the operation's own request, perhaps as the probe of a half-open circuit.
+    /// The operation's own request, perhaps as the probe of a half-open circuit.
     Own(Option<Probe>),
 }
 
@@ -127,12 +127,12 @@ impl InFlight {
 }
 
 impl<C: Callable> Call<C> {
-    /// A call that may take as long as the configuration allows, counted from `now`. `config` is that of
-    /// the [`ConnectorState`] that it will be polled with. `seed` gives the ids of its requests and the
+    /// Creates a call that may take [`call_timeout`](Config::call_timeout), counted from `now`. `config`
+    /// is that of the [`ConnectorState`] that polls it. `seed` determines the ids of its requests and the
     /// jitter of its pauses.
     ///
-    /// Bad input, or an operation that needs credentials where there are none, ends it here: the first
-    /// poll then gives the error.
+    /// Bad input, and an operation that needs credentials where there are none, end the call here: the first
+    /// poll returns the error.
     pub fn new(operation: C, config: &Arc<Config>, seed: Seed, now: Now) -> Self {
         let principal = operation.principal();
         let request = operation.request(&config.context(seed));
@@ -167,15 +167,15 @@ impl<C: Callable> Call<C> {
         call
     }
 
-    /// Gives this call alone `timeout`, counted from `now`, in place of the configured time.
+    /// Sets the time limit of this call, counted from `now`, in place of the configured one.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration, now: Now) -> Self {
         self.deadline = now.mono() + timeout;
         self
     }
 
-    /// Gives this call alone another retry policy, for its own request: what it fetches for others too
-    /// (hosts and tokens) follows the configured one.
+    /// Sets the retry policy of this call's own request. What it fetches for other calls too
+    /// (hosts and tokens) follows the configured policy.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -187,21 +187,21 @@ impl<C: Callable> Call<C> {
         &self.operation
     }
 
-    /// True once there is a result, whether or not a poll has given it.
+    /// True once there is a result, whether or not a poll has returned it.
     pub const fn is_finished(&self) -> bool {
         !matches!(self.result, CallResult::None)
     }
 
-    /// The oldest event that was not yet taken, for logs and progress. Needs no lock: take all after each
+    /// Takes the oldest queued event, for logs and progress. Needs no lock: take all events after each
     /// poll.
     pub fn next_event(&mut self) -> Option<CallEvent> {
         self.events.pop()
     }
 
-    /// Says what to do next. May be called at any time, and never gives the same attempt twice, nor the
-    /// result: polled after [`Step::Done`], it says that the result was taken.
+    /// Returns what to do next. It may be called at any time. It never returns the same attempt or result
+    /// twice: after [`Step::Done`] it returns an error that the result was taken.
     pub fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<C::Output> {
-        // Each turn either returns or brings the call nearer its end: attempts are bounded by the retries,
+        // Each iteration returns or brings the call nearer its end: retries bound the attempts,
         // and a failed call is done.
         loop {
             if let Some(result) = self.take_result() {
@@ -218,7 +218,7 @@ impl<C: Callable> Call<C> {
                     return Step::Wait(attempt.deadline);
                 }
                 let lost = Outcome::Failed(Failure::answer_lost(FailureKind::Timeout));
-                // Whoever waits for it has the same deadline, and looks by itself.
+                // Waiters have the same deadline, and check it themselves.
                 let _ = self.on_outcome(state, now, lost);
             } else if mono >= self.deadline {
                 self.expire(state);
@@ -230,9 +230,9 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// Takes how attempt `number` ended, and says whether others who wait for this `state` should poll.
+    /// Takes the outcome of attempt `number`. Returns whether other calls on this `state` should be polled.
     ///
-    /// Anything but the attempt in flight is late or foreign, and changes nothing.
+    /// An outcome of any other attempt than the one in flight is late or foreign, and changes nothing.
     pub fn handle(
         &mut self,
         state: &mut ConnectorState,
@@ -246,9 +246,9 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// Gives the call up, and what it was fetching for others back. Says whether others who wait for this
-    /// `state` should poll. The next poll gives an [`Abandoned`](ErrorKind::Abandoned) error that says
-    /// whether the request may have left.
+    /// Ends the call, and releases what it was fetching for others. Returns whether other calls on this
+    /// `state` should be polled. The next poll returns an [`Abandoned`](ErrorKind::Abandoned) error that
+    /// states whether the request may have left.
     pub fn abandon(&mut self, state: &mut ConnectorState, now: Now) -> Wake {
         if self.is_finished() {
             return Wake::Nobody;
@@ -291,7 +291,7 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// The request, written anew if it went out already.
+    /// The request, written again if it was sent already.
     pub(super) fn take_request(&mut self) -> Result<Option<RelativeRequest>, Error> {
         match self.request.take() {
             Some(request) => Ok(Some(request)),
@@ -315,8 +315,8 @@ impl<C: Callable> Call<C> {
         })));
     }
 
-    /// Ends the call with an error, made this call's own: its name, its request, and what its attempts may
-    /// have done.
+    /// Ends the call with an error that names this call: its operation, its request, and the effect that
+    /// its attempts may have done.
     pub(super) fn fail(&mut self, error: Error) {
         let delivery = if C::IS_LOOKUP { error.delivery() } else { self.attempts.effect };
         let id = (self.attempts.own > 0).then(|| self.seed.uuid(0));
@@ -324,7 +324,7 @@ impl<C: Callable> Call<C> {
         self.result = CallResult::Ready(Box::new(Err(error)));
     }
 
-    /// The call's own time is up.
+    /// Ends a call whose deadline has passed.
     fn expire(&mut self, state: &mut ConnectorState) {
         if let Some((prerequisite, _)) = &self.joined {
             let met = prerequisite.refresh(state).and_then(|refresh| refresh.last().cloned());
@@ -334,7 +334,7 @@ impl<C: Callable> Call<C> {
         self.fail(out_of_time("this call's own time is up".to_owned(), earlier));
     }
 
-    /// The call's time would be up before its next attempt, in `pause`.
+    /// Ends a call whose deadline comes before its next attempt, in `pause`.
     pub(super) fn fail_before(&mut self, pause: Duration, earlier: Error) {
         let seconds = pause.as_secs_f64();
         let headline =
@@ -343,7 +343,7 @@ impl<C: Callable> Call<C> {
     }
 }
 
-/// The error of a call that ran out of time, with what the attempt before it met.
+/// The error of a call that ran out of time, with the failure of its last attempt.
 fn out_of_time(headline: String, earlier: Option<Error>) -> Error {
     let mut error = Error::new(ErrorKind::DeadlineExceeded, headline);
     if let Some(earlier) = &earlier {

@@ -91,7 +91,7 @@ fn no_response_has_a_kind_for_each_cause() {
 
 #[test]
 fn a_rejection_has_a_kind_for_each_service() {
-    // The Domain API knows no credentials; Sentinel has no other reason to refuse.
+    // The Domain API knows no credentials; Sentinel has no other reason to reject.
     for (stage, status, kind) in [
         (Stage::Domain, 401, ErrorKind::Rejected),
         (Stage::AppJwt, 400, ErrorKind::Unauthorized),

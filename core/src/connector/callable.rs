@@ -1,4 +1,4 @@
-//! What a call can run.
+//! The operations that a call runs.
 
 use crate::api::{
     ApiRejection, AuthorizeApp, Context, Endpoint, Idempotency, IdentifyConsumer, InvalidInput,
@@ -7,12 +7,12 @@ use crate::api::{
 };
 use crate::id::ConversationId;
 
-/// What a [`Call`](super::Call) can run: every [`Operation`], and the three look-ups ([`ResolveDomain`],
+/// A [`Call`](super::Call) runs these: every [`Operation`], and the three look-ups ([`ResolveDomain`],
 /// [`AuthorizeApp`], [`IdentifyConsumer`]), which send no request of their own.
 ///
 /// Sealed: to add an endpoint, implement [`Operation`].
 pub trait Callable: sealed::Sealed {
-    /// What a successful call gives.
+    /// The output of a successful call.
     type Output;
 
     #[doc(hidden)]
@@ -30,7 +30,7 @@ pub trait Callable: sealed::Sealed {
     fn idempotency(&self) -> Idempotency;
     #[doc(hidden)]
     fn conversation(&self) -> Option<&ConversationId>;
-    /// The request of its own, unless it is a look-up.
+    /// The operation, unless this is a look-up.
     #[doc(hidden)]
     fn request(&self, context: &Context<'_>) -> Result<Option<RelativeRequest>, InvalidInput>;
     #[doc(hidden)]

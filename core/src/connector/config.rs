@@ -19,17 +19,17 @@ use crate::seed::Seed;
 /// The default `User-Agent`.
 const AGENT: &str = concat!("lp-connector/", env!("CARGO_PKG_VERSION"));
 
-/// The Domain API of the real cloud (protocol.md 2.1).
+/// The Domain API of the real cloud ([protocol.md 2.1](crate::protocol#2.1)).
 pub const DOMAIN_API: &str = "https://api.liveperson.net";
 
 /// The suffixes that hosts of the real cloud are under.
 pub const TRUSTED_SUFFIXES: &[&str] = &["liveperson.net", "lprnd.net"];
 
-/// Everything that a client is configured with: the account, the app, time-outs, retries. Every setter
-/// names its default.
+/// The configuration of a client: account, app, time-outs, retries. Every setter
+/// documents its default.
 ///
-/// The same value serves every adapter. What concerns sockets (time-outs, proxy, CA) the adapter
-/// obeys; all else the core.
+/// All adapters take the same configuration. The adapter applies the socket settings (time-outs, proxy,
+/// CA); the core applies the rest.
 ///
 /// ```
 /// use lp_connector_core::connector::Config;
@@ -58,13 +58,13 @@ pub struct Config {
     pub(crate) attempt_timeout: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) user_agent: Option<HeaderValue>,
-    /// Where messages go, written once.
+    /// The parts of the message URLs, formatted once.
     send_path: Option<PathAndQuery>,
     observer: Option<Observer>,
     transport: Transport,
 }
 
-/// How hosts are looked up.
+/// How the connector looks up hosts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum DomainLookup {
@@ -75,7 +75,7 @@ pub enum DomainLookup {
     AllServices,
 }
 
-/// What concerns sockets alone: read by adapters.
+/// The settings of sockets, for adapters.
 #[derive(Clone, Debug)]
 pub struct Transport {
     connect_timeout: Duration,
@@ -86,7 +86,7 @@ pub struct Transport {
     proxy: Proxy,
 }
 
-/// The callback for what happens during calls.
+/// The observer of events.
 #[derive(Clone)]
 struct Observer(Arc<dyn Fn(&CallEvent) + Send + Sync>);
 
@@ -97,7 +97,8 @@ impl fmt::Debug for Observer {
 }
 
 impl Config {
-    /// For one account of the real cloud, with the documented retry policy and no credentials.
+    /// Creates a configuration for one account of the real cloud, with the documented retry policy and no
+    /// credentials.
     #[must_use]
     pub fn new(account: AccountId) -> Self {
         let trust = Trust::default();
@@ -129,21 +130,21 @@ impl Config {
         }
     }
 
-    /// The app install's id and secret. Default: none, which suffices for the Domain API alone.
+    /// Sets the app install's id and secret. Default: none, which suffices for the Domain API only.
     #[must_use]
     pub fn credentials(mut self, client: ClientId, secret: Secret) -> Self {
         self.credentials = Some((client, secret));
         self
     }
 
-    /// Where the credentials stand in a token request. Default: in its body.
+    /// Sets where a token request carries the credentials. Default: in its body.
     #[must_use]
     pub fn credentials_in(mut self, place: CredentialsIn) -> Self {
         self.credentials_in = place;
         self
     }
 
-    /// The Domain API's address, and the suffixes that hosts must be under, in place of
+    /// Sets the Domain API's address and the trusted suffixes of hosts, in place of
     /// [`DOMAIN_API`] and [`TRUSTED_SUFFIXES`]. See [`Trust`].
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
@@ -151,30 +152,30 @@ impl Config {
         self
     }
 
-    /// How hosts are looked up. Default: one service at a time.
+    /// Sets how the connector looks up hosts. Default: one service at a time.
     #[must_use]
     pub fn domain_lookup(mut self, lookup: DomainLookup) -> Self {
         self.domain_lookup = lookup;
         self
     }
 
-    /// After how long a host is looked up anew; the old one serves until the new one is known.
-    /// Default: 1 h. A failed connection looks it up at once.
+    /// Sets the age at which a host is looked up again; the old host stays in use until the new one is known.
+    /// Default: 1 h. A failed connection triggers a look-up at once.
     #[must_use]
     pub fn domain_ttl(mut self, ttl: Duration) -> Self {
         self.domain_ttl = ttl;
         self
     }
 
-    /// How long before its expiry an AppJWT is refreshed; never more than a tenth of its life. Default:
-    /// 300 s (protocol.md 4.3).
+    /// Sets how long before its expiry an AppJWT is refreshed; at most a tenth of its life.
+    /// Default: 300 s ([protocol.md 4.3](crate::protocol#4.3)).
     #[must_use]
     pub fn refresh_margin(mut self, margin: Duration) -> Self {
         self.refresh_margin = margin;
         self
     }
 
-    /// How many consumers' tokens are kept; the one used longest ago goes first. Default: 10 000; at
+    /// Sets how many consumers' tokens are cached; the least recently used leaves first. Default: 10 000; at
     /// least 1.
     #[must_use]
     pub fn consumer_cache(mut self, consumers: usize) -> Self {
@@ -182,14 +183,14 @@ impl Config {
         self
     }
 
-    /// When failed attempts are retried. Default: [`RetryPolicy::documented`].
+    /// Sets when failed attempts are retried. Default: [`RetryPolicy::documented`].
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// When the circuit of a failing service opens. Default: [`CircuitPolicy::documented`].
+    /// Sets when the circuit of a failing service opens. Default: [`CircuitPolicy::documented`].
     #[must_use]
     pub fn circuit(mut self, policy: CircuitPolicy) -> Self {
         self.circuit = policy;
@@ -204,14 +205,14 @@ impl Config {
         self
     }
 
-    /// How long one request may take from its start to the last byte of its answer. Default: 15 s.
+    /// Sets the time limit of one request, from its start to the last byte of its response. Default: 15 s.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// How long a call may take, with all its requests and pauses. Default: 120 s, which leaves room
+    /// Sets the time limit of a call, with all its requests and pauses. Default: 120 s, which leaves room
     /// for the documented pauses; `Duration::MAX` is no limit.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
@@ -219,70 +220,70 @@ impl Config {
         self
     }
 
-    /// How long making a connection may take, TLS included. Default: 5 s.
+    /// Sets the time limit of a connect, TLS included. Default: 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.transport.connect_timeout = timeout;
         self
     }
 
-    /// How long a connection is kept without use. Default: 15 s.
+    /// Sets how long an idle connection is kept. Default: 15 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.transport.idle_timeout = timeout;
         self
     }
 
-    /// How many connections an async client has at the most; further requests wait for one, within
-    /// their time. A blocking client has one for each thread that calls. Default: 64; at least 1.
+    /// Sets the maximum of connections of an async client; further requests wait for one, within
+    /// their time limit. A blocking client has one for each thread that calls. Default: 64; at least 1.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.transport.max_connections = connections.max(1);
         self
     }
 
-    /// The longest body of an answer that is read, in bytes. Default: 8 MiB.
+    /// Sets the maximum size of a response body, in bytes. Default: 8 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.transport.max_body = bytes;
         self
     }
 
-    /// Certificates, in PEM, of authorities that are trusted besides the platform's. Default: none.
+    /// Adds certificate authorities, in PEM, to the platform's. Default: none.
     #[must_use]
     pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.transport.extra_ca_pem = pem.into();
         self
     }
 
-    /// Whether requests go through a proxy. Default: as the environment says.
+    /// Sets the proxy. Default: from the environment.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.transport.proxy = proxy;
         self
     }
 
-    /// The `User-Agent` of every request. Default: `lp-connector/` and the version.
+    /// Sets the `User-Agent` of every request. Default: `lp-connector/` and the version.
     ///
     /// # Errors
     /// [`Configuration`](crate::error::ErrorKind::Configuration) if `agent` cannot stand in a header.
     pub fn user_agent(mut self, agent: impl AsRef<str>) -> Result<Self, Error> {
         let agent = HeaderValue::try_from(agent.as_ref());
-        let refuse = |_| Error::configuration("the user agent cannot stand in a header");
-        self.user_agent = Some(agent.map_err(refuse)?);
+        let invalid = |_| Error::configuration("the user agent cannot stand in a header");
+        self.user_agent = Some(agent.map_err(invalid)?);
         Ok(self)
     }
 
-    /// A callback for what happens during calls: retries, refreshes, circuits. It runs on the thread or
-    /// task of the call, with no lock held, and should be quick. Default: none.
+    /// Sets a callback for events during calls: retries, refreshes, circuits. It runs on the thread or
+    /// task of the call, with no lock held, and must not block. Default: none.
     #[must_use]
     pub fn observer(mut self, observer: impl Fn(&CallEvent) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer(Arc::new(observer)));
         self
     }
 
-    /// Passes an event of a call on to the observer, and to `tracing` where that feature is on: what a
-    /// driver does with [`Call::next_event`](super::Call::next_event).
+    /// Passes an event of a call to the observer, and to `tracing` where that feature is on. A
+    /// driver calls it with each [`Call::next_event`](super::Call::next_event).
     pub fn emit(&self, event: &CallEvent) {
         #[cfg(feature = "tracing")]
         crate::trace::event(event);
@@ -297,7 +298,7 @@ impl Config {
         &self.account
     }
 
-    /// What an operation may know when it writes its request for a call of this seed.
+    /// The context in which an operation writes its request, for a call of this seed.
     #[must_use]
     pub fn context(&self, seed: Seed) -> Context<'_> {
         Context::new(&self.account, seed).sending_to(self.send_path.as_ref())
@@ -309,7 +310,7 @@ impl Config {
         self.credentials.as_ref().map(|(client, _)| client)
     }
 
-    /// What concerns sockets.
+    /// The settings of sockets.
     #[must_use]
     pub fn transport(&self) -> &Transport {
         &self.transport
@@ -355,7 +356,7 @@ impl Transport {
 }
 
 impl Default for Trust {
-    /// The real cloud.
+    /// The hosts of the real cloud.
     fn default() -> Self {
         Self::cloud("api.liveperson.net", TRUSTED_SUFFIXES)
     }
@@ -392,11 +393,11 @@ mod tests {
 
     #[test]
     fn the_observer_gets_each_event() {
-        let (ear, told) = mpsc::channel();
-        let config = config().observer(move |event| ear.send(event.operation).unwrap());
+        let (sender, seen) = mpsc::channel();
+        let config = config().observer(move |event| sender.send(event.operation).unwrap());
         let kind = EventKind::Answered { status: 200, elapsed: Duration::ZERO };
         config.emit(&CallEvent { operation: "send_text", stage: Stage::Operation, kind });
-        assert_eq!(told.try_recv(), Ok("send_text"));
+        assert_eq!(seen.try_recv(), Ok("send_text"));
         assert!(format!("{config:?}").contains("Observer"));
     }
 }

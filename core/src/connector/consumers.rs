@@ -1,4 +1,4 @@
-//! The consumers' tokens: a bounded cache, the one used longest ago leaving first.
+//! The consumers' tokens: a bounded cache that evicts the least recently used.
 
 use super::single_flight::SingleFlight;
 use crate::api::idp::ConsumerJws;
@@ -6,7 +6,7 @@ use crate::id::ExtConsumerId;
 use crate::lru_map::LruMap;
 use crate::time::Mono;
 
-/// How many entries are looked at to find those that can go: a bound for the work of one call.
+/// How many entries one call examines for eviction: a bound for its work.
 const LOOKED_AT: usize = 32;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Consumers {
         Self { capacity, flights: LruMap::new() }
     }
 
-    /// The entry of `consumer`, made if there is none, and now the one used last.
+    /// The entry of `consumer`, created if there is none, and now the most recently used.
     pub(super) fn touch(
         &mut self,
         consumer: &ExtConsumerId,
@@ -32,7 +32,7 @@ impl Consumers {
         self.flights.touch(consumer, SingleFlight::new)
     }
 
-    /// The entry of `consumer`, if there is one, without counting as a use.
+    /// The entry of `consumer`, if there is one; this is no use of it.
     pub(super) fn get_mut(
         &mut self,
         consumer: &ExtConsumerId,
@@ -48,9 +48,9 @@ impl Consumers {
         self.flights.len()
     }
 
-    /// Drops the entries used longest ago, but none that is being fetched: that one is in use, and
-    /// goes to the end of the row. So the cache grows by no more entries than there are fetches under
-    /// way, and shrinks again when they are over.
+    /// Evicts the least recently used entries, but none that is being fetched: such an entry is in use and
+    /// moves to the end of the queue. So the cache exceeds its limit by at most the number of fetches in
+    /// flight, and shrinks again when they end.
     fn make_room(&mut self, now: Mono) {
         for _ in 0..LOOKED_AT {
             if self.flights.len() < self.capacity {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_fetched_stays_and_does_not_keep_the_others_from_going() {
+    fn a_fetch_in_flight_is_not_evicted_and_blocks_no_eviction() {
         let who = |lease| crate::connector::single_flight::AcquireRequest {
             min_generation: 0,
             joined: None,

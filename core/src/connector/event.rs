@@ -1,4 +1,4 @@
-//! What happens during a call: for logs, counters and progress.
+//! Events during a call: for logs, counters and progress.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,13 +8,13 @@ use super::outcome::FailureKind;
 use crate::api::Endpoint;
 use crate::error::Stage;
 
-/// Something that happened during a call. Holds no secret, no token, no text of a message.
+/// An event during a call. It holds no secret, no token and no message text.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallEvent {
     /// The operation's name: one of a small fixed set.
     pub operation: &'static str,
-    /// Which of the call's requests it concerns.
+    /// The request of the call that it is about.
     pub stage: Stage,
     /// What happened.
     pub kind: EventKind,
@@ -24,7 +24,7 @@ pub struct CallEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A response came.
+    /// A response arrived.
     #[non_exhaustive]
     Answered {
         /// Its status.
@@ -32,10 +32,10 @@ pub enum EventKind {
         /// How long it took.
         elapsed: Duration,
     },
-    /// No whole response came.
+    /// No whole response arrived.
     #[non_exhaustive]
     NoResponse {
-        /// Why.
+        /// The failure.
         failure: FailureKind,
         /// Whether the request may have left.
         may_have_left: bool,
@@ -43,39 +43,39 @@ pub enum EventKind {
     /// The request will be retried after a pause.
     #[non_exhaustive]
     Retry {
-        /// The number of the attempt to come.
+        /// The number of the next attempt.
         attempt: u32,
         /// The pause before it.
         pause: Duration,
-        /// What went wrong with the last.
+        /// The failure of the last attempt.
         cause: Cause,
     },
-    /// A rejected token is refreshed, and the request then repeated, once.
+    /// A token was rejected: it is refreshed, and the request is repeated once.
     #[non_exhaustive]
     RefreshingToken {
-        /// Which token.
+        /// The token.
         token: TokenKind,
     },
-    /// A refresh ahead of expiry failed. What is cached is still good and stays in use.
+    /// A refresh ahead of expiry failed. The cached value is still valid and stays in use.
     #[non_exhaustive]
     RefreshDeferred {
-        /// Until the next attempt.
+        /// The pause before the next attempt.
         pause: Duration,
-        /// What went wrong.
+        /// The failure.
         cause: Cause,
     },
     /// A service keeps failing: calls to it fail at once from now on.
     #[non_exhaustive]
     CircuitOpened {
-        /// Which.
+        /// The service.
         endpoint: Endpoint,
-        /// For how long.
+        /// How long the circuit stays open.
         pause: Duration,
     },
     /// A service whose circuit was open works again.
     #[non_exhaustive]
     CircuitClosed {
-        /// Which.
+        /// The service.
         endpoint: Endpoint,
     },
 }
@@ -84,9 +84,9 @@ pub enum EventKind {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "the API has these two")]
 pub enum TokenKind {
-    /// The app's (protocol.md 4).
+    /// The app's ([protocol.md 4](crate::protocol#4)).
     AppJwt,
-    /// A consumer's (protocol.md 5).
+    /// A consumer's ([protocol.md 5](crate::protocol#5)).
     ConsumerJws,
 }
 
@@ -101,13 +101,13 @@ impl TokenKind {
     }
 }
 
-/// What went wrong with an attempt, in short.
+/// The failure of an attempt, in short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The response had this status.
+    /// A response with this status.
     Status(u16),
-    /// No whole response came.
+    /// No whole response arrived.
     NoResponse(FailureKind),
 }
 
@@ -120,7 +120,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Events that were not yet taken. There is seldom more than one at a time, which takes no allocation.
+/// Queued events. There is rarely more than one at a time, which needs no allocation.
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
     first: Option<CallEvent>,

@@ -1,22 +1,22 @@
-//! How often an AppJWT may be requested.
+//! A rate limit for requests of an AppJWT.
 
 use std::time::Duration;
 
 use crate::time::Mono;
 
-/// How often an AppJWT may be issued: twice at once, then every 15 s, which is 6 a minute. It takes effect
-/// only with tokens that live shorter than that, or that are rejected as soon as they are issued, and keeps
-/// either from becoming a storm.
+/// Limits how often an AppJWT is issued: twice at once, then every 15 s, so at most 6 in a minute. It
+/// takes effect only for tokens that live shorter than that, or that are rejected as soon as they are
+/// issued, and keeps either from flooding Sentinel.
 #[derive(Debug, Default)]
 pub(super) struct IssueLimit {
-    /// Up to when the tokens issued so far are paid for, at one in every 15 s.
+    /// The time until which the issued tokens are accounted for, at one every 15 s.
     paid_until: Mono,
 }
 
 impl IssueLimit {
     const INTERVAL: Duration = Duration::from_secs(15);
 
-    /// When the next may be requested: one may be owed.
+    /// The earliest time of the next request.
     pub(super) fn next(&self) -> Mono {
         Mono::from_origin(self.paid_until.since(Mono::from_origin(Self::INTERVAL)))
     }

@@ -1,7 +1,7 @@
-//! The state machines: what calls share, and one call from start to result.
+//! The state machines: the state that calls share, and one call from start to result.
 //!
-//! An adapter is a loop around [`Call::poll`] and [`Call::handle`], and the sending of one request.
-//! This one sends nothing over any wire, and is complete:
+//! An adapter loops around [`Call::poll`] and [`Call::handle`], and sends one request at a time.
+//! This complete one makes up the response in place of a network:
 //!
 //! ```
 //! use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! What a call does next: what it still lacks, in order, and then its own request.
+//! The next step of a call: the missing prerequisites, in order, and then its own request.
 
 use bytes::Bytes;
 use http::Request;
@@ -15,12 +15,12 @@ use crate::error::{Error, ErrorKind, Stage};
 use crate::policy::{Permit, Poll};
 use crate::time::Mono;
 
-/// The ConsumerJWS' header (protocol.md 5; 14, row 14).
+/// The ConsumerJWS' header ([protocol.md 5](crate::protocol#5); 14, row 14).
 const ON_BEHALF: HeaderName = HeaderName::from_static("x-lp-on-behalf");
 
-/// How far a call can go on at once.
+/// How far a call can proceed without waiting.
 enum Next {
-    /// It has what it needs.
+    /// Its prerequisites are there.
     Ready,
     /// Something has to be fetched first; boxed, as it is rare.
     Send(Box<Attempt>),
@@ -30,13 +30,13 @@ enum Next {
 }
 
 impl<C: Callable> Call<C> {
-    /// Goes as far as it can without waiting. `None` means that the call is over.
+    /// Proceeds as far as possible without waiting. `None` means that the call is over.
     pub(super) fn next_step(
         &mut self,
         state: &mut ConnectorState,
         now: Mono,
     ) -> Option<Step<C::Output>> {
-        // Checked first: no token need be fetched for a request that could not go.
+        // Checked first: a request that cannot be sent needs no token.
         if !C::IS_LOOKUP
             && let Some(until) = state.circuit(&self.endpoint).open_until(now)
         {
@@ -59,7 +59,7 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// Makes sure of all prerequisites, and of the rate limit.
+    /// Acquires all prerequisites, and a slot of the rate limit.
     fn prepare(&mut self, state: &mut ConnectorState, now: Mono) -> Next {
         if let Endpoint::Service(service) = &self.endpoint {
             let host = Prerequisite::Domain(state.domain_key(service));
@@ -83,7 +83,7 @@ impl<C: Callable> Call<C> {
         self.await_rate(state, now)
     }
 
-    /// Makes sure of one prerequisite.
+    /// Acquires one prerequisite.
     fn require(
         &mut self,
         state: &mut ConnectorState,
@@ -97,7 +97,7 @@ impl<C: Callable> Call<C> {
         if prerequisite.is_cached(state, now, min_generation) {
             return Next::Ready;
         }
-        // Where a token comes from is prepared before the lease is taken, which it would outlast.
+        // The token's own prerequisites come before its lease: fetching them would outlast it.
         let endpoint = prerequisite.endpoint();
         if let Endpoint::Service(service) = &endpoint {
             let host = Prerequisite::Domain(state.domain_key(service));
@@ -215,7 +215,7 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// Sends the operation's own request. `None` if it has none: the call has succeeded then.
+    /// Sends the operation's own request. `None` for a look-up, which has none: the call has succeeded then.
     fn send_own(
         &mut self,
         state: &mut ConnectorState,
@@ -253,7 +253,7 @@ impl<C: Callable> Call<C> {
         Ok(Some(self.launch(now, Purpose::Own(probe), endpoint, origin, tokens, request)))
     }
 
-    /// Ends a look-up with what was prepared for it.
+    /// Ends a look-up with the cached value.
     fn look_up(&mut self, state: &ConnectorState, now: Mono, origin: &Origin) {
         let app = state.app_jwt.value(now);
         let consumer = state.consumer_jws(&self.principal).and_then(|flight| flight.value(now));
@@ -317,7 +317,8 @@ impl<C: Callable> Call<C> {
     }
 }
 
-/// Puts the tokens of `principal` in: the AppJWT bare, without `Bearer` (protocol.md 4.4).
+/// Adds the tokens of `principal`: the AppJWT bare, without `Bearer`
+/// ([protocol.md 4.4](crate::protocol#4.4)).
 fn authorize(
     state: &ConnectorState,
     principal: &Principal,

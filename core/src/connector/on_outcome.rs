@@ -1,4 +1,4 @@
-//! What an attempt's end leads to: a result, a value for all, a refresh, a pause, or an error.
+//! Handles the end of an attempt: a result, a shared value, a refresh, a pause or an error.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::error::{Delivery, Error, ErrorKind, Stage};
 use crate::policy::{Decision, FailureClass, Probe, RetryState};
 use crate::time::{Mono, Now};
 
-/// The least time between two fetches that were cut off by the deadlines of the calls that made them.
+/// The minimum time between two fetches that the deadlines of their calls cut short.
 const TRUNCATED_PAUSE: Duration = Duration::from_secs(1);
 
 /// The most bytes of a response that an error keeps while it waits for other calls: there may be one such
@@ -23,7 +23,7 @@ const TRUNCATED_PAUSE: Duration = Duration::from_secs(1);
 const MAX_SHARED_BODY: usize = 1024;
 
 impl<C: Callable> Call<C> {
-    /// Ends the attempt in flight. Says whether others should poll.
+    /// Ends the attempt in flight. Returns whether other calls should be polled.
     pub(super) fn on_outcome(
         &mut self,
         state: &mut ConnectorState,
@@ -56,7 +56,7 @@ impl<C: Callable> Call<C> {
         wake
     }
 
-    /// Reads the outcome: stores what it gives, or says how the attempt failed.
+    /// Reads the outcome: stores its value, or returns how the attempt failed.
     fn read(
         &mut self,
         state: &mut ConnectorState,
@@ -99,7 +99,8 @@ impl<C: Callable> Call<C> {
         matches!(attempt.purpose, Purpose::Own(_)) && self.attempts.effect == Delivery::Unknown
     }
 
-    /// Says which consumer has an open conversation, by LivePerson's id (protocol.md 6.6, 15).
+    /// Adds LivePerson's id of the consumer who has an open conversation
+    /// ([protocol.md 6.6](crate::protocol#6.6), [15](crate::protocol#15)).
     fn with_consumer(
         &self,
         state: &ConnectorState,
@@ -116,7 +117,7 @@ impl<C: Callable> Call<C> {
         failure
     }
 
-    /// Notes an attempt that had less time than attempts are given: that is not the service's failure.
+    /// Marks an attempt that had less than the full time limit: its time-out is not the service's failure.
     fn with_truncation(
         &self,
         state: &ConnectorState,
@@ -130,7 +131,7 @@ impl<C: Callable> Call<C> {
         failure
     }
 
-    /// The fetch of a prerequisite failed: the pause, or the end, is everybody's.
+    /// Handles a failed fetch of a prerequisite: the pause, or the error, is shared by all calls.
     fn fetch_failed(
         &mut self,
         state: &mut ConnectorState,
@@ -194,7 +195,7 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// A refresh ahead of expiry failed: what is cached stays in use.
+    /// Handles a failed refresh ahead of expiry: the cached value stays in use.
     fn refresh_ahead_failed(
         &mut self,
         state: &mut ConnectorState,
@@ -202,7 +203,7 @@ impl<C: Callable> Call<C> {
         attempt: &InFlight,
         failed: FetchFailure<'_>,
     ) {
-        // What all wait for follows the configured policy, not this call's own.
+        // A shared fetch follows the configured policy, not this call's own.
         let (policy, circuit) = (state.config.retry.clone(), state.config.circuit.clone());
         let asked = failed.state.retry_after.unwrap_or_default();
         // As long as a call's own pauses at first, then as long as an open circuit's.
@@ -213,7 +214,7 @@ impl<C: Callable> Call<C> {
                 policy.lengthened(pause.max(asked), failed.state.jitter)
             }
         };
-        // Should the value expire meanwhile, the pause is that after a first failure.
+        // If the value expires meanwhile, the pause is that after a first failure.
         let floor = match policy.decide(&failed.state.retries(0)) {
             Decision::Retry(pause) => pause,
             _ => asked,
@@ -227,7 +228,7 @@ impl<C: Callable> Call<C> {
         self.emit(attempt.stage(), EventKind::RefreshDeferred { pause, cause: failed.cause });
     }
 
-    /// An attempt of a round failed: a pause for all who wait, or the end of the round.
+    /// Handles a failed attempt of a round: a pause for all waiters, or the end of the round.
     fn round_failed(
         &mut self,
         state: &mut ConnectorState,
@@ -258,11 +259,11 @@ impl<C: Callable> Call<C> {
                 }
             }
         }
-        // Found again at the next poll, as by everybody who waited for this round.
+        // The next poll finds the error, as every waiter of this round does.
         self.joined = Some((failed.prerequisite.clone(), round));
     }
 
-    /// The operation's own request failed.
+    /// Handles a failure of the operation's own request.
     fn own_failed(
         &mut self,
         state: &mut ConnectorState,
@@ -321,7 +322,7 @@ impl<C: Callable> Call<C> {
     /// Pauses before the next attempt of the operation's own request.
     fn retry_own(&mut self, now: Mono, pause: Duration, error: Error, cause: Cause) {
         let at = now + pause;
-        // Nothing could follow a pause that lasts until the deadline.
+        // No attempt fits after a pause that lasts until the deadline.
         if at >= self.deadline {
             self.fail_before(pause, error);
             return;
@@ -342,7 +343,7 @@ impl<C: Callable> Call<C> {
         !std::mem::replace(refreshed, true)
     }
 
-    /// Sees to it that the next attempt has another token than the one that was rejected.
+    /// Makes the next attempt use another token than the rejected one.
     fn refresh_token(
         &mut self,
         state: &mut ConnectorState,
@@ -394,7 +395,7 @@ impl<C: Callable> Call<C> {
         }
     }
 
-    /// A probe that failed in a way that no policy retries has failed all the same.
+    /// A probe has failed even if no policy retries its failure.
     fn record_probe_failure(
         &mut self,
         state: &mut ConnectorState,
@@ -408,12 +409,12 @@ impl<C: Callable> Call<C> {
     }
 }
 
-/// A failed fetch, as the retry policy is asked about it.
+/// A failed fetch, for the retry policy.
 struct FetchFailure<'a> {
     prerequisite: &'a Prerequisite,
     lease: Lease,
     state: RetryState,
-    /// What the service asked for, where that counts.
+    /// The pause that the service asked for, where it counts.
     retry_after: Duration,
     error: Error,
     cause: Cause,

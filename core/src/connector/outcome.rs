@@ -1,4 +1,4 @@
-//! What passes between a call and the adapter that drives it.
+//! The values that a call and its adapter exchange.
 
 use std::error;
 use std::fmt;
@@ -11,7 +11,7 @@ use http::{Request, Response};
 use crate::error::{Error, Stage};
 use crate::time::Mono;
 
-/// What the driver of a [`Call`](super::Call) does next.
+/// The next action for the driver of a [`Call`](super::Call).
 #[must_use = "a call only moves when its step is carried out"]
 #[derive(Debug)]
 #[expect(
@@ -20,10 +20,10 @@ use crate::time::Mono;
     reason = "a driver must handle every step, and it lives for one turn of a loop"
 )]
 pub enum Step<T> {
-    /// Perform this request, then report how it went with [`Call::handle`](super::Call::handle).
+    /// Send this request, then pass its outcome to [`Call::handle`](super::Call::handle).
     Send(Attempt),
-    /// Nothing to do before this instant, unless woken: a pause, or another call's request that this
-    /// one needs too.
+    /// Poll again at this instant, or when woken: the call pauses, or waits for another call's request
+    /// that it needs too.
     Wait(Mono),
     /// The call is over, with this result.
     Done(Result<Completed<T>, Error>),
@@ -34,16 +34,16 @@ pub enum Step<T> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle both")]
 pub enum Wake {
-    /// Nothing that others wait for has changed.
+    /// Nothing that other calls wait for has changed.
     Nobody,
-    /// Wake all that wait.
+    /// Wake all calls that wait.
     Waiters,
 }
 
-/// One request to be performed.
+/// One request to send.
 ///
-/// Redirects must not be followed, a status must not be made an error, and nothing may be repeated:
-/// all of that is the core's to decide. `Debug` shows no query, header or body.
+/// The adapter must not follow redirects, turn a status into an error, or repeat the request:
+/// the core decides all of that. `Debug` shows no query, header or body.
 pub struct Attempt {
     pub(crate) number: u32,
     pub(crate) operation: &'static str,
@@ -53,7 +53,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Its number within the call: give it back to [`Call::handle`](super::Call::handle).
+    /// Its number within the call: pass it to [`Call::handle`](super::Call::handle).
     #[must_use]
     pub fn number(&self) -> u32 {
         self.number
@@ -65,31 +65,31 @@ impl Attempt {
         self.operation
     }
 
-    /// Which of the call's requests it is.
+    /// The request of the call that this attempt sends.
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// When it counts as lost.
+    /// The instant at which the attempt times out.
     #[must_use]
     pub fn deadline(&self) -> Mono {
         self.deadline
     }
 
-    /// How long it may still take.
+    /// The time left until the deadline.
     #[must_use]
     pub fn time_left(&self, now: Mono) -> Duration {
         self.deadline.since(now)
     }
 
-    /// The request itself.
+    /// The request.
     #[must_use]
     pub fn request(&self) -> &Request<Bytes> {
         &self.request
     }
 
-    /// Takes the request out.
+    /// Returns the request by value.
     #[must_use]
     pub fn into_request(self) -> Request<Bytes> {
         self.request
@@ -114,9 +114,9 @@ impl fmt::Debug for Attempt {
 /// How an attempt ended.
 #[expect(clippy::exhaustive_enums, reason = "there was a response or there was none")]
 pub enum Outcome {
-    /// A whole response came, whatever its status.
+    /// A whole response arrived, whatever its status.
     Response(Response<Bytes>),
-    /// No whole response came.
+    /// No whole response arrived.
     Failed(Failure),
 }
 
@@ -134,7 +134,7 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// Why no whole response came, and whether the request may have left.
+/// Why no whole response arrived, and whether the request may have left.
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub(crate) kind: FailureKind,
@@ -143,26 +143,26 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Not one byte of the request was given to a connection: say so only if it is sure.
+    /// Creates a failure before any byte of the request left. Use it only if that is certain.
     #[must_use]
     pub fn never_sent(kind: FailureKind) -> Self {
         Self { kind, may_have_left: false, source: None }
     }
 
-    /// Some or all of the request may have left.
+    /// Creates a failure after some or all of the request may have left.
     #[must_use]
     pub fn answer_lost(kind: FailureKind) -> Self {
         Self { kind, may_have_left: true, source: None }
     }
 
-    /// The transport's own error. It must hold no URL with a query, and no header.
+    /// Adds the transport's own error. It must hold no URL with a query, and no header.
     #[must_use]
     pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
 
-    /// What went wrong.
+    /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         self.kind
@@ -175,30 +175,30 @@ impl Failure {
     }
 }
 
-/// What went wrong on the way.
+/// The kind of a transport failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The host's name has no address.
+    /// The host name does not resolve.
     Resolve,
-    /// No connection was made, to the host or to the proxy before it.
+    /// The connect failed, to the host or to the proxy before it.
     Connect,
-    /// The TLS handshake failed. Not repeated: a certificate does not mend itself.
+    /// The TLS handshake failed. It is not retried: a bad certificate stays bad.
     Tls,
-    /// The time was up.
+    /// The attempt timed out.
     Timeout,
-    /// The connection broke, or closed before the answer was whole.
+    /// The connection broke, or closed before the response was complete.
     Broken,
-    /// What came is not HTTP.
+    /// The peer did not send valid HTTP.
     Protocol,
-    /// The answer is larger than allowed.
+    /// The response is larger than allowed.
     TooLarge,
     /// Anything else.
     Other,
 }
 
 impl FailureKind {
-    /// What happened, for the middle of a sentence.
+    /// The failure, as a clause for the middle of a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -214,17 +214,17 @@ impl FailureKind {
     }
 }
 
-/// A result, and how it came about.
+/// The result of a call, and its attempts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Completed<T> {
-    /// What the operation gives.
+    /// The output of the operation.
     pub output: T,
-    /// How often the operation's own request was sent, or tried to be sent. 0 for one that sends
-    /// nothing of its own.
+    /// How often the operation's own request was sent, or the adapter attempted to. 0 for a look-up,
+    /// which sends no request of its own.
     pub attempts: u32,
-    /// True if an earlier attempt may have taken effect too: its answer was lost, or was a 5xx that a
-    /// gateway may have made. The operation then may have happened more than once.
+    /// True if an earlier attempt may have taken effect too: its response was lost, or was a 5xx that a
+    /// gateway may have made. The operation may then have happened more than once.
     pub maybe_duplicated: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a request goes through an HTTP proxy: one set of rules for all adapters.
+//! Chooses the HTTP proxy of a request: one set of rules for all adapters.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use url::Url;
 
 use crate::error::Error;
 
-/// What the configuration says of proxies.
+/// The proxy setting.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Proxy {
-    /// As the environment says: see [`ProxyRules::new`].
+    /// From the environment: see [`ProxyRules::new`].
     #[default]
     FromEnvironment,
-    /// Never.
+    /// No proxy.
     None,
-    /// Always through this one, as `http://host:port` or `http://user:password@host:port`.
+    /// This proxy for every request: `http://host:port` or `http://user:password@host:port`.
     Url(ProxyUrl),
 }
 
-/// A proxy's URL. `Debug` hides the user and password that it may hold.
+/// The URL of a proxy. `Debug` hides its user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(String);
 
 impl ProxyUrl {
-    /// Takes the URL as it is; [`ProxyRules`] refuse what cannot be used.
+    /// Takes the URL unchecked; [`ProxyRules::new`] checks it.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self(url.into())
@@ -75,7 +75,7 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-/// Which proxy a request takes, if any.
+/// The rules that choose the proxy of a request, if any.
 ///
 /// ```
 /// use lp_connector_core::connector::{Proxy, ProxyRules};
@@ -99,11 +99,11 @@ pub struct ProxyRules {
 }
 
 impl ProxyRules {
-    /// The rules that `proxy` stands for. `variable` reads the environment, which the core does not.
+    /// Creates the rules for `proxy`. `variable` reads the environment, as the core does not.
     ///
     /// From the environment: `https_proxy` or `all_proxy` for TLS, `http_proxy` or `all_proxy` for
     /// plain HTTP, and `no_proxy`, a list of hosts (with all under them) or `*`; each in lower or in
-    /// upper case, but for `HTTP_PROXY`, which a CGI program can be made to see by whoever asks it.
+    /// upper case. `HTTP_PROXY` is ignored: a request header of a CGI program sets it.
     ///
     /// # Errors
     /// [`Configuration`](crate::error::ErrorKind::Configuration) for a URL that is not `http://` and a
@@ -148,12 +148,12 @@ impl ProxyRules {
         }
     }
 
-    /// Every proxy that the rules may name.
+    /// All proxies of the rules.
     pub fn all(&self) -> impl Iterator<Item = &ProxyUrl> {
         self.https.iter().chain(&self.http)
     }
 
-    /// The proxy for a host (without port), or `None` to go straight.
+    /// The proxy for a host (without port), or `None` for a direct connection.
     #[must_use]
     pub fn for_host(&self, scheme: &str, host: &str) -> Option<&ProxyUrl> {
         let host = host.to_ascii_lowercase();

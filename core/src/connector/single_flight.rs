@@ -1,6 +1,6 @@
 //! One shared value that calls need, and the single flight that fetches it.
 //!
-//! A [`SingleFlight`] caches a value (hosts, a token) and knows who fetches the next one. However many
+//! A [`SingleFlight`] caches a value (hosts, a token) and tracks who fetches the next one. However many
 //! calls need it, one holds the *lease* and the others wait. Failures are shared: the attempts of one
 //! *round* are counted here, not in each call, and when a round fails for good, every call that waited for
 //! it ends with the same error.
@@ -19,13 +19,13 @@ use crate::error::Error;
 use crate::policy::{Permit, Probe};
 use crate::time::Mono;
 
-/// A round that nobody has gone on with for so long is over: the next attempt begins a new one.
+/// A round without an attempt for this long is over: the next attempt begins a new one.
 const ROUND_TTL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct SingleFlight<T> {
     cached: Option<Cached<T>>,
-    /// Counts the values cached so far: a token that was rejected is named by its number.
+    /// Numbers the cached values: a rejection names a token by its number.
     generation: u64,
     pub(super) refresh: Refresh,
 }
@@ -34,15 +34,15 @@ pub(super) struct SingleFlight<T> {
 struct Cached<T> {
     value: T,
     since: Mono,
-    /// From here on one caller fetches a new value while the others use this one.
+    /// From this instant on one call fetches a new value while the others use this one.
     refresh_at: Mono,
-    /// From here on it must not be used.
+    /// From this instant on the value must not be used.
     expires_at: Mono,
-    /// It did not work when it was used: while another is being fetched, nobody uses it.
+    /// The value did not work: while another is being fetched, no call uses it.
     stale: bool,
 }
 
-/// The fetching, whatever is fetched.
+/// The state of the fetch, independent of the type of the value.
 #[derive(Debug)]
 pub(super) struct Refresh {
     state: State,
@@ -50,10 +50,10 @@ pub(super) struct Refresh {
     /// The last round that failed for good, and its error.
     failed: Option<(u64, Error)>,
     ahead: Ahead,
-    /// No round begins before this: the documented pause after a failed refresh ahead of expiry, or what
-    /// the service asked for.
+    /// No round begins before this: the documented pause after a failed refresh ahead of expiry, or the
+    /// pause that the service asked for.
     not_before: Mono,
-    /// The end of the value that is cached.
+    /// The expiry of the cached value.
     expires_at: Mono,
 }
 
@@ -64,7 +64,7 @@ enum State {
     Backoff { until: Mono },
 }
 
-/// The attempts that count together.
+/// Attempts that share one count of retries.
 #[derive(Debug, Default)]
 struct Round {
     number: u64,
@@ -91,19 +91,19 @@ pub(super) struct Lease {
     pub(super) probe: Option<Probe>,
 }
 
-/// What a call that needs the value gets.
+/// The answer to a call that needs the value.
 #[derive(Debug)]
 pub(super) enum Acquire {
     /// The value is cached.
     Cached,
-    /// This call has to fetch it.
+    /// This call has to fetch the value.
     Fetch(Lease),
-    /// Somebody else fetches it, or a pause is on.
+    /// Another call fetches the value, or a pause is on.
     Wait {
         until: Mono,
         round: u64,
-        /// A pause, which a call whose deadline comes first need not begin; else a fetch in flight, which
-        /// may end at any time.
+        /// True for a pause, which a call whose deadline comes first need not begin; false for a fetch in
+        /// flight, which may end at any time.
         pausing: bool,
     },
     /// The round that this call waited for has failed.
@@ -112,10 +112,10 @@ pub(super) enum Acquire {
     CircuitOpen(Mono),
 }
 
-/// Who needs the value.
+/// One call's need of the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AcquireRequest {
-    /// An older value will not do: this call has seen it rejected.
+    /// The earliest generation that the call accepts: it has seen the one before rejected.
     pub(super) min_generation: u64,
     /// The round that the call has waited for so far.
     pub(super) joined: Option<u64>,
@@ -145,7 +145,7 @@ impl<T> SingleFlight<T> {
         }
     }
 
-    /// Asks for the value. `permit` asks the circuit, and only when a fetch would begin.
+    /// Acquires the value. `permit` asks the circuit, and only when a fetch would begin.
     pub(super) fn acquire(
         &mut self,
         now: Mono,
@@ -201,7 +201,7 @@ impl<T> SingleFlight<T> {
         self.cached.as_ref().map(|cached| cached.expires_at.since(now)).unwrap_or_default()
     }
 
-    /// Ends a fetch with its result. If the lease has passed to another call meanwhile, the result is
+    /// Ends a fetch with its result. If another call holds the lease by now, the result is
     /// dropped.
     pub(super) fn store(
         &mut self,
@@ -218,7 +218,7 @@ impl<T> SingleFlight<T> {
         }
     }
 
-    /// The service rejected the value of this generation: nobody uses it any more.
+    /// Drops the value of this generation, which the service rejected.
     pub(super) fn invalidate(&mut self, generation: u64) {
         if generation == self.generation {
             self.cached = None;
@@ -226,8 +226,8 @@ impl<T> SingleFlight<T> {
         }
     }
 
-    /// The value may be out of date: another is fetched soon, but not before this one has the age
-    /// `youngest`. Whoever needs it while that is in flight waits for the outcome.
+    /// Marks the value as possibly out of date: another is fetched soon, but not before this one has the age
+    /// `youngest`. A call that needs it while that fetch is in flight waits for the outcome.
     pub(super) fn mark_stale(&mut self, now: Mono, youngest: Duration) {
         if let Some(cached) = &mut self.cached {
             cached.refresh_at = cached.refresh_at.min(now.max(cached.since + youngest));
@@ -235,7 +235,7 @@ impl<T> SingleFlight<T> {
         }
     }
 
-    /// True while somebody fetches the value: waiters would not hear of it if this were dropped now.
+    /// True while a call fetches the value: its waiters would miss the result if this were dropped now.
     pub(super) fn is_in_flight(&self, now: Mono) -> bool {
         matches!(self.refresh.state, State::InFlight { until, .. } if now < until)
     }
@@ -257,7 +257,7 @@ impl Refresh {
         now >= refresh_at && now >= self.ahead.not_before && matches!(self.state, State::Idle)
     }
 
-    /// Frees a lease whose time is up: its holder is gone, or will find its attempt lost.
+    /// Frees an expired lease: its holder is gone, or its attempt timed out.
     fn expire(&mut self, now: Mono) {
         if let State::InFlight { lease, until } = self.state
             && until <= now
@@ -348,12 +348,12 @@ impl Refresh {
         self.ahead.failures
     }
 
-    /// What the last attempt of this round met.
+    /// How the last attempt of this round failed.
     pub(super) const fn last(&self) -> Option<&Error> {
         self.round.last.as_ref()
     }
 
-    /// Ends a fetch that will be retried, by whoever comes first, after `pause`.
+    /// Ends a fetch that any call retries after `pause`.
     pub(super) fn back_off(&mut self, now: Mono, lease: Lease, pause: Duration, error: &Error) {
         if self.holds(lease) {
             self.round.failures = self.round.failures.saturating_add(1);
@@ -362,8 +362,8 @@ impl Refresh {
         }
     }
 
-    /// A refresh ahead of expiry has failed: the cached value stays in use, and the next one waits for
-    /// `pause`. Should the value have expired meanwhile, this was the first failure of a round, and the
+    /// Ends a failed refresh ahead of expiry: the cached value stays in use, and the next refresh waits for
+    /// `pause`. If the value has expired meanwhile, this was the first failure of a round, and the
     /// next attempt waits for `floor`.
     pub(super) fn defer(
         &mut self,
@@ -389,8 +389,8 @@ impl Refresh {
         }
     }
 
-    /// Ends a fetch that was cut off by the deadline of its own call: that says nothing of the service,
-    /// and counts as no failure; but such calls, however many, fetch no more often than every `pause`.
+    /// Ends a fetch that the deadline of its own call cut short: that says nothing about the service,
+    /// and counts as no failure; but such calls, however many, fetch at most once every `pause`.
     pub(super) fn deadline_truncated(&mut self, now: Mono, lease: Lease, pause: Duration) {
         if self.holds(lease) {
             self.ahead.not_before = now + pause;
@@ -412,7 +412,7 @@ impl Refresh {
         }
     }
 
-    /// Gives the lease back undecided: the round goes on with the next call. True if it was held.
+    /// Releases the lease without a result: the round goes on with the next call. True if it was held.
     pub(super) fn release(&mut self, now: Mono, lease: Lease) -> bool {
         let held = self.holds(lease);
         if held {
@@ -422,7 +422,7 @@ impl Refresh {
         held
     }
 
-    /// Notes that this round has refreshed the AppJWT. False if it had already: once is enough.
+    /// Records that this round has refreshed the AppJWT. False if it had already.
     pub(super) fn refresh_app_jwt_once(&mut self, lease: Lease) -> bool {
         let first = self.holds(lease) && !self.round.app_jwt_refreshed;
         self.round.app_jwt_refreshed |= first;

@@ -52,7 +52,7 @@ fn a_value_is_ready_until_its_refresh_is_due() {
     for (now, least, ready) in [
         (100, 0, Some(1)),
         (100, 1, Some(1)),
-        (100, 2, None), // this one was seen refused
+        (100, 2, None), // the call saw this one rejected
         (189, 0, Some(1)),
         (190, 0, None),
         (200, 0, None),
@@ -144,12 +144,12 @@ fn after_a_truncated_fetch_nobody_fetches_for_a_pause() {
             assert!(matches!(next, Acquire::Wait { pausing: true, .. }), "{now}: {next:?}");
         }
     }
-    // Somebody saw the value refused, and asks for another while this one lasts.
+    // A call saw the value rejected, and acquires another before this one expires.
     let mut flight = cached();
-    let refused = AcquireRequest { min_generation: 2, ..who(2, at(190)) };
-    let holder = lease(&mut flight, at(190), refused);
+    let rejected = AcquireRequest { min_generation: 2, ..who(2, at(190)) };
+    let holder = lease(&mut flight, at(190), rejected);
     assert!(!holder.refresh_ahead);
     flight.refresh.deadline_truncated(at(195), holder, secs(2));
-    let next = acquire(&mut flight, at(195), AcquireRequest { lease_id: 3, ..refused });
+    let next = acquire(&mut flight, at(195), AcquireRequest { lease_id: 3, ..rejected });
     assert!(matches!(next, Acquire::Wait { until, pausing: true, .. } if until == at(197)));
 }

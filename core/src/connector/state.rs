@@ -37,18 +37,18 @@ pub struct ConnectorState {
     circuits: BTreeMap<Endpoint, Circuit>,
     rates: BTreeMap<Service, RateLimiter>,
     pub(super) issue_limit: IssueLimit,
-    /// The IDP asked, for whichever consumer, for no request before then.
+    /// No request to the IDP before then, for any consumer: it asked for a pause.
     pub(super) idp_not_before: Mono,
 }
 
-/// Which look-up a host comes from: that of its service, or the one of all services.
+/// The look-up that a host comes from: that of its service, or the one of all services.
 pub(super) type DomainKey = Option<Service>;
 
-/// The hosts that one look-up gave, each with the reason if it is not trusted.
+/// The hosts of one look-up, each with the reason if it is not trusted.
 pub(super) type Hosts = BTreeMap<Service, Result<Origin, UntrustedHost>>;
 
 impl ConnectorState {
-    /// Nothing is cached yet, and nothing is fetched before a call needs it. `seed` makes the jitter of
+    /// Creates an empty state; nothing is fetched before a call needs it. `seed` determines the jitter of
     /// the pauses that calls share.
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
@@ -138,8 +138,8 @@ impl ConnectorState {
         }
     }
 
-    /// What must not be printed if a service says it back: the secret, and the tokens that a call of this
-    /// principal sends.
+    /// The values to remove from a service's text if it echoes them: the secret, and the tokens that a
+    /// call of this principal sends.
     pub(super) fn secrets(&self, principal: &Principal) -> Vec<Zeroizing<String>> {
         let mut secrets = Vec::new();
         if let Some((_, secret)) = &self.config.credentials {
@@ -155,7 +155,7 @@ impl ConnectorState {
         secrets
     }
 
-    /// A connection to `service` could not be made: it may have moved.
+    /// Marks the host of `service` as possibly out of date, after a failed connect.
     pub(super) fn mark_host_stale(&mut self, service: &Service, now: Mono) {
         let key = self.domain_key(service);
         if let Some(flight) = self.domains.get_mut(&key) {
@@ -164,7 +164,7 @@ impl ConnectorState {
     }
 }
 
-/// A host looked up less long ago than this is not looked up again for a failed connection: a bound on
+/// A younger host is not looked up again after a failed connect: a bound on
 /// look-ups while a service is down.
 const YOUNGEST_STALE_HOST: Duration = Duration::from_secs(1);
 

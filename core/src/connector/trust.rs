@@ -1,4 +1,4 @@
-//! Which hosts receive requests: TLS hosts under trusted suffixes alone.
+//! Checks hosts: requests go only to TLS hosts under trusted suffixes.
 
 use std::error;
 use std::fmt;
@@ -11,12 +11,12 @@ use crate::error::Error;
 
 /// The hosts that may receive requests.
 ///
-/// Whatever the Domain API answers, a request goes only to a host under one of these suffixes, and only
-/// over TLS. Loopback is the exception, for a stand-in on the same machine: it is allowed only if the
-/// Domain API's own address, which the program names, is loopback too, and then by the same scheme.
+/// Whatever the Domain API returns, a request goes only to a host under one of these suffixes, and only
+/// over TLS. Loopback is the exception, for a test server on the same machine: it is allowed only if the
+/// Domain API's own address, which the program configures, is loopback too, and then with the same scheme.
 ///
-/// Hosts are parsed and canonicalised as the WHATWG URL standard has it, and one that is not written
-/// plainly is refused: so the check, the request and any other URL parser mean the same host.
+/// Hosts are parsed and canonicalised by the WHATWG URL standard. A host that is not written in canonical
+/// form is an error: so the check, the request and any other URL parser mean the same host.
 ///
 /// ```
 /// use lp_connector_core::connector::Trust;
@@ -104,8 +104,8 @@ impl Trust {
         &self.domain_api
     }
 
-    /// The origin to send to for a base URI from the Domain API: a host, perhaps with a port, perhaps
-    /// with `https://` before it (protocol.md 2.2).
+    /// The origin to send to for a base URI from the Domain API: a host, perhaps with a port,
+    /// perhaps with `https://` before it ([protocol.md 2.2](crate::protocol#2.2)).
     ///
     /// # Errors
     /// [`UntrustedHost`] says why nothing may be sent there.
@@ -113,18 +113,18 @@ impl Trust {
         let bare = base_uri.trim();
         let bare = bare.strip_prefix("https://").unwrap_or(bare);
         let bare = bare.strip_suffix('/').unwrap_or(bare);
-        let refuse = |why| {
+        let untrusted = |why| {
             let shown = bare.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
             Err(UntrustedHost { shown, why })
         };
-        let Some(found) = parse(Scheme::HTTPS, bare) else { return refuse(Why::NoHost) };
+        let Some(found) = parse(Scheme::HTTPS, bare) else { return untrusted(Why::NoHost) };
         if found.is_loopback {
             return if is_loopback_origin(&self.domain_api) {
                 let scheme = self.domain_api.parts().0;
-                // Parsed anew, for each scheme has a default port of its own.
-                parse(scheme, bare).map_or_else(|| refuse(Why::NoHost), |found| Ok(found.origin))
+                // Parsed again, as each scheme has its own default port.
+                parse(scheme, bare).map_or_else(|| untrusted(Why::NoHost), |found| Ok(found.origin))
             } else {
-                refuse(Why::Loopback)
+                untrusted(Why::Loopback)
             };
         }
         let host = found.origin.host();
@@ -135,7 +135,7 @@ impl Trust {
         if self.suffixes.iter().any(under) {
             Ok(found.origin)
         } else {
-            refuse(Why::Elsewhere(self.suffixes.join(", ")))
+            untrusted(Why::Elsewhere(self.suffixes.join(", ")))
         }
     }
 }
@@ -143,13 +143,13 @@ impl Trust {
 /// The most characters of a host that an error quotes.
 const MAX_SHOWN: usize = 100;
 
-/// A host that was written plainly.
+/// A host that was written in canonical form.
 struct Found {
     origin: Origin,
     is_loopback: bool,
 }
 
-/// Parses a host and perhaps a port. `None` unless they are written as a URL parser writes them (but for
+/// Parses a host and an optional port. `None` unless they are written as a URL parser writes them (except for
 /// upper case and a default port): then no parser can read another host into them.
 fn parse(scheme: Scheme, text: &str) -> Option<Found> {
     let url = Url::parse(&format!("{scheme}://{text}/")).ok()?;
@@ -179,31 +179,31 @@ fn parse(scheme: Scheme, text: &str) -> Option<Found> {
     Some(Found { origin, is_loopback })
 }
 
-/// The Domain API's address as the program gave it.
+/// The Domain API's address as configured.
 fn domain_api_origin(address: &str) -> Result<Origin, Error> {
-    let refuse = |why: &str| Error::configuration(format!("the Domain API address {why}"));
+    let invalid = |why: &str| Error::configuration(format!("the Domain API address {why}"));
     let url = Url::parse(address.trim()).map_err(|error| match error {
-        url::ParseError::RelativeUrlWithoutBase => refuse(
+        url::ParseError::RelativeUrlWithoutBase => invalid(
             "must begin with https://, as https://api.liveperson.net (http:// is for loopback)",
         ),
-        _ => refuse("is not a URL"),
+        _ => invalid("is not a URL"),
     })?;
     let scheme = match url.scheme() {
         "https" => Scheme::HTTPS,
         "http" => Scheme::HTTP,
         _ => {
-            return Err(refuse("must begin with https:// (http:// is for loopback hosts alone)"));
+            return Err(invalid("must begin with https:// (http:// is for loopback hosts alone)"));
         }
     };
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(refuse("must be a host alone, with no path"));
+        return Err(invalid("must be a host alone, with no path"));
     }
     let written = address.trim();
     let written = written.split_once("://").map_or(written, |(_, rest)| rest);
     let found = parse(scheme.clone(), written.strip_suffix('/').unwrap_or(written));
-    let found = found.ok_or_else(|| refuse("has no plain host name"))?;
+    let found = found.ok_or_else(|| invalid("has no plain host name"))?;
     if scheme == Scheme::HTTP && !found.is_loopback {
-        return Err(refuse("must begin with https:// (http:// is for loopback hosts alone)"));
+        return Err(invalid("must begin with https:// (http:// is for loopback hosts alone)"));
     }
     Ok(found.origin)
 }
@@ -213,7 +213,7 @@ fn is_loopback_origin(origin: &Origin) -> bool {
     parse(scheme, authority.as_str()).is_some_and(|found| found.is_loopback)
 }
 
-/// Labels of letters, digits and inner hyphens, the last not all digits: what DNS allows.
+/// Labels of letters, digits and inner hyphens, the last not all digits: the form that DNS allows.
 fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()

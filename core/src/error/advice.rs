@@ -1,10 +1,10 @@
-//! What to do about each failure.
+//! The advice for each failure.
 
 use std::borrow::Cow;
 
 use super::{Delivery, Error, ErrorKind, Stage};
 
-/// One clause for the person who reads the line, or nothing where the headline says it already.
+/// One clause for the reader of the message, or nothing where the headline has it already.
 pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
     let text = match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::Configuration | ErrorKind::Abandoned => return None,

@@ -1,44 +1,48 @@
-//! What sort of failure, at which request, and whether it left.
+//! The kind of a failure, its request, and whether the request left.
 
 use std::fmt;
 
-/// What sort of failure an [`Error`](super::Error) is.
+/// The kind of an [`Error`](super::Error).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The arguments cannot be sent: empty, or over a limit of the service. Nothing left.
+    /// The arguments cannot be sent: empty, or over a limit of the service. Nothing was sent.
     InvalidInput,
-    /// The configuration lacks something that this call needs, or holds something unusable.
+    /// The configuration lacks a value that this call needs, or has an unusable one.
     Configuration,
     /// The Domain API named a host outside the suffixes that the configuration trusts.
     UntrustedHost,
-    /// The credentials were rejected, and refreshing them once did not help (protocol.md 10.1).
+    /// The credentials were rejected, and refreshing them once did not help
+    /// ([protocol.md 10.1](crate::protocol#10.1)).
     Unauthorized,
-    /// Status 451: LivePerson has blocked the account or the user (protocol.md 11).
+    /// Status 451: LivePerson has blocked the account or the user
+    /// ([protocol.md 11](crate::protocol#11)).
     Blocked,
-    /// The service rejected the request as it stands; the same one will be rejected again.
+    /// The service rejected the request; it will reject the same one again.
     Rejected,
-    /// The consumer has an open conversation already (protocol.md 6.6).
+    /// The consumer has an open conversation already ([protocol.md 6.6](crate::protocol#6.6)).
     AlreadyOpen,
-    /// The conversation is closed (protocol.md 7.11).
+    /// The conversation is closed ([protocol.md 7.11](crate::protocol#7.11)).
     ConversationClosed,
-    /// What was to be changed was changed by somebody else since it was read (protocol.md 13.2).
+    /// The object was changed by another client since it was read
+    /// ([protocol.md 13.2](crate::protocol#13.2)).
     StaleRevision,
     /// Status 429 until the retries were used up.
     RateLimited,
     /// The service could not be reached, or answered 5xx, until the retries were used up.
     Unavailable,
-    /// Earlier calls found the service down; this one was not sent (protocol.md 11).
+    /// Earlier calls found the service down; this one was not sent
+    /// ([protocol.md 11](crate::protocol#11)).
     CircuitOpen,
-    /// The call's own time ran out, or the next pause would have outlasted it.
+    /// The call's deadline passed, or comes before its next attempt.
     DeadlineExceeded,
-    /// The answer was lost after the request may have left, and repeating could do it twice.
+    /// The response was lost after the request may have left, and a retry could repeat the effect.
     Unconfirmed,
-    /// The service answered something that cannot be read or used.
+    /// The response cannot be read or used.
     BadAnswer,
-    /// No trusted TLS connection could be made.
+    /// There is no trusted TLS connection.
     Tls,
-    /// The caller gave up first.
+    /// The caller abandoned the call.
     Abandoned,
 }
 
@@ -68,16 +72,16 @@ impl ErrorKind {
     }
 }
 
-/// Whether an operation that failed may have taken effect, all its attempts considered.
+/// Whether a failed operation may have taken effect, over all its attempts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[expect(clippy::exhaustive_enums, reason = "a caller must be able to decide for every case")]
 pub enum Delivery {
-    /// Nothing of it left: repeating it is safe.
+    /// Nothing was sent: a repetition is safe.
     #[default]
     NotSent,
-    /// It arrived and was rejected: it had no effect.
+    /// The service rejected it: it had no effect.
     Rejected,
-    /// It may have left, and may have taken effect: repeating it can do it twice.
+    /// It may have been sent, and may have taken effect: a repetition can repeat the effect.
     Unknown,
 }
 
@@ -99,15 +103,15 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// Which of a call's requests is meant: its own, or one whose answer it needs first.
+/// A request of a call: the operation's own, or a prerequisite.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Which host serves: the Domain API (protocol.md 2).
+    /// A host, from the Domain API ([protocol.md 2](crate::protocol#2)).
     Domain,
-    /// The app's token, from Sentinel (protocol.md 4).
+    /// The app's token, from Sentinel ([protocol.md 4](crate::protocol#4)).
     AppJwt,
-    /// The consumer's token, from the IDP (protocol.md 5).
+    /// The consumer's token, from the IDP ([protocol.md 5](crate::protocol#5)).
     ConsumerJws,
     /// The operation's own request.
     Operation,

@@ -1,8 +1,9 @@
-//! One error type: what failed, who refused it, whether the request left, and what to do.
+//! One error type: what failed, who rejected it, whether the request left, and what to do.
 //!
 //! Match on [`Error::kind`]; decide about retrying by [`Error::delivery`]. `{}` is one line for a person:
-//! what failed, who said so, whether it was sent. `{:#}` adds what to do. The cause is in [`source`](std::error::Error::source). Neither `Display` nor `Debug` ever
-//! holds a secret, a token or a message's text.
+//! what failed, who reports it, whether it was sent. `{:#}` adds what to do. The cause is in
+//! [`source`](std::error::Error::source). Neither `Display` nor `Debug` ever holds a secret, a token or a
+//! message's text.
 //!
 //! ```
 //! use lp_connector_core::error::{Error, ErrorKind, Delivery};
@@ -34,12 +35,12 @@ use crate::id::{ConversationId, LpConsumerId};
 pub use kind::{Delivery, ErrorKind, Stage};
 pub(crate) use scrub::{scrub, spellings};
 
-/// The most bytes of a refusing answer that an [`Error`] keeps.
+/// The maximum of bytes of an error response that an [`Error`] keeps.
 pub const MAX_KEPT_BODY: usize = 64 * 1024;
 
-/// Why a call gave no result.
+/// Why a call failed.
 ///
-/// Cheap to move; clones share what is large. See the [module page](self) for how to read one.
+/// Cheap to move; clones share the large parts. The [module page](self) shows how to read one.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -65,13 +66,13 @@ struct Inner {
 
 #[derive(Clone)]
 enum Source {
-    /// What an earlier attempt of the same call met.
+    /// How an earlier attempt of the same call failed.
     Earlier(Box<Error>),
     Foreign(Arc<dyn error::Error + Send + Sync>),
 }
 
 impl Error {
-    /// An error of one's own making, for tests and for stand-ins of a client: `headline` is what happened,
+    /// Creates an error, for tests and for fakes of a client: `headline` is the failure,
     /// in a clause. The errors of this crate carry more.
     #[must_use]
     pub fn new(kind: ErrorKind, headline: impl Into<Cow<'static, str>>) -> Self {
@@ -95,13 +96,13 @@ impl Error {
         }))
     }
 
-    /// For an adapter whose configuration cannot be used: `why` says what is wrong with it.
+    /// Creates a [`Configuration`](ErrorKind::Configuration) error, for adapters: `why` is the fault.
     #[must_use]
     pub fn configuration(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Configuration, why).with_operation("configuration", None)
     }
 
-    /// What sort of failure this is: match on it.
+    /// The kind of failure: match on it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -113,58 +114,58 @@ impl Error {
         self.0.operation
     }
 
-    /// Which request of the call failed: the operation's own, or one that it needed first.
+    /// The request of the call that failed: the operation's own, or a prerequisite.
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.0.stage
     }
 
-    /// The host that the failed request was for, if it came to that.
+    /// The host of the failed request, if a host was known.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
     }
 
-    /// The status that the service gave: that of HTTP, or the answer's own `code` where HTTP said
-    /// 200 and the answer says otherwise (protocol.md 10).
+    /// The status of the response: that of HTTP, or the body's own `code` where HTTP has
+    /// 200 and the body another code ([protocol.md 10](crate::protocol#10)).
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// LivePerson's own number for the failure, such as 40102 (protocol.md 10.1). It is stable,
-    /// unlike the texts around it.
+    /// LivePerson's number of the failure, such as 40102
+    /// ([protocol.md 10.1](crate::protocol#10.1)). It is stable, unlike the texts around it.
     #[must_use]
     pub fn error_code(&self) -> Option<u32> {
         self.0.error_code
     }
 
-    /// What the service said, shortened, with anything like a token taken out. For people and logs:
-    /// never match on it (protocol.md 10.2).
+    /// The service's own message, shortened, without anything that looks like a token. For people
+    /// and logs: never match on it ([protocol.md 10.2](crate::protocol#10.2)).
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
-    /// The id of the request that failed, as LivePerson's logs know it.
+    /// The id of the failed request, as in LivePerson's logs.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// How many times the failed request was sent, or tried to be sent.
+    /// How often the failed request was sent, or the adapter attempted to.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// Whether the operation may have taken effect, all attempts considered.
+    /// Whether the operation may have taken effect, over all attempts.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         self.0.delivery
     }
 
-    /// How long to wait, from when the error was given, before another try makes sense; where that
+    /// How long to wait, from the time of the error, before another attempt makes sense, where that
     /// is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -178,15 +179,15 @@ impl Error {
         self.0.consumer_id.as_ref()
     }
 
-    /// The conversation that is open already, if the program said which it knew last
+    /// The conversation that is open already, if the program set the one it knew last
     /// ([`OpenConversation::last_known`](crate::api::OpenConversation::last_known)).
     #[must_use]
     pub fn open_conversation(&self) -> Option<&ConversationId> {
         self.0.open_conversation.as_ref()
     }
 
-    /// True if the same call may well succeed later without any change, and repeating it does nothing
-    /// twice: it is never true for what may have taken effect.
+    /// True if the same call may succeed later without any change, and a repetition cannot repeat an
+    /// effect: it is never true for a call that may have taken effect.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         let temporary = matches!(
@@ -243,7 +244,7 @@ impl Error {
         self
     }
 
-    /// The same failure, seen to be another kind: what caused it stays the cause.
+    /// Changes the kind; the cause stays.
     pub(crate) fn recast(mut self, kind: ErrorKind, headline: String) -> Self {
         self.0.kind = kind;
         self.0.headline = headline.into();
@@ -255,7 +256,7 @@ impl Error {
         self
     }
 
-    /// The same error, with another word on whether the operation may have taken effect: for tests, as
+    /// Sets whether the operation may have taken effect: for tests, as
     /// [`new`](Self::new).
     #[must_use]
     pub fn with_delivery(mut self, delivery: Delivery) -> Self {
@@ -263,7 +264,7 @@ impl Error {
         self
     }
 
-    /// The same error, with a pause before the next attempt: for tests, as [`new`](Self::new).
+    /// Sets the pause before the next attempt: for tests, as [`new`](Self::new).
     #[must_use]
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
         self.0.retry_after = Some(pause);
@@ -286,7 +287,7 @@ impl Error {
         self
     }
 
-    /// Keeps no more of the answer's body than this: for errors that wait in a cache.
+    /// Limits the kept body of the response: for errors in a cache.
     pub(crate) fn truncate_body(mut self, bytes: usize) -> Self {
         if let Some(kept) = self.0.body.as_deref().and_then(|body| body.get(..bytes)) {
             self.0.body = Some(kept.into());
@@ -325,7 +326,7 @@ impl fmt::Display for Error {
         match (inner.kind, inner.stage, inner.delivery) {
             (ErrorKind::InvalidInput | ErrorKind::Configuration, ..) => {}
             (_, _, Delivery::NotSent) => f.write_str("; it was not sent")?,
-            // Looking up a host or fetching a token has no effect to speak of.
+            // Looking up a host or fetching a token has no effect worth reporting.
             (_, Stage::Domain | Stage::AppJwt | Stage::ConsumerJws, _) => {}
             (_, _, Delivery::Unknown) => f.write_str("; it may have taken effect")?,
             (_, _, Delivery::Rejected) => f.write_str("; it had no effect")?,
@@ -339,7 +340,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Taken apart by name, so that a new field has to be decided about here.
+        // Destructured by name, so that a new field needs a decision here.
         let Inner {
             kind,
             operation,
@@ -423,10 +424,11 @@ mod tests {
 
     #[test]
     fn the_body_is_kept_but_not_shown() {
-        let error = Error::new(ErrorKind::Rejected, "refused").with_body(b"private");
+        let error = Error::new(ErrorKind::Rejected, "rejected").with_body(b"private");
         assert_eq!(error.response_body(), Some(&b"private"[..]));
         assert!(!format!("{error:?} {error}").contains("private"));
-        let big = Error::new(ErrorKind::Rejected, "refused").with_body(&vec![0; MAX_KEPT_BODY + 1]);
+        let big =
+            Error::new(ErrorKind::Rejected, "rejected").with_body(&vec![0; MAX_KEPT_BODY + 1]);
         assert_eq!(big.response_body().unwrap().len(), MAX_KEPT_BODY);
     }
 

@@ -1,13 +1,13 @@
-//! Makes a service's own words fit to print.
+//! Sanitises the text of a service for logs.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use zeroize::Zeroizing;
 
-/// Longest text kept of what a service said.
+/// The maximum length of a service's text.
 const MAX_CHARS: usize = 200;
 
-/// Shortens, takes out control characters, every one of `secrets`, and anything that looks like a
-/// JWT: a service that echoes a credential in its complaint must not put it into our logs.
+/// Shortens the text and removes control characters, every one of `secrets`, and anything that looks like a
+/// JWT: a service that echoes a credential in its message must not put it into logs.
 pub(crate) fn scrub(text: &str, secrets: &[Zeroizing<String>]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {

@@ -1,17 +1,17 @@
-//! The circuit breaker: requests to a service that keeps failing stop for a while.
+//! The circuit breaker: stops requests to a failing service for a while.
 
 use std::time::Duration;
 
 use crate::time::Mono;
 
-/// The longest pause of protocol.md 11 that is worth the name.
+/// The longest of the documented pauses ([protocol.md 11](crate::protocol#11)) that is in use.
 const DOCUMENTED_CAP: Duration = Duration::from_secs(32 * 60);
 
-/// When the circuit of a service opens, and for how long (protocol.md 11: "still failing: 2, 4, 8 …
-/// min").
+/// When the circuit of a service opens, and for how long ([protocol.md 11](crate::protocol#11):
+/// "still failing: 2, 4, 8 … min").
 ///
 /// A circuit opens when as many calls in a row as its threshold have used up their retries. While it is
-/// open, calls fail at once and name the time of the next attempt; then it is half-open: one call at a time
+/// open, calls fail at once with the time of the next attempt; then it is half-open: one call at a time
 /// goes through as a probe. A response other than 429 or 5xx closes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CircuitPolicy {
@@ -29,13 +29,13 @@ impl CircuitPolicy {
         Self { tokens: 1, messages: 5, first: Duration::from_secs(120), cap: DOCUMENTED_CAP }
     }
 
-    /// No circuit ever opens.
+    /// Creates a policy under which no circuit opens.
     #[must_use]
     pub fn never() -> Self {
         Self { tokens: 0, messages: 0, ..Self::documented() }
     }
 
-    /// How many calls in a row must fail at the Domain API, Sentinel or IDP before its
+    /// Sets how many calls in a row must fail at the Domain API, Sentinel or the IDP before its
     /// circuit opens. Default: 1; 0 means never.
     #[must_use]
     pub fn threshold_for_tokens(mut self, calls: u32) -> Self {
@@ -43,7 +43,7 @@ impl CircuitPolicy {
         self
     }
 
-    /// How many calls in a row must fail at any other service before its circuit opens.
+    /// Sets how many calls in a row must fail at any other service before its circuit opens.
     /// Default: 5, so that one message that the service cannot handle does not hold up the others; 0
     /// means never.
     #[must_use]
@@ -52,21 +52,21 @@ impl CircuitPolicy {
         self
     }
 
-    /// The first pause; each failed probe doubles it. Default: 2 min.
+    /// Sets the first pause; each failed probe doubles it. Default: 2 min.
     #[must_use]
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first = pause;
         self
     }
 
-    /// The longest pause. Default: 32 min.
+    /// Sets the longest pause. Default: 32 min.
     #[must_use]
     pub fn cap(mut self, pause: Duration) -> Self {
         self.cap = pause;
         self
     }
 
-    /// The longest `Retry-After` that counts for anything shared: an absurd one must not stop a connector
+    /// The maximum of a `Retry-After` that affects shared state: an absurd one must not stop a connector
     /// for good.
     pub(crate) fn longest_retry_after(&self) -> Duration {
         self.cap.max(DOCUMENTED_CAP)
@@ -93,14 +93,14 @@ impl Default for CircuitPolicy {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Probe(u64);
 
-/// Whether a request may go to a service.
+/// Whether a request may be sent to a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Permit {
-    /// It may.
+    /// It may be sent.
     Granted,
-    /// It may, as the one probe of a half-open circuit; its outcome must be recorded.
+    /// It may be sent, as the one probe of a half-open circuit; its outcome must be recorded.
     Probe(Probe),
-    /// It may not before this instant: the circuit is open.
+    /// The circuit is open until this instant.
     Denied(Mono),
 }
 
@@ -116,14 +116,14 @@ pub(crate) struct Circuit {
 #[derive(Clone, Debug)]
 struct Open {
     until: Mono,
-    /// How many pauses there were, the present one not counted.
+    /// How many pauses came before the present one.
     steps: u32,
-    /// The probe under way, and when it counts as lost: its caller may be gone.
+    /// The probe in flight, and its deadline: its caller may be gone.
     probe: Option<(Probe, Mono)>,
 }
 
 impl Open {
-    /// Until the pause is over, or the probe under way.
+    /// The end of the pause, or of the probe in flight.
     fn open_until(&self, now: Mono) -> Option<Mono> {
         let lost = self.probe.map_or(Mono::ZERO, |(_, lost)| lost);
         Some(self.until.max(lost)).filter(|until| now < *until)
@@ -131,7 +131,7 @@ impl Open {
 }
 
 impl Circuit {
-    /// Asks to send a request that will have ended by `deadline`.
+    /// Requests a permit for a request that ends by `deadline`.
     pub(crate) fn acquire(&mut self, now: Mono, deadline: Mono) -> Permit {
         let Some(open) = &mut self.open else {
             return Permit::Granted;
@@ -145,19 +145,19 @@ impl Circuit {
         Permit::Probe(probe)
     }
 
-    /// Until when nothing may be sent: asked before anything is fetched for a request that then could not
-    /// go.
+    /// The end of the pause, if the circuit is open: checked before anything is fetched for a request
+    /// that cannot be sent.
     pub(crate) fn open_until(&self, now: Mono) -> Option<Mono> {
         self.open.as_ref().and_then(|open| open.open_until(now))
     }
 
-    /// The service responded as a working one does. True if that closed the circuit.
+    /// Records that the service is up. True if that closed the circuit.
     pub(crate) fn record_success(&mut self) -> bool {
         self.failed = 0;
         self.open.take().is_some()
     }
 
-    /// A call has failed at this service for good. Gives the pause that begins now, if one does.
+    /// Records that a call has failed at this service. Returns the pause that begins now, if one does.
     pub(crate) fn record_failure(
         &mut self,
         now: Mono,
@@ -170,7 +170,7 @@ impl Circuit {
             Some(open) if probe.is_some() && open.probe.map(|(probe, _)| probe) == probe => {
                 open.steps.saturating_add(1)
             }
-            // A call from before the circuit opened, or a probe given up for lost: nothing new.
+            // A call from before the circuit opened, or a probe after its deadline: nothing new.
             Some(_) => return None,
             None => {
                 let threshold = policy.threshold(for_tokens);
@@ -185,7 +185,7 @@ impl Circuit {
         Some(pause)
     }
 
-    /// A probe ended without a verdict on the service: the next call may probe again.
+    /// Records that a probe ended without a result: the next call may probe again.
     pub(crate) fn cancel_probe(&mut self, probe: Probe) {
         if let Some(open) = &mut self.open {
             open.probe.take_if(|(held, _)| *held == probe);

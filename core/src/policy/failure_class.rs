@@ -1,11 +1,11 @@
-//! What a failed attempt says: of its effect, of the service, and of a retry.
+//! Classes of failed attempts: the effect, the state of the service, and the use of `Retry-After`.
 
 use crate::error::Delivery;
 
-/// How one attempt failed, as far as anything is decided by it.
+/// How one attempt failed, as far as decisions depend on it.
 ///
-/// This is the one place that says which failures may have had an effect, which of them speak against the
-/// service, and when `Retry-After` counts. Whether a failure is retried is for
+/// This table alone decides which failures may have had an effect, which of them count against the
+/// service, and when `Retry-After` counts. Whether a failure is retried is decided by
 /// [`RetryPolicy::decide`](super::RetryPolicy::decide).
 ///
 /// | class | effect | the service is up | `Retry-After` counts |
@@ -19,21 +19,21 @@ use crate::error::Delivery;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FailureClass {
-    /// The request surely never left: no address, or no connection.
+    /// The request never left: no address, or no connection.
     NotSent,
-    /// No trusted TLS connection was made: a certificate does not mend itself.
+    /// There is no trusted TLS connection, and a retry does not change that.
     TlsFailed,
-    /// The request may have left, and no whole response came.
+    /// The request may have left, and no whole response arrived.
     AnswerLost,
-    /// Status 429: nothing was done.
+    /// Status 429: the request had no effect.
     RateLimited,
-    /// Status 503, or an account that is still being loaded: nothing was done.
+    /// Status 503, or an account that is still being loaded: the request had no effect.
     Unavailable,
-    /// Any other 5xx: it may come from a gateway that lost the answer.
+    /// Any other 5xx: it may come from a gateway that lost the response.
     ServerError,
-    /// Any other status: the service works, and says no.
+    /// Any other status: the service is up, and rejects the request.
     Rejected,
-    /// A success that cannot be read or used: it was done, as far as anybody knows.
+    /// A success that cannot be read or used: the request probably had its effect.
     Unreadable,
 }
 
@@ -59,13 +59,13 @@ impl FailureClass {
         }
     }
 
-    /// True if the service responded as a working one does.
+    /// True if the failure shows that the service is up.
     #[must_use]
     pub const fn service_up(self) -> bool {
         matches!(self, Self::Rejected | Self::Unreadable)
     }
 
-    /// True if a `Retry-After` of the response counts (protocol.md 11).
+    /// True if a `Retry-After` of the response counts ([protocol.md 11](crate::protocol#11)).
     #[must_use]
     pub const fn honours_retry_after(self) -> bool {
         matches!(self, Self::RateLimited | Self::Unavailable)

@@ -1,12 +1,12 @@
-//! When to say something so that a connection is not taken for dead.
+//! When to send a keep-alive.
 
 use std::time::Duration;
 
 use crate::time::Mono;
 
-/// When the next [`GetClock`](crate::api::GetClock) is due: every 30 s (protocol.md 11), and only after
-/// so long in which nothing else was sent. For the window protocol: an HTTP client's connections are
-/// kept by their pool, and need none of it.
+/// When the next [`GetClock`](crate::api::GetClock) is due: every 30 s
+/// ([protocol.md 11](crate::protocol#11)), and only after 30 s in which nothing else was sent. For
+/// the WebSocket protocol: the pool of an HTTP client keeps its connections, and needs none of it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,24 +27,24 @@ pub struct KeepAlive {
     last: Mono,
 }
 
-/// As the current pages have it (protocol.md 11).
+/// The interval of the current documentation ([protocol.md 11](crate::protocol#11)).
 const EVERY: Duration = Duration::from_secs(30);
 
 impl KeepAlive {
-    /// From now on, every 30 s.
+    /// Starts now, with 30 s.
     #[must_use]
     pub const fn new(now: Mono) -> Self {
         Self { every: EVERY, last: now }
     }
 
-    /// Another time than 30 s; at least 1 s.
+    /// Sets another interval than 30 s; at least 1 s.
     #[must_use]
     pub fn every(mut self, time: Duration) -> Self {
         self.every = time.max(Duration::from_secs(1));
         self
     }
 
-    /// Something was sent.
+    /// Records that something was sent.
     pub fn sent(&mut self, now: Mono) {
         self.last = self.last.max(now);
     }

@@ -1,6 +1,7 @@
 //! When to retry, when to stop, how fast to send: pure functions of what happened and when.
 //!
-//! The documented policy (protocol.md 11) is the default; all of it can be changed.
+//! The documented policy ([protocol.md 11](crate::protocol#11)) is the default; all of it can be
+//! changed.
 //!
 //! ```
 //! use std::time::Duration;

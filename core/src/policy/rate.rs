@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::id::ExtConsumerId;
 use crate::time::Mono;
 
-/// How many requests go to a service (protocol.md 11: "smooth bursts"). The documents name no number.
+/// The rate of requests to a service ([protocol.md 11](crate::protocol#11): "smooth bursts").
+/// LivePerson documents no number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RatePolicy {
     every: Duration,
@@ -18,13 +19,13 @@ pub struct RatePolicy {
 const SHORTEST: Duration = Duration::from_micros(1);
 
 impl RatePolicy {
-    /// At most `burst` requests at once (at least 1), and then one `every` so often.
+    /// Allows `burst` requests at once (at least 1), and then one every `every`.
     #[must_use]
     pub fn new(burst: u32, every: Duration) -> Self {
         Self { every: every.max(SHORTEST), burst: burst.max(1) }
     }
 
-    /// At most so many requests per second (at least 1), a second's worth of them at once.
+    /// Allows this many requests per second (at least 1), and one second's worth at once.
     #[must_use]
     pub fn per_second(requests: u32) -> Self {
         let requests = requests.max(1);
@@ -32,13 +33,13 @@ impl RatePolicy {
     }
 }
 
-/// A waiter that is this late is passed over until it asks again.
+/// A waiter that is this late is skipped until it polls again.
 const LATE: Duration = Duration::from_millis(50);
 
-/// A waiter that is this late is gone.
+/// A waiter that is this late is removed.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Keys without waiters are dropped when there are more than these.
+/// Keys without waiters are dropped above this number.
 const MAX_KEYS: usize = 1024;
 
 /// The consumer whose request it is: fairness is among these.
@@ -46,31 +47,31 @@ type Key = Option<ExtConsumerId>;
 
 /// The rate limiter of one service, fair among keys.
 ///
-/// Each key's requests are numbered by rounds (start-time fair queueing): one of each key goes before
+/// Each key's requests are numbered in rounds (start-time fair queueing): one of each key goes before
 /// the second of any.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimiter {
     policy: RatePolicy,
-    /// Up to when the requests sent so far are paid for.
+    /// The time until which the sent requests are accounted for.
     paid_until: Mono,
     round: u64,
     last_round: BTreeMap<Key, u64>,
-    /// By round, and then by who came first.
+    /// By round, then by arrival.
     waiting: BTreeMap<(u64, u64), Waiting>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    /// When it was told to ask again.
+    /// The time at which it should poll again.
     due: Mono,
 }
 
-/// Whether a request may go.
+/// Whether a request may be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Poll {
-    /// It goes now.
+    /// It may be sent now.
     Ready,
-    /// Not before this instant: ask again then.
+    /// Poll again at this instant.
     NotBefore(Mono),
 }
 
@@ -85,8 +86,8 @@ impl RateLimiter {
         }
     }
 
-    /// Asks whether the request of this waiter may go. A waiter keeps its id, which no other has, and
-    /// hands in the `round` that an earlier call left there.
+    /// Requests a slot for this waiter. A waiter keeps its id, which no other has, and
+    /// passes the `round` that an earlier call left there.
     pub(crate) fn acquire(
         &mut self,
         now: Mono,
@@ -123,15 +124,15 @@ impl RateLimiter {
         Poll::NotBefore(at)
     }
 
-    /// Removes a waiter that gives up.
+    /// Removes a waiter.
     pub(crate) fn cancel(&mut self, waiter: u64, round: u64) {
         self.waiting.remove(&(round, waiter));
     }
 
-    /// When a waiter with so many before it may go.
+    /// The time of the slot of a waiter with this many before it.
     fn free_after(&self, now: Mono, before: usize) -> Mono {
         let before = u32::try_from(before).unwrap_or(u32::MAX);
-        // Credit is what was not used since it was paid for, up to a burst.
+        // Unused slots are kept, up to a burst.
         let credit = self.policy.every.saturating_mul(self.policy.burst - 1);
         let paid = self.paid_until.max(now) + self.policy.every.saturating_mul(before);
         Mono::from_origin(paid.since(Mono::from_origin(credit)))
@@ -147,7 +148,7 @@ mod tests {
         Some(ExtConsumerId::new(format!("c{n}")).unwrap())
     }
 
-    /// Lets all callers acquire; gives who went when.
+    /// Polls all waiters to the end; returns who went when.
     fn play(policy: RatePolicy, callers: &[(u64, u8)]) -> Vec<(Mono, usize)> {
         let mut rate = RateLimiter::new(policy);
         let mut next: Vec<_> = callers
@@ -165,7 +166,7 @@ mod tests {
                     went.push((now, n));
                 }
                 Poll::NotBefore(at) => {
-                    assert!(at > now, "told to wait until a time in the past");
+                    assert!(at > now, "waits until a time in the past");
                     next[n] = Some(at);
                 }
             }

@@ -1,4 +1,4 @@
-//! Whether a failed attempt is retried, and after which pause.
+//! Decides whether a failed attempt is retried, and after which pause.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,45 +6,45 @@ use std::time::Duration;
 use super::FailureClass;
 use crate::api::{Idempotency, RetryHints};
 
-/// Which failures are retried at all.
+/// Which failures are retried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RetryMode {
-    /// LivePerson's own recommendation (protocol.md 11): 429 and 5xx are retried for every operation,
-    /// though a 5xx that a gateway made can hide an effect.
+    /// LivePerson's own recommendation ([protocol.md 11](crate::protocol#11)): 429 and 5xx are
+    /// retried for every operation, though a 5xx that a gateway made can hide an effect.
     Documented,
-    /// An operation that is not idempotent is retried only when it surely had no effect: it never
+    /// An operation that is not idempotent is retried only when it certainly had no effect: it never
     /// left, or the response was 429 or 503.
     Cautious,
     /// Nothing is retried.
     None,
 }
 
-/// What to do after a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle every decision")]
 pub enum Decision {
     /// Retry after this pause.
     Retry(Duration),
-    /// It would have been retried, but the retries are used up: the service is failing.
+    /// The retries are used up: the service is failing.
     Exhausted,
-    /// A retry could do it twice, and that was not chosen.
+    /// A retry could repeat the effect, and at-least-once is off.
     NotIdempotent,
     /// A retry cannot help.
     NotRetryable,
 }
 
-/// What [`RetryPolicy::decide`] decides about: one failed attempt.
+/// One failed attempt, for [`RetryPolicy::decide`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct RetryState {
     /// How the attempt failed.
     pub class: FailureClass,
-    /// How many retries there were already. Default: 0.
+    /// The number of retries so far. Default: 0.
     pub retries: u32,
-    /// Whether the operation may be done twice. Default: no.
+    /// Whether the operation is idempotent. Default: no.
     pub idempotency: Idempotency,
-    /// Whether the request was for an AppJWT, which has a rate limit of its own. Default: no.
+    /// Whether the request was for an AppJWT, which has its own rate limit. Default: no.
     pub for_token: bool,
     /// The response's `Retry-After`. Default: none.
     pub retry_after: Option<Duration>,
@@ -54,7 +54,7 @@ pub struct RetryState {
 }
 
 impl RetryState {
-    /// The first failure, of an operation that is not idempotent, with no jitter.
+    /// Creates the state of a first failure, of an operation that is not idempotent, without jitter.
     #[must_use]
     pub const fn new(class: FailureClass) -> Self {
         Self {
@@ -67,35 +67,35 @@ impl RetryState {
         }
     }
 
-    /// After so many retries.
+    /// Sets the number of retries so far.
     #[must_use]
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// For an operation of this kind.
+    /// Sets whether the operation is idempotent.
     #[must_use]
     pub const fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.idempotency = idempotency;
         self
     }
 
-    /// For a request to the token endpoint.
+    /// Marks a request to the token endpoint.
     #[must_use]
     pub const fn for_token(mut self, yes: bool) -> Self {
         self.for_token = yes;
         self
     }
 
-    /// With this `Retry-After`.
+    /// Sets the `Retry-After`.
     #[must_use]
     pub const fn retry_after(mut self, pause: Option<Duration>) -> Self {
         self.retry_after = pause;
         self
     }
 
-    /// With this much jitter.
+    /// Sets the share of the jitter.
     #[must_use]
     pub const fn jitter(mut self, jitter: u32) -> Self {
         self.jitter = jitter;
@@ -107,7 +107,7 @@ impl RetryState {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetryPolicy {
     mode: RetryMode,
-    /// Shared, for each call has its own policy.
+    /// Shared: each call has its own policy.
     pauses: Arc<[Duration]>,
     rate_limit_floor: Duration,
     token_rate_limit_floor: Duration,
@@ -115,14 +115,14 @@ pub struct RetryPolicy {
     at_least_once: bool,
 }
 
-/// More retries than this are not kept: a bound for whatever a configuration says.
+/// The maximum number of pauses of a configuration.
 const MAX_PAUSES: usize = 100;
 
 impl RetryPolicy {
-    /// The documented recommendation (protocol.md 11): three retries after 5, 10 and 15 s on 5xx and
-    /// on failed connections; on 429 after at least 1 s, or 5 s where tokens are given out, and never
-    /// before `Retry-After`; other 4xx never. A lost answer is not retried unless the operation is
-    /// idempotent. Up to 10 % jitter is added to each pause.
+    /// The documented recommendation ([protocol.md 11](crate::protocol#11)): three retries after 5,
+    /// 10 and 15 s on 5xx and on failed connections; on 429 after at least 1 s, or 5 s at the token
+    /// endpoint, and never before `Retry-After`; other 4xx never. A lost answer is not retried
+    /// unless the operation is idempotent. Up to 10 % jitter is added to each pause.
     #[must_use]
     pub fn documented() -> Self {
         Self {
@@ -136,19 +136,19 @@ impl RetryPolicy {
     }
 
     /// Like [`documented`](Self::documented), but an operation that is not idempotent is retried only
-    /// when it surely had no effect: it never left, or the response was 429 or 503.
+    /// when it certainly had no effect: it never left, or the response was 429 or 503.
     #[must_use]
     pub fn cautious() -> Self {
         Self { mode: RetryMode::Cautious, ..Self::documented() }
     }
 
-    /// One attempt, and no more. Refreshing a rejected token is not a retry and still happens once.
+    /// Creates a policy of one attempt. Refreshing a rejected token is not a retry and still happens once.
     #[must_use]
     pub fn none() -> Self {
         Self { mode: RetryMode::None, pauses: Arc::default(), ..Self::documented() }
     }
 
-    /// The pauses between attempts, first to last; their number is the number of retries (the first
+    /// Sets the pauses between attempts, first to last; their number is the number of retries (the first
     /// 100 count). Default: 5, 10 and 15 s.
     #[must_use]
     pub fn pauses(mut self, pauses: impl IntoIterator<Item = Duration>) -> Self {
@@ -156,21 +156,21 @@ impl RetryPolicy {
         self
     }
 
-    /// The least pause after status 429. Default: 1 s.
+    /// Sets the minimum pause after status 429. Default: 1 s.
     #[must_use]
     pub fn rate_limit_floor(mut self, floor: Duration) -> Self {
         self.rate_limit_floor = floor;
         self
     }
 
-    /// The least pause after status 429 from the token endpoint. Default: 5 s.
+    /// Sets the minimum pause after status 429 from the token endpoint. Default: 5 s.
     #[must_use]
     pub fn token_rate_limit_floor(mut self, floor: Duration) -> Self {
         self.token_rate_limit_floor = floor;
         self
     }
 
-    /// How much a pause may be lengthened, in percent of itself, so that callers that failed together
+    /// Sets by how much a pause may grow, in percent of itself, so that callers that failed together
     /// do not retry together. Default: 10; 0 gives exact pauses; more than 100 counts as 100.
     #[must_use]
     pub fn jitter_percent(mut self, percent: u8) -> Self {
@@ -178,8 +178,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Retries an operation whose answer was lost even if it may have taken effect, so that it happens
-    /// at least once and perhaps twice. Default: off, which reports
+    /// Sets whether an operation whose response was lost is retried even if it may have taken effect, so
+    /// that it happens at least once and perhaps twice. Default: off, which reports
     /// [`Unconfirmed`](crate::error::ErrorKind::Unconfirmed).
     #[must_use]
     pub fn at_least_once(mut self, yes: bool) -> Self {
@@ -187,13 +187,13 @@ impl RetryPolicy {
         self
     }
 
-    /// The mode that this policy began as.
+    /// The mode that this policy was created with.
     #[must_use]
     pub fn mode(&self) -> RetryMode {
         self.mode
     }
 
-    /// How many retries there are at the most.
+    /// The maximum number of retries.
     #[must_use]
     pub fn retries(&self) -> u32 {
         u32::try_from(self.pauses.len()).unwrap_or(u32::MAX)
@@ -201,8 +201,8 @@ impl RetryPolicy {
 
     /// Decides what follows a failed attempt.
     ///
-    /// The pause is never shorter than documented, nor than the service asked for with `Retry-After`
-    /// (honoured for 429 and 503, protocol.md 11).
+    /// The pause is never shorter than documented, nor than the service asked for with
+    /// `Retry-After` (honoured for 429 and 503, [protocol.md 11](crate::protocol#11)).
     ///
     /// ```
     /// use std::time::Duration;
@@ -245,7 +245,7 @@ impl RetryPolicy {
         Decision::Retry(self.lengthened(floor.max(honoured.unwrap_or_default()), state.jitter))
     }
 
-    /// The policy with what an operation's documents say of retrying it. One that retries nothing stays so.
+    /// The policy with an operation's own retry hints. A policy without retries stays so.
     #[must_use]
     pub(crate) fn with_hints(mut self, hints: RetryHints) -> Self {
         if let Some(floor) = hints.rate_limit_floor {
@@ -257,12 +257,12 @@ impl RetryPolicy {
         }
     }
 
-    /// The pause before the retry that follows `retries` others.
+    /// The pause before the retry that follows `retries` earlier ones.
     pub(crate) fn pause(&self, retries: u32) -> Option<Duration> {
         usize::try_from(retries).ok().and_then(|retries| self.pauses.get(retries)).copied()
     }
 
-    /// `pause` and up to `jitter_percent` of it more.
+    /// Lengthens `pause` by up to `jitter_percent`.
     pub(crate) fn lengthened(&self, pause: Duration, jitter: u32) -> Duration {
         // In whole nanoseconds and u128, so that no length overflows on the way.
         let share = pause.as_nanos() * u128::from(self.jitter_percent) / 100;

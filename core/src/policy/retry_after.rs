@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// How long an answer asks us to wait, or `None` where it does not say, or not readably.
+/// Reads how long a response asks to wait. `None` if it does not, or not readably.
 ///
-/// Seconds may have a fraction. A date is compared with the answer's own `Date`, so that a wrong
-/// clock of ours changes nothing; only where the answer has none, with `wall`. A date in the past
-/// asks for no wait. LivePerson documents no `Retry-After` (protocol.md 10.3); gateways send it.
+/// Seconds may have a fraction. A date is compared with the response's own `Date`, so that a wrong
+/// local clock changes nothing; where the response has none, with `wall`. A date in the past
+/// asks for no wait. LivePerson documents no `Retry-After`
+/// ([protocol.md 10.3](crate::protocol#10.3)); gateways send it.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_counts_from_the_answers_own_date_however_wrong_our_clock_is() {
+    fn a_date_is_relative_to_the_date_of_the_response() {
         let hours_off = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
         let until = "Sun, 06 Nov 1994 08:49:47 GMT";
         let sent = "Sun, 06 Nov 1994 08:49:37 GMT";

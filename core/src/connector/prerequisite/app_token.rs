@@ -1,4 +1,4 @@
-//! The AppJWT, from Sentinel (protocol.md 4).
+//! The AppJWT, from Sentinel ([protocol.md 4](crate::protocol#4)).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::time::Mono;
 pub(super) fn request(state: &ConnectorState) -> Result<RelativeRequest, Error> {
     let config = &state.config;
     let Some((client, secret)) = &config.credentials else {
-        // A call that needs a token is not made without credentials: this is the second line of defence.
+        // `Call::new` rejects a call without credentials already; this keeps the match total.
         return Err(Error::new(ErrorKind::Configuration, "the configuration holds no credentials"));
     };
     Ok(sentinel::request(&config.account, client, secret, config.credentials_in))
@@ -38,7 +38,7 @@ pub(super) fn store(
     Ok(())
 }
 
-/// What may be used of a life that is stated in whole seconds: `iat` is rounded down, so the token may be
+/// The usable part of a lifetime in whole seconds: `iat` is rounded down, so the token may be
 /// up to a second older than it says.
 fn usable(life: Duration) -> Duration {
     life.saturating_sub(Duration::from_secs(1).min(life / 10))

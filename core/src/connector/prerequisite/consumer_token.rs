@@ -1,4 +1,4 @@
-//! A consumer's ConsumerJWS, from the IDP (protocol.md 5).
+//! A consumer's ConsumerJWS, from the IDP ([protocol.md 5](crate::protocol#5)).
 
 use super::Fetched;
 use crate::api::{ApiRejection, RelativeRequest, idp};
@@ -7,9 +7,9 @@ use crate::error::Error;
 use crate::id::ExtConsumerId;
 use crate::time::Mono;
 
-/// A cached token that is used counts as used: its consumer is the last to leave the cache.
+/// Using a cached token makes its consumer the last to be evicted.
 pub(super) fn is_cached(state: &mut ConnectorState, consumer: &ExtConsumerId, now: Mono) -> bool {
-    // Looked up first: an entry is made only by a call that can go on to fill it.
+    // Looked up first: only a call that can fill an entry creates one.
     let cached =
         state.consumers.get_mut(consumer).is_some_and(|flight| !flight.wants_fetch(now, 0));
     if cached {

@@ -1,4 +1,4 @@
-//! Hosts, from the Domain API (protocol.md 2).
+//! Hosts, from the Domain API ([protocol.md 2](crate::protocol#2)).
 
 use super::Fetched;
 use crate::api::{ApiRejection, Origin, Reason, RelativeRequest, Service, domain};
@@ -59,8 +59,8 @@ pub(in crate::connector) fn origin(
     }
 }
 
-/// The hosts that may be used, from what the Domain API said. If it was asked for one service and names
-/// an untrusted host for it, that is the response's fault, and no other call gets further.
+/// Checks the hosts of the Domain API's response. If the request was for one service and the response has
+/// an untrusted host for it, the fetch fails, and so does every other call that waits for it.
 fn trusted(
     state: &ConnectorState,
     asked: Option<&Service>,
@@ -86,7 +86,7 @@ fn trusted(
     }
 }
 
-/// The hosts after a look-up: an old host is better than none, and serves until another is known.
+/// Merges the hosts of a look-up into the cached ones: an old host stays in use until another is known.
 fn merged(old: Option<&Hosts>, mut hosts: Hosts) -> Hosts {
     for (service, host) in old.into_iter().flatten() {
         if host.is_ok() && !matches!(hosts.get(service), Some(Ok(_))) {

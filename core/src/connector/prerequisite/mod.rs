@@ -1,7 +1,7 @@
-//! What a call may need before its own request: hosts, the AppJWT, a ConsumerJWS.
+//! The prerequisites of a call's own request: hosts, the AppJWT, a ConsumerJWS.
 //!
 //! Each is a value in a [`SingleFlight`](super::single_flight::SingleFlight) of the connector's state. This
-//! file says what they have in common; the files beside it say, for each, where it is kept, how it is
+//! file has what they share; the files beside it have, for each, where it is kept, how it is
 //! requested and how its response is stored.
 
 mod app_token;
@@ -28,7 +28,7 @@ pub(super) enum Prerequisite {
     ConsumerJws(ExtConsumerId),
 }
 
-/// The response to a fetch, and what is known of the request.
+/// The response to a fetch, with the time of its request.
 #[derive(Clone, Copy)]
 pub(super) struct Fetched<'a> {
     pub(super) response: &'a ResponseView<'a>,
@@ -55,7 +55,7 @@ impl Prerequisite {
         }
     }
 
-    /// In whose name it is fetched.
+    /// The principal that it is fetched for.
     pub(super) const fn principal(&self) -> Principal {
         match self {
             Self::Domain(_) | Self::AppJwt => Principal::Anonymous,
@@ -77,7 +77,7 @@ impl Prerequisite {
         }
     }
 
-    /// When a fetch may begin, as far as its service limits all of them.
+    /// The earliest time of a fetch, where its service limits all of them.
     pub(super) fn not_before(&self, state: &ConnectorState) -> Mono {
         match self {
             Self::Domain(_) => Mono::ZERO,
@@ -86,7 +86,7 @@ impl Prerequisite {
         }
     }
 
-    /// Asks for it. Also gives the error of the last attempt of the round.
+    /// Acquires it. Also returns the error of the last attempt of the round.
     pub(super) fn acquire(
         &self,
         state: &mut ConnectorState,
@@ -117,7 +117,7 @@ impl Prerequisite {
         }
     }
 
-    /// Stores what was fetched, for all.
+    /// Stores the fetched value for all calls.
     pub(super) fn store(
         &self,
         state: &mut ConnectorState,
@@ -131,15 +131,15 @@ impl Prerequisite {
         }
     }
 
-    /// Notes that the service asked for a pause.
+    /// Records that the service asked for a pause.
     pub(super) fn postpone(&self, state: &mut ConnectorState, now: Mono, pause: Duration) {
         if matches!(self, Self::ConsumerJws(_)) {
-            // Whichever consumer it was for, it is the IDP that asks.
+            // The IDP asks, so the pause is for all consumers.
             state.idp_not_before = state.idp_not_before.max(now + pause);
         }
     }
 
-    /// The fetching of it; `None` if it has left the cache.
+    /// The state of its fetch; `None` if it has left the cache.
     pub(super) fn refresh<'a>(&self, state: &'a mut ConnectorState) -> Option<&'a mut Refresh> {
         match self {
             Self::Domain(key) => state.domain_mut(key).map(|flight| &mut flight.refresh),
