@@ -174,7 +174,8 @@ impl Sandbox {
         let empty = || Response::new(Vec::new());
         let reply = match kind? {
             FaultKind::Status(status, more) => {
-                let mut response = response::json(*status, &json!({"message": "a fault on order"}));
+                let mut response =
+                    response::json(*status, &json!({"message": "an injected fault"}));
                 for (name, value) in more {
                     if let (Ok(name), Ok(value)) =
                         (HeaderName::try_from(name), HeaderValue::try_from(value))

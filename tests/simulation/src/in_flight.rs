@@ -191,7 +191,7 @@ impl World {
         let in_time =
             matches!(waiting.state, CallerState::InFlight { number: own, .. } if own == number);
         if let (Some(call), false) = (&mut waiting.call, in_time) {
-            let accepted = call.handle(&mut process.shared, now, number, outcome) == Wake::Waiters;
+            let accepted = call.handle(&mut process.state, now, number, outcome) == Wake::Waiters;
             assert!(self.event_log_enabled || !accepted, "a late response was accepted");
             self.log(LogEntry::LateResponse { caller, number, accepted });
         }

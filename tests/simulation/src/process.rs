@@ -14,7 +14,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) config: Config,
-    pub(crate) shared: ConnectorState,
+    pub(crate) state: ConnectorState,
     pub(crate) clock: Clock,
     /// Its connections, if it uses the core's own HTTP/1.1 codec.
     pub(crate) wire: Option<Wire>,
@@ -26,15 +26,15 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn new(config: Config, clock: Clock, wire: bool) -> Self {
-        let shared = ConnectorState::new(config.clone(), seed(0));
+        let state = ConnectorState::new(config.clone(), seed(0));
         let wire = wire.then(Wire::new);
-        Self { config, shared, clock, wire, generation: 0, resumes_at: Duration::ZERO }
+        Self { config, state, clock, wire, generation: 0, resumes_at: Duration::ZERO }
     }
 
     /// Stops the process, which starts again at `at` with empty memory.
     pub(crate) fn restart(&mut self, config: Config, at: Duration) {
         self.generation += 1;
-        self.shared = ConnectorState::new(config.clone(), seed(self.generation));
+        self.state = ConnectorState::new(config.clone(), seed(self.generation));
         self.config = config;
         self.clock.origin = at;
         self.resumes_at = at;

@@ -96,7 +96,7 @@ impl World {
     fn step_caller(&mut self, n: usize) {
         let Some(caller) = self.callers.get_mut(n) else { return };
         let Some(process) = self.processes.get_mut(caller.process) else { return };
-        let (clock, state) = (process.clock, &mut process.shared);
+        let (clock, state) = (process.clock, &mut process.state);
         let now = clock.now(self.now);
         if let Some((_, notify)) = caller.cancel_at.filter(|(at, _)| *at <= self.now) {
             let (wake, step) = match &mut caller.call {

@@ -203,7 +203,7 @@ impl World {
         let seed = Seed::from_bytes((number as u128 + 1).to_le_bytes());
         let started_at = at.max(program.resumes_at);
         let now = program.clock.now(started_at);
-        let call = customize(Call::new(operation, program.shared.config(), seed, now), now);
+        let call = customize(Call::new(operation, program.state.config(), seed, now), now);
         self.callers.push(Caller {
             call: Some(Box::new(call)),
             process,
@@ -259,7 +259,7 @@ impl World {
     /// How many consumers' tokens the first connector holds or fetches.
     #[must_use]
     pub fn consumers(&self) -> usize {
-        self.processes.first().map(|process| process.shared.consumers()).unwrap_or_default()
+        self.processes.first().map(|process| process.state.consumers()).unwrap_or_default()
     }
 
     /// How many messages with this text the cloud has stored.
@@ -275,10 +275,10 @@ impl World {
     #[must_use]
     pub fn debug_text(&self) -> String {
         let mut text = format!("{:?}\n", self.config);
-        let shared: Vec<&ConnectorState> =
-            self.processes.iter().map(|process| &process.shared).collect();
+        let states: Vec<&ConnectorState> =
+            self.processes.iter().map(|process| &process.state).collect();
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{shared:?}");
+        let _ = writeln!(text, "{states:?}");
         for caller in &self.callers {
             let call = caller.call.as_ref().map(|call| call.debug_text());
             let _ = writeln!(text, "{call:?} {:?} {:?}", caller.events, caller.finished);

@@ -39,19 +39,19 @@ fn authorizing(fault: &str) -> String {
 fn a_refusal_shows_its_status_and_advice() {
     assert_eq!(
         sending("400"),
-        "send_text: the request was rejected with status 400 (cloud.liveperson.net), which said \"a \
-         fault on order\"; it had no effect; the same request will be rejected again: correct it first"
+        "send_text: the request was rejected with status 400 (cloud.liveperson.net), which said \"an \
+         injected fault\"; it had no effect; the same request will be rejected again: correct it first"
     );
     assert_eq!(
         sending("451"),
-        "send_text: the request was rejected with status 451 (cloud.liveperson.net), which said \"a \
-         fault on order\"; it had no effect; LivePerson has blocked the account or user: do not \
+        "send_text: the request was rejected with status 451 (cloud.liveperson.net), which said \"an \
+         injected fault\"; it had no effect; LivePerson has blocked the account or user: do not \
          retry, ask LivePerson"
     );
     assert_eq!(
         sending("302"),
-        "send_text: the request was rejected with status 302 (cloud.liveperson.net), which said \"a \
-         fault on order\"; it had no effect; redirects are not followed, they could carry the token \
+        "send_text: the request was rejected with status 302 (cloud.liveperson.net), which said \"an \
+         injected fault\"; it had no effect; redirects are not followed, they could carry the token \
          away"
     );
 }
@@ -61,23 +61,23 @@ fn a_failing_service_shows_its_status_and_attempts() {
     assert_eq!(
         sending("503"),
         "send_text: the request failed with status 503 (cloud.liveperson.net, 4 attempts), which \
-         said \"a fault on order\"; it had no effect; try again later"
+         said \"an injected fault\"; it had no effect; try again later"
     );
     assert_eq!(
         sending("502"),
         "send_text: the request failed with status 502 (cloud.liveperson.net, 4 attempts), which \
-         said \"a fault on order\"; it may have taken effect; try again later"
+         said \"an injected fault\"; it may have taken effect; try again later"
     );
     assert_eq!(
         sending("429"),
         "send_text: the request was turned away with status 429, too many requests \
-         (cloud.liveperson.net, 4 attempts), which said \"a fault on order\"; it had no effect; send \
+         (cloud.liveperson.net, 4 attempts), which said \"an injected fault\"; it had no effect; send \
          fewer requests at a time, then try again"
     );
     assert_eq!(
         authorizing("token=500"),
         "authorize_app: the AppJWT request failed with status 500 (cloud.liveperson.net, 4 \
-         attempts), which said \"a fault on order\"; try again later"
+         attempts), which said \"an injected fault\"; try again later"
     );
 }
 

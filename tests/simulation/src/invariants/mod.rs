@@ -119,7 +119,7 @@ impl Checker {
                 self.tokens.on_outcome(sent, at);
                 self.circuits.on_outcome(nth, sent);
                 let process = world.processes.get(sent.process);
-                let cached = process.map(|process| process.shared.consumers()).unwrap_or_default();
+                let cached = process.map(|process| process.state.consumers()).unwrap_or_default();
                 let limit = self.caches.get(sent.process).copied().unwrap_or_default();
                 if cached > limit + world.callers.len() {
                     return fail(
