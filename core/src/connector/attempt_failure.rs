@@ -50,38 +50,7 @@ impl AttemptFailure {
     ) -> Self {
         let ApiRejection { reason, status, error_code, message, conversation } = rejection;
         let message = message.as_deref().map(|text| scrub(text, secrets));
-        let (class, kind, headline) = match &reason {
-            Reason::Unreadable(how) => (
-                FailureClass::Unreadable,
-                ErrorKind::BadAnswer,
-                format!("{} got an unusable answer: {how}", subject(stage)),
-            ),
-            Reason::Untrusted(why) => (
-                FailureClass::Unreadable,
-                ErrorKind::UntrustedHost,
-                format!("the Domain API names a host that is not trusted: {why}"),
-            ),
-            // Retried as a 503, whatever its status.
-            Reason::Loading => (
-                FailureClass::Unavailable,
-                ErrorKind::Unavailable,
-                "the account is still being loaded by the service".to_owned(),
-            ),
-            Reason::AlreadyOpen => (
-                FailureClass::of_status(status),
-                ErrorKind::AlreadyOpen,
-                "the consumer has an open conversation already".to_owned(),
-            ),
-            Reason::ConversationClosed => (
-                FailureClass::of_status(status),
-                ErrorKind::ConversationClosed,
-                "the conversation is closed".to_owned(),
-            ),
-            Reason::Status => {
-                let kind = kind_of(status, stage);
-                (FailureClass::of_status(status), kind, headline(kind, status, stage))
-            }
-        };
+        let (class, kind, headline) = classify(&reason, status, stage);
         let http_status = response.status().as_u16();
         let unreadable = class == FailureClass::Unreadable;
         let shown_status = if unreadable { http_status } else { status };
@@ -127,6 +96,42 @@ impl AttemptFailure {
             refresh: None,
             deadline_truncated: false,
             cause: Cause::NoResponse(kind),
+        }
+    }
+}
+
+/// What the reason of a rejection means.
+fn classify(reason: &Reason, status: u16, stage: Stage) -> (FailureClass, ErrorKind, String) {
+    match reason {
+        Reason::Unreadable(how) => (
+            FailureClass::Unreadable,
+            ErrorKind::BadAnswer,
+            format!("{} got an unusable answer: {how}", subject(stage)),
+        ),
+        Reason::Untrusted(why) => (
+            FailureClass::Unreadable,
+            ErrorKind::UntrustedHost,
+            format!("the Domain API names a host that is not trusted: {why}"),
+        ),
+        // Retried as a 503, whatever its status.
+        Reason::Loading => (
+            FailureClass::Unavailable,
+            ErrorKind::Unavailable,
+            "the account is still being loaded by the service".to_owned(),
+        ),
+        Reason::AlreadyOpen => (
+            FailureClass::of_status(status),
+            ErrorKind::AlreadyOpen,
+            "the consumer has an open conversation already".to_owned(),
+        ),
+        Reason::ConversationClosed => (
+            FailureClass::of_status(status),
+            ErrorKind::ConversationClosed,
+            "the conversation is closed".to_owned(),
+        ),
+        Reason::Status => {
+            let kind = kind_of(status, stage);
+            (FailureClass::of_status(status), kind, headline(kind, status, stage))
         }
     }
 }

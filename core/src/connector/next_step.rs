@@ -112,11 +112,7 @@ impl<C: Callable> Call<C> {
         };
         let request = AcquireRequest {
             min_generation,
-            joined: self
-                .joined
-                .as_ref()
-                .filter(|(joined, _)| *joined == prerequisite)
-                .map(|(_, n)| *n),
+            joined: self.joined_round(&prerequisite),
             lease_id: state.next_id(),
             deadline: self.attempt_deadline(now),
             not_before: prerequisite.not_before(state),
@@ -143,6 +139,11 @@ impl<C: Callable> Call<C> {
                 Next::Wait(until.min(self.deadline))
             }
         }
+    }
+
+    /// The round of `prerequisite` that this call waits for.
+    fn joined_round(&self, prerequisite: &Prerequisite) -> Option<u64> {
+        self.joined.as_ref().filter(|(joined, _)| joined == prerequisite).map(|(_, round)| *round)
     }
 
     /// Sends the request for a prerequisite.

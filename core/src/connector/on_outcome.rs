@@ -160,13 +160,7 @@ impl<C: Callable> Call<C> {
         };
         let failures =
             if lease.refresh_ahead { refresh.failures_ahead() } else { refresh.failures() };
-        let error = failure
-            .error
-            .with_operation(C::NAME, None)
-            .at(attempt.stage(), Some(attempt.origin.authority().to_owned()))
-            .with_attempts(failures.saturating_add(1))
-            .with_delivery(failure.class.effect())
-            .truncate_body(MAX_SHARED_BODY);
+        let error = Self::shared_error(attempt, failure.error, failure.class, failures);
         if failure.deadline_truncated {
             refresh.deadline_truncated(now, lease, TRUNCATED_PAUSE);
             if let Some(probe) = lease.probe {
@@ -193,6 +187,21 @@ impl<C: Callable> Call<C> {
         } else {
             self.round_failed(state, now, attempt, failed);
         }
+    }
+
+    /// The error of a failed fetch, for every call that waits for it.
+    fn shared_error(
+        attempt: &InFlight,
+        error: Error,
+        class: FailureClass,
+        earlier_failures: u32,
+    ) -> Error {
+        error
+            .with_operation(C::NAME, None)
+            .at(attempt.stage(), Some(attempt.origin.authority().to_owned()))
+            .with_attempts(earlier_failures.saturating_add(1))
+            .with_delivery(class.effect())
+            .truncate_body(MAX_SHARED_BODY)
     }
 
     /// Handles a failed refresh ahead of expiry: the cached value stays in use.
