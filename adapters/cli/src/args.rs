@@ -152,9 +152,9 @@ pub(crate) enum Command {
     Demo {
         /// Show both sides: an agent answers with receipts, typing, a file, buttons and a survey
         #[arg(long)]
-        two_way: bool,
+        interactive: bool,
         /// Call each operation of the API once
-        #[arg(long, conflicts_with = "two_way")]
+        #[arg(long, conflicts_with = "interactive")]
         tour: bool,
     },
     /// Run a local sandbox of the cloud, until interrupted

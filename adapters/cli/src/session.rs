@@ -1,4 +1,4 @@
-//! The consumer's side of a conversation, for `chat` and `demo --two-way`.
+//! The consumer's side of a conversation, for `chat` and `demo --interactive`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

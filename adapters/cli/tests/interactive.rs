@@ -100,7 +100,7 @@ fn agent(server: &Server, action: Agent) {
 #[test]
 fn the_demo_shows_both_sides_on_every_runtime() {
     for runtime in ["ureq", "async-std", "tokio"] {
-        let demo = run(&[], &["--runtime", runtime, "demo", "--two-way"]);
+        let demo = run(&[], &["--runtime", runtime, "demo", "--interactive"]);
         assert_eq!(demo.code, Some(0), "{}", demo.stderr);
         for part in [
             "the conversation is open",
@@ -122,7 +122,7 @@ fn the_demo_shows_both_sides_on_every_runtime() {
         }
         assert!(!demo.stdout.contains("Only for agents"), "{}", demo.stdout);
     }
-    let json = run(&[], &["--json", "demo", "--two-way"]);
+    let json = run(&[], &["--json", "demo", "--interactive"]);
     assert_eq!(json.last()["lost"], 0);
 }
 

@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
-mod desk;
+mod fixtures;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use desk::{ada, config, faulty, open, server};
+use fixtures::{ada, config, faulty, open, server};
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 use lp_connector_ureq::api::{AuthorizeApp, ChatState, OpenConversation};
 use lp_connector_ureq::connector::{Proxy, ProxyUrl, Trust};

@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
-mod desk;
+mod fixtures;
 
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
-use desk::{config, faulty, open};
+use fixtures::{config, faulty, open};
 use lp_connector_sandbox::App;
 use lp_connector_ureq::api::{AuthorizeApp, CredentialsIn, SendText};
 use lp_connector_ureq::id::ClientId;

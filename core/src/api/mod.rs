@@ -63,7 +63,7 @@ pub use lookup::{
 pub use monitoring::{Engagement, FindEngagement, Found, Identity, ReportActivity, Visitor};
 pub use origin::Origin;
 pub use profile::{
-    Address, Age, Contact, CustomerInfo, Date, Gender, PersonalInfo, PhoneType, PrivateData,
+    Age, Contact, CustomerInfo, Date, Gender, PersonalInfo, PhoneType, PostalAddress, PrivateData,
     Profile,
 };
 pub(crate) use relative_request::send_path;

@@ -249,13 +249,13 @@ pub struct Contact {
     pub phone_type: Option<PhoneType>,
     /// Country and region.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<Address>,
+    pub address: Option<PostalAddress>,
 }
 
 /// Where a person lives.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
-pub struct Address {
+pub struct PostalAddress {
     /// Country; an older page has it as two letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
@@ -302,7 +302,7 @@ macro_rules! personal_data {
     )*};
 }
 
-personal_data!(PrivateData CustomerInfo PersonalInfo Age Contact Address);
+personal_data!(PrivateData CustomerInfo PersonalInfo Age Contact PostalAddress);
 
 #[cfg(test)]
 mod tests {
@@ -351,7 +351,10 @@ mod tests {
                 email: Some("e".into()),
                 phone: Some("p".into()),
                 phone_type: Some(PhoneType::HomeFax),
-                address: Some(Address { country: Some("de".into()), region: Some("by".into()) }),
+                address: Some(PostalAddress {
+                    country: Some("de".into()),
+                    region: Some("by".into()),
+                }),
             }],
             gender: Some(Gender::Other),
             company: Some("c".into()),

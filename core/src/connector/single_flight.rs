@@ -33,7 +33,7 @@ pub(super) struct SingleFlight<T> {
 #[derive(Debug)]
 struct Cached<T> {
     value: T,
-    since: Mono,
+    stored_at: Mono,
     /// From this instant on one call fetches a new value while the others use this one.
     refresh_at: Mono,
     /// From this instant on the value must not be used.
@@ -213,7 +213,8 @@ impl<T> SingleFlight<T> {
     ) {
         if self.refresh.holds(lease) {
             self.generation += 1;
-            self.cached = Some(Cached { value, since: now, refresh_at, expires_at, stale: false });
+            self.cached =
+                Some(Cached { value, stored_at: now, refresh_at, expires_at, stale: false });
             self.refresh.succeed(expires_at);
         }
     }
@@ -230,7 +231,7 @@ impl<T> SingleFlight<T> {
     /// `youngest`. A call that needs it while that fetch is in flight waits for the outcome.
     pub(super) fn mark_stale(&mut self, now: Mono, youngest: Duration) {
         if let Some(cached) = &mut self.cached {
-            cached.refresh_at = cached.refresh_at.min(now.max(cached.since + youngest));
+            cached.refresh_at = cached.refresh_at.min(now.max(cached.stored_at + youngest));
             cached.stale = true;
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Ok(Client::new(global.runtime, config)?)
     };
     match command {
-        Command::Demo { two_way: true, .. } => interactive::interactive(global.runtime, output),
+        Command::Demo { interactive: true, .. } => interactive::interactive(global.runtime, output),
         Command::Demo { tour: true, .. } => tour::tour(global.runtime, output),
         Command::Demo { .. } => demo::demo(global.runtime, output),
         Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
