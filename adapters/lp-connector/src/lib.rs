@@ -177,7 +177,7 @@
 #[cfg(feature = "async-std")]
 pub mod async_std {
     #[doc(inline)]
-    pub use lp_connector_async_std::{Client, Conversation, Request};
+    pub use lp_connector_async_std::{AsyncStd, Client, Conversation, Request};
 }
 
 /// A webhook endpoint for axum: a router with a bounded queue, and an extractor.
@@ -194,14 +194,14 @@ pub mod axum {
 #[cfg(feature = "smol")]
 pub mod smol {
     #[doc(inline)]
-    pub use lp_connector_smol::{Client, Conversation, Request};
+    pub use lp_connector_smol::{Client, Conversation, Request, Smol};
 }
 
 /// The client for tokio.
 #[cfg(feature = "tokio")]
 pub mod tokio {
     #[doc(inline)]
-    pub use lp_connector_tokio::{Client, Conversation, Request};
+    pub use lp_connector_tokio::{Client, Conversation, Request, Tokio};
 }
 
 /// The blocking client.
@@ -211,9 +211,14 @@ pub mod ureq {
     pub use lp_connector_ureq::{Client, Conversation, Request};
 }
 
+// Types of these crates are in the signatures: a program needs no dependency of its own to name them.
+#[doc(no_inline)]
 pub use bytes::Bytes;
+#[doc(no_inline)]
+pub use {http, serde_json};
+
 #[doc(inline)]
-pub use lp_connector_core::connector::{Completed, Config, Trust};
+pub use lp_connector_core::connector::{CallEvent, Completed, Config, EventKind, Trust};
 #[doc(inline)]
 pub use lp_connector_core::error::{Delivery, Error, ErrorKind};
 #[doc(inline)]
@@ -224,7 +229,8 @@ pub use lp_connector_core::id::{
 pub use lp_connector_core::secret::Secret;
 #[doc(inline)]
 pub use lp_connector_core::{
-    api, connector, conversation, error, file, id, manifest, policy, secret, time, webhook,
+    api, connector, conversation, error, file, id, manifest, policy, protocol, secret, time,
+    webhook,
 };
 #[cfg(feature = "sandbox")]
 #[doc(inline)]
