@@ -1,4 +1,4 @@
-//! The example `receive_webhooks` as a process: a signal in the middle of a burst loses nothing that it
+//! The example `print_webhooks` as a process: a signal in the middle of a burst loses nothing that it
 //! answered 200.
 
 #![cfg(unix)]
@@ -24,9 +24,9 @@ const BURST: usize = 200;
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    let program = profile.join("examples/receive_webhooks");
+    let program = profile.join("examples/print_webhooks");
     if !program.exists() {
-        let build = ["build", "-q", "-p", "lp-connector-axum", "--example", "receive_webhooks"];
+        let build = ["build", "-q", "-p", "lp-connector-axum", "--example", "print_webhooks"];
         let target = profile.parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
         let built = cargo.args(build).env("CARGO_TARGET_DIR", target).status().unwrap();

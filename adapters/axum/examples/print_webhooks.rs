@@ -1,6 +1,6 @@
 //! Receives webhooks and prints what agents say, until SIGTERM or Ctrl-C: then it stops accepting, and
 //! prints everything that it has answered 200. `cargo run -p lp-connector-axum --example
-//! receive_webhooks`, with `LP_CLIENT_SECRET` and `LP_WEBHOOK_LISTEN` set.
+//! print_webhooks`, with `LP_CLIENT_SECRET` and `LP_WEBHOOK_LISTEN` set.
 
 use lp_connector_axum::secret::Secret;
 use lp_connector_axum::webhook::{Change, Event, Receiver};

@@ -1,0 +1,102 @@
+//! A webhook endpoint on a blocking server. Any server fits that gives the raw body; with axum, use
+//! `lp_connector::axum`.
+
+use std::error::Error;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lp_connector::http::{Request, StatusCode};
+use lp_connector::time::Mono;
+use lp_connector::webhook::{
+    Delivered, Feed, FeedPoll, Receiver, Rejection, SUCCESS, Unreadable, Verified,
+};
+
+/// Verifies, queues and answers on a thread of its own; gives each change once and in order.
+pub(crate) struct Endpoint {
+    server: Arc<tiny_http::Server>,
+    notifications: mpsc::Receiver<Verified>,
+    feed: Feed,
+    /// The origin of the feed's clock.
+    origin: Instant,
+}
+
+impl Endpoint {
+    pub(crate) fn start(receiver: Receiver) -> Result<Self, Box<dyn Error>> {
+        let server = tiny_http::Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;
+        let server = Arc::new(server);
+        // Bounded: a program that is slow makes the endpoint answer 503.
+        let (queue, notifications) = mpsc::sync_channel(1024);
+        let serving = server.clone();
+        thread::spawn(move || {
+            while let Ok(request) = serving.recv() {
+                answer(request, &receiver, &queue);
+            }
+        });
+        Ok(Self { server, notifications, feed: Feed::default(), origin: Instant::now() })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.server.server_addr())
+    }
+
+    /// Accepts no more; [`next`](Self::next) still gives what was answered 200.
+    pub(crate) fn stop(&self) {
+        self.server.unblock();
+    }
+
+    /// The next change, or a notification that is not JSON. `None` after [`stop`](Self::stop), once
+    /// everything was given.
+    pub(crate) fn next(&mut self) -> Option<Result<Delivered, Unreadable>> {
+        loop {
+            let wait = match self.feed.poll(self.now()) {
+                FeedPoll::Deliver(delivered) => return Some(Ok(delivered)),
+                FeedPoll::Unreadable(unreadable) => return Some(Err(unreadable)),
+                FeedPoll::Wait(until) => until.since(self.now()),
+                FeedPoll::Idle => Duration::MAX,
+            };
+            match self.notifications.recv_timeout(wait) {
+                Ok(notification) => self.feed.push(notification, self.now()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) if self.feed.is_empty() => return None,
+                Err(RecvTimeoutError::Disconnected) => self.feed.finish(),
+            }
+        }
+    }
+
+    fn now(&self) -> Mono {
+        Mono::from_origin(self.origin.elapsed())
+    }
+}
+
+/// Answers one request, and does no other work.
+fn answer(mut request: tiny_http::Request, receiver: &Receiver, queue: &SyncSender<Verified>) {
+    let status = match verify(&mut request, receiver) {
+        Ok(verified) => match queue.try_send(verified) {
+            Ok(()) => SUCCESS,
+            // The platform sends it again.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+        },
+        Err(rejection) => rejection.status(),
+    };
+    let response = tiny_http::Response::from_string("").with_status_code(status.as_u16());
+    let _ = request.respond(response);
+}
+
+fn verify(request: &mut tiny_http::Request, receiver: &Receiver) -> Result<Verified, Rejection> {
+    let mut head = Request::builder().method(request.method().as_str());
+    for header in request.headers() {
+        head = head.header(header.field.as_str().as_str(), header.value.as_str());
+    }
+    // A head that cannot be parsed has no signature.
+    let head = head.body(()).map_err(|_| Rejection::Unsigned)?;
+    let pending = receiver.begin(head.method(), head.headers())?;
+    let mut body = Vec::new();
+    // One byte more than is accepted shows that it is too large.
+    let limit = (pending.max_body() as u64).saturating_add(1);
+    // The signature of a body that ends early is wrong.
+    let _ = request.as_reader().take(limit).read_to_end(&mut body);
+    pending.finish(body)
+}

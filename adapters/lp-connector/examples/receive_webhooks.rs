@@ -1,0 +1,63 @@
+//! Receives webhooks with a blocking server, against a sandbox:
+//! `cargo run -p lp-connector --features sandbox --example receive_webhooks`.
+
+mod endpoint;
+
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use endpoint::Endpoint;
+use lp_connector::api::OpenConversation;
+use lp_connector::sandbox::{Agent, Server, ServerConfig, Webhooks};
+use lp_connector::ureq::Client;
+use lp_connector::webhook::{Change, Event, Receiver};
+use lp_connector::{Config, Secret, Trust};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let cloud = Server::start(ServerConfig::new())?;
+    let secret = Secret::new(cloud.client_secret());
+    let mut endpoint = Endpoint::start(Receiver::new().secret(secret))?;
+    let webhooks = Webhooks::all_at(endpoint.url()).retention(Duration::from_secs(60));
+    cloud.with(|cloud| cloud.set_webhooks(webhooks));
+
+    // A consumer opens a conversation, and an agent speaks. Notifications come twice, and out of order.
+    for fault in ["webhook:2=duplicate", "webhook:3=reorder"] {
+        let fault = fault.parse()?;
+        cloud.with(|cloud| cloud.fault(fault));
+    }
+    let client = Client::new(config(&cloud)?)?;
+    let conversation = client.start_conversation(OpenConversation::new("ada".parse()?))?;
+    for action in [
+        Agent::Text("Good morning 🐦".to_owned(), Vec::new()),
+        Agent::Note("for colleagues only".to_owned()),
+        Agent::Text("Where is your pigeon?".to_owned(), Vec::new()),
+        Agent::Close,
+    ] {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        cloud.with(|cloud| cloud.agent(now, conversation.state().id().as_str(), action))?;
+    }
+
+    while let Some(delivery) = endpoint.next() {
+        match delivery.map(|delivered| delivered.change) {
+            Ok(Change::Message(message)) if message.is_for_consumer() => {
+                if let Event::Text(text) = message.event() {
+                    println!("agent: {}", text.text);
+                }
+            }
+            Ok(Change::Conversation(state)) if state.is_finished() => {
+                println!("closed");
+                endpoint.stop();
+            }
+            Ok(_) => {} // echoes of the consumer's own messages, staff notes, receipts, other states
+            Err(unreadable) => eprintln!("set aside: {unreadable}"),
+        }
+    }
+    Ok(())
+}
+
+/// For the sandbox. For the real cloud, leave `trust` out.
+fn config(cloud: &Server) -> Result<Config, Box<dyn Error>> {
+    Ok(Config::new(cloud.account_id().parse()?)
+        .credentials(cloud.client_id().parse()?, Secret::new(cloud.client_secret()))
+        .trust(Trust::new(&cloud.base_url(), ["liveperson.net"])?))
+}
