@@ -1,8 +1,17 @@
-//! App installs: listed, read, made, changed and deleted (protocol.md 13). All of it is taken from the
-//! official sample; no public page documents it.
+//! The login and the management of app installs ([protocol.md 13](crate::protocol#13)). The source
+//! is LivePerson's official sample; no public page documents these endpoints.
 //!
-//! Change and deletion need the revision of what was read: [`ReadInstall`] gives it, and if somebody
-//! else was faster the error is a [`StaleRevision`](crate::error::ErrorKind::StaleRevision).
+//! * `POST /api/account/{accountId}/login?v=1.3` ([protocol.md 13.1](crate::protocol#13.1))
+//! * `GET /api/account/{accountId}/configuration/app-install/installations?v=1.0`
+//!   ([protocol.md 13.2](crate::protocol#13.2))
+//! * `GET /api/account/{accountId}/configuration/app-install/installations/{id}?v=1.0`
+//! * `POST /api/account/{accountId}/configuration/app-install/installations?v=1.0`
+//! * `PUT /api/account/{accountId}/configuration/app-install/installations/{id}?v=1.0`
+//! * `DELETE /api/account/{accountId}/configuration/app-install/installations/{id}?v=1.0`
+//!
+//! An update and a deletion need the record's revision, which [`ReadInstall`] returns. They fail
+//! with [`StaleRevision`](crate::error::ErrorKind::StaleRevision) if the record changed since it
+//! was read.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,10 +31,19 @@ use crate::secret::Secret;
 const REVISION: &str = "ac-revision";
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// After status 429 a login waits longer than anything else (protocol.md 11).
+/// The shortest pause before a login is retried after status 429
+/// ([protocol.md 11](crate::protocol#11)).
 const LOGIN_FLOOR: Duration = Duration::from_secs(5);
 
-/// Logs a user in, who must be an administrator (protocol.md 13.1). `Debug` hides name and password.
+/// Logs in a user, who must be an administrator.
+///
+/// `POST /api/account/{accountId}/login?v=1.3` at the service `agentVep`
+/// ([protocol.md 13.1](crate::protocol#13.1)), without a token. Idempotent: a login that is done
+/// twice only leaves a second session. After status 429 the call waits at least 5 s.
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the name or the password
+/// is empty, and with [`BadAnswer`](crate::error::ErrorKind::BadAnswer) if the response has no
+/// `bearer`. `Debug` redacts name and password.
 #[derive(Clone)]
 pub struct Login {
     username: String,
@@ -33,7 +51,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// With this name and password.
+    /// A login with this user name and password.
     #[must_use]
     pub fn new(username: impl Into<String>, password: Secret) -> Self {
         Self { username: username.into(), password }
@@ -46,12 +64,12 @@ impl fmt::Debug for Login {
     }
 }
 
-/// A user who is logged in.
+/// The session of a user who is logged in. `Debug` redacts its token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UserSession {
     bearer: Secret,
-    /// Whether they are an administrator, as the answer says.
+    /// Whether the user is an administrator (`isAdmin` or `isLPA`).
     pub is_admin: bool,
 }
 
@@ -77,7 +95,7 @@ impl Operation for Login {
     }
 
     fn idempotency(&self) -> Idempotency {
-        // There is one more session.
+        // A second login only creates a second session.
         Idempotency::Idempotent
     }
 
@@ -101,19 +119,20 @@ impl Operation for Login {
             Value::String(bearer) if !bearer.is_empty() => {
                 Ok(UserSession { bearer: Secret::new(bearer), is_admin })
             }
-            _ => Err(ApiRejection::unreadable("the answer holds no bearer")),
+            _ => Err(ApiRejection::unreadable("the answer has no bearer")),
         }
     }
 }
 
-/// An app install as the server has it (protocol.md 13.3): the manifest's members and the server's own.
-/// It holds the app's secret: `Debug` shows the id alone.
+/// The server's record of an app install ([protocol.md 13.3](crate::protocol#13.3)): the manifest's
+/// members and those that the server adds. It contains the app's secret, so `Debug` shows only id
+/// and revision.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AppInstall {
-    /// All of it, as it came.
+    /// The complete record, as received.
     pub record: Value,
-    /// What it must be changed from; [`ReadInstall`] alone gives it.
+    /// The revision that an update or a deletion must name. Only [`ReadInstall`] returns it.
     pub revision: Option<String>,
 }
 
@@ -122,7 +141,7 @@ impl AppInstall {
         self.record.get(name).and_then(Value::as_str)
     }
 
-    /// Its id.
+    /// The install's id: `id`, or else `client_id`.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.member("id").or_else(|| self.member("client_id"))
@@ -134,19 +153,19 @@ impl AppInstall {
         self.member("client_name")
     }
 
-    /// What it may do.
+    /// The app's OAuth scopes, separated by spaces.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         self.member("scope")
     }
 
-    /// Whether it may be used; it may where it does not say (protocol.md 3.1).
+    /// Whether the app is enabled. Without a value: true ([protocol.md 3.1](crate::protocol#3.1)).
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.record.get("enabled").and_then(Value::as_bool).unwrap_or(true)
     }
 
-    /// True for one whose scope is exactly `msg.consumer`: a connector's.
+    /// True for a connector: its scope is exactly `msg.consumer`.
     #[must_use]
     pub fn is_connector(&self) -> bool {
         self.scope() == Some("msg.consumer")
@@ -162,21 +181,22 @@ impl fmt::Debug for AppInstall {
     }
 }
 
-/// Puts the user's token in: here with `Bearer` (protocol.md 14, row 10).
+/// Adds the user's token, here with the prefix `Bearer` ([protocol.md 14](crate::protocol#14), row
+/// 10).
 fn as_user(request: RelativeRequest, user: &UserSession) -> Result<RelativeRequest, InvalidInput> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", user.bearer.expose()))
-        .map_err(|_| InvalidInput::new("the login's token cannot stand in a header"))?;
+        .map_err(|_| InvalidInput::new("the login's token cannot be sent in a header"))?;
     value.set_sensitive(true);
     Ok(request.header(AUTHORIZATION, value))
 }
 
 fn if_match(request: RelativeRequest, revision: &str) -> Result<RelativeRequest, InvalidInput> {
     let value = HeaderValue::try_from(revision)
-        .map_err(|_| InvalidInput::new("the revision cannot stand in a header"))?;
+        .map_err(|_| InvalidInput::new("the revision cannot be sent in a header"))?;
     Ok(request.header(IF_MATCH, value))
 }
 
-/// `…/configuration/app-install/installations`, and perhaps one of them.
+/// The path of all installs, or of the install with this id.
 fn path<'a>(context: &Context<'a>, id: Option<&'a str>) -> impl Iterator<Item = &'a str> {
     let account = context.account().as_str();
     ["api", "account", account, "configuration", "app-install", "installations"]
@@ -195,7 +215,7 @@ macro_rules! on_account_config {
         }
 
         fn principal(&self) -> Principal {
-            // The user's own, which the operation puts in.
+            // The operation adds the user's token itself.
             Principal::Anonymous
         }
 
@@ -205,14 +225,18 @@ macro_rules! on_account_config {
     };
 }
 
-/// Lists the account's app installs, foreign ones among them.
+/// Lists all app installs of the account, those of other vendors included, without their revisions.
+///
+/// `GET /api/account/{accountId}/configuration/app-install/installations?v=1.0` at the service
+/// `accountConfigReadWrite` ([protocol.md 13.2](crate::protocol#13.2)), with the user's token.
+/// Idempotent.
 #[derive(Clone, Debug)]
 pub struct ListInstalls {
     user: UserSession,
 }
 
 impl ListInstalls {
-    /// As this user.
+    /// Lists the installs with this user's token.
     #[must_use]
     pub fn new(user: UserSession) -> Self {
         Self { user }
@@ -235,12 +259,19 @@ impl Operation for ListInstalls {
                 .map(|record| AppInstall { record, revision: None })
                 .collect()),
             one @ Value::Object(_) => Ok(vec![AppInstall { record: one, revision: None }]),
-            _ => Err(ApiRejection::unreadable("the answer is no list of app installs")),
+            _ => Err(ApiRejection::unreadable("the answer is not a list of app installs")),
         }
     }
 }
 
-/// Reads one app install, and its revision.
+/// Reads one app install and its revision (header `ac-revision`).
+///
+/// `GET /api/account/{accountId}/configuration/app-install/installations/{id}?v=1.0` at the service
+/// `accountConfigReadWrite` ([protocol.md 13.2](crate::protocol#13.2)), with the user's token.
+/// Idempotent.
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the id is empty, `.` or
+/// `..`.
 #[derive(Clone, Debug)]
 pub struct ReadInstall {
     user: UserSession,
@@ -248,7 +279,7 @@ pub struct ReadInstall {
 }
 
 impl ReadInstall {
-    /// As this user, the install with this id.
+    /// Reads the install with this id, with this user's token.
     #[must_use]
     pub fn new(user: UserSession, id: impl Into<String>) -> Self {
         Self { user, id: id.into() }
@@ -270,12 +301,12 @@ impl Operation for ReadInstall {
         let revision = revision.map(str::to_owned);
         match response.json()? {
             record @ Value::Object(_) => Ok(AppInstall { record, revision }),
-            _ => Err(ApiRejection::unreadable("the answer is no app install")),
+            _ => Err(ApiRejection::unreadable("the answer is not an app install")),
         }
     }
 }
 
-/// An id that can stand in a path.
+/// The id, if it can be a path segment.
 fn checked(id: &str) -> Result<&str, InvalidInput> {
     if id.is_empty() || matches!(id, "." | "..") {
         return Err(InvalidInput::new("the app install has no id"));
@@ -283,7 +314,12 @@ fn checked(id: &str) -> Result<&str, InvalidInput> {
     Ok(id)
 }
 
-/// Installs an app, from its manifest.
+/// Installs an app from its manifest.
+///
+/// `POST /api/account/{accountId}/configuration/app-install/installations?v=1.0` at the service
+/// `accountConfigReadWrite` ([protocol.md 13.2](crate::protocol#13.2)), with the user's token. Not
+/// [idempotent](Idempotency::NonIdempotent): a retry after a lost response can install the app
+/// twice.
 #[derive(Clone, Debug)]
 pub struct CreateInstall {
     user: UserSession,
@@ -291,7 +327,7 @@ pub struct CreateInstall {
 }
 
 impl CreateInstall {
-    /// As this user; the manifest as JSON, checked before by [`check`](crate::manifest::check).
+    /// Installs this manifest, with this user's token. [`check`](crate::manifest::check) it first.
     #[must_use]
     pub fn new(user: UserSession, manifest: Value) -> Self {
         Self { user, install: AppInstall { record: manifest, revision: None } }
@@ -299,7 +335,7 @@ impl CreateInstall {
 }
 
 impl Operation for CreateInstall {
-    /// What was answered, if it was anything: no page says what.
+    /// The record in the response, if there is one. The response is undocumented.
     type Output = Option<AppInstall>;
 
     on_account_config!("create_install", Idempotency::NonIdempotent);
@@ -319,7 +355,16 @@ impl Operation for CreateInstall {
     }
 }
 
-/// Changes an app install: all of the record is sent, and the revision that it was read with.
+/// Updates an app install: replaces the whole record, if its revision is still the one that was
+/// read.
+///
+/// `PUT /api/account/{accountId}/configuration/app-install/installations/{id}?v=1.0` with
+/// `If-Match`, at the service `accountConfigReadWrite` ([protocol.md 13.2](crate::protocol#13.2)),
+/// with the user's token. Not [idempotent](Idempotency::NonIdempotent): the first update changes
+/// the revision.
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the record has no id or no
+/// revision, and with [`StaleRevision`](crate::error::ErrorKind::StaleRevision) on status 412.
 #[derive(Clone, Debug)]
 pub struct UpdateInstall {
     user: UserSession,
@@ -327,13 +372,14 @@ pub struct UpdateInstall {
 }
 
 impl UpdateInstall {
-    /// As this user; the record as [`ReadInstall`] gave it, and changed.
+    /// Sends a record that [`ReadInstall`] returned and the program changed, with this user's
+    /// token.
     #[must_use]
     pub fn new(user: UserSession, install: AppInstall) -> Self {
         Self { user, install }
     }
 
-    /// With the app enabled or disabled, and nothing else changed.
+    /// Enables or disables the app, and changes nothing else.
     #[must_use]
     pub fn enabled(user: UserSession, mut install: AppInstall, enabled: bool) -> Self {
         if let Some(members) = install.record.as_object_mut() {
@@ -343,13 +389,13 @@ impl UpdateInstall {
     }
 }
 
-/// The revision that a change must name.
+/// The revision that `If-Match` must name.
 fn revision(install: &AppInstall) -> Result<&str, InvalidInput> {
-    let why = "the app install was not read with its revision: read it by its id first";
-    install.revision.as_deref().ok_or(InvalidInput::new(why))
+    let reason = "the app install was not read with its revision: read it by its id first";
+    install.revision.as_deref().ok_or(InvalidInput::new(reason))
 }
 
-/// Any success will do: what is answered is not documented.
+/// Accepts any 2xx status: the body is undocumented.
 fn done(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
     if matches!(response.status(), 200..=299) { Ok(()) } else { Err(response.rejection()) }
 }
@@ -357,7 +403,7 @@ fn done(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
 impl Operation for UpdateInstall {
     type Output = ();
 
-    // The revision sees to it that it is done once.
+    // The revision makes a second update fail.
     on_account_config!("update_install", Idempotency::NonIdempotent);
 
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
@@ -374,7 +420,14 @@ impl Operation for UpdateInstall {
     }
 }
 
-/// Deletes an app install.
+/// Deletes an app install, if its revision is still the one that was read.
+///
+/// `DELETE /api/account/{accountId}/configuration/app-install/installations/{id}?v=1.0` with
+/// `If-Match`, at the service `accountConfigReadWrite` ([protocol.md 13.2](crate::protocol#13.2)),
+/// with the user's token. Not [idempotent](Idempotency::NonIdempotent).
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the record has no id or no
+/// revision, and with [`StaleRevision`](crate::error::ErrorKind::StaleRevision) on status 412.
 #[derive(Clone, Debug)]
 pub struct DeleteInstall {
     user: UserSession,
@@ -382,7 +435,7 @@ pub struct DeleteInstall {
 }
 
 impl DeleteInstall {
-    /// As this user; the record as [`ReadInstall`] gave it.
+    /// Deletes the install of a record that [`ReadInstall`] returned, with this user's token.
     #[must_use]
     pub fn new(user: UserSession, install: AppInstall) -> Self {
         Self { user, install }

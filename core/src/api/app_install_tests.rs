@@ -29,7 +29,7 @@ fn install() -> AppInstall {
 const PATH: &str = "/api/account/91827364/configuration/app-install/installations";
 
 #[test]
-fn the_documented_login_is_written_and_read() {
+fn the_documented_login_is_written_and_parsed() {
     let login = Login::new("ada", Secret::new("pw".into()));
     let sent = request(&login).unwrap();
     assert_eq!(sent.uri().path_and_query().unwrap(), "/api/account/91827364/login?v=1.3");
@@ -53,7 +53,7 @@ fn a_rate_limited_login_waits_five_seconds() {
 }
 
 #[test]
-fn reading_gives_the_revision_and_listing_none() {
+fn only_a_read_returns_the_revision() {
     let read = ReadInstall::new(user(), "0a1b");
     let sent = request(&read).unwrap();
     assert_eq!(sent.uri().path_and_query().unwrap().as_str(), format!("{PATH}/0a1b?v=1.0"));
@@ -70,7 +70,7 @@ fn reading_gives_the_revision_and_listing_none() {
 }
 
 #[test]
-fn a_change_sends_the_whole_record_and_names_the_revision() {
+fn an_update_sends_the_whole_record_and_its_revision() {
     let disable = UpdateInstall::enabled(user(), install(), false);
     let sent = request(&disable).unwrap();
     assert_eq!(sent.method(), "PUT");
@@ -91,7 +91,7 @@ fn a_change_sends_the_whole_record_and_names_the_revision() {
 }
 
 #[test]
-fn creating_takes_whatever_it_is_answered() {
+fn create_accepts_any_success() {
     let create = CreateInstall::new(user(), json!({"client_name": "x"}));
     assert_eq!(request(&create).unwrap().uri().path(), PATH);
     for (status, body, good) in
@@ -103,7 +103,7 @@ fn creating_takes_whatever_it_is_answered() {
 }
 
 #[test]
-fn a_record_tells_its_name_its_scope_and_whether_it_may_be_used() {
+fn a_record_has_name_scope_and_enabled_state() {
     let record = json!({"client_name": "Pigeon Post", "scope": "msg.consumer", "enabled": false});
     let connector = AppInstall { record, revision: None };
     assert_eq!((connector.name(), connector.scope()), (Some("Pigeon Post"), Some("msg.consumer")));
@@ -111,7 +111,7 @@ fn a_record_tells_its_name_its_scope_and_whether_it_may_be_used() {
 }
 
 #[test]
-fn one_install_alone_is_a_list_of_one() {
+fn a_bare_record_is_a_list_of_one() {
     let answer = Response::new(install().record.to_string().into());
     let list = ListInstalls::new(user()).parse(&ResponseView::new(&answer, false)).unwrap();
     assert_eq!(list.len(), 1);
@@ -120,7 +120,7 @@ fn one_install_alone_is_a_list_of_one() {
 }
 
 #[test]
-fn a_change_that_was_refused_is_no_success() {
+fn an_update_succeeds_on_2xx_only() {
     let update = UpdateInstall::enabled(user(), install(), false);
     let delete = DeleteInstall::new(user(), install());
     for (status, good) in [(200, true), (204, true), (302, false), (403, false), (412, false)] {
@@ -132,7 +132,7 @@ fn a_change_that_was_refused_is_no_success() {
 }
 
 #[test]
-fn a_login_without_a_token_is_none() {
+fn a_login_response_without_a_token_is_an_error() {
     let login = Login::new("a", Secret::new("b".into()));
     for body in [json!({"bearer": ""}), json!({"bearer": 7}), json!({})] {
         let answer = Response::new(body.to_string().into());

@@ -1,7 +1,8 @@
-//! The claims of AppJWT and ConsumerJWS, read and not verified (protocol.md 4.3, 5).
+//! The claims of AppJWT and ConsumerJWS, parsed and not verified
+//! ([protocol.md 4.3](crate::protocol#4.3), [5](crate::protocol#5)).
 //!
-//! A client need not verify the signature: it got the token over TLS from whoever made it, and hands
-//! it back to the same.
+//! A client need not verify the signature: it receives the token over TLS from its issuer, and
+//! sends it back to the issuer.
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use serde_json::Value;
 use super::response::number;
 use crate::id::LpConsumerId;
 
-/// A longer token is not looked into. Those in the documents are under 1 KiB.
+/// The longest token to parse, in bytes. Documented tokens are under 1 KiB.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// What an AppJWT says of itself. Every member is optional: a token that cannot be read is used all
-/// the same.
+/// The claims of an AppJWT ([protocol.md 4.3](crate::protocol#4.3)). Every claim is optional: a
+/// token that cannot be parsed is used nevertheless.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct AppClaims {
@@ -46,8 +47,8 @@ impl AppClaims {
         }
     }
 
-    /// How long the token lives from when it was issued, whatever any clock says: `exp - iat`. A
-    /// token that ends before it begins lives no time at all.
+    /// The token's lifetime from its issue, independent of any local clock: `exp - iat`. Zero if
+    /// `exp` is before `iat`; `None` if a claim is missing.
     #[must_use]
     pub fn life(&self) -> Option<Duration> {
         let life = self.expires_at?.saturating_sub(self.issued_at?);
@@ -55,15 +56,15 @@ impl AppClaims {
     }
 }
 
-/// What a ConsumerJWS says of itself.
+/// The claims of a ConsumerJWS ([protocol.md 5](crate::protocol#5)). Every claim is optional.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ConsumerClaims {
-    /// `lp_consumer_id`, under which the consumer appears in webhooks.
+    /// `lp_consumer_id`: the consumer's id in webhooks.
     pub lp_consumer_id: Option<LpConsumerId>,
-    /// `ext_consumer_id`, as the connector gave it.
+    /// `ext_consumer_id`: the consumer's id at the connector.
     pub ext_consumer_id: Option<String>,
-    /// `account_id`.
+    /// `account_id`: the account.
     pub account_id: Option<String>,
 }
 
@@ -91,16 +92,16 @@ fn claims(token: &str) -> Option<Value> {
     serde_json::from_slice(&json).ok()
 }
 
-/// Epoch seconds as RFC 7519 has them: a number, perhaps with a fraction; digits are read too.
+/// Epoch seconds: a number, perhaps with a fraction (RFC 7519, 2), or a string of digits.
 fn seconds(value: &Value) -> Option<u64> {
     number(value).or_else(|| {
         let seconds = value.as_f64()?;
-        // `as` saturates: a huge number is a time that never comes.
+        // `as` saturates.
         (seconds >= 0.0).then_some(seconds as u64)
     })
 }
 
-/// Text, or the first of several: `aud` may be an array (RFC 7519, 4.1.3).
+/// A claim as text. Of an array, the first element: `aud` may be one (RFC 7519, 4.1.3).
 fn text(claims: &Value, name: &str) -> Option<String> {
     let claim = claims.get(name)?;
     let first = claim.as_array().and_then(|all| all.first()).unwrap_or(claim);
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_claims_are_read() {
+    fn the_documented_claims_are_parsed() {
         let claims = AppClaims::of(&token(
             r#"{"aud":"91827364","azp":"0a1b","scope":"msg.consumer","iss":"Sentinel",
                "exp":1711003600,"iat":1711000000}"#,
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_forms_of_a_claim_are_read_too() {
+    fn every_form_of_a_time_claim_is_parsed() {
         for (payload, life) in [
             (r#"{"iat":0,"exp":3600.9}"#, Some(3600)),
             (r#"{"iat":"10","exp":"20"}"#, Some(10)),
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_consumer_is_found_by_its_lp_id() {
+    fn the_claims_of_a_consumer_jws_are_parsed() {
         let id = "9c".repeat(32);
         let claims = ConsumerClaims::of(&token(&format!(
             r#"{{"account_id":"91827364","ext_consumer_id":"ring","lp_consumer_id":"{id}"}}"#
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stands_for_its_digits_and_a_token_may_be_so_long_and_no_longer() {
+    fn a_numeric_claim_is_text_and_a_long_token_is_not_parsed() {
         let claims = ConsumerClaims::of(&token(r#"{"account_id":91827364}"#));
         assert_eq!(claims.account_id.as_deref(), Some("91827364"));
         let whole = token(r#"{"account_id":"a"}"#);

@@ -1,4 +1,5 @@
-//! The `Client-Properties` header (protocol.md 6.5).
+//! The header `Client-Properties` of CONVERSATION and SEND
+//! ([protocol.md 6.5](crate::protocol#6.5)).
 
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -6,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// The header's name.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("client-properties");
 
-/// What the consumer's end can do, told to LivePerson when a conversation is opened and again with
-/// every message in it.
+/// The features and the device of the consumer's client: the header `Client-Properties`, sent when
+/// a conversation is opened and with every message in it ([protocol.md 6.5](crate::protocol#6.5)).
 ///
 /// ```
 /// use lp_connector_core::api::ClientProperties;
 ///
-/// // The three that a post-conversation survey requires.
+/// // The three features that a post-conversation survey requires.
 /// let properties =
 ///     ClientProperties::new().feature("MULTI_DIALOG").feature("RICH_CONTENT").feature("QUICK_REPLIES");
 /// # let _ = properties;
@@ -34,13 +35,14 @@ pub struct ClientProperties {
     os: Option<String>,
 }
 
-/// The schema's enum says `.ams.headers.ClientProperties`; all usage says this (protocol.md 14, row 36).
+/// The schema's enum has `.ams.headers.ClientProperties`; every example has this
+/// ([protocol.md 14](crate::protocol#14), row 36).
 const fn kind() -> &'static str {
     ".ClientProperties"
 }
 
 impl ClientProperties {
-    /// No features.
+    /// Properties without features.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -60,36 +62,36 @@ impl ClientProperties {
         self
     }
 
-    /// The connector's name; at most 64 characters by the schema.
+    /// The connector's name. The schema allows 64 characters.
     #[must_use]
     pub fn app_id(mut self, id: impl Into<String>) -> Self {
         self.app_id = Some(id.into());
         self
     }
 
-    /// The connector's version; at most 32 characters by the schema.
+    /// The connector's version. The schema allows 32 characters.
     #[must_use]
     pub fn app_version(mut self, version: impl Into<String>) -> Self {
         self.app_version = Some(version.into());
         self
     }
 
-    /// `DESKTOP`, `TABLET`, `MOBILE` or `OTHER`.
+    /// The consumer's device: `DESKTOP`, `TABLET`, `MOBILE` or `OTHER`.
     #[must_use]
     pub fn device_family(mut self, family: impl Into<String>) -> Self {
         self.device_family = Some(family.into());
         self
     }
 
-    /// `WINDOWS`, `LINUX`, `OSX`, `ANDROID`, `IOS` or `OTHER`.
+    /// The consumer's system: `WINDOWS`, `LINUX`, `OSX`, `ANDROID`, `IOS` or `OTHER`.
     #[must_use]
     pub fn os(mut self, os: impl Into<String>) -> Self {
         self.os = Some(os.into());
         self
     }
 
-    /// The header's value: JSON in ASCII, since what a header may carry beyond is not agreed on.
-    /// `None` only if it could not be written.
+    /// The header's value: JSON in ASCII, because servers differ on other characters in headers.
+    /// `None` only if it cannot be serialised.
     pub(crate) fn value(&self) -> Option<HeaderValue> {
         let json = serde_json::to_string(self).ok()?;
         let mut ascii = String::with_capacity(json.len());
@@ -126,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_makes_an_ascii_header_that_says_the_same(text: String) {
+        fn any_text_survives_the_ascii_header(text: String) {
             let value = ClientProperties::new().app_id(&text).value().unwrap();
             let read: serde_json::Value = serde_json::from_str(value.to_str().unwrap()).unwrap();
             prop_assert_eq!(read["appId"].as_str(), Some(text.as_str()));
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_consumer_uses_is_said() {
+    fn version_device_and_system_are_written() {
         let used = ClientProperties::new().app_version("4.2").device_family("MOBILE").os("ANDROID");
         let value = used.value().unwrap();
         let read: serde_json::Value = serde_json::from_str(value.to_str().unwrap()).unwrap();

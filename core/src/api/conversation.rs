@@ -1,4 +1,7 @@
-//! CONVERSATION: opening one (protocol.md 6).
+//! Opens a conversation.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation?v=3`
+//! ([protocol.md 6.1](crate::protocol#6.1))
 
 use std::sync::Arc;
 
@@ -14,15 +17,20 @@ use super::{
 use crate::error::scrub;
 use crate::id::{AccountId, ConversationId, ExtConsumerId};
 
-/// Opens a conversation for a consumer, and says who the consumer is (protocol.md 6.1).
+/// Opens a conversation for a consumer and sets the consumer's profile.
 ///
-/// A consumer can have one open conversation at a time. If there is one already the call fails with
-/// [`AlreadyOpen`](crate::error::ErrorKind::AlreadyOpen), and the service does not say which: keep
-/// the ids that you are given (protocol.md 6.6). A lost answer can leave a conversation open whose id
-/// nobody knows, so it is not repeated by default.
+/// `POST /api/account/{accountId}/messaging/consumer/conversation?v=3` at the service
+/// `asyncMessagingEnt` ([protocol.md 6.1](crate::protocol#6.1)), with AppJWT and ConsumerJWS. Not
+/// [idempotent](Idempotency::NonIdempotent): a lost response can leave a conversation open whose id
+/// is unknown.
 ///
-/// Give the [`ClientProperties`] that you open it with to every message in it too. If they hold
-/// `AUTO_MESSAGES`, send the first message within 10 s (protocol.md 6.5).
+/// A consumer has at most one open conversation. The call fails with
+/// [`AlreadyOpen`](crate::error::ErrorKind::AlreadyOpen) if there is one. The service does not
+/// return its id, so store the ids of opened conversations
+/// ([protocol.md 6.6](crate::protocol#6.6)).
+///
+/// [`Opened::conversation`] repeats the [`ClientProperties`] with every message. If they contain
+/// `AUTO_MESSAGES`, send the first message within 10 s ([protocol.md 6.5](crate::protocol#6.5)).
 #[derive(Clone, Debug)]
 pub struct OpenConversation {
     consumer: ExtConsumerId,
@@ -36,7 +44,7 @@ pub struct OpenConversation {
 }
 
 impl OpenConversation {
-    /// A conversation with no profile, for any agent.
+    /// A conversation without a profile, for any skill.
     #[must_use]
     pub fn new(consumer: ExtConsumerId) -> Self {
         Self {
@@ -51,50 +59,53 @@ impl OpenConversation {
         }
     }
 
-    /// What agents see of the consumer.
+    /// The consumer's profile, which agents see. Default: empty.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// `ttrDefName`: how soon an answer is due. Default: not sent.
+    /// The target response time (`ttrDefName`). Default: not sent.
     #[must_use]
     pub fn urgency(mut self, urgency: Urgency) -> Self {
         self.urgency = Some(urgency);
         self
     }
 
-    /// `skillId`: `"-1"` is any skill. The documents advise against routing by skill.
+    /// The skill to route to (`skillId`); `"-1"` is any skill. The documents advise against routing
+    /// by skill. Default: not sent.
     #[must_use]
     pub fn skill(mut self, id: impl Into<String>) -> Self {
         self.skill = Some(id.into());
         self
     }
 
-    /// `campaignInfo`: from the Monitoring API.
+    /// The campaign and engagement (`campaignInfo`), from the Monitoring API. Default: not sent.
     #[must_use]
     pub fn campaign(mut self, campaign: Campaign) -> Self {
         self.campaign = Some(campaign);
         self
     }
 
-    /// `conversationContext`: from the Monitoring API, and the consumer's language.
+    /// The ids from the Monitoring API and the consumer's language (`conversationContext`).
+    /// Default: not sent.
     #[must_use]
     pub fn context(mut self, context: ConversationContext) -> Self {
         self.context = Some(context);
         self
     }
 
-    /// The `Client-Properties` header.
+    /// The header `Client-Properties`. Default: not sent.
     #[must_use]
     pub fn client_properties(mut self, properties: ClientProperties) -> Self {
         self.properties = Some(Arc::new(properties));
         self
     }
 
-    /// The conversation that was open last, as far as the program knows: if the consumer has one open, the
-    /// error names it ([`Error::open_conversation`](crate::error::Error::open_conversation)).
+    /// The consumer's last conversation that the program knows. An
+    /// [`AlreadyOpen`](crate::error::ErrorKind::AlreadyOpen) error returns it as
+    /// [`Error::open_conversation`](crate::error::Error::open_conversation).
     #[must_use]
     pub fn last_known(mut self, conversation: ConversationId) -> Self {
         self.last_known = Some(conversation);
@@ -102,11 +113,12 @@ impl OpenConversation {
     }
 }
 
-/// How soon an answer is due: `ttrDefName` (protocol.md 6.3) and `ttrType` (protocol.md 7.8).
+/// The target response time of a conversation: `ttrDefName`
+/// ([protocol.md 6.3](crate::protocol#6.3)) and `ttrType` ([protocol.md 7.8](crate::protocol#7.8)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
+#[expect(missing_docs, reason = "the documents only name the values")]
 pub enum Urgency {
     Custom,
     Normal,
@@ -114,7 +126,8 @@ pub enum Urgency {
     Prioritized,
 }
 
-/// `campaignInfo` (protocol.md 6.3). The Monitoring API gives numbers; here they are text.
+/// A campaign and its engagement: `campaignInfo` ([protocol.md 6.3](crate::protocol#6.3)). The
+/// Monitoring API returns the ids as numbers; they are sent as text.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Campaign {
@@ -123,30 +136,30 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Campaign and engagement.
+    /// The campaign and engagement with these ids.
     #[must_use]
     pub fn new(campaign: impl ToString, engagement: impl ToString) -> Self {
         Self { campaign_id: campaign.to_string(), engagement_id: engagement.to_string() }
     }
 }
 
-/// `conversationContext` (protocol.md 6.3).
+/// The context of a conversation: `conversationContext` ([protocol.md 6.3](crate::protocol#6.3)).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ConversationContext {
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The consumer's language, as `en-US`.
+    /// The consumer's language, such as `en-US`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
-    /// From the Monitoring API.
+    /// The visitor's id, from the Monitoring API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visitor_id: Option<String>,
-    /// From the Monitoring API.
+    /// The session's id, from the Monitoring API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// The Monitoring API's `contextId`.
+    /// The engagement's `contextId`, from the Monitoring API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interaction_context_id: Option<String>,
 }
@@ -171,13 +184,13 @@ impl Default for ConversationContext {
     }
 }
 
-/// A conversation that is open now.
+/// The result of [`OpenConversation`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Opened {
-    /// What messages to it name. Keep it: the API does not tell the id a second time.
+    /// The new conversation. Store it: the API does not return the id again.
     pub conversation: ConversationRef,
-    /// What the service said against the profile, if it opened the conversation without it.
+    /// The service's message, if it rejected the profile and opened the conversation without it.
     pub profile_rejected: Option<String>,
 }
 
@@ -185,7 +198,7 @@ pub struct Opened {
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
     brand_id: &'a AccountId,
-    // A table calls it mandatory and an example omits it (protocol.md 14, row 35).
+    // Mandatory in a table, absent from an example (protocol.md 14, row 35).
     channel_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttr_def_name: Option<Urgency>,
@@ -224,7 +237,7 @@ impl Operation for OpenConversation {
             campaign_info: self.campaign.as_ref(),
             conversation_context: self.context.as_ref(),
         };
-        // In this order: it matters, the ids do not (protocol.md 6.1).
+        // The order matters, the ids do not (protocol.md 6.1).
         let both = (
             Request::new(context.id(0), "userprofile.SetUserProfile", &self.profile),
             Request::new(context.id(1), "cm.ConsumerRequestConversation", &body),
@@ -234,8 +247,9 @@ impl Operation for OpenConversation {
         with_properties(request, self.properties.as_deref())
     }
 
-    /// Each element is judged by its own code, whatever the status of the whole, and found by its
-    /// place, since ids may repeat (protocol.md 6.4, 6.6; 14, rows 3 and 42).
+    /// Decides each element by its own code, whatever the HTTP status, and finds it by its
+    /// position, because ids may repeat ([protocol.md 6.4](crate::protocol#6.4),
+    /// [6.6](crate::protocol#6.6); 14, rows 3 and 42).
     fn parse(&self, response: &ResponseView<'_>) -> Result<Opened, ApiRejection> {
         let status = response.status();
         if !matches!(status, 200..=299 | 400) {
@@ -243,7 +257,7 @@ impl Operation for OpenConversation {
         }
         let elements = match response.parse() {
             Ok(Value::Array(elements)) => elements,
-            // An envelope of its own: a refusal as a whole, or a bare element (protocol.md 1.4).
+            // One envelope: a rejection of the whole request, or a bare element (protocol.md 1.4).
             Ok(one) => vec![one],
             Err(unreadable) => {
                 return Err(if status == 400 { response.rejection() } else { unreadable });
@@ -271,8 +285,8 @@ impl Operation for OpenConversation {
         match take(take(conversation, "body"), "conversationId") {
             Value::String(id) => ConversationId::new(id)
                 .map(|id| Opened { conversation: self.opened(id), profile_rejected })
-                .map_err(|_| ApiRejection::unreadable("the answer's conversationId is unusable")),
-            _ => Err(ApiRejection::unreadable("the answer holds no conversationId")),
+                .map_err(|_| ApiRejection::unreadable("the answer's conversationId is invalid")),
+            _ => Err(ApiRejection::unreadable("the answer has no conversationId")),
         }
     }
 }
@@ -284,7 +298,8 @@ impl OpenConversation {
     }
 }
 
-/// `Client-Properties` is sent on CONVERSATION and again on each SEND (protocol.md 6.5).
+/// Adds `Client-Properties`, which CONVERSATION and every SEND carry
+/// ([protocol.md 6.5](crate::protocol#6.5)).
 pub(super) fn with_properties(
     request: RelativeRequest,
     properties: Option<&ClientProperties>,

@@ -16,12 +16,12 @@ fn body_of(operation: &OpenConversation) -> Value {
     serde_json::from_slice(request.body()).unwrap()
 }
 
-fn read(status: u16, body: &str) -> Result<Opened, ApiRejection> {
+fn parse(status: u16, body: &str) -> Result<Opened, ApiRejection> {
     let response = Response::builder().status(status).body(body.to_owned().into()).unwrap();
     OpenConversation::new(consumer()).parse(&ResponseView::new(&response, false))
 }
 
-/// The example of protocol.md 6.1.
+/// The example of [protocol.md 6.1](crate::protocol#6.1).
 #[test]
 fn the_documented_request_is_written() {
     let info = CustomerInfo {
@@ -65,17 +65,17 @@ fn the_documented_request_is_written() {
 }
 
 #[test]
-fn the_least_request_still_has_profile_account_and_channel() {
+fn a_minimal_request_has_profile_account_and_channel() {
     let body = body_of(&OpenConversation::new(consumer()));
     assert_eq!(body[0]["body"], json!({}));
     assert_eq!(body[1]["body"], json!({"brandId": "91827364", "channelType": "MESSAGING"}));
     assert_ne!(body[0]["id"], body[1]["id"]);
 }
 
-/// The example of protocol.md 6.4.
+/// The example of [protocol.md 6.4](crate::protocol#6.4).
 #[test]
-fn the_documented_success_gives_the_id() {
-    let opened = read(
+fn the_documented_success_returns_the_id() {
+    let opened = parse(
         200,
         r#"[{"code":"OK","body":{"msg":"OK User Profile set successfully"},"reqId":"a"},
             {"code":"OK","body":{"conversationId":"5f0c2f4e"},"reqId":"b"}]"#,
@@ -86,19 +86,19 @@ fn the_documented_success_gives_the_id() {
 }
 
 #[test]
-fn results_are_found_by_their_place_even_if_ids_repeat_or_swap() {
+fn results_are_matched_by_position_not_by_id() {
     for ids in [["1,", "1,"], ["2,", "1,"]] {
         let body = json!([
             {"code": "OK", "body": {"msg": "OK"}, "reqId": ids[0]},
             {"code": 200, "body": {"conversationId": "c"}, "reqId": ids[1]},
         ]);
-        assert_eq!(read(200, &body.to_string()).unwrap().conversation.id().as_str(), "c");
+        assert_eq!(parse(200, &body.to_string()).unwrap().conversation.id().as_str(), "c");
     }
 }
 
-/// The example of protocol.md 6.6, under both statuses that it may come with.
+/// The example of [protocol.md 6.6](crate::protocol#6.6), with both possible statuses.
 #[test]
-fn an_open_conversation_is_its_own_refusal_under_either_status() {
+fn already_open_is_recognised_with_either_status() {
     let body = r#"[{"code":"OK","body":{"msg":"OK User Profile set successfully"},"reqId":"a"},
         {"code":"BAD_REQUEST","body":{"msg":"Consumer request conversation failed: User 9c already
          has open conversation. Can't open another one."},"reqId":"b"}]"#
@@ -106,15 +106,15 @@ fn an_open_conversation_is_its_own_refusal_under_either_status() {
         .replace("\n         ", " ")
         .replace("  ", " ");
     for status in [200, 400] {
-        let rejection = read(status, &body).unwrap_err();
+        let rejection = parse(status, &body).unwrap_err();
         assert_eq!(rejection.reason, Reason::AlreadyOpen, "{rejection:?}");
         assert_eq!(rejection.status, 400);
     }
 }
 
 #[test]
-fn a_refused_profile_does_not_hide_the_open_conversation() {
-    let opened = read(
+fn a_rejected_profile_does_not_fail_the_conversation() {
+    let opened = parse(
         400,
         r#"[{"code":"BAD_REQUEST","body":{"msg":"no such field"},"reqId":"a"},
             {"code":"OK","body":{"conversationId":"c"},"reqId":"b"}]"#,
@@ -125,29 +125,29 @@ fn a_refused_profile_does_not_hide_the_open_conversation() {
 }
 
 #[test]
-fn other_answers_are_refused_for_what_they_are() {
+fn other_responses_are_errors_with_their_reason() {
     let expired = r#"{"kind":"resp","code":401,"body":{"errorCode":40102}}"#;
-    assert_eq!(read(401, expired).unwrap_err().error_code, Some(40102));
-    assert_eq!(read(503, "busy").unwrap_err(), ApiRejection::status(503));
-    assert_eq!(read(400, "nonsense").unwrap_err(), ApiRejection::status(400));
+    assert_eq!(parse(401, expired).unwrap_err().error_code, Some(40102));
+    assert_eq!(parse(503, "busy").unwrap_err(), ApiRejection::status(503));
+    assert_eq!(parse(400, "nonsense").unwrap_err(), ApiRejection::status(400));
     for body in ["[]", "{}", "null", r#"[{"code":"OK"},{"code":"OK","body":{}}]"#, "<html>"] {
-        let rejection = read(200, body).unwrap_err();
+        let rejection = parse(200, body).unwrap_err();
         assert!(matches!(rejection.reason, Reason::Unreadable(_)), "{body}: {rejection:?}");
     }
 }
 
 #[test]
-fn without_a_code_the_status_decides_and_with_an_unknown_one_nothing_is_taken_for_granted() {
+fn a_missing_code_means_the_status_an_unknown_one_fails() {
     let with =
         |code: &str| format!(r#"[{{"code":"OK"}},{{{code}"body":{{"conversationId":"c"}}}}]"#);
     for (status, good) in [(200, true), (299, true), (300, false), (400, false), (500, false)] {
-        assert_eq!(read(status, &with("")).is_ok(), good, "{status}");
+        assert_eq!(parse(status, &with("")).is_ok(), good, "{status}");
     }
     let unknown = with(r#""code":"HUM","#);
-    let (ok, redirected) = (read(200, &unknown).unwrap_err(), read(300, &unknown).unwrap_err());
+    let (ok, redirected) = (parse(200, &unknown).unwrap_err(), parse(300, &unknown).unwrap_err());
     assert_eq!(ok.reason, ApiRejection::unknown_code().reason);
     assert_ne!(redirected.reason, ok.reason);
     assert_eq!(redirected.status, 300);
-    let bad = read(400, &unknown).unwrap_err();
+    let bad = parse(400, &unknown).unwrap_err();
     assert_eq!((bad.reason, bad.status), (Reason::Status, 400));
 }

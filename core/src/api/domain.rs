@@ -1,4 +1,9 @@
-//! Which host serves what: the Domain API (protocol.md 2).
+//! The Domain API: the host of each service.
+//!
+//! * `GET /api/account/{accountId}/service/{serviceName}/baseURI.json?version=1.0`
+//!   ([protocol.md 2.1](crate::protocol#2.1))
+//! * `GET /api/account/{accountId}/service/baseURI.json?version=1.0`
+//!   ([protocol.md 2.1](crate::protocol#2.1))
 
 use serde_json::Value;
 
@@ -9,23 +14,23 @@ use super::{
 };
 use crate::id::AccountId;
 
-/// More services than this in one answer are not read.
+/// The most services to parse from one response.
 const MAX_SERVICES: usize = 1000;
 
-/// Asks for one service (protocol.md 2.1, first row).
+/// Requests the host of one service ([protocol.md 2.1](crate::protocol#2.1), first row).
 pub(crate) fn request_one(account: &AccountId, service: &Service) -> RelativeRequest {
     let path = ["api", "account", account.as_str(), "service", service.name(), "baseURI.json"];
     RelativeRequest::get(path, [("version", "1.0")])
 }
 
-/// Asks for all services (protocol.md 2.1, second row).
+/// Requests the hosts of all services ([protocol.md 2.1](crate::protocol#2.1), second row).
 pub(crate) fn request_all(account: &AccountId) -> RelativeRequest {
     let path = ["api", "account", account.as_str(), "service", "baseURI.json"];
     RelativeRequest::get(path, [("version", "1.0")])
 }
 
-/// Reads the services and their base URIs, in either shape, whichever was asked for
-/// (protocol.md 2.2; 14, row 40). Entries that are not understood are passed over.
+/// Parses the services and their base URIs. Accepts both shapes for both requests
+/// ([protocol.md 2.2](crate::protocol#2.2); 14, row 40), and skips invalid entries.
 pub(crate) fn parse(response: &ResponseView<'_>) -> Result<Vec<(Service, String)>, ApiRejection> {
     let mut document = response.json()?;
     let entries = match document.get_mut("baseURIs").map(Value::take) {
@@ -38,7 +43,7 @@ pub(crate) fn parse(response: &ResponseView<'_>) -> Result<Vec<(Service, String)
     };
     let found: Vec<_> = entries.into_iter().take(MAX_SERVICES).filter_map(entry).collect();
     if found.is_empty() {
-        return Err(ApiRejection::unreadable("the answer names no service with a baseURI"));
+        return Err(ApiRejection::unreadable("the answer has no service with a baseURI"));
     }
     Ok(found)
 }
@@ -51,14 +56,19 @@ fn entry(mut entry: Value) -> Option<(Service, String)> {
     }
 }
 
-/// Lists every service of the account and its host, as the Domain API names them: hosts are neither
-/// checked nor cached here. Needs no credentials.
+/// Lists all services of the account and their hosts.
+///
+/// `GET /api/account/{accountId}/service/baseURI.json?version=1.0` at the Domain API
+/// ([protocol.md 2.1](crate::protocol#2.1)), without a token. Idempotent.
+///
+/// The hosts are as received: neither checked nor cached. Invalid entries are skipped. Fails with
+/// [`BadAnswer`](crate::error::ErrorKind::BadAnswer) if none is valid.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ListDomains;
 
 impl ListDomains {
-    /// The operation.
+    /// A request for all services.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -101,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn both_shapes_and_a_bare_element_are_read() {
+    fn both_shapes_and_a_bare_element_are_parsed() {
         let one = r#"{"service":"idp","account":"91827364","baseURI":"va.idp.example.net"}"#;
         let expected = vec![(Service::IDP, "va.idp.example.net".to_owned())];
         for body in [
@@ -115,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_not_understood_does_not_lose_its_neighbours() {
+    fn an_invalid_entry_is_skipped() {
         let body = r#"{"baseURIs":[{"service":1},null,{"service":"idp","baseURI":"h"},"x"]}"#;
         assert_eq!(read_text(body).unwrap().len(), 1);
     }
 
     #[test]
-    fn an_answer_that_names_nothing_is_unreadable() {
+    fn a_response_without_services_is_unreadable() {
         for body in ["{}", "[]", r#"{"baseURIs":[]}"#, "null", "7", "<html></html>", ""] {
             assert!(read_text(body).is_err(), "{body}");
         }

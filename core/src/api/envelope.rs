@@ -1,4 +1,4 @@
-//! The envelope of a request (protocol.md 1.3).
+//! The envelope of a request ([protocol.md 1.3](crate::protocol#1.3)).
 
 use serde::Serialize;
 use serde_json::Value;
@@ -23,12 +23,12 @@ impl<'a, B> Request<'a, B> {
         Self { kind: "req", id, type_, metadata: None, body: Some(body) }
     }
 
-    /// With no body at all.
+    /// A request without a body.
     pub(super) fn bare(id: RequestId, type_: &'static str) -> Self {
         Self { kind: "req", id, type_, metadata: None, body: None }
     }
 
-    /// What goes with it: a member beside the body (protocol.md 7.9).
+    /// The metadata, a member beside the body ([protocol.md 7.9](crate::protocol#7.9)).
     pub(super) fn metadata(mut self, metadata: Option<&'a Value>) -> Self {
         self.metadata = metadata;
         self

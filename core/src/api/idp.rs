@@ -1,4 +1,6 @@
-//! The ConsumerJWS from the IDP (protocol.md 5).
+//! Requests a ConsumerJWS from the IDP.
+//!
+//! `POST /api/account/{accountId}/consumer?v=1.0` ([protocol.md 5](crate::protocol#5))
 
 use http::HeaderValue;
 use serde::Serialize;
@@ -9,7 +11,7 @@ use super::{ApiRejection, ConsumerClaims, InvalidInput, RelativeRequest, Respons
 use crate::id::{AccountId, ExtConsumerId};
 use crate::secret::Secret;
 
-/// A consumer's token, ready for use.
+/// A consumer's token.
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerJws {
     pub(crate) header: HeaderValue,
@@ -29,17 +31,17 @@ pub(crate) fn request(
     RelativeRequest::post_json(path, [("v", "1.0")], &Body { ext_consumer_id: consumer })
 }
 
-/// Reads the answer. Documented is 201; any 2xx is taken.
+/// Parses the response. The documented status is 201; any 2xx is accepted.
 pub(crate) fn parse(response: &ResponseView<'_>) -> Result<ConsumerJws, ApiRejection> {
     let Value::String(token) = take(response.json()?, "token") else {
-        return Err(ApiRejection::unreadable("the answer holds no token"));
+        return Err(ApiRejection::unreadable("the answer has no token"));
     };
     let secret = Secret::new(token);
     if secret.is_empty() {
-        return Err(ApiRejection::unreadable("the answer holds an empty token"));
+        return Err(ApiRejection::unreadable("the answer has an empty token"));
     }
     let Some(header) = secret.header() else {
-        return Err(ApiRejection::unreadable("the token cannot stand in a header"));
+        return Err(ApiRejection::unreadable("the token cannot be sent in a header"));
     };
     Ok(ConsumerJws { header, claims: ConsumerClaims::of(secret.expose()) })
 }
@@ -50,7 +52,7 @@ mod tests {
     use http::Response;
 
     #[test]
-    fn the_request_is_the_documented_one() {
+    fn the_documented_request_is_written() {
         let account = AccountId::new("91827364").unwrap();
         let consumer = ExtConsumerId::new("pigeon-ring-0042").unwrap();
         let request = request(&account, &consumer).unwrap();
@@ -58,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn created_is_success_and_so_is_ok() {
+    fn statuses_200_and_201_are_success() {
         for status in [200, 201] {
             let body = bytes::Bytes::from_static(br#"{"token":"a.b.c"}"#);
             let response = Response::builder().status(status).body(body).unwrap();
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_token_is_refused() {
+    fn a_response_without_a_token_is_an_error() {
         for body in ["{}", r#"{"token":""}"#, r#"{"token":1}"#, "null"] {
             let response = Response::builder().status(201).body(body.to_owned().into()).unwrap();
             assert!(parse(&ResponseView::new(&response, false)).is_err(), "{body}");

@@ -1,4 +1,4 @@
-//! Look-ups: what a call finds out without a request of its own.
+//! Look-ups: results that a call takes from its prerequisites, the host and the tokens.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::sentinel::AppJwt;
 use super::{AppClaims, ConsumerClaims, Endpoint, Origin, Principal, Service};
 use crate::id::ExtConsumerId;
 
-/// What a call has prepared before its own request: the host, and the tokens that its principal needs.
+/// The prerequisites of a call: the host of its endpoint and the tokens of its principal.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'a> {
     pub(crate) origin: &'a Origin,
@@ -21,55 +21,60 @@ impl Prepared<'_> {
         self.origin
     }
 
-    /// The claims of the AppJWT, if the principal needs one.
+    /// The claims of the AppJWT. `None` for an anonymous principal.
     #[must_use]
     pub fn app(&self) -> Option<&AppClaims> {
         self.app.map(|(jwt, _)| &jwt.claims)
     }
 
-    /// For how long the AppJWT is still good.
+    /// The remaining lifetime of the AppJWT. `None` for an anonymous principal.
     #[must_use]
     pub fn app_remaining(&self) -> Option<Duration> {
         self.app.map(|(_, remaining)| remaining)
     }
 
-    /// The claims of the ConsumerJWS, if the principal needs one.
+    /// The claims of the ConsumerJWS. `None` unless the principal is a consumer.
     #[must_use]
     pub fn consumer(&self) -> Option<&ConsumerClaims> {
         self.consumer
     }
 }
 
-/// A question that a call answers from what it prepares: it sends no request of its own.
+/// A call without a request of its own: its result comes from the prerequisites.
 ///
-/// [`Call`](crate::connector::Call) runs a look-up as it runs an [`Operation`](super::Operation), from
-/// the cache where that is fresh.
+/// [`Call`](crate::connector::Call) runs a look-up like an [`Operation`](super::Operation). It
+/// takes prerequisites from the cache while they are valid, and requests the others.
 pub trait Lookup {
-    /// The answer.
+    /// The result.
     type Output;
 
-    /// The look-up's name, from a small fixed set, for logs.
+    /// The look-up's name for logs, from a small fixed set.
     const NAME: &'static str;
 
-    /// The endpoint whose host is needed.
+    /// The endpoint whose host the look-up needs.
     fn endpoint(&self) -> Endpoint;
 
-    /// The principal whose tokens are needed.
+    /// The principal whose tokens the look-up needs.
     fn principal(&self) -> Principal;
 
-    /// Takes the answer from what was prepared.
+    /// The result, from the prerequisites.
     fn output(&self, prepared: &Prepared<'_>) -> Self::Output;
 }
 
-/// Finds out which host serves a service, from the cache where it is fresh (protocol.md 2). Needs no
-/// credentials.
+/// Resolves the host of a service, from the cache while the entry is valid.
+///
+/// `GET /api/account/{accountId}/service/{serviceName}/baseURI.json?version=1.0` at the Domain API
+/// ([protocol.md 2.1](crate::protocol#2.1)), without a token. Idempotent.
+///
+/// Fails with [`UntrustedHost`](crate::error::ErrorKind::UntrustedHost) if the configuration does
+/// not trust the host.
 #[derive(Clone, Debug)]
 pub struct ResolveDomain {
     service: Service,
 }
 
 impl ResolveDomain {
-    /// Asks for `service`.
+    /// Resolves `service`.
     #[must_use]
     pub const fn new(service: Service) -> Self {
         Self { service }
@@ -94,30 +99,34 @@ impl Lookup for ResolveDomain {
     }
 }
 
-/// Makes sure that there is an AppJWT: from the cache while it is good, refreshed when that is due
-/// (protocol.md 4).
+/// Obtains an AppJWT: from the cache while it is valid, refreshed when due.
 ///
-/// Every call does this by itself. Use it to see that the credentials work, or from a timer of your
-/// own, so that no call ever waits for a refresh.
+/// `POST /sentinel/api/account/{accountId}/app/token?v=1.0&grant_type=client_credentials` at the
+/// service `sentinel` ([protocol.md 4](crate::protocol#4)), with the app's client id and secret.
+/// Idempotent.
+///
+/// Every call that needs an AppJWT obtains it by itself. Use this look-up to check the credentials,
+/// or in a timer, so that no call waits for a refresh. Fails with
+/// [`Unauthorized`](crate::error::ErrorKind::Unauthorized) if Sentinel rejects the credentials.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AuthorizeApp;
 
 impl AuthorizeApp {
-    /// The look-up.
+    /// A look-up of the AppJWT.
     #[must_use]
     pub const fn new() -> Self {
         Self
     }
 }
 
-/// What [`AuthorizeApp`] gives: never the token itself.
+/// The result of [`AuthorizeApp`]. It does not contain the token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AppAuthorization {
     /// The token's claims.
     pub claims: AppClaims,
-    /// For how long it is still good.
+    /// The token's remaining lifetime.
     pub remaining: Duration,
 }
 
@@ -142,15 +151,18 @@ impl Lookup for AuthorizeApp {
     }
 }
 
-/// Makes sure that there is a consumer's ConsumerJWS, and gives the id under which LivePerson knows the
-/// consumer (protocol.md 5).
+/// Obtains a consumer's ConsumerJWS, from the cache if possible, and returns its claims, the
+/// consumer's LivePerson id among them.
+///
+/// `POST /api/account/{accountId}/consumer?v=1.0` at the service `idp`
+/// ([protocol.md 5](crate::protocol#5)), with the AppJWT. Idempotent.
 #[derive(Clone, Debug)]
 pub struct IdentifyConsumer {
     consumer: ExtConsumerId,
 }
 
 impl IdentifyConsumer {
-    /// Asks for `consumer`.
+    /// Identifies `consumer`.
     #[must_use]
     pub const fn new(consumer: ExtConsumerId) -> Self {
         Self { consumer }

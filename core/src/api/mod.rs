@@ -1,8 +1,9 @@
-//! The wire: one file for each document of the API, and the [`Operation`] that they have in common.
+//! The API: its endpoints, and the [`Operation`] trait that they implement.
 //!
-//! An operation is a value that knows how its request is written and its answer read. It knows
-//! nothing of tokens, retries or time: a [`Call`](crate::connector::Call) runs it. The operations
-//! here cover protocol.md 2 to 7; one of your own is the trait implemented once more:
+//! An operation is a value that writes a request and parses its response. It does not handle
+//! tokens, retries or time: a [`Call`](crate::connector::Call) does. The operations here cover
+//! [protocol.md 2](crate::protocol#2), 4 to 8, 12 and 13. Implement the trait for any other
+//! endpoint:
 //!
 //! ```
 //! use lp_connector_core::api::{
@@ -10,7 +11,7 @@
 //!     RelativeRequest, ResponseView, Service,
 //! };
 //!
-//! /// An endpoint of the messaging service that this crate does not know.
+//! /// An endpoint of the messaging service that this crate does not cover.
 //! struct Ping;
 //!
 //! impl Operation for Ping {
@@ -84,82 +85,86 @@ use std::time::Duration;
 
 use crate::id::{ConversationId, ExtConsumerId};
 
-/// One request to the API: how it is written, and how its response is parsed.
+/// One request to the API: writes the request and parses the response.
 ///
-/// Implementations are pure: the same value gives the same request each time, since a retry writes it
-/// anew.
+/// Implementations are pure: the same value and [`Context`] give the same request, because each
+/// retry writes it again.
 pub trait Operation {
-    /// What a successful response gives.
+    /// The result of a successful response.
     type Output;
 
-    /// The operation's name, from a small fixed set, for logs: no ids in it.
+    /// The operation's name for logs, from a small fixed set. It contains no ids.
     const NAME: &'static str;
 
-    /// What its documents say of repeating it, where that differs from what is configured. By default
-    /// nothing.
+    /// Retry settings that the documents prescribe for this operation. They replace the configured
+    /// ones. Default: none.
     const RETRY: RetryHints = RetryHints::NONE;
 
     /// The endpoint that serves it.
     fn endpoint(&self) -> Endpoint;
 
-    /// In whose name it is done: this decides which credentials the request carries.
+    /// The principal of the request. It decides which tokens the request carries.
     fn principal(&self) -> Principal;
 
-    /// Whether it may be repeated when its response was lost.
+    /// Whether the operation is retried after a lost response.
     fn idempotency(&self) -> Idempotency;
 
-    /// The conversation that it is about, if it is about one: for logs.
+    /// The conversation that the operation concerns, for logs. Default: none.
     fn conversation(&self) -> Option<&ConversationId> {
         None
     }
 
-    /// Writes the request, without its host and credentials.
+    /// Writes the request, without host and credentials.
     ///
     /// # Errors
-    /// [`InvalidInput`] for arguments that the service would reject. Nothing is sent then, not even
-    /// for a token.
+    /// [`InvalidInput`] for arguments that the service would reject. The call then sends nothing,
+    /// not even a token request.
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput>;
 
     /// Parses the response, whatever its status.
     ///
     /// # Errors
-    /// [`ApiRejection`] for anything but success; [`ResponseView::accepted`] knows the common shapes.
+    /// [`ApiRejection`] for anything but success. [`ResponseView::accepted`] parses the common
+    /// shapes.
     fn parse(&self, response: &ResponseView<'_>) -> Result<Self::Output, ApiRejection>;
 }
 
-/// What an operation's documents say of repeating it.
+/// Retry settings that the documents prescribe for one operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct RetryHints {
-    /// The pauses between its attempts, in place of the configured ones.
+    /// The pauses between attempts. `None`: the configured ones.
     pub pauses: Option<&'static [Duration]>,
-    /// The shortest pause after status 429, in place of the configured one.
+    /// The shortest pause after status 429. `None`: the configured one.
     pub rate_limit_floor: Option<Duration>,
 }
 
 impl RetryHints {
-    /// Nothing: as configured.
+    /// No prescribed settings: the configured ones apply.
     pub const NONE: Self = Self { pauses: None, rate_limit_floor: None };
 }
 
-/// In whose name an operation is done.
+/// The principal of an operation: it decides which tokens the request carries.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Principal {
-    /// Nobody: the request carries no credentials.
+    /// No principal: the request carries no token.
     Anonymous,
-    /// The app: `Authorization` with the AppJWT (protocol.md 4.4).
+    /// The app: `Authorization` with the AppJWT ([protocol.md 4.4](crate::protocol#4.4)).
     App,
-    /// A consumer: the AppJWT, and `X-LP-ON-BEHALF` with the ConsumerJWS (protocol.md 5).
+    /// A consumer: the AppJWT, and `X-LP-ON-BEHALF` with the ConsumerJWS
+    /// ([protocol.md 5](crate::protocol#5)).
     Consumer(ExtConsumerId),
 }
 
-/// Whether an operation may be repeated when it is not known if it took effect.
+/// Whether an operation can be retried when it is unknown if it took effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "it is one or the other")]
 pub enum Idempotency {
-    /// Doing it twice is the same as doing it once.
+    /// Two executions have the same effect as one. The call retries after a lost response.
     Idempotent,
-    /// Doing it twice has another effect than doing it once: the caller has to choose (protocol.md 11, last paragraph).
+    /// Two executions have another effect than one ([protocol.md 11](crate::protocol#11), last
+    /// paragraph). The call retries after a lost response only if
+    /// [`RetryPolicy::at_least_once`](crate::policy::RetryPolicy::at_least_once) allows that.
     NonIdempotent,
 }

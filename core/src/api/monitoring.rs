@@ -1,6 +1,12 @@
-//! The Monitoring API: whether an engagement is offered, and what visitors do (protocol.md 12).
+//! The Monitoring API: finds engagements and reports the activity of visitors
+//! ([protocol.md 12](crate::protocol#12)).
 //!
-//! It needs no token: the account and the app installation's id are enough.
+//! * `POST /api/account/{accountId}/app/{clientId}/engagement?v=1.1&vid=…&sid=…&obh=true`
+//!   ([protocol.md 12.1](crate::protocol#12.1))
+//! * `PUT /api/account/{accountId}/app/{clientId}/report?v=1.1&vid=…&sid=…&obh=true`
+//!   ([protocol.md 12.2](crate::protocol#12.2))
+//!
+//! Both are sent without a token.
 
 use std::time::Duration;
 
@@ -15,7 +21,7 @@ use super::{
 };
 use crate::id::{ClientId, ExtConsumerId};
 
-/// The pauses of protocol.md 11 for this API.
+/// The pauses between attempts at this API ([protocol.md 11](crate::protocol#11)).
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(3),
     Duration::from_secs(10),
@@ -23,26 +29,26 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(90),
 ];
 
-/// How the service knows a visitor: an id, and that of the session. Keep both, and send them again:
-/// visitors without them are capped (protocol.md 12.1).
+/// The ids of a visitor and of the visitor's session. Store both and send them with each request:
+/// the service caps visitors without ids ([protocol.md 12.1](crate::protocol#12.1)).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Visitor {
     /// The visitor's id.
     pub visitor_id: Option<String>,
-    /// The session's.
+    /// The session's id.
     pub session_id: Option<String>,
 }
 
 impl Visitor {
-    /// Both ids.
+    /// A visitor with both ids.
     #[must_use]
     pub fn new(visitor_id: impl Into<String>, session_id: impl Into<String>) -> Self {
         Self { visitor_id: Some(visitor_id.into()), session_id: Some(session_id.into()) }
     }
 }
 
-/// Who the consumer is said to be. `Debug` hides it.
+/// An identity of the consumer ([protocol.md 12.1](crate::protocol#12.1)). `Debug` redacts it.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Identity {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,19 +58,19 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A consumer who has logged in, by an id that cannot be guessed.
+    /// A consumer who is logged in (`acr` is `loa1`). The id must be unguessable.
     #[must_use]
     pub fn authenticated(sub: impl Into<String>) -> Self {
         Self { iss: None, acr: "loa1", sub: sub.into() }
     }
 
-    /// A consumer who has not.
+    /// A consumer who is not logged in (`acr` is `0`). The id must be unguessable.
     #[must_use]
     pub fn unauthenticated(sub: impl Into<String>) -> Self {
         Self { iss: None, acr: "0", sub: sub.into() }
     }
 
-    /// Who says so.
+    /// The issuer of the identity (`iss`).
     #[must_use]
     pub fn issuer(mut self, iss: impl Into<String>) -> Self {
         self.iss = Some(iss.into());
@@ -78,7 +84,7 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// What both methods have in common.
+/// The parts that both requests share.
 #[derive(Clone, Debug)]
 struct Visit {
     app: ClientId,
@@ -110,13 +116,13 @@ impl Visit {
     ) -> Result<RelativeRequest, InvalidInput> {
         let account = context.account().as_str();
         let path = ["api", "account", account, "app", self.app.as_str(), method];
-        // The visitor that the response before this named, while the account was being loaded.
+        // The visitor in the previous response, if the account was still loading.
         let named = context.previous().and_then(named_while_loading);
         let visitor = self.visitor.visitor_id.as_deref().or(named.as_deref());
         let mut query = vec![("v", "1.1")];
         query.extend(visitor.map(|id| ("vid", id)));
         query.extend(self.visitor.session_id.as_deref().map(|id| ("sid", id)));
-        // What is known of the caller's address is nothing about the visitor.
+        // On behalf of the visitor: the caller's address says nothing about the visitor.
         query.push(("obh", "true"));
         let mut body = json!({});
         if let Some(members) = body.as_object_mut() {
@@ -149,28 +155,28 @@ impl Visit {
 macro_rules! visit {
     ($operation:ident) => {
         impl $operation {
-            /// The visitor and the session, as an earlier answer named them.
+            /// The visitor and session from an earlier response. Default: none.
             #[must_use]
             pub fn visitor(mut self, visitor: Visitor) -> Self {
                 self.visit.visitor = visitor;
                 self
             }
 
-            /// Who the consumer is.
+            /// Adds an identity of the consumer.
             #[must_use]
             pub fn identity(mut self, identity: Identity) -> Self {
                 self.visit.identities.push(identity);
                 self
             }
 
-            /// Where the consumer came in: a URI such as `sec://Sport` or `lang://English`.
+            /// Adds an entry point: a URI such as `sec://Sport` or `lang://English`.
             #[must_use]
             pub fn entry_point(mut self, uri: impl Into<String>) -> Self {
                 self.visit.entry_points.push(uri.into());
                 self
             }
 
-            /// Something about the consumer or what they do: an SDE, as its document has it.
+            /// Adds an engagement attribute: an SDE in its documented form.
             #[must_use]
             pub fn attribute(mut self, sde: Value) -> Self {
                 self.visit.attributes.push(sde);
@@ -180,11 +186,15 @@ macro_rules! visit {
     };
 }
 
-/// Asks whether an engagement is offered (protocol.md 12.1).
+/// Finds the engagements that are offered to a visitor.
 ///
-/// While the account is being loaded it is asked again, after 3, 10, 30 and 90 s, with the visitor that
-/// the answer names. The last of these is later than the usual
-/// [`call_timeout`](crate::connector::Config::call_timeout).
+/// `POST /api/account/{accountId}/app/{clientId}/engagement?v=1.1&vid=…&sid=…&obh=true` at the
+/// service `smt` ([protocol.md 12.1](crate::protocol#12.1)), without a token. `vid` and `sid` are
+/// sent if known. Idempotent: a second request at most creates a second session.
+///
+/// Pauses between attempts are 3, 10, 30 and 90 s ([protocol.md 11](crate::protocol#11)). While the
+/// service still loads the account, the call retries with the visitor id in the response. The last
+/// retry is later than the default [`call_timeout`](crate::connector::Config::call_timeout).
 #[derive(Clone, Debug)]
 pub struct FindEngagement {
     visit: Visit,
@@ -193,13 +203,14 @@ pub struct FindEngagement {
 visit!(FindEngagement);
 
 impl FindEngagement {
-    /// For this app installation.
+    /// Finds the engagements of this app installation.
     #[must_use]
     pub fn new(app: ClientId) -> Self {
         Self { visit: Visit::new(app) }
     }
 
-    /// What the consumer uses: `deviceFamily`, `os`, `ipAddress`, as protocol.md 12.1 has it.
+    /// The consumer's client (`clientProperties`): `deviceFamily`, `os`, `ipAddress` and more
+    /// ([protocol.md 12.1](crate::protocol#12.1)). Default: not sent.
     #[must_use]
     pub fn client(mut self, properties: Value) -> Self {
         self.visit.client = Some(properties);
@@ -207,15 +218,15 @@ impl FindEngagement {
     }
 }
 
-/// What the service knows of a visitor, and what it offers them.
+/// The result of [`FindEngagement`]: a visitor, and the engagements that are offered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Found {
-    /// The ids to send from now on.
+    /// The ids to send with the next requests.
     pub visitor: Visitor,
     /// The page's id.
     pub page_id: Option<String>,
-    /// What is offered: nothing, one or more.
+    /// The engagements that are offered. May be empty.
     pub engagements: Vec<Engagement>,
 }
 
@@ -225,21 +236,21 @@ pub struct Found {
 pub struct Engagement {
     /// The campaign's id.
     pub campaign_id: String,
-    /// The engagement's.
+    /// The engagement's id.
     pub engagement_id: String,
-    /// Its revision.
+    /// The engagement's revision.
     pub revision: Option<u64>,
-    /// The context, if the consumer is in no conversation.
+    /// The context's id. Missing if the consumer is in a conversation.
     pub context_id: Option<String>,
-    /// The conversation that the consumer is in.
+    /// The id of the consumer's open conversation.
     pub conversation_id: Option<String>,
-    /// `expose`, or `conversation`.
+    /// `expose` if the engagement is offered, `conversation` if the consumer is in one.
     pub status: Option<String>,
 }
 
 impl Found {
-    /// Opens a conversation from the first engagement that is offered: campaign and context are taken
-    /// over as protocol.md 12.1 says. `None` if nothing is offered.
+    /// An operation that opens a conversation from the first engagement, with its campaign and
+    /// context ([protocol.md 12.1](crate::protocol#12.1)). `None` if there is no engagement.
     #[must_use]
     pub fn open(&self, consumer: ExtConsumerId) -> Option<OpenConversation> {
         let engagement = self.engagements.first()?;
@@ -253,7 +264,7 @@ impl Found {
 
     fn read(document: &Value) -> Self {
         let text = |value: &Value, name: &str| scalar(value.get(name)?);
-        // An array in all examples, an object by the table (protocol.md 14, row 38).
+        // An array in all examples, an object in the table (protocol.md 14, row 38).
         let details = match document.get("engagementDetails") {
             Some(Value::Array(all)) => all.as_slice(),
             Some(one @ Value::Object(_)) => std::slice::from_ref(one),
@@ -277,7 +288,7 @@ impl Found {
     }
 }
 
-/// The ids under either of their names (protocol.md 14, row 39).
+/// The ids, under either of their names ([protocol.md 14](crate::protocol#14), row 39).
 fn visitor(document: &Value) -> Visitor {
     let either = |long: &str, short: &str| {
         let found = document.get(long).or_else(|| document.get(short));
@@ -286,7 +297,7 @@ fn visitor(document: &Value) -> Visitor {
     Visitor { visitor_id: either("visitorId", "vid"), session_id: either("sessionId", "sid") }
 }
 
-/// Text, or a number as text (protocol.md 14, row 34).
+/// A string, or a number as text ([protocol.md 14](crate::protocol#14), row 34).
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -295,8 +306,8 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// The response's JSON, or that the account is still being loaded: status 202, or 500 with the code for
-/// it (protocol.md 12.3).
+/// The response's JSON. [`Reason::Loading`] on status 202, and on 500 with `internalCode` 20: the
+/// service is still loading the account ([protocol.md 12.3](crate::protocol#12.3)).
 fn loaded(response: &ResponseView<'_>) -> Result<Value, ApiRejection> {
     let document = serde_json::from_slice::<Value>(response.body()).unwrap_or_default();
     let code: Option<u64> = document.get("internalCode").and_then(number);
@@ -306,8 +317,8 @@ fn loaded(response: &ResponseView<'_>) -> Result<Value, ApiRejection> {
     response.json()
 }
 
-/// The visitor that a response of a service that is still loading names: in its text alone
-/// (protocol.md 12.1).
+/// The visitor id in the message of a response while the account is loading. No other member has it
+/// ([protocol.md 12.1](crate::protocol#12.1)).
 fn named_while_loading(body: &[u8]) -> Option<String> {
     let document = serde_json::from_slice::<Value>(body).ok()?;
     let (_, id) = document.get("message")?.as_str()?.rsplit_once("vid:")?;
@@ -315,7 +326,7 @@ fn named_while_loading(body: &[u8]) -> Option<String> {
     (id.len() <= MAX_VISITOR_ID).then(|| id.to_owned())
 }
 
-/// A longer visitor id is not repeated.
+/// The longest visitor id to repeat, in bytes.
 const MAX_VISITOR_ID: usize = 256;
 
 macro_rules! on_monitoring {
@@ -340,7 +351,7 @@ impl Operation for FindEngagement {
     on_monitoring!();
 
     fn idempotency(&self) -> Idempotency {
-        // At the worst there is one more session.
+        // A second request at most creates a second session.
         Idempotency::Idempotent
     }
 
@@ -353,7 +364,15 @@ impl Operation for FindEngagement {
     }
 }
 
-/// Tells what a visitor does (protocol.md 12.2). It needs the visitor's id, or an identity.
+/// Reports the activity of a visitor.
+///
+/// `PUT /api/account/{accountId}/app/{clientId}/report?v=1.1&vid=…&sid=…&obh=true` at the service
+/// `smt` ([protocol.md 12.2](crate::protocol#12.2)), without a token. `vid` and `sid` are sent if
+/// known. Not [idempotent](Idempotency::NonIdempotent). Pauses between attempts are 3, 10, 30 and
+/// 90 s ([protocol.md 11](crate::protocol#11)).
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the report has no
+/// attribute, and if it has neither a visitor id nor an identity.
 #[derive(Clone, Debug)]
 pub struct ReportActivity {
     visit: Visit,
@@ -362,20 +381,21 @@ pub struct ReportActivity {
 visit!(ReportActivity);
 
 impl ReportActivity {
-    /// For this app installation.
+    /// A report for this app installation.
     #[must_use]
     pub fn new(app: ClientId) -> Self {
         Self { visit: Visit::new(app) }
     }
 
-    /// The page's id, as an earlier answer named it.
+    /// The page's id from an earlier response. Default: not sent; the service then chooses one.
     #[must_use]
     pub fn page(mut self, id: impl Into<String>) -> Self {
         self.visit.page = Some(id.into());
         self
     }
 
-    /// That an engagement was shown (`impDisplay`), accepted (`impAccept`), and so on.
+    /// Adds an impression event of an engagement: `impDisplay`, `impAccept`, `impExpanded`,
+    /// `impTimeout` or `impClose`.
     #[must_use]
     pub fn impression(self, kind: &str, engagement: &Engagement) -> Self {
         let id = |text: &str| text.parse::<u64>().map_or_else(|_| json!(text), |id| json!(id));

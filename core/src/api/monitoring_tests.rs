@@ -24,9 +24,9 @@ fn answer(status: u16, body: &Value) -> Response<Bytes> {
     Response::builder().status(status).body(body.to_string().into()).unwrap()
 }
 
-/// The examples of protocol.md 12.1.
+/// The examples of [protocol.md 12.1](crate::protocol#12.1).
 #[test]
-fn the_documented_request_is_written_and_its_answer_read() {
+fn the_documented_request_is_written_and_parsed() {
     let find = FindEngagement::new(app())
         .identity(Identity::authenticated("3b0f").issuer("pigeon-post"))
         .client(json!({"deviceFamily": "MOBILE", "osVersion": "14"}))
@@ -71,7 +71,7 @@ fn the_documented_request_is_written_and_its_answer_read() {
 }
 
 #[test]
-fn nothing_offered_is_nothing_found() {
+fn a_response_without_engagements_is_empty() {
     let find = FindEngagement::new(app());
     let body = json!({"sessionId": "S", "visitorId": "V", "pageId": "1"});
     let found = find.parse(&ResponseView::new(&answer(200, &body), false)).unwrap();
@@ -80,7 +80,7 @@ fn nothing_offered_is_nothing_found() {
 }
 
 #[test]
-fn a_loading_account_is_asked_again_with_its_visitor() {
+fn a_retry_while_loading_names_the_visitor() {
     let find = FindEngagement::new(app());
     let loading = json!({"time": 1, "message": "Loading account: 91827364, vid: Vxyz",
         "internalCode": 38});
@@ -93,13 +93,13 @@ fn a_loading_account_is_asked_again_with_its_visitor() {
     assert_eq!(rejection.reason, Reason::Loading);
     let again = request(&find, Some(&old));
     assert_eq!(again.uri().query(), Some("v=1.1&vid=V2&obh=true"));
-    // The same status with another code is a failure like any other.
+    // The same status with another code is an ordinary failure.
     let failed = json!({"message": "internal", "internalCode": 18});
     let rejection = find.parse(&ResponseView::new(&answer(500, &failed), false)).unwrap_err();
     assert_eq!((rejection.reason, rejection.status), (Reason::Status, 500));
 }
 
-/// The example of protocol.md 12.2.
+/// The example of [protocol.md 12.2](crate::protocol#12.2).
 #[test]
 fn the_documented_report_is_written() {
     let engagement = Engagement {
@@ -135,7 +135,7 @@ fn the_documented_report_is_written() {
 }
 
 #[test]
-fn its_pauses_are_its_own_unless_nothing_is_retried() {
+fn prescribed_pauses_apply_unless_retries_are_off() {
     use crate::policy::RetryPolicy;
     let seconds = |policy: &RetryPolicy| -> Vec<_> {
         (0..5).filter_map(|n| policy.pause(n)).map(|pause| pause.as_secs()).collect()
@@ -146,13 +146,13 @@ fn its_pauses_are_its_own_unless_nothing_is_retried() {
 }
 
 #[test]
-fn an_identity_is_not_shown() {
+fn debug_output_redacts_the_identity() {
     let find = FindEngagement::new(app()).identity(Identity::authenticated("s3cr3t"));
     assert!(!format!("{find:?}").contains("s3cr3t"));
 }
 
 #[test]
-fn a_visitor_named_while_loading_is_repeated() {
+fn the_visitor_id_is_taken_from_the_message() {
     let long = "v".repeat(256);
     for (message, repeated) in [
         ("loading, vid: abc, wait".to_owned(), Some("abc".to_owned())),
@@ -170,7 +170,7 @@ fn a_visitor_named_while_loading_is_repeated() {
 }
 
 #[test]
-fn only_a_loading_account_is_asked_again() {
+fn loading_is_recognised_by_status_and_code() {
     let find = FindEngagement::new(app());
     for (status, code, loading) in [(202, 38, true), (500, 20, true), (500, 21, false)] {
         let body = json!({"internalCode": code, "message": "vid: abc"});

@@ -1,13 +1,13 @@
-//! Scheme, host and port: where requests go, once it is settled that they may.
+//! The scheme, host and port of a trusted server.
 
 use std::fmt;
 
 use http::uri::{Authority, Scheme};
 
-/// A scheme, a host and perhaps a port that the configuration allows requests to.
+/// The scheme, the host and optionally the port of a server that the configuration trusts.
 ///
-/// Only [`Trust`](crate::connector::Trust) makes one, so a request for a host that nobody vouched for
-/// cannot be written.
+/// Only [`Trust`](crate::connector::Trust) creates an origin, so no request for an untrusted host
+/// can be built.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origin {
     scheme: Scheme,
@@ -19,19 +19,19 @@ impl Origin {
         Self { scheme, authority }
     }
 
-    /// `https`, or `http` for a loopback host.
+    /// The scheme: `https`, or `http` for a loopback host.
     #[must_use]
     pub fn scheme(&self) -> &str {
         self.scheme.as_str()
     }
 
-    /// The host, with its port if it has one.
+    /// The host, with the port if there is one.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.authority.as_str()
     }
 
-    /// The host alone.
+    /// The host, without the port.
     #[must_use]
     pub fn host(&self) -> &str {
         self.authority.host()

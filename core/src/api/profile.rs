@@ -1,13 +1,14 @@
-//! Who the consumer is: `userprofile.SetUserProfile` and its SDEs (protocol.md 6.2).
+//! The consumer's profile: the body of `userprofile.SetUserProfile` and its SDEs
+//! ([protocol.md 6.2](crate::protocol#6.2)).
 //!
-//! Only what is set is written. All of it is personal data: `Debug` shows which kinds are there, and
-//! nothing of them.
+//! Unset members are not sent. A profile is personal data: `Debug` shows only the number of SDEs.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What agents see of the consumer. Without it they see nothing.
+/// The consumer's profile, which agents see. Without SDEs they see no consumer data
+/// ([protocol.md 6.2](crate::protocol#6.2)).
 ///
 /// ```
 /// use lp_connector_core::api::{CustomerInfo, PersonalInfo, Profile};
@@ -38,28 +39,28 @@ pub struct Profile {
     /// Last name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_name: Option<String>,
-    /// An id of the user in the channel.
+    /// The user's id in the channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// URL of a picture.
+    /// The URL of a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
-    /// `consumer`, in the published example.
+    /// The role: `consumer` in the official sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// URL of a background picture.
+    /// The URL of a background picture.
     #[serde(skip_serializing_if = "Option::is_none", rename = "backgndImgUri")]
     pub background_image_uri: Option<String>,
     /// Free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Telephone and mail.
+    /// Mobile number and mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_data: Option<PrivateData>,
 }
 
 impl Profile {
-    /// An empty profile, which is allowed.
+    /// An empty profile, which the service accepts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -99,7 +100,7 @@ impl AuthenticatedData {
     }
 }
 
-/// The payload's member is named differently for each type.
+/// One SDE. The payload's member has another name for each type.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Sde {
@@ -167,12 +168,12 @@ pub struct CustomerInfo {
     /// Date of registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_date: Option<Date>,
-    /// Login status; the documents give no values.
+    /// Login status. The documents list no values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login_status: Option<i64>,
 }
 
-/// A day.
+/// A date.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Date {
     day: u8,
@@ -181,7 +182,7 @@ pub struct Date {
 }
 
 impl Date {
-    /// Day and month count from 1. The service judges whether there was such a day.
+    /// The date with this day and month, both from 1. Only the service validates it.
     #[must_use]
     pub const fn new(year: i32, month: u8, day: u8) -> Self {
         Self { day, month, year }
@@ -210,12 +211,12 @@ pub struct PersonalInfo {
     /// Company.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub company: Option<String>,
-    /// Language, as `en-US`.
+    /// Language, such as `en-US`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }
 
-/// Age in years, or the date of birth. `year` is needed if the age is to be computed from it.
+/// Age in years, or the date of birth. The service needs `year` to compute the age.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Age {
@@ -244,7 +245,7 @@ pub struct Contact {
     /// Telephone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    /// What telephone it is.
+    /// The kind of telephone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone_type: Option<PhoneType>,
     /// Country and region.
@@ -252,11 +253,11 @@ pub struct Contact {
     pub address: Option<PostalAddress>,
 }
 
-/// Where a person lives.
+/// The postal address of a person.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PostalAddress {
-    /// Country; an older page has it as two letters.
+    /// Country. An older page shows a code of two letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
     /// Region.
@@ -264,11 +265,11 @@ pub struct PostalAddress {
     pub region: Option<String>,
 }
 
-/// What telephone a number belongs to.
+/// The kind of telephone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
+#[expect(missing_docs, reason = "the documents only name the values")]
 pub enum PhoneType {
     Home,
     Mobile,
@@ -281,11 +282,12 @@ pub enum PhoneType {
     Other,
 }
 
-/// Gender, written as text: an older page has numbers (protocol.md 14, row 33).
+/// Gender. It is sent as text; an older page shows numbers ([protocol.md 14](crate::protocol#14),
+/// row 33).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the names are the documents' own, and all that they say")]
+#[expect(missing_docs, reason = "the documents only name the values")]
 pub enum Gender {
     Male,
     Female,
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_its_documented_name_and_form() {
+    fn every_field_has_its_documented_name_and_type() {
         let info = CustomerInfo {
             ctype: Some("vip".into()),
             cstatus: Some("new".into()),
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing_of_the_person() {
+    fn debug_output_redacts_the_person() {
         let personal = PersonalInfo { firstname: Some("Ada".into()), ..PersonalInfo::default() };
         let shown = format!("{personal:?} {:?}", Profile::new().personal_info(personal.clone()));
         assert!(!shown.contains("Ada"), "{shown}");

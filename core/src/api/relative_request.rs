@@ -1,4 +1,4 @@
-//! A request as an operation writes it: without host and credentials.
+//! The request of an operation, without host and credentials.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::AccountId;
 use crate::seed::{RequestId, Seed};
 
-/// What an operation may know when it writes its request.
+/// The input of [`Operation::request`](super::Operation::request) besides the operation itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     account: &'a AccountId,
@@ -31,35 +31,35 @@ impl<'a> Context<'a> {
         Self { account, seed, previous: None, send_path: None }
     }
 
-    /// With the account's [`send_path`](super::send_path), where it was written before.
+    /// Sets the account's [`send_path`](super::send_path), if it is cached.
     #[must_use]
     pub(crate) const fn sending_to(mut self, path: Option<&'a PathAndQuery>) -> Self {
         self.send_path = path;
         self
     }
 
-    /// With the body that rejected the attempt before this one.
+    /// Sets the body of the response that rejected the previous attempt.
     #[must_use]
     pub(crate) const fn after(mut self, body: Option<&'a [u8]>) -> Self {
         self.previous = body;
         self
     }
 
-    /// The body of the response that rejected the attempt before this one, up to
-    /// [`MAX_KEPT_BODY`](crate::error::MAX_KEPT_BODY) bytes: what a retry has to repeat from it.
+    /// The body of the response that rejected the previous attempt, up to
+    /// [`MAX_KEPT_BODY`](crate::error::MAX_KEPT_BODY) bytes. A retry can repeat a value from it.
     #[must_use]
     pub const fn previous(&self) -> Option<&'a [u8]> {
         self.previous
     }
 
-    /// The account that the app is installed in.
+    /// The account in which the app is installed.
     #[must_use]
     pub const fn account(&self) -> &'a AccountId {
         self.account
     }
 
-    /// The id of the `index`-th request in the body: a UUID, the same at every retry
-    /// (protocol.md 1.3).
+    /// The id of the request with this index in the body: a UUID, the same for every retry
+    /// ([protocol.md 1.3](crate::protocol#1.3)).
     #[must_use]
     pub fn request_id(&self, index: u64) -> String {
         self.seed.uuid(index)
@@ -70,16 +70,16 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Arguments that cannot be sent. The text says what is wrong, in numbers where there are any, and
-/// never holds the arguments themselves.
+/// Invalid arguments of an operation. The message states the fault and its limits, and does not
+/// quote the arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidInput(pub(crate) Cow<'static, str>);
 
 impl InvalidInput {
-    /// States what is wrong.
+    /// An error with this message.
     #[must_use]
-    pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Self(why.into())
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self(message.into())
     }
 }
 
@@ -97,9 +97,9 @@ impl From<InvalidInput> for Error {
     }
 }
 
-/// A request less its host and credentials, which the call puts in.
+/// A request without host and credentials, which the call adds.
 ///
-/// `Debug` shows the method, the path and sizes: neither query nor body nor header values.
+/// `Debug` shows the method, the path and sizes. It redacts query, body and header values.
 #[derive(Clone)]
 pub struct RelativeRequest {
     method: Method,
@@ -108,12 +108,12 @@ pub struct RelativeRequest {
     body: Bytes,
 }
 
-/// Path and query.
+/// A path and a query.
 #[derive(Clone)]
 enum PathQuery {
-    /// Not yet known to be short enough for a URL.
+    /// Encoded. It may be too long for a URL.
     Written(String),
-    /// Of many requests: shared, and not written again.
+    /// Valid, and shared by many requests.
     Known(PathAndQuery),
 }
 
@@ -145,7 +145,7 @@ impl PathQuery {
         }
     }
 
-    fn read(self) -> Result<PathAndQuery, InvalidInput> {
+    fn into_valid(self) -> Result<PathAndQuery, InvalidInput> {
         match self {
             Self::Written(text) => PathAndQuery::try_from(text)
                 .map_err(|_| InvalidInput::new("an identifier is too long for a URL")),
@@ -154,10 +154,13 @@ impl PathQuery {
     }
 }
 
-/// Where the messages of `account` go (protocol.md 7.1), for all of them at once.
+/// The path and query of SEND for `account`, to be shared by all messages.
+///
+/// `/api/account/{accountId}/messaging/consumer/conversation/send?v=3`
+/// ([protocol.md 7.1](crate::protocol#7.1))
 pub(crate) fn send_path(account: &AccountId) -> Option<PathAndQuery> {
-    let path = send_target(account).read().ok()?;
-    // The first clone would make room for the count of clones: now, and not with a message.
+    let path = send_target(account).into_valid().ok()?;
+    // The first clone allocates the reference count. Do that here, not with the first message.
     Some(path.clone())
 }
 
@@ -167,7 +170,7 @@ fn send_target(account: &AccountId) -> PathQuery {
     PathQuery::new(path, [("v", "3")])
 }
 
-/// What may stand in a path segment as it is (RFC 3986, unreserved).
+/// The characters to encode in a path segment: all but the unreserved ones (RFC 3986, 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl RelativeRequest {
@@ -185,7 +188,7 @@ impl RelativeRequest {
         Self { method, target, headers, body: Bytes::new() }
     }
 
-    /// `GET`. Path segments and query values are given plain, and encoded here.
+    /// A `GET` request. It encodes the path segments and query values.
     #[must_use]
     pub fn get<'a>(
         path: impl IntoIterator<Item = &'a str>,
@@ -194,10 +197,10 @@ impl RelativeRequest {
         Self::new(Method::GET, path, query)
     }
 
-    /// `POST` of a JSON document.
+    /// A `POST` request with a JSON document.
     ///
     /// # Errors
-    /// [`InvalidInput`] if the value has no JSON form, such as a map with keys that are not text.
+    /// [`InvalidInput`] if the value cannot be serialised, such as a map whose keys are not text.
     pub fn post_json<'a>(
         path: impl IntoIterator<Item = &'a str>,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -206,7 +209,8 @@ impl RelativeRequest {
         Self::post_json_to(PathQuery::new(path, query), document, 512)
     }
 
-    /// `POST` of a JSON document to where the account's messages go, with room for so many bytes.
+    /// A SEND request with a JSON document of at most about `room` bytes
+    /// ([protocol.md 7.1](crate::protocol#7.1)).
     pub(crate) fn post_message(
         context: &Context<'_>,
         document: &impl Serialize,
@@ -226,7 +230,7 @@ impl RelativeRequest {
     ) -> Result<Self, InvalidInput> {
         let mut request = Self::to(Method::POST, target);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // So that it is written without growing; if the room was exact, it becomes `Bytes` as it is.
+        // A full `Vec` converts to `Bytes` without another allocation.
         let mut body = Vec::with_capacity(room);
         serde_json::to_writer(&mut body, document)
             .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
@@ -234,10 +238,10 @@ impl RelativeRequest {
         Ok(request)
     }
 
-    /// `PUT` of a JSON document.
+    /// A `PUT` request with a JSON document.
     ///
     /// # Errors
-    /// As [`post_json`](Self::post_json).
+    /// Like [`post_json`](Self::post_json).
     pub fn put_json<'a>(
         path: impl IntoIterator<Item = &'a str>,
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -246,7 +250,7 @@ impl RelativeRequest {
         Ok(Self { method: Method::PUT, ..Self::post_json(path, query, document)? })
     }
 
-    /// `PUT` of bytes as they are.
+    /// A `PUT` request with these bytes as its body.
     #[must_use]
     pub fn put<'a>(
         path: impl IntoIterator<Item = &'a str>,
@@ -258,7 +262,7 @@ impl RelativeRequest {
         request
     }
 
-    /// `DELETE`.
+    /// A `DELETE` request.
     #[must_use]
     pub fn delete<'a>(
         path: impl IntoIterator<Item = &'a str>,
@@ -267,7 +271,7 @@ impl RelativeRequest {
         Self::new(Method::DELETE, path, query)
     }
 
-    /// `POST` of form fields.
+    /// A `POST` request with URL-encoded form fields.
     #[must_use]
     pub fn post_form<'a>(
         path: impl IntoIterator<Item = &'a str>,
@@ -285,29 +289,29 @@ impl RelativeRequest {
         request
     }
 
-    /// Adds a header, in place of one of the same name.
+    /// Sets a header, and replaces any of the same name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// The body as it will be sent.
+    /// The body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The whole request, for `origin`.
+    /// The complete request for `origin`.
     ///
     /// # Errors
-    /// [`InvalidInput`] if path and query are longer than a URL can be.
+    /// [`InvalidInput`] if path and query are too long for a URL.
     pub fn for_origin(self, origin: &Origin) -> Result<Request<Bytes>, InvalidInput> {
         let (scheme, authority) = origin.parts();
         let mut parts = uri::Parts::default();
         parts.scheme = Some(scheme);
         parts.authority = Some(authority);
-        parts.path_and_query = Some(self.target.read()?);
+        parts.path_and_query = Some(self.target.into_valid()?);
         let mut request = Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = Uri::from_parts(parts)
@@ -335,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn path_and_query_are_encoded_and_cannot_change_the_resource() {
+    fn path_and_query_are_encoded() {
         let origin = Origin::new(uri::Scheme::HTTPS, "h.example".parse().unwrap());
         let request = RelativeRequest::get(["api", "a/b?c#d e"], [("q", "1&2 %")]);
         let request = request.for_origin(&origin).unwrap();
@@ -343,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_carries_any_secret() {
+    fn form_fields_are_encoded() {
         let request = RelativeRequest::post_form(["t"], [], [("client_secret", "a&b+c%d e")]);
         assert_eq!(request.body(), b"client_secret=a%26b%2Bc%25d+e");
     }
@@ -355,14 +359,14 @@ mod tests {
     }
 
     #[test]
-    fn a_target_too_long_for_a_url_is_refused() {
+    fn a_target_too_long_for_a_url_is_an_error() {
         let origin = Origin::new(uri::Scheme::HTTPS, "h.example".parse().unwrap());
         let long = "x".repeat(70_000);
         assert!(RelativeRequest::get([long.as_str()], []).for_origin(&origin).is_err());
     }
 
     #[test]
-    fn an_operation_of_ones_own_numbers_its_requests_as_all_do() {
+    fn request_ids_come_from_the_seed() {
         let account = AccountId::new("1").unwrap();
         let seed = Seed::from_bytes([7; 16]);
         let context = Context::new(&account, seed);

@@ -1,7 +1,8 @@
-//! An answer, and how it says no.
+//! A response, and the rejection that it can carry.
 //!
-//! The decision order is that of protocol.md 10.3: the status first, then the `code` and `errorCode`
-//! of a JSON body, and message texts for logs alone.
+//! The order of decision is that of [protocol.md 10.3](crate::protocol#10.3): the status, then
+//! `code` and `errorCode` of a JSON body. Message texts are for logs, with two exceptions
+//! ([protocol.md 6.6](crate::protocol#6.6), [7.11](crate::protocol#7.11)).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::id::ConversationId;
 
-/// An answer to one attempt.
+/// The response to one attempt.
 #[derive(Clone, Copy)]
 pub struct ResponseView<'a> {
     response: &'a Response<Bytes>,
@@ -21,7 +22,8 @@ pub struct ResponseView<'a> {
 }
 
 impl<'a> ResponseView<'a> {
-    /// `repeated` says that an earlier attempt of the same call may have taken effect.
+    /// A view of `response`. `repeated` is true if an earlier attempt of the same call may have
+    /// taken effect.
     #[must_use]
     pub const fn new(response: &'a Response<Bytes>, repeated: bool) -> Self {
         Self { response, repeated }
@@ -39,13 +41,13 @@ impl<'a> ResponseView<'a> {
         self.response.headers()
     }
 
-    /// The body as it came.
+    /// The raw body.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.response.body()
     }
 
-    /// The body, shared and not copied.
+    /// The raw body, shared without a copy.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         self.response.body().clone()
@@ -57,24 +59,25 @@ impl<'a> ResponseView<'a> {
         self.repeated
     }
 
-    /// The body of a 2xx answer as JSON.
+    /// The body of a 2xx response as JSON.
     ///
     /// # Errors
-    /// [`ApiRejection`] by status for any other answer, or as unreadable for what is not JSON.
+    /// [`ApiRejection`] for any other status, and for a body that is not JSON.
     pub fn json(&self) -> Result<Value, ApiRejection> {
         if self.response.status().is_success() { self.parse() } else { Err(self.rejection()) }
     }
 
-    /// A 2xx answer of exactly this shape, with no copy of it made on the way. What else may be in it is
-    /// passed over.
+    /// The body of a 2xx response, if it has this shape. Unknown members are skipped. Makes no
+    /// copy.
     pub(crate) fn plain<T: Deserialize<'a>>(&self) -> Option<T> {
         let success = self.response.status().is_success();
         success.then(|| serde_json::from_slice(self.body()).ok()).flatten()
     }
 
-    /// The `body` member of a success in the envelope of the Send API, `null` if it has none
-    /// (protocol.md 1.3, 7.1). An answer whose HTTP status says 200 and whose `code` says otherwise
-    /// is a refusal (protocol.md 14, row 1).
+    /// The member `body` of a successful Send API response, `null` if it is missing
+    /// ([protocol.md 1.3](crate::protocol#1.3), [7.1](crate::protocol#7.1)). A response with HTTP
+    /// status 200 and the `code` of an error is a rejection ([protocol.md 14](crate::protocol#14),
+    /// row 1).
     ///
     /// # Errors
     /// [`ApiRejection`] for anything but success.
@@ -87,7 +90,7 @@ impl<'a> ResponseView<'a> {
         }
     }
 
-    /// What the answer's status and body say against it.
+    /// The response as a rejection, by its status and body.
     #[must_use]
     pub fn rejection(&self) -> ApiRejection {
         match serde_json::from_slice::<Value>(self.body()) {
@@ -98,7 +101,7 @@ impl<'a> ResponseView<'a> {
 
     pub(crate) fn parse(&self) -> Result<Value, ApiRejection> {
         serde_json::from_slice(self.body()).map_err(|error| {
-            // The parser's own text can quote the document, and with it a token: say where, not what.
+            // The parser's message may quote the document and a token in it. Keep only the position.
             let kind = self.headers().get(http::header::CONTENT_TYPE);
             let html = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
             ApiRejection::unreadable(if html {
@@ -122,69 +125,71 @@ impl fmt::Debug for ResponseView<'_> {
     }
 }
 
-/// Why an answer is not the hoped-for one.
+/// Why a response is not a success: a rejection by the service, or an unreadable response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiRejection {
     pub(crate) reason: Reason,
     pub(crate) status: u16,
     pub(crate) error_code: Option<u32>,
     pub(crate) message: Option<String>,
-    /// The conversation that is open, as far as the program knows.
+    /// The open conversation, if the program named one.
     pub(crate) conversation: Option<ConversationId>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Reason {
-    /// The status, and the error code if there is one, tell all.
+    /// The status, and the error code if there is one.
     Status,
-    /// protocol.md 6.6.
+    /// The consumer has an open conversation ([protocol.md 6.6](crate::protocol#6.6)).
     AlreadyOpen,
-    /// protocol.md 7.11.
+    /// The conversation is closed ([protocol.md 7.11](crate::protocol#7.11)).
     ConversationClosed,
-    /// The account is still being loaded (protocol.md 12.1): to be asked again.
+    /// The service is still loading the account ([protocol.md 12.1](crate::protocol#12.1)). The
+    /// call retries.
     Loading,
-    /// The answer cannot be understood.
+    /// The response cannot be parsed.
     Unreadable(Cow<'static, str>),
     /// The Domain API named a host that the configuration does not trust.
     Untrusted(String),
 }
 
 impl ApiRejection {
-    /// Refused with this status. For 401, 429, 451 and 5xx the call does what protocol.md 10 and 11
-    /// ask for; any other is final.
+    /// A rejection with this status. The call handles 401, 429, 451 and 5xx as
+    /// [protocol.md 10](crate::protocol#10) and [11](crate::protocol#11) prescribe. Any other
+    /// status is final.
     #[must_use]
     pub const fn status(status: u16) -> Self {
         Self { reason: Reason::Status, status, error_code: None, message: None, conversation: None }
     }
 
-    /// The answer came, and cannot be understood: say in which way, and never quote it.
+    /// A response that cannot be parsed. `how` states the fault and must not quote the response.
     #[must_use]
     pub fn unreadable(how: impl Into<Cow<'static, str>>) -> Self {
         let reason = Reason::Unreadable(how.into());
         Self { reason, status: 200, error_code: None, message: None, conversation: None }
     }
 
-    /// LivePerson's number for the failure (protocol.md 10.1).
+    /// Sets LivePerson's `errorCode` ([protocol.md 10.1](crate::protocol#10.1)).
     #[must_use]
     pub const fn error_code(mut self, code: u32) -> Self {
         self.error_code = Some(code);
         self
     }
 
-    /// What the service said.
+    /// Sets the service's message.
     #[must_use]
     pub fn message(mut self, text: impl Into<String>) -> Self {
         self.message = Some(text.into());
         self
     }
 
-    /// The status says that it was done, and the envelope's code says nothing that is known: it may
-    /// have been done.
+    /// The status is a success and the envelope's code is unknown: the request may have taken
+    /// effect.
     pub(crate) fn unknown_code() -> Self {
-        Self::unreadable("its code is none that is known")
+        Self::unreadable("the answer has an unknown code")
     }
 
-    /// Names the conversation that is open already, if this says that one is.
+    /// Adds the open conversation to an [`AlreadyOpen`](Reason::AlreadyOpen).
     pub(crate) fn open_conversation(mut self, id: Option<&ConversationId>) -> Self {
         if self.reason == Reason::AlreadyOpen {
             self.conversation = id.cloned();
@@ -197,10 +202,10 @@ impl ApiRejection {
         self
     }
 
-    /// Reads any of the envelopes of protocol.md 10.
+    /// Parses any of the error envelopes of [protocol.md 10](crate::protocol#10).
     pub(crate) fn in_envelope(http: u16, document: &Value) -> Self {
         let status = match Code::of(document) {
-            // HTTP's own refusal outranks what the body says.
+            // An HTTP error status outranks the body.
             Code::Failure(code) if (200..300).contains(&http) => code,
             _ => http,
         };
@@ -210,8 +215,9 @@ impl ApiRejection {
         Self { reason: Reason::Status, status, error_code, message, conversation: None }.with_hint()
     }
 
-    /// The one place that looks into a message text: two refusals that have no number of their own
-    /// (protocol.md 6.6, 7.11). Where the text changes, they are plain refusals again.
+    /// Recognises the two rejections that have no number by their message text
+    /// ([protocol.md 6.6](crate::protocol#6.6), [7.11](crate::protocol#7.11)). If the service
+    /// changes a text, its rejection is an ordinary one.
     fn with_hint(mut self) -> Self {
         if self.status == 400
             && let Some(text) = &self.message
@@ -226,13 +232,14 @@ impl ApiRejection {
     }
 }
 
-/// The envelope's `code`: a number, a number as text, or the name of a status (protocol.md 14, row 1).
+/// The envelope's `code`: a number, a number as text, or the name of a status
+/// ([protocol.md 14](crate::protocol#14), row 1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Code {
     Success,
     Failure(u16),
     Missing,
-    /// Something that names no status.
+    /// A value that names no status.
     Unknown,
 }
 
@@ -251,14 +258,14 @@ impl Code {
     }
 }
 
-/// A number without a fraction, also where it is written with a point, as `200.0`.
+/// A whole number, written with or without a fraction of zero (`200.0`).
 fn whole(code: &Value) -> Option<u16> {
     let number = code.as_f64().filter(|number| number.fract() == 0.0)?;
     (0.0..=f64::from(u16::MAX)).contains(&number).then_some(number as u16)
 }
 
-/// Only `OK` and `BAD_REQUEST` are documented; the rest are "names of HTTP statuses"
-/// (protocol.md 10.2).
+/// The status with this name. The documents show only `OK` and `BAD_REQUEST`, and call the others
+/// names of HTTP statuses ([protocol.md 10.2](crate::protocol#10.2)).
 fn named(text: &str) -> Option<u16> {
     Some(match text.trim().to_ascii_uppercase().as_str() {
         "OK" => 200,
@@ -287,7 +294,8 @@ fn named(text: &str) -> Option<u16> {
     })
 }
 
-/// The text for people, wherever this envelope keeps it (protocol.md 10.1 to 10.3).
+/// The message, in any of the error envelopes ([protocol.md 10.1](crate::protocol#10.1) to
+/// [10.3](crate::protocol#10.3)).
 fn message(document: &Value) -> Option<String> {
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     if let Some(text) = document.as_str() {
@@ -303,7 +311,7 @@ fn message(document: &Value) -> Option<String> {
     })
 }
 
-/// A non-negative integer, as a number or as digits.
+/// A non-negative integer, as a number or as a string of digits.
 pub(crate) fn number<T: TryFrom<u64>>(value: &Value) -> Option<T> {
     let number = match value {
         Value::Number(number) => number.as_u64()?,
@@ -313,7 +321,7 @@ pub(crate) fn number<T: TryFrom<u64>>(value: &Value) -> Option<T> {
     T::try_from(number).ok()
 }
 
-/// The member `name`, taken out of an object; `null` if it has none.
+/// Takes the member `name` out of an object; `null` if it has none.
 pub(crate) fn take(mut document: Value, name: &str) -> Value {
     document.get_mut(name).map(Value::take).unwrap_or_default()
 }
@@ -332,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_success_is_accepted_with_either_kind_of_code() {
+    fn success_is_accepted_with_text_and_numeric_codes() {
         for code in [r#""OK""#, "200", "200.0", r#""200""#, "201", "null"] {
             let body = format!(r#"{{"code":{code},"body":{{"sequence":12}},"reqId":"c-17"}}"#);
             assert_eq!(accepted(200, &body).unwrap(), json!({"sequence": 12}), "{code}");
@@ -342,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authorization_error_gives_its_number() {
+    fn an_authorization_error_has_its_error_code() {
         let body = r#"{"kind":"resp","code":401,"body":{"title":"Invalid AppJWT","details":
             "AppJWT has expired or is invalid","errorCode":40102},"type":".ReqBody$ErrorResp"}"#;
         let rejection = accepted(401, body).unwrap_err();
@@ -353,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_in_the_body_outranks_status_200_and_no_other() {
+    fn a_code_in_the_body_outranks_status_200_only() {
         let body = r#"{"code":"TOO_MANY_REQUESTS","body":{"msg":"slow down"}}"#;
         assert_eq!(accepted(200, body).unwrap_err().status, 429);
         assert_eq!(accepted(503, body).unwrap_err().status, 503);
@@ -361,18 +369,18 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_names_nothing_is_no_success() {
+    fn an_unknown_code_is_unreadable() {
         for code in [r#""KO""#, r#""SUCCESS""#, "200.5", "true", "[]", "-1", "99999999999", "7"] {
             let body = format!(r#"{{"code":{code}}}"#);
             let rejection = accepted(200, &body).unwrap_err();
-            // Nor is it a refusal: what the service did is unknown.
+            // It is not a rejection either: the effect is unknown.
             assert!(matches!(rejection.reason, Reason::Unreadable(_)), "{code}: {rejection:?}");
             assert_eq!(accepted(500, &body).unwrap_err(), ApiRejection::status(500), "{code}");
         }
     }
 
     #[test]
-    fn the_two_refusals_without_a_number_are_known_by_their_words() {
+    fn rejections_without_a_number_are_recognised_by_text() {
         let closed =
             r#"{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}"#;
         assert_eq!(accepted(400, closed).unwrap_err().reason, Reason::ConversationClosed);
@@ -381,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_envelope_gives_its_message() {
+    fn every_error_envelope_has_its_message() {
         for (body, message) in [
             (r#"{"time":1,"message":"Loading account","internalCode":20}"#, "Loading account"),
             (r#"{"error":"invalid_client","error_description":"no"}"#, "invalid_client: no"),
@@ -396,14 +404,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_answer_says_where_and_quotes_nothing() {
+    fn an_unreadable_response_is_located_and_not_quoted() {
         let rejection = accepted(200, r#"{"token": "s3cr3t" "#).unwrap_err();
         let Reason::Unreadable(how) = rejection.reason else { panic!("{rejection:?}") };
         assert!(how.contains("line 1") && !how.contains("s3cr3t"), "{how}");
     }
 
     #[test]
-    fn a_code_may_be_the_name_of_any_status() {
+    fn a_code_can_be_the_name_of_any_status() {
         for (name, status) in [
             ("CREATED", 201),
             ("ACCEPTED", 202),

@@ -1,4 +1,7 @@
-//! The AppJWT from Sentinel (protocol.md 4).
+//! Requests an AppJWT from Sentinel.
+//!
+//! `POST /sentinel/api/account/{accountId}/app/token?v=1.0&grant_type=client_credentials`
+//! ([protocol.md 4.1](crate::protocol#4.1))
 
 use std::time::Duration;
 
@@ -10,35 +13,38 @@ use super::{ApiRejection, AppClaims, RelativeRequest, ResponseView};
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
-/// The life of a token that says nothing of it (protocol.md 4.2).
+/// The lifetime of a token that does not state it ([protocol.md 4.2](crate::protocol#4.2)).
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
-/// No token is believed to live longer: renewing daily costs nothing, and no sum of times overflows.
+/// The longest lifetime to assume. A daily refresh costs nothing, and sums of times do not
+/// overflow.
 const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Where the client id and the secret travel in a token request (protocol.md 4.1).
+/// Where a token request carries the client id and the secret
+/// ([protocol.md 4.1](crate::protocol#4.1)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum CredentialsIn {
-    /// In the form body: the shape of the current documents.
+    /// In the form body, as in the current documents.
     #[default]
     Body,
-    /// In the query: the shape of the older guide. The secret is then part of the URL, and so stands
-    /// in access logs, and in what an HTTP client logs of its own (as ureq does at level debug).
+    /// In the query, as in the older guide. The secret is then part of the URL, which appears in
+    /// access logs and in the logs of HTTP clients (of ureq at level debug).
     Query,
 }
 
-/// The app's token, ready for use.
+/// The app's token.
 #[derive(Clone, Debug)]
 pub(crate) struct AppJwt {
     pub(crate) header: HeaderValue,
     pub(crate) claims: AppClaims,
-    /// Counted from when the request left, which is no later than when the token was issued.
+    /// The lifetime from when the request was sent, which is no later than when the token was
+    /// issued.
     pub(crate) life: Duration,
 }
 
-/// Writes the token request, in the shape of the current Authorization page (protocol.md 4.1, form
-/// B) or, where it is asked for, of the older guide (form A).
+/// The token request: form B of [protocol.md 4.1](crate::protocol#4.1) for [`CredentialsIn::Body`],
+/// form A for [`CredentialsIn::Query`].
 pub(crate) fn request(
     account: &AccountId,
     client: &ClientId,
@@ -56,26 +62,27 @@ pub(crate) fn request(
     }
 }
 
-/// Reads the token answer (protocol.md 4.2). Life is `exp - iat`, else `expires_in`, else an hour.
+/// Parses the token response ([protocol.md 4.2](crate::protocol#4.2)). The lifetime is `exp - iat`,
+/// or else `expires_in`, or else an hour.
 pub(crate) fn parse(response: &ResponseView<'_>) -> Result<AppJwt, ApiRejection> {
     let mut document = response.json()?;
     let expires_in = document.get("expires_in").and_then(whole_seconds);
     let Value::String(token) = take(document.take(), "access_token") else {
-        return Err(ApiRejection::unreadable("the answer holds no access_token"));
+        return Err(ApiRejection::unreadable("the answer has no access_token"));
     };
     let secret = Secret::new(token);
     if secret.is_empty() {
-        return Err(ApiRejection::unreadable("the answer holds an empty access_token"));
+        return Err(ApiRejection::unreadable("the answer has an empty access_token"));
     }
     let Some(header) = secret.header() else {
-        return Err(ApiRejection::unreadable("the access_token cannot stand in a header"));
+        return Err(ApiRejection::unreadable("the access_token cannot be sent in a header"));
     };
     let claims = AppClaims::of(secret.expose());
     let life = claims.life().or(expires_in).unwrap_or(DEFAULT_LIFE).min(MAX_LIFE);
     Ok(AppJwt { header, claims, life })
 }
 
-/// `expires_in` as a number, a number as text, or a number with a fraction; nothing else.
+/// `expires_in` as a number, a string of digits, or a number with a fraction, which is dropped.
 fn whole_seconds(value: &Value) -> Option<Duration> {
     if let Some(seconds) = number(value) {
         return Some(Duration::from_secs(seconds));
@@ -96,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_expires_in_is_read_or_done_without() {
+    fn every_form_of_expires_in_gives_a_lifetime() {
         for (value, seconds) in [
             ("60", 60),
             (r#""60""#, 60),
@@ -120,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_usable_token_is_unreadable_and_not_quoted() {
+    fn a_response_without_a_token_is_unreadable() {
         for body in [
             "{}",
             r#"{"access_token":""}"#,
@@ -137,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_in_no_debug() {
+    fn debug_output_redacts_the_token() {
         let jwt = read_text(200, r#"{"access_token":"s3cr3t"}"#).unwrap();
         assert_eq!(jwt.header.as_bytes(), b"s3cr3t");
         assert!(!format!("{jwt:?}").contains("s3cr3t"));
     }
 
     #[test]
-    fn an_oauth_refusal_keeps_its_words() {
+    fn an_oauth_error_keeps_its_description() {
         let body = r#"{"error":"invalid_client","error_description":"bad secret"}"#;
         let rejection = read_text(401, body).unwrap_err();
         assert_eq!(rejection.status, 401);

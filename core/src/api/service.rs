@@ -1,30 +1,30 @@
-//! The services behind the Domain API (protocol.md 2.3).
+//! The services that the Domain API lists ([protocol.md 2.3](crate::protocol#2.3)).
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The name of a service, as the Domain API knows it. Case matters (protocol.md 2.1).
+/// The name of a service at the Domain API. Case matters ([protocol.md 2.1](crate::protocol#2.1)).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Service(Cow<'static, str>);
 
 impl Service {
     /// `asyncMessagingEnt`: conversations and messages.
     pub const MESSAGING: Self = Self(Cow::Borrowed("asyncMessagingEnt"));
-    /// `sentinel`: the AppJWT.
+    /// `sentinel`: issues AppJWTs.
     pub const SENTINEL: Self = Self(Cow::Borrowed("sentinel"));
-    /// `idp`: the ConsumerJWS.
+    /// `idp`: issues ConsumerJWSs.
     pub const IDP: Self = Self(Cow::Borrowed("idp"));
 
     /// `swift`: files.
     pub const STORAGE: Self = Self(Cow::Borrowed("swift"));
     /// `smt`: the Monitoring API.
     pub const MONITORING: Self = Self(Cow::Borrowed("smt"));
-    /// `agentVep`: where users log in.
+    /// `agentVep`: the login of users.
     pub const LOGIN: Self = Self(Cow::Borrowed("agentVep"));
     /// `accountConfigReadWrite`: app installs.
     pub const ACCOUNT_CONFIG: Self = Self(Cow::Borrowed("accountConfigReadWrite"));
 
-    /// A service by any other name. It is asked for as it is.
+    /// A service with any other name, which is sent unchanged.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self(Cow::Owned(name.into()))
@@ -53,15 +53,15 @@ impl fmt::Debug for Service {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Endpoint {
-    /// The Domain API itself, whose address the configuration gives.
+    /// The Domain API, at the address in the configuration.
     DomainApi,
-    /// A service, whose host the Domain API gives.
+    /// A service, at the host that the Domain API returns.
     Service(Service),
 }
 
 impl Endpoint {
-    /// True for the services that calls need before their own: these count one failed call, not
-    /// five, as being down (see [`CircuitPolicy`](crate::policy::CircuitPolicy)).
+    /// True for the services that other calls depend on. One failed call opens their circuit, not
+    /// five (see [`CircuitPolicy`](crate::policy::CircuitPolicy)).
     pub(crate) fn is_prerequisite(&self) -> bool {
         match self {
             Self::DomainApi => true,

@@ -1,4 +1,7 @@
-//! Files at the storage service (protocol.md 8.2, steps 3 and 5): no credentials but the address.
+//! Uploads and downloads files at the storage service. The signed URL is the only credential.
+//!
+//! * `PUT {relativePath}?{queryParams}` ([protocol.md 8.2](crate::protocol#8.2), step 3)
+//! * `GET {relativePath}?{queryParams}` ([protocol.md 8.2](crate::protocol#8.2), step 5)
 
 use std::fmt;
 
@@ -11,8 +14,13 @@ use super::{
     RelativeRequest, ResponseView, Service, SignedUrl,
 };
 
-/// Puts a file at its signed address (protocol.md 8.2, step 3). The agent sees nothing of it before it
-/// is published. Status 401 says that the address has ended.
+/// Uploads a file to its signed URL. The agent does not see it before
+/// [`SendFile`](super::SendFile) publishes it.
+///
+/// `PUT {relativePath}?{queryParams}` at the service `swift`
+/// ([protocol.md 8.2](crate::protocol#8.2), step 3), without a token. Idempotent: the same bytes at
+/// the same path. Status 401 means that the URL is invalid or has expired; it is valid for about a
+/// minute.
 #[derive(Clone)]
 pub struct PutFile {
     url: SignedUrl,
@@ -20,7 +28,7 @@ pub struct PutFile {
 }
 
 impl PutFile {
-    /// These bytes, at this address.
+    /// Uploads these bytes to this URL.
     #[must_use]
     pub fn new(url: SignedUrl, bytes: impl Into<Bytes>) -> Self {
         Self { url, bytes: bytes.into() }
@@ -47,7 +55,7 @@ impl Operation for PutFile {
     }
 
     fn idempotency(&self) -> Idempotency {
-        // The same bytes at the same place.
+        // The same bytes at the same path.
         Idempotency::Idempotent
     }
 
@@ -59,20 +67,25 @@ impl Operation for PutFile {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        // 201 is documented; any success will do.
+        // The documents name 201; any 2xx is accepted.
         if matches!(response.status(), 200..=299) { Ok(()) } else { Err(response.rejection()) }
     }
 }
 
-/// Gets a file from its signed address (protocol.md 8.2, step 5): no more bytes than
-/// [`Config::max_body`](crate::connector::Config::max_body).
+/// Downloads a file from its signed URL: at most
+/// [`Config::max_body`](crate::connector::Config::max_body) bytes.
+///
+/// `GET {relativePath}?{queryParams}` at the service `swift`
+/// ([protocol.md 8.2](crate::protocol#8.2), step 5), without a token. Idempotent. Status 401 means
+/// that the URL is invalid or has expired; it is valid for about a minute. Only status 200 is a
+/// success.
 #[derive(Clone, Debug)]
 pub struct GetFile {
     url: SignedUrl,
 }
 
 impl GetFile {
-    /// What is at this address.
+    /// Downloads the file at this URL.
     #[must_use]
     pub fn new(url: SignedUrl) -> Self {
         Self { url }
@@ -124,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_put_on_any_success_and_got_on_200_alone() {
+    fn an_upload_succeeds_on_2xx_a_download_on_200() {
         let (put, get) = (PutFile::new(url(), vec![1]), GetFile::new(url()));
         for (status, is_put, is_got) in [
             (200, true, true),

@@ -1,4 +1,7 @@
-//! Whether the consumer is there and typing (protocol.md 7.5).
+//! Sends the consumer's presence and typing.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `ms.PublishEvent` ([protocol.md 7.5](crate::protocol#7.5))
 
 use serde::Serialize;
 
@@ -7,25 +10,30 @@ use crate::api::{
     ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
 };
 
-/// Whether the consumer is there and typing (protocol.md 7.5).
+/// The consumer's presence and typing ([protocol.md 7.5](crate::protocol#7.5)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum ChatState {
-    /// In the chat.
+    /// Present in the chat.
     Active,
-    /// Away, with the application still open.
+    /// Away. The application is still open.
     Inactive,
     /// The application is closed.
     Gone,
-    /// Typing. It stays so for the agent until another state is sent: a text does not clear it.
+    /// Typing. The agent sees this until another state is sent; a text does not clear it.
     Composing,
-    /// Stopped typing.
+    /// Paused while typing.
     Pause,
 }
 
-/// Tells the agent whether the consumer is typing or there at all (protocol.md 7.5). A survey's
-/// dialog takes none.
+/// Sends the consumer's presence or typing to the agent.
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `ms.PublishEvent` ([protocol.md 7.5](crate::protocol#7.5)), with AppJWT and ConsumerJWS.
+/// Idempotent.
+///
+/// A survey's dialog accepts no chat states.
 #[derive(Clone, Debug)]
 pub struct SetChatState {
     message: Message,
@@ -33,7 +41,7 @@ pub struct SetChatState {
 }
 
 impl SetChatState {
-    /// A state for the main dialog.
+    /// Sends `state` to the dialog that `conversation` names.
     #[must_use]
     pub fn new(conversation: &ConversationRef, state: ChatState) -> Self {
         Self { message: Message::new(conversation), state }
@@ -54,7 +62,7 @@ impl Operation for SetChatState {
     on_send!();
 
     fn idempotency(&self) -> Idempotency {
-        // A state that is said twice is the same state.
+        // The same state twice is the same state.
         Idempotency::Idempotent
     }
 

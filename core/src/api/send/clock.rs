@@ -1,4 +1,7 @@
-//! What time it is at the service (protocol.md 7.10).
+//! Requests the service's time.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `GetClock` ([protocol.md 7.10](crate::protocol#7.10))
 
 use super::{ConversationRef, Message, ROOM, on_send};
 use crate::api::envelope::Request;
@@ -7,18 +10,21 @@ use crate::api::{
     ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
 };
 
-/// Asks the service for its clock.
+/// Requests the service's time.
 ///
-/// It belongs to the WebSocket API, where it keeps a connection alive. No page documents it for SEND,
-/// and an HTTP client has nothing to keep alive (protocol.md 7.10): nothing here sends it by itself. For
-/// those who send it all the same, [`KeepAlive`](crate::policy::KeepAlive) says when.
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `GetClock` ([protocol.md 7.10](crate::protocol#7.10)), with AppJWT and ConsumerJWS. Idempotent.
+///
+/// The request belongs to the WebSocket API, where it keeps a connection alive. No page documents
+/// it for SEND, and an HTTP client has nothing to keep alive, so this crate never sends it by
+/// itself. [`KeepAlive`](crate::policy::KeepAlive) computes the times for programs that send it.
 #[derive(Clone, Debug)]
 pub struct GetClock {
     message: Message,
 }
 
 impl GetClock {
-    /// In the name of this consumer. The conversation is named for logs alone.
+    /// A request as the conversation's consumer. The conversation's id appears in logs only.
     #[must_use]
     pub fn new(conversation: &ConversationRef) -> Self {
         Self { message: Message::new(conversation) }
@@ -26,7 +32,7 @@ impl GetClock {
 }
 
 impl Operation for GetClock {
-    /// Milliseconds since 1970.
+    /// The service's time, in milliseconds since 1970.
     type Output = u64;
 
     const NAME: &'static str = "get_clock";
@@ -38,13 +44,13 @@ impl Operation for GetClock {
     }
 
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
-        // It has no body at all.
+        // The request has no body.
         let request = Request::<()>::bare(context.id(0), "GetClock");
         self.message.post(context, &request, ROOM)
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<u64, ApiRejection> {
         let time = number(&take(response.accepted()?, "currentTime"));
-        time.ok_or_else(|| ApiRejection::unreadable("the answer holds no currentTime"))
+        time.ok_or_else(|| ApiRejection::unreadable("the answer has no currentTime"))
     }
 }

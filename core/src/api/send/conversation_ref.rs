@@ -1,4 +1,4 @@
-//! Where a message goes, and in whose name.
+//! The conversation that a SEND operation concerns.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::api::ClientProperties;
 use crate::id::{ConversationId, DialogId, ExtConsumerId};
 
-/// A conversation as a sender names it: the consumer, the conversation, the dialog, and the
-/// `Client-Properties` that it was opened with.
+/// A conversation, its consumer, a dialog of it, and the `Client-Properties` that it was opened
+/// with.
 ///
-/// Clones are cheap. It can be stored (serde), so that a program that restarts goes on with it.
+/// Clones are cheap. It can be stored (serde) and used after a restart.
 ///
 /// ```
 /// use lp_connector_core::api::{ConversationRef, SendText};
@@ -26,7 +26,7 @@ use crate::id::{ConversationId, DialogId, ExtConsumerId};
 pub struct ConversationRef {
     consumer: ExtConsumerId,
     conversation: ConversationId,
-    /// `None` is the main dialog, whose id is the conversation's.
+    /// `None` is the main dialog, which has the conversation's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dialog: Option<DialogId>,
     #[serde(
@@ -45,7 +45,7 @@ impl ConversationRef {
         Self { consumer, conversation, dialog: None, client_properties: None }
     }
 
-    /// The same conversation, another dialog: a survey's, say.
+    /// Selects a dialog of the conversation, such as a survey's.
     #[must_use]
     pub fn in_dialog(mut self, dialog: DialogId) -> Self {
         let is_main = dialog.as_str() == self.conversation.as_str();
@@ -53,8 +53,8 @@ impl ConversationRef {
         self
     }
 
-    /// The `Client-Properties` that the conversation was opened with: every message repeats them
-    /// (protocol.md 6.5).
+    /// Sets the `Client-Properties` that the conversation was opened with. Every message repeats
+    /// them ([protocol.md 6.5](crate::protocol#6.5)).
     #[must_use]
     pub fn with_client_properties(self, properties: ClientProperties) -> Self {
         Self { client_properties: Some(Arc::new(properties)), ..self }
@@ -65,7 +65,7 @@ impl ConversationRef {
         self
     }
 
-    /// The consumer in whose name messages are sent.
+    /// The consumer.
     #[must_use]
     pub const fn consumer(&self) -> &ExtConsumerId {
         &self.consumer
@@ -77,25 +77,25 @@ impl ConversationRef {
         &self.conversation
     }
 
-    /// The dialog that messages go to.
+    /// The dialog's id.
     #[must_use]
     pub fn dialog(&self) -> DialogId {
         self.dialog.clone().unwrap_or_else(|| DialogId::main_of(&self.conversation))
     }
 
-    /// True for the main dialog, false for a survey's.
+    /// True for the main dialog.
     #[must_use]
     pub const fn is_main_dialog(&self) -> bool {
         self.dialog.is_none()
     }
 
-    /// The `Client-Properties`, if there are any.
+    /// The `Client-Properties`, if set.
     #[must_use]
     pub fn client_properties(&self) -> Option<&ClientProperties> {
         self.client_properties.as_deref()
     }
 
-    /// The dialog's id as it is written.
+    /// The dialog's id, borrowed.
     pub(super) fn dialog_text(&self) -> &str {
         self.dialog.as_ref().map_or(self.conversation.as_str(), DialogId::as_str)
     }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_stored_and_read_again() {
+    fn a_stored_reference_is_restored() {
         let ada = ExtConsumerId::new("ada").unwrap();
         let plain = ConversationRef::new(ada, ConversationId::new("c").unwrap());
         let full = plain.clone().in_dialog(DialogId::new("s").unwrap());

@@ -1,4 +1,7 @@
-//! A file that was uploaded (protocol.md 7.4, 8.3).
+//! Sends an uploaded file.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `ms.PublishEvent` ([protocol.md 7.4](crate::protocol#7.4), [8.3](crate::protocol#8.3))
 
 use std::fmt;
 
@@ -9,14 +12,15 @@ use crate::api::{
     ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
 };
 
-/// A preview must be smaller than this, in bytes (protocol.md 8.1).
+/// The exclusive limit of a preview, in bytes ([protocol.md 8.1](crate::protocol#8.1)).
 const MAX_PREVIEW: usize = 30 * 1024;
 
-/// A file that LivePerson holds already (protocol.md 8.3). `Debug` shows its type alone.
+/// A file in LivePerson's storage ([protocol.md 8.3](crate::protocol#8.3)). `Debug` shows only its
+/// type.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostedFile {
-    // Required by the schema, optional by the prose (protocol.md 14, row 30).
+    // Required in the schema, optional in the prose (protocol.md 14, row 30).
     caption: String,
     relative_path: String,
     file_type: String,
@@ -25,7 +29,8 @@ pub struct HostedFile {
 }
 
 impl HostedFile {
-    /// The file at this path, as the upload's answer gave it, of this type, such as `PNG`.
+    /// The file at this path, from [`SignedUrl::relative_path`](super::SignedUrl::relative_path),
+    /// with this type, such as `PNG`.
     #[must_use]
     pub fn new(relative_path: impl Into<String>, file_type: impl AsRef<str>) -> Self {
         Self {
@@ -36,14 +41,14 @@ impl HostedFile {
         }
     }
 
-    /// What is written under it.
+    /// The caption. Default: empty.
     #[must_use]
     pub fn caption(mut self, caption: impl Into<String>) -> Self {
         self.caption = caption.into();
         self
     }
 
-    /// A small picture of it, as a data URL of less than 30 KB.
+    /// A preview image, as a data URL of less than 30 KiB. Default: none.
     #[must_use]
     pub fn preview(mut self, data_url: impl Into<String>) -> Self {
         self.preview = Some(data_url.into());
@@ -57,9 +62,16 @@ impl fmt::Debug for HostedFile {
     }
 }
 
-/// Shows the agent a file that was uploaded (protocol.md 8.2, step 4).
+/// Sends an uploaded file to the agent ([protocol.md 8.2](crate::protocol#8.2), step 4).
 ///
-/// Refused before anything leaves: no path, and a preview of 30 KB or more.
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `ms.PublishEvent` ([protocol.md 8.3](crate::protocol#8.3)), with AppJWT and ConsumerJWS. Not
+/// [idempotent](Idempotency::NonIdempotent).
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the file has no path, and
+/// if its preview has 30 KiB or more. Fails with
+/// [`ConversationClosed`](crate::error::ErrorKind::ConversationClosed) if the conversation is
+/// closed ([protocol.md 7.11](crate::protocol#7.11)).
 #[derive(Clone, Debug)]
 pub struct SendFile {
     message: Message,
@@ -67,14 +79,15 @@ pub struct SendFile {
 }
 
 impl SendFile {
-    /// A file for the main dialog.
+    /// Sends `file` to the dialog that `conversation` names.
     #[must_use]
     pub fn new(conversation: &ConversationRef, file: HostedFile) -> Self {
         Self { message: Message::new(conversation), file }
     }
 
-    /// The metadata that goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
-    /// structured content, the button's own, exactly as it came.
+    /// Sets the metadata ([protocol.md 7.9](crate::protocol#7.9)): an array, or its only element.
+    /// The answer to structured content repeats the metadata of the clicked element unchanged.
+    /// Default: none.
     #[must_use]
     pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
         self.message.metadata = Metadata::of(metadata);

@@ -1,4 +1,8 @@
-//! Where a file is put, and where it is got from: signed addresses (protocol.md 8.2).
+//! Requests signed URLs, to upload and to download files.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, types
+//! `ms.GenerateURLForUploadFile` ([protocol.md 8.2](crate::protocol#8.2), step 1) and
+//! `ms.GenerateURLForDownloadFile` ([protocol.md 8.2](crate::protocol#8.2), step 5)
 
 use std::fmt;
 
@@ -10,8 +14,9 @@ use crate::api::{
     ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
 };
 
-/// A signed address at the storage service, good for about a minute. Whoever has it can read or write
-/// the file: `Debug` shows the path alone.
+/// A signed URL of the storage service, valid for about a minute
+/// ([protocol.md 8.2](crate::protocol#8.2)). It is a credential to read or write the file, so
+/// `Debug` shows only its path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedUrl {
     relative_path: String,
@@ -19,7 +24,7 @@ pub struct SignedUrl {
 }
 
 impl SignedUrl {
-    /// The file's path: names it for good, also when this address has ended.
+    /// The file's path, which identifies the file even after the URL has expired.
     #[must_use]
     pub fn relative_path(&self) -> &str {
         &self.relative_path
@@ -37,13 +42,13 @@ impl SignedUrl {
         let mut body = response.accepted()?;
         let mut member = |name: &str| body.get_mut(name).map(Value::take);
         let Some(Value::String(relative_path)) = member("relativePath") else {
-            return Err(ApiRejection::unreadable("the answer holds no relativePath"));
+            return Err(ApiRejection::unreadable("the answer has no relativePath"));
         };
         let Some(Value::Object(params)) = member("queryParams") else {
-            return Err(ApiRejection::unreadable("the answer holds no queryParams"));
+            return Err(ApiRejection::unreadable("the answer has no queryParams"));
         };
         if segments(&relative_path).any(|segment| matches!(segment, "." | ".." | "")) {
-            return Err(ApiRejection::unreadable("the answer's relativePath is none"));
+            return Err(ApiRejection::unreadable("the answer's relativePath is invalid"));
         }
         let query = params.into_iter().filter_map(|(name, value)| match value {
             Value::String(text) => Some((name, text)),
@@ -60,14 +65,18 @@ impl fmt::Debug for SignedUrl {
     }
 }
 
-/// The segments of a path that begins with one slash; pages print it with two (protocol.md 14, row
-/// 32).
+/// The segments of a path. It begins with one slash, and with two on some pages
+/// ([protocol.md 14](crate::protocol#14), row 32).
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     let path = path.strip_prefix('/').unwrap_or(path);
     path.strip_prefix('/').unwrap_or(path).split('/')
 }
 
-/// Asks where a file is to be put (protocol.md 8.2, step 1).
+/// Requests a signed URL to upload a file. [`PutFile`](crate::api::PutFile) uses it.
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `ms.GenerateURLForUploadFile` ([protocol.md 8.2](crate::protocol#8.2), step 1), with AppJWT and
+/// ConsumerJWS. Idempotent: an unused URL expires.
 #[derive(Clone, Debug)]
 pub struct GenerateUploadUrl {
     message: Message,
@@ -76,7 +85,7 @@ pub struct GenerateUploadUrl {
 }
 
 impl GenerateUploadUrl {
-    /// For a file of so many bytes, and of this type, such as `PNG`.
+    /// Requests a URL for a file of this size in bytes and this type, such as `PNG`.
     #[must_use]
     pub fn new(conversation: &ConversationRef, size: u64, file_type: impl AsRef<str>) -> Self {
         Self {
@@ -90,7 +99,7 @@ impl GenerateUploadUrl {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UploadBody<'a> {
-    // Text by the schema, a number in one tutorial (protocol.md 14, row 31).
+    // Text in the schema, a number in one tutorial (protocol.md 14, row 31).
     file_size: String,
     file_type: &'a str,
 }
@@ -103,7 +112,7 @@ impl Operation for GenerateUploadUrl {
     on_send!();
 
     fn idempotency(&self) -> Idempotency {
-        // An address that nobody uses ends by itself.
+        // An unused URL expires.
         Idempotency::Idempotent
     }
 
@@ -117,7 +126,13 @@ impl Operation for GenerateUploadUrl {
     }
 }
 
-/// Asks where a file can be got from (protocol.md 8.2, step 5).
+/// Requests a signed URL to download a file. [`GetFile`](crate::api::GetFile) uses it.
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `ms.GenerateURLForDownloadFile` ([protocol.md 8.2](crate::protocol#8.2), step 5), with AppJWT
+/// and ConsumerJWS. Idempotent.
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the path is empty.
 #[derive(Clone)]
 pub struct GenerateDownloadUrl {
     message: Message,
@@ -125,7 +140,7 @@ pub struct GenerateDownloadUrl {
 }
 
 impl GenerateDownloadUrl {
-    /// For the file at this path, as its message says.
+    /// Requests a URL for the file at this path, which the file's message contains.
     #[must_use]
     pub fn new(conversation: &ConversationRef, relative_path: impl Into<String>) -> Self {
         Self { message: Message::new(conversation), relative_path: relative_path.into() }

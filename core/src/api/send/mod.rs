@@ -1,4 +1,7 @@
-//! SEND: one message, one state, one receipt, one change (protocol.md 7).
+//! SEND: sends a text, a file, a chat state or a receipt, or updates the conversation.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`
+//! ([protocol.md 7.1](crate::protocol#7.1))
 
 mod chat_state;
 mod clock;
@@ -31,10 +34,10 @@ pub use update::{
     CloseConversation, CloseDialog, RateConversation, Rating, Resolution, SetUrgency,
 };
 
-/// Room for an ordinary message in bytes: two ids of 36, and what stands around them.
+/// The capacity for an ordinary request, in bytes: two ids of 36 and the envelope.
 const ROOM: usize = 512;
 
-/// What all operations on SEND have in common: the conversation that they concern, and their metadata.
+/// The parts that all SEND operations share: the conversation and the metadata.
 #[derive(Clone, Debug)]
 struct Message {
     to: ConversationRef,
@@ -46,7 +49,7 @@ impl Message {
         Self { to: to.clone(), metadata: Metadata::default() }
     }
 
-    /// A request of this type and with this body.
+    /// A request with this type and body.
     fn request<B: Serialize>(
         &self,
         context: &Context<'_>,
@@ -75,8 +78,8 @@ impl Message {
         with_properties(request, self.to.client_properties())
     }
 
-    /// Publishes an event. Both ids are always sent: one page names the dialog alone, the guide and
-    /// the sample send both (protocol.md 7.2).
+    /// Publishes an event. It always sends both ids, like the guide and the sample; one page shows
+    /// the dialog's only ([protocol.md 7.2](crate::protocol#7.2)).
     fn publish<E: Serialize>(
         &self,
         context: &Context<'_>,
@@ -85,7 +88,7 @@ impl Message {
         self.publish_in(context, event, ROOM)
     }
 
-    /// The same, where it is known how many bytes it may take.
+    /// Publishes an event, with a capacity of `room` bytes.
     fn publish_in<E: Serialize>(
         &self,
         context: &Context<'_>,
@@ -106,7 +109,8 @@ struct PublishEvent<'a, E> {
     event: E,
 }
 
-/// What goes with a message (protocol.md 7.9): an array, whatever was given. `Debug` shows its length.
+/// The metadata of a request ([protocol.md 7.9](crate::protocol#7.9)), always an array. `Debug`
+/// shows its length.
 #[derive(Clone, Default)]
 struct Metadata(Option<Value>);
 
@@ -128,7 +132,7 @@ impl std::fmt::Debug for Metadata {
     }
 }
 
-/// What the operations on SEND have in common: where they go, in whose name, and about what.
+/// The methods that all SEND operations share: endpoint, principal and conversation.
 macro_rules! on_send {
     () => {
         fn endpoint(&self) -> crate::api::Endpoint {
@@ -147,12 +151,13 @@ macro_rules! on_send {
 
 use on_send;
 
-/// What the service made of a published event.
+/// The service's response to a published event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Published {
-    /// The number of the event within its dialog: the agent's receipts refer to it (protocol.md
-    /// 7.1). `None` if the answer names none; it means nothing for a chat state.
+    /// The event's sequence within its dialog, to which the agent's receipts refer
+    /// ([protocol.md 7.1](crate::protocol#7.1)). `None` if the response has none. For a chat state
+    /// it has no meaning.
     pub sequence: Option<u64>,
 }
 
@@ -171,7 +176,7 @@ impl Published {
     }
 }
 
-/// The answer as it nearly always is. Anything that differs from it is read member by member.
+/// The usual response, parsed without allocation. Others are parsed member by member.
 #[derive(Deserialize)]
 struct Plain<'a> {
     code: &'a str,

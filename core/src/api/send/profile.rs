@@ -1,4 +1,7 @@
-//! What agents see of the consumer, later on (protocol.md 7.10).
+//! Updates the consumer's profile.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `userprofile.SetUserProfile` ([protocol.md 7.10](crate::protocol#7.10))
 
 use super::{ConversationRef, Message, on_send};
 use crate::api::{
@@ -6,7 +9,11 @@ use crate::api::{
     ResponseView,
 };
 
-/// Changes what agents see of the consumer (protocol.md 7.10).
+/// Updates the consumer's profile, which agents see.
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `userprofile.SetUserProfile` ([protocol.md 7.10](crate::protocol#7.10)), with AppJWT and
+/// ConsumerJWS. Idempotent.
 #[derive(Clone, Debug)]
 pub struct UpdateProfile {
     message: Message,
@@ -14,7 +21,7 @@ pub struct UpdateProfile {
 }
 
 impl UpdateProfile {
-    /// The consumer's profile from now on. A conversation is named for logs alone.
+    /// Sets the profile of the conversation's consumer. The conversation's id appears in logs only.
     #[must_use]
     pub fn new(conversation: &ConversationRef, profile: Profile) -> Self {
         Self { message: Message::new(conversation), profile }

@@ -1,4 +1,7 @@
-//! What became of the agent's messages (protocol.md 7.6).
+//! Sends receipts for the agent's messages.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `ms.PublishEvent` ([protocol.md 7.6](crate::protocol#7.6))
 
 use serde::Serialize;
 
@@ -8,26 +11,32 @@ use crate::api::{
 };
 use crate::id::DialogId;
 
-/// What became of the other side's messages (protocol.md 7.6).
+/// The status that a receipt reports ([protocol.md 7.6](crate::protocol#7.6)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum Receipt {
-    /// They were delivered to the consumer.
+    /// The messages were delivered to the consumer.
     Accept,
-    /// They were read, and so delivered.
+    /// The messages were read, and therefore delivered.
     Read,
-    /// A file was opened.
+    /// The file was opened.
     Access,
-    /// They were not received.
+    /// The messages were not received.
     Nack,
-    /// A control in structured content was used: goes with the control's metadata (protocol.md 7.9).
+    /// A control in structured content was used. The receipt carries the control's metadata
+    /// ([protocol.md 7.9](crate::protocol#7.9)).
     Action,
 }
 
-/// Tells what became of messages of the other side (protocol.md 7.6).
+/// Sends a receipt for messages of the other side.
 ///
-/// It takes a sequence of its own. Refused before anything leaves: a receipt for no message.
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `ms.PublishEvent` ([protocol.md 7.6](crate::protocol#7.6)), with AppJWT and ConsumerJWS.
+/// Idempotent, except a receipt with [`Receipt::Action`], on which a bot may act.
+///
+/// The receipt takes a sequence in its dialog. Fails with
+/// [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if it names no message.
 #[derive(Clone, Debug)]
 pub struct SendReceipt {
     message: Message,
@@ -36,7 +45,7 @@ pub struct SendReceipt {
 }
 
 impl SendReceipt {
-    /// A receipt for the messages with these sequences, in the main dialog.
+    /// A receipt for the messages with these sequences in the dialog that `conversation` names.
     #[must_use]
     pub fn new(
         conversation: &ConversationRef,
@@ -50,27 +59,28 @@ impl SendReceipt {
         }
     }
 
-    /// The metadata that goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
-    /// structured content, the button's own, exactly as it came.
+    /// Sets the metadata ([protocol.md 7.9](crate::protocol#7.9)): an array, or its only element.
+    /// The answer to structured content repeats the metadata of the clicked element unchanged.
+    /// Default: none.
     #[must_use]
     pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
         self.message.metadata = Metadata::of(metadata);
         self
     }
 
-    /// What became of them.
+    /// The status.
     #[must_use]
     pub fn status(&self) -> Receipt {
         self.status
     }
 
-    /// The dialog.
+    /// The dialog's id.
     #[must_use]
     pub fn dialog(&self) -> DialogId {
         self.message.to.dialog()
     }
 
-    /// The messages' sequences.
+    /// The sequences of the messages.
     #[must_use]
     pub fn sequences(&self) -> &[u64] {
         &self.sequences
@@ -93,9 +103,9 @@ impl Operation for SendReceipt {
 
     fn idempotency(&self) -> Idempotency {
         match self.status {
-            // A bot may act on each.
+            // A bot may act on each receipt.
             Receipt::Action => Idempotency::NonIdempotent,
-            // What was read stays read.
+            // The same status twice is the same status.
             _ => Idempotency::Idempotent,
         }
     }

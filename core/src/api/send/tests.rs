@@ -35,7 +35,7 @@ fn answer(status: u16, body: &str) -> Response<Bytes> {
     Response::builder().status(status).body(body.to_owned().into()).unwrap()
 }
 
-/// The example of protocol.md 7.3.
+/// The example of [protocol.md 7.3](crate::protocol#7.3).
 #[test]
 fn the_documented_text_is_written() {
     let expected = json!({"kind": "req", "id": Seed::from_bytes([7; 16]).uuid(0),
@@ -45,13 +45,13 @@ fn the_documented_text_is_written() {
 }
 
 #[test]
-fn a_text_can_go_to_another_dialog_of_the_conversation() {
+fn a_text_can_be_sent_to_another_dialog() {
     let body = body_of(&SendText::new(&survey(), "5"));
     assert_eq!(body["body"]["dialogId"], "dlg-srv");
     assert_eq!(body["body"]["conversationId"], "5f0c");
 }
 
-/// The example of protocol.md 7.5.
+/// The example of [protocol.md 7.5](crate::protocol#7.5).
 #[test]
 fn the_documented_chat_states_are_written() {
     for (state, name) in [
@@ -66,7 +66,7 @@ fn the_documented_chat_states_are_written() {
     }
 }
 
-/// The example of protocol.md 7.8.
+/// The example of [protocol.md 7.8](crate::protocol#7.8).
 #[test]
 fn the_documented_close_is_written() {
     let body = body_of(&CloseConversation::new(&conversation()));
@@ -78,7 +78,7 @@ fn the_documented_close_is_written() {
     );
 }
 
-/// The other forms of protocol.md 7.8.
+/// The other forms of [protocol.md 7.8](crate::protocol#7.8).
 #[test]
 fn every_documented_update_is_written() {
     let field = |body: Value| body["body"]["conversationField"].clone();
@@ -111,7 +111,7 @@ fn every_documented_update_is_written() {
     }
 }
 
-/// The examples of protocol.md 7.6 and 7.9.
+/// The examples of [protocol.md 7.6](crate::protocol#7.6) and [7.9](crate::protocol#7.9).
 #[test]
 fn the_documented_receipts_are_written_with_their_metadata() {
     let read = SendReceipt::new(&conversation(), Receipt::Read, [5, 6]);
@@ -129,7 +129,7 @@ fn the_documented_receipts_are_written_with_their_metadata() {
         (action.idempotency(), read.idempotency()),
         (Idempotency::NonIdempotent, Idempotency::Idempotent)
     );
-    // An array, whatever was given.
+    // A single element becomes an array.
     let one = text("Yes").metadata(clicked[0].clone());
     assert_eq!(body_of(&one)["metadata"], clicked);
     assert_eq!(body_of(&text("Yes").metadata(json!([]))).get("metadata"), None);
@@ -137,7 +137,7 @@ fn the_documented_receipts_are_written_with_their_metadata() {
     assert!(request_of(&SendReceipt::new(&conversation(), Receipt::Read, [])).is_err());
 }
 
-/// The example of protocol.md 8.3.
+/// The example of [protocol.md 8.3](crate::protocol#8.3).
 #[test]
 fn the_documented_file_is_written() {
     let file = HostedFile::new("/v1/AUTH_async-images/a", "png")
@@ -160,19 +160,19 @@ fn the_documented_file_is_written() {
     assert!(request_of(&send(large)).unwrap_err().to_string().contains("less than 30720"));
 }
 
-/// The example of protocol.md 7.10.
+/// The example of [protocol.md 7.10](crate::protocol#7.10).
 #[test]
 fn the_documented_get_clock_has_no_body() {
     let clock = GetClock::new(&conversation());
     let id = Seed::from_bytes([7; 16]).uuid(0);
     assert_eq!(body_of(&clock), json!({"kind": "req", "id": id, "type": "GetClock"}));
-    let told = answer(200, r#"{"code":"OK","body":{"currentTime":1711000000123}}"#);
-    assert_eq!(clock.parse(&ResponseView::new(&told, false)).unwrap(), 1_711_000_000_123);
+    let response = answer(200, r#"{"code":"OK","body":{"currentTime":1711000000123}}"#);
+    assert_eq!(clock.parse(&ResponseView::new(&response, false)).unwrap(), 1_711_000_000_123);
     assert!(clock.parse(&ResponseView::new(&answer(200, "{}"), false)).is_err());
 }
 
 #[test]
-fn a_profile_can_be_changed_later() {
+fn a_profile_update_is_written() {
     let mut profile = crate::api::Profile::new();
     profile.first_name = Some("Ada".into());
     let body = body_of(&UpdateProfile::new(&conversation(), profile));
@@ -181,7 +181,7 @@ fn a_profile_can_be_changed_later() {
 }
 
 #[test]
-fn the_sequence_is_read_in_any_form_or_done_without() {
+fn the_sequence_is_parsed_in_any_form_or_absent() {
     for (body, sequence) in [
         (r#"{"code":"OK","body":{"sequence":12},"reqId":"c-17"}"#, Some(12)),
         (r#"{"code":200,"body":{"sequence":"3"},"reqId":17}"#, Some(3)),
@@ -197,7 +197,7 @@ fn the_sequence_is_read_in_any_form_or_done_without() {
 }
 
 #[test]
-fn closing_again_what_a_lost_attempt_closed_is_success() {
+fn a_retry_of_a_lost_close_succeeds() {
     let close = CloseConversation::new(&conversation());
     let closed = answer(
         400,
@@ -216,20 +216,20 @@ fn closing_again_what_a_lost_attempt_closed_is_success() {
 }
 
 #[test]
-fn a_plain_text_fills_its_memory_exactly() {
+fn the_capacity_for_a_plain_text_is_exact() {
     let request = request_of(&text("a plain text")).unwrap();
     assert_eq!(request.body().len(), text("a plain text").room());
 }
 
 #[test]
-fn an_empty_or_too_long_text_is_refused_with_the_numbers() {
+fn an_empty_or_too_long_text_is_an_error() {
     assert_eq!(request_of(&text("")).unwrap_err().to_string(), "the text is empty");
     let why = request_of(&text(&"x".repeat(5000))).unwrap_err().to_string();
     assert!(why.contains("5000 is the most") && why.contains("shorten the text by"), "{why}");
 }
 
 #[test]
-fn neither_text_nor_refusal_shows_the_message() {
+fn debug_and_errors_redact_the_text() {
     let operation = text(&"s3cr3t".repeat(2000));
     let rejection = request_of(&operation).unwrap_err();
     assert!(!format!("{operation:?} {rejection} {rejection:?}").contains("s3cr3t"));
@@ -237,7 +237,7 @@ fn neither_text_nor_refusal_shows_the_message() {
 
 proptest! {
     #[test]
-    fn exactly_what_fits_the_limit_is_written(
+    fn texts_up_to_the_limit_are_written(
         letter in prop::sample::select(vec!["x", "ü", "€", "🙂", "\n", "\""]), count in 2300usize..5000,
     ) {
         let request = request_of(&text(&letter.repeat(count)));
@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_sent_as_it_is(message in ".{1,200}") {
+    fn any_text_is_sent_unchanged(message in ".{1,200}") {
         prop_assert_eq!(&body_of(&text(&message))["body"]["event"]["message"], &message);
     }
 }

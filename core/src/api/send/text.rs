@@ -1,4 +1,7 @@
-//! A text (protocol.md 7.3).
+//! Sends a text message.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `ms.PublishEvent` ([protocol.md 7.3](crate::protocol#7.3))
 
 use std::fmt;
 
@@ -9,14 +12,21 @@ use crate::api::{
     ApiRejection, Context, Idempotency, InvalidInput, Operation, RelativeRequest, ResponseView,
 };
 
-/// The longest request that may carry a text, in characters of its JSON (protocol.md 7.2, "Size").
-/// Counted as UTF-16 has them, which is never fewer than any other count.
+/// The most characters of the JSON of a request with a text
+/// ([protocol.md 7.1](crate::protocol#7.1), "Size"). They are counted as UTF-16 code units, of
+/// which a text has at least as many as characters.
 pub const MAX_REQUEST_CHARS: usize = 5000;
 
-/// Sends a text (protocol.md 7.3).
+/// Sends a text message.
 ///
-/// Refused before anything leaves: an empty text, and one whose request would be over
-/// [`MAX_REQUEST_CHARS`]. `Debug` shows the text's length alone.
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `ms.PublishEvent` ([protocol.md 7.3](crate::protocol#7.3)), with AppJWT and ConsumerJWS. Not
+/// [idempotent](Idempotency::NonIdempotent).
+///
+/// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the text is empty, and if
+/// the request exceeds [`MAX_REQUEST_CHARS`]. Fails with
+/// [`ConversationClosed`](crate::error::ErrorKind::ConversationClosed) if the conversation is
+/// closed ([protocol.md 7.11](crate::protocol#7.11)). `Debug` shows only the text's length.
 #[derive(Clone)]
 pub struct SendText {
     message: Message,
@@ -24,14 +34,15 @@ pub struct SendText {
 }
 
 impl SendText {
-    /// A text for the main dialog.
+    /// Sends `text` to the dialog that `conversation` names.
     #[must_use]
     pub fn new(conversation: &ConversationRef, text: impl Into<String>) -> Self {
         Self { message: Message::new(conversation), text: text.into() }
     }
 
-    /// The metadata that goes with it (protocol.md 7.9): an array, or one element of it. For an answer to
-    /// structured content, the button's own, exactly as it came.
+    /// Sets the metadata ([protocol.md 7.9](crate::protocol#7.9)): an array, or its only element.
+    /// The answer to structured content repeats the metadata of the clicked element unchanged.
+    /// Default: none.
     #[must_use]
     pub fn metadata(mut self, metadata: serde_json::Value) -> Self {
         self.message.metadata = Metadata::of(metadata);
@@ -70,7 +81,7 @@ impl Operation for SendText {
         }
         let event = Event { content_type: "text/plain", message: &self.text };
         let request = self.message.publish_in(context, event, self.room())?;
-        // No count of characters is higher than that of bytes.
+        // A text has no more characters than bytes.
         if request.body().len() <= MAX_REQUEST_CHARS {
             return Ok(request);
         }
@@ -90,7 +101,7 @@ impl Operation for SendText {
     }
 }
 
-/// The request of an empty text with empty ids (the request's own id is a UUID).
+/// The request with an empty text and empty ids. The request's id is a UUID.
 const FRAME: &str = concat!(
     r#"{"kind":"req","id":"00000000-0000-0000-0000-000000000000","type":"ms.PublishEvent","#,
     r#""body":{"dialogId":"","conversationId":"","event":{"type":"ContentEvent","#,
@@ -98,8 +109,8 @@ const FRAME: &str = concat!(
 );
 
 impl SendText {
-    /// The bytes of the request, exactly, unless something needs escapes or there is metadata: a body
-    /// that fills its memory is shared without another allocation.
+    /// The request's size in bytes. It is exact without escapes and metadata: a full buffer is
+    /// shared without another allocation.
     pub(super) fn room(&self) -> usize {
         let to = &self.message.to;
         let metadata = if self.message.metadata.0.is_some() { ROOM } else { 0 };
@@ -108,7 +119,7 @@ impl SendText {
     }
 }
 
-/// The length of JSON in UTF-16 units: two for each character of four bytes, one for any other.
+/// The length of JSON in UTF-16 code units: two for a character of four bytes, one for any other.
 fn characters(json: &[u8]) -> usize {
     json.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
         + json.iter().filter(|byte| **byte >= 0xf0).count()

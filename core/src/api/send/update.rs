@@ -1,4 +1,7 @@
-//! `cm.UpdateConversationField`: closing, rating, urgency (protocol.md 7.8).
+//! Closes or rates a conversation, or sets its target response time.
+//!
+//! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+//! `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8))
 
 use std::time::Duration;
 
@@ -15,7 +18,7 @@ use crate::id::ConversationId;
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
     conversation_id: &'a ConversationId,
-    // The schema says array, every consumer example an object (protocol.md 14, row 6).
+    // An array in the schema, an object in every consumer example (protocol.md 14, row 6).
     conversation_field: Update<'a>,
 }
 
@@ -63,14 +66,15 @@ impl Message {
     }
 }
 
-/// Reads what closing is answered with: `{msg}`, a bare string or nothing (protocol.md 14, row 5).
-fn closed(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+/// Parses the response to an update: `{msg}`, a bare string or nothing
+/// ([protocol.md 14](crate::protocol#14), row 5).
+fn parse_update(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
     if matches!(response.status(), 200..=299) && response.body().is_empty() {
         return Ok(());
     }
     match response.accepted() {
         Ok(_) => Ok(()),
-        // An earlier attempt of ours whose answer was lost has closed it.
+        // An earlier attempt, whose response was lost, closed it.
         Err(rejection) if response.repeated() && rejection.reason == Reason::ConversationClosed => {
             Ok(())
         }
@@ -78,7 +82,15 @@ fn closed(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
     }
 }
 
-/// Closes a conversation (protocol.md 7.8).
+/// Closes a conversation.
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8)), with AppJWT and
+/// ConsumerJWS. Idempotent.
+///
+/// Fails with [`ConversationClosed`](crate::error::ErrorKind::ConversationClosed) if the
+/// conversation is closed already ([protocol.md 7.11](crate::protocol#7.11)). A retry succeeds if
+/// an earlier attempt may have closed it.
 #[derive(Clone, Debug)]
 pub struct CloseConversation {
     message: Message,
@@ -86,13 +98,13 @@ pub struct CloseConversation {
 }
 
 impl CloseConversation {
-    /// Closes `conversation` in the name of its consumer.
+    /// Closes `conversation` as its consumer.
     #[must_use]
     pub fn new(conversation: &ConversationRef) -> Self {
         Self { message: Message::new(conversation), whole_stage: false }
     }
 
-    /// Closes all of it at once, a survey that runs or would follow included.
+    /// Closes all dialogs, a running survey included. No survey follows.
     #[must_use]
     pub fn without_survey(mut self) -> Self {
         self.whole_stage = true;
@@ -108,7 +120,7 @@ impl Operation for CloseConversation {
     on_send!();
 
     fn idempotency(&self) -> Idempotency {
-        // What is closed stays closed.
+        // A closed conversation stays closed.
         Idempotency::Idempotent
     }
 
@@ -123,11 +135,20 @@ impl Operation for CloseConversation {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        closed(response)
+        parse_update(response)
     }
 }
 
-/// Closes one dialog. When it is the main one, a survey may follow (protocol.md 7.8, 9.10).
+/// Closes one dialog. After the main dialog a survey may follow
+/// ([protocol.md 9.10](crate::protocol#9.10)).
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8)), with AppJWT and
+/// ConsumerJWS. Idempotent.
+///
+/// Fails with [`ConversationClosed`](crate::error::ErrorKind::ConversationClosed) if the
+/// conversation is closed already ([protocol.md 7.11](crate::protocol#7.11)). A retry succeeds if
+/// an earlier attempt may have closed it.
 #[derive(Clone, Debug)]
 pub struct CloseDialog {
     message: Message,
@@ -162,37 +183,42 @@ impl Operation for CloseDialog {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        closed(response)
+        parse_update(response)
     }
 }
 
-/// Whether the matter is resolved, by the consumer's own word (protocol.md 7.8).
+/// Whether the consumer's issue is resolved, according to the consumer
+/// ([protocol.md 7.8](crate::protocol#7.8)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "the API has the two, and requires one")]
+#[expect(clippy::exhaustive_enums, reason = "the member is a boolean")]
 pub enum Resolution {
-    /// It is.
+    /// The issue is resolved.
     Resolved,
-    /// It is not.
+    /// The issue is not resolved.
     Unresolved,
 }
 
-/// How much of a rating was filled in (protocol.md 7.8).
+/// How much of the rating the consumer filled in ([protocol.md 7.8](crate::protocol#7.8)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum Rating {
-    /// All of it.
+    /// All members.
     Filled,
-    /// Some of it.
+    /// Some members.
     PartiallyFilled,
-    /// None of it.
+    /// No members.
     Skipped,
 }
 
-/// Says how satisfied the consumer is, in a conversation that is closed (protocol.md 7.8). Where there
-/// is a survey, that asks instead.
+/// Sends the consumer's satisfaction rating (CSAT) for a closed conversation.
 ///
-/// Refused before anything leaves: a rate that is not from 1 to 5.
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8)), with AppJWT and
+/// ConsumerJWS. Idempotent.
+///
+/// A conversation with a survey takes no rating. Fails with
+/// [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the rate is not from 1 to 5.
 #[derive(Clone, Debug)]
 pub struct RateConversation {
     message: Message,
@@ -202,13 +228,13 @@ pub struct RateConversation {
 }
 
 impl RateConversation {
-    /// A satisfaction from 1 to 5, and whether the matter is resolved.
+    /// A rating with this rate, from 1 to 5, and resolution.
     #[must_use]
     pub fn new(conversation: &ConversationRef, rate: u8, resolution: Resolution) -> Self {
         Self { message: Message::new(conversation), rate, resolution, status: Rating::Filled }
     }
 
-    /// How much of it the consumer filled in. Default: all.
+    /// How much of the rating the consumer filled in. Default: [`Rating::Filled`].
     #[must_use]
     pub fn status(mut self, status: Rating) -> Self {
         self.status = status;
@@ -229,8 +255,8 @@ impl Operation for RateConversation {
 
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         if !(1..=5).contains(&self.rate) {
-            let why = format!("the rate is {}, and must be from 1 to 5", self.rate);
-            return Err(InvalidInput::new(why));
+            let reason = format!("the rate is {}, and must be from 1 to 5", self.rate);
+            return Err(InvalidInput::new(reason));
         }
         self.message.update(
             context,
@@ -243,11 +269,15 @@ impl Operation for RateConversation {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        closed(response)
+        parse_update(response)
     }
 }
 
-/// Changes how urgent a conversation is (protocol.md 7.8).
+/// Sets the target response time of a conversation.
+///
+/// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
+/// `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8)), with AppJWT and
+/// ConsumerJWS. Idempotent.
 #[derive(Clone, Debug)]
 pub struct SetUrgency {
     message: Message,
@@ -256,7 +286,7 @@ pub struct SetUrgency {
 }
 
 impl SetUrgency {
-    /// An answer is due within `within`, in whole seconds.
+    /// Sets the urgency, and the time within which an agent should answer, sent in whole seconds.
     #[must_use]
     pub fn new(conversation: &ConversationRef, urgency: Urgency, within: Duration) -> Self {
         Self { message: Message::new(conversation), urgency, within }
@@ -282,6 +312,6 @@ impl Operation for SetUrgency {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        closed(response)
+        parse_update(response)
     }
 }
