@@ -1,8 +1,9 @@
-//! What a connector remembers of one conversation, so that each message goes where it belongs.
+//! The state of one conversation, and the operations that follow from it.
 //!
-//! A [`Conversation`] learns from notifications and writes operations: a text goes to the main dialog,
-//! and to the survey's once that runs; a receipt names what was not yet receipted; an answer to a
-//! button carries what the button says. It decides, and sends nothing: hand what it writes to a client.
+//! A [`Conversation`] applies notifications and builds operations. A text goes to the main dialog,
+//! or to the survey's dialog while a survey runs. A receipt names the messages that have none yet.
+//! The answer to a button repeats the button's metadata. A `Conversation` sends nothing itself: a
+//! client sends the operations.
 //!
 //! ```
 //! use lp_connector_core::api::{ConversationRef, Receipt};
@@ -39,18 +40,18 @@ use crate::webhook::{
     Action, Change, ConversationChange, Element, Event, MessagingEvent, Transition,
 };
 
-/// Sequences that wait for a receipt, in each dialog; the oldest go first.
+/// The most sequences of a dialog that wait for a receipt. Beyond it the oldest are dropped.
 const MAX_WAITING: usize = 1000;
 
-/// Dialogs that are remembered. A conversation has two.
+/// The most dialogs to remember. A conversation has a main dialog and a survey.
 const MAX_DIALOGS: usize = 8;
 
-/// What a connector knows of one conversation.
+/// The state of one conversation, as the connector knows it.
 ///
-/// It can be stored (serde), so that a program that restarts goes on with it.
+/// It can be stored (serde) and used after a restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Conversation {
-    /// Where the consumer's messages go.
+    /// The dialog that receives the consumer's messages.
     to: ConversationRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<ConversationChange>,
@@ -58,31 +59,33 @@ pub struct Conversation {
     waiting: BTreeMap<DialogId, Waiting>,
 }
 
-/// Messages of the other side that wait for a receipt.
+/// The sequences of the other side's messages that wait for a receipt.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Waiting {
     unaccepted: BTreeSet<u64>,
     unread: BTreeSet<u64>,
 }
 
-/// A click on structured content: two messages, in this order (protocol.md 7.9).
+/// A click on structured content: two operations, to be sent in this order
+/// ([protocol.md 7.9](crate::protocol#7.9)).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Click {
-    /// That the control was used.
+    /// Reports that the control was used.
     pub receipt: SendReceipt,
-    /// What it publishes in the consumer's name, unless it publishes nothing.
+    /// The text that the control publishes as the consumer's message. `None` if it publishes none.
     pub text: Option<SendText>,
 }
 
 impl Conversation {
-    /// A conversation that was just opened, or that the program has stored.
+    /// A conversation without any known state.
     #[must_use]
     pub const fn new(conversation: ConversationRef) -> Self {
         Self { to: conversation, state: None, waiting: BTreeMap::new() }
     }
 
-    /// Where the consumer's messages go now: the main dialog, or the survey that runs after it.
+    /// The dialog that receives the consumer's messages now: the main dialog, or the survey that
+    /// runs after it.
     #[must_use]
     pub const fn reference(&self) -> &ConversationRef {
         &self.to
@@ -100,7 +103,7 @@ impl Conversation {
         self.to.id()
     }
 
-    /// The dialog that the consumer's messages go to now.
+    /// The id of the dialog that receives the consumer's messages now.
     #[must_use]
     pub fn dialog(&self) -> DialogId {
         self.to.dialog()
@@ -112,40 +115,41 @@ impl Conversation {
         !self.to.is_main_dialog()
     }
 
-    /// True if nothing more can be said in it.
+    /// True if the whole conversation is closed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.state.as_ref().is_some_and(ConversationChange::is_finished)
     }
 
-    /// Its newest state, if one was told.
+    /// The newest state that was applied.
     #[must_use]
     pub fn state(&self) -> Option<&ConversationChange> {
         self.state.as_ref()
     }
 
-    /// Applies a change: best what an [`Inbox`](crate::webhook::Inbox) gives, each once and in order. Says
-    /// what happened to the conversation, if anything did. Changes of other conversations are passed over.
+    /// Applies a change and returns the transitions of the conversation. Ignores changes of other
+    /// conversations. Apply each change once and in order, as a [`Feed`](crate::webhook::Feed)
+    /// delivers them.
     pub fn apply(&mut self, change: &Change) -> Vec<Transition> {
         match change {
             Change::Message(message) if message.conversation() == self.id() => {
-                self.note(message);
+                self.record(message);
                 Vec::new()
             }
             Change::Conversation(state) if state.conversation() == self.id() => {
-                let happened = state.diff(self.state.as_ref());
+                let transitions = state.diff(self.state.as_ref());
                 if let Some(dialog) = state.dialog_to_publish_to() {
                     self.to = self.to.clone().in_dialog(dialog);
                 }
                 self.state = Some(state.clone());
-                happened
+                transitions
             }
             _ => Vec::new(),
         }
     }
 
-    /// Notes what wants a receipt: whatever the consumer is shown.
-    fn note(&mut self, message: &MessagingEvent) {
+    /// Records a message that needs a receipt: one that the consumer is shown.
+    fn record(&mut self, message: &MessagingEvent) {
         let shown = !matches!(
             message.event(),
             Event::AcceptStatus(_) | Event::ChatState(_) | Event::Other(_)
@@ -166,33 +170,33 @@ impl Conversation {
         }
     }
 
-    /// Writes a text of the consumer.
+    /// Builds a text message of the consumer.
     #[must_use]
     pub fn text(&self, text: impl Into<String>) -> SendText {
         SendText::new(&self.to, text)
     }
 
-    /// Writes a file that was uploaded.
+    /// Builds the message with an uploaded file.
     #[must_use]
     pub fn file(&self, file: HostedFile) -> SendFile {
         SendFile::new(&self.to, file)
     }
 
-    /// Writes the question where the file at this path can be downloaded.
+    /// Builds the request for a URL to download the file at this path.
     #[must_use]
     pub fn download_url(&self, relative_path: &str) -> GenerateDownloadUrl {
         GenerateDownloadUrl::new(&self.to, relative_path)
     }
 
-    /// Writes that the consumer types, or is there at all. `None` while a survey runs, which takes no chat
-    /// states (protocol.md 7.5).
+    /// Builds a chat state of the consumer. `None` while a survey runs, which accepts none
+    /// ([protocol.md 7.5](crate::protocol#7.5)).
     #[must_use]
     pub fn chat_state(&self, state: ChatState) -> Option<SetChatState> {
         self.to.is_main_dialog().then(|| SetChatState::new(&self.to, state))
     }
 
-    /// Writes that what came since the last time was delivered to the consumer; `None` if nothing did. One
-    /// dialog at a time: ask until there is none.
+    /// Builds a receipt: the messages since the last such receipt were delivered to the consumer.
+    /// `None` if there are none. A receipt covers one dialog, so call this until it returns `None`.
     pub fn mark_delivered(&mut self) -> Option<SendReceipt> {
         let found = self.waiting.iter_mut().find(|(_, waiting)| !waiting.unaccepted.is_empty());
         let (dialog, waiting) = found?;
@@ -200,9 +204,9 @@ impl Conversation {
         Some(self.receipt(dialog, Receipt::Accept, sequences))
     }
 
-    /// Writes that the consumer has read what came since the last time; `None` if nothing did. One dialog
-    /// at a time: ask until there is none. What is read was delivered: no receipt for that is needed
-    /// after it (protocol.md 9.7).
+    /// Builds a receipt: the consumer read the messages since the last such receipt. `None` if
+    /// there are none. A receipt covers one dialog, so call this until it returns `None`. Messages
+    /// that were read need no other receipt ([protocol.md 9.7](crate::protocol#9.7)).
     pub fn mark_read(&mut self) -> Option<SendReceipt> {
         let found = self.waiting.iter_mut().find(|(_, waiting)| !waiting.unread.is_empty());
         let (dialog, waiting) = found?;
@@ -211,8 +215,8 @@ impl Conversation {
         Some(self.receipt(dialog, Receipt::Read, sequences))
     }
 
-    /// Takes a receipt back that could not be sent: its messages wait for one again. Sending it twice does
-    /// no harm.
+    /// Restores a receipt that could not be sent: the next receipt covers its messages again.
+    /// Receipts are idempotent, so a duplicate is harmless.
     pub fn restore_receipt(&mut self, receipt: &SendReceipt) {
         let Some(waiting) = self.waiting.get_mut(&receipt.dialog()) else { return };
         let again = match receipt.status() {
@@ -232,37 +236,36 @@ impl Conversation {
         SendReceipt::new(&self.to.clone().in_dialog(dialog), status, sequences)
     }
 
-    /// Writes that the consumer has clicked on `element`, which came with `message`: both of the messages
-    /// that this takes, with the element's own metadata (protocol.md 7.9). `None` if the message has no
-    /// sequence to refer to.
+    /// Builds the two operations for the consumer's click on an `element` of `message`, with the
+    /// element's metadata ([protocol.md 7.9](crate::protocol#7.9)). `None` if the message has no
+    /// sequence.
     #[must_use]
     pub fn click(&self, message: &MessagingEvent, element: Element<'_>) -> Option<Click> {
         let sequence = message.sequence()?;
         let metadata = element.click_metadata().map(|json| json.to_value()).unwrap_or_default();
-        let says = element.actions().find_map(|action| match action {
+        let published = element.actions().find_map(|action| match action {
             Action::PublishText(text) => Some(text),
             _ => None,
         });
         let to = self.to.clone().in_dialog(message.dialog().clone());
         let receipt = SendReceipt::new(&to, Receipt::Action, [sequence]).metadata(metadata.clone());
-        let text = says.map(|text| SendText::new(&to, text).metadata(metadata));
+        let text = published.map(|text| SendText::new(&to, text).metadata(metadata));
         Some(Click { receipt, text })
     }
 
-    /// Writes how satisfied the consumer is, from 1 to 5, and whether the matter is resolved: once the
-    /// conversation is closed, where there is no survey.
+    /// Builds a satisfaction rating from 1 to 5. For a closed conversation without a survey.
     #[must_use]
     pub fn rate(&self, rate: u8, resolution: Resolution) -> RateConversation {
         RateConversation::new(&self.to, rate, resolution)
     }
 
-    /// Closes the dialog that is open. After the main one a survey may follow.
+    /// Builds the request to close the open dialog. After the main dialog a survey may follow.
     #[must_use]
     pub fn close_dialog(&self) -> CloseDialog {
         CloseDialog::new(&self.to)
     }
 
-    /// Closes all of it at once, a survey included.
+    /// Builds the request to close all dialogs, a survey included.
     #[must_use]
     pub fn close_all(&self) -> CloseConversation {
         CloseConversation::new(&self.to).without_survey()

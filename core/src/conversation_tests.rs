@@ -12,7 +12,7 @@ fn conversation() -> Conversation {
     Conversation::new(conversation.with_client_properties(properties))
 }
 
-/// What an operation sends, and whether it repeats the conversation's properties.
+/// The body that an operation sends. Checks that the request repeats the `Client-Properties`.
 fn sent<O: Operation>(operation: &O) -> Value {
     let account = AccountId::new("1").unwrap();
     let written = operation.request(&Context::new(&account, Seed::from_bytes([7; 16]))).unwrap();
@@ -46,8 +46,8 @@ fn messages_go_to_the_survey_once_it_runs() {
     conversation.apply(&state(json!({"state": "OPEN"})));
     let survey = json!({"state": "CLOSE", "stage": "OPEN", "dialogs": [
         {"dialogId": "s", "dialogType": "POST_SURVEY", "state": "OPEN"}]});
-    let happened = conversation.apply(&state(survey));
-    assert!(matches!(&*happened, [Transition::MainDialogClosed, Transition::SurveyStarted(_)]));
+    let transitions = conversation.apply(&state(survey));
+    assert!(matches!(&*transitions, [Transition::MainDialogClosed, Transition::SurveyStarted(_)]));
     assert!(conversation.is_in_survey() && !conversation.is_finished());
     let text = sent(&conversation.text("5"));
     assert_eq!(
@@ -55,7 +55,7 @@ fn messages_go_to_the_survey_once_it_runs() {
         (&json!("s"), &json!("c"))
     );
     assert_eq!(sent(&conversation.file(HostedFile::new("/v1/a", "PNG")))["body"]["dialogId"], "s");
-    assert!(conversation.chat_state(ChatState::Composing).is_none(), "a survey takes none");
+    assert!(conversation.chat_state(ChatState::Composing).is_none(), "a survey accepts none");
     assert_eq!(
         sent(&conversation.close_dialog())["body"]["conversationField"]["dialog"]["dialogId"],
         "s"
@@ -114,7 +114,7 @@ fn a_restored_receipt_is_sent_again() {
 
 /// The example of protocol.md 7.9.
 #[test]
-fn a_click_is_two_messages_with_the_metadata() {
+fn a_click_sends_two_messages_with_the_metadata() {
     let metadata = json!([{"type": "ExternalId", "id": "btn-yes"}]);
     let button = json!({"type": "button", "title": "Yes", "click": {"metadata": metadata,
         "actions": [{"type": "publishText", "text": "Yes"}]}});
@@ -148,7 +148,7 @@ fn waiting_receipts_are_bounded() {
 }
 
 #[test]
-fn a_stored_conversation_goes_on_where_it_was() {
+fn a_stored_conversation_keeps_dialog_and_receipts() {
     let mut conversation = conversation();
     conversation.apply(&from_agent(1, "c"));
     let survey = json!({"state": "CLOSE", "stage": "OPEN", "dialogs": [

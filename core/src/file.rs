@@ -1,10 +1,11 @@
-//! Sending a file: three steps that go on where they were broken off (protocol.md 8).
+//! Sends a file in three resumable steps ([protocol.md 8](crate::protocol#8)).
 //!
-//! A [`File`] is a name and bytes that were checked. An [`Upload`] brings it to a conversation: a machine
-//! as [`Call`](crate::connector::Call) is, over three operations: get a signed URL, put the bytes there,
-//! publish. The URL lives for a minute; when it has expired, or the storage service says so, another is
-//! requested. A client's `upload` drives it; called again after an error it goes on with the step that
-//! failed. An `Upload` can be stored (serde), so that it goes on after a restart too.
+//! A [`File`] is validated bytes with a type. An [`Upload`] sends it to a conversation. It is a
+//! sans-IO machine, like [`Call`](crate::connector::Call), over three operations: request a signed
+//! URL, upload the bytes, publish the message. A URL is valid for a minute; the upload requests
+//! another when it has expired or the storage service rejects it. A client's `upload` drives the
+//! machine. Called again after an error, it resumes with the failed step. An `Upload` can be stored
+//! (serde) and resumed after a restart.
 //!
 //! ```
 //! use lp_connector_core::api::ConversationRef;
@@ -40,21 +41,22 @@ use crate::connector::Completed;
 use crate::error::Error;
 use crate::time::Mono;
 
-/// The types that are documented (protocol.md 8.1).
+/// The documented file types ([protocol.md 8.1](crate::protocol#8.1)).
 pub const FILE_TYPES: &[&str] = &["JPG", "JPEG", "PNG", "GIF"];
 
-/// The most bytes that a file may have: 3 MB, read as narrowly as it can be (protocol.md 8.1).
+/// The largest file, in bytes. The documents say 3 MB; this is the strictest reading
+/// ([protocol.md 8.1](crate::protocol#8.1)).
 pub const MAX_FILE: usize = 3_000_000;
 
-/// A signed URL is used for no longer: it lives a minute, and the way there takes some of it
-/// (protocol.md 8.2).
+/// How long a signed URL is used from its request. It is valid for a minute, part of which the
+/// requests take ([protocol.md 8.2](crate::protocol#8.2)).
 const URL_LIFE: Duration = Duration::from_secs(50);
 
-/// How many URLs are requested before the storage service is believed to refuse them all.
+/// The most URLs to request. If the storage service rejects the last one, the upload fails.
 const MAX_URLS: u32 = 3;
 
-/// A file that can be sent: of a documented type, not empty and not too large. `Debug` shows its type and
-/// size.
+/// A file that can be sent: it has a documented type, is not empty and is not too large. `Debug`
+/// shows only its type and size.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     #[serde(serialize_with = "base64", deserialize_with = "unbase64")]
@@ -65,11 +67,11 @@ pub struct File {
 }
 
 impl File {
-    /// A file of this name, whose ending says its type.
+    /// A file with this name, whose extension is its type, and these bytes.
     ///
     /// # Errors
-    /// [`InvalidInput`] for a type that is not among [`FILE_TYPES`], for no bytes, and for more than
-    /// [`MAX_FILE`].
+    /// [`InvalidInput`] if the type is not in [`FILE_TYPES`], and if there are no bytes or more
+    /// than [`MAX_FILE`].
     pub fn new(name: &str, bytes: impl Into<Bytes>) -> Result<Self, InvalidInput> {
         let bytes = bytes.into();
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_uppercase();
@@ -88,27 +90,27 @@ impl File {
         Ok(Self { bytes, file_type: ending, caption: String::new(), preview: None })
     }
 
-    /// The text under it.
+    /// The caption. Default: empty.
     #[must_use]
     pub fn caption(mut self, caption: impl Into<String>) -> Self {
         self.caption = caption.into();
         self
     }
 
-    /// A small picture of it, as a data URL of less than 30 KB.
+    /// A preview image, as a data URL of less than 30 KiB. Default: none.
     #[must_use]
     pub fn preview(mut self, data_url: impl Into<String>) -> Self {
         self.preview = Some(data_url.into());
         self
     }
 
-    /// How many bytes it has.
+    /// The size in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The file as it is published, once it lies at `relative_path`.
+    /// The message for the file, after it is stored at `relative_path`.
     fn hosted(&self, relative_path: &str) -> HostedFile {
         let file = HostedFile::new(relative_path, &self.file_type).caption(&self.caption);
         match &self.preview {
@@ -127,9 +129,10 @@ impl fmt::Debug for File {
     }
 }
 
-/// A file on its way to the agent.
+/// The upload of a file to a conversation.
 ///
-/// It can be stored (serde), with the file's bytes. A signed URL is not stored: it has expired by then.
+/// It can be stored (serde), with the file's bytes. The signed URL is not stored: it expires too
+/// soon.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Upload {
     to: ConversationRef,
@@ -138,7 +141,7 @@ pub struct Upload {
     metadata: Value,
     #[serde(serialize_with = "without_url")]
     state: State,
-    /// How many URLs were requested.
+    /// The number of URLs that were requested.
     #[serde(skip)]
     urls: u32,
 }
@@ -162,30 +165,30 @@ enum State {
     },
 }
 
-/// What is to be done next.
+/// The next step of an upload.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle every step")]
 pub enum UploadStep {
-    /// Call this, and report with [`Upload::got_url`].
+    /// Call this operation, and pass its result to [`Upload::got_url`].
     GetUrl(GenerateUploadUrl),
-    /// Call this, and report with [`Upload::stored`].
+    /// Call this operation, and pass its result to [`Upload::stored`].
     Put(PutFile),
-    /// Call this, and report with [`Upload::published`].
+    /// Call this operation, and pass its result to [`Upload::published`].
     Publish(SendFile),
-    /// It is over.
+    /// The file is published.
     Done(Completed<Published>),
 }
 
-/// How far an upload has come.
+/// The progress of an upload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum UploadProgress {
-    /// A signed URL is requested.
+    /// A signed URL is being requested.
     GettingUrl,
     /// The bytes are being stored.
     #[non_exhaustive]
     Storing {
-        /// How many there are.
+        /// The file's size in bytes.
         bytes: usize,
     },
     /// The file is being published.
@@ -195,14 +198,14 @@ pub enum UploadProgress {
 }
 
 impl Upload {
-    /// Brings `file` to `conversation`.
+    /// An upload of `file` to `conversation`.
     #[must_use]
     pub fn new(conversation: &ConversationRef, file: File) -> Self {
         let (to, metadata) = (conversation.clone(), Value::Null);
         Self { to, file, metadata, state: State::NoUrl, urls: 0 }
     }
 
-    /// The metadata that goes with the message (protocol.md 7.9).
+    /// Sets the metadata of the message ([protocol.md 7.9](crate::protocol#7.9)). Default: none.
     #[must_use]
     pub fn metadata(mut self, metadata: Value) -> Self {
         self.metadata = metadata;
@@ -215,7 +218,7 @@ impl Upload {
         &self.file
     }
 
-    /// Says what to do next.
+    /// The next step. Changes nothing.
     #[must_use]
     pub fn poll(&self, now: Mono) -> UploadStep {
         match &self.state {
@@ -241,7 +244,7 @@ impl Upload {
         }
     }
 
-    /// Says how far it has come, for a progress display.
+    /// The progress, for a display.
     #[must_use]
     pub fn progress(&self, now: Mono) -> UploadProgress {
         match &self.state {
@@ -254,16 +257,17 @@ impl Upload {
         }
     }
 
-    /// A signed URL was given, that was requested at `requested`.
+    /// Takes in the result of [`UploadStep::GetUrl`], a URL that was requested at `requested`.
     pub fn got_url(&mut self, url: SignedUrl, requested: Mono) {
         self.urls += 1;
         self.state = State::Url { url, until: requested + URL_LIFE };
     }
 
-    /// Says how storing it went. A URL that has expired is no error: another is requested.
+    /// Takes in the result of [`UploadStep::Put`]. After status 401 the next step requests another
+    /// URL, up to three in all.
     ///
     /// # Errors
-    /// `result`'s own.
+    /// The error in `result`, for any other failure.
     pub fn stored(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         match (&self.state, result) {
             (State::Url { url, .. }, Ok(())) => {
@@ -279,13 +283,13 @@ impl Upload {
         }
     }
 
-    /// It was published.
+    /// Takes in the result of [`UploadStep::Publish`].
     pub fn published(&mut self, published: Completed<Published>) {
         let Completed { output, attempts, maybe_duplicated } = published;
         self.state = State::Published { sequence: output.sequence, attempts, maybe_duplicated };
     }
 
-    /// Where it lies, once it is stored.
+    /// The file's path in the storage, if a URL was received.
     #[must_use]
     pub fn relative_path(&self) -> Option<&str> {
         match &self.state {
@@ -318,7 +322,7 @@ fn base64<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error
 }
 
 fn unbase64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-    // The decoder's own error quotes what it was given.
+    // The decoder's error quotes its input.
     let text = String::deserialize(deserializer)?;
     STANDARD.decode(text).map(Bytes::from).map_err(|_| de::Error::custom("the file is not Base64"))
 }

@@ -24,7 +24,7 @@ const fn at(seconds: u64) -> Mono {
     Mono::from_origin(Duration::from_secs(seconds))
 }
 
-fn refused(status: u16) -> Result<(), Error> {
+fn rejected(status: u16) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Unauthorized, "refused").with_answer(status, None, None))
 }
 
@@ -35,7 +35,7 @@ fn each_step_follows_the_one_before() {
     upload.got_url(url(), at(0));
     assert!(matches!(upload.poll(at(49)), UploadStep::Put(_)));
     upload.stored(Ok(())).unwrap();
-    // Stored is stored, however long ago.
+    // A stored file does not expire.
     assert!(matches!(upload.poll(at(5000)), UploadStep::Publish(_)));
     upload.published(Completed::new(Published::with(7)));
     assert!(
@@ -44,28 +44,28 @@ fn each_step_follows_the_one_before() {
 }
 
 #[test]
-fn an_expired_url_is_replaced_a_bounded_number_of_times() {
+fn an_expired_url_is_replaced_at_most_three_times() {
     let mut upload = upload();
     upload.got_url(url(), at(0));
-    assert!(matches!(upload.poll(at(50)), UploadStep::GetUrl(_)), "its time is up");
+    assert!(matches!(upload.poll(at(50)), UploadStep::GetUrl(_)), "it has expired");
     upload.got_url(url(), at(50));
-    upload.stored(refused(401)).unwrap();
-    assert!(matches!(upload.poll(at(51)), UploadStep::GetUrl(_)), "the service says so");
+    upload.stored(rejected(401)).unwrap();
+    assert!(matches!(upload.poll(at(51)), UploadStep::GetUrl(_)), "the service rejected it");
     upload.got_url(url(), at(51));
-    assert!(upload.stored(refused(401)).is_err(), "it says so of each");
+    assert!(upload.stored(rejected(401)).is_err(), "the service rejects the third too");
     assert!(matches!(upload.poll(at(52)), UploadStep::Put(_)), "the step that failed is next");
 }
 
 #[test]
-fn another_failure_is_returned_and_its_step_comes_next() {
+fn after_an_error_the_failed_step_is_next() {
     let mut upload = upload();
     upload.got_url(url(), at(0));
-    assert!(upload.stored(refused(503)).is_err());
+    assert!(upload.stored(rejected(503)).is_err());
     assert!(matches!(upload.poll(at(10)), UploadStep::Put(_)));
 }
 
 #[test]
-fn the_url_is_not_shown_and_has_one_slash() {
+fn the_url_is_redacted_and_has_one_slash() {
     use crate::api::{Context, Operation as _};
     let mut upload = upload();
     upload.got_url(url(), at(0));
@@ -85,7 +85,7 @@ fn the_url_is_not_shown_and_has_one_slash() {
 }
 
 #[test]
-fn types_and_sizes_are_checked_first() {
+fn types_and_sizes_are_validated() {
     for (name, length, good) in [
         ("a.jpg", 1, true),
         ("a.b.JPEG", MAX_FILE, true),
@@ -100,7 +100,7 @@ fn types_and_sizes_are_checked_first() {
 }
 
 #[test]
-fn a_stored_upload_goes_on_without_its_url() {
+fn a_restored_upload_requests_a_new_url() {
     let again = |upload: &Upload| -> Upload {
         let stored = serde_json::to_string(upload).unwrap();
         assert!(!stored.contains("s3cr3t"), "{stored}");
@@ -120,7 +120,7 @@ fn a_stored_upload_goes_on_without_its_url() {
 }
 
 #[test]
-fn progress_names_each_step() {
+fn progress_reports_each_step() {
     let mut upload = upload();
     assert_eq!(upload.progress(at(0)), UploadProgress::GettingUrl);
     upload.got_url(url(), at(0));
