@@ -1,10 +1,10 @@
-//! The bodies of the fuzz targets, kept beside what they test so that they cannot fall behind it.
+//! The bodies of the fuzz targets, kept in the crate so that they compile with it.
 //!
-//! Each takes any bytes, and panics if a promise is broken. The targets in `fuzz/` are one line each,
-//! and the ordinary tests replay their corpora through the same functions. Feature `_fuzz`; no part of
-//! the public API.
+//! Each function takes any bytes and panics if an invariant is violated. The targets in `fuzz/` are
+//! one line each, and the ordinary tests replay their corpora through the same functions. Behind
+//! the feature `_fuzz`, and not part of the public API.
 
-#![expect(clippy::expect_used, reason = "to panic is how they report")]
+#![expect(clippy::expect_used, reason = "a fuzz target reports by a panic")]
 
 mod call;
 mod webhook;
@@ -26,7 +26,7 @@ use crate::secret::Secret;
 pub use call::call;
 pub use webhook::{inbox, notification, verify};
 
-/// The Domain API's answer, and which hosts are trusted of those that it names.
+/// The response of the Domain API: only trusted hosts resolve.
 pub fn domain_answer(data: &[u8]) {
     let response = response(data);
     let trust = Trust::default();
@@ -41,7 +41,7 @@ pub fn domain_answer(data: &[u8]) {
     }
 }
 
-/// Sentinel's answer: whatever it is, it holds no life that a sum of times could not bear.
+/// The response of Sentinel: the lifetime is bounded.
 pub fn token_answer(data: &[u8]) {
     let response = response(data);
     if let Ok(jwt) = crate::api::sentinel::parse(&ResponseView::new(&response, false)) {
@@ -50,13 +50,13 @@ pub fn token_answer(data: &[u8]) {
     }
 }
 
-/// The claims of either token.
+/// The claims of both tokens.
 pub fn claims(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = (AppClaims::of(&text).life(), ConsumerClaims::of(&text));
 }
 
-/// The IDP's answer.
+/// The response of the IDP.
 pub fn consumer_answer(data: &[u8]) {
     let response = response(data);
     if let Ok(jws) = crate::api::idp::parse(&ResponseView::new(&response, false)) {
@@ -64,13 +64,13 @@ pub fn consumer_answer(data: &[u8]) {
     }
 }
 
-/// The answer to CONVERSATION.
+/// The response to CONVERSATION.
 pub fn conversation_answer(data: &[u8]) {
     let response = response(data);
     let _ = OpenConversation::new(consumer()).parse(&ResponseView::new(&response, false));
 }
 
-/// The answer to SEND: the rejection's words come out as one short line.
+/// The response to SEND: a rejection's message becomes one short line.
 pub fn send_answer(data: &[u8]) {
     let response = response(data);
     let answer = ResponseView::new(&response, true);
@@ -84,7 +84,7 @@ pub fn send_answer(data: &[u8]) {
     }
 }
 
-/// The answers of the other services: a result or a rejection.
+/// The responses of the other services.
 pub fn other_answer(data: &[u8]) {
     use crate::api::{
         FindEngagement, GenerateUploadUrl, ListInstalls, Login, ReadInstall, ReportActivity,
@@ -98,7 +98,7 @@ pub fn other_answer(data: &[u8]) {
     let _ = ReportActivity::new(app).parse(&answer);
     if let Ok(url) = GenerateUploadUrl::new(&conversation(), 1, "png").parse(&answer) {
         assert!(url.segments().all(|segment| !matches!(segment, "" | "." | "..")));
-        // The path alone is shown, whatever it shares with the query.
+        // `Debug` shows the path only.
         assert_eq!(format!("{url:?}"), format!("SignedUrl({:?})", url.relative_path()));
     }
     let login = Login::new("fuzz", Secret::new("fuzz-canary-secret".to_owned()));
@@ -108,7 +108,7 @@ pub fn other_answer(data: &[u8]) {
     }
 }
 
-/// A manifest: what is read as one is checked the same before and after it was read.
+/// A manifest: parsing one does not change its faults.
 pub fn manifest(data: &[u8]) {
     use crate::manifest::{Manifest, Severity, check};
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
@@ -120,13 +120,13 @@ pub fn manifest(data: &[u8]) {
     let before = errors(&json);
     if let Ok(manifest) = serde_json::from_value::<Manifest>(json) {
         let again = serde_json::to_value(&manifest).expect("JSON");
-        assert_eq!(errors(&again), before, "reading it changed what is wrong with it");
+        assert_eq!(errors(&again), before, "parsing changed the faults");
     } else {
-        assert!(!before.is_empty(), "it cannot be read, and nothing is wrong with it");
+        assert!(!before.is_empty(), "it does not parse and has no fault");
     }
 }
 
-/// `Retry-After` and `Date`.
+/// The headers `Retry-After` and `Date`.
 pub fn retry_after_header(data: &[u8]) {
     let (asked, date) = data.split_at(data.len() / 2);
     let mut headers = HeaderMap::new();
@@ -139,7 +139,7 @@ pub fn retry_after_header(data: &[u8]) {
     let _ = retry_after(&headers, SystemTime::UNIX_EPOCH);
 }
 
-/// A response, whole or broken: fed at once or a byte at a time it comes to the same.
+/// An HTTP/1.1 response, valid or not: the decoder gives the same result at once and byte by byte.
 pub fn http1_response(data: &[u8]) {
     use crate::http1::{Decoder, Limits, Progress};
     let limits = || Limits::new().head(4096).headers(16).body(4096).chunk_line(64);
@@ -162,10 +162,10 @@ pub fn http1_response(data: &[u8]) {
     };
     let whole = read(&mut std::iter::once(data));
     let bytewise = read(&mut data.chunks(1));
-    assert_eq!(whole, bytewise, "the pieces made a difference");
+    assert_eq!(whole, bytewise, "the result depends on the pieces");
 }
 
-/// A body of any bytes, written as a response in each framing, comes back as it was.
+/// Any body, encoded as a response in each framing, decodes to itself.
 pub fn http1_roundtrip(data: &[u8]) {
     use crate::http1::{Decoder, Limits, Progress};
     let (size, body) = data.split_first().map_or((1, data), |(size, body)| (*size, body));
@@ -194,7 +194,7 @@ pub fn http1_roundtrip(data: &[u8]) {
     }
 }
 
-/// What an attempt met, by the script's next bytes.
+/// The outcome of an attempt, from the script's next bytes.
 fn outcome(script: &mut &[u8]) -> Outcome {
     const STATUSES: [u16; 16] =
         [200, 200, 200, 200, 201, 400, 401, 401, 403, 429, 451, 500, 502, 503, 302, 204];
@@ -232,14 +232,14 @@ fn outcome(script: &mut &[u8]) -> Outcome {
     }
 }
 
-/// One of the suffixes that are trusted, or under one of them.
+/// True for a trusted suffix and its subdomains.
 fn is_trusted(host: &str) -> bool {
     ["liveperson.net", "lprnd.net"].into_iter().any(|suffix| {
         host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
 }
 
-/// The first byte chooses the status, the rest is the body.
+/// A response: the first byte selects the status, the rest is the body.
 fn response(data: &[u8]) -> Response<Bytes> {
     let (first, body) = data.split_first().map_or((0, data), |(first, body)| (*first, body));
     let mut response = Response::new(Bytes::copy_from_slice(body));

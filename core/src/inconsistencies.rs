@@ -1,8 +1,8 @@
-//! Part 14 of protocol.md, row by row: where the documents disagree, what is read and what is written.
+//! One test for each row of [protocol.md 14](crate::protocol#14), the known inconsistencies of the
+//! documents: every documented form is read, and one is sent.
 //!
-//! Two rows are not tested here. Row 15, the time in which to answer a webhook: nothing here answers
-//! any; the axum adapter answers before it does anything else, which its own tests show. Row 16, the TLS
-//! versions: the core has no TLS; the adapters offer 1.2 and 1.3, as their crates' features say.
+//! Two rows have no test here. Row 15 is the time to answer a webhook, which the axum adapter
+//! tests. Row 16 is the TLS version: the core has no TLS, and the adapters offer 1.2 and 1.3.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -64,7 +64,7 @@ fn state(details: Value) -> Change {
     notification(&body).into_changes().remove(0)
 }
 
-/// Everything that a call sends on its way, answered by `answer`.
+/// All requests of a call whose responses come from `answer`, and its result.
 fn sent<C: Callable>(
     operation: C,
     place: CredentialsIn,
@@ -91,11 +91,11 @@ fn sent<C: Callable>(
         }
     }
     let _ = call.abandon(&mut state, now);
-    let Step::Done(result) = call.poll(&mut state, now) else { panic!("it is not over") };
+    let Step::Done(result) = call.poll(&mut state, now) else { panic!("the call has not ended") };
     (all, result.map(|_| ()))
 }
 
-/// A cloud that works.
+/// The successful response to a request.
 fn cloud(request: &Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path();
     let body = if let Some(service) = path.strip_suffix("/baseURI.json") {
@@ -117,7 +117,7 @@ fn errors(manifest: &Value) -> Vec<String> {
 }
 
 #[test]
-fn inconsistency_01_code_is_text_or_a_number() {
+fn row_01_code_is_text_or_a_number() {
     for code in [json!("OK"), json!(200), json!("200"), json!(201)] {
         assert!(read(&text("x"), 200, &json!({"code": code, "body": {}})).is_ok(), "{code}");
     }
@@ -127,7 +127,7 @@ fn inconsistency_01_code_is_text_or_a_number() {
 }
 
 #[test]
-fn inconsistency_02_the_id_of_an_answer_is_any_scalar() {
+fn row_02_a_response_id_is_any_scalar() {
     for id in [json!("c-17"), json!(17), json!("1,"), json!(" 1 "), Value::Null] {
         let body = json!({"code": "OK", "body": {"sequence": 3}, "reqId": id});
         assert_eq!(read(&text("x"), 200, &body).unwrap().sequence, Some(3), "{id}");
@@ -135,7 +135,7 @@ fn inconsistency_02_the_id_of_an_answer_is_any_scalar() {
 }
 
 #[test]
-fn inconsistency_03_a_batch_is_told_by_position_and_not_by_its_ids() {
+fn row_03_batch_results_are_matched_by_position() {
     let open = OpenConversation::new(conversation().consumer().clone());
     let body = json!([{"code": "OK", "reqId": "2"},
         {"code": "OK", "reqId": "2", "body": {"conversationId": "5f0c"}}]);
@@ -143,7 +143,7 @@ fn inconsistency_03_a_batch_is_told_by_position_and_not_by_its_ids() {
 }
 
 #[test]
-fn inconsistency_04_kind_and_type_of_an_answer_may_be_missing() {
+fn row_04_a_response_needs_neither_kind_nor_type() {
     let with = json!({"kind": "resp", "type": "ms.PublishEventResponse", "code": 200, "body": {}});
     for body in [with, json!({"code": "OK", "body": {}})] {
         assert!(read(&text("x"), 200, &body).is_ok());
@@ -151,7 +151,7 @@ fn inconsistency_04_kind_and_type_of_an_answer_may_be_missing() {
 }
 
 #[test]
-fn inconsistency_05_closing_is_answered_with_an_object_a_string_or_nothing() {
+fn row_05_a_close_response_is_object_string_or_empty() {
     let close = CloseConversation::new(&conversation());
     for body in [json!({"msg": "OK"}), json!("done"), Value::Null] {
         assert!(read(&close, 200, &json!({"code": "OK", "body": body})).is_ok());
@@ -159,13 +159,13 @@ fn inconsistency_05_closing_is_answered_with_an_object_a_string_or_nothing() {
 }
 
 #[test]
-fn inconsistency_06_a_conversation_field_is_written_as_an_object() {
+fn row_06_a_conversation_field_is_sent_as_an_object() {
     let body = body_of(&CloseConversation::new(&conversation()));
     assert!(body["body"]["conversationField"].is_object());
 }
 
 #[test]
-fn inconsistency_07_credentials_go_in_the_body_or_by_choice_in_the_query() {
+fn row_07_credentials_are_in_the_body_or_the_query() {
     let token = |place| {
         sent(text("x"), place, cloud)
             .0
@@ -180,28 +180,28 @@ fn inconsistency_07_credentials_go_in_the_body_or_by_choice_in_the_query() {
 }
 
 #[test]
-fn inconsistency_08_the_token_comes_from_sentinel() {
+fn row_08_the_token_comes_from_sentinel() {
     let (all, _) = sent(text("x"), CredentialsIn::Body, cloud);
     let token = all.iter().find(|one| one.uri().path().ends_with("/app/token")).unwrap();
     assert_eq!(token.uri().host(), Some("va.sentinel.liveperson.net"));
 }
 
 #[test]
-fn inconsistency_09_the_token_request_is_a_form() {
+fn row_09_the_token_request_is_a_form() {
     let (all, _) = sent(text("x"), CredentialsIn::Body, cloud);
     let token = all.iter().find(|one| one.uri().path().ends_with("/app/token")).unwrap();
     assert_eq!(token.headers()["content-type"], "application/x-www-form-urlencoded");
 }
 
 #[test]
-fn inconsistency_10_authorization_is_bare_whatever_token_type_says() {
+fn row_10_authorization_has_no_bearer_prefix() {
     let (all, result) = sent(text("x"), CredentialsIn::Body, cloud);
     assert!(result.is_ok());
     assert_eq!(all.last().unwrap().headers()["authorization"], "an.app.jwt");
 }
 
 #[test]
-fn inconsistency_11_the_issuers_case_does_not_matter() {
+fn row_11_the_issuers_case_does_not_matter() {
     use base64::Engine as _;
     for iss in ["Sentinel", "sentinel", "SENTINEL"] {
         let claims = json!({"iss": iss, "iat": 0, "exp": 60}).to_string();
@@ -212,16 +212,16 @@ fn inconsistency_11_the_issuers_case_does_not_matter() {
 }
 
 #[test]
-fn inconsistency_12_a_missing_credential_has_either_number_and_no_renewal_mends_it() {
+fn row_12_a_missing_credential_is_not_retried() {
     for number in [40104, 40105] {
-        let refuse = |request: &Request<Bytes>| {
+        let reject = |request: &Request<Bytes>| {
             if !request.uri().path().ends_with("/send") {
                 return cloud(request);
             }
             let body = json!({"code": 401, "body": {"errorCode": number}}).to_string();
             Response::builder().status(401).body(body.into()).unwrap()
         };
-        let (all, result) = sent(text("x"), CredentialsIn::Body, refuse);
+        let (all, result) = sent(text("x"), CredentialsIn::Body, reject);
         assert_eq!(all.iter().filter(|one| one.uri().path().ends_with("/send")).count(), 1);
         assert!(
             format!("{:#}", result.unwrap_err()).contains("a credential header did not arrive")
@@ -230,7 +230,7 @@ fn inconsistency_12_a_missing_credential_has_either_number_and_no_renewal_mends_
 }
 
 #[test]
-fn inconsistency_13_40001_comes_with_either_status() {
+fn row_13_error_40001_has_either_status() {
     for status in [400, 401] {
         let body = json!({"body": {"errorCode": 40001}}).to_string();
         let response = Response::builder().status(status).body(Bytes::from(body)).unwrap();
@@ -240,7 +240,7 @@ fn inconsistency_13_40001_comes_with_either_status() {
 }
 
 #[test]
-fn inconsistency_14_the_consumers_token_goes_in_x_lp_on_behalf() {
+fn row_14_the_consumer_jws_is_in_x_lp_on_behalf() {
     let (all, _) = sent(text("x"), CredentialsIn::Body, cloud);
     let headers: &HeaderMap = all.last().unwrap().headers();
     assert_eq!(headers["x-lp-on-behalf"], "a.consumer.jws");
@@ -250,7 +250,7 @@ fn inconsistency_14_the_consumers_token_goes_in_x_lp_on_behalf() {
 }
 
 #[test]
-fn inconsistency_17_a_signature_has_either_hash_in_either_writing() {
+fn row_17_all_four_signature_variants_are_valid() {
     let secret = Secret::new("n3v3r".to_owned());
     for algorithm in [Algorithm::Sha1, Algorithm::Sha256] {
         for encoding in [Encoding::Base64, Encoding::Hex] {
@@ -262,19 +262,19 @@ fn inconsistency_17_a_signature_has_either_hash_in_either_writing() {
 }
 
 #[test]
-fn inconsistency_18_state_changes_are_registered_under_cqm() {
+fn row_18_state_changes_are_registered_under_cqm() {
     let webhooks = |key: &str| json!({"client_name": "x", "capabilities": {"webhooks": {key: {"endpoint": "https://x.example"}}}});
     assert!(errors(&webhooks("cqm.ExConversationChangeNotification")).is_empty());
     let wrong = errors(&webhooks("ms.MessagingEventNotification.ExConversationChangeNotification"));
     assert!(wrong[0].contains("it must be cqm.ExConversationChangeNotification"), "{wrong:?}");
-    // Read it is either way.
+    // Both names are read.
     let body = json!({"type": "ms.MessagingEventNotification.ExConversationChangeNotification",
         "body": {"changes": [{"result": {"convId": "c"}}]}});
     assert!(matches!(notification(&body).changes(), [Change::Conversation(_)]));
 }
 
 #[test]
-fn inconsistency_19_the_misprinted_receipt_is_a_receipt() {
+fn row_19_the_misprinted_receipt_is_a_receipt() {
     let event = json!({"type": "AccpetStatusEvent", "status": "READ", "sequenceList": [1]});
     let Change::Message(message) = message(json!({"dialogId": "d", "event": event})) else {
         panic!()
@@ -292,7 +292,7 @@ fn engagement(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[test]
-fn inconsistency_20_audience_and_goal_are_arrays() {
+fn row_20_audience_and_goal_are_arrays() {
     assert!(errors(&engagement(|_| {})).is_empty());
     for name in ["target_audience", "goal"] {
         let wrong = errors(&engagement(|engagement| engagement[name] = json!("url")));
@@ -301,13 +301,13 @@ fn inconsistency_20_audience_and_goal_are_arrays() {
 }
 
 #[test]
-fn inconsistency_21_cart_items_is_allowed() {
+fn row_21_cart_items_is_allowed() {
     let with = engagement(|one| one["visitor_behavior"] = json!(["cart_items"]));
     assert!(errors(&with).is_empty());
 }
 
 #[test]
-fn inconsistency_22_without_a_conversation_the_dialog_is_its_id() {
+fn row_22_the_dialog_id_replaces_a_missing_conversation_id() {
     let Change::Message(message) = message(json!({"dialogId": "5f0c", "event": {}})) else {
         panic!()
     };
@@ -315,7 +315,7 @@ fn inconsistency_22_without_a_conversation_the_dialog_is_its_id() {
 }
 
 #[test]
-fn inconsistency_23_a_chat_state_has_neither_sequence_nor_time() {
+fn row_23_a_chat_state_has_neither_sequence_nor_time() {
     let event = json!({"type": "ChatStateEvent", "chatState": "ACTIVE"});
     let Change::Message(message) = message(json!({"dialogId": "d", "event": event})) else {
         panic!()
@@ -325,11 +325,11 @@ fn inconsistency_23_a_chat_state_has_neither_sequence_nor_time() {
 }
 
 #[test]
-fn inconsistency_24_a_sequence_numbers_the_events_of_one_dialog() {
+fn row_24_a_sequence_counts_the_events_of_one_dialog() {
     let published: Published =
         read(&text("x"), 200, &json!({"code": "OK", "body": {"sequence": 7}})).unwrap();
     assert_eq!(published.sequence, Some(7));
-    // The survey's first event is no copy of the main dialog's.
+    // The survey's first event is not a duplicate of the main dialog's.
     let mut inbox = Inbox::default();
     for dialog in ["c", "survey"] {
         let change = json!({"sequence": 0, "conversationId": "c", "dialogId": dialog, "event": {}});
@@ -341,7 +341,7 @@ fn inconsistency_24_a_sequence_numbers_the_events_of_one_dialog() {
 }
 
 #[test]
-fn inconsistency_25_stage_decides_and_state_where_there_is_none() {
+fn row_25_a_missing_stage_means_the_state() {
     for (details, finished) in [
         (json!({"state": "CLOSE", "stage": "OPEN"}), false),
         (json!({"state": "CLOSE", "stage": "CLOSE"}), true),
@@ -354,7 +354,7 @@ fn inconsistency_25_stage_decides_and_state_where_there_is_none() {
 }
 
 #[test]
-fn inconsistency_26_close_is_written_and_closed_is_read_too() {
+fn row_26_close_is_sent_and_closed_is_accepted() {
     let body = body_of(&CloseConversation::new(&conversation()));
     assert_eq!(body["body"]["conversationField"]["conversationState"], "CLOSE");
     for word in ["CLOSE", "CLOSED", "close"] {
@@ -364,7 +364,7 @@ fn inconsistency_26_close_is_written_and_closed_is_read_too() {
 }
 
 #[test]
-fn inconsistency_27_a_subscription_id_changes_nothing() {
+fn row_27_a_subscription_id_changes_nothing() {
     let change = json!({"dialogId": "d", "event": {"type": "ContentEvent", "message": "x"}});
     let of = |more: Value| {
         let mut body =
@@ -378,7 +378,7 @@ fn inconsistency_27_a_subscription_id_changes_nothing() {
 }
 
 #[test]
-fn inconsistency_28_rich_content_is_read_under_any_of_its_names() {
+fn row_28_rich_content_is_read_under_every_name() {
     let content = json!({"type": "text", "text": "hi"});
     for (name, content) in [
         ("content", content.clone()),
@@ -396,7 +396,7 @@ fn inconsistency_28_rich_content_is_read_under_any_of_its_names() {
 }
 
 #[test]
-fn inconsistency_29_a_hosted_file_is_written_in_the_new_way_and_read_in_both() {
+fn row_29_both_hosted_file_types_are_read() {
     let send = SendFile::new(&conversation(), HostedFile::new("/v1/a", "PNG"));
     assert_eq!(body_of(&send)["body"]["event"]["contentType"], "hosted/file");
     for content_type in ["hosted/file", "HostedFile"] {
@@ -410,19 +410,19 @@ fn inconsistency_29_a_hosted_file_is_written_in_the_new_way_and_read_in_both() {
 }
 
 #[test]
-fn inconsistency_30_a_caption_is_always_written() {
+fn row_30_a_caption_is_always_sent() {
     let send = SendFile::new(&conversation(), HostedFile::new("/v1/a", "PNG"));
     assert_eq!(body_of(&send)["body"]["event"]["message"]["caption"], "");
 }
 
 #[test]
-fn inconsistency_31_a_files_size_is_written_as_text() {
+fn row_31_a_file_size_is_sent_as_text() {
     let ask = GenerateUploadUrl::new(&conversation(), 18422, "png");
     assert_eq!(body_of(&ask)["body"], json!({"fileSize": "18422", "fileType": "PNG"}));
 }
 
 #[test]
-fn inconsistency_32_a_files_path_is_joined_with_one_slash() {
+fn row_32_a_file_path_is_joined_with_one_slash() {
     let ask = GenerateUploadUrl::new(&conversation(), 1, "png");
     for path in ["/v1/a/b.PNG", "//v1/a/b.PNG", "v1/a/b.PNG"] {
         let body = json!({"code": "OK", "body": {"relativePath": path, "queryParams": {}}});
@@ -432,7 +432,7 @@ fn inconsistency_32_a_files_path_is_joined_with_one_slash() {
 }
 
 #[test]
-fn inconsistency_33_gender_is_written_as_text() {
+fn row_33_gender_is_sent_as_text() {
     let gender = Some(crate::api::Gender::Female);
     let personal = PersonalInfo { gender, ..PersonalInfo::default() };
     let profile = serde_json::to_value(Profile::new().personal_info(personal)).unwrap();
@@ -440,7 +440,7 @@ fn inconsistency_33_gender_is_written_as_text() {
 }
 
 #[test]
-fn inconsistency_34_ids_are_written_as_text_and_read_as_either() {
+fn row_34_ids_are_sent_as_text_and_read_as_both() {
     let find = FindEngagement::new(ClientId::new("0a1b").unwrap());
     for id in [json!(7), json!("7")] {
         let body = json!({"visitorId": "V", "sessionId": "S", "engagementDetails": [
@@ -457,20 +457,20 @@ fn inconsistency_34_ids_are_written_as_text_and_read_as_either() {
 }
 
 #[test]
-fn inconsistency_35_the_channel_type_is_always_written() {
+fn row_35_the_channel_type_is_always_sent() {
     let body = body_of(&OpenConversation::new(conversation().consumer().clone()));
     assert_eq!(body[1]["body"]["channelType"], "MESSAGING");
 }
 
 #[test]
-fn inconsistency_36_client_properties_are_written_with_the_short_type() {
+fn row_36_client_properties_have_the_short_type() {
     let value = ClientProperties::new().value().unwrap();
     let value: Value = serde_json::from_slice(value.as_bytes()).unwrap();
     assert_eq!(value["type"], ".ClientProperties");
 }
 
 #[test]
-fn inconsistency_37_request_types_are_written_with_the_new_prefixes() {
+fn row_37_request_types_have_the_new_prefixes() {
     assert_eq!(body_of(&text("x"))["type"], "ms.PublishEvent");
     let close = CloseConversation::new(&conversation());
     assert_eq!(body_of(&close)["type"], "cm.UpdateConversationField");
@@ -479,7 +479,7 @@ fn inconsistency_37_request_types_are_written_with_the_new_prefixes() {
 }
 
 #[test]
-fn inconsistency_38_engagement_details_are_an_array_or_an_object() {
+fn row_38_engagement_details_are_an_array_or_object() {
     let find = FindEngagement::new(ClientId::new("0a1b").unwrap());
     let one = json!({"campaignId": 1, "engagementId": 2});
     for details in [json!([one]), one.clone()] {
@@ -489,7 +489,7 @@ fn inconsistency_38_engagement_details_are_an_array_or_an_object() {
 }
 
 #[test]
-fn inconsistency_39_a_report_is_answered_with_either_names() {
+fn row_39_a_report_response_has_either_names() {
     let report = ReportActivity::new(ClientId::new("0a1b").unwrap());
     for body in [json!({"sessionId": "S", "visitorId": "V"}), json!({"sid": "S", "vid": "V"})] {
         assert_eq!(read(&report, 200, &body).unwrap(), Visitor::new("V", "S"));
@@ -497,7 +497,7 @@ fn inconsistency_39_a_report_is_answered_with_either_names() {
 }
 
 #[test]
-fn inconsistency_40_hosts_come_alone_or_in_a_wrapped_array() {
+fn row_40_both_shapes_of_hosts_are_parsed() {
     let one = json!({"service": "idp", "baseURI": "va.idp.liveperson.net"});
     for body in [one.clone(), json!({"baseURIs": [one]}), json!([one])] {
         assert_eq!(read(&ListDomains::new(), 200, &body).unwrap().len(), 1, "{body}");
@@ -505,7 +505,7 @@ fn inconsistency_40_hosts_come_alone_or_in_a_wrapped_array() {
 }
 
 #[test]
-fn inconsistency_41_the_limit_of_5000_binds_texts_alone() {
+fn row_41_the_limit_of_5000_applies_to_texts_only() {
     let file = HostedFile::new("/v1/a", "PNG").preview("x".repeat(20_000));
     body_of(&SendFile::new(&conversation(), file));
     let account = AccountId::new("1").unwrap();
@@ -514,7 +514,7 @@ fn inconsistency_41_the_limit_of_5000_binds_texts_alone() {
 }
 
 #[test]
-fn inconsistency_42_already_open_is_read_from_the_body_at_any_status() {
+fn row_42_already_open_is_recognised_with_both_statuses() {
     for status in [200, 400] {
         let body = json!([{"code": "OK"}, {"code": "BAD_REQUEST", "body":
             {"msg": "User already has open conversation. Can't open another one."}}]);
@@ -533,7 +533,7 @@ fn inconsistency_42_already_open_is_read_from_the_body_at_any_status() {
 }
 
 #[test]
-fn inconsistency_43_the_event_says_what_it_is_and_not_the_endpoint() {
+fn row_43_the_event_type_decides_not_the_endpoint() {
     let event = json!({"type": "RichContentEvent", "content": {"type": "text", "text": "x"}});
     let body = json!({"type": "ms.MessagingEventNotification.ContentEvent",
         "body": {"changes": [{"dialogId": "d", "event": event}]}});
@@ -543,7 +543,7 @@ fn inconsistency_43_the_event_says_what_it_is_and_not_the_endpoint() {
 }
 
 #[test]
-fn inconsistency_44_roles_are_an_open_set() {
+fn row_44_roles_are_an_open_set() {
     for (role, read) in [
         ("CONSUMER", Role::Consumer),
         ("AGENT_MANAGER", Role::AgentManager),

@@ -1,4 +1,4 @@
-//! What `Debug` and `Display` show: no secret, no token, no text of a message.
+//! `Debug` and `Display` show no secret, no token and no text of a message.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,18 +24,19 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::json;
 
-/// In every text, name, token and address of this file.
+/// Part of every text, name, token and address in this file.
 const SECRET: &str = "s3cr3t";
 
-/// What is shown, which must be this and hold no secret.
-fn shows(shown: impl std::fmt::Debug, expected: &str) {
-    let shown = format!("{shown:?}");
+/// Asserts the `Debug` output, which must not contain the secret.
+fn shows(value: impl std::fmt::Debug, expected: &str) {
+    let shown = format!("{value:?}");
     assert_eq!(shown, expected);
     assert!(!shown.contains(SECRET));
 }
 
-fn says(said: impl std::fmt::Display, expected: &str) {
-    assert_eq!(said.to_string(), expected);
+/// Asserts the `Display` output.
+fn displays(value: impl std::fmt::Display, expected: &str) {
+    assert_eq!(value.to_string(), expected);
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn an_attempt_shows_its_target_and_size() {
 }
 
 #[test]
-fn an_outcome_shows_its_size_or_what_went_wrong() {
+fn an_outcome_shows_its_size_or_failure() {
     let answer =
         Response::builder().status(404).body(Bytes::from_static(SECRET.as_bytes())).unwrap();
     shows(Outcome::Response(answer), "Response { status: 404, body_len: 6 }");
@@ -75,13 +76,13 @@ fn an_outcome_shows_its_size_or_what_went_wrong() {
 }
 
 #[test]
-fn api_values_show_their_kind_alone() {
+fn api_values_show_their_kind_only() {
     let origin = Origin::new(http::uri::Scheme::HTTPS, "h.example".parse().unwrap());
     shows(&origin, "Origin(https://h.example)");
     shows(Service::MESSAGING, "Service(asyncMessagingEnt)");
-    let draft =
+    let request =
         RelativeRequest::post_json(["a", "b"], [("q", SECRET)], &json!({"m": SECRET})).unwrap();
-    shows(draft, "RelativeRequest { method: POST, path: \"/a/b\", headers: 2, body_len: 14 }");
+    shows(request, "RelativeRequest { method: POST, path: \"/a/b\", headers: 2, body_len: 14 }");
     let response = Response::new(Bytes::from_static(SECRET.as_bytes()));
     shows(
         ResponseView::new(&response, false),
@@ -116,8 +117,8 @@ fn api_values_show_their_kind_alone() {
 }
 
 #[test]
-fn a_decoder_says_what_is_wrong_and_shows_no_bytes() {
-    for (error, said) in [
+fn decode_errors_state_the_fault_and_no_bytes() {
+    for (error, text) in [
         (DecodeError::Malformed("a rule"), "the response is not valid HTTP/1.1: a rule"),
         (DecodeError::Unsupported("another protocol"), "the response uses another protocol"),
         (DecodeError::TooLarge(Limit::Head), "the response has too many bytes in its head"),
@@ -132,11 +133,11 @@ fn a_decoder_says_what_is_wrong_and_shows_no_bytes() {
         (DecodeError::ClosedBeforeResponse, "the connection closed before any response"),
         (DecodeError::Finished, "the response was complete already"),
     ] {
-        says(error, said);
+        displays(error, text);
     }
     let bare = Request::get("/a").body(Vec::new()).unwrap();
     let error = encode(&bare, RequestTarget::Origin, &mut Vec::new()).unwrap_err();
-    says(error, "the request cannot be written: its URL has no host");
+    displays(error, "the request cannot be written: its URL has no host");
 
     let mut decoder = Decoder::new(&http::Method::GET, Limits::default());
     let head = format!("HTTP/1.1 200 OK\r\nx: {SECRET}\r\ncontent-length: 6\r\n\r\n");
@@ -159,7 +160,7 @@ fn message(event: &serde_json::Value) -> Notification {
 }
 
 #[test]
-fn a_message_shows_its_place_and_its_kind() {
+fn a_message_shows_its_ids_and_kind() {
     let notification = message(&json!({"type": "ContentEvent", "message": SECRET}));
     let shown = "MessagingEvent { conversation: ConversationId(\"c\"), dialog: DialogId(\"d\"), \
                  sequence: Some(3), role: Some(Consumer), audience: All, event: text, .. }";
@@ -205,7 +206,7 @@ fn structured_content_shows_kinds_and_counts() {
 }
 
 #[test]
-fn a_conversation_shows_its_state_and_what_is_unknown_its_reason() {
+fn a_state_and_an_unknown_change_are_redacted() {
     let details = json!({"state": "OPEN", "metaDataLastUpdateTs": 7, "note": SECRET,
         "dialogs": [{"dialogId": "d", "dialogType": "MAIN", "state": "OPEN", "x": SECRET}]});
     let notification = read(&json!({"type": "cqm.ExConversationChangeNotification", "body":
@@ -231,11 +232,14 @@ fn a_conversation_shows_its_state_and_what_is_unknown_its_reason() {
 }
 
 #[test]
-fn refusals_say_why_in_one_line() {
-    let why = |body: &[u8]| Verified::dangerous_unverified(body.to_vec()).parse().unwrap_err();
-    says(why(b"{\n  s3cr3t"), "the notification is not JSON (line 2, column 3)");
-    says(MessagingEvent::try_from(json!({"a": SECRET})).unwrap_err(), "the change has no event");
-    for (rejection, said) in [
+fn rejections_state_the_reason_in_one_line() {
+    let error = |body: &[u8]| Verified::dangerous_unverified(body.to_vec()).parse().unwrap_err();
+    displays(error(b"{\n  s3cr3t"), "the notification is not JSON (line 2, column 3)");
+    displays(
+        MessagingEvent::try_from(json!({"a": SECRET})).unwrap_err(),
+        "the change has no event",
+    );
+    for (rejection, text) in [
         (Rejection::NotPost, "the request is not a POST"),
         (Rejection::TooLarge, "the notification is larger than the limit"),
         (Rejection::Unsigned, "the notification has no x-liveperson-signature"),
@@ -245,12 +249,12 @@ fn refusals_say_why_in_one_line() {
             "the notification is signed with SHA-1, and SHA-256 is required",
         ),
     ] {
-        says(rejection, said);
+        displays(rejection, text);
     }
     for signature in
         [InvalidSignature::UnknownAlgorithm, InvalidSignature::Unreadable, InvalidSignature::Wrong]
     {
-        says(Rejection::InvalidSignature(signature), &signature.to_string());
+        displays(Rejection::InvalidSignature(signature), &signature.to_string());
         assert!(signature.to_string().contains("signature"), "{signature}");
     }
 
@@ -259,12 +263,12 @@ fn refusals_say_why_in_one_line() {
     let [first] = <[Change; 1]>::try_from(change).unwrap();
     inbox.handle(first.clone(), Mono::ZERO).unwrap();
     let full = inbox.handle(first, Mono::ZERO).unwrap_err();
-    says(&full, "the inbox is full: poll it first");
+    displays(&full, "the inbox is full: poll it first");
     assert!(!format!("{full:?}").contains(SECRET));
 }
 
 #[test]
-fn each_operation_has_a_name_for_logs_and_errors() {
+fn each_operation_has_its_name() {
     let names = [
         (SendText::NAME, "send_text"),
         (SetChatState::NAME, "set_chat_state"),
@@ -300,7 +304,7 @@ fn conversation() -> ConversationRef {
 }
 
 #[test]
-fn what_is_verified_shows_its_size_and_gives_its_bytes() {
+fn verified_shows_its_size_and_returns_its_bytes() {
     let verified = Verified::dangerous_unverified(SECRET.as_bytes().to_vec());
     shows(
         &verified,
@@ -333,7 +337,7 @@ fn a_rejected_change_is_an_error() {
         let urgent = urgent.parse(&answer);
         assert_eq!(urgent.is_ok(), good, "{status} {body}");
         let profile = UpdateProfile::new(&conversation(), Profile::new()).parse(&answer);
-        // Its answer is documented to have a body.
+        // The response to a profile update has a body.
         assert_eq!(profile.is_ok(), good && !body.is_empty(), "{status} {body}");
     }
 }

@@ -1,4 +1,4 @@
-//! Calls that share one state, in any order of events: their invariants hold.
+//! Invariants of calls that share one state, in any order of events.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,40 +16,40 @@ use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
 
-/// Texts that nothing may show: the secret, both tokens, a consumer's message.
+/// Texts that no output may contain: the secret, both tokens and a consumer's message.
 const CANARIES: [&str; 4] =
     ["fuzz-canary-secret", "fuzz-canary-token", "fuzz-canary-jws", "canary-text"];
 
-/// What protocol.md 11 asks for, written out here once more.
+/// The pauses of protocol.md 11, independent of the policy under test.
 const PAUSES: [u64; 3] = [5, 10, 15];
 
-/// How long a call may take unless it is told otherwise.
+/// The default call timeout.
 const WHOLE: Duration = Duration::from_secs(120);
 
-/// How the last try of a message ended.
+/// How the last attempt of a message ended.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
-    /// With this status, and so many seconds to wait.
+    /// With this status and `Retry-After` in seconds.
     Answer(u16, u64),
-    /// It never left.
+    /// It was not sent.
     NeverSent,
-    /// Nobody knows.
+    /// Its response was lost.
     Lost,
 }
 
-/// A call, and what is known of it from outside.
+/// A call, and what an observer knows about it.
 struct Watched {
     call: Option<Call<SendText>>,
     deadline: Mono,
     last_number: u32,
-    /// Number, stage, and when it counts as lost.
+    /// The attempt in flight: its number, stage and deadline.
     flight: Option<(u32, Stage, Mono)>,
-    /// What that asks for, if it is a host: whose.
+    /// The service whose host that attempt requests.
     service: String,
     last: Option<(Ending, Mono)>,
     pauses: usize,
     refreshes: usize,
-    /// Polls since anything else happened to it.
+    /// Polls since the last progress.
     idle_polls: u32,
 }
 
@@ -59,8 +59,8 @@ struct World {
     now: Now,
 }
 
-/// Up to four messages over one [`ConnectorState`]: each byte of the script polls one, answers it, gives it up or
-/// lets time go by.
+/// Up to four messages over one [`ConnectorState`]. Each byte of the script polls one, answers it,
+/// abandons it or advances the time.
 pub fn call(data: &[u8]) {
     let config = Config::new(AccountId::new("91827364").expect("a good id")).credentials(
         ClientId::new("0a1b").expect("a good id"),
@@ -84,7 +84,7 @@ pub fn call(data: &[u8]) {
         match byte / 4 {
             0..=27 => world.poll(who),
             28..=50 => world.answer(who, &mut script),
-            51..=53 => world.foreign(who, &mut script),
+            51..=53 => world.stale(who, &mut script),
             54 => world.abandon(who),
             long => {
                 let quarters = u64::from(long - 54).pow(2);
@@ -92,7 +92,7 @@ pub fn call(data: &[u8]) {
             }
         }
     }
-    // Time alone ends them all.
+    // Every call ends by its deadline.
     world.now = world.now.later(WHOLE);
     for who in 0..world.calls.len() {
         for _ in 0..50 {
@@ -103,7 +103,7 @@ pub fn call(data: &[u8]) {
     hides(&format!("{:?}", world.state));
 }
 
-/// What a message meets: an answer whose body says what its status says, or none.
+/// The outcome of a message: a response whose body fits its status, or a failure.
 fn met(script: &mut &[u8]) -> Outcome {
     const STATUSES: [u16; 10] = [200, 400, 401, 403, 404, 429, 451, 500, 502, 503];
     let mut next = || usize::from(script.split_off_first().copied().unwrap_or(0));
@@ -119,7 +119,7 @@ fn met(script: &mut &[u8]) -> Outcome {
         (200, _) => r#"{"code":"OK","body":{"sequence":1}}"#,
         (401, 0) => r#"{"body":{"errorCode":40102}}"#,
         (401, 1) => r#"{"body":{"errorCode":40103}}"#,
-        _ => r#"{"body":{"msg":"fuzz-canary-secret was refused"}}"#,
+        _ => r#"{"body":{"msg":"fuzz-canary-secret was rejected"}}"#,
     };
     let mut response = http::Response::new(Bytes::from_static(body.as_bytes()));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
@@ -152,13 +152,13 @@ impl Watched {
         }
     }
 
-    /// Whether the message may be sent now, after what the last try met.
+    /// Asserts that the message may be sent now, after the last attempt.
     fn may_send(&mut self, now: Mono) {
         let Some((ending, at)) = self.last else { return };
         let mut pause = || {
             let least = PAUSES.get(self.pauses).copied();
             self.pauses += 1;
-            least.expect("no more than three repetitions")
+            least.expect("no more than three retries")
         };
         let least = match ending {
             Ending::Answer(401, _) => {
@@ -169,12 +169,12 @@ impl Watched {
             Ending::Answer(429, asked) => pause().min(1).max(asked),
             Ending::Answer(503, asked) => pause().max(asked),
             Ending::Answer(500..=599, _) | Ending::NeverSent => pause(),
-            Ending::Answer(..) | Ending::Lost => panic!("a message is repeated after {ending:?}"),
+            Ending::Answer(..) | Ending::Lost => panic!("a message is retried after {ending:?}"),
         };
         assert!(now.since(at) >= Duration::from_secs(least), "no pause after {ending:?}");
     }
 
-    /// What answers a look-up or a request for a token as it should be answered.
+    /// A valid response to a request for a host or a token.
     fn good(&self, stage: Stage) -> Option<String> {
         let service = &self.service;
         match stage {
@@ -208,13 +208,13 @@ impl World {
         while let Some(event) = call.next_event() {
             hides(&format!("{event:?}"));
         }
-        assert!(it.idle_polls < 20, "it is polled and nothing happens");
+        assert!(it.idle_polls < 20, "polls make no progress");
         match step {
             Step::Send(attempt) => self.sent(who, &attempt),
             Step::Wait(until) => {
-                assert!(until > now && until <= it.deadline, "a wait for what never comes");
+                assert!(until > now && until <= it.deadline, "it waits beyond its deadline");
                 if let Some((.., lost)) = it.flight {
-                    assert_eq!(until, lost, "it waits for its answer");
+                    assert_eq!(until, lost, "it waits for its response");
                 }
                 it.idle_polls = 0;
             }
@@ -258,7 +258,7 @@ impl World {
         let Some((number, stage, _)) = it.flight else { return };
         let good = script.first().is_some_and(|byte| byte % 4 != 0);
         let outcome = match it.good(stage) {
-            // What goes before the message mostly works, or there would be few messages.
+            // Prerequisites mostly succeed, or few messages would be sent.
             Some(body) if good => {
                 let _ = script.split_off_first();
                 Outcome::Response(http::Response::new(body.into()))
@@ -273,7 +273,7 @@ impl World {
                 Ending::Answer(answer.status().as_u16(), asked.unwrap_or_default())
             }
             Outcome::Failed(failure) if failure.may_have_left() => Ending::Lost,
-            // A handshake that failed is not tried again.
+            // A failed handshake is not retried.
             Outcome::Failed(failure) if failure.kind() == FailureKind::Tls => Ending::Lost,
             Outcome::Failed(_) => Ending::NeverSent,
         };
@@ -284,8 +284,8 @@ impl World {
         }
     }
 
-    /// An answer to what is not in flight changes nothing.
-    fn foreign(&mut self, who: usize, script: &mut &[u8]) {
+    /// A response to an attempt that is not in flight changes nothing.
+    fn stale(&mut self, who: usize, script: &mut &[u8]) {
         let Some(it) = self.calls.get_mut(who) else { return };
         let Some(call) = &mut it.call else { return };
         let number = script.split_off_first().copied().unwrap_or(0);
@@ -296,7 +296,7 @@ impl World {
         let wake = call.handle(&mut self.state, self.now, number.into(), outcome(script));
         assert!(
             wake == Wake::Nobody && before == format!("{call:?}{:?}", self.state),
-            "it was taken"
+            "a stale response changed the state"
         );
     }
 

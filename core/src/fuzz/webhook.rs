@@ -94,8 +94,8 @@ fn read_all(change: &Change) {
     let _ = format!("{change:?}");
 }
 
-/// A script of events, waits, polls and restarts: the inbox delivers each event once, reports its order
-/// truthfully, and is empty in the end.
+/// A script of events, waits, polls and restarts: the inbox delivers each event once, reports its
+/// order truthfully, and is empty in the end.
 pub fn inbox(data: &[u8]) {
     let window = ReorderWindow::new(4, Duration::from_millis(1000));
     let mut inbox = Inbox::new(window).max_conversations(3);
@@ -119,7 +119,7 @@ pub fn inbox(data: &[u8]) {
                     }
                 }
                 InboxPoll::Wait(until) => {
-                    assert!(until > now, "told to wait for the past");
+                    assert!(until > now, "a wait that ends in the past");
                     return;
                 }
                 InboxPoll::Idle => return,
@@ -127,8 +127,8 @@ pub fn inbox(data: &[u8]) {
         }
         panic!("the inbox never becomes idle");
     };
-    for two in data.chunks_exact(2) {
-        let [what, value] = *two else { return };
+    for pair in data.chunks_exact(2) {
+        let [what, value] = *pair else { return };
         let sequence = u64::from(value % 32);
         match what % 16 {
             0..=8 => {
