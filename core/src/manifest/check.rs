@@ -13,9 +13,9 @@ use super::EventType;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum Severity {
-    /// LivePerson refuses the manifest, or the app does not work.
+    /// LivePerson rejects the manifest, or the app does not work.
     Error,
-    /// It is allowed, and probably not what was intended.
+    /// The value is allowed and probably unintended.
     Warning,
 }
 
@@ -41,13 +41,13 @@ impl Violation {
         self.severity
     }
 
-    /// What is wrong.
+    /// The fault.
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem
     }
 
-    /// What is allowed, or how to correct it.
+    /// The correction: the allowed values, or what to change.
     #[must_use]
     pub fn remedy(&self) -> &str {
         &self.remedy
@@ -193,7 +193,7 @@ impl Checker {
         }
     }
 
-    /// What a connector needs: an app that receives webhooks is taken for one.
+    /// The requirements of a connector. An app that receives webhooks counts as one.
     fn connector(&mut self, members: &Map<String, Value>) {
         let scopes = members.get("scope").and_then(Value::as_str).unwrap_or_default();
         if !scopes.split(' ').any(|scope| scope == "msg.consumer") {

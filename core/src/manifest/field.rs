@@ -10,7 +10,7 @@ pub struct Field {
     pub required: bool,
     /// The values that are allowed.
     pub allowed: &'static str,
-    /// What the field means.
+    /// The meaning of the field.
     pub about: &'static str,
 }
 

@@ -22,7 +22,7 @@ fn errors(manifest: &Value) -> Vec<String> {
 fn the_documented_manifest_is_valid_and_round_trips() {
     let manifest = documented();
     assert_eq!(errors(&manifest), Vec::<String>::new());
-    // It sets both retry modes, and the second one does not do what it seems to.
+    // It sets both retry modes, which is a warning.
     assert_eq!(check(&manifest).len(), 1);
     let read: Manifest = serde_json::from_value(manifest.clone()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), manifest);

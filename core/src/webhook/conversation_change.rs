@@ -1,4 +1,5 @@
-//! The state of a conversation (protocol.md 9.9). A notification carries all of it, never a diff.
+//! The state of a conversation ([protocol.md 9.9](crate::protocol#9.9)). A notification carries all
+//! of it, never a diff.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 /// The complete state of a conversation.
 ///
 /// It holds the JSON as it came and reads members on demand. It serialises as that JSON.
-/// [`diff`](Self::diff) tells what happened between two states.
+/// [`diff`](Self::diff) returns the transitions between two states.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "JsonTape", into = "JsonTape")]
 pub struct ConversationChange {
@@ -85,7 +86,7 @@ impl ConversationChange {
     }
 
     /// Whether the whole conversation is open. Without a value: the [`state`](Self::state)
-    /// (protocol.md 14, row 25).
+    /// ([protocol.md 14](crate::protocol#14), row 25).
     #[must_use]
     pub fn stage(&self) -> Option<OpenState> {
         text(self.details(), "stage").map(OpenState::parse).or_else(|| self.state())
@@ -207,8 +208,8 @@ impl ConversationChange {
             .find(|dialog| dialog.dialog_type() == Some(DialogType::PostSurvey) && dialog.is_open())
     }
 
-    /// The dialog that receives the consumer's messages now: the main dialog, or the survey that runs
-    /// after it. `None` if both are closed.
+    /// The dialog that receives the consumer's messages now: the main dialog, or the survey that
+    /// runs after it. `None` if both are closed.
     #[must_use]
     pub fn dialog_to_publish_to(&self) -> Option<DialogId> {
         if self.is_finished() {
@@ -221,7 +222,8 @@ impl ConversationChange {
         }
     }
 
-    /// The ids of the active agents: assigned, and not only suggested (protocol.md 9.9).
+    /// The ids of the active agents: assigned, and not only suggested
+    /// ([protocol.md 9.9](crate::protocol#9.9)).
     #[must_use]
     pub fn agents(&self) -> Vec<Cow<'_, str>> {
         let mut agents: Vec<Cow<'_, str>> = Vec::new();

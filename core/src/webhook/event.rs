@@ -1,4 +1,5 @@
-//! The content of a messaging event (protocol.md 9.5 to 9.8).
+//! The content of a messaging event ([protocol.md 9.5](crate::protocol#9.5) to
+//! [9.8](crate::protocol#9.8)).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +9,7 @@ use super::json::lenient::{integer, one_or_many, scalar, text};
 use super::open_enum::{ReceiptStatus, ReceivedChatState};
 use super::rich_content::{QuickReplies, RichContent};
 
-/// What happened in a dialog. `Debug` redacts all texts.
+/// The content of a messaging event. `Debug` redacts all texts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -26,7 +27,7 @@ pub enum Event<'a> {
     RichContent(RichContent<'a>),
     /// A receipt.
     AcceptStatus(AcceptStatus<'a>),
-    /// A change in somebody's presence or typing.
+    /// A participant's presence or typing.
     ChatState(ReceivedChatState),
     /// An event of an unknown type, with that type if it has one.
     Other(Option<&'a str>),
@@ -36,14 +37,15 @@ pub enum Event<'a> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Text<'a> {
-    /// The text, without the one line break that some senders append (protocol.md 9.5).
+    /// The text, without the one line break that some senders append
+    /// ([protocol.md 9.5](crate::protocol#9.5)).
     pub text: &'a str,
     /// Suggested answers.
     pub quick_replies: Option<QuickReplies<'a>>,
 }
 
 /// A file in LivePerson's storage. [`GetFile`](crate::api::GetFile) downloads it by its path
-/// (protocol.md 8.2, step 5).
+/// ([protocol.md 8.2](crate::protocol#8.2), step 5).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ReceivedFile<'a> {
@@ -57,7 +59,7 @@ pub struct ReceivedFile<'a> {
     pub preview: Option<&'a str>,
 }
 
-/// A secure form (protocol.md 9.5).
+/// A secure form ([protocol.md 9.5](crate::protocol#9.5)).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SecureForm<'a> {
@@ -81,7 +83,7 @@ pub struct OtherContent<'a> {
     pub message: Option<Json<'a>>,
 }
 
-/// A receipt (protocol.md 9.7).
+/// A receipt ([protocol.md 9.7](crate::protocol#9.7)).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AcceptStatus<'a> {
@@ -210,7 +212,7 @@ macro_rules! redacted_debug {
 
 redacted_debug!(Text, ReceivedFile, SecureForm, OtherContent);
 
-/// One metadata object (protocol.md 7.9).
+/// One metadata object ([protocol.md 7.9](crate::protocol#7.9)).
 #[derive(Clone, Copy, PartialEq)]
 pub struct Metadata<'a>(Json<'a>);
 

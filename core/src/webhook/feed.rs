@@ -9,17 +9,17 @@ use super::notification::{Change, UnreadableNotification};
 use super::verified::Verified;
 use crate::time::Mono;
 
-/// Parses notifications and delivers their changes through an [`Inbox`]: each once, and in order where
-/// a short wait makes that possible.
+/// Parses notifications and delivers their changes through an [`Inbox`]: each once, and in order
+/// where a short wait makes that possible.
 ///
-/// A sans-IO machine, like [`Call`](crate::connector::Call): time is an argument. The program pushes
-/// what its endpoint received, and polls until [`Wait`](FeedPoll::Wait) or [`Idle`](FeedPoll::Idle)
-/// before it pushes more. Then the feed holds one notification beyond
+/// A sans-IO machine, like [`Call`](crate::connector::Call): time is an argument. The program
+/// pushes what its endpoint received, and polls until [`Wait`](FeedPoll::Wait) or
+/// [`Idle`](FeedPoll::Idle) before it pushes more. Then the feed holds one notification beyond
 /// [`Inbox::max_changes`] at most.
 ///
-/// It loses nothing: changes that the inbox has no room for wait here, and notifications that are not
-/// JSON are delivered as [`Unreadable`]. Both were answered 200, so the platform does not send them
-/// again.
+/// It loses nothing: changes that the inbox has no room for wait here, and notifications that are
+/// not JSON are delivered as [`Unreadable`]. Both were answered 200, so the platform does not send
+/// them again.
 ///
 /// ```
 /// use lp_connector_core::time::Mono;
@@ -63,7 +63,7 @@ pub struct Feed {
     finished: bool,
 }
 
-/// What the caller of a [`Feed`] does next.
+/// The next step of a [`Feed`]'s caller.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle every one")]
 pub enum FeedPoll {
@@ -83,7 +83,7 @@ pub enum FeedPoll {
 pub struct Unreadable {
     /// The notification, with its raw bytes.
     pub notification: Verified,
-    /// Where parsing failed.
+    /// The parse error, with its position.
     pub error: UnreadableNotification,
 }
 
@@ -123,8 +123,8 @@ impl Feed {
         self.inbox.handle_from(&mut self.waiting, now);
     }
 
-    /// No more notifications will arrive: from now on [`poll`](Self::poll) delivers what the inbox holds
-    /// back without waiting for earlier events. At [`FeedPoll::Idle`] the feed is empty.
+    /// No more notifications will arrive: from now on [`poll`](Self::poll) delivers what the inbox
+    /// holds back without waiting for earlier events. At [`FeedPoll::Idle`] the feed is empty.
     pub fn finish(&mut self) {
         self.finished = true;
     }
@@ -146,8 +146,8 @@ impl Feed {
         }
     }
 
-    /// True if the inbox has no room. An endpoint without a queue of its own answers 503 then, and the
-    /// platform sends the notification again.
+    /// True if the inbox has no room. An endpoint without a queue of its own answers 503 then, and
+    /// the platform sends the notification again.
     #[must_use]
     pub fn is_full(&self) -> bool {
         !self.waiting.is_empty() || self.inbox.is_full()
@@ -159,8 +159,8 @@ impl Feed {
         self.unreadable.is_empty() && self.waiting.is_empty() && self.inbox.is_empty()
     }
 
-    /// The changes that the inbox had no room for. A program that stores its inbox stores these too,
-    /// and [pushes](Self::push_change) them again.
+    /// The changes that the inbox had no room for. A program that stores its inbox stores these
+    /// too, and [pushes](Self::push_change) them again.
     pub fn waiting(&self) -> impl Iterator<Item = &Change> {
         self.waiting.iter()
     }

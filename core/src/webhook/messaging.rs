@@ -1,4 +1,4 @@
-//! One change in a messaging notification (protocol.md 9.4).
+//! One change in a messaging notification ([protocol.md 9.4](crate::protocol#9.4)).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -113,7 +113,8 @@ impl MessagingEvent {
         self.conversation.as_str() == self.dialog.as_str()
     }
 
-    /// The event's number within the dialog, from 0. Chat states have none (protocol.md 9.4).
+    /// The event's number within the dialog, from 0. Chat states have none
+    /// ([protocol.md 9.4](crate::protocol#9.4)).
     #[must_use]
     pub fn sequence(&self) -> Option<u64> {
         unsigned(self.raw(), "sequence")
@@ -143,11 +144,12 @@ impl MessagingEvent {
         text(self.raw(), "messageAudience").map_or(Audience::All, Audience::parse)
     }
 
-    /// True if a channel may show the event to the consumer: it is not the echo of the consumer's own
-    /// message, and its audience is everybody.
+    /// True if a channel may show the event to the consumer: it is not the echo of the consumer's
+    /// own message, and its audience is everybody.
     ///
-    /// An unknown audience excludes the consumer. An event without a role counts as somebody else's:
-    /// compare [`originator_id`](Self::originator_id) with the consumer's id if that matters.
+    /// An unknown audience excludes the consumer. An event without a role counts as somebody
+    /// else's: compare [`originator_id`](Self::originator_id) with the consumer's id if that
+    /// matters.
     #[must_use]
     pub fn is_for_consumer(&self) -> bool {
         self.role() != Some(Role::Consumer) && self.audience() == Audience::All
@@ -165,7 +167,7 @@ impl MessagingEvent {
         self.raw().get("event").and_then(|event| text(event, "type"))
     }
 
-    /// The metadata (protocol.md 7.9).
+    /// The metadata ([protocol.md 7.9](crate::protocol#7.9)).
     pub fn metadata(&self) -> impl Iterator<Item = Metadata<'_>> {
         Metadata::list(self.raw().get("metadata"))
     }

@@ -1,12 +1,14 @@
-//! Webhooks: notifications that LivePerson signs and posts to a connector (protocol.md 9).
+//! Webhooks: notifications that LivePerson signs and posts to a connector
+//! ([protocol.md 9](crate::protocol#9)).
 //!
-//! A [`Receiver`] verifies a request's signature and returns a [`Verified`] notification, which holds
-//! the raw bytes. Answer 200 at once, whatever they contain, and parse them later, behind a queue. Any
-//! other answer makes the platform hold back all of the app's notifications while it retries.
+//! A [`Receiver`] verifies a request's signature and returns a [`Verified`] notification, which
+//! holds the raw bytes. Answer 200 at once, whatever they contain, and parse them later, behind a
+//! queue. Any other answer makes the platform hold back all of the app's notifications while it
+//! retries.
 //!
-//! [`Verified::parse`] gives [`Change`]s: a [`MessagingEvent`] in a dialog, or a [`ConversationChange`].
-//! A change that this version does not know is kept as JSON. Notifications arrive twice, late and out
-//! of order at times: a [`Feed`] delivers each change once and in order.
+//! [`Verified::parse`] gives [`Change`]s: a [`MessagingEvent`] in a dialog, or a
+//! [`ConversationChange`]. A change that this version does not know is kept as JSON. Notifications
+//! arrive twice, late and out of order at times: a [`Feed`] delivers each change once and in order.
 //!
 //! ```
 //! use lp_connector_core::secret::Secret;

@@ -1,4 +1,4 @@
-//! A parsed notification (protocol.md 9.4 to 9.9).
+//! A parsed notification ([protocol.md 9.4](crate::protocol#9.4) to [9.9](crate::protocol#9.9)).
 
 use std::error;
 use std::fmt;
@@ -12,8 +12,8 @@ use super::messaging::{MessagingEvent, UnusableChange};
 
 /// A notification, parsed into its changes.
 ///
-/// Parsing drops nothing: a change of an unknown kind becomes [`Change::Other`] with its JSON, and the
-/// changes next to it are not affected.
+/// Parsing drops nothing: a change of an unknown kind becomes [`Change::Other`] with its JSON, and
+/// the changes next to it are not affected.
 #[derive(Clone, PartialEq)]
 pub struct Notification {
     changes: Vec<Change>,
@@ -124,8 +124,9 @@ enum Kind {
 
 impl Kind {
     /// Decides by the type, or by the change's members if there is no type. Part of the name is
-    /// enough: endpoints are registered under longer names (protocol.md 9.1), and a table prints the
-    /// second name with the first one's prefix (protocol.md 14, row 18).
+    /// enough: endpoints are registered under longer names
+    /// ([protocol.md 9.1](crate::protocol#9.1)), and a table prints the second name with the first
+    /// one's prefix ([protocol.md 14](crate::protocol#14), row 18).
     fn of(notification_type: Option<&str>, change: Json<'_>) -> Self {
         match notification_type {
             Some(name) if name.contains("ExConversationChangeNotification") => Self::Conversation,
@@ -163,8 +164,9 @@ fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) {
 /// The notification is not JSON. The error holds a position and none of the bytes, which
 /// [`Verified`](super::Verified) has.
 ///
-/// Answer 200 all the same, and set the notification aside. After any other status the platform sends
-/// it again for as long as it retries, and holds back all others (protocol.md 9.3).
+/// Answer 200 nevertheless, and set the notification aside. After any other status the platform
+/// sends it again for as long as it retries, and holds back all others
+/// ([protocol.md 9.3](crate::protocol#9.3)).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnreadableNotification {
     line: usize,

@@ -205,7 +205,7 @@ fn every_variant_of_a_state_is_read() {
 }
 
 #[test]
-fn every_content_type_is_told_apart() {
+fn every_content_type_is_distinguished() {
     for (content_type, content, name) in [
         (json!("text/plain"), json!("hi\n"), "text"),
         (Value::Null, json!("hi"), "text"),
@@ -538,7 +538,7 @@ fn members_of_a_state_are_read_in_every_place() {
     let ended = change(json!({"endTs": 17, "dialogs": [{"dialogId": "c", "x": 1}]}));
     assert_eq!(ended.ended(), at(17));
     assert_eq!(ended.dialogs().next().unwrap().raw(), json!({"dialogId": "c", "x": 1}));
-    // Each of the three members alone makes a rating.
+    // Any one of the three members makes a rating.
     for csat in [
         json!({"csatRate": 4}),
         json!({"csatResolutionConfirmation": true}),
@@ -576,16 +576,16 @@ fn a_first_skill_without_an_agent_is_no_transfer() {
         change(json!({"state": "OPEN", "skillId": skill,
         "participants": agents}))
     };
-    let (nobody, somebody) = (json!([]), json!([{"id": "a", "role": "ASSIGNED_AGENT"}]));
+    let (unassigned, assigned) = (json!([]), json!([{"id": "a", "role": "ASSIGNED_AGENT"}]));
     let transferred = |before: &ConversationChange, after: &ConversationChange| {
         let happened = after.diff(Some(before));
         happened.iter().any(|one| matches!(one, Transition::Transferred { .. }))
     };
-    let new = state(json!("-1"), nobody.clone());
-    let routed = state(json!("7"), nobody.clone());
+    let new = state(json!("-1"), unassigned.clone());
+    let routed = state(json!("7"), unassigned.clone());
     assert!(!transferred(&new, &routed), "it was routed for the first time");
-    assert!(transferred(&routed, &state(json!("8"), nobody)));
-    assert!(transferred(&state(json!("-1"), somebody.clone()), &state(json!("7"), somebody)));
+    assert!(transferred(&routed, &state(json!("8"), unassigned)));
+    assert!(transferred(&state(json!("-1"), assigned.clone()), &state(json!("7"), assigned)));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Enums whose sets of names may grow: an unknown name is kept as it came (protocol.md 1.4).
+//! Enums whose sets of names may grow: an unknown name is kept as it came
+//! ([protocol.md 1.4](crate::protocol#1.4)).
 
 use std::fmt;
 
@@ -41,7 +42,7 @@ macro_rules! open_enum {
 }
 
 open_enum! {
-    /// A participant's role in a conversation (protocol.md 9.4).
+    /// A participant's role in a conversation ([protocol.md 9.4](crate::protocol#9.4)).
     Role {
         /// The consumer. Their own messages come back as echoes.
         Consumer = "CONSUMER",
@@ -63,7 +64,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// Who may see a message (protocol.md 9.4).
+    /// Who may see a message ([protocol.md 9.4](crate::protocol#9.4)).
     Audience {
         /// All participants, the consumer included.
         All = "ALL",
@@ -73,8 +74,9 @@ open_enum! {
 }
 
 open_enum! {
-    /// A participant's presence and typing, as a notification reports it (protocol.md 9.8). To send
-    /// one, use [`api::ChatState`](crate::api::ChatState).
+    /// A participant's presence and typing, as a notification reports it
+    /// ([protocol.md 9.8](crate::protocol#9.8)). To send one, use
+    /// [`api::ChatState`](crate::api::ChatState).
     ReceivedChatState {
         /// Present and not typing. Agents send this when they stop typing.
         Active = "ACTIVE",
@@ -92,7 +94,8 @@ open_enum! {
 }
 
 open_enum! {
-    /// The status that a receipt reports (protocol.md 7.6, 9.7).
+    /// The status that a receipt reports ([protocol.md 7.6](crate::protocol#7.6),
+    /// [9.7](crate::protocol#9.7)).
     ReceiptStatus {
         /// The message was delivered.
         Accept = "ACCEPT",
@@ -110,7 +113,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// Whether a dialog or a conversation is open (protocol.md 9.9).
+    /// Whether a dialog or a conversation is open ([protocol.md 9.9](crate::protocol#9.9)).
     OpenState {
         /// Open.
         Open = "OPEN",
@@ -120,8 +123,8 @@ open_enum! {
 }
 
 impl OpenState {
-    /// True if closed. Accepts `CLOSED` too, which the documents write for `CLOSE` (protocol.md 14,
-    /// row 26).
+    /// True if closed. Accepts `CLOSED` too, which the documents write for `CLOSE`
+    /// ([protocol.md 14](crate::protocol#14), row 26).
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Close) || self.as_str().eq_ignore_ascii_case("CLOSED")
@@ -129,7 +132,7 @@ impl OpenState {
 }
 
 open_enum! {
-    /// The purpose of a dialog (protocol.md 9.9).
+    /// The purpose of a dialog ([protocol.md 9.9](crate::protocol#9.9)).
     DialogType {
         /// The conversation with the agents.
         Main = "MAIN",

@@ -11,8 +11,8 @@ use crate::secret::Secret;
 
 /// A request whose head was accepted. [`finish`](Self::finish) verifies its body.
 ///
-/// [`Receiver::begin`](super::Receiver::begin) returns it, so that a server reads a body only if its
-/// head is acceptable.
+/// [`Receiver::begin`](super::Receiver::begin) returns it, so that a server reads a body only if
+/// its head is acceptable.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Pending<'a> {
     pub(super) signature: ParsedSignature,
@@ -25,7 +25,8 @@ pub struct Pending<'a> {
 }
 
 impl Pending<'_> {
-    /// The largest body that [`finish`](Self::finish) accepts, in bytes. A server need not read more.
+    /// The largest body that [`finish`](Self::finish) accepts, in bytes. A server need not read
+    /// more.
     #[must_use]
     pub fn max_body(&self) -> usize {
         self.max_body
@@ -34,7 +35,7 @@ impl Pending<'_> {
     /// Verifies the raw body. A body of type [`Bytes`] or `Vec<u8>` is not copied.
     ///
     /// On success, answer [`SUCCESS`](super::SUCCESS) at once: within 2.5 s, and whatever the body
-    /// contains (protocol.md 9.1).
+    /// contains ([protocol.md 9.1](crate::protocol#9.1)).
     ///
     /// # Errors
     /// [`Rejection`], with the status to answer.

@@ -10,8 +10,9 @@ use super::verified::Verified;
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
 
-/// The status that acknowledges a notification. The platform accepts 200 and 201 only; after any other
-/// status, 204 included, it sends the notification again (protocol.md 9.1).
+/// The status that acknowledges a notification. The platform accepts 200 and 201 only; after any
+/// other status, 204 included, it sends the notification again
+/// ([protocol.md 9.1](crate::protocol#9.1)).
 pub const SUCCESS: StatusCode = StatusCode::OK;
 
 /// The default limit of a body. A file's preview arrives inside a notification.
@@ -24,10 +25,11 @@ static CLIENT: HeaderName = HeaderName::from_static("x-liveperson-client-id");
 /// Verifies the requests of a webhook endpoint: method, size, headers and signature, in this order.
 ///
 /// It works with any web framework. [`begin`](Self::begin) checks a request's head, and
-/// [`Pending::finish`] its raw body. [`verify`](Self::verify) does both for a request that is complete.
+/// [`Pending::finish`] its raw body. [`verify`](Self::verify) does both for a request that is
+/// complete.
 ///
-/// A signature covers the body only and has no timestamp (protocol.md 9.2), so it does not stop a
-/// replay.
+/// A signature covers the body only and has no timestamp ([protocol.md 9.2](crate::protocol#9.2)),
+/// so it does not stop a replay.
 ///
 /// ```
 /// use lp_connector_core::secret::Secret;
@@ -75,7 +77,7 @@ impl Receiver {
         self
     }
 
-    /// Accepts notifications for this account and app, as their headers say, signed with any of these
+    /// Accepts notifications for the account and app in their headers, signed with any of these
     /// secrets.
     #[must_use]
     pub fn app(
@@ -241,9 +243,9 @@ mod tests {
         assert_eq!(receiver.verify(&large).unwrap_err(), Rejection::TooLarge);
         let unsigned = Request::post("/lp").body(b"123").unwrap();
         assert_eq!(receiver.verify(&unsigned).unwrap_err(), Rejection::Unsigned);
-        let nobody = Receiver::new();
+        let without_secret = Receiver::new();
         let signed = request("s", Algorithm::Sha1, b"123").body(b"123").unwrap();
-        assert_eq!(nobody.verify(&signed).unwrap_err(), Rejection::UnknownApp);
+        assert_eq!(without_secret.verify(&signed).unwrap_err(), Rejection::UnknownApp);
         assert!(receiver.verify(&signed).is_ok());
     }
 

@@ -1,4 +1,5 @@
-//! Structured content and quick replies (protocol.md 9.5, 9.6), and their plain-text form.
+//! Structured content and quick replies ([protocol.md 9.5](crate::protocol#9.5),
+//! [9.6](crate::protocol#9.6)), and their plain-text form.
 
 use std::fmt;
 
@@ -22,7 +23,7 @@ enum Content<'a> {
 
 impl<'a> RichContent<'a> {
     /// Reads the content under any of its names, as an object or as a string that holds one
-    /// (protocol.md 14, row 28).
+    /// ([protocol.md 14](crate::protocol#14), row 28).
     pub(super) fn of(event: Json<'a>) -> Self {
         let found = ["content", "message", "Content"].into_iter().find_map(|name| event.get(name));
         let found = found.unwrap_or(Json::NULL);
@@ -111,7 +112,8 @@ impl fmt::Debug for QuickReplies<'_> {
     }
 }
 
-/// One element of structured content. The kinds are an open set (protocol.md 9.6).
+/// One element of structured content. The kinds are an open set
+/// ([protocol.md 9.6](crate::protocol#9.6)).
 #[derive(Clone, Copy)]
 pub struct Element<'a>(Json<'a>);
 
@@ -141,13 +143,13 @@ impl<'a> Element<'a> {
         text(self.0, "url")
     }
 
-    /// What a click does.
+    /// The actions of a click.
     pub fn actions(&self) -> impl Iterator<Item = Action<'a>> + use<'a> {
         let click = self.0.get("click");
         one_or_many(click.and_then(|click| click.get("actions"))).map(Action::of)
     }
 
-    /// The metadata that the answer must repeat exactly (protocol.md 7.9).
+    /// The metadata that the answer must repeat exactly ([protocol.md 7.9](crate::protocol#7.9)).
     #[must_use]
     pub fn click_metadata(&self) -> Option<Json<'a>> {
         self.0.get("click").and_then(|click| click.get("metadata"))
@@ -176,7 +178,7 @@ impl fmt::Debug for Element<'_> {
     }
 }
 
-/// What a click on an element does (protocol.md 9.6).
+/// An action of a click on an element ([protocol.md 9.6](crate::protocol#9.6)).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Action<'a> {

@@ -1,4 +1,5 @@
-//! The signature of a notification: an HMAC over the raw body (protocol.md 9.2).
+//! The signature of a notification: an HMAC over the raw body
+//! ([protocol.md 9.2](crate::protocol#9.2)).
 
 use std::error;
 use std::fmt;
@@ -115,11 +116,11 @@ pub fn sign(secret: &Secret, algorithm: Algorithm, encoding: Encoding, body: &[u
 /// Verifies the value of `x-liveperson-signature` against the raw body and each of the secrets, in
 /// constant time.
 ///
-/// Prefix and length tell the four variants of protocol.md 9.2 apart. Base64 may lack its padding, and
-/// hexadecimal may be in either case.
+/// Prefix and length identify the four variants of [protocol.md 9.2](crate::protocol#9.2). Base64
+/// may lack its padding, and hexadecimal may be in either case.
 ///
 /// # Errors
-/// [`InvalidSignature`] says what is wrong with the signature.
+/// [`InvalidSignature`] with the fault.
 pub fn verify_signature<'a>(
     signature: &str,
     body: &[u8],
@@ -169,7 +170,7 @@ impl ParsedSignature {
                     hmac::<Hmac<Sha256>>(key, body).map(|mac| mac.verify_slice(bytes))
                 }
             };
-            // Every secret is tried, so that the time does not tell which one matched.
+            // Every secret is tried, so that the time does not reveal which one matched.
             if matches!(same, Some(Ok(()))) && matched.is_none() {
                 matched =
                     Some(SignatureMatch { algorithm: *algorithm, encoding: *encoding, secret });

@@ -17,7 +17,7 @@ const EMOJI: &str = concat!(
     r#""conversationId":"c1","dialogId":"c1","messageAudience":"ALL"}]},"type":"ms.MessagingEventNotification"}"#
 );
 
-/// The vectors of protocol.md 9.2.
+/// The vectors of [protocol.md 9.2](crate::protocol#9.2).
 #[test]
 fn the_documented_vectors_hold_in_every_variant() {
     use Algorithm::{Sha1, Sha256};
@@ -55,7 +55,7 @@ fn hex_in_any_case_and_unpadded_base64_are_valid() {
 }
 
 #[test]
-fn malformed_and_wrong_signatures_are_told_apart() {
+fn malformed_and_wrong_signatures_are_distinguished() {
     use InvalidSignature::{UnknownAlgorithm, Unreadable, Wrong};
     for (signature, why) in [
         ("", UnknownAlgorithm),

@@ -1,4 +1,5 @@
-//! The difference between two states of a conversation (protocol.md 9.9, reading rules).
+//! The difference between two states of a conversation ([protocol.md 9.9](crate::protocol#9.9),
+//! reading rules).
 
 use super::conversation_change::ConversationChange;
 use crate::id::DialogId;
@@ -31,8 +32,8 @@ pub enum Transition {
 }
 
 impl ConversationChange {
-    /// The transitions that lead from `before` to this state, in order. Without `before`, those that
-    /// lead from nothing to this state.
+    /// The transitions that lead from `before` to this state, in order. Without `before`, those
+    /// that lead from nothing to this state.
     ///
     /// ```
     /// use lp_connector_core::webhook::{Change, Transition, Verified};

@@ -12,8 +12,8 @@ use super::signature::SignatureMatch;
 
 /// The raw bytes of a notification whose signature was verified. `Debug` shows only their number.
 ///
-/// It can be stored (serde) before it is parsed, for example in a queue. Deserialising checks nothing:
-/// whoever can write to that store can forge notifications.
+/// It can be stored (serde) before it is parsed, for example in a queue. Deserialising checks
+/// nothing: anyone who can write to that store can forge notifications.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     account: Option<String>,
@@ -34,8 +34,8 @@ impl Verified {
         Self { account, client, signature_match: Some(signature_match), body }
     }
 
-    /// Treats bytes as verified that nobody has verified. For tests, and for bodies that were stored
-    /// elsewhere. In a server it would let anybody speak as an agent.
+    /// Treats unverified bytes as verified. For tests, and for bodies that were verified before
+    /// they were stored. In a server it would let anyone send messages as an agent.
     #[must_use]
     pub fn dangerous_unverified(body: impl Into<Bytes>) -> Self {
         Self { account: None, client: None, signature_match: None, body: body.into() }
@@ -56,7 +56,8 @@ impl Verified {
         self.account.as_deref()
     }
 
-    /// The app installation's client id in the request's header, which the signature does not cover.
+    /// The app installation's client id in the request's header, which the signature does not
+    /// cover.
     #[must_use]
     pub fn client(&self) -> Option<&str> {
         self.client.as_deref()

@@ -64,7 +64,7 @@ fn a_restart_does_not_prolong_the_wait() {
 }
 
 #[test]
-fn many_states_of_one_timestamp_are_told_apart() {
+fn many_states_of_one_timestamp_are_distinguished() {
     let mut inbox = Inbox::default();
     for n in 0..200 {
         let raw = json!({"result": {"convId": "c",

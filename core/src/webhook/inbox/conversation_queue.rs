@@ -31,7 +31,7 @@ pub(super) struct Latest {
     digests: VecDeque<u64>,
 }
 
-/// The most states of one timestamp that are told apart.
+/// The most states of one timestamp to distinguish.
 const MAX_DIGESTS: usize = 8;
 
 impl ConversationQueue {
@@ -108,8 +108,8 @@ impl ConversationQueue {
         &mut self.dialogs[last].1
     }
 
-    /// True if a state is newer than all before it. Each state is complete, so an older one is useless
-    /// (protocol.md 9.9).
+    /// True if a state is newer than all before it. Each state is complete, so an older one is
+    /// useless ([protocol.md 9.9](crate::protocol#9.9)).
     fn is_newer(&mut self, change: &ConversationChange) -> bool {
         let digest = digest(change);
         let updated = change.updated();
@@ -133,13 +133,13 @@ impl ConversationQueue {
     }
 }
 
-/// The event's sequence. A chat state's is ignored: a schema demands one (protocol.md 14, row 23), but
-/// chat states are volatile.
+/// The event's sequence. A chat state's is ignored: a schema demands one
+/// ([protocol.md 14](crate::protocol#14), row 23), but chat states are volatile.
 fn sequence_of(event: &MessagingEvent) -> Option<u64> {
     event.sequence().filter(|_| event.event_type() != Some("ChatStateEvent"))
 }
 
-/// Tells states of the same timestamp apart.
+/// Distinguishes states of the same timestamp.
 fn digest(change: &ConversationChange) -> u64 {
     // A tree sorts its members, so their order does not count.
     let json = change.raw().to_value().to_string();

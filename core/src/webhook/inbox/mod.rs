@@ -24,15 +24,16 @@ use crate::id::{ConversationId, DialogId};
 use crate::lru_map::LruMap;
 use crate::time::Mono;
 
-/// Delivers each change once, and in order where a short wait makes that possible. Notifications may
-/// arrive twice, late or out of order (protocol.md 9.3).
+/// Delivers each change once, and in order where a short wait makes that possible. Notifications
+/// may arrive twice, late or out of order ([protocol.md 9.3](crate::protocol#9.3)).
 ///
 /// A sans-IO machine, like [`Call`](crate::connector::Call): time is an argument.
 ///
-/// * Conversation, dialog and sequence identify a messaging event. The inbox drops an event that it has
-///   seen. It holds an early event back within a [`ReorderWindow`], and then delivers it all the same.
-/// * A conversation's state is delivered if it is newer than all before it (`metaDataLastUpdateTs`).
-///   Each state is complete, so older ones are dropped.
+/// * Conversation, dialog and sequence identify a messaging event. The inbox drops an event that it
+///   has seen. It holds an early event back within a [`ReorderWindow`], and then delivers it
+///   nevertheless.
+/// * A conversation's state is delivered if it is newer than all before it
+///   (`metaDataLastUpdateTs`). Each state is complete, so older ones are dropped.
 /// * Chat states and unknown changes pass through as they arrive.
 ///
 /// Every wait ends, and memory is bounded by [`max_conversations`](Self::max_conversations) and
@@ -114,9 +115,9 @@ impl Inbox {
         }
     }
 
-    /// Limits the remembered conversations. Beyond it the inbox evicts the least recently used one: it
-    /// still delivers its changes, but later duplicates of them count as new.
-    /// [`pop_evicted`](Self::pop_evicted) tells which. Default: 10 000; at least 1.
+    /// Limits the remembered conversations. Beyond it the inbox evicts the least recently used one:
+    /// it still delivers its changes, but later duplicates of them count as new.
+    /// [`pop_evicted`](Self::pop_evicted) returns them. Default: 10 000; at least 1.
     #[must_use]
     pub fn max_conversations(mut self, conversations: usize) -> Self {
         self.max_conversations = conversations.max(1);
@@ -171,7 +172,7 @@ impl Inbox {
     }
 
     /// Marks a sequence as seen that need not arrive as a notification: that of the connector's own
-    /// message or receipt, as the answer to it says. Its echo is then dropped, and later events no
+    /// message or receipt, from the response to it. Its echo is then dropped, and later events no
     /// longer wait for it.
     pub fn mark_seen(&mut self, conversation: &ConversationId, dialog: &DialogId, sequence: u64) {
         self.with(conversation, |queue| queue.mark_seen(dialog, sequence));
@@ -204,8 +205,8 @@ impl Inbox {
         self.due.first().map_or(InboxPoll::Idle, |(due, _)| InboxPoll::Wait(*due))
     }
 
-    /// When [`poll`](Self::poll) next delivers a change: [`Mono::ZERO`] if one is ready now, `None` if the
-    /// inbox is empty. It changes nothing.
+    /// When [`poll`](Self::poll) next delivers a change: [`Mono::ZERO`] if one is ready now, `None`
+    /// if the inbox is empty. It changes nothing.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
         if !self.unscoped.is_empty() || !self.turns.is_empty() {
@@ -222,8 +223,9 @@ impl Inbox {
         }
     }
 
-    /// Forgets a conversation, for example one that is finished. The inbox still delivers its changes,
-    /// but later duplicates of them count as new. Returns false if the conversation is unknown.
+    /// Forgets a conversation, for example one that is finished. The inbox still delivers its
+    /// changes, but later duplicates of them count as new. Returns false if the conversation is
+    /// unknown.
     pub fn forget(&mut self, conversation: &ConversationId) -> bool {
         let Some(entry) = self.conversations.remove(conversation) else { return false };
         self.release_all(conversation, entry);
@@ -233,8 +235,8 @@ impl Inbox {
     /// Takes the next of the conversations that were evicted because the inbox was full
     /// ([`max_conversations`](Self::max_conversations)), in the order of eviction.
     ///
-    /// A program that stores conversations can [restore](Self::restore) one when it is used again. The
-    /// inbox remembers as many evictions as conversations, and drops the oldest first.
+    /// A program that stores conversations can [restore](Self::restore) one when it is used again.
+    /// The inbox remembers as many evictions as conversations, and drops the oldest first.
     pub fn pop_evicted(&mut self) -> Option<ConversationId> {
         self.evicted.pop_front()
     }
@@ -242,8 +244,8 @@ impl Inbox {
     /// The state of one conversation, its held and ready changes included. `None` if it is unknown.
     ///
     /// A program that stores the state after each handled and delivered change, and
-    /// [restores](Self::restore) it, loses nothing in a restart. It only sees those changes again that
-    /// were delivered after the last store.
+    /// [restores](Self::restore) it, loses nothing in a restart. It only sees those changes again
+    /// that were delivered after the last store.
     #[must_use]
     pub fn save(&self, conversation: &ConversationId, now: Mono) -> Option<SavedConversation> {
         let entry = self.conversations.get(conversation)?;
@@ -270,8 +272,8 @@ impl Inbox {
         self.with(&conversation, |queue| *queue = restored);
     }
 
-    /// The remembered conversations, the least recently used first. Restore them in this order to keep
-    /// it.
+    /// The remembered conversations, the least recently used first. Restore them in this order to
+    /// keep it.
     pub fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
         self.conversations.keys()
     }

@@ -1,10 +1,10 @@
-//! What an inbox answers.
+//! The results of polling and filling an inbox.
 
 use super::delivered::Delivered;
 use crate::time::Mono;
 use crate::webhook::Change;
 
-/// What the caller of an [`Inbox`](super::Inbox) does next.
+/// The next step of an [`Inbox`](super::Inbox)'s caller.
 #[derive(Clone, PartialEq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a driver must handle every one")]
 pub enum InboxPoll {

@@ -73,7 +73,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 0..120)
 }
 
-/// What the inbox was given, and what it delivered.
+/// The changes that entered the inbox, and those that it delivered.
 #[derive(Default)]
 struct World {
     /// In milliseconds since the first start.
@@ -103,7 +103,7 @@ impl World {
                     self.note(delivered);
                 }
                 InboxPoll::Wait(until) => {
-                    assert!(until > self.now(), "told to wait for the past");
+                    assert!(until > self.now(), "a wait that ends in the past");
                     assert_eq!(due, Some(until));
                     return;
                 }
@@ -462,7 +462,7 @@ fn conversations_are_served_round_robin() {
 }
 
 #[test]
-fn eight_states_of_one_timestamp_are_told_apart() {
+fn eight_states_of_one_timestamp_are_distinguished() {
     let differing = |n: usize| {
         let raw = json!({"result": {"convId": "c",
             "conversationDetails": {"metaDataLastUpdateTs": 5, "n": n}}});

@@ -62,13 +62,15 @@ fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// The elements of an array, or the bare element in its place (protocol.md 1.4).
+/// The elements of an array, or the bare element in its place
+/// ([protocol.md 1.4](crate::protocol#1.4)).
 pub(in crate::webhook) fn one_or_many(value: Option<Json<'_>>) -> impl Iterator<Item = Json<'_>> {
     let one = value.filter(|value| !value.is_array() && !value.is_null());
     value.into_iter().flat_map(Json::elements).chain(one)
 }
 
-/// A member that is text, or a number in its place (protocol.md 14, rows 2 and 34).
+/// A member that is text, or a number in its place ([protocol.md 14](crate::protocol#14), rows 2
+/// and 34).
 pub(in crate::webhook) fn scalar<'a>(value: Json<'a>, name: &str) -> Option<Cow<'a, str>> {
     let member = value.get(name)?;
     let number = || member.as_f64().map(|_| member.to_value().to_string());
