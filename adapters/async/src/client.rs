@@ -1,25 +1,24 @@
-//! The loop that drives a call within a task.
+//! The client: one connector's calls, from any number of tasks.
 
 use std::fmt;
-use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use event_listener::Event as Changed;
-use lp_connector_core::connector::{
-    Call, Callable, Completed, Config, ConnectorState, Outcome, Step, Wake,
+use bytes::Bytes;
+use lp_connector_core::api::{
+    ChatState, CloseConversation, ConversationRef, GenerateDownloadUrl, GetFile, OpenConversation,
+    Opened, Published, SendText, SetChatState,
 };
+use lp_connector_core::connector::{Call, Callable, Completed, Config};
+use lp_connector_core::conversation::Conversation as State;
 use lp_connector_core::error::Error;
+use lp_connector_core::file::{Upload, UploadProgress, UploadStep};
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
-use lp_connector_core::trace;
-use tracing::Instrument as _;
 
-use crate::Runtime;
-use crate::race::either;
-use crate::request::Request;
-use crate::send::Sender;
+use crate::driver::Driver;
+use crate::{Conversation, Request, Runtime};
 
 /// A connector's client, for any number of tasks, on a runtime `R`.
 ///
@@ -29,19 +28,8 @@ pub struct Client<R: Runtime> {
     inner: Arc<Inner<R>>,
 }
 
-impl<R: Runtime> Clone for Client<R> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
-    }
-}
-
 struct Inner<R: Runtime> {
-    config: Arc<Config>,
-    sender: Sender<R>,
-    /// Never held across an await.
-    state: Mutex<ConnectorState>,
-    /// Notified when what some calls wait for has come, or failed to.
-    changed: Changed,
+    driver: Driver<R>,
     origin: Instant,
     seed: Seed,
     calls: AtomicU64,
@@ -65,14 +53,9 @@ impl<R: Runtime> Client<R> {
     /// As [`new`](Self::new).
     pub fn with_runtime(config: Config, runtime: R) -> Result<Self, Error> {
         let seed = lp_connector_tls::seed()?;
-        let sender = Sender::new(runtime, config.transport())?;
-        let state = ConnectorState::new(config, seed);
         Ok(Self {
             inner: Arc::new(Inner {
-                config: state.config().clone(),
-                sender,
-                state: Mutex::new(state),
-                changed: Changed::new(),
+                driver: Driver::new(config, runtime, seed)?,
                 origin: Instant::now(),
                 // 0 has made the jitter that calls share.
                 calls: AtomicU64::new(1),
@@ -93,85 +76,151 @@ impl<R: Runtime> Client<R> {
         self.request(operation).send().await
     }
 
-    /// Prepares a call with options of its own:
-    /// `client.request(operation).timeout(time).retry(policy).send().await`.
-    pub fn request<C: Callable>(&self, operation: C) -> Request<'_, C, R> {
+    /// Prepares a call with options of its own.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use lp_connector_async::api::{ConversationRef, SendText};
+    /// # use lp_connector_async::policy::RetryPolicy;
+    /// # use lp_connector_async::{Client, Error, Runtime};
+    /// # async fn example<R: Runtime>(client: Client<R>, to: ConversationRef) -> Result<(), Error> {
+    /// let text = client.request(SendText::new(&to, "Coo?"));
+    /// text.timeout(Duration::from_secs(5)).retry(RetryPolicy::none()).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn request<C: Callable>(&self, operation: C) -> Request<'_, C, R> {
         Request::new(self, operation)
     }
 
-    /// A call that was not begun. Its clock is [`now`](Self::now).
-    pub(crate) fn new_call<C: Callable>(&self, operation: C) -> Call<C> {
+    /// A call that begins now.
+    pub(crate) fn new_call<C: Callable>(&self, operation: C, now: Now) -> Call<C> {
         let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
-        Call::new(operation, &self.inner.config, seed, self.now())
+        Call::new(operation, self.inner.driver.config(), seed, now)
     }
 
-    pub(crate) async fn drive<C: Callable>(
+    pub(crate) fn drive<C: Callable>(
         &self,
         call: Call<C>,
-    ) -> Result<Completed<C::Output>, Error> {
-        let span = trace::call(C::NAME, call.operation().conversation());
-        self.run(call).instrument(span).await
+    ) -> impl Future<Output = Result<Completed<C::Output>, Error>> {
+        self.inner.driver.drive(call, || self.now())
     }
 
-    async fn run<C: Callable>(&self, call: Call<C>) -> Result<Completed<C::Output>, Error> {
-        let inner = &*self.inner;
-        let mut guarded = AbandonOnDrop { client: self, call };
-        let mut step = guarded.call.poll(&mut self.lock(), self.now());
-        loop {
-            while let Some(event) = guarded.call.next_event() {
-                inner.config.emit(&event);
-            }
-            match step {
-                Step::Send(attempt) => {
-                    trace::attempt(&attempt);
-                    let number = attempt.number();
-                    let clock = || self.now().mono();
-                    let outcome = inner.sender.send(attempt, clock).await;
-                    step = self.handle(&mut guarded.call, number, outcome);
-                }
-                Step::Wait(_) => {
-                    let changed = inner.changed.listen();
-                    // Polled again, so that no wake-up is missed that came before the listening.
-                    step = guarded.call.poll(&mut self.lock(), self.now());
-                    if let Step::Wait(until) = step {
-                        let pause = until.since(self.now().mono());
-                        let time_is_up = pin!(inner.sender.runtime().sleep(pause));
-                        // Woken or not, the call says again what to do.
-                        either(pin!(changed), time_is_up).await;
-                        step = guarded.call.poll(&mut self.lock(), self.now());
-                    }
-                }
-                Step::Done(result) => return result,
-            }
-        }
-    }
-
-    /// Hands an outcome over, and polls under the same lock.
-    fn handle<C: Callable>(
+    /// Opens a conversation (protocol.md 6).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn open_conversation(
         &self,
-        call: &mut Call<C>,
-        number: u32,
-        outcome: Outcome,
-    ) -> Step<C::Output> {
-        let mut state = self.lock();
-        let now = self.now();
-        let wake = call.handle(&mut state, now, number, outcome);
-        let step = call.poll(&mut state, now);
-        drop(state);
-        self.wake(wake);
-        step
+        operation: OpenConversation,
+    ) -> Result<Completed<Opened>, Error> {
+        self.call(operation).await
     }
 
-    fn wake(&self, wake: Wake) {
-        if wake == Wake::Waiters {
-            self.inner.changed.notify(usize::MAX);
+    /// Opens a conversation, and gives a handle that knows where each message goes. The
+    /// `Client-Properties` of `operation` are repeated on every message (protocol.md 6.5).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn start_conversation(
+        &self,
+        operation: OpenConversation,
+    ) -> Result<Conversation<R>, Error> {
+        let opened = self.call(operation).await?.output;
+        Ok(self.resume(State::new(opened.conversation)))
+    }
+
+    /// A handle on a conversation that is known: after a restart, say.
+    #[must_use]
+    pub fn resume(&self, state: State) -> Conversation<R> {
+        Conversation::new(self.clone(), state)
+    }
+
+    /// Sends a text (protocol.md 7.3).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn send_text(
+        &self,
+        conversation: &ConversationRef,
+        text: impl Into<String>,
+    ) -> Result<Completed<Published>, Error> {
+        self.call(SendText::new(conversation, text)).await
+    }
+
+    /// Shows the agent whether the consumer is typing or there at all (protocol.md 7.5).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn set_chat_state(
+        &self,
+        conversation: &ConversationRef,
+        state: ChatState,
+    ) -> Result<Completed<Published>, Error> {
+        self.call(SetChatState::new(conversation, state)).await
+    }
+
+    /// Closes a conversation; a survey may follow (protocol.md 7.8).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn close_conversation(
+        &self,
+        conversation: &ConversationRef,
+    ) -> Result<Completed<()>, Error> {
+        self.call(CloseConversation::new(conversation)).await
+    }
+
+    /// Sends a file to the agent (protocol.md 8): gets a signed URL, stores the bytes there and
+    /// publishes the file. Called again after an error, it goes on with the step that failed.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn upload(&self, upload: &mut Upload) -> Result<Completed<Published>, Error> {
+        self.upload_with_progress(upload, |_| {}).await
+    }
+
+    /// The same; `progress` hears of each step before it is taken.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn upload_with_progress(
+        &self,
+        upload: &mut Upload,
+        mut progress: impl FnMut(UploadProgress),
+    ) -> Result<Completed<Published>, Error> {
+        loop {
+            let now = self.now().mono();
+            progress(upload.progress(now));
+            match upload.poll(now) {
+                UploadStep::GetUrl(get) => upload.got_url(self.call(get).await?.output, now),
+                UploadStep::Put(put) => {
+                    let stored = self.call(put).await;
+                    upload.stored(stored.map(|done| done.output))?;
+                }
+                UploadStep::Publish(publish) => upload.published(self.call(publish).await?),
+                UploadStep::Done(published) => return Ok(published),
+            }
         }
+    }
+
+    /// Downloads a file that the agent sent, by the path in its message (protocol.md 8.2, step 5).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn download(
+        &self,
+        conversation: &ConversationRef,
+        relative_path: &str,
+    ) -> Result<Completed<Bytes>, Error> {
+        let url = self.call(GenerateDownloadUrl::new(conversation, relative_path)).await?.output;
+        self.call(GetFile::new(url)).await
     }
 
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.inner.config
+        self.inner.driver.config()
     }
 
     /// This client's clocks.
@@ -179,32 +228,16 @@ impl<R: Runtime> Client<R> {
     pub fn now(&self) -> Now {
         Now::new(Mono::from_origin(self.inner.origin.elapsed()), SystemTime::now())
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, ConnectorState> {
-        // A panic elsewhere cannot have left the core's state half changed: it does not panic.
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl<R: Runtime> Clone for Client<R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
     }
 }
 
 impl<R: Runtime> fmt::Debug for Client<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("config", &self.inner.config).finish_non_exhaustive()
-    }
-}
-
-/// Abandons a call whose future is dropped or whose task panics, so that nobody waits for what it was
-/// fetching.
-struct AbandonOnDrop<'a, C: Callable, R: Runtime> {
-    client: &'a Client<R>,
-    call: Call<C>,
-}
-
-impl<C: Callable, R: Runtime> Drop for AbandonOnDrop<'_, C, R> {
-    fn drop(&mut self) {
-        if !self.call.is_finished() {
-            let now = self.client.now();
-            let wake = self.call.abandon(&mut self.client.lock(), now);
-            self.client.wake(wake);
-        }
+        f.debug_struct("Client").field("config", self.config()).finish_non_exhaustive()
     }
 }

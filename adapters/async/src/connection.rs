@@ -1,4 +1,4 @@
-//! A connection: the look before it is used again, and one exchange on it.
+//! A connection: the check before it is used again, and one exchange on it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -33,14 +33,14 @@ enum Stream<S> {
     Tls(Box<TlsStream<RecordStream<S>>>),
 }
 
-/// What a socket has to say, without a runtime.
+/// What can be read from a socket now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Unread {
-    /// Nothing, and it is open.
+    /// Nothing, and the connection is open.
     Nothing,
-    /// Some bytes.
+    /// At least one byte.
     Bytes,
-    /// It is closed.
+    /// The end, or an error.
     Closed,
 }
 
@@ -57,27 +57,27 @@ impl<R: Runtime> Connection<R> {
         Self { stream, buffer: vec![0; BUFFER].into() }
     }
 
-    /// True if the peer has neither closed this idle connection nor sent anything on it.
+    /// True if the peer has closed this idle connection, or has sent something on it.
     ///
-    /// Below HTTP a peer may speak unasked: with TLS, session tickets are taken in first. Where they
-    /// are in the socket and the runtime has not heard of them, this waits until it has.
-    pub(crate) async fn is_silent(&mut self) -> bool {
+    /// TLS itself may send session tickets and the like: TLS takes these in, and they do not count. If
+    /// the runtime does not know yet that there are bytes in the socket, this waits until it does.
+    pub(crate) async fn is_stale(&mut self) -> bool {
         let tls = match &mut self.stream {
-            Stream::Plain(stream) => return unread::<R>(stream) == Unread::Nothing,
+            Stream::Plain(stream) => return unread::<R>(stream) != Unread::Nothing,
             Stream::Tls(tls) => tls,
         };
         poll_fn(|context| {
             let mut byte = [0; 1];
-            // Data, the end or an error: nobody asked for any of them.
+            // No request is under way: whatever is read (data, the end, an error) is unsolicited.
             if Pin::new(&mut **tls).poll_read(context, &mut byte).is_ready() {
-                return Poll::Ready(false);
+                return Poll::Ready(true);
             }
             let under = tls.get_ref().0;
             match unread::<R>(under.stream()) {
-                // The beginning of a record is the beginning of something too.
-                Unread::Nothing => Poll::Ready(under.records().are_whole()),
-                Unread::Closed => Poll::Ready(false),
-                // The runtime has been told to wake this task when it hears of them.
+                // Part of a record may be the beginning of a response.
+                Unread::Nothing => Poll::Ready(!under.records().are_whole()),
+                Unread::Closed => Poll::Ready(true),
+                // The read above has asked the runtime to wake this task.
                 Unread::Bytes => Poll::Pending,
             }
         })
@@ -90,7 +90,7 @@ impl<R: Runtime> Connection<R> {
         request: &[u8],
         request_left: &AtomicBool,
     ) -> Result<(), Failure> {
-        // A record of which a part was written is read by nobody; a longer request takes several.
+        // The peer cannot read a record of which a part is missing; a longer request takes several records.
         let several_records = matches!(self.stream, Stream::Tls(_)) && request.len() > RECORD;
         request_left.store(several_records, Ordering::Relaxed);
         write_all(&mut self.stream, request, request_left).await.map_err(|error| {
@@ -132,12 +132,12 @@ impl<R: Runtime> Connection<R> {
 
 impl<R: Runtime> fmt::Debug for Connection<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was read last is in the buffer.
+        // The buffer holds what was read last.
         f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
-/// Asks the system, which knows at once: a runtime that had no turn since has not heard of it.
+/// Asks the operating system: what the runtime knows of a socket is old if it was not driven since.
 fn unread<R: Runtime>(stream: &R::Stream) -> Unread {
     match R::socket(stream).peek(&mut [MaybeUninit::uninit()]) {
         Ok(0) => Unread::Closed,

@@ -1,4 +1,4 @@
-//! The connections of a client: how many there may be, and who gets the next.
+//! The connections of a client: how many there may be, and which request gets the next.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use lp_connector_core::connector::Transport;
 use lp_connector_core::http1::{Acquired, Pool};
 use lp_connector_core::time::Mono;
 
-/// The core's pool, and a queue before it: first come, first served.
+/// The core's pool, and a queue for it: first come, first served.
 #[derive(Debug)]
 pub(crate) struct Connections<C> {
     /// Never held across an await.
@@ -24,16 +24,16 @@ struct State<C> {
     waiting: usize,
 }
 
-/// The right to one connection. Dropped without [`release`](Self::release), as the future that holds
-/// it may be, it gives that right to the next request and no connection with it.
+/// Permission to hold one connection. Dropped without [`release`](Self::release), as the future that
+/// holds it may be, it passes to the next request, without a connection.
 #[derive(Debug)]
-pub(crate) struct Place<'a, C> {
+pub(crate) struct Permit<'a, C> {
     connections: &'a Connections<C>,
     uri: &'a Uri,
 }
 
 /// A request that waits for its turn.
-struct Waiting<'a, C> {
+struct Waiter<'a, C> {
     connections: &'a Connections<C>,
     turn: EventListener,
 }
@@ -44,45 +44,45 @@ impl<C> Connections<C> {
         Self { state: Mutex::new(State { pool, waiting: 0 }), freed: Event::new() }
     }
 
-    /// Waits for the right to one connection. Gives an idle one with it, if there is one to where `uri`
-    /// leads.
+    /// Waits for the permission to hold one connection. Gives an idle one with it, if there is one to the
+    /// host of `uri`.
     pub(crate) async fn acquire<'a>(
         &'a self,
         uri: &'a Uri,
         clock: &impl Fn() -> Mono,
-    ) -> (Place<'a, C>, Option<C>) {
-        let mut waiting = {
+    ) -> (Permit<'a, C>, Option<C>) {
+        let mut waiter = {
             let mut state = self.lock();
             if state.waiting == 0
-                && let Some(acquired) = self.place(&mut state, uri, clock())
+                && let Some(acquired) = self.try_acquire(&mut state, uri, clock())
             {
                 return acquired;
             }
             state.waiting += 1;
-            Waiting { connections: self, turn: self.freed.listen() }
+            Waiter { connections: self, turn: self.freed.listen() }
         };
         loop {
-            (&mut waiting.turn).await;
+            (&mut waiter.turn).await;
             let mut state = self.lock();
-            if let Some(acquired) = self.place(&mut state, uri, clock()) {
+            if let Some(acquired) = self.try_acquire(&mut state, uri, clock()) {
                 return acquired;
             }
-            waiting.turn = self.freed.listen();
+            waiter.turn = self.freed.listen();
         }
     }
 
-    fn place<'a>(
+    fn try_acquire<'a>(
         &'a self,
         state: &mut State<C>,
         uri: &'a Uri,
         now: Mono,
-    ) -> Option<(Place<'a, C>, Option<C>)> {
+    ) -> Option<(Permit<'a, C>, Option<C>)> {
         let idle = match state.pool.acquire(uri, now) {
             Acquired::Idle(connection) => Some(connection),
             Acquired::Connect => None,
             Acquired::Full => return None,
         };
-        Some((Place { connections: self, uri }, idle))
+        Some((Permit { connections: self, uri }, idle))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {
@@ -90,7 +90,7 @@ impl<C> Connections<C> {
     }
 }
 
-impl<C> Place<'_, C> {
+impl<C> Permit<'_, C> {
     /// Another idle connection, in place of one that could not be used.
     pub(crate) fn next_idle(&self, now: Mono) -> Option<C> {
         self.connections.lock().pool.next_idle(self.uri, now)
@@ -104,22 +104,22 @@ impl<C> Place<'_, C> {
     }
 }
 
-impl<C> Drop for Place<'_, C> {
+impl<C> Drop for Permit<'_, C> {
     fn drop(&mut self) {
         self.connections.lock().pool.discard();
         self.connections.freed.notify(1.additional());
     }
 }
 
-impl<C> Drop for Waiting<'_, C> {
+impl<C> Drop for Waiter<'_, C> {
     fn drop(&mut self) {
         let mut state = self.connections.lock();
         state.waiting -= 1;
-        // Who came meanwhile may have queued for nothing, and then nobody else would wake them.
+        // A request that came meanwhile has queued although there is room: nobody else would wake it.
         if state.waiting > 0 && state.pool.has_room() {
             self.connections.freed.notify(1.additional());
         }
-        // A turn that came and was not used goes to the next in the queue, when `turn` is dropped.
+        // If this waiter was notified and did not use it, dropping `turn` notifies the next.
     }
 }
 

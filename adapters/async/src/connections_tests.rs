@@ -31,17 +31,17 @@ fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
 fn requests_are_served_in_the_order_they_came() {
     let (all, uri) = (connections(1), Uri::from_static("http://a"));
     let mut first = pin!(all.acquire(&uri, &clock));
-    let (place, _) = poll(first.as_mut()).unwrap();
+    let (permit, _) = poll(first.as_mut()).unwrap();
     let mut second = pin!(all.acquire(&uri, &clock));
     let mut third = pin!(all.acquire(&uri, &clock));
     assert!(poll(second.as_mut()).is_none() && poll(third.as_mut()).is_none());
-    place.release(7, Mono::ZERO);
+    permit.release(7, Mono::ZERO);
     let mut late = pin!(all.acquire(&uri, &clock));
     assert!(poll(late.as_mut()).is_none(), "it is not its turn");
     assert!(poll(third.as_mut()).is_none());
-    let (place, idle) = poll(second.as_mut()).unwrap();
+    let (permit, idle) = poll(second.as_mut()).unwrap();
     assert_eq!(idle, Some(7));
-    drop(place);
+    drop(permit);
     assert!(poll(late.as_mut()).is_none());
     assert_eq!(poll(third.as_mut()).unwrap().1, None, "its connection was not released");
 }
@@ -49,11 +49,11 @@ fn requests_are_served_in_the_order_they_came() {
 #[test]
 fn a_dropped_request_passes_its_turn_on() {
     let (all, uri) = (connections(1), Uri::from_static("http://a"));
-    let (place, _) = poll(pin!(all.acquire(&uri, &clock))).unwrap();
+    let (permit, _) = poll(pin!(all.acquire(&uri, &clock))).unwrap();
     let mut second = Box::pin(all.acquire(&uri, &clock));
     let mut third = pin!(all.acquire(&uri, &clock));
     assert!(poll(second.as_mut()).is_none() && poll(third.as_mut()).is_none());
-    drop(place);
+    drop(permit);
     drop(second);
     assert!(poll(third.as_mut()).is_some());
 }
@@ -66,7 +66,7 @@ fn two_connections_freed_at_once_serve_two() {
     let mut third = pin!(all.acquire(&uri, &clock));
     assert!(poll(third.as_mut()).is_none());
     drop((one, two));
-    // Comes while the third was told and has not taken its place yet.
+    // Comes while the third was told and has not acquired yet.
     let mut fourth = pin!(all.acquire(&uri, &clock));
     assert!(poll(fourth.as_mut()).is_none());
     let third = poll(third.as_mut());
@@ -95,12 +95,12 @@ fn nobody_is_stranded_and_the_bound_holds() {
                         panic!("stranded");
                     };
                     let acquired = smol::future::or(acquiring, time_is_up);
-                    let (place, _) = smol::block_on(acquired);
+                    let (permit, _) = smol::block_on(acquired);
                     assert!(in_use.fetch_add(1, Ordering::SeqCst) < MAX);
                     thread::yield_now();
                     in_use.fetch_sub(1, Ordering::SeqCst);
                     if turn.is_multiple_of(2) {
-                        place.release(n, Mono::ZERO);
+                        permit.release(n, Mono::ZERO);
                     }
                 }
             });

@@ -118,7 +118,8 @@ impl<R: Runtime> Conversation<R> {
     /// Sends receipts: all that came was delivered to the consumer. Gives how many were sent.
     ///
     /// # Errors
-    /// As [`Client::call`]. What was not sent is sent the next time.
+    /// As [`Client::call`]. What was not sent is sent the next time; so is what was being sent when the
+    /// future was dropped.
     pub async fn mark_delivered(&mut self) -> Result<usize, Error> {
         self.send_receipts(State::mark_delivered).await
     }
@@ -126,7 +127,8 @@ impl<R: Runtime> Conversation<R> {
     /// Sends receipts: the consumer has read all that came. Gives how many were sent.
     ///
     /// # Errors
-    /// As [`Client::call`]. What was not sent is sent the next time.
+    /// As [`Client::call`]. What was not sent is sent the next time; so is what was being sent when the
+    /// future was dropped.
     pub async fn mark_read(&mut self) -> Result<usize, Error> {
         self.send_receipts(State::mark_read).await
     }
@@ -137,10 +139,10 @@ impl<R: Runtime> Conversation<R> {
     ) -> Result<usize, Error> {
         let mut sent = 0;
         while let Some(receipt) = next(&mut self.state) {
-            if let Err(error) = self.client.call(receipt.clone()).await {
-                self.state.restore_receipt(&receipt);
-                return Err(error);
-            }
+            let mut waiting =
+                RestoreOnDrop { state: &mut self.state, receipt: Some(receipt.clone()) };
+            self.client.call(receipt).await?;
+            waiting.receipt = None;
             sent += 1;
         }
         Ok(sent)
@@ -194,5 +196,19 @@ impl<R: Runtime> Conversation<R> {
     /// As [`Client::call`].
     pub async fn close_all(&self) -> Result<Completed<()>, Error> {
         self.client.call(self.state.close_all()).await
+    }
+}
+
+/// A receipt whose messages wait for one again, unless it was sent. Sending it twice does no harm.
+struct RestoreOnDrop<'a> {
+    state: &'a mut State,
+    receipt: Option<SendReceipt>,
+}
+
+impl Drop for RestoreOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(receipt) = &self.receipt {
+            self.state.restore_receipt(receipt);
+        }
     }
 }

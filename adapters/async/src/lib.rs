@@ -67,6 +67,7 @@ mod connect;
 mod connection;
 mod connections;
 mod dial;
+mod driver;
 mod handle;
 mod race;
 mod record_stream;

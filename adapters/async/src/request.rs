@@ -1,48 +1,39 @@
-//! One call with options of its own, and the short forms of the most frequent ones.
+//! One call with options of its own.
 
 use std::fmt;
 use std::time::Duration;
 
-use lp_connector_core::api::{
-    ChatState, CloseConversation, ConversationRef, GenerateDownloadUrl, GetFile, OpenConversation,
-    Opened, Published, SendText, SetChatState,
-};
-use lp_connector_core::connector::{Call, Callable, Completed};
-use lp_connector_core::conversation::Conversation as State;
+use lp_connector_core::connector::{Callable, Completed};
 use lp_connector_core::error::Error;
-use lp_connector_core::file::{Upload, UploadProgress, UploadStep};
 use lp_connector_core::policy::RetryPolicy;
 
-use crate::{Bytes, Client, Conversation, Runtime};
+use crate::{Client, Runtime};
 
-/// A call that is not begun yet, and its options.
+/// A call that is not begun yet, and its options: made by [`Client::request`].
 #[must_use = "nothing is sent before `send`"]
 pub struct Request<'a, C: Callable, R: Runtime> {
     client: &'a Client<R>,
-    call: Call<C>,
-}
-
-impl<C: Callable, R: Runtime> fmt::Debug for Request<'_, C, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("operation", &C::NAME).finish_non_exhaustive()
-    }
+    operation: C,
+    timeout: Option<Duration>,
+    retry: Option<RetryPolicy>,
 }
 
 impl<'a, C: Callable, R: Runtime> Request<'a, C, R> {
-    pub(crate) fn new(client: &'a Client<R>, operation: C) -> Self {
-        Self { client, call: client.new_call(operation) }
+    pub(crate) const fn new(client: &'a Client<R>, operation: C) -> Self {
+        Self { client, operation, timeout: None, retry: None }
     }
 
-    /// Gives this call alone so much time from now on, in place of
+    /// Gives this call alone so much time, from [`send`](Self::send) to its result, in place of
     /// [`Config::call_timeout`](crate::Config::call_timeout).
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.call = self.call.timeout(timeout, self.client.now());
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
-    /// Gives this call alone another retry policy, for its own request.
+    /// Gives this call alone another retry policy, for its own request. What it fetches for others too
+    /// (hosts and tokens) follows the configured one.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.call = self.call.retry(policy);
+        self.retry = Some(policy);
         self
     }
 
@@ -51,119 +42,24 @@ impl<'a, C: Callable, R: Runtime> Request<'a, C, R> {
     /// # Errors
     /// As [`Client::call`].
     pub async fn send(self) -> Result<Completed<C::Output>, Error> {
-        self.client.drive(self.call).await
+        let now = self.client.now();
+        let mut call = self.client.new_call(self.operation, now);
+        if let Some(timeout) = self.timeout {
+            call = call.timeout(timeout, now);
+        }
+        if let Some(policy) = self.retry {
+            call = call.retry(policy);
+        }
+        self.client.drive(call).await
     }
 }
 
-/// The short forms: each is one [`call`](Client::call), and has its errors.
-impl<R: Runtime> Client<R> {
-    /// Opens a conversation (protocol.md 6).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn open_conversation(
-        &self,
-        open: OpenConversation,
-    ) -> Result<Completed<Opened>, Error> {
-        self.call(open).await
-    }
-
-    /// Sends a text (protocol.md 7.3).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn send_text(
-        &self,
-        conversation: &ConversationRef,
-        text: impl Into<String>,
-    ) -> Result<Completed<Published>, Error> {
-        self.call(SendText::new(conversation, text)).await
-    }
-
-    /// Shows the agent whether the consumer is typing or there at all (protocol.md 7.5).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn set_chat_state(
-        &self,
-        conversation: &ConversationRef,
-        state: ChatState,
-    ) -> Result<Completed<Published>, Error> {
-        self.call(SetChatState::new(conversation, state)).await
-    }
-
-    /// Closes a conversation; a survey may follow (protocol.md 7.8).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn close_conversation(
-        &self,
-        conversation: &ConversationRef,
-    ) -> Result<Completed<()>, Error> {
-        self.call(CloseConversation::new(conversation)).await
-    }
-
-    /// Opens a conversation, and gives a handle that knows where each message goes. The
-    /// `Client-Properties` of `open` are repeated on every message (protocol.md 6.5).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn start_conversation(
-        &self,
-        open: OpenConversation,
-    ) -> Result<Conversation<R>, Error> {
-        let opened = self.call(open).await?.output;
-        Ok(self.resume(State::new(opened.conversation)))
-    }
-
-    /// A handle on a conversation that is known: after a restart, say.
-    #[must_use]
-    pub fn resume(&self, state: State) -> Conversation<R> {
-        Conversation::new(self.clone(), state)
-    }
-
-    /// Sends a file to the agent (protocol.md 8): gets a signed URL, stores the bytes there and publishes
-    /// the file. Called again after an error, it goes on with the step that failed.
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn upload(&self, upload: &mut Upload) -> Result<Completed<Published>, Error> {
-        self.upload_with_progress(upload, |_| {}).await
-    }
-
-    /// The same; `progress` hears of each step before it is taken.
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn upload_with_progress(
-        &self,
-        upload: &mut Upload,
-        mut progress: impl FnMut(UploadProgress),
-    ) -> Result<Completed<Published>, Error> {
-        loop {
-            let now = self.now().mono();
-            progress(upload.progress(now));
-            match upload.poll(now) {
-                UploadStep::GetUrl(get) => upload.got_url(self.call(get).await?.output, now),
-                UploadStep::Put(put) => {
-                    upload.stored(self.call(put).await.map(|done| done.output))?
-                }
-                UploadStep::Publish(publish) => upload.published(self.call(publish).await?),
-                UploadStep::Done(published) => return Ok(published),
-            }
-        }
-    }
-
-    /// Downloads a file that the agent sent, by the path in its message (protocol.md 8.2, step 5).
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn download(
-        &self,
-        conversation: &ConversationRef,
-        relative_path: &str,
-    ) -> Result<Completed<Bytes>, Error> {
-        let url = self.call(GenerateDownloadUrl::new(conversation, relative_path)).await?.output;
-        self.call(GetFile::new(url)).await
+impl<C: Callable, R: Runtime> fmt::Debug for Request<'_, C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("operation", &C::NAME)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
     }
 }

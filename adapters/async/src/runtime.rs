@@ -1,4 +1,4 @@
-//! What a runtime has to offer: name resolution, connections and sleep.
+//! What a runtime provides: name resolution, connections and sleep.
 
 use std::future::Future;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use socket2::SockRef;
 
-/// A runtime, as far as a [`Client`](crate::Client) needs one. Nothing here decides anything.
+/// A runtime, as far as a [`Client`](crate::Client) needs one.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -53,11 +53,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn connect(&self, address: SocketAddr)
     -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// The socket under a stream, which is in non-blocking mode. The client looks at it directly
-    /// before it uses a connection again: what a runtime knows of a socket is old if it had no turn
-    /// since.
+    /// The socket under a stream, which is in non-blocking mode. The client peeks at it before it uses a
+    /// connection again: what a runtime knows of a socket is old if it was not driven since.
     fn socket(stream: &Self::Stream) -> SockRef<'_>;
 
-    /// Waits for so long; for [`Duration::MAX`], for ever.
+    /// Waits for this time; for ever, if it is [`Duration::MAX`].
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
 }

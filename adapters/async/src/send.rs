@@ -13,7 +13,7 @@ use lp_connector_core::time::Mono;
 use crate::Runtime;
 use crate::connect::Connector;
 use crate::connection::Connection;
-use crate::connections::{Connections, Place};
+use crate::connections::{Connections, Permit};
 use crate::race::either;
 
 /// The core's codec on the runtime's streams.
@@ -67,35 +67,35 @@ impl<R: Runtime> Sender<R> {
         let mut bytes = Vec::new();
         encode(request, RequestTarget::Origin, &mut bytes)
             .map_err(|error| Failure::never_sent(FailureKind::Protocol).with_source(error))?;
-        let (place, idle) = self.connections.acquire(request.uri(), clock).await;
-        // Declared after `place`, so dropped before: no other is made while this one is still open.
-        let mut connection = match silent(&place, idle, clock).await {
+        let (permit, idle) = self.connections.acquire(request.uri(), clock).await;
+        // Declared after `permit`, so dropped before it: no other is made while this one is still open.
+        let mut connection = match reusable(&permit, idle, clock).await {
             Some(connection) => connection,
-            // Rare, and large: on the heap it makes no call's future larger.
+            // On the heap: it is rare, and would make the future of each call larger.
             None => Box::pin(self.connector.connect(&self.runtime, request.uri())).await?,
         };
         connection.write(&bytes, request_left).await?;
         let decoder = Decoder::new(request.method(), self.limits.clone());
         let decoded = connection.read(decoder).await?;
         if decoded.reusable {
-            place.release(connection, clock());
+            permit.release(connection, clock());
         }
         Ok(decoded.response)
     }
 }
 
-/// The first idle connection on which the peer has neither spoken nor closed.
-async fn silent<R: Runtime>(
-    place: &Place<'_, Connection<R>>,
+/// The first idle connection that is not stale.
+async fn reusable<R: Runtime>(
+    permit: &Permit<'_, Connection<R>>,
     mut idle: Option<Connection<R>>,
     clock: &impl Fn() -> Mono,
 ) -> Option<Connection<R>> {
     while let Some(mut connection) = idle {
-        if connection.is_silent().await {
+        if !connection.is_stale().await {
             return Some(connection);
         }
         drop(connection);
-        idle = place.next_idle(clock());
+        idle = permit.next_idle(clock());
     }
     None
 }

@@ -4,7 +4,8 @@
 //! is the client of [`lp_connector_async`], whose documentation says what it promises. This crate adds
 //! 54 lines of code, which resolve, connect and sleep on tokio.
 //!
-//! Calls run within a tokio runtime of either flavour, with its drivers for I/O and time enabled.
+//! Calls run within a tokio runtime of either flavour, with its drivers for I/O and time enabled. Use a
+//! client in one runtime: its connections belong to the runtime that they were made in.
 //!
 //! ```no_run
 //! use lp_connector_tokio::api::OpenConversation;

@@ -70,14 +70,14 @@ impl Client {
 
     /// Prepares a call with options of its own:
     /// `client.request(operation).timeout(time).retry(policy).send()`.
-    pub fn request<C: Callable>(&self, operation: C) -> Request<'_, C> {
+    pub const fn request<C: Callable>(&self, operation: C) -> Request<'_, C> {
         Request::new(self, operation)
     }
 
-    /// A call that was not begun. Its clock is [`now`](Self::now).
-    pub(crate) fn new_call<C: Callable>(&self, operation: C) -> Call<C> {
+    /// A call that begins now.
+    pub(crate) fn new_call<C: Callable>(&self, operation: C, now: Now) -> Call<C> {
         let seed = self.inner.seed.derive(self.inner.calls.fetch_add(1, Ordering::Relaxed));
-        Call::new(operation, &self.inner.config, seed, self.now())
+        Call::new(operation, &self.inner.config, seed, now)
     }
 
     pub(crate) fn drive<C: Callable>(&self, call: Call<C>) -> Result<Completed<C::Output>, Error> {

@@ -7,7 +7,7 @@ use lp_connector_core::api::{
     ChatState, CloseConversation, ConversationRef, GenerateDownloadUrl, GetFile, OpenConversation,
     Opened, Published, SendText, SetChatState,
 };
-use lp_connector_core::connector::{Call, Callable, Completed};
+use lp_connector_core::connector::{Callable, Completed};
 use lp_connector_core::conversation::Conversation as State;
 use lp_connector_core::error::Error;
 use lp_connector_core::file::{Upload, UploadProgress, UploadStep};
@@ -15,34 +15,31 @@ use lp_connector_core::policy::RetryPolicy;
 
 use crate::{Bytes, Client, Conversation};
 
-/// A call that is not begun yet, and its options.
+/// A call that is not begun yet, and its options: made by [`Client::request`].
 #[must_use = "nothing is sent before `send`"]
 pub struct Request<'a, C: Callable> {
     client: &'a Client,
-    call: Call<C>,
-}
-
-impl<C: Callable> fmt::Debug for Request<'_, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("operation", &C::NAME).finish_non_exhaustive()
-    }
+    operation: C,
+    timeout: Option<Duration>,
+    retry: Option<RetryPolicy>,
 }
 
 impl<'a, C: Callable> Request<'a, C> {
-    pub(crate) fn new(client: &'a Client, operation: C) -> Self {
-        Self { client, call: client.new_call(operation) }
+    pub(crate) const fn new(client: &'a Client, operation: C) -> Self {
+        Self { client, operation, timeout: None, retry: None }
     }
 
-    /// Gives this call alone so much time from now on, in place of
+    /// Gives this call alone so much time, from [`send`](Self::send) to its result, in place of
     /// [`Config::call_timeout`](crate::Config::call_timeout).
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.call = self.call.timeout(timeout, self.client.now());
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
-    /// Gives this call alone another retry policy, for its own request.
+    /// Gives this call alone another retry policy, for its own request. What it fetches for others too
+    /// (hosts and tokens) follows the configured one.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.call = self.call.retry(policy);
+        self.retry = Some(policy);
         self
     }
 
@@ -51,7 +48,25 @@ impl<'a, C: Callable> Request<'a, C> {
     /// # Errors
     /// As [`Client::call`].
     pub fn send(self) -> Result<Completed<C::Output>, Error> {
-        self.client.drive(self.call)
+        let now = self.client.now();
+        let mut call = self.client.new_call(self.operation, now);
+        if let Some(timeout) = self.timeout {
+            call = call.timeout(timeout, now);
+        }
+        if let Some(policy) = self.retry {
+            call = call.retry(policy);
+        }
+        self.client.drive(call)
+    }
+}
+
+impl<C: Callable> fmt::Debug for Request<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("operation", &C::NAME)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
     }
 }
 
