@@ -1,4 +1,4 @@
-//! The adapters, seen alike.
+//! The adapters behind one trait.
 
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
@@ -9,14 +9,15 @@ use std::time::Duration;
 use futures_lite::future::or;
 use lp_connector_core::connector::{Callable, Completed, Config};
 use lp_connector_core::error::Error;
+use lp_connector_core::policy::RetryPolicy;
 
 /// A client of any runtime, called from ordinary threads.
 pub trait Adapter: Clone + Debug + Send + Sync + 'static {
     /// Whether connections are bounded. A blocking client has one for each calling thread.
     const BOUNDED: bool = true;
 
-    /// Whether a connection is kept on which TLS has said something for itself. ureq cannot tell it
-    /// from other data.
+    /// Whether a connection is kept after a message of TLS itself. ureq cannot tell such a message from
+    /// data.
     const KEEPS_TLS: bool = true;
 
     /// Makes the client.
@@ -31,6 +32,17 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
     /// As the client does.
     fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error>;
 
+    /// Makes a call with options of its own, and waits for its end.
+    ///
+    /// # Errors
+    /// As the client does.
+    fn call_with<C: Callable>(
+        &self,
+        operation: C,
+        timeout: Option<Duration>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<Completed<C::Output>, Error>;
+
     /// Begins a call, and drops it after this time. False where calls cannot be dropped.
     fn drop_after<C: Callable>(&self, _operation: C, _time: Duration) -> bool {
         false
@@ -40,6 +52,20 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
     fn drop_at_poll<C: Callable>(&self, _operation: C, _polls: usize) -> bool {
         false
     }
+}
+
+/// The request of a client, with the options that are given.
+macro_rules! request {
+    ($client:expr, $operation:expr, $timeout:expr, $retry:expr) => {{
+        let mut request = $client.request($operation);
+        if let Some(timeout) = $timeout {
+            request = request.timeout(timeout);
+        }
+        if let Some(policy) = $retry {
+            request = request.retry(policy);
+        }
+        request
+    }};
 }
 
 /// Polls `future` so often, and then drops it. True if it had not ended by then.
@@ -74,6 +100,15 @@ impl Adapter for Ureq {
     fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         self.0.call(operation)
     }
+
+    fn call_with<C: Callable>(
+        &self,
+        operation: C,
+        timeout: Option<Duration>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<Completed<C::Output>, Error> {
+        request!(self.0, operation, timeout, retry).send()
+    }
 }
 
 /// One runtime for all clients, so that calls from different threads meet in it.
@@ -91,6 +126,15 @@ impl Adapter for Tokio {
 
     fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         TOKIO.block_on(self.0.call(operation))
+    }
+
+    fn call_with<C: Callable>(
+        &self,
+        operation: C,
+        timeout: Option<Duration>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<Completed<C::Output>, Error> {
+        TOKIO.block_on(request!(self.0, operation, timeout, retry).send())
     }
 
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
@@ -118,6 +162,15 @@ impl Adapter for TokioCurrentThread {
         self.1.block_on(self.0.call(operation))
     }
 
+    fn call_with<C: Callable>(
+        &self,
+        operation: C,
+        timeout: Option<Duration>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<Completed<C::Output>, Error> {
+        self.1.block_on(request!(self.0, operation, timeout, retry).send())
+    }
+
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
         self.1.block_on(dropped_at(self.0.call(operation), polls))
     }
@@ -140,6 +193,15 @@ impl Adapter for AsyncStd {
 
     fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         async_std::task::block_on(self.0.call(operation))
+    }
+
+    fn call_with<C: Callable>(
+        &self,
+        operation: C,
+        timeout: Option<Duration>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<Completed<C::Output>, Error> {
+        async_std::task::block_on(request!(self.0, operation, timeout, retry).send())
     }
 
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
@@ -166,6 +228,15 @@ impl Adapter for Smol {
 
     fn call<C: Callable>(&self, operation: C) -> Result<Completed<C::Output>, Error> {
         smol::block_on(self.0.call(operation))
+    }
+
+    fn call_with<C: Callable>(
+        &self,
+        operation: C,
+        timeout: Option<Duration>,
+        retry: Option<RetryPolicy>,
+    ) -> Result<Completed<C::Output>, Error> {
+        smol::block_on(request!(self.0, operation, timeout, retry).send())
     }
 
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {

@@ -1,4 +1,4 @@
-//! What the cases work with: a sandbox, a configuration for it, a probe.
+//! What the cases have in common: a sandbox, a configuration for it, a probe.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use lp_connector_core::api::{
     Operation, Principal, RelativeRequest, ResponseView,
 };
 use lp_connector_core::connector::{Config, Proxy, Trust};
+use lp_connector_core::error::{Delivery, Error, ErrorKind};
 use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
@@ -19,7 +20,7 @@ pub(crate) fn quick() -> RetryPolicy {
     RetryPolicy::documented().pauses([Duration::from_millis(1); 3])
 }
 
-/// A sandbox that goes wrong so.
+/// A sandbox with these faults.
 pub(crate) fn cloud(faults: &[&str]) -> Server {
     let server = Server::start(ServerConfig::new()).unwrap();
     for fault in faults {
@@ -34,7 +35,7 @@ pub(crate) fn config(server: &Server) -> Config {
     at(&server.base_url()).credentials(ClientId::new(app.client_id()).unwrap(), secret)
 }
 
-/// A configuration for whatever listens there.
+/// A configuration for the server at this URL.
 pub(crate) fn at(url: &str) -> Config {
     Config::new(AccountId::new("91827364").unwrap())
         .trust(Trust::new(url, ["liveperson.net"]).unwrap())
@@ -50,7 +51,13 @@ pub(crate) fn open<A: Adapter>(client: &A) -> ConversationRef {
     client.call(OpenConversation::new(ada())).unwrap().output.conversation
 }
 
-/// One `POST` to the address of the Domain API, which shows if it happens twice.
+/// Asserts what an error says of its kind, and of whether the request took effect.
+#[track_caller]
+pub(crate) fn assert_fails(error: &Error, kind: ErrorKind, delivery: Delivery) {
+    assert_eq!((error.kind(), error.delivery()), (kind, delivery), "{error}");
+}
+
+/// One `POST` to the address of the Domain API, which is not retried if its response is lost.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe;
 

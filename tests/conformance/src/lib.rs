@@ -32,48 +32,51 @@ macro_rules! conformance {
         mod $module {
             $crate::conformance!(@cases $adapter:
                 a_conversation_takes_one_connection
-                a_hundred_concurrent_calls_take_one_token
+                a_hundred_concurrent_calls_fetch_one_token
                 connections_are_bounded
-                a_token_that_dies_in_the_middle_of_traffic_is_renewed_once
-                a_5xx_is_repeated_and_arrives_once
-                a_429_waits_as_long_as_it_is_told
-                a_4xx_is_not_repeated
-                a_451_is_not_repeated
-                a_refused_app_jwt_is_renewed_once
-                a_refused_consumer_jws_is_renewed_once
-                a_lost_answer_is_not_repeated
-                a_lost_answer_is_repeated_where_that_was_chosen
-                a_failing_service_is_left_alone
+                a_token_revoked_under_load_is_refreshed_once
+                a_5xx_is_retried_and_arrives_once
+                a_429_is_retried_after_its_retry_after
+                a_4xx_is_not_retried
+                a_451_is_not_retried
+                a_rejected_app_jwt_is_refreshed_once
+                a_rejected_consumer_jws_is_refreshed_once
+                a_lost_response_is_not_retried
+                at_least_once_retries_a_lost_response
+                a_failing_service_opens_its_circuit
                 a_redirect_is_not_followed
-                chunked_and_slow_answers_are_read
-                an_answer_until_close_is_read
-                interim_answers_are_passed_over
+                chunked_and_slow_responses_are_read
+                a_response_until_close_is_read
+                interim_responses_are_skipped
                 a_huge_head_is_an_error
-                a_truncated_answer_may_have_taken_effect
+                a_truncated_response_may_have_taken_effect
                 garbage_may_have_taken_effect
-                an_answer_over_the_limit_is_an_error
-                a_refused_connection_was_never_sent
-                a_close_before_the_request_is_told_truly
+                a_response_over_the_limit_is_an_error
+                a_refused_connection_sends_nothing
                 a_reset_after_the_request_may_have_taken_effect
+                a_close_before_the_request_is_reported_truly
+                a_stalled_response_ends_at_the_attempt_timeout
+                the_longest_timeouts_do_not_overflow
                 a_closed_idle_connection_costs_no_message
-                an_unasked_200_behind_an_answer_is_no_answer
-                an_unasked_200_on_an_idle_connection_is_no_answer
-                an_unasked_408_on_an_idle_connection_is_no_answer
-                half_an_unasked_record_is_no_answer
+                an_unsolicited_200_behind_a_response_is_no_response
+                an_unsolicited_200_on_an_idle_connection_is_no_response
+                an_unsolicited_408_on_an_idle_connection_is_no_response
+                half_an_unsolicited_record_is_no_response
                 a_tls_message_on_an_idle_connection_costs_nothing
-                a_stalled_server_ends_at_the_time
-                the_longest_times_do_not_overflow
-                a_server_that_never_shakes_hands_was_never_sent_to
-                an_attempt_that_ends_while_connecting_was_never_sent
-                tls_holds_with_the_given_ca
-                an_unknown_ca_is_refused
-                a_wrong_host_name_is_refused
-                a_proxy_sees_every_byte
-                a_proxy_that_refuses_was_never_sent_through
-                a_caller_that_panics_strands_nobody
-                a_dropped_call_strands_nobody
-                a_call_dropped_at_any_poll_strands_nobody
+                tls_works_with_the_configured_ca
+                an_unknown_ca_is_rejected
+                a_wrong_host_name_is_rejected
+                an_endless_tls_handshake_sends_nothing
+                an_attempt_that_ends_while_connecting_sends_nothing
+                all_traffic_goes_through_the_proxy
+                a_proxy_that_refuses_passes_nothing_on
+                a_panic_strands_no_other_call
+                a_dropped_call_strands_no_other_call
+                a_call_dropped_at_any_poll_strands_no_other_call
                 a_dropped_call_leaves_no_half_read_connection
+                dropped_calls_free_their_connections
+                a_call_has_a_timeout_of_its_own
+                a_call_has_a_retry_policy_of_its_own
             );
         }
     )*};

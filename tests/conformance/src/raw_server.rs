@@ -14,13 +14,13 @@ use crate::certificate::certificate;
 /// What the server does.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
-    /// Reads a request whole, and answers with these bytes.
-    Answer(Vec<u8>),
+    /// Reads a request whole, and responds with these bytes.
+    Respond(Vec<u8>),
     /// Sends these bytes without a request, when [`RawServer::proceed`] says so.
     Send(Vec<u8>),
-    /// With TLS: reads a request whole and answers with the first bytes. The beginning of a record with
+    /// With TLS: reads a request whole and responds with the first bytes. The beginning of a record with
     /// the second bytes comes with them, the rest when there is another request.
-    AnswerAndBegin(Vec<u8>, Vec<u8>),
+    RespondAndBegin(Vec<u8>, Vec<u8>),
     /// With TLS: sends what TLS itself sends on an idle connection (a key update), when
     /// [`RawServer::proceed`] says so.
     SpeakTls,
@@ -124,7 +124,7 @@ impl Stage {
     }
 }
 
-/// A good answer with this body.
+/// A good response with this body.
 pub(crate) fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -147,7 +147,7 @@ fn play(
     let mut begun = Vec::new();
     for act in script {
         match act {
-            Act::Answer(bytes) => {
+            Act::Respond(bytes) => {
                 read_request(&mut wire, &stage.requests)?;
                 wire.tcp().write_all(&std::mem::take(&mut begun))?;
                 wire.write_all(&bytes)?;
@@ -157,15 +157,15 @@ fn play(
                 wire.write_all(&bytes)?;
                 stage.done.send(()).map_err(io::Error::other)?;
             }
-            Act::AnswerAndBegin(answer, unasked) => {
+            Act::RespondAndBegin(response, unsolicited) => {
                 read_request(&mut wire, &stage.requests)?;
                 let Wire::Tls(tls) = &mut wire else { return Ok(()) };
-                tls.conn.writer().write_all(&answer)?;
+                tls.conn.writer().write_all(&response)?;
                 let mut records = Vec::new();
                 while tls.conn.wants_write() {
                     tls.conn.write_tls(&mut records)?;
                 }
-                tls.conn.writer().write_all(&unasked)?;
+                tls.conn.writer().write_all(&unsolicited)?;
                 while tls.conn.wants_write() {
                     tls.conn.write_tls(&mut begun)?;
                 }

@@ -1,17 +1,17 @@
-//! What becomes of a connection between two requests.
+//! What happens on a connection between two requests.
 
 use crate::Adapter;
 use crate::fixtures::{Probe, at};
 use crate::raw_server::{Act, RawServer, ok};
 
-/// What a server says before it closes a connection that was idle for too long for its taste.
+/// What some servers send before they close an idle connection.
 const TIMED_OUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// The server closes a connection after its answer: the next request takes another.
+/// The server closes the connection after its response: the next request takes another.
 pub fn a_closed_idle_connection_costs_no_message<A: Adapter>() {
     for tls in [false, true] {
-        let server = start(tls, vec![vec![Act::Answer(ok("one"))]; 10]);
+        let server = start(tls, vec![vec![Act::Respond(ok("one"))]; 10]);
         let client = client::<A>(&server);
         for n in 0..10 {
             let done = client.call(Probe).unwrap();
@@ -22,15 +22,15 @@ pub fn a_closed_idle_connection_costs_no_message<A: Adapter>() {
     }
 }
 
-/// The server says something unasked with its answer: that is no answer to the next request.
-pub fn an_unasked_200_behind_an_answer_is_no_answer<A: Adapter>() {
+/// The server sends one response too many: it is not the response to the next request.
+pub fn an_unsolicited_200_behind_a_response_is_no_response<A: Adapter>() {
     for tls in [false, true] {
-        let two = [ok("one"), ok("not asked for")].concat();
+        let two = [ok("one"), ok("unsolicited")].concat();
         let server = start(
             tls,
             vec![
-                vec![Act::Answer(two), Act::Answer(ok("wrong")), Act::Stall],
-                vec![Act::Answer(ok("two"))],
+                vec![Act::Respond(two), Act::Respond(ok("wrong")), Act::Stall],
+                vec![Act::Respond(ok("two"))],
             ],
         );
         one_and_two(&client::<A>(&server));
@@ -38,16 +38,16 @@ pub fn an_unasked_200_behind_an_answer_is_no_answer<A: Adapter>() {
 }
 
 /// The same, while the connection is idle.
-pub fn an_unasked_200_on_an_idle_connection_is_no_answer<A: Adapter>() {
-    unasked_while_idle::<A>(&ok("not asked for"));
+pub fn an_unsolicited_200_on_an_idle_connection_is_no_response<A: Adapter>() {
+    unsolicited_while_idle::<A>(&ok("unsolicited"));
 }
 
-/// A server says so before it closes.
-pub fn an_unasked_408_on_an_idle_connection_is_no_answer<A: Adapter>() {
-    unasked_while_idle::<A>(TIMED_OUT);
+/// The same, as servers send it before they close.
+pub fn an_unsolicited_408_on_an_idle_connection_is_no_response<A: Adapter>() {
+    unsolicited_while_idle::<A>(TIMED_OUT);
 }
 
-fn unasked_while_idle<A: Adapter>(unasked: &[u8]) {
+fn unsolicited_while_idle<A: Adapter>(response: &[u8]) {
     for (tls, then) in
         [(false, Act::Stall), (false, Act::Close), (true, Act::Stall), (true, Act::Close)]
     {
@@ -55,8 +55,8 @@ fn unasked_while_idle<A: Adapter>(unasked: &[u8]) {
         let server = start(
             tls,
             vec![
-                vec![Act::Answer(ok("one")), Act::Send(unasked.to_vec()), then],
-                vec![Act::Answer(ok("two"))],
+                vec![Act::Respond(ok("one")), Act::Send(response.to_vec()), then],
+                vec![Act::Respond(ok("two"))],
             ],
         );
         let client = client::<A>(&server);
@@ -71,14 +71,14 @@ fn unasked_while_idle<A: Adapter>(unasked: &[u8]) {
     }
 }
 
-/// The first bytes of an unasked answer come with an answer, the rest when there is another request.
-pub fn half_an_unasked_record_is_no_answer<A: Adapter>() {
-    // The longer answer fills what is read at once.
+/// The beginning of an unsolicited response comes with a response, the rest with the next request.
+pub fn half_an_unsolicited_record_is_no_response<A: Adapter>() {
+    // The longer responses fill what is read at once.
     for length in [1, 4000, 5000, 50_000] {
         let long = "1".repeat(length);
         let server = RawServer::start_tls(vec![
-            vec![Act::AnswerAndBegin(ok(&long), ok("not asked for")), Act::Answer(ok("wrong"))],
-            vec![Act::Answer(ok("two"))],
+            vec![Act::RespondAndBegin(ok(&long), ok("unsolicited")), Act::Respond(ok("wrong"))],
+            vec![Act::Respond(ok("two"))],
         ]);
         let client = client::<A>(&server);
         assert_eq!(client.call(Probe).unwrap().output, long);
@@ -86,12 +86,12 @@ pub fn half_an_unasked_record_is_no_answer<A: Adapter>() {
     }
 }
 
-/// TLS speaks for itself: that is nobody's answer, and costs no message. Async clients keep the
+/// TLS sends a message of its own: it is no response, and costs no message. Async clients keep the
 /// connection.
 pub fn a_tls_message_on_an_idle_connection_costs_nothing<A: Adapter>() {
     let server = RawServer::start_tls(vec![
-        vec![Act::Answer(ok("one")), Act::SpeakTls, Act::Answer(ok("two"))],
-        vec![Act::Answer(ok("two, on another"))],
+        vec![Act::Respond(ok("one")), Act::SpeakTls, Act::Respond(ok("two"))],
+        vec![Act::Respond(ok("two, on another"))],
     ]);
     let client = client::<A>(&server);
     assert_eq!(client.call(Probe).unwrap().output, "one");

@@ -1,0 +1,19 @@
+//! The cases: what the core expects of an adapter, over real sockets.
+
+mod abandoned;
+mod connections;
+mod idle;
+mod options;
+mod responses;
+mod retries;
+mod sharing;
+mod tls;
+
+pub use abandoned::*;
+pub use connections::*;
+pub use idle::*;
+pub use options::*;
+pub use responses::*;
+pub use retries::*;
+pub use sharing::*;
+pub use tls::*;
