@@ -69,7 +69,9 @@ impl AttemptFailure {
             class,
             error,
             retry_after: asked,
-            refresh: if unreadable { None } else { rejected_token(stage, status, error_code) },
+            // Only for a rejection: a repetition after any other failure could repeat an effect.
+            refresh: rejected_token(stage, status, error_code)
+                .filter(|_| class == FailureClass::Rejected),
             deadline_truncated: false,
             cause: Cause::Status(shown_status),
         }

@@ -91,7 +91,7 @@ impl<C: Callable> Call<C> {
         prerequisite: Prerequisite,
     ) -> Next {
         let min_generation = match prerequisite {
-            Prerequisite::AppJwt => self.refreshes.min_app_jwt,
+            Prerequisite::AppJwt => self.min_app_jwt(state),
             _ => 0,
         };
         if prerequisite.is_cached(state, now, min_generation) {
@@ -139,6 +139,18 @@ impl<C: Callable> Call<C> {
                 Next::Wait(until.min(self.deadline))
             }
         }
+    }
+
+    /// The earliest generation of the AppJWT that this call sends: it, or the round of its consumer's
+    /// token, has seen the one before rejected.
+    fn min_app_jwt(&self, state: &ConnectorState) -> u64 {
+        let of_round = match &self.principal {
+            Principal::Consumer(consumer) => {
+                state.consumers.get(consumer).map_or(0, |flight| flight.refresh.min_app_jwt())
+            }
+            _ => 0,
+        };
+        self.refreshes.min_app_jwt.max(of_round)
     }
 
     /// The round of `prerequisite` that this call waits for.

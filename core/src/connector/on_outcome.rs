@@ -143,7 +143,7 @@ impl<C: Callable> Call<C> {
     ) {
         if let Some(token) = failure.refresh
             && let Some(refresh) = prerequisite.refresh(state)
-            && refresh.refresh_app_jwt_once(lease)
+            && refresh.refresh_app_jwt_once(lease, attempt.tokens.app_jwt.saturating_add(1))
         {
             refresh.release(now, lease);
             self.refresh_token(state, attempt, token);

@@ -33,7 +33,7 @@ fn lost(kind: FailureKind) -> Outcome {
     Outcome::Failed(Failure::answer_lost(kind))
 }
 
-fn refused_by_tls() -> Outcome {
+fn tls_failure() -> Outcome {
     Outcome::Failed(Failure::never_sent(FailureKind::Tls))
 }
 
@@ -71,7 +71,7 @@ fn a_probes_outcome_closes_or_reopens_the_circuit() {
         (status(404), 1, Some(secs(0))),
         // Not repeated, though the policy would have it so.
         (status(503), 1, Some(secs(240))),
-        (refused_by_tls(), 1, Some(secs(240))),
+        (tls_failure(), 1, Some(secs(240))),
         (lost(FailureKind::Timeout), 15, Some(secs(240))),
     ] {
         let mut harness = CallHarness::with(message(), circuits);
@@ -108,7 +108,7 @@ fn a_probe_for_a_token_counts_as_any_other() {
         for (outcome, expected) in [
             (status(401), Some(secs(0))),
             (status(503), Some(secs(240))),
-            (refused_by_tls(), Some(secs(240))),
+            (tls_failure(), Some(secs(240))),
         ] {
             let mut harness = CallHarness::with(AuthorizeApp::new(), circuits);
             if begun > 0 {
@@ -219,4 +219,39 @@ fn a_host_of_another_service_is_a_bad_answer() {
     let error = harness.error();
     assert_eq!(error.kind(), ErrorKind::BadAnswer);
     assert!(error.to_string().contains("names no host"), "{error}");
+}
+
+/// A 401 without a number at the IDP: the waiter that takes over the round sends the new AppJWT too.
+#[test]
+fn a_waiter_takes_over_a_round_with_the_new_app_token() {
+    let mut leader = CallHarness::new(message());
+    let rejected = leader.attempt_of(Stage::ConsumerJws);
+    let config = leader.state.config().clone();
+    let now = leader.now();
+    let seed = crate::seed::Seed::from_bytes([3; 16]);
+    let mut waiter = Call::new(message(), &config, seed, now);
+    assert!(matches!(waiter.poll(&mut leader.state, now), Step::Wait(_)));
+
+    leader.answer(&rejected, 401, "{}");
+    let Step::Send(next) = waiter.poll(&mut leader.state, now) else {
+        panic!("the waiter goes on")
+    };
+    assert_eq!(next.stage(), Stage::AppJwt, "the rejected AppJWT is not sent again");
+    let token = Bytes::from_static(br#"{"access_token":"another-app-jwt","expires_in":3600}"#);
+    let outcome = Outcome::Response(http::Response::new(token));
+    let _ = waiter.handle(&mut leader.state, now, next.number(), outcome);
+    assert!(matches!(waiter.poll(&mut leader.state, now), Step::Send(next)
+        if next.request().headers()["authorization"] == "another-app-jwt"));
+}
+
+/// After a 5xx the request may have had its effect: no token is refreshed for a repetition.
+#[test]
+fn a_token_number_in_a_5xx_repeats_nothing() {
+    for (status, refreshed) in [(401, true), (403, true), (500, false), (502, false)] {
+        let mut harness = CallHarness::with(message(), |config| config.retry(RetryPolicy::none()));
+        let attempt = harness.attempt_of(Stage::Operation);
+        harness.answer(&attempt, status, r#"{"body":{"errorCode":40102}}"#);
+        let again = matches!(harness.poll(), Step::Send(_));
+        assert_eq!(again, refreshed, "{status}");
+    }
 }

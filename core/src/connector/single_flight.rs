@@ -69,8 +69,8 @@ enum State {
 struct Round {
     number: u64,
     failures: u32,
-    /// A rejected AppJWT was refreshed in this round already.
-    app_jwt_refreshed: bool,
+    /// The earliest generation of the AppJWT for this round, once the service has rejected one in it.
+    min_app_jwt: Option<u64>,
     last: Option<Error>,
 }
 
@@ -423,11 +423,20 @@ impl Refresh {
         held
     }
 
-    /// Records that this round has refreshed the AppJWT. False if it had already.
-    pub(super) fn refresh_app_jwt_once(&mut self, lease: Lease) -> bool {
-        let first = self.holds(lease) && !self.round.app_jwt_refreshed;
-        self.round.app_jwt_refreshed |= first;
+    /// Makes this round go on with an AppJWT of at least this generation. False if the round has
+    /// refreshed the AppJWT already: each round does so once.
+    pub(super) fn refresh_app_jwt_once(&mut self, lease: Lease, min_generation: u64) -> bool {
+        let first = self.holds(lease) && self.round.min_app_jwt.is_none();
+        if first {
+            self.round.min_app_jwt = Some(min_generation);
+        }
         first
+    }
+
+    /// The earliest generation of the AppJWT that a fetch in this round may send: every call that
+    /// takes over the round needs it, not only the one whose attempt was rejected.
+    pub(super) fn min_app_jwt(&self) -> u64 {
+        self.round.min_app_jwt.unwrap_or(0)
     }
 }
 
