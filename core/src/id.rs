@@ -20,15 +20,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::error::{Error, ErrorKind};
-
 /// The maximum length of an identifier in bytes. The protocol states no limit for most identifiers
 /// ([protocol.md 5](crate::protocol#5) and [14](crate::protocol#14), open points), and the longest in
 /// any example has 80.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// Why a text is not a valid identifier. Converts into an [`Error`] of the kind
-/// [`InvalidInput`](ErrorKind::InvalidInput).
+/// Why a text is not a valid identifier. Converts into an
+/// [`Error`](crate::error::Error) of the kind [`InvalidInput`](crate::error::ErrorKind::InvalidInput).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidId {
     /// The kind of identifier, such as `account id`.
@@ -43,12 +41,6 @@ impl fmt::Display for InvalidId {
 }
 
 impl std::error::Error for InvalidId {}
-
-impl From<InvalidId> for Error {
-    fn from(invalid: InvalidId) -> Self {
-        Self::new(ErrorKind::InvalidInput, invalid.to_string())
-    }
-}
 
 fn validate(kind: &'static str, text: &str) -> Result<(), InvalidId> {
     let reason = if text.is_empty() {
@@ -185,6 +177,7 @@ impl DialogId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, ErrorKind};
 
     #[test]
     fn an_invalid_identifier_is_refused_with_a_reason() {

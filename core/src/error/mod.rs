@@ -30,7 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::{ConversationId, LpConsumerId};
+use crate::id::{ConversationId, InvalidId, LpConsumerId};
 
 pub use kind::{Delivery, ErrorKind, Stage};
 pub(crate) use scrub::{scrub, spellings};
@@ -303,6 +303,12 @@ impl Error {
     pub(crate) fn after(mut self, earlier: Option<Self>) -> Self {
         self.0.source = earlier.map(|error| Source::Earlier(Box::new(error)));
         self
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(invalid: InvalidId) -> Self {
+        Self::new(ErrorKind::InvalidInput, invalid.to_string())
     }
 }
 
