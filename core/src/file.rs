@@ -48,9 +48,10 @@ pub const FILE_TYPES: &[&str] = &["JPG", "JPEG", "PNG", "GIF"];
 /// ([protocol.md 8.1](crate::protocol#8.1)).
 pub const MAX_FILE: usize = 3_000_000;
 
-/// How long a signed URL is used from its request. It is valid for a minute, part of which the
-/// requests take ([protocol.md 8.2](crate::protocol#8.2)).
-const URL_LIFE: Duration = Duration::from_secs(50);
+/// How long a signed URL is used after its receipt. It is valid for a minute from when the service
+/// wrote it, and its response may have taken up to 15 s to arrive
+/// ([protocol.md 8.2](crate::protocol#8.2)).
+const URL_LIFE: Duration = Duration::from_secs(45);
 
 /// The most URLs to request. If the storage service rejects the last one, the upload fails.
 const MAX_URLS: u32 = 3;
@@ -257,14 +258,15 @@ impl Upload {
         }
     }
 
-    /// Takes in the result of [`UploadStep::GetUrl`], a URL that was requested at `requested`.
-    pub fn got_url(&mut self, url: SignedUrl, requested: Mono) {
-        self.urls += 1;
-        self.state = State::Url { url, until: requested + URL_LIFE };
+    /// Takes in the result of [`UploadStep::GetUrl`], a URL that was received at `received`. The next
+    /// step then is [`UploadStep::Put`], however long the request took.
+    pub fn got_url(&mut self, url: SignedUrl, received: Mono) {
+        self.urls = self.urls.saturating_add(1);
+        self.state = State::Url { url, until: received + URL_LIFE };
     }
 
     /// Takes in the result of [`UploadStep::Put`]. After status 401 the next step requests another
-    /// URL, up to three in all.
+    /// URL. After the third rejected URL the error is returned; a later upload requests another.
     ///
     /// # Errors
     /// The error in `result`, for any other failure.
@@ -275,9 +277,9 @@ impl Upload {
                 Ok(())
             }
             (_, Ok(())) => Ok(()),
-            (_, Err(error)) if error.status() == Some(401) && self.urls < MAX_URLS => {
+            (_, Err(error)) if error.status() == Some(401) => {
                 self.state = State::NoUrl;
-                Ok(())
+                if self.urls < MAX_URLS { Ok(()) } else { Err(error) }
             }
             (_, Err(error)) => Err(error),
         }

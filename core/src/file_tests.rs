@@ -33,7 +33,7 @@ fn each_step_follows_the_one_before() {
     let mut upload = upload();
     assert!(matches!(upload.poll(at(0)), UploadStep::GetUrl(_)));
     upload.got_url(url(), at(0));
-    assert!(matches!(upload.poll(at(49)), UploadStep::Put(_)));
+    assert!(matches!(upload.poll(at(44)), UploadStep::Put(_)));
     upload.stored(Ok(())).unwrap();
     // A stored file does not expire.
     assert!(matches!(upload.poll(at(5000)), UploadStep::Publish(_)));
@@ -47,13 +47,17 @@ fn each_step_follows_the_one_before() {
 fn an_expired_url_is_replaced_at_most_three_times() {
     let mut upload = upload();
     upload.got_url(url(), at(0));
-    assert!(matches!(upload.poll(at(50)), UploadStep::GetUrl(_)), "it has expired");
+    assert!(matches!(upload.poll(at(44)), UploadStep::Put(_)), "it is still valid");
+    assert!(matches!(upload.poll(at(45)), UploadStep::GetUrl(_)), "it has expired");
     upload.got_url(url(), at(50));
     upload.stored(rejected(401)).unwrap();
     assert!(matches!(upload.poll(at(51)), UploadStep::GetUrl(_)), "the service rejected it");
     upload.got_url(url(), at(51));
     assert!(upload.stored(rejected(401)).is_err(), "the service rejects the third too");
-    assert!(matches!(upload.poll(at(52)), UploadStep::Put(_)), "the step that failed is next");
+    assert!(
+        matches!(upload.poll(at(52)), UploadStep::GetUrl(_)),
+        "a rejected URL is not used again"
+    );
 }
 
 #[test]

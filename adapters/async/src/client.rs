@@ -193,7 +193,10 @@ impl<R: Runtime> Client<R> {
             let now = self.now().mono();
             progress(upload.progress(now));
             match upload.poll(now) {
-                UploadStep::GetUrl(get) => upload.got_url(self.call(get).await?.output, now),
+                UploadStep::GetUrl(get) => {
+                    let url = self.call(get).await?.output;
+                    upload.got_url(url, self.now().mono());
+                }
                 UploadStep::Put(put) => {
                     let stored = self.call(put).await;
                     upload.stored(stored.map(|done| done.output))?;

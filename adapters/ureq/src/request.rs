@@ -153,7 +153,10 @@ impl Client {
             let now = self.now().mono();
             progress(upload.progress(now));
             match upload.poll(now) {
-                UploadStep::GetUrl(get) => upload.got_url(self.call(get)?.output, now),
+                UploadStep::GetUrl(get) => {
+                    let url = self.call(get)?.output;
+                    upload.got_url(url, self.now().mono());
+                }
                 UploadStep::Put(put) => upload.stored(self.call(put).map(|done| done.output))?,
                 UploadStep::Publish(publish) => upload.published(self.call(publish)?),
                 UploadStep::Done(published) => return Ok(published),

@@ -85,7 +85,8 @@ fn drive(
         match upload.poll(now) {
             UploadStep::GetUrl(get) => {
                 output.progress(0, "requesting a signed URL");
-                upload.got_url(client.call(get)?.output, now);
+                let url = client.call(get)?.output;
+                upload.got_url(url, Mono::from_origin(origin.elapsed()));
             }
             UploadStep::Put(put) => {
                 output.progress(1, &format!("uploading {} bytes", upload.file().size()));

@@ -151,7 +151,7 @@ impl Tour<'_> {
             match upload.poll(now) {
                 UploadStep::GetUrl(ask) => {
                     let url = self.call(ask, |_| "a signed URL for a picture".to_owned())?;
-                    upload.got_url(url, now);
+                    upload.got_url(url, Mono::from_origin(origin.elapsed()));
                 }
                 UploadStep::Put(put) => {
                     let size = upload.file().size();
