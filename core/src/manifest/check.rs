@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::error;
 use std::fmt;
 
-use http::Uri;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::EventType;
 
@@ -503,16 +503,26 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Checks that a URL can be an endpoint.
-fn check_endpoint(url: &str) -> Result<(), &'static str> {
-    if !url.starts_with("https://") {
+/// Checks that a URL can be an endpoint: that every URL parser finds the same host in it.
+fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
+    let Some(rest) = endpoint.strip_prefix("https://") else {
         return Err("it does not begin with https://");
-    }
-    let Ok(uri) = url.parse::<Uri>() else { return Err("it is not a valid URL") };
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+    };
+    let Ok(url) = Url::parse(endpoint) else { return Err("it is not a valid URL") };
+    if !url.username().is_empty() || url.password().is_some() {
         return Err("it contains a user name");
     }
-    let host = uri.host().unwrap_or_default();
+    let Some(host) = url.host_str() else { return Err("it has no host") };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let after_host = authority.get(host.len()..).unwrap_or_default();
+    let same_host = authority.get(..host.len()).is_some_and(|text| text.eq_ignore_ascii_case(host));
+    let port = after_host.strip_prefix(':').unwrap_or(after_host);
+    if !same_host || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("its host is not in canonical form");
+    }
+    if endpoint.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err("it contains a character that a URL must encode");
+    }
     // The official sample's rule: a host begins and ends with a letter or a digit.
     let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let bracketed = host.starts_with('[') && host.ends_with(']');
