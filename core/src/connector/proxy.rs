@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
-use url::Url;
+use url::{Host, Url};
 
 use crate::error::Error;
 
@@ -27,10 +27,12 @@ pub enum Proxy {
 pub struct ProxyUrl(String);
 
 impl ProxyUrl {
-    /// Takes the URL unchecked; [`ProxyRules::new`] checks it.
+    /// Takes the URL, in canonical form. What is no URL stays as it is; [`ProxyRules::new`] rejects it.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
+        let text = url.into();
+        // Canonical, so that an HTTP client that parses it again finds the host that was checked.
+        Self(Url::parse(&text).map_or(text, String::from))
     }
 
     /// The URL, with its password if it has one.
@@ -39,11 +41,16 @@ impl ProxyUrl {
         &self.0
     }
 
-    /// Host and port, without user and password; `None` if this is no `http://` URL.
+    /// Host and port, without user and password; an IPv6 address has no brackets. `None` if this is no
+    /// `http://` URL.
     #[must_use]
     pub fn host_and_port(&self) -> Option<(String, u16)> {
         let url = self.parse()?;
-        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+        let host = match url.host()? {
+            Host::Ipv6(address) => address.to_string(),
+            host => host.to_string(),
+        };
+        Some((host, url.port_or_known_default()?))
     }
 
     /// The value of `Proxy-Authorization`, if the URL holds a user (RFC 7617).
@@ -70,7 +77,7 @@ impl ProxyUrl {
 
 impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = self.0.rsplit('@').next().unwrap_or_default();
+        let host = self.0.rsplit('@').next().unwrap_or_default().trim_end_matches('/');
         write!(f, "ProxyUrl(..{host})")
     }
 }
@@ -218,6 +225,20 @@ mod tests {
         // "u@x:p%w"
         assert_eq!(url.authorization().unwrap(), "Basic dUB4OnAldw==");
         assert_eq!(url.host_and_port(), Some(("h".to_owned(), 80)));
+    }
+
+    #[test]
+    fn a_proxy_url_is_kept_in_canonical_form() {
+        for (text, canonical, host, port) in [
+            ("http://PROXY.example:80", "http://proxy.example/", "proxy.example", 80),
+            ("http://0x7f.1:8080/", "http://127.0.0.1:8080/", "127.0.0.1", 8080),
+            ("http://[::0:1]:3128", "http://[::1]:3128/", "::1", 3128),
+            ("http://a.example\\@b.example", "http://a.example/@b.example", "a.example", 80),
+        ] {
+            let url = ProxyUrl::new(text);
+            assert_eq!(url.expose(), canonical);
+            assert_eq!(url.host_and_port(), Some((host.to_owned(), port)), "{text}");
+        }
     }
 
     #[test]
