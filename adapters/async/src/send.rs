@@ -42,14 +42,16 @@ impl<R: Runtime> Sender<R> {
     pub(crate) async fn send(&self, attempt: Attempt, clock: impl Fn() -> Mono) -> Outcome {
         let left = attempt.time_left(clock());
         let request = attempt.into_request();
-        let request_left = AtomicBool::new(false);
-        let exchange = pin!(self.exchange(&request, &request_left, &clock));
+        let (connecting, request_left) = (AtomicBool::new(false), AtomicBool::new(false));
+        let exchange = pin!(self.exchange(&request, &connecting, &request_left, &clock));
         let time_is_up = pin!(async {
             self.runtime.sleep(left).await;
             Err(if request_left.load(Ordering::Relaxed) {
                 Failure::answer_lost(FailureKind::Timeout)
-            } else {
+            } else if connecting.load(Ordering::Relaxed) {
                 Failure::never_sent(FailureKind::Timeout)
+            } else {
+                Failure::never_sent(FailureKind::NoFreeConnection)
             })
         });
         match either(exchange, time_is_up).await {
@@ -61,6 +63,7 @@ impl<R: Runtime> Sender<R> {
     async fn exchange(
         &self,
         request: &Request<Bytes>,
+        connecting: &AtomicBool,
         request_left: &AtomicBool,
         clock: &impl Fn() -> Mono,
     ) -> Result<Response<Bytes>, Failure> {
@@ -68,6 +71,7 @@ impl<R: Runtime> Sender<R> {
         encode(request, RequestTarget::Origin, &mut bytes)
             .map_err(|error| Failure::never_sent(FailureKind::Protocol).with_source(error))?;
         let (permit, idle) = self.connections.acquire(request.uri(), clock).await;
+        connecting.store(true, Ordering::Relaxed);
         // Declared after `permit`, so dropped before it: no other is made while this one is still open.
         let mut connection = match reusable(&permit, idle, clock).await {
             Some(connection) => connection,

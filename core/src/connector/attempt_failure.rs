@@ -22,8 +22,9 @@ pub(super) struct AttemptFailure {
     pub(super) retry_after: Option<Duration>,
     /// The token to refresh before one more attempt ([protocol.md 10.1](crate::protocol#10.1)).
     pub(super) refresh: Option<RejectedToken>,
-    /// The call's own deadline cut the attempt short: it says nothing about the service.
-    pub(super) deadline_truncated: bool,
+    /// The failure says nothing about the service: the call's own deadline cut the attempt short, or
+    /// the client had no free connection.
+    pub(super) not_of_service: bool,
     pub(super) cause: Cause,
 }
 
@@ -72,7 +73,7 @@ impl AttemptFailure {
             // Only for a rejection: a repetition after any other failure could repeat an effect.
             refresh: rejected_token(stage, status, error_code)
                 .filter(|_| class == FailureClass::Rejected),
-            deadline_truncated: false,
+            not_of_service: false,
             cause: Cause::Status(shown_status),
         }
     }
@@ -96,7 +97,7 @@ impl AttemptFailure {
             error,
             retry_after: None,
             refresh: None,
-            deadline_truncated: false,
+            not_of_service: false,
             cause: Cause::NoResponse(kind),
         }
     }
@@ -156,7 +157,7 @@ fn headline(kind: ErrorKind, status: u16, stage: Stage) -> String {
     match kind {
         ErrorKind::StaleRevision => "it was changed by somebody else meanwhile".to_owned(),
         ErrorKind::RateLimited => {
-            format!("{subject} was turned away with status 429, too many requests")
+            format!("{subject} was rejected with status 429, too many requests")
         }
         ErrorKind::Unavailable => format!("{subject} failed with status {status}"),
         _ => format!("{subject} was rejected with status {status}"),

@@ -86,8 +86,8 @@ mod tests {
         };
         let mut cache = Consumers::new(10);
         for n in 0..20 {
-            let slot = cache.touch(&consumer(n), Mono::ZERO);
-            slot.acquire(Mono::ZERO, who(n.into()), || crate::policy::Permit::Granted);
+            let flight = cache.touch(&consumer(n), Mono::ZERO);
+            flight.acquire(Mono::ZERO, who(n.into()), || crate::policy::Permit::Granted);
         }
         for n in 100..1000 {
             cache.touch(&consumer(n), Mono::ZERO);

@@ -70,7 +70,10 @@ impl<C: Callable> Call<C> {
             Outcome::Failed(failure) => {
                 let (kind, may_have_left) = (failure.kind, failure.may_have_left);
                 self.emit(stage, EventKind::NoResponse { failure: kind, may_have_left });
-                if let (false, Endpoint::Service(service)) = (may_have_left, &attempt.endpoint) {
+                if !may_have_left
+                    && kind != FailureKind::NoFreeConnection
+                    && let Endpoint::Service(service) = &attempt.endpoint
+                {
                     state.mark_host_stale(service, now.mono());
                 }
                 return Err(Box::new(AttemptFailure::no_response(failure, stage)));
@@ -117,7 +120,8 @@ impl<C: Callable> Call<C> {
         failure
     }
 
-    /// Marks an attempt that had less than the full time limit: its time-out is not the service's failure.
+    /// Marks an attempt whose failure is not the service's: it had less than the full time limit, or it
+    /// got no connection.
     fn with_truncation(
         &self,
         state: &ConnectorState,
@@ -125,9 +129,14 @@ impl<C: Callable> Call<C> {
         attempt: &InFlight,
         mut failure: AttemptFailure,
     ) -> AttemptFailure {
-        failure.deadline_truncated = failure.cause == Cause::NoResponse(FailureKind::Timeout)
-            && attempt.deadline <= now
-            && attempt.deadline < attempt.sent_at + state.config.attempt_timeout;
+        failure.not_of_service = match failure.cause {
+            Cause::NoResponse(FailureKind::NoFreeConnection) => true,
+            Cause::NoResponse(FailureKind::Timeout) => {
+                attempt.deadline <= now
+                    && attempt.deadline < attempt.sent_at + state.config.attempt_timeout
+            }
+            _ => false,
+        };
         failure
     }
 
@@ -161,7 +170,7 @@ impl<C: Callable> Call<C> {
         let failures =
             if lease.refresh_ahead { refresh.failures_ahead() } else { refresh.failures() };
         let error = Self::shared_error(attempt, failure.error, failure.class, failures);
-        if failure.deadline_truncated {
+        if failure.not_of_service {
             refresh.deadline_truncated(now, lease, TRUNCATED_PAUSE);
             if let Some(probe) = lease.probe {
                 state.circuit(&attempt.endpoint).cancel_probe(probe);
@@ -308,10 +317,10 @@ impl<C: Callable> Call<C> {
                 return;
             }
             Decision::Retry(_) | Decision::Exhausted | Decision::NotIdempotent => match probe {
-                Some(probe) if failure.deadline_truncated => {
+                Some(probe) if failure.not_of_service => {
                     state.circuit(&attempt.endpoint).cancel_probe(probe);
                 }
-                None if failure.deadline_truncated => {}
+                None if failure.not_of_service => {}
                 probe => self.record_failure(state, now, attempt, probe),
             },
             Decision::NotRetryable if failure.class.service_up() => {}

@@ -65,6 +65,22 @@ fn a_truncated_attempt_does_not_count_for_the_circuit() {
 }
 
 #[test]
+fn a_client_without_a_free_connection_opens_no_circuit() {
+    for (kind, counts) in [(FailureKind::Connect, true), (FailureKind::NoFreeConnection, false)] {
+        let mut harness =
+            CallHarness::with(message(), |config| circuits(config).retry(RetryPolicy::none()));
+        let attempt = harness.attempt_of(Stage::Operation);
+        harness.now = secs(15);
+        harness.handle(&attempt, Outcome::Failed(Failure::never_sent(kind)));
+        assert_eq!(circuit(&harness.events()), counts.then_some(secs(120)), "{kind:?}");
+        // A failed connect looks the host up again, once it is old enough.
+        let mut next = harness.next(CloseConversation::new(&conversation()), secs(2000));
+        let looks_up = next.attempt().stage() == Stage::Domain;
+        assert_eq!(looks_up, counts, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_probes_outcome_closes_or_reopens_the_circuit() {
     for (outcome, after, expected) in [
         (status(200), 1, Some(secs(0))),
@@ -103,7 +119,7 @@ fn a_truncated_probe_leaves_the_probing_to_the_next() {
 
 #[test]
 fn a_probe_for_a_token_counts_as_any_other() {
-    // With no token held, and with one that is only due for renewal.
+    // With no token held, and with one that is only due for a refresh.
     for begun in [0, 3200] {
         for (outcome, expected) in [
             (status(401), Some(secs(0))),

@@ -181,6 +181,9 @@ impl Failure {
 pub enum FailureKind {
     /// The host name does not resolve.
     Resolve,
+    /// All connections of the client were in use until the attempt timed out. It says nothing about
+    /// the service: neither its circuit nor its host is affected.
+    NoFreeConnection,
     /// The connect failed, to the host or to the proxy before it.
     Connect,
     /// The TLS handshake failed. It is not retried: a bad certificate stays bad.
@@ -203,6 +206,7 @@ impl FailureKind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Resolve => "the host's name could not be resolved",
+            Self::NoFreeConnection => "all connections of this client were in use",
             Self::Connect => "no connection could be made",
             Self::Tls => "no trusted TLS connection could be made",
             Self::Timeout => "the time was up before an answer came",

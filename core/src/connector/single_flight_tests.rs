@@ -67,10 +67,10 @@ fn a_value_is_used_until_its_expiry_and_not_at_it() {
     assert_eq!((flight.value(at(199)), flight.remaining(at(199))), (Some(&7), secs(1)));
     assert_eq!((flight.value(at(200)), flight.remaining(at(200))), (None, secs(0)));
     assert_eq!(flight.remaining(at(150)), secs(50));
-    let early = lease(&mut flight, at(199), who(2, at(199)));
-    assert!(early.refresh_ahead);
+    let ahead = lease(&mut flight, at(199), who(2, at(199)));
+    assert!(ahead.refresh_ahead);
     assert!(matches!(acquire(&mut flight, at(199), who(3, at(199))), Acquire::Cached));
-    flight.refresh.release(at(199), early);
+    flight.refresh.release(at(199), ahead);
     assert!(!lease(&mut flight, at(200), who(4, at(200))).refresh_ahead);
 }
 
@@ -114,9 +114,9 @@ fn a_failed_round_fails_its_waiters_and_no_other() {
 fn a_failed_refresh_ahead_counts_once_the_value_expired() {
     for (now, paused) in [(199, false), (200, true), (205, true)] {
         let mut flight = cached();
-        let early = lease(&mut flight, at(199), who(2, at(199)));
+        let ahead = lease(&mut flight, at(199), who(2, at(199)));
         let round = flight.refresh.round();
-        flight.refresh.defer(at(now), early, secs(5), secs(50), &error("no"));
+        flight.refresh.defer(at(now), ahead, secs(5), secs(50), &error("no"));
         let next = acquire(&mut flight, at(now), who(3, at(now)));
         if paused {
             let until = at(now + 5);
@@ -135,8 +135,8 @@ fn a_failed_refresh_ahead_counts_once_the_value_expired() {
 fn after_a_truncated_fetch_nobody_fetches_for_a_pause() {
     for (now, goes_on) in [(199, true), (200, false), (201, false)] {
         let mut flight = cached();
-        let early = lease(&mut flight, at(198), who(2, at(198)));
-        flight.refresh.deadline_truncated(at(now), early, secs(1));
+        let ahead = lease(&mut flight, at(198), who(2, at(198)));
+        flight.refresh.deadline_truncated(at(now), ahead, secs(1));
         let next = acquire(&mut flight, at(now), who(3, at(now)));
         if goes_on {
             assert!(matches!(next, Acquire::Cached), "{now}: {next:?}");

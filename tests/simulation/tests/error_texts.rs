@@ -70,7 +70,7 @@ fn a_failing_service_shows_its_status_and_attempts() {
     );
     assert_eq!(
         sending("429"),
-        "send_text: the request was turned away with status 429, too many requests \
+        "send_text: the request was rejected with status 429, too many requests \
          (cloud.liveperson.net, 4 attempts), which said \"an injected fault\"; it had no effect; send \
          fewer requests at a time, then try again"
     );
