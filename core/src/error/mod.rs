@@ -244,6 +244,15 @@ impl Error {
         self
     }
 
+    /// Sets the status of the response and LivePerson's number of the failure: for tests, as
+    /// [`new`](Self::new).
+    #[must_use]
+    pub fn with_status(mut self, status: u16, error_code: Option<u32>) -> Self {
+        self.0.status = Some(status);
+        self.0.error_code = error_code;
+        self
+    }
+
     /// Changes the kind; the cause stays.
     pub(crate) fn recast(mut self, kind: ErrorKind, headline: String) -> Self {
         self.0.kind = kind;
@@ -256,8 +265,7 @@ impl Error {
         self
     }
 
-    /// Sets whether the operation may have taken effect: for tests, as
-    /// [`new`](Self::new).
+    /// Sets whether the operation may have taken effect: for tests, as [`new`](Self::new).
     #[must_use]
     pub fn with_delivery(mut self, delivery: Delivery) -> Self {
         self.0.delivery = delivery;
@@ -271,12 +279,16 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_consumer_id(mut self, id: LpConsumerId) -> Self {
+    /// Sets LivePerson's id of the consumer: for tests, as [`new`](Self::new).
+    #[must_use]
+    pub fn with_consumer_id(mut self, id: LpConsumerId) -> Self {
         self.0.consumer_id = Some(id);
         self
     }
 
-    pub(crate) fn with_open_conversation(mut self, id: ConversationId) -> Self {
+    /// Sets the conversation that is open already: for tests, as [`new`](Self::new).
+    #[must_use]
+    pub fn with_open_conversation(mut self, id: ConversationId) -> Self {
         self.0.open_conversation = Some(id);
         self
     }
