@@ -62,7 +62,7 @@ pub struct Conversation {
 /// The sequences of the other side's messages that wait for a receipt.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Waiting {
-    unaccepted: BTreeSet<u64>,
+    undelivered: BTreeSet<u64>,
     unread: BTreeSet<u64>,
 }
 
@@ -162,7 +162,7 @@ impl Conversation {
             self.waiting.pop_first();
         }
         let waiting = self.waiting.entry(message.dialog().clone()).or_default();
-        for sequences in [&mut waiting.unaccepted, &mut waiting.unread] {
+        for sequences in [&mut waiting.undelivered, &mut waiting.unread] {
             sequences.insert(sequence);
             if sequences.len() > MAX_WAITING {
                 sequences.pop_first();
@@ -198,9 +198,9 @@ impl Conversation {
     /// Builds a receipt: the messages since the last such receipt were delivered to the consumer.
     /// `None` if there are none. A receipt covers one dialog, so call this until it returns `None`.
     pub fn mark_delivered(&mut self) -> Option<SendReceipt> {
-        let found = self.waiting.iter_mut().find(|(_, waiting)| !waiting.unaccepted.is_empty());
+        let found = self.waiting.iter_mut().find(|(_, waiting)| !waiting.undelivered.is_empty());
         let (dialog, waiting) = found?;
-        let (dialog, sequences) = (dialog.clone(), std::mem::take(&mut waiting.unaccepted));
+        let (dialog, sequences) = (dialog.clone(), std::mem::take(&mut waiting.undelivered));
         Some(self.receipt(dialog, Receipt::Accept, sequences))
     }
 
@@ -211,7 +211,7 @@ impl Conversation {
         let found = self.waiting.iter_mut().find(|(_, waiting)| !waiting.unread.is_empty());
         let (dialog, waiting) = found?;
         let (dialog, sequences) = (dialog.clone(), std::mem::take(&mut waiting.unread));
-        waiting.unaccepted.clear();
+        waiting.undelivered.clear();
         Some(self.receipt(dialog, Receipt::Read, sequences))
     }
 
@@ -220,7 +220,7 @@ impl Conversation {
     pub fn restore_receipt(&mut self, receipt: &SendReceipt) {
         let Some(waiting) = self.waiting.get_mut(&receipt.dialog()) else { return };
         let again = match receipt.status() {
-            Receipt::Accept => &mut waiting.unaccepted,
+            Receipt::Accept => &mut waiting.undelivered,
             Receipt::Read => &mut waiting.unread,
             _ => return,
         };

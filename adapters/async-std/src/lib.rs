@@ -33,7 +33,7 @@ pub use lp_connector_async::{Bytes, Request};
 pub use lp_connector_core::connector::{CallEvent, Completed, Config, EventKind, Trust};
 pub use lp_connector_core::error::{Delivery, Error, ErrorKind};
 pub use lp_connector_core::{
-    api, connector, conversation, error, file, id, policy, secret, seed, time, webhook,
+    api, connector, conversation, error, file, id, manifest, policy, secret, seed, time, webhook,
 };
 pub use runtime::AsyncStd;
 

@@ -106,7 +106,7 @@ impl<R: Runtime> Client<R> {
         self.inner.driver.drive(call, || self.now())
     }
 
-    /// Opens a conversation (protocol.md 6).
+    /// Opens a conversation ([protocol.md 6](lp_connector_core::protocol#6)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -117,8 +117,12 @@ impl<R: Runtime> Client<R> {
         self.call(operation).await
     }
 
-    /// Opens a conversation, and gives a handle that knows where each message goes. The
-    /// `Client-Properties` of `operation` are repeated on every message (protocol.md 6.5).
+    /// Opens a conversation, and returns a handle that addresses each message. Every message
+    /// repeats the `Client-Properties` of `open`
+    /// ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
+    ///
+    /// [`call`](Self::call) with `open`, then [`resume`](Self::resume), also gives the number of
+    /// attempts, and whether the service rejected the profile.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -136,7 +140,7 @@ impl<R: Runtime> Client<R> {
         Conversation::new(self.clone(), state)
     }
 
-    /// Sends a text (protocol.md 7.3).
+    /// Sends a text ([protocol.md 7.3](lp_connector_core::protocol#7.3)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -148,7 +152,8 @@ impl<R: Runtime> Client<R> {
         self.call(SendText::new(conversation, text)).await
     }
 
-    /// Shows the agent whether the consumer is typing or there at all (protocol.md 7.5).
+    /// Shows the agent whether the consumer is typing or there at all
+    /// ([protocol.md 7.5](lp_connector_core::protocol#7.5)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -160,7 +165,8 @@ impl<R: Runtime> Client<R> {
         self.call(SetChatState::new(conversation, state)).await
     }
 
-    /// Closes a conversation; a survey may follow (protocol.md 7.8).
+    /// Closes a conversation; a survey may follow
+    /// ([protocol.md 7.8](lp_connector_core::protocol#7.8)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -171,8 +177,9 @@ impl<R: Runtime> Client<R> {
         self.call(CloseConversation::new(conversation)).await
     }
 
-    /// Sends a file to the agent (protocol.md 8): gets a signed URL, stores the bytes there and
-    /// publishes the file. Called again after an error, it goes on with the step that failed.
+    /// Sends a file to the agent ([protocol.md 8](lp_connector_core::protocol#8)): gets a signed
+    /// URL, stores the bytes there and publishes the file. Called again after an error, it goes on
+    /// with the step that failed.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -180,7 +187,7 @@ impl<R: Runtime> Client<R> {
         self.upload_with_progress(upload, |_| {}).await
     }
 
-    /// The same; `progress` hears of each step before it is taken.
+    /// The same; `progress` receives each step before it is taken.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -207,7 +214,8 @@ impl<R: Runtime> Client<R> {
         }
     }
 
-    /// Downloads a file that the agent sent, by the path in its message (protocol.md 8.2, step 5).
+    /// Downloads a file that the agent sent, by the path in its message
+    /// ([protocol.md 8.2](lp_connector_core::protocol#8.2), step 5).
     ///
     /// # Errors
     /// As [`call`](Self::call).

@@ -8,7 +8,8 @@ use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use lp_connector_core::webhook::{Receiver, Rejection, Verified};
 
-/// How long a body may take to arrive. The platform gives up after 5 s (protocol.md 9.1).
+/// How long a body may take to arrive. The platform gives up after 5 s
+/// ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A notification with a valid signature: an extractor for your own handlers. The router's state must

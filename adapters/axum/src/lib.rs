@@ -1,5 +1,5 @@
 //! Receives LivePerson's webhooks with [axum](https://docs.rs/axum): verified over the raw bytes,
-//! queued, and answered within the contract of protocol.md 9.1.
+//! queued, and answered within the contract of [protocol.md 9.1](lp_connector_core::protocol#9.1).
 //!
 //! [`Webhooks`] makes a `Router` and [`Deliveries`]. The router verifies a notification, queues it and
 //! answers 200 at once. When the queue is full it answers 503, and the platform sends the notification

@@ -86,8 +86,8 @@ impl Webhooks {
     }
 }
 
-/// Verifies and queues a notification, and does no other work: the answer is due within 2.5 s, whatever
-/// the notification contains (protocol.md 9.1).
+/// Verifies and queues a notification, and does no other work: the answer is due within 2.5 s,
+/// whatever the notification contains ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
 async fn accept(
     State(endpoint): State<Arc<Endpoint>>,
     request: Request,

@@ -62,7 +62,7 @@ impl Conversation {
         self.client.call(self.state.text(text))
     }
 
-    /// The same, with metadata (protocol.md 7.9).
+    /// The same, with metadata ([protocol.md 7.9](lp_connector_core::protocol#7.9)).
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -74,8 +74,8 @@ impl Conversation {
         self.client.call(self.state.text(text).metadata(metadata))
     }
 
-    /// Sends a file (protocol.md 8). To be able to go on after an error, make an [`Upload`] and use
-    /// [`Client::upload`].
+    /// Sends a file ([protocol.md 8](lp_connector_core::protocol#8)). To be able to go on after an
+    /// error, make an [`Upload`] and use [`Client::upload`].
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -83,7 +83,7 @@ impl Conversation {
         self.client.upload(&mut Upload::new(self.reference(), file))
     }
 
-    /// The same, with metadata (protocol.md 7.9).
+    /// The same, with metadata ([protocol.md 7.9](lp_connector_core::protocol#7.9)).
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -138,7 +138,8 @@ impl Conversation {
         Ok(sent)
     }
 
-    /// Downloads a file that the agent sent, by the path in its message (protocol.md 8.2, step 5).
+    /// Downloads a file that the agent sent, by the path in its message
+    /// ([protocol.md 8.2](lp_connector_core::protocol#8.2), step 5).
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -147,7 +148,8 @@ impl Conversation {
     }
 
     /// Clicks on `element`, which came with `message`: both of the messages that this takes
-    /// (protocol.md 7.9). Gives the last; `None` if the message cannot be referred to.
+    /// ([protocol.md 7.9](lp_connector_core::protocol#7.9)). Gives the last; `None` if the message
+    /// cannot be referred to.
     ///
     /// # Errors
     /// As [`Client::call`].

@@ -72,7 +72,7 @@ impl<C: Callable> fmt::Debug for Request<'_, C> {
 
 /// The short forms: each is one [`call`](Client::call), and has its errors.
 impl Client {
-    /// Opens a conversation (protocol.md 6).
+    /// Opens a conversation ([protocol.md 6](lp_connector_core::protocol#6)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -80,7 +80,7 @@ impl Client {
         self.call(open)
     }
 
-    /// Sends a text (protocol.md 7.3).
+    /// Sends a text ([protocol.md 7.3](lp_connector_core::protocol#7.3)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -92,7 +92,8 @@ impl Client {
         self.call(SendText::new(conversation, text))
     }
 
-    /// Shows the agent whether the consumer is typing or there at all (protocol.md 7.5).
+    /// Shows the agent whether the consumer is typing or there at all
+    /// ([protocol.md 7.5](lp_connector_core::protocol#7.5)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -104,7 +105,8 @@ impl Client {
         self.call(SetChatState::new(conversation, state))
     }
 
-    /// Closes a conversation; a survey may follow (protocol.md 7.8).
+    /// Closes a conversation; a survey may follow
+    /// ([protocol.md 7.8](lp_connector_core::protocol#7.8)).
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -115,8 +117,12 @@ impl Client {
         self.call(CloseConversation::new(conversation))
     }
 
-    /// Opens a conversation, and gives a handle that knows where each message goes. The
-    /// `Client-Properties` of `open` are repeated on every message (protocol.md 6.5).
+    /// Opens a conversation, and returns a handle that addresses each message. Every message
+    /// repeats the `Client-Properties` of `open`
+    /// ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
+    ///
+    /// [`call`](Self::call) with `open`, then [`resume`](Self::resume), also gives the number of
+    /// attempts, and whether the service rejected the profile.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -131,8 +137,9 @@ impl Client {
         Conversation::new(self.clone(), state)
     }
 
-    /// Sends a file to the agent (protocol.md 8): gets a signed URL, stores the bytes there and publishes
-    /// the file. Called again after an error, it goes on with the step that failed.
+    /// Sends a file to the agent ([protocol.md 8](lp_connector_core::protocol#8)): gets a signed
+    /// URL, stores the bytes there and publishes the file. Called again after an error, it goes on
+    /// with the step that failed.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -140,7 +147,7 @@ impl Client {
         self.upload_with_progress(upload, |_| {})
     }
 
-    /// The same; `progress` hears of each step before it is taken.
+    /// The same; `progress` receives each step before it is taken.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -164,7 +171,8 @@ impl Client {
         }
     }
 
-    /// Downloads a file that the agent sent, by the path in its message (protocol.md 8.2, step 5).
+    /// Downloads a file that the agent sent, by the path in its message
+    /// ([protocol.md 8.2](lp_connector_core::protocol#8.2), step 5).
     ///
     /// # Errors
     /// As [`call`](Self::call).

@@ -24,7 +24,7 @@ const IDLE_PER_HOST: usize = 64;
 /// ureq adds times to the clock without looking whether they fit: none is longer than a year.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// One agent, set up so that the core hears of everything: no redirect is followed, no status is an
+/// One agent, configured so that the core sees every response: no redirect is followed, no status is an
 /// error, nothing is repeated.
 #[derive(Debug)]
 pub(crate) struct Sender {

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
-use super::{LoggedRequest, Shared};
+use super::{LoggedRequest, ServerState};
 use crate::{Reply, Transmission};
 
 /// The largest request body, in bytes.
@@ -35,7 +35,7 @@ const SLOW_INTERVAL: Duration = Duration::from_millis(5);
 pub(super) async fn serve(
     listener: std::net::TcpListener,
     acceptor: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let Ok(listener) = TcpListener::from_std(listener) else {
@@ -76,7 +76,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Shared>) {
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<ServerState>) {
     let send_garbage = Arc::new(Notify::new());
     let signal = send_garbage.clone();
     let service = service_fn(move |request| answer(request, shared.clone(), signal.clone()));
@@ -97,7 +97,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<Sh
 
 async fn answer(
     request: Request<Incoming>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     send_garbage: Arc<Notify>,
 ) -> Result<Response<ResponseBody>, io::Error> {
     let (parts, body) = request.into_parts();

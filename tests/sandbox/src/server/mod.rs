@@ -133,13 +133,13 @@ impl fmt::Debug for ServerConfig {
 pub struct Server {
     address: SocketAddr,
     ca_pem: Option<String>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// State shared by the connections.
-struct Shared {
+struct ServerState {
     sandbox: Mutex<Sandbox>,
     connections: AtomicU64,
     on_request: Option<OnRequest>,
@@ -147,7 +147,7 @@ struct Shared {
     wake: Notify,
 }
 
-impl Shared {
+impl ServerState {
     fn lock(&self) -> MutexGuard<'_, Sandbox> {
         self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,7 +173,7 @@ impl Server {
             (None, None)
         };
         let cloud = config.sandbox.configure(Config::new(address.to_string(), config.seed));
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             sandbox: Mutex::new(Sandbox::new(cloud, config.seed)),
             connections: AtomicU64::new(0),
             on_request: config.on_request,

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{LoggedRequest, Shared};
+use super::{LoggedRequest, ServerState};
 use crate::{NextPost, Post};
 
 /// The time-out of the connection, and of the response (protocol.md 9.1).
@@ -22,7 +22,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most bytes that are read of a response.
 const MAX_RESPONSE: usize = 64 * 1024;
 
-pub(super) async fn deliver(shared: Arc<Shared>) {
+pub(super) async fn deliver(shared: Arc<ServerState>) {
     let mut posts = JoinSet::new();
     loop {
         let next = shared.lock().next_post(now());

@@ -22,7 +22,7 @@ struct Call {
     attempts: usize,
     /// Pauses used so far; each retry uses one.
     pauses: usize,
-    renewals: usize,
+    refreshes: usize,
     last_number: u32,
     /// How the last attempt ended, and when.
     last: Option<(Ending, Duration)>,
@@ -61,14 +61,14 @@ impl Attempts {
         if let Some((ending, ended)) = call.last {
             let renewed = matches!(ending, Ending::Response(401, _));
             if renewed {
-                call.renewals += 1;
+                call.refreshes += 1;
             } else {
                 call.pauses += 1;
             }
-            if call.renewals > 2 || call.pauses > retries {
+            if call.refreshes > 2 || call.pauses > retries {
                 let why = format!(
-                    "attempt {} of caller {name}: {} renewals, {} retries",
-                    call.attempts, call.renewals, call.pauses
+                    "attempt {} of caller {name}: {} refreshes, {} retries",
+                    call.attempts, call.refreshes, call.pauses
                 );
                 return fail(Invariant::AttemptsWithinPolicy, why);
             }
