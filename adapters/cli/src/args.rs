@@ -142,6 +142,8 @@ pub(crate) enum Runtime {
     Ureq,
     /// Async, on async-std
     AsyncStd,
+    /// Async, on smol
+    Smol,
     /// Async, on tokio
     Tokio,
 }

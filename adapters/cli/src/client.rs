@@ -12,6 +12,7 @@ use crate::args::Runtime;
 pub(crate) enum Client {
     Ureq(lp_connector_ureq::Client),
     AsyncStd(lp_connector_async_std::Client),
+    Smol(lp_connector_smol::Client),
     Tokio(lp_connector_tokio::Client, Arc<tokio::runtime::Runtime>),
 }
 
@@ -20,6 +21,7 @@ impl Client {
         match runtime {
             Runtime::Ureq => lp_connector_ureq::Client::new(config).map(Self::Ureq),
             Runtime::AsyncStd => lp_connector_async_std::Client::new(config).map(Self::AsyncStd),
+            Runtime::Smol => lp_connector_smol::Client::new(config).map(Self::Smol),
             Runtime::Tokio => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 let runtime = runtime.map_err(|error| {
@@ -35,6 +37,7 @@ impl Client {
         match self {
             Self::Ureq(client) => client.call(operation),
             Self::AsyncStd(client) => async_std::task::block_on(client.call(operation)),
+            Self::Smol(client) => smol::block_on(client.call(operation)),
             Self::Tokio(client, runtime) => runtime.block_on(client.call(operation)),
         }
     }

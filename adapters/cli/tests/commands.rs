@@ -46,6 +46,7 @@ fn every_runtime_prints_the_same_events() {
     let ureq = names("ureq");
     assert_eq!(ureq.len(), 12);
     assert_eq!(names("async-std"), ureq);
+    assert_eq!(names("smol"), ureq);
     assert_eq!(names("tokio"), ureq);
 }
 
@@ -187,7 +188,7 @@ fn every_invalid_input_has_a_message_and_an_exit_status() {
         (
             run_at(&server, &["--runtime", "other", "token"]),
             2,
-            "possible values: ureq, async-std, tokio",
+            "possible values: ureq, async-std, smol, tokio",
         ),
         (run_at(&server, &["domains", "nope"]), 1, "service name"),
         (run(&[], &["sandbox", "--listen", "0.0.0.0:0"]), 2, "loopback addresses alone"),
@@ -224,8 +225,8 @@ fn a_secret_with_special_characters_authorizes() {
 #[test]
 fn no_output_contains_a_secret_a_token_or_a_text() {
     for fault in ["send=503", "send=revoke-app", "send:1=garbage", "token=401", "consumer=500"] {
-        let runtimes = ["ureq", "async-std", "tokio"].map(|runtime| ["--runtime", runtime]);
-        for json in [&["--json"][..], &[], &runtimes[1], &runtimes[2]] {
+        let runtimes = ["ureq", "async-std", "smol", "tokio"].map(|runtime| ["--runtime", runtime]);
+        for json in [&["--json"][..], &[], &runtimes[1], &runtimes[2], &runtimes[3]] {
             let server = cloud(&[fault]);
             let secret = server.with(|c| c.config().app().unwrap().client_secret().to_owned());
             let patience = ["-vvv", "--retry-pauses", "1ms,1ms"];
@@ -362,7 +363,7 @@ fn an_uploaded_picture_is_stored_byte_for_byte() {
     let bytes: Vec<u8> = (0..200_000u32).map(|n| (n * 7 % 251) as u8).collect();
     fs::write(&file, &bytes).unwrap();
     let file = file.to_str().unwrap();
-    for runtime in ["ureq", "async-std", "tokio"] {
+    for runtime in ["ureq", "async-std", "smol", "tokio"] {
         // The storage service says once that the signed URL has expired.
         let server = cloud(&["file:1=401"]);
         let arguments =

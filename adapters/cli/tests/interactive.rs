@@ -99,7 +99,7 @@ fn agent(server: &Server, action: Agent) {
 
 #[test]
 fn the_demo_shows_both_sides_on_every_runtime() {
-    for runtime in ["ureq", "async-std", "tokio"] {
+    for runtime in ["ureq", "async-std", "smol", "tokio"] {
         let demo = run(&[], &["--runtime", runtime, "demo", "--interactive"]);
         assert_eq!(demo.code, Some(0), "{}", demo.stderr);
         for part in [
@@ -247,7 +247,7 @@ fn any_notification_is_decoded() {
 
 #[test]
 fn the_tour_calls_every_operation_on_every_runtime() {
-    for runtime in ["ureq", "async-std", "tokio"] {
+    for runtime in ["ureq", "async-std", "smol", "tokio"] {
         let tour = run(&[], &["--json", "--runtime", runtime, "demo", "--tour"]);
         assert_eq!(tour.code, Some(0), "{}{}", tour.stdout, tour.stderr);
         let events = tour.events();
