@@ -106,10 +106,76 @@
 //! }
 //! ```
 //!
-//! Give each change to the conversation that it belongs to
-//! ([`Conversation::apply`](conversation::Conversation::apply)), and the next message goes to the right
-//! dialog: to the survey's while one runs. Where another web server than axum receives the posts, use
-//! [`webhook::Receiver`] directly.
+//! Where another web server than axum receives the posts, use [`webhook::Receiver`] and [`webhook::Feed`]
+//! directly: see the guide to [`webhooks`](guide::webhooks).
+//!
+//! # Bring both together
+//!
+//! A connector keeps one [`Conversation`](conversation::Conversation) for each consumer, and gives it each
+//! change. It knows which dialog a message goes to (the survey's, while one runs) and what a receipt names.
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```text")]
+//! use std::collections::HashMap;
+//! use lp_connector::tokio::{Client, Conversation};
+//! use lp_connector::webhook::{Change, Event, Transition};
+//! use lp_connector::{Error, ErrorKind, ExtConsumerId, api::OpenConversation};
+//!
+//! struct Connector {
+//!     client: Client,
+//!     open: HashMap<ExtConsumerId, Conversation>,
+//! }
+//!
+//! impl Connector {
+//!     /// Brings a consumer's text to the agents.
+//!     async fn to_agents(&mut self, consumer: ExtConsumerId, text: &str) -> Result<(), Error> {
+//!         if let Some(conversation) = self.open.get(&consumer) {
+//!             match conversation.send_text(text).await {
+//!                 Err(error) if error.kind() == ErrorKind::ConversationClosed => {} // open another
+//!                 sent => return sent.map(drop),
+//!             }
+//!         }
+//!         let open = OpenConversation::new(consumer.clone());
+//!         let conversation = self.client.start_conversation(open).await?;
+//!         let sent = conversation.send_text(text).await;
+//!         self.open.insert(consumer, conversation);
+//!         sent.map(drop)
+//!     }
+//!
+//!     /// Brings an agent's text to the channel, by `show`.
+//!     async fn to_consumer(
+//!         &mut self,
+//!         change: &Change,
+//!         show: impl AsyncFn(&ExtConsumerId, &str),
+//!     ) -> Result<(), Error> {
+//!         let id = match change {
+//!             Change::Message(message) => message.conversation(),
+//!             Change::Conversation(state) => state.conversation(),
+//!             _ => return Ok(()),
+//!         };
+//!         let of_ours = self.open.values_mut().find(|open| open.state().id() == id);
+//!         let Some(conversation) = of_ours else { return Ok(()) }; // another channel's
+//!         let consumer = conversation.state().consumer().clone();
+//!         if conversation.apply(change).contains(&Transition::Finished) {
+//!             self.open.remove(&consumer);
+//!         } else if let Change::Message(message) = change
+//!             && message.is_for_consumer()
+//!             && let Event::Text(text) = message.event()
+//!         {
+//!             show(&consumer, text.text).await;
+//!             conversation.mark_read().await?;
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//! # async fn both(mut connector: Connector, change: &Change) -> Result<(), Error> {
+//! #     connector.to_agents("ada".parse()?, "Coo?").await?;
+//! #     connector.to_consumer(change, async |_, _| {}).await
+//! # }
+//! ```
+//!
+//! The example `hold_conversation` of this crate goes on from here: quick replies, files and the survey.
+//! The guide to [`errors`](guide::errors) says what to do where a consumer has an open conversation already.
 //!
 //! # When a call fails
 //!
@@ -121,10 +187,10 @@
 //!
 //! fn next_step(error: &Error) -> &'static str {
 //!     match (error.kind(), error.delivery()) {
-//!         (ErrorKind::ConversationClosed, _) => "open a new conversation, then send again",
-//!         (_, Delivery::NotSent) => "nothing was sent: queue it again",
-//!         (_, Delivery::Rejected) => "it had no effect: correct it first",
+//!         (ErrorKind::ConversationClosed, _) => "open a new conversation, and send it there",
 //!         (_, Delivery::Unknown) => "it may have arrived: look before sending it again",
+//!         _ if error.is_transient() => "send it again later",
+//!         _ => "correct it first",
 //!     }
 //! }
 //! # let _ = next_step;
@@ -155,6 +221,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Guides
+//!
+//! | Guide | It answers |
+//! |---|---|
+//! | [`retries`](guide::retries) | What is retried, and when? Can a message arrive twice? |
+//! | [`errors`](guide::errors) | What failed? Did it take effect? What does the program do now? |
+//! | [`webhooks`](guide::webhooks) | How does a program receive what agents say, and lose nothing? |
+//! | [`testing`](guide::testing) | How is a connector tested without an account? |
+//! | [`deployment`](guide::deployment) | What does a connector need in production? |
+//! | [`architecture`](guide::architecture) | How is this library built, and what does it promise? |
+//!
 //! # Where things are
 //!
 //! The examples of these modules name `lp_connector_core`, where they are written; here they are under
@@ -170,8 +247,15 @@
 //! | [`error`] | what failed, whether it was sent, what to do |
 //! | [`manifest`] | the app install manifest: built and checked |
 //! | [`connector`] | the configuration, events, proxies |
-//! | [`id`], [`secret`], [`time`] | identifiers, secrets and clocks as types |
+//! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
+//! | [`protocol`] | the wire protocol, which the documentation cites by part |
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "axum", feature = "sandbox", feature = "tokio", feature = "ureq")),
+    allow(rustdoc::broken_intra_doc_links, reason = "the guides link to what is behind features")
+)]
+
+pub mod guide;
 
 /// The client for async-std.
 #[cfg(feature = "async-std")]
@@ -229,7 +313,7 @@ pub use lp_connector_core::id::{
 pub use lp_connector_core::secret::Secret;
 #[doc(inline)]
 pub use lp_connector_core::{
-    api, connector, conversation, error, file, id, manifest, policy, protocol, secret, time,
+    api, connector, conversation, error, file, id, manifest, policy, protocol, secret, seed, time,
     webhook,
 };
 #[cfg(feature = "sandbox")]

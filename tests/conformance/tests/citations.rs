@@ -29,22 +29,26 @@ fn parts() -> BTreeSet<String> {
     ids.map(str::to_owned).collect()
 }
 
-/// The Rust files of a directory, or the file itself.
+/// The Rust files and the guides of a directory, or the file itself.
 fn sources(path: PathBuf) -> Vec<PathBuf> {
     if path.is_file() {
-        return if path.extension().is_some_and(|end| end == "rs") { vec![path] } else { vec![] };
+        let is_guide = path.parent().is_some_and(|directory| directory.ends_with("guide"));
+        let is_source = path.extension().is_some_and(|end| end == "rs") || is_guide;
+        return if is_source { vec![path] } else { vec![] };
     }
     let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| !path.ends_with("target")).flat_map(sources).collect()
 }
 
-/// The words of a file's doc comments, less the examples in them.
+/// The words of a guide or of a file's doc comments, less the examples in them.
 fn documentation(file: &Path) -> String {
     let source = fs::read_to_string(file).unwrap();
+    let is_guide = file.extension().is_some_and(|end| end == "md");
     let mut in_example = false;
     let mut words = String::new();
     for line in source.lines().map(str::trim_start) {
-        let Some(text) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+        let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
+        let Some(text) = comment.or(is_guide.then_some(line)) else {
             in_example = false;
             continue;
         };

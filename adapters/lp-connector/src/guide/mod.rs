@@ -1,0 +1,34 @@
+//! Guides, one for each subject. They run as tests, against the sandbox.
+//!
+//! | guide | it answers |
+//! |---|---|
+//! | [`retries`] | What is retried, and when? Can a message arrive twice? |
+//! | [`errors`] | What failed? Did it take effect? What does the program do now? |
+//! | [`webhooks`] | How does a program receive what agents say, and lose nothing? |
+//! | [`testing`] | How is a connector tested without an account? |
+//! | [`deployment`] | What does a connector need in production? |
+//! | [`architecture`] | How is this library built, and what does it promise? |
+//!
+//! New here? The [front page](crate) has a program that sends and one that receives.
+
+/// Includes a page. Its examples need clients, axum and the sandbox: without these features it is read, and
+/// not tested.
+macro_rules! page {
+    ($name:ident, $file:literal) => {
+        #[cfg_attr(
+            any(
+                not(doctest),
+                all(feature = "axum", feature = "sandbox", feature = "tokio", feature = "ureq")
+            ),
+            doc = include_str!($file)
+        )]
+        pub mod $name {}
+    };
+}
+
+page!(retries, "retries.md");
+page!(errors, "errors.md");
+page!(webhooks, "webhooks.md");
+page!(testing, "testing.md");
+page!(deployment, "deployment.md");
+page!(architecture, "architecture.md");
