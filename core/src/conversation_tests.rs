@@ -112,7 +112,7 @@ fn a_restored_receipt_is_sent_again() {
     assert!(conversation.mark_read().is_none());
 }
 
-/// The example of protocol.md 7.9.
+/// The example of [protocol.md 7.9](crate::protocol#7.9).
 #[test]
 fn a_click_sends_two_messages_with_the_metadata() {
     let metadata = json!([{"type": "ExternalId", "id": "btn-yes"}]);

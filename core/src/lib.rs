@@ -133,8 +133,8 @@
 //!   under trusted suffixes.
 //! * No input makes it panic.
 //!
-//! References of the form "protocol.md 7.3" are to the parts of the wire protocol reference that this crate
-//! is written from: see [`protocol`].
+//! Links such as [protocol.md 7.3](protocol#7.3) lead to the parts of the wire protocol reference that
+//! this crate is written from: see [`protocol`].
 
 pub mod api;
 pub mod connector;

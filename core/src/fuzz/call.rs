@@ -20,7 +20,7 @@ use crate::time::{Mono, Now};
 const CANARIES: [&str; 4] =
     ["fuzz-canary-secret", "fuzz-canary-token", "fuzz-canary-jws", "canary-text"];
 
-/// The pauses of protocol.md 11, independent of the policy under test.
+/// The pauses of [protocol.md 11](crate::protocol#11), independent of the policy under test.
 const PAUSES: [u64; 3] = [5, 10, 15];
 
 /// The default call timeout.

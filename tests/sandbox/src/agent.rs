@@ -173,8 +173,9 @@ impl Sandbox {
         self.publish(now, Publication { conversation, dialog, agent, audience, metadata, event });
     }
 
-    /// Closes the main dialog. A survey follows if the client supports several dialogs, an agent is in
-    /// the conversation, and surveys are enabled (protocol.md 9.10).
+    /// Closes the main dialog. A survey follows if the client supports several dialogs, an agent is
+    /// in the conversation, and surveys are enabled
+    /// ([protocol.md 9.10](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.10)).
     pub(crate) fn close_main_dialog(&mut self, now: Duration, id: &str, by: &str) {
         let surveys = self.config.survey;
         let survey_id = self.random.uuid();

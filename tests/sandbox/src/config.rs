@@ -39,7 +39,8 @@ impl fmt::Debug for App {
     }
 }
 
-/// The services that the Domain API names (protocol.md 2.3).
+/// The services that the Domain API names
+/// ([protocol.md 2.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#2.3)).
 pub(crate) const SERVICES: [&str; 8] = [
     "asyncMessagingEnt",
     "sentinel",
@@ -112,8 +113,9 @@ impl Config {
         self
     }
 
-    /// Swaps the two shapes of the Domain API: one service as a list, all as a bare array (protocol.md
-    /// 14, row 40). Default: no.
+    /// Swaps the two shapes of the Domain API: one service as a list, all as a bare array (
+    /// [protocol.md 14](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#14),
+    /// row 40). Default: no.
     #[must_use]
     pub fn swapped_domain_shapes(mut self, yes: bool) -> Self {
         self.swapped_domain_shapes = yes;

@@ -1,4 +1,5 @@
-//! CONVERSATION (protocol.md 6).
+//! CONVERSATION
+//! ([protocol.md 6](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#6)).
 
 use std::time::Duration;
 
@@ -104,7 +105,8 @@ pub(crate) fn open(
 }
 
 /// Checks what CONVERSATION and SEND have in common: version, content type, and the header of
-/// protocol.md 6.5. Returns the client's features and the JSON body.
+/// [protocol.md 6.5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#6.5).
+/// Returns the client's features and the JSON body.
 pub(crate) fn parse_request(
     request: &Request<Vec<u8>>,
 ) -> Result<(Vec<String>, Value), Box<HttpResponse>> {

@@ -1,4 +1,5 @@
-//! The Domain API (protocol.md 2).
+//! The Domain API
+//! ([protocol.md 2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#2)).
 
 use http::Request;
 use serde_json::{Value, json};

@@ -8,25 +8,35 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Endpoint {
-    /// The Domain API, for one service or all (protocol.md 2).
+    /// The Domain API, for one service or all
+    /// ([protocol.md 2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#2)).
     Domain,
-    /// Sentinel, for AppJWTs (protocol.md 4).
+    /// Sentinel, for AppJWTs
+    /// ([protocol.md 4](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#4)).
     Token,
-    /// The IDP, for ConsumerJWSs (protocol.md 5).
+    /// The IDP, for ConsumerJWSs
+    /// ([protocol.md 5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5)).
     Consumer,
-    /// CONVERSATION (protocol.md 6).
+    /// CONVERSATION
+    /// ([protocol.md 6](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#6)).
     Conversation,
-    /// SEND (protocol.md 7).
+    /// SEND
+    /// ([protocol.md 7](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7)).
     Send,
-    /// The storage service, for files (protocol.md 8).
+    /// The storage service, for files
+    /// ([protocol.md 8](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8)).
     File,
-    /// The Monitoring API (protocol.md 12).
+    /// The Monitoring API
+    /// ([protocol.md 12](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#12)).
     Monitoring,
-    /// A user's login (protocol.md 13.1).
+    /// A user's login
+    /// ([protocol.md 13.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#13.1)).
     Login,
-    /// The management of app installs (protocol.md 13.2).
+    /// The management of app installs
+    /// ([protocol.md 13.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#13.2)).
     Installs,
-    /// Notifications to the connector's endpoint (protocol.md 9).
+    /// Notifications to the connector's endpoint
+    /// ([protocol.md 9](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9)).
     Webhook,
 }
 

@@ -1,4 +1,5 @@
-//! Files at the storage service (protocol.md 8).
+//! Files at the storage service
+//! ([protocol.md 8](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8)).
 
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use crate::request::{fields, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
-/// How long a signed URL is valid (protocol.md 8.2).
+/// How long a signed URL is valid
+/// ([protocol.md 8.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8.2)).
 const URL_LIFETIME: Duration = Duration::from_secs(60);
 
-/// The largest file, in bytes (protocol.md 8.1).
+/// The largest file, in bytes
+/// ([protocol.md 8.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8.1)).
 const MAX_FILE_SIZE: u64 = 3 * 1024 * 1024;
 
 const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];

@@ -1,4 +1,5 @@
-//! The login, and the management of app installs (protocol.md 13).
+//! The login, and the management of app installs
+//! ([protocol.md 13](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#13)).
 
 use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::{Value, json};

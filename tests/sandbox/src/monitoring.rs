@@ -1,4 +1,5 @@
-//! The Monitoring API (protocol.md 12).
+//! The Monitoring API
+//! ([protocol.md 12](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#12)).
 
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
@@ -75,7 +76,8 @@ pub(crate) fn monitor(
     response::json(if new { 201 } else { 200 }, &details)
 }
 
-/// The response while the account is being loaded; only its text names the visitor (protocol.md 12.1).
+/// The response while the account is being loaded; only its text names the visitor
+/// ([protocol.md 12.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#12.1)).
 pub(crate) fn loading(sandbox: &mut Sandbox) -> Response<Vec<u8>> {
     let (visitor, _, _) = visitor(sandbox, None, None);
     let account = sandbox.config.account.clone();

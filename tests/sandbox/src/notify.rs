@@ -118,7 +118,8 @@ impl Sandbox {
         }
     }
 
-    /// LivePerson's id of a consumer, always the same (protocol.md 5).
+    /// LivePerson's id of a consumer, always the same
+    /// ([protocol.md 5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5)).
     pub(crate) fn lp_consumer_id(&self, consumer: &str) -> String {
         stable_hex(&format!("{}/{consumer}", self.config.account))
     }

@@ -40,7 +40,9 @@ impl Random {
         )
     }
 
-    /// A token in the compact form of a JWS (protocol.md 4.3), with a random signature.
+    /// A token in the compact form of a JWS
+    /// ([protocol.md 4.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#4.3)),
+    /// with a random signature.
     pub(crate) fn jws(&mut self, claims: &serde_json::Value) -> String {
         let header = r#"{"kid":"appjwt-2024-01-01","typ":"JWT","alg":"RS256"}"#;
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -50,7 +52,8 @@ impl Random {
     }
 }
 
-/// 64 hexadecimal digits derived from `text`: a consumer keeps its id (protocol.md 5).
+/// 64 hexadecimal digits derived from `text`: a consumer keeps its id
+/// ([protocol.md 5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5)).
 pub(crate) fn stable_hex(text: &str) -> String {
     // FNV-1a as the seed.
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

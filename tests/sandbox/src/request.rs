@@ -21,7 +21,8 @@ pub(crate) fn has_content_type(headers: &HeaderMap, kind: &str) -> bool {
     content_type.trim().eq_ignore_ascii_case(kind)
 }
 
-/// A credential, with or without the prefix `Bearer ` (protocol.md 4.4).
+/// A credential, with or without the prefix `Bearer `
+/// ([protocol.md 4.4](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#4.4)).
 pub(crate) fn credential<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     let value = value.strip_prefix("Bearer ").unwrap_or(value).trim();
@@ -33,7 +34,8 @@ pub(crate) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str)
 }
 
-/// A request's id as text: responses repeat numbers as strings (protocol.md 1.3).
+/// A request's id as text: responses repeat numbers as strings
+/// ([protocol.md 1.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#1.3)).
 pub(crate) fn id(request: &Value) -> Option<String> {
     match request.get("id")? {
         Value::String(id) if (1..=64).contains(&id.chars().count()) => Some(id.clone()),

@@ -1,4 +1,5 @@
-//! The bodies of responses (protocol.md 10).
+//! The bodies of responses
+//! ([protocol.md 10](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#10)).
 
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -15,12 +16,14 @@ pub(crate) fn json(status: u16, document: &Value) -> HttpResponse {
     response
 }
 
-/// A success of the Send API: short, with a textual code (protocol.md 7.1).
+/// A success of the Send API: short, with a textual code
+/// ([protocol.md 7.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7.1)).
 pub(crate) fn ok(body: &Value, id: &str) -> Value {
     json!({"code": "OK", "body": body, "reqId": id})
 }
 
-/// An error of the Send API (protocol.md 10.2).
+/// An error of the Send API
+/// ([protocol.md 10.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#10.2)).
 pub(crate) fn error(message: &str, id: &str) -> Value {
     json!({"code": "BAD_REQUEST", "body": {"msg": message}, "reqId": id})
 }
@@ -29,7 +32,8 @@ pub(crate) fn bad_request(message: &str, id: &str) -> HttpResponse {
     json(400, &error(message, id))
 }
 
-/// An authorization error of the Send API (protocol.md 10.1).
+/// An authorization error of the Send API
+/// ([protocol.md 10.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#10.1)).
 pub(crate) fn unauthorized(code: u32) -> HttpResponse {
     let (title, details) = match code {
         40001 => ("Missing parameter", "Brand Id is missing"),
@@ -45,7 +49,8 @@ pub(crate) fn unauthorized(code: u32) -> HttpResponse {
     )
 }
 
-/// An OAuth 2.0 error (protocol.md 4.5).
+/// An OAuth 2.0 error
+/// ([protocol.md 4.5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#4.5)).
 pub(crate) fn oauth(status: u16, error: &str, description: &str) -> HttpResponse {
     json(status, &json!({"error": error, "error_description": description}))
 }

@@ -1,4 +1,4 @@
-//! SEND (protocol.md 7).
+//! SEND ([protocol.md 7](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7)).
 
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use crate::sandbox::Sandbox;
 use crate::state::Publication;
 use crate::tokens;
 
-/// The longest request with a text, in characters (protocol.md 7.2, "Size").
+/// The longest request with a text, in characters
+/// ([protocol.md 7.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7.2),
+/// "Size").
 const MAX_CHARS: usize = 5000;
 
 const CHAT_STATES: [&str; 5] = ["ACTIVE", "INACTIVE", "GONE", "COMPOSING", "PAUSE"];
@@ -252,7 +254,8 @@ fn update(
     response::bad_request("no such conversationField", id)
 }
 
-/// The rating of a field, if all its members are valid (protocol.md 7.8).
+/// The rating of a field, if all its members are valid
+/// ([protocol.md 7.8](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7.8)).
 fn rating(field: &Value) -> Option<Value> {
     let rate = field.get("csatRate")?.as_u64().filter(|rate| (1..=5).contains(rate))?;
     let resolved = field.get("csatResolutionConfirmation")?.as_bool()?;

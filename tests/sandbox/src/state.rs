@@ -104,7 +104,8 @@ pub struct Conversation {
     /// Its number in the order of opening.
     pub(crate) opened: u64,
     pub(crate) started_ms: u64,
-    /// Strictly increasing: it orders the states (protocol.md 9.9).
+    /// Strictly increasing: it orders the states
+    /// ([protocol.md 9.9](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.9)).
     pub(crate) updated_ms: u64,
     /// The next sequence in each dialog.
     pub(crate) sequences: BTreeMap<String, u64>,
@@ -133,7 +134,8 @@ pub struct Message {
     pub conversation: String,
     /// The id of the dialog.
     pub dialog: String,
-    /// Its sequence in the dialog; a chat state has none (protocol.md 7.1).
+    /// Its sequence in the dialog; a chat state has none
+    /// ([protocol.md 7.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7.1)).
     pub sequence: Option<u64>,
     /// The connector's id of the conversation's consumer.
     pub consumer: String,

@@ -1,4 +1,7 @@
-//! AppJWTs and ConsumerJWSs: issuing and checking them (protocol.md 4, 5, 10.1).
+//! AppJWTs and ConsumerJWSs: issuing and checking them
+//! ([protocol.md 4](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#4),
+//! [5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5),
+//! [10.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#10.1)).
 
 use std::time::Duration;
 
@@ -11,10 +14,12 @@ use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::AppToken;
 
-/// The header of the ConsumerJWS (protocol.md 5).
+/// The header of the ConsumerJWS
+/// ([protocol.md 5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5)).
 pub(crate) const ON_BEHALF: &str = "x-lp-on-behalf";
 
-/// `POST /sentinel/api/account/{account}/app/token`, in all three forms of protocol.md 4.1.
+/// `POST /sentinel/api/account/{account}/app/token`, in all three forms of
+/// [protocol.md 4.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#4.1).
 pub(crate) fn app_token(
     sandbox: &mut Sandbox,
     now: Duration,
@@ -62,7 +67,8 @@ pub(crate) fn app_token(
     response::json(200, &body)
 }
 
-/// `POST /api/account/{account}/consumer` (protocol.md 5).
+/// `POST /api/account/{account}/consumer`
+/// ([protocol.md 5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5)).
 pub(crate) fn consumer_token(
     sandbox: &mut Sandbox,
     now: Duration,

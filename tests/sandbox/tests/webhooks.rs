@@ -1,4 +1,6 @@
-//! Notifications and their retries (protocol.md 9), under a virtual clock.
+//! Notifications and their retries
+//! ([protocol.md 9](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9)), under
+//! a virtual clock.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use super::{LoggedRequest, ServerState};
 use crate::{NextPost, Post};
 
-/// The time-out of the connection, and of the response (protocol.md 9.1).
+/// The time-out of the connection, and of the response
+/// ([protocol.md 9.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.1)).
 const POST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most bytes that are read of a response.

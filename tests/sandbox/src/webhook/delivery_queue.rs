@@ -1,4 +1,6 @@
-//! The delivery queue, with both retry modes of protocol.md 9.3, as a state machine.
+//! The delivery queue, with both retry modes of
+//! [protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3), as
+//! a state machine.
 //!
 //! Count-based: each notification is retried every 30 s up to its limit, and then dropped.
 //! Time-based: the app as a whole has one of four states:
@@ -28,7 +30,8 @@ const BACKLOG_WAIT: Duration = Duration::from_secs(4);
 /// The most posts in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// The state of an app's deliveries in the time-based mode (protocol.md 9.3).
+/// The state of an app's deliveries in the time-based mode
+/// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum AppState {

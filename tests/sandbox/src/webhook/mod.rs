@@ -1,4 +1,5 @@
-//! Webhooks: endpoints, signatures and retries (protocol.md 9).
+//! Webhooks: endpoints, signatures and retries
+//! ([protocol.md 9](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9)).
 
 mod delivery_queue;
 pub(crate) mod notification;
@@ -13,7 +14,8 @@ pub use delivery_queue::{AppState, NextPost, Post};
 pub(crate) use delivery_queue::{DeliveryQueue, QueuedNotification};
 pub use signature::Signature;
 
-/// The keys under which endpoints are registered (protocol.md 3.2).
+/// The keys under which endpoints are registered
+/// ([protocol.md 3.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#3.2)).
 pub(crate) const EVENT_KEYS: [&str; 5] = [
     "ms.MessagingEventNotification.ContentEvent",
     "ms.MessagingEventNotification.RichContentEvent",
@@ -26,8 +28,9 @@ pub(crate) const EVENT_KEYS: [&str; 5] = [
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct WebhookEndpoint {
     pub(crate) url: String,
-    /// `None` if the manifest does not say, which means 0. Only an explicit 0 keeps the endpoint's failures
-    /// out of the time-based mode (protocol.md 9.3).
+    /// `None` if the manifest does not say, which means 0. Only an explicit 0 keeps the endpoint's
+    /// failures out of the time-based mode
+    /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
     pub(crate) max_retries: Option<u32>,
     pub(crate) headers: Vec<(String, String)>,
 }
@@ -65,7 +68,8 @@ impl Webhooks {
         Self { endpoints: EVENT_KEYS.into_iter().map(endpoint).collect(), ..Self::default() }
     }
 
-    /// Reads `capabilities.webhooks` of an app install manifest (protocol.md 3.2).
+    /// Reads `capabilities.webhooks` of an app install manifest
+    /// ([protocol.md 3.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#3.2)).
     ///
     /// # Errors
     /// If the manifest is invalid: a message that says why.
@@ -92,7 +96,8 @@ impl Webhooks {
         Ok(webhooks)
     }
 
-    /// Sets the time-based retry mode: failed notifications are kept for this time (protocol.md 9.3).
+    /// Sets the time-based retry mode: failed notifications are kept for this time
+    /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
     #[must_use]
     pub fn retention(mut self, time: Duration) -> Self {
         self.retention = Some(time);

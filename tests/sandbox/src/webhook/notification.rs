@@ -1,4 +1,6 @@
-//! The JSON of notifications (protocol.md 9.4 to 9.9).
+//! The JSON of notifications
+//! ([protocol.md 9.4](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.4) to
+//! [9.9](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.9)).
 
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
-/// How notifications are signed (protocol.md 9.2).
+/// How notifications are signed
+/// ([protocol.md 9.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.2)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Signature {

@@ -10,7 +10,8 @@ use crate::event_log::SentRequest;
 use crate::invariant::{Invariant, Violation};
 use crate::scenario::Policy;
 
-/// The pauses of protocol.md 11, written down again independently of the core.
+/// The pauses of [protocol.md 11](lp_connector_core::protocol#11), written down again independently
+/// of the core.
 const DOCUMENTED: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(15)];
 

@@ -1,5 +1,5 @@
-//! When circuits open, for how long, and how they are probed: the rules of protocol.md 11, computed
-//! independently of the core.
+//! When circuits open, for how long, and how they are probed: the rules of
+//! [protocol.md 11](lp_connector_core::protocol#11), computed independently of the core.
 
 use std::time::Duration;
 

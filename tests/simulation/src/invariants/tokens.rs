@@ -14,9 +14,10 @@ use crate::world::World;
 /// The longest `Retry-After` that is obeyed for shared requests (`CircuitPolicy`).
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(32 * 60);
 
-/// The shortest pause after a failed request for a host or token (protocol.md 11).
+/// The shortest pause after a failed request for a host or token
+/// ([protocol.md 11](lp_connector_core::protocol#11)).
 const MIN_PAUSE: Duration = Duration::from_secs(5);
-/// The first attempt and three retries (protocol.md 11).
+/// The first attempt and three retries ([protocol.md 11](lp_connector_core::protocol#11)).
 const ATTEMPTS: u32 = 4;
 
 /// An upper bound for the consumers of a scenario.
