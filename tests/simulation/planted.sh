@@ -1,60 +1,66 @@
 #!/usr/bin/env bash
-# Plants each bug of `planted/` in a copy of the committed tree and runs the simulation on it. Prints a
-# table: the bug, the invariant that catches it (or SURVIVED), and the seed. Exits with 1 if a bug
-# survives, and with 2 if a patch does not apply or does not build.
-#
-# A caught bug ends at its seed, so that many SEEDS cost time for rare ones only. Default: 100000.
+# Plants each bug of `planted/` in a copy of the committed tree, and runs the simulation on it. Prints a
+# line for each: the invariant that catches it and the seed, or SURVIVED. Exits with 1 if a bug survives,
+# and with 2 if a patch cannot be tried: it does not apply, or what it makes does not build or run.
 #
 #   bash tests/simulation/planted.sh [SEEDS] [NAME...]
+#
+# A run ends at the first seed that breaks an invariant: many SEEDS cost time for rare bugs only. Default:
+# 100000.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
 seeds=${1:-100000}
 shift || true
-patches=("${@/%/.patch}")
-patches=("${patches[@]/#/tests/simulation/planted/}")
-[ $# -gt 0 ] || patches=(tests/simulation/planted/*.patch)
+names=("$@")
+if [ $# -eq 0 ]; then
+    for patch in tests/simulation/planted/*.patch; do
+        names+=("$(basename "$patch" .patch)")
+    done
+fi
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-git clone -q "$root" "$copy/tree"
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/planted}
+tree=$copy/tree
+log=$copy/log
+git clone -q "$root" "$tree"
+# The patches share a target directory, so that dependencies are built once, and are built incrementally,
+# as each changes a line or two.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/planted} CARGO_INCREMENTAL=1
+caught=0
 survived=0
 broken=0
-row() { printf '| %-42s | %-22s | %-5s |\n' "$@"; }
 
 # Reports a patch that cannot be tried, with the output of the command that failed.
-unusable() { # name, what is wrong with it, the output
-    echo "error: planted/$1.patch $2:" >&2
-    sed 's/^/    /' "$3" >&2
-    row "$1" "ERROR: $2" -
-    broken=1
+unusable() { # name, what is wrong with it
+    echo "$1: ERROR: $2"
+    sed 's/^/    /' "$log" >&2
+    broken=$((broken + 1))
 }
 
-row "planted bug" "invariant broken" "seed"
-row --- --- ---
-for patch in "${patches[@]}"; do
-    name=$(basename "$patch" .patch)
-    git -C "$copy/tree" checkout -q .
-    if ! git -C "$copy/tree" apply "$root/$patch" 2>"$copy/log"; then
-        unusable "$name" "does not apply" "$copy/log"
+for name in "${names[@]}"; do
+    git -C "$tree" checkout -q .
+    if ! git -C "$tree" apply "$root/tests/simulation/planted/$name.patch" 2>"$log"; then
+        unusable "$name" "the patch does not apply"
         continue
     fi
-    if ! (cd "$copy/tree" && cargo build -q --release --locked -p lp-connector-simulation) 2>"$copy/log"; then
-        unusable "$name" "does not build" "$copy/log"
+    if ! (cd "$tree" && cargo build -q --release --locked -p lp-connector-simulation) 2>"$log"; then
+        unusable "$name" "it does not build"
         continue
     fi
     status=0
-    "$CARGO_TARGET_DIR/release/lp-connector-simulation" --seeds "$seeds" >"$copy/log" 2>&1 || status=$?
-    found=$(sed -n 's/^seed \([0-9]*\) breaks an invariant: \([A-Za-z]*\):.*/\2 \1/p' "$copy/log")
+    "$CARGO_TARGET_DIR/release/lp-connector-simulation" --seeds "$seeds" >"$log" 2>&1 || status=$?
+    found=$(sed -n 's/^seed \([0-9]*\) breaks an invariant: \([A-Za-z]*\):.*/\2 \1/p' "$log")
     if [ -n "$found" ]; then
         read -r invariant seed <<<"$found"
-        row "$name" "$invariant" "$seed"
+        echo "$name: caught by $invariant at seed $seed"
+        caught=$((caught + 1))
     elif [ "$status" -eq 0 ]; then
-        row "$name" SURVIVED -
-        survived=1
+        echo "$name: SURVIVED"
+        survived=$((survived + 1))
     else
-        unusable "$name" "ends the simulation with status $status" "$copy/log"
+        unusable "$name" "the simulation ends with status $status"
     fi
 done
+echo "${#names[@]} bugs: $caught caught, $survived survived, $broken could not be tried"
 [ "$broken" -eq 0 ] || exit 2
-exit "$survived"
+[ "$survived" -eq 0 ] || exit 1
