@@ -87,7 +87,7 @@ impl Scenario {
         let post_faults = (0..generator.below(12))
             .map(|_| (generator.below(24), post_fault(&mut generator)))
             .collect::<std::collections::BTreeMap<_, _>>();
-        Self {
+        let mut scenario = Self {
             token_life: match generator.below(6) {
                 0 => generator.below(12),
                 1 | 2 => 12 + generator.below(400),
@@ -100,7 +100,38 @@ impl Scenario {
             request_faults,
             post_faults: post_faults.into_iter().collect(),
             world_events,
+        };
+        if generator.one_in(20) {
+            add_long_pause(&mut generator, &mut scenario, span);
         }
+        scenario
+    }
+}
+
+/// Adds a process that is asked for a pause longer than a circuit is open, and calls again before it is
+/// over: such times rarely meet by chance.
+fn add_long_pause(generator: &mut Generator, scenario: &mut Scenario, span: u64) {
+    let process = scenario.processes.len();
+    // With retries, the pause would mostly end the call before its round of attempts is over.
+    scenario.processes.push(Program { policy: Policy::None, ..program(generator) });
+    let endpoint = generator.choose(&["domain", "token", "consumer"]).unwrap_or("token");
+    let status = generator.choose(&[429, 503]).unwrap_or(503);
+    let last = 1 + generator.below(4);
+    let pause = 121 + generator.below(1_800);
+    let fault = format!("{endpoint}:1-{last}={status},retry-after:{pause}");
+    let at = generator.milliseconds(span);
+    scenario.world_events.push((at, WorldEvent::Fault(fault)));
+    scenario.world_events.sort_by_key(|(at, _)| *at);
+    let again = 120 + generator.below(pause - 120);
+    for after in [Duration::from_millis(1), Duration::from_secs(again)] {
+        scenario.callers.push(Caller {
+            name: scenario.callers.len() as u32,
+            process,
+            starts_at: at + after,
+            action: Action::SendText(generator.below(u64::from(CONSUMERS)) as u8),
+            deadline: None,
+            cancel_after: None,
+        });
     }
 }
 
