@@ -17,6 +17,7 @@
 //!
 //! ```toml
 //! [dependencies]
+//! # Until it is published: { path = "../lp-connector/adapters/lp-connector", … }
 //! lp-connector = { version = "0.1", default-features = false, features = ["tokio", "axum"] }
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! Guides, one for each subject. They run as tests, against the sandbox.
+//! Guides, one for each subject. With all features they run as tests, against the sandbox.
 //!
 //! | guide | it answers |
 //! |---|---|
