@@ -1,6 +1,6 @@
 //! The chunked transfer coding (RFC 9112, 7.1).
 
-use super::head::HeadBuffer;
+use super::head::{HeadBuffer, fields, unfolded};
 use super::{DecodeError, Limit, Limits};
 
 #[derive(Debug)]
@@ -15,9 +15,11 @@ pub(super) struct Chunked {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// In the size: its value so far, and its number of digits.
-    Size(u64, u8),
-    /// After the size, in white space or an extension.
+    /// In the size: its value so far, or nothing before the first digit.
+    Size(Option<u64>),
+    /// After the size, in white space.
+    SizeBlank(u64),
+    /// After the size and a semicolon, in an extension.
     Extension(u64),
     /// After the CR of the chunk-size line.
     SizeEnd(u64),
@@ -34,7 +36,7 @@ const MALFORMED: DecodeError = DecodeError::Malformed("invalid chunk");
 
 impl Chunked {
     pub(super) fn new() -> Self {
-        Self { state: State::Size(0, 0), line: 0, extensions: 0, trailers: HeadBuffer::default() }
+        Self { state: State::Size(None), line: 0, extensions: 0, trailers: HeadBuffer::default() }
     }
 
     /// Decodes bytes into `body`. Returns how many it consumed, and whether the body is complete.
@@ -67,9 +69,9 @@ impl Chunked {
                     continue;
                 }
                 State::DataCr if byte == b'\r' => self.state = State::DataLf,
-                State::DataLf if byte == b'\n' => self.state = State::Size(0, 0),
+                State::DataLf if byte == b'\n' => self.state = State::Size(None),
                 State::DataCr | State::DataLf => return Err(MALFORMED),
-                State::Size(..) | State::Extension(_) | State::SizeEnd(_) => {
+                State::Size(_) | State::SizeBlank(_) | State::Extension(_) | State::SizeEnd(_) => {
                     self.size_line(byte, body.len(), limits)?;
                 }
             }
@@ -85,17 +87,23 @@ impl Chunked {
             return Err(DecodeError::TooLarge(Limit::ChunkLine));
         }
         self.state = match (self.state, byte) {
-            (State::Size(size, digits), _) if byte.is_ascii_hexdigit() => {
-                // A u64 holds 16 digits: more would shift the first ones out.
-                if digits == 16 {
+            (State::Size(size), _) if byte.is_ascii_hexdigit() => {
+                let size = size.unwrap_or_default();
+                // A digit more would shift the first one out. Zeros in front shift nothing.
+                if size >> 60 != 0 {
                     return Err(DecodeError::TooLarge(Limit::Body));
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
-                State::Size(size << 4 | u64::from(digit), digits + 1)
+                State::Size(Some(size << 4 | u64::from(digit)))
             }
-            (State::Size(_, 0), _) => return Err(MALFORMED),
-            (State::Size(size, _), b';' | b' ' | b'\t') => State::Extension(size),
-            (State::Size(size, _) | State::Extension(size), b'\r') => State::SizeEnd(size),
+            (State::Size(None), _) => return Err(MALFORMED),
+            (State::Size(Some(size)) | State::SizeBlank(size), b';') => State::Extension(size),
+            (State::Size(Some(size)) | State::SizeBlank(size), b' ' | b'\t') => {
+                State::SizeBlank(size)
+            }
+            (State::Size(Some(size)) | State::SizeBlank(size) | State::Extension(size), b'\r') => {
+                State::SizeEnd(size)
+            }
             // A bare LF does not end this line: readers that disagree about it could be made to see
             // different bodies.
             (State::Extension(_), b'\n' | 0) => return Err(MALFORMED),
@@ -119,10 +127,17 @@ impl Chunked {
         Ok(())
     }
 
+    /// Whether the body is complete although the connection has closed: the last chunk has come, and only
+    /// the end of the trailers is missing (RFC 9112, 8).
+    pub(super) fn may_end(&self) -> bool {
+        self.state == State::Trailers && self.trailers.is_empty()
+    }
+
     /// Checks that the trailers are valid, and drops them.
     fn check_trailers(&self, limits: &Limits) -> Result<(), DecodeError> {
-        let mut fields = vec![httparse::EMPTY_HEADER; limits.headers];
-        match httparse::parse_headers(self.trailers.bytes(), &mut fields) {
+        let trailers = &*unfolded(self.trailers.bytes(), 1);
+        let mut fields = fields(trailers, limits);
+        match httparse::parse_headers(trailers, &mut fields) {
             Ok(httparse::Status::Complete(_)) => Ok(()),
             Err(httparse::Error::TooManyHeaders) => Err(DecodeError::TooLarge(Limit::Headers)),
             _ => Err(DecodeError::Malformed("invalid trailer")),

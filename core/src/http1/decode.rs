@@ -121,12 +121,19 @@ impl Decoder {
     ///
     /// # Errors
     /// [`DecodeError::ClosedBeforeResponse`] or [`DecodeError::Truncated`], unless the body lasts until
-    /// the connection closes. The error of [`feed`](Self::feed), if it returned one.
+    /// the connection closes, or its last chunk has come. Call this only after a clean end: a body that
+    /// lasts until the connection closes is incomplete if TLS ends without a `close_notify`, or TCP with a
+    /// reset (RFC 9112, 9.8). The error of [`feed`](Self::feed), if it returned one.
     pub fn finish(&mut self) -> Result<Decoded, DecodeError> {
         let truncated = State::Ended(DecodeError::Truncated);
         match std::mem::replace(&mut self.state, truncated) {
             State::UntilClose(head) => {
                 self.state = State::Ended(DecodeError::Finished);
+                Ok(complete(*head, 0))
+            }
+            State::Chunked(mut head, chunked) if chunked.may_end() => {
+                self.state = State::Ended(DecodeError::Finished);
+                head.persists = false;
                 Ok(complete(*head, 0))
             }
             State::Head(buffer) if buffer.is_empty() && self.interim == 0 => {

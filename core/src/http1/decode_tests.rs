@@ -83,6 +83,11 @@ fn invalid_chunks_are_refused() {
         "0\r\nbad trailer\r\n\r\n",
         "0\r\n x: y\r\n\r\n",
         "1;\0\r\n",
+        "1 a=b\r\na\r\n0\r\n\r\n",
+        "1\ta\r\na\r\n0\r\n\r\n",
+        "1 1\r\na\r\n0\r\n\r\n",
+        "1\"a\r\na\r\n0\r\n\r\n",
+        "0x1\r\na\r\n0\r\n\r\n",
     ] {
         let text = format!("{OK}transfer-encoding: chunked\r\n\r\n{bad}");
         assert!(
@@ -143,7 +148,10 @@ fn invalid_heads_are_refused() {
         "garbage\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
         "HTTP/1.1 99 x\r\n\r\n",
-        "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n b: c\r\n\r\n",
+        "HTTP/1.1 200\r\n OK\r\na: b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na\r\n : b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\r\r\n c\r\n\r\n",
         "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
         "HTTP/1.1 200 OK\r\na: b\0\r\n\r\n",
         "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
@@ -165,7 +173,8 @@ fn each_exceeded_limit_is_an_error_of_its_own() {
         (format!("{OK}content-length: 501\r\n\r\n"), Limit::Body),
         (format!("{OK}\r\n{}", "x".repeat(501)), Limit::Body),
         (format!("{chunked}1f5\r\n"), Limit::Body),
-        (format!("{chunked}{}\r\n", "0".repeat(17)), Limit::Body),
+        (format!("{chunked}{}\r\n", "f".repeat(17)), Limit::Body),
+        (format!("{chunked}{}\r\n", "0".repeat(41)), Limit::ChunkLine),
         (format!("{chunked}1;{}", "x".repeat(50)), Limit::ChunkLine),
         (format!("{chunked}{}", format!("1;{}\r\na\r\n", "x".repeat(30)).repeat(40)), Limit::Head),
         (format!("{chunked}0\r\na: {long}"), Limit::Head),
@@ -182,8 +191,10 @@ fn a_close_before_any_byte_is_an_error_of_its_own() {
         assert_eq!(whole(text), Err(DecodeError::Truncated), "{text:?}");
     }
     assert_eq!(whole(&format!("{OK}content-length: 2\r\n\r\na")), Err(DecodeError::Truncated));
-    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
-    assert_eq!(whole(&chunked), Err(DecodeError::Truncated));
+    for body in ["1\r\na", "1\r\na\r\n", "1\r\na\r\n0", "1\r\na\r\n0\r", "1\r\na\r\n0\r\nx", ""] {
+        let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n{body}");
+        assert_eq!(whole(&chunked), Err(DecodeError::Truncated), "{body:?}");
+    }
 }
 
 #[test]
@@ -311,4 +322,186 @@ fn bytes_after_the_last_chunk_are_leftover() {
     let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     assert_eq!(whole(&chunked), ok("abc", true, 0));
     assert_eq!(whole(&format!("{chunked}HTTP")), ok("abc", false, 4));
+}
+
+#[test]
+fn a_folded_header_is_one_line() {
+    for (folded, value) in [
+        ("b\r\n c", "b c"),
+        ("b \t\r\n \t c", "b c"),
+        ("b\n c", "b c"),
+        ("\r\n b", "b"),
+        ("b\r\n c\r\n\td", "b c d"),
+        ("b\r\n \r\n c", "b c"),
+        ("b\r\n ", "b"),
+        ("\"x,\r\n  y: z\"", "\"x, y: z\""),
+    ] {
+        let text = format!("{OK}a: {folded}\r\nx: y\r\ncontent-length: 1\r\n\r\n1");
+        let mut decoder = Decoder::new(&Method::GET, small());
+        let Ok(Progress::Done(done)) = decoder.feed(text.as_bytes()) else {
+            panic!("{folded:?} is not read")
+        };
+        let headers = done.response.headers();
+        assert_eq!(headers["a"].to_str().unwrap().trim(), value, "{folded:?}");
+        assert_eq!(headers["x"], "y");
+        assert!(done.reusable);
+    }
+}
+
+#[test]
+fn a_folded_framing_header_frames_as_unfolded() {
+    assert_eq!(whole(&format!("{OK}content-length:\r\n 3\r\n\r\nabc")), ok("abc", true, 0));
+    let chunked = format!("{OK}transfer-encoding:\r\n\tchunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    assert_eq!(whole(&chunked), ok("a", true, 0));
+    let closes = format!("{OK}connection: x,\r\n close\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(whole(&closes), ok("", false, 0));
+    // No part of a number.
+    let two = format!("{OK}content-length: 1\r\n 2\r\n\r\nabcdefghijkl");
+    assert!(matches!(whole(&two), Err(DecodeError::Malformed(_))));
+    // A continuation is no header, whatever it looks like.
+    let hidden = format!("{OK}a: b\r\n transfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n1");
+    assert_eq!(whole(&hidden), ok("1", true, 0));
+}
+
+#[test]
+fn a_folded_trailer_is_skipped() {
+    let chunked = |trailers: &str| {
+        whole(&format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n{trailers}\r\n"))
+    };
+    assert_eq!(chunked("a: b\r\n c\r\nd: e\r\n"), ok("a", true, 0));
+    assert!(chunked(" a: b\r\n").is_err());
+}
+
+#[test]
+fn leading_zeros_of_a_chunk_size_are_no_overflow() {
+    for zeros in [1, 15, 16, 17, 30] {
+        let zeros = "0".repeat(zeros);
+        let text = format!(
+            "{OK}transfer-encoding: chunked\r\n\r\n{zeros}3\r\nabc\r\n{zeros}a\r\n0123456789\r\n{zeros}\r\n\r\n"
+        );
+        assert_eq!(whole(&text), ok("abc0123456789", true, 0), "{zeros}");
+    }
+    for large in ["10000000000000000", "ffffffffffffffffff", "00010000000000000000"] {
+        let text = format!("{OK}transfer-encoding: chunked\r\n\r\n{large}\r\n");
+        assert_eq!(whole(&text), Err(DecodeError::TooLarge(Limit::Body)), "{large}");
+    }
+}
+
+#[test]
+fn chunk_extensions_are_skipped() {
+    for line in ["1;a", "1;a=b", "1 ; a = \"b;c\"", "1\t;\ta", "1;", "1;;", "1  ", "1\t"] {
+        let text = format!("{OK}transfer-encoding: chunked\r\n\r\n{line}\r\na\r\n0;z\r\n\r\n");
+        assert_eq!(whole(&text), ok("a", true, 0), "{line:?}");
+    }
+}
+
+#[test]
+fn a_close_after_the_last_chunk_ends_the_body() {
+    // RFC 9112, 8: what is missing is the empty line after the trailers, of which there are none.
+    let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+    assert_eq!(whole(&chunked), ok("a", false, 0));
+}
+
+#[test]
+fn a_head_may_have_as_many_headers_as_it_has_bytes_for() {
+    let answer = |count: usize| {
+        let many: String = (0..count).map(|n| format!("x-{n}: {n}\r\n")).collect();
+        let text = format!("{OK}{many}content-length: 1\r\n\r\na");
+        let mut decoder = Decoder::new(&Method::GET, Limits::new());
+        match decoder.feed(text.as_bytes())? {
+            Progress::Done(done) => Ok(done.response.headers().len()),
+            Progress::More => panic!("incomplete"),
+        }
+    };
+    for count in [99, 100, 101, 128, 129, 1000, 4000] {
+        assert_eq!(answer(count), Ok(count + 1));
+    }
+    assert_eq!(answer(20_000), Err(DecodeError::TooLarge(Limit::Head)));
+    // More than a header map holds, in a head that may be as long.
+    let many = "a:\n".repeat(100_000);
+    let mut decoder = Decoder::new(&Method::GET, Limits::new().head(1 << 20));
+    let error = decoder.feed(format!("{OK}{many}\r\n").as_bytes()).unwrap_err();
+    assert_eq!(error, DecodeError::TooLarge(Limit::Headers));
+}
+
+#[test]
+fn interim_responses_may_have_any_headers() {
+    for interim in [
+        "100 Continue\r\nserver: x\r\ndate: y\r\n",
+        "100\r\ncontent-length: 5\r\n",
+        "100 Continue\r\ncontent-length: x\r\ntransfer-encoding: gzip\r\n",
+        "102 Processing\r\nconnection: close\r\n",
+        "103 Early Hints\r\nlink: a\r\n b\r\nlink: c\r\n",
+        "199 x\r\n",
+    ] {
+        let interim = format!("HTTP/1.1 {interim}\r\n");
+        for times in [1, 3] {
+            let text = format!("{}{OK}content-length: 1\r\n\r\na", interim.repeat(times));
+            assert_eq!(whole(&text), ok("a", true, 0), "{interim:?}");
+        }
+    }
+}
+
+#[test]
+fn what_never_has_a_body_may_say_any_length() {
+    for headers in [
+        "content-length: 5",
+        "content-length: x",
+        "content-length: 1\r\ncontent-length: 2",
+        "transfer-encoding: gzip",
+        "transfer-encoding: chunked",
+    ] {
+        for (method, status) in [(Method::GET, 204), (Method::GET, 304), (Method::HEAD, 200)] {
+            let text = format!("HTTP/1.1 {status} x\r\n{headers}\r\n\r\n");
+            let expected = Ok((status, Vec::new(), true, 0));
+            assert_eq!(in_pieces(&method, [text.as_bytes()]), expected, "{headers}");
+            // Bytes behind it belong to nothing.
+            let text = text + "hello";
+            let expected = Ok((status, Vec::new(), false, 5));
+            assert_eq!(in_pieces(&method, [text.as_bytes()]), expected, "{headers}");
+        }
+    }
+}
+
+#[test]
+fn empty_elements_of_a_list_do_not_count() {
+    for coding in ["chunked", "CHUNKED", ",chunked", "chunked ,", " , , Chunked,\t,"] {
+        let text = format!("{OK}transfer-encoding: {coding}\r\n\r\n1\r\na\r\n0\r\n\r\n");
+        assert_eq!(whole(&text), ok("a", true, 0), "{coding:?}");
+    }
+    for close in ["close", "Close", ",close", "keep-alive, close", "close,,x"] {
+        let text = format!("{OK}connection: {close}\r\ncontent-length: 1\r\n\r\na");
+        assert_eq!(whole(&text), ok("a", false, 0), "{close:?}");
+    }
+    for open in ["keep-alive", "x-close", "closed", ""] {
+        let text = format!("{OK}connection: {open}\r\ncontent-length: 1\r\n\r\na");
+        assert_eq!(whole(&text), ok("a", true, 0), "{open:?}");
+    }
+}
+
+#[test]
+fn unusual_but_valid_heads_are_read() {
+    let long = "x".repeat(900);
+    for head in [
+        "HTTP/1.1 200\r\n",
+        "HTTP/1.1 200 \r\n",
+        "HTTP/1.1 200 \t caf\u{e9} \u{1f426}\r\n",
+        &format!("HTTP/1.1 200 {long}\r\n"),
+        "HTTP/1.1 200 OK\nserver: x\n",
+        "HTTP/1.1 200 OK\r\nx:\r\ny: \r\nz:\t\r\n",
+        "HTTP/1.1 200 OK\r\nx: caf\u{e9}\r\n",
+        "HTTP/1.1 200 OK\r\nX!#$%&'*+-.^_`|~1: y\r\n",
+        "HTTP/1.1 200 OK\r\nx:y:z\r\n",
+    ] {
+        let text = format!("{head}content-length: 1\r\n\r\na");
+        assert_eq!(whole(&text), ok("a", true, 0), "{head:?}");
+    }
+}
+
+#[test]
+fn a_408_or_421_ends_its_connection() {
+    for (status, reusable) in [(408, false), (421, false), (425, true), (429, true), (400, true)] {
+        let text = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(whole(&text), Ok((status, Vec::new(), reusable, 0)));
+    }
 }

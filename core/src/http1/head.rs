@@ -1,5 +1,7 @@
 //! The head of a response: its end, its contents, and the framing of the body.
 
+use std::borrow::Cow;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
@@ -74,7 +76,9 @@ pub(super) enum Framing {
 
 /// Parses a complete head. `bytes` ends with the empty line.
 pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
-    let mut fields = vec![httparse::EMPTY_HEADER; limits.headers];
+    // The status line has no continuation.
+    let bytes = &*unfolded(bytes, 2);
+    let mut fields = fields(bytes, limits);
     let mut parsed = httparse::Response::new(&mut fields);
     match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -85,20 +89,57 @@ pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<He
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(DecodeError::Malformed("invalid status"))?;
     let http_1_0 = parsed.version == Some(0);
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    let too_many = |_| DecodeError::TooLarge(Limit::Headers);
+    let mut headers = HeaderMap::try_with_capacity(parsed.headers.len()).map_err(too_many)?;
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let name = name.map_err(|_| DecodeError::Malformed("invalid header name"))?;
         let value = HeaderValue::from_bytes(field.value);
         let value = value.map_err(|_| DecodeError::Malformed("invalid header value"))?;
-        headers.append(name, value);
+        headers.try_append(name, value).map_err(too_many)?;
     }
     let (framing, unambiguous) = framing(status, &headers, method, http_1_0, limits)?;
-    let persists = unambiguous && !http_1_0 && !has_token(&headers, &CONNECTION, b"close");
+    // A server that has waited too long (408), or that is the wrong one (421), does not read on.
+    let gives_up = matches!(status.as_u16(), 408 | 421);
+    let closes = http_1_0 || gives_up || has_token(&headers, &CONNECTION, b"close");
+    let persists = unambiguous && !closes;
     let mut response = Response::new(Vec::new());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(Head { response, persists, framing })
+}
+
+/// Room for as many fields as `bytes` has lines, within the limit.
+pub(super) fn fields<'a>(bytes: &[u8], limits: &Limits) -> Vec<httparse::Header<'a>> {
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    vec![httparse::EMPTY_HEADER; lines.min(limits.headers)]
+}
+
+/// Replaces the break of each folded line by a space (RFC 9112, 5.2). Line number `first`, counted from
+/// 0, is the first that can continue another one.
+pub(super) fn unfolded(bytes: &[u8], first: usize) -> Cow<'_, [u8]> {
+    let lines = || bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
+    let continues =
+        |number: usize, line: &[u8]| number >= first && matches!(line.first(), Some(b' ' | b'\t'));
+    if !lines().any(|(number, line)| continues(number, line)) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut unfolded = Vec::with_capacity(bytes.len());
+    for (number, line) in lines() {
+        if !continues(number, line) {
+            unfolded.extend_from_slice(line);
+            continue;
+        }
+        // The line's end alone: a stray CR before it stays, and is refused.
+        for end in [b'\n', b'\r'] {
+            unfolded.pop_if(|byte| *byte == end);
+        }
+        while unfolded.pop_if(|byte| matches!(byte, b' ' | b'\t')).is_some() {}
+        unfolded.push(b' ');
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        unfolded.extend_from_slice(line.get(blanks..).unwrap_or_default());
+    }
+    Cow::Owned(unfolded)
 }
 
 /// The framing, and whether it leaves no doubt about where the body ends.
@@ -109,25 +150,23 @@ fn framing(
     http_1_0: bool,
     limits: &Limits,
 ) -> Result<(Framing, bool), DecodeError> {
-    let length = content_length(headers)?;
-    let has_coding = headers.contains_key(TRANSFER_ENCODING);
     if *method == Method::CONNECT && status.is_success() {
         // The connection is a tunnel from here on (RFC 9110, 9.3.6).
         return Ok((Framing::None, false));
     }
+    // Whatever the headers say (RFC 9112, 6.3, item 1).
     let bodiless = matches!(status.as_u16(), 204 | 304) || *method == Method::HEAD;
     if bodiless || status.is_informational() {
         return Ok((Framing::None, true));
     }
-    if has_coding {
+    let length = content_length(headers)?;
+    if headers.contains_key(TRANSFER_ENCODING) {
         if http_1_0 {
             return Err(DecodeError::Malformed("transfer coding in HTTP/1.0"));
         }
-        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let mut codings = tokens(headers, &TRANSFER_ENCODING);
         let only = codings.next().filter(|_| codings.next().is_none());
-        let chunked = only
-            .is_some_and(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
-        if !chunked {
+        if !only.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
             return Err(DecodeError::Unsupported("a transfer coding other than chunked"));
         }
         // A length beside it may be an attempt to smuggle a response: chunked wins, and the
@@ -166,7 +205,12 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, DecodeError> {
 
 /// Whether a comma-separated header has this token.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+/// The elements of a comma-separated header. Empty ones do not count (RFC 9110, 5.6.1).
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let fields = headers.get_all(name).iter();
-    let mut tokens = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
-    tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token))
+    let elements = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+    elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }

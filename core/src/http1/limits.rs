@@ -10,10 +10,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The defaults: a head of 64 KiB, 128 headers, a body of 8 MiB, a chunk-size line of 4 KiB.
+    /// The defaults: a head of 64 KiB with as many headers as fit, a body of 8 MiB, a chunk-size line of
+    /// 4 KiB.
     #[must_use]
     pub const fn new() -> Self {
-        Self { head: 64 * 1024, headers: 128, body: 8 * 1024 * 1024, chunk_line: 4 * 1024 }
+        Self { head: 64 * 1024, headers: usize::MAX, body: 8 * 1024 * 1024, chunk_line: 4 * 1024 }
     }
 
     /// The maximum size of the head in bytes: status line, headers and the empty line. The same limit
@@ -24,7 +25,8 @@ impl Limits {
         self
     }
 
-    /// The maximum number of headers, and of trailers. Default: 128.
+    /// The maximum number of headers, and of trailers. Default: as many as fit into the head, which may
+    /// be no more than the 24 576 that a [`HeaderMap`](http::HeaderMap) holds.
     #[must_use]
     pub const fn headers(mut self, count: usize) -> Self {
         self.headers = count;

@@ -27,7 +27,9 @@ fn hypers(bytes: &[u8]) -> Read {
     runtime.block_on(async {
         let (client, mut server) = tokio::io::duplex(1 << 20);
         let io = TokioIo::new(client);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.ok()?;
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.allow_obsolete_multiline_headers_in_responses(true).max_headers(10_000);
+        let (mut sender, connection) = builder.handshake(io).await.ok()?;
         let driving = tokio::spawn(connection);
         let request = Request::get("/").header("host", "h").body(Empty::<Bytes>::new()).unwrap();
         let answer = tokio::spawn(sender.send_request(request));
@@ -53,7 +55,8 @@ fn line() -> impl Strategy<Value = String> {
         4 => prop::sample::select(vec![
             "content-length: 5", "content-length: 0", "content-length: 5, 5", "content-length: 6",
             "transfer-encoding: chunked", "Transfer-Encoding:chunked", "connection: close", "a: b",
-            "connection: keep-alive", "x:", "y: \t z ",
+            "connection: keep-alive", "x:", "y: \t z ", "z: a\r\n b", "content-length:\r\n 5",
+            "transfer-encoding:\r\n\t chunked", " folded", "transfer-encoding: ,chunked",
         ]).prop_map(str::to_owned),
         1 => "[a-z]{1,5}: [ -~]{0,10}",
     ]
@@ -68,12 +71,21 @@ fn response() -> impl Strategy<Value = Vec<u8>> {
         "400",
         "503 \u{7f}x",
     ]);
-    let interim = prop::sample::select(vec!["", "", "HTTP/1.1 100 Continue\r\n\r\n"]);
+    let interim = prop::sample::select(vec![
+        "",
+        "",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\nserver: x\r\n\r\n",
+        "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n b\r\n\r\n",
+    ]);
     let version = prop::sample::select(vec!["1.1", "1.1", "1.1", "1.0"]);
     let body = prop_oneof![
         Just("hello".to_owned()),
         Just("5\r\nhello\r\n0\r\n\r\n".to_owned()),
         Just("2;x=y\r\nhe\r\n03 \r\nllo\r\n0\r\nt: u\r\n\r\nmore".to_owned()),
+        Just("0000000000000000002 ; x\r\nhe\r\n3 x\r\nllo\r\n000\r\n\r\n".to_owned()),
+        Just("00000000000000000005\r\nhello\r\n0;z\r\nt: u\r\n v\r\n\r\n".to_owned()),
+        Just("5\r\nhello\r\n0\r\n".to_owned()),
         "[ -~\r\n]{0,20}",
     ];
     (interim, version, status, prop::collection::vec(line(), 0..4), body).prop_map(
@@ -155,5 +167,33 @@ fn the_known_differences_are_decided_by_the_rfc() {
         ),
     ] {
         assert_eq!(ours(text.as_bytes()).is_some(), we_read, "{why}");
+    }
+}
+
+/// Each of these was refused once, by one client or another.
+#[test]
+fn what_is_unusual_is_read_by_both() {
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let chunked = format!("{ok}transfer-encoding: chunked\r\n\r\n");
+    let many: String = (0..1000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    for text in [
+        format!("{ok}a: b\r\n c\r\ncontent-length: 5\r\n\r\nhello"),
+        format!("{ok}content-length:\r\n 5\r\n\r\nhello"),
+        format!("{ok}{many}content-length: 5\r\n\r\nhello"),
+        format!("{chunked}5;x=\"y\"\r\nhello\r\n0\r\n\r\n"),
+        format!("{chunked}5 ; x\r\nhello\r\n0\r\n\r\n"),
+        format!("{chunked}05\r\nhello\r\n000\r\n\r\n"),
+        format!("{chunked}5\r\nhello\r\n0\r\na: b\r\n\r\n"),
+        format!("HTTP/1.1 100 Continue\r\na: b\r\n\r\n{ok}content-length: 5\r\n\r\nhello"),
+        "HTTP/1.1 103 x\r\nlink: a\r\n\r\n".repeat(9) + ok + "content-length: 5\r\n\r\nhello",
+        "HTTP/1.1 200\r\ncontent-length: 5\r\n\r\nhello".to_owned(),
+        "HTTP/1.1 200 OK\ncontent-length: 5\n\nhello".to_owned(),
+        "HTTP/1.1 200 caf\u{e9}\r\nx: \u{e9}\r\ncontent-length: 5\r\n\r\nhello".to_owned(),
+        "HTTP/1.0 200 OK\r\n\r\nhello".to_owned(),
+        format!("{ok}Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+    ] {
+        let expected = Some((200, b"hello".to_vec()));
+        assert_eq!(ours(text.as_bytes()), expected, "{text:?}");
+        assert_eq!(hypers(text.as_bytes()), expected, "{text:?}");
     }
 }
