@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 use lp_connector_core::connector::{Failure, FailureKind};
-use lp_connector_core::http1::{DecodeError, Decoded, Decoder, Progress};
+use lp_connector_core::http1::{Decoded, Decoder, Progress};
 
 use crate::Runtime;
 use crate::record_stream::RecordStream;
@@ -116,14 +116,7 @@ impl<R: Runtime> Connection<R> {
                 Ok(Progress::More) => {}
                 Ok(Progress::Done(decoded)) => return Ok(decoded),
                 Err(error) => {
-                    let kind = match error {
-                        DecodeError::TooLarge(_) => FailureKind::TooLarge,
-                        DecodeError::Truncated | DecodeError::ClosedBeforeResponse => {
-                            FailureKind::Broken
-                        }
-                        _ => FailureKind::Protocol,
-                    };
-                    return Err(Failure::answer_lost(kind).with_source(error));
+                    return Err(Failure::answer_lost(error.into()).with_source(error));
                 }
             }
         }

@@ -51,8 +51,8 @@ impl AttemptFailure {
     ) -> Self {
         let ApiRejection { reason, status, error_code, message, conversation } = rejection;
         let message = message.as_deref().map(|text| scrub(text, secrets));
-        let (class, kind, headline) = classify(&reason, status, stage);
         let http_status = response.status().as_u16();
+        let (class, kind, headline) = classify(&reason, status, http_status, stage);
         let unreadable = class == FailureClass::Unreadable;
         let shown_status = if unreadable { http_status } else { status };
         let mut error = Error::new(kind, headline).with_answer(shown_status, error_code, message);
@@ -63,7 +63,7 @@ impl AttemptFailure {
             error = error.with_body(response.body());
         }
         let asked = if unreadable { None } else { retry_after(response.headers(), now.wall()) };
-        if let Some(asked) = asked.filter(|_| !class.service_up()) {
+        if let Some(asked) = asked.filter(|_| !class.service_up() || class.honours_retry_after()) {
             error = error.with_retry_after(asked);
         }
         Self {
@@ -83,7 +83,10 @@ impl AttemptFailure {
         let Failure { kind, may_have_left, source } = failure;
         let headline = format!("{} got no answer: {}", subject(stage), kind.words());
         let (class, error_kind) = match kind {
-            FailureKind::Tls if !may_have_left => (FailureClass::TlsFailed, ErrorKind::Tls),
+            FailureKind::Tls | FailureKind::ClientCertificate if !may_have_left => {
+                (FailureClass::TlsFailed, ErrorKind::Tls)
+            }
+            FailureKind::ClientCertificate => (FailureClass::CertificateMissing, ErrorKind::Tls),
             FailureKind::TooLarge => (FailureClass::Unreadable, ErrorKind::BadAnswer),
             _ if may_have_left => (FailureClass::AnswerLost, ErrorKind::Unavailable),
             _ => (FailureClass::NotSent, ErrorKind::Unavailable),
@@ -104,7 +107,16 @@ impl AttemptFailure {
 }
 
 /// What the reason of a rejection means.
-fn classify(reason: &Reason, status: u16, stage: Stage) -> (FailureClass, ErrorKind, String) {
+fn classify(
+    reason: &Reason,
+    status: u16,
+    http_status: u16,
+    stage: Stage,
+) -> (FailureClass, ErrorKind, String) {
+    let class = match status == http_status {
+        true => FailureClass::of_status(status),
+        false => FailureClass::of_code(status),
+    };
     match reason {
         Reason::Unreadable(how) => (
             FailureClass::Unreadable,
@@ -123,32 +135,35 @@ fn classify(reason: &Reason, status: u16, stage: Stage) -> (FailureClass, ErrorK
             "the account is still being loaded by the service".to_owned(),
         ),
         Reason::AlreadyOpen => (
-            FailureClass::of_status(status),
+            class,
             ErrorKind::AlreadyOpen,
             "the consumer has an open conversation already".to_owned(),
         ),
-        Reason::ConversationClosed => (
-            FailureClass::of_status(status),
-            ErrorKind::ConversationClosed,
-            "the conversation is closed".to_owned(),
-        ),
+        Reason::ConversationClosed => {
+            (class, ErrorKind::ConversationClosed, "the conversation is closed".to_owned())
+        }
         Reason::Status => {
-            let kind = kind_of(status, stage);
-            (FailureClass::of_status(status), kind, headline(kind, status, stage))
+            let kind = kind_of(status, class, stage);
+            (class, kind, headline(kind, status, stage))
         }
     }
 }
 
 /// The kind of error for an error status.
-fn kind_of(status: u16, stage: Stage) -> ErrorKind {
+fn kind_of(status: u16, class: FailureClass, stage: Stage) -> ErrorKind {
     match status {
         412 => ErrorKind::StaleRevision,
         401 if stage != Stage::Domain => ErrorKind::Unauthorized,
         400 | 403 if stage == Stage::AppJwt => ErrorKind::Unauthorized,
         429 => ErrorKind::RateLimited,
         451 => ErrorKind::Blocked,
-        500..=599 => ErrorKind::Unavailable,
-        _ => ErrorKind::Rejected,
+        _ => match class {
+            FailureClass::Unavailable | FailureClass::ServerError | FailureClass::NotProcessed => {
+                ErrorKind::Unavailable
+            }
+            FailureClass::Unreadable => ErrorKind::BadAnswer,
+            _ => ErrorKind::Rejected,
+        },
     }
 }
 
@@ -160,6 +175,7 @@ fn headline(kind: ErrorKind, status: u16, stage: Stage) -> String {
             format!("{subject} was rejected with status 429, too many requests")
         }
         ErrorKind::Unavailable => format!("{subject} failed with status {status}"),
+        ErrorKind::BadAnswer => format!("{subject} got an unusable answer, with status {status}"),
         _ => format!("{subject} was rejected with status {status}"),
     }
 }

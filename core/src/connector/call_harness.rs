@@ -102,7 +102,7 @@ impl<O: Callable> CallHarness<O> {
     }
 
     /// Answers as a cloud that works; `body` is for the operation's own request.
-    fn answer_normally(&mut self, attempt: &Attempt, body: &str) {
+    pub(super) fn answer_normally(&mut self, attempt: &Attempt, body: &str) {
         let path = attempt.request().uri().path();
         let body = match attempt.stage() {
             Stage::Domain => {

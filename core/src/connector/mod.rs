@@ -58,6 +58,8 @@ mod prerequisite;
 mod proxy;
 mod single_flight;
 mod state;
+#[cfg(test)]
+mod status_tests;
 mod trust;
 
 pub use call::Call;

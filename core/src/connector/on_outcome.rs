@@ -260,17 +260,19 @@ impl<C: Callable> Call<C> {
         };
         let round = refresh.round();
         match decision {
-            Decision::Retry(pause) if failed.lease.probe.is_none() => {
+            Decision::Retry(pause)
+                if failed.lease.probe.is_none() || failed.state.class.service_up() =>
+            {
                 refresh.back_off(now, failed.lease, pause, &failed.error);
                 let number = failed.state.retries.saturating_add(2);
                 let retry = EventKind::Retry { attempt: number, pause, cause: failed.cause };
                 self.emit(attempt.stage(), retry);
             }
-            Decision::Retry(_) | Decision::Exhausted => {
+            Decision::Retry(_) | Decision::Exhausted if !failed.state.class.service_up() => {
                 refresh.fail(now, failed.lease, failed.retry_after, &failed.error);
                 self.record_failure(state, now, attempt, failed.lease.probe);
             }
-            Decision::NotIdempotent | Decision::NotRetryable => {
+            _ => {
                 refresh.fail(now, failed.lease, failed.retry_after, &failed.error);
                 if !failed.state.class.service_up() {
                     self.record_probe_failure(state, now, attempt, failed.lease.probe);
@@ -312,10 +314,12 @@ impl<C: Callable> Call<C> {
                 .jitter(self.jitter.draw()),
         );
         match decision {
-            Decision::Retry(pause) if probe.is_none() => {
+            Decision::Retry(pause) if probe.is_none() || failure.class.service_up() => {
                 self.retry_own(now, pause, error, failure.cause);
                 return;
             }
+            // Its circuit is closed already.
+            _ if failure.class.service_up() => {}
             Decision::Retry(_) | Decision::Exhausted | Decision::NotIdempotent => match probe {
                 Some(probe) if failure.not_of_service => {
                     state.circuit(&attempt.endpoint).cancel_probe(probe);
@@ -323,14 +327,19 @@ impl<C: Callable> Call<C> {
                 None if failure.not_of_service => {}
                 probe => self.record_failure(state, now, attempt, probe),
             },
-            Decision::NotRetryable if failure.class.service_up() => {}
             Decision::NotRetryable => self.record_probe_failure(state, now, attempt, probe),
         }
-        let lost = failure.class == FailureClass::AnswerLost;
-        self.fail(if lost && decision == Decision::NotIdempotent {
-            let cause = failure.cause;
-            let headline =
-                format!("the request was sent, and {cause}: whether it took effect is unknown");
+        let unconfirmed = match failure.class {
+            FailureClass::AnswerLost => decision == Decision::NotIdempotent,
+            FailureClass::Redirected => self.operation.idempotency() == Idempotency::NonIdempotent,
+            _ => false,
+        };
+        self.fail(if unconfirmed {
+            let how = match failure.cause {
+                Cause::Status(status) => format!("answered with status {status}, a redirect"),
+                Cause::NoResponse(kind) => format!("sent, and {}", kind.words()),
+            };
+            let headline = format!("the request was {how}: whether it took effect is unknown");
             error.recast(ErrorKind::Unconfirmed, headline)
         } else {
             error

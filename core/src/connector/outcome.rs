@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::error::{Error, Stage};
+use crate::http1::DecodeError;
 use crate::time::Mono;
 
 /// The next action for the driver of a [`Call`](super::Call).
@@ -188,6 +189,10 @@ pub enum FailureKind {
     Connect,
     /// The TLS handshake failed. It is not retried: a bad certificate stays bad.
     Tls,
+    /// The server demands a certificate of the client, which has none. In TLS 1.3 it says so after the
+    /// client's part of the handshake, when the client has sent its request already; it has read none of
+    /// that (RFC 8446, 4.4.2.4). It is not retried.
+    ClientCertificate,
     /// The attempt timed out.
     Timeout,
     /// The connection broke, or closed before the response was complete.
@@ -200,6 +205,17 @@ pub enum FailureKind {
     Other,
 }
 
+/// Bytes that are no response: for adapters that use the core's codec.
+impl From<DecodeError> for FailureKind {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge(_) => Self::TooLarge,
+            DecodeError::Truncated | DecodeError::ClosedBeforeResponse => Self::Broken,
+            _ => Self::Protocol,
+        }
+    }
+}
+
 impl FailureKind {
     /// The failure, as a clause for the middle of a sentence.
     #[must_use]
@@ -209,6 +225,7 @@ impl FailureKind {
             Self::NoFreeConnection => "all connections of this client were in use",
             Self::Connect => "no connection could be made",
             Self::Tls => "no trusted TLS connection could be made",
+            Self::ClientCertificate => "the server demands a client certificate",
             Self::Timeout => "the time was up before an answer came",
             Self::Broken => "the connection broke before the answer was whole",
             Self::Protocol => "what came back is not HTTP",

@@ -46,7 +46,7 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
         }
         ErrorKind::Tls => {
             "check the host's certificate, and that its CA is among the platform's or given as an \
-             extra one"
+             extra one; client certificates are not supported"
         }
     };
     Some(text.into())

@@ -18,7 +18,8 @@ pub enum ErrorKind {
     /// Status 451: LivePerson has blocked the account or the user
     /// ([protocol.md 11](crate::protocol#11)).
     Blocked,
-    /// The service rejected the request; it will reject the same one again.
+    /// The service rejected the request; it will reject the same one again. Or it answered with a redirect,
+    /// which is not followed.
     Rejected,
     /// The consumer has an open conversation already ([protocol.md 6.6](crate::protocol#6.6)).
     AlreadyOpen,
@@ -29,18 +30,19 @@ pub enum ErrorKind {
     StaleRevision,
     /// Status 429 until the retries were used up.
     RateLimited,
-    /// The service could not be reached, or answered 5xx, until the retries were used up.
+    /// The service could not be reached, or answered 5xx, 408, 421 or 425, until the retries were used up.
     Unavailable,
     /// Earlier calls found the service down; this one was not sent
     /// ([protocol.md 11](crate::protocol#11)).
     CircuitOpen,
     /// The call's deadline passed, or comes before its next attempt.
     DeadlineExceeded,
-    /// The response was lost after the request may have left, and a retry could repeat the effect.
+    /// The response was lost after the request may have left, or is a redirect that does not say whether the
+    /// request took effect; a retry could repeat the effect.
     Unconfirmed,
     /// The response cannot be read or used.
     BadAnswer,
-    /// There is no trusted TLS connection.
+    /// There is no trusted TLS connection, or the server demands a client certificate.
     Tls,
     /// The caller abandoned the call.
     Abandoned,

@@ -11,11 +11,12 @@ use crate::error::Delivery;
 /// | class | effect | the service is up | `Retry-After` counts |
 /// |---|---|---|---|
 /// | `NotSent`, `TlsFailed` | not sent | no | no |
-/// | `AnswerLost` | unknown | no | no |
+/// | `AnswerLost`, `CertificateMissing` | unknown | no | no |
 /// | `RateLimited`, `Unavailable` | rejected | no | yes |
+/// | `NotProcessed` | rejected | yes | yes |
 /// | `ServerError` | unknown | no | no |
 /// | `Rejected` | rejected | yes | no |
-/// | `Unreadable` | unknown | yes | no |
+/// | `Redirected`, `Unreadable` | unknown | yes | no |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FailureClass {
@@ -25,27 +26,52 @@ pub enum FailureClass {
     TlsFailed,
     /// The request may have left, and no whole response arrived.
     AnswerLost,
+    /// The server has ended the connection because the client has no certificate, after the request may
+    /// have left. A retry does not change that.
+    CertificateMissing,
     /// Status 429: the request had no effect.
     RateLimited,
     /// Status 503, or an account that is still being loaded: the request had no effect.
     Unavailable,
-    /// Any other 5xx: it may come from a gateway that lost the response.
+    /// Status 408, 421 or 425: the server did not receive the whole request, is not the one for it, or
+    /// does not process it yet. It had no effect, and may be repeated whatever it does (RFC 9110, 15.5.9
+    /// and 15.5.20; RFC 8470, 5.2).
+    NotProcessed,
+    /// Any other 5xx: it may come from a gateway that lost the response. So is a status that is not HTTP's
+    /// (RFC 9110, 15).
     ServerError,
-    /// Any other status: the service is up, and rejects the request.
+    /// A redirect other than 307 and 308: a service may answer so when it has done what was asked, 303
+    /// says just that (RFC 9110, 15.4).
+    Redirected,
+    /// Any other 4xx: the service is up, and rejects the request. 307 and 308 too, which want the same
+    /// request at another place, and have not done it here.
     Rejected,
     /// A success that cannot be read or used: the request probably had its effect.
     Unreadable,
 }
 
 impl FailureClass {
-    /// The class of a response with this status that is no success.
+    /// The class of a response with this status that is not the expected one.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
             429 => Self::RateLimited,
             503 => Self::Unavailable,
-            500..=599 => Self::ServerError,
-            _ => Self::Rejected,
+            408 | 421 | 425 => Self::NotProcessed,
+            307 | 308 | 400..=499 => Self::Rejected,
+            300..=399 => Self::Redirected,
+            200..=299 => Self::Unreadable,
+            _ => Self::ServerError,
+        }
+    }
+
+    /// The class of this status in the body of a response that HTTP calls a success: the service has
+    /// received the whole request, so its 408 means that it gave up waiting for another one.
+    #[must_use]
+    pub const fn of_code(code: u16) -> Self {
+        match code {
+            408 => Self::ServerError,
+            _ => Self::of_status(code),
         }
     }
 
@@ -54,21 +80,27 @@ impl FailureClass {
     pub const fn effect(self) -> Delivery {
         match self {
             Self::NotSent | Self::TlsFailed => Delivery::NotSent,
-            Self::RateLimited | Self::Unavailable | Self::Rejected => Delivery::Rejected,
-            Self::AnswerLost | Self::ServerError | Self::Unreadable => Delivery::Unknown,
+            Self::RateLimited | Self::Unavailable | Self::NotProcessed | Self::Rejected => {
+                Delivery::Rejected
+            }
+            Self::AnswerLost
+            | Self::CertificateMissing
+            | Self::ServerError
+            | Self::Redirected
+            | Self::Unreadable => Delivery::Unknown,
         }
     }
 
     /// True if the failure shows that the service is up.
     #[must_use]
     pub const fn service_up(self) -> bool {
-        matches!(self, Self::Rejected | Self::Unreadable)
+        matches!(self, Self::NotProcessed | Self::Redirected | Self::Rejected | Self::Unreadable)
     }
 
     /// True if a `Retry-After` of the response counts ([protocol.md 11](crate::protocol#11)).
     #[must_use]
     pub const fn honours_retry_after(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Unavailable)
+        matches!(self, Self::RateLimited | Self::Unavailable | Self::NotProcessed)
     }
 }
 
@@ -78,17 +110,30 @@ mod tests {
 
     #[test]
     fn each_status_has_its_class() {
-        for (status, class) in [
-            (429, FailureClass::RateLimited),
-            (503, FailureClass::Unavailable),
-            (500, FailureClass::ServerError),
-            (502, FailureClass::ServerError),
-            (599, FailureClass::ServerError),
-            (400, FailureClass::Rejected),
-            (302, FailureClass::Rejected),
-            (600, FailureClass::Rejected),
+        for (class, statuses) in [
+            (FailureClass::RateLimited, &[429][..]),
+            (FailureClass::Unavailable, &[503]),
+            (FailureClass::NotProcessed, &[408, 421, 425]),
+            (FailureClass::ServerError, &[500, 501, 502, 504, 599, 600, 999, 100, 101]),
+            (FailureClass::Redirected, &[300, 301, 302, 303, 304, 305, 306, 309, 399]),
+            (FailureClass::Rejected, &[307, 308, 400, 407, 409, 424, 426, 451, 499]),
+            (FailureClass::Unreadable, &[200, 204, 206, 299]),
         ] {
-            assert_eq!(FailureClass::of_status(status), class, "{status}");
+            for status in statuses {
+                assert_eq!(FailureClass::of_status(*status), class, "{status}");
+                let code = if *status == 408 { FailureClass::ServerError } else { class };
+                assert_eq!(FailureClass::of_code(*status), code, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_status_that_denies_an_effect_is_a_rejection() {
+        for status in 100..1000 {
+            let denies = matches!(status, 307 | 308 | 400..=499 | 503);
+            let effect = FailureClass::of_status(status).effect();
+            let expected = if denies { Delivery::Rejected } else { Delivery::Unknown };
+            assert_eq!(effect, expected, "{status}");
         }
     }
 }

@@ -11,10 +11,11 @@ use crate::api::{Idempotency, RetryHints};
 #[non_exhaustive]
 pub enum RetryMode {
     /// LivePerson's own recommendation ([protocol.md 11](crate::protocol#11)): 429 and 5xx are
-    /// retried for every operation, though a 5xx that a gateway made can hide an effect.
+    /// retried for every operation, though a 5xx that a gateway made can hide an effect. So are 408, 421
+    /// and 425, which are no verdict on the request.
     Documented,
     /// An operation that is not idempotent is retried only when it certainly had no effect: it never
-    /// left, or the response was 429 or 503.
+    /// left, or the response was 408, 421, 425, 429 or 503.
     Cautious,
     /// Nothing is retried.
     None,
@@ -121,8 +122,8 @@ const MAX_PAUSES: usize = 100;
 impl RetryPolicy {
     /// The documented recommendation ([protocol.md 11](crate::protocol#11)): three retries after 5,
     /// 10 and 15 s on 5xx and on failed connections; on 429 after at least 1 s, or 5 s at the token
-    /// endpoint, and never before `Retry-After`; other 4xx never. A lost answer is not retried
-    /// unless the operation is idempotent. Up to 10 % jitter is added to each pause.
+    /// endpoint, and never before `Retry-After`; 408, 421 and 425 as 5xx; other 4xx never. A lost answer is
+    /// not retried unless the operation is idempotent. Up to 10 % jitter is added to each pause.
     #[must_use]
     pub fn documented() -> Self {
         Self {
@@ -136,7 +137,7 @@ impl RetryPolicy {
     }
 
     /// Like [`documented`](Self::documented), but an operation that is not idempotent is retried only
-    /// when it certainly had no effect: it never left, or the response was 429 or 503.
+    /// when it certainly had no effect: it never left, or the response was 408, 421, 425, 429 or 503.
     #[must_use]
     pub fn cautious() -> Self {
         Self { mode: RetryMode::Cautious, ..Self::documented() }
@@ -202,7 +203,8 @@ impl RetryPolicy {
     /// Decides what follows a failed attempt.
     ///
     /// The pause is never shorter than documented, nor than the service asked for with
-    /// `Retry-After` (honoured for 429 and 503, [protocol.md 11](crate::protocol#11)).
+    /// `Retry-After` (honoured for 408, 421, 425, 429 and 503,
+    /// [protocol.md 11](crate::protocol#11)).
     ///
     /// ```
     /// use std::time::Duration;
@@ -223,12 +225,17 @@ impl RetryPolicy {
     pub fn decide(&self, state: &RetryState) -> Decision {
         let may_repeat = state.idempotency == Idempotency::Idempotent || self.at_least_once;
         let may_have_had_effect = match state.class {
-            FailureClass::NotSent | FailureClass::RateLimited | FailureClass::Unavailable => false,
+            FailureClass::NotSent
+            | FailureClass::RateLimited
+            | FailureClass::Unavailable
+            | FailureClass::NotProcessed => false,
             FailureClass::ServerError => self.mode != RetryMode::Documented,
             FailureClass::AnswerLost => true,
-            FailureClass::TlsFailed | FailureClass::Rejected | FailureClass::Unreadable => {
-                return Decision::NotRetryable;
-            }
+            FailureClass::TlsFailed
+            | FailureClass::CertificateMissing
+            | FailureClass::Redirected
+            | FailureClass::Rejected
+            | FailureClass::Unreadable => return Decision::NotRetryable,
         };
         if may_have_had_effect && !may_repeat {
             return Decision::NotIdempotent;
@@ -292,6 +299,9 @@ mod tests {
             1 => Just(FailureClass::Rejected),
             1 => Just(FailureClass::Unreadable),
             1 => Just(FailureClass::TlsFailed),
+            1 => Just(FailureClass::CertificateMissing),
+            1 => Just(FailureClass::Redirected),
+            2 => Just(FailureClass::NotProcessed),
             2 => Just(FailureClass::NotSent),
             2 => Just(FailureClass::AnswerLost),
         ]
@@ -326,7 +336,9 @@ mod tests {
                 _ => documented,
             };
             let asked = match state.class {
-                FailureClass::RateLimited | FailureClass::Unavailable => state.retry_after,
+                FailureClass::RateLimited
+                | FailureClass::Unavailable
+                | FailureClass::NotProcessed => state.retry_after,
                 _ => None,
             };
             let least = floor.max(asked.unwrap_or_default());
@@ -336,13 +348,14 @@ mod tests {
         }
 
         #[test]
-        fn only_429_and_5xx_are_retried_among_statuses(
+        fn only_a_status_that_may_change_is_retried(
             status in 100u16..1000, state in state(), often: bool,
         ) {
             let policy = RetryPolicy::documented().at_least_once(often);
             let class = FailureClass::of_status(status);
             let decision = policy.decide(&RetryState { class, ..state });
-            let retryable = status == 429 || (500..600).contains(&status);
+            // A status below 200 ends no exchange; one above 599 counts as 5xx.
+            let retryable = matches!(status, 408 | 421 | 425 | 429 | 100..=199 | 500..=999);
             let expected = match (retryable, state.retries < 3) {
                 (false, _) => Decision::NotRetryable,
                 (true, false) => Decision::Exhausted,

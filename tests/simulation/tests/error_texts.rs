@@ -49,10 +49,16 @@ fn a_refusal_shows_its_status_and_advice() {
          retry, ask LivePerson"
     );
     assert_eq!(
-        sending("302"),
-        "send_text: the request was rejected with status 302 (cloud.liveperson.net), which said \"an \
+        sending("307"),
+        "send_text: the request was rejected with status 307 (cloud.liveperson.net), which said \"an \
          injected fault\"; it had no effect; redirects are not followed, they could carry the token \
          away"
+    );
+    assert_eq!(
+        sending("303"),
+        "send_text: the request was answered with status 303, a redirect: whether it took effect is \
+         unknown (cloud.liveperson.net), which said \"an injected fault\"; it may have taken effect; \
+         look before repeating it: repeating can do it twice"
     );
 }
 

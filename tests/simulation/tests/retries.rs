@@ -88,7 +88,7 @@ fn a_message_arrives_once_when_the_service_recovers() {
 
 #[test]
 fn no_other_4xx_is_retried() {
-    for status in [400, 402, 403, 404, 405, 406, 408, 409, 410, 413, 415, 418, 422, 451] {
+    for status in [400, 402, 403, 404, 405, 406, 409, 410, 413, 415, 418, 422, 451] {
         let (world, began, result) = send_under(&format!("send={status}"));
         assert_eq!(pauses(&world, Stage::Operation, began).len(), 0, "{status}");
         let error = result.unwrap_err();
@@ -97,6 +97,21 @@ fn no_other_4xx_is_retried() {
             (error.kind(), error.status(), error.delivery()),
             (kind, Some(status), Delivery::Rejected)
         );
+    }
+}
+
+#[test]
+fn what_was_not_processed_is_retried_like_a_503() {
+    for status in [408, 421, 425] {
+        let (world, began, result) = send_under(&format!("send={status}"));
+        assert!(within(&pauses(&world, Stage::Operation, began), &[5.0, 10.0, 15.0]));
+        let error = result.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.status(), error.delivery()),
+            (ErrorKind::Unavailable, Some(status), Delivery::Rejected)
+        );
+        let (world, _, result) = send_under(&format!("send:1-2={status}"));
+        assert_eq!((result.unwrap(), world.stored_count("one")), (3, 1));
     }
 }
 
