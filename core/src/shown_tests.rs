@@ -241,6 +241,7 @@ fn rejections_state_the_reason_in_one_line() {
     );
     for (rejection, text) in [
         (Rejection::NotPost, "the request is not a POST"),
+        (Rejection::Compressed, "the body has a Content-Encoding"),
         (Rejection::TooLarge, "the notification is larger than the limit"),
         (Rejection::Unsigned, "the notification has no x-liveperson-signature"),
         (Rejection::UnknownApp, "no secret is known for the account and client in the headers"),

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::rejection::Rejection;
-use super::signature::{Algorithm, ParsedSignature};
+use super::signature::ParsedSignature;
 use super::verified::Verified;
 use crate::secret::Secret;
 
@@ -20,7 +20,6 @@ pub struct Pending<'a> {
     pub(super) client: Option<String>,
     /// The secrets that may have signed the body.
     pub(super) secrets: Vec<&'a Secret>,
-    pub(super) require_sha256: bool,
     pub(super) max_body: usize,
 }
 
@@ -46,9 +45,6 @@ impl Pending<'_> {
         }
         let signature_match =
             self.signature.verify(&body, self.secrets).map_err(Rejection::InvalidSignature)?;
-        if self.require_sha256 && signature_match.algorithm != Algorithm::Sha256 {
-            return Err(Rejection::Sha256Required);
-        }
         Ok(Verified::new(self.account, self.client, signature_match, body))
     }
 }

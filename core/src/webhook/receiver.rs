@@ -1,11 +1,11 @@
 //! Verifies the requests that a webhook endpoint receives.
 
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::pending::Pending;
 use super::rejection::Rejection;
-use super::signature::{InvalidSignature, ParsedSignature};
+use super::signature::{Algorithm, InvalidSignature, ParsedSignature};
 use super::verified::Verified;
 use crate::id::{AccountId, ClientId};
 use crate::secret::Secret;
@@ -22,7 +22,8 @@ static SIGNATURE: HeaderName = HeaderName::from_static("x-liveperson-signature")
 static ACCOUNT: HeaderName = HeaderName::from_static("x-liveperson-account-id");
 static CLIENT: HeaderName = HeaderName::from_static("x-liveperson-client-id");
 
-/// Verifies the requests of a webhook endpoint: method, size, headers and signature, in this order.
+/// Verifies the requests of a webhook endpoint: method, encoding, size, signature
+/// header and secrets, in this order; then the body. What the head shows is refused before the body is read.
 ///
 /// It works with any web framework. [`begin`](Self::begin) checks a request's head, and
 /// [`Pending::finish`] its raw body. [`verify`](Self::verify) does both for a request that is
@@ -135,6 +136,12 @@ impl Receiver {
         if method != Method::POST {
             return Err(Rejection::NotPost);
         }
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+        if encodings
+            .any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+        {
+            return Err(Rejection::Compressed);
+        }
         if length > self.max_body {
             return Err(Rejection::TooLarge);
         }
@@ -142,17 +149,20 @@ impl Receiver {
         let signature = signature
             .to_str()
             .map_err(|_| Rejection::InvalidSignature(InvalidSignature::Unreadable))?;
+        let signature = ParsedSignature::parse(signature).map_err(Rejection::InvalidSignature)?;
+        if self.require_sha256 && signature.algorithm() != Algorithm::Sha256 {
+            return Err(Rejection::Sha256Required);
+        }
         let (account, client) = (text(headers, &ACCOUNT), text(headers, &CLIENT));
         let secrets: Vec<_> = self.secrets(account, client).collect();
         if secrets.is_empty() {
             return Err(Rejection::UnknownApp);
         }
         Ok(Pending {
-            signature: ParsedSignature::parse(signature).map_err(Rejection::InvalidSignature)?,
+            signature,
             account: account.map(str::to_owned),
             client: client.map(str::to_owned),
             secrets,
-            require_sha256: self.require_sha256,
             max_body: self.max_body,
         })
     }
@@ -186,7 +196,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhook::{Algorithm, Encoding, sign};
+    use crate::webhook::{Encoding, sign};
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
@@ -262,6 +272,38 @@ mod tests {
         assert_eq!(check(good().header("content-length", "4")), Err(Rejection::TooLarge));
         assert_eq!(check(good().method("PUT")), Err(Rejection::NotPost));
         assert_eq!(check(Request::post("/lp")), Err(Rejection::Unsigned));
+        let strict = receiver.clone().require_sha256(true);
+        let (parts, ()) = good().body(()).unwrap().into_parts();
+        let refused = strict.begin(&parts.method, &parts.headers).map(|_| ());
+        assert_eq!(refused, Err(Rejection::Sha256Required));
+        for form in ["", "x", "sha1=", "sha1=zz", "md5=qnaEr/M2QPwyNYg/gqULRhu7RWE="] {
+            let malformed = Request::post("/lp").header("x-liveperson-signature", form);
+            assert!(matches!(check(malformed), Err(Rejection::InvalidSignature(_))), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_body_is_refused_unread() {
+        let receiver = Receiver::new().secret(secret("s"));
+        for (encodings, refused) in [
+            (&["gzip"][..], true),
+            (&["br"], true),
+            (&["identity"], false),
+            (&[" Identity "], false),
+            (&["identity", "deflate"], true),
+            (&["identity, gzip"], true),
+            (&["\u{e9}"], true),
+        ] {
+            let mut request = request("s", Algorithm::Sha1, b"x");
+            for encoding in encodings {
+                request = request.header("content-encoding", *encoding);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let verdict = receiver.begin(&parts.method, &parts.headers).map(|_| ());
+            let expected = if refused { Err(Rejection::Compressed) } else { Ok(()) };
+            assert_eq!(verdict, expected, "{encodings:?}");
+        }
+        assert_eq!(Rejection::Compressed.status(), 415);
     }
 
     #[test]

@@ -154,6 +154,10 @@ impl ParsedSignature {
         Ok(Self { algorithm, encoding, bytes: bytes.ok_or(InvalidSignature::Unreadable)? })
     }
 
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     pub(super) fn verify<'a>(
         &self,
         body: &[u8],
