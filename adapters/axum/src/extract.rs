@@ -5,8 +5,19 @@ use std::time::Duration;
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, HeaderValue, WWW_AUTHENTICATE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use lp_connector_core::webhook::{Receiver, Rejection, Verified};
+use tokio::time::timeout;
+
+use crate::connection::Connection;
+use crate::reading::{self, Reading};
+use crate::refusals;
+
+const CHALLENGE: HeaderValue = HeaderValue::from_static("LivePerson-Signature");
+const POST: HeaderValue = HeaderValue::from_static("POST");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// How long a body may take to arrive. The platform gives up after 5 s
 /// ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
@@ -39,14 +50,19 @@ pub struct Signed(pub Verified);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// The request is not a notification of LivePerson's, or is too large: 401, 405 or 413.
+    /// The request is not a notification of LivePerson's, or is too large: 401, 405, 413 or 415.
     Rejected(Rejection),
     /// The body did not arrive in time: 408.
     Timeout,
     /// The body ended early: 400.
     IncompleteBody,
-    /// The queue or its memory is full: 503. The platform sends the notification again.
+    /// Too many bodies are being read, and this one has been on its way for longest: 503.
+    Evicted,
+    /// The queue or its memory is full, or closed: 503. The platform sends the notification again.
     Overloaded,
+    /// The notification was not stored, or not in time ([`Webhooks::durable`](crate::Webhooks::durable)):
+    /// 503. The platform sends it again.
+    NotStored,
 }
 
 impl WebhookError {
@@ -57,8 +73,13 @@ impl WebhookError {
             Self::Rejected(rejection) => rejection.status(),
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::IncompleteBody => StatusCode::BAD_REQUEST,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Evicted | Self::Overloaded | Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// True if the sender has proven nothing: then its connection is closed.
+    fn is_of_a_stranger(self) -> bool {
+        !matches!(self, Self::Overloaded | Self::NotStored)
     }
 }
 
@@ -68,7 +89,9 @@ impl std::fmt::Display for WebhookError {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Timeout => f.write_str("the notification did not arrive in time"),
             Self::IncompleteBody => f.write_str("the notification ended early"),
+            Self::Evicted => f.write_str("too many notifications are on their way"),
             Self::Overloaded => f.write_str("the queue of notifications is full"),
+            Self::NotStored => f.write_str("the notification was not stored"),
         }
     }
 }
@@ -77,8 +100,23 @@ impl std::error::Error for WebhookError {}
 
 impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
-        tracing::warn!(status = self.status().as_u16(), "webhook rejected: {self}");
-        (self.status(), self.to_string()).into_response()
+        let status = self.status();
+        // Why it was not stored was logged already.
+        if self != Self::NotStored {
+            refusals::log(format_args!("{}: {self}", status.as_u16()));
+        }
+        let mut response = (status, self.to_string()).into_response();
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::UNAUTHORIZED => headers.insert(WWW_AUTHENTICATE, CHALLENGE),
+            StatusCode::METHOD_NOT_ALLOWED => headers.insert(ALLOW, POST),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => headers.insert(ACCEPT_ENCODING, IDENTITY),
+            _ => None,
+        };
+        if self.is_of_a_stranger() {
+            headers.insert(CONNECTION, CLOSE);
+        }
+        response
     }
 }
 
@@ -90,38 +128,69 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, WebhookError> {
         let receiver = Receiver::from_ref(state);
-        let unlimited = |_| Ok(());
-        verify(&receiver, request, unlimited).await.map(Self)
+        let connection = request.extensions().get::<Connection>().cloned();
+        let reading = connection.as_ref().map(Connection::reading);
+        verify(&receiver, request, reading).await.map(Self)
     }
 }
 
-/// Checks the head, reads the body within its limits, and verifies it. `reserve` receives the size of
-/// the body after each frame, and may reject it.
+/// Checks the head, reads the body within its limits, and verifies it. A valid signature proves the
+/// connection. Bodies share the memory of `reading`.
 pub(crate) async fn verify(
     receiver: &Receiver,
     request: Request,
-    mut reserve: impl FnMut(usize) -> Result<(), WebhookError>,
+    reading: Option<&Reading>,
 ) -> Result<Verified, WebhookError> {
     let (parts, body) = request.into_parts();
     let pending = receiver.begin(&parts.method, &parts.headers).map_err(WebhookError::Rejected)?;
-    let read = async {
-        let mut body = Limited::new(body, pending.max_body());
-        // Frames are copied once: a frame kept by itself would keep hyper's whole read buffer.
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
-                true => WebhookError::Rejected(Rejection::TooLarge),
-                false => WebhookError::IncompleteBody,
-            })?;
-            if let Ok(data) = frame.into_data() {
-                reserve(bytes.len() + data.len())?;
-                bytes.extend_from_slice(&data);
-            }
+    let connection = parts.extensions.get::<Connection>();
+    let proven = connection.is_some_and(Connection::is_proven);
+    // Memory is reserved as the body arrives: who sends nothing reserves nothing.
+    let memory = reading.map(|reading| reading.begin(proven));
+    let read = timeout(BODY_TIMEOUT, read(body, pending.max_body(), memory.as_ref()));
+    let evicted = async {
+        match &memory {
+            Some(memory) => memory.evicted().await,
+            None => std::future::pending().await,
         }
-        bytes.shrink_to_fit();
-        Ok(bytes)
     };
-    let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
-    let body = read.map_err(|_| WebhookError::Timeout)??;
-    pending.finish(body).map_err(WebhookError::Rejected)
+    let body = tokio::select! {
+        read = read => read.map_err(|_| WebhookError::Timeout)??,
+        () = evicted => return Err(WebhookError::Evicted),
+    };
+    let verified = pending.finish(body).map_err(WebhookError::Rejected)?;
+    if let Some(connection) = connection {
+        connection.prove();
+    }
+    Ok(verified)
+}
+
+/// Reads a body of at most `max` bytes.
+async fn read(
+    body: axum::body::Body,
+    max: usize,
+    memory: Option<&reading::Body>,
+) -> Result<Vec<u8>, WebhookError> {
+    let mut body = Limited::new(body, max);
+    // Frames are copied once: a frame kept by itself would keep hyper's whole read buffer.
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+            true => WebhookError::Rejected(Rejection::TooLarge),
+            false => WebhookError::IncompleteBody,
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let needed = bytes.len() + data.len();
+        if needed > bytes.capacity() {
+            // What is reserved here is what the vector takes.
+            let room = needed.max((bytes.capacity() * 3 / 2).min(max));
+            if memory.is_some_and(|memory| !memory.grow(room, max)) {
+                return Err(WebhookError::Evicted);
+            }
+            bytes.reserve_exact(room - bytes.len());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    bytes.shrink_to_fit();
+    Ok(bytes)
 }

@@ -37,17 +37,29 @@
 //! }
 //! ```
 //!
+//! The queue is in memory. [`Webhooks::durable`] has none: it answers 200 only after a function of yours has
+//! stored the notification. [`Webhooks::split`] gives the [`Notifications`] instead, verified and not yet
+//! parsed. [`Signed`] is an extractor for your own handlers.
+//!
+//! Strangers cannot keep the platform out. What a request's head shows is refused before its body is read,
+//! and a refusal closes the connection. When places for connections are short, the oldest one that has not
+//! brought a valid signature is closed ([`Connection`]); when memory for bodies is short, the oldest body on
+//! such a connection is refused.
+//!
 //! The platform requires TLS with a valid certificate: let a proxy in front of this server provide it.
-//! [`Webhooks::split`] gives the [`Notifications`] instead, verified and not yet parsed. [`Signed`] is an
-//! extractor for your own handlers.
 
 mod budget;
+mod connection;
 mod deliveries;
+mod endpoint;
 mod extract;
 mod queue;
+mod reading;
+mod refusals;
 mod serve;
 mod shutdown;
 
+pub use connection::Connection;
 pub use deliveries::Deliveries;
 pub use extract::{Signed, WebhookError};
 pub use lp_connector_core::{conversation, id, secret, time, webhook};

@@ -1,5 +1,6 @@
 //! Serves a router on a socket, with limits and a graceful shutdown.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -7,27 +8,47 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{sleep, timeout};
 
-/// The most connections at a time. Further ones wait to be accepted.
-pub const MAX_CONNECTIONS: usize = 1024;
+use crate::connection::{Connection, Places};
+use crate::reading::Reading;
+use crate::refusals;
+
+/// The most connections at a time. A further one takes the place of the oldest that has not proven itself
+/// ([`Connection`]). A process needs as many file descriptors, and some for its other work.
+pub const MAX_CONNECTIONS: usize = 512;
 
 /// How long a request's head may take to arrive, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest head, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
+/// The largest head, in bytes. A connection buffers no more of a body either.
+const MAX_HEAD: usize = 32 * 1024;
+
+/// The memory of the bodies that [`Signed`](crate::Signed) reads.
+const READING: usize = 16 * 1024 * 1024;
 
 /// How long requests under way may take after the stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection without a request may take after the stop, to send what it has answered.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The lifetime of a connection, which bounds a client that reads no answer.
 const LIFE: Duration = Duration::from_secs(300);
+
+/// How many connections give way between two turns of the others.
+const EVICTIONS: usize = 16;
 
 /// Serves `router` over HTTP/1.1 until `stop` completes. Then it accepts no more connections, answers
 /// the requests under way (for at most 10 s), and returns. `stop` may be a
@@ -36,8 +57,11 @@ const LIFE: Duration = Duration::from_secs(300);
 /// When it returns, every notification that was answered 200 is in the queue of
 /// [`Webhooks`](crate::Webhooks), which ends after the last one.
 ///
-/// It closes a connection whose request head takes longer than 10 s or more than 64 KiB. The router
-/// limits bodies. After 5 minutes a connection ends with the request under way, and within 10 s.
+/// Strangers cannot keep the platform out: of more than [`MAX_CONNECTIONS`] connections, the oldest that
+/// has not proven itself is closed ([`Connection`]), and so is one whose request was refused. It closes a
+/// connection whose request head takes longer than 10 s or more than 32 KiB. The router limits bodies.
+/// After 5 minutes a connection ends with the request under way, and within 10 s. A path that the router
+/// does not know is logged.
 ///
 /// # Errors
 /// None at present. A connection that fails, or cannot be accepted, does not affect others.
@@ -46,48 +70,249 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    serve_at(&Places::new(MAX_CONNECTIONS), listener, router, stop).await;
+    Ok(())
+}
+
+async fn serve_at(
+    places: &Arc<Places>,
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
+    let reading = Reading::new(READING);
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
-    loop {
-        let permit = tokio::select! {
-            permit = room.clone().acquire_owned() => permit,
-            () = &mut stop => break,
-        };
+    let mut evictions = 0;
+    'accepting: loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = &mut stop => break,
+            accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
-            // Probably out of file descriptors: give other connections time to close.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if is_about_one_connection(&error) => continue,
+            // Probably out of file descriptors: the accepted connections have them.
+            Err(_) => {
+                for _ in 0..EVICTIONS {
+                    places.evict();
+                }
+                sleep(Duration::from_millis(1)).await;
+                continue;
+            }
+        };
+        let connection = loop {
+            if let Some(connection) = places.take(&reading) {
+                break connection;
+            }
+            if places.evict() {
+                evictions += 1;
+                if evictions % EVICTIONS == 0 {
+                    // The evicted close their sockets in their own turn.
+                    yield_now().await;
+                }
+                continue;
+            }
+            // Every connection is proven and at work.
+            tokio::select! {
+                () = places.freed() => {}
+                () = &mut stop => break 'accepting,
+            }
         };
         let _ = stream.set_nodelay(true);
-        let (router, mut stopped) = (router.clone(), stopped.clone());
-        connections.spawn(async move {
-            let _permit = permit;
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(MAX_HEAD)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-            let mut connection = pin!(connection);
-            // An error ends this connection only.
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                // An error, because the watch's sender was dropped, is the sign to stop.
-                _ = stopped.changed() => {}
-                () = tokio::time::sleep(LIFE) => {}
-            }
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(DRAIN_TIMEOUT, connection).await;
-        });
+        connections.spawn(run(stream, router.clone(), connection, stopped.clone()));
         while connections.try_join_next().is_some() {}
     }
     drop((listener, router, stopping));
     // Each connection ends within its own time-out.
     while connections.join_next().await.is_some() {}
-    Ok(())
+}
+
+/// True if other connections can be accepted all the same.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Serves one connection to its end. An error ends this connection only.
+async fn run(
+    stream: TcpStream,
+    router: Router,
+    connection: Connection,
+    mut stopped: watch::Receiver<()>,
+) {
+    let service = service_fn(|request| answer(&router, &connection, request));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        _ = serving.as_mut() => return,
+        () = connection.evicted() => return,
+        // An error, because the watch's sender was dropped, is the sign to stop.
+        _ = stopped.changed() => {}
+        () = sleep(LIFE) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    let patience = if connection.is_busy() { DRAIN_TIMEOUT } else { CLOSE_TIMEOUT };
+    tokio::select! {
+        _ = timeout(patience, serving) => {}
+        () = connection.evicted() => {}
+    }
+}
+
+/// Answers one request. A refusal is the last answer on a connection that has not proven itself.
+async fn answer(
+    router: &Router,
+    connection: &Connection,
+    mut request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let path = request.uri().clone();
+    request.extensions_mut().insert(connection.clone());
+    let _busy = Busy::new(connection);
+    let mut response = TowerToHyperService::new(router.clone()).call(request).await?;
+    let status = response.status();
+    if status == StatusCode::NOT_FOUND {
+        refusals::log(format_args!("404: nothing is served at {:?}", path.path()));
+    }
+    if (status.is_client_error() || status.is_server_error()) && !connection.is_proven() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// A request under way.
+struct Busy<'a>(&'a Connection);
+
+impl<'a> Busy<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        connection.set_busy(true);
+        Self(connection)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.set_busy(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{any, get};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+
+    /// A server with four places. `/proof` proves the connection, `/wait` waits for a permit.
+    async fn start() -> (std::net::SocketAddr, Arc<Semaphore>, oneshot::Sender<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let permits = Arc::new(Semaphore::new(0));
+        let waiting = permits.clone();
+        let prove = |request: Request<axum::body::Body>| async move {
+            request.extensions().get::<Connection>().unwrap().prove();
+        };
+        let router = Router::new()
+            .route("/proof", any(prove))
+            .route("/", get(|| async {}))
+            .route("/wait", get(|| async move { waiting.acquire().await.unwrap().forget() }));
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            serve_at(&Places::new(4), listener, router, stopped).await;
+        });
+        (address, permits, stop)
+    }
+
+    async fn send(stream: &mut TcpStream, path: &str) {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+    }
+
+    /// The head of the answer; empty if the connection was closed.
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => break,
+            }
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    async fn connect(address: std::net::SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        send(&mut stream, path).await;
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"), "{path}");
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_takes_the_place_of_the_oldest_stranger() {
+        let (address, _, _stop) = start().await;
+        let mut known = connect(address, "/proof").await;
+        let mut strangers = Vec::new();
+        for _ in 0..3 {
+            strangers.push(connect(address, "/").await);
+        }
+        for n in 0..3 {
+            let newcomer = connect(address, "/").await;
+            assert_eq!(answer(&mut strangers[n]).await, "", "closed");
+            strangers.push(newcomer);
+        }
+        send(&mut known, "/").await;
+        assert!(answer(&mut known).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn who_is_proven_and_at_work_never_gives_way() {
+        let (address, permits, _stop) = start().await;
+        let mut known = Vec::new();
+        for _ in 0..4 {
+            let mut stream = connect(address, "/proof").await;
+            send(&mut stream, "/wait").await;
+            known.push(stream);
+        }
+        let mut newcomer = TcpStream::connect(address).await.unwrap();
+        send(&mut newcomer, "/").await;
+        permits.add_permits(4);
+        for stream in &mut known {
+            assert!(answer(stream).await.starts_with("HTTP/1.1 200"));
+        }
+        assert!(answer(&mut newcomer).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_the_connection_of_a_stranger_only() {
+        let (address, _, _stop) = start().await;
+        for (first, closes) in [("/", true), ("/proof", false)] {
+            let mut stream = connect(address, first).await;
+            send(&mut stream, "/nowhere").await;
+            let refused = answer(&mut stream).await;
+            assert!(refused.starts_with("HTTP/1.1 404"), "{refused}");
+            assert_eq!(refused.contains("connection: close"), closes, "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_stop_closes_idle_connections_and_answers_the_others() {
+        let (address, permits, stop) = start().await;
+        let mut idle = connect(address, "/").await;
+        let mut working = connect(address, "/").await;
+        send(&mut working, "/wait").await;
+        // After an answer on another connection, the server has seen the head on this one.
+        connect(address, "/").await;
+        stop.send(()).unwrap();
+        assert_eq!(answer(&mut idle).await, "");
+        permits.add_permits(1);
+        assert!(answer(&mut working).await.starts_with("HTTP/1.1 200"));
+        assert_eq!(answer(&mut working).await, "");
+    }
 }

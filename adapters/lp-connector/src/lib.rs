@@ -270,8 +270,8 @@ pub mod async_std {
 pub mod axum {
     #[doc(inline)]
     pub use lp_connector_axum::{
-        Deliveries, MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks, serve,
-        shutdown_signal,
+        Connection, Deliveries, MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks,
+        serve, shutdown_signal,
     };
 }
 

@@ -1,0 +1,173 @@
+//! The memory of bodies that are being read: their senders have proven nothing yet.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// A number of bytes that all bodies under way share. When it is short, the body that has been on its way
+/// for longest gives way, unless its connection is proven.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used: usize,
+    next: u64,
+    /// Keys grow: the first is the oldest.
+    bodies: BTreeMap<u64, Reserved>,
+}
+
+#[derive(Debug)]
+struct Reserved {
+    bytes: usize,
+    proven: bool,
+    evicted: Arc<Notify>,
+}
+
+/// The memory of one body. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pool: Reading,
+    key: u64,
+    evicted: Arc<Notify>,
+}
+
+impl Reading {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Pool { limit: bytes, state: Mutex::default() }))
+    }
+
+    /// A body without memory as yet.
+    pub(crate) fn begin(&self, proven: bool) -> Body {
+        let mut state = self.lock();
+        state.next += 1;
+        let key = state.next;
+        let evicted = Arc::new(Notify::new());
+        state.bodies.insert(key, Reserved { bytes: 0, proven, evicted: evicted.clone() });
+        Body { pool: self.clone(), key, evicted }
+    }
+
+    #[cfg(test)]
+    fn used(&self) -> usize {
+        self.lock().used
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes the memory of the oldest body that holds some and is on a connection without a proof.
+    /// Returns its key.
+    fn evict(&mut self) -> Option<u64> {
+        let gives_way = |(_, body): &(&u64, &Reserved)| !body.proven && body.bytes > 0;
+        let key = self.bodies.iter().find(gives_way).map(|(key, _)| *key)?;
+        let body = self.bodies.remove(&key)?;
+        self.used -= body.bytes;
+        body.evicted.notify_one();
+        Some(key)
+    }
+}
+
+impl Body {
+    /// Grows the memory to so many bytes; at the cost of others, if it is short. Two bodies of `largest`
+    /// bytes always fit. Returns false if this body itself must give way.
+    pub(crate) fn grow(&self, bytes: usize, largest: usize) -> bool {
+        let limit = self.pool.0.limit.max(largest.saturating_mul(2));
+        let mut state = self.pool.lock();
+        let Some(held) = state.bodies.get(&self.key).map(|body| body.bytes) else { return false };
+        let more = bytes.saturating_sub(held);
+        while state.used.saturating_add(more) > limit {
+            match state.evict() {
+                Some(key) if key != self.key => {}
+                _ => return false,
+            }
+        }
+        if let Some(body) = state.bodies.get_mut(&self.key) {
+            body.bytes += more;
+            state.used += more;
+        }
+        true
+    }
+
+    /// Completes when the body must give way to a newer one.
+    pub(crate) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let mut state = self.pool.lock();
+        if let Some(body) = state.bodies.remove(&self.key) {
+            state.used -= body.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_limited_and_comes_back() {
+        let reading = Reading::new(100);
+        let (one, two) = (reading.begin(true), reading.begin(true));
+        assert!(one.grow(60, 0) && two.grow(40, 0) && one.grow(30, 0), "it has as much already");
+        assert!(!two.grow(41, 0) && !two.grow(usize::MAX, 0));
+        assert_eq!(reading.used(), 100);
+        drop(one);
+        assert!(two.grow(100, 0));
+        drop(two);
+        assert_eq!(reading.used(), 0);
+    }
+
+    #[test]
+    fn two_of_the_largest_bodies_fit_into_any_limit() {
+        let reading = Reading::new(10);
+        let bodies = [(); 3].map(|()| reading.begin(true));
+        assert_eq!(bodies.each_ref().map(|body| body.grow(50, 50)), [true, true, false]);
+    }
+
+    #[test]
+    fn the_oldest_body_without_a_proof_gives_way() {
+        // Which of three bodies with 30 bytes each are proven, who asks for 40 more of 100, and who has
+        // its memory then.
+        let cases = [
+            ([false; 3], 2, [false, true, true]),
+            ([false; 3], 1, [false, true, true]),
+            ([false; 3], 0, [false, true, true]),
+            ([true, false, false], 2, [true, false, true]),
+            ([true, true, false], 0, [true, true, false]),
+            ([true, true, false], 2, [true, true, false]),
+            ([true; 3], 2, [true, true, true]),
+        ];
+        for (proven, asks, expected) in cases {
+            let reading = Reading::new(100);
+            let bodies = proven.map(|proven| reading.begin(proven));
+            assert!(bodies.iter().all(|body| body.grow(30, 0)));
+            let grown = bodies[asks].grow(70, 0);
+            let kept = bodies.each_ref().map(|body| body.grow(0, 0));
+            assert_eq!(kept, expected, "{proven:?} {asks}");
+            assert_eq!(grown, kept[asks] && proven != [true; 3], "{proven:?} {asks}");
+            assert!(reading.used() <= 100);
+        }
+    }
+
+    #[test]
+    fn a_body_that_has_sent_nothing_is_no_loss_to_anyone() {
+        let reading = Reading::new(100);
+        let silent = reading.begin(false);
+        let (old, new) = (reading.begin(false), reading.begin(false));
+        assert!(old.grow(100, 0) && new.grow(100, 0));
+        assert!(silent.grow(0, 0) && !old.grow(0, 0));
+    }
+}

@@ -1,0 +1,185 @@
+//! Senders who prove nothing: what they are answered, and that they cost the others nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::convert::Infallible;
+use std::future::Future as _;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use lp_connector_axum::secret::Secret;
+use lp_connector_axum::webhook::{Algorithm, Encoding, Receiver, sign};
+use lp_connector_axum::{Notifications, Webhooks};
+use tokio::time::Instant;
+
+/// A well-formed signature of another body.
+const FORGED: &str = "sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE=";
+
+fn secret() -> Secret {
+    Secret::new("n3v3r-u5e-7h15-1n-pr0d".to_owned())
+}
+
+fn webhooks() -> Webhooks {
+    Webhooks::new(Receiver::new().secret(secret()))
+}
+
+async fn call(router: &Router, request: Request<Body>) -> Response<Body> {
+    TowerToHyperService::new(router.clone()).call(request).await.unwrap()
+}
+
+fn signed(path: &str, body: &str) -> Request<Body> {
+    let signature = sign(&secret(), Algorithm::Sha256, Encoding::Hex, body.as_bytes());
+    let request = Request::post(path).header("x-liveperson-signature", signature);
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+/// A body of which some arrives, and the rest never.
+struct Stalled(Option<Bytes>);
+
+impl futures_core::Stream for Stalled {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(bytes))))
+    }
+}
+
+fn stalled(bytes: usize) -> Request<Body> {
+    let request = Request::post("/").header("x-liveperson-signature", FORGED);
+    request.body(Body::from_stream(Stalled(Some(vec![b'x'; bytes].into())))).unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_would_be_accepted_and_closes() {
+    let (router, queue) = webhooks().split();
+    let request = || Request::post("/").header("x-liveperson-signature", FORGED);
+    let cases = [
+        (request().method("GET"), 405, Some(("allow", "POST"))),
+        (request().method("PUT"), 405, Some(("allow", "POST"))),
+        (request().header("content-encoding", "gzip"), 415, Some(("accept-encoding", "identity"))),
+        (request().header("content-length", "99999999"), 413, None),
+        (request(), 401, Some(("www-authenticate", "LivePerson-Signature"))),
+        (Request::post("/"), 401, Some(("www-authenticate", "LivePerson-Signature"))),
+    ];
+    for (request, status, header) in cases {
+        let answer = call(&router, request.body(Body::from("{}")).unwrap()).await;
+        assert_eq!(answer.status(), status);
+        let value = |name| answer.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(value("connection"), Some("close"), "{status}");
+        if let Some((name, expected)) = header {
+            assert_eq!(value(name), Some(expected), "{status}");
+        }
+    }
+    assert!(queue.is_empty());
+}
+
+/// Its body never arrives, so the answer cannot depend on it.
+#[tokio::test]
+async fn what_the_head_shows_is_refused_before_the_body() {
+    let (router, _queue) = webhooks().split();
+    for signature in [None, Some(""), Some("sha1="), Some("sha1=x"), Some("md5=00")] {
+        let mut request = stalled(0);
+        request.headers_mut().clear();
+        if let Some(signature) = signature {
+            request.headers_mut().insert("x-liveperson-signature", signature.parse().unwrap());
+        }
+        let answer = pin!(call(&router, request));
+        let answer = answer.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(answer, Poll::Ready(answer) if answer.status() == 401), "{signature:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_path_is_served_unless_some_are_named() {
+    // The prefix and the named paths of the router; a path; the status.
+    let cases: [(Option<&str>, &[&str], &str, u16); 12] = [
+        (None, &[], "/", 200),
+        (None, &[], "/lp", 200),
+        (None, &[], "/lp/", 200),
+        (None, &[], "/a/b?c=d", 200),
+        (None, &["/lp"], "/lp", 200),
+        (None, &["/lp"], "/", 404),
+        (None, &["/lp"], "/lp/x", 404),
+        (None, &["lp", "/two", "/two"], "/two", 200),
+        (Some("/lp"), &[], "/lp", 200),
+        (Some("/lp"), &[], "/lp/x", 200),
+        (Some("/lp"), &[], "/", 404),
+        (Some("/lp"), &["/x"], "/lp/x", 200),
+    ];
+    for (prefix, named, path, status) in cases {
+        let webhooks = named.iter().fold(webhooks(), |webhooks, path| webhooks.path(*path));
+        let (router, _queue) = webhooks.split();
+        let router = prefix.map_or(router.clone(), |prefix| Router::new().nest(prefix, router));
+        let answer = call(&router, signed(path, "{}")).await;
+        assert_eq!(answer.status(), status, "{prefix:?} {named:?} {path}");
+    }
+}
+
+#[tokio::test]
+async fn it_can_be_merged_with_a_fallback_of_ones_own() {
+    let (router, _queue) = webhooks().path("/lp").split();
+    let own = Router::new().route("/health", axum::routing::get(|| async { "OK" }));
+    let app = own.merge(router).fallback(|| async { "mine" });
+    let get = |path| Request::get(path).body(Body::empty()).unwrap();
+    assert_eq!(call(&app, get("/health")).await.status(), 200);
+    assert_eq!(call(&app, get("/other")).await.status(), 200);
+    assert_eq!(call(&app, signed("/lp", "{}")).await.status(), 200);
+}
+
+/// 64 of them would fill the memory of the queue.
+#[tokio::test(start_paused = true)]
+async fn stalled_bodies_cost_a_notification_nothing() {
+    let (router, mut queue): (Router, Notifications) = webhooks().split();
+    let mut stalling = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let router = router.clone();
+        stalling.spawn(async move { call(&router, stalled(1024 * 1024)).await.status().as_u16() });
+    }
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+    let largest = " ".repeat(1024 * 1024);
+    for body in ["{}", &largest] {
+        assert_eq!(call(&router, signed("/", body)).await.status(), 200);
+    }
+    assert_eq!(queue.len(), 2);
+    assert!(queue.try_recv().is_some());
+    let statuses = stalling.join_all().await;
+    let count = |status| statuses.iter().filter(|other| **other == status).count();
+    // The oldest gave way to newer ones, and one of the last 16 to the notifications. The rest were too slow.
+    assert_eq!((count(503), count(408)), (49, 15), "{statuses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn durable_answers_200_only_after_the_store_has_it() {
+    let start = Instant::now();
+    // How long the store takes, whether it succeeds; the status, and after how long.
+    let cases = [
+        (0, Ok(()), 200, 0),
+        (1999, Ok(()), 200, 1999),
+        (500, Err("the disk is full"), 503, 500),
+        (2001, Ok(()), 503, 2000),
+        (3_600_000, Ok(()), 503, 2000),
+    ];
+    for (takes, result, status, after) in cases {
+        let router = webhooks().durable(move |verified| async move {
+            assert_eq!(verified.body(), b"{}");
+            tokio::time::sleep(Duration::from_millis(takes)).await;
+            result
+        });
+        let begun = start.elapsed();
+        let answer = call(&router, signed("/", "{}")).await;
+        let took = (start.elapsed() - begun).as_millis();
+        assert_eq!((answer.status().as_u16(), took), (status, after), "{takes} {result:?}");
+        assert_eq!(answer.headers().get("connection"), None, "the sender is no stranger");
+        let refused = Request::post("/").body(Body::from("{}")).unwrap();
+        assert_eq!(call(&router, refused).await.status(), 401, "nothing is stored of strangers");
+    }
+}
