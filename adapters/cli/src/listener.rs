@@ -1,26 +1,75 @@
 //! A webhook endpoint on a thread of its own.
 
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 
-use lp_connector_axum::{Webhooks, serve};
+use axum::Router;
+use lp_connector_axum::{Webhooks, serve, shutdown_signal};
 use lp_connector_core::webhook::{Receiver, Verified};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::failure::Failure;
 
+/// How many notifications may wait for their answer. Beyond it they are answered 503.
+const MAX_WAITING: usize = 1024;
+
 /// Receives notifications until it is dropped.
 pub(crate) struct Listener {
     address: SocketAddr,
-    notifications: mpsc::Receiver<Verified>,
+    arrivals: mpsc::Receiver<Arrival>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+}
+
+/// A notification whose sender waits for the answer: 200 once it is kept, 503 if this is dropped, or after
+/// 2 s.
+pub(crate) struct Arrival {
+    verified: Verified,
+    answer: Answer,
+}
+
+/// The answer that a sender waits for.
+pub(crate) struct Answer(oneshot::Sender<()>);
+
+impl Arrival {
+    /// Answers 200, for a notification that is handled at once.
+    pub(crate) fn keep(self) -> Verified {
+        self.answer.accept();
+        self.verified
+    }
+
+    /// The notification, and its answer for later.
+    pub(crate) fn into_parts(self) -> (Verified, Answer) {
+        (self.verified, self.answer)
+    }
+}
+
+impl Answer {
+    /// Answers 200: the platform does not send the notification again.
+    pub(crate) fn accept(self) {
+        // The sender may have given up.
+        let _ = self.0.send(());
+    }
 }
 
 impl Listener {
+    /// Receives until it is dropped.
     pub(crate) fn start(address: SocketAddr, receiver: Receiver) -> Result<Self, Failure> {
-        let local = |error: std::io::Error| {
+        Self::run(address, receiver, false)
+    }
+
+    /// Receives until SIGTERM or SIGINT too: then it answers the requests under way, and the
+    /// [`arrivals`](Self::arrivals) end. A second signal ends the process, with exit status 1.
+    pub(crate) fn start_until_signal(
+        address: SocketAddr,
+        receiver: Receiver,
+    ) -> Result<Self, Failure> {
+        Self::run(address, receiver, true)
+    }
+
+    fn run(address: SocketAddr, receiver: Receiver, heeds: bool) -> Result<Self, Failure> {
+        let local = |error: io::Error| {
             Failure::Usage(format!(
                 "cannot listen on {address}: {error}; choose another address with --listen or \
                  LP_WEBHOOK_LISTEN"
@@ -28,49 +77,77 @@ impl Listener {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(local)?;
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(local)?;
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(local)?;
         let address = listener.local_addr().map_err(local)?;
-        let (router, mut queue) = Webhooks::new(receiver).split();
-        let (stop, stopped) = oneshot::channel::<()>();
-        // When this queue and the router's are full, the endpoint answers 503 and the platform retries.
-        let (sender, notifications) = mpsc::sync_channel(64);
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                let serving = serve(listener, router, async {
-                    let _ = stopped.await;
-                });
-                let forward = async {
-                    while let Some(verified) = queue.recv().await {
-                        let sender = sender.clone();
-                        let sent =
-                            tokio::task::spawn_blocking(move || sender.send(verified).is_ok());
-                        if !matches!(sent.await, Ok(true)) {
-                            return;
-                        }
-                    }
-                };
-                let _ = tokio::join!(serving, forward);
-            });
-        });
-        Ok(Self { address, notifications, stop: Some(stop), thread: Some(thread) })
+        let signal = {
+            let _context = runtime.enter();
+            heeds.then(shutdown_signal).transpose().map_err(local)?
+        };
+        let (sender, arrivals) = mpsc::sync_channel(MAX_WAITING);
+        let router = Webhooks::new(receiver).durable(move |verified| answer(&sender, verified));
+        let (stop, stopped) = oneshot::channel();
+        std::thread::spawn(move || runtime.block_on(receive(listener, router, stopped, signal)));
+        Ok(Self { address, arrivals, stop: Some(stop) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn notifications(&self) -> &mpsc::Receiver<Verified> {
-        &self.notifications
+    pub(crate) fn arrivals(&self) -> &mpsc::Receiver<Arrival> {
+        &self.arrivals
+    }
+
+    /// Answers 503 from now on; returns when every request under way has its answer.
+    pub(crate) fn close(mut self) {
+        drop(self.stop.take());
+        while self.arrivals.recv().is_ok() {}
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        // Makes room for notifications that are being forwarded.
-        while self.notifications.try_recv().is_ok() {}
-        // The thread is not joined: it may still wait for room, which it has only once the receiver is
-        // dropped, after this.
-        drop(self.thread.take());
+/// Hands a notification to the other thread, and waits until it is kept there.
+fn answer(
+    sender: &SyncSender<Arrival>,
+    verified: Verified,
+) -> impl Future<Output = Result<(), &'static str>> + use<> {
+    let (answer, answered) = oneshot::channel();
+    let handed = sender.try_send(Arrival { verified, answer: Answer(answer) });
+    async {
+        handed.map_err(|error| match error {
+            TrySendError::Full(_) => "too many notifications wait",
+            TrySendError::Disconnected(_) => "nobody takes it",
+        })?;
+        answered.await.map_err(|_| "nobody has kept it")
     }
+}
+
+/// Serves until the stop or a signal, and ends the process at a second signal.
+async fn receive(
+    listener: TcpListener,
+    router: Router,
+    stopped: oneshot::Receiver<()>,
+    signal: Option<impl Future<Output = ()>>,
+) {
+    let (interrupted, second) = oneshot::channel();
+    let until = async {
+        let signal = async {
+            match signal {
+                Some(signal) => signal.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = stopped => drop(interrupted),
+            () = signal => drop(interrupted.send(shutdown_signal())),
+        }
+    };
+    let interrupt = async {
+        if let Ok(Ok(second)) = second.await {
+            second.await;
+            let line = "error: interrupted before everything was printed";
+            let _ = writeln!(io::stderr(), "{line}");
+            std::process::exit(1);
+        }
+    };
+    let _ = tokio::join!(serve(listener, router, until), interrupt);
 }

@@ -1,5 +1,9 @@
 //! Notifications as text and as JSON.
 
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_millis;
 use lp_connector_core::webhook::{
     Change, ConversationChange, Event, MessagingEvent, Role, Transition,
 };
@@ -45,6 +49,34 @@ pub(crate) fn describe(change: &Change) -> Value {
         }),
         _ => json!({"event": "other"}),
     }
+}
+
+/// When and where a change happened: the service's time if it has one, or else that of its arrival; the
+/// conversation, and the dialog if it is not the main one.
+pub(crate) fn time_and_place(change: &Change, received: SystemTime) -> String {
+    let (time, mut place) = match change {
+        Change::Message(message) => {
+            let conversation = message.conversation().to_string();
+            let place = match message.is_in_main_dialog() {
+                true => conversation,
+                false => format!("{conversation}, dialog {}", message.dialog()),
+            };
+            (message.server_timestamp(), place)
+        }
+        Change::Conversation(state) => (state.updated(), state.conversation().to_string()),
+        _ => (None, String::new()),
+    };
+    let mut text = String::new();
+    // A year after 9999 has no such form.
+    let shown = |text: &mut String, time| write!(text, "{}", format_rfc3339_millis(time)).is_ok();
+    if !time.is_some_and(|time| shown(&mut text, time.to_system_time())) {
+        text.clear();
+        shown(&mut text, received);
+    }
+    if !place.is_empty() {
+        place.insert(0, ' ');
+    }
+    text + &place
 }
 
 /// A change as text: one line or more.

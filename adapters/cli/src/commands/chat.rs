@@ -168,8 +168,8 @@ fn show_events(
             }
             Err(wait) => wait.min(Duration::from_millis(100)),
         };
-        match listener.notifications().recv_timeout(wait) {
-            Ok(verified) => session.receive(verified),
+        match listener.arrivals().recv_timeout(wait) {
+            Ok(arrival) => session.receive(arrival.keep()),
             Err(RecvTimeoutError::Timeout) if leave_at.is_some() && session.is_settled() => return,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

@@ -142,8 +142,8 @@ impl Script<'_> {
                 }
                 Err(wait) => wait.min(Duration::from_millis(100)),
             };
-            match self.listener.notifications().recv_timeout(wait) {
-                Ok(verified) => self.session.receive(verified),
+            match self.listener.arrivals().recv_timeout(wait) {
+                Ok(arrival) => self.session.receive(arrival.keep()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

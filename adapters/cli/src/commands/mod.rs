@@ -9,6 +9,7 @@ mod engagement;
 mod file;
 mod inspect;
 mod interactive;
+mod listen;
 mod manifest;
 mod sandbox;
 mod tour;

@@ -1,0 +1,253 @@
+//! `webhook listen` as a process: what it has answered 200 is printed, whatever ends it.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use lp_connector_core::secret::Secret;
+use lp_connector_core::webhook::{Algorithm, Encoding, sign};
+
+const SECRET: &str = "n3v3r-u5e-7h15-1n-pr0d";
+
+/// The posts of a burst, at least.
+const BURST: usize = 200;
+
+/// Kills the program if the test fails.
+struct Program(Child, SocketAddr);
+
+impl Program {
+    fn start(stdout: Stdio) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_lp-connector")), stdout)
+    }
+
+    /// With files of so many blocks of 512 bytes at the most, and no signal beyond.
+    fn start_with_small_files(blocks: usize, stdout: Stdio) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_lp-connector")]);
+        Self::spawn(shell, stdout)
+    }
+
+    fn spawn(mut command: Command, stdout: Stdio) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = command
+            .args(["--json", "webhook", "listen"])
+            .env_clear()
+            .env("LP_CLIENT_SECRET", SECRET)
+            .env("LP_WEBHOOK_LISTEN", free.to_string())
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(child, free)
+    }
+
+    fn lines(&mut self) -> BufReader<ChildStdout> {
+        BufReader::new(self.0.stdout.take().unwrap())
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Waits for the end: the exit status, and what is on stderr.
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.0.wait().unwrap().code();
+        let mut errors = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (code, errors)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Posts a signed notification. `Some` is the status of the answer, if one came.
+fn post(address: SocketAddr, n: usize) -> std::io::Result<Option<u16>> {
+    // Of every other dialog the first message is missing: the inbox holds those messages back.
+    let sequence = n % 2;
+    let body = format!(
+        r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{{"sequence":{sequence},
+        "originatorMetadata":{{"role":"ASSIGNED_AGENT"}},"dialogId":"d{n}",
+        "event":{{"type":"ContentEvent","contentType":"text/plain","message":"text {n}"}}}}]}}}}"#
+    );
+    let secret = Secret::new(SECRET.to_owned());
+    let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, body.as_bytes());
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let request = format!(
+        "POST /lp HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\
+         x-liveperson-signature: {signature}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut answer = String::new();
+    let exchange = stream.write_all(request.as_bytes()).and(stream.read_to_string(&mut answer));
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+    Ok(exchange.ok().and(status))
+}
+
+/// Posts from eight senders until the program is gone. Calls `enough` after [`BURST`] good answers, or when
+/// no more come. Returns the texts that were answered 200.
+fn burst(address: SocketAddr, enough: impl FnOnce()) -> BTreeSet<String> {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(address).is_err() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (next, answered, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let send = || {
+        let mut good = BTreeSet::new();
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            match post(address, n) {
+                Ok(Some(200)) => {
+                    good.insert(format!("text {n}"));
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(_) => {} // 503, or cut off: the platform sends it again
+                Err(_) => break,
+            }
+        }
+        ended.fetch_add(1, Ordering::Relaxed);
+        good
+    };
+    std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+        while answered.load(Ordering::Relaxed) < BURST
+            && ended.load(Ordering::Relaxed) == 0
+            && Instant::now() < patience
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        enough();
+        senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
+    })
+}
+
+/// The texts of the messages in these lines, once for each line.
+fn texts(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let event = |line: String| serde_json::from_str::<serde_json::Value>(&line).ok();
+    let text = |event: serde_json::Value| Some(event.get("text")?.as_str()?.to_owned());
+    lines.filter_map(event).filter_map(text).collect()
+}
+
+fn all_printed_once(good: &BTreeSet<String>, printed: &[String]) {
+    let distinct: BTreeSet<_> = printed.iter().cloned().collect();
+    let lost: Vec<_> = good.difference(&distinct).collect();
+    assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), good.len());
+    assert_eq!(printed.len(), distinct.len(), "each is printed once");
+}
+
+#[test]
+fn a_signal_in_a_burst_loses_nothing_answered_200() {
+    for signal in ["-TERM", "-INT"] {
+        let mut program = Program::start(Stdio::piped());
+        let lines = program.lines();
+        let reader = std::thread::spawn(|| texts(lines.lines().map(Result::unwrap)));
+        let good = burst(program.1, || program.signal(signal));
+        let (code, errors) = program.end();
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(good.len() >= BURST, "{signal}: {} were answered", good.len());
+        all_printed_once(&good, &reader.join().unwrap());
+    }
+}
+
+#[test]
+fn a_signal_while_the_reader_sleeps_loses_nothing() {
+    for signal in ["-TERM", "-INT"] {
+        let mut program = Program::start(Stdio::piped());
+        let lines = program.lines();
+        let good = burst(program.1, || program.signal(signal));
+        let printed = texts(lines.lines().map(Result::unwrap));
+        assert_eq!(program.end().0, Some(0));
+        assert!(!good.is_empty());
+        all_printed_once(&good, &printed);
+    }
+}
+
+#[test]
+fn nothing_is_answered_200_once_the_reader_is_gone() {
+    let mut program = Program::start(Stdio::piped());
+    let mut lines = program.lines();
+    lines.read_line(&mut String::new()).unwrap();
+    drop(lines);
+    let good = burst(program.1, || {});
+    let (code, errors) = program.end();
+    assert!(good.is_empty(), "{good:?}");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("cannot write to stdout"), "{errors}");
+}
+
+#[test]
+fn it_ends_when_the_reader_goes_and_nothing_comes() {
+    let mut program = Program::start(Stdio::piped());
+    program.lines().read_line(&mut String::new()).unwrap();
+    assert_eq!(program.end().0, Some(1));
+}
+
+fn is_held_back(text: &str) -> bool {
+    text.ends_with(['1', '3', '5', '7', '9'])
+}
+
+#[test]
+fn a_full_device_ends_it_before_anything_is_answered() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let program = Program::start(full.into());
+    let address = program.1;
+    let (code, errors) = program.end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("cannot write to stdout"), "{errors}");
+    assert!(post(address, 0).is_err());
+}
+
+#[test]
+fn a_disk_that_fills_up_loses_nothing_answered_200() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let program = Program::start_with_small_files(64, file.reopen().unwrap().into());
+    let good = burst(program.1, || {});
+    let (code, errors) = program.end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("cannot write to stdout"), "{errors}");
+    let mut printed = String::new();
+    file.reopen().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(printed.len(), 64 * 512);
+    let written = texts(printed.lines().map(str::to_owned));
+    let rescued = texts(errors.lines().map(str::to_owned));
+    let kept: BTreeSet<_> = written.iter().chain(&rescued).cloned().collect();
+    let lost: Vec<_> = good.difference(&kept).collect();
+    assert!(good.len() > 10 && lost.is_empty(), "of {}: {lost:?}", good.len());
+    assert!(good.iter().all(|text| is_held_back(text) || written.contains(text)));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut program = Program::start(Stdio::piped());
+    let mut lines = program.lines();
+    lines.read_line(&mut String::new()).unwrap();
+    // A request under way, whose body does not come.
+    let mut stream = TcpStream::connect(program.1).unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\
+                x-liveperson-signature: sha1=qnaEr/M2QPwyNYg/gqULRhu7RWE=\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    program.signal("-TERM");
+    while TcpStream::connect(program.1).is_ok() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    program.signal("-INT");
+    let (code, errors) = program.end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("interrupted"), "{errors}");
+}
