@@ -148,6 +148,7 @@ pub mod http1;
 pub mod id;
 #[cfg(test)]
 mod inconsistencies;
+mod json;
 mod lru_map;
 pub mod manifest;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use humantime::format_rfc3339_millis;
 use lp_connector_core::webhook::{
-    Change, ConversationChange, Event, MessagingEvent, Role, Transition,
+    Audience, Change, ConversationChange, Event, MessagingEvent, Role, Transition,
 };
 use serde_json::{Value, json};
 
@@ -85,10 +85,10 @@ pub(crate) fn lines(change: &Change) -> Vec<String> {
         Change::Message(message) => {
             let author = author(message);
             let number = message.sequence().map(|n| format!("#{n} ")).unwrap_or_default();
-            let hidden = if message.audience() == lp_connector_core::webhook::Audience::All {
-                String::new()
-            } else {
-                format!(" [{} only]", message.audience())
+            let hidden = match message.audience() {
+                Audience::All => String::new(),
+                Audience::Unreadable => " [for whom is unreadable]".to_owned(),
+                audience => format!(" [{audience} only]"),
             };
             content(message)
                 .into_iter()

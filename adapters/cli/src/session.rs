@@ -10,8 +10,8 @@ use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::DialogId;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Audience, Change, Element, Event, Feed, FeedPoll, MessagingEvent, ReceiptStatus,
-    ReceivedChatState, Role, Transition, Verified,
+    Change, Element, Event, Feed, FeedPoll, MessagingEvent, ReceiptStatus, ReceivedChatState,
+    Transition, Verified,
 };
 use serde_json::json;
 
@@ -235,7 +235,7 @@ impl State {
 
     /// The lines of a message that the consumer sees.
     fn message_lines(&mut self, message: &MessagingEvent) -> Option<Vec<String>> {
-        if message.role() == Some(Role::Consumer) || message.audience() != Audience::All {
+        if !message.is_for_consumer() {
             return None;
         }
         let author = notices::author(message);

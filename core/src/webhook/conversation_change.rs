@@ -8,11 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::json::lenient::{integer, one_or_many, scalar, text, timestamp, unsigned};
-use super::json::{Json, JsonTape};
 use super::messaging::UnusableChange;
-use super::open_enum::{DialogType, OpenState, Role};
+use super::open_enum::{DialogType, OpenState, ParticipantState, Role};
 use crate::id::{ConversationId, DialogId};
+use crate::json::field::{
+    Field, any, integer, object, one_or_many, scalar, scalar_field, text, text_field, timestamp,
+    unsigned,
+};
+use crate::json::{Json, JsonTape};
 use crate::time::Timestamp;
 
 /// The complete state of a conversation.
@@ -56,12 +59,16 @@ impl From<ConversationChange> for Value {
 
 impl ConversationChange {
     pub(super) fn of(raw: JsonTape) -> Result<Self, (UnusableChange, JsonTape)> {
-        let Some(result) = raw.root().get("result").filter(|result| result.is_object()) else {
+        let Some(result) = object(raw.root(), "result").known() else {
             return Err((UnusableChange("the change has no result"), raw));
         };
+        // Without its details a conversation counts as open, which unreadable ones do not say.
+        if object(result, "conversationDetails") == Field::Unreadable {
+            return Err((UnusableChange("the conversation's details are unreadable"), raw));
+        }
         // `convId` here, `conversationId` everywhere else.
-        let id = scalar(result, "convId").or_else(|| scalar(result, "conversationId"));
-        match id.and_then(|id| ConversationId::new(id).ok()) {
+        let id = scalar_field(result, "convId").or(|| scalar_field(result, "conversationId"));
+        match id.and_then(|id| ConversationId::new(id).ok()).known() {
             Some(conversation) => Ok(Self { conversation, raw }),
             None => Err((UnusableChange("the change names no conversation"), raw)),
         }
@@ -82,17 +89,17 @@ impl ConversationChange {
     /// Whether the main dialog is open. A survey may run after it closes.
     #[must_use]
     pub fn state(&self) -> Option<OpenState> {
-        text(self.details(), "state").map(OpenState::parse)
+        OpenState::of(text_field(self.details(), "state"))
     }
 
     /// Whether the whole conversation is open. Without a value: the [`state`](Self::state)
     /// ([protocol.md 14](crate::protocol#14), row 25).
     #[must_use]
     pub fn stage(&self) -> Option<OpenState> {
-        text(self.details(), "stage").map(OpenState::parse).or_else(|| self.state())
+        OpenState::of(text_field(self.details(), "stage")).or_else(|| self.state())
     }
 
-    /// True if the whole conversation is closed.
+    /// True if the whole conversation is closed. An unknown or unreadable stage does not say so.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.stage().is_some_and(|stage| stage.is_closed())
@@ -140,6 +147,11 @@ impl ConversationChange {
         scalar(self.details(), "skillId").filter(|skill| skill != "-1" && !skill.is_empty())
     }
 
+    /// False if the skill is in no form that this version reads: the conversation may have one.
+    pub(super) fn is_skill_readable(&self) -> bool {
+        scalar_field(self.details(), "skillId") != Field::Unreadable
+    }
+
     /// The target response time (`ttr`).
     #[must_use]
     pub fn response_target(&self) -> Option<ResponseTarget<'_>> {
@@ -174,7 +186,8 @@ impl ConversationChange {
 
     /// All participants. One id may appear in several roles.
     pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
-        let listed = one_or_many(self.details().get("participants")).filter_map(Participant::of);
+        let listed =
+            one_or_many(any(self.details(), "participants").known()).filter_map(Participant::of);
         // An alternative shape maps a role to its ids (protocol.md 9.9).
         let by_role = self.details().get("participantsPId").unwrap_or(Json::NULL);
         let mapped = by_role.members().flat_map(|(role, ids)| {
@@ -189,7 +202,7 @@ impl ConversationChange {
 
     /// The dialogs, in no fixed order. The oldest notifications list none.
     pub fn dialogs(&self) -> impl Iterator<Item = Dialog<'_>> {
-        one_or_many(self.details().get("dialogs")).filter_map(|dialog| {
+        one_or_many(any(self.details(), "dialogs").known()).filter_map(|dialog| {
             let id = scalar(dialog, "dialogId").and_then(|id| DialogId::new(id).ok())?;
             Some(Dialog { id, raw: dialog })
         })
@@ -209,10 +222,11 @@ impl ConversationChange {
     }
 
     /// The dialog that receives the consumer's messages now: the main dialog, or the survey that
-    /// runs after it. `None` if both are closed.
+    /// runs after it. `None` if both are closed, and if the state or the stage is unreadable.
     #[must_use]
     pub fn dialog_to_publish_to(&self) -> Option<DialogId> {
-        if self.is_finished() {
+        let is_unreadable = |state: Option<OpenState>| state == Some(OpenState::Unreadable);
+        if self.is_finished() || is_unreadable(self.stage()) || is_unreadable(self.state()) {
             None
         } else if self.is_main_dialog_closed() {
             self.open_survey().map(|survey| survey.id)
@@ -231,11 +245,10 @@ impl ConversationChange {
         let detailed: Vec<_> = main.iter().flat_map(Dialog::participants).collect();
         let state_of = |id: &str| {
             let found = detailed.iter().find(|one| one.id == id && one.role == Role::AssignedAgent);
-            found.and_then(|one| one.state)
+            found.and_then(|one| one.state.clone())
         };
         for one in detailed.iter().cloned().chain(self.participants()) {
-            let is_active =
-                state_of(&one.id).is_none_or(|state| state.eq_ignore_ascii_case("ACTIVE"));
+            let is_active = state_of(&one.id).is_none_or(|state| state == ParticipantState::Active);
             if one.role == Role::AssignedAgent && is_active && !agents.contains(&one.id) {
                 agents.push(one.id);
             }
@@ -256,11 +269,11 @@ impl ConversationChange {
     }
 
     fn result(&self) -> Json<'_> {
-        self.raw().get("result").unwrap_or(Json::NULL)
+        object(self.raw(), "result").known().unwrap_or(Json::NULL)
     }
 
     fn details(&self) -> Json<'_> {
-        self.result().get("conversationDetails").unwrap_or(Json::NULL)
+        object(self.result(), "conversationDetails").known().unwrap_or(Json::NULL)
     }
 }
 
@@ -293,7 +306,7 @@ impl<'a> Dialog<'a> {
     /// The dialog's purpose.
     #[must_use]
     pub fn dialog_type(&self) -> Option<DialogType> {
-        text(self.raw, "dialogType").map(DialogType::parse)
+        DialogType::of(text_field(self.raw, "dialogType"))
     }
 
     /// `MESSAGING`, or another channel.
@@ -302,10 +315,15 @@ impl<'a> Dialog<'a> {
         text(self.raw, "channelType")
     }
 
-    /// Whether the dialog is open. Without a value: true.
+    /// Whether the dialog is open. Without a value, or with an unknown one: true. With an unreadable
+    /// one: false, so that nothing is published to it.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !text(self.raw, "state").is_some_and(|state| OpenState::parse(state).is_closed())
+        match OpenState::of(text_field(self.raw, "state")) {
+            Some(OpenState::Unreadable) => false,
+            Some(state) => !state.is_closed(),
+            None => true,
+        }
     }
 
     /// Who closed the dialog.
@@ -322,7 +340,7 @@ impl<'a> Dialog<'a> {
 
     /// The dialog's participants and their states.
     pub fn participants(&self) -> impl Iterator<Item = Participant<'a>> + use<'a> {
-        one_or_many(self.raw.get("participantsDetails")).filter_map(Participant::of)
+        one_or_many(any(self.raw, "participantsDetails").known()).filter_map(Participant::of)
     }
 
     /// The JSON as it came.
@@ -348,18 +366,18 @@ impl fmt::Debug for Dialog<'_> {
 pub struct Participant<'a> {
     /// The participant's LivePerson id.
     pub id: Cow<'a, str>,
-    /// The participant's role.
+    /// The participant's role. Without a value: [`Unreadable`](Role::Unreadable).
     pub role: Role,
-    /// `ACTIVE` or `SUGGESTED`, if present.
-    pub state: Option<&'a str>,
+    /// Whether the participant is on board, if the notification says so.
+    pub state: Option<ParticipantState>,
 }
 
 impl<'a> Participant<'a> {
     fn of(value: Json<'a>) -> Option<Self> {
         Some(Self {
             id: scalar(value, "id")?,
-            role: Role::parse(text(value, "role").unwrap_or_default()),
-            state: text(value, "state"),
+            role: Role::of(text_field(value, "role")).unwrap_or(Role::Unreadable),
+            state: ParticipantState::of(text_field(value, "state")),
         })
     }
 }

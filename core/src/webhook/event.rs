@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::Json;
-use super::json::lenient::{integer, one_or_many, scalar, text};
 use super::open_enum::{ReceiptStatus, ReceivedChatState};
 use super::rich_content::{QuickReplies, RichContent};
+use crate::json::Json;
+use crate::json::field::{Field, any, as_unsigned, integer, one_or_many, scalar, text, text_field};
 
 /// The content of a messaging event. `Debug` redacts all texts.
 #[derive(Clone)]
@@ -27,7 +27,8 @@ pub enum Event<'a> {
     RichContent(RichContent<'a>),
     /// A receipt.
     AcceptStatus(AcceptStatus<'a>),
-    /// A participant's presence or typing.
+    /// A participant's presence or typing. Without a value:
+    /// [`Unreadable`](ReceivedChatState::Unreadable).
     ChatState(ReceivedChatState),
     /// An event of an unknown type, with that type if it has one.
     Other(Option<&'a str>),
@@ -87,7 +88,7 @@ pub struct OtherContent<'a> {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AcceptStatus<'a> {
-    /// The status of the messages.
+    /// The status of the messages. Without a value: [`Unreadable`](ReceiptStatus::Unreadable).
     pub status: ReceiptStatus,
     event: Json<'a>,
 }
@@ -95,10 +96,7 @@ pub struct AcceptStatus<'a> {
 impl AcceptStatus<'_> {
     /// The sequences of the messages, within their dialog.
     pub fn sequences(&self) -> impl Iterator<Item = u64> {
-        one_or_many(self.event.get("sequenceList")).filter_map(|sequence| match sequence.as_str() {
-            Some(digits) => digits.trim().parse().ok(),
-            None => sequence.as_u64(),
-        })
+        one_or_many(any(self.event, "sequenceList").known()).filter_map(as_unsigned)
     }
 }
 
@@ -109,23 +107,28 @@ impl<'a> Event<'a> {
             Some("RichContentEvent") => Self::RichContent(RichContent::of(event)),
             // The second is a misprint in the documents (protocol.md 14, row 19).
             Some("AcceptStatusEvent" | "AccpetStatusEvent") => Self::AcceptStatus(AcceptStatus {
-                status: ReceiptStatus::parse(text(event, "status").unwrap_or_default()),
+                status: ReceiptStatus::of(text_field(event, "status"))
+                    .unwrap_or(ReceiptStatus::Unreadable),
                 event,
             }),
             Some("ChatStateEvent") => {
                 // The second spelling is a misprint in the documents (protocol.md 7.5).
-                let state = text(event, "chatState").or_else(|| text(event, "ChatState"));
-                Self::ChatState(ReceivedChatState::parse(state.unwrap_or_default()))
+                let state = text_field(event, "chatState").or(|| text_field(event, "ChatState"));
+                let state = ReceivedChatState::of(state);
+                Self::ChatState(state.unwrap_or(ReceivedChatState::Unreadable))
             }
             other => Self::Other(other),
         }
     }
 
     fn content(event: Json<'a>) -> Self {
-        let content_type = text(event, "contentType");
-        let message = event.get("message");
+        let found = text_field(event, "contentType");
+        let content_type = found.known();
+        let message = any(event, "message").known();
         // A string without a content type is a text too.
-        if let (Some("text/plain") | None, Some(text)) = (content_type, text(event, "message")) {
+        if let (Field::Known("text/plain") | Field::Absent, Some(text)) =
+            (found, text(event, "message"))
+        {
             return Self::Text(Text {
                 text: text.strip_suffix('\n').unwrap_or(text),
                 quick_replies: QuickReplies::of(event),

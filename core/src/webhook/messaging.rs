@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::{Event, Metadata};
-use super::json::lenient::{scalar, text, timestamp, unsigned};
-use super::json::{Json, JsonTape};
 use super::open_enum::{Audience, Role};
 use crate::id::{ConversationId, DialogId};
+use crate::json::field::{Field, object, scalar_field, text, text_field, timestamp, unsigned};
+use crate::json::{Json, JsonTape};
 use crate::time::Timestamp;
 
 /// An event in a dialog: who did what, where and when.
@@ -67,31 +67,9 @@ impl From<MessagingEvent> for Value {
 impl MessagingEvent {
     pub(super) fn of(raw: JsonTape) -> Result<Self, (UnusableChange, JsonTape)> {
         let root = raw.root();
-        if !root.get("event").is_some_and(Json::is_object) {
-            return Err((UnusableChange("the change has no event"), raw));
-        }
-        let conversation =
-            scalar(root, "conversationId").and_then(|id| ConversationId::new(id).ok());
-        let dialog = scalar(root, "dialogId").and_then(|id| match &conversation {
-            Some(conversation) if *id == *conversation.as_str() => {
-                Some(DialogId::main_of(conversation))
-            }
-            _ => DialogId::new(id).ok(),
-        });
-        // Each id replaces the other where one is missing: the main dialog has the conversation's id,
-        // and older notifications omit the conversation (protocol.md 9.4; 14, row 22).
-        let found = match (conversation, dialog) {
-            (Some(conversation), Some(dialog)) => Some((conversation, dialog)),
-            (Some(conversation), None) => {
-                let dialog = DialogId::main_of(&conversation);
-                Some((conversation, dialog))
-            }
-            (None, Some(dialog)) => ConversationId::new(&dialog).ok().map(|id| (id, dialog)),
-            (None, None) => None,
-        };
-        match found {
-            Some((conversation, dialog)) => Ok(Self { conversation, dialog, raw }),
-            None => Err((UnusableChange("the change names no dialog"), raw)),
+        match ids(root) {
+            Ok((conversation, dialog)) => Ok(Self { conversation, dialog, raw }),
+            Err(why) => Err((UnusableChange(why), raw)),
         }
     }
 
@@ -129,42 +107,53 @@ impl MessagingEvent {
     /// The originator's LivePerson id.
     #[must_use]
     pub fn originator_id(&self) -> Option<Cow<'_, str>> {
-        scalar(self.raw(), "originatorId").or_else(|| scalar(self.originator()?, "id"))
+        let inner = || match self.originator() {
+            Field::Known(originator) => scalar_field(originator, "id"),
+            Field::Absent => Field::Absent,
+            Field::Unreadable => Field::Unreadable,
+        };
+        scalar_field(self.raw(), "originatorId").or(inner).known()
     }
 
     /// The originator's role. The oldest notifications have none.
     #[must_use]
     pub fn role(&self) -> Option<Role> {
-        text(self.originator()?, "role").map(Role::parse)
+        match self.originator() {
+            Field::Known(originator) => Role::of(text_field(originator, "role")),
+            Field::Absent => None,
+            Field::Unreadable => Some(Role::Unreadable),
+        }
     }
 
-    /// Who may see the event. Without a value: everybody.
+    /// Who may see the event. Without a value, or with `null`: everybody
+    /// ([protocol.md 9.4](crate::protocol#9.4)).
     #[must_use]
     pub fn audience(&self) -> Audience {
-        text(self.raw(), "messageAudience").map_or(Audience::All, Audience::parse)
+        Audience::of(text_field(self.raw(), "messageAudience")).unwrap_or(Audience::All)
     }
 
     /// True if a channel may show the event to the consumer: it is not the echo of the consumer's
     /// own message, and its audience is everybody.
     ///
-    /// An unknown audience excludes the consumer. An event without a role counts as somebody
-    /// else's: compare [`originator_id`](Self::originator_id) with the consumer's id if that
-    /// matters.
+    /// An unknown or unreadable audience and an unreadable role exclude the consumer. An event
+    /// without a role, or with an unknown one, counts as somebody else's: compare
+    /// [`originator_id`](Self::originator_id) with the consumer's id if that matters.
     #[must_use]
     pub fn is_for_consumer(&self) -> bool {
-        self.role() != Some(Role::Consumer) && self.audience() == Audience::All
+        !matches!(self.role(), Some(Role::Consumer | Role::Unreadable))
+            && self.audience() == Audience::All
     }
 
     /// The event.
     #[must_use]
     pub fn event(&self) -> Event<'_> {
-        Event::of(self.raw().get("event").unwrap_or(Json::NULL))
+        Event::of(object(self.raw(), "event").known().unwrap_or(Json::NULL))
     }
 
     /// The event's type on the wire, such as `ContentEvent`.
     #[must_use]
     pub fn event_type(&self) -> Option<&str> {
-        self.raw().get("event").and_then(|event| text(event, "type"))
+        object(self.raw(), "event").known().and_then(|event| text(event, "type"))
     }
 
     /// The metadata ([protocol.md 7.9](crate::protocol#7.9)).
@@ -178,8 +167,40 @@ impl MessagingEvent {
         self.raw.root()
     }
 
-    fn originator(&self) -> Option<Json<'_>> {
-        self.raw().get("originatorMetadata")
+    fn originator(&self) -> Field<Json<'_>> {
+        object(self.raw(), "originatorMetadata")
+    }
+}
+
+/// The ids of the conversation and of the dialog. Each replaces the other where one is missing: the
+/// main dialog has the conversation's id, and older notifications omit the conversation
+/// ([protocol.md 9.4](crate::protocol#9.4); 14, row 22). None replaces one that is unreadable: a survey's
+/// message would count as one of the main dialog.
+fn ids(change: Json<'_>) -> Result<(ConversationId, DialogId), &'static str> {
+    if object(change, "event").known().is_none() {
+        return Err("the change has no event");
+    }
+    let conversation =
+        scalar_field(change, "conversationId").and_then(|id| ConversationId::new(id).ok());
+    let dialog = scalar_field(change, "dialogId").and_then(|id| match &conversation {
+        Field::Known(conversation) if *id == *conversation.as_str() => {
+            Some(DialogId::main_of(conversation))
+        }
+        _ => DialogId::new(id).ok(),
+    });
+    match (conversation, dialog) {
+        (Field::Known(conversation), Field::Known(dialog)) => Ok((conversation, dialog)),
+        (Field::Known(conversation), Field::Absent) => {
+            let dialog = DialogId::main_of(&conversation);
+            Ok((conversation, dialog))
+        }
+        (Field::Absent, Field::Known(dialog)) => match ConversationId::new(&dialog) {
+            Ok(conversation) => Ok((conversation, dialog)),
+            Err(_) => Err("the change names no dialog"),
+        },
+        (Field::Absent, Field::Absent) => Err("the change names no dialog"),
+        (Field::Unreadable, _) => Err("the change's conversationId is unreadable"),
+        (_, Field::Unreadable) => Err("the change's dialogId is unreadable"),
     }
 }
 

@@ -10,6 +10,10 @@
 //! [`ConversationChange`]. A change that this version does not know is kept as JSON. Notifications
 //! arrive twice, late and out of order at times: a [`Feed`] delivers each change once and in order.
 //!
+//! What cannot be read is never a permission. A message with an unreadable audience or role is not for
+//! the consumer, an unreadable state neither closes a conversation nor receives messages, and a change
+//! with an unreadable id is kept as JSON. `null` counts as absent.
+//!
 //! ```
 //! use lp_connector_core::secret::Secret;
 //! use lp_connector_core::webhook::{Algorithm, Change, Encoding, Event, Receiver, sign};
@@ -48,7 +52,6 @@ mod conversation_change;
 mod event;
 mod feed;
 mod inbox;
-mod json;
 mod messaging;
 mod notification;
 mod open_enum;
@@ -60,16 +63,18 @@ mod signature;
 mod transition;
 mod verified;
 
+pub use crate::json::Json;
 pub use conversation_change::{
     ConversationChange, Csat, Delay, Dialog, Participant, ResponseTarget,
 };
 pub use event::{AcceptStatus, Event, Metadata, OtherContent, ReceivedFile, SecureForm, Text};
 pub use feed::{Feed, FeedPoll, Unreadable};
 pub use inbox::{Delivered, Inbox, InboxFull, InboxPoll, Order, ReorderWindow, SavedConversation};
-pub use json::Json;
 pub use messaging::{MessagingEvent, UnusableChange};
 pub use notification::{Change, Notification, OtherChange, UnreadableNotification};
-pub use open_enum::{Audience, DialogType, OpenState, ReceiptStatus, ReceivedChatState, Role};
+pub use open_enum::{
+    Audience, DialogType, OpenState, ParticipantState, ReceiptStatus, ReceivedChatState, Role,
+};
 pub use pending::Pending;
 pub use receiver::{Receiver, SUCCESS};
 pub use rejection::Rejection;
@@ -80,5 +85,7 @@ pub use signature::{
 pub use transition::Transition;
 pub use verified::Verified;
 
+#[cfg(test)]
+mod deciding_tests;
 #[cfg(test)]
 mod notification_tests;

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::conversation_change::ConversationChange;
-use super::json::lenient::{self, one_or_many};
-use super::json::{Json, JsonTape};
 use super::messaging::{MessagingEvent, UnusableChange};
+use crate::json::field::{Field, any, object, one_or_many, text_field};
+use crate::json::{self, Json, JsonTape};
 
 /// A notification, parsed into its changes.
 ///
@@ -18,6 +18,7 @@ use super::messaging::{MessagingEvent, UnusableChange};
 pub struct Notification {
     changes: Vec<Change>,
     lossy: bool,
+    is_empty: bool,
 }
 
 /// One change in a notification.
@@ -73,16 +74,18 @@ impl fmt::Debug for OtherChange {
 
 impl Notification {
     pub(super) fn parse(body: &[u8]) -> Result<Self, UnreadableNotification> {
-        let parsed = lenient::parse(body).map_err(|error| UnreadableNotification {
-            // The parser's message may quote the document, so only the position is kept.
-            line: error.line(),
-            column: error.column(),
-        })?;
-        let mut changes = Vec::new();
+        let parsed = json::parse(body)
+            .map_err(|error| UnreadableNotification { line: error.line, column: error.column })?;
+        let (mut changes, mut held) = (Vec::new(), 0);
         for envelope in one_or_many(Some(parsed.tape.root())) {
-            changes_of(envelope, &mut changes);
+            held += changes_of(envelope, &mut changes);
         }
-        Ok(Self { changes, lossy: parsed.lossy })
+        if changes.is_empty() && one_or_many(Some(parsed.tape.root())).next().is_none() {
+            let reason = "the notification is empty".to_owned();
+            let raw = parsed.tape.clone();
+            changes.push(Change::Other(OtherChange { notification_type: None, reason, raw }));
+        }
+        Ok(Self { changes, lossy: parsed.lossy, is_empty: held == 0 })
     }
 
     /// The changes, in their order.
@@ -97,8 +100,17 @@ impl Notification {
         self.changes
     }
 
-    /// True if some text was invalid Unicode, such as half an emoji, and is U+FFFD now.
-    /// [`Verified`](super::Verified) holds the original bytes.
+    /// True if there is nothing in it: no list of changes, or an empty one. JSON that is no
+    /// notification, such as `null` or `{}`, is then the only change, a [`Change::Other`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// True if something could not be kept as it was written: invalid Unicode, such as half an
+    /// emoji, is U+FFFD now, a number that no float holds (`1e400`) the largest float, and what is
+    /// nested deeper than 96 levels an empty array or object. [`Verified`](super::Verified) holds the
+    /// original bytes.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
         self.lossy
@@ -127,29 +139,42 @@ impl Kind {
     /// enough: endpoints are registered under longer names
     /// ([protocol.md 9.1](crate::protocol#9.1)), and a table prints the second name with the first
     /// one's prefix ([protocol.md 14](crate::protocol#14), row 18).
-    fn of(notification_type: Option<&str>, change: Json<'_>) -> Self {
+    fn of(notification_type: Field<&str>, change: Json<'_>) -> Self {
         match notification_type {
-            Some(name) if name.contains("ExConversationChangeNotification") => Self::Conversation,
-            Some(name) if name.contains("MessagingEventNotification") => Self::Messaging,
-            Some(_) => Self::Unknown,
-            None if change.get("event").is_some() => Self::Messaging,
-            None if change.get("result").is_some() => Self::Conversation,
-            None => Self::Unknown,
+            Field::Known(name) if name.contains("ExConversationChangeNotification") => {
+                Self::Conversation
+            }
+            Field::Known(name) if name.contains("MessagingEventNotification") => Self::Messaging,
+            Field::Absent if change.get("event").is_some() => Self::Messaging,
+            Field::Absent if change.get("result").is_some() => Self::Conversation,
+            _ => Self::Unknown,
         }
     }
 }
 
-fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) {
-    let notification_type = lenient::text(envelope, "type");
+/// Adds the changes of a notification, and returns how many it lists.
+fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) -> usize {
+    let notification_type = text_field(envelope, "type");
     let other = |reason: &str, raw| {
-        let notification_type = notification_type.map(str::to_owned);
+        let notification_type = notification_type.known().map(str::to_owned);
         Change::Other(OtherChange { notification_type, reason: reason.to_owned(), raw })
     };
-    let Some(found) = envelope.get("body").and_then(|body| body.get("changes")) else {
-        changes.push(other("the notification has no changes", envelope.to_tape()));
-        return;
+    let found = object(envelope, "body").known().map(|body| any(body, "changes"));
+    let found = match found {
+        Some(Field::Known(found)) => found,
+        Some(Field::Unreadable) => {
+            changes
+                .push(other("the notification has several lists of changes", envelope.to_tape()));
+            return 0;
+        }
+        Some(Field::Absent) | None => {
+            changes.push(other("the notification has no changes", envelope.to_tape()));
+            return 0;
+        }
     };
+    let mut held = 0;
     for change in one_or_many(Some(found)) {
+        held += 1;
         // Each change owns its part, so that keeping one does not keep the others in memory.
         let raw = change.to_tape();
         let read = match Kind::of(notification_type, change) {
@@ -159,6 +184,7 @@ fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) {
         };
         changes.push(read.unwrap_or_else(|(reason, raw)| other(reason.0, raw)));
     }
+    held
 }
 
 /// The notification is not JSON. The error holds a position and none of the bytes, which

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::json::JsonTape;
 use super::*;
+use crate::json::JsonTape;
 use crate::time::Timestamp;
 
 /// The wire reference. Its examples are the expected input.

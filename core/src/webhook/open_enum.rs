@@ -1,7 +1,9 @@
 //! Enums whose sets of names may grow: an unknown name is kept as it came
-//! ([protocol.md 1.4](crate::protocol#1.4)).
+//! ([protocol.md 1.4](crate::protocol#1.4)), and a value that is no name is told from a missing one.
 
 use std::fmt;
+
+use crate::json::field::Field;
 
 /// Declares an enum over the known names, with `Other` for the rest. Names match in any case.
 macro_rules! open_enum {
@@ -13,9 +15,21 @@ macro_rules! open_enum {
             $($(#[$variant_doc])* $variant,)+
             /// A name unknown to this version.
             Other(Box<str>),
+            /// A value that is no name, such as a number or an object. It stands for none of the
+            /// others, and never for a missing value.
+            Unreadable,
         }
 
         impl $name {
+            /// `None` if the member is absent.
+            pub(super) fn of(field: Field<&str>) -> Option<Self> {
+                match field {
+                    Field::Absent => None,
+                    Field::Known(text) => Some(Self::parse(text)),
+                    Field::Unreadable => Some(Self::Unreadable),
+                }
+            }
+
             pub(super) fn parse(text: &str) -> Self {
                 $(if text.eq_ignore_ascii_case($text) {
                     return Self::$variant;
@@ -23,12 +37,13 @@ macro_rules! open_enum {
                 Self::Other(text.into())
             }
 
-            /// The name on the wire.
+            /// The name on the wire; `unreadable` for [`Unreadable`](Self::Unreadable).
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)+
                     Self::Other(text) => text,
+                    Self::Unreadable => "unreadable",
                 }
             }
         }
@@ -128,6 +143,16 @@ impl OpenState {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Close) || self.as_str().eq_ignore_ascii_case("CLOSED")
+    }
+}
+
+open_enum! {
+    /// Whether a participant is on board ([protocol.md 9.9](crate::protocol#9.9)).
+    ParticipantState {
+        /// On board.
+        Active = "ACTIVE",
+        /// Invited, and not on board yet.
+        Suggested = "SUGGESTED",
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::json::lenient::{one_or_many, text};
-use super::json::{Json, JsonTape};
+use crate::json::field::{any, one_or_many, text};
+use crate::json::{Json, JsonTape};
 
 /// Structured content: a tree of texts, buttons, images and other elements.
 #[derive(Clone)]
@@ -25,10 +25,13 @@ impl<'a> RichContent<'a> {
     /// Reads the content under any of its names, as an object or as a string that holds one
     /// ([protocol.md 14](crate::protocol#14), row 28).
     pub(super) fn of(event: Json<'a>) -> Self {
-        let found = ["content", "message", "Content"].into_iter().find_map(|name| event.get(name));
+        let found =
+            ["content", "message", "Content"].into_iter().find_map(|name| any(event, name).known());
         let found = found.unwrap_or(Json::NULL);
         let content = match found.as_str() {
-            Some(json) => Content::Owned(JsonTape::parse(json).unwrap_or_default()),
+            Some(json) => Content::Owned(
+                crate::json::parse(json.as_bytes()).map(|parsed| parsed.tape).unwrap_or_default(),
+            ),
             None => Content::Borrowed(found),
         };
         Self { content, quick_replies: QuickReplies::of(event) }
@@ -337,6 +340,19 @@ mod tests {
         );
         assert_eq!(rich.clickable().len(), 4);
         assert_eq!(rich.quick_replies().unwrap().to_text(), "[1] Yes\n[2] No");
+    }
+
+    #[test]
+    fn content_in_a_string_is_read_tolerantly() {
+        let content = r#"{"type":"text","text":"half \ud83d","x":1e400}"#;
+        for event in [
+            json!({"content": content}),
+            json!({"content": format!("\u{feff}{content}")}),
+            json!({"content": null, "message": content}),
+        ] {
+            let tape = JsonTape::from(&event);
+            assert_eq!(RichContent::of(tape.root()).to_text(), "half \u{fffd}", "{event}");
+        }
     }
 
     #[test]

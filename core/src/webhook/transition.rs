@@ -54,6 +54,8 @@ impl ConversationChange {
             happened.push(Transition::Created);
         }
         if let Some(before) = before
+            && before.is_skill_readable()
+            && self.is_skill_readable()
             && before.skill() != self.skill()
         {
             let owned = |skill: Option<std::borrow::Cow<'_, str>>| skill.map(|id| id.into_owned());

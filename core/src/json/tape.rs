@@ -11,7 +11,7 @@ use serde_json::Value;
 /// A tree of maps and strings allocates for each name and each text, and a notification has dozens.
 /// A tape holds all texts in one string and all values in one list.
 #[derive(Clone)]
-pub(in crate::webhook) struct JsonTape {
+pub(crate) struct JsonTape {
     pub(super) text: Box<str>,
     pub(super) nodes: Box<[TapeNode]>,
 }
@@ -48,19 +48,6 @@ impl TapeNode {
     }
 }
 
-impl JsonTape {
-    /// Parses strict JSON.
-    pub(in crate::webhook) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        // Documents rarely have more than a node for each 16 bytes; texts never outgrow the source.
-        let mut builder = Builder { text: String::with_capacity(text.len()), nodes: Vec::new() };
-        builder.nodes.reserve(text.len() / 16);
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        builder.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(builder.finish())
-    }
-}
-
 impl Default for JsonTape {
     fn default() -> Self {
         Self { text: Box::default(), nodes: Box::new([TapeNode::Null]) }
@@ -82,45 +69,74 @@ impl fmt::Debug for JsonTape {
 
 impl<'de> Deserialize<'de> for JsonTape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut builder = Builder { text: String::new(), nodes: Vec::new() };
+        let mut builder = Builder::default();
         builder.deserialize(deserializer)?;
         Ok(builder.finish())
     }
 }
 
-/// Builds a tape node by node.
-struct Builder {
+/// Builds a tape node by node. The methods return `None` if the document is too long for a tape.
+#[derive(Default)]
+pub(super) struct Builder {
     text: String,
     nodes: Vec<TapeNode>,
 }
 
 impl Builder {
-    fn finish(self) -> JsonTape {
+    /// A builder with room for a document of this length in bytes.
+    pub(super) fn for_source(length: usize) -> Self {
+        // Documents rarely have more than a node for each 16 bytes; texts rarely outgrow the source.
+        Self { text: String::with_capacity(length), nodes: Vec::with_capacity(length / 16) }
+    }
+
+    pub(super) fn finish(self) -> JsonTape {
         JsonTape { text: self.text.into_boxed_str(), nodes: self.nodes.into_boxed_slice() }
     }
 
-    fn push<E: de::Error>(&mut self, node: TapeNode) -> Result<(), E> {
-        if self.nodes.len() >= u32::MAX as usize {
-            return Err(too_long());
-        }
-        self.nodes.push(node);
-        Ok(())
+    pub(super) fn push(&mut self, node: TapeNode) -> Option<()> {
+        self.open(node).map(|_| ())
     }
 
-    fn text<E: de::Error>(&mut self, text: &str) -> Result<(), E> {
-        let at = u32::try_from(self.text.len()).map_err(|_| too_long())?;
-        let length = u32::try_from(text.len()).map_err(|_| too_long())?;
-        at.checked_add(length).ok_or_else(too_long)?;
-        self.text.push_str(text);
-        self.push(TapeNode::Text { at, length })
+    /// Adds the node of an array or object, and returns its place.
+    pub(super) fn open(&mut self, node: TapeNode) -> Option<usize> {
+        let at = self.nodes.len();
+        (at < u32::MAX as usize).then(|| self.nodes.push(node))?;
+        Some(at)
     }
 
     /// Ends the array or object at `at`: every node after it belongs to it.
-    fn close(&mut self, at: usize, holding: fn(u32) -> TapeNode) {
+    pub(super) fn close(&mut self, at: usize, holding: impl FnOnce(u32) -> TapeNode) {
         let held = self.nodes.len().saturating_sub(at + 1);
         if let (Some(node), Ok(held)) = (self.nodes.get_mut(at), u32::try_from(held)) {
             *node = holding(held);
         }
+    }
+
+    /// Where the next text begins.
+    pub(super) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Adds a part of a text.
+    pub(super) fn add_text(&mut self, part: &str) {
+        self.text.push_str(part);
+    }
+
+    /// Ends the text that begins at `start`.
+    pub(super) fn end_text(&mut self, start: usize) -> Option<()> {
+        u32::try_from(self.text.len()).ok()?;
+        let length = u32::try_from(self.text.len().checked_sub(start)?).ok()?;
+        self.push(TapeNode::Text { at: u32::try_from(start).ok()?, length })
+    }
+
+    fn text<E: de::Error>(&mut self, text: &str) -> Result<(), E> {
+        let start = self.text_len();
+        self.add_text(text);
+        self.end_text(start).ok_or_else(too_long)
+    }
+
+    fn node<E: de::Error>(&mut self, node: TapeNode) -> Result<(), E> {
+        self.push(node).ok_or_else(too_long)
     }
 }
 
@@ -144,11 +160,11 @@ impl<'de> Visitor<'de> for &mut Builder {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.push(TapeNode::Null)
+        self.node(TapeNode::Null)
     }
 
     fn visit_none<E: de::Error>(self) -> Result<(), E> {
-        self.push(TapeNode::Null)
+        self.node(TapeNode::Null)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -156,20 +172,20 @@ impl<'de> Visitor<'de> for &mut Builder {
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        self.push(TapeNode::Bool(value))
+        self.node(TapeNode::Bool(value))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
-        self.push(TapeNode::Unsigned(value))
+        self.node(TapeNode::Unsigned(value))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        self.push(u64::try_from(value).map_or(TapeNode::Signed(value), TapeNode::Unsigned))
+        self.node(u64::try_from(value).map_or(TapeNode::Signed(value), TapeNode::Unsigned))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
         // JSON can write neither infinity nor NaN.
-        self.push(if value.is_finite() { TapeNode::Float(value) } else { TapeNode::Null })
+        self.node(if value.is_finite() { TapeNode::Float(value) } else { TapeNode::Null })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
@@ -178,7 +194,7 @@ impl<'de> Visitor<'de> for &mut Builder {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let at = self.nodes.len();
-        self.push(TapeNode::Array { nodes: 0 })?;
+        self.node(TapeNode::Array { nodes: 0 })?;
         while elements.next_element_seed(&mut *self)?.is_some() {}
         self.close(at, |nodes| TapeNode::Array { nodes });
         Ok(())
@@ -186,7 +202,7 @@ impl<'de> Visitor<'de> for &mut Builder {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let at = self.nodes.len();
-        self.push(TapeNode::Object { nodes: 0 })?;
+        self.node(TapeNode::Object { nodes: 0 })?;
         while members.next_key_seed(Name(self))?.is_some() {
             members.next_value_seed(&mut *self)?;
         }

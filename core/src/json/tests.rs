@@ -69,6 +69,8 @@ proptest! {
     #[test]
     fn invalid_json_is_rejected_as_by_serde_json(text in "[\\[\\]{}\",:0-9a-e. -]{0,20}") {
         let theirs = serde_json::from_str::<Value>(&text);
+        // Numbers that no float holds are read, see `parse`.
+        prop_assume!(!theirs.as_ref().is_err_and(|error| error.to_string().contains("number out")));
         let ours = JsonTape::parse(&text);
         prop_assert_eq!(ours.as_ref().map(|document| document.root().to_value()).ok(), theirs.ok());
     }

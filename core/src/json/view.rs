@@ -34,7 +34,7 @@ pub struct Json<'a> {
 
 impl<'a> Json<'a> {
     /// Stands for an absent value.
-    pub(in crate::webhook) const NULL: Json<'static> = Json { nodes: &[TapeNode::Null], text: "" };
+    pub(crate) const NULL: Json<'static> = Json { nodes: &[TapeNode::Null], text: "" };
 
     /// The value at the first of `nodes`.
     fn new(nodes: &'a [TapeNode], text: &'a str) -> Self {
@@ -49,19 +49,31 @@ impl<'a> Json<'a> {
     /// The member of this name, if this is an object that has one. Of duplicates, the last.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Self> {
-        let TapeNode::Object { .. } = self.node() else { return None };
-        let (mut rest, mut found) = (self.nodes.get(1..)?, None);
+        self.named(name).0
+    }
+
+    /// The last member of this name, and whether an earlier one of the same name differs from it.
+    pub(super) fn named(self, name: &str) -> (Option<Self>, bool) {
+        let (mut found, mut differs) = (None::<&[TapeNode]>, false);
+        let mut rest = match self.node() {
+            TapeNode::Object { .. } => self.nodes.get(1..).unwrap_or_default(),
+            _ => &[],
+        };
         // A name, then its value. Every read passes here, so this is a plain loop.
         while let [TapeNode::Text { at, length }, value, ..] = *rest {
             let from = at as usize;
             let is_it = length as usize == name.len()
                 && self.text.as_bytes().get(from..from + name.len()) == Some(name.as_bytes());
             if is_it {
-                found = rest.get(1..);
+                let one = rest.get(1..).unwrap_or_default();
+                differs |= found.is_some_and(|earlier| {
+                    Self::new(earlier, self.text) != Self::new(one, self.text)
+                });
+                found = Some(one);
             }
             rest = rest.get(1 + value.span()..).unwrap_or_default();
         }
-        found.map(|nodes| Self::new(nodes, self.text))
+        (found.map(|nodes| Self::new(nodes, self.text)), differs)
     }
 
     /// The members of an object, in their order. Empty for any other value.
@@ -176,7 +188,7 @@ impl<'a> Json<'a> {
     }
 
     /// A tape that holds this value and nothing else of the document.
-    pub(in crate::webhook) fn to_tape(self) -> JsonTape {
+    pub(crate) fn to_tape(self) -> JsonTape {
         let mut tape = JsonTape { text: Box::default(), nodes: self.nodes.into() };
         // The texts of a value are contiguous, in the order of its nodes.
         let texts = || {
@@ -199,7 +211,7 @@ impl<'a> Json<'a> {
 
 impl JsonTape {
     /// A view of the whole document.
-    pub(in crate::webhook) fn root(&self) -> Json<'_> {
+    pub(crate) fn root(&self) -> Json<'_> {
         Json::new(&self.nodes, &self.text)
     }
 }

@@ -1,0 +1,165 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn only_lone_surrogates_are_replaced() {
+    for (written, read, lossy) in [
+        (r#""a\ud83db""#, "a\u{fffd}b", true),
+        (r#""a\uD83D""#, "a\u{fffd}", true),
+        (r#""\ude42x""#, "\u{fffd}x", true),
+        (r#""\ud83d\ud83d\ude42""#, "\u{fffd}🙂", true),
+        (r#""\ud83d\ude42""#, "🙂", false),
+        // The first and the last pair, next to a lone surrogate.
+        (r#""\ud800\udc00\udbff\udfff\ud800""#, "\u{10000}\u{10ffff}\u{fffd}", true),
+        (r#""\\ud83d""#, "\\ud83d", false),
+        (r#""\\ud83d\ud83d""#, "\\ud83d\u{fffd}", true),
+        (r#""\\\ud83d""#, "\\\u{fffd}", true),
+        (r#""\ud83d\n""#, "\u{fffd}\n", true),
+        ("\"\\ud83dé\"", "\u{fffd}é", true),
+        ("\u{feff}\"bom\"", "bom", false),
+        (r#""\u2028""#, "\u{2028}", false),
+    ] {
+        let found = parse(written.as_bytes()).unwrap();
+        assert_eq!(found.tape.root().as_str(), Some(read), "{written}");
+        assert_eq!(found.lossy, lossy, "{written}");
+    }
+    let found = parse(b"\"\xff\xed\xa0\xbd\"").unwrap();
+    assert!(found.lossy && found.tape.root().as_str().unwrap().starts_with('\u{fffd}'));
+}
+
+proptest! {
+    #[test]
+    fn valid_json_is_read_unchanged(text in ".{0,40}") {
+        let found = parse(json!({"m": text}).to_string().as_bytes()).unwrap();
+        prop_assert_eq!(text_of(&found), Some(text.as_str()));
+        prop_assert!(!found.lossy);
+    }
+
+    #[test]
+    fn any_utf_16_code_units_are_read(units in prop::collection::vec(any::<u16>(), 0..20)) {
+        let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let found = parse(format!("{{\"m\":\"{escaped}\"}}").as_bytes()).unwrap();
+        let expected = String::from_utf16_lossy(&units);
+        prop_assert_eq!(text_of(&found), Some(expected.as_str()));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        let _ = parse(&bytes);
+    }
+
+    #[test]
+    fn a_bad_element_costs_itself(bad in 0..BAD.len(), before in 0u64..9, after in 0u64..9) {
+        let (bad, lossy) = BAD[bad];
+        for text in [
+            format!(r#"{{"a":{before},"bad":{bad},"b":{{"c":[{after}]}}}}"#),
+            format!(r#"{{"a":{before},"x":[[{bad}],{{"bad":{bad}}}],"b":{{"c":[{after}]}}}}"#),
+        ] {
+            let parsed = parse(text.as_bytes()).unwrap();
+            let root = parsed.tape.root();
+            prop_assert_eq!(root.get("a").and_then(|one| one.as_u64()), Some(before));
+            prop_assert_eq!(root.get("b").unwrap().to_value(), json!({"c": [after]}));
+            prop_assert_eq!(parsed.lossy, lossy, "{}", bad);
+        }
+    }
+
+    /// What was read can be stored within other JSON and read back, whatever it was.
+    #[test]
+    fn what_was_read_can_be_stored(document in "[\\[\\]{}\",:0-9a-eu\\\\. \u{0}-]{0,40}") {
+        if let Ok(parsed) = parse(document.as_bytes()) {
+            let stored = json!([[[[[[[[parsed.tape.root().to_value()]]]]]]]]).to_string();
+            let read = parse(stored.as_bytes()).unwrap();
+            prop_assert!(serde_json::from_str::<Value>(&stored).is_ok());
+            prop_assert!(!read.lossy);
+        }
+    }
+}
+
+fn text_of(found: &Parsed) -> Option<&str> {
+    super::super::field::text(found.tape.root(), "m")
+}
+
+/// Elements that a strict parser rejects, and whether they lose something.
+const BAD: &[(&str, bool)] = &[
+    ("1e400", true),
+    ("-1e999999999999999999999", true),
+    ("NaN", true),
+    ("-Infinity", true),
+    (r#""half \ud83d""#, true),
+    (r#""\x""#, true),
+    (r#""\u12""#, true),
+    (
+        r#""line
+break""#,
+        false,
+    ),
+    ("\"NUL \u{0}\"", false),
+    (r#"{"a":1,"a":2}"#, false),
+    (r#""\u0000""#, false),
+];
+
+#[test]
+fn deep_nesting_is_cut_and_its_neighbours_stay() {
+    for depth in [1, MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 128, 1000, 200_000] {
+        for (open, close) in [("[", "]"), (r#"{"x":"#, "}")] {
+            let inner = if open == "[" { "" } else { "1" };
+            let nest = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
+            let text = format!(r#"{{"before":1,"deep":{nest},"after":2}}"#);
+            let parsed = parse(text.as_bytes()).unwrap();
+            let root = parsed.tape.root();
+            let number = |name: &str| root.get(name).and_then(|one| one.as_u64());
+            assert_eq!((number("before"), number("after")), (Some(1), Some(2)), "{depth}");
+            assert_eq!(root.members().count(), 3, "{depth}");
+            // The outermost object is a level too. Of the innermost arrays nothing is lost: they are empty.
+            let levels = depth + usize::from(open != "[");
+            assert_eq!(parsed.lossy, levels > MAX_DEPTH, "{depth} {open}");
+            let stored = serde_json::to_string(&parsed.tape).unwrap();
+            assert!(serde_json::from_str::<Value>(&stored).is_ok(), "{depth}");
+        }
+    }
+    for broken in ["[".repeat(200_000), format!("{}}}", "[".repeat(200_000))] {
+        assert!(parse(broken.as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn a_number_that_no_float_holds_stays_a_number() {
+    for (text, expected) in
+        [("1e400", f64::MAX), ("-1e400", f64::MIN), ("Infinity", f64::MAX), ("NaN", f64::MAX)]
+    {
+        let parsed = parse(text.as_bytes()).unwrap();
+        assert_eq!((parsed.tape.root().as_f64(), parsed.lossy), (Some(expected), true), "{text}");
+    }
+    for text in ["-0", "0.1", "1e-400", "-12.5E+3"] {
+        let parsed = parse(text.as_bytes()).unwrap();
+        let theirs: Value = serde_json::from_str(text).unwrap();
+        assert_eq!((parsed.tape.root().to_value(), parsed.lossy), (theirs, false), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_json_is_an_error_with_its_position() {
+    for (text, line, column) in [
+        ("", 1, 1),
+        ("s3cr3t", 1, 1),
+        ("{", 1, 1),
+        ("[1,", 1, 3),
+        ("{\"a\":1,\n \"é\":x}", 2, 6),
+        ("[1,]", 1, 4),
+        ("[1 2]", 1, 4),
+        ("{\"a\"}", 1, 5),
+        ("{1:2}", 1, 2),
+        ("[01]", 1, 2),
+        ("[1.]", 1, 2),
+        ("[+1]", 1, 2),
+        ("\"open", 1, 2),
+        ("{} {}", 1, 4),
+        ("[}", 1, 2),
+        ("{]", 1, 2),
+        ("nul", 1, 1),
+    ] {
+        assert_eq!(parse(text.as_bytes()).err(), Some(NotJson { line, column }), "{text}");
+    }
+}
