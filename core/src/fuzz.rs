@@ -108,10 +108,31 @@ pub fn other_answer(data: &[u8]) {
     }
 }
 
+/// Any bytes as JSON: what serde_json reads is read alike, and what is read can be stored within other
+/// JSON and read back.
+pub fn json(data: &[u8]) {
+    use serde_json::{Value, from_slice, json};
+    let theirs = from_slice::<Value>(data).ok();
+    let Ok(ours) = crate::json::parse(data) else {
+        assert!(theirs.is_none(), "serde_json reads it");
+        return;
+    };
+    let value = ours.tape.root().to_value();
+    if let Some(theirs) = theirs.filter(|_| !ours.lossy) {
+        assert_eq!(value, theirs);
+    }
+    let stored = json!([[[[{"held": value}]]]]).to_string();
+    let again: Value = from_slice(stored.as_bytes()).expect("what was stored");
+    assert_eq!(again, json!([[[[{"held": value}]]]]));
+    let tape: crate::json::JsonTape =
+        from_slice(value.to_string().as_bytes()).expect("what was stored");
+    assert_eq!(tape.root().to_value(), value);
+}
+
 /// A manifest: parsing one does not change its faults.
 pub fn manifest(data: &[u8]) {
     use crate::manifest::{Manifest, Severity, check};
-    let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) else { return };
+    let Ok((json, _)) = crate::manifest::parse(data) else { return };
     let errors = |json: &serde_json::Value| {
         let all = check(json).into_iter();
         let errors = all.filter(|one| one.severity() == Severity::Error);

@@ -101,7 +101,7 @@ fn api_values_show_their_kind_only() {
     shows(login, "Login(..)");
     let record = json!({"id": "i", "client_name": "n", "client_secret": SECRET});
     shows(
-        AppInstall { record, revision: None },
+        AppInstall::new(record, None, false),
         "AppInstall { id: Some(\"i\"), revision: None, .. }",
     );
     let answer = json!({"code": "OK", "body": {"relativePath": "/a/b",

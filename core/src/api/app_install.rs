@@ -134,17 +134,32 @@ pub struct AppInstall {
     pub record: Value,
     /// The revision that an update or a deletion must name. Only [`ReadInstall`] returns it.
     pub revision: Option<String>,
+    lossy: bool,
 }
 
 impl AppInstall {
+    pub(crate) fn new(record: Value, revision: Option<String>, lossy: bool) -> Self {
+        Self { record, revision, lossy }
+    }
+
     fn member(&self, name: &str) -> Option<&str> {
         self.record.get(name).and_then(Value::as_str)
     }
 
-    /// The install's id: `id`, or else `client_id`.
+    /// The install's id: `id`, or else `client_id`. `None` if `id` is present and not text.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.member("id").or_else(|| self.member("client_id"))
+        match self.record.get("id") {
+            None | Some(Value::Null) => self.member("client_id"),
+            Some(id) => id.as_str(),
+        }
+    }
+
+    /// True if something in the record could not be kept as it was received, such as half an emoji.
+    /// [`UpdateInstall`] does not send such a record, because it would change the app.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        self.lossy
     }
 
     /// The app's name.
@@ -160,9 +175,13 @@ impl AppInstall {
     }
 
     /// Whether the app is enabled. Without a value: true ([protocol.md 3.1](crate::protocol#3.1)).
+    /// With one that is no boolean: false.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.record.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+        match self.record.get("enabled") {
+            None | Some(Value::Null) => true,
+            Some(enabled) => enabled.as_bool().unwrap_or(false),
+        }
     }
 
     /// True for a connector: its scope is exactly `msg.consumer`.
@@ -253,14 +272,21 @@ impl Operation for ListInstalls {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<Vec<AppInstall>, ApiRejection> {
-        match response.json()? {
-            Value::Array(records) => Ok(records
-                .into_iter()
-                .map(|record| AppInstall { record, revision: None })
-                .collect()),
-            one @ Value::Object(_) => Ok(vec![AppInstall { record: one, revision: None }]),
-            _ => Err(ApiRejection::unreadable("the answer is not a list of app installs")),
+        let (document, lossy) = response.json_and_loss()?;
+        let records = match document {
+            Value::Array(records) => records,
+            one => vec![one],
+        };
+        let is_empty = records.is_empty();
+        let installs: Vec<_> = records
+            .into_iter()
+            .filter(Value::is_object)
+            .map(|record| AppInstall::new(record, None, lossy))
+            .collect();
+        if installs.is_empty() && !is_empty {
+            return Err(ApiRejection::unreadable("the answer is not a list of app installs"));
         }
+        Ok(installs)
     }
 }
 
@@ -299,8 +325,8 @@ impl Operation for ReadInstall {
     fn parse(&self, response: &ResponseView<'_>) -> Result<AppInstall, ApiRejection> {
         let revision = response.headers().get(REVISION).and_then(|value| value.to_str().ok());
         let revision = revision.map(str::to_owned);
-        match response.json()? {
-            record @ Value::Object(_) => Ok(AppInstall { record, revision }),
+        match response.json_and_loss()? {
+            (record @ Value::Object(_), lossy) => Ok(AppInstall::new(record, revision, lossy)),
             _ => Err(ApiRejection::unreadable("the answer is not an app install")),
         }
     }
@@ -330,7 +356,7 @@ impl CreateInstall {
     /// Installs this manifest, with this user's token. [`check`](crate::manifest::check) it first.
     #[must_use]
     pub fn new(user: UserSession, manifest: Value) -> Self {
-        Self { user, install: AppInstall { record: manifest, revision: None } }
+        Self { user, install: AppInstall::new(manifest, None, false) }
     }
 }
 
@@ -350,8 +376,11 @@ impl Operation for CreateInstall {
         if !matches!(response.status(), 200..=299) {
             return Err(response.rejection());
         }
-        let record = serde_json::from_slice(response.body()).unwrap_or_default();
-        Ok(matches!(record, Value::Object(_)).then_some(AppInstall { record, revision: None }))
+        // The body is undocumented, and may be empty.
+        Ok(match response.json_and_loss() {
+            Ok((record @ Value::Object(_), lossy)) => Some(AppInstall::new(record, None, lossy)),
+            _ => None,
+        })
     }
 }
 
@@ -364,7 +393,8 @@ impl Operation for CreateInstall {
 /// the revision.
 ///
 /// Fails with [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the record has no id or no
-/// revision, and with [`StaleRevision`](crate::error::ErrorKind::StaleRevision) on status 412.
+/// revision, or [could not be read whole](AppInstall::is_lossy), and with
+/// [`StaleRevision`](crate::error::ErrorKind::StaleRevision) on status 412.
 #[derive(Clone, Debug)]
 pub struct UpdateInstall {
     user: UserSession,
@@ -408,6 +438,12 @@ impl Operation for UpdateInstall {
 
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let id = checked(self.install.id().unwrap_or_default())?;
+        if self.install.lossy {
+            return Err(InvalidInput::new(
+                "a part of the app install's record could not be read, and an update would change it: \
+                 correct the app in LivePerson's console",
+            ));
+        }
         let request =
             RelativeRequest::put_json(path(context, Some(id)), VERSION, &self.install.record)?;
         let request = request.header(METHOD_OVERRIDE, HeaderValue::from_static("PUT"));

@@ -23,7 +23,7 @@ fn install() -> AppInstall {
     let record = json!({"id": "0a1b", "client_id": "0a1b", "client_secret": "k7s3cr3t",
         "enabled": true, "deleted": false, "client_name": "pigeon-post",
         "response_types": ["code", "token", "id_token"], "capabilities": {}});
-    AppInstall { record, revision: Some("17".into()) }
+    AppInstall::new(record, Some("17".into()), false)
 }
 
 const PATH: &str = "/api/account/91827364/configuration/app-install/installations";
@@ -105,7 +105,7 @@ fn create_accepts_any_success() {
 #[test]
 fn a_record_has_name_scope_and_enabled_state() {
     let record = json!({"client_name": "Pigeon Post", "scope": "msg.consumer", "enabled": false});
-    let connector = AppInstall { record, revision: None };
+    let connector = AppInstall::new(record, None, false);
     assert_eq!((connector.name(), connector.scope()), (Some("Pigeon Post"), Some("msg.consumer")));
     assert!(connector.is_connector() && !connector.is_enabled());
 }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::response::number;
+use super::response::{document, number};
 use crate::id::LpConsumerId;
 
 /// The longest token to parse, in bytes. Documented tokens are under 1 KiB.
@@ -89,7 +89,7 @@ fn claims(token: &str) -> Option<Value> {
     }
     let payload = token.split('.').nth(1)?.trim_end_matches('=');
     let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    serde_json::from_slice(&json).ok()
+    document(&json)
 }
 
 /// Epoch seconds: a number, perhaps with a fraction (RFC 7519, 2), or a string of digits.
@@ -149,6 +149,17 @@ mod tests {
             assert_eq!(AppClaims::of(&token(payload)).life(), expected, "{payload}");
         }
         assert_eq!(AppClaims::of(&token(r#"{"aud":["a","b"]}"#)).audience.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_read_costs_itself() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for bad in [r#""half \ud83d""#, "1e400", r#""NUL \u0000""#, "NaN", &deep] {
+            let claims =
+                AppClaims::of(&token(&format!(r#"{{"x":{bad},"iat":0,"exp":600,"y":{bad}}}"#)));
+            assert_eq!(claims.life(), Some(Duration::from_secs(600)), "{bad}");
+        }
+        assert_eq!(AppClaims::of(&token("\u{feff}{\"scope\":\"s\"}")).scope.as_deref(), Some("s"));
     }
 
     #[test]

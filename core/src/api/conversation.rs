@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::envelope::Request;
-use super::response::{Code, take};
+use super::response::{Code, scalar, take};
 use super::{
     ApiRejection, ClientProperties, Context, ConversationRef, Endpoint, Idempotency, InvalidInput,
     Operation, Principal, Profile, RelativeRequest, ResponseView, Service, client_properties,
@@ -282,11 +282,11 @@ impl Operation for OpenConversation {
                 return Err(rejection.open_conversation(self.last_known.as_ref()));
             }
         }
-        match take(take(conversation, "body"), "conversationId") {
-            Value::String(id) => ConversationId::new(id)
+        match scalar(&take(take(conversation, "body"), "conversationId")) {
+            Some(id) => ConversationId::new(id)
                 .map(|id| Opened { conversation: self.opened(id), profile_rejected })
                 .map_err(|_| ApiRejection::unreadable("the answer's conversationId is invalid")),
-            _ => Err(ApiRejection::unreadable("the answer has no conversationId")),
+            None => Err(ApiRejection::unreadable("the answer has no conversationId")),
         }
     }
 }

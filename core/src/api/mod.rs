@@ -49,6 +49,8 @@ mod send;
 pub(crate) mod sentinel;
 mod service;
 mod storage;
+#[cfg(test)]
+mod tolerance_tests;
 
 pub use app_install::{
     AppInstall, CreateInstall, DeleteInstall, ListInstalls, Login, ReadInstall, UpdateInstall,

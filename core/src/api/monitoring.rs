@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::response::number;
+use super::response::{document, number, scalar};
 use super::{
     ApiRejection, Campaign, Context, ConversationContext, Endpoint, Idempotency, InvalidInput,
     OpenConversation, Operation, Principal, Reason, RelativeRequest, ResponseView, RetryHints,
@@ -297,20 +297,11 @@ fn visitor(document: &Value) -> Visitor {
     Visitor { visitor_id: either("visitorId", "vid"), session_id: either("sessionId", "sid") }
 }
 
-/// A string, or a number as text ([protocol.md 14](crate::protocol#14), row 34).
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 /// The response's JSON. [`Reason::Loading`] on status 202, and on 500 with `internalCode` 20: the
 /// service is still loading the account ([protocol.md 12.3](crate::protocol#12.3)).
 fn loaded(response: &ResponseView<'_>) -> Result<Value, ApiRejection> {
-    let document = serde_json::from_slice::<Value>(response.body()).unwrap_or_default();
-    let code: Option<u64> = document.get("internalCode").and_then(number);
+    let code: Option<u64> = document(response.body())
+        .and_then(|document| document.get("internalCode").and_then(number));
     if matches!((response.status(), code), (202, _) | (500, Some(20))) {
         return Err(ApiRejection::status(response.status()).because(Reason::Loading));
     }
@@ -319,8 +310,8 @@ fn loaded(response: &ResponseView<'_>) -> Result<Value, ApiRejection> {
 
 /// The visitor id in the message of a response while the account is loading. No other member has it
 /// ([protocol.md 12.1](crate::protocol#12.1)).
-fn named_while_loading(body: &[u8]) -> Option<String> {
-    let document = serde_json::from_slice::<Value>(body).ok()?;
+pub(super) fn named_while_loading(body: &[u8]) -> Option<String> {
+    let document = document(body)?;
     let (_, id) = document.get("message")?.as_str()?.rsplit_once("vid:")?;
     let id = id.trim().split([' ', ',', ';']).next().filter(|id| !id.is_empty())?;
     (id.len() <= MAX_VISITOR_ID).then(|| id.to_owned())

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::id::ConversationId;
+use crate::json;
 
 /// The response to one attempt.
 #[derive(Clone, Copy)]
@@ -59,16 +60,18 @@ impl<'a> ResponseView<'a> {
         self.repeated
     }
 
-    /// The body of a 2xx response as JSON.
+    /// The body of a 2xx response as JSON. Read tolerantly: a byte order mark, invalid Unicode, a
+    /// number that no float holds or deep nesting in one member affects no other. Of duplicate
+    /// members, the last.
     ///
     /// # Errors
     /// [`ApiRejection`] for any other status, and for a body that is not JSON.
     pub fn json(&self) -> Result<Value, ApiRejection> {
-        if self.response.status().is_success() { self.parse() } else { Err(self.rejection()) }
+        self.json_and_loss().map(|(document, _)| document)
     }
 
-    /// The body of a 2xx response, if it has this shape. Unknown members are skipped. Makes no
-    /// copy.
+    /// The body of a 2xx response, if it is strict JSON of this shape. Unknown members are skipped.
+    /// Makes no copy.
     pub(crate) fn plain<T: Deserialize<'a>>(&self) -> Option<T> {
         let success = self.response.status().is_success();
         success.then(|| serde_json::from_slice(self.body()).ok()).flatten()
@@ -77,12 +80,18 @@ impl<'a> ResponseView<'a> {
     /// The member `body` of a successful Send API response, `null` if it is missing
     /// ([protocol.md 1.3](crate::protocol#1.3), [7.1](crate::protocol#7.1)). A response with HTTP
     /// status 200 and the `code` of an error is a rejection ([protocol.md 14](crate::protocol#14),
-    /// row 1).
+    /// row 1). The envelope may be the only element of an array ([1.4](crate::protocol#1.4)).
     ///
     /// # Errors
     /// [`ApiRejection`] for anything but success.
     pub fn accepted(&self) -> Result<Value, ApiRejection> {
-        let document = self.json()?;
+        let mut document = self.json()?;
+        if let Some([only]) = document.as_array_mut().map(Vec::as_mut_slice) {
+            document = only.take();
+        }
+        if !document.is_object() {
+            return Err(ApiRejection::unreadable("the answer is not an envelope"));
+        }
         match Code::of(&document) {
             Code::Success | Code::Missing => Ok(take(document, "body")),
             Code::Failure(_) => Err(ApiRejection::in_envelope(self.status(), &document)),
@@ -93,15 +102,27 @@ impl<'a> ResponseView<'a> {
     /// The response as a rejection, by its status and body.
     #[must_use]
     pub fn rejection(&self) -> ApiRejection {
-        match serde_json::from_slice::<Value>(self.body()) {
-            Ok(document) => ApiRejection::in_envelope(self.status(), &document),
-            Err(_) => ApiRejection::status(self.status()),
+        match document(self.body()) {
+            Some(document) => ApiRejection::in_envelope(self.status(), &document),
+            None => ApiRejection::status(self.status()),
         }
     }
 
     pub(crate) fn parse(&self) -> Result<Value, ApiRejection> {
-        serde_json::from_slice(self.body()).map_err(|error| {
-            // The parser's message may quote the document and a token in it. Keep only the position.
+        self.parsed().map(|parsed| parsed.tape.root().to_value())
+    }
+
+    /// The body of a 2xx response as JSON, and whether something in it could not be kept as it was
+    /// written.
+    pub(crate) fn json_and_loss(&self) -> Result<(Value, bool), ApiRejection> {
+        if !self.response.status().is_success() {
+            return Err(self.rejection());
+        }
+        self.parsed().map(|parsed| (parsed.tape.root().to_value(), parsed.lossy))
+    }
+
+    fn parsed(&self) -> Result<json::Parsed, ApiRejection> {
+        json::parse(self.body()).map_err(|error| {
             let kind = self.headers().get(http::header::CONTENT_TYPE);
             let html = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
             ApiRejection::unreadable(if html {
@@ -109,7 +130,7 @@ impl<'a> ResponseView<'a> {
             } else if self.body().is_empty() {
                 "the answer has no body".to_owned()
             } else {
-                format!("the answer is not JSON (line {}, column {})", error.line(), error.column())
+                format!("the answer is {error}")
             })
         })
     }
@@ -204,6 +225,12 @@ impl ApiRejection {
 
     /// Parses any of the error envelopes of [protocol.md 10](crate::protocol#10).
     pub(crate) fn in_envelope(http: u16, document: &Value) -> Self {
+        // Of several envelopes, the first that is no success.
+        let failed = |one: &&Value| matches!(Code::of(one), Code::Failure(_));
+        let document = match document {
+            Value::Array(all) => all.iter().find(failed).or(all.first()).unwrap_or(document),
+            one => one,
+        };
         let status = match Code::of(document) {
             // An HTTP error status outranks the body.
             Code::Failure(code) if (200..300).contains(&http) => code,
@@ -211,7 +238,7 @@ impl ApiRejection {
         };
         let body = document.get("body").unwrap_or(document);
         let message = message(body).or_else(|| message(document));
-        let error_code = body.get("errorCode").and_then(number);
+        let error_code = error_code(document);
         Self { reason: Reason::Status, status, error_code, message, conversation: None }.with_hint()
     }
 
@@ -294,27 +321,99 @@ fn named(text: &str) -> Option<u16> {
     })
 }
 
-/// The message, in any of the error envelopes ([protocol.md 10.1](crate::protocol#10.1) to
-/// [10.3](crate::protocol#10.3)).
+/// The members that hold an error, or an object or array with it: those of the documented envelopes
+/// ([protocol.md 10.1](crate::protocol#10.1) to [10.3](crate::protocol#10.3)) and of common others.
+const ERROR_MEMBERS: &[&str] = &[
+    "msg",
+    "details",
+    "detail",
+    "title",
+    "message",
+    "error",
+    "errors",
+    "errorMessage",
+    "error_description",
+    "description",
+    "reason",
+    "fault",
+    "faultstring",
+];
+
+/// The members that hold a number of a service's own, and what to call it.
+const INTERNAL_CODES: &[(&str, &str)] =
+    &[("internalCode", "internal code"), ("internalErrorCode", "internal error code")];
+
+/// The deepest error within an error to read, and the most errors of an array.
+const MAX_ERRORS: usize = 5;
+
+/// The message, in any of the error envelopes.
 fn message(document: &Value) -> Option<String> {
-    let text = |name: &str| document.get(name).and_then(Value::as_str);
-    if let Some(text) = document.as_str() {
-        return Some(text.to_owned());
+    words(document, MAX_ERRORS)
+}
+
+fn words(value: &Value, depth: usize) -> Option<String> {
+    let depth = depth.checked_sub(1)?;
+    match value {
+        Value::String(text) => (!text.trim().is_empty()).then(|| text.clone()),
+        Value::Array(all) => {
+            let found: Vec<_> =
+                all.iter().filter_map(|one| words(one, depth)).take(MAX_ERRORS).collect();
+            (!found.is_empty()).then(|| found.join("; "))
+        }
+        Value::Object(members) => {
+            let text = |name: &str| members.get(name).and_then(Value::as_str);
+            let found = match (text("error"), text("error_description")) {
+                (Some(error), Some(more)) => Some(format!("{error}: {more}")),
+                _ => ERROR_MEMBERS.iter().find_map(|name| words(members.get(*name)?, depth)),
+            };
+            let code = INTERNAL_CODES
+                .iter()
+                .find_map(|(name, what)| Some(format!("{what} {}", scalar(members.get(*name)?)?)));
+            match (found, code) {
+                (Some(found), Some(code)) => Some(format!("{found} ({code})")),
+                (found, code) => found.or(code),
+            }
+        }
+        _ => None,
     }
-    if let (Some(error), Some(more)) = (text("error"), text("error_description")) {
-        return Some(format!("{error}: {more}"));
+}
+
+/// LivePerson's `errorCode`: in the envelope's body, beside it, or in an error within either.
+fn error_code(document: &Value) -> Option<u32> {
+    let body = document.get("body");
+    let holders = [body, Some(document)].into_iter().flatten();
+    let inner = holders.clone().flat_map(|holder| {
+        let found = [holder.get("error"), holder.get("errors")].into_iter().flatten();
+        found.flat_map(|error| match error {
+            Value::Array(all) => all.as_slice(),
+            one => std::slice::from_ref(one),
+        })
+    });
+    holders.chain(inner).find_map(|holder| holder.get("errorCode").and_then(number))
+}
+
+/// A document, read tolerantly. `None` if it is not JSON.
+pub(crate) fn document(bytes: &[u8]) -> Option<Value> {
+    json::parse(bytes).ok().map(|parsed| parsed.tape.root().to_value())
+}
+
+/// A string, or an integer as text ([protocol.md 14](crate::protocol#14), rows 2 and 34).
+pub(crate) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(integer) if !integer.is_f64() => Some(integer.to_string()),
+        value => number::<u64>(value).map(|number| number.to_string()),
     }
-    let found = ["msg", "details", "title", "message", "error"].into_iter().find_map(text);
-    found.map(str::to_owned).or_else(|| {
-        let code: u64 = document.get("internalErrorCode").and_then(number)?;
-        Some(format!("internal error code {code}"))
-    })
 }
 
 /// A non-negative integer, as a number or as a string of digits.
 pub(crate) fn number<T: TryFrom<u64>>(value: &Value) -> Option<T> {
     let number = match value {
-        Value::Number(number) => number.as_u64()?,
+        Value::Number(number) => number.as_u64().or_else(|| {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
+            // Larger floats do not name a single integer.
+            (0.0..9e15).contains(&float).then_some(float as u64)
+        })?,
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
@@ -391,7 +490,27 @@ mod tests {
     #[test]
     fn every_error_envelope_has_its_message() {
         for (body, message) in [
-            (r#"{"time":1,"message":"Loading account","internalCode":20}"#, "Loading account"),
+            (
+                r#"{"time":1,"message":"Loading account","internalCode":20}"#,
+                "Loading account (internal code 20)",
+            ),
+            (r#"{"internalCode":33}"#, "internal code 33"),
+            (r#"{"error":{"code":7,"message":"no such app"}}"#, "no such app"),
+            (r#"{"error":{"errors":[{"reason":"a"},{"message":"b"}]}}"#, "a; b"),
+            (
+                r#"{"errors":[{"message":"bad name","internalCode":"5"}]}"#,
+                "bad name (internal code 5)",
+            ),
+            (r#"{"errors":["bad name",7,{},"bad scope"]}"#, "bad name; bad scope"),
+            (r#"[{"code":"OK","body":{"msg":"fine"}},{"code":400,"body":{"msg":"no"}}]"#, "no"),
+            (
+                r#"{"type":"about:blank","title":"Bad","status":400,"detail":"no scope"}"#,
+                "no scope",
+            ),
+            (r#"{"fault":{"faultstring":"quota"}}"#, "quota"),
+            (r#"{"code":17,"message":"older form"}"#, "older form"),
+            (r#"{"msg":"","message":"half \ud83d"}"#, "half \u{fffd}"),
+            ("\u{feff}{\"message\":\"BOM\",\"x\":1e400}", "BOM"),
             (r#"{"error":"invalid_client","error_description":"no"}"#, "invalid_client: no"),
             (r#"{"error":"invalid_client"}"#, "invalid_client"),
             (r#"{"internalErrorCode":"9007"}"#, "internal error code 9007"),

@@ -10,6 +10,6 @@ mod tape;
 mod tests;
 mod view;
 
-pub(crate) use self::parse::parse;
+pub(crate) use self::parse::{Parsed, parse};
 pub(crate) use self::tape::JsonTape;
 pub use self::view::Json;

@@ -29,6 +29,16 @@ pub struct Violation {
 }
 
 impl Violation {
+    pub(super) fn new(
+        severity: Severity,
+        path: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (problem, remedy) = (problem.into(), remedy.into());
+        Self { path: path.to_owned(), severity, problem, remedy }
+    }
+
     /// The path of the field, such as `capabilities.webhooks.retry.retention_time` or `scope`.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -153,8 +163,7 @@ impl Checker {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        let (problem, remedy) = (problem.into(), remedy.into());
-        self.0.push(Violation { path: path.to_owned(), severity, problem, remedy });
+        self.0.push(Violation::new(severity, path, problem, remedy));
     }
 
     fn manifest(&mut self, members: &Map<String, Value>) {

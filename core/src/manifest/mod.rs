@@ -26,6 +26,7 @@
 mod build;
 mod check;
 mod field;
+mod parse;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +37,7 @@ use serde_json::{Map, Value};
 pub use build::ManifestBuilder;
 pub use check::{Severity, Violation, Violations, check};
 pub use field::{FIELDS, Field, explain};
+pub use parse::{UnreadableManifest, parse};
 
 /// An app install manifest ([protocol.md 3.1](crate::protocol#3.1)). Unknown members are kept.
 ///

@@ -32,12 +32,12 @@ macro_rules! corpora {
 
 corpora!(domain_answer token_answer claims consumer_answer conversation_answer send_answer
     retry_after_header call http1_response http1_roundtrip verify notification inbox
-    other_answer manifest);
+    other_answer json manifest);
 
 #[test]
 fn every_target_is_replayed() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
-    assert_eq!(fs::read_dir(targets).unwrap().count(), 15);
+    assert_eq!(fs::read_dir(targets).unwrap().count(), 16);
 }
 
 proptest::proptest! {

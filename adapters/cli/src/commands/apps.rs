@@ -69,11 +69,13 @@ pub(crate) fn run(
 /// Reads a manifest and checks it.
 fn read_manifest(file: &Path) -> Result<Value, Failure> {
     let text = setup::read_or_stdin(file, "FILE")?;
-    let manifest: Value = serde_json::from_slice(&text)
-        .map_err(|error| Failure::usage(format!("the manifest is not JSON: {error}")))?;
+    let (manifest, losses) =
+        manifest::parse(&text).map_err(|error| Failure::usage(error.to_string()))?;
     let errors: Vec<String> = manifest::check(&manifest)
         .into_iter()
         .filter(|one| one.severity() == Severity::Error)
+        // It would be installed otherwise than it is written.
+        .chain(losses)
         .map(|one| one.to_string())
         .collect();
     if errors.is_empty() {

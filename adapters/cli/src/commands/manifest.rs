@@ -39,9 +39,10 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
 
 fn check(file: &Path, output: &Output) -> Result<(), Failure> {
     let text = setup::read_or_stdin(file, "FILE")?;
-    let manifest = serde_json::from_slice(&text)
-        .map_err(|error| Failure::Local(format!("the manifest is not JSON: {error}")))?;
-    let violations = manifest::check(&manifest);
+    let (manifest, losses) =
+        manifest::parse(&text).map_err(|error| Failure::Local(error.to_string()))?;
+    let mut violations = manifest::check(&manifest);
+    violations.extend(losses);
     for violation in &violations {
         output.done(&describe(violation), line(violation));
     }

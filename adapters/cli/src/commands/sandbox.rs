@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use lp_connector_core::manifest;
 use lp_connector_sandbox::{App, Fault, LoggedRequest, Server, ServerConfig, Signature, Webhooks};
 use serde_json::json;
 
@@ -73,8 +74,8 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
     let signature: Signature = args.signature.parse().map_err(Failure::Usage)?;
     if let Some(file) = &args.manifest {
         let text = setup::read(file, "--manifest")?;
-        let manifest = serde_json::from_slice(&text)
-            .map_err(|error| Failure::usage(format!("--manifest: not JSON: {error}")))?;
+        let (manifest, _) = manifest::parse(&text)
+            .map_err(|error| Failure::usage(format!("--manifest: {error}")))?;
         let webhooks = Webhooks::from_manifest(&manifest)
             .map_err(|reason| Failure::usage(format!("--manifest: {reason}")))?;
         if String::from_utf8_lossy(&text).contains("https://") {

@@ -76,13 +76,21 @@ fn decode(output: &Output) -> Result<(), Failure> {
         .parse()
         .map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
     if notification.is_lossy() {
-        output.note("some text is not valid Unicode and is shown as \u{fffd}");
+        output.note(
+            "a part cannot be shown as it came: text that is not valid Unicode is \u{fffd}, a number that \
+             is too large the largest one, deep nesting is cut",
+        );
+    }
+    if let [Change::Other(other)] = notification.changes()
+        && notification.is_empty()
+    {
+        return Err(Failure::Local(format!("there is nothing in it: {}", other.reason())));
     }
     for change in notification.changes() {
         show(change, output);
     }
-    if notification.changes().is_empty() {
-        output.say("no changes");
+    if notification.is_empty() {
+        output.say("there is nothing in it: its list of changes is empty");
     }
     Ok(())
 }

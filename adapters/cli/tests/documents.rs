@@ -1,0 +1,51 @@
+//! Documents from files and stdin: notifications and manifests.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+#[expect(dead_code, reason = "not every test needs all of it")]
+mod program;
+
+use program::{Run, run, run_with};
+
+fn decode(body: &[u8]) -> Run {
+    run_with(&[], &["webhook", "decode"], body)
+}
+
+#[test]
+fn a_document_without_changes_says_that_nothing_is_in_it() {
+    for body in ["null", "[]", "{}", "7", r#""text""#, r#"{"body":{}}"#] {
+        let decoded = decode(body.as_bytes());
+        assert_eq!((decoded.code, decoded.stdout.as_str()), (Some(1), ""), "{body}");
+        assert!(decoded.stderr.contains("there is nothing in it"), "{body}: {}", decoded.stderr);
+    }
+    let empty = decode(br#"{"type":"ms.MessagingEventNotification","body":{"changes":[]}}"#);
+    assert_eq!(empty.code, Some(0));
+    assert!(empty.stdout.contains("there is nothing in it"), "{}", empty.stdout);
+}
+
+#[test]
+fn a_bad_element_of_a_notification_costs_itself() {
+    let deep = format!("{}{}", "[".repeat(9000), "]".repeat(9000));
+    for bad in ["1e400", r#""\ud83d""#, &deep] {
+        let body = format!(
+            r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{{"dialogId":"d",
+            "x":{bad},"event":{{"type":"ContentEvent","message":"good morning"}}}},{bad}]}}}}"#
+        );
+        let decoded = decode(body.as_bytes());
+        assert_eq!(decoded.code, Some(0), "{}", decoded.stderr);
+        assert!(decoded.stdout.contains("good morning"), "{}", decoded.stdout);
+    }
+}
+
+#[test]
+fn a_manifest_with_a_byte_order_mark_is_checked() {
+    let endpoint = "https://hooks.pigeon.example/lp";
+    let made = run(&[], &["manifest", "new", "--name", "loft", "--endpoint", endpoint]);
+    let manifest = format!("\u{feff}{}", made.stdout);
+    let checked = run_with(&[], &["--json", "manifest", "check", "-"], manifest.as_bytes());
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let broken = run_with(&[], &["manifest", "check", "-"], b"{\"client_name\": s3cr3t}");
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.stderr.contains("line 1, column 17"), "{}", broken.stderr);
+    assert!(!broken.stderr.contains("s3cr3t"), "{}", broken.stderr);
+}
