@@ -9,11 +9,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsConnector;
 use futures_rustls::pki_types::ServerName;
 use futures_rustls::rustls::ClientConfig;
-use http::header::PROXY_AUTHORIZATION;
-use http::{Method, Request, Uri};
-use lp_connector_core::connector::{Failure, FailureKind, ProxyRules, ProxyUrl, Transport};
+use http::Uri;
+use lp_connector_core::connector::{Failure, FailureKind, ProxyRules, ProxyUrl, Transport, Tunnel};
 use lp_connector_core::error::Error;
-use lp_connector_core::http1::{Decoder, Limits, Progress, RequestTarget, encode};
 
 use crate::Runtime;
 use crate::connection::{Connection, read, write_all};
@@ -32,7 +30,7 @@ impl Connector {
         let tls: Arc<ClientConfig> = lp_connector_tls::client_config(transport)?.into();
         Ok(Self {
             tls: tls.into(),
-            rules: ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?,
+            rules: lp_connector_tls::proxy_rules(transport)?,
             transport: transport.clone(),
         })
     }
@@ -57,19 +55,18 @@ impl Connector {
         runtime: &R,
         uri: &Uri,
     ) -> Result<Connection<R>, Failure> {
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let https = scheme == "https";
+        let https = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let stream = match self.rules.for_host(scheme, bare) {
-            None => dial(runtime, bare, port).await?,
+        let stream = match self.rules.for_uri(uri)? {
+            None => {
+                dial(runtime, bare, uri.port_u16().unwrap_or(if https { 443 } else { 80 })).await?
+            }
             Some(proxy) => {
-                let (at, proxy_port) = proxy.host_and_port().unwrap_or_default();
-                let stream = dial(runtime, &at, proxy_port).await?;
-                let tunnel = tunnel(stream, &format!("{host}:{port}"), proxy).await;
-                tunnel
-                    .map_err(|error| Failure::never_sent(FailureKind::Connect).with_source(error))?
+                let (at, port) = proxy.host_and_port().unwrap_or_default();
+                let dialled = dial(runtime, &at, port).await;
+                let stream = dialled.map_err(|failure| failure.through(proxy))?;
+                tunnel(stream, Tunnel::new(proxy, uri)?, proxy).await?
             }
         };
         if !https {
@@ -87,35 +84,23 @@ impl Connector {
     }
 }
 
-/// Asks a proxy for a way through to `to` (RFC 9110, 9.3.6).
+/// Makes a tunnel on a connection to a proxy.
 async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    to: &str,
+    mut tunnel: Tunnel,
     proxy: &ProxyUrl,
-) -> io::Result<S> {
-    let mut request = Request::new(Vec::new());
-    *request.method_mut() = Method::CONNECT;
-    *request.uri_mut() = format!("http://{to}/").parse().map_err(io::Error::other)?;
-    if let Some(authorization) = proxy.authorization() {
-        request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
-    }
-    let mut bytes = Vec::new();
-    encode(&request, RequestTarget::Authority, &mut bytes).map_err(io::Error::other)?;
-    write_all(&mut stream, &bytes, &AtomicBool::new(false)).await?;
-    let mut decoder = Decoder::new(&Method::CONNECT, Limits::new());
-    // A byte at a time: what comes behind the answer belongs to the tunnel.
+) -> Result<S, Failure> {
+    let broken = |error: io::Error| {
+        Failure::never_sent(FailureKind::Connect).with_source(error).through(proxy)
+    };
+    write_all(&mut stream, tunnel.request(), &AtomicBool::new(false)).await.map_err(broken)?;
     let mut byte = [0; 1];
     loop {
-        if read(&mut stream, &mut byte).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Progress::Done(answer) = decoder.feed(&byte).map_err(io::Error::other)? {
-            let status = answer.response.status();
-            return if status.is_success() {
-                Ok(stream)
-            } else {
-                Err(io::Error::other(format!("the proxy refused with status {}", status.as_u16())))
-            };
+        match read(&mut stream, &mut byte).await {
+            Ok(0) => return Err(tunnel.closed()),
+            Ok(_) if tunnel.feed(byte[0])? => return Ok(stream),
+            Ok(_) => {}
+            Err(error) => return Err(broken(error)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The TLS settings that all adapters share, and where a TLS record ends.
+//! The TLS and proxy settings that all adapters share, and where a TLS record ends.
 //!
 //! A client trusts the platform's roots and the extra CA of the configuration. Where there are none, as
 //! in a bare container, it trusts Mozilla's roots. The crypto provider is always ring, never the
@@ -20,7 +20,7 @@ use std::error;
 use std::io;
 use std::sync::Arc;
 
-use lp_connector_core::connector::Transport;
+use lp_connector_core::connector::{ProxyRules, Transport};
 use lp_connector_core::error::Error;
 use lp_connector_core::seed::Seed;
 use rustls::crypto::CryptoProvider;
@@ -71,6 +71,16 @@ pub fn seed() -> Result<Seed, Error> {
     let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);
     filled.map_err(|_| Error::configuration("the operating system provides no randomness"))?;
     Ok(Seed::from_bytes(bytes))
+}
+
+/// The rules that choose a proxy, with the environment of this process.
+///
+/// # Errors
+/// As [`ProxyRules::new`].
+pub fn proxy_rules(transport: &Transport) -> Result<ProxyRules, Error> {
+    ProxyRules::new(transport.proxy(), |name| {
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    })
 }
 
 /// A rustls configuration that trusts [`roots`], for TLS 1.2 and 1.3.

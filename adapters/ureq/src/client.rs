@@ -39,7 +39,7 @@ impl Client {
     /// A client for one account and one app. Nothing is sent before the first call.
     ///
     /// # Errors
-    /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is not PEM, the proxy's URL
+    /// [`Configuration`](crate::ErrorKind::Configuration) if the extra CA is not PEM, the proxy in it
     /// cannot be used, or the operating system has no randomness to give.
     pub fn new(config: Config) -> Result<Self, Error> {
         let seed = lp_connector_tls::seed()?;

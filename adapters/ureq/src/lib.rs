@@ -33,6 +33,7 @@ mod request;
 mod resolver;
 mod send;
 mod sent_tracker;
+mod tunnel;
 
 pub use bytes::Bytes;
 pub use client::Client;

@@ -1,22 +1,21 @@
 //! Sends one request, and says how it went.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lp_connector_core::connector::{
-    Attempt, Failure, FailureKind, Outcome, ProxyRules, ProxyUrl, Transport,
-};
+use http::Uri;
+use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
 use lp_connector_core::error::Error;
 use lp_connector_core::time::Mono;
 use lp_connector_tls::Roots;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::transport::{
-    ConnectProxyConnector, Connector as _, RustlsConnector, TcpConnector,
-};
+use ureq::unversioned::transport::{Connector as _, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Timeout};
 
 use crate::records::RecordsConnector;
 use crate::resolver::CachingResolver;
 use crate::sent_tracker;
+use crate::tunnel::{TunnelConnector, TunnelFailed};
 
 /// As many idle connections as threads may want at once.
 const IDLE_PER_HOST: usize = 64;
@@ -30,22 +29,14 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) struct Sender {
     agent: Agent,
     resolver: CachingResolver,
-    proxies: Proxies,
+    rules: Arc<ProxyRules>,
     max_body: u64,
-}
-
-/// The rules, and what ureq makes of each proxy that they may name.
-#[derive(Debug)]
-struct Proxies {
-    rules: ProxyRules,
-    known: Vec<(ProxyUrl, ureq::Proxy)>,
 }
 
 impl Sender {
     pub(crate) fn new(transport: &Transport) -> Result<Self, Error> {
-        let resolver = CachingResolver::new();
-        let rules = ProxyRules::new(transport.proxy(), |name| std::env::var(name).ok())?;
-        let proxies = Proxies::new(rules)?;
+        let rules = Arc::new(lp_connector_tls::proxy_rules(transport)?);
+        let resolver = CachingResolver::new(rules.clone());
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -56,20 +47,21 @@ impl Sender {
             .max_idle_connections_per_host(IDLE_PER_HOST)
             .user_agent("")
             .accept("")
+            // Ours is a link of the chain: what ureq sends to a proxy is not what other clients send.
             .proxy(None)
             .tls_config(tls(transport)?)
             .build();
-        // ureq's own chain, and two links that watch.
+        // ureq's own chain, with our tunnel, and two links that watch.
         let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
+            ().chain(TcpConnector::default())
+                .chain(TunnelConnector { rules: rules.clone() })
                 .chain(RecordsConnector)
                 .chain(RustlsConnector::default())
                 .chain(sent_tracker::SentTrackerConnector);
         Ok(Self {
             agent: Agent::with_parts(config, connector, resolver.clone()),
             resolver,
-            proxies,
+            rules,
             max_body: u64::try_from(transport.max_body()).unwrap_or(u64::MAX),
         })
     }
@@ -77,15 +69,10 @@ impl Sender {
     /// Performs one attempt on the calling thread.
     pub(crate) fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
         let left = attempt.time_left(now).min(LONGEST);
-        let host = attempt.request().uri().authority().cloned();
+        let uri = attempt.request().uri().clone();
         // ureq's own body type, without a copy where nothing else holds the bytes.
         let request = attempt.into_request().map(Vec::from);
-        let uri = request.uri();
-        let proxy = self
-            .proxies
-            .for_host(uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
-        let request =
-            self.agent.configure_request(request).timeout_global(Some(left)).proxy(proxy).build();
+        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
         let read = |response: http::Response<Body>| {
             let (parts, mut body) = response.into_parts();
             let body = body.with_config().limit(self.max_body).read_to_vec()?;
@@ -95,32 +82,28 @@ impl Sender {
         match self.agent.run(request).and_then(read) {
             Ok(response) => Outcome::Response(response),
             Err(error) => {
-                let failure = failure(error, watch.request_left());
-                if let (false, Some(host)) = (failure.may_have_left(), host) {
+                let failure = self.failure(error, &uri, watch.request_left());
+                if let (false, Some(host)) = (failure.may_have_left(), uri.authority()) {
                     self.resolver.forget(host.as_str());
                 }
                 Outcome::Failed(failure)
             }
         }
     }
-}
 
-impl Proxies {
-    /// A proxy that ureq cannot use is an error: the adapter must not bypass it.
-    fn new(rules: ProxyRules) -> Result<Self, Error> {
-        let mut known: Vec<(ProxyUrl, ureq::Proxy)> = Vec::new();
-        for url in rules.all() {
-            let proxy = ureq::Proxy::new(url.expose()).map_err(|_| {
-                Error::configuration(format!("the proxy {url:?} cannot be used by ureq"))
-            })?;
-            known.push((url.clone(), proxy));
+    fn failure(&self, error: ureq::Error, uri: &Uri, request_left: bool) -> Failure {
+        let failure = match error {
+            ureq::Error::Other(other) => match other.downcast::<TunnelFailed>() {
+                Ok(tunnel) => return tunnel.0,
+                Err(other) => failure(ureq::Error::Other(other), request_left),
+            },
+            error => failure(error, request_left),
+        };
+        let connecting = matches!(failure.kind(), FailureKind::Resolve | FailureKind::Connect);
+        match self.rules.for_uri(uri) {
+            Ok(Some(proxy)) if connecting => failure.through(proxy),
+            _ => failure,
         }
-        Ok(Self { rules, known })
-    }
-
-    fn for_host(&self, scheme: &str, host: &str) -> Option<ureq::Proxy> {
-        let url = self.rules.for_host(scheme, host)?;
-        self.known.iter().find(|(known, _)| known == url).map(|(_, proxy)| proxy.clone())
     }
 }
 
@@ -147,16 +130,14 @@ fn failure(error: ureq::Error, request_left: bool) -> Failure {
         E::Timeout(_) => FailureKind::Timeout,
         E::Rustls(_) | E::Tls(_) | E::Pem(_) | E::TlsRequired => FailureKind::Tls,
         E::Io(source) if lp_connector_tls::is_tls(source) => FailureKind::Tls,
-        E::ConnectionFailed | E::ConnectProxyFailed(_) => FailureKind::Connect,
+        E::ConnectionFailed => FailureKind::Connect,
         E::Io(_) if connecting => FailureKind::Connect,
         E::Io(_) => FailureKind::Broken,
         E::Protocol(_) | E::LargeResponseHeader(..) => FailureKind::Protocol,
         E::BodyExceedsLimit(_) => FailureKind::TooLarge,
         _ => FailureKind::Other,
     };
-    // A proxy that rejected the tunnel has seen CONNECT, and nothing of the request.
-    let never_sent = connecting || matches!(error, E::ConnectProxyFailed(_));
-    let failure = if never_sent { Failure::never_sent(kind) } else { Failure::answer_lost(kind) };
+    let failure = if connecting { Failure::never_sent(kind) } else { Failure::answer_lost(kind) };
     match error {
         // The one variant that quotes the URL, and with it perhaps a query.
         E::BadUri(_) => failure,

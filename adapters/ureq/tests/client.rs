@@ -4,6 +4,7 @@
 
 mod fixtures;
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -210,9 +211,11 @@ fn an_invalid_proxy_is_an_error_and_a_dead_one_is_named() {
 
     let down = config(&server)
         .retry(RetryPolicy::none())
+        .trust(Trust::new("https://cloud.sandbox.test", ["sandbox.test"]).unwrap())
         .proxy(Proxy::Url(ProxyUrl::new("http://user:s3cr3t@127.0.0.1:1")));
     let error = Client::new(down).unwrap().call(AuthorizeApp::new()).unwrap_err();
     assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+    assert_eq!(error.source().unwrap().to_string(), "the connection to the proxy 127.0.0.1:1");
     assert!(!format!("{error:?}").contains("s3cr3t"));
 }
 

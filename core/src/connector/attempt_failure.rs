@@ -81,18 +81,28 @@ impl AttemptFailure {
     /// Classifies an attempt without a whole response.
     pub(super) fn no_response(failure: Failure, stage: Stage) -> Self {
         let Failure { kind, may_have_left, source } = failure;
-        let headline = format!("{} got no answer: {}", subject(stage), kind.words());
+        let headline = match (kind, &source) {
+            // It says which setting, and what is wrong with it.
+            (FailureKind::ProxySetting, Some(source)) => source.to_string(),
+            _ => format!("{} got no answer: {}", subject(stage), kind.words()),
+        };
         let (class, error_kind) = match kind {
             FailureKind::Tls | FailureKind::ClientCertificate if !may_have_left => {
                 (FailureClass::TlsFailed, ErrorKind::Tls)
             }
             FailureKind::ClientCertificate => (FailureClass::CertificateMissing, ErrorKind::Tls),
+            FailureKind::ProxyAuthentication if !may_have_left => {
+                (FailureClass::ProxyUnusable, ErrorKind::Proxy)
+            }
+            FailureKind::ProxySetting if !may_have_left => {
+                (FailureClass::ProxyUnusable, ErrorKind::Configuration)
+            }
             FailureKind::TooLarge => (FailureClass::Unreadable, ErrorKind::BadAnswer),
             _ if may_have_left => (FailureClass::AnswerLost, ErrorKind::Unavailable),
             _ => (FailureClass::NotSent, ErrorKind::Unavailable),
         };
         let mut error = Error::new(error_kind, headline);
-        if let Some(source) = source {
+        if let Some(source) = source.filter(|_| kind != FailureKind::ProxySetting) {
             error = error.with_source(source);
         }
         Self {

@@ -72,9 +72,11 @@ fn an_error_names_the_request_that_was_sent() {
 
 #[test]
 fn no_response_has_a_kind_for_each_cause() {
-    use FailureKind::{Connect, Tls, TooLarge};
+    use FailureKind::{Connect, ProxyAuthentication, ProxySetting, Tls, TooLarge};
     for (failure, kind, sent) in [
         (Failure::never_sent(Tls), ErrorKind::Tls, Delivery::NotSent),
+        (Failure::never_sent(ProxyAuthentication), ErrorKind::Proxy, Delivery::NotSent),
+        (Failure::never_sent(ProxySetting), ErrorKind::Configuration, Delivery::NotSent),
         (Failure::answer_lost(TooLarge), ErrorKind::BadAnswer, Delivery::Unknown),
         // After that nothing is repeated; what a broken handshake after the request is, nobody knows.
         (Failure::answer_lost(Tls), ErrorKind::Unconfirmed, Delivery::Unknown),

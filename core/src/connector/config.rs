@@ -256,7 +256,10 @@ impl Config {
         self
     }
 
-    /// Sets the proxy. Default: from the environment.
+    /// Sets the proxy. Default: from the environment, see [`ProxyRules::new`](super::ProxyRules::new).
+    ///
+    /// A request to this machine (loopback) never goes through a proxy. Every other one is TLS, inside of a
+    /// tunnel: the proxy sees the host's name, and nothing of the request.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.transport.proxy = proxy;

@@ -67,6 +67,6 @@ pub use callable::Callable;
 pub use config::{Config, DOMAIN_API, DomainLookup, TRUSTED_SUFFIXES, Transport};
 pub use event::{CallEvent, Cause, EventKind, TokenKind};
 pub use outcome::{Attempt, Completed, Failure, FailureKind, Outcome, Step, Wake};
-pub use proxy::{Proxy, ProxyRules, ProxyUrl};
+pub use proxy::{Proxy, ProxyRules, ProxyUrl, Tunnel};
 pub use state::ConnectorState;
 pub use trust::{Trust, UntrustedHost};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 
+use super::ProxyUrl;
 use crate::error::{Error, Stage};
 use crate::http1::DecodeError;
 use crate::time::Mono;
@@ -163,6 +164,14 @@ impl Failure {
         self
     }
 
+    /// Says that it happened on the way through `proxy`: the source names the proxy, then.
+    #[must_use]
+    pub fn through(mut self, proxy: &ProxyUrl) -> Self {
+        let proxy = proxy.authority().unwrap_or_default();
+        self.source = Some(Arc::new(ThroughProxy { proxy, source: self.source }));
+        self
+    }
+
     /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
@@ -173,6 +182,25 @@ impl Failure {
     #[must_use]
     pub fn may_have_left(&self) -> bool {
         self.may_have_left
+    }
+}
+
+/// Which proxy a failed connection was to go through.
+#[derive(Debug)]
+struct ThroughProxy {
+    proxy: String,
+    source: Option<Arc<dyn error::Error + Send + Sync>>,
+}
+
+impl fmt::Display for ThroughProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the connection to the proxy {}", self.proxy)
+    }
+}
+
+impl error::Error for ThroughProxy {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -187,6 +215,10 @@ pub enum FailureKind {
     NoFreeConnection,
     /// The connect failed, to the host or to the proxy before it.
     Connect,
+    /// The proxy answered 407: it requires a user and password, or others than it got. It is not retried.
+    ProxyAuthentication,
+    /// The setting of the proxy cannot be used, as the source says. It is not retried.
+    ProxySetting,
     /// The TLS handshake failed. It is not retried: a bad certificate stays bad.
     Tls,
     /// The server demands a certificate of the client, which has none. In TLS 1.3 it says so after the
@@ -224,6 +256,10 @@ impl FailureKind {
             Self::Resolve => "the host's name could not be resolved",
             Self::NoFreeConnection => "all connections of this client were in use",
             Self::Connect => "no connection could be made",
+            Self::ProxyAuthentication => {
+                "the proxy requires a valid user and password (status 407)"
+            }
+            Self::ProxySetting => "the proxy's setting cannot be used",
             Self::Tls => "no trusted TLS connection could be made",
             Self::ClientCertificate => "the server demands a client certificate",
             Self::Timeout => "the time was up before an answer came",

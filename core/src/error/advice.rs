@@ -44,6 +44,10 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
         ErrorKind::BadAnswer => {
             "is the address right, and is no proxy or sign-in page answering in its place?"
         }
+        ErrorKind::Proxy => {
+            "check the user and password in the proxy's URL, http://user:password@host:port, each \
+             percent-encoded"
+        }
         ErrorKind::Tls => {
             "check the host's certificate, and that its CA is among the platform's or given as an \
              extra one; client certificates are not supported"

@@ -44,6 +44,8 @@ pub enum ErrorKind {
     BadAnswer,
     /// There is no trusted TLS connection, or the server demands a client certificate.
     Tls,
+    /// The proxy requires a user and password, or rejected those of its URL (status 407). Nothing was sent.
+    Proxy,
     /// The caller abandoned the call.
     Abandoned,
 }
@@ -69,6 +71,7 @@ impl ErrorKind {
             Self::Unconfirmed => "unconfirmed",
             Self::BadAnswer => "bad_answer",
             Self::Tls => "tls",
+            Self::Proxy => "proxy",
             Self::Abandoned => "abandoned",
         }
     }

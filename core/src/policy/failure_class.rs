@@ -10,7 +10,7 @@ use crate::error::Delivery;
 ///
 /// | class | effect | the service is up | `Retry-After` counts |
 /// |---|---|---|---|
-/// | `NotSent`, `TlsFailed` | not sent | no | no |
+/// | `NotSent`, `TlsFailed`, `ProxyUnusable` | not sent | no | no |
 /// | `AnswerLost`, `CertificateMissing` | unknown | no | no |
 /// | `RateLimited`, `Unavailable` | rejected | no | yes |
 /// | `NotProcessed` | rejected | yes | yes |
@@ -24,6 +24,8 @@ pub enum FailureClass {
     NotSent,
     /// There is no trusted TLS connection, and a retry does not change that.
     TlsFailed,
+    /// The proxy rejects this client, or its setting is unusable, and a retry does not change that.
+    ProxyUnusable,
     /// The request may have left, and no whole response arrived.
     AnswerLost,
     /// The server has ended the connection because the client has no certificate, after the request may
@@ -79,7 +81,7 @@ impl FailureClass {
     #[must_use]
     pub const fn effect(self) -> Delivery {
         match self {
-            Self::NotSent | Self::TlsFailed => Delivery::NotSent,
+            Self::NotSent | Self::TlsFailed | Self::ProxyUnusable => Delivery::NotSent,
             Self::RateLimited | Self::Unavailable | Self::NotProcessed | Self::Rejected => {
                 Delivery::Rejected
             }

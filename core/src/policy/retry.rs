@@ -233,6 +233,7 @@ impl RetryPolicy {
             FailureClass::AnswerLost => true,
             FailureClass::TlsFailed
             | FailureClass::CertificateMissing
+            | FailureClass::ProxyUnusable
             | FailureClass::Redirected
             | FailureClass::Rejected
             | FailureClass::Unreadable => return Decision::NotRetryable,

@@ -20,6 +20,9 @@ pub(crate) fn quick() -> RetryPolicy {
     RetryPolicy::documented().pauses([Duration::from_millis(1); 3])
 }
 
+/// A host that does not resolve, for which a sandbox with TLS has a certificate.
+pub(crate) const PROXIED: &str = "cloud.sandbox.test";
+
 /// A sandbox with these faults.
 pub(crate) fn cloud(faults: &[&str]) -> Server {
     let server = Server::start(ServerConfig::new()).unwrap();

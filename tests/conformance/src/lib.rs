@@ -24,6 +24,7 @@ mod raw_proxy;
 mod raw_server;
 
 pub use adapter::{Adapter, AsyncStd, Smol, Tokio, TokioCurrentThread, Ureq};
+pub use raw_proxy::{Connect, Policy, RawProxy};
 
 /// Makes a test of each case for each adapter: the one list of cases.
 #[macro_export]
@@ -70,6 +71,9 @@ macro_rules! conformance {
                 an_attempt_that_ends_while_connecting_sends_nothing
                 all_traffic_goes_through_the_proxy
                 a_proxy_that_refuses_passes_nothing_on
+                a_407_of_the_proxy_is_one_try
+                the_proxy_receives_user_and_password_exactly
+                loopback_has_no_proxy
                 a_panic_strands_no_other_call
                 a_dropped_call_strands_no_other_call
                 a_call_dropped_at_any_poll_strands_no_other_call

@@ -1,57 +1,86 @@
-//! A proxy that makes tunnels, or refuses to.
+//! A proxy that makes tunnels to one server, or refuses to.
 
 use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::raw_server::read_request;
+use crate::raw_server::read_head;
 
-/// A proxy that makes tunnels, or refuses to.
-pub(crate) struct RawProxy {
+/// A proxy whose tunnels lead to one server, whatever host they are for.
+#[derive(Debug)]
+pub struct RawProxy {
     address: SocketAddr,
-    tunnels: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Connect>>>,
+}
+
+/// A request for a tunnel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Connect {
+    /// The host and port that it is for.
+    pub to: String,
+    /// The value of its `Proxy-Authorization`.
+    pub authorization: Option<String>,
+}
+
+/// What a proxy does with each request for a tunnel.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Policy {
+    /// It leads here.
+    LeadTo(SocketAddr),
+    /// It is refused with this status, and a body that never ends.
+    Refuse(u16),
 }
 
 impl RawProxy {
-    pub(crate) fn start(refuse: bool) -> Self {
+    /// Starts on a free port of loopback.
+    pub fn start(policy: Policy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let tunnels = Arc::new(Mutex::new(Vec::new()));
-        let seen = tunnels.clone();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = asked.clone();
         thread::spawn(move || {
             // More connections than any case makes.
-            for stream in listener.incoming().take(20).flatten() {
+            for stream in listener.incoming().take(100).flatten() {
                 let seen = seen.clone();
-                thread::spawn(move || tunnel(stream, refuse, &seen));
+                thread::spawn(move || serve(stream, policy, &seen));
             }
         });
-        Self { address, tunnels }
+        Self { address, asked }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://user:s3cr3t@{}", self.address)
+    /// Its URL, with this before the host: empty, or user and password and `@`.
+    pub fn url(&self, credentials: &str) -> String {
+        format!("http://{credentials}{}", self.address)
     }
 
-    /// Where the tunnels led.
-    pub(crate) fn tunnels(&self) -> Vec<String> {
-        self.tunnels.lock().unwrap().clone()
+    /// The requests for tunnels.
+    pub fn asked(&self) -> Vec<Connect> {
+        self.asked.lock().unwrap().clone()
     }
 }
 
-fn tunnel(mut client: TcpStream, refuse: bool, seen: &Mutex<Vec<String>>) {
-    let requests = Mutex::new(Vec::new());
-    if read_request(&mut client, &requests).is_err() {
-        return;
-    }
-    let line = requests.lock().unwrap().pop().unwrap();
-    let to = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    if refuse {
-        let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
-        return;
-    }
-    seen.lock().unwrap().push(to.clone());
-    let Ok(mut server) = TcpStream::connect(to) else { return };
+fn serve(mut client: TcpStream, policy: Policy, seen: &Mutex<Vec<Connect>>) {
+    let Ok(head) = read_head(&mut client) else { return };
+    let mut lines = head.lines();
+    let to = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut fields = lines.filter_map(|line| line.split_once(": "));
+    let authorization = fields.find(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"));
+    let authorization = authorization.map(|(_, value)| value.to_owned());
+    seen.lock().unwrap().push(Connect { to, authorization });
+    let server = match policy {
+        Policy::LeadTo(server) => server,
+        Policy::Refuse(status) => {
+            let refusal = format!("HTTP/1.1 {status} No\r\ncontent-length: 9999\r\n\r\nno");
+            let _ = client.write_all(refusal.as_bytes());
+            // Until the client gives up.
+            let _ = std::io::copy(&mut client, &mut std::io::sink());
+            return;
+        }
+    };
+    let Ok(mut server) = TcpStream::connect(server) else { return };
     if client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").is_err() {
         return;
     }

@@ -200,15 +200,20 @@ fn play(
     wire.tcp().shutdown(Shutdown::Both)
 }
 
-/// Reads head and body.
-pub(crate) fn read_request(from: &mut impl Read, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+/// Reads a head.
+pub(crate) fn read_head(from: &mut impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut byte = [0; 1];
     while !bytes.ends_with(b"\r\n\r\n") {
         from.read_exact(&mut byte)?;
         bytes.extend_from_slice(&byte);
     }
-    let head = String::from_utf8_lossy(&bytes).to_lowercase();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reads head and body.
+pub(crate) fn read_request(from: &mut impl Read, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    let head = read_head(from)?.to_lowercase();
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
     let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
     from.read_exact(&mut vec![0; length])?;

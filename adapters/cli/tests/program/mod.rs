@@ -61,7 +61,13 @@ pub(crate) fn run_with(environment: &[(&str, &str)], arguments: &[&str], stdin: 
 }
 
 /// Runs the program with the settings for `server`.
+#[allow(dead_code, reason = "not every test file uses it")]
 pub(crate) fn run_at(server: &Server, arguments: &[&str]) -> Run {
+    run_at_with(server, &[], arguments)
+}
+
+/// As [`run_at`], with these environment variables too.
+pub(crate) fn run_at_with(server: &Server, more: &[(&str, &str)], arguments: &[&str]) -> Run {
     let (account, app) = server.with(|cloud| {
         (cloud.config().account_id().to_owned(), cloud.config().app().unwrap().clone())
     });
@@ -71,6 +77,6 @@ pub(crate) fn run_at(server: &Server, arguments: &[&str]) -> Run {
         ("LP_CLIENT_ID", app.client_id().to_owned()),
         ("LP_CLIENT_SECRET", app.client_secret().to_owned()),
     ];
-    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, &**value)).collect();
-    run(&environment, arguments)
+    let environment = environment.iter().map(|(name, value)| (*name, &**value));
+    run(&environment.chain(more.iter().copied()).collect::<Vec<_>>(), arguments)
 }

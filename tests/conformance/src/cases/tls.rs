@@ -1,16 +1,14 @@
-//! TLS and proxies.
+//! TLS.
 
 use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, SendText};
-use lp_connector_core::connector::{Proxy, ProxyUrl};
 use lp_connector_core::error::{Delivery, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::{Server, ServerConfig};
 
 use crate::Adapter;
 use crate::fixtures::{Probe, assert_fails, at, config, open};
-use crate::raw_proxy::RawProxy;
 use crate::raw_server::{Act, RawServer};
 
 /// TLS with the CA of the sandbox.
@@ -60,33 +58,4 @@ pub fn an_attempt_that_ends_while_connecting_sends_nothing<A: Adapter>() {
         .retry(RetryPolicy::none());
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
     assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
-}
-
-/// Every connection is a tunnel, with TLS inside.
-pub fn all_traffic_goes_through_the_proxy<A: Adapter>() {
-    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
-    let proxy = RawProxy::start(false);
-    let config = config(&server)
-        .extra_ca_pem(server.ca_pem().unwrap())
-        .proxy(Proxy::Url(ProxyUrl::new(proxy.url())));
-    let client = A::new(config).unwrap();
-    let conversation = open(&client);
-    client.call(SendText::new(&conversation, "🐦")).unwrap();
-    let tunnels = proxy.tunnels();
-    assert!(!tunnels.is_empty() && tunnels.iter().all(|to| *to == server.authority()));
-    assert_eq!(server.connections(), tunnels.len() as u64);
-}
-
-/// The proxy refuses the tunnel.
-pub fn a_proxy_that_refuses_passes_nothing_on<A: Adapter>() {
-    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
-    let proxy = RawProxy::start(true);
-    let config = config(&server)
-        .extra_ca_pem(server.ca_pem().unwrap())
-        .retry(RetryPolicy::none())
-        .proxy(Proxy::Url(ProxyUrl::new(proxy.url())));
-    let client = A::new(config).unwrap();
-    let error = client.call(AuthorizeApp::new()).unwrap_err();
-    assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
-    assert!(!format!("{error:?} {client:?}").contains("s3cr3t"));
 }

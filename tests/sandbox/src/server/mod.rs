@@ -79,7 +79,9 @@ impl ServerConfig {
         self
     }
 
-    /// Serves over TLS, with a certificate of a new CA; see [`Server::ca_pem`]. Default: no.
+    /// Serves over TLS, with a certificate of a new CA; see [`Server::ca_pem`]. Default: no. It is for
+    /// `localhost`, `127.0.0.1` and `::1`, and for `cloud.sandbox.test`: the name by which a client can reach
+    /// the sandbox through a proxy that leads there.
     #[must_use]
     pub fn tls(mut self, yes: bool) -> Self {
         self.tls = yes;

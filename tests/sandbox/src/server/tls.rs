@@ -8,6 +8,9 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
+/// What a client behind a proxy calls a sandbox: no proxy is used for loopback.
+const PROXIED_NAME: &str = "cloud.sandbox.test";
+
 /// A TLS acceptor, and the CA's certificate in PEM.
 pub(super) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
     let ca_key = KeyPair::generate().map_err(io::Error::other)?;
@@ -18,7 +21,7 @@ pub(super) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
     let issuer = Issuer::new(ca, ca_key);
 
     let key = KeyPair::generate().map_err(io::Error::other)?;
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let names = ["localhost", "127.0.0.1", "::1", PROXIED_NAME].map(str::to_owned).to_vec();
     let certificate = CertificateParams::new(names)
         .and_then(|certificate| certificate.signed_by(&key, &issuer))
         .map_err(io::Error::other)?;
