@@ -24,7 +24,10 @@ use crate::Endpoint;
 /// | `loading` | only `monitoring`: the account is still being loaded |
 /// | `duplicate`, `reorder` | only `webhook`: the notification comes twice, or after the next |
 ///
-/// With `webhook`, `drop` loses the notification and `delay` delays it.
+/// With `webhook`, `drop` loses the notification and `delay` delays it; it has no other faults than these
+/// and its own two. `revoke-app` is for requests with an AppJWT, to `consumer`, `conversation` and `send`;
+/// `revoke-consumer` for the latter two. A text whose fault its endpoint cannot have, or whose range ends
+/// before it begins, is refused.
 ///
 /// ```
 /// use lp_connector_sandbox::Fault;
@@ -141,22 +144,67 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let invalid = |reason: String| format!("the fault {text:?}: {reason}");
         let (place, kind) = text.split_once('=').ok_or_else(|| {
-            format!("the fault {text:?} has no `=`: it is ENDPOINT[:N[-M]]=WHAT, as send:1-2=503")
+            invalid("it has no `=`: say ENDPOINT[:N[-M]]=WHAT, such as send:1-2=503".to_owned())
         })?;
         let (endpoint, range) = match place.split_once(':') {
-            None | Some((_, "*")) => (place.split(':').next().unwrap_or_default(), None),
-            Some((endpoint, range)) => {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let number = |text: &str| {
-                    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
-                        format!("the fault {text:?} does not count from 1: say N, or N-M")
-                    })
-                };
-                (endpoint, Some((number(first)?, number(last)?)))
-            }
+            None => (place, None),
+            Some((endpoint, "*")) => (endpoint, None),
+            Some((endpoint, numbers)) => (endpoint, Some(range(numbers).map_err(invalid)?)),
         };
-        Ok(Self { endpoint: endpoint.parse()?, range, kind: kind.parse()? })
+        let endpoint: Endpoint = endpoint.parse().map_err(invalid)?;
+        let kind: FaultKind = kind.parse().map_err(|unknown: String| {
+            invalid(format!("{unknown}; {endpoint} can have {}", allowed_at(endpoint)))
+        })?;
+        if !kind.can_be_at(endpoint) {
+            let allowed = allowed_at(endpoint);
+            return Err(invalid(format!("{endpoint} cannot have it: say {allowed}")));
+        }
+        Ok(Self { endpoint, range, kind })
+    }
+}
+
+/// The first and last request of `N` or `N-M`.
+fn range(text: &str) -> Result<(u64, u64), String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let number = |text: &str| digits(text).filter(|number| *number > 0);
+    match number(first).zip(number(last)) {
+        Some((first, last)) if first > last => {
+            Err(format!("{text} ends before it begins: say {last}-{first}"))
+        }
+        Some(range) => Ok(range),
+        None => Err(format!("{text:?} is no range of requests: say N, N-M or *, counted from 1")),
+    }
+}
+
+/// A number of digits alone: not `+1`.
+fn digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// What a fault of this endpoint can be.
+fn allowed_at(endpoint: Endpoint) -> String {
+    let status = FaultKind::Status(503, Vec::new()).can_be_at(endpoint);
+    let names = NAMES.iter().filter(|(_, kind)| kind.can_be_at(endpoint)).map(|(name, _)| *name);
+    let first = if status { "a status, delay:TIME, " } else { "delay:TIME, " };
+    first.to_owned() + &names.collect::<Vec<_>>().join(", ")
+}
+
+impl FaultKind {
+    /// Whether requests to this endpoint can have the fault.
+    fn can_be_at(&self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Drop | Self::Delay(_) => true,
+            Self::Duplicate | Self::Reorder => endpoint == Endpoint::Webhook,
+            Self::Loading => endpoint == Endpoint::Monitoring,
+            // The request must carry the token.
+            Self::RevokeApp => {
+                matches!(endpoint, Endpoint::Consumer | Endpoint::Conversation | Endpoint::Send)
+            }
+            Self::RevokeConsumer => matches!(endpoint, Endpoint::Conversation | Endpoint::Send),
+            _ => endpoint != Endpoint::Webhook,
+        }
     }
 }
 
@@ -168,19 +216,18 @@ impl FromStr for FaultKind {
             return Ok(kind.clone());
         }
         if let Some(pause) = text.strip_prefix("delay:") {
-            let (digits, unit) = match pause.strip_suffix("ms") {
-                Some(digits) => (digits, 1),
+            let (number, unit) = match pause.strip_suffix("ms") {
+                Some(number) => (number, 1),
                 None => (pause.strip_suffix('s').unwrap_or(pause), 1000),
             };
-            let number: u64 =
-                digits.parse().map_err(|_| format!("no delay {pause:?}: say 2s, or 200ms"))?;
+            let number =
+                digits(number).ok_or_else(|| format!("no delay {pause:?}: say 2s, or 200ms"))?;
             return Ok(Self::Delay(Duration::from_millis(number.saturating_mul(unit))));
         }
         let mut parts = text.split(',');
-        let status = parts.next().and_then(|status| status.parse().ok());
+        let status = parts.next().and_then(digits).and_then(|status| u16::try_from(status).ok());
         let Some(status) = status.filter(|status| (200..=599).contains(status)) else {
-            let names = NAMES.map(|(name, _)| name).join(", ");
-            return Err(format!("unknown fault {text:?}: say a status, delay:TIME, {names}"));
+            return Err(format!("there is no {text:?}, and statuses are from 200 to 599"));
         };
         let headers = parts
             .map(|header| {
@@ -215,7 +262,10 @@ mod tests {
             at in 0usize..10, range in prop::option::of((1u64..100, 1u64..100)), kind in kind(),
         ) {
             let fault = Fault { endpoint: Endpoint::ALL[at], range, kind };
-            prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));
+            let valid = fault.kind.can_be_at(fault.endpoint)
+                && fault.range.is_none_or(|(first, last)| first <= last);
+            let parsed = fault.to_string().parse::<Fault>();
+            prop_assert_eq!(parsed.ok(), valid.then_some(fault));
         }
 
         #[test]
@@ -229,9 +279,28 @@ mod tests {
         for (text, why) in [
             ("send", "has no `=`"),
             ("sent=503", "there are domain, token"),
-            ("send:0=503", "count from 1"),
-            ("send=700", "say a status"),
+            ("send:0=503", "counted from 1"),
+            ("send:=503", "counted from 1"),
+            ("send:+1=503", "counted from 1"),
+            ("send:1-=503", "counted from 1"),
+            ("send:1-2-3=503", "counted from 1"),
+            ("send:99999999999999999999=503", "counted from 1"),
+            ("send:2-1=503", "2-1 ends before it begins: say 1-2"),
+            ("send=700", "can have a status, delay:TIME, drop, drop-after"),
+            ("send=+503", "statuses are from 200"),
+            ("send=", "there is no \"\""),
+            ("send=delay:+1s", "say 2s"),
+            ("send=Drop", "drop, drop-after"),
+            ("webhook=503", "webhook cannot have it: say delay:TIME, drop, duplicate, reorder"),
+            ("webhook=sometimes", "webhook can have delay:TIME, drop, duplicate, reorder"),
+            ("webhook:1=html", "webhook cannot have it"),
+            ("send=duplicate", "send cannot have it: say a status"),
+            ("send=loading", "revoke-app, revoke-consumer"),
+            ("consumer=revoke-consumer", "consumer cannot have it"),
+            ("domain=revoke-app", "domain cannot have it"),
+            ("monitoring=reorder", "loading"),
             ("send=delay:soon", "say 2s"),
+            ("send=delay:", "say 2s"),
             ("send=503,retry", "NAME:VALUE"),
         ] {
             let error = text.parse::<Fault>().unwrap_err();
