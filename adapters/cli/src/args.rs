@@ -25,13 +25,15 @@ A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an end
             drop, drop-after            no response: before, or after the effect
             truncated, slow, chunked    how the response is sent
             html, garbage               a web page, or bytes that are not HTTP
-            revoke-app, revoke-consumer revokes the request's token first
+            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
+                        and send, or at the latter two
+            loading             at monitoring: the account is still being loaded
 For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
 twice, or after the next one.";
 
 const CHAT: &str = "\
-Each line is sent as a text. A number clicks the button or reply with that number. /close or Ctrl-D
-closes the conversation.
+Each line is sent as a text, as it is. A plain number, such as 3, clicks the button or reply with that
+number. /close or Ctrl-D closes the conversation.
 
 Offline, in three terminals:
   lp-connector sandbox                   # prints the variables for the other two
@@ -39,7 +41,7 @@ Offline, in three terminals:
   lp-connector sandbox agent";
 
 const AGENT: &str = "\
-Each line is sent as a text. The commands are:
+Each line is sent as a text, as it is. The commands are:
   /replies TEXT | A | B   send a text with quick replies
   /card TEXT | A | B      send a card with buttons
   /file NAME              send a file
@@ -62,7 +64,7 @@ pub(crate) struct Args {
 /// The options of every command.
 #[derive(Debug, Group)]
 pub(crate) struct Global {
-    /// Print only JSON on stdout: one object per line
+    /// Print only JSON on stdout: one object per line, as docs/events.schema.json of this crate describes
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Log more on stderr: -v retries, -vv requests, -vvv everything
@@ -77,9 +79,19 @@ pub(crate) struct Global {
     /// The app install's id. Its secret comes from LP_CLIENT_SECRET or --client-secret-file
     #[arg(long, global = true, env = "LP_CLIENT_ID", value_name = "ID", help_heading = "Client")]
     pub(crate) client_id: Option<String>,
-    /// A file with the app install's secret [default: the variable LP_CLIENT_SECRET]
+    /// A file with the app install's secret alone [default: the variable LP_CLIENT_SECRET]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Client")]
     pub(crate) client_secret_file: Option<PathBuf>,
+    /// Where a token request carries the secret
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "PLACE",
+        default_value_t = Credentials::Body,
+        help_heading = "Client"
+    )]
+    pub(crate) credentials_in: Credentials,
     /// The address of the Domain API. http:// is only for loopback addresses
     #[arg(
         long,
@@ -148,6 +160,15 @@ pub(crate) enum Runtime {
     Tokio,
 }
 
+/// Where a token request carries the client id and the secret.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Credentials {
+    /// In the body, as in the current documents
+    Body,
+    /// In the URL, as in the older guide. Access logs then keep the secret
+    Query,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a whole conversation offline, against a sandbox over real sockets
@@ -188,7 +209,7 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "TEXT")]
         texts: Vec<String>,
     },
-    /// Open a conversation and print its id
+    /// Open a conversation and print its id alone, for $(lp-connector open …)
     Open {
         #[command(flatten)]
         who: Who,
@@ -288,8 +309,12 @@ pub(crate) enum Webhook {
         #[arg(long, value_name = "HEADER")]
         signature: String,
     },
-    /// Print the notification on stdin, whether signed or not: … webhook decode < body
-    Decode,
+    /// Print a notification, whether signed or not
+    Decode {
+        /// The file with the body, or - for stdin
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
     /// Receive and print notifications, until interrupted
     Listen {
         #[command(flatten)]
@@ -351,7 +376,7 @@ pub(crate) enum Apps {
         /// The manifest, or - for stdin
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// The file to write the new app's secret to
+        /// A new file for the app's secret, or - to print it: the secret is shown only once
         #[arg(long, value_name = "FILE")]
         secret_to: Option<PathBuf>,
     },

@@ -1,25 +1,65 @@
-//! Output: JSON lines for programs, short lines for people.
+//! Output: JSON lines for programs, short lines for people, and what happens if it cannot be written.
+//!
+//! Every command writes to stdout here and nowhere else. The first failure is kept, what follows is
+//! dropped, and the program ends with exit status 1 and a line on stderr. One failure alone is harmless:
+//! the reader of a pipe has closed it, and the command is one that ends by itself, as in
+//! `lp-connector domains | head -1`. A command that runs on asks [`Output::check`] and stops.
 
-use std::error::Error as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use lp_connector_core::connector::{CallEvent, EventKind};
-use lp_connector_core::error::{Delivery, ErrorKind, Stage};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::colour;
 use crate::failure::Failure;
+
+/// How long to wait for a stdout that another program has made non-blocking.
+const WOULD_BLOCK: Duration = Duration::from_millis(10);
 
 /// Where a command prints, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     json: bool,
+    /// Whether stderr is coloured.
     colour: bool,
+    stdout: Arc<Mutex<Stdout>>,
+}
+
+/// Stdout, until it cannot be written.
+struct Stdout {
+    stream: Option<Box<dyn Write + Send>>,
+    failure: Option<WriteFailure>,
+}
+
+/// Why stdout cannot be written.
+#[derive(Clone, Debug)]
+enum WriteFailure {
+    /// Its reader has closed the pipe.
+    ReaderGone,
+    /// Anything else, such as a full disk.
+    Failed(String),
 }
 
 impl Output {
+    /// Output to stdout.
     pub(crate) fn new(json: bool) -> Self {
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour }
+        Self::to(stdout().map(|stream| Box::new(stream) as Box<_>), json)
+    }
+
+    /// An empty write shows here whether the stream can be written at all.
+    fn to(stream: io::Result<Box<dyn Write + Send>>, json: bool) -> Self {
+        let (stream, failure) = match stream {
+            Ok(stream) => (Some(stream), None),
+            Err(error) => (None, Some(WriteFailure::of(&error))),
+        };
+        let mut stdout = Stdout { stream, failure };
+        stdout.write(b"");
+        Self { json, colour: colour::stderr(), stdout: Arc::new(Mutex::new(stdout)) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -29,26 +69,84 @@ impl Output {
     /// Prints a result: `event` for programs, `line` for people.
     pub(crate) fn done(&self, event: &Value, line: impl AsRef<str>) {
         let text = if self.json { event.to_string() } else { sanitize(line.as_ref()) };
-        print(&text);
+        self.print(text);
+    }
+
+    /// As [`done`](Self::done), for a result that nothing else tells, such as the id of what was created:
+    /// if stdout cannot be written, stderr gets the line.
+    pub(crate) fn keep(&self, event: &Value, line: impl AsRef<str>) {
+        self.done(event, line.as_ref());
+        if self.check().is_err() {
+            self.log(&sanitize(line.as_ref()));
+        }
     }
 
     /// Prints a line only for people.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.json {
-            print(line.as_ref());
+            self.print(line.as_ref().to_owned());
         }
     }
 
     /// Writes bytes to stdout unchanged.
     pub(crate) fn raw(&self, bytes: &[u8]) {
-        let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        self.lock().write(bytes);
+    }
+
+    /// Whether all output was written. For a command that runs on, a reader that is gone counts too.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match &self.lock().failure {
+            None => Ok(()),
+            Some(WriteFailure::ReaderGone) => {
+                Err(Failure::Local("cannot write to stdout: nothing reads it any more".to_owned()))
+            }
+            Some(WriteFailure::Failed(reason)) => Err(Failure::Local(reason.clone())),
+        }
+    }
+
+    /// Whether what is printed can reach anybody, for a command that must keep what it prints. At the start of a
+    /// program whose stdout is closed, the standard library opens `/dev/null` for it, for reading and
+    /// writing; a shell opens it for writing alone. Some programs open it as the former too, so that for
+    /// other commands it is not a failure.
+    pub(crate) fn check_open(&self) -> Result<(), Failure> {
+        self.check()?;
+        if cfg!(target_os = "linux") && is_placeholder("/proc/self/fd/1", "/proc/self/fdinfo/1") {
+            return Err(Failure::Local("cannot write to stdout: it is closed".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// As [`check`](Self::check), and finds that the reader is gone before anything is written.
+    pub(crate) fn check_reader(&self) -> Result<(), Failure> {
+        if reader_is_gone() {
+            self.lock().failure.get_or_insert(WriteFailure::ReaderGone);
+        }
+        self.check()
+    }
+
+    /// As [`check`](Self::check), for a command that ends by itself.
+    pub(crate) fn finish(&self) -> Result<(), Failure> {
+        match &self.lock().failure {
+            Some(WriteFailure::Failed(reason)) => Err(Failure::Local(reason.clone())),
+            Some(WriteFailure::ReaderGone) | None => Ok(()),
+        }
     }
 
     /// Writes a line of the log to stderr, also in JSON mode.
     pub(crate) fn log(&self, line: &str) {
         let (dim, plain) = if self.colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-        let _ = writeln!(io::stderr(), "{dim}{line}{plain}");
+        stderr(format!("{dim}{line}{plain}\n").as_bytes());
+    }
+
+    /// Writes an error to stderr, also in JSON mode.
+    pub(crate) fn error(&self, line: &str) {
+        let (red, plain) = if self.colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
+        stderr(format!("{red}error:{plain} {line}\n").as_bytes());
+    }
+
+    /// Writes text to stderr as it is, also in JSON mode.
+    pub(crate) fn text_to_stderr(&self, text: &str) {
+        stderr(text.as_bytes());
     }
 
     /// Shows progress in thirds: a bar on a terminal, nothing elsewhere.
@@ -56,14 +154,12 @@ impl Output {
         if self.json || !io::stderr().is_terminal() {
             return;
         }
-        let mut stderr = io::stderr().lock();
-        let _ = if thirds >= 3 {
-            write!(stderr, "\r\x1b[K")
+        if thirds >= 3 {
+            stderr(b"\r\x1b[K");
         } else {
             let (done, rest) = ("#".repeat(thirds * 10), ".".repeat(30 - thirds * 10));
-            write!(stderr, "\r\x1b[K[{done}{rest}] {step}")
-        };
-        let _ = stderr.flush();
+            stderr(format!("\r\x1b[K[{done}{rest}] {step}").as_bytes());
+        }
     }
 
     /// Writes a line that is not a result to stderr, for people.
@@ -73,102 +169,121 @@ impl Output {
         }
     }
 
-    /// Reports an event of a call, such as a retry.
-    pub(crate) fn event(&self, event: &CallEvent) {
-        let operation = event.operation;
-        let about = match event.stage {
-            Stage::Operation => operation.to_owned(),
-            stage => format!("{operation}, {}", stage.name()),
-        };
-        match &event.kind {
-            EventKind::Retry { attempt, pause, cause, .. } => {
-                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                if self.json {
-                    let event = json!({"event": "retry", "operation": operation,
-                        "stage": event.stage.name(), "attempt": attempt, "pause_ms": pause_ms,
-                        "cause": cause.to_string()});
-                    print(&event.to_string());
-                } else {
-                    let seconds = pause.as_secs_f64();
-                    self.note(&format!("{about}: {cause}; attempt {attempt} in {seconds:.1} s"));
-                }
-            }
-            EventKind::RefreshingToken { token, .. } => {
-                self.note(&format!("{about}: the {} was rejected; refreshing it", token.name()));
-            }
-            EventKind::RefreshDeferred { pause, cause, .. } => {
-                let seconds = pause.as_secs();
-                self.note(&format!(
-                    "refresh ahead of expiry failed ({cause}); next attempt in {seconds} s"
-                ));
-            }
-            EventKind::CircuitOpened { endpoint, pause, .. } => {
-                let seconds = pause.as_secs();
-                self.note(&format!(
-                    "{endpoint} keeps failing; its circuit is open for {seconds} s"
-                ));
-            }
-            _ => {}
-        }
+    /// Prints a line on stdout, in one piece.
+    fn print(&self, mut line: String) {
+        line.push('\n');
+        self.raw(line.as_bytes());
     }
 
-    /// Reports why the command failed, and what to do.
-    pub(crate) fn failure(&self, failure: &Failure) {
-        let line = match failure {
-            Failure::Usage(line) | Failure::Local(line) => line.clone(),
-            Failure::Call(error) => {
-                // The error says what failed and what to do. Its causes follow.
-                let mut line = format!("{error:#}");
-                line.push_str(hint(error.kind()));
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    line.push_str(&format!("\n  caused by: {error}"));
-                    cause = error.source();
-                }
-                line
-            }
-        };
-        if self.json {
-            print(&describe(failure, &line).to_string());
-        } else {
-            let (red, plain) = if self.colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-            let _ = writeln!(io::stderr(), "{red}error:{plain} {line}");
+    fn lock(&self) -> MutexGuard<'_, Stdout> {
+        self.stdout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stdout {
+    fn write(&mut self, bytes: &[u8]) {
+        if self.failure.is_none()
+            && let Some(stream) = &mut self.stream
+            && let Err(error) = write_all(stream, bytes)
+        {
+            self.failure = Some(WriteFailure::of(&error));
         }
     }
 }
 
-/// The option that follows the advice.
-fn hint(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Tls => " (--ca-file FILE gives one)",
-        ErrorKind::UntrustedHost => " (--trust-suffix SUFFIX)",
-        ErrorKind::DeadlineExceeded => " (--deadline TIME)",
-        ErrorKind::Unconfirmed => " (--at-least-once retries it anyway)",
-        _ => "",
+impl fmt::Debug for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdout").field("failure", &self.failure).finish_non_exhaustive()
     }
 }
 
-fn describe(failure: &Failure, line: &str) -> Value {
-    match failure {
-        Failure::Usage(_) => {
-            json!({"event": "error", "kind": "usage", "delivery": Delivery::NotSent.name(), "message": line})
+impl WriteFailure {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => Self::Failed(format!("cannot write to stdout: {error}")),
         }
-        Failure::Local(_) => {
-            json!({"event": "error", "kind": "local", "delivery": Delivery::NotSent.name(), "message": line})
+    }
+}
+
+/// A stdout that has no buffer and reports every failure. That of the standard library takes a descriptor
+/// which cannot be written for a success.
+#[cfg(unix)]
+fn stdout() -> io::Result<File> {
+    use std::os::fd::AsFd as _;
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(windows)]
+fn stdout() -> io::Result<File> {
+    use std::os::windows::io::AsHandle as _;
+    Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
+}
+
+/// Writes all bytes, and once even if there are none: a full device refuses that too.
+fn write_all(stream: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    loop {
+        match stream.write(bytes) {
+            Ok(0) if !bytes.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(WOULD_BLOCK),
+            Err(error) => return Err(error),
         }
-        Failure::Call(error) => json!({
-            "event": "error",
-            "kind": error.kind().name(),
-            "operation": error.operation(),
-            "stage": error.stage().name(),
-            "status": error.status(),
-            "error_code": error.error_code(),
-            "attempts": error.attempts(),
-            "delivery": error.delivery().name(),
-            "retry_after_ms": error.retry_after().map(|pause| pause.as_millis() as u64),
-            "request_id": error.request_id(),
-            "message": line,
-        }),
+        if bytes.is_empty() {
+            return stream.flush();
+        }
+    }
+}
+
+/// True if stdout is a pipe, a socket or a terminal, and its other end is closed. A write would tell too,
+/// but there may be nothing to write.
+#[cfg(unix)]
+fn reader_is_gone() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    poll(&mut polled, Some(&now)).is_ok()
+        && polled.iter().any(|stdout| stdout.revents().intersects(gone))
+}
+
+#[cfg(not(unix))]
+fn reader_is_gone() -> bool {
+    false
+}
+
+/// Whether a descriptor is `/dev/null`, opened for reading and writing.
+fn is_placeholder(link: &str, info: &str) -> bool {
+    let flags = |info: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        u32::from_str_radix(line.trim(), 8).ok()
+    };
+    // The last two bits: 0 reading, 1 writing, 2 both.
+    fs::read_link(link).is_ok_and(|path| path == Path::new("/dev/null"))
+        && fs::read_to_string(info)
+            .is_ok_and(|info| flags(&info).is_some_and(|flags| flags & 3 == 2))
+}
+
+/// Writes to stderr. A failure is ignored: there is no other place to report it.
+fn stderr(bytes: &[u8]) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(bytes).and_then(|()| stderr.flush());
+}
+
+/// A writer to stderr that never fails, for the log.
+#[derive(Debug)]
+pub(crate) struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        stderr(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -178,8 +293,84 @@ pub(crate) fn sanitize(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Prints a line on stdout. An error is ignored: then nobody reads the output.
-fn print(line: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+/// A number of things: `1 error`, `2 errors`.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    /// Takes this many writes, and fails with this error from then on.
+    struct Filling(usize, ErrorKind);
+
+    impl Write for Filling {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(1).ok_or(self.1)?;
+            Ok(bytes.len().min(3))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            if self.0 == 0 { Err(self.1.into()) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn only_a_closed_pipe_of_a_short_command_is_harmless() {
+        for (error, finishes) in [
+            (ErrorKind::BrokenPipe, true),
+            (ErrorKind::StorageFull, false),
+            (ErrorKind::QuotaExceeded, false),
+            (ErrorKind::FileTooLarge, false),
+            (ErrorKind::WriteZero, false),
+            (ErrorKind::PermissionDenied, false),
+            (ErrorKind::Other, false),
+        ] {
+            // The first write, a later one, the last part of a line, the flush.
+            for writes in 0..12 {
+                let output = Output::to(Ok(Box::new(Filling(writes, error))), false);
+                for line in ["one", "two", "three"] {
+                    output.done(&Value::Null, line);
+                }
+                assert_eq!(output.finish().is_ok(), finishes || writes >= 8, "{error} {writes}");
+                assert_eq!(output.check().is_ok(), writes >= 8, "{error} after {writes} writes");
+            }
+        }
+        let closed = Output::to(Err(io::Error::from_raw_os_error(9)), false);
+        assert!(closed.finish().is_err());
+    }
+
+    #[test]
+    fn an_interrupted_write_and_a_full_pipe_are_repeated() {
+        struct Unwilling(Vec<ErrorKind>, Arc<Mutex<Vec<u8>>>);
+        impl Write for Unwilling {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if let Some(error) = self.0.pop() {
+                    return Err(error.into());
+                }
+                self.1.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let written = Arc::default();
+        let errors = vec![ErrorKind::WouldBlock, ErrorKind::Interrupted, ErrorKind::WouldBlock];
+        let unwilling = Unwilling(errors, Arc::clone(&written));
+        let output = Output::to(Ok(Box::new(unwilling)), false);
+        output.say("coo");
+        assert!(output.check().is_ok());
+        assert_eq!(*written.lock().unwrap(), b"coo\n");
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        let counts = [0, 1, 2].map(|number| count(number, "error"));
+        assert_eq!(counts, ["0 errors", "1 error", "2 errors"]);
+    }
 }

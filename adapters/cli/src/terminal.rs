@@ -1,7 +1,7 @@
 //! Reads lines that a person types while notices are printed.
 
 use std::borrow::Cow;
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,8 @@ use reedline::{
     ExternalPrinter, Hinter, History, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal,
 };
 
+use crate::colour;
+use crate::input::{self, Line};
 use crate::output::{Output, sanitize};
 
 /// The capacity of the editor's queue of lines to print.
@@ -28,7 +30,7 @@ pub(crate) struct Lines {
 
 enum Source {
     Terminal(Box<Reedline>),
-    Piped(mpsc::Receiver<String>),
+    Piped(mpsc::Receiver<io::Result<Line>>),
 }
 
 /// Prints notices while a line may be being typed.
@@ -55,6 +57,7 @@ impl Lines {
             let printer = ExternalPrinter::new(MAX_QUEUED);
             let editor = Reedline::create()
                 .with_external_printer(printer.clone())
+                .with_ansi_colors(colour::stdout())
                 .with_break_signal(stop.clone())
                 .with_poll_interval(POLL_INTERVAL)
                 .with_hinter(Box::new(TypingHinter(Box::new(typing))));
@@ -63,8 +66,10 @@ impl Lines {
             let (sender, lines) = mpsc::sync_channel(1);
             // The thread ends with the program: a read from stdin cannot be interrupted.
             std::thread::spawn(move || {
-                for line in io::stdin().lock().lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
+                let mut stdin = io::stdin().lock();
+                while let Some(line) = input::next_line(&mut stdin).transpose() {
+                    let failed = line.is_err();
+                    if sender.send(line).is_err() || failed {
                         return;
                     }
                 }
@@ -80,8 +85,8 @@ impl Lines {
         (Self { source, screen: screen.clone(), stop }, screen)
     }
 
-    /// The next line, or `None` at the end.
-    pub(crate) fn next(&mut self) -> Option<String> {
+    /// The next line, or `None` at the end, and once the output cannot be written.
+    pub(crate) fn next(&mut self) -> Option<Line> {
         let line = match &mut self.source {
             Source::Terminal(editor) => {
                 self.screen.typing.store(true, Ordering::SeqCst);
@@ -89,21 +94,29 @@ impl Lines {
                 self.screen.typing.store(false, Ordering::SeqCst);
                 self.screen.flush();
                 match typed {
-                    Ok(Signal::Success(line)) => Some(line),
-                    _ => None,
+                    Ok(Signal::Success(line)) => Ok(Some(Line::Text(line))),
+                    Ok(_) => Ok(None),
+                    Err(error) => Err(error),
                 }
             }
             Source::Piped(lines) => loop {
+                if self.screen.output.check().is_err() {
+                    break Ok(None);
+                }
                 match lines.recv_timeout(Duration::from_millis(50)) {
-                    Ok(line) => break Some(line),
-                    Err(RecvTimeoutError::Disconnected) => break None,
+                    Ok(line) => break line.map(Some),
+                    Err(RecvTimeoutError::Disconnected) => break Ok(None),
                     Err(RecvTimeoutError::Timeout) if self.stop.load(Ordering::Relaxed) => {
-                        break None;
+                        break Ok(None);
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                 }
             },
         };
+        let line = line.unwrap_or_else(|error| {
+            self.screen.output.error(&format!("cannot read the next line: {error}"));
+            None
+        });
         if line.is_none() {
             self.screen.flush();
         }

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
-#[expect(dead_code, reason = "not every test needs all of it")]
 mod program;
 
 use program::{Run, run, run_with};

@@ -70,6 +70,10 @@ impl Running {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    fn type_bytes(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     fn close_stdin(&mut self) {
         self.stdin = None;
     }
@@ -159,6 +163,39 @@ fn a_chat_shows_and_sends_messages() {
     assert_eq!(ours("ContentEvent", "message", "Grey"), 1);
     assert_eq!(ours("AcceptStatusEvent", "status", "ACTION"), 2);
     assert!(ours("AcceptStatusEvent", "status", "READ") >= 1);
+}
+
+#[test]
+fn each_line_is_sent_as_it_is_or_refused() {
+    let server = cloud(&[]);
+    let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
+    chat.wait_for("the conversation is open");
+    let replies = ["Blue", "Grey", "Red"].map(str::to_owned).to_vec();
+    agent(&server, Agent::Text("Which?".to_owned(), replies));
+    chat.wait_for("[3] Red");
+    for (typed, shown) in [
+        (&b"  two blanks \r\n"[..], "you:   two blanks "),
+        (b"a \xff b\n", "not UTF-8"),
+        (b"+3\n", "you: +3"),
+        (b"03\n", "you: 03"),
+        (b" 3\n", "you:  3"),
+        (b"3 \n", "you: 3 "),
+        (b"\xc0\xaf\n", "not UTF-8"),
+        (&[&[b'y'; 100_000][..], b"\n"].concat(), "more than 65536 bytes"),
+        (b" /close\n", "you:  /close"),
+        (b"\n  \n", "you:   "),
+        (b"3\n", "you: Red"),
+    ] {
+        chat.type_bytes(typed);
+        chat.wait_for(shown);
+    }
+    chat.type_bytes(b"/close \n");
+    assert_eq!(chat.finish().0, Some(0));
+    let texts = server.with(|cloud| {
+        let ours = cloud.messages().iter().filter(|one| one.role == "CONSUMER");
+        ours.filter_map(|one| one.event["message"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    });
+    assert_eq!(texts, ["  two blanks ", "+3", "03", " 3", "3 ", " /close", "  ", "Red"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::input::Line;
 use crate::output::Output;
 use crate::session::Notice;
 use crate::terminal::{Lines, Screen};
@@ -56,7 +57,16 @@ pub(crate) fn agent(
     std::thread::scope(|scope| {
         scope.spawn(|| watch(&control, &screen, || stop.load(Ordering::Relaxed)));
         while let Some(line) = lines.next() {
-            let line = line.trim();
+            let line = match &line {
+                Line::Text(line) => line.as_str(),
+                Line::Refused(reason) => {
+                    let notice = Notice::text(*reason);
+                    screen.show(&notice.json, &notice.lines);
+                    continue;
+                }
+            };
+            // A text is sent as it is. Blanks after a command mean nothing.
+            let line = if line.starts_with('/') { line.trim_end() } else { line };
             if line == "/quit" {
                 break;
             }
@@ -88,7 +98,7 @@ pub(crate) fn agent(
         }
         stop.store(true, Ordering::Relaxed);
     });
-    Ok(())
+    output.check()
 }
 
 /// The action that a line asks for.

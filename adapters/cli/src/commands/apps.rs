@@ -1,7 +1,6 @@
 //! App installs: list, show, create, enable, disable and delete.
 
-use std::fs;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use lp_connector_core::api::{
@@ -11,12 +10,14 @@ use lp_connector_core::api::{
 use lp_connector_core::manifest::{self, Severity};
 use lp_connector_core::secret::Secret;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::args::{Apps, User};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::input::{self, SecretKind};
 use crate::output::Output;
-use crate::setup;
+use crate::secret_file::SecretTarget;
 
 pub(crate) fn run(
     client: &Client,
@@ -24,10 +25,18 @@ pub(crate) fn run(
     command: Apps,
     output: &Output,
 ) -> Result<(), Failure> {
-    // The manifest is checked before anything is sent.
-    let manifest = match &command {
-        Apps::Create { file, .. } => Some(read_manifest(file)?),
-        _ => None,
+    // What can fail here is tried before anything is sent.
+    let new = match &command {
+        Apps::Create { file, secret_to } => {
+            Some((read_manifest(file)?, SecretTarget::open(secret_to.as_deref())?))
+        }
+        Apps::Show { id } | Apps::Enable { id } | Apps::Disable { id } | Apps::Delete { id } => {
+            if id.is_empty() || matches!(id.as_str(), "." | "..") {
+                return Err(Failure::usage("the app install's id is empty or a relative path"));
+            }
+            None
+        }
+        Apps::List { .. } => None,
     };
     let name = user
         .user
@@ -52,9 +61,10 @@ pub(crate) fn run(
             }
             Ok(())
         }
-        Apps::Create { secret_to, .. } => {
-            create(client, session, manifest.unwrap_or_default(), secret_to.as_deref(), output)
-        }
+        Apps::Create { .. } => match new {
+            Some((manifest, target)) => create(client, session, manifest, target, output),
+            None => Ok(()),
+        },
         Apps::Enable { id } => set_enabled(client, session, id, true, output),
         Apps::Disable { id } => set_enabled(client, session, id, false, output),
         Apps::Delete { id } => {
@@ -68,7 +78,7 @@ pub(crate) fn run(
 
 /// Reads a manifest and checks it.
 fn read_manifest(file: &Path) -> Result<Value, Failure> {
-    let text = setup::read_or_stdin(file, "FILE")?;
+    let text = input::read_or_stdin(file, "FILE", input::MAX_MANIFEST)?;
     let (manifest, losses) =
         manifest::parse(&text).map_err(|error| Failure::usage(error.to_string()))?;
     let errors: Vec<String> = manifest::check(&manifest)
@@ -87,16 +97,16 @@ fn read_manifest(file: &Path) -> Result<Value, Failure> {
 /// The password, from the file, the variable or a prompt. Never from the command line.
 fn password(user: &User) -> Result<Secret, Failure> {
     if let Some(file) = &user.password_file {
-        return setup::secret_in(file, "--password-file");
+        return input::secret_in(file, "--password-file", SecretKind::Password);
     }
-    if let Ok(password) = std::env::var("LP_PASSWORD") {
-        return Ok(Secret::new(password));
+    if let Some(password) = input::secret_of("LP_PASSWORD", SecretKind::Password)? {
+        return Ok(password);
     }
     if std::io::stdin().is_terminal() {
         let typed = rpassword::prompt_password("Password: ");
         let typed =
             typed.map_err(|error| Failure::Local(format!("cannot read the password: {error}")))?;
-        return Ok(Secret::new(typed));
+        return input::secret(&Zeroizing::new(typed), "the password", SecretKind::Password);
     }
     Err(Failure::usage("the password is missing: set LP_PASSWORD or --password-file"))
 }
@@ -105,37 +115,39 @@ fn create(
     client: &Client,
     session: UserSession,
     manifest: Value,
-    secret_to: Option<&Path>,
+    target: SecretTarget,
     output: &Output,
 ) -> Result<(), Failure> {
-    let created = client.call(CreateInstall::new(session, manifest))?.output;
-    let Some(install) = created else {
-        output.done(&json!({"event": "created"}), "created; `apps list` shows it");
-        return Ok(());
+    let install = client.call(CreateInstall::new(session, manifest))?.output;
+    let record = install.as_ref().map(|install| &install.record);
+    let secret = record.and_then(|record| record.get("client_secret")).and_then(Value::as_str);
+    let secret = secret.filter(|secret| !secret.is_empty());
+    let id = install.as_ref().and_then(AppInstall::id);
+    let mut event = json!({"event": "created", "id": id});
+    let mut line = format!("created {}", id.unwrap_or("an app without an id"));
+    let Some(secret) = secret else {
+        output.keep(&event, line);
+        let list = "`lp-connector apps list` shows the app";
+        return Err(Failure::Local(format!(
+            "the app is installed, but the answer has no secret: delete it and install it again; {list}"
+        )));
     };
-    let secret = install.record.get("client_secret").and_then(Value::as_str);
-    match (secret_to, secret) {
-        (Some(file), Some(secret)) => {
-            write_secret(file, secret).map_err(|error| {
-                Failure::Local(format!("cannot write {}: {error}", file.display()))
-            })?;
-            output.note(&format!("the secret is in {}", file.display()));
+    let written = match target {
+        SecretTarget::Stdout => {
+            if let Some(members) = event.as_object_mut() {
+                members.insert("client_secret".to_owned(), secret.into());
+            }
+            line.push_str(&format!("\nsecret {secret}"));
+            Ok(())
         }
-        (None, Some(_)) => output.note("the secret was not saved: use --secret-to FILE"),
-        (_, None) => {}
-    }
-    let id = install.id().unwrap_or("?").to_owned();
-    output.done(&json!({"event": "created", "id": id}), format!("created {id}"));
-    Ok(())
-}
-
-/// Writes a file that only its owner can read.
-fn write_secret(file: &Path, secret: &str) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(secret.as_bytes())
+        SecretTarget::File(mut file) => file.write(secret),
+    };
+    output.keep(&event, line);
+    written.map_err(|reason| {
+        // It is shown only once: better here than nowhere.
+        output.log(&format!("the secret that could not be written: {secret}"));
+        Failure::Local(reason)
+    })
 }
 
 fn set_enabled(

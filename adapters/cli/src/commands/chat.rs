@@ -13,6 +13,7 @@ use super::converse;
 use crate::args::{Endpoint, Who};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::input::Line;
 use crate::listener::Listener;
 use crate::output::Output;
 use crate::session::{Notice, Session};
@@ -37,7 +38,7 @@ pub(crate) fn chat(
     // The endpoint starts first: the first notification comes as soon as the conversation is open.
     let listener = Listener::start(endpoint.listen, receiver)?;
     let session = Session::open(client, converse::opening(who)?)?;
-    output.done(
+    output.keep(
         &json!({"event": "conversation", "conversation_id": session.id(),
             "ext_consumer_id": who.consumer, "listen": listener.address().to_string()}),
         format!(
@@ -82,7 +83,8 @@ pub(crate) fn chat(
         &json!({"event": "closed", "conversation_id": session.id()}),
         format!("closed {}", session.id()),
     );
-    result
+    // A chat that nobody can see any more was closed, and did not end well.
+    result.and_then(|()| output.check())
 }
 
 /// Sends what the consumer types.
@@ -93,11 +95,19 @@ fn send_lines(
     typed: mpsc::Sender<Typing>,
 ) -> Result<(), Failure> {
     while let Some(line) = lines.next() {
-        let line = line.trim();
-        let sent = match (line, line.parse()) {
-            ("", _) => continue,
-            ("/close" | "/quit", _) => break,
-            (_, Ok(number)) => match session.choose(number) {
+        let line = match &line {
+            Line::Text(line) => line.as_str(),
+            Line::Refused(reason) => {
+                let notice = Notice::text(*reason);
+                screen.show(&notice.json, &notice.lines);
+                continue;
+            }
+        };
+        let command = line.starts_with('/').then(|| line.trim_end());
+        let sent = match (command, number(line)) {
+            _ if line.is_empty() => continue,
+            (Some("/close" | "/quit"), _) => break,
+            (_, Some(number)) => match session.choose(number) {
                 Ok(Some(label)) => {
                     let shown = format!("you: {label}");
                     screen.show(&json!({"event": "chosen", "text": label}), &[shown]);
@@ -115,7 +125,7 @@ fn send_lines(
                 },
                 Err(error) => Err(error),
             },
-            (command, _) if command.starts_with('/') => {
+            (Some(_), _) => {
                 let notice = Notice::text(
                     "the command is /close; a number clicks; anything else is sent as a text",
                 );
@@ -142,6 +152,12 @@ fn send_lines(
         }
     }
     if session.is_finished() { Ok(()) } else { Ok(session.close()?) }
+}
+
+/// The number that a line consists of, to click: `3`, but neither `+3` nor `03`, which are texts.
+fn number(line: &str) -> Option<usize> {
+    let plain = line.bytes().all(|byte| byte.is_ascii_digit()) && !line.starts_with('0');
+    if plain { line.parse().ok() } else { None }
 }
 
 /// Shows what the agent does.

@@ -1,10 +1,12 @@
 //! Opens conversations, sends texts, closes.
 
 use lp_connector_core::api::{
-    ChatState, CloseConversation, ConversationRef, OpenConversation, PersonalInfo, Profile,
-    SendText, SetChatState,
+    ChatState, CloseConversation, ConversationRef, OpenConversation, Operation as _, PersonalInfo,
+    Profile, SendText, SetChatState,
 };
-use lp_connector_core::id::{ConversationId, ExtConsumerId};
+use lp_connector_core::connector::Config;
+use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
+use lp_connector_core::seed::Seed;
 use serde_json::json;
 
 use crate::args::{State, Target, Who};
@@ -26,10 +28,9 @@ pub(crate) fn converse(
     texts: &[String],
     output: &Output,
 ) -> Result<(), Failure> {
-    if texts.iter().any(String::is_empty) {
-        // Checked before the conversation is open, so that it does not stay open.
-        return Err(Failure::usage("one of the texts is empty"));
-    }
+    // Before the conversation is open, so that it does not stay open. Ids of conversations are UUIDs.
+    let id = ConversationId::new("00000000-0000-0000-0000-000000000000")?;
+    check(&ConversationRef::new(ExtConsumerId::new(&who.consumer)?, id), texts)?;
     let conversation = open(client, who, output)?;
     let result = send(client, &conversation, texts, output)
         .and_then(|()| close(client, &conversation, output));
@@ -41,6 +42,21 @@ pub(crate) fn converse(
         ));
     }
     result
+}
+
+/// Checks that each text can be sent.
+fn check(conversation: &ConversationRef, texts: &[String]) -> Result<(), Failure> {
+    let config = Config::new(AccountId::new("0")?);
+    for (index, text) in texts.iter().enumerate() {
+        let number = index + 1;
+        if text.is_empty() {
+            return Err(Failure::usage(format!("one of the texts is empty: number {number}")));
+        }
+        let request =
+            SendText::new(conversation, text).request(&config.context(Seed::from_bytes([0; 16])));
+        request.map_err(|invalid| Failure::usage(format!("text {number}: {invalid}")))?;
+    }
+    Ok(())
 }
 
 /// The operation that opens a conversation for `who`.
@@ -61,17 +77,34 @@ pub(crate) fn opening(who: &Who) -> Result<OpenConversation, Failure> {
     Ok(operation)
 }
 
+/// Opens a conversation, as a step of a command.
 pub(crate) fn open(
     client: &Client,
     who: &Who,
     output: &Output,
 ) -> Result<ConversationRef, Failure> {
+    opened(client, who, output, "conversation ")
+}
+
+/// Opens a conversation, and prints its id alone, for `$(lp-connector open …)`.
+pub(crate) fn open_alone(client: &Client, who: &Who, output: &Output) -> Result<(), Failure> {
+    let conversation = opened(client, who, output, "")?;
+    output.note(&format!("a conversation of {} is open", conversation.consumer()));
+    Ok(())
+}
+
+fn opened(
+    client: &Client,
+    who: &Who,
+    output: &Output,
+    before_id: &str,
+) -> Result<ConversationRef, Failure> {
     let opened = client.call(opening(who)?)?.output;
     let conversation = opened.conversation;
-    output.done(
+    output.keep(
         &json!({"event": "conversation", "conversation_id": conversation.id().as_str(),
             "ext_consumer_id": conversation.consumer().as_str()}),
-        format!("conversation {}", conversation.id()),
+        format!("{before_id}{}", conversation.id()),
     );
     if let Some(reason) = opened.profile_rejected {
         output.note(&format!("the profile was rejected: {reason}"));
@@ -79,12 +112,14 @@ pub(crate) fn open(
     Ok(conversation)
 }
 
+/// Sends the texts, once it is clear that each can be sent.
 pub(crate) fn send(
     client: &Client,
     conversation: &ConversationRef,
     texts: &[String],
     output: &Output,
 ) -> Result<(), Failure> {
+    check(conversation, texts)?;
     for text in texts {
         let sent = client.call(SendText::new(conversation, text))?;
         let sequence = sent.output.sequence;

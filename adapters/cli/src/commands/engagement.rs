@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, count};
 
 pub(crate) fn engagement(
     client: &Client,
@@ -31,10 +31,10 @@ pub(crate) fn engagement(
             "session_id": found.visitor.session_id, "page_id": found.page_id,
             "offered": found.engagements.len()}),
         format!(
-            "visitor {}, session {}: {} engagements offered",
+            "visitor {}, session {}: {} offered",
             found.visitor.visitor_id.as_deref().unwrap_or("?"),
             found.visitor.session_id.as_deref().unwrap_or("?"),
-            found.engagements.len()
+            count(found.engagements.len(), "engagement")
         ),
     );
     for engagement in &found.engagements {
@@ -56,7 +56,7 @@ pub(crate) fn engagement(
         .open(consumer.clone())
         .ok_or_else(|| Failure::Local("no engagement is offered".to_owned()))?;
     let opened = client.call(operation)?.output;
-    output.done(
+    output.keep(
         &json!({"event": "conversation", "conversation_id": opened.conversation.id().as_str(),
             "ext_consumer_id": consumer.as_str()}),
         format!("conversation {}", opened.conversation.id()),

@@ -1,6 +1,7 @@
 //! Uploads and downloads.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,9 +13,9 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::input;
+use crate::output::{Output, count};
 use crate::session;
-use crate::setup;
 
 /// The consumer and the conversation of an upload.
 pub(crate) struct Sender {
@@ -32,14 +33,7 @@ pub(crate) fn upload(
     let consumer = ExtConsumerId::new(&sender.consumer)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // A file that is far too large is not read.
-    let length = fs::metadata(file).map(|data| data.len()).unwrap_or(0);
-    let bytes = if length > 2 * MAX_FILE as u64 {
-        return Err(Failure::usage(format!(
-            "the file has {length} bytes; at most {MAX_FILE} are allowed"
-        )));
-    } else {
-        setup::read(file, "FILE")?
-    };
+    let bytes = input::read(file, "FILE", 2 * MAX_FILE)?;
     // The file is checked before anything is sent.
     let file = File::new(&name, bytes).map_err(|invalid| Failure::usage(invalid.to_string()))?;
     let file = match &sender.caption {
@@ -52,7 +46,7 @@ pub(crate) fn upload(
         None => {
             let open = OpenConversation::new(consumer.clone());
             let opened = client.call(open.client_properties(session::properties()))?.output;
-            output.done(
+            output.keep(
                 &json!({"event": "conversation",
                     "conversation_id": opened.conversation.id().as_str(),
                     "ext_consumer_id": consumer.as_str()}),
@@ -67,7 +61,7 @@ pub(crate) fn upload(
     output.done(
         &json!({"event": "uploaded", "conversation_id": id.as_str(), "bytes": size,
             "relative_path": published.1, "sequence": published.0}),
-        format!("sent: {name}, {size} bytes, at {}", published.1),
+        format!("sent: {name}, {}, at {}", count(size, "byte"), published.1),
     );
     Ok(())
 }
@@ -116,20 +110,69 @@ pub(crate) fn download(
     to: &Path,
     output: &Output,
 ) -> Result<(), Failure> {
+    let mut target = match to == Path::new("-") {
+        true => None,
+        // Before anything is sent.
+        false => Some(Target::open(to)?),
+    };
     output.progress(0, "requesting a signed URL");
     let url = client.call(GenerateDownloadUrl::new(conversation, relative_path))?.output;
     output.progress(2, "downloading");
     let bytes = client.call(GetFile::new(url))?.output;
     output.progress(3, "");
-    if to == Path::new("-") {
+    let Some(target) = &mut target else {
         output.raw(&bytes);
         return Ok(());
-    }
-    fs::write(to, &bytes)
-        .map_err(|error| Failure::Local(format!("cannot write {}: {error}", to.display())))?;
+    };
+    target.write(&bytes)?;
     output.done(
         &json!({"event": "downloaded", "bytes": bytes.len(), "file": to.display().to_string()}),
-        format!("{} bytes in {}", bytes.len(), to.display()),
+        format!("{} in {}", count(bytes.len(), "byte"), to.display()),
     );
     Ok(())
+}
+
+/// The file that a download is written to. A file that did not exist is removed unless it was written.
+struct Target<'a> {
+    path: &'a Path,
+    file: fs::File,
+    remove: bool,
+}
+
+impl<'a> Target<'a> {
+    /// Opens the file. What is in it stays until the download is complete.
+    fn open(path: &'a Path) -> Result<Self, Failure> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true);
+        let refused = |error: io::Error| {
+            Failure::usage(format!("--output: cannot write {}: {error}", path.display()))
+        };
+        let (file, remove) = match options.clone().create_new(true).open(path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                (options.open(path).map_err(refused)?, false)
+            }
+            Err(error) => return Err(refused(error)),
+        };
+        Ok(Self { path, file, remove })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        // A device has no length.
+        let regular = self.file.metadata().is_ok_and(|data| data.is_file());
+        let emptied = if regular { self.file.set_len(0) } else { Ok(()) };
+        emptied.and_then(|()| self.file.write_all(bytes)).map_err(|error| {
+            Failure::Local(format!("cannot write {}: {error}", self.path.display()))
+        })?;
+        self.remove = false;
+        Ok(())
+    }
+}
+
+impl Drop for Target<'_> {
+    fn drop(&mut self) {
+        if self.remove {
+            let _ = fs::remove_file(self.path);
+        }
+    }
 }

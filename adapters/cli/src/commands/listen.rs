@@ -1,7 +1,6 @@
 //! Receives notifications and prints them. What is answered 200 was printed, or is printed before the end.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,22 +36,18 @@ pub(crate) fn listen(
     as_they_come: bool,
     output: &Output,
 ) -> Result<(), Failure> {
+    output.check_open()?;
     let listener = Listener::start_until_signal(endpoint.listen, receiver)?;
     let mut printer = Printer::new(as_they_come, output);
-    let Err(error) = printer.start(&listener).and_then(|()| printer.print_all(&listener)) else {
+    let Err(failure) = printer.start(&listener).and_then(|()| printer.print_all(&listener)) else {
         return Ok(());
     };
     // Answers 503 to what was not printed.
     listener.close();
     printer.rescue();
-    let line = format!(
-        "cannot write to stdout: {error}; what was not printed was answered 503, and is sent again"
-    );
-    if output.is_json() {
-        // An error event would go to stdout.
-        output.log(&format!("error: {line}"));
-    }
-    Err(Failure::Local(line))
+    Err(Failure::Local(format!(
+        "{failure}; what was not printed was answered 503, and is sent again"
+    )))
 }
 
 /// What is to be printed.
@@ -73,7 +68,7 @@ impl<'a> Printer<'a> {
         Self { output, as_they_come, feed, states, text: String::new(), origin: Instant::now() }
     }
 
-    fn start(&mut self, listener: &Listener) -> io::Result<()> {
+    fn start(&mut self, listener: &Listener) -> Result<(), Failure> {
         let address = listener.address();
         self.line(
             &json!({"event": "listening", "listen": address.to_string()}),
@@ -83,7 +78,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints what arrives until no more can.
-    fn print_all(&mut self, listener: &Listener) -> io::Result<()> {
+    fn print_all(&mut self, listener: &Listener) -> Result<(), Failure> {
         loop {
             let due = self.take_due();
             self.write()?;
@@ -103,7 +98,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints notifications, and answers them once they are written.
-    fn print_batch(&mut self, arrivals: impl Iterator<Item = Arrival>) -> io::Result<()> {
+    fn print_batch(&mut self, arrivals: impl Iterator<Item = Arrival>) -> Result<(), Failure> {
         let mut answers = Vec::new();
         for arrival in arrivals {
             if self.feed.is_full() {
@@ -185,14 +180,11 @@ impl<'a> Printer<'a> {
     }
 
     /// Writes the lines, if there are any. They stay here if that fails. Fails too if nobody reads any more.
-    fn write(&mut self) -> io::Result<()> {
-        if reader_is_gone() {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
+    fn write(&mut self) -> Result<(), Failure> {
+        self.output.check_reader()?;
         if !self.text.is_empty() {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(self.text.as_bytes())?;
-            stdout.flush()?;
+            self.output.raw(self.text.as_bytes());
+            self.output.check()?;
             self.text.clear();
         }
         Ok(())
@@ -202,28 +194,10 @@ impl<'a> Printer<'a> {
     fn rescue(&mut self) {
         self.feed.finish();
         self.take_due();
-        let _ = io::stderr().write_all(self.text.as_bytes());
+        self.output.text_to_stderr(&self.text);
     }
 
     fn now(&self) -> Mono {
         Mono::from_origin(self.origin.elapsed())
     }
-}
-
-/// True if stdout is a pipe, a socket or a terminal, and its other end is closed. A write would tell too,
-/// but there may be nothing to write.
-#[cfg(unix)]
-fn reader_is_gone() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let stdout = io::stdout();
-    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let gone = PollFlags::ERR | PollFlags::HUP;
-    poll(&mut polled, Some(&now)).is_ok()
-        && polled.iter().any(|stdout| stdout.revents().intersects(gone))
-}
-
-#[cfg(not(unix))]
-fn reader_is_gone() -> bool {
-    false
 }

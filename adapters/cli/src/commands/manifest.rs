@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::args::Manifest;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::setup;
+use crate::input;
+use crate::output::{Output, count};
 
 pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
     match command {
@@ -38,7 +38,7 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
 }
 
 fn check(file: &Path, output: &Output) -> Result<(), Failure> {
-    let text = setup::read_or_stdin(file, "FILE")?;
+    let text = input::read_or_stdin(file, "FILE", input::MAX_MANIFEST)?;
     let (manifest, losses) =
         manifest::parse(&text).map_err(|error| Failure::Local(error.to_string()))?;
     let mut violations = manifest::check(&manifest);
@@ -50,12 +50,12 @@ fn check(file: &Path, output: &Output) -> Result<(), Failure> {
     let warnings = violations.len() - errors;
     output.done(
         &json!({"event": "checked", "errors": errors, "warnings": warnings}),
-        format!("{errors} errors, {warnings} warnings"),
+        format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     );
     if errors == 0 {
         Ok(())
     } else {
-        Err(Failure::Local(format!("the manifest has {errors} errors")))
+        Err(Failure::Local(format!("the manifest has {}", count(errors, "error"))))
     }
 }
 

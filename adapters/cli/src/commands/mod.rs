@@ -49,7 +49,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Token => inspect::token(&client()?, global.client_id.as_deref(), output),
         Command::Consumer { consumer } => inspect::consumer(&client()?, &consumer, output),
         Command::Converse { who, texts } => converse::converse(&client()?, &who, &texts, output),
-        Command::Open { who } => converse::open(&client()?, &who, output).map(|_| ()),
+        Command::Open { who } => converse::open_alone(&client()?, &who, output),
         Command::Send { target, texts } => {
             let conversation = target.conversation()?;
             converse::send(&client()?, &conversation, &texts, output)

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::args::Serve;
 use crate::failure::Failure;
+use crate::input::{self, SecretKind};
 use crate::output::Output;
-use crate::setup;
 
 /// Runs a sandbox until interrupted.
 pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
@@ -22,7 +22,7 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
         .collect::<Result<_, _>>()?;
     let life = std::time::Duration::from_secs(args.token_life);
     let secret = match &args.secret_file {
-        Some(file) => Some(setup::secret_in(file, "--secret-file")?),
+        Some(file) => Some(input::secret_in(file, "--secret-file", SecretKind::App)?),
         None => None,
     };
     let (webhooks, listen) = webhooks(args, output)?;
@@ -61,6 +61,8 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
         output.note(&format!("clients need --ca-file {}", file.display()));
     }
     announce(&server, args.secret_file.as_deref(), listen, output);
+    // Without its address nobody can use it.
+    output.check()?;
     output.note("listening; stop it with Ctrl-C");
     server.wait();
     Ok(())
@@ -73,7 +75,7 @@ const RETENTION: std::time::Duration = std::time::Duration::from_secs(3600);
 fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
     let signature: Signature = args.signature.parse().map_err(Failure::Usage)?;
     if let Some(file) = &args.manifest {
-        let text = setup::read(file, "--manifest")?;
+        let text = input::read(file, "--manifest", input::MAX_MANIFEST)?;
         let (manifest, _) = manifest::parse(&text)
             .map_err(|error| Failure::usage(format!("--manifest: {error}")))?;
         let webhooks = Webhooks::from_manifest(&manifest)

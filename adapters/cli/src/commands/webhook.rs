@@ -1,6 +1,6 @@
 //! Verifies and decodes notifications.
 
-use std::io::Read as _;
+use std::path::Path;
 
 use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::webhook::{self, Change, Encoding, Receiver, Verified};
@@ -9,17 +9,18 @@ use serde_json::json;
 use super::listen::listen;
 use crate::args::{Endpoint, Global, Webhook};
 use crate::failure::Failure;
+use crate::input;
 use crate::notices;
 use crate::output::Output;
 use crate::setup;
 
-/// The maximum size of a notification on stdin.
-const MAX_BODY: u64 = 64 * 1024 * 1024;
+/// The maximum size of a notification.
+const MAX_BODY: usize = 64 * 1024 * 1024;
 
 pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result<(), Failure> {
     match command {
         Webhook::Verify { signature } => verify(signature, &setup::secret(global)?, output),
-        Webhook::Decode => decode(output),
+        Webhook::Decode { file } => decode(file, output),
         Webhook::Listen { endpoint, as_they_come } => {
             listen(endpoint, receiver(global, endpoint)?, *as_they_come, output)
         }
@@ -38,14 +39,12 @@ pub(crate) fn receiver(global: &Global, endpoint: &Endpoint) -> Result<Receiver,
     Ok(receiver.require_sha256(endpoint.require_sha256))
 }
 
-fn stdin() -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    std::io::stdin()
-        .take(MAX_BODY)
-        .read_to_end(&mut body)
-        .map_err(|error| Failure::Local(format!("cannot read the body from stdin: {error}")))?;
+/// The body in a file, or on stdin for `-`.
+fn body(file: &Path) -> Result<Vec<u8>, Failure> {
+    let body = input::read_or_stdin(file, "FILE", MAX_BODY)?;
     if body.is_empty() {
-        return Err(Failure::Local("no body on stdin".to_owned()));
+        let place = if file == Path::new("-") { "on stdin".into() } else { file.to_string_lossy() };
+        return Err(Failure::Local(format!("no body {place}")));
     }
     Ok(body)
 }
@@ -55,7 +54,7 @@ fn verify(
     secret: &lp_connector_core::secret::Secret,
     output: &Output,
 ) -> Result<(), Failure> {
-    let body = stdin()?;
+    let body = body(Path::new("-"))?;
     let matched = webhook::verify_signature(signature, &body, [secret])
         .map_err(|invalid| Failure::Local(invalid.to_string()))?;
     let (algorithm, encoding) = (
@@ -70,9 +69,9 @@ fn verify(
     Ok(())
 }
 
-/// Prints the notification on stdin. Its signature is not verified.
-fn decode(output: &Output) -> Result<(), Failure> {
-    let notification = Verified::dangerous_unverified(stdin()?)
+/// Prints the notification in a file or on stdin. Its signature is not verified.
+fn decode(file: &Path, output: &Output) -> Result<(), Failure> {
+    let notification = Verified::dangerous_unverified(body(file)?)
         .parse()
         .map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
     if notification.is_lossy() {

@@ -1,5 +1,7 @@
 //! Runs the program, with a sandbox to talk to.
+#![allow(dead_code, reason = "not every test file uses everything")]
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
@@ -29,7 +31,6 @@ impl Run {
     }
 
     /// The names of the events.
-    #[allow(dead_code, reason = "not every test file uses it")]
     pub(crate) fn names(&self) -> Vec<String> {
         self.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
     }
@@ -46,12 +47,22 @@ pub(crate) fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
 
 /// As [`run`], with bytes on stdin.
 pub(crate) fn run_with(environment: &[(&str, &str)], arguments: &[&str], stdin: &[u8]) -> Run {
+    run_to(Stdio::piped(), environment, arguments, stdin)
+}
+
+/// As [`run_with`], with this stdout.
+pub(crate) fn run_to(
+    stdout: Stdio,
+    environment: &[(impl AsRef<OsStr>, impl AsRef<OsStr>)],
+    arguments: &[impl AsRef<OsStr>],
+    stdin: &[u8],
+) -> Run {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
     program.env_clear().args(arguments);
     for (name, value) in environment {
         program.env(name, value);
     }
-    let program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let program = program.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     let mut running = program.spawn().unwrap();
     // The program may not read its stdin.
     let _ = running.stdin.take().unwrap().write_all(stdin);
@@ -61,22 +72,26 @@ pub(crate) fn run_with(environment: &[(&str, &str)], arguments: &[&str], stdin: 
 }
 
 /// Runs the program with the settings for `server`.
-#[allow(dead_code, reason = "not every test file uses it")]
 pub(crate) fn run_at(server: &Server, arguments: &[&str]) -> Run {
     run_at_with(server, &[], arguments)
 }
 
 /// As [`run_at`], with these environment variables too.
 pub(crate) fn run_at_with(server: &Server, more: &[(&str, &str)], arguments: &[&str]) -> Run {
+    let environment = settings(server);
+    let environment = environment.iter().map(|(name, value)| (*name, &**value));
+    run(&environment.chain(more.iter().copied()).collect::<Vec<_>>(), arguments)
+}
+
+/// The environment variables for `server`.
+pub(crate) fn settings(server: &Server) -> Vec<(&'static str, String)> {
     let (account, app) = server.with(|cloud| {
         (cloud.config().account_id().to_owned(), cloud.config().app().unwrap().clone())
     });
-    let environment = [
+    vec![
         ("LP_DOMAIN_API", server.base_url()),
         ("LP_ACCOUNT_ID", account),
         ("LP_CLIENT_ID", app.client_id().to_owned()),
         ("LP_CLIENT_SECRET", app.client_secret().to_owned()),
-    ];
-    let environment = environment.iter().map(|(name, value)| (*name, &**value));
-    run(&environment.chain(more.iter().copied()).collect::<Vec<_>>(), arguments)
+    ]
 }

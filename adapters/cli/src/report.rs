@@ -1,0 +1,111 @@
+//! Reports of events during a call, and of why a command failed.
+
+use std::error::Error as _;
+
+use lp_connector_core::connector::{CallEvent, EventKind};
+use lp_connector_core::error::{Delivery, ErrorKind, Stage};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+impl Output {
+    /// Reports an event of a call, such as a retry.
+    pub(crate) fn event(&self, event: &CallEvent) {
+        let operation = event.operation;
+        let about = match event.stage {
+            Stage::Operation => operation.to_owned(),
+            stage => format!("{operation}, {}", stage.name()),
+        };
+        match &event.kind {
+            EventKind::Retry { attempt, pause, cause, .. } => {
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                if self.is_json() {
+                    let event = json!({"event": "retry", "operation": operation,
+                        "stage": event.stage.name(), "attempt": attempt, "pause_ms": pause_ms,
+                        "cause": cause.to_string()});
+                    self.done(&event, "");
+                } else {
+                    let seconds = pause.as_secs_f64();
+                    self.note(&format!("{about}: {cause}; attempt {attempt} in {seconds:.1} s"));
+                }
+            }
+            EventKind::RefreshingToken { token, .. } => {
+                self.note(&format!("{about}: the {} was rejected; refreshing it", token.name()));
+            }
+            EventKind::RefreshDeferred { pause, cause, .. } => {
+                let seconds = pause.as_secs();
+                self.note(&format!(
+                    "refresh ahead of expiry failed ({cause}); next attempt in {seconds} s"
+                ));
+            }
+            EventKind::CircuitOpened { endpoint, pause, .. } => {
+                let seconds = pause.as_secs();
+                self.note(&format!(
+                    "{endpoint} keeps failing; its circuit is open for {seconds} s"
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports why the command failed, and what to do.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let line = match failure {
+            Failure::Usage(line) | Failure::Local(line) => line.clone(),
+            Failure::Call(error) => {
+                // The error says what failed and what to do. Its causes follow.
+                let mut line = format!("{error:#}");
+                line.push_str(hint(error.kind()));
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    line.push_str(&format!("\n  caused by: {error}"));
+                    cause = error.source();
+                }
+                line
+            }
+        };
+        if self.is_json() {
+            self.done(&describe(failure, &line), "");
+        }
+        // If stdout cannot be written, programs get the line too.
+        if !self.is_json() || self.check().is_err() {
+            self.error(&line);
+        }
+    }
+}
+
+/// The option that follows the advice.
+fn hint(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Tls => " (--ca-file FILE gives one)",
+        ErrorKind::UntrustedHost => " (--trust-suffix SUFFIX)",
+        ErrorKind::DeadlineExceeded => " (--deadline TIME)",
+        ErrorKind::Unconfirmed => " (--at-least-once retries it anyway)",
+        _ => "",
+    }
+}
+
+fn describe(failure: &Failure, line: &str) -> Value {
+    match failure {
+        Failure::Usage(_) => {
+            json!({"event": "error", "kind": "usage", "delivery": Delivery::NotSent.name(), "message": line})
+        }
+        Failure::Local(_) => {
+            json!({"event": "error", "kind": "local", "delivery": Delivery::NotSent.name(), "message": line})
+        }
+        Failure::Call(error) => json!({
+            "event": "error",
+            "kind": error.kind().name(),
+            "operation": error.operation(),
+            "stage": error.stage().name(),
+            "status": error.status(),
+            "error_code": error.error_code(),
+            "attempts": error.attempts(),
+            "delivery": error.delivery().name(),
+            "retry_after_ms": error.retry_after().map(|pause| pause.as_millis() as u64),
+            "request_id": error.request_id(),
+            "message": line,
+        }),
+    }
+}

@@ -1,0 +1,217 @@
+//! Output that cannot be written, for every command.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
+mod program;
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+
+use lp_connector_core::secret::Secret;
+use lp_connector_core::webhook::{Algorithm, Encoding, sign};
+use lp_connector_sandbox::{Endpoint, Server};
+use program::{Run, cloud, run, run_at, run_to, settings};
+
+/// A command that prints: its arguments and its stdin.
+struct Case {
+    arguments: Vec<String>,
+    stdin: &'static str,
+    /// Whether it runs until it is stopped: then a reader that is gone is a failure.
+    runs_on: bool,
+}
+
+fn case(arguments: &str) -> Case {
+    let arguments = arguments.split_whitespace().map(str::to_owned).collect();
+    Case { arguments, stdin: "", runs_on: false }
+}
+
+fn with_stdin(arguments: &str, stdin: &'static str) -> Case {
+    Case { stdin, ..case(arguments) }
+}
+
+const BODY: &str = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[
+    {"sequence":4,"originatorMetadata":{"role":"ASSIGNED_AGENT"},"dialogId":"c1",
+     "event":{"message":"Coo","type":"ContentEvent"}}]}}"#;
+
+/// Every command that prints, as it would succeed if its output could be written.
+fn every_command(server: &Server, folder: &str) -> Vec<Case> {
+    let (picture, manifest) = (format!("{folder}/ring.png"), format!("{folder}/app.json"));
+    fs::write(&picture, [0x89, b'P', b'N', b'G']).unwrap();
+    let new = "manifest new --name pigeon-post --endpoint https://hooks.pigeon.example/lp";
+    let made = run(&[], &new.split(' ').collect::<Vec<_>>());
+    fs::write(&manifest, &made.stdout).unwrap();
+    // A name is unique.
+    let second = format!("{folder}/second.json");
+    fs::write(&second, made.stdout.replace("pigeon-post", "pigeon-mail")).unwrap();
+    let uploaded = run_at(server, &["--json", "upload", &picture, "--consumer", "a"]).last();
+    let id = uploaded["conversation_id"].as_str().unwrap();
+    let path = uploaded["relative_path"].as_str().unwrap();
+    let at = format!("--consumer a --conversation {id}");
+    let apps = server.with(|cloud| {
+        let (user, password) = cloud.config().admin();
+        fs::write(format!("{folder}/password"), password).unwrap();
+        format!("apps --user {user} --password-file {folder}/password")
+    });
+    let (app, secret) = (server.client_id(), Secret::new(server.client_secret()));
+    let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, BODY.as_bytes());
+    vec![
+        case("--help"),
+        case("--version"),
+        case("help"),
+        case("help manifest new"),
+        case("send --help"),
+        case("-h"),
+        case("demo"),
+        case("demo --tour"),
+        case("demo --interactive"),
+        Case { runs_on: true, ..case("sandbox") },
+        Case { runs_on: true, ..with_stdin("sandbox agent", "coo\n") },
+        case("domains"),
+        case("domains idp"),
+        case("token"),
+        case("consumer a"),
+        case("converse --consumer b one two"),
+        case("open --consumer c"),
+        case(&format!("send {at} one")),
+        case(&format!("typing {at}")),
+        case(&format!("upload {picture} {at}")),
+        case(&format!("upload {picture} --consumer d")),
+        case(&format!("download {at} {path} -o -")),
+        case(&format!("download {at} {path} -o {folder}/copy.png")),
+        case("engagement --consumer e --open"),
+        Case { runs_on: true, ..case("chat --consumer f --listen 127.0.0.1:0") },
+        with_stdin(&format!("webhook verify --signature {signature}"), BODY),
+        with_stdin("webhook decode", BODY),
+        Case { runs_on: true, ..case("webhook listen --listen 127.0.0.1:0") },
+        case(&format!("{apps} list")),
+        case(&format!("{apps} show {app}")),
+        case(&format!("{apps} create {manifest} --secret-to -")),
+        case(&format!("{apps} create {second} --secret-to {folder}/secret")),
+        case(&format!("{apps} disable {app}")),
+        case(&format!("{apps} enable {app}")),
+        case(new),
+        case(&format!("manifest check {manifest}")),
+        case("manifest explain"),
+        case("completions bash"),
+        case(&format!("close {at}")),
+        case(&format!("{apps} delete {app}")),
+    ]
+}
+
+/// Runs a case with a stdout, for people and for programs.
+fn for_both(server: &Server, case: &Case, stdout: impl Fn() -> Stdio, check: impl Fn(&Run)) {
+    for json in [false, true] {
+        let mut arguments = case.arguments.clone();
+        if json {
+            arguments.insert(0, "--json".to_owned());
+        }
+        let run = run_to(stdout(), &settings(server), &arguments, case.stdin.as_bytes());
+        println!("{arguments:?}: {:?} {}", run.code, run.stderr);
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        check(&run);
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_before_any_request() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
+    let before = requests();
+    let full = || File::options().write(true).open("/dev/full").unwrap().into();
+    // A descriptor that is open, and not for writing.
+    let unwritable = || File::open("/dev/null").unwrap().into();
+    for case in &cases {
+        for_both(&server, case, full, |run| {
+            assert_eq!(run.code, Some(1));
+            assert_eq!(run.stderr.lines().count(), 1);
+            assert!(run.stderr.starts_with("error: cannot write to stdout: No space left"));
+        });
+        for_both(&server, case, unwritable, |run| {
+            assert_eq!(run.code, Some(1));
+            assert!(run.stderr.starts_with("error: cannot write to stdout: Bad file descriptor"));
+        });
+    }
+    assert_eq!(requests(), before);
+}
+
+#[test]
+fn a_closed_pipe_fails_only_a_command_that_runs_on() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer.into()
+    };
+    for case in &cases {
+        if case.arguments == ["webhook", "listen", "--listen", "127.0.0.1:0"] {
+            // Its own tests hold it.
+            continue;
+        }
+        let once =
+            ["create", "close", "delete", "converse", "open", "chat", "engagement", "upload"];
+        if once.iter().any(|word| case.arguments.iter().any(|argument| argument == word)) {
+            // A second time it would fail for another reason.
+            let run = run_to(closed(), &settings(&server), &case.arguments, case.stdin.as_bytes());
+            println!("{:?}: {:?} {}", case.arguments, run.code, run.stderr);
+            assert_eq!(run.code, Some(i32::from(case.runs_on)), "{}", run.stderr);
+            continue;
+        }
+        for_both(&server, case, closed, |run| {
+            assert_eq!(run.code, Some(i32::from(case.runs_on)), "{}", run.stderr);
+        });
+    }
+    let opened = server.with(|cloud| cloud.conversations().count());
+    assert!(opened >= 5, "the commands did what they were asked to do");
+}
+
+#[test]
+fn a_listener_does_not_start_without_a_stdout() {
+    let server = cloud(&[]);
+    let listen = |stdout: &str| {
+        let script = format!(r#"exec "$0" webhook listen --listen 127.0.0.1:0 {stdout}"#);
+        let arguments = ["-c", &script, env!("CARGO_BIN_EXE_lp-connector")];
+        Command::new("sh").args(arguments).env_clear().envs(settings(&server)).output().unwrap()
+    };
+    let closed = listen(">&-");
+    assert_eq!(closed.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(closed.stderr).unwrap(),
+        "error: cannot write to stdout: it is closed\n"
+    );
+}
+
+#[test]
+fn every_command_of_the_help_is_tried() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let tried = |path: &[String]| {
+        cases.iter().any(|case| {
+            let mut words = case.arguments.iter();
+            path.iter().all(|part| words.any(|word| word == part))
+        })
+    };
+    let mut waiting = vec![Vec::new()];
+    let mut found = 0;
+    while let Some(path) = waiting.pop() {
+        let mut arguments = vec!["help".to_owned()];
+        arguments.extend(path.iter().cloned());
+        let help = run_to(Stdio::piped(), &[("", ""); 0], &arguments, b"").stdout;
+        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in commands.take_while(|line| !line.is_empty()) {
+            let Some(name) = line.strip_prefix("  ").and_then(|line| line.split(' ').next()) else {
+                continue;
+            };
+            if name.is_empty() || name == "help" {
+                continue;
+            }
+            let path = [&path[..], &[name.to_owned()]].concat();
+            found += 1;
+            assert!(tried(&path), "no case for {path:?}");
+            waiting.push(path);
+        }
+    }
+    assert!(found > 25, "{found}");
+}
