@@ -1,0 +1,196 @@
+//! The events of `--json` are those of their schema, `docs/events.schema.json`.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
+mod program;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+use lp_connector_core::secret::Secret;
+use lp_connector_core::webhook::{Algorithm, Encoding, sign};
+use lp_connector_sandbox::Server;
+use program::{cloud, run_to, settings};
+use serde_json::Value;
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../docs/events.schema.json")).unwrap()
+}
+
+/// Whether a value is of one of the schema's types. `null` stands for every type.
+fn is_type(value: &Value, types: &Value) -> bool {
+    let is = |name: &str| match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        other => panic!("the schema has the type {other}"),
+    };
+    match types {
+        Value::String(name) => is(name),
+        Value::Array(names) => names.iter().any(|name| is(name.as_str().unwrap())),
+        _ => true,
+    }
+}
+
+/// Whether a value matches a schema. Unlike a JSON Schema, it allows no member that is not described.
+fn matches(value: &Value, schema: &Value) -> bool {
+    let members = value.as_object();
+    let described = |name: &String| schema["properties"].get(name).is_some();
+    is_type(value, &schema["type"])
+        && schema.get("const").is_none_or(|only| only == value)
+        && schema["enum"].as_array().is_none_or(|all| all.contains(value))
+        && schema["minimum"].as_i64().is_none_or(|min| value.as_i64().is_none_or(|n| n >= min))
+        && schema["required"]
+            .as_array()
+            .is_none_or(|all| all.iter().all(|name| value.get(name.as_str().unwrap()).is_some()))
+        && schema.get("properties").and_then(Value::as_object).is_none_or(|properties| {
+            members.is_none_or(|members| members.keys().all(described))
+                && properties.iter().all(|(name, schema)| {
+                    value.get(name).is_none_or(|value| matches(value, schema))
+                })
+        })
+        && value.as_array().is_none_or(|items| {
+            schema.get("items").is_none_or(|schema| items.iter().all(|one| matches(one, schema)))
+        })
+}
+
+/// The titles of the described events that these lines are.
+fn titles(lines: &str, schema: &Value) -> BTreeSet<String> {
+    let known = schema["anyOf"].as_array().unwrap();
+    let title = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let found = known.iter().find(|schema| matches(&event, schema));
+        found.unwrap_or_else(|| panic!("not described: {line}"))["title"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    lines.lines().map(title).collect()
+}
+
+const MESSAGES: &str = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[
+    {"sequence":4,"originatorMetadata":{"role":"ASSIGNED_AGENT"},"dialogId":"c1","conversationId":"c1",
+     "event":{"message":"Coo","type":"ContentEvent"}},
+    {"dialogId":"c1","event":{"type":"ChatStateEvent","chatState":"COMPOSING"}}, 7]}}"#;
+
+const STATES: &str = r#"{"type":"cqm.ExConversationChangeNotification","body":{"changes":[
+    {"type":"UPSERT","result":{"convId":"c1","conversationDetails":{"state":"CLOSE","skillId":"7"}}}]}}"#;
+
+/// What every command prints in JSON mode, those included that fail.
+fn outputs(server: &Server, folder: &str) -> Vec<String> {
+    let json = |arguments: &str, stdin: &str| {
+        let mut all = vec!["--json", "--retry-pauses", "1ms,1ms"];
+        all.extend(arguments.split(' '));
+        let run = run_to(Stdio::piped(), &settings(server), &all, stdin.as_bytes());
+        println!("{arguments}: {:?}\n{}", run.code, run.stdout);
+        assert!(!run.stdout.is_empty(), "{arguments}: {}", run.stderr);
+        run.stdout
+    };
+    let last =
+        |output: &str| serde_json::from_str::<Value>(output.lines().last().unwrap()).unwrap();
+    let (picture, manifest) = (format!("{folder}/ring.png"), format!("{folder}/app.json"));
+    fs::write(&picture, [0x89, b'P', b'N', b'G']).unwrap();
+    let new = "manifest new --name pigeon-post --endpoint https://hooks.pigeon.example/lp";
+    fs::write(&manifest, json(new, "")).unwrap();
+    let uploaded = json(&format!("upload {picture} --consumer a"), "");
+    let id = last(&uploaded)["conversation_id"].as_str().unwrap().to_owned();
+    let path = last(&uploaded)["relative_path"].as_str().unwrap().to_owned();
+    let at = format!("--consumer a --conversation {id}");
+    let apps = server.with(|cloud| {
+        let (user, password) = cloud.config().admin();
+        fs::write(format!("{folder}/password"), password).unwrap();
+        format!("apps --user {user} --password-file {folder}/password")
+    });
+    let secret = Secret::new(server.client_secret());
+    let signature = sign(&secret, Algorithm::Sha256, Encoding::Hex, b"body");
+    let created = json(&format!("{apps} create {manifest} --secret-to -"), "");
+    let app = last(&created)["id"].as_str().unwrap().to_owned();
+    let mut outputs = vec![uploaded, created];
+    server.with(|cloud| cloud.fault("send:1=503".parse().unwrap()));
+    for (arguments, stdin) in [
+        ("converse --consumer b one", ""),
+        ("send --consumer a --conversation unknown one", ""),
+        ("no-such-command", ""),
+        ("webhook decode", ""),
+        ("demo", ""),
+        ("demo --tour", ""),
+        ("demo --interactive", ""),
+        ("sandbox agent", "coo\n/none\n"),
+        ("domains", ""),
+        ("token", ""),
+        ("consumer a", ""),
+        ("open --consumer c --first-name Ada", ""),
+        (&format!("send {at} one"), ""),
+        (&format!("typing {at}"), ""),
+        (&format!("download {at} {path} -o {folder}/copy.png"), ""),
+        ("engagement --consumer e --open", ""),
+        ("chat --consumer f --listen 127.0.0.1:0", "one\n/what\n"),
+        (&format!("webhook verify --signature {signature}"), "body"),
+        ("webhook decode", MESSAGES),
+        ("webhook decode", STATES),
+        (&format!("{apps} list"), ""),
+        (&format!("{apps} show {app}"), ""),
+        (&format!("{apps} disable {app}"), ""),
+        (&format!("{apps} enable {app}"), ""),
+        (&format!("{apps} delete {app}"), ""),
+        ("manifest check -", r#"{"client_name":"x","capabilities":{"webhooks":{"retry":{}}}}"#),
+        ("manifest check -", r#"{"client_name":"x","enabled":true,"redirect_uris":[],"colour":1}"#),
+        (&format!("manifest check {manifest}"), ""),
+        ("manifest explain", ""),
+        (&format!("close {at}"), ""),
+    ] {
+        outputs.push(json(arguments, stdin));
+    }
+    outputs.push(listen(server));
+    outputs
+}
+
+/// What `webhook listen` prints when it receives a signed body that is not JSON.
+fn listen(server: &Server) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+    let program = program.env_clear().envs(settings(server));
+    let program = program.args(["--json", "webhook", "listen", "--listen", "127.0.0.1:0"]);
+    let mut listening = program.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(listening.stdout.take().unwrap());
+    let mut printed = String::new();
+    lines.read_line(&mut printed).unwrap();
+    let address = serde_json::from_str::<Value>(&printed).unwrap()["listen"].clone();
+    let secret = Secret::new(server.client_secret());
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\
+         x-liveperson-account-id: {}\r\nx-liveperson-client-id: {}\r\n\
+         x-liveperson-signature: {}\r\n\r\ncoo",
+        server.account_id(),
+        server.client_id(),
+        sign(&secret, Algorithm::Sha1, Encoding::Base64, b"coo"),
+    );
+    let mut stream = TcpStream::connect(address.as_str().unwrap()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    lines.read_line(&mut printed).unwrap();
+    listening.kill().unwrap();
+    listening.wait().unwrap();
+    printed
+}
+
+#[test]
+fn every_event_is_described_and_every_described_event_is_seen() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let schema = schema();
+    let seen: BTreeSet<String> = outputs(&server, folder.path().to_str().unwrap())
+        .iter()
+        .flat_map(|output| titles(output, &schema))
+        .collect();
+    let known = schema["anyOf"].as_array().unwrap().iter();
+    let known: BTreeSet<String> =
+        known.map(|event| event["title"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(seen, known);
+}
