@@ -77,9 +77,7 @@ impl Connector {
             self.tls.connect(name, RecordStream::new(stream)).await
         };
         handshake.await.map(Connection::tls).map_err(|error| {
-            let tls = lp_connector_tls::is_tls(&error);
-            let kind = if tls { FailureKind::Tls } else { FailureKind::Connect };
-            Failure::never_sent(kind).with_source(error)
+            Failure::never_sent(lp_connector_tls::handshake_failure(&error)).with_source(error)
         })
     }
 }

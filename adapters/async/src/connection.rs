@@ -12,6 +12,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 use lp_connector_core::connector::{Failure, FailureKind};
 use lp_connector_core::http1::{Decoded, Decoder, Progress};
+use lp_connector_tls::{is_closed_by_peer, response_failure};
 
 use crate::Runtime;
 use crate::record_stream::RecordStream;
@@ -26,6 +27,8 @@ const RECORD: usize = 16 * 1024;
 pub(crate) struct Connection<R: Runtime> {
     stream: Stream<R::Stream>,
     buffer: Box<[u8]>,
+    /// No response has come on it yet.
+    is_new: bool,
 }
 
 enum Stream<S> {
@@ -49,12 +52,13 @@ impl<R: Runtime> Connection<R> {
         Self::new(Stream::Plain(stream))
     }
 
-    pub(crate) fn tls(stream: TlsStream<RecordStream<R::Stream>>) -> Self {
+    pub(crate) fn tls(mut stream: TlsStream<RecordStream<R::Stream>>) -> Self {
+        stream.get_mut().0.end_handshake();
         Self::new(Stream::Tls(Box::new(stream)))
     }
 
     fn new(stream: Stream<R::Stream>) -> Self {
-        Self { stream, buffer: vec![0; BUFFER].into() }
+        Self { stream, buffer: vec![0; BUFFER].into(), is_new: true }
     }
 
     /// True if the peer has closed this idle connection, or has sent something on it.
@@ -84,37 +88,60 @@ impl<R: Runtime> Connection<R> {
         .await
     }
 
-    /// Writes a whole request, and notes when the first of it may have left.
-    pub(crate) async fn write(
+    /// Writes a request, reads the response, and notes when the first of the request may have left.
+    pub(crate) async fn exchange(
         &mut self,
         request: &[u8],
+        decoder: Decoder,
         request_left: &AtomicBool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Decoded, Failure> {
+        let Err(error) = self.write(request, request_left).await else {
+            return self.read(decoder).await;
+        };
+        let left = request_left.load(Ordering::Relaxed);
+        if is_closed_by_peer(&error) {
+            // It may have responded to what it has read, or said that it accepts no such client.
+            match self.read(decoder).await {
+                Ok(mut decoded) if left => {
+                    decoded.reusable = false;
+                    return Ok(decoded);
+                }
+                Err(failure) if failure.kind() == FailureKind::ClientCertificate => {
+                    return Err(failure);
+                }
+                _ => {}
+            }
+        }
+        let failed = match left {
+            true => Failure::answer_lost(FailureKind::Broken),
+            false => Failure::never_sent(FailureKind::Broken),
+        };
+        Err(failed.with_source(error))
+    }
+
+    async fn write(&mut self, request: &[u8], request_left: &AtomicBool) -> io::Result<()> {
         // The peer cannot read a record of which a part is missing; a longer request takes several records.
         let several_records = matches!(self.stream, Stream::Tls(_)) && request.len() > RECORD;
         request_left.store(several_records, Ordering::Relaxed);
-        write_all(&mut self.stream, request, request_left).await.map_err(|error| {
-            let failed = match request_left.load(Ordering::Relaxed) {
-                true => Failure::answer_lost(FailureKind::Broken),
-                false => Failure::never_sent(FailureKind::Broken),
-            };
-            failed.with_source(error)
-        })
+        write_all(&mut self.stream, request, request_left).await
     }
 
     /// Reads until the response is whole.
-    pub(crate) async fn read(&mut self, mut decoder: Decoder) -> Result<Decoded, Failure> {
+    async fn read(&mut self, mut decoder: Decoder) -> Result<Decoded, Failure> {
         loop {
             let read = read(&mut self.stream, &mut self.buffer).await;
             let read =
-                read.map_err(|error| Failure::answer_lost(FailureKind::Broken).with_source(error))?;
+                read.map_err(|error| response_failure(&error, self.is_new).with_source(error))?;
             let progress = match self.buffer.get(..read).unwrap_or_default() {
                 [] => decoder.finish().map(Progress::Done),
                 bytes => decoder.feed(bytes),
             };
             match progress {
                 Ok(Progress::More) => {}
-                Ok(Progress::Done(decoded)) => return Ok(decoded),
+                Ok(Progress::Done(decoded)) => {
+                    self.is_new = false;
+                    return Ok(decoded);
+                }
                 Err(error) => {
                     return Err(Failure::answer_lost(error.into()).with_source(error));
                 }

@@ -12,6 +12,8 @@
 //!   connect time-out ends with the TLS handshake.
 //! * A connection is used again only if its last exchange has finished, and if the server has neither
 //!   closed it nor sent anything on it since.
+//! * A body that ends with the connection is whole only if TLS ends with it as it should, or TCP without a
+//!   reset.
 //! * There are never more connections than
 //!   [`max_connections`](lp_connector_core::connector::Config::max_connections). Requests that wait for
 //!   one get it in the order in which they came.

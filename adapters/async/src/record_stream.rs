@@ -5,18 +5,26 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use lp_connector_tls::Records;
+use lp_connector_tls::{Records, is_closed_by_peer};
 
 /// A stream, and the records that were read from it.
 #[derive(Debug)]
 pub(crate) struct RecordStream<S> {
     stream: S,
     records: Records,
+    /// A server may refuse a client and close before it has read all of the client's part of the handshake.
+    /// Until the handshake is over, a write that fails for that reason seems to succeed: TLS then reads on,
+    /// and finds the alert that says why.
+    handshake: bool,
 }
 
 impl<S> RecordStream<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, records: Records::new() }
+        Self { stream, records: Records::new(), handshake: true }
+    }
+
+    pub(crate) fn end_handshake(&mut self) {
+        self.handshake = false;
     }
 
     pub(crate) fn stream(&self) -> &S {
@@ -46,7 +54,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RecordStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match ready!(Pin::new(&mut self.stream).poll_write(context, bytes)) {
+            Err(error) if self.handshake && is_closed_by_peer(&error) => {
+                Poll::Ready(Ok(bytes.len()))
+            }
+            written => Poll::Ready(written),
+        }
     }
 
     fn poll_write_vectored(
@@ -54,7 +67,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RecordStream<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        match ready!(Pin::new(&mut self.stream).poll_write_vectored(context, bytes)) {
+            Err(error) if self.handshake && is_closed_by_peer(&error) => {
+                Poll::Ready(Ok(bytes.iter().map(|bytes| bytes.len()).sum()))
+            }
+            written => Poll::Ready(written),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

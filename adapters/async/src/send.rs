@@ -78,9 +78,8 @@ impl<R: Runtime> Sender<R> {
             // On the heap: it is rare, and would make the future of each call larger.
             None => Box::pin(self.connector.connect(&self.runtime, request.uri())).await?,
         };
-        connection.write(&bytes, request_left).await?;
         let decoder = Decoder::new(request.method(), self.limits.clone());
-        let decoded = connection.read(decoder).await?;
+        let decoded = connection.exchange(&bytes, decoder, request_left).await?;
         if decoded.reusable {
             permit.release(connection, clock());
         }

@@ -1,4 +1,5 @@
-//! The TLS and proxy settings that all adapters share, and where a TLS record ends.
+//! The TLS and proxy settings that all adapters share, where a TLS record ends, and what the end of a
+//! connection means.
 //!
 //! A client trusts the platform's roots and the extra CA of the configuration. Where there are none, as
 //! in a bare container, it trusts Mozilla's roots. The crypto provider is always ring, never the
@@ -14,10 +15,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod failure;
 mod records;
 
-use std::error;
-use std::io;
 use std::sync::Arc;
 
 use lp_connector_core::connector::{ProxyRules, Transport};
@@ -28,6 +28,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+pub use failure::{handshake_failure, is_closed_by_peer, is_tls, response_failure};
 pub use records::Records;
 
 /// The roots that a client trusts.
@@ -102,15 +103,4 @@ pub fn client_config(transport: &Transport) -> Result<ClientConfig, Error> {
         .map_err(unusable)?
         .with_root_certificates(store)
         .with_no_client_auth())
-}
-
-/// Whether an error is a TLS error, or is caused by one. rustls reports a bad certificate through
-/// [`io::Error`].
-#[must_use]
-pub fn is_tls(error: &(dyn error::Error + 'static)) -> bool {
-    // An `io::Error` does not give its inner error as the source, and may contain another `io::Error`.
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>()
-        || inner.is_some_and(|inner| is_tls(inner))
-        || error.source().is_some_and(is_tls)
 }

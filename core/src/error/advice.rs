@@ -49,8 +49,8 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
              percent-encoded"
         }
         ErrorKind::Tls => {
-            "check the host's certificate, and that its CA is among the platform's or given as an \
-             extra one; client certificates are not supported"
+            "check the host's certificate, whether it demands one of the client (none is sent), and \
+             that its CA is among the platform's or given as an extra one"
         }
     };
     Some(text.into())
