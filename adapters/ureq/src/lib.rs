@@ -4,6 +4,17 @@
 //! connections. All that is decided is decided by [`lp_connector_core`]; this crate sends one request
 //! at a time and waits for the pauses that the core returns.
 //!
+//! ureq resolves names, makes and keeps connections, and writes requests. Responses are read by the core's
+//! codec ([`lp_connector_core::http1`]), as by every other client: what is unusual is read, a body that is
+//! cut off is incomplete, and nothing is bounded by what a server sends.
+//!
+//! Limits that the other clients do not have:
+//!
+//! * Each thread that calls has a connection of its own;
+//!   [`max_connections`](Config::max_connections) bounds nothing.
+//! * If TLS itself sends a message on an idle connection, such as a new key, the connection is not used
+//!   again: ureq cannot tell it from data.
+//!
 //! What this crate logs, by `tracing`, holds no secret, token or text. ureq itself logs by `log`: up to
 //! level debug the same holds of it, but at **trace it dumps the bytes on the wire**. Leave `ureq` and
 //! `ureq_proto` below trace in production.
@@ -27,12 +38,13 @@
 //! ```
 
 mod client;
+mod codec;
+mod exchange;
 mod handle;
 mod records;
 mod request;
 mod resolver;
 mod send;
-mod sent_tracker;
 mod tunnel;
 
 pub use bytes::Bytes;

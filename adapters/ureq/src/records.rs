@@ -1,6 +1,6 @@
 //! The connection under TLS: whether there is anything on it that nobody asked for.
 
-use lp_connector_tls::Records;
+use lp_connector_tls::{Records, is_closed_by_peer};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
 };
@@ -19,7 +19,7 @@ impl<In: Transport> Connector<In> for RecordsConnector {
     ) -> Result<Option<Self::Out>, ureq::Error> {
         Ok(chained.map(|transport| {
             if details.needs_tls() && !transport.is_tls() {
-                Either::B(RecordTransport { transport, records: Records::new() })
+                Either::B(RecordTransport { transport, records: Records::new(), is_closed: false })
             } else {
                 Either::A(transport)
             }
@@ -36,6 +36,8 @@ impl<In: Transport> Connector<In> for RecordsConnector {
 pub(crate) struct RecordTransport<In> {
     transport: In,
     records: Records,
+    /// The peer has closed it.
+    is_closed: bool,
 }
 
 impl<In: Transport> Transport for RecordTransport<In> {
@@ -44,7 +46,15 @@ impl<In: Transport> Transport for RecordTransport<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.transport.transmit_output(amount, timeout)
+        match self.transport.transmit_output(amount, timeout) {
+            // It may have said why, in an alert. TLS writes before it reads, so that it never gets to that if
+            // a write fails: this one seems to succeed, and the next read tells.
+            Err(ureq::Error::Io(error)) if is_closed_by_peer(&error) => {
+                self.is_closed = true;
+                Ok(())
+            }
+            transmitted => transmitted,
+        }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
@@ -56,7 +66,8 @@ impl<In: Transport> Transport for RecordTransport<In> {
     }
 
     fn is_open(&mut self) -> bool {
-        self.records.are_whole()
+        !self.is_closed
+            && self.records.are_whole()
             && self.transport.buffers().input().is_empty()
             && self.transport.is_open()
     }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
+use http::{Method, Request, Uri};
 use lp_connector_core::connector::{Attempt, Failure, FailureKind, Outcome, ProxyRules, Transport};
 use lp_connector_core::error::Error;
+use lp_connector_core::http1::{DecodeError, Limits};
 use lp_connector_core::time::Mono;
 use lp_connector_tls::Roots;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{Connector as _, RustlsConnector, TcpConnector};
-use ureq::{Agent, Body, Timeout};
+use ureq::{Agent, AsSendBody, Timeout};
 
+use crate::codec::CodecConnector;
+use crate::exchange::Exchange;
 use crate::records::RecordsConnector;
 use crate::resolver::CachingResolver;
-use crate::sent_tracker;
 use crate::tunnel::{TunnelConnector, TunnelFailed};
 
 /// As many idle connections as threads may want at once.
@@ -30,7 +32,7 @@ pub(crate) struct Sender {
     agent: Agent,
     resolver: CachingResolver,
     rules: Arc<ProxyRules>,
-    max_body: u64,
+    limits: Limits,
 }
 
 impl Sender {
@@ -51,38 +53,42 @@ impl Sender {
             .proxy(None)
             .tls_config(tls(transport)?)
             .build();
-        // ureq's own chain, with our tunnel, and two links that watch.
+        // ureq's own chain, with our tunnel, a link that watches, and one that reads.
         let connector =
             ().chain(TcpConnector::default())
                 .chain(TunnelConnector { rules: rules.clone() })
                 .chain(RecordsConnector)
                 .chain(RustlsConnector::default())
-                .chain(sent_tracker::SentTrackerConnector);
+                .chain(CodecConnector);
         Ok(Self {
             agent: Agent::with_parts(config, connector, resolver.clone()),
             resolver,
             rules,
-            max_body: u64::try_from(transport.max_body()).unwrap_or(u64::MAX),
+            limits: Limits::new().body(transport.max_body()),
         })
     }
 
     /// Performs one attempt on the calling thread.
     pub(crate) fn send(&self, attempt: Attempt, now: Mono) -> Outcome {
         let left = attempt.time_left(now).min(LONGEST);
-        let uri = attempt.request().uri().clone();
-        // ureq's own body type, without a copy where nothing else holds the bytes.
-        let request = attempt.into_request().map(Vec::from);
-        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
-        let read = |response: http::Response<Body>| {
-            let (parts, mut body) = response.into_parts();
-            let body = body.with_config().limit(self.max_body).read_to_vec()?;
-            Ok(http::Response::from_parts(parts, body.into()))
+        let request = attempt.into_request();
+        let uri = request.uri().clone();
+        let exchange = Exchange::begin(request.method(), self.limits.clone());
+        // A method that has no body says nothing of its length (RFC 9110, 8.6).
+        let has_body = !request.body().is_empty()
+            || [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+        let done = if has_body {
+            // ureq's own body type, without a copy where nothing else holds the bytes.
+            self.run(request.map(Vec::from), left)
+        } else {
+            self.run(request.map(|_| ()), left)
         };
-        let watch = sent_tracker::watch();
-        match self.agent.run(request).and_then(read) {
-            Ok(response) => Outcome::Response(response),
+        match done.map(|()| exchange.take_response()) {
+            Ok(Some(response)) => Outcome::Response(response),
+            // Not reached: ureq gets its stand-in together with the response.
+            Ok(None) => Outcome::Failed(Failure::answer_lost(FailureKind::Other)),
             Err(error) => {
-                let failure = self.failure(error, &uri, watch.request_left());
+                let failure = self.failure(error, &uri, &exchange);
                 if let (false, Some(host)) = (failure.may_have_left(), uri.authority()) {
                     self.resolver.forget(host.as_str());
                 }
@@ -91,13 +97,19 @@ impl Sender {
         }
     }
 
-    fn failure(&self, error: ureq::Error, uri: &Uri, request_left: bool) -> Failure {
+    /// Performs an exchange. What ureq returns is the stand-in for the response.
+    fn run(&self, request: Request<impl AsSendBody>, left: Duration) -> Result<(), ureq::Error> {
+        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
+        self.agent.run(request).map(drop)
+    }
+
+    fn failure(&self, error: ureq::Error, uri: &Uri, exchange: &Exchange) -> Failure {
         let failure = match error {
             ureq::Error::Other(other) => match other.downcast::<TunnelFailed>() {
                 Ok(tunnel) => return tunnel.0,
-                Err(other) => failure(ureq::Error::Other(other), request_left),
+                Err(other) => failure(ureq::Error::Other(other), exchange),
             },
-            error => failure(error, request_left),
+            error => failure(error, exchange),
         };
         let connecting = matches!(failure.kind(), FailureKind::Resolve | FailureKind::Connect);
         match self.rules.for_uri(uri) {
@@ -122,25 +134,35 @@ fn tls(transport: &Transport) -> Result<TlsConfig, Error> {
         .build())
 }
 
-fn failure(error: ureq::Error, request_left: bool) -> Failure {
+fn failure(error: ureq::Error, exchange: &Exchange) -> Failure {
     use ureq::Error as E;
-    let connecting = !request_left;
-    let kind = match &error {
-        E::HostNotFound | E::Timeout(Timeout::Resolve) => FailureKind::Resolve,
-        E::Timeout(_) => FailureKind::Timeout,
-        E::Rustls(_) | E::Tls(_) | E::Pem(_) | E::TlsRequired => FailureKind::Tls,
-        E::Io(source) if lp_connector_tls::is_tls(source) => FailureKind::Tls,
-        E::ConnectionFailed => FailureKind::Connect,
-        E::Io(_) if connecting => FailureKind::Connect,
-        E::Io(_) => FailureKind::Broken,
-        E::Protocol(_) | E::LargeResponseHeader(..) => FailureKind::Protocol,
-        E::BodyExceedsLimit(_) => FailureKind::TooLarge,
-        _ => FailureKind::Other,
+    let failure = match &error {
+        _ if !exchange.request_left() => Failure::never_sent(match &error {
+            E::HostNotFound | E::Timeout(Timeout::Resolve) => FailureKind::Resolve,
+            E::Timeout(_) => FailureKind::Timeout,
+            E::Rustls(error) => lp_connector_tls::handshake_failure(error),
+            E::Io(error) => lp_connector_tls::handshake_failure(error),
+            E::Tls(_) | E::Pem(_) | E::TlsRequired => FailureKind::Tls,
+            E::ConnectionFailed => FailureKind::Connect,
+            E::Protocol(_) => FailureKind::Protocol,
+            _ => FailureKind::Other,
+        }),
+        E::Timeout(_) => Failure::answer_lost(FailureKind::Timeout),
+        E::Io(error) => lp_connector_tls::response_failure(error, exchange.on_new_connection()),
+        E::Other(error) => Failure::answer_lost(match error.downcast_ref::<DecodeError>() {
+            Some(error) => (*error).into(),
+            None => FailureKind::Other,
+        }),
+        _ => Failure::answer_lost(FailureKind::Other),
     };
-    let failure = if connecting { Failure::never_sent(kind) } else { Failure::answer_lost(kind) };
     match error {
         // The one variant that quotes the URL, and with it perhaps a query.
         E::BadUri(_) => failure,
+        // Without ureq's word "other" before it.
+        E::Other(error) => match error.downcast::<DecodeError>() {
+            Ok(error) => failure.with_source(*error),
+            Err(error) => failure.with_source(E::Other(error)),
+        },
         error => failure.with_source(error),
     }
 }
