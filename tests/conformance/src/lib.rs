@@ -53,6 +53,23 @@ macro_rules! conformance {
                 a_truncated_response_may_have_taken_effect
                 garbage_may_have_taken_effect
                 a_response_over_the_limit_is_an_error
+                folded_headers_are_read
+                chunk_sizes_extensions_and_trailers_are_read
+                invalid_chunks_and_endless_trailers_are_refused
+                interim_responses_with_headers_are_skipped
+                another_protocol_and_endless_interim_responses_are_refused
+                hundreds_of_headers_are_read
+                unusual_responses_are_read
+                doubtful_framing_is_refused
+                a_204_or_304_has_no_body
+                a_body_that_is_cut_off_is_incomplete
+                a_body_shorter_than_announced_is_incomplete
+                a_get_says_nothing_of_a_body
+                a_demand_for_a_client_certificate_is_one_try
+                a_redirect_may_have_taken_effect
+                the_longest_retry_after_counts
+                what_was_not_processed_is_retried
+                a_response_before_the_end_of_the_request_is_read
                 a_refused_connection_sends_nothing
                 a_reset_after_the_request_may_have_taken_effect
                 a_close_before_the_request_is_reported_truly

@@ -2,14 +2,15 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
-use crate::certificate::certificate;
+use crate::certificate::{certificate, demanding};
 
 /// What the server does.
 #[derive(Clone, Debug)]
@@ -26,6 +27,12 @@ pub(crate) enum Act {
     SpeakTls,
     /// Reads a request whole, and closes with a reset.
     ReadAndReset,
+    /// Reads a request but for its last byte, responds with these bytes, and closes with a reset.
+    RespondAndReset(Vec<u8>),
+    /// Reads the head of a request, responds with these bytes, and closes with a reset.
+    RespondToHead(Vec<u8>),
+    /// Reads a request whole, responds with these bytes, and ends TLS as it should be ended.
+    RespondAndEndTls(Vec<u8>),
     /// Closes, when [`RawServer::proceed`] says so.
     Close,
     /// Keeps the connection open, and does nothing with it.
@@ -36,6 +43,7 @@ pub(crate) struct RawServer {
     address: SocketAddr,
     tls: Option<(Arc<ServerConfig>, String)>,
     requests: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
     go: Sender<()>,
     done: Receiver<()>,
 }
@@ -64,6 +72,14 @@ impl RawServer {
         Self::start_with(Some(certificate()), scripts)
     }
 
+    /// The same, over this version of TLS, and demands a certificate of the client.
+    pub(crate) fn start_demanding(
+        version: &'static SupportedProtocolVersion,
+        scripts: Vec<Vec<Act>>,
+    ) -> Self {
+        Self::start_with(Some(demanding(version)), scripts)
+    }
+
     fn start_with(tls: Option<(Arc<ServerConfig>, String)>, scripts: Vec<Vec<Act>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,9 +88,12 @@ impl RawServer {
         let (end, done) = mpsc::channel();
         let stage = Stage { requests: requests.clone(), go: Arc::new(Mutex::new(gone)), done: end };
         let config = tls.as_ref().map(|(config, _)| config.clone());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = connections.clone();
         thread::spawn(move || {
             for script in scripts {
                 let Ok((stream, _)) = listener.accept() else { return };
+                accepted.fetch_add(1, Ordering::Relaxed);
                 let (stage, config) = (stage.clone(), config.clone());
                 // Bounded by the scripts; each ends with its script, or with the client.
                 thread::spawn(move || {
@@ -84,7 +103,7 @@ impl RawServer {
                 });
             }
         });
-        Self { address, tls, requests, go, done }
+        Self { address, tls, requests, connections, go, done }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -97,9 +116,14 @@ impl RawServer {
         self.tls.as_ref().map(|(_, pem)| pem.clone()).unwrap_or_default()
     }
 
-    /// The request lines that came.
+    /// The heads of the requests that came, in lower case.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// How many connections were made.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Lets the next act that waits for it happen, and waits until it has.
@@ -185,6 +209,30 @@ fn play(
                 read_request(&mut wire, &stage.requests)?;
                 return Ok(());
             }
+            Act::RespondAndReset(bytes) => {
+                let length = begin_request(&mut wire, &stage.requests)?;
+                wire.read_exact(&mut vec![0; length.saturating_sub(1)])?;
+                // Once it has come, closing without reading it is a reset.
+                wire.tcp().peek(&mut [0; 1])?;
+                wire.write_all(&bytes)?;
+                return Ok(());
+            }
+            Act::RespondToHead(bytes) => {
+                begin_request(&mut wire, &stage.requests)?;
+                wire.tcp().peek(&mut [0; 1])?;
+                wire.write_all(&bytes)?;
+                return Ok(());
+            }
+            Act::RespondAndEndTls(bytes) => {
+                read_request(&mut wire, &stage.requests)?;
+                wire.write_all(&bytes)?;
+                let Wire::Tls(tls) = &mut wire else { return Ok(()) };
+                tls.conn.send_close_notify();
+                while tls.conn.wants_write() {
+                    tls.conn.write_tls(&mut tls.sock)?;
+                }
+                break;
+            }
             Act::Close => {
                 stage.wait()?;
                 break;
@@ -212,13 +260,18 @@ pub(crate) fn read_head(from: &mut impl Read) -> io::Result<String> {
 }
 
 /// Reads head and body.
-pub(crate) fn read_request(from: &mut impl Read, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+fn read_request(from: &mut impl Read, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    let length = begin_request(from, seen)?;
+    from.read_exact(&mut vec![0; length])
+}
+
+/// Reads the head of a request, and gives the length of the body behind it.
+fn begin_request(from: &mut impl Read, seen: &Mutex<Vec<String>>) -> io::Result<usize> {
     let head = read_head(from)?.to_lowercase();
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-    let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-    from.read_exact(&mut vec![0; length])?;
-    seen.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
-    Ok(())
+    let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+    seen.lock().unwrap().push(head);
+    Ok(length)
 }
 
 impl Wire {

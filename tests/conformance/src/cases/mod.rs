@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod connections;
+mod http1;
 mod idle;
 mod options;
 mod proxies;
@@ -12,6 +13,7 @@ mod tls;
 
 pub use abandoned::*;
 pub use connections::*;
+pub use http1::*;
 pub use idle::*;
 pub use options::*;
 pub use proxies::*;
