@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::reading::Reading;
+
+/// How long every connection may take for its first request before it gives way. Newcomers wait to be
+/// accepted meanwhile: with 512 places, 5000 of them a second get one.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// The connection that a request came on. [`serve`](crate::serve) puts it into the extensions of each
 /// request.
@@ -64,8 +70,19 @@ struct Taken {
 #[derive(Debug)]
 struct Occupant {
     evicted: Arc<Notify>,
+    since: Instant,
     /// True while a request is under way.
     busy: bool,
+}
+
+/// The end of an attempt to free a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Eviction {
+    Done,
+    /// The oldest connection may stay until then.
+    NotBefore(Instant),
+    /// Every connection is proven and has a request under way.
+    Nobody,
 }
 
 impl Places {
@@ -81,23 +98,30 @@ impl Places {
         }
         let rank = taken.rank(false);
         let evicted = Arc::new(Notify::new());
-        taken.connections.insert(rank, Occupant { evicted: evicted.clone(), busy: false });
+        let since = Instant::now();
+        let occupant = Occupant { evicted: evicted.clone(), since, busy: false };
+        taken.connections.insert(rank, occupant);
         drop(taken);
         let (places, reading, rank) = (self.clone(), reading.clone(), Mutex::new(rank));
         Some(Connection(Arc::new(Seat { places, reading, evicted, rank })))
     }
 
     /// Frees the place of the oldest connection without a proof, or else of the proven one that has
-    /// been idle for longest. Returns false if all are proven and have a request under way.
-    pub(crate) fn evict(&self) -> bool {
+    /// been idle for longest.
+    pub(crate) fn evict(&self) -> Eviction {
         let mut taken = self.lock();
         let gives_way = |(rank, occupant): &(&Rank, &Occupant)| !(rank.proven && occupant.busy);
-        let rank = taken.connections.iter().find(gives_way).map(|(rank, _)| *rank);
-        let Some(occupant) = rank.and_then(|rank| taken.connections.remove(&rank)) else {
-            return false;
+        let first = taken.connections.iter().find(gives_way);
+        let Some((rank, until)) = first.map(|(rank, who)| (*rank, who.since + GRACE)) else {
+            return Eviction::Nobody;
         };
-        occupant.evicted.notify_one();
-        true
+        if Instant::now() < until {
+            return Eviction::NotBefore(until);
+        }
+        if let Some(occupant) = taken.connections.remove(&rank) {
+            occupant.evicted.notify_one();
+        }
+        Eviction::Done
     }
 
     /// Completes when a place was freed.
@@ -194,6 +218,8 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use tokio::time::advance;
+
     use super::*;
 
     /// Takes so many places.
@@ -210,25 +236,39 @@ mod tests {
     /// The connections in the order in which they give way.
     fn order(places: &Arc<Places>, connections: &[Connection]) -> Vec<usize> {
         let mut order = Vec::new();
-        while places.evict() {
+        while places.evict() == Eviction::Done {
             order.extend((0..connections.len()).filter(|n| is_evicted(&connections[*n])));
         }
         order
     }
 
-    #[test]
-    fn places_are_limited_and_come_back() {
+    #[tokio::test(start_paused = true)]
+    async fn places_are_limited_and_come_back() {
         let places = Places::new(2);
         let mut both = fill(&places, 2);
         assert!(places.take(&Reading::new(0)).is_none());
         both.pop();
         let _third = fill(&places, 1);
-        assert!(places.evict());
+        advance(GRACE).await;
+        assert_eq!(places.evict(), Eviction::Done);
         let _fourth = fill(&places, 1);
     }
 
-    #[test]
-    fn the_oldest_without_a_proof_gives_way_first() {
+    #[tokio::test(start_paused = true)]
+    async fn nobody_gives_way_before_the_grace_is_over() {
+        let places = Places::new(2);
+        let start = Instant::now();
+        let _first = fill(&places, 1);
+        advance(GRACE / 2).await;
+        let _second = fill(&places, 1);
+        assert_eq!(places.evict(), Eviction::NotBefore(start + GRACE));
+        advance(GRACE / 2).await;
+        assert_eq!(places.evict(), Eviction::Done);
+        assert_eq!(places.evict(), Eviction::NotBefore(start + GRACE * 3 / 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_without_a_proof_gives_way_first() {
         // Proven in this order; busy; the order in which they give way.
         let cases: [(&[usize], &[usize], &[usize]); 6] = [
             (&[], &[], &[0, 1, 2, 3]),
@@ -244,15 +284,17 @@ mod tests {
             let connections = fill(&places, 4);
             proven.iter().for_each(|n| connections[*n].prove());
             busy.iter().for_each(|n| connections[*n].set_busy(true));
+            advance(GRACE).await;
             assert_eq!(order(&places, &connections), expected, "{proven:?} {busy:?}");
         }
     }
 
-    #[test]
-    fn an_evicted_connection_takes_no_place_again() {
+    #[tokio::test(start_paused = true)]
+    async fn an_evicted_connection_takes_no_place_again() {
         let places = Places::new(1);
         let evicted = fill(&places, 1);
-        assert!(places.evict());
+        advance(GRACE).await;
+        assert_eq!(places.evict(), Eviction::Done);
         evicted[0].prove();
         let next = fill(&places, 1);
         drop(evicted);

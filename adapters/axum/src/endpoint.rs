@@ -68,7 +68,7 @@ pub(crate) fn router(
     memory: usize,
     keep: impl Keep,
 ) -> Router {
-    let (reading, budget) = (Reading::new(memory / 4), Budget::new(memory));
+    let (reading, budget) = (Reading::new(memory / 2), Budget::new(memory));
     let endpoint = Arc::new(Endpoint { receiver, reading, budget, keep });
     let every = ["/".to_owned(), "/{*path}".to_owned()];
     let paths = if paths.is_empty() { &every } else { paths };

@@ -56,7 +56,7 @@ pub enum WebhookError {
     Timeout,
     /// The body ended early: 400.
     IncompleteBody,
-    /// Too many bodies are being read, and this one has been on its way for longest: 503.
+    /// Too many bodies are being read, and this one stalls or has been on its way for longest: 503.
     Evicted,
     /// The queue or its memory is full, or closed: 503. The platform sends the notification again.
     Overloaded,
@@ -174,13 +174,22 @@ async fn read(
     let mut body = Limited::new(body, max);
     // Frames are copied once: a frame kept by itself would keep hyper's whole read buffer.
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let mut turn = None;
+    loop {
+        let frame = match &turn {
+            Some(turn) => reading::Turn::more(turn, body.frame()).await?,
+            None => body.frame().await,
+        };
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
             true => WebhookError::Rejected(Rejection::TooLarge),
             false => WebhookError::IncompleteBody,
         })?;
         let Ok(data) = frame.into_data() else { continue };
         let needed = bytes.len() + data.len();
+        if let (None, Some(memory)) = (&turn, memory) {
+            turn = memory.turn(needed).await;
+        }
         if needed > bytes.capacity() {
             // What is reserved here is what the vector takes.
             let room = needed.max((bytes.capacity() * 3 / 2).min(max));

@@ -43,8 +43,8 @@
 //!
 //! Strangers cannot keep the platform out. What a request's head shows is refused before its body is read,
 //! and a refusal closes the connection. When places for connections are short, the oldest one that has not
-//! brought a valid signature is closed ([`Connection`]); when memory for bodies is short, the oldest body on
-//! such a connection is refused.
+//! brought a valid signature is closed ([`Connection`]); when memory for bodies is short, a body on such a
+//! connection that stalls is refused, or else the oldest.
 //!
 //! The platform requires TLS with a valid certificate: let a proxy in front of this server provide it.
 

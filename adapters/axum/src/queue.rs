@@ -64,7 +64,7 @@ impl Webhooks {
 
     /// Limits the memory of accepted notifications, in bytes: those in the queue and those that are being
     /// stored. Beyond it a notification is answered 503. Default: 64 MiB. It must exceed the receiver's limit
-    /// of a body, or the largest notifications never fit. Bodies that are being read take a quarter as much
+    /// of a body, or the largest notifications never fit. Bodies that are being read take half as much
     /// besides, or two of the largest if that is more.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {

@@ -1,12 +1,30 @@
 //! The memory of bodies that are being read: their senders have proven nothing yet.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::sleep;
 
-/// A number of bytes that all bodies under way share. When it is short, the body that has been on its way
-/// for longest gives way, unless its connection is proven.
+use crate::extract::WebhookError;
+
+/// The largest small body. Notifications with a picture's preview are larger.
+const SMALL: usize = 16 * 1024;
+
+/// How many large bodies without a proof are read at a time. Others wait, first come, first served.
+const LARGE: usize = 16;
+
+/// How long such a body may bring nothing while others wait. With as many connections as `serve` has, each
+/// of them with a body that stalls, the last one waits 0.8 s.
+const STALL: Duration = Duration::from_millis(25);
+
+/// What all bodies under way share.
+///
+/// Bytes: when they are short, the body that has been on its way for longest gives way, unless its
+/// connection is proven. Turns: a large body without a proof needs one, and loses it when it stalls.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading(Arc<Pool>);
 
@@ -14,6 +32,8 @@ pub(crate) struct Reading(Arc<Pool>);
 struct Pool {
     limit: usize,
     state: Mutex<State>,
+    turns: Semaphore,
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +56,21 @@ struct Reserved {
 pub(crate) struct Body {
     pool: Reading,
     key: u64,
+    proven: bool,
     evicted: Arc<Notify>,
+}
+
+/// The turn of a large body.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pool: &'a Pool,
+    _permit: SemaphorePermit<'a>,
 }
 
 impl Reading {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Pool { limit: bytes, state: Mutex::default() }))
+        let (turns, waiting) = (Semaphore::new(LARGE), AtomicUsize::new(0));
+        Self(Arc::new(Pool { limit: bytes, state: Mutex::default(), turns, waiting }))
     }
 
     /// A body without memory as yet.
@@ -51,7 +80,7 @@ impl Reading {
         let key = state.next;
         let evicted = Arc::new(Notify::new());
         state.bodies.insert(key, Reserved { bytes: 0, proven, evicted: evicted.clone() });
-        Body { pool: self.clone(), key, evicted }
+        Body { pool: self.clone(), key, proven, evicted }
     }
 
     #[cfg(test)]
@@ -98,9 +127,55 @@ impl Body {
         true
     }
 
+    /// Waits for the body's turn if it needs one at this size.
+    pub(crate) async fn turn(&self, bytes: usize) -> Option<Turn<'_>> {
+        if self.proven || bytes <= SMALL {
+            return None;
+        }
+        let pool = &*self.pool.0;
+        let _waits = Waits::new(&pool.waiting);
+        let permit = pool.turns.acquire().await.ok()?;
+        Some(Turn { pool, _permit: permit })
+    }
+
     /// Completes when the body must give way to a newer one.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
+    }
+}
+
+impl Turn<'_> {
+    /// Waits for more of the body. Fails if nothing comes and others wait.
+    pub(crate) async fn more<T>(&self, frame: impl Future<Output = T>) -> Result<T, WebhookError> {
+        let stalled = async {
+            loop {
+                sleep(STALL).await;
+                if self.pool.waiting.load(Ordering::Relaxed) > 0 {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            frame = frame => Ok(frame),
+            () = stalled => Err(WebhookError::Evicted),
+        }
+    }
+}
+
+/// Counts a body that waits.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

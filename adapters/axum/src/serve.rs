@@ -16,12 +16,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::connection::{Connection, Places};
+use crate::connection::{Connection, Eviction, Places};
 use crate::reading::Reading;
 use crate::refusals;
 
@@ -36,7 +37,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 32 * 1024;
 
 /// The memory of the bodies that [`Signed`](crate::Signed) reads.
-const READING: usize = 16 * 1024 * 1024;
+const READING: usize = 32 * 1024 * 1024;
 
 /// How long requests under way may take after the stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +47,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The lifetime of a connection, which bounds a client that reads no answer.
 const LIFE: Duration = Duration::from_secs(300);
+
+/// How many connections may wait to be accepted, as far as the system allows it. A burst of more makes
+/// senders try again after a second.
+const BACKLOG: i32 = 4096;
 
 /// How many connections give way between two turns of the others.
 const EVICTIONS: usize = 16;
@@ -58,7 +63,8 @@ const EVICTIONS: usize = 16;
 /// [`Webhooks`](crate::Webhooks), which ends after the last one.
 ///
 /// Strangers cannot keep the platform out: of more than [`MAX_CONNECTIONS`] connections, the oldest that
-/// has not proven itself is closed ([`Connection`]), and so is one whose request was refused. It closes a
+/// has not proven itself is closed ([`Connection`]), though none within its first 100 ms; and so is one
+/// whose request was refused. It closes a
 /// connection whose request head takes longer than 10 s or more than 32 KiB. The router limits bodies.
 /// After 5 minutes a connection ends with the request under way, and within 10 s. A path that the router
 /// does not know is logged.
@@ -81,6 +87,8 @@ async fn serve_at(
     stop: impl Future<Output = ()>,
 ) {
     let reading = Reading::new(READING);
+    // Where the system refuses, it stays as it was.
+    let _ = SockRef::from(&listener).listen(BACKLOG);
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -107,17 +115,27 @@ async fn serve_at(
             if let Some(connection) = places.take(&reading) {
                 break connection;
             }
-            if places.evict() {
-                evictions += 1;
-                if evictions % EVICTIONS == 0 {
-                    // The evicted close their sockets in their own turn.
-                    yield_now().await;
+            let until = match places.evict() {
+                Eviction::Done => {
+                    evictions += 1;
+                    if evictions % EVICTIONS == 0 {
+                        // The evicted close their sockets in their own turn.
+                        yield_now().await;
+                    }
+                    continue;
                 }
-                continue;
-            }
-            // Every connection is proven and at work.
+                Eviction::NotBefore(until) => Some(until),
+                Eviction::Nobody => None,
+            };
+            let later = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = places.freed() => {}
+                () = later => {}
                 () = &mut stop => break 'accepting,
             }
         };
