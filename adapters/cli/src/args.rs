@@ -315,7 +315,7 @@ pub(crate) enum Webhook {
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
-    /// Receive and print notifications, until interrupted
+    /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed
     Listen {
         #[command(flatten)]
         endpoint: Endpoint,

@@ -1,9 +1,9 @@
 //! Notifications as text and as JSON.
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use humantime::format_rfc3339_millis;
+use lp_connector_core::time::Timestamp;
 use lp_connector_core::webhook::{
     Audience, Change, ConversationChange, Event, MessagingEvent, Role, Transition,
 };
@@ -66,17 +66,11 @@ pub(crate) fn time_and_place(change: &Change, received: SystemTime) -> String {
         Change::Conversation(state) => (state.updated(), state.conversation().to_string()),
         _ => (None, String::new()),
     };
-    let mut text = String::new();
-    // A year after 9999 has no such form.
-    let shown = |text: &mut String, time| write!(text, "{}", format_rfc3339_millis(time)).is_ok();
-    if !time.is_some_and(|time| shown(&mut text, time.to_system_time())) {
-        text.clear();
-        shown(&mut text, received);
-    }
     if !place.is_empty() {
         place.insert(0, ' ');
     }
-    text + &place
+    let time = time.map_or(received, Timestamp::to_system_time);
+    format!("{}{place}", format_rfc3339_millis(time))
 }
 
 /// A change as text: one line or more.

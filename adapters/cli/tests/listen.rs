@@ -24,13 +24,20 @@ struct Program(Child, SocketAddr);
 
 impl Program {
     fn start(stdout: Stdio) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_lp-connector")), stdout)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+        command.arg("--json");
+        Self::spawn(command, stdout)
+    }
+
+    /// With lines for people on stdout.
+    fn start_for_people() -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_lp-connector")), Stdio::piped())
     }
 
     /// With files of so many blocks of 512 bytes at the most, and no signal beyond.
     fn start_with_small_files(blocks: usize, stdout: Stdio) -> Self {
         let mut shell = Command::new("sh");
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" --json \"$@\"");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_lp-connector")]);
         Self::spawn(shell, stdout)
     }
@@ -38,7 +45,7 @@ impl Program {
     fn spawn(mut command: Command, stdout: Stdio) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = command
-            .args(["--json", "webhook", "listen"])
+            .args(["webhook", "listen"])
             .env_clear()
             .env("LP_CLIENT_SECRET", SECRET)
             .env("LP_WEBHOOK_LISTEN", free.to_string())
@@ -75,7 +82,7 @@ impl Drop for Program {
     }
 }
 
-/// Posts a signed notification. `Some` is the status of the answer, if one came.
+/// Posts a notification with a text. `Some` is the status of the answer, if one came.
 fn post(address: SocketAddr, n: usize) -> std::io::Result<Option<u16>> {
     // Of every other dialog the first message is missing: the inbox holds those messages back.
     let sequence = n % 2;
@@ -84,6 +91,10 @@ fn post(address: SocketAddr, n: usize) -> std::io::Result<Option<u16>> {
         "originatorMetadata":{{"role":"ASSIGNED_AGENT"}},"dialogId":"d{n}",
         "event":{{"type":"ContentEvent","contentType":"text/plain","message":"text {n}"}}}}]}}}}"#
     );
+    post_signed(address, &body)
+}
+
+fn post_signed(address: SocketAddr, body: &str) -> std::io::Result<Option<u16>> {
     let secret = Secret::new(SECRET.to_owned());
     let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, body.as_bytes());
     let mut stream = TcpStream::connect(address)?;
@@ -250,4 +261,52 @@ fn a_second_signal_ends_it_at_once() {
     let (code, errors) = program.end();
     assert_eq!(code, Some(1));
     assert!(errors.contains("interrupted"), "{errors}");
+}
+
+#[test]
+fn a_line_shows_time_conversation_and_dialog() {
+    let mut program = Program::start_for_people();
+    let mut lines = program.lines();
+    let mut line = || {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        line
+    };
+    assert!(line().starts_with("listening at http://"));
+    let text = r#""originatorMetadata":{"role":"ASSIGNED_AGENT"},
+        "event":{"type":"ContentEvent","message":"Coo?"}"#;
+    let state = r#""type":"UPSERT","result":{"convId":"c1","conversationDetails":{"state":"OPEN",
+        "metaDataLastUpdateTs":1700000000456}}"#;
+    // The change; the line, or its end where the time is that of the arrival.
+    let cases = [
+        (
+            format!(r#""sequence":0,"serverTimestamp":1700000000123,"dialogId":"c1",{text}"#),
+            "2023-11-14T22:13:20.123Z c1 #0 agent: Coo?\n",
+        ),
+        (
+            format!(
+                r#""sequence":0,"serverTimestamp":1,"conversationId":"c1","dialogId":"d2",{text}"#
+            ),
+            "1970-01-01T00:00:00.001Z c1, dialog d2 #0 agent: Coo?\n",
+        ),
+        (state.to_owned(), "2023-11-14T22:13:20.456Z c1 -- the conversation is open\n"),
+        (
+            format!(
+                r#""sequence":1,"serverTimestamp":18446744073709551615,"dialogId":"c1",{text}"#
+            ),
+            "9999-12-31T23:59:59.999Z c1 #1 agent: Coo?\n",
+        ),
+        (format!(r#""dialogId":"c1",{text}"#), "Z c1 agent: Coo?\n"),
+    ];
+    for (change, expected) in cases {
+        let kind = match change.contains("convId") {
+            true => "cqm.ExConversationChangeNotification",
+            false => "ms.MessagingEventNotification",
+        };
+        let body = format!(r#"{{"type":"{kind}","body":{{"changes":[{{{change}}}]}}}}"#);
+        assert_eq!(post_signed(program.1, &body).unwrap(), Some(200));
+        let line = line();
+        assert!(line.ends_with(expected), "{line:?} {expected:?}");
+        assert_eq!(line.find("Z c1"), Some(23), "{line:?}");
+    }
 }
