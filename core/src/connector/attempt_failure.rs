@@ -63,7 +63,9 @@ impl AttemptFailure {
             error = error.with_body(response.body());
         }
         let asked = if unreadable { None } else { retry_after(response.headers(), now.wall()) };
-        if let Some(asked) = asked.filter(|_| !class.service_up() || class.honours_retry_after()) {
+        // A redirect says when to follow it. Any other status says when the same request may succeed, a 413
+        // for one (RFC 9110, 15.5.14).
+        if let Some(asked) = asked.filter(|_| class != FailureClass::Redirected) {
             error = error.with_retry_after(asked);
         }
         Self {

@@ -109,6 +109,22 @@ fn what_was_not_processed_waits_for_its_retry_after() {
     assert!(harness.now - answered >= Duration::from_secs(40));
 }
 
+/// A rejection that is temporary by its own word is not retried, and does not say that it is for good.
+#[test]
+fn a_rejection_with_a_retry_after_is_not_for_good() {
+    for (code, asked) in [(413, true), (409, true), (423, true), (303, false), (307, true)] {
+        let answer = || {
+            let response = Response::builder().status(code).header("retry-after", "40");
+            Outcome::Response(response.body(Bytes::new()).unwrap())
+        };
+        let error = error_of(message(), Stage::Operation, answer);
+        assert_eq!((error.status(), error.attempts()), (Some(code), 1));
+        assert_eq!(error.retry_after(), asked.then_some(Duration::from_secs(40)), "{code}");
+        let advice = error.advice().unwrap();
+        assert_eq!(advice == "try again later", asked && code >= 400, "{code}: {advice}");
+    }
+}
+
 /// In the body of a 200 it is the service's own word, after it has received all of the request.
 #[test]
 fn a_408_in_a_body_may_have_had_its_effect() {

@@ -20,6 +20,7 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
             (_, Some(300..=399), _) => {
                 "redirects are not followed, they could carry the token away"
             }
+            _ if error.retry_after().is_some() => "try again later",
             (_, _, Some(40001)) => {
                 "check that the account id is the one that the app is installed in"
             }
