@@ -1,7 +1,7 @@
 //! What can fail on this machine is tried before the cloud is changed.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod program;
 
