@@ -104,12 +104,11 @@ impl Output {
         }
     }
 
-    /// Whether what is printed can reach anybody, for a command that must keep what it prints. At the start of a
-    /// program whose stdout is closed, the standard library opens `/dev/null` for it, for reading and
-    /// writing; a shell opens it for writing alone. Some programs open it as the former too, so that for
-    /// other commands it is not a failure.
+    /// Whether stdout was open at the start, for a command whose output is all that it is for. Where it was
+    /// closed, the standard library has opened `/dev/null` for reading and writing; a shell opens that for
+    /// writing alone. Other programs open it as the former too, to see the exit status alone: so it is no
+    /// failure of the commands whose exit status says something.
     pub(crate) fn check_open(&self) -> Result<(), Failure> {
-        self.check()?;
         if cfg!(target_os = "linux") && is_placeholder("/proc/self/fd/1", "/proc/self/fdinfo/1") {
             return Err(Failure::Local("cannot write to stdout: it is closed".to_owned()));
         }

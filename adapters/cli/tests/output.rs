@@ -168,19 +168,34 @@ fn a_closed_pipe_fails_only_a_command_that_runs_on() {
 }
 
 #[test]
-fn a_listener_does_not_start_without_a_stdout() {
-    let server = cloud(&[]);
-    let listen = |stdout: &str| {
-        let script = format!(r#"exec "$0" webhook listen --listen 127.0.0.1:0 {stdout}"#);
-        let arguments = ["-c", &script, env!("CARGO_BIN_EXE_lp-connector")];
-        Command::new("sh").args(arguments).env_clear().envs(settings(&server)).output().unwrap()
-    };
-    let closed = listen(">&-");
-    assert_eq!(closed.status.code(), Some(1));
-    assert_eq!(
-        String::from_utf8(closed.stderr).unwrap(),
-        "error: cannot write to stdout: it is closed\n"
-    );
+fn a_closed_stdout_fails_a_command_whose_output_cannot_be_had_again() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
+    let before = requests();
+    let only_prints = [
+        &["completions", "bash"][..],
+        &["manifest", "new"],
+        &["download", "-"],
+        &["create", "-"],
+        // It would run on.
+        &["webhook", "listen"],
+    ];
+    for words in only_prints {
+        let has = |case: &&Case| {
+            case.arguments[0] != "help"
+                && words.iter().all(|word| case.arguments.iter().any(|one| one == word))
+        };
+        let case = cases.iter().find(has).unwrap();
+        let mut closed = Command::new("sh");
+        closed.args(["-c", r#"exec timeout 30 "$0" "$@" >&-"#, env!("CARGO_BIN_EXE_lp-connector")]);
+        closed.args(&case.arguments).env_clear().envs(settings(&server));
+        let closed = closed.output().unwrap();
+        assert_eq!(closed.status.code(), Some(1), "{words:?}");
+        let line = String::from_utf8(closed.stderr).unwrap();
+        assert_eq!(line, "error: cannot write to stdout: it is closed\n");
+    }
+    assert_eq!(requests(), before);
 }
 
 #[test]

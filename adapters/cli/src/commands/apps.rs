@@ -28,7 +28,11 @@ pub(crate) fn run(
     // What can fail here is tried before anything is sent.
     let new = match &command {
         Apps::Create { file, secret_to } => {
-            Some((read_manifest(file)?, SecretTarget::open(secret_to.as_deref())?))
+            let new = (read_manifest(file)?, SecretTarget::open(secret_to.as_deref())?);
+            if matches!(new.1, SecretTarget::Stdout) {
+                output.check_open()?;
+            }
+            Some(new)
         }
         Apps::Show { id } | Apps::Enable { id } | Apps::Disable { id } | Apps::Delete { id } => {
             if id.is_empty() || matches!(id.as_str(), "." | "..") {

@@ -111,7 +111,10 @@ pub(crate) fn download(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut target = match to == Path::new("-") {
-        true => None,
+        true => {
+            output.check_open()?;
+            None
+        }
         // Before anything is sent.
         false => Some(Target::open(to)?),
     };
