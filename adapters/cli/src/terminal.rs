@@ -12,6 +12,7 @@ use reedline::{
 };
 
 use crate::colour;
+use crate::failure::Failure;
 use crate::input::{self, Line};
 use crate::output::{Output, sanitize};
 
@@ -26,6 +27,8 @@ pub(crate) struct Lines {
     source: Source,
     screen: Screen,
     stop: Arc<AtomicBool>,
+    /// Why there are no more lines, if it is not their end.
+    failure: Option<io::Error>,
 }
 
 enum Source {
@@ -82,7 +85,7 @@ impl Lines {
             printing: Arc::default(),
             typing: Arc::default(),
         };
-        (Self { source, screen: screen.clone(), stop }, screen)
+        (Self { source, screen: screen.clone(), stop, failure: None }, screen)
     }
 
     /// The next line, or `None` at the end, and once the output cannot be written.
@@ -114,13 +117,21 @@ impl Lines {
             },
         };
         let line = line.unwrap_or_else(|error| {
-            self.screen.output.error(&format!("cannot read the next line: {error}"));
+            self.failure = Some(error);
             None
         });
         if line.is_none() {
             self.screen.flush();
         }
         line
+    }
+
+    /// Whether the lines ended because there are no more.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match &self.failure {
+            None => Ok(()),
+            Some(error) => Err(Failure::Local(format!("cannot read the next line: {error}"))),
+        }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {

@@ -9,6 +9,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use lp_connector_core::secret::Secret;
+use lp_connector_core::webhook::{Algorithm, Encoding, sign};
 use program::{cloud, run, run_at, run_with, settings};
 
 #[test]
@@ -68,6 +70,11 @@ fn one_thing_is_not_plural() {
     let checked = run_with(&[], &["manifest", "check", "-"], made.as_bytes());
     assert!(checked.stdout.lines().last().unwrap().starts_with("1 error, "), "{}", checked.stdout);
     assert_eq!(checked.stderr, "error: the manifest has 1 error\n");
+    let secret = Secret::new("s3cr3t".to_owned());
+    let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, b"x");
+    let verify = ["webhook", "verify", "--signature", &signature];
+    let verified = run_with(&[("LP_CLIENT_SECRET", "s3cr3t")], &verify, b"x");
+    assert!(verified.stdout.ends_with("over 1 byte\n"), "{}", verified.stdout);
     let offered = run_at(&cloud(&[]), &["engagement", "--consumer", "ada"]);
     assert!(offered.stdout.contains(": 1 engagement offered\n"), "{}", offered.stdout);
 }

@@ -294,6 +294,26 @@ fn a_fault_that_can_never_happen_is_refused() {
 }
 
 #[test]
+fn an_unreadable_stdin_is_a_failure() {
+    let server = cloud(&[]);
+    for arguments in [
+        &["chat", "--consumer", "a", "--listen", "127.0.0.1:0"][..],
+        &["sandbox", "agent"],
+        &["manifest", "check", "-"],
+        &["webhook", "decode"],
+    ] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+        let program = program.env_clear().envs(settings(&server)).args(arguments);
+        // A directory opens, and cannot be read.
+        let done = program.stdin(File::open("/").unwrap()).output().unwrap();
+        let line = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{arguments:?}: {line}");
+        assert!(line.contains("cannot read"), "{arguments:?}: {line}");
+    }
+    assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)));
+}
+
+#[test]
 fn a_refused_line_of_the_agent_does_not_end_the_input() {
     let server = cloud(&[]);
     run_at(&server, &["open", "--consumer", "a"]);

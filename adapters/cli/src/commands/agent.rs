@@ -98,7 +98,7 @@ pub(crate) fn agent(
         }
         stop.store(true, Ordering::Relaxed);
     });
-    output.check()
+    output.check().and_then(|()| lines.check())
 }
 
 /// The action that a line asks for.

@@ -151,7 +151,10 @@ fn send_lines(
             }
         }
     }
-    if session.is_finished() { Ok(()) } else { Ok(session.close()?) }
+    if !session.is_finished() {
+        session.close()?;
+    }
+    lines.check()
 }
 
 /// The number that a line consists of, to click: `3`, but neither `+3` nor `03`, which are texts.

@@ -83,7 +83,7 @@ fn drive(
                 upload.got_url(url, Mono::from_origin(origin.elapsed()));
             }
             UploadStep::Put(put) => {
-                output.progress(1, &format!("uploading {} bytes", upload.file().size()));
+                output.progress(1, &format!("uploading {}", count(upload.file().size(), "byte")));
                 let stored = client.call(put).map(|done| done.output);
                 if matches!(&stored, Err(error) if error.status() == Some(401)) {
                     output.note("the signed URL has expired; requesting another");

@@ -22,7 +22,7 @@ use super::demo;
 use crate::args::Runtime;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, count};
 use crate::session;
 
 struct Tour<'a> {
@@ -66,7 +66,7 @@ impl Tour<'_> {
         let manifest =
             manifest.build().map_err(|violations| Failure::Local(violations.to_string()))?;
         let faults = manifest::check(&serde_json::to_value(&manifest).unwrap_or_default()).len();
-        self.print("manifest", &format!("built and checked: {faults} faults"));
+        self.print("manifest", &format!("built and checked: {}", count(faults, "fault")));
         self.call(AuthorizeApp::new(), |_| "an AppJWT".to_owned())?;
         let find = FindEngagement::new(app.clone())
             .identity(Identity::authenticated(consumer.as_str()))
@@ -128,7 +128,7 @@ impl Tour<'_> {
         if let Event::File(file) = file.event() {
             let ask = conversation.download_url(file.relative_path);
             let url = self.call(ask, |_| "a signed URL for the agent's file".to_owned())?;
-            self.call(GetFile::new(url), |bytes| format!("{} bytes", bytes.len()))?;
+            self.call(GetFile::new(url), |bytes| count(bytes.len(), "byte"))?;
         }
         self.choose(&conversation, &card)?;
 
@@ -155,7 +155,7 @@ impl Tour<'_> {
                 }
                 UploadStep::Put(put) => {
                     let size = upload.file().size();
-                    self.call(put, |()| format!("{size} bytes"))?;
+                    self.call(put, |()| count(size, "byte"))?;
                     upload.stored(Ok(()))?;
                 }
                 UploadStep::Publish(publish) => {

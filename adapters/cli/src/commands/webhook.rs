@@ -11,7 +11,7 @@ use crate::args::{Endpoint, Global, Webhook};
 use crate::failure::Failure;
 use crate::input;
 use crate::notices;
-use crate::output::Output;
+use crate::output::{Output, count};
 use crate::setup;
 
 /// The maximum size of a notification.
@@ -64,7 +64,7 @@ fn verify(
     output.done(
         &json!({"event": "verified", "algorithm": algorithm, "encoding": encoding,
             "body_len": body.len()}),
-        format!("valid: {algorithm}, {encoding}, over {} bytes", body.len()),
+        format!("valid: {algorithm}, {encoding}, over {}", count(body.len(), "byte")),
     );
     Ok(())
 }
