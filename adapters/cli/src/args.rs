@@ -410,7 +410,8 @@ pub(crate) enum Manifest {
         /// A description of the app
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
-        /// Time-based retry: how long a failed notification is kept, in seconds
+        /// Time-based retry: how long a failed notification is kept, in seconds; 3600 unless
+        /// --max-retries is given, 0 for none
         #[arg(long, value_name = "SECONDS", conflicts_with = "max_retries")]
         retention: Option<u64>,
         /// Count-based retry: how often a failed notification is sent again

@@ -48,3 +48,38 @@ fn a_manifest_with_a_byte_order_mark_is_checked() {
     assert!(broken.stderr.contains("line 1, column 17"), "{}", broken.stderr);
     assert!(!broken.stderr.contains("s3cr3t"), "{}", broken.stderr);
 }
+
+#[test]
+fn weak_and_misspelt_manifests_are_warned_of() {
+    let new =
+        ["manifest", "new", "--name", "loft", "--endpoint", "https://hooks.pigeon.example/lp"];
+    let made = |more: &[&str]| {
+        let made = run(&[], &[&new[..], more].concat());
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        made.stdout
+    };
+    let warnings = |manifest: &str| {
+        let checked = run_with(&[], &["manifest", "check", "-"], manifest.as_bytes());
+        assert_eq!(checked.code, Some(0), "{} {}", checked.stdout, checked.stderr);
+        checked.stdout
+    };
+    let kept = made(&[]);
+    assert!(kept.contains(r#""retention_time": 3600"#) && warnings(&kept).contains("0 warnings"));
+    assert!(warnings(&made(&["--retention", "0"])).contains("a single 503"));
+    assert!(warnings(&made(&["--max-retries", "3"])).contains("after 3 failures"));
+    let misspelt = kept.replace("webhooks", "webhoks");
+    assert!(
+        warnings(&misspelt).contains(
+            "capabilities.webhoks: it is unknown and has no effect; did you \
+        mean webhooks?"
+        ),
+        "{}",
+        warnings(&misspelt)
+    );
+    let texts = kept.replace("AcceptStatusEvent", "ChatStateEvent");
+    let texts = warnings(&texts);
+    assert!(
+        texts.contains("receipts take sequences") && texts.contains("it appears twice"),
+        "{texts}"
+    );
+}

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::EventType;
+use super::{EventType, delivery, members};
 
 /// How severe a fault is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -95,13 +95,19 @@ impl fmt::Display for Violations {
 
 impl error::Error for Violations {}
 
-/// Reports every fault of a manifest: errors first, then warnings. Unknown members are not faults
-/// ([protocol.md 1.4](crate::protocol#1.4)).
+/// Reports every fault of a manifest: errors first, then warnings. An unknown member is not a fault
+/// ([protocol.md 1.4](crate::protocol#1.4)), unless its name is near a known one.
+///
+/// Warnings also name the settings that let notifications get lost (no `retention_time`, `max_retries`
+/// 0), and the event types without an endpoint that leave gaps in the order.
 #[must_use]
 pub fn check(manifest: &Value) -> Vec<Violation> {
     let mut checker = Checker(Vec::new());
     match manifest {
-        Value::Object(members) => checker.manifest(members),
+        Value::Object(members) => {
+            checker.manifest(members);
+            checker.0.extend(members::unknown(members));
+        }
         other => checker.error("(all)", format!("it is {}", kind(other)), "it must be an object"),
     }
     let mut violations = checker.0;
@@ -316,7 +322,9 @@ impl Checker {
                     // The name in one table (protocol.md 14, row 18).
                     "it must be cqm.ExConversationChangeNotification".to_owned()
                 } else {
-                    format!("it must be one of {}, retry", known.join(", "))
+                    let meant = members::suggestion("capabilities.webhooks", name);
+                    let meant = meant.map(|meant| format!("{meant} ")).unwrap_or_default();
+                    format!("{meant}it must be one of {}, retry", known.join(", "))
                 };
                 self.error(&path, "it is not an event type", remedy);
                 continue;
@@ -337,6 +345,7 @@ impl Checker {
                 "the app receives no notification: add the event types that it needs",
             );
         }
+        self.0.extend(delivery::weaknesses(members));
     }
 
     fn webhook(&mut self, members: &Map<String, Value>, prefix: &str, has_retention: bool) {

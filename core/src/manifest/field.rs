@@ -84,6 +84,12 @@ pub const FIELDS: &[Field] = &[
         "the notifications that the app receives: a member for each event type",
     ),
     field(
+        "capabilities.webhooks.retry",
+        false,
+        "an object",
+        "time-based retry: without it, a notification is lost at its first failure or after max_retries",
+    ),
+    field(
         "capabilities.webhooks.retry.retention_time",
         false,
         "a whole number from 2 to 259200",
@@ -106,6 +112,18 @@ pub const FIELDS: &[Field] = &[
         false,
         "an array of {header_name, header_value}",
         "headers of each notification",
+    ),
+    field(
+        "capabilities.webhooks.EVENT.headers.header_name",
+        true,
+        "letters, digits and hyphens",
+        "the header's name",
+    ),
+    field(
+        "capabilities.webhooks.EVENT.headers.header_value",
+        true,
+        "a string without control characters",
+        "the header's value",
     ),
     field(
         "capabilities.engagement",

@@ -25,7 +25,9 @@
 
 mod build;
 mod check;
+mod delivery;
 mod field;
+mod members;
 mod parse;
 
 use std::collections::BTreeMap;

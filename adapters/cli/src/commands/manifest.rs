@@ -11,6 +11,10 @@ use crate::failure::Failure;
 use crate::input;
 use crate::output::{Output, count};
 
+/// How long a failed notification is kept unless the command line says otherwise, in seconds: without
+/// it, one failure loses a notification.
+const RETENTION: u64 = 3600;
+
 pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
     match command {
         Manifest::New { name, endpoint, description, retention, max_retries } => {
@@ -18,7 +22,8 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
             if let Some(text) = description {
                 builder = builder.description(text);
             }
-            if let Some(seconds) = retention {
+            let retention = retention.or(max_retries.is_none().then_some(RETENTION));
+            if let Some(seconds) = retention.filter(|seconds| *seconds > 0) {
                 builder = builder.retention(Duration::from_secs(seconds));
             }
             if let Some(times) = max_retries {
