@@ -1,0 +1,156 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::api::{self, Lookup, Operation};
+
+const KINDS: &[ErrorKind] = &[
+    ErrorKind::InvalidInput,
+    ErrorKind::Configuration,
+    ErrorKind::UntrustedHost,
+    ErrorKind::Unauthorized,
+    ErrorKind::Blocked,
+    ErrorKind::Rejected,
+    ErrorKind::AlreadyOpen,
+    ErrorKind::ConversationClosed,
+    ErrorKind::StaleRevision,
+    ErrorKind::RateLimited,
+    ErrorKind::Unavailable,
+    ErrorKind::CircuitOpen,
+    ErrorKind::DeadlineExceeded,
+    ErrorKind::Unconfirmed,
+    ErrorKind::BadAnswer,
+    ErrorKind::Tls,
+    ErrorKind::Proxy,
+    ErrorKind::Abandoned,
+];
+
+/// The operations that send to a conversation.
+const IN_A_CONVERSATION: &[&str] = &[
+    api::SendText::NAME,
+    api::SendFile::NAME,
+    api::SendReceipt::NAME,
+    api::SetChatState::NAME,
+    api::CloseConversation::NAME,
+    api::CloseDialog::NAME,
+    api::RateConversation::NAME,
+    api::SetUrgency::NAME,
+    api::UpdateProfile::NAME,
+    api::GenerateUploadUrl::NAME,
+    api::GenerateDownloadUrl::NAME,
+    api::GetClock::NAME,
+];
+
+const ELSEWHERE: &[&str] = &[
+    api::OpenConversation::NAME,
+    api::FindEngagement::NAME,
+    api::ReportActivity::NAME,
+    api::ResolveDomain::NAME,
+    api::AuthorizeApp::NAME,
+    api::IdentifyConsumer::NAME,
+    api::ListDomains::NAME,
+    api::Login::NAME,
+    api::PutFile::NAME,
+    api::GetFile::NAME,
+    api::ListInstalls::NAME,
+    api::ReadInstall::NAME,
+    api::CreateInstall::NAME,
+    api::UpdateInstall::NAME,
+    api::DeleteInstall::NAME,
+];
+
+fn operations() -> BTreeSet<&'static str> {
+    IN_A_CONVERSATION.iter().chain(ELSEWHERE).copied().collect()
+}
+
+fn advice_of(operation: &'static str, kind: ErrorKind, stage: Stage) -> Option<String> {
+    let error = Error::new(kind, "x").with_operation(operation, None).at(stage, None);
+    let error = error.with_retry_after(std::time::Duration::from_secs(7));
+    advice(&error).map(Cow::into_owned)
+}
+
+#[test]
+fn every_row_of_the_table_names_operations_that_exist() {
+    for (kind, names, _) in BY_OPERATION {
+        for name in *names {
+            assert!(operations().contains(name), "{kind:?} {name}");
+        }
+    }
+}
+
+/// Only what can be sent again in a new conversation is advised to be.
+#[test]
+fn only_messages_and_uploads_go_to_a_new_conversation() {
+    for operation in operations() {
+        for &kind in KINDS {
+            let advice = advice_of(operation, kind, Stage::Operation).unwrap_or_default();
+            let resent = ["send_text", "send_file", "generate_upload_url"].contains(&operation);
+            let expected = kind == ErrorKind::ConversationClosed && resent;
+            assert_eq!(
+                advice.contains("new conversation"),
+                expected,
+                "{operation} {kind:?}: {advice}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_conversation_operation_has_advice_of_its_own_when_closed() {
+    let general = advice_of("call", ErrorKind::ConversationClosed, Stage::Operation);
+    for operation in IN_A_CONVERSATION {
+        let advice = advice_of(operation, ErrorKind::ConversationClosed, Stage::Operation);
+        assert!(advice.is_some() && advice != general, "{operation}");
+    }
+}
+
+/// Of each operation, the failures that its documents name, and a word of what helps.
+#[test]
+fn advice_fits_the_operation() {
+    for (operation, kind, word) in [
+        ("send_receipt", ErrorKind::ConversationClosed, "drop the receipt"),
+        ("close_conversation", ErrorKind::ConversationClosed, "closed already"),
+        ("put_file", ErrorKind::Unauthorized, "signed URL"),
+        ("get_file", ErrorKind::Unauthorized, "signed URL"),
+        ("login", ErrorKind::Unauthorized, "password"),
+        ("read_install", ErrorKind::Unauthorized, "log in again"),
+        ("find_engagement", ErrorKind::Unauthorized, "account id"),
+        ("send_text", ErrorKind::Unauthorized, "consumer's own"),
+        ("create_install", ErrorKind::Unconfirmed, "list the app installs"),
+        ("open_conversation", ErrorKind::Unconfirmed, "notification"),
+        ("open_conversation", ErrorKind::AlreadyOpen, "go on"),
+        ("update_install", ErrorKind::StaleRevision, "read"),
+        ("login", ErrorKind::RateLimited, "5 s"),
+    ] {
+        let advice = advice_of(operation, kind, Stage::Operation).unwrap();
+        assert!(advice.contains(word), "{operation} {kind:?}: {advice}");
+    }
+}
+
+/// A failed host or token needs the same help whatever it is needed for.
+#[test]
+fn a_failed_prerequisite_has_the_advice_of_its_stage() {
+    for stage in [Stage::Domain, Stage::AppJwt, Stage::ConsumerJws] {
+        for &kind in KINDS {
+            for operation in operations() {
+                assert_eq!(advice_of(operation, kind, stage), advice_of("call", kind, stage));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_failure_but_the_callers_own_has_advice() {
+    for operation in operations() {
+        for &kind in KINDS {
+            let is_own_fault = matches!(
+                kind,
+                ErrorKind::InvalidInput | ErrorKind::Configuration | ErrorKind::Abandoned
+            );
+            let advice = advice_of(operation, kind, Stage::Operation);
+            assert_eq!(advice.is_none(), is_own_fault, "{operation} {kind:?}");
+            if let Some(advice) = advice {
+                assert!(!advice.contains('\n') && !advice.ends_with('.'), "{advice}");
+            }
+        }
+    }
+}
