@@ -53,6 +53,16 @@ pub fn event(event: &CallEvent) {
         EventKind::RefreshDeferred { pause, cause } => {
             warn!(operation, stage, pause_ms = millis(*pause), %cause, "refresh ahead of expiry failed");
         }
+        EventKind::TokenThrottled { pause, rejected } => {
+            let rejected = rejected.map(|cause| cause.to_string());
+            warn!(
+                operation,
+                stage,
+                pause_ms = millis(*pause),
+                rejected,
+                "token requests are limited"
+            );
+        }
         EventKind::CircuitOpened { endpoint, pause } => {
             warn!(operation, stage, %endpoint, pause_ms = millis(*pause), "circuit opened");
         }

@@ -39,6 +39,16 @@ impl Output {
                     "refresh ahead of expiry failed ({cause}); next attempt in {seconds} s"
                 ));
             }
+            EventKind::TokenThrottled { pause, rejected, .. } => {
+                let seconds = pause.as_secs_f64();
+                let reason = match rejected {
+                    Some(cause) => format!("the last one was rejected: {cause}"),
+                    None => "the last one has expired".to_owned(),
+                };
+                self.note(&format!(
+                    "{about}: the next token is requested in {seconds:.1} s; {reason}"
+                ));
+            }
             EventKind::CircuitOpened { endpoint, pause, .. } => {
                 let seconds = pause.as_secs();
                 self.note(&format!(

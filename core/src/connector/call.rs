@@ -44,6 +44,8 @@ pub struct Call<C: Callable> {
     pub(super) in_flight: Option<InFlight>,
     /// The prerequisite that this call waits for, and the round of its fetch.
     pub(super) joined: Option<(Prerequisite, u64)>,
+    /// The end of the wait for the limit of token requests that was reported last.
+    pub(super) throttled_until: Mono,
     /// The call's id and round at a rate limiter.
     pub(super) waiter: Option<u64>,
     pub(super) round: Option<u64>,
@@ -148,6 +150,7 @@ impl<C: Callable> Call<C> {
             refreshes: Refreshes::default(),
             in_flight: None,
             joined: None,
+            throttled_until: Mono::ZERO,
             waiter: None,
             round: None,
             events: EventQueue::default(),

@@ -51,6 +51,7 @@ pub struct Config {
     pub(crate) domain_lookup: DomainLookup,
     pub(crate) domain_ttl: Duration,
     pub(crate) refresh_margin: Duration,
+    pub(crate) app_jwt_interval: Duration,
     pub(crate) consumer_cache: usize,
     pub(crate) retry: RetryPolicy,
     pub(crate) circuit: CircuitPolicy,
@@ -111,6 +112,7 @@ impl Config {
             domain_lookup: DomainLookup::default(),
             domain_ttl: Duration::from_secs(3600),
             refresh_margin: Duration::from_secs(300),
+            app_jwt_interval: Duration::from_secs(15),
             consumer_cache: 10_000,
             retry: RetryPolicy::documented(),
             circuit: CircuitPolicy::documented(),
@@ -172,6 +174,21 @@ impl Config {
     #[must_use]
     pub fn refresh_margin(mut self, margin: Duration) -> Self {
         self.refresh_margin = margin;
+        self
+    }
+
+    /// Sets how often an AppJWT is requested at most: after two at once, one in each interval. Default:
+    /// 15 s; zero is no limit.
+    ///
+    /// A token is requested about once an hour, so this takes effect only if tokens are rejected as soon
+    /// as they are issued, or live shorter than the interval. A call that then has to wait emits
+    /// [`TokenThrottled`](super::EventKind::TokenThrottled). If its deadline comes first, it fails at once
+    /// with [`DeadlineExceeded`](crate::error::ErrorKind::DeadlineExceeded) at the stage
+    /// [`AppJwt`](crate::error::Stage::AppJwt): the error says why the last token was rejected, and
+    /// [`retry_after`](Error::retry_after) when the next one is requested.
+    #[must_use]
+    pub fn app_jwt_interval(mut self, interval: Duration) -> Self {
+        self.app_jwt_interval = interval;
         self
     }
 

@@ -64,6 +64,15 @@ pub enum EventKind {
         /// The failure.
         cause: Cause,
     },
+    /// The call waits for the next request of an AppJWT, or fails because its deadline comes first:
+    /// [`Config::app_jwt_interval`](super::Config::app_jwt_interval) limits these requests.
+    #[non_exhaustive]
+    TokenThrottled {
+        /// The time until the next request.
+        pause: Duration,
+        /// How the last token was rejected. `None`: it has expired.
+        rejected: Option<Cause>,
+    },
     /// A service keeps failing: calls to it fail at once from now on.
     #[non_exhaustive]
     CircuitOpened {

@@ -118,6 +118,12 @@ impl<C: Callable> Call<C> {
             not_before: prerequisite.not_before(state),
         };
         let (acquired, last) = prerequisite.acquire(state, now, request);
+        if let Acquire::Wait { until, round, pausing: true } = acquired
+            && prerequisite == Prerequisite::AppJwt
+            && until == request.not_before
+        {
+            return self.await_issue_limit(state, now, until, round, &origin);
+        }
         match acquired {
             Acquire::Cached => Next::Ready,
             Acquire::Fetch(lease) => self.fetch(state, now, prerequisite, lease, origin),
@@ -128,7 +134,7 @@ impl<C: Callable> Call<C> {
             }
             Acquire::Wait { until, pausing: true, .. } if until >= self.deadline => {
                 let earlier = last.unwrap_or_else(|| {
-                    let why = "tokens are being issued too often to request another yet";
+                    let why = "the service asked for a pause";
                     Error::new(ErrorKind::Unavailable, why).at(prerequisite.stage(), None)
                 });
                 self.fail_before(until.since(now), earlier);
@@ -139,6 +145,28 @@ impl<C: Callable> Call<C> {
                 Next::Wait(until.min(self.deadline))
             }
         }
+    }
+
+    /// Waits for the limit of token requests, or ends the call if its deadline comes first.
+    fn await_issue_limit(
+        &mut self,
+        state: &ConnectorState,
+        now: Mono,
+        until: Mono,
+        round: u64,
+        origin: &Origin,
+    ) -> Next {
+        let pause = until.since(now);
+        // Each wait is reported once, however often the call is polled.
+        if until > self.throttled_until {
+            self.throttled_until = until;
+            self.emit(Stage::AppJwt, state.issue_limit.event(pause));
+        }
+        if until >= self.deadline {
+            return self.finish(state.issue_limit.error(pause, origin.authority()));
+        }
+        self.joined = Some((Prerequisite::AppJwt, round));
+        Next::Wait(until)
     }
 
     /// The earliest generation of the AppJWT that this call sends: it, or the round of its consumer's

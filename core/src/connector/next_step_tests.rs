@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::api::{AuthorizeApp, IdentifyConsumer, ResolveDomain, Service};
 use crate::connector::call_harness::{CallHarness, message};
-use crate::connector::{Config, DomainLookup};
+use crate::connector::{Cause, Config, DomainLookup, EventKind};
 use crate::id::ExtConsumerId;
 use crate::policy::{CircuitPolicy, RatePolicy};
 
@@ -107,4 +107,123 @@ fn look_ups_give_the_tokens_claims() {
     next.finish("");
     let claims = next.into_result().unwrap().output;
     assert_eq!(claims.account_id.as_deref(), Some("91827364"));
+}
+
+const INVALID_APP_JWT: &str = r#"{"code":401,"body":{"title":"Invalid AppJWT","details":
+    "AppJWT has expired or is invalid for pigeon-ring-0042","errorCode":40102}}"#;
+
+/// Drives a call whose every message is answered 401, and gives the times of its token requests.
+fn rejected<O: Callable>(harness: &mut CallHarness<O>) -> Vec<Duration> {
+    let mut tokens = Vec::new();
+    loop {
+        match harness.poll() {
+            Step::Send(attempt) if attempt.stage() == Stage::Operation => {
+                harness.answer(&attempt, 401, INVALID_APP_JWT);
+            }
+            Step::Send(attempt) => {
+                if attempt.stage() == Stage::AppJwt {
+                    tokens.push(harness.now);
+                }
+                harness.answer_normally(&attempt, "{}");
+            }
+            Step::Wait(until) => harness.now = until.since(Mono::ZERO),
+            Step::Done(_) => return tokens,
+        }
+    }
+}
+
+fn throttled(events: &[EventKind]) -> Vec<(Duration, Option<Cause>)> {
+    events
+        .iter()
+        .filter_map(|kind| match kind {
+            EventKind::TokenThrottled { pause, rejected } => Some((*pause, *rejected)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_throttled_call_says_stage_reason_and_next_try() {
+    let mut harness = CallHarness::with(message(), |config| config.call_timeout(secs(10)));
+    assert_eq!(rejected(&mut harness), [secs(0), secs(0)], "two at once");
+    assert_eq!(throttled(&harness.events()), []);
+    let mut harness = harness.next(message(), secs(2));
+    assert_eq!(rejected(&mut harness), []);
+    let expected = (secs(13), Some(Cause::Status(401)));
+    assert_eq!(throttled(&harness.events()), [expected]);
+    let error = harness.error();
+    assert_eq!((error.kind(), error.stage()), (ErrorKind::DeadlineExceeded, Stage::AppJwt));
+    assert_eq!((error.status(), error.error_code()), (Some(401), Some(40102)));
+    assert_eq!(error.retry_after(), Some(secs(13)));
+    assert_eq!(
+        format!("{error:#}"),
+        "send_text: the next AppJWT is requested in 13.0 s, after this call's own deadline: one is \
+         requested every 15 s at most, and the last one was rejected (by send_text: status 401, error \
+         code 40102) (sentinel.liveperson.net, error code 40102); see why the AppJWT is rejected: is \
+         the app install enabled, and is its scope msg.consumer?"
+    );
+    let rejection = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        rejection.starts_with("send_text: the request was rejected with status 401"),
+        "{rejection}"
+    );
+    assert_eq!(error.response_body(), None);
+}
+
+#[test]
+fn a_call_with_time_waits_for_the_next_token_and_says_so_once() {
+    let mut harness = CallHarness::with(message(), |config| config.call_timeout(secs(60)));
+    rejected(&mut harness);
+    let mut harness = harness.next(message(), secs(2));
+    let attempt = harness.attempt();
+    harness.answer(&attempt, 401, INVALID_APP_JWT);
+    for _ in 0..3 {
+        assert!(
+            matches!(harness.poll(), Step::Wait(until) if until == Mono::from_origin(secs(15)))
+        );
+    }
+    assert_eq!(throttled(&harness.events()).len(), 1);
+    assert_eq!(rejected(&mut harness), [secs(15)]);
+}
+
+/// Drives a look-up of an AppJWT that lives for two seconds.
+fn authorize_briefly(harness: &mut CallHarness<AuthorizeApp>) {
+    loop {
+        match harness.poll() {
+            Step::Send(attempt) if attempt.stage() == Stage::AppJwt => {
+                harness.answer(&attempt, 200, r#"{"access_token":"x","expires_in":2}"#);
+            }
+            Step::Send(attempt) => harness.answer_normally(&attempt, "{}"),
+            Step::Wait(until) => harness.now = until.since(Mono::ZERO),
+            Step::Done(_) => return,
+        }
+    }
+}
+
+#[test]
+fn short_lived_tokens_are_throttled_without_a_rejection() {
+    let short = |config: Config| config.call_timeout(secs(5));
+    let mut harness = CallHarness::with(AuthorizeApp::new(), short);
+    authorize_briefly(&mut harness);
+    let mut harness = harness.next(AuthorizeApp::new(), secs(3));
+    authorize_briefly(&mut harness);
+    let mut harness = harness.next(AuthorizeApp::new(), secs(6));
+    authorize_briefly(&mut harness);
+    assert_eq!(throttled(&harness.events()), [(secs(9), None)]);
+    let error = harness.error();
+    assert!(error.to_string().contains("the last one has expired"), "{error}");
+    assert_eq!((error.status(), error.retry_after()), (None, Some(secs(9))));
+    assert!(std::error::Error::source(&error).is_none());
+}
+
+#[test]
+fn the_limit_of_token_requests_can_be_set() {
+    for (interval, at) in [(0, 1), (5, 5), (15, 15)] {
+        let settings =
+            |config: Config| config.call_timeout(secs(20)).app_jwt_interval(secs(interval));
+        let mut harness = CallHarness::with(message(), settings);
+        assert_eq!(rejected(&mut harness).len(), 2);
+        let mut harness = harness.next(message(), secs(1));
+        assert_eq!(rejected(&mut harness), [secs(at)], "{interval}");
+    }
 }

@@ -6,6 +6,7 @@ use super::Callable;
 use super::attempt_failure::{AttemptFailure, RejectedToken};
 use super::call::{Call, InFlight, Purpose};
 use super::event::{Cause, EventKind, TokenKind};
+use super::issue_limit::Rejected;
 use super::outcome::{FailureKind, Outcome, Wake};
 use super::prerequisite::{Fetched, Prerequisite};
 use super::single_flight::Lease;
@@ -155,7 +156,7 @@ impl<C: Callable> Call<C> {
             && refresh.refresh_app_jwt_once(lease, attempt.tokens.app_jwt.saturating_add(1))
         {
             refresh.release(now, lease);
-            self.refresh_token(state, attempt, token);
+            self.refresh_token(state, attempt, token, failure);
             return;
         }
         let jitter = state.jitter.draw();
@@ -297,7 +298,7 @@ impl<C: Callable> Call<C> {
             && self.principal != Principal::Anonymous
             && self.may_refresh(token)
         {
-            self.refresh_token(state, attempt, token);
+            self.refresh_token(state, attempt, token, failure);
             return;
         }
         let error = failure
@@ -376,6 +377,7 @@ impl<C: Callable> Call<C> {
         state: &mut ConnectorState,
         attempt: &InFlight,
         token: RejectedToken,
+        failure: AttemptFailure,
     ) {
         let kind = match token {
             RejectedToken::ConsumerJws => {
@@ -395,6 +397,12 @@ impl<C: Callable> Call<C> {
         if kind == TokenKind::AppJwt {
             let next = attempt.tokens.app_jwt.saturating_add(1);
             self.refreshes.min_app_jwt = self.refreshes.min_app_jwt.max(next);
+            if attempt.tokens.app_jwt == state.app_jwt.generation() {
+                let host = Some(attempt.origin.authority().to_owned());
+                let error = failure.error.with_operation(C::NAME, None).at(attempt.stage(), host);
+                let error = error.with_attempts(1).with_delivery(Delivery::Rejected);
+                state.issue_limit.reject(Rejected { error, cause: failure.cause });
+            }
         }
         self.emit(attempt.stage(), EventKind::RefreshingToken { token: kind });
     }

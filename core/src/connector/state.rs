@@ -53,6 +53,7 @@ impl ConnectorState {
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
         let consumers = Consumers::new(config.consumer_cache);
+        let issue_limit = IssueLimit::new(config.app_jwt_interval);
         let rates = config.rates.iter();
         let rates =
             rates.map(|(service, policy)| (service.clone(), RateLimiter::new(*policy))).collect();
@@ -65,7 +66,7 @@ impl ConnectorState {
             consumers,
             circuits: BTreeMap::new(),
             rates,
-            issue_limit: IssueLimit::default(),
+            issue_limit,
             idp_not_before: Mono::ZERO,
         }
     }

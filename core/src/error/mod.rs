@@ -410,7 +410,7 @@ impl fmt::Display for Source {
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self.0.source.as_ref()? {
-            Source::Earlier(error) => Some(error),
+            Source::Earlier(error) => Some(&**error),
             Source::Foreign(error) => Some(&**error),
         }
     }
