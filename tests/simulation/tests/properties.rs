@@ -12,6 +12,7 @@ use lp_connector_core::connector::Callable;
 use lp_connector_core::error::{Delivery as Effect, ErrorKind, Stage};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::policy::RetryPolicy;
+use lp_connector_sandbox::Fault;
 use lp_connector_simulation::{NetworkFault, SentRequest, World, ada, open_conversation};
 use proptest::prelude::*;
 
@@ -103,9 +104,11 @@ fn fault() -> impl Strategy<Value = String> {
         1 => Just("revoke-consumer".to_owned()),
         1 => prop::sample::select(vec!["html", "garbage", "drop", "drop-after", "truncated"]).prop_map(str::to_owned),
     ];
-    (endpoint, 1u64..4, 0u64..8, what).prop_map(|(endpoint, from, more, what)| {
+    let fault = (endpoint, 1u64..4, 0u64..8, what).prop_map(|(endpoint, from, more, what)| {
         format!("{endpoint}:{from}-{}={what}", from + more)
-    })
+    });
+    // Not every endpoint can have every fault.
+    fault.prop_filter("the endpoint cannot have it", |fault| fault.parse::<Fault>().is_ok())
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
