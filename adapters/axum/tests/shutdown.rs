@@ -76,9 +76,11 @@ fn post(address: &str, n: usize) -> std::io::Result<Option<u16>> {
 fn a_signal_loses_nothing(program: &Path, signal: &str) {
     let (mut child, address, output) = start(program);
     let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let patience = Instant::now() + Duration::from_secs(30);
     let send = || {
         let mut good = BTreeSet::new();
         loop {
+            assert!(Instant::now() < patience, "the program does not end");
             let n = next.fetch_add(1, Ordering::Relaxed);
             match post(&address, n) {
                 Ok(Some(200)) => {
@@ -92,7 +94,6 @@ fn a_signal_loses_nothing(program: &Path, signal: &str) {
     };
     let good: BTreeSet<String> = std::thread::scope(|scope| {
         let senders: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
-        let patience = Instant::now() + Duration::from_secs(30);
         while answered.load(Ordering::Relaxed) < BURST && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -19,6 +19,9 @@ const SECRET: &str = "n3v3r-u5e-7h15-1n-pr0d";
 /// The posts of a burst, at least.
 const BURST: usize = 200;
 
+/// How long a step may take; it is a matter of milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Kills the program if the test fails.
 struct Program(Child, SocketAddr);
 
@@ -68,6 +71,11 @@ impl Program {
 
     /// Waits for the end: the exit status, and what is on stderr.
     fn end(mut self) -> (Option<i32>, String) {
+        let patience = Instant::now() + PATIENCE;
+        while self.0.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < patience, "the program does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let code = self.0.wait().unwrap().code();
         let mut errors = String::new();
         self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
@@ -113,14 +121,14 @@ fn post_signed(address: SocketAddr, body: &str) -> std::io::Result<Option<u16>> 
 /// Posts from eight senders until the program is gone. Calls `enough` after [`BURST`] good answers, or when
 /// no more come. Returns the texts that were answered 200.
 fn burst(address: SocketAddr, enough: impl FnOnce()) -> BTreeSet<String> {
-    let patience = Instant::now() + Duration::from_secs(30);
+    let patience = Instant::now() + PATIENCE;
     while TcpStream::connect(address).is_err() && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(1));
     }
     let (next, answered, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let send = || {
         let mut good = BTreeSet::new();
-        loop {
+        while Instant::now() < patience {
             let n = next.fetch_add(1, Ordering::Relaxed);
             match post(address, n) {
                 Ok(Some(200)) => {
@@ -254,7 +262,8 @@ fn a_second_signal_ends_it_at_once() {
     stream.write_all(head.as_bytes()).unwrap();
     stream.read_exact(&mut [0; 12]).unwrap();
     program.signal("-TERM");
-    while TcpStream::connect(program.1).is_ok() {
+    let patience = Instant::now() + PATIENCE;
+    while TcpStream::connect(program.1).is_ok() && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(1));
     }
     program.signal("-INT");

@@ -1,5 +1,9 @@
 //! A webhook endpoint on a blocking server. Any server fits that gives the raw body; with axum, use
 //! `lp_connector::axum`.
+//!
+//! It answers one request at a time, so a sender who is slow holds up the others: in front of the real cloud
+//! it needs a proxy that reads whole requests. `stop` drains it; a program that runs until a signal calls
+//! that from its handler.
 
 use std::error::Error;
 use std::io::Read as _;
