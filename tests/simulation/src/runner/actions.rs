@@ -115,6 +115,7 @@ impl Runner<'_> {
         }
         match world_event {
             WorldEvent::Fault(fault) => {
+                // A token cannot be revoked at an endpoint that gets none: such a fault changes nothing.
                 if let Ok(fault) = fault.parse() {
                     self.world.cloud.fault(fault);
                 }
