@@ -25,7 +25,9 @@ pub(crate) const PROXIED: &str = "cloud.sandbox.test";
 
 /// A sandbox with these faults.
 pub(crate) fn cloud(faults: &[&str]) -> Server {
-    let server = Server::start(ServerConfig::new()).unwrap();
+    // A client of ours needs no tolerance.
+    let config = ServerConfig::new().sandbox(|config| config.strict(true));
+    let server = Server::start(config).unwrap();
     for fault in faults {
         server.with(|cloud| cloud.fault(fault.parse().unwrap()));
     }

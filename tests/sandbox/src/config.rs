@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::random::Random;
 
 /// An app install: the credentials of a connector.
@@ -61,6 +63,8 @@ pub struct Config {
     pub(crate) expires_in: bool,
     pub(crate) swapped_domain_shapes: bool,
     pub(crate) survey: bool,
+    pub(crate) strict: bool,
+    pub(crate) main_dialog_first: bool,
     pub(crate) admin: (String, String),
     pub(crate) host: String,
     pub(crate) hosts: BTreeMap<String, String>,
@@ -79,6 +83,8 @@ impl Config {
             expires_in: false,
             swapped_domain_shapes: false,
             survey: true,
+            strict: false,
+            main_dialog_first: false,
             admin: ("admin".to_owned(), random.hex(1)),
             host: host.into(),
             hosts: BTreeMap::new(),
@@ -130,6 +136,23 @@ impl Config {
         self
     }
 
+    /// Refuses what other clients send and the documents do not have: old paths and types, and a version
+    /// that is left out. Default: no, each is taken, with a warning in [`Reply::warnings`](crate::Reply).
+    #[must_use]
+    pub fn strict(mut self, yes: bool) -> Self {
+        self.strict = yes;
+        self
+    }
+
+    /// Names the main dialog before the survey in notifications. Default: no, as their order is not documented
+    /// ([protocol.md 9.9](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.9)). The
+    /// official sample reads the survey at the second place.
+    #[must_use]
+    pub fn main_dialog_first(mut self, yes: bool) -> Self {
+        self.main_dialog_first = yes;
+        self
+    }
+
     /// Sets the host of one service, by its name in the Domain API.
     #[must_use]
     pub fn service_at(mut self, service: impl Into<String>, host: impl Into<String>) -> Self {
@@ -153,6 +176,19 @@ impl Config {
     #[must_use]
     pub fn app(&self) -> Option<&App> {
         self.apps.first()
+    }
+
+    /// The Domain API's entry of a service.
+    pub(crate) fn base_uri(&self, service: &str) -> Option<Value> {
+        let host = self.host_of(service)?;
+        Some(json!({"service": service, "account": self.account, "baseURI": host}))
+    }
+
+    /// The Domain API's entries of all services.
+    pub(crate) fn base_uris(&self) -> Vec<Value> {
+        let extra = self.hosts.keys().map(String::as_str);
+        let extra = extra.filter(|service| !SERVICES.contains(service));
+        SERVICES.into_iter().chain(extra).filter_map(|service| self.base_uri(service)).collect()
     }
 
     pub(crate) fn host_of(&self, service: &str) -> Option<&str> {

@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::request::{fields, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
-use crate::state::Message;
+use crate::state::{Message, milliseconds};
 use crate::{Endpoint, Webhooks};
 
 /// The most messages in one response.
@@ -23,7 +23,7 @@ impl Sandbox {
             (&Method::GET, "/_sandbox/state") => self.describe(),
             (&Method::GET, "/_sandbox/messages") => {
                 let after = fields(request, false).get("after").and_then(|n| n.parse().ok());
-                self.messages_after(after.unwrap_or(0))
+                self.messages_after(now, after.unwrap_or(0))
             }
             (&Method::POST, "/_sandbox/agent") => self.control_agent(now, &body()),
             (&Method::POST, "/_sandbox/webhooks") => match text(&body(), "endpoint") {
@@ -63,10 +63,18 @@ impl Sandbox {
         }
     }
 
-    fn messages_after(&self, after: u64) -> HttpResponse {
+    fn messages_after(&self, now: Duration, after: u64) -> HttpResponse {
         let messages = self.messages().iter().filter(|message| message.number > after);
         let messages: Vec<Value> = messages.take(MAX_PAGE).map(describe_message).collect();
-        response::json(200, &json!({"messages": messages, "conversations": self.describe_all()}))
+        let endpoint = json!({"app_state": format!("{:?}", self.app_state()),
+            "waiting": self.notifications_waiting(),
+            "next_try_ms": self.next_try().map(milliseconds),
+            "next_try_in_s": self.next_try().map(|at| at.saturating_sub(now).as_secs_f64().ceil())});
+        response::json(
+            200,
+            &json!({"messages": messages, "conversations": self.describe_all(),
+                "endpoint": endpoint}),
+        )
     }
 
     fn describe_all(&self) -> Vec<Value> {

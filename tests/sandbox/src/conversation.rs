@@ -10,7 +10,9 @@ use crate::request::{fields, has_content_type, id, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::{Conversation, milliseconds};
-use crate::tokens;
+use crate::{send, tokens};
+
+const TYPE_WITHOUT_DOT: &str = "the type of Client-Properties is not .ClientProperties";
 
 pub(crate) fn open(
     sandbox: &mut Sandbox,
@@ -22,12 +24,16 @@ pub(crate) fn open(
         Ok(consumer) => consumer,
         Err(refused) => return *refused,
     };
-    let (features, body) = match parse_request(request) {
+    let (features, body) = match parse_request(sandbox, request) {
         Ok(parsed) => parsed,
         Err(refused) => return *refused,
     };
-    let (profile, conversation) = match body.as_array().map(Vec::as_slice) {
-        Some([profile, conversation]) => (profile, conversation),
+    let (profile, conversation, first) = match body.as_array().map(Vec::as_slice) {
+        Some([profile, conversation]) => (profile, conversation, None),
+        // An older page has it (protocol.md 15, on 6.1).
+        Some([profile, conversation, first]) if sandbox.tolerates("a first message is in it") => {
+            (profile, conversation, Some(first))
+        }
         _ => return response::bad_request("the body must be an array of two requests", ""),
     };
     let (Some(profile_id), Some(conversation_id)) = (id(profile), id(conversation)) else {
@@ -36,7 +42,7 @@ pub(crate) fn open(
     for (request, kind) in
         [(profile, "userprofile.SetUserProfile"), (conversation, "cm.ConsumerRequestConversation")]
     {
-        if text(request, "kind") != Some("req") || text(request, "type") != Some(kind) {
+        if text(request, "kind") != Some("req") || request_type(sandbox, request) != Some(kind) {
             return response::bad_request(&format!("a req of type {kind} is wanted here"), "");
         }
         if !request.get("body").is_some_and(Value::is_object) {
@@ -53,10 +59,13 @@ pub(crate) fn open(
     }
     let urgency = request_body.get("ttrDefName");
     let urgencies = ["NORMAL", "URGENT", "PRIORITIZED"];
-    let is_valid = |value: &Value| {
-        value.is_null() || value.as_str().is_some_and(|name| urgencies.contains(&name))
+    let mut is_valid = |value: &Value| match value.as_str() {
+        // An older page has it (protocol.md 15, on 6.3).
+        Some("CUSTOM") => sandbox.tolerates("ttrDefName is CUSTOM"),
+        Some(name) => urgencies.contains(&name),
+        None => value.is_null(),
     };
-    if !urgency.is_none_or(is_valid) {
+    if !urgency.is_none_or(&mut is_valid) {
         return response::bad_request("ttrDefName is none of the known", &conversation_id);
     }
     let profile_set =
@@ -85,7 +94,11 @@ pub(crate) fn open(
             open: true,
             main_open: true,
             profile: profile.get("body").cloned().unwrap_or_default(),
-            skill: field("skillId"),
+            // The sample sends a number (protocol.md 6.3).
+            skill: request_body.get("skillId").and_then(|skill| match skill {
+                Value::Number(skill) => Some(skill.to_string()),
+                skill => skill.as_str().map(str::to_owned),
+            }),
             ttr: field("ttrDefName").unwrap_or_else(|| "NORMAL".to_owned()),
             request: request_body,
             features,
@@ -101,13 +114,16 @@ pub(crate) fn open(
     );
     sandbox.notify_conversation(now, &new);
     let opened = response::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
-    response::json(200, &Value::Array(vec![profile_set, opened]))
+    let mut results = vec![profile_set, opened];
+    results.extend(first.map(|first| send::publish_first(sandbox, now, &new, first)));
+    response::json(200, &Value::Array(results))
 }
 
 /// Checks what CONVERSATION and SEND have in common: version, content type, and the header of
 /// [protocol.md 6.5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#6.5).
 /// Returns the client's features and the JSON body.
 pub(crate) fn parse_request(
+    sandbox: &mut Sandbox,
     request: &Request<Vec<u8>>,
 ) -> Result<(Vec<String>, Value), Box<HttpResponse>> {
     let refuse = |why: &str| Box::new(response::bad_request(why, ""));
@@ -117,12 +133,22 @@ pub(crate) fn parse_request(
     if !has_content_type(request.headers(), "application/json") {
         return Err(refuse("the content type must be application/json"));
     }
-    let features = features(request.headers()).map_err(|why| refuse(&why))?;
+    let features = features(sandbox, request.headers()).map_err(|why| refuse(&why))?;
     let body = serde_json::from_slice(request.body());
     Ok((features, body.map_err(|_| refuse("the body is not JSON"))?))
 }
 
-fn features(headers: &HeaderMap) -> Result<Vec<String>, String> {
+/// The type of a request. Old clients write it with `.ams.` before it
+/// ([protocol.md 14](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#14), row 37).
+pub(crate) fn request_type<'a>(sandbox: &mut Sandbox, request: &'a Value) -> Option<&'a str> {
+    let kind = text(request, "type")?;
+    match kind.strip_prefix(".ams.") {
+        Some(kind) => sandbox.tolerates("the type begins with .ams.").then_some(kind),
+        None => Some(kind),
+    }
+}
+
+fn features(sandbox: &mut Sandbox, headers: &HeaderMap) -> Result<Vec<String>, String> {
     let Some(header) = headers.get("client-properties") else {
         return Ok(Vec::new());
     };
@@ -130,6 +156,7 @@ fn features(headers: &HeaderMap) -> Result<Vec<String>, String> {
         .map_err(|_| "Client-Properties is not JSON".to_owned())?;
     match text(&properties, "type") {
         Some(".ClientProperties" | ".ams.headers.ClientProperties") => {}
+        Some("ClientProperties") if sandbox.tolerates(TYPE_WITHOUT_DOT) => {}
         _ => return Err("Client-Properties has no type".to_owned()),
     }
     let features = properties.get("features").and_then(Value::as_array);

@@ -4,7 +4,6 @@
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::config::SERVICES;
 use crate::endpoint::Route;
 use crate::request::fields;
 use crate::response::{self, HttpResponse};
@@ -19,12 +18,8 @@ pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>
         // "401 (bad site)", protocol.md 2.2.
         return response::json(401, &json!({"message": "no such site"}));
     }
-    let entry = |service: &str| -> Option<Value> {
-        let host = config.host_of(service)?;
-        Some(json!({"service": service, "account": config.account, "baseURI": host}))
-    };
     match &route.service {
-        Some(service) => match entry(service) {
+        Some(service) => match config.base_uri(service) {
             // Names are case-sensitive; "400 (bad parameters)" is the nearest that is documented.
             None => response::json(400, &json!({"message": "no such service"})),
             Some(one) if config.swapped_domain_shapes => {
@@ -32,15 +27,9 @@ pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>
             }
             Some(one) => response::json(200, &one),
         },
-        None => {
-            let extra = config.hosts.keys().map(String::as_str);
-            let extra = extra.filter(|service| !SERVICES.contains(service));
-            let all: Vec<Value> = SERVICES.into_iter().chain(extra).filter_map(entry).collect();
-            if config.swapped_domain_shapes {
-                response::json(200, &Value::Array(all))
-            } else {
-                response::json(200, &json!({"baseURIs": all}))
-            }
+        None if config.swapped_domain_shapes => {
+            response::json(200, &Value::Array(config.base_uris()))
         }
+        None => response::json(200, &json!({"baseURIs": config.base_uris()})),
     }
 }

@@ -109,6 +109,8 @@ pub(crate) struct Route {
     pub(crate) account: String,
     /// The rest of the path: at the Domain API the service, or `None` for all.
     pub(crate) service: Option<String>,
+    /// What is not documented about the path, for a warning.
+    pub(crate) deviation: Option<&'static str>,
 }
 
 impl Route {
@@ -116,12 +118,23 @@ impl Route {
     pub(crate) fn parse(path: &str) -> Option<Self> {
         let decoded: Vec<_> = path.trim_start_matches('/').split('/').map(decode).collect();
         let parts: Vec<&str> = decoded.iter().map(|part| &**part).collect();
+        let mut deviation = None;
         let (endpoint, account, service) = match parts.as_slice() {
-            ["api" | "csdr", "account", account, "service", "baseURI.json"] => {
-                (Endpoint::Domain, account, None)
-            }
-            ["api", "account", account, "service", service, "baseURI.json"] => {
-                (Endpoint::Domain, account, Some((*service).to_owned()))
+            [root @ ("api" | "csdr"), "account", account, "service", rest @ ..] => {
+                let (service, file) = match rest {
+                    [file] => (None, file),
+                    [service, file] => (Some((*service).to_owned()), file),
+                    _ => return None,
+                };
+                match *file {
+                    "baseURI.json" if *root == "csdr" && service.is_some() => {
+                        deviation = Some("the path /csdr is documented for all services alone");
+                    }
+                    "baseURI.json" => {}
+                    "baseURI" => deviation = Some("the path has no .json at its end"),
+                    _ => return None,
+                }
+                (Endpoint::Domain, account, service)
             }
             ["sentinel", "api", "account", account, "app", "token"] => {
                 (Endpoint::Token, account, None)
@@ -147,7 +160,7 @@ impl Route {
             ["v1", _, account, ..] => (Endpoint::File, account, None),
             _ => return None,
         };
-        Some(Self { endpoint, account: (*account).to_owned(), service })
+        Some(Self { endpoint, account: (*account).to_owned(), service, deviation })
     }
 }
 

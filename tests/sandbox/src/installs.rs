@@ -1,10 +1,14 @@
 //! The login, and the management of app installs
 //! ([protocol.md 13](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#13)).
 
+use std::time::Duration;
+
+use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use crate::config::App;
+use crate::random::stable_hex;
 use crate::request::{fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
@@ -48,15 +52,22 @@ pub(crate) fn login(
     }
     let bearer = sandbox.random.hex(4);
     sandbox.state.bearers.insert(bearer.clone(), ());
+    let id = stable_hex(&format!("{account}/{}", user.unwrap_or_default()));
     let session = json!({"bearer": bearer, "csrf": sandbox.random.hex(1), "sessionTTl": "36000",
-        "config": {"loginName": user, "isAdmin": true, "isLPA": false},
-        "csdsCollectionResponse": {"baseURIs": []}});
-    response::json(200, &session)
+        "config": {"loginName": user, "userId": id, "isAdmin": true, "isLPA": false},
+        "csdsCollectionResponse": {"baseURIs": sandbox.config.base_uris()}});
+    let mut response = response::json(200, &session);
+    let cookie = format!("session_id={}; Path=/; HttpOnly", sandbox.random.hex(1));
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// `…/configuration/app-install/installations`, or one of them.
 pub(crate) fn installs(
     sandbox: &mut Sandbox,
+    now: Duration,
     account: &str,
     id: Option<&str>,
     request: &Request<Vec<u8>>,
@@ -71,7 +82,14 @@ pub(crate) fn installs(
         return refuse(400, "v must be 1.0");
     }
     sandbox.register_configured_apps();
-    match (request.method(), id) {
+    let overridden = request.headers().get("x-http-method-override");
+    let overridden = overridden.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    let method = match overridden.filter(|method| method != request.method()) {
+        Some(method) if sandbox.tolerates("X-HTTP-Method-Override is not the method") => method,
+        Some(_) => return refuse(405, "no such method here"),
+        None => request.method().clone(),
+    };
+    match (&method, id) {
         (&Method::GET, None) => {
             let records: Vec<Value> =
                 sandbox.state.installs.values().map(|install| install.record.clone()).collect();
@@ -86,7 +104,7 @@ pub(crate) fn installs(
             }
             None => refuse(404, "no such app install"),
         },
-        (&Method::POST, None) => create(sandbox, request),
+        (&Method::POST, None) => create(sandbox, now, request),
         (&Method::PUT, Some(id)) => update(sandbox, id, request),
         (&Method::DELETE, Some(id)) => match check_revision(sandbox, id, request.headers()) {
             Ok(()) => {
@@ -120,7 +138,7 @@ fn has_valid_name(record: &Value) -> bool {
     text(record, "client_name").is_some_and(|name| (1..=128).contains(&name.chars().count()))
 }
 
-fn create(sandbox: &mut Sandbox, request: &Request<Vec<u8>>) -> HttpResponse {
+fn create(sandbox: &mut Sandbox, now: Duration, request: &Request<Vec<u8>>) -> HttpResponse {
     let Ok(mut record @ Value::Object(_)) = serde_json::from_slice::<Value>(request.body()) else {
         return refuse(400, "the manifest is no JSON object");
     };
@@ -135,11 +153,21 @@ fn create(sandbox: &mut Sandbox, request: &Request<Vec<u8>>) -> HttpResponse {
             ("id", json!(id)),
             ("client_id", json!(id)),
             ("client_secret", json!(secret)),
+            ("client_id_issued_at", json!(now.as_secs())),
+            ("client_secret_expires_at", json!(0)),
             ("deleted", json!(false)),
         ] {
             members.insert(name.to_owned(), value);
         }
         members.entry("enabled").or_insert(json!(true));
+        let webhooks = members.get_mut("capabilities").and_then(|all| all.get_mut("webhooks"));
+        for (_, webhook) in webhooks.and_then(Value::as_object_mut).into_iter().flatten() {
+            if let Some(webhook) =
+                webhook.as_object_mut().filter(|one| one.contains_key("endpoint"))
+            {
+                webhook.entry("headers").or_insert(json!([]));
+            }
+        }
     }
     sandbox.config.apps.push(App::new(&id, &secret));
     let created = record.clone();

@@ -51,4 +51,4 @@ pub use sandbox::{Reply, Sandbox, Transmission};
 #[cfg(feature = "server")]
 pub use server::{LoggedRequest, Server, ServerConfig};
 pub use state::{Conversation, MAX_KEPT, Message, Survey};
-pub use webhook::{AppState, NextPost, Post, Signature, Webhooks};
+pub use webhook::{AppState, NextPost, Post, Signature, Webhooks, webhook_target};

@@ -43,6 +43,14 @@ impl Sandbox {
         self.deliveries.state()
     }
 
+    /// When the next notification is posted, as the time since the Unix epoch, if the endpoint did not take
+    /// the last one: time-based retry waits 2, 4, 8 … 300 s
+    /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
+    #[must_use]
+    pub fn next_try(&self) -> Option<Duration> {
+        self.deliveries.next_try()
+    }
+
     /// How many notifications were dropped.
     #[must_use]
     pub fn notifications_lost(&self) -> u64 {
@@ -72,7 +80,7 @@ impl Sandbox {
             return;
         };
         changed.updated_ms = milliseconds(now).max(changed.updated_ms + 1);
-        let (key, body) = notification::of_conversation(changed, &self.config.account);
+        let (key, body) = notification::of_conversation(changed, &self.config);
         self.notify(now, conversation, &key, &body);
     }
 

@@ -39,6 +39,8 @@ pub struct Sandbox {
     pub(crate) deliveries: DeliveryQueue,
     pub(crate) requests: BTreeMap<Endpoint, u64>,
     faults: Vec<ActiveFault>,
+    /// The warnings of the request that is being answered.
+    warnings: Vec<&'static str>,
 }
 
 /// A fault, and the number of requests to its endpoint since it was added.
@@ -56,6 +58,9 @@ pub struct Reply {
     pub response: Response<Vec<u8>>,
     /// How to transmit it.
     pub transmission: Transmission,
+    /// What the request has that is not documented, and was taken all the same: see
+    /// [`Config::strict`](Config::strict).
+    pub warnings: Vec<&'static str>,
 }
 
 /// How a response is transmitted; a driver applies it.
@@ -90,6 +95,7 @@ impl Sandbox {
             deliveries: DeliveryQueue::default(),
             requests: BTreeMap::new(),
             faults: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -102,11 +108,23 @@ impl Sandbox {
     /// Answers a request, and says how to transmit the response. `now` is the time since the Unix epoch
     /// by the cloud's clock.
     pub fn reply(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reply {
-        let without_fault = |response| Reply { response, transmission: Transmission::Whole };
+        let (response, transmission) = self.answer(now, request);
+        Reply { response, transmission, warnings: std::mem::take(&mut self.warnings) }
+    }
+
+    fn answer(
+        &mut self,
+        now: Duration,
+        request: &Request<Vec<u8>>,
+    ) -> (HttpResponse, Transmission) {
+        let without_fault = |response| (response, Transmission::Whole);
         if request.uri().path().starts_with("/_sandbox/") {
             return without_fault(self.control(now, request));
         }
-        let Some(route) = Route::parse(request.uri().path()) else {
+        let route = Route::parse(request.uri().path());
+        let Some(route) =
+            route.filter(|route| route.deviation.is_none_or(|deviation| self.tolerates(deviation)))
+        else {
             let there_is = "domain, token, consumer, conversation and send, at their own paths";
             return without_fault(response::json(
                 404,
@@ -131,7 +149,15 @@ impl Sandbox {
             Some(FaultKind::Chunked) => Transmission::Chunked,
             _ => Transmission::Whole,
         };
-        Reply { response, transmission }
+        (response, transmission)
+    }
+
+    /// Whether to take what is not documented: with a warning, unless the sandbox is strict.
+    pub(crate) fn tolerates(&mut self, deviation: &'static str) -> bool {
+        if !self.config.strict {
+            self.warnings.push(deviation);
+        }
+        !self.config.strict
     }
 
     fn route(&mut self, now: Duration, route: &Route, request: &Request<Vec<u8>>) -> HttpResponse {
@@ -150,7 +176,7 @@ impl Sandbox {
             }
             Endpoint::Login => installs::login(self, account, request),
             Endpoint::Installs => {
-                installs::installs(self, account, route.service.as_deref(), request)
+                installs::installs(self, now, account, route.service.as_deref(), request)
             }
             // The cloud posts to it and does not listen there.
             Endpoint::Webhook => response::json(404, &json!({"message": "no such path"})),
@@ -170,7 +196,11 @@ impl Sandbox {
     }
 
     /// The reply of a fault that replaces the endpoint's own.
-    fn fault_reply(&mut self, kind: Option<&FaultKind>, headers: &HeaderMap) -> Option<Reply> {
+    fn fault_reply(
+        &mut self,
+        kind: Option<&FaultKind>,
+        headers: &HeaderMap,
+    ) -> Option<(HttpResponse, Transmission)> {
         let empty = || Response::new(Vec::new());
         let reply = match kind? {
             FaultKind::Status(status, more) => {
@@ -183,20 +213,18 @@ impl Sandbox {
                         response.headers_mut().insert(name, value);
                     }
                 }
-                Reply { response, transmission: Transmission::Whole }
+                (response, Transmission::Whole)
             }
             FaultKind::Html => {
                 let mut response =
                     Response::new(b"<html><body>Please sign in</body></html>".to_vec());
                 let kind = HeaderValue::from_static("text/html");
                 response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-                Reply { response, transmission: Transmission::Whole }
+                (response, Transmission::Whole)
             }
-            FaultKind::Loading => {
-                Reply { response: monitoring::loading(self), transmission: Transmission::Whole }
-            }
-            FaultKind::Drop => Reply { response: empty(), transmission: Transmission::Dropped },
-            FaultKind::Garbage => Reply { response: empty(), transmission: Transmission::Garbage },
+            FaultKind::Loading => (monitoring::loading(self), Transmission::Whole),
+            FaultKind::Drop => (empty(), Transmission::Dropped),
+            FaultKind::Garbage => (empty(), Transmission::Garbage),
             FaultKind::RevokeApp => {
                 if let Some(token) = credential(headers, "authorization") {
                     self.state.app_tokens.remove(token);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::conversation::parse_request;
+use crate::conversation::{parse_request, request_type};
 use crate::file;
 use crate::request::{id, text};
 use crate::response::{self, HttpResponse};
@@ -31,7 +31,7 @@ pub(crate) fn send(
         Ok(consumer) => consumer,
         Err(refused) => return *refused,
     };
-    let document = match parse_request(request) {
+    let document = match parse_request(sandbox, request) {
         Ok((_, document)) => document,
         Err(refused) => return *refused,
     };
@@ -41,7 +41,8 @@ pub(crate) fn send(
     if text(&document, "kind") != Some("req") {
         return response::bad_request("kind must be req", &id);
     }
-    if text(&document, "type") == Some("GetClock") {
+    let kind = request_type(sandbox, &document);
+    if kind == Some("GetClock") {
         // Documented for the WebSocket API only (protocol.md 7.10); the sandbox answers it too.
         let clock = json!({"currentTime": crate::state::milliseconds(now)});
         return response::json(200, &response::ok(&clock, &id));
@@ -49,7 +50,7 @@ pub(crate) fn send(
     let Some(body) = document.get("body").filter(|body| body.is_object()) else {
         return response::bad_request("the request has no body", &id);
     };
-    match text(&document, "type") {
+    match kind {
         Some("ms.PublishEvent") => {
             let length = String::from_utf8_lossy(request.body()).chars().count();
             let metadata = document.get("metadata").cloned().unwrap_or_default();
@@ -66,6 +67,32 @@ pub(crate) fn send(
             response::json(200, &response::ok(&done, &id))
         }
         _ => response::bad_request("no such type of request", &id),
+    }
+}
+
+/// Publishes the first message of a new conversation. Returns its result.
+pub(crate) fn publish_first(
+    sandbox: &mut Sandbox,
+    now: Duration,
+    conversation: &str,
+    request: &Value,
+) -> Value {
+    let id = id(request).unwrap_or_default();
+    let event = request.get("body").and_then(|body| body.get("event"));
+    match (request_type(sandbox, request), event) {
+        (Some("ms.PublishEvent"), Some(event)) => {
+            let publication = Publication {
+                conversation,
+                dialog: conversation,
+                agent: None,
+                audience: "ALL",
+                metadata: request.get("metadata").cloned().unwrap_or_default(),
+                event: event.clone(),
+            };
+            let sequence = sandbox.publish(now, publication);
+            response::ok(&json!({"sequence": sequence}), &id)
+        }
+        _ => response::error("an ms.PublishEvent is wanted here", &id),
     }
 }
 
@@ -126,6 +153,8 @@ fn publish(
                 Some("relativePath is missing")
             }
             Some("hosted/file") => None,
+            // The prose of a page has it (protocol.md 14, row 29).
+            Some("HostedFile") if sandbox.tolerates("the contentType is not hosted/file") => None,
             _ => Some("no such contentType"),
         },
         Some("ChatStateEvent") if in_survey => Some("a survey takes no chat states"),
@@ -135,8 +164,10 @@ fn publish(
         }
         Some("AcceptStatusEvent") => {
             let known = text(event, "status").is_some_and(|status| RECEIPTS.contains(&status));
-            let list = event.get("sequenceList").is_some_and(Value::is_array);
-            (!(known && list)).then_some("status or sequenceList is wrong")
+            match event.get("sequenceList") {
+                Some(Value::Array(list)) if known => missing(sandbox, conversation, dialog, list),
+                _ => Some("status or sequenceList is wrong"),
+            }
         }
         Some("RichContentEvent") => None,
         _ => Some("no such event"),
@@ -164,10 +195,27 @@ fn dialog_of(sandbox: &Sandbox, conversation: &str, dialog: &str) -> Result<bool
     match survey {
         Some(survey) if survey.open => Ok(true),
         None if dialog == conversation && found.main_open => Ok(false),
-        // Other dialogs are accepted: the documents do not list them.
-        None if dialog != conversation => Ok(false),
+        None if dialog != conversation => Err("no such dialog"),
         _ => Err("Bad Request, Conversation is close"),
     }
+}
+
+fn is_survey(sandbox: &Sandbox, conversation: &str, dialog: &str) -> bool {
+    let found = sandbox.state.conversations.get(conversation);
+    found.and_then(|found| found.survey.as_ref()).is_some_and(|survey| survey.dialog == dialog)
+}
+
+/// Why a receipt cannot be for these messages: each must be one of the dialog.
+fn missing(
+    sandbox: &Sandbox,
+    conversation: &str,
+    dialog: &str,
+    list: &[Value],
+) -> Option<&'static str> {
+    let sequences = sandbox.state.conversations.get(conversation).map(|found| &found.sequences);
+    let next = sequences.and_then(|of| of.get(dialog)).copied().unwrap_or_default();
+    let exists = |number: &Value| number.as_u64().is_some_and(|number| number < next);
+    (!list.iter().all(exists)).then_some("sequenceList names no message of this dialog")
 }
 
 fn update(
@@ -214,10 +262,11 @@ fn update(
                     Some(id) if id == conversation => {
                         sandbox.close_main_dialog(now, conversation, "CONSUMER");
                     }
-                    Some(_) => {
+                    Some(dialog) if is_survey(sandbox, conversation, dialog) => {
                         sandbox.state.close(conversation, "CONSUMER");
                         sandbox.notify_conversation(now, conversation);
                     }
+                    Some(_) => return response::bad_request("no such dialog", id),
                     None => return response::bad_request("dialogId is missing", id),
                 }
             }

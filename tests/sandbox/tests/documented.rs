@@ -2,94 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
+mod cloud;
+
 use std::time::Duration;
 
-use http::{Request, Response};
-use lp_connector_sandbox::{Config, Endpoint, Sandbox, Transmission};
+use cloud::{CONVERSATION, Cloud, NOW, SEND, text};
+use http::Request;
+use lp_connector_sandbox::{Endpoint, Transmission};
 use proptest::prelude::*;
-use serde_json::{Value, json};
-
-const NOW: Duration = Duration::from_secs(1_711_000_000);
-const CONVERSATION: &str = "/api/account/91827364/messaging/consumer/conversation?v=3";
-const SEND: &str = "/api/account/91827364/messaging/consumer/conversation/send?v=3";
-
-struct Cloud {
-    sandbox: Sandbox,
-    now: Duration,
-}
-
-impl Cloud {
-    fn new() -> Self {
-        Self { sandbox: Sandbox::new(Config::new("va.example.net", 1), 1), now: NOW }
-    }
-
-    fn get(&mut self, path: &str) -> (u16, Value) {
-        let request = Request::get(path).body(Vec::new()).unwrap();
-        read(self.sandbox.handle(self.now, &request))
-    }
-
-    fn form(&mut self, path: &str, body: &str) -> (u16, Value) {
-        let kind = "application/x-www-form-urlencoded";
-        let request = Request::post(path).header("content-type", kind).body(body.into()).unwrap();
-        read(self.sandbox.handle(self.now, &request))
-    }
-
-    fn post(&mut self, path: &str, tokens: &[(&str, &str)], body: &Value) -> (u16, Value) {
-        let mut request = Request::post(path).header("content-type", "application/json");
-        for (name, value) in tokens {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(body.to_string().into_bytes()).unwrap();
-        read(self.sandbox.handle(self.now, &request))
-    }
-
-    fn credentials(&self) -> (String, String) {
-        let app = self.sandbox.config().app().unwrap();
-        (app.client_id().to_owned(), app.client_secret().to_owned())
-    }
-
-    fn app_jwt(&mut self) -> String {
-        let (id, secret) = self.credentials();
-        let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
-        let (_, answer) = self.form("/sentinel/api/account/91827364/app/token?v=1.0", &body);
-        answer["access_token"].as_str().unwrap().to_owned()
-    }
-
-    fn consumer(&mut self, jwt: &str, consumer: &str) -> (u16, Value) {
-        let body = json!({"ext_consumer_id": consumer});
-        self.post("/api/account/91827364/consumer?v=1.0", &[("authorization", jwt)], &body)
-    }
-
-    /// Both tokens of a consumer.
-    fn tokens(&mut self, consumer: &str) -> (String, String) {
-        let jwt = self.app_jwt();
-        let (_, answer) = self.consumer(&jwt, consumer);
-        (jwt, answer["token"].as_str().unwrap().to_owned())
-    }
-
-    fn open(&mut self, (jwt, jws): &(String, String)) -> (u16, Value) {
-        let body = json!([
-            {"kind": "req", "id": "1,", "type": "userprofile.SetUserProfile", "body": {}},
-            {"kind": "req", "id": 2, "type": "cm.ConsumerRequestConversation",
-             "body": {"brandId": "91827364", "channelType": "MESSAGING"}},
-        ]);
-        self.post(CONVERSATION, &[("authorization", jwt), ("x-lp-on-behalf", jws)], &body)
-    }
-
-    fn send(&mut self, (jwt, jws): &(String, String), kind: &str, body: Value) -> (u16, Value) {
-        let body = json!({"kind": "req", "id": "c-17", "type": kind, "body": body});
-        self.post(SEND, &[("authorization", jwt), ("x-lp-on-behalf", jws)], &body)
-    }
-}
-
-fn read(answer: Response<Vec<u8>>) -> (u16, Value) {
-    (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
-}
-
-fn text(id: &str, message: &str) -> Value {
-    let event = json!({"type": "ContentEvent", "contentType": "text/plain", "message": message});
-    json!({"dialogId": id, "conversationId": id, "event": event})
-}
+use serde_json::json;
 
 #[test]
 fn one_service_is_an_object_and_all_are_a_wrapped_array() {

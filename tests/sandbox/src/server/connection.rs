@@ -109,12 +109,12 @@ async fn answer(
     };
     let request = Request::from_parts(parts, body.to_bytes().to_vec());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let Reply { response, transmission } = shared.lock().reply(now, &request);
+    let Reply { response, transmission, warnings } = shared.lock().reply(now, &request);
     shared.wake.notify_one();
     if let Some(on_request) = &shared.on_request {
         let silent = matches!(transmission, Transmission::Dropped | Transmission::Garbage);
         let status = (!silent).then(|| response.status().as_u16());
-        on_request(&LoggedRequest { method, path, status });
+        on_request(&LoggedRequest { method, path, status, warnings });
     }
     let (parts, body) = response.into_parts();
     let body = match transmission {

@@ -39,6 +39,8 @@ pub struct LoggedRequest {
     pub path: String,
     /// The status, if there was a response.
     pub status: Option<u16>,
+    /// What it has that is not documented: see [`Reply::warnings`](crate::Reply).
+    pub warnings: Vec<&'static str>,
 }
 
 /// Changes the sandbox's configuration once the address is known.

@@ -1,6 +1,5 @@
 //! Posts notifications to endpoints on loopback addresses.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{LoggedRequest, ServerState};
-use crate::{NextPost, Post};
+use crate::{NextPost, Post, webhook_target};
 
 /// The time-out of the connection, and of the response
 /// ([protocol.md 9.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.1)).
@@ -42,6 +41,7 @@ pub(super) async fn deliver(shared: Arc<ServerState>) {
                             method: "POST".to_owned(),
                             path: target,
                             status,
+                            warnings: Vec::new(),
                         });
                     }
                     shared.lock().complete_post(now(), id, status);
@@ -60,11 +60,13 @@ pub(super) async fn deliver(shared: Arc<ServerState>) {
 
 /// Posts a request. Returns the status, if a response comes in time.
 async fn send(request: Request<Vec<u8>>) -> Option<u16> {
-    let (host, port) = loopback_target(request.uri())?;
+    let (host, port) = webhook_target(&request.uri().to_string())?;
     let stream =
         timeout(POST_TIMEOUT, TcpStream::connect((host.as_str(), port))).await.ok()?.ok()?;
     let _ = stream.set_nodelay(true);
-    timeout(POST_TIMEOUT, exchange(stream, request, &format!("{host}:{port}"))).await.ok()?
+    let host =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    timeout(POST_TIMEOUT, exchange(stream, request, &host)).await.ok()?
 }
 
 async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> Option<u16> {
@@ -82,14 +84,6 @@ async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> O
     let _ = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
     connection.abort();
     Some(status)
-}
-
-/// Host and port of a URL, if the host is a loopback address: the sandbox posts nowhere else.
-fn loopback_target(uri: &Uri) -> Option<(String, u16)> {
-    let host = uri.host()?.trim_matches(['[', ']']);
-    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    (uri.scheme_str() == Some("http") && local)
-        .then(|| (host.to_owned(), uri.port_u16().unwrap_or(80)))
 }
 
 fn now() -> Duration {

@@ -126,6 +126,12 @@ impl DeliveryQueue {
         self.lost
     }
 
+    /// When the next post is tried, while the app has failed.
+    pub(crate) fn next_try(&self) -> Option<Duration> {
+        let failed = self.state == AppState::Failed && !self.queues.is_empty();
+        (failed && self.probe.is_none()).then_some(self.next_try)
+    }
+
     /// How many notifications are not delivered yet.
     pub(crate) fn waiting(&self) -> usize {
         let queued = self.queues.values().map(VecDeque::len).sum::<usize>();

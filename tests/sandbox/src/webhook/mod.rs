@@ -4,6 +4,7 @@
 mod delivery_queue;
 pub(crate) mod notification;
 mod signature;
+mod target;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde_json::Value;
 pub use delivery_queue::{AppState, NextPost, Post};
 pub(crate) use delivery_queue::{DeliveryQueue, QueuedNotification};
 pub use signature::Signature;
+pub use target::webhook_target;
 
 /// The keys under which endpoints are registered
 /// ([protocol.md 3.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#3.2)).

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::config::Config;
 use crate::state::{Conversation, Message};
 
 /// The event key and the body of a message's notification.
@@ -27,7 +28,8 @@ pub(crate) fn of_message(message: &Message) -> (String, Value) {
 }
 
 /// The event key and the body of a conversation's notification, which has its whole state.
-pub(crate) fn of_conversation(conversation: &Conversation, account: &str) -> (String, Value) {
+pub(crate) fn of_conversation(conversation: &Conversation, config: &Config) -> (String, Value) {
+    let account = config.account_id();
     let state = |open: bool| if open { "OPEN" } else { "CLOSE" };
     let skill = conversation.skill.as_deref().unwrap_or("-1");
     let mut participants = vec![json!({"id": conversation.consumer_lp, "role": "CONSUMER"})];
@@ -69,8 +71,9 @@ pub(crate) fn of_conversation(conversation: &Conversation, account: &str) -> (St
             members.insert("closedBy".to_owned(), json!("AGENT"));
             members.insert("closedCause".to_owned(), json!("Completed"));
         }
-        // The order is not documented (protocol.md 9.9); the survey comes first, the unexpected one.
-        dialogs.insert(0, dialog);
+        // The order is not documented (protocol.md 9.9): by default the survey comes first, the
+        // unexpected one.
+        dialogs.insert(usize::from(config.main_dialog_first), dialog);
     }
     let mut details = json!({
         "skillId": skill, "brandId": account, "state": state(conversation.main_open),
