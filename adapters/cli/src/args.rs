@@ -103,7 +103,7 @@ pub(crate) struct Global {
     )]
     pub(crate) domain_api: String,
     /// PEM certificates to trust besides the platform's
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Client")]
+    #[arg(long, global = true, env = "LP_CA_FILE", value_name = "FILE", help_heading = "Client")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Trust hosts under this suffix too (repeatable)
     #[arg(long, global = true, value_name = "SUFFIX", help_heading = "Client")]
@@ -505,4 +505,10 @@ pub(crate) struct Serve {
     /// Do not start a survey after a conversation
     #[arg(long)]
     pub(crate) no_survey: bool,
+    /// Refuse old paths and types, which are taken with a warning otherwise
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Name the main dialog before the survey, as the official sample expects
+    #[arg(long, help_heading = "Webhooks")]
+    pub(crate) main_dialog_first: bool,
 }

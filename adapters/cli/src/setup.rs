@@ -103,7 +103,7 @@ pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
 }
 
 /// The certificates of `--ca-file`.
-fn certificates(file: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn certificates(file: &Path) -> Result<Vec<u8>, Failure> {
     let pem = input::read(file, "--ca-file", input::MAX_CERTIFICATES)?;
     // An empty text would count as no extra certificates.
     if pem.trim_ascii().is_empty() {

@@ -104,6 +104,12 @@ impl Trust {
         &self.domain_api
     }
 
+    /// Whether the Domain API is on this machine, as a sandbox is: its host is loopback.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        is_loopback_origin(&self.domain_api)
+    }
+
     /// The origin to send to for a base URI from the Domain API: a host, perhaps with a port,
     /// perhaps with `https://` before it ([protocol.md 2.2](crate::protocol#2.2)).
     ///
@@ -119,7 +125,7 @@ impl Trust {
         };
         let Some(found) = parse(Scheme::HTTPS, bare) else { return untrusted(Why::NoHost) };
         if found.is_loopback {
-            return if is_loopback_origin(&self.domain_api) {
+            return if self.is_local() {
                 let scheme = self.domain_api.parts().0;
                 // Parsed again, as each scheme has its own default port.
                 parse(scheme, bare).map_or_else(|| untrusted(Why::NoHost), |found| Ok(found.origin))
@@ -299,6 +305,7 @@ mod tests {
         assert_eq!(plain.resolve_trusted("127.0.0.1:4000").unwrap().scheme(), "http");
         assert_eq!(plain.resolve_trusted("localhost:4000").unwrap().scheme(), "http");
         assert_eq!(plain.resolve_trusted("va.liveperson.net").unwrap().scheme(), "https");
+        assert!(plain.is_local() && !cloud().is_local());
         let tls = Trust::new("https://localhost:4000", ["liveperson.net"]).unwrap();
         assert_eq!(tls.resolve_trusted("127.0.0.1:4001").unwrap().scheme(), "https");
     }

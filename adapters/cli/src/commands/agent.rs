@@ -4,12 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lp_connector_core::connector::Trust;
 use serde_json::{Value, json};
+use ureq::tls::{PemItem, RootCerts, TlsConfig};
 
+use crate::args::Global;
 use crate::failure::Failure;
 use crate::input::Line;
 use crate::output::Output;
 use crate::session::Notice;
+use crate::setup;
 use crate::terminal::{Lines, Screen};
 
 /// How often the sandbox is asked for new messages.
@@ -26,26 +30,25 @@ struct Control {
 }
 
 pub(crate) fn agent(
-    base: &str,
+    global: &Global,
     conversation: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let uri: Option<http::Uri> = base.parse().ok();
-    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
-    let plain = uri.as_ref().and_then(http::Uri::scheme_str) == Some("http");
-    if !plain || !matches!(host, "127.0.0.1" | "localhost" | "[::1]") {
+    let trust = Trust::new(&global.domain_api, std::iter::empty::<&str>())?;
+    if !trust.is_local() {
         return Err(Failure::usage(
-            "the agent needs a sandbox on this machine, without TLS: set its http:// address with \
-             LP_DOMAIN_API or --domain-api",
+            "the agent needs a sandbox on this machine: set its address with LP_DOMAIN_API or \
+             --domain-api",
         ));
     }
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(10)))
         .http_status_as_error(false)
         .proxy(None)
+        .tls_config(tls(global)?)
         .build();
     let control = Control {
-        base: base.trim_end_matches('/').to_owned(),
+        base: trust.domain_api().to_string(),
         agent: config.into(),
         conversation: Mutex::new(conversation),
     };
@@ -99,6 +102,21 @@ pub(crate) fn agent(
         stop.store(true, Ordering::Relaxed);
     });
     output.check().and_then(|()| lines.check())
+}
+
+/// Trusts the certificates of `--ca-file`, which a sandbox with TLS writes.
+fn tls(global: &Global) -> Result<TlsConfig, Failure> {
+    let pem = match &global.ca_file {
+        Some(file) => setup::certificates(file)?,
+        None => Vec::new(),
+    };
+    let roots = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::from(roots.collect::<Vec<_>>().into_iter()))
+        .build())
 }
 
 /// The action that a line asks for.
@@ -207,8 +225,9 @@ impl Control {
     fn unreachable(&self, error: &ureq::Error) -> Failure {
         Failure::Local(format!(
             "no sandbox answers at {} ({error}): start one with `lp-connector sandbox`, and set the \
-             variables that it prints",
-            self.base
+             variables that it prints{}",
+            self.base,
+            if self.base.starts_with("https") { ", LP_CA_FILE among them" } else { "" }
         ))
     }
 }
@@ -217,12 +236,17 @@ impl Control {
 fn watch(control: &Control, screen: &Screen, stopped: impl Fn() -> bool) {
     let (mut after, mut failures) = (0, 0);
     let mut last: Option<(String, bool)> = None;
+    let mut next_try = None;
     while !stopped() {
         match control.get(&format!("/_sandbox/messages?after={after}")) {
             Ok(page) => {
                 failures = 0;
                 let shown = control.shown(&page);
                 if let Some(line) = open_or_closed(shown, &mut last) {
+                    let notice = Notice::text(line);
+                    screen.show(&notice.json, &notice.lines);
+                }
+                if let Some(line) = endpoint_line(&page, &mut next_try) {
                     let notice = Notice::text(line);
                     screen.show(&notice.json, &notice.lines);
                 }
@@ -264,6 +288,28 @@ fn open_or_closed(shown: Option<&Value>, last: &mut Option<(String, bool)>) -> O
     let line = format!("-- the conversation {} with {} {state}", current.0, text("consumer"));
     *last = Some(current);
     Some(line)
+}
+
+/// A line if the webhook endpoint has failed again since `last`, the time of the next post, or is back.
+fn endpoint_line(page: &Value, last: &mut Option<u64>) -> Option<String> {
+    let endpoint = page.get("endpoint")?;
+    let next = endpoint.get("next_try_ms").and_then(Value::as_u64);
+    if next.is_none() {
+        // A post under way has no next one yet.
+        let failed = endpoint.get("app_state").is_some_and(|state| state == "Failed");
+        let was_down = !failed && last.take().is_some();
+        return was_down.then(|| "-- the webhook endpoint takes notifications again".to_owned());
+    }
+    if *last == next {
+        return None;
+    }
+    *last = next;
+    let seconds = endpoint.get("next_try_in_s").and_then(Value::as_f64).unwrap_or_default();
+    let waiting = endpoint.get("waiting").and_then(Value::as_u64).unwrap_or_default();
+    Some(format!(
+        "-- the webhook endpoint takes no notifications, so the consumer's side sees nothing yet: the \
+         sandbox tries again in {seconds} s ({waiting} waiting)"
+    ))
 }
 
 /// Shows a message of the consumer or the bot. Returns whether it can be marked as read.

@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Demo { .. } => demo::demo(global.runtime, output),
         Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
         Command::Sandbox { command: Some(SandboxCommand::Agent { conversation }), .. } => {
-            agent::agent(&global.domain_api, conversation, output)
+            agent::agent(&global, conversation, output)
         }
         Command::Chat { who, endpoint } => {
             let receiver = webhook::receiver(&global, &endpoint)?;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lp_connector_core::manifest;
-use lp_connector_sandbox::{App, Fault, LoggedRequest, Server, ServerConfig, Signature, Webhooks};
+use lp_connector_sandbox::{
+    App, Fault, LoggedRequest, Server, ServerConfig, Signature, Webhooks, webhook_target,
+};
 use serde_json::json;
 
 use crate::args::Serve;
@@ -27,8 +29,10 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
     };
     let (webhooks, listen) = webhooks(args, output)?;
     let survey = !args.no_survey;
+    let (strict, main_dialog_first) = (args.strict, args.main_dialog_first);
     let configure = move |config: lp_connector_sandbox::Config| {
         let config = config.token_life(life).survey(survey);
+        let config = config.strict(strict).main_dialog_first(main_dialog_first);
         match (&secret, config.app().map(|app| app.client_id().to_owned())) {
             (Some(secret), Some(id)) => config.apps([App::new(id, secret.expose())]),
             _ => config,
@@ -45,6 +49,9 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
             .on_request(move |request| {
                 if !request.path.starts_with("/_sandbox/") {
                     log.log(&request_line(request));
+                    for warning in &request.warnings {
+                        log.log(&format!("  warning, this is not documented: {warning}"));
+                    }
                 }
             }),
     )
@@ -53,14 +60,11 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
         server.with(|sandbox| sandbox.fault(fault));
     }
     server.with(|sandbox| sandbox.set_webhooks(webhooks));
-    if let (Some(directory), Some(pem)) = (&args.tls, server.ca_pem()) {
-        let file = directory.join("ca.pem");
-        fs::create_dir_all(directory)
-            .and_then(|()| fs::write(&file, pem))
-            .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))?;
-        output.note(&format!("clients need --ca-file {}", file.display()));
-    }
-    announce(&server, args.secret_file.as_deref(), listen, output);
+    let ca_file = match (&args.tls, server.ca_pem()) {
+        (Some(directory), Some(pem)) => Some(write_ca(directory, pem)?),
+        _ => None,
+    };
+    announce(&server, args.secret_file.as_deref(), ca_file.as_deref(), listen, output);
     // Without its address nobody can use it.
     output.check()?;
     output.note("listening; stop it with Ctrl-C");
@@ -92,7 +96,7 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
         return Err(Failure::usage("--max-retries must be from 0 to 5"));
     }
     let (url, listen) = match &args.webhook {
-        Some(url) if !on_this_machine(url) => {
+        Some(url) if webhook_target(url).is_none() => {
             return Err(Failure::usage(format!(
                 "--webhook {url}: it must be an http:// URL on this machine, such as \
                  http://127.0.0.1:8080/"
@@ -116,20 +120,20 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
     Ok((webhooks, listen))
 }
 
-/// Whether a sandbox can post to this URL.
-fn on_this_machine(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let local = |host: &str| host == "localhost" || host == "127.0.0.1" || host == "[::1]";
-    local(authority.rsplit_once(':').map_or(authority, |(host, port)| {
-        if port.parse::<u16>().is_ok() { host } else { authority }
-    }))
+/// Writes the CA's certificate to `ca.pem`. Returns its path, which holds in every directory.
+fn write_ca(directory: &Path, pem: &str) -> Result<PathBuf, Failure> {
+    let file = directory.join("ca.pem");
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::write(&file, pem))
+        .and_then(|()| fs::canonicalize(&file))
+        .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))
 }
 
 /// Prints the settings of a client, as shell commands.
 pub(crate) fn announce(
     server: &Server,
     secret_file: Option<&Path>,
+    ca_file: Option<&Path>,
     listen: Option<SocketAddr>,
     output: &Output,
 ) {
@@ -146,15 +150,19 @@ pub(crate) fn announce(
     output.done(
         &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
             "client_secret": secret_file.is_none().then_some(secret), "webhook_listen": listen.map(|listen| listen.to_string()),
-            "user": user, "password": password}),
+            "user": user, "password": password,
+            "ca_file": ca_file.map(|file| file.display().to_string())}),
         format!(
             "export LP_DOMAIN_API={url}\nexport LP_ACCOUNT_ID={account}\nexport LP_CLIENT_ID={id}\n\
-             export LP_CLIENT_SECRET={}\nexport LP_USER={user}\nexport LP_PASSWORD='{password}'{}",
+             export LP_CLIENT_SECRET={}\nexport LP_USER={user}\nexport LP_PASSWORD='{password}'{}{}",
             match secret_file {
                 Some(file) => format!("\"$(cat {})\"", quoted(&file.display().to_string())),
                 None => quoted(secret),
             },
             listen.map(|listen| format!("\nexport LP_WEBHOOK_LISTEN={listen}")).unwrap_or_default(),
+            ca_file
+                .map(|file| format!("\nexport LP_CA_FILE={}", quoted(&file.display().to_string())))
+                .unwrap_or_default(),
         ),
     );
 }

@@ -9,8 +9,11 @@ use lp_connector_sandbox::{Server, ServerConfig};
 use serde_json::Value;
 
 /// A sandbox with these faults.
+#[allow(dead_code, reason = "not every test file uses it")]
 pub(crate) fn cloud(faults: &[&str]) -> Server {
-    let server = Server::start(ServerConfig::new()).unwrap();
+    // A client of ours needs no tolerance.
+    let config = ServerConfig::new().sandbox(|config| config.strict(true));
+    let server = Server::start(config).unwrap();
     for fault in faults {
         server.with(|cloud| cloud.fault(fault.parse().unwrap()));
     }
@@ -35,6 +38,7 @@ impl Run {
         self.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
     }
 
+    #[allow(dead_code, reason = "not every test file uses it")]
     pub(crate) fn last(&self) -> Value {
         self.events().pop().unwrap()
     }
