@@ -4,19 +4,53 @@
 
 mod program;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use lp_connector_sandbox::{Server, ServerConfig, Webhooks};
 use program::{run, run_at, run_with};
 use serde_json::Value;
 
+/// The lines of a program's output.
+struct Lines(Receiver<String>);
+
+impl Lines {
+    fn of(output: impl Read + Send + 'static) -> Self {
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(lines)
+    }
+
+    /// The next line, which comes within 10 s.
+    fn next(&self) -> String {
+        self.0.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    /// The next line with this text.
+    fn find(&self, text: &str) -> String {
+        loop {
+            let line = self.next();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+}
+
 /// A running `lp-connector sandbox`, which ends with the test.
 struct Sandbox {
     running: Child,
     ready: Value,
-    log: BufReader<ChildStderr>,
+    log: Lines,
 }
 
 impl Sandbox {
@@ -28,9 +62,8 @@ impl Sandbox {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(running.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let log = BufReader::new(running.stderr.take().unwrap());
+        let line = Lines::of(running.stdout.take().unwrap()).next();
+        let log = Lines::of(running.stderr.take().unwrap());
         Self { running, ready: serde_json::from_str(&line).unwrap(), log }
     }
 
@@ -57,12 +90,6 @@ impl Sandbox {
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         response
-    }
-
-    fn logged(&mut self) -> String {
-        let mut line = String::new();
-        self.log.read_line(&mut line).unwrap();
-        line
     }
 }
 
@@ -113,7 +140,7 @@ fn the_agent_says_that_the_endpoint_is_down() {
     let server = Server::start(ServerConfig::new()).unwrap();
     // A port that refuses connections.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let hour = std::time::Duration::from_secs(3600);
+    let hour = Duration::from_secs(3600);
     let webhooks = Webhooks::all_at(format!("http://{closed}/")).retention(hour);
     server.with(|sandbox| sandbox.set_webhooks(webhooks));
     assert_eq!(run_at(&server, &["open", "--consumer", "ada"]).code, Some(0));
@@ -125,11 +152,11 @@ fn the_agent_says_that_the_endpoint_is_down() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(agent.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let down = lines.find(|line| line.contains("takes no notifications")).unwrap();
+    let lines = Lines::of(agent.stdout.take().unwrap());
+    let down = lines.find("takes no notifications");
     assert!(down.contains("tries again in ") && down.contains("1 waiting"), "{down}");
     server.with(|sandbox| sandbox.set_webhooks(Webhooks::default()));
-    assert!(lines.any(|line| line == "-- the webhook endpoint takes notifications again"));
+    lines.find("-- the webhook endpoint takes notifications again");
     drop(agent.stdin.take());
     assert!(agent.wait().unwrap().success());
 }
@@ -138,10 +165,10 @@ fn the_agent_says_that_the_endpoint_is_down() {
 fn an_old_path_is_taken_with_a_warning_unless_strict() {
     let old = "GET /api/account/91827364/service/idp/baseURI?version=1.0 HTTP/1.1\r\n\
                host: x\r\nconnection: close\r\n\r\n";
-    let mut sandbox = Sandbox::start(&[]);
+    let sandbox = Sandbox::start(&[]);
     assert!(sandbox.ask(old).starts_with("HTTP/1.1 200 "));
-    assert!(sandbox.logged().contains("baseURI 200"));
-    let warning = sandbox.logged();
+    sandbox.log.find("baseURI 200");
+    let warning = sandbox.log.next();
     assert!(warning.contains("warning") && warning.contains("no .json"), "{warning}");
     let strict = Sandbox::start(&["--strict"]);
     assert!(strict.ask(old).starts_with("HTTP/1.1 404 "));

@@ -45,7 +45,7 @@ fn installs<'a>(found: impl IntoIterator<Item = &'a AppInstall>) -> String {
     found.into_iter().map(one).collect()
 }
 
-/// The token of protocol.md 4.3 with these claims, among others that cannot be read.
+/// An AppJWT ([protocol.md 4.3](crate::protocol#4.3)) with these claims, among others that cannot be read.
 fn token() -> String {
     use base64::Engine as _;
     let claims =
