@@ -111,8 +111,14 @@ impl File {
         self.bytes.len()
     }
 
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The message for the file, after it is stored at `relative_path`.
-    fn hosted(&self, relative_path: &str) -> HostedFile {
+    pub(crate) fn hosted(&self, relative_path: &str) -> HostedFile {
         let file = HostedFile::new(relative_path, &self.file_type).caption(&self.caption);
         match &self.preview {
             Some(preview) => file.preview(preview),
@@ -289,6 +295,14 @@ impl Upload {
     pub fn published(&mut self, published: Completed<Published>) {
         let Completed { output, attempts, maybe_duplicated } = published;
         self.state = State::Published { sequence: output.sequence, attempts, maybe_duplicated };
+    }
+
+    /// The file's path in the storage, once its bytes are there.
+    pub(crate) fn stored_path(&self) -> Option<&str> {
+        match &self.state {
+            State::Stored { relative_path } => Some(relative_path),
+            _ => None,
+        }
     }
 
     /// The file's path in the storage, if a URL was received.

@@ -140,6 +140,14 @@ impl Timestamp {
         self.0
     }
 
+    /// Creates a time from a `SystemTime`. Saturates at 1970 and at the end of the year 9999.
+    #[must_use]
+    pub fn from_system_time(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let millis = since_epoch.min(Self::YEAR_9999).as_millis();
+        Self(u64::try_from(millis).unwrap_or(u64::MAX))
+    }
+
     /// The same time as a `SystemTime`. Saturates at the end of the year 9999.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
@@ -163,6 +171,9 @@ mod tests {
         let last = SystemTime::UNIX_EPOCH + Timestamp::YEAR_9999;
         assert_eq!(Timestamp::from_millis(0).to_system_time(), SystemTime::UNIX_EPOCH);
         assert_eq!(SystemTime::from(Timestamp::from_millis(u64::MAX)), last);
+        assert_eq!(Timestamp::from_system_time(last).as_millis(), 253_402_300_799_999);
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(Timestamp::from_system_time(before).as_millis(), 0);
         assert_eq!(Timestamp::from_millis(253_402_300_799_999).to_system_time(), last);
     }
 

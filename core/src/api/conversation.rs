@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::envelope::Request;
@@ -115,7 +115,7 @@ impl OpenConversation {
 
 /// The target response time of a conversation: `ttrDefName`
 /// ([protocol.md 6.3](crate::protocol#6.3)) and `ttrType` ([protocol.md 7.8](crate::protocol#7.8)).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the documents only name the values")]

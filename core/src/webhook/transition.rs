@@ -1,11 +1,14 @@
 //! The difference between two states of a conversation ([protocol.md 9.9](crate::protocol#9.9),
 //! reading rules).
 
+use serde::{Deserialize, Serialize};
+
 use super::conversation_change::ConversationChange;
 use crate::id::DialogId;
 
-/// One difference between two states of a conversation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One difference between two states of a conversation. It can be stored (serde).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Transition {
     /// The conversation is new.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConversationRef, Message, Metadata, Published, on_send};
 use crate::api::{
@@ -15,9 +15,9 @@ use crate::api::{
 /// The exclusive limit of a preview, in bytes ([protocol.md 8.1](crate::protocol#8.1)).
 const MAX_PREVIEW: usize = 30 * 1024;
 
-/// A file in LivePerson's storage ([protocol.md 8.3](crate::protocol#8.3)). `Debug` shows only its
-/// type.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+/// A file in LivePerson's storage ([protocol.md 8.3](crate::protocol#8.3)). It can be stored (serde).
+/// `Debug` shows only its type.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostedFile {
     // Required in the schema, optional in the prose (protocol.md 14, row 30).
@@ -39,6 +39,12 @@ impl HostedFile {
             file_type: file_type.as_ref().to_ascii_uppercase(),
             preview: None,
         }
+    }
+
+    /// The file's path in the storage.
+    #[must_use]
+    pub fn relative_path(&self) -> &str {
+        &self.relative_path
     }
 
     /// The caption. Default: empty.
