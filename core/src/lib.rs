@@ -25,6 +25,7 @@
 //! | [`api`] | the wire: one [`Operation`](api::Operation) for each request |
 //! | [`conversation`] | the state of one conversation: which dialog a message goes to, what needs a receipt |
 //! | [`policy`] | retries, circuit breakers, rate limits |
+//! | [`bridge`] | messages both ways that survive crashes and restarts: lanes, settlement, a store's contract |
 //! | [`webhook`] | notifications: signatures checked over the raw bytes, parsed tolerantly, put in order |
 //! | [`file`](mod@file) | sending a file: three steps that resume where they failed |
 //! | [`manifest`] | the app install manifest: built, and checked with every fault reported at once |
@@ -137,6 +138,7 @@
 //! this crate is written from: see [`protocol`].
 
 pub mod api;
+pub mod bridge;
 pub mod connector;
 pub mod conversation;
 pub mod error;

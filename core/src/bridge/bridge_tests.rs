@@ -1,0 +1,315 @@
+//! What a channel and an agent see.
+
+use std::time::Duration;
+
+use super::store::{Answer, LaneKind, Listed, Request};
+use super::world::{Fate, UnderWay, World};
+use super::{
+    BridgeConfig, ChannelReceipt, FailureReason, Inbound, Outgoing, Progress, SurveyPolicy, forget,
+    replay, report,
+};
+use crate::file::File;
+use crate::id::{AccountId, ExtConsumerId};
+
+fn account() -> AccountId {
+    AccountId::new("91827364").unwrap()
+}
+
+fn ada() -> ExtConsumerId {
+    ExtConsumerId::new("ada").unwrap()
+}
+
+/// A world in which a conversation is open, and everything is told.
+fn open() -> World {
+    with(BridgeConfig::new())
+}
+
+fn with(config: BridgeConfig) -> World {
+    let mut world = World::new(1, config);
+    world.accept("ada", "m1", "hello");
+    go_on(&mut world);
+    world
+}
+
+fn go_on(world: &mut World) {
+    for _ in 0..10 {
+        world.run();
+        world.post_all();
+    }
+    world.run();
+}
+
+fn roles_and_texts(world: &World, conversation: &str) -> Vec<String> {
+    let events = &world.cloud.conversations[conversation].events;
+    events.iter().map(|(role, text)| format!("{role}: {text}")).collect()
+}
+
+fn lanes(world: &mut World, kind: LaneKind) -> Vec<String> {
+    let list =
+        Request::List { what: Listed::Lanes { account: None, kind }, after: None, limit: 100 };
+    let now = world.now.mono();
+    let Answer::Listed(listed) = world.store.perform(list, now) else { panic!() };
+    listed.into_iter().map(|lane| lane.summary.lane.key().to_owned()).collect()
+}
+
+#[test]
+fn a_delivered_message_is_acknowledged_to_the_agent() {
+    let mut world = open();
+    world.cloud.agent_says("c1", "Good morning");
+    go_on(&mut world);
+    assert_eq!(world.channel.delivered[0].0, "c1:c1:1");
+    assert_eq!(
+        roles_and_texts(&world, "c1"),
+        ["CONSUMER: hello", "ASSIGNED_AGENT: Good morning", "CONSUMER: "]
+    );
+}
+
+#[test]
+fn a_number_chooses_an_option() {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["Blue", "Grey"]);
+    go_on(&mut world);
+    world.accept("ada", "m2", "2");
+    go_on(&mut world);
+    world.accept("ada", "m3", "3");
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take Grey", "3"]);
+}
+
+#[test]
+fn an_answer_names_message_and_option() {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["Blue", "Grey"]);
+    go_on(&mut world);
+    world.hand_in("ada", Inbound::answer("m2", "c1:c1:1", 1).unwrap());
+    world.hand_in("ada", Inbound::answer("m3", "c1:c1:1", 3).unwrap());
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take Blue"]);
+    let unknown = Progress::Failed(FailureReason::UnknownOption);
+    assert!(world.channel.statuses.contains(&("m3".to_owned(), unknown)));
+}
+
+#[test]
+fn another_message_with_a_known_id_fails() {
+    let mut world = open();
+    world.accept("ada", "m1", "hello");
+    world.hand_in("ada", Inbound::text("m1", "something else").unwrap());
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
+    let reused = Progress::Failed(FailureReason::IdReused);
+    assert_eq!(world.channel.statuses.last(), Some(&("m1".to_owned(), reused)));
+}
+
+#[test]
+fn a_file_is_uploaded_and_sent_in_its_turn() {
+    let mut world = open();
+    world.accept("ada", "m2", "look");
+    let file = File::new("ring.png", vec![1, 2, 3]).unwrap();
+    world.hand_in("ada", Inbound::file("m3", file).unwrap());
+    world.accept("ada", "m4", "nice?");
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "look", "/files/1", "nice?"]);
+    assert!(world.channel.statuses.contains(&("m3".to_owned(), Progress::Sent)));
+}
+
+#[test]
+fn a_crash_during_an_upload_repeats_the_upload_alone() {
+    let mut world = open();
+    let file = File::new("ring.png", vec![1, 2, 3]).unwrap();
+    world.hand_in("ada", Inbound::file("m2", file).unwrap());
+    let is_put = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Put(_)));
+    let at = world.run_until(is_put).unwrap();
+    world.finish(0, at, Fate::Done);
+    world.crash(0);
+    world.advance(Duration::from_secs(16));
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "/files/1"]);
+}
+
+#[test]
+fn a_long_text_is_sent_in_parts() {
+    let mut world = open();
+    let long = "word ".repeat(2000);
+    world.hand_in("ada", Inbound::text("m2", &long).unwrap());
+    go_on(&mut world);
+    let sent = world.cloud.texts_of("ada");
+    assert_eq!((sent.len(), sent[1..].concat()), (4, long));
+}
+
+#[test]
+fn a_closed_conversation_is_opened_anew() {
+    let mut world = open();
+    world.cloud.close("c1");
+    world.accept("ada", "m2", "again"); // before the notification of the close
+    go_on(&mut world);
+    assert_eq!(roles_and_texts(&world, "c2"), ["CONSUMER: again"]);
+}
+
+#[test]
+fn an_open_conversation_of_before_is_found_and_used() {
+    let mut world = World::new(1, BridgeConfig::new());
+    // Opened by somebody else, and its notification came while nobody here knew the consumer.
+    world.cloud.open_for("ada");
+    world.post_all();
+    world.run();
+    world.accept("ada", "m1", "hello");
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
+    assert_eq!(world.open_conversations(), ["c1"]);
+    world.cloud.agent_says("c1", "there you are");
+    go_on(&mut world);
+    assert_eq!(world.channel.delivered.len(), 1);
+}
+
+#[test]
+fn another_channels_conversation_is_not_delivered() {
+    let mut world = open();
+    world.cloud.open_for("eve");
+    world.cloud.agent_says("c2", "for eve");
+    go_on(&mut world);
+    assert_eq!(world.channel.delivered, []);
+    world.advance(Duration::from_secs(3601));
+    go_on(&mut world);
+    assert_eq!(lanes(&mut world, LaneKind::Conversation), ["c1"]);
+}
+
+#[test]
+fn a_message_that_comes_before_its_conversation_waits() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    world.run();
+    world.cloud.agent_says("c1", "quick");
+    // The agent's message overtakes the conversation's first state by two minutes.
+    let last = world.cloud.to_post.len() - 1;
+    world.post(last, Fate::Done);
+    let first: Vec<_> = world.cloud.to_post.drain(..).collect();
+    world.run();
+    world.advance(Duration::from_secs(120));
+    world.cloud.to_post.extend(first);
+    go_on(&mut world);
+    assert_eq!(world.channel.delivered.len(), 1);
+}
+
+#[test]
+fn a_text_that_answers_no_survey_opens_a_new_conversation() {
+    for (policy, expected) in [(SurveyPolicy::AnswersOnly, 2), (SurveyPolicy::Everything, 1)] {
+        let mut world = with(BridgeConfig::new().survey(policy));
+        world.cloud.start_survey("c1");
+        go_on(&mut world);
+        world.accept("ada", "m2", "one more thing");
+        go_on(&mut world);
+        assert_eq!(world.cloud.conversations.len(), expected, "{policy:?}");
+        assert_eq!(world.cloud.texts_of("ada"), ["hello", "one more thing"]);
+    }
+}
+
+#[test]
+fn a_channel_that_is_out_of_order_loses_nothing() {
+    let mut world = open();
+    world.channel.is_out = true;
+    for text in ["one", "two"] {
+        world.cloud.agent_says("c1", text);
+    }
+    go_on(&mut world);
+    world.advance(Duration::from_secs(12 * 3600));
+    go_on(&mut world);
+    world.channel.is_out = false;
+    world.advance(Duration::from_secs(301));
+    go_on(&mut world);
+    let texts: Vec<&str> =
+        world.channel.delivered.iter().map(|(_, text, _)| text.as_str()).collect();
+    assert_eq!(texts, ["one", "two"]);
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
+}
+
+#[test]
+fn a_refused_message_is_set_aside_and_can_be_replayed() {
+    let mut world = open();
+    world.channel.refuses = true;
+    world.cloud.agent_says("c1", "one");
+    go_on(&mut world);
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(6));
+        go_on(&mut world);
+    }
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter), ["c1:c1:1"]);
+    world.channel.refuses = false;
+    world.cloud.agent_says("c1", "two");
+    go_on(&mut world);
+    world.append(vec![replay(&account(), "c1:c1:1")]);
+    go_on(&mut world);
+    let seen: Vec<_> = world
+        .channel
+        .delivered
+        .iter()
+        .map(|(id, text, order)| (id.as_str(), text.as_str(), format!("{order:?}")))
+        .collect();
+    let sequence_of_two = &world.channel.delivered[0].0;
+    assert_eq!(seen[0], (sequence_of_two.as_str(), "two", "AfterGap".to_owned()));
+    assert_eq!((seen[1].0, seen[1].1), ("c1:c1:1", "one"));
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
+}
+
+#[test]
+fn ranks_of_a_message_only_grow() {
+    let mut world = open();
+    world.cloud.agent_reads("c1", &[0]);
+    go_on(&mut world);
+    let ranks: Vec<u8> =
+        world.channel.statuses.iter().map(|(_, progress)| progress.rank()).collect();
+    assert_eq!(ranks, [2, 4]);
+}
+
+#[test]
+fn the_channels_receipts_reach_the_agent() {
+    let mut world = open();
+    world.cloud.agent_says("c1", "one");
+    go_on(&mut world);
+    let entries = report(&account(), &ada(), &["c1:c1:1"], ChannelReceipt::Read).unwrap();
+    world.append(entries);
+    go_on(&mut world);
+    assert_eq!(world.cloud.conversations["c1"].events.len(), 4);
+    assert!(report(&account(), &ada(), &["no.id"], ChannelReceipt::Read).is_err());
+}
+
+#[test]
+fn a_forgotten_consumer_leaves_no_lane() {
+    let mut world = open();
+    world.cloud.agent_says("c1", "one");
+    go_on(&mut world);
+    world.append(vec![forget(&account(), &ada())]);
+    go_on(&mut world);
+    for kind in LaneKind::ALL {
+        assert_eq!(lanes(&mut world, *kind), Vec::<String>::new(), "{kind}");
+    }
+}
+
+#[test]
+fn finished_lanes_are_removed_after_the_retention() {
+    let mut world = open();
+    world.cloud.close("c1");
+    go_on(&mut world);
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(7 * 24 * 3600 + 1));
+        go_on(&mut world);
+    }
+    for kind in LaneKind::ALL {
+        assert_eq!(lanes(&mut world, *kind), Vec::<String>::new(), "{kind}");
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_set_aside_whole() {
+    let mut world = open();
+    world.cloud.agent_says("c1", "one");
+    world.spoil_record(LaneKind::Conversation, "c1");
+    go_on(&mut world);
+    // The record, and the entry that woke the lane.
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 2);
+    // The conversation goes on: the next notification tells again whose it is.
+    world.cloud.tell_state("c1");
+    go_on(&mut world);
+    world.advance(Duration::from_secs(3)); // what came before it is not known any more
+    go_on(&mut world);
+    assert_eq!(world.channel.delivered.len(), 1);
+}

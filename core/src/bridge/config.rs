@@ -1,0 +1,187 @@
+//! The settings of a bridge.
+
+use std::time::Duration;
+
+use super::inbound::Opening;
+
+/// What happens to a message of which it stays unknown whether LivePerson took it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Unsettled {
+    /// It is reported to the channel as failed, and not sent again.
+    #[default]
+    Report,
+    /// It is sent again: at least once, perhaps twice.
+    Resend,
+    /// It waits for an operator, and the consumer's later messages wait behind it.
+    Hold,
+}
+
+/// What happens to a consumer's text while a survey runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum SurveyPolicy {
+    /// A text that chooses an option of the survey's question goes to the survey. Any other text ends the
+    /// survey, and opens a new conversation.
+    #[default]
+    AnswersOnly,
+    /// Every text goes to the survey.
+    Everything,
+}
+
+/// The settings of a bridge. The defaults are those of the documentation of each setter.
+#[derive(Clone, Debug)]
+pub struct BridgeConfig {
+    pub(super) unsettled: Unsettled,
+    pub(super) settle_for: Duration,
+    pub(super) survey: SurveyPolicy,
+    pub(super) opening: Opening,
+    pub(super) answers_by_number: bool,
+    pub(super) retention: Duration,
+    pub(super) give_up_after: Duration,
+    pub(super) dead_letter_retention: Duration,
+    pub(super) attempt_timeout: Duration,
+    pub(super) term: Duration,
+    pub(super) max_lanes: usize,
+    pub(super) max_entries: usize,
+    pub(super) poll_least: Duration,
+    pub(super) poll_most: Duration,
+}
+
+impl Default for BridgeConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BridgeConfig {
+    /// The default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            unsettled: Unsettled::default(),
+            settle_for: Duration::from_secs(60),
+            survey: SurveyPolicy::default(),
+            opening: Opening::default(),
+            answers_by_number: true,
+            retention: Duration::from_secs(7 * 24 * 3600),
+            give_up_after: Duration::from_secs(24 * 3600),
+            dead_letter_retention: Duration::from_secs(14 * 24 * 3600),
+            attempt_timeout: Duration::from_secs(10),
+            term: Duration::from_secs(15),
+            max_lanes: 256,
+            max_entries: 64,
+            poll_least: Duration::from_millis(25),
+            poll_most: Duration::from_millis(250),
+        }
+    }
+
+    /// Sets what happens to a message of which it stays unknown whether it was taken. Default:
+    /// [`Unsettled::Report`].
+    #[must_use]
+    pub fn unsettled(mut self, policy: Unsettled) -> Self {
+        self.unsettled = policy;
+        self
+    }
+
+    /// Sets how long to look for the echo of such a message. The consumer's later messages wait meanwhile.
+    /// Default: 60 s.
+    #[must_use]
+    pub fn settle_for(mut self, time: Duration) -> Self {
+        self.settle_for = time;
+        self
+    }
+
+    /// Sets what happens to a text while a survey runs. Default: [`SurveyPolicy::AnswersOnly`].
+    #[must_use]
+    pub fn survey(mut self, policy: SurveyPolicy) -> Self {
+        self.survey = policy;
+        self
+    }
+
+    /// Sets how conversations are opened. Default: without any member.
+    #[must_use]
+    pub fn opening(mut self, opening: Opening) -> Self {
+        self.opening = opening;
+        self
+    }
+
+    /// Sets whether a text that is the number of an option of the agent's newest message counts as that option.
+    /// Default: true.
+    #[must_use]
+    pub fn answers_by_number(mut self, yes: bool) -> Self {
+        self.answers_by_number = yes;
+        self
+    }
+
+    /// Sets how long the record of a finished conversation, and of a consumer without one, is kept: duplicates
+    /// of what it holds are recognised for that long. LivePerson repeats a notification for up to 3 days
+    /// ([protocol.md 9.3](crate::protocol#9.3)). Default: 7 days.
+    #[must_use]
+    pub fn retention(mut self, time: Duration) -> Self {
+        self.retention = time;
+        self
+    }
+
+    /// Sets how long a delivery waits for a channel that is out of order, from its first try. Then it is a dead
+    /// letter. Default: 24 h.
+    #[must_use]
+    pub fn give_up_after(mut self, time: Duration) -> Self {
+        self.give_up_after = time;
+        self
+    }
+
+    /// Sets how long dead letters are kept. Default: 14 days.
+    #[must_use]
+    pub fn dead_letter_retention(mut self, time: Duration) -> Self {
+        self.dead_letter_retention = time;
+        self
+    }
+
+    /// Sets the time limit of one request to LivePerson, and of one delivery to the channel. The
+    /// [term](Self::term) must be longer: it is lengthened to this and 5 s if it is not. Default: 10 s.
+    #[must_use]
+    pub fn attempt_timeout(mut self, time: Duration) -> Self {
+        self.attempt_timeout = time;
+        self
+    }
+
+    /// Sets how long lanes are leased. After a crash, a lane waits for the rest of its term. Default: 15 s.
+    #[must_use]
+    pub fn term(mut self, term: Duration) -> Self {
+        self.term = term;
+        self
+    }
+
+    /// Sets how many lanes one program holds at most. Default: 256; at least 1.
+    #[must_use]
+    pub fn max_lanes(mut self, lanes: usize) -> Self {
+        self.max_lanes = lanes.max(1);
+        self
+    }
+
+    /// Sets how often to look for due lanes: the pause grows from `least` to `most` while there is nothing to
+    /// do. Default: 25 ms to 250 ms.
+    #[must_use]
+    pub fn poll(mut self, least: Duration, most: Duration) -> Self {
+        self.poll_least = least.max(Duration::from_millis(1));
+        self.poll_most = most.max(self.poll_least);
+        self
+    }
+
+    /// The time limit of one request to LivePerson, and of one delivery.
+    #[must_use]
+    pub const fn attempt_timeout_setting(&self) -> Duration {
+        self.attempt_timeout
+    }
+
+    /// The term that is used: longer than an attempt.
+    pub(super) fn lease_term(&self) -> Duration {
+        self.term.max(self.attempt_timeout.saturating_add(Duration::from_secs(5)))
+    }
+
+    /// What must be left of a term before an effect begins.
+    pub(super) fn effect_reserve(&self) -> Duration {
+        self.attempt_timeout.saturating_add(Duration::from_secs(1))
+    }
+}

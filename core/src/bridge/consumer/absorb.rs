@@ -1,0 +1,251 @@
+//! Takes entries into the record.
+
+use super::record::{
+    Content, MAX_QUEUE, MAX_QUEUE_BYTES, Offered, OpenTalk, PendingKind, PendingReceipt, Queued,
+    SendState, Talk,
+};
+use super::{ConsumerLane, FileEntry};
+use crate::api::ConversationRef;
+use crate::bridge::delivery::parse_message_id;
+use crate::bridge::entry::{Choice, ConsumerEntry, Phase, Resolution};
+use crate::bridge::inbound::{Inbound, InboundContent};
+use crate::bridge::status::{FailureReason, Progress};
+use crate::id::{ConversationId, DialogId};
+use crate::time::Now;
+
+impl ConsumerLane {
+    /// Takes in entries, in order, as far as there is room.
+    pub(super) fn absorb(&mut self, now: Now) {
+        while self.file.is_none()
+            && let Some((number, body)) = self.entries.pop_front()
+        {
+            match serde_json::from_slice(&body) {
+                Ok(ConsumerEntry::Accepted(inbound)) => {
+                    if !self.has_room(&inbound) {
+                        self.entries.push_front((number, body));
+                        self.look_ahead();
+                        return;
+                    }
+                    self.accept(number, *inbound);
+                    if self.file.is_some() {
+                        self.look_ahead();
+                        return;
+                    }
+                }
+                Ok(other) => self.take_in(other),
+                // Nobody but this bridge writes entries. One that cannot be read is of a newer version whose
+                // record would not have been given either, or damaged: it is set aside.
+                Err(_) => self.set_aside(number, &body),
+            }
+            self.through = number;
+            self.is_changed = true;
+            if self.taken_over {
+                // The last holder may have taken in this much, and sent the message that is first now.
+                self.doubt_head(now);
+            }
+        }
+    }
+
+    /// What says how the first message fares counts at once, even behind messages that there is no room for. It is
+    /// taken in again in its turn, which changes nothing then.
+    fn look_ahead(&mut self) {
+        let ahead: Vec<ConsumerEntry> = self
+            .entries
+            .iter()
+            .filter_map(|(_, body)| serde_json::from_slice(body).ok())
+            .filter(|entry| {
+                matches!(entry, ConsumerEntry::Settled { .. } | ConsumerEntry::Resolved { .. })
+            })
+            .collect();
+        for entry in ahead {
+            self.take_in(entry);
+        }
+    }
+
+    /// A file waits for its turn outside the record, which would be too large with it.
+    fn has_room(&self, inbound: &Inbound) -> bool {
+        match inbound.content() {
+            InboundContent::File(_) => self.record.queue.is_empty(),
+            _ => {
+                self.record.queue.len() < MAX_QUEUE && self.record.queued_bytes() < MAX_QUEUE_BYTES
+            }
+        }
+    }
+
+    fn accept(&mut self, number: u64, inbound: Inbound) {
+        let fingerprint = inbound.fingerprint();
+        if let Some(known) = self.record.recent(inbound.id()) {
+            // The first one counts. The same one again is what an append that was repeated looks like.
+            if known.fingerprint != fingerprint {
+                let id = inbound.id().to_owned();
+                self.tell_of_another(&id, FailureReason::IdReused);
+            }
+            return;
+        }
+        let id = inbound.id().to_owned();
+        let opening = inbound.own_opening().cloned();
+        let content = match inbound.content() {
+            InboundContent::File(_) => {
+                self.file = Some(FileEntry { number, inbound, upload: None });
+                return;
+            }
+            InboundContent::Text(text) => Ok(self.text(text)),
+            InboundContent::Answer { message, option } => {
+                self.chosen(message, *option).ok_or(FailureReason::UnknownOption)
+            }
+            InboundContent::Close { survey } => Ok(Content::Close { survey: *survey }),
+        };
+        self.record.remember(id.clone(), fingerprint);
+        match content {
+            Ok(content) => self.push(id, content, opening),
+            Err(reason) => self.tell(&id, Progress::Failed(reason), None),
+        }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        id: String,
+        content: Content,
+        opening: Option<crate::bridge::Opening>,
+    ) {
+        let state = SendState::Waiting;
+        self.record.queue.push_back(Queued { id, content, opening, state, attempt: 0 });
+    }
+
+    /// A status of a message that shares its id with another one: the other's rank stays.
+    fn tell_of_another(&mut self, id: &str, reason: FailureReason) {
+        let rank = self.record.recent(id).map(|recent| std::mem::take(&mut recent.rank));
+        self.tell(id, Progress::Failed(reason), None);
+        if let (Some(rank), Some(recent)) = (rank, self.record.recent(id)) {
+            recent.rank = rank;
+        }
+    }
+
+    /// A text, which may choose one of the offered options by its number.
+    fn text(&mut self, text: &str) -> Content {
+        let plain = Content::Text {
+            text: text.to_owned(),
+            metadata: serde_json::Value::Null,
+            is_answer: false,
+        };
+        let Some(offered) = &self.record.offered else { return plain };
+        let number = text.trim().parse::<u32>().ok().filter(|_| self.config.answers_by_number);
+        let titled = || {
+            let title = |choice: &Choice| choice.title.trim().eq_ignore_ascii_case(text.trim());
+            offered.options.iter().position(title).and_then(|at| u32::try_from(at + 1).ok())
+        };
+        let message = offered.message.clone();
+        match number.or_else(titled).and_then(|option| self.chosen(&message, option)) {
+            Some(content) => content,
+            None => plain,
+        }
+    }
+
+    /// What the option publishes. Its receipt goes before it.
+    fn chosen(&mut self, message: &str, option: u32) -> Option<Content> {
+        let offered = self.record.offered.as_ref().filter(|offered| offered.message == message)?;
+        let index = usize::try_from(option).ok()?.checked_sub(1)?;
+        let choice = offered.options.get(index)?.clone();
+        let (conversation, dialog, sequence) = parse_message_id(message)?;
+        self.record.add_receipt(PendingReceipt {
+            conversation: ConversationId::new(conversation).ok()?,
+            dialog: DialogId::new(dialog).ok()?,
+            kind: PendingKind::Action,
+            sequences: vec![sequence],
+            metadata: choice.metadata.clone(),
+            tries: 0,
+        });
+        let text = choice.text.unwrap_or(choice.title);
+        Some(Content::Text { text, metadata: choice.metadata, is_answer: true })
+    }
+
+    fn take_in(&mut self, entry: ConsumerEntry) {
+        match entry {
+            ConsumerEntry::Accepted(_) => {}
+            ConsumerEntry::Seen { conversation, phase } => self.on_seen(&conversation, phase),
+            ConsumerEntry::Settled { message, attempt, verdict } => {
+                self.on_settled(&message, attempt, verdict);
+            }
+            ConsumerEntry::Receipt { conversation, dialog, status, sequences } => {
+                let kind = PendingKind::Receipt(status);
+                let metadata = serde_json::Value::Null;
+                self.record.add_receipt(PendingReceipt {
+                    conversation,
+                    dialog,
+                    kind,
+                    sequences,
+                    metadata,
+                    tries: 0,
+                });
+            }
+            ConsumerEntry::Acknowledged { dialog, read, sequences } => {
+                let progress = if read { Progress::Read } else { Progress::Delivered };
+                for sequence in sequences {
+                    let at = Some((dialog.clone(), sequence));
+                    let found = self.record.recent.iter().find(|recent| recent.at == at);
+                    if let Some(id) = found.map(|recent| recent.id.clone()) {
+                        self.tell(&id, progress.clone(), Some(sequence));
+                    }
+                }
+            }
+            ConsumerEntry::Offered { message, dialog, options } => {
+                let any = !options.is_empty();
+                self.record.offered = any.then_some(Offered { message, dialog, options });
+            }
+            ConsumerEntry::Resolved { message, resolution } => self.resolve(&message, resolution),
+            ConsumerEntry::Forget => {
+                self.record.forget = true;
+                let unconfirmed = usize::from(self.has_unconfirmed());
+                self.record.queue.truncate(unconfirmed);
+                self.record.receipts.clear();
+            }
+        }
+    }
+
+    fn on_seen(&mut self, conversation: &ConversationId, phase: Phase) {
+        self.record.note_seen(conversation, &phase);
+        match (&mut self.record.talk, phase) {
+            (Talk::Open(talk), phase) if talk.to.id() == conversation => match phase {
+                Phase::Closed => self.record.talk = Talk::None,
+                Phase::Open => talk.to = talk.to.clone().in_dialog(DialogId::main_of(conversation)),
+                Phase::Survey(dialog) => talk.to = talk.to.clone().in_dialog(dialog),
+            },
+            (Talk::Open(_), _) | (_, Phase::Closed) => {}
+            (Talk::None | Talk::Awaiting, phase) => {
+                let mut to = ConversationRef::new(self.consumer.clone(), conversation.clone());
+                if let Phase::Survey(dialog) = phase {
+                    to = to.in_dialog(dialog);
+                }
+                if let Some(properties) = &self.config.opening.client_properties {
+                    to = to.with_client_properties(properties.clone());
+                }
+                self.record.talk = Talk::Open(OpenTalk::new(to));
+                self.paused_until = None;
+                self.record.pause = None;
+            }
+        }
+    }
+
+    fn resolve(&mut self, message: &str, resolution: Resolution) {
+        let Some(head) = self.record.queue.front_mut() else { return };
+        if head.id != message || head.state == SendState::Waiting {
+            return;
+        }
+        match resolution {
+            Resolution::Sent => self.finish_head(Progress::Sent, None),
+            Resolution::Drop => {
+                self.finish_head(Progress::Failed(FailureReason::Operator), None);
+            }
+            Resolution::Resend => {
+                head.state = SendState::Waiting;
+                self.settle_until = None;
+            }
+        }
+    }
+
+    /// An entry that cannot be read becomes a dead letter.
+    fn set_aside(&mut self, number: u64, body: &[u8]) {
+        let lane = crate::bridge::LaneId::consumer(&self.account, &self.consumer);
+        self.append.push(crate::bridge::dead_letter::unreadable_entry(&lane, number, body));
+    }
+}

@@ -1,0 +1,409 @@
+//! The machine of a consumer's lane: what goes from the channel to LivePerson.
+//!
+//! It accepts each message once, opens a conversation where there is none, sends one message at a time in the
+//! order of acceptance, and settles what may have been sent or not.
+//!
+//! No commit precedes a request: the lease is the mark. A lane that was taken over from a holder which neither
+//! finished nor released it has a first message that may have been sent.
+
+mod absorb;
+mod record;
+mod results;
+mod settle;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::record::{ConsumerRecord, Content, PendingKind, PendingReceipt, Queued, SendState, Talk};
+use super::config::{BridgeConfig, SurveyPolicy};
+use super::entry::{self, ConversationEntry, ReceiptKind, StatusEntry};
+use super::inbound::Inbound;
+use super::lane::{Draft, DraftNext, Effect, LaneStep};
+use super::outgoing::{CallResult, Outgoing};
+use super::record::{decode, encode};
+use super::status::{Progress, Status};
+use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneId};
+use crate::api::{
+    CloseConversation, ConversationRef, IdentifyConsumer, Receipt, SendFile, SendReceipt, SendText,
+};
+use crate::file::{Upload, UploadStep};
+use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId, LpConsumerId};
+use crate::time::{Mono, Now};
+
+/// The machine of one claim of a consumer's lane.
+#[derive(Debug)]
+pub(super) struct ConsumerLane {
+    account: AccountId,
+    consumer: ExtConsumerId,
+    config: Arc<BridgeConfig>,
+    record: ConsumerRecord,
+    /// Entries that were given and not taken in.
+    entries: VecDeque<(u64, Vec<u8>)>,
+    through: u64,
+    /// A file that is being uploaded. Its entry is consumed once it is stored: until then its bytes are there.
+    file: Option<FileEntry>,
+    append: Vec<Entry>,
+    cells: Vec<(CellId, Vec<u8>)>,
+    in_flight: Option<InFlight>,
+    /// The result of an effect must be durable before the next effect begins.
+    must_commit: bool,
+    is_changed: bool,
+    paused_until: Option<Mono>,
+    settle_until: Option<Mono>,
+    /// The lane has been at rest for this long.
+    is_over: bool,
+    /// What the last holder began is unknown.
+    taken_over: bool,
+}
+
+#[derive(Debug)]
+struct FileEntry {
+    number: u64,
+    inbound: Inbound,
+    upload: Option<Upload>,
+}
+
+/// The effect that is under way.
+#[derive(Debug)]
+enum InFlight {
+    Identify,
+    Index,
+    Open,
+    Receipt(PendingReceipt),
+    UploadUrl,
+    Put,
+    Send {
+        dialog: DialogId,
+        conversation: ConversationId,
+    },
+    /// The first message asks for it, or else a survey gives way to a new conversation.
+    Close {
+        is_message: bool,
+    },
+}
+
+impl ConsumerLane {
+    /// Begins work on a claimed lane. `None` if its record cannot be read.
+    pub(super) fn restore(
+        claimed: Claimed,
+        consumer: ExtConsumerId,
+        config: Arc<BridgeConfig>,
+        now: Now,
+    ) -> Option<Self> {
+        let record: ConsumerRecord = match &claimed.record {
+            Some(record) => decode(record)?,
+            None => ConsumerRecord::default(),
+        };
+        let is_over = record.is_at_rest()
+            && claimed.entries.is_empty()
+            && claimed.elapsed >= config.retention;
+        let left = |left: Duration| now.mono() + left.saturating_sub(claimed.elapsed);
+        let paused_until = record.pause.map(|pause| left(pause.left));
+        let mut lane = Self {
+            account: claimed.lane.account().clone(),
+            consumer,
+            config,
+            entries: claimed.entries.into(),
+            through: 0,
+            file: None,
+            append: Vec::new(),
+            cells: Vec::new(),
+            in_flight: None,
+            must_commit: false,
+            is_changed: false,
+            paused_until,
+            settle_until: match record.queue.front().map(|head| &head.state) {
+                Some(SendState::Unconfirmed(unconfirmed)) => Some(left(unconfirmed.left)),
+                _ => None,
+            },
+            is_over,
+            taken_over: claimed.taken_over,
+            record,
+        };
+        if lane.taken_over {
+            lane.doubt_head(now);
+        }
+        lane.absorb(now);
+        Some(lane)
+    }
+
+    /// The next step.
+    pub(super) fn poll(&mut self, now: Now) -> LaneStep {
+        if self.must_commit {
+            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
+        }
+        self.absorb(now);
+        self.settle(now);
+        match self.next_effect(now) {
+            Some(effect) => LaneStep::Effect(effect),
+            None => {
+                let next = self.rest(now.mono());
+                LaneStep::Commit(self.draft(next, now.mono()))
+            }
+        }
+    }
+
+    /// The commit was durable, and the lane is still held.
+    pub(super) fn committed(&mut self) {
+        self.must_commit = false;
+        self.is_changed = false;
+    }
+
+    /// The cells that an effect asked for.
+    pub(super) fn read(&mut self, cells: &[Option<Cell>], now: Now) {
+        if let Some(InFlight::Index) = self.in_flight.take() {
+            let found = cells.first().and_then(Option::as_ref);
+            let id = found.and_then(|cell| std::str::from_utf8(&cell.value).ok());
+            match id.and_then(|id| ConversationId::new(id).ok()) {
+                Some(conversation) => self.adopt(conversation),
+                None => self.await_open(now),
+            }
+        }
+    }
+
+    /// The result of the request that was under way.
+    pub(super) fn called(&mut self, result: CallResult, now: Now) {
+        let Some(in_flight) = self.in_flight.take() else { return };
+        self.must_commit = true;
+        self.is_changed = true;
+        self.on_result(in_flight, result, now);
+    }
+
+    /// The request that is under way was never begun: for a lane that is given back.
+    pub(super) fn cancelled(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Ends work now. The lane is due at once, for whoever claims it.
+    pub(super) fn release(&mut self, now: Now) -> Draft {
+        self.cancelled();
+        self.draft(DraftNext::After(Duration::ZERO), now.mono())
+    }
+
+    fn next_effect(&mut self, now: Now) -> Option<Effect> {
+        if self.paused_until.is_some_and(|until| now.mono() < until) {
+            return None;
+        }
+        self.paused_until = None;
+        if let Some(effect) = self.receipt_effect() {
+            return Some(effect);
+        }
+        let Some(head) = self.record.queue.front() else {
+            return self.file_effect(now);
+        };
+        if head.state != SendState::Waiting {
+            return None;
+        }
+        match (&head.content, &self.record.talk) {
+            (Content::Close { .. }, Talk::None | Talk::Awaiting) => {
+                // Nothing is open, as far as is known.
+                self.finish_head(Progress::Sent, None);
+                self.must_commit = true;
+                None
+            }
+            (Content::Close { survey }, Talk::Open(talk)) => {
+                let close = CloseConversation::new(&talk.to);
+                let close = if *survey { close } else { close.without_survey() };
+                self.begin(InFlight::Close { is_message: true }, Outgoing::Close(close))
+            }
+            (_, Talk::None) => self.opening_effect(),
+            (_, Talk::Awaiting) => self.index_effect(),
+            (content, Talk::Open(talk)) if self.must_leave_survey(content, &talk.to) => {
+                let close = CloseConversation::new(&talk.to).without_survey();
+                self.begin(InFlight::Close { is_message: false }, Outgoing::Close(close))
+            }
+            (Content::Text { text, metadata, .. }, Talk::Open(talk)) => {
+                let send = SendText::new(&talk.to, text).metadata(metadata.clone());
+                let to = talk.to.clone();
+                self.begin_send(&to, Outgoing::Text(send))
+            }
+            (Content::Hosted(file), Talk::Open(talk)) => {
+                let send = SendFile::new(&talk.to, file.clone());
+                let to = talk.to.clone();
+                self.begin_send(&to, Outgoing::File(send))
+            }
+        }
+    }
+
+    fn begin(&mut self, in_flight: InFlight, outgoing: Outgoing) -> Option<Effect> {
+        self.in_flight = Some(in_flight);
+        Some(Effect::Call(outgoing))
+    }
+
+    fn begin_send(&mut self, to: &ConversationRef, outgoing: Outgoing) -> Option<Effect> {
+        let (dialog, conversation) = (to.dialog(), to.id().clone());
+        self.begin(InFlight::Send { dialog, conversation }, outgoing)
+    }
+
+    fn receipt_effect(&mut self) -> Option<Effect> {
+        let receipt = self.record.receipts.front()?.clone();
+        let status = match receipt.kind {
+            PendingKind::Receipt(ReceiptKind::Delivered) => Receipt::Accept,
+            PendingKind::Receipt(ReceiptKind::Read) => Receipt::Read,
+            PendingKind::Receipt(ReceiptKind::NotReceived) => Receipt::Nack,
+            PendingKind::Action => Receipt::Action,
+        };
+        let to = ConversationRef::new(self.consumer.clone(), receipt.conversation.clone())
+            .in_dialog(receipt.dialog.clone());
+        let send = SendReceipt::new(&to, status, receipt.sequences.iter().copied())
+            .metadata(receipt.metadata.clone());
+        self.begin(InFlight::Receipt(receipt), Outgoing::Receipt(send))
+    }
+
+    /// The steps to an open conversation: the consumer's LivePerson id is known, and stored, before the first
+    /// request, so that a notification of the conversation finds the consumer.
+    fn opening_effect(&mut self) -> Option<Effect> {
+        if !self.record.is_identified {
+            let identify = IdentifyConsumer::new(self.consumer.clone());
+            return self.begin(InFlight::Identify, Outgoing::Identify(identify));
+        }
+        let own = match self.record.queue.front() {
+            Some(head) => head.opening.as_ref(),
+            None => self.file.as_ref().and_then(|file| file.inbound.own_opening()),
+        };
+        let opening = entry::merged(own, &self.config.opening);
+        self.begin(InFlight::Open, Outgoing::Open(opening.operation(&self.consumer)))
+    }
+
+    fn index_effect(&mut self) -> Option<Effect> {
+        match &self.record.lp_consumer {
+            Some(lp_consumer) => {
+                let cell = open_cell(&self.account, lp_consumer);
+                self.in_flight = Some(InFlight::Index);
+                Some(Effect::Read(vec![cell]))
+            }
+            None => self.opening_effect(),
+        }
+    }
+
+    /// The upload of a file, which needs a conversation and is repeated harmlessly.
+    fn file_effect(&mut self, now: Now) -> Option<Effect> {
+        let Some(file) = &mut self.file else { return None };
+        let to = match &self.record.talk {
+            Talk::Open(talk) => talk.to.clone(),
+            Talk::None => return self.opening_effect(),
+            Talk::Awaiting => return self.index_effect(),
+        };
+        let super::inbound::InboundContent::File(content) = file.inbound.content() else {
+            return None;
+        };
+        let upload = file.upload.get_or_insert_with(|| Upload::new(&to, content.clone()));
+        match upload.poll(now.mono()) {
+            UploadStep::GetUrl(operation) => {
+                self.begin(InFlight::UploadUrl, Outgoing::UploadUrl(operation))
+            }
+            UploadStep::Put(operation) => self.begin(InFlight::Put, Outgoing::Put(operation)),
+            // Stored: `file_stored` has made it a message.
+            UploadStep::Publish(_) | UploadStep::Done(_) => None,
+        }
+    }
+
+    fn must_leave_survey(&self, content: &Content, to: &ConversationRef) -> bool {
+        let is_answer = matches!(content, Content::Text { is_answer: true, .. });
+        !to.is_main_dialog() && !is_answer && self.config.survey == SurveyPolicy::AnswersOnly
+    }
+
+    /// When to look at the lane again, with nothing to do now.
+    fn rest(&self, now: Mono) -> DraftNext {
+        if self.record.forget && !self.has_unconfirmed() {
+            return DraftNext::Gone;
+        }
+        if self.is_over && self.record.is_at_rest() && self.file.is_none() {
+            return DraftNext::Gone;
+        }
+        let held =
+            matches!(self.record.queue.front().map(|head| &head.state), Some(SendState::Held));
+        match self.settle_until.into_iter().chain(self.paused_until).min() {
+            Some(until) => DraftNext::After(until.since(now)),
+            None if held => DraftNext::Idle,
+            None if self.record.is_at_rest() => DraftNext::After(self.config.retention),
+            // A file or a message whose next step needs a poll: at once.
+            None => DraftNext::After(Duration::ZERO),
+        }
+    }
+
+    fn draft(&mut self, next: DraftNext, now: Mono) -> Draft {
+        if let Some(pause) = &mut self.record.pause {
+            pause.left = self.paused_until.map(|until| until.since(now)).unwrap_or_default();
+        }
+        if let (Some(until), Some(head)) = (self.settle_until, self.record.queue.front_mut())
+            && let SendState::Unconfirmed(unconfirmed) = &mut head.state
+        {
+            unconfirmed.left = until.since(now);
+        }
+        if next == DraftNext::Gone && self.record.forget {
+            self.forget_conversations();
+        }
+        Draft {
+            through: self.through,
+            seen: self.seen(),
+            record: Kept::New(encode(&self.record)),
+            append: std::mem::take(&mut self.append),
+            cells: std::mem::take(&mut self.cells),
+            next,
+        }
+    }
+
+    /// A message that waits for room, or a file for its turn, is woken by time and by results alone.
+    fn seen(&self) -> u64 {
+        let is_blocked = self.file.is_some() || !self.entries.is_empty();
+        if is_blocked { u64::MAX } else { self.through }
+    }
+
+    /// Tells the channel, if the rank grew.
+    fn tell(&mut self, message: &str, progress: Progress, sequence: Option<u64>) {
+        if let Some(recent) = self.record.recent(message) {
+            if recent.rank >= progress.rank() {
+                return;
+            }
+            recent.rank = progress.rank();
+        }
+        let status = Status { message: message.to_owned(), progress, sequence };
+        let lane = LaneId::status(&self.account, &self.consumer);
+        self.append.push(entry::entry(lane, &StatusEntry { status }));
+    }
+
+    fn tell_conversation(&mut self, conversation: &ConversationId, body: &ConversationEntry) {
+        let lane = LaneId::conversation(&self.account, conversation);
+        self.append.push(entry::entry(lane, body));
+    }
+
+    /// Removes the first message, and tells the channel.
+    fn finish_head(&mut self, progress: Progress, sequence: Option<u64>) {
+        self.settle_until = None;
+        if let Some(Queued { id, .. }) = self.record.queue.pop_front() {
+            self.is_changed = true;
+            self.tell(&id, progress, sequence);
+        }
+    }
+
+    fn has_unconfirmed(&self) -> bool {
+        let head = self.record.queue.front();
+        head.is_some_and(|head| matches!(head.state, SendState::Unconfirmed(_)))
+    }
+
+    fn forget_conversations(&mut self) {
+        let mut known: Vec<ConversationId> = self.record.seen.drain(..).map(|(id, _)| id).collect();
+        if let Talk::Open(talk) = &self.record.talk {
+            known.push(talk.to.id().clone());
+        }
+        for conversation in known {
+            self.tell_conversation(&conversation, &ConversationEntry::Forget);
+        }
+        if let Some(lp_consumer) = self.record.lp_consumer.take() {
+            self.cells.push((consumer_cell(&self.account, &lp_consumer), Vec::new()));
+            self.cells.push((open_cell(&self.account, &lp_consumer), Vec::new()));
+        }
+    }
+}
+
+/// The cell that leads from a consumer's LivePerson id to the external one. Empty: forgotten.
+pub(super) fn consumer_cell(account: &AccountId, consumer: &LpConsumerId) -> CellId {
+    CellId { account: account.clone(), key: format!("consumer:{consumer}") }
+}
+
+/// The cell that leads from a consumer's LivePerson id to the open conversation. Empty: none.
+pub(super) fn open_cell(account: &AccountId, consumer: &LpConsumerId) -> CellId {
+    CellId { account: account.clone(), key: format!("open:{consumer}") }
+}

@@ -1,0 +1,265 @@
+//! What a consumer's lane remembers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::entry::{Choice, Phase, ReceiptKind};
+use super::super::inbound::Opening;
+use crate::api::{ConversationRef, HostedFile};
+use crate::id::{ConversationId, DialogId, LpConsumerId};
+use crate::time::Timestamp;
+
+/// The most messages in a record. The rest stay entries.
+pub(super) const MAX_QUEUE: usize = 256;
+
+/// The most bytes of text in a record.
+pub(super) const MAX_QUEUE_BYTES: usize = 256 * 1024;
+
+/// How many of the channel's message ids are remembered.
+pub(super) const MAX_RECENT: usize = 64;
+
+/// The most receipts that wait, and the most sequences of one.
+const MAX_RECEIPTS: usize = 32;
+const MAX_SEQUENCES: usize = 1000;
+
+/// The most conversations of which something is known beside the own one.
+const MAX_SEEN: usize = 4;
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ConsumerRecord {
+    /// The consumer's LivePerson id was looked up. Only then is a conversation opened.
+    pub(super) is_identified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lp_consumer: Option<LpConsumerId>,
+    pub(super) talk: Talk,
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) queue: VecDeque<Queued>,
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) recent: VecDeque<Recent>,
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) receipts: VecDeque<PendingReceipt>,
+    /// The options of the agent's newest message, and that message's delivery id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offered: Option<Offered>,
+    /// Other conversations of this consumer that are open, as far as is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) seen: Vec<(ConversationId, Phase)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pause: Option<Pause>,
+    /// Everything is to be removed, once nothing is unconfirmed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) forget: bool,
+}
+
+/// The consumer's conversation.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Talk {
+    /// There is none, as far as is known.
+    #[default]
+    None,
+    /// LivePerson says that one is open, and does not say which ([protocol.md 6.6](crate::protocol#6.6)).
+    Awaiting,
+    Open(OpenTalk),
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct OpenTalk {
+    pub(super) to: ConversationRef,
+    /// For each dialog, one more than the highest sequence of a confirmed message.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) least: BTreeMap<DialogId, u64>,
+}
+
+impl OpenTalk {
+    pub(super) const fn new(to: ConversationRef) -> Self {
+        Self { to, least: BTreeMap::new() }
+    }
+
+    pub(super) fn confirm(&mut self, dialog: &DialogId, sequence: u64) {
+        let least = self.least.entry(dialog.clone()).or_default();
+        *least = (*least).max(sequence.saturating_add(1));
+        while self.least.len() > 8 {
+            self.least.pop_first();
+        }
+    }
+
+    pub(super) fn least(&self, dialog: &DialogId) -> u64 {
+        self.least.get(dialog).copied().unwrap_or_default()
+    }
+}
+
+/// An accepted message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Queued {
+    pub(super) id: String,
+    pub(super) content: Content,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) opening: Option<Opening>,
+    pub(super) state: SendState,
+    /// How often it was sent.
+    #[serde(default)]
+    pub(super) attempt: u32,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Content {
+    Text {
+        text: String,
+        /// The chosen option's own metadata. Null: the text is no answer.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        metadata: Value,
+        /// It answers a question of the survey.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_answer: bool,
+    },
+    Hosted(HostedFile),
+    Close {
+        survey: bool,
+    },
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text { .. } => "Text(..)",
+            Self::Hosted(_) => "Hosted(..)",
+            Self::Close { .. } => "Close",
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SendState {
+    Waiting,
+    /// It may have been taken.
+    Unconfirmed(Unconfirmed),
+    /// An operator decides.
+    Held,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Unconfirmed {
+    pub(super) conversation: ConversationId,
+    pub(super) dialog: DialogId,
+    pub(super) least: u64,
+    pub(super) ended: Timestamp,
+    /// How long to wait for an answer still.
+    pub(super) left: Duration,
+    /// The question was put to the conversation's lane.
+    pub(super) is_asked: bool,
+}
+
+/// A message that was accepted before.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Recent {
+    pub(super) id: String,
+    pub(super) fingerprint: u64,
+    /// The rank of the last status: see [`Progress::rank`](super::super::Progress::rank).
+    pub(super) rank: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) at: Option<(DialogId, u64)>,
+}
+
+/// A receipt that waits to be sent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct PendingReceipt {
+    pub(super) conversation: ConversationId,
+    pub(super) dialog: DialogId,
+    pub(super) kind: PendingKind,
+    pub(super) sequences: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(super) metadata: Value,
+    #[serde(default)]
+    pub(super) tries: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PendingKind {
+    Receipt(ReceiptKind),
+    /// A control was used: it goes before the text that the control publishes.
+    Action,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Offered {
+    pub(super) message: String,
+    pub(super) dialog: DialogId,
+    pub(super) options: Vec<Choice>,
+}
+
+/// A pause after a failure that is not the message's own.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Pause {
+    pub(super) tries: u32,
+    pub(super) left: Duration,
+}
+
+impl ConsumerRecord {
+    pub(super) fn recent(&mut self, id: &str) -> Option<&mut Recent> {
+        self.recent.iter_mut().find(|recent| recent.id == id)
+    }
+
+    pub(super) fn remember(&mut self, id: String, fingerprint: u64) {
+        self.recent.push_back(Recent { id, fingerprint, rank: 0, at: None });
+        // A message in the queue is always remembered: it must not be accepted twice.
+        let queued = self.queue.len() + 1;
+        while self.recent.len() > MAX_RECENT.max(queued) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Adds a receipt, joined with one that waits for the same dialog and status: each request takes a
+    /// sequence.
+    pub(super) fn add_receipt(&mut self, receipt: PendingReceipt) {
+        let same = |other: &&mut PendingReceipt| {
+            other.conversation == receipt.conversation
+                && other.dialog == receipt.dialog
+                && other.kind == receipt.kind
+                && other.kind != PendingKind::Action
+        };
+        if let Some(waiting) = self.receipts.iter_mut().find(same) {
+            for sequence in receipt.sequences {
+                if !waiting.sequences.contains(&sequence) && waiting.sequences.len() < MAX_SEQUENCES
+                {
+                    waiting.sequences.push(sequence);
+                }
+            }
+            return;
+        }
+        self.receipts.push_back(receipt);
+        while self.receipts.len() > MAX_RECEIPTS {
+            self.receipts.pop_front();
+        }
+    }
+
+    pub(super) fn note_seen(&mut self, conversation: &ConversationId, phase: &Phase) {
+        self.seen.retain(|(other, _)| other != conversation);
+        if *phase != Phase::Closed {
+            self.seen.push((conversation.clone(), phase.clone()));
+            if self.seen.len() > MAX_SEEN {
+                self.seen.remove(0);
+            }
+        }
+    }
+
+    /// True if nothing is left to do.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.queue.is_empty() && self.receipts.is_empty()
+    }
+
+    pub(super) fn queued_bytes(&self) -> usize {
+        let text = |queued: &Queued| match &queued.content {
+            Content::Text { text, .. } => text.len(),
+            _ => 0,
+        };
+        self.queue.iter().map(text).sum()
+    }
+}

@@ -1,0 +1,119 @@
+//! Finds out whether a message was taken.
+
+use super::ConsumerLane;
+use super::record::{Content, SendState, Talk, Unconfirmed};
+use crate::bridge::config::Unsettled;
+use crate::bridge::conversation::digest;
+use crate::bridge::entry::{ConversationEntry, Question, Verdict};
+use crate::bridge::status::{FailureReason, Progress};
+use crate::id::{ConversationId, DialogId};
+use crate::time::{Now, Timestamp};
+
+impl ConsumerLane {
+    /// Marks the first message as possibly sent, in a lane that was taken over. It can only have left if a
+    /// conversation was open: opening is committed before anything is sent.
+    pub(super) fn doubt_head(&mut self, now: Now) {
+        let Talk::Open(talk) = &self.record.talk else { return };
+        let (dialog, conversation) = (talk.to.dialog(), talk.to.id().clone());
+        let Some(head) = self.record.queue.front() else { return };
+        let sends = matches!(head.content, Content::Text { .. } | Content::Hosted(_));
+        if sends && head.state == SendState::Waiting {
+            self.mark_unconfirmed(conversation, dialog, now);
+        }
+    }
+
+    /// The first message may have been taken in this dialog, until now.
+    pub(super) fn mark_unconfirmed(
+        &mut self,
+        conversation: ConversationId,
+        dialog: DialogId,
+        now: Now,
+    ) {
+        let least = match &self.record.talk {
+            Talk::Open(talk) if *talk.to.id() == conversation => talk.least(&dialog),
+            _ => 0,
+        };
+        let Some(head) = self.record.queue.front_mut() else { return };
+        head.attempt = head.attempt.saturating_add(1);
+        head.state = SendState::Unconfirmed(Unconfirmed {
+            conversation,
+            dialog,
+            least,
+            ended: Timestamp::from_system_time(now.wall()),
+            left: self.config.settle_for,
+            is_asked: false,
+        });
+        self.settle_until = Some(now.mono() + self.config.settle_for);
+        self.is_changed = true;
+    }
+
+    /// Asks the conversation's lane, and applies the policy when the time is up.
+    pub(super) fn settle(&mut self, now: Now) {
+        let Some(head) = self.record.queue.front_mut() else { return };
+        let SendState::Unconfirmed(unconfirmed) = &mut head.state else { return };
+        if self.settle_until.is_some_and(|until| until <= now.mono()) {
+            match self.config.unsettled {
+                Unsettled::Report => {
+                    self.finish_head(Progress::Failed(FailureReason::Unconfirmed), None);
+                }
+                Unsettled::Resend => head.state = SendState::Waiting,
+                Unsettled::Hold => head.state = SendState::Held,
+            }
+            self.settle_until = None;
+            self.must_commit = true;
+            return;
+        }
+        if !unconfirmed.is_asked {
+            unconfirmed.is_asked = true;
+            let question = Question {
+                message: head.id.clone(),
+                attempt: head.attempt,
+                dialog: unconfirmed.dialog.clone(),
+                least: unconfirmed.least,
+                digest: match &head.content {
+                    Content::Text { text, .. } => digest::text(text),
+                    Content::Hosted(file) => digest::file(file.relative_path()),
+                    Content::Close { .. } => 0,
+                },
+                ended: unconfirmed.ended,
+            };
+            let conversation = unconfirmed.conversation.clone();
+            self.tell_conversation(&conversation, &ConversationEntry::Question(question));
+            self.is_changed = true;
+        }
+    }
+
+    /// The conversation's lane answers. An answer about an earlier attempt says nothing about this one.
+    pub(super) fn on_settled(&mut self, message: &str, attempt: u32, verdict: Verdict) {
+        let Some(head) = self.record.queue.front_mut() else { return };
+        if head.id != message || head.attempt != attempt {
+            return;
+        }
+        let dialog = match &head.state {
+            SendState::Unconfirmed(unconfirmed) => unconfirmed.dialog.clone(),
+            SendState::Held => return,
+            SendState::Waiting => return,
+        };
+        match verdict {
+            Verdict::Echo(sequence) => self.confirm(&dialog, Some(sequence)),
+            Verdict::Absent => {
+                head.state = SendState::Waiting;
+                self.settle_until = None;
+            }
+        }
+    }
+
+    /// The first message was taken, with this sequence.
+    pub(super) fn confirm(&mut self, dialog: &DialogId, sequence: Option<u64>) {
+        if let Some(sequence) = sequence {
+            if let Talk::Open(talk) = &mut self.record.talk {
+                talk.confirm(dialog, sequence);
+            }
+            let id = self.record.queue.front().map(|head| head.id.clone());
+            if let Some(recent) = id.and_then(|id| self.record.recent(&id)) {
+                recent.at = Some((dialog.clone(), sequence));
+            }
+        }
+        self.finish_head(Progress::Sent, sequence);
+    }
+}

@@ -1,0 +1,246 @@
+//! Takes entries in, and reads what they say beside what is delivered.
+
+use super::ConversationLane;
+use super::record::{MAX_PENDING, Owner, Pending, PendingContent};
+use crate::api::ConversationRef;
+use crate::bridge::dead_letter;
+use crate::bridge::delivery::{escape, message_id};
+use crate::bridge::entry::{ConsumerEntry, ConversationEntry, Phase};
+use crate::conversation::Conversation;
+use crate::id::LpConsumerId;
+use crate::time::Mono;
+use crate::webhook::{
+    Change, ConversationChange, Event, InboxPoll, MessagingEvent, Order, ReceiptStatus, Role,
+    Transition,
+};
+
+impl ConversationLane {
+    /// Takes in entries, in order, as far as there is room.
+    pub(super) fn absorb(&mut self, now: Mono) {
+        while !self.inbox.is_full()
+            && self.record.pending.len() < MAX_PENDING
+            && let Some((number, body)) = self.entries.pop_front()
+        {
+            match serde_json::from_slice(&body) {
+                Ok(ConversationEntry::Changes { changes }) => {
+                    for change in changes {
+                        self.take_in(change, now);
+                    }
+                }
+                Ok(ConversationEntry::Opened { consumer, lp_consumer, properties }) => {
+                    let to = ConversationRef::new(consumer.clone(), self.conversation.clone());
+                    let to = match properties {
+                        Some(properties) => to.with_client_properties(properties),
+                        None => to,
+                    };
+                    self.own(consumer, lp_consumer);
+                    if self.record.memory.is_none() {
+                        self.record.memory = Some(Conversation::new(to));
+                    }
+                }
+                Ok(ConversationEntry::Question(question)) => self.record.sightings.ask(question),
+                Ok(ConversationEntry::Forget) => self.is_forgotten = true,
+                Ok(ConversationEntry::Replayed { pending }) => {
+                    self.record.pending.push_back(*pending)
+                }
+                Err(_) => {
+                    let lane = self.lane();
+                    self.append.push(dead_letter::unreadable_entry(&lane, number, &body));
+                }
+            }
+            self.through = number;
+        }
+    }
+
+    fn take_in(&mut self, change: Change, now: Mono) {
+        match &change {
+            Change::Message(message) => {
+                let is_own = self.is_own(message);
+                self.record.sightings.record(message, is_own);
+            }
+            Change::Conversation(state) => self.read_state(state),
+            Change::Other(_) => {}
+        }
+        if self.record.owner == Owner::Foreign {
+            return;
+        }
+        if let Err(full) = self.inbox.handle(change, now) {
+            // `absorb` stops before the inbox is full; a notification with more changes than that flows over
+            // into what is deliverable now.
+            self.poll_inbox(now);
+            if self.inbox.handle(full.into_change(), now).is_err() {
+                self.inbox.flush();
+                self.poll_inbox(now);
+            }
+        }
+    }
+
+    /// True if the event is this consumer's own.
+    fn is_own(&self, message: &MessagingEvent) -> bool {
+        match (&self.record.owner, message.originator_id()) {
+            (Owner::Ours { lp_consumer: Some(own), .. }, Some(id)) => own.as_str() == id,
+            _ => true,
+        }
+    }
+
+    fn read_state(&mut self, state: &ConversationChange) {
+        if state.is_finished() {
+            self.record.is_finished = true;
+        }
+        let named = state.consumer().and_then(|id| LpConsumerId::new(id).ok());
+        match &mut self.record.owner {
+            Owner::Ours { lp_consumer, .. } => {
+                if lp_consumer.is_none() {
+                    *lp_consumer = named;
+                }
+            }
+            Owner::Unknown { .. } => self.asked = named.or(self.asked.take()),
+            Owner::Foreign => self.index_foreign(named),
+        }
+    }
+
+    /// Moves what is in order from the inbox to the deliveries.
+    pub(super) fn poll_inbox(&mut self, now: Mono) {
+        if !matches!(self.record.owner, Owner::Ours { .. }) {
+            return;
+        }
+        while self.record.pending.len() < MAX_PENDING {
+            match self.inbox.poll(now) {
+                InboxPoll::Deliver(delivered) => self.on_change(delivered.change, delivered.order),
+                InboxPoll::Wait(_) | InboxPoll::Idle => return,
+            }
+        }
+    }
+
+    fn on_change(&mut self, change: Change, order: Order) {
+        match &change {
+            Change::Message(message) => {
+                self.acknowledge(message);
+                if !is_shown(message) {
+                    return;
+                }
+                let (conversation, dialog) =
+                    (self.conversation.as_str(), message.dialog().as_str());
+                let id = match message.sequence() {
+                    Some(sequence) => message_id(conversation, dialog, sequence),
+                    // Documented to have one. Without it, the place in the lane names it.
+                    None => {
+                        self.record.changes = self.record.changes.saturating_add(1);
+                        format!(
+                            "{}:{}:n{}",
+                            escape(conversation),
+                            escape(dialog),
+                            self.record.changes
+                        )
+                    }
+                };
+                self.record.pending.push_back(Pending {
+                    id,
+                    order,
+                    content: PendingContent::Message(message.clone()),
+                    replayed: false,
+                });
+            }
+            Change::Conversation(state) => {
+                for transition in self.apply(&change) {
+                    self.record.changes = self.record.changes.saturating_add(1);
+                    let conversation = escape(self.conversation.as_str()).into_owned();
+                    let name = transition_name(&transition);
+                    self.record.pending.push_back(Pending {
+                        id: format!("{conversation}:c{}:{name}", self.record.changes),
+                        order,
+                        content: PendingContent::Changed(transition),
+                        replayed: false,
+                    });
+                }
+                self.tell_phase(state);
+            }
+            Change::Other(_) => {
+                let lane = self.lane();
+                self.append.push(dead_letter::unreadable_change(&lane, self.through, &change));
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &Change) -> Vec<Transition> {
+        if self.record.memory.is_none()
+            && let Some(consumer) = self.consumer()
+        {
+            let to = ConversationRef::new(consumer.clone(), self.conversation.clone());
+            self.record.memory = Some(Conversation::new(to));
+        }
+        self.record.memory.as_mut().map(|memory| memory.apply(change)).unwrap_or_default()
+    }
+
+    /// The consumer's lane sends to the dialog that is open.
+    fn tell_phase(&mut self, state: &ConversationChange) {
+        let phase = match (state.is_finished(), state.is_main_dialog_closed(), state.open_survey())
+        {
+            (true, _, _) | (_, true, None) => Phase::Closed,
+            (_, true, Some(survey)) => Phase::Survey(survey.id().clone()),
+            (false, false, _) => Phase::Open,
+        };
+        if self.record.told.as_ref() != Some(&phase) {
+            self.record.told = Some(phase.clone());
+            let conversation = self.conversation.clone();
+            self.tell_consumer(&ConsumerEntry::Seen { conversation, phase });
+        }
+    }
+
+    /// The other side received messages of the consumer.
+    fn acknowledge(&mut self, message: &MessagingEvent) {
+        let Event::AcceptStatus(receipt) = message.event() else { return };
+        let read = match receipt.status {
+            ReceiptStatus::Accept => false,
+            ReceiptStatus::Read => true,
+            _ => return,
+        };
+        if message.role().is_none_or(|role| role == Role::Consumer) {
+            return;
+        }
+        let sequences: Vec<u64> = receipt.sequences().take(1000).collect();
+        let dialog = message.dialog().clone();
+        self.tell_consumer(&ConsumerEntry::Acknowledged { dialog, read, sequences });
+    }
+
+    pub(super) fn answer_questions(&mut self) {
+        for (question, verdict) in self.record.sightings.settle() {
+            let (message, attempt) = (question.message, question.attempt);
+            self.tell_consumer(&ConsumerEntry::Settled { message, attempt, verdict });
+        }
+    }
+
+    /// Messages that nobody's consumer was found for: they were acknowledged, so they are kept for people.
+    pub(super) fn set_unowned_aside(&mut self, now: Mono) {
+        self.inbox.flush();
+        while let InboxPoll::Deliver(delivered) = self.inbox.poll(now) {
+            if let Change::Message(message) = &delivered.change
+                && is_shown(message)
+            {
+                let lane = self.lane();
+                let letter = dead_letter::unowned(&lane, message);
+                self.append.push(letter);
+            }
+        }
+    }
+}
+
+/// True if the channel gets it.
+fn is_shown(message: &MessagingEvent) -> bool {
+    let is_content =
+        !matches!(message.event(), Event::AcceptStatus(_) | Event::ChatState(_) | Event::Other(_));
+    is_content && message.is_for_consumer()
+}
+
+fn transition_name(transition: &Transition) -> &'static str {
+    match transition {
+        Transition::Created => "opened",
+        Transition::AgentJoined(_) => "agent_joined",
+        Transition::AgentLeft(_) => "agent_left",
+        Transition::Transferred { .. } => "transferred",
+        Transition::MainDialogClosed => "main_closed",
+        Transition::SurveyStarted(_) => "survey_started",
+        Transition::SurveyEnded(_) => "survey_ended",
+        Transition::Finished => "closed",
+    }
+}

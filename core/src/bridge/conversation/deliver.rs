@@ -1,0 +1,108 @@
+//! Hands one thing at a time to the channel.
+
+use super::ConversationLane;
+use super::record::{Pending, PendingContent};
+use crate::bridge::dead_letter;
+use crate::bridge::delivery::{Delivery, DeliveryContent, Verdict};
+use crate::bridge::entry::{Choice, ConsumerEntry, ReceiptKind};
+use crate::bridge::tries::Tried;
+use crate::time::Mono;
+use crate::time::Now;
+use crate::webhook::{Action, Element, Event, MessagingEvent, Order};
+
+/// The most options of a message that a consumer can choose by number.
+const MAX_CHOICES: usize = 64;
+
+impl ConversationLane {
+    pub(super) fn next_delivery(&self, now: Mono) -> Option<Delivery> {
+        if self.tries.is_paused(now) {
+            return None;
+        }
+        let pending = self.record.pending.front()?;
+        let order = match pending.order {
+            Order::InOrder if self.record.has_gap => Order::AfterGap,
+            order => order,
+        };
+        Some(Delivery {
+            id: pending.id.clone(),
+            account: self.account.clone(),
+            consumer: self.consumer()?.clone(),
+            conversation: Some(self.conversation.clone()),
+            order,
+            replayed: pending.replayed,
+            content: match &pending.content {
+                PendingContent::Message(message) => DeliveryContent::Message(message.clone()),
+                PendingContent::Changed(transition) => DeliveryContent::Changed(transition.clone()),
+            },
+        })
+    }
+
+    /// What the channel made of the delivery.
+    pub(in crate::bridge) fn delivered(&mut self, verdict: &Verdict, now: Now) {
+        if !std::mem::take(&mut self.is_delivering) {
+            return;
+        }
+        self.must_commit = true;
+        match self.tries.on_verdict(verdict, self.config.give_up_after, now.mono()) {
+            Tried::Again => {}
+            Tried::Taken => {
+                if let Some(pending) = self.record.pending.pop_front() {
+                    self.record.has_gap = false;
+                    self.follow_up(&pending, ReceiptKind::Delivered);
+                }
+            }
+            Tried::GivenUp(reason) => {
+                if let Some(pending) = self.record.pending.pop_front() {
+                    self.record.has_gap = true;
+                    self.follow_up(&pending, ReceiptKind::NotReceived);
+                    let lane = self.lane();
+                    self.append.push(dead_letter::delivery(&lane, pending, reason));
+                }
+            }
+        }
+    }
+
+    /// The receipt of a message, and the options that it offers.
+    fn follow_up(&mut self, pending: &Pending, status: ReceiptKind) {
+        let PendingContent::Message(message) = &pending.content else { return };
+        let Some(sequence) = message.sequence() else { return };
+        self.tell_consumer(&ConsumerEntry::Receipt {
+            conversation: self.conversation.clone(),
+            dialog: message.dialog().clone(),
+            status,
+            sequences: vec![sequence],
+        });
+        let options = match status {
+            ReceiptKind::Delivered => choices(message, sequence),
+            _ => Vec::new(),
+        };
+        if self.record.has_offered || !options.is_empty() {
+            self.record.has_offered = !options.is_empty();
+            let (message, dialog) = (pending.id.clone(), message.dialog().clone());
+            self.tell_consumer(&ConsumerEntry::Offered { message, dialog, options });
+        }
+    }
+}
+
+/// The options of a message, in the order of their numbers.
+fn choices(message: &MessagingEvent, sequence: u64) -> Vec<Choice> {
+    let choice = |element: Element<'_>| Choice {
+        title: element.label().unwrap_or_default().to_owned(),
+        text: element.actions().find_map(|action| match action {
+            Action::PublishText(text) => Some(text.to_owned()),
+            _ => None,
+        }),
+        metadata: element.click_metadata().map(|json| json.to_value()).unwrap_or_default(),
+        sequence,
+    };
+    match message.event() {
+        Event::RichContent(content) => {
+            content.clickable().into_iter().take(MAX_CHOICES).map(choice).collect()
+        }
+        Event::Text(text) => {
+            let replies = text.quick_replies;
+            replies.iter().flat_map(|all| all.replies()).take(MAX_CHOICES).map(choice).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,270 @@
+//! The machine of a conversation's lane: what comes from LivePerson to the channel.
+//!
+//! It puts changes in order, finds out whose conversation it is, delivers one thing at a time, has receipts
+//! follow, and answers whether a message of the consumer was taken.
+
+mod absorb;
+mod deliver;
+pub(super) mod digest;
+mod record;
+mod sightings;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::record::{ConversationRecord, Owner};
+pub(super) use self::record::{Pending, PendingContent};
+use super::config::BridgeConfig;
+use super::consumer::{consumer_cell, open_cell};
+use super::entry::{self, ConsumerEntry};
+use super::lane::{Draft, DraftNext, Effect, LaneStep};
+use super::record::{decode, encode};
+use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneId};
+use super::tries::Tries;
+use crate::id::{AccountId, ConversationId, ExtConsumerId, LpConsumerId};
+use crate::time::{Mono, Now};
+use crate::webhook::{Inbox, ReorderWindow};
+
+/// How long messages of a conversation wait for a notification that names its consumer. Notifications are
+/// repeated after 2 s to 5 min ([protocol.md 9.3](crate::protocol#9.3)); most come within seconds.
+const WAIT_FOR_OWNER: Duration = Duration::from_secs(150);
+
+/// How long it is remembered that a conversation is another channel's.
+const FOREIGN_LIFE: Duration = Duration::from_secs(3600);
+
+/// The most changes that wait in the inbox. Beyond it entries stay in the store.
+const MAX_CHANGES: usize = 1000;
+
+/// The machine of one claim of a conversation's lane.
+#[derive(Debug)]
+pub(super) struct ConversationLane {
+    account: AccountId,
+    conversation: ConversationId,
+    config: Arc<BridgeConfig>,
+    record: ConversationRecord,
+    inbox: Inbox,
+    entries: VecDeque<(u64, Vec<u8>)>,
+    through: u64,
+    append: Vec<Entry>,
+    cells: Vec<(CellId, Vec<u8>)>,
+    /// The consumer that a notification names, and that the store is asked about.
+    asked: Option<LpConsumerId>,
+    is_asking: bool,
+    is_delivering: bool,
+    must_commit: bool,
+    owner_until: Option<Mono>,
+    /// The tries of the first delivery.
+    tries: Tries,
+    is_over: bool,
+    is_forgotten: bool,
+}
+
+impl ConversationLane {
+    /// Begins work on a claimed lane. `None` if its record cannot be read.
+    pub(super) fn restore(
+        claimed: Claimed,
+        conversation: ConversationId,
+        config: Arc<BridgeConfig>,
+        now: Now,
+    ) -> Option<Self> {
+        let mut record: ConversationRecord = match &claimed.record {
+            Some(record) => decode(record)?,
+            None => ConversationRecord::default(),
+        };
+        let mono = now.mono();
+        let left = |left: Duration| mono + left.saturating_sub(claimed.elapsed);
+        let mut inbox = Inbox::new(ReorderWindow::default()).max_changes(MAX_CHANGES);
+        if let Some(saved) = record.inbox.take() {
+            // What was held back has waited since the last commit.
+            let then =
+                Mono::from_origin(mono.elapsed_from_origin().saturating_sub(claimed.elapsed));
+            inbox.restore(saved, then);
+        }
+        let owner_until = match record.owner {
+            Owner::Unknown { left: Some(time) } => Some(left(time)),
+            Owner::Unknown { left: None } => Some(mono + WAIT_FOR_OWNER),
+            _ => None,
+        };
+        let life = match &record.owner {
+            Owner::Foreign => FOREIGN_LIFE,
+            _ if record.is_finished => config.retention,
+            // A conversation is closed after a week without a message (protocol.md 1.2).
+            _ => config.retention.saturating_mul(4),
+        };
+        let is_over = claimed.record.is_some()
+            && record.pending.is_empty()
+            && claimed.entries.is_empty()
+            && claimed.elapsed >= life;
+        let tries = Tries::restore(record.tries.as_ref(), claimed.elapsed, mono);
+        Some(Self {
+            account: claimed.lane.account().clone(),
+            conversation,
+            config,
+            record,
+            inbox,
+            entries: claimed.entries.into(),
+            through: 0,
+            append: Vec::new(),
+            cells: Vec::new(),
+            asked: None,
+            is_asking: false,
+            is_delivering: false,
+            must_commit: false,
+            owner_until,
+            tries,
+            is_over,
+            is_forgotten: false,
+        })
+    }
+
+    /// The next step.
+    pub(super) fn poll(&mut self, now: Now) -> LaneStep {
+        if self.must_commit {
+            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
+        }
+        self.absorb(now.mono());
+        if let Some(lp_consumer) = self.asked.clone()
+            && matches!(self.record.owner, Owner::Unknown { .. })
+        {
+            self.is_asking = true;
+            return LaneStep::Effect(Effect::Read(vec![consumer_cell(
+                &self.account,
+                &lp_consumer,
+            )]));
+        }
+        self.give_owner_up(now.mono());
+        self.poll_inbox(now.mono());
+        self.answer_questions();
+        match self.next_delivery(now.mono()) {
+            Some(delivery) => {
+                self.is_delivering = true;
+                LaneStep::Effect(Effect::Deliver(delivery))
+            }
+            None => {
+                let next = self.rest(now.mono());
+                LaneStep::Commit(self.draft(next, now.mono()))
+            }
+        }
+    }
+
+    /// The commit was durable, and the lane is still held.
+    pub(super) fn committed(&mut self) {
+        self.must_commit = false;
+    }
+
+    /// The cells that an effect asked for.
+    pub(super) fn read(&mut self, cells: &[Option<Cell>]) {
+        if !std::mem::take(&mut self.is_asking) {
+            return;
+        }
+        let lp_consumer = self.asked.take();
+        let found = cells.first().and_then(Option::as_ref);
+        let id = found.and_then(|cell| std::str::from_utf8(&cell.value).ok());
+        match id.and_then(|id| ExtConsumerId::new(id).ok()) {
+            Some(consumer) => self.own(consumer, lp_consumer),
+            None => {
+                self.record.owner = Owner::Foreign;
+                self.owner_until = None;
+                self.inbox = Inbox::new(ReorderWindow::default()).max_changes(MAX_CHANGES);
+                self.index_foreign(lp_consumer);
+            }
+        }
+    }
+
+    /// The effect that is under way was never begun.
+    pub(super) fn cancelled(&mut self) {
+        self.is_asking = false;
+        self.is_delivering = false;
+    }
+
+    /// Ends work now. The lane is due at once, for whoever claims it.
+    pub(super) fn release(&mut self, now: Now) -> Draft {
+        self.cancelled();
+        self.draft(DraftNext::After(Duration::ZERO), now.mono())
+    }
+
+    fn own(&mut self, consumer: ExtConsumerId, lp_consumer: Option<LpConsumerId>) {
+        self.record.owner = Owner::Ours { consumer, lp_consumer };
+        self.owner_until = None;
+        self.asked = None;
+    }
+
+    /// The conversation's consumer may come to this channel later, and then finds it open
+    /// ([protocol.md 6.6](crate::protocol#6.6)).
+    fn index_foreign(&mut self, lp_consumer: Option<LpConsumerId>) {
+        if let Some(lp_consumer) = lp_consumer {
+            let open = match self.record.is_finished {
+                true => Vec::new(),
+                false => self.conversation.as_str().as_bytes().to_vec(),
+            };
+            self.cells.push((open_cell(&self.account, &lp_consumer), open));
+        }
+    }
+
+    /// Nothing named the consumer in time.
+    fn give_owner_up(&mut self, now: Mono) {
+        if self.owner_until.is_some_and(|until| until <= now) {
+            self.owner_until = None;
+            self.set_unowned_aside(now);
+            self.record.owner = Owner::Foreign;
+        }
+    }
+
+    fn rest(&self, now: Mono) -> DraftNext {
+        if self.is_forgotten
+            || (self.is_over && self.record.pending.is_empty() && self.inbox.is_empty())
+        {
+            return DraftNext::Gone;
+        }
+        let inbox = match &self.record.owner {
+            Owner::Ours { .. } => self.inbox.next_due(),
+            _ => None,
+        };
+        let life = match &self.record.owner {
+            Owner::Foreign => FOREIGN_LIFE,
+            _ if self.record.is_finished => self.config.retention,
+            _ => self.config.retention.saturating_mul(4),
+        };
+        let paused = self.tries.paused_until().filter(|_| !self.record.pending.is_empty());
+        match [self.owner_until, paused, inbox].into_iter().flatten().min() {
+            Some(until) => DraftNext::After(until.since(now)),
+            None => DraftNext::After(life),
+        }
+    }
+
+    fn draft(&mut self, next: DraftNext, now: Mono) -> Draft {
+        self.record.inbox = self.inbox.save(&self.conversation, now);
+        if let Owner::Unknown { left } = &mut self.record.owner {
+            *left = self.owner_until.map(|until| until.since(now));
+        }
+        self.record.tries = self.tries.save(now);
+        Draft {
+            through: self.through,
+            // Entries that there is no room for wait for time, or for a delivery.
+            seen: if self.entries.is_empty() { self.through } else { u64::MAX },
+            record: Kept::New(encode(&self.record)),
+            append: std::mem::take(&mut self.append),
+            cells: std::mem::take(&mut self.cells),
+            next,
+        }
+    }
+
+    fn consumer(&self) -> Option<&ExtConsumerId> {
+        match &self.record.owner {
+            Owner::Ours { consumer, .. } => Some(consumer),
+            _ => None,
+        }
+    }
+
+    fn tell_consumer(&mut self, body: &ConsumerEntry) {
+        if let Some(consumer) = self.consumer() {
+            let lane = LaneId::consumer(&self.account, consumer);
+            self.append.push(entry::entry(lane, body));
+        }
+    }
+
+    fn lane(&self) -> LaneId {
+        LaneId::conversation(&self.account, &self.conversation)
+    }
+}

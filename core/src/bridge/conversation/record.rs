@@ -1,0 +1,88 @@
+//! What a conversation's lane remembers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::sightings::Sightings;
+use crate::bridge::entry::Phase;
+use crate::bridge::tries::SavedTries;
+use crate::conversation::Conversation;
+use crate::id::{ExtConsumerId, LpConsumerId};
+use crate::webhook::{MessagingEvent, Order, SavedConversation};
+
+/// The most deliveries that wait for the channel. Beyond it, changes wait in the inbox, and entries in the
+/// store.
+pub(super) const MAX_PENDING: usize = 1000;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ConversationRecord {
+    pub(super) owner: Owner,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) inbox: Option<SavedConversation>,
+    /// The conversation's memory, once its consumer is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory: Option<Conversation>,
+    pub(super) sightings: Sightings,
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) pending: VecDeque<Pending>,
+    /// The tries of the first delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tries: Option<SavedTries>,
+    /// What the consumer's lane was told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<Phase>,
+    /// The consumer's lane knows of options.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_offered: bool,
+    /// A message before the next delivery was set aside.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_gap: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_finished: bool,
+    /// How many state changes were delivered: it names them.
+    #[serde(default)]
+    pub(super) changes: u64,
+}
+
+/// Whose conversation it is.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Owner {
+    /// Nothing has named the consumer yet. Messages wait.
+    Unknown { left: Option<Duration> },
+    /// A consumer of this bridge.
+    Ours {
+        consumer: ExtConsumerId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lp_consumer: Option<LpConsumerId>,
+    },
+    /// A consumer of another channel: notifications concern the whole account
+    /// ([protocol.md 9.1](crate::protocol#9.1)).
+    Foreign,
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self::Unknown { left: None }
+    }
+}
+
+/// Something for the channel.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(in crate::bridge) struct Pending {
+    pub(in crate::bridge) id: String,
+    pub(in crate::bridge) order: Order,
+    pub(in crate::bridge) content: PendingContent,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::bridge) replayed: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::bridge) enum PendingContent {
+    Message(MessagingEvent),
+    Changed(crate::webhook::Transition),
+}

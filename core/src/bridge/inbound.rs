@@ -1,0 +1,314 @@
+//! What a channel hands in.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::api::{
+    ClientProperties, ConversationContext, InvalidInput, MAX_REQUEST_CHARS, OpenConversation,
+    PersonalInfo, Profile, Urgency,
+};
+use crate::file::File;
+use crate::id::ExtConsumerId;
+
+/// The most characters of a channel's message id.
+pub const MAX_MESSAGE_ID_CHARS: usize = 128;
+
+/// The characters of a request around a text: ids, envelope and metadata.
+const ENVELOPE_CHARS: usize = 1200;
+
+/// A message from the channel, for [`accept`](super::accept). `Debug` shows no content.
+///
+/// ```
+/// use lp_connector_core::bridge::Inbound;
+///
+/// let message = Inbound::text("SM9f3", "Where is my parcel?")?;
+/// assert_eq!(message.id(), "SM9f3");
+/// assert!(Inbound::text("SM9f3", "").is_err());
+/// # Ok::<(), lp_connector_core::api::InvalidInput>(())
+/// ```
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Inbound {
+    id: String,
+    content: InboundContent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<Opening>,
+}
+
+/// The content of a message from the channel.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum InboundContent {
+    Text(String),
+    File(File),
+    /// The choice of an option, counted from 1, of the agent's message with this delivery id.
+    Answer {
+        message: String,
+        option: u32,
+    },
+    /// Close the conversation.
+    Close {
+        survey: bool,
+    },
+}
+
+impl Inbound {
+    /// A text.
+    ///
+    /// # Errors
+    /// [`InvalidInput`] if the id is empty, has more than [`MAX_MESSAGE_ID_CHARS`] characters or a control
+    /// character, and if the text is empty.
+    pub fn text(id: impl Into<String>, text: impl Into<String>) -> Result<Self, InvalidInput> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(InvalidInput::new("the text is empty"));
+        }
+        Self::new(id, InboundContent::Text(text))
+    }
+
+    /// A picture, with its caption.
+    ///
+    /// # Errors
+    /// [`InvalidInput`] for the id, as [`text`](Self::text).
+    pub fn file(id: impl Into<String>, file: File) -> Result<Self, InvalidInput> {
+        Self::new(id, InboundContent::File(file))
+    }
+
+    /// The choice of an option, counted from 1, that the message with this
+    /// [delivery id](super::Delivery::id) offers.
+    ///
+    /// # Errors
+    /// [`InvalidInput`] for the id, as [`text`](Self::text), and for option 0.
+    pub fn answer(
+        id: impl Into<String>,
+        message: impl Into<String>,
+        option: u32,
+    ) -> Result<Self, InvalidInput> {
+        if option == 0 {
+            return Err(InvalidInput::new("options are counted from 1"));
+        }
+        Self::new(id, InboundContent::Answer { message: message.into(), option })
+    }
+
+    /// A request to close the conversation, after everything that was accepted before it.
+    ///
+    /// # Errors
+    /// [`InvalidInput`] for the id, as [`text`](Self::text).
+    pub fn close(id: impl Into<String>, survey: bool) -> Result<Self, InvalidInput> {
+        Self::new(id, InboundContent::Close { survey })
+    }
+
+    fn new(id: impl Into<String>, content: InboundContent) -> Result<Self, InvalidInput> {
+        let id = id.into();
+        if id.is_empty()
+            || id.chars().count() > MAX_MESSAGE_ID_CHARS
+            || id.contains(char::is_control)
+        {
+            return Err(InvalidInput::new(format!(
+                "the message's id must have 1 to {MAX_MESSAGE_ID_CHARS} characters and no control character"
+            )));
+        }
+        Ok(Self { id, content, open: None })
+    }
+
+    /// Sets how a conversation is opened, if this message opens one. What it leaves out comes from
+    /// [`BridgeConfig::opening`](super::BridgeConfig::opening).
+    #[must_use]
+    pub fn opening(mut self, opening: Opening) -> Self {
+        self.open = Some(opening);
+        self
+    }
+
+    /// The channel's id of the message.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A short fixed name: `text`, `file`, `answer` or `close`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match &self.content {
+            InboundContent::Text(_) => "text",
+            InboundContent::File(_) => "file",
+            InboundContent::Answer { .. } => "answer",
+            InboundContent::Close { .. } => "close",
+        }
+    }
+
+    pub(super) const fn content(&self) -> &InboundContent {
+        &self.content
+    }
+
+    pub(super) const fn own_opening(&self) -> Option<&Opening> {
+        self.open.as_ref()
+    }
+
+    /// Tells two messages with one id apart.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hash = Sha256::new();
+        hash.update(self.kind());
+        match &self.content {
+            InboundContent::Text(text) => hash.update(text),
+            InboundContent::File(file) => hash.update(file.bytes()),
+            InboundContent::Answer { message, option } => {
+                hash.update(message);
+                hash.update(option.to_be_bytes());
+            }
+            InboundContent::Close { survey } => hash.update([u8::from(*survey)]),
+        }
+        first_eight(&hash.finalize())
+    }
+
+    /// The message in parts that the service takes, in order. All but the first have an id with a suffix:
+    /// `SM9f3~2`, `SM9f3~3`.
+    ///
+    /// A text is divided at a line break or a blank, where there is one in the last fifth of a part.
+    #[must_use]
+    pub fn split(self) -> Vec<Self> {
+        let InboundContent::Text(text) = &self.content else { return vec![self] };
+        let most = MAX_REQUEST_CHARS - ENVELOPE_CHARS;
+        if escaped_units(text) <= most {
+            return vec![self];
+        }
+        let parts = parts(text, most);
+        let named = parts.into_iter().enumerate().map(|(index, part)| Self {
+            id: if index == 0 { self.id.clone() } else { format!("{}~{}", self.id, index + 1) },
+            content: InboundContent::Text(part),
+            open: self.open.clone(),
+        });
+        named.collect()
+    }
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("id", &self.id)
+            .field("kind", &self.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The length of a text in a JSON request, in UTF-16 code units.
+fn escaped_units(text: &str) -> usize {
+    text.chars().map(units).sum()
+}
+
+fn units(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        control if control < ' ' => 6,
+        other => other.len_utf16(),
+    }
+}
+
+fn parts(text: &str, most: usize) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let (mut length, mut last_blank) = (0, 0);
+    for character in text.chars() {
+        if length + units(character) > most {
+            let rest = match last_blank {
+                at if at > part.len() / 5 * 4 => part.split_off(at),
+                _ => String::new(),
+            };
+            length = escaped_units(&rest);
+            last_blank = 0;
+            parts.push(std::mem::replace(&mut part, rest));
+        }
+        part.push(character);
+        length += units(character);
+        if character == ' ' || character == '\n' {
+            last_blank = part.len();
+        }
+    }
+    parts.push(part);
+    parts
+}
+
+pub(super) fn first_eight(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// How a conversation is opened: the common members of
+/// [`OpenConversation`](crate::api::OpenConversation). `Debug` shows no personal data.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Opening {
+    /// The skill to route to (`skillId`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
+    /// The target response time: `NORMAL`, `URGENT`, `PRIORITIZED` or `CUSTOM`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<Urgency>,
+    /// The consumer's language, such as `de-CH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The consumer's first name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// The consumer's last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// The `Client-Properties` of the conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_properties: Option<ClientProperties>,
+}
+
+impl Opening {
+    /// These members, and those of `below` where there are none.
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        Self {
+            skill: self.skill.clone().or_else(|| below.skill.clone()),
+            urgency: self.urgency.or(below.urgency),
+            language: self.language.clone().or_else(|| below.language.clone()),
+            first_name: self.first_name.clone().or_else(|| below.first_name.clone()),
+            last_name: self.last_name.clone().or_else(|| below.last_name.clone()),
+            client_properties: self
+                .client_properties
+                .clone()
+                .or_else(|| below.client_properties.clone()),
+        }
+    }
+
+    pub(super) fn operation(&self, consumer: &ExtConsumerId) -> OpenConversation {
+        let mut open = OpenConversation::new(consumer.clone());
+        if self.first_name.is_some() || self.last_name.is_some() {
+            let personal = PersonalInfo {
+                firstname: self.first_name.clone(),
+                lastname: self.last_name.clone(),
+                ..PersonalInfo::default()
+            };
+            open = open.profile(Profile::new().personal_info(personal));
+        }
+        if let Some(urgency) = self.urgency {
+            open = open.urgency(urgency);
+        }
+        if let Some(skill) = &self.skill {
+            open = open.skill(skill);
+        }
+        if let Some(language) = &self.language {
+            let mut context = ConversationContext::new();
+            context.lang = Some(language.clone());
+            open = open.context(context);
+        }
+        if let Some(properties) = &self.client_properties {
+            open = open.client_properties(properties.clone());
+        }
+        open
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("skill", &self.skill)
+            .field("urgency", &self.urgency)
+            .field("language", &self.language)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! A message whose answer is lost.
+
+use std::time::Duration;
+
+use super::world::{Fate, UnderWay, World};
+use super::{BridgeConfig, FailureReason, Outgoing, Progress, Resolution, Unsettled, resolve};
+use crate::id::{AccountId, ExtConsumerId};
+
+fn is_text(step: &UnderWay) -> bool {
+    matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)))
+}
+
+/// A world in which the answer to the first message is lost: it took effect, or did not.
+fn after_a_lost_answer(config: BridgeConfig, fate: Fate) -> World {
+    let mut world = World::new(1, config);
+    world.accept("ada", "m1", "hello");
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, fate);
+    world.run();
+    world
+}
+
+fn sends_again(world: &mut World) -> bool {
+    world.run_until(is_text).is_some()
+}
+
+#[test]
+fn an_echo_confirms_what_was_not_answered() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
+    assert!(!sends_again(&mut world));
+    world.post_all();
+    assert!(!sends_again(&mut world));
+    assert_eq!(world.channel.statuses, [("m1".to_owned(), Progress::Sent)]);
+}
+
+#[test]
+fn a_message_is_absent_only_30_s_after_its_attempt() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+    for (seconds, is_late) in [(29, false), (2, true)] {
+        world.advance(Duration::from_secs(seconds));
+        world.cloud.agent_says("c1", &format!("after {seconds}"));
+        world.post_all();
+        assert_eq!(sends_again(&mut world), is_late, "{seconds}");
+    }
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
+}
+
+#[test]
+fn a_gap_is_no_proof_of_absence() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
+    world.advance(Duration::from_secs(31));
+    world.cloud.agent_says("c1", "much later");
+    // The conversation's state, the echo, and the agent's message: the echo is late.
+    world.post(0, Fate::Done);
+    world.post(1, Fate::Done);
+    assert!(!sends_again(&mut world));
+    world.post_all();
+    assert!(!sends_again(&mut world));
+    assert_eq!(world.channel.statuses, [("m1".to_owned(), Progress::Sent)]);
+}
+
+#[test]
+fn an_echo_counts_once() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
+    world.post_all();
+    world.run();
+    // The same text again, and this time it does not arrive.
+    world.accept("ada", "m2", "hello");
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, Fate::RequestLost);
+    world.run();
+    world.advance(Duration::from_secs(61));
+    world.run();
+    let failed = Progress::Failed(FailureReason::Unconfirmed);
+    assert_eq!(world.channel.statuses[1..], [("m2".to_owned(), failed)]);
+}
+
+#[test]
+fn the_echo_of_a_reported_message_confirms_no_other() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
+    world.advance(Duration::from_secs(61));
+    world.run();
+    world.accept("ada", "m2", "hello");
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, Fate::RequestLost);
+    world.run();
+    world.post_all();
+    world.run();
+    let confirmed =
+        |world: &World, id: &str| world.channel.statuses.contains(&(id.into(), Progress::Sent));
+    assert!(!confirmed(&world, "m2"), "{:?}", world.channel.statuses);
+}
+
+#[test]
+fn the_policy_decides_about_what_cannot_be_settled() {
+    for policy in [Unsettled::Report, Unsettled::Resend, Unsettled::Hold] {
+        let config = BridgeConfig::new().unsettled(policy).settle_for(Duration::from_secs(5));
+        let mut world = after_a_lost_answer(config, Fate::RequestLost);
+        world.accept("ada", "m2", "next");
+        world.advance(Duration::from_secs(6));
+        world.run();
+        let expected: &[&str] = match policy {
+            Unsettled::Report => &["next"],
+            Unsettled::Resend => &["hello", "next"],
+            _ => &[],
+        };
+        assert_eq!(world.cloud.texts_of("ada"), expected, "{policy:?}");
+        if policy == Unsettled::Hold {
+            let (account, ada) =
+                (AccountId::new("91827364").unwrap(), ExtConsumerId::new("ada").unwrap());
+            world.append(vec![resolve(&account, &ada, "m1", Resolution::Resend)]);
+            world.run();
+            assert_eq!(world.cloud.texts_of("ada"), ["hello", "next"]);
+        }
+    }
+}
+
+#[test]
+fn messages_behind_an_unconfirmed_one_wait() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+    world.accept("ada", "m2", "next");
+    assert!(!sends_again(&mut world));
+    world.advance(Duration::from_secs(59));
+    assert!(!sends_again(&mut world));
+    world.advance(Duration::from_secs(2));
+    assert!(sends_again(&mut world));
+}
+
+#[test]
+fn an_answer_about_an_earlier_attempt_says_nothing() {
+    let config =
+        BridgeConfig::new().unsettled(Unsettled::Resend).settle_for(Duration::from_secs(40));
+    let mut world = after_a_lost_answer(config, Fate::AnswerLost);
+    world.advance(Duration::from_secs(41));
+    // Sent again, and lost again. Both echoes come now: one confirms, and nothing goes a third time.
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, Fate::AnswerLost);
+    world.run();
+    world.post_all();
+    world.run();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "hello"]);
+    assert_eq!(world.channel.statuses, [("m1".to_owned(), Progress::Sent)]);
+}

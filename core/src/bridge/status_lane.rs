@@ -1,0 +1,159 @@
+//! The machine of a status lane: what the channel is told about its own messages.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::config::BridgeConfig;
+use super::delivery::{Delivery, DeliveryContent, Verdict};
+use super::entry::StatusEntry;
+use super::inbound::first_eight;
+use super::lane::{Draft, DraftNext, Effect, LaneStep};
+use super::record::{decode, encode};
+use super::status::{Progress, Status};
+use super::store::{Claimed, Kept};
+use super::tries::{SavedTries, Tried, Tries};
+use crate::id::{AccountId, ExtConsumerId};
+use crate::time::{Mono, Now};
+use crate::webhook::Order;
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct StatusRecord {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<SavedTries>,
+}
+
+/// The machine of one claim of a status lane. A status that the channel does not take is dropped in the end: a
+/// later one, and [`List`](super::store::Request::List), tell the same.
+#[derive(Debug)]
+pub(super) struct StatusLane {
+    account: AccountId,
+    consumer: ExtConsumerId,
+    config: Arc<BridgeConfig>,
+    statuses: VecDeque<(u64, Status)>,
+    through: u64,
+    tries: Tries,
+    is_delivering: bool,
+    must_commit: bool,
+}
+
+impl StatusLane {
+    pub(super) fn restore(
+        claimed: Claimed,
+        consumer: ExtConsumerId,
+        config: Arc<BridgeConfig>,
+        now: Now,
+    ) -> Option<Self> {
+        let record: StatusRecord = match &claimed.record {
+            Some(record) => decode(record)?,
+            None => StatusRecord::default(),
+        };
+        let mut through = 0;
+        let mut statuses = VecDeque::new();
+        for (number, body) in &claimed.entries {
+            match serde_json::from_slice::<StatusEntry>(body) {
+                Ok(StatusEntry { status }) => statuses.push_back((*number, status)),
+                // One that cannot be read tells nothing.
+                Err(_) if statuses.is_empty() => through = *number,
+                Err(_) => {}
+            }
+        }
+        Some(Self {
+            account: claimed.lane.account().clone(),
+            consumer,
+            config,
+            statuses,
+            through,
+            tries: Tries::restore(record.tries.as_ref(), claimed.elapsed, now.mono()),
+            is_delivering: false,
+            must_commit: false,
+        })
+    }
+
+    pub(super) fn poll(&mut self, now: Now) -> LaneStep {
+        if self.must_commit {
+            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
+        }
+        match self.statuses.front() {
+            Some((_, status)) if !self.tries.is_paused(now.mono()) => {
+                self.is_delivering = true;
+                LaneStep::Effect(Effect::Deliver(self.delivery(status)))
+            }
+            Some(_) => {
+                let pause = self.tries.paused_until().map(|until| until.since(now.mono()));
+                let next = DraftNext::After(pause.unwrap_or_default());
+                LaneStep::Commit(self.draft(next, now.mono()))
+            }
+            None => LaneStep::Commit(self.draft(DraftNext::Gone, now.mono())),
+        }
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.must_commit = false;
+    }
+
+    pub(super) fn cancelled(&mut self) {
+        self.is_delivering = false;
+    }
+
+    /// Ends work now. The lane is due at once, for whoever claims it.
+    pub(super) fn release(&mut self, now: Now) -> Draft {
+        self.cancelled();
+        self.draft(DraftNext::After(std::time::Duration::ZERO), now.mono())
+    }
+
+    pub(super) fn delivered(&mut self, verdict: &Verdict, now: Now) {
+        if !std::mem::take(&mut self.is_delivering) {
+            return;
+        }
+        self.must_commit = true;
+        match self.tries.on_verdict(verdict, self.config.give_up_after, now.mono()) {
+            Tried::Again => {}
+            Tried::Taken | Tried::GivenUp(_) => {
+                if let Some((number, _)) = self.statuses.pop_front() {
+                    self.through = number;
+                }
+            }
+        }
+    }
+
+    /// The id: a hash, for two consumers may use the same message id.
+    fn delivery(&self, status: &Status) -> Delivery {
+        let mut hash = Sha256::new();
+        for part in [self.account.as_str(), self.consumer.as_str(), &status.message] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let name = match &status.progress {
+            Progress::Sent => "sent",
+            Progress::Delivered => "delivered",
+            Progress::Read => "read",
+            Progress::Failed(_) => "failed",
+        };
+        Delivery {
+            id: format!("in:{:016x}:{name}", first_eight(&hash.finalize())),
+            account: self.account.clone(),
+            consumer: self.consumer.clone(),
+            conversation: None,
+            order: Order::InOrder,
+            replayed: false,
+            content: DeliveryContent::Status(status.clone()),
+        }
+    }
+
+    fn draft(&mut self, next: DraftNext, now: Mono) -> Draft {
+        let tries = self.tries.save(now);
+        Draft {
+            through: self.through,
+            // While a delivery waits, no further status can help.
+            seen: if self.statuses.is_empty() { self.through } else { u64::MAX },
+            record: Kept::New(encode(&StatusRecord { tries })),
+            append: Vec::new(),
+            cells: Vec::new(),
+            next,
+        }
+    }
+}

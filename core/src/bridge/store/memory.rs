@@ -1,0 +1,266 @@
+//! The contract of a store, executable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{
+    Answer, Cell, CellId, Claimed, Commit, Entry, Fence, Holder, Kept, LaneDetails, LaneId,
+    LaneSummary, Lease, Listed, Next, Record, Request,
+};
+use crate::time::Mono;
+
+/// A store in memory: the reference that other stores are compared with, and the store of tests and
+/// simulations. It keeps nothing over a restart.
+///
+/// Time is an argument: the store's clock.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MemoryStore {
+    lanes: BTreeMap<LaneId, Lane>,
+    cells: BTreeMap<CellId, (Cell, Option<Mono>)>,
+    /// The last fence. One counter serves all lanes, so that a lane which is removed and created again has no
+    /// fence twice.
+    fence: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Lane {
+    record: Option<Record>,
+    /// When the lane may be claimed: its due time, or the end of its holder's term.
+    due: Option<Mono>,
+    /// The last holder, which stays known after it released the lane: a commit that is repeated is found by it.
+    holder: Option<Holder>,
+    is_held: bool,
+    fence: u64,
+    /// The fence before the last commit.
+    committed_from: Option<u64>,
+    committed_at: Option<Mono>,
+    head: u64,
+    entries: VecDeque<Vec<u8>>,
+}
+
+impl Lane {
+    fn tail(&self) -> u64 {
+        self.head.saturating_add(self.entries.len() as u64)
+    }
+
+    fn is_leased_by(&self, lease: &Lease) -> bool {
+        self.is_held && self.fence == lease.fence.0 && self.holder == Some(lease.holder)
+    }
+
+    fn push(&mut self, body: Vec<u8>, now: Mono) {
+        self.entries.push_back(body);
+        if !self.is_held {
+            self.due = Some(self.due.map_or(now, |due| due.min(now)));
+        }
+    }
+}
+
+impl MemoryStore {
+    /// Performs a request at this time of the store's clock.
+    pub fn perform(&mut self, request: Request, now: Mono) -> Answer {
+        match request {
+            Request::Append(entries) => {
+                self.append(entries, now);
+                Answer::Appended
+            }
+            Request::Claim { holder, lanes, entries, term, speaks } => {
+                Answer::Claimed(self.claim(holder, lanes, entries, term, speaks, now))
+            }
+            Request::Commit(commits) => {
+                Answer::Committed(commits.into_iter().map(|one| self.commit(one, now)).collect())
+            }
+            Request::Extend { leases, term } => {
+                Answer::Extended(leases.iter().map(|lease| self.extend(lease, term, now)).collect())
+            }
+            Request::Read(cells) => {
+                Answer::Cells(cells.iter().map(|cell| self.read(cell, now).cloned()).collect())
+            }
+            Request::Swap { cell, seen, value, life } => {
+                Answer::Swapped(self.swap(cell, seen, value, life, now))
+            }
+            Request::List { what, after, limit } => {
+                Answer::Listed(self.list(&what, after.as_ref(), limit, now))
+            }
+        }
+    }
+
+    /// When the next lane is due, or the next lease ends: [`Mono::ZERO`] or earlier than now if one is due
+    /// already.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        self.lanes.values().filter_map(|lane| lane.due).min()
+    }
+
+    /// The number of entries in all lanes.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.lanes.values().map(|lane| lane.entries.len()).sum()
+    }
+
+    fn append(&mut self, entries: Vec<Entry>, now: Mono) {
+        for entry in entries {
+            self.lanes.entry(entry.lane).or_default().push(entry.body, now);
+        }
+    }
+
+    fn claim(
+        &mut self,
+        holder: Holder,
+        lanes: usize,
+        entries: usize,
+        term: Duration,
+        speaks: u16,
+        now: Mono,
+    ) -> Vec<Claimed> {
+        let is_readable =
+            |lane: &Lane| lane.record.as_ref().is_none_or(|record| record.version <= speaks);
+        let mut due: Vec<(Mono, LaneId)> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| is_readable(lane))
+            .filter_map(|(id, lane)| Some((lane.due.filter(|due| *due <= now)?, id.clone())))
+            .collect();
+        due.sort();
+        let mut claimed = Vec::new();
+        for (_, id) in due.into_iter().take(lanes) {
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            self.fence += 1;
+            let taken_over = lane.is_held;
+            lane.fence = self.fence;
+            lane.holder = Some(holder);
+            lane.is_held = true;
+            lane.due = Some(now + term);
+            let numbered = (lane.head + 1..).zip(lane.entries.iter().cloned()).take(entries);
+            claimed.push(Claimed {
+                fence: Fence(lane.fence),
+                taken_over,
+                elapsed: lane.committed_at.map_or(Duration::ZERO, |at| now.since(at)),
+                record: lane.record.clone(),
+                entries: numbered.collect(),
+                more: lane.entries.len() > entries,
+                lane: id,
+            });
+        }
+        claimed
+    }
+
+    fn commit(&mut self, commit: Commit, now: Mono) -> Option<Fence> {
+        let Commit { lease, through, seen, record, append, cells, next } = commit;
+        let lane = self.lanes.get_mut(&lease.lane)?;
+        if !lane.is_leased_by(&lease) {
+            // The answer to this very commit may have been lost.
+            let repeated =
+                lane.committed_from == Some(lease.fence.0) && lane.holder == Some(lease.holder);
+            return repeated.then_some(Fence(lane.fence));
+        }
+        self.fence += 1;
+        lane.committed_from = Some(lane.fence);
+        lane.fence = self.fence;
+        lane.committed_at = Some(now);
+        while lane.head < through && lane.entries.pop_front().is_some() {
+            lane.head += 1;
+        }
+        if let Kept::New(record) = record {
+            lane.record = Some(record);
+        }
+        let has_news = lane.tail() > seen.max(lane.head);
+        lane.is_held = matches!(next, Next::Hold(_));
+        lane.due = match next {
+            Next::Hold(term) => Some(now + term),
+            _ if has_news => Some(now),
+            Next::Gone if !lane.entries.is_empty() => Some(now),
+            Next::After(pause) => Some(now + pause),
+            Next::Idle | Next::Gone => None,
+        };
+        let fence = Fence(lane.fence);
+        if matches!(next, Next::Gone) {
+            lane.record = None;
+            if lane.entries.is_empty() {
+                self.lanes.remove(&lease.lane);
+            }
+        }
+        self.append(append, now);
+        for (cell, value) in cells {
+            self.write(cell, value, None);
+        }
+        Some(fence)
+    }
+
+    fn extend(&mut self, lease: &Lease, term: Duration, now: Mono) -> bool {
+        match self.lanes.get_mut(&lease.lane) {
+            Some(lane) if lane.is_leased_by(lease) => {
+                lane.due = Some(now + term);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn read(&self, cell: &CellId, now: Mono) -> Option<&Cell> {
+        let (cell, until) = self.cells.get(cell)?;
+        until.is_none_or(|until| now < until).then_some(cell)
+    }
+
+    /// Versions go on where a cell has expired: whoever saw the old one must not overwrite the new one.
+    fn write(&mut self, id: CellId, value: Vec<u8>, until: Option<Mono>) {
+        let version = self.cells.get(&id).map_or(0, |(cell, _)| cell.version) + 1;
+        self.cells.insert(id, (Cell { version, value }, until));
+    }
+
+    fn swap(
+        &mut self,
+        id: CellId,
+        seen: u64,
+        value: Vec<u8>,
+        life: Option<Duration>,
+        now: Mono,
+    ) -> bool {
+        let version = self.read(&id, now).map_or(0, |cell| cell.version);
+        if version != seen {
+            // The answer to this very swap may have been lost.
+            return version > seen && self.read(&id, now).is_some_and(|cell| cell.value == value);
+        }
+        self.write(id, value, life.map(|life| now + life));
+        true
+    }
+
+    fn list(
+        &self,
+        what: &Listed,
+        after: Option<&LaneId>,
+        limit: usize,
+        now: Mono,
+    ) -> Vec<LaneDetails> {
+        let wanted = |id: &LaneId| match what {
+            Listed::Lanes { account, kind } => {
+                id.kind() == *kind && account.as_ref().is_none_or(|one| one == id.account())
+            }
+            Listed::Lane(lane) => id == lane,
+        };
+        let details = |(id, lane): (&LaneId, &Lane)| {
+            let numbered = (lane.head + 1..).zip(lane.entries.iter().map(Vec::len));
+            LaneDetails {
+                summary: LaneSummary {
+                    lane: id.clone(),
+                    held: lane.is_held,
+                    due_in: lane.due.map(|due| due.since(now)),
+                    overdue: lane.due.map_or(Duration::ZERO, |due| now.since(due)),
+                    entries: lane.tail() - lane.head,
+                },
+                record: lane.record.clone(),
+                entries: match what {
+                    Listed::Lane(_) => numbered.take(limit).collect(),
+                    Listed::Lanes { .. } => Vec::new(),
+                },
+            }
+        };
+        let found = self.lanes.iter().filter(|(id, _)| wanted(id));
+        match what {
+            Listed::Lane(_) => found.map(details).collect(),
+            Listed::Lanes { .. } => {
+                let rest = found.filter(|(id, _)| after.is_none_or(|after| *id > after));
+                rest.map(details).take(limit).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! When a delivery is tried again, and when it is given up.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::delivery::Verdict;
+use super::lane::outage_pause;
+use crate::time::Mono;
+
+/// How often a delivery is tried that the channel refuses, and one whose handler breaks.
+const REFUSED_TRIES: u32 = 3;
+const BROKEN_TRIES: u32 = 5;
+
+/// The longest pause that a channel may ask for.
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+
+/// The tries of the first delivery of a lane.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Tries {
+    counts: Counts,
+    /// The first try.
+    since: Option<Mono>,
+    /// How long it had waited before this claim.
+    waited_before: Duration,
+    paused_until: Option<Mono>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Counts {
+    refused: u32,
+    broken: u32,
+    outages: u32,
+}
+
+/// As stored.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct SavedTries {
+    counts: Counts,
+    waited: Duration,
+    left: Duration,
+}
+
+/// Why a delivery is given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// The channel refused it.
+    Refused,
+    /// The channel's handler broke on it.
+    Broken,
+    /// The channel was out of order for too long.
+    Expired,
+    /// It cannot be read.
+    Unreadable,
+    /// Nothing tells whose conversation it belongs to.
+    NoConsumer,
+}
+
+impl DeadLetterReason {
+    /// A short fixed name, such as `refused`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Broken => "broken",
+            Self::Expired => "expired",
+            Self::Unreadable => "unreadable",
+            Self::NoConsumer => "no_consumer",
+        }
+    }
+}
+
+/// What follows a try.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Tried {
+    Taken,
+    Again,
+    GivenUp(DeadLetterReason),
+}
+
+impl Tries {
+    pub(super) fn restore(saved: Option<&SavedTries>, elapsed: Duration, now: Mono) -> Self {
+        let Some(saved) = saved else { return Self::default() };
+        Self {
+            counts: saved.counts,
+            since: Some(now),
+            waited_before: saved.waited.saturating_add(elapsed),
+            paused_until: Some(now + saved.left.saturating_sub(elapsed)),
+        }
+    }
+
+    pub(super) fn save(&self, now: Mono) -> Option<SavedTries> {
+        (*self != Self::default()).then(|| SavedTries {
+            counts: self.counts,
+            waited: self.waited(now),
+            left: self.paused_until.map(|until| until.since(now)).unwrap_or_default(),
+        })
+    }
+
+    pub(super) const fn paused_until(&self) -> Option<Mono> {
+        self.paused_until
+    }
+
+    pub(super) fn is_paused(&self, now: Mono) -> bool {
+        self.paused_until.is_some_and(|until| now < until)
+    }
+
+    /// Takes in what the channel made of the delivery.
+    pub(super) fn on_verdict(
+        &mut self,
+        verdict: &Verdict,
+        give_up_after: Duration,
+        now: Mono,
+    ) -> Tried {
+        self.since.get_or_insert(now);
+        let (count, reason) = match verdict {
+            Verdict::Taken => {
+                *self = Self::default();
+                return Tried::Taken;
+            }
+            Verdict::Refused(_) => {
+                self.counts.refused = self.counts.refused.saturating_add(1);
+                (
+                    self.counts.refused,
+                    (self.counts.refused >= REFUSED_TRIES).then_some(DeadLetterReason::Refused),
+                )
+            }
+            Verdict::Broken => {
+                self.counts.broken = self.counts.broken.saturating_add(1);
+                (
+                    self.counts.broken,
+                    (self.counts.broken >= BROKEN_TRIES).then_some(DeadLetterReason::Broken),
+                )
+            }
+            Verdict::Outage(_) => {
+                self.counts.outages = self.counts.outages.saturating_add(1);
+                (
+                    self.counts.outages,
+                    (self.waited(now) >= give_up_after).then_some(DeadLetterReason::Expired),
+                )
+            }
+        };
+        if let Some(reason) = reason {
+            *self = Self::default();
+            return Tried::GivenUp(reason);
+        }
+        let asked = match verdict {
+            Verdict::Outage(Some(pause)) => (*pause).min(MAX_PAUSE),
+            _ => Duration::ZERO,
+        };
+        self.paused_until = Some(now + outage_pause(count).max(asked));
+        Tried::Again
+    }
+
+    fn waited(&self, now: Mono) -> Duration {
+        let since = self.since.map(|since| now.since(since)).unwrap_or_default();
+        self.waited_before.saturating_add(since)
+    }
+}

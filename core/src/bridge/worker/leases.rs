@@ -1,0 +1,128 @@
+//! Which lanes a worker holds, and for how long.
+
+use super::{Held, STORE_PAUSE, Worker};
+use crate::bridge::store::{Answer, Claimed, Fence, Holder, LaneId, Lease, Next};
+use crate::bridge::worker::machine::Machine;
+use crate::time::{Mono, Now};
+
+impl Worker {
+    pub(super) fn on_claimed(&mut self, claimed: Vec<Claimed>, holder: Holder, at: Mono, now: Now) {
+        if claimed.is_empty() {
+            self.next_claim = now.mono() + self.claim_pause;
+            self.claim_pause = self.claim_pause.saturating_mul(2).min(self.config.poll_most);
+        } else {
+            self.appended();
+        }
+        // The term counts from before the claim was asked: the store's began later.
+        let held_until = at + self.config.lease_term();
+        for lane in claimed {
+            self.counters.claimed += 1;
+            self.counters.taken_over += u64::from(lane.taken_over);
+            let id = lane.lane.clone();
+            let lease = Lease { lane: id.clone(), fence: lane.fence, holder };
+            let machine = Machine::restore(lane, self.config.clone(), now);
+            let not_before = Mono::ZERO;
+            let held = Held { lease, held_until, machine, commit: None, effect: None, not_before };
+            // One that was held before was lost: the store gave it anew.
+            self.lanes.insert(id.clone(), held);
+            self.ready.push_back(id);
+        }
+    }
+
+    pub(super) fn on_committed(
+        &mut self,
+        id: &LaneId,
+        old: Fence,
+        new: Option<Fence>,
+        at: Mono,
+        now: Mono,
+    ) {
+        if !self.is_current(id, old) {
+            return;
+        }
+        let (Some(fence), Some(held)) = (new, self.lanes.get_mut(id)) else {
+            self.lose(id);
+            return;
+        };
+        self.counters.committed += 1;
+        let Some(commit) = held.commit.take() else { return };
+        let has_appended = !commit.append.is_empty();
+        match commit.next {
+            Next::Hold(term) => {
+                held.lease.fence = fence;
+                held.held_until = at + term;
+                held.not_before = Mono::ZERO;
+                held.machine.committed();
+                self.ready.push_back(id.clone());
+            }
+            Next::After(pause) => {
+                self.lanes.remove(id);
+                self.next_claim = self.next_claim.min(now + pause);
+            }
+            Next::Idle | Next::Gone => {
+                self.lanes.remove(id);
+            }
+        }
+        if has_appended {
+            self.appended();
+        }
+    }
+
+    pub(super) fn on_read(&mut self, number: u64, id: &LaneId, answer: Option<Answer>, now: Now) {
+        let Some(held) = self.lanes.get_mut(id).filter(|held| held.effect == Some(number)) else {
+            return;
+        };
+        held.effect = None;
+        match answer {
+            Some(Answer::Cells(cells)) => held.machine.read(&cells, now),
+            _ => {
+                held.machine.cancelled();
+                held.not_before = now.mono() + STORE_PAUSE;
+            }
+        }
+        self.ready.push_back(id.clone());
+    }
+
+    /// True if the lane is held under this fence.
+    pub(super) fn is_current(&self, id: &LaneId, fence: Fence) -> bool {
+        self.lanes.get(id).is_some_and(|held| held.lease.fence == fence)
+    }
+
+    pub(super) fn postpone(&mut self, id: &LaneId, now: Mono) {
+        if let Some(held) = self.lanes.get_mut(id) {
+            held.not_before = now + STORE_PAUSE;
+        }
+    }
+
+    /// Somebody else has the lane, or may have it: all that is known of it is in the store.
+    pub(super) fn lose(&mut self, id: &LaneId) {
+        if self.lanes.remove(id).is_some() {
+            self.counters.lost += 1;
+        }
+    }
+
+    /// A lane whose term is over belongs to whoever claims it next. Its effect may still be under way: the result
+    /// is of no use any more.
+    pub(super) fn drop_expired(&mut self, now: Mono) {
+        let expired: Vec<LaneId> = self
+            .lanes
+            .iter()
+            .filter(|(_, held)| held.held_until <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in expired {
+            self.lose(&id);
+        }
+    }
+
+    /// When something can be done without a result.
+    pub(super) fn wake_at(&self, now: Mono) -> Mono {
+        let lanes = self.lanes.values().map(|held| match held.not_before > now {
+            true => held.not_before.min(held.held_until),
+            false => held.held_until,
+        });
+        let has_room = self.lanes.len() < self.config.max_lanes;
+        let claim = (!self.is_stopping && !self.is_claiming && has_room).then_some(self.next_claim);
+        lanes.chain(claim).min().unwrap_or(Mono::NEVER)
+    }
+}

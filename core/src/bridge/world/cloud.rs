@@ -1,0 +1,215 @@
+//! The cloud of the test world: conversations, their events and the notifications of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::account;
+use crate::api::{ConversationRef, Operation};
+use crate::bridge::{CallResult, Called, Outgoing};
+use crate::connector::Config;
+use crate::error::{Delivery as Effect, Error, ErrorKind};
+use crate::id::{ConversationId, LpConsumerId};
+use crate::seed::Seed;
+
+#[derive(Default)]
+pub(in crate::bridge) struct Cloud {
+    pub(in crate::bridge) conversations: BTreeMap<String, Talk>,
+    /// Notifications that were not answered 200 yet.
+    pub(in crate::bridge) to_post: VecDeque<Vec<u8>>,
+    opened: u32,
+    pub(in crate::bridge) wall: Duration,
+}
+
+pub(in crate::bridge) struct Talk {
+    pub(in crate::bridge) consumer: String,
+    pub(in crate::bridge) is_open: bool,
+    /// Role, text and acceptance of each event.
+    pub(in crate::bridge) events: Vec<(&'static str, String)>,
+    updated: u64,
+}
+
+impl Cloud {
+    pub(super) fn at(wall: Duration) -> Self {
+        Self { wall, ..Self::default() }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.wall.as_millis()).unwrap()
+    }
+
+    fn event(&mut self, conversation: &str, role: &'static str, event: Value, text: String) -> u64 {
+        let stamp = self.millis();
+        let talk = self.conversations.get_mut(conversation).unwrap();
+        let sequence = talk.events.len() as u64;
+        talk.events.push((role, text));
+        let id = if role == "CONSUMER" { format!("lp-{}", talk.consumer) } else { "a9".into() };
+        let body = json!({"kind":"notification","type":"ms.MessagingEventNotification","body":{"changes":[{
+            "sequence": sequence, "originatorId": id, "originatorMetadata": {"id": id, "role": role},
+            "serverTimestamp": stamp, "dialogId": conversation, "conversationId": conversation,
+            "event": event}]}});
+        self.to_post.push_back(body.to_string().into_bytes());
+        sequence
+    }
+
+    pub(in crate::bridge) fn tell_state(&mut self, conversation: &str) {
+        let talk = self.conversations.get_mut(conversation).unwrap();
+        talk.updated += 1;
+        let state = if talk.is_open { "OPEN" } else { "CLOSE" };
+        let body = json!({"kind":"notification","type":"cqm.ExConversationChangeNotification","body":{"changes":[{
+            "type":"UPSERT","result":{"convId": conversation, "conversationDetails":{"state": state, "stage": state,
+            "metaDataLastUpdateTs": talk.updated,
+            "participants":[{"id": format!("lp-{}", talk.consumer), "role":"CONSUMER"}]}}}]}});
+        self.to_post.push_back(body.to_string().into_bytes());
+    }
+
+    pub(in crate::bridge) fn agent_offers(&mut self, conversation: &str, options: &[&str]) {
+        let replies: Vec<Value> = options
+            .iter()
+            .map(|option| {
+                json!({"type":"button","title":option,
+            "click":{"actions":[{"type":"publishText","text":format!("I take {option}")}],
+                     "metadata":[{"type":"ExternalId","id":option}]}})
+            })
+            .collect();
+        let event = json!({"type":"ContentEvent","contentType":"text/plain","message":"Which?",
+            "quickReplies":{"type":"quickReplies","replies":replies}});
+        self.event(conversation, "ASSIGNED_AGENT", event, "Which?".to_owned());
+    }
+
+    pub(in crate::bridge) fn agent_reads(&mut self, conversation: &str, sequences: &[u64]) {
+        let event = json!({"type":"AcceptStatusEvent","status":"READ","sequenceList":sequences});
+        self.event(conversation, "ASSIGNED_AGENT", event, String::new());
+    }
+
+    /// The main dialog closes, and a survey begins.
+    pub(in crate::bridge) fn start_survey(&mut self, conversation: &str) {
+        let talk = self.conversations.get_mut(conversation).unwrap();
+        talk.updated += 1;
+        let body = json!({"kind":"notification","type":"cqm.ExConversationChangeNotification","body":{"changes":[{
+            "type":"UPSERT","result":{"convId": conversation, "conversationDetails":{"state":"CLOSE","stage":"OPEN",
+            "metaDataLastUpdateTs": talk.updated,
+            "dialogs":[{"dialogId": conversation,"dialogType":"MAIN","state":"CLOSE"},
+                       {"dialogId":"survey-1","dialogType":"POST_SURVEY","state":"OPEN"}],
+            "participants":[{"id": format!("lp-{}", talk.consumer), "role":"CONSUMER"}]}}}]}});
+        self.to_post.push_back(body.to_string().into_bytes());
+    }
+
+    pub(in crate::bridge) fn agent_says(&mut self, conversation: &str, text: &str) {
+        let event = json!({"type":"ContentEvent","contentType":"text/plain","message":text});
+        self.event(conversation, "ASSIGNED_AGENT", event, text.to_owned());
+    }
+
+    /// Another program opens a conversation.
+    pub(in crate::bridge) fn open_for(&mut self, consumer: &str) {
+        self.opened += 1;
+        let conversation = format!("c{}", self.opened);
+        let talk =
+            Talk { consumer: consumer.to_owned(), is_open: true, events: Vec::new(), updated: 0 };
+        self.conversations.insert(conversation.clone(), talk);
+        self.tell_state(&conversation);
+    }
+
+    pub(in crate::bridge) fn close(&mut self, conversation: &str) {
+        let talk = self.conversations.get_mut(conversation).unwrap();
+        if std::mem::take(&mut talk.is_open) {
+            self.tell_state(conversation);
+        }
+    }
+
+    pub(in crate::bridge) fn open_of(&self, consumer: &str) -> Option<String> {
+        let mut open = self.conversations.iter().filter(|(_, talk)| talk.is_open);
+        open.find(|(_, talk)| talk.consumer == consumer).map(|(id, _)| id.clone())
+    }
+
+    /// Performs a request.
+    pub(in crate::bridge) fn perform(&mut self, outgoing: &Outgoing) -> CallResult {
+        let config = std::sync::Arc::new(Config::new(account()));
+        let context = config.context(Seed::from_bytes([1; 16]));
+        let body = |request: crate::api::RelativeRequest| -> Value {
+            serde_json::from_slice(request.body()).unwrap()
+        };
+        match outgoing {
+            Outgoing::Identify(identify) => {
+                let crate::api::Principal::Consumer(id) = crate::api::Lookup::principal(identify)
+                else {
+                    panic!()
+                };
+                Ok(Called::Identified(Some(LpConsumerId::new(format!("lp-{id}")).unwrap())))
+            }
+            Outgoing::Open(open) => {
+                let crate::api::Principal::Consumer(id) = open.principal() else { panic!() };
+                if self.open_of(id.as_str()).is_some() {
+                    return Err(Error::new(ErrorKind::AlreadyOpen, "one is open")
+                        .with_delivery(Effect::Rejected));
+                }
+                self.opened += 1;
+                let conversation = format!("c{}", self.opened);
+                let talk = Talk {
+                    consumer: id.to_string(),
+                    is_open: true,
+                    events: Vec::new(),
+                    updated: 0,
+                };
+                self.conversations.insert(conversation.clone(), talk);
+                self.tell_state(&conversation);
+                Ok(Called::Opened(ConversationRef::new(
+                    id,
+                    ConversationId::new(conversation).unwrap(),
+                )))
+            }
+            Outgoing::Text(send) => {
+                let body = body(send.request(&context).unwrap());
+                let text = body["body"]["event"]["message"].as_str().unwrap().to_owned();
+                self.publish(&body, text)
+            }
+            Outgoing::Receipt(send) => {
+                let body = body(send.request(&context).unwrap());
+                self.publish(&body, String::new())
+            }
+            Outgoing::Close(close) => {
+                let id = close.conversation().unwrap().to_string();
+                self.close(&id);
+                Ok(Called::Done)
+            }
+            Outgoing::UploadUrl(upload) => {
+                let answer = json!({"code":"OK","body":{"relativePath":"/files/1",
+                    "queryParams":{"temp_url_sig":"s"}}});
+                let response = http::Response::new(bytes::Bytes::from(answer.to_string()));
+                let view = crate::api::ResponseView::new(&response, false);
+                Ok(Called::Url(upload.parse(&view).unwrap()))
+            }
+            Outgoing::Put(_) => Ok(Called::Done),
+            Outgoing::File(send) => {
+                let body = body(send.request(&context).unwrap());
+                let path =
+                    body["body"]["event"]["message"]["relativePath"].as_str().unwrap().to_owned();
+                self.publish(&body, path)
+            }
+        }
+    }
+
+    fn publish(&mut self, body: &Value, text: String) -> CallResult {
+        let conversation = body["body"]["conversationId"].as_str().unwrap().to_owned();
+        match self.conversations.get(&conversation) {
+            Some(talk) if talk.is_open => {
+                let event = body["body"]["event"].clone();
+                let sequence = self.event(&conversation, "CONSUMER", event, text);
+                Ok(Called::Published(Some(sequence)))
+            }
+            _ => Err(Error::new(ErrorKind::ConversationClosed, "it is closed")
+                .with_delivery(Effect::Rejected)),
+        }
+    }
+
+    /// The consumer's texts, in the order of conversations and sequences.
+    pub(in crate::bridge) fn texts_of(&self, consumer: &str) -> Vec<String> {
+        let mut talks: Vec<_> =
+            self.conversations.iter().filter(|(_, talk)| talk.consumer == consumer).collect();
+        talks.sort_by_key(|(id, _)| id[1..].parse::<u32>().unwrap());
+        let events = talks.into_iter().flat_map(|(_, talk)| &talk.events);
+        let texts = events.filter(|(role, text)| *role == "CONSUMER" && !text.is_empty());
+        texts.map(|(_, text)| text.clone()).collect()
+    }
+}
