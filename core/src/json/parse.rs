@@ -196,30 +196,36 @@ impl Parser<'_> {
         let (keep, start) = (self.is_kept(), self.builder.text_len());
         self.lossy |= !keep;
         self.at += 1;
+        // The next quote. It is searched again only once it is passed: the time is linear.
+        let mut quote = 0;
         loop {
-            let rest = self.source.get(self.at..)?;
-            let end = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\'))?;
-            let (plain, rest) = rest.split_at_checked(end)?;
-            if keep {
-                self.builder.add_text(plain);
+            if quote < self.at {
+                quote = self.at + self.source.get(self.at..)?.find('"')?;
             }
-            self.at += end;
-            if rest.starts_with('"') {
-                self.at += 1;
+            let plain = self.source.get(self.at..quote)?;
+            let Some(end) = plain.find('\\') else {
+                if keep {
+                    self.builder.add_text(plain);
+                }
+                self.at = quote + 1;
                 return if keep { self.builder.end_text(start) } else { Some(()) };
-            }
-            let (character, length) = escape(rest);
+            };
+            let (character, length) = escape(self.source.get(self.at + end..)?);
             if keep {
+                self.builder.add_text(plain.get(..end)?);
                 self.lossy |= character.is_none();
                 let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
                 self.builder.add_text(character.encode_utf8(&mut [0; 4]));
             }
-            self.at += length;
+            self.at += end + length;
         }
     }
 
     fn scalar(&mut self) -> Option<TapeNode> {
         let rest = self.source.get(self.at..)?;
+        if let Some((length, is_integer)) = number(rest.as_bytes()) {
+            return self.number(rest.get(..length)?, is_integer);
+        }
         for (word, node) in [
             ("null", TapeNode::Null),
             ("true", TapeNode::Bool(true)),
@@ -238,9 +244,11 @@ impl Parser<'_> {
                 return Some(TapeNode::Float(float));
             }
         }
-        let (length, is_integer) = number(rest.as_bytes())?;
-        let digits = rest.get(..length)?;
-        self.at += length;
+        None
+    }
+
+    fn number(&mut self, digits: &str, is_integer: bool) -> Option<TapeNode> {
+        self.at += digits.len();
         if is_integer {
             if let Ok(number) = digits.parse() {
                 return Some(TapeNode::Unsigned(number));
