@@ -18,7 +18,7 @@
 //! | 8 | Durations go in, and only durations come out: no program's clock matters to another. |
 //!
 //! [`MemoryStore`] is the contract in executable form: the reference for tests and for other stores. A real
-//! store implements the requests over its engine and a driver passes them through.
+//! store implements the requests over its engine as a [`Store`], and a driver passes them through.
 //!
 //! ```
 //! use std::time::Duration;
@@ -49,6 +49,7 @@ mod listing;
 mod memory;
 #[cfg(test)]
 mod memory_tests;
+mod seam;
 
 use std::fmt;
 use std::time::Duration;
@@ -56,6 +57,7 @@ use std::time::Duration;
 pub use self::lane::{LaneId, LaneKind};
 pub use self::listing::{LaneDetails, LaneSummary, Listed};
 pub use self::memory::MemoryStore;
+pub use self::seam::{Reply, Store, StoreError, StoreErrorKind};
 use crate::id::AccountId;
 
 /// The most bytes of an entry's body, a record or a cell. A store may refuse more.

@@ -1,0 +1,139 @@
+//! How a driver reaches a store.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Answer, Request};
+
+/// Takes what came of a request. See [`Store::submit`].
+pub type Reply = Box<dyn FnOnce(Result<Answer, StoreError>) + Send>;
+
+/// A store behind one method. An engine's adapter implements it; a driver shares it between its threads.
+///
+/// A blocking driver calls [`perform`](Self::perform). A driver that must not block calls
+/// [`submit`](Self::submit), if the store answers from a thread of its own.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use lp_connector_core::bridge::store::{Answer, Request, Store, StoreError, StoreErrorKind};
+///
+/// struct Unplugged;
+///
+/// impl Store for Unplugged {
+///     fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+///         Err(StoreError::new(StoreErrorKind::Unavailable, "the store is unplugged"))
+///     }
+/// }
+///
+/// let (sender, receiver) = mpsc::channel();
+/// Unplugged.submit(Request::Read(Vec::new()), Box::new(move |result| sender.send(result).unwrap()));
+/// let error = receiver.recv().unwrap().unwrap_err();
+/// assert!(error.kind().may_repeat());
+/// assert_eq!(error.to_string(), "the store is unplugged");
+/// ```
+pub trait Store: Send + Sync {
+    /// Performs a request. It returns when the answer is durable, and blocks until then.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: there is no answer. The request may have taken effect all the same; to repeat it is safe
+    /// where [`may_repeat`](StoreErrorKind::may_repeat) is true.
+    fn perform(&self, request: Request) -> Result<Answer, StoreError>;
+
+    /// Performs a request and passes the result to `reply`, once. A store with a thread of its own returns at
+    /// once and calls `reply` from that thread, where it must not block; this default calls
+    /// [`perform`](Self::perform) and blocks.
+    fn submit(&self, request: Request, reply: Reply) {
+        reply(self.perform(request));
+    }
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        (**self).perform(request)
+    }
+
+    fn submit(&self, request: Request, reply: Reply) {
+        (**self).submit(request, reply);
+    }
+}
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        (**self).perform(request)
+    }
+
+    fn submit(&self, request: Request, reply: Reply) {
+        (**self).submit(request, reply);
+    }
+}
+
+/// Why a store gave no answer. Its text is for people: one line, without any content of a lane or a cell.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error of this kind. The message must not quote bodies, records or cells.
+    #[must_use]
+    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Sets the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of error it is.
+    #[must_use]
+    pub const fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The kind of a [`StoreError`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The store cannot be reached, is locked by somebody else, or is busy.
+    Unavailable,
+    /// No space is left.
+    Full,
+    /// The request holds a value of more than [`MAX_VALUE_BYTES`](super::MAX_VALUE_BYTES), or is otherwise one
+    /// that this store never takes. Nothing happened.
+    Refused,
+    /// The store may not be read or written.
+    Denied,
+    /// It is not a store of this library, or is one of a newer release.
+    Incompatible,
+    /// Its content is damaged.
+    Damaged,
+}
+
+impl StoreErrorKind {
+    /// True if the same request may succeed later, and is safe to repeat. Only [`Refused`](Self::Refused) is
+    /// final for the request; the others are faults of the store, which people mend.
+    #[must_use]
+    pub const fn may_repeat(self) -> bool {
+        !matches!(self, Self::Refused)
+    }
+}
