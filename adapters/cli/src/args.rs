@@ -18,7 +18,8 @@ Against the real cloud:
 Exit status: 0 success, 1 failure, 2 invalid usage or configuration.";
 
 const FAULTS: &str = "\
-A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them.
+A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
+ENDPOINT:p0.05=KIND applies to that share of them, at random.
   ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
   KIND      503, or 429,retry-after:2   this status and headers, without effect
             delay:2s                    a late response

@@ -5,11 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Endpoint;
+use crate::random::Random;
 
 /// A fault that some requests to an endpoint meet.
 ///
 /// Its text is `ENDPOINT[:N[-M]]=WHAT`. It applies to requests `N` to `M` of the endpoint, counted from 1
-/// since the fault was added; without numbers, or with `*`, to all of them.
+/// since the fault was added; without numbers, or with `*`, to all of them. `ENDPOINT:pSHARE=WHAT` applies to
+/// that share of them, at random: `send:p0.05=503`.
 ///
 /// | WHAT | effect |
 /// |---|---|
@@ -40,26 +42,42 @@ use crate::Endpoint;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     pub(crate) endpoint: Endpoint,
-    /// The first and last request that it applies to.
-    pub(crate) range: Option<(u64, u64)>,
+    pub(crate) requests: Requests,
     pub(crate) kind: FaultKind,
 }
+
+/// The requests that a fault applies to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Requests {
+    All,
+    /// From the first to the last of these, counted from 1.
+    Range(u64, u64),
+    /// So many of a million, at random.
+    Share(u32),
+}
+
+/// A share in millionths.
+const WHOLE: u32 = 1_000_000;
 
 impl Fault {
     /// A fault of all requests to `endpoint`.
     #[must_use]
     pub const fn always(endpoint: Endpoint, kind: FaultKind) -> Self {
-        Self { endpoint, range: None, kind }
+        Self { endpoint, requests: Requests::All, kind }
     }
 
     /// A fault of the requests to `endpoint` from number `first` to number `last`, counted from 1.
     #[must_use]
     pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, kind: FaultKind) -> Self {
-        Self { endpoint, range: Some((first, last)), kind }
+        Self { endpoint, requests: Requests::Range(first, last), kind }
     }
 
-    pub(crate) fn applies_to(&self, nth: u64) -> bool {
-        self.range.is_none_or(|(first, last)| (first..=last).contains(&nth))
+    pub(crate) fn applies_to(&self, nth: u64, random: &mut Random) -> bool {
+        match self.requests {
+            Requests::All => true,
+            Requests::Range(first, last) => (first..=last).contains(&nth),
+            Requests::Share(share) => random.next() % u64::from(WHOLE) < u64::from(share),
+        }
     }
 }
 
@@ -115,10 +133,11 @@ const NAMES: [(&str, FaultKind); 12] = [
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.endpoint)?;
-        match self.range {
-            None => {}
-            Some((first, last)) if first == last => write!(f, ":{first}")?,
-            Some((first, last)) => write!(f, ":{first}-{last}")?,
+        match self.requests {
+            Requests::All => {}
+            Requests::Range(first, last) if first == last => write!(f, ":{first}")?,
+            Requests::Range(first, last) => write!(f, ":{first}-{last}")?,
+            Requests::Share(share) => write!(f, ":p{}", f64::from(share) / f64::from(WHOLE))?,
         }
         write!(f, "={}", self.kind)
     }
@@ -148,10 +167,13 @@ impl FromStr for Fault {
         let (place, kind) = text.split_once('=').ok_or_else(|| {
             invalid("it has no `=`: say ENDPOINT[:N[-M]]=WHAT, such as send:1-2=503".to_owned())
         })?;
-        let (endpoint, range) = match place.split_once(':') {
-            None => (place, None),
-            Some((endpoint, "*")) => (endpoint, None),
-            Some((endpoint, numbers)) => (endpoint, Some(range(numbers).map_err(invalid)?)),
+        let (endpoint, requests) = match place.split_once(':') {
+            None => (place, Requests::All),
+            Some((endpoint, "*")) => (endpoint, Requests::All),
+            Some((endpoint, requests)) => match requests.strip_prefix('p') {
+                Some(text) => (endpoint, Requests::Share(share(text).map_err(invalid)?)),
+                None => (endpoint, range(requests).map_err(invalid)?),
+            },
         };
         let endpoint: Endpoint = endpoint.parse().map_err(invalid)?;
         let kind: FaultKind = kind.parse().map_err(|unknown: String| {
@@ -161,20 +183,33 @@ impl FromStr for Fault {
             let allowed = allowed_at(endpoint);
             return Err(invalid(format!("{endpoint} cannot have it: say {allowed}")));
         }
-        Ok(Self { endpoint, range, kind })
+        Ok(Self { endpoint, requests, kind })
     }
 }
 
 /// The first and last request of `N` or `N-M`.
-fn range(text: &str) -> Result<(u64, u64), String> {
+fn range(text: &str) -> Result<Requests, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| digits(text).filter(|number| *number > 0);
     match number(first).zip(number(last)) {
         Some((first, last)) if first > last => {
             Err(format!("{text} ends before it begins: say {last}-{first}"))
         }
-        Some(range) => Ok(range),
-        None => Err(format!("{text:?} is no range of requests: say N, N-M or *, counted from 1")),
+        Some((first, last)) => Ok(Requests::Range(first, last)),
+        None => Err(format!(
+            "{text:?} is no range of requests: say N, N-M or *, counted from 1, or a share such as p0.05"
+        )),
+    }
+}
+
+/// The millionths of a share between 0 and 1.
+fn share(text: &str) -> Result<u32, String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match text.parse::<f64>() {
+        Ok(share) if plain && share > 0.0 && share <= 1.0 => {
+            Ok((share * f64::from(WHOLE)).round() as u32)
+        }
+        _ => Err(format!("p{text} is no share of the requests: say a number from p0.000001 to p1")),
     }
 }
 
@@ -256,14 +291,30 @@ mod tests {
         ]
     }
 
+    fn requests() -> impl Strategy<Value = Requests> {
+        prop_oneof![
+            Just(Requests::All),
+            (1u64..100, 1u64..100).prop_map(|(first, last)| Requests::Range(first, last)),
+            (1u32..=WHOLE).prop_map(Requests::Share),
+        ]
+    }
+
+    #[test]
+    fn a_share_of_the_requests_meets_the_fault() {
+        let fault: Fault = "send:p0.05=503".parse().unwrap();
+        let mut random = Random::new(7);
+        let met = (1..=10_000).filter(|nth| fault.applies_to(*nth, &mut random)).count();
+        assert!((400..600).contains(&met), "{met}");
+    }
+
     proptest! {
         #[test]
         fn a_printed_fault_parses_back(
-            at in 0usize..10, range in prop::option::of((1u64..100, 1u64..100)), kind in kind(),
+            at in 0usize..10, requests in requests(), kind in kind(),
         ) {
-            let fault = Fault { endpoint: Endpoint::ALL[at], range, kind };
-            let valid = fault.kind.can_be_at(fault.endpoint)
-                && fault.range.is_none_or(|(first, last)| first <= last);
+            let fault = Fault { endpoint: Endpoint::ALL[at], requests, kind };
+            let in_order = !matches!(requests, Requests::Range(first, last) if first > last);
+            let valid = fault.kind.can_be_at(fault.endpoint) && in_order;
             let parsed = fault.to_string().parse::<Fault>();
             prop_assert_eq!(parsed.ok(), valid.then_some(fault));
         }
@@ -285,6 +336,11 @@ mod tests {
             ("send:1-=503", "counted from 1"),
             ("send:1-2-3=503", "counted from 1"),
             ("send:99999999999999999999=503", "counted from 1"),
+            ("send:p0=503", "p0 is no share"),
+            ("send:p1.5=503", "from p0.000001 to p1"),
+            ("send:p1e-3=503", "no share"),
+            ("send:p=503", "no share"),
+            ("send:pNaN=503", "no share"),
             ("send:2-1=503", "2-1 ends before it begins: say 1-2"),
             ("send=700", "can have a status, delay:TIME, drop, drop-after"),
             ("send=+503", "statuses are from 200"),

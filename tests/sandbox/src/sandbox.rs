@@ -48,6 +48,7 @@ pub struct Sandbox {
 struct ActiveFault {
     fault: Fault,
     requests_seen: u64,
+    random: Random,
 }
 
 /// A response, and how to transmit it.
@@ -188,7 +189,8 @@ impl Sandbox {
         let mut found = None;
         for active in self.faults.iter_mut().filter(|active| active.fault.endpoint == endpoint) {
             active.requests_seen += 1;
-            if found.is_none() && active.fault.applies_to(active.requests_seen) {
+            let applies = active.fault.applies_to(active.requests_seen, &mut active.random);
+            if found.is_none() && applies {
                 found = Some(active.fault.kind.clone());
             }
         }
@@ -246,7 +248,8 @@ impl Sandbox {
     /// further ones.
     pub fn fault(&mut self, fault: Fault) {
         if self.faults.len() < 1000 {
-            self.faults.push(ActiveFault { fault, requests_seen: 0 });
+            let random = Random::new(self.faults.len() as u64);
+            self.faults.push(ActiveFault { fault, requests_seen: 0, random });
         }
     }
 
