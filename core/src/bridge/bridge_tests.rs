@@ -313,3 +313,38 @@ fn a_record_that_cannot_be_read_is_set_aside_whole() {
     go_on(&mut world);
     assert_eq!(world.channel.delivered.len(), 1);
 }
+
+#[test]
+fn an_open_conversation_that_nothing_leads_to_is_waited_for() {
+    let mut world = World::new(1, BridgeConfig::new());
+    // The token does not say who the consumer is at LivePerson, so no notification does either.
+    world.cloud.open_for("nameless");
+    world.accept("nameless", "m1", "hello");
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("nameless"), Vec::<String>::new());
+    world.cloud.close("c1");
+    world.advance(Duration::from_secs(61));
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("nameless"), ["hello"]);
+}
+
+#[test]
+fn no_more_is_under_way_than_configured() {
+    let mut world = World::new(1, BridgeConfig::new().max_effects(3));
+    for consumer in 0..10 {
+        world.accept(&format!("c{consumer}"), "hello", "hello");
+    }
+    let is_call = |step: &UnderWay| matches!(step, UnderWay::Call(..));
+    let mut most = 0;
+    for _ in 0..200 {
+        world.poll(0);
+        let under_way = &world.instances[0].under_way;
+        most = most.max(under_way.iter().filter(|step| is_call(step)).count());
+        let at = under_way.iter().position(|step| !is_call(step)).unwrap_or(0);
+        world.finish(0, at, Fate::Done);
+    }
+    assert_eq!(most, 3);
+    go_on(&mut world);
+    world.settle();
+    world.check().unwrap();
+}

@@ -43,6 +43,7 @@ pub struct BridgeConfig {
     pub(super) attempt_timeout: Duration,
     pub(super) term: Duration,
     pub(super) max_lanes: usize,
+    pub(super) max_effects: usize,
     pub(super) max_entries: usize,
     pub(super) poll_least: Duration,
     pub(super) poll_most: Duration,
@@ -70,6 +71,7 @@ impl BridgeConfig {
             attempt_timeout: Duration::from_secs(10),
             term: Duration::from_secs(15),
             max_lanes: 256,
+            max_effects: 64,
             max_entries: 64,
             poll_least: Duration::from_millis(25),
             poll_most: Duration::from_millis(250),
@@ -157,6 +159,14 @@ impl BridgeConfig {
     #[must_use]
     pub fn max_lanes(mut self, lanes: usize) -> Self {
         self.max_lanes = lanes.max(1);
+        self
+    }
+
+    /// Sets how many requests and deliveries are under way at most, of one program. A driver begins each at once:
+    /// one that waits in a queue could be begun after its lane's term. Default: 64; at least 1.
+    #[must_use]
+    pub fn max_effects(mut self, effects: usize) -> Self {
+        self.max_effects = effects.max(1);
         self
     }
 

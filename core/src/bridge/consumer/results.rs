@@ -53,7 +53,7 @@ impl ConsumerLane {
             }
             (InFlight::Open, Ok(Called::Opened(to))) => self.opened(to),
             (InFlight::Open, Err(error)) if error.kind() == ErrorKind::AlreadyOpen => {
-                self.already_open();
+                self.already_open(now);
             }
             (InFlight::Send { dialog, .. }, Ok(Called::Published(sequence))) => {
                 self.record.pause = None;
@@ -113,10 +113,12 @@ impl ConsumerLane {
     }
 
     /// One is open, and the answer does not say which: perhaps a notification did.
-    fn already_open(&mut self) {
+    fn already_open(&mut self, now: Now) {
         match self.record.seen.last().map(|(conversation, _)| conversation.clone()) {
             Some(conversation) => self.adopt(conversation),
-            None => self.record.talk = Talk::Awaiting,
+            None if self.record.lp_consumer.is_some() => self.record.talk = Talk::Awaiting,
+            // Nothing leads to it but a notification.
+            None => self.await_open(now),
         }
     }
 

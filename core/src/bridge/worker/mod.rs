@@ -92,6 +92,8 @@ pub struct Worker {
     asked: BTreeMap<u64, Asked>,
     /// The lane that a request or a delivery is for, by its number.
     effects: BTreeMap<u64, LaneId>,
+    /// Lanes that wait until another one's request or delivery has ended.
+    waiting: VecDeque<LaneId>,
     number: u64,
     next_claim: Mono,
     claim_pause: Duration,
@@ -122,9 +124,9 @@ pub struct WorkerCounters {
 pub enum WorkerStep {
     /// Ask the store, then call [`Worker::handle`] with this number.
     Ask(u64, Request),
-    /// Call the client of this account, then call [`Worker::called`] with this number.
+    /// Call the client of this account at once, then call [`Worker::called`] with this number.
     Call(u64, AccountId, Outgoing),
-    /// Hand this to the channel, then call [`Worker::delivered`] with this number.
+    /// Hand this to the channel at once, then call [`Worker::delivered`] with this number.
     Deliver(u64, Delivery),
     /// Poll again at this instant, or after any result.
     Wait(Mono),
@@ -167,6 +169,7 @@ impl Worker {
             to_extend: Vec::new(),
             asked: BTreeMap::new(),
             effects: BTreeMap::new(),
+            waiting: VecDeque::new(),
             number: 0,
             next_claim: Mono::ZERO,
             is_claiming: false,
@@ -255,7 +258,7 @@ impl Worker {
 
     /// Takes the result of call `number`.
     pub fn called(&mut self, number: u64, result: CallResult, now: Now) {
-        if let Some(id) = self.effects.remove(&number)
+        if let Some(id) = self.end_effect(number)
             && let Some(held) = self.lanes.get_mut(&id)
             && held.effect == Some(number)
         {
@@ -267,7 +270,7 @@ impl Worker {
 
     /// Takes what the channel made of delivery `number`.
     pub fn delivered(&mut self, number: u64, verdict: &Verdict, now: Now) {
-        if let Some(id) = self.effects.remove(&number)
+        if let Some(id) = self.end_effect(number)
             && let Some(held) = self.lanes.get_mut(&id)
             && held.effect == Some(number)
         {
@@ -298,6 +301,13 @@ impl Worker {
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.lanes.len()
+    }
+
+    /// The lane of an effect that has ended. Another one may begin.
+    fn end_effect(&mut self, number: u64) -> Option<LaneId> {
+        let id = self.effects.remove(&number)?;
+        self.ready.extend(self.waiting.pop_front());
+        Some(id)
     }
 
     fn next_number(&mut self) -> u64 {
@@ -333,6 +343,13 @@ impl Worker {
                 // An effect that outlasts the term could meet that of the next holder.
                 held.machine.cancelled();
                 self.to_extend.push(id.clone());
+                None
+            }
+            LaneStep::Effect(Effect::Call(_) | Effect::Deliver(_))
+                if self.effects.len() >= self.config.max_effects =>
+            {
+                held.machine.cancelled();
+                self.waiting.push_back(id.clone());
                 None
             }
             LaneStep::Effect(effect) => {

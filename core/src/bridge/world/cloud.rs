@@ -136,7 +136,9 @@ impl Cloud {
                 else {
                     panic!()
                 };
-                Ok(Called::Identified(Some(LpConsumerId::new(format!("lp-{id}")).unwrap())))
+                let is_named = !id.as_str().starts_with("nameless");
+                let lp_consumer = LpConsumerId::new(format!("lp-{id}")).unwrap();
+                Ok(Called::Identified(is_named.then_some(lp_consumer)))
             }
             Outgoing::Open(open) => {
                 let crate::api::Principal::Consumer(id) = open.principal() else { panic!() };
