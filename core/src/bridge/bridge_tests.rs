@@ -348,3 +348,25 @@ fn no_more_is_under_way_than_configured() {
     world.settle();
     world.check().unwrap();
 }
+
+#[test]
+fn a_repeated_delivery_has_the_same_id_and_time() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    let is_status = |step: &UnderWay| matches!(step, UnderWay::Deliver(..));
+    for _ in 0..3 {
+        let at = world.run_until(is_status).unwrap();
+        // The channel takes it, and its answer is lost.
+        world.finish(0, at, Fate::AnswerLost);
+        world.run();
+        world.advance(Duration::from_secs(30));
+    }
+    go_on(&mut world);
+    let statuses: Vec<_> =
+        world.channel.times.iter().filter(|(id, _)| id.starts_with("in:")).collect();
+    assert_eq!(statuses.len(), 4);
+    assert!(
+        statuses.iter().all(|status| *status == statuses[0] && status.1.is_some()),
+        "{statuses:?}"
+    );
+}

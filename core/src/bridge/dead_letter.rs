@@ -120,7 +120,8 @@ pub(super) fn unowned(lane: &LaneId, message: &MessagingEvent) -> Entry {
     let sequence = message.sequence().unwrap_or_default();
     let id = super::delivery::message_id(lane.key(), message.dialog().as_str(), sequence);
     let content = PendingContent::Message(message.clone());
-    let pending = Pending { id, order: Order::InOrder, content, replayed: false };
+    let at = message.server_timestamp();
+    let pending = Pending { id, at, order: Order::InOrder, content, replayed: false };
     delivery(lane, pending, DeadLetterReason::NoConsumer)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::status::Status;
 use crate::id::{AccountId, ConversationId, ExtConsumerId};
+use crate::time::Timestamp;
 use crate::webhook::{MessagingEvent, Order, Transition};
 
 /// Something for the channel: hand it over, then tell the worker the [`Verdict`].
@@ -23,6 +24,9 @@ pub struct Delivery {
     pub consumer: ExtConsumerId,
     /// The conversation. `None` for a status of a message that has none yet.
     pub conversation: Option<ConversationId>,
+    /// When it happened, by the service's clock or by that of the program that wrote the status. The same on every
+    /// repeat. `None` if the notification does not say.
+    pub at: Option<Timestamp>,
     /// How it relates to those before it in its dialog.
     pub order: Order,
     /// True for a dead letter that was put back.

@@ -132,6 +132,7 @@ pub enum Resolution {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StatusEntry {
     pub(super) status: Status,
+    pub(super) at: Timestamp,
 }
 
 /// An entry of a dead letter's lane.

@@ -12,7 +12,7 @@ use super::entry::StatusEntry;
 use super::inbound::first_eight;
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::record::{decode, encode};
-use super::status::{Progress, Status};
+use super::status::Progress;
 use super::store::{Claimed, Kept};
 use super::tries::{SavedTries, Tried, Tries};
 use crate::id::{AccountId, ExtConsumerId};
@@ -33,7 +33,7 @@ pub(super) struct StatusLane {
     account: AccountId,
     consumer: ExtConsumerId,
     config: Arc<BridgeConfig>,
-    statuses: VecDeque<(u64, Status)>,
+    statuses: VecDeque<(u64, StatusEntry)>,
     through: u64,
     tries: Tries,
     is_delivering: bool,
@@ -55,7 +55,7 @@ impl StatusLane {
         let mut statuses = VecDeque::new();
         for (number, body) in &claimed.entries {
             match serde_json::from_slice::<StatusEntry>(body) {
-                Ok(StatusEntry { status }) => statuses.push_back((*number, status)),
+                Ok(entry) => statuses.push_back((*number, entry)),
                 // One that cannot be read tells nothing.
                 Err(_) if statuses.is_empty() => through = *number,
                 Err(_) => {}
@@ -78,9 +78,9 @@ impl StatusLane {
             return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
         }
         match self.statuses.front() {
-            Some((_, status)) if !self.tries.is_paused(now.mono()) => {
+            Some((_, entry)) if !self.tries.is_paused(now.mono()) => {
                 self.is_delivering = true;
-                LaneStep::Effect(Effect::Deliver(self.delivery(status)))
+                LaneStep::Effect(Effect::Deliver(self.delivery(entry)))
             }
             Some(_) => {
                 let pause = self.tries.paused_until().map(|until| until.since(now.mono()));
@@ -121,7 +121,7 @@ impl StatusLane {
     }
 
     /// The id: a hash, for two consumers may use the same message id.
-    fn delivery(&self, status: &Status) -> Delivery {
+    fn delivery(&self, StatusEntry { status, at }: &StatusEntry) -> Delivery {
         let mut hash = Sha256::new();
         for part in [self.account.as_str(), self.consumer.as_str(), &status.message] {
             hash.update((part.len() as u64).to_be_bytes());
@@ -138,6 +138,7 @@ impl StatusLane {
             account: self.account.clone(),
             consumer: self.consumer.clone(),
             conversation: None,
+            at: Some(*at),
             order: Order::InOrder,
             replayed: false,
             content: DeliveryContent::Status(status.clone()),

@@ -29,7 +29,7 @@ use crate::api::{
 };
 use crate::file::{Upload, UploadStep};
 use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId, LpConsumerId};
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Timestamp};
 
 /// The machine of one claim of a consumer's lane.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub(super) struct ConsumerLane {
     is_over: bool,
     /// What the last holder began is unknown.
     taken_over: bool,
+    /// The time of the last step: statuses have it.
+    wall: Timestamp,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,7 @@ impl ConsumerLane {
             },
             is_over,
             taken_over: claimed.taken_over,
+            wall: Timestamp::from_system_time(now.wall()),
             record,
         };
         if lane.taken_over {
@@ -133,6 +136,7 @@ impl ConsumerLane {
         if self.must_commit {
             return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
         }
+        self.wall = Timestamp::from_system_time(now.wall());
         self.absorb(now);
         self.settle(now);
         match self.next_effect(now) {
@@ -165,6 +169,7 @@ impl ConsumerLane {
     /// The result of the request that was under way.
     pub(super) fn called(&mut self, result: CallResult, now: Now) {
         let Some(in_flight) = self.in_flight.take() else { return };
+        self.wall = Timestamp::from_system_time(now.wall());
         self.must_commit = true;
         self.is_changed = true;
         self.on_result(in_flight, result, now);
@@ -361,7 +366,7 @@ impl ConsumerLane {
         }
         let status = Status { message: message.to_owned(), progress, sequence };
         let lane = LaneId::status(&self.account, &self.consumer);
-        self.append.push(entry::entry(lane, &StatusEntry { status }));
+        self.append.push(entry::entry(lane, &StatusEntry { status, at: self.wall }));
     }
 
     fn tell_conversation(&mut self, conversation: &ConversationId, body: &ConversationEntry) {

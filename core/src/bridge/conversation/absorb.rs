@@ -136,6 +136,7 @@ impl ConversationLane {
                 };
                 self.record.pending.push_back(Pending {
                     id,
+                    at: message.server_timestamp(),
                     order,
                     content: PendingContent::Message(message.clone()),
                     replayed: false,
@@ -148,6 +149,7 @@ impl ConversationLane {
                     let name = transition_name(&transition);
                     self.record.pending.push_back(Pending {
                         id: format!("{conversation}:c{}:{name}", self.record.changes),
+                        at: state.updated(),
                         order,
                         content: PendingContent::Changed(transition),
                         replayed: false,

@@ -28,6 +28,7 @@ impl ConversationLane {
             account: self.account.clone(),
             consumer: self.consumer()?.clone(),
             conversation: Some(self.conversation.clone()),
+            at: pending.at,
             order,
             replayed: pending.replayed,
             content: match &pending.content {

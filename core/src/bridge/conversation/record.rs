@@ -10,6 +10,7 @@ use crate::bridge::entry::Phase;
 use crate::bridge::tries::SavedTries;
 use crate::conversation::Conversation;
 use crate::id::{ExtConsumerId, LpConsumerId};
+use crate::time::Timestamp;
 use crate::webhook::{MessagingEvent, Order, SavedConversation};
 
 /// The most deliveries that wait for the channel. Beyond it, changes wait in the inbox, and entries in the
@@ -74,6 +75,8 @@ impl Default for Owner {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(in crate::bridge) struct Pending {
     pub(in crate::bridge) id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::bridge) at: Option<Timestamp>,
     pub(in crate::bridge) order: Order,
     pub(in crate::bridge) content: PendingContent,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

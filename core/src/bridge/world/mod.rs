@@ -14,7 +14,7 @@ use super::{
 use crate::error::{Delivery as Effect, Error, ErrorKind};
 use crate::id::{AccountId, ExtConsumerId};
 use crate::seed::Seed;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Timestamp};
 use crate::webhook::{Event, Order, Verified};
 
 /// What happens to a step that a worker hands out.
@@ -87,6 +87,8 @@ pub(super) struct Channel {
     pub(super) statuses: Vec<(String, Progress)>,
     pub(super) is_out: bool,
     pub(super) refuses: bool,
+    /// The id and time of each delivery.
+    pub(super) times: Vec<(String, Option<Timestamp>)>,
     /// The names of the changes that were delivered.
     pub(super) changes: Vec<String>,
 }
@@ -448,6 +450,7 @@ impl World {
 
 impl Channel {
     fn take(&mut self, delivery: &Delivery) {
+        self.times.push((delivery.id.clone(), delivery.at));
         match &delivery.content {
             DeliveryContent::Message(message) => {
                 let text = match message.event() {
