@@ -35,6 +35,20 @@ pub struct Delivery {
     pub content: DeliveryContent,
 }
 
+impl Delivery {
+    /// A delivery in order, for tests of a channel. The fields can be set.
+    #[must_use]
+    pub const fn new(
+        id: String,
+        account: AccountId,
+        consumer: ExtConsumerId,
+        content: DeliveryContent,
+    ) -> Self {
+        let (conversation, at, order, replayed) = (None, None, Order::InOrder, false);
+        Self { id, account, consumer, conversation, at, order, replayed, content }
+    }
+}
+
 /// The content of a [`Delivery`]. `Debug` shows no text.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]

@@ -16,6 +16,14 @@ pub struct Status {
     pub sequence: Option<u64>,
 }
 
+impl Status {
+    /// The progress of the message with this id, for tests of a channel.
+    #[must_use]
+    pub fn new(message: impl Into<String>, progress: Progress, sequence: Option<u64>) -> Self {
+        Self { message: message.into(), progress, sequence }
+    }
+}
+
 /// How far a message of the channel is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,93 @@
+//! JSON that everybody reads alike: no member twice, no NUL, no half of an emoji.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::problem::{Problem, ProblemKind};
+
+/// Reads a body. Unknown members are passed over.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // The position only: the parser's message may quote the body.
+    let malformed = |error: serde_json::Error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        match error.classify() {
+            serde_json::error::Category::Data => Problem::new(
+                ProblemKind::Malformed,
+                format!("a member twice, or a NUL, before {place}"),
+            ),
+            _ => Problem::new(ProblemKind::Malformed, format!("it is not JSON at {place}")),
+        }
+    };
+    let _: Unambiguous = serde_json::from_slice(body).map_err(malformed)?;
+    serde_json::from_slice(body).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Problem::new(
+            ProblemKind::Invalid,
+            format!("a member is missing or has another type than it should, before {place}"),
+        )
+    })
+}
+
+/// Any JSON, checked and not kept.
+struct Unambiguous;
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Check)
+    }
+}
+
+struct Check;
+
+impl<'de> Visitor<'de> for Check {
+    type Value = Unambiguous;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Unambiguous, E> {
+        Ok(Unambiguous)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Unambiguous, E> {
+        match text.contains('\0') {
+            true => Err(E::custom("a NUL")),
+            false => Ok(Unambiguous),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Unambiguous, A::Error> {
+        while all.next_element::<Unambiguous>()?.is_some() {}
+        Ok(Unambiguous)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unambiguous, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if name.contains('\0') || !names.insert(name) {
+                return Err(de::Error::custom("a member twice"));
+            }
+            members.next_value::<Unambiguous>()?;
+        }
+        Ok(Unambiguous)
+    }
+}
