@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Answer, Request};
+use super::{Answer, Commit, Kept, MAX_VALUE_BYTES, Request};
 
 /// Takes what came of a request. See [`Store::submit`].
 pub type Reply = Box<dyn FnOnce(Result<Answer, StoreError>) + Send>;
@@ -69,6 +69,39 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
 }
 
+impl Request {
+    /// Refuses a request with a value of more than [`MAX_VALUE_BYTES`]. A store checks this first, so that it
+    /// refuses no other request because of this one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] of the kind [`Refused`](StoreErrorKind::Refused).
+    pub fn check_sizes(&self) -> Result<(), StoreError> {
+        let largest = match self {
+            Self::Append(entries) => entries.iter().map(|entry| entry.body.len()).max(),
+            Self::Commit(commits) => commits.iter().flat_map(sizes).max(),
+            Self::Swap { value, .. } => Some(value.len()),
+            Self::Claim { .. } | Self::Extend { .. } | Self::Read(_) | Self::List { .. } => None,
+        };
+        match largest {
+            Some(bytes) if bytes > MAX_VALUE_BYTES => Err(StoreError::new(
+                StoreErrorKind::Refused,
+                format!("a value has {bytes} bytes: the most is {MAX_VALUE_BYTES}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn sizes(commit: &Commit) -> impl Iterator<Item = usize> {
+    let record = match &commit.record {
+        Kept::New(record) => record.body.len(),
+        Kept::Same => 0,
+    };
+    let entries = commit.append.iter().map(|entry| entry.body.len());
+    entries.chain(commit.cells.iter().map(|(_, value)| value.len())).chain([record])
+}
+
 /// Why a store gave no answer. Its text is for people: one line, without any content of a lane or a cell.
 #[derive(Debug)]
 pub struct StoreError {
@@ -118,7 +151,7 @@ pub enum StoreErrorKind {
     Unavailable,
     /// No space is left.
     Full,
-    /// The request holds a value of more than [`MAX_VALUE_BYTES`](super::MAX_VALUE_BYTES), or is otherwise one
+    /// The request holds a value of more than [`MAX_VALUE_BYTES`], or is otherwise one
     /// that this store never takes. Nothing happened.
     Refused,
     /// The store may not be read or written.
@@ -135,5 +168,36 @@ impl StoreErrorKind {
     #[must_use]
     pub const fn may_repeat(self) -> bool {
         !matches!(self, Self::Refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::store::{CellId, Entry, Fence, Holder, LaneId, LaneKind, Record};
+    use crate::id::AccountId;
+
+    #[test]
+    fn every_value_of_a_request_has_the_limit() {
+        let account = AccountId::new("91827364").unwrap();
+        let lane = LaneId::new(account.clone(), LaneKind::Consumer, "ada");
+        let cell = CellId { account, key: "c".into() };
+        let entry = |body: Vec<u8>| Entry { lane: lane.clone(), body };
+        let commit = || Commit::new(lane.clone(), Fence(1), Holder(1));
+        let requests = |size: usize| {
+            let body = vec![0; size];
+            [
+                Request::Append(vec![entry(Vec::new()), entry(body.clone())]),
+                Request::Commit(vec![commit(), commit().append(entry(body.clone()))]),
+                Request::Commit(vec![commit().cell(cell.clone(), body.clone())]),
+                Request::Commit(vec![commit().record(Record { version: 1, body: body.clone() })]),
+                Request::Swap { cell: cell.clone(), seen: 0, value: body, life: None },
+            ]
+        };
+        for (most, over) in requests(MAX_VALUE_BYTES).iter().zip(requests(MAX_VALUE_BYTES + 1)) {
+            assert!(most.check_sizes().is_ok());
+            let error = over.check_sizes().unwrap_err();
+            assert_eq!((error.kind(), error.kind().may_repeat()), (StoreErrorKind::Refused, false));
+        }
     }
 }
