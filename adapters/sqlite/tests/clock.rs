@@ -1,0 +1,111 @@
+//! The clock of a file: it follows the machine while that runs, and the date where the machine was off.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lp_connector_core::bridge::store::{
+    Answer, Commit, Entry, Holder, LaneId, LaneKind, Next, Request, Store,
+};
+use lp_connector_core::id::AccountId;
+use lp_connector_sqlite::{ClockReading, Sqlite, SqliteOptions};
+use tempfile::TempDir;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A machine with a file on which one lane is due an hour after its start.
+struct Machine {
+    directory: TempDir,
+    clocks: Arc<Mutex<ClockReading>>,
+}
+
+impl Machine {
+    fn start() -> Self {
+        let clocks = ClockReading { boot: "first".into(), uptime: HOUR * 5, date: HOUR * 400_000 };
+        let directory = tempfile::tempdir().unwrap();
+        let machine = Self { directory, clocks: Arc::new(Mutex::new(clocks)) };
+        let lane = LaneId::new(AccountId::new("91827364").unwrap(), LaneKind::Consumer, "ada");
+        let store = machine.open();
+        let entry = Entry { lane: lane.clone(), body: Vec::new() };
+        store.perform(Request::Append(vec![entry])).unwrap();
+        let Answer::Claimed(claimed) = store.perform(claim()).unwrap() else { panic!() };
+        let commit = Commit::new(lane, claimed[0].fence, Holder(1)).seen(1).next(Next::After(HOUR));
+        store.perform(Request::Commit(vec![commit])).unwrap();
+        machine
+    }
+
+    fn open(&self) -> Sqlite {
+        let clocks = Arc::clone(&self.clocks);
+        let options = SqliteOptions::default().clock(move || clocks.lock().unwrap().clone());
+        options.open(self.directory.path().join("bridge.db")).unwrap()
+    }
+
+    fn set(&self, change: impl FnOnce(&mut ClockReading)) {
+        change(&mut self.clocks.lock().unwrap());
+    }
+
+    /// The time since the commit, if the lane is due.
+    fn due(&self, store: &Sqlite) -> Option<Duration> {
+        let Answer::Claimed(claimed) = store.perform(claim()).unwrap() else { panic!() };
+        claimed.first().map(|claimed| claimed.elapsed)
+    }
+}
+
+fn claim() -> Request {
+    let term = Duration::from_secs(15);
+    Request::Claim { holder: Holder(1), lanes: 1, entries: 1, term, speaks: 1 }
+}
+
+#[test]
+fn a_date_that_jumps_changes_nothing() {
+    let machine = Machine::start();
+    let store = machine.open();
+    machine.set(|clocks| clocks.date += HOUR * 1000);
+    assert_eq!(machine.due(&store), None);
+    machine.set(|clocks| clocks.date = Duration::ZERO);
+    machine.set(|clocks| clocks.uptime += HOUR - SECOND);
+    assert_eq!(machine.due(&store), None);
+    machine.set(|clocks| clocks.uptime += SECOND);
+    assert_eq!(machine.due(&store), Some(HOUR));
+}
+
+#[test]
+fn over_a_restart_the_date_goes_on() {
+    let machine = Machine::start();
+    let restart = |date| ClockReading { boot: "second".into(), uptime: SECOND, date };
+    machine.set(|clocks| *clocks = restart(clocks.date + HOUR - SECOND));
+    let store = machine.open();
+    assert_eq!(machine.due(&store), None);
+    // From there on the machine's own clock counts.
+    machine.set(|clocks| clocks.date += HOUR * 1000);
+    assert_eq!(machine.due(&store), None);
+    machine.set(|clocks| clocks.uptime += SECOND);
+    assert_eq!(machine.due(&store), Some(HOUR));
+    machine.set(|clocks| clocks.uptime += SECOND * 15);
+    assert_eq!(machine.due(&store), Some(HOUR + SECOND * 15));
+}
+
+#[test]
+fn a_restart_into_the_past_costs_no_time_twice() {
+    let machine = Machine::start();
+    machine.set(|clocks| {
+        *clocks = ClockReading { boot: "second".into(), uptime: SECOND, date: Duration::ZERO };
+    });
+    let store = machine.open();
+    assert_eq!(machine.due(&store), None);
+    // The clock is measured from here, though nothing was stored.
+    machine.set(|clocks| clocks.uptime += HOUR);
+    assert_eq!(machine.due(&store), Some(HOUR));
+}
+
+#[test]
+fn a_clock_that_goes_back_goes_on_from_there() {
+    let machine = Machine::start();
+    let store = machine.open();
+    machine.set(|clocks| clocks.uptime -= HOUR * 5);
+    assert_eq!(machine.due(&store), None);
+    machine.set(|clocks| clocks.uptime += HOUR);
+    assert_eq!(machine.due(&store), Some(HOUR));
+}

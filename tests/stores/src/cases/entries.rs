@@ -1,0 +1,113 @@
+//! Law 5: entries come in order, without gaps.
+
+use lp_connector_core::bridge::store::{
+    Answer, Entry, LaneId, LaneKind, MAX_VALUE_BYTES, Next, Request, StoreErrorKind,
+};
+use lp_connector_core::id::AccountId;
+
+use super::bench::{Bench, SECOND, account, lane};
+
+pub(super) fn an_answered_append_is_there_for_everybody(bench: &Bench) {
+    bench.append(&[(&lane("ada"), "hello")]);
+    let held = bench.claim_one();
+    assert_eq!(held.claimed.lane, lane("ada"));
+    assert_eq!(held.entries(), [(1, "hello")]);
+    assert_eq!((held.claimed.record.clone(), held.claimed.more), (None, false));
+}
+
+pub(super) fn an_append_comes_once(bench: &Bench) {
+    bench.append(&[(&lane("ada"), "a")]);
+    assert_eq!(bench.look(&lane("ada")).unwrap().summary.entries, 1);
+}
+
+pub(super) fn entries_come_in_the_order_of_their_appends(bench: &Bench) {
+    let (ada, bob) = (lane("ada"), lane("bob"));
+    bench.append(&[(&ada, "a1"), (&bob, "b1"), (&ada, "a2")]);
+    bench.append(&[(&bob, "b2")]);
+    bench.append(&[(&ada, "")]);
+    let claimed = bench.claim();
+    let entries: Vec<_> = claimed.iter().map(|held| held.entries()).collect();
+    assert_eq!(entries, [vec![(1, "a1"), (2, "a2"), (3, "")], vec![(1, "b1"), (2, "b2")]]);
+}
+
+pub(super) fn numbers_go_on_without_gaps(bench: &Bench) {
+    let ada = lane("ada");
+    bench.append(&[(&ada, "a"), (&ada, "b")]);
+    let held = bench.claim_one();
+    bench.append(&[(&ada, "c")]);
+    bench.commit(held.commit().through(2).seen(2)).unwrap();
+    let held = bench.claim_one();
+    assert_eq!(held.entries(), [(3, "c")]);
+    // Empty again, and on.
+    bench.commit(held.commit().through(3).seen(3)).unwrap();
+    bench.append(&[(&ada, "d"), (&ada, "e")]);
+    assert_eq!(bench.claim_one().entries(), [(4, "d"), (5, "e")]);
+}
+
+pub(super) fn a_claim_gives_no_more_than_it_is_asked_for(bench: &Bench) {
+    for key in ["a", "b", "c"] {
+        bench.append(&[(&lane(key), "1"), (&lane(key), "2"), (&lane(key), "3")]);
+        bench.wait(SECOND);
+    }
+    let claimed = bench.claim_at_most(2, 2, 1);
+    assert_eq!(claimed.len(), 2);
+    for held in &claimed {
+        assert_eq!((held.entries(), held.claimed.more), (vec![(1, "1"), (2, "2")], true));
+    }
+    let rest = bench.claim_at_most(100, 3, 1);
+    assert_eq!(rest.len(), 1);
+    assert_eq!((rest[0].entries().len(), rest[0].claimed.more), (3, false));
+    assert!(bench.claim_at_most(0, 3, 1).is_empty());
+}
+
+pub(super) fn the_longest_due_comes_first(bench: &Bench) {
+    for key in ["c", "a", "b"] {
+        bench.append(&[(&lane(key), "1")]);
+        bench.wait(SECOND);
+    }
+    let first = bench.claim_at_most(1, 1, 1).remove(0);
+    assert_eq!(first.claimed.lane, lane("c"));
+    bench.commit(first.commit().seen(1).next(Next::After(SECOND))).unwrap();
+    let order: Vec<_> = bench.claim().into_iter().map(|held| held.claimed.lane).collect();
+    assert_eq!(order, [lane("a"), lane("b")]);
+}
+
+pub(super) fn lanes_are_apart_by_account_kind_and_key(bench: &Bench) {
+    let other = AccountId::new("le1234").unwrap();
+    let mut lanes: Vec<_> = LaneKind::ALL
+        .iter()
+        .flat_map(|kind| {
+            [&account(), &other].map(|account| LaneId::new(account.clone(), *kind, "ada"))
+        })
+        .chain(["Ada", "ada ", "ad\u{e4}", "a'; DROP TABLE lp_lane; --", ""].map(lane))
+        .collect();
+    lanes.sort();
+    for lane in &lanes {
+        bench.append(&[(lane, &format!("for {lane:?}"))]);
+    }
+    let claimed = bench.claim();
+    assert_eq!(claimed.iter().map(|held| held.claimed.lane.clone()).collect::<Vec<_>>(), lanes);
+    for held in &claimed {
+        assert_eq!(held.entries(), [(1, format!("for {:?}", held.claimed.lane).as_str())]);
+    }
+}
+
+pub(super) fn nothing_asked_is_nothing_done(bench: &Bench) {
+    let ask = |request| bench.first().perform(request).unwrap();
+    assert_eq!(ask(Request::Append(Vec::new())), Answer::Appended);
+    assert_eq!(ask(Request::Commit(Vec::new())), Answer::Committed(Vec::new()));
+    assert_eq!(ask(Request::Read(Vec::new())), Answer::Cells(Vec::new()));
+    let extend = Request::Extend { leases: Vec::new(), term: SECOND };
+    assert_eq!(ask(extend), Answer::Extended(Vec::new()));
+    bench.nothing_is_due();
+}
+
+pub(super) fn a_value_over_the_limit_is_refused(bench: &Bench) {
+    let entry = |size| Entry { lane: lane("ada"), body: vec![7; size] };
+    let over = Request::Append(vec![entry(1), entry(MAX_VALUE_BYTES + 1)]);
+    let error = bench.first().perform(over).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused);
+    bench.nothing_is_due();
+    bench.first().perform(Request::Append(vec![entry(MAX_VALUE_BYTES)])).unwrap();
+    assert_eq!(bench.claim_one().claimed.entries, [(1, vec![7; MAX_VALUE_BYTES])]);
+}

@@ -1,0 +1,25 @@
+//! One table of cases for every store of the bridge.
+//!
+//! A store is an [`Engine`]: it connects, and its clock is the test's. [`CASES`] are the eight laws of
+//! [`store`](lp_connector_core::bridge::store), each in several cases with a name; [`broken`] runs them and tells
+//! which ones an engine breaks. [`Model`] is the contract once more, written differently: a log of facts which is
+//! interpreted from scratch for each request. It can be given a [`Plant`], a fault that a store might have, and
+//! the cases must find each.
+//!
+//! ```
+//! use lp_connector_stores::{MemoryEngine, broken};
+//!
+//! assert!(broken(&|| Box::new(MemoryEngine::default())).is_empty());
+//! ```
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a case fails by a panic")]
+
+mod cases;
+mod engine;
+mod model;
+mod plant;
+
+pub use self::cases::{CASES, Case, broken};
+pub use self::engine::{Engine, MemoryEngine, ModelEngine, SqliteEngine, TestClock};
+pub use self::model::Model;
+pub use self::plant::Plant;
