@@ -10,6 +10,7 @@ use super::{
 };
 use crate::file::File;
 use crate::id::{AccountId, ExtConsumerId};
+use crate::webhook::Order;
 
 fn account() -> AccountId {
     AccountId::new("91827364").unwrap()
@@ -220,6 +221,24 @@ fn a_channel_that_is_out_of_order_loses_nothing() {
         world.channel.delivered.iter().map(|(_, text, _)| text.as_str()).collect();
     assert_eq!(texts, ["one", "two"]);
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
+}
+
+#[test]
+fn a_gap_before_a_receipt_is_told_with_the_next_message() {
+    let mut world = open();
+    world.cloud.agent_says("c1", "late");
+    let late = world.cloud.to_post.pop_back().unwrap();
+    world.cloud.agent_reads("c1", &[0]);
+    go_on(&mut world);
+    world.advance(Duration::from_secs(3));
+    go_on(&mut world);
+    world.cloud.agent_says("c1", "two");
+    go_on(&mut world);
+    world.cloud.to_post.push_back(late);
+    go_on(&mut world);
+    let orders: Vec<_> =
+        world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
+    assert_eq!(orders, [("two", Order::AfterGap), ("late", Order::Late)]);
 }
 
 #[test]

@@ -72,6 +72,9 @@ pub(super) struct Question {
     pub(super) digest: u64,
     /// After this it is certain that the request is not processed any more.
     pub(super) ended: Timestamp,
+    /// An echo that may have been its own answered an earlier question.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_ambiguous: bool,
 }
 
 /// Whether a message was taken.

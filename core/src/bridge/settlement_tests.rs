@@ -61,6 +61,20 @@ fn a_gap_is_no_proof_of_absence() {
 }
 
 #[test]
+fn a_changed_echo_is_no_proof_of_absence() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
+    world.cloud.change_last_text("hello ");
+    world.advance(Duration::from_secs(31));
+    world.cloud.agent_says("c1", "much later");
+    world.post_all();
+    assert!(!sends_again(&mut world));
+    world.advance(Duration::from_secs(31));
+    world.run();
+    let failed = Progress::Failed(FailureReason::Unconfirmed);
+    assert_eq!(world.channel.statuses, [("m1".to_owned(), failed)]);
+}
+
+#[test]
 fn an_echo_counts_once() {
     let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
     world.post_all();
@@ -90,6 +104,33 @@ fn the_echo_of_a_reported_message_confirms_no_other() {
     let confirmed =
         |world: &World, id: &str| world.channel.statuses.contains(&(id.into(), Progress::Sent));
     assert!(!confirmed(&world, "m2"), "{:?}", world.channel.statuses);
+}
+
+#[test]
+fn an_echo_of_one_of_two_messages_proves_no_absence() {
+    // The first message is given up long before its request can be excluded, or soon: then nobody knows which of
+    // both the echo is of.
+    for (given_up_after, confirmed) in [(61, true), (5, false)] {
+        let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+        world.advance(Duration::from_secs(given_up_after));
+        let (account, ada) =
+            (AccountId::new("91827364").unwrap(), ExtConsumerId::new("ada").unwrap());
+        world.append(vec![resolve(&account, &ada, "m1", Resolution::Drop)]);
+        world.run();
+        world.accept("ada", "m2", "hello");
+        let at = world.run_until(is_text).unwrap();
+        world.finish(0, at, Fate::AnswerLost);
+        world.run();
+        world.post_all();
+        world.run();
+        world.advance(Duration::from_secs(31));
+        world.cloud.agent_says("c1", "much later");
+        world.post_all();
+        assert!(!sends_again(&mut world), "{given_up_after}");
+        assert_eq!(world.cloud.texts_of("ada"), ["hello"], "{given_up_after}");
+        let told = world.channel.statuses.contains(&("m2".to_owned(), Progress::Sent));
+        assert_eq!(told, confirmed, "{given_up_after}");
+    }
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl ConsumerLane {
                     Content::Close { .. } => 0,
                 },
                 ended: unconfirmed.ended,
+                is_ambiguous: false,
             };
             let conversation = unconfirmed.conversation.clone();
             self.tell_conversation(&conversation, &ConversationEntry::Question(question));

@@ -117,8 +117,21 @@ impl ConversationLane {
             Change::Message(message) => {
                 self.acknowledge(message);
                 if !is_shown(message) {
+                    // The next message that is shown says that there is a gap.
+                    if order == Order::AfterGap {
+                        self.record.hidden_gap = Some(message.dialog().clone());
+                    }
                     return;
                 }
+                let order = match order {
+                    Order::InOrder | Order::AfterGap
+                        if self.record.hidden_gap.as_ref() == Some(message.dialog()) =>
+                    {
+                        self.record.hidden_gap = None;
+                        Order::AfterGap
+                    }
+                    order => order,
+                };
                 let (conversation, dialog) =
                     (self.conversation.as_str(), message.dialog().as_str());
                 let id = match message.sequence() {

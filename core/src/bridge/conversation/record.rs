@@ -9,7 +9,7 @@ use super::sightings::Sightings;
 use crate::bridge::entry::Phase;
 use crate::bridge::tries::SavedTries;
 use crate::conversation::Conversation;
-use crate::id::{ExtConsumerId, LpConsumerId};
+use crate::id::{DialogId, ExtConsumerId, LpConsumerId};
 use crate::time::Timestamp;
 use crate::webhook::{MessagingEvent, Order, SavedConversation};
 
@@ -41,6 +41,9 @@ pub(super) struct ConversationRecord {
     /// A message before the next delivery was set aside.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) has_gap: bool,
+    /// In this dialog events are missing before one that the channel does not get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hidden_gap: Option<DialogId>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_finished: bool,
     /// How many state changes were delivered: it names them.

@@ -50,6 +50,25 @@ struct Echo {
     dialog: DialogId,
     sequence: u64,
     digest: u64,
+    /// When the service received it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+}
+
+impl Echo {
+    /// True if it may be of this question's message. One that was received later than the request may be processed
+    /// is of a later message.
+    fn may_answer(&self, question: &Question) -> bool {
+        self.dialog == question.dialog
+            && self.sequence >= question.least
+            && self.digest == question.digest
+            && self.at.is_none_or(|at| u128::from(at.as_millis()) <= certain(question))
+    }
+}
+
+/// After this time, in milliseconds, the question's request is not processed any more.
+fn certain(question: &Question) -> u128 {
+    u128::from(question.ended.as_millis()) + PROCESSING.as_millis()
 }
 
 impl Arrived {
@@ -107,7 +126,8 @@ impl Sightings {
             && is_own
             && let Some(digest) = digest::event(&message.event())
         {
-            self.echoes.push_back(Echo { dialog: message.dialog().clone(), sequence, digest });
+            let (dialog, at) = (message.dialog().clone(), message.server_timestamp());
+            self.echoes.push_back(Echo { dialog, sequence, digest, at });
             if self.echoes.len() > MAX_ECHOES {
                 self.echoes.pop_front();
             }
@@ -130,8 +150,9 @@ impl Sightings {
     /// The answers that are known now, each with its question. They are given once.
     pub(super) fn settle(&mut self) -> Vec<(Question, Verdict)> {
         let mut settled = Vec::new();
-        for question in std::mem::take(&mut self.questions) {
-            match self.verdict(&question) {
+        let mut open = VecDeque::from(std::mem::take(&mut self.questions));
+        while let Some(question) = open.pop_front() {
+            match self.verdict(&question, &mut open) {
                 Some(verdict) => settled.push((question, verdict)),
                 None => self.questions.push(question),
             }
@@ -139,19 +160,27 @@ impl Sightings {
         settled
     }
 
-    fn verdict(&mut self, question: &Question) -> Option<Verdict> {
-        let matches = |echo: &Echo| {
-            echo.dialog == question.dialog
-                && echo.sequence >= question.least
-                && echo.digest == question.digest
-        };
-        if let Some(at) = self.echoes.iter().position(matches) {
+    fn verdict(&mut self, question: &Question, later: &mut VecDeque<Question>) -> Option<Verdict> {
+        if let Some(at) = self.echoes.iter().position(|echo| echo.may_answer(question)) {
             // Each echo answers one question.
-            return self.echoes.remove(at).map(|echo| Verdict::Echo(echo.sequence));
+            let echo = self.echoes.remove(at)?;
+            for other in later.iter_mut().filter(|other| echo.may_answer(other)) {
+                other.is_ambiguous = true;
+            }
+            return Some(Verdict::Echo(echo.sequence));
+        }
+        if question.is_ambiguous {
+            return None;
+        }
+        // One that nobody asks about may be this message with another text: then nothing is proven.
+        let is_strange =
+            |echo: &Echo| echo.dialog == question.dialog && echo.sequence >= question.least;
+        if self.echoes.iter().any(is_strange) {
+            return None;
         }
         let arrived = self.dialogs.get(&question.dialog)?;
         let horizon = arrived.horizon(question.least)?;
-        let certain = u128::from(question.ended.as_millis()) + PROCESSING.as_millis();
+        let certain = certain(question);
         let is_late = |(sequence, stamp): &(u64, Timestamp)| {
             *sequence <= horizon && u128::from(stamp.as_millis()) >= certain
         };

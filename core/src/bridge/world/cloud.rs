@@ -101,6 +101,13 @@ impl Cloud {
         self.event(conversation, "ASSIGNED_AGENT", event, text.to_owned());
     }
 
+    /// The newest notification tells another text than was sent.
+    pub(in crate::bridge) fn change_last_text(&mut self, text: &str) {
+        let mut body: Value = serde_json::from_slice(self.to_post.back().unwrap()).unwrap();
+        body["body"]["changes"][0]["event"]["message"] = text.into();
+        *self.to_post.back_mut().unwrap() = body.to_string().into_bytes();
+    }
+
     /// Another program opens a conversation.
     pub(in crate::bridge) fn open_for(&mut self, consumer: &str) {
         self.opened += 1;
