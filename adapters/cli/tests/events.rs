@@ -111,7 +111,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     let signature = sign(&secret, Algorithm::Sha256, Encoding::Hex, b"body");
     let created = json(&format!("{apps} create {manifest} --secret-to -"), "");
     let app = last(&created)["id"].as_str().unwrap().to_owned();
-    let mut outputs = vec![uploaded, created];
+    let mut outputs = vec![uploaded, created, agent(server)];
     server.with(|cloud| cloud.fault("send:1=503".parse().unwrap()));
     for (arguments, stdin) in [
         ("converse --consumer b one", ""),
@@ -121,7 +121,6 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("demo", ""),
         ("demo --tour", ""),
         ("demo --interactive", ""),
-        ("sandbox agent", "coo\n/none\n"),
         ("domains", ""),
         ("token", ""),
         ("consumer a", ""),
@@ -149,6 +148,23 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     }
     outputs.push(listen(server));
     outputs
+}
+
+/// What `sandbox agent` prints while a consumer's message is there, and the agent answers.
+fn agent(server: &Server) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+    let program = program.env_clear().envs(settings(server));
+    let program = program.args(["--json", "sandbox", "agent"]);
+    let mut agent = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut lines, mut printed) = (BufReader::new(agent.stdout.take().unwrap()), String::new());
+    // It looks for news now and then: its input must not end before the first look.
+    while !printed.contains("ContentEvent") {
+        assert_ne!(lines.read_line(&mut printed).unwrap(), 0, "{printed}");
+    }
+    agent.stdin.take().unwrap().write_all(b"coo\n/none\n").unwrap();
+    lines.read_to_string(&mut printed).unwrap();
+    agent.wait().unwrap();
+    printed
 }
 
 /// What `webhook listen` prints when it receives a signed body that is not JSON.
