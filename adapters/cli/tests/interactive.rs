@@ -8,9 +8,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use lp_connector_sandbox::{Agent, Server, Webhooks};
+use lp_connector_sandbox::{Agent, Sandbox, Server, Webhooks};
 use program::{cloud, run, run_with};
 use serde_json::Value;
 
@@ -147,6 +148,15 @@ fn a_chat_shows_and_sends_messages() {
     chat.wait_for("you: Grey");
     chat.type_line("3");
     chat.wait_for("you: 3");
+    // A receipt that comes after the close is refused.
+    let is_read = |cloud: &mut Sandbox| {
+        cloud.messages().iter().any(|one| one.role == "CONSUMER" && one.event["status"] == "READ")
+    };
+    let patience = Instant::now();
+    while !server.with(is_read) {
+        assert!(patience.elapsed() < Duration::from_secs(20), "no receipt");
+        thread::sleep(Duration::from_millis(10));
+    }
     agent(&server, Agent::Close);
     chat.wait_for("a survey has started");
     chat.wait_for("[5] 5");
