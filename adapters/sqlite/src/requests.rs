@@ -102,7 +102,8 @@ impl Requests<'_> {
             *self.fence += 1;
             claimed.fence = Fence(self.fence.unsigned_abs());
             self.run(
-                "UPDATE lp_lane SET fence = ?, holder = ?, held = 1, due = ? WHERE id = ?",
+                "UPDATE lp_lane SET fence = ?, holder = ?, held = 1, due = ?, committed_from = NULL
+                 WHERE id = ?",
                 params![*self.fence, holder, until, *lane],
             )?;
             claimed.entries = self.rows(

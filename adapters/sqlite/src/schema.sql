@@ -21,7 +21,7 @@ CREATE TABLE lp_lane (
     held INTEGER NOT NULL,
     holder BLOB,             -- 16 bytes; it stays after a release, so that a repeated commit is known
     fence INTEGER NOT NULL,
-    committed_from INTEGER,  -- the fence before the last commit
+    committed_from INTEGER,  -- the fence before the holder's last commit
     committed_at INTEGER,
     head INTEGER NOT NULL,   -- the number of the last consumed entry
     tail INTEGER NOT NULL,   -- the number of the last entry

@@ -212,7 +212,7 @@ impl Model {
         }
         let since = match self.plant {
             Some(Plant::ElapsedSinceClaim) => story.claimed_at(),
-            _ => story.committed().map(|(at, ..)| at),
+            _ => story.committed_at(),
         };
         let taken_over = match self.plant {
             Some(Plant::ReleasedIsTakenOver) => story.fence().is_some(),
@@ -247,7 +247,7 @@ impl Model {
         let current = story.fence();
         if !self.is_leased(&commit.lease) {
             let is_repeated = story.holder() == Some(commit.lease.holder)
-                && story.committed().is_some_and(|(_, from, _)| from == commit.lease.fence.0);
+                && story.committed_by_holder() == Some(commit.lease.fence.0);
             if self.has(Plant::LostCommitAppends)
                 || (is_repeated && self.has(Plant::RepeatedCommitAppends))
             {
@@ -422,12 +422,18 @@ impl<'a> Story<'a> {
         .unwrap_or(false)
     }
 
-    /// The last commit: its time, the fence before it, and itself.
-    fn committed(&self) -> Option<(Duration, u64, &'a Commit)> {
-        self.last(|fact| match &fact.what {
-            What::Committed { from, commit, .. } => Some((fact.at, *from, commit)),
+    fn committed_at(&self) -> Option<Duration> {
+        self.last(|fact| matches!(fact.what, What::Committed { .. }).then_some(fact.at))
+    }
+
+    /// The fence before the last commit of the last holder.
+    fn committed_by_holder(&self) -> Option<u64> {
+        self.last(|fact| match fact.what {
+            What::Claimed { .. } => Some(None),
+            What::Committed { from, .. } => Some(Some(from)),
             _ => None,
         })
+        .flatten()
     }
 
     fn record(&self) -> Option<Record> {

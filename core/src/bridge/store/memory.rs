@@ -31,7 +31,7 @@ struct Lane {
     holder: Option<Holder>,
     is_held: bool,
     fence: u64,
-    /// The fence before the last commit.
+    /// The fence before the holder's last commit.
     committed_from: Option<u64>,
     committed_at: Option<Mono>,
     head: u64,
@@ -128,6 +128,7 @@ impl MemoryStore {
             let taken_over = lane.is_held;
             lane.fence = self.fence;
             lane.holder = Some(holder);
+            lane.committed_from = None;
             lane.is_held = true;
             lane.due = Some(now + term);
             let numbered = (lane.head + 1..).zip(lane.entries.iter().cloned()).take(entries);

@@ -201,6 +201,10 @@ pub(super) fn a_commit_before_another_claim_is_lost(bench: &Bench) {
     bench.commit(commit.clone()).unwrap();
     let next = bench.claim();
     assert_eq!(next.len(), 2);
-    assert_eq!(bench.commit(commit), None);
+    assert_eq!(bench.commit(commit.clone()), None);
+    // The new holder's name under the old fence is nobody's.
+    let mut nobodys = commit;
+    nobodys.lease.holder = next[0].holder;
+    assert_eq!(bench.commit(nobodys), None);
     assert_eq!(bench.look(&bob).unwrap().summary.entries, 1);
 }
