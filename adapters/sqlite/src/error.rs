@@ -16,12 +16,12 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
         Some(Code::CannotOpen) => (Kind::Denied, "the store's file cannot be opened"),
         Some(Code::NotADatabase) => (Kind::Incompatible, "the file is not a SQLite database"),
         Some(Code::TooBig) => (Kind::Refused, "a value is too large for the store"),
-        Some(Code::SystemIoFailure) => (Kind::Unavailable, "the store's disk failed"),
+        Some(Code::SystemIoFailure) => (Kind::Failed, "the store's disk failed"),
         // No error code: a value that no release writes. Unknown: a table is missing.
         Some(Code::DatabaseCorrupt | Code::ConstraintViolation | Code::Unknown) | None => {
             (Kind::Damaged, "the store is damaged")
         }
-        Some(_) => (Kind::Unavailable, "the store failed"),
+        Some(_) => (Kind::Failed, "the store failed"),
     };
     StoreError::new(kind, format!("{meaning}: {error}"))
 }

@@ -62,6 +62,7 @@ use std::time::Duration;
 use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
 
 pub use self::clock::ClockReading;
+use self::writer::Writer;
 
 type Clock = Box<dyn Fn() -> ClockReading + Send>;
 
@@ -104,10 +105,12 @@ impl SqliteOptions {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Sqlite, StoreError> {
         let connection = open::open(path.as_ref(), self.busy_timeout, self.max_bytes)?;
         let (sender, receiver) = mpsc::channel();
+        let Self { busy_timeout, clock, .. } = self;
+        let writer = Writer { connection, clock, busy_timeout };
         let writer = thread::Builder::new()
             .name("lp-sqlite".into())
-            .spawn(move || writer::run(connection, &self.clock, &receiver))
-            .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error.to_string()))?;
+            .spawn(move || writer::run(writer, &receiver))
+            .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
         Ok(Sqlite { sender: Some(sender), writer: Some(writer) })
     }
 }

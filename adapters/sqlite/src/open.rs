@@ -4,12 +4,13 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lp_connector_core::bridge::store::{StoreError, StoreErrorKind as Kind};
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use crate::error::store_error;
+use crate::writer::wait_for_lock;
 
 /// Before this, two processes on one file can damage it (sqlite.org/wal.html, "the WAL-reset bug").
 const LEAST_SQLITE: i32 = 3_051_003;
@@ -33,16 +34,8 @@ pub(crate) fn open(
     let failed =
         |error: StoreError| StoreError::new(error.kind(), format!("{}: {error}", path.display()));
     let mut connection = connect(path).map_err(failed)?;
-    let started = Instant::now();
-    loop {
-        match prepare(&mut connection, busy, most) {
-            // SQLite does not wait by itself where two programs change the journal's mode at once.
-            Err(error) if error.kind() == Kind::Unavailable && started.elapsed() < busy => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            prepared => return prepared.map(|()| connection).map_err(failed),
-        }
-    }
+    wait_for_lock(busy, || prepare(&mut connection, most)).map_err(failed)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -64,13 +57,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Connection::open_with_flags(&path, flags).map_err(|error| store_error(&error))
 }
 
-fn prepare(
-    connection: &mut Connection,
-    busy: Duration,
-    most: Option<u64>,
-) -> Result<(), StoreError> {
+fn prepare(connection: &mut Connection, most: Option<u64>) -> Result<(), StoreError> {
     let failed = |error| store_error(&error);
-    connection.busy_timeout(busy).map_err(failed)?;
+    connection.busy_timeout(Duration::ZERO).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Before anything is written: it may be another program's file.
     let is_new = is_new(connection)?;

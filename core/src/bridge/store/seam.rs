@@ -147,8 +147,10 @@ impl Error for StoreError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store cannot be reached, is locked by somebody else, or is busy.
+    /// The store cannot be reached, is locked by somebody else, or is closed.
     Unavailable,
+    /// Its disk or its server failed.
+    Failed,
     /// No space is left.
     Full,
     /// The request holds a value of more than [`MAX_VALUE_BYTES`], or is otherwise one
