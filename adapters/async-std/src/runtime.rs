@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_std::net::{TcpStream, ToSocketAddrs as _};
-use lp_connector_async::{Runtime, SockRef};
+use lp_connector_async::{Runtime, SockRef, Spawn};
 
 /// async-std, which is no longer maintained upstream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,5 +29,11 @@ impl Runtime for AsyncStd {
 
     async fn sleep(&self, time: Duration) {
         async_std::task::sleep(time).await;
+    }
+}
+
+impl Spawn for AsyncStd {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(async_std::task::spawn(task));
     }
 }

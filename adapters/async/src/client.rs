@@ -234,6 +234,12 @@ impl<R: Runtime> Client<R> {
         self.inner.driver.config()
     }
 
+    /// The runtime.
+    #[must_use]
+    pub fn runtime(&self) -> &R {
+        self.inner.driver.runtime()
+    }
+
     /// This client's clocks.
     #[must_use]
     pub fn now(&self) -> Now {

@@ -44,6 +44,10 @@ impl<R: Runtime> Driver<R> {
         &self.config
     }
 
+    pub(crate) fn runtime(&self) -> &R {
+        self.sender.runtime()
+    }
+
     /// Not an `async fn`, whose future would hold the call twice.
     pub(crate) fn drive<C: Callable>(
         &self,

@@ -86,5 +86,5 @@ pub use lp_connector_core::{
     api, connector, conversation, error, file, id, manifest, policy, secret, seed, time, webhook,
 };
 pub use request::Request;
-pub use runtime::Runtime;
+pub use runtime::{Runtime, Spawn};
 pub use socket2::SockRef;

@@ -60,3 +60,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Waits for this time; for ever, if it is [`Duration::MAX`].
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
 }
+
+/// A runtime that runs tasks beside the one that starts them. A bridge needs it; a [`Client`](crate::Client)
+/// does not.
+pub trait Spawn: Runtime {
+    /// Runs `task` to its end. Nothing waits for it.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+}

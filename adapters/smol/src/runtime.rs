@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lp_connector_async::{Runtime, SockRef};
+use lp_connector_async::{Runtime, SockRef, Spawn};
 use smol::net::TcpStream;
 
 /// smol.
@@ -29,5 +29,11 @@ impl Runtime for Smol {
 
     async fn sleep(&self, time: Duration) {
         smol::Timer::after(time).await;
+    }
+}
+
+impl Spawn for Smol {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        smol::spawn(task).detach();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections. It
 //! is the client of [`lp_connector_async`], whose documentation says what it promises. This crate adds
-//! 54 lines of code, which resolve, connect and sleep on tokio.
+//! 59 lines of code, which resolve, connect, sleep and spawn on tokio.
 //!
 //! Calls run within a tokio runtime of either flavour, with its drivers for I/O and time enabled. Use a
 //! client in one runtime: its connections belong to the runtime that they were made in.
