@@ -1,0 +1,226 @@
+//! The handle of an async bridge.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::FutureExt as _;
+use lp_connector_async::{Client, Spawn};
+use lp_connector_core::bridge::store::{Entry, Store, StoreError};
+use lp_connector_core::bridge::{self, ChannelReceipt, Inbound, Resolution, WorkerCounters};
+use lp_connector_core::error::Error;
+use lp_connector_core::id::{AccountId, ExtConsumerId};
+use lp_connector_core::webhook::Verified;
+
+use super::{Builder, Channel};
+use crate::shared::{EndOnDrop, STORE_TIMEOUT, Shared, appended};
+use crate::{Accepted, ReportError};
+
+type Sleeping = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A running bridge, for any number of tasks: clones are cheap, and share it. The last one that is dropped ends
+/// it; [`drain`](Self::drain) ends it well.
+///
+/// Whatever it has accepted is in the store: a bridge that starts on the same store later goes on with it.
+#[derive(Clone)]
+pub struct Bridge {
+    shared: Arc<EndOnDrop>,
+    account: AccountId,
+    accounts: Arc<BTreeSet<AccountId>>,
+    sleep: Arc<dyn Fn(Duration) -> Sleeping + Send + Sync>,
+}
+
+impl Bridge {
+    /// Starts a bridge between `channel` and the account of `client`, on the client's runtime. For settings, and
+    /// for more accounts, see [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the operating system has no
+    /// randomness to give.
+    ///
+    /// # Panics
+    /// On tokio, outside a runtime.
+    pub fn new<R: Spawn>(
+        client: Client<R>,
+        store: impl Store + 'static,
+        channel: impl Channel,
+    ) -> Result<Self, Error> {
+        Self::builder(client, store, channel).start()
+    }
+
+    /// A bridge to be set up.
+    pub fn builder<R: Spawn, C: Channel>(
+        client: Client<R>,
+        store: impl Store + 'static,
+        channel: C,
+    ) -> Builder<R, C> {
+        Builder::new(client, Arc::new(store), channel)
+    }
+
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        account: AccountId,
+        accounts: BTreeSet<AccountId>,
+        sleep: impl Fn(Duration) -> Sleeping + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Arc::new(EndOnDrop(shared));
+        Self { shared, account, accounts: Arc::new(accounts), sleep: Arc::new(sleep) }
+    }
+
+    /// The same bridge for another account. `None` if it has no client of that account.
+    #[must_use]
+    pub fn of(&self, account: &AccountId) -> Option<Self> {
+        let account = self.accounts.get(account)?.clone();
+        Some(Self { account, ..self.clone() })
+    }
+
+    /// The account that this handle is for: that of the first client, unless it was made by [`of`](Self::of).
+    #[must_use]
+    pub const fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// Accepts a message of the channel. It returns once the message is stored, and from then on it is sent once,
+    /// in order, whatever happens to this program. The same id of the same consumer again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is not accepted, unless its answer was lost. The channel sends it again.
+    pub async fn accept(
+        &self,
+        consumer: &ExtConsumerId,
+        message: Inbound,
+    ) -> Result<Accepted, StoreError> {
+        self.append(bridge::accept(&self.account, consumer, message)).await.map(|()| Accepted)
+    }
+
+    /// Takes what the channel reports of messages that it took, by the ids of their deliveries. The agent sees
+    /// it.
+    ///
+    /// # Errors
+    /// [`ReportError`] if an id is not that of a message, and if the store does not take it.
+    pub async fn report(
+        &self,
+        consumer: &ExtConsumerId,
+        messages: &[&str],
+        receipt: ChannelReceipt,
+    ) -> Result<(), ReportError> {
+        let entries = bridge::report(&self.account, consumer, messages, receipt)?;
+        Ok(self.append(entries).await?)
+    }
+
+    /// Removes everything about a consumer, once nothing of theirs is unconfirmed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not take it.
+    pub async fn forget(&self, consumer: &ExtConsumerId) -> Result<(), StoreError> {
+        self.append(vec![bridge::forget(&self.account, consumer)]).await
+    }
+
+    /// Decides about a message that is held or unconfirmed, by the channel's id.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not take it.
+    pub async fn resolve(
+        &self,
+        consumer: &ExtConsumerId,
+        message: &str,
+        resolution: Resolution,
+    ) -> Result<(), StoreError> {
+        self.append(vec![bridge::resolve(&self.account, consumer, message, resolution)]).await
+    }
+
+    /// Puts a dead letter back at the end of its lane.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not take it.
+    pub async fn replay(&self, dead_letter: &str) -> Result<(), StoreError> {
+        self.append(vec![bridge::replay(&self.account, dead_letter)]).await
+    }
+
+    /// Takes a notification, for a web server of your own: answer 200 if this succeeds, and 503 if not. It takes
+    /// no longer than 2.0 s.
+    ///
+    /// # Errors
+    /// [`StoreError`]: LivePerson must send it again.
+    pub async fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
+        let stored = self.store_notification(notification);
+        let time_is_up = async {
+            (self.sleep)(STORE_TIMEOUT).await;
+            appended(None)
+        };
+        stored.or(time_is_up).await
+    }
+
+    /// The same without a time limit.
+    pub(crate) async fn store_notification(
+        &self,
+        notification: &Verified,
+    ) -> Result<(), StoreError> {
+        appended(self.shared.0.receive(&self.account, notification).wait().await)
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        appended(self.shared.0.append(entries).wait().await)
+    }
+
+    /// The store: to list lanes and dead letters, by [`Request::List`](crate::store::Request::List).
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        self.shared.0.store()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> WorkerCounters {
+        self.shared.0.counters()
+    }
+
+    /// The number of lanes that this program works on.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.shared.0.lanes()
+    }
+
+    /// True until the bridge is drained. False also if it ended because its runtime did.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.shared.0.is_running()
+    }
+
+    /// Stops well: begins nothing more, ends what is under way, commits it, and releases all lanes, so that
+    /// another program goes on at once. After `most` it stops in any case; then its lanes wait for the rest of
+    /// their terms. True if everything ended in time.
+    ///
+    /// [`accept`](Self::accept) and [`receive`](Self::receive) still store what comes.
+    pub async fn drain(&self, most: Duration) -> bool {
+        let shared = &self.shared.0;
+        shared.stop();
+        let stopped = async {
+            loop {
+                let over = shared.over();
+                if !shared.is_running() {
+                    return true;
+                }
+                over.await;
+            }
+        };
+        let time_is_up = async {
+            (self.sleep)(most).await;
+            false
+        };
+        let in_time = stopped.or(time_is_up).await;
+        shared.end();
+        in_time
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge")
+            .field("account", &self.account)
+            .field("is_running", &self.is_running())
+            .finish_non_exhaustive()
+    }
+}

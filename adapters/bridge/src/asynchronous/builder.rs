@@ -1,0 +1,76 @@
+//! The settings of an async bridge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use lp_connector_async::{Client, Spawn};
+use lp_connector_core::bridge::BridgeConfig;
+use lp_connector_core::bridge::store::Store;
+use lp_connector_core::error::Error;
+use lp_connector_core::id::AccountId;
+
+use super::driver::Driver;
+use super::{Bridge, Channel};
+use crate::shared::Shared;
+
+/// A bridge that is not started yet, and its settings: made by [`Bridge::builder`].
+#[must_use = "nothing is done before `start`"]
+pub struct Builder<R: Spawn, C> {
+    clients: BTreeMap<AccountId, Client<R>>,
+    home: Client<R>,
+    store: Arc<dyn Store>,
+    channel: C,
+    config: BridgeConfig,
+}
+
+impl<R: Spawn, C: Channel> Builder<R, C> {
+    pub(crate) fn new(client: Client<R>, store: Arc<dyn Store>, channel: C) -> Self {
+        let clients = BTreeMap::from([(client.config().account().clone(), client.clone())]);
+        Self { clients, home: client, store, channel, config: BridgeConfig::new() }
+    }
+
+    /// Sets how the bridge works. Default: [`BridgeConfig::new`].
+    pub fn config(mut self, config: BridgeConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds the client of one more account. [`Bridge::of`] reaches it.
+    pub fn client(mut self, client: Client<R>) -> Self {
+        self.clients.insert(client.config().account().clone(), client);
+        self
+    }
+
+    /// Starts the bridge on the client's runtime.
+    ///
+    /// # Errors
+    /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the operating system has no
+    /// randomness to give.
+    ///
+    /// # Panics
+    /// On tokio, outside a runtime.
+    pub fn start(self) -> Result<Bridge, Error> {
+        let Self { clients, home, store, channel, config } = self;
+        let time_limit = config.attempt_timeout_setting();
+        let account = home.config().account().clone();
+        let accounts = clients.keys().cloned().collect();
+        let shared = Shared::new(store, config)?;
+        let timer = home.clone();
+        let bridge = Bridge::start(shared.clone(), account, accounts, move |time| {
+            let timer = timer.clone();
+            Box::pin(async move { timer.runtime().sleep(time).await })
+        });
+        Driver { shared, clients, home, channel, time_limit }.start();
+        Ok(bridge)
+    }
+}
+
+impl<R: Spawn, C> fmt::Debug for Builder<R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("accounts", &self.clients.keys())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! The settings of a blocking bridge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use lp_connector_core::bridge::BridgeConfig;
+use lp_connector_core::bridge::store::Store;
+use lp_connector_core::error::Error;
+use lp_connector_core::id::AccountId;
+use lp_connector_ureq::Client;
+
+use super::driver::Driver;
+use super::{Bridge, Channel};
+use crate::shared::Shared;
+
+/// A bridge that is not started yet, and its settings: made by [`Bridge::builder`].
+#[must_use = "nothing is done before `start`"]
+pub struct Builder<C> {
+    clients: BTreeMap<AccountId, Client>,
+    home: AccountId,
+    store: Arc<dyn Store>,
+    channel: C,
+    config: BridgeConfig,
+}
+
+impl<C: Channel> Builder<C> {
+    pub(crate) fn new(client: Client, store: Arc<dyn Store>, channel: C) -> Self {
+        let home = client.config().account().clone();
+        let clients = BTreeMap::from([(home.clone(), client)]);
+        Self { clients, home, store, channel, config: BridgeConfig::new() }
+    }
+
+    /// Sets how the bridge works. Default: [`BridgeConfig::new`].
+    pub fn config(mut self, config: BridgeConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds the client of one more account. [`Bridge::of`] reaches it.
+    pub fn client(mut self, client: Client) -> Self {
+        self.clients.insert(client.config().account().clone(), client);
+        self
+    }
+
+    /// Starts the bridge on threads of its own.
+    ///
+    /// # Errors
+    /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the operating system has no
+    /// randomness or no thread to give.
+    pub fn start(self) -> Result<Bridge, Error> {
+        let Self { clients, home, store, channel, config } = self;
+        let time_limit = config.attempt_timeout_setting();
+        let accounts = clients.keys().cloned().collect();
+        let shared = Shared::new(store, config)?;
+        let bridge = Bridge::start(shared.clone(), home, accounts);
+        let started = Driver { shared, clients, channel, time_limit }.start();
+        started.map_err(|_| Error::configuration("the operating system gives no thread"))?;
+        Ok(bridge)
+    }
+}
+
+impl<C> fmt::Debug for Builder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("accounts", &self.clients.keys())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! Handlers that outlast their time, on a virtual clock.
+
+use std::time::SystemTime;
+
+use lp_connector_core::api::ConversationRef;
+use lp_connector_core::bridge::store::{MemoryStore, Request};
+use lp_connector_core::bridge::{BridgeConfig, Called, Inbound, accept};
+use lp_connector_core::id::{ConversationId, ExtConsumerId};
+use lp_connector_core::seed::Seed;
+
+use super::*;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// An engine over a store, and a LivePerson that takes everything. What is delivered is the status of a message.
+struct World {
+    engine: Engine,
+    store: MemoryStore,
+    now: Now,
+}
+
+impl World {
+    /// With a message from each of so many consumers.
+    fn new(consumers: usize) -> Self {
+        // Nothing but the handlers wakes the loop early.
+        let hour = Duration::from_secs(3600);
+        let config = BridgeConfig::new().poll(Duration::from_secs(1), hour);
+        let worker = Worker::new(config, Seed::from_bytes([7; 16]));
+        let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+        let mut world =
+            Self { engine: Engine::new(worker, LIMIT), store: MemoryStore::default(), now };
+        let account = AccountId::new("91827364").unwrap();
+        for number in 0..consumers {
+            let consumer = ExtConsumerId::new(format!("ada{number}")).unwrap();
+            let entries = accept(&account, &consumer, Inbound::text("1", "Coo?").unwrap());
+            world.store.perform(Request::Append(entries), world.now.mono());
+        }
+        world
+    }
+
+    /// Runs until a delivery is to be begun, or nothing is to be done before the instant.
+    fn run(&mut self) -> Result<Job<Delivery>, Mono> {
+        loop {
+            match self.engine.poll(self.now) {
+                Step::Ask(number, request) => {
+                    let answer = self.store.perform(request, self.now.mono());
+                    self.engine.answered(number, Some(answer), self.now);
+                }
+                Step::Call(job) => {
+                    let to = |consumer: &str| {
+                        let consumer = ExtConsumerId::new(consumer).unwrap();
+                        ConversationRef::new(consumer, ConversationId::new("5f0c").unwrap())
+                    };
+                    let called = match job.what.1 {
+                        Outgoing::Identify(_) => Called::Identified(None),
+                        Outgoing::Open(_) => Called::Opened(to("ada")),
+                        Outgoing::Close(_) | Outgoing::Put(_) => Called::Done,
+                        _ => Called::Published(Some(0)),
+                    };
+                    self.engine.called(job.number, Ok(called), self.now);
+                }
+                Step::Deliver(job) => return Ok(job),
+                Step::Typing(_) | Step::Stopped => panic!("nobody types, and nobody stops it"),
+                Step::Wait(until) => return Err(until),
+            }
+        }
+    }
+
+    /// The deliveries that are begun within this time.
+    fn begun_within(&mut self, time: Duration) -> Vec<Job<Delivery>> {
+        let end = self.now.later(time);
+        let mut begun = Vec::new();
+        loop {
+            match self.run() {
+                Ok(job) => begun.push(job),
+                Err(until) if until > end.mono() => {
+                    self.now = end;
+                    return begun;
+                }
+                Err(until) => {
+                    let pause = until.since(self.now.mono()).max(Duration::from_millis(1));
+                    self.now = self.now.later(pause);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_loop_wakes_when_a_handler_is_out_of_time() {
+    let mut world = World::new(1);
+    let [job] = &*world.begun_within(Duration::from_secs(1)) else { panic!("one") };
+    while world.now.mono() < job.deadline {
+        let Err(until) = world.run() else { panic!("it is under way") };
+        assert!(until <= job.deadline, "{until:?}");
+        world.now = world.now.later(until.since(world.now.mono()).max(Duration::from_millis(1)));
+    }
+}
+
+#[test]
+fn a_handler_at_work_is_not_joined_by_a_second() {
+    let mut world = World::new(1);
+    let [job] = &*world.begun_within(Duration::from_secs(1)) else { panic!("one") };
+    assert!(world.begun_within(Duration::from_secs(100)).is_empty());
+    // In the end it took the message, which is not repeated.
+    world.engine.delivered(job.number, Verdict::Taken, world.now);
+    assert!(world.begun_within(Duration::from_secs(1000)).is_empty());
+    assert_eq!(world.store.entries(), 0);
+    assert!(world.engine.late.is_empty());
+}
+
+#[test]
+fn what_a_late_handler_did_not_take_comes_again() {
+    for verdict in [Verdict::Broken, Verdict::Outage(None), Verdict::Refused(String::new())] {
+        let mut world = World::new(1);
+        let [job] = &*world.begun_within(Duration::from_secs(1)) else { panic!("one") };
+        world.begun_within(Duration::from_secs(100));
+        world.engine.delivered(job.number, verdict, world.now);
+        let again = world.begun_within(Duration::from_secs(1000));
+        assert!(again.first().is_some_and(|again| again.what.id == job.what.id));
+    }
+}
+
+#[test]
+fn handlers_that_hang_are_bounded() {
+    let mut world = World::new(2 * MAX_AT_WORK);
+    let begun = world.begun_within(Duration::from_secs(1000));
+    assert_eq!(begun.len(), MAX_AT_WORK);
+    for job in begun {
+        world.engine.delivered(job.number, Verdict::Taken, world.now);
+    }
+    // Then the others have their turn.
+    let mut others = 0;
+    for _ in 0..1000 {
+        for job in world.begun_within(Duration::from_secs(1)) {
+            others += 1;
+            world.engine.delivered(job.number, Verdict::Taken, world.now);
+        }
+    }
+    assert_eq!((others, world.store.entries()), (MAX_AT_WORK, 0));
+}

@@ -1,0 +1,53 @@
+//! What a channel hands in.
+
+use std::error::Error;
+use std::fmt;
+
+use lp_connector_core::api::InvalidInput;
+use lp_connector_core::bridge::store::StoreError;
+
+/// A message of the channel is stored: tell the channel so. A repetition of a known id gives this too, and
+/// changes nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Accepted;
+
+/// Why a receipt was not stored.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// An id is not that of a message.
+    Invalid(InvalidInput),
+    /// The store did not take it: report it again.
+    Store(StoreError),
+}
+
+impl fmt::Display for ReportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ReportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Invalid(error) => error.source(),
+            Self::Store(error) => error.source(),
+        }
+    }
+}
+
+impl From<InvalidInput> for ReportError {
+    fn from(error: InvalidInput) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl From<StoreError> for ReportError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,266 @@
+//! The same bridge on every runtime, and on threads.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use lp_connector_async::{Client, Spawn};
+use lp_connector_async_std::AsyncStd;
+use lp_connector_bridge::store::{Store, StoreError};
+use lp_connector_bridge::{
+    Bridge, BridgeConfig, ChannelReceipt, Inbound, ReportError, WorkerCounters, blocking,
+};
+use lp_connector_core::connector::Config;
+use lp_connector_core::id::{AccountId, ExtConsumerId};
+use lp_connector_core::webhook::{Receiver, Verified};
+use lp_connector_smol::Smol;
+use lp_connector_tokio::Tokio;
+use tokio::sync::oneshot;
+
+use crate::ledger::{Ledger, LedgerChannel};
+
+/// What a bridge is started with.
+pub(crate) struct Setup {
+    pub(crate) configs: Vec<Config>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) config: BridgeConfig,
+    pub(crate) receiver: Receiver,
+}
+
+/// A running bridge, and its webhook endpoint. It ends when it is dropped.
+pub(crate) trait Running {
+    fn accept(
+        &self,
+        account: &AccountId,
+        to: &ExtConsumerId,
+        message: Inbound,
+    ) -> Result<(), StoreError>;
+    fn report(
+        &self,
+        to: &ExtConsumerId,
+        id: &str,
+        receipt: ChannelReceipt,
+    ) -> Result<(), ReportError>;
+    fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError>;
+    fn receive(&self, notification: &Verified) -> Result<(), StoreError>;
+    fn drain(&self, most: Duration) -> bool;
+    fn is_running(&self) -> bool;
+    fn counters(&self) -> WorkerCounters;
+    /// The URL of the webhook endpoint of an account.
+    fn url(&self, account: &AccountId) -> String;
+}
+
+pub(crate) trait Host {
+    fn start(setup: Setup) -> Box<dyn Running>;
+}
+
+/// Runs a future where the runtime's tasks run.
+pub(crate) trait BlockOn: Spawn + Default {
+    fn block_on<T>(future: impl Future<Output = T>) -> T;
+}
+
+fn tokio_runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().unwrap())
+}
+
+impl BlockOn for Tokio {
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio_runtime().block_on(future)
+    }
+}
+
+impl BlockOn for Smol {
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        smol::block_on(future)
+    }
+}
+
+impl BlockOn for AsyncStd {
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        async_std::task::block_on(future)
+    }
+}
+
+struct OnRuntime<R> {
+    bridge: Bridge,
+    endpoints: Vec<(AccountId, String, Option<oneshot::Sender<()>>)>,
+    runtime: std::marker::PhantomData<R>,
+}
+
+impl<R: BlockOn> Host for R {
+    fn start(setup: Setup) -> Box<dyn Running> {
+        let mut clients = setup.configs.into_iter().map(|one| Client::<R>::new(one).unwrap());
+        let channel = LedgerChannel(setup.ledger);
+        let mut builder =
+            Bridge::builder(clients.next().unwrap(), setup.store, channel).config(setup.config);
+        let mut accounts = Vec::new();
+        for client in clients {
+            accounts.push(client.config().account().clone());
+            builder = builder.client(client);
+        }
+        let bridge = R::block_on(async { builder.start().unwrap() });
+        accounts.push(bridge.account().clone());
+        let endpoint = |account: AccountId| {
+            // axum is on tokio, whatever the bridge is on.
+            let router = bridge.of(&account).unwrap().webhooks(setup.receiver.clone());
+            let bind = tokio::net::TcpListener::bind("127.0.0.1:0");
+            let listener = tokio_runtime().block_on(bind).unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            let (stop, stopped) = oneshot::channel::<()>();
+            let stopped = async { drop(stopped.await) };
+            tokio_runtime().spawn(lp_connector_axum::serve(listener, router, stopped));
+            (account, url, Some(stop))
+        };
+        let endpoints = accounts.into_iter().map(endpoint).collect();
+        Box::new(OnRuntime::<R> { bridge, endpoints, runtime: std::marker::PhantomData })
+    }
+}
+
+impl<R: BlockOn> Running for OnRuntime<R> {
+    fn accept(
+        &self,
+        account: &AccountId,
+        to: &ExtConsumerId,
+        message: Inbound,
+    ) -> Result<(), StoreError> {
+        R::block_on(self.bridge.of(account).unwrap().accept(to, message)).map(drop)
+    }
+
+    fn report(
+        &self,
+        to: &ExtConsumerId,
+        id: &str,
+        receipt: ChannelReceipt,
+    ) -> Result<(), ReportError> {
+        R::block_on(self.bridge.report(to, &[id], receipt))
+    }
+
+    fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError> {
+        R::block_on(self.bridge.forget(to))
+    }
+
+    fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
+        R::block_on(self.bridge.receive(notification))
+    }
+
+    fn drain(&self, most: Duration) -> bool {
+        R::block_on(self.bridge.drain(most))
+    }
+
+    fn is_running(&self) -> bool {
+        self.bridge.is_running()
+    }
+
+    fn counters(&self) -> WorkerCounters {
+        self.bridge.counters()
+    }
+
+    fn url(&self, account: &AccountId) -> String {
+        let found = self.endpoints.iter().find(|(of, ..)| of == account);
+        found.map(|(_, url, _)| url.clone()).unwrap()
+    }
+}
+
+/// On threads, with a blocking web server.
+pub(crate) struct Threads;
+
+struct OnThreads {
+    bridge: blocking::Bridge,
+    servers: Vec<(AccountId, Arc<tiny_http::Server>)>,
+}
+
+impl Host for Threads {
+    fn start(setup: Setup) -> Box<dyn Running> {
+        let clients = setup.configs.into_iter().map(lp_connector_ureq::Client::new);
+        let mut clients = clients.map(Result::unwrap);
+        let channel = LedgerChannel(setup.ledger);
+        let mut builder = blocking::Bridge::builder(clients.next().unwrap(), setup.store, channel)
+            .config(setup.config);
+        let mut accounts = Vec::new();
+        for client in clients {
+            accounts.push(client.config().account().clone());
+            builder = builder.client(client);
+        }
+        let bridge = builder.start().unwrap();
+        accounts.push(bridge.account().clone());
+        let serve = |account: AccountId| {
+            let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
+            let (serving, receiver) = (server.clone(), setup.receiver.clone());
+            let bridge = bridge.of(&account).unwrap();
+            std::thread::spawn(move || {
+                while let Ok(request) = serving.recv() {
+                    answer(request, &receiver, &bridge);
+                }
+            });
+            (account, server)
+        };
+        let servers = accounts.into_iter().map(serve).collect();
+        Box::new(OnThreads { bridge, servers })
+    }
+}
+
+fn answer(mut request: tiny_http::Request, receiver: &Receiver, bridge: &blocking::Bridge) {
+    let mut head = http::Request::builder().method(request.method().as_str());
+    for header in request.headers() {
+        head = head.header(header.field.as_str().as_str(), header.value.as_str());
+    }
+    let head = head.body(()).unwrap();
+    let pending = receiver.begin(head.method(), head.headers()).unwrap();
+    let mut body = Vec::new();
+    request.as_reader().read_to_end(&mut body).unwrap();
+    let verified = pending.finish(body).unwrap();
+    let status = if bridge.receive(&verified).is_ok() { 200 } else { 503 };
+    let _ = request.respond(tiny_http::Response::empty(status));
+}
+
+impl Running for OnThreads {
+    fn accept(
+        &self,
+        account: &AccountId,
+        to: &ExtConsumerId,
+        message: Inbound,
+    ) -> Result<(), StoreError> {
+        self.bridge.of(account).unwrap().accept(to, message).map(drop)
+    }
+
+    fn report(
+        &self,
+        to: &ExtConsumerId,
+        id: &str,
+        receipt: ChannelReceipt,
+    ) -> Result<(), ReportError> {
+        self.bridge.report(to, &[id], receipt)
+    }
+
+    fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError> {
+        self.bridge.forget(to)
+    }
+
+    fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
+        self.bridge.receive(notification)
+    }
+
+    fn drain(&self, most: Duration) -> bool {
+        self.bridge.drain(most)
+    }
+
+    fn is_running(&self) -> bool {
+        self.bridge.is_running()
+    }
+
+    fn counters(&self) -> WorkerCounters {
+        self.bridge.counters()
+    }
+
+    fn url(&self, account: &AccountId) -> String {
+        let found = self.servers.iter().find(|(of, _)| of == account);
+        found.map(|(_, server)| format!("http://{}/", server.server_addr())).unwrap()
+    }
+}
+
+impl Drop for OnThreads {
+    fn drop(&mut self) {
+        self.servers.iter().for_each(|(_, server)| server.unblock());
+    }
+}
