@@ -10,6 +10,7 @@
 //! | `smol` | `lp_connector::smol::Client` | programs on smol |
 //! | `async-std` | `lp_connector::async_std::Client` | programs on async-std |
 //! | `axum` | `lp_connector::axum` | receiving webhooks |
+//! | `bridge` | `lp_connector::bridge` | a whole connector, but for the channel: it loses nothing |
 //! | `sandbox` | `lp_connector::sandbox` | tests: a local cloud whose faults you script |
 //!
 //! Features only add: each client is in the module of its feature, and there is no `Client` at the root
@@ -230,6 +231,7 @@
 //! | [`errors`](guide::errors) | What failed? Did it take effect? What does the program do now? |
 //! | [`webhooks`](guide::webhooks) | How does a program receive what agents say, and lose nothing? |
 //! | [`testing`](guide::testing) | How is a connector tested without an account? |
+//! | [`bridge`](guide::bridge) | How does a connector lose nothing and double nothing, whatever dies? |
 //! | [`deployment`](guide::deployment) | What does a connector need in production? |
 //! | [`architecture`](guide::architecture) | How is this library built, and what does it promise? |
 //!
@@ -252,7 +254,13 @@
 //! | [`protocol`] | the wire protocol, which the documentation cites by part |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "axum", feature = "sandbox", feature = "tokio", feature = "ureq")),
+    not(all(
+        feature = "axum",
+        feature = "bridge",
+        feature = "sandbox",
+        feature = "tokio",
+        feature = "ureq"
+    )),
     allow(rustdoc::broken_intra_doc_links, reason = "the guides link to what is behind features")
 )]
 
@@ -273,6 +281,16 @@ pub mod axum {
         Connection, Deliveries, MAX_CONNECTIONS, Notifications, Signed, WebhookError, Webhooks,
         serve, shutdown_signal,
     };
+}
+
+/// The bridge: a connector that loses nothing, between a channel and a client, over a store.
+///
+/// It is here in full where the client of its runtime is: `tokio`, `smol` or `async-std` bring the async bridge,
+/// `ureq` the blocking one, and `axum` its webhook endpoint.
+#[cfg(feature = "bridge")]
+pub mod bridge {
+    #[doc(inline)]
+    pub use lp_connector_bridge::*;
 }
 
 /// The client for smol.

@@ -5,18 +5,16 @@
 //! it needs a proxy that reads whole requests. `stop` drains it; a program that runs until a signal calls
 //! that from its handler.
 
+mod verify;
+
 use std::error::Error;
-use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lp_connector::http::{Request, StatusCode};
 use lp_connector::time::Mono;
-use lp_connector::webhook::{
-    Delivered, Feed, FeedPoll, Receiver, Rejection, SUCCESS, Unreadable, Verified,
-};
+use lp_connector::webhook::{Delivered, Feed, FeedPoll, Receiver, Unreadable, Verified};
 
 /// Verifies, queues and answers on a thread of its own; gives each change once and in order.
 pub(crate) struct Endpoint {
@@ -77,30 +75,8 @@ impl Endpoint {
 
 /// Answers one request, and does no other work.
 fn answer(mut request: tiny_http::Request, receiver: &Receiver, queue: &SyncSender<Verified>) {
-    let status = match verify(&mut request, receiver) {
-        Ok(verified) => match queue.try_send(verified) {
-            Ok(()) => SUCCESS,
-            // The platform sends it again.
-            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
-        },
-        Err(rejection) => rejection.status(),
-    };
-    let response = tiny_http::Response::from_string("").with_status_code(status.as_u16());
+    let keep = |verified| queue.try_send(verified).is_ok();
+    let status = verify::status(&mut request, receiver, keep);
+    let response = tiny_http::Response::from_string("").with_status_code(status);
     let _ = request.respond(response);
-}
-
-fn verify(request: &mut tiny_http::Request, receiver: &Receiver) -> Result<Verified, Rejection> {
-    let mut head = Request::builder().method(request.method().as_str());
-    for header in request.headers() {
-        head = head.header(header.field.as_str().as_str(), header.value.as_str());
-    }
-    // A head that cannot be parsed has no signature.
-    let head = head.body(()).map_err(|_| Rejection::Unsigned)?;
-    let pending = receiver.begin(head.method(), head.headers())?;
-    let mut body = Vec::new();
-    // One byte more than is accepted shows that it is too large.
-    let limit = (pending.max_body() as u64).saturating_add(1);
-    // The signature of a body that ends early is wrong.
-    let _ = request.as_reader().take(limit).read_to_end(&mut body);
-    pending.finish(body)
 }

@@ -6,22 +6,29 @@
 //! | [`errors`] | What failed? Did it take effect? What does the program do now? |
 //! | [`webhooks`] | How does a program receive what agents say, and lose nothing? |
 //! | [`testing`] | How is a connector tested without an account? |
+//! | [`bridge`] | How does a connector lose nothing and double nothing, whatever dies? |
 //! | [`deployment`] | What does a connector need in production? |
 //! | [`architecture`] | How is this library built, and what does it promise? |
 //!
 //! New here? The [front page](crate) has a program that sends and one that receives.
 
-/// Includes a page. Its examples need clients, axum and the sandbox: without these features it is read, and
+/// Includes a page. Its examples need clients, axum, the bridge and the sandbox: without these features it is read, and
 /// not tested.
 macro_rules! page {
     ($name:ident, $file:literal) => {
         #[cfg_attr(
-            any(
-                not(doctest),
-                all(feature = "axum", feature = "sandbox", feature = "tokio", feature = "ureq")
-            ),
-            doc = include_str!($file)
-        )]
+                                                                    any(
+                                                                        not(doctest),
+                                                                        all(
+                                                                            feature = "axum",
+                                                                            feature = "bridge",
+                                                                            feature = "sandbox",
+                                                                            feature = "tokio",
+                                                                            feature = "ureq"
+                                                                        )
+                                                                    ),
+                                                                    doc = include_str!($file)
+                                                                )]
         pub mod $name {}
     };
 }
@@ -30,5 +37,6 @@ page!(retries, "retries.md");
 page!(errors, "errors.md");
 page!(webhooks, "webhooks.md");
 page!(testing, "testing.md");
+page!(bridge, "bridge.md");
 page!(deployment, "deployment.md");
 page!(architecture, "architecture.md");
