@@ -163,6 +163,24 @@ fn an_open_conversation_of_before_is_found_and_used() {
 }
 
 #[test]
+fn a_closed_conversation_is_not_adopted_again() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.cloud.open_for("ada");
+    world.post_all();
+    world.run();
+    world.accept("ada", "m1", "hello");
+    go_on(&mut world);
+    // It closes and another one opens, and nothing of both is told yet.
+    world.cloud.close("c1");
+    world.cloud.open_for("ada");
+    world.accept("ada", "m2", "again");
+    world.run();
+    world.advance(Duration::from_secs(2));
+    go_on(&mut world);
+    assert_eq!(roles_and_texts(&world, "c2"), ["CONSUMER: again"]);
+}
+
+#[test]
 fn another_channels_conversation_is_not_delivered() {
     let mut world = open();
     world.cloud.open_for("eve");

@@ -160,8 +160,10 @@ impl ConsumerLane {
             let found = cells.first().and_then(Option::as_ref);
             let id = found.and_then(|cell| std::str::from_utf8(&cell.value).ok());
             match id.and_then(|id| ConversationId::new(id).ok()) {
-                Some(conversation) => self.adopt(conversation),
-                None => self.await_open(now),
+                Some(conversation) if self.record.closed.as_ref() != Some(&conversation) => {
+                    self.adopt(conversation);
+                }
+                _ => self.await_open(now),
             }
         }
     }

@@ -48,6 +48,9 @@ pub(super) struct ConsumerRecord {
     /// Other conversations of this consumer that are open, as far as is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) seen: Vec<(ConversationId, Phase)>,
+    /// The conversation that was closed last: what still leads to it is out of date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) closed: Option<ConversationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pause: Option<Pause>,
     /// Everything is to be removed, once nothing is unconfirmed.
@@ -242,7 +245,9 @@ impl ConsumerRecord {
 
     pub(super) fn note_seen(&mut self, conversation: &ConversationId, phase: &Phase) {
         self.seen.retain(|(other, _)| other != conversation);
-        if *phase != Phase::Closed {
+        if *phase == Phase::Closed {
+            self.closed = Some(conversation.clone());
+        } else {
             self.seen.push((conversation.clone(), phase.clone()));
             if self.seen.len() > MAX_SEEN {
                 self.seen.remove(0);
