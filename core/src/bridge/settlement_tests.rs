@@ -169,6 +169,19 @@ fn messages_behind_an_unconfirmed_one_wait() {
 }
 
 #[test]
+fn a_message_is_sent_once_the_report_before_it_is_durable() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+    world.accept("ada", "m2", "next");
+    world.advance(Duration::from_secs(61));
+    world.run_until(is_text).unwrap();
+    world.crash(0);
+    world.arrive(0);
+    world.advance(Duration::from_secs(16));
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["next"]);
+}
+
+#[test]
 fn an_answer_about_an_earlier_attempt_says_nothing() {
     let config =
         BridgeConfig::new().unsettled(Unsettled::Resend).settle_for(Duration::from_secs(40));

@@ -139,6 +139,10 @@ impl ConsumerLane {
         self.wall = Timestamp::from_system_time(now.wall());
         self.absorb(now);
         self.settle(now);
+        if self.must_commit {
+            // No entry tells the next holder that the first message was given up.
+            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
+        }
         match self.next_effect(now) {
             Some(effect) => LaneStep::Effect(effect),
             None => {
