@@ -2,8 +2,9 @@
 //!
 //! Match on [`Error::kind`]; decide about retrying by [`Error::delivery`]. `{}` is one line for a person:
 //! what failed, who reports it, whether it was sent. `{:#}` adds what to do. The cause is in
-//! [`source`](std::error::Error::source). Neither `Display` nor `Debug` ever holds a secret, a token or a
-//! message's text.
+//! [`source`](std::error::Error::source). `{:?}` is what a program prints whose `main` returns the error: the
+//! text of `{:#}`, and a line for each cause; `{:#?}` shows the fields. Neither `Display` nor `Debug` ever
+//! holds a secret, a token or a message's text.
 //!
 //! ```
 //! use lp_connector_core::error::{Error, ErrorKind, Delivery};
@@ -356,8 +357,18 @@ impl fmt::Display for Error {
     }
 }
 
+/// `{:?}` is for people: a program prints it if its `main` returns the error. `{:#?}` shows the fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            write!(f, "{self:#}")?;
+            let mut cause = error::Error::source(self);
+            while let Some(error) = cause {
+                write!(f, "\n  caused by: {error}")?;
+                cause = error.source();
+            }
+            return Ok(());
+        }
         // Destructured by name, so that a new field needs a decision here.
         let Inner {
             kind,
@@ -444,7 +455,7 @@ mod tests {
     fn the_body_is_kept_but_not_shown() {
         let error = Error::new(ErrorKind::Rejected, "rejected").with_body(b"private");
         assert_eq!(error.response_body(), Some(&b"private"[..]));
-        assert!(!format!("{error:?} {error}").contains("private"));
+        assert!(!format!("{error:?} {error:#?} {error}").contains("private"));
         let big =
             Error::new(ErrorKind::Rejected, "rejected").with_body(&vec![0; MAX_KEPT_BODY + 1]);
         assert_eq!(big.response_body().unwrap().len(), MAX_KEPT_BODY);
@@ -459,5 +470,20 @@ mod tests {
         assert!(earlier.to_string().contains("no answer"));
         assert_eq!(earlier.source().unwrap().to_string(), "reset by peer");
         assert!(!last.to_string().contains("reset"));
+    }
+
+    #[test]
+    fn debug_is_for_people_unless_it_is_pretty() {
+        let cause = std::io::Error::other("reset by peer");
+        let first = Error::new(ErrorKind::Unavailable, "no answer").with_source(Arc::new(cause));
+        let last = Error::new(ErrorKind::DeadlineExceeded, "out of time").after(Some(first));
+        assert_eq!(
+            format!("{last:?}"),
+            "call: out of time; it was not sent; allow more time, or try again later\n  \
+             caused by: call: no answer; it was not sent\n  \
+             caused by: reset by peer"
+        );
+        let fields = format!("{last:#?}");
+        assert!(fields.starts_with("Error {\n    kind: DeadlineExceeded,"), "{fields}");
     }
 }

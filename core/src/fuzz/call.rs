@@ -220,7 +220,7 @@ impl World {
             }
             Step::Done(result) => {
                 if let Err(error) = result {
-                    hides(&format!("{error:#} {error:?}"));
+                    hides(&format!("{error:#} {error:?} {error:#?}"));
                 }
                 self.end(who);
             }

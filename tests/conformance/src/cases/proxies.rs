@@ -52,7 +52,7 @@ pub fn a_proxy_that_refuses_passes_nothing_on<A: Adapter>() {
     let client = A::new(config).unwrap();
     let error = client.call(AuthorizeApp::new()).unwrap_err();
     assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
-    assert!(!format!("{error:?} {client:?}").contains("s3cr3t"));
+    assert!(!format!("{error:?} {error:#?} {client:?}").contains("s3cr3t"));
     assert_eq!(server.connections(), 0);
 }
 
@@ -67,7 +67,7 @@ pub fn a_407_of_the_proxy_is_one_try<A: Adapter>() {
     let shown = format!("{error:#}");
     assert!(shown.contains("407") && shown.contains("was not sent"), "{shown}");
     assert!(shown.contains("user and password in the proxy's URL"), "{shown}");
-    assert!(!format!("{error:?} {client:?} {shown}").contains("s3cr3t"));
+    assert!(!format!("{error:?} {error:#?} {client:?} {shown}").contains("s3cr3t"));
     assert_eq!(server.connections(), 0);
 }
 

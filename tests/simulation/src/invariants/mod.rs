@@ -253,7 +253,7 @@ impl Checker {
         self.circuits.on_finished(world, caller, &spec, finished, at)?;
         if let Err(error) = &finished.result {
             check_no_secret(at, &error_chain(error))?;
-            check_no_secret(at, &format!("{error:?}"))?;
+            check_no_secret(at, &format!("{error:?} {error:#?}"))?;
         }
         self.check_result(world, caller, &spec, at)
     }
