@@ -6,14 +6,22 @@
 //! let secret = Secret::new("k7&+%".to_owned());
 //! assert_eq!(format!("{secret:?}"), "Secret(5 bytes)");
 //! assert_eq!(secret.expose(), "k7&+%"); // the only way to read it
+//!
+//! // From a file or a variable: what an editor or a shell puts around it goes.
+//! let secret: Secret = "\u{feff}k7&+%\r\n".parse()?;
+//! assert_eq!(secret.expose(), "k7&+%");
+//! # Ok::<(), lp_connector_core::error::Error>(())
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
+
+use crate::error::Error;
 
 /// A secret or a token. `Debug` shows only its length, and there is no `Display`.
 ///
@@ -51,6 +59,35 @@ impl Secret {
     }
 }
 
+/// The secret of an app install in the text of a file or a variable, without what editors and shells put
+/// around it: a byte-order mark, line ends, blanks, tabs. [`Secret::new`] takes a text as it is.
+///
+/// # Errors
+/// [`Configuration`](crate::error::ErrorKind::Configuration) if it is empty, has more than one line, or has
+/// a character that no such secret has: they are printable ASCII (RFC 6749, appendix A.2).
+impl FromStr for Secret {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        let fault = |c: char| match c {
+            '\r' | '\n' => Some("has more than one line"),
+            '\t' => Some("has a tab in it"),
+            c if c.is_control() => Some("has a control character in it"),
+            c if !c.is_ascii() => Some("has a character in it that is not ASCII"),
+            _ => None,
+        };
+        if text.is_empty() {
+            return Err(Error::configuration("the secret is empty"));
+        }
+        match text.chars().find_map(fault) {
+            Some(fault) => Err(Error::configuration(format!("the secret {fault}"))),
+            None => Ok(Self::new(text.to_owned())),
+        }
+    }
+}
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self::new(text)
@@ -82,6 +119,32 @@ mod tests {
         let header = secret.header().unwrap();
         assert_eq!(header.as_bytes(), b"s3cr3t");
         assert!(!format!("{secret:?} {header:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn what_surrounds_a_secret_is_no_part_of_it() {
+        for (text, secret) in [
+            ("k7&+%", Ok("k7&+%")),
+            ("k7\r\n\r\n", Ok("k7")),
+            ("\u{feff}k7\r\n", Ok("k7")),
+            (" \tk 7 \n", Ok("k 7")),
+            ("\u{feff} \n", Err("is empty")),
+            ("", Err("is empty")),
+            ("s3cr3t\nk8", Err("more than one line")),
+            ("s3cr3t\tk8", Err("a tab")),
+            ("s3cr3t\0", Err("a control character")),
+            ("s3cr3t\u{a0}", Err("not ASCII")),
+            ("s3cr3t\u{feff}", Err("not ASCII")),
+        ] {
+            match (text.parse::<Secret>(), secret) {
+                (Ok(read), Ok(secret)) => assert_eq!(read.expose(), secret),
+                (Err(error), Err(reason)) => {
+                    let shown = format!("{error:?}");
+                    assert!(shown.contains(reason) && !shown.contains("s3cr3t"), "{shown}");
+                }
+                (read, _) => panic!("{text:?}: {:?}", read.map(|_| "taken")),
+            }
+        }
     }
 
     #[test]
