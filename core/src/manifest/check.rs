@@ -99,7 +99,8 @@ impl error::Error for Violations {}
 /// ([protocol.md 1.4](crate::protocol#1.4)), unless its name is near a known one.
 ///
 /// Warnings also name the settings that let notifications get lost (no `retention_time`, `max_retries`
-/// 0), and the event types without an endpoint that leave gaps in the order.
+/// 0), the event types without an endpoint that leave gaps in the order, and what every connector needs:
+/// an endpoint, the scope `msg.consumer`, the grant `client_credentials`.
 #[must_use]
 pub fn check(manifest: &Value) -> Vec<Violation> {
     let mut checker = Checker(Vec::new());
@@ -197,39 +198,65 @@ impl Checker {
         let responses = ["code", "token", "id_token", "id_token token"];
         self.names(members, "response_types", Some(&responses));
         self.names(members, "redirect_uris", None);
-        if let Some(capabilities) = self.object(members, "", "capabilities") {
+        let capabilities = self.object(members, "", "capabilities");
+        if let Some(capabilities) = capabilities {
             if let Some(webhooks) = self.object(capabilities, "capabilities.", "webhooks") {
                 self.webhooks(webhooks);
-                self.connector(members);
             }
             if let Some(engagement) = self.object(capabilities, "capabilities.", "engagement") {
                 self.engagement(engagement);
             }
         }
+        self.connector(members);
     }
 
-    /// The requirements of a connector. An app that receives webhooks counts as one.
+    /// The requirements of a connector. An app counts as one unless its `grant_types` are those of
+    /// another, and it receives no webhooks and asks for no scope of a connector.
     fn connector(&mut self, members: &Map<String, Value>) {
+        let given = |value: &&Value| !value.is_null();
+        let capabilities = members.get("capabilities").filter(given);
+        let webhooks = match capabilities {
+            Some(Value::Object(capabilities)) => capabilities.get("webhooks").filter(given),
+            _ => None,
+        };
         let scopes = members.get("scope").and_then(Value::as_str).unwrap_or_default();
-        if !scopes.split(' ').any(|scope| scope == "msg.consumer") {
+        let has_scope = scopes.split(' ').any(|scope| scope == "msg.consumer");
+        let grants = members.get("grant_types").filter(given);
+        let has_grant = grants.is_some_and(|grants| match grants {
+            Value::Array(all) => all.iter().any(|one| one == "client_credentials"),
+            one => one == "client_credentials",
+        });
+        if webhooks.is_none() && grants.is_some() && !has_grant && !has_scope {
+            return;
+        }
+        if webhooks.is_none() && capabilities.is_none_or(Value::is_object) {
+            let path =
+                if capabilities.is_some() { "capabilities.webhooks" } else { "capabilities" };
+            self.no_endpoint(path);
+        }
+        if !has_scope {
             self.warning(
                 "scope",
                 "it does not contain msg.consumer",
                 "a connector's tokens need it: set it to \"msg.consumer\"",
             );
         }
-        let grants = members.get("grant_types");
-        let has = |grants: &Value| match grants {
-            Value::Array(all) => all.iter().any(|one| one == "client_credentials"),
-            one => one == "client_credentials",
-        };
-        if !grants.is_some_and(has) {
+        if !has_grant {
             self.warning(
                 "grant_types",
                 "it does not contain client_credentials",
                 "a connector gets its tokens with it: set it to [\"client_credentials\"]",
             );
         }
+    }
+
+    /// Nothing names an endpoint.
+    fn no_endpoint(&mut self, path: &str) {
+        self.warning(
+            path,
+            "no event type has an endpoint",
+            "the app receives no notification: add to capabilities.webhooks the event types that it needs",
+        );
     }
 
     /// An optional string of at most `max` characters.
@@ -339,11 +366,7 @@ impl Checker {
             }
         }
         if members.keys().all(|name| name == "retry") {
-            self.warning(
-                "capabilities.webhooks",
-                "no event type has an endpoint",
-                "the app receives no notification: add the event types that it needs",
-            );
+            self.no_endpoint("capabilities.webhooks");
         }
         self.0.extend(delivery::weaknesses(members));
     }

@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_and_bad_elements_cost_themselves() {
-        let text =
-            "\u{feff}{\"client_name\":\"loft\",\"description\":\"half \\ud83d\",\"x\":1e400}";
+        let text = "\u{feff}{\"client_name\":\"loft\",\"grant_types\":\"authorization_code\",\
+                    \"description\":\"half \\ud83d\",\"x\":1e400}";
         let (manifest, losses) = parse(text.as_bytes()).unwrap();
         assert_eq!((&manifest["client_name"], losses.len()), (&"loft".into(), 1));
         assert!(check(&manifest).is_empty());

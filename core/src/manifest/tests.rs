@@ -128,6 +128,50 @@ fn an_endpoint_is_an_https_url_with_a_host() {
 }
 
 #[test]
+fn an_app_that_can_be_no_connector_is_warned_of() {
+    let scope = json!("msg.consumer");
+    let grants = json!(["client_credentials"]);
+    let other = json!(["authorization_code"]);
+    for (manifest, paths) in [
+        (json!({}), &["capabilities", "scope", "grant_types"][..]),
+        (
+            json!({"capabilities": null, "scope": null, "grant_types": null}),
+            &["capabilities", "scope", "grant_types"],
+        ),
+        (json!({"scope": scope}), &["capabilities", "grant_types"]),
+        (json!({"scope": "agent", "grant_types": grants}), &["capabilities", "scope"]),
+        (json!({"scope": scope, "grant_types": "client_credentials"}), &["capabilities"]),
+        (
+            json!({"scope": scope, "grant_types": grants, "capabilities": {}}),
+            &["capabilities.webhooks"],
+        ),
+        (
+            json!({"scope": scope, "grant_types": grants, "capabilities": {"webhooks": null}}),
+            &["capabilities.webhooks"],
+        ),
+        (
+            json!({"scope": scope, "grant_types": grants, "capabilities": {"webhooks": {}}}),
+            &["capabilities.webhooks"],
+        ),
+        // An app of another purpose, unless something says otherwise.
+        (json!({"grant_types": other}), &[]),
+        (json!({"grant_types": other, "scope": "profile"}), &[]),
+        (json!({"grant_types": other, "scope": scope}), &["capabilities", "grant_types"]),
+        (
+            json!({"grant_types": other, "capabilities": {"webhooks": {}}}),
+            &["capabilities.webhooks", "scope", "grant_types"],
+        ),
+    ] {
+        let mut manifest = manifest;
+        manifest["client_name"] = json!("pigeon-post");
+        let found = check(&manifest);
+        assert!(found.iter().all(|one| one.severity() == Severity::Warning), "{manifest}");
+        let found: Vec<_> = found.iter().map(Violation::path).collect();
+        assert_eq!(found, paths, "{manifest}");
+    }
+}
+
+#[test]
 fn two_retry_modes_at_once_are_a_warning() {
     let both = |times| {
         let seconds = std::time::Duration::from_secs(60);
