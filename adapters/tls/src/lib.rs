@@ -44,17 +44,72 @@ pub enum Roots {
 /// Loads the platform's roots and the extra CA.
 ///
 /// # Errors
-/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the extra CA contains no
-/// PEM certificate.
+/// As [`certificates`], unless there is no extra CA.
 pub fn roots(transport: &Transport) -> Result<Roots, Error> {
     let mut roots = rustls_native_certs::load_native_certs().certs;
     let pem = transport.extra_ca_pem();
-    let extra: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
-    if extra.is_empty() && !pem.is_empty() {
+    if !pem.is_empty() {
+        roots.extend(certificates(pem)?);
+    }
+    Ok(if roots.is_empty() { Roots::Mozilla } else { Roots::These(roots) })
+}
+
+/// The certificates of a PEM text. Text around its blocks is skipped, as tools write comments there.
+///
+/// # Errors
+/// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if there is none, or if a block is
+/// no certificate that can be trusted: it names the block by its number, from 1. A file that was cut, or has
+/// a key in it, is not taken in part.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let mut store = RootCertStore::empty();
+    let mut certificates = Vec::new();
+    for (index, block) in blocks(pem).enumerate() {
+        let number = index + 1;
+        let certificate = CertificateDer::from_pem_slice(block).ok();
+        let trusted = certificate.filter(|one| store.add(one.clone()).is_ok());
+        let Some(certificate) = trusted else {
+            let name = label(block);
+            return Err(Error::configuration(format!(
+                "the extra CA's PEM block {number}{name} is not a certificate that can be trusted"
+            )));
+        };
+        certificates.push(certificate);
+    }
+    if certificates.is_empty() {
         return Err(Error::configuration("the extra CA contains no PEM certificate"));
     }
-    roots.extend(extra);
-    Ok(if roots.is_empty() { Roots::Mozilla } else { Roots::These(roots) })
+    Ok(certificates)
+}
+
+/// What begins a block, at the start of a line.
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// The blocks of a PEM text: each from its first line to that of the next.
+fn blocks(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_start = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| pem.get(before));
+        before.is_none_or(|byte| matches!(byte, b'\n' | b'\r'))
+            && pem.get(at..).is_some_and(|rest| rest.starts_with(BEGIN))
+    };
+    // Behind a byte-order mark too.
+    let first = if pem.starts_with(b"\xef\xbb\xbf-----BEGIN ") { Some(3) } else { None };
+    let mut starts =
+        first.into_iter().chain((0..pem.len()).filter(move |at| is_start(*at))).peekable();
+    std::iter::from_fn(move || {
+        let start = starts.next()?;
+        let end = starts.peek().copied().unwrap_or(pem.len());
+        pem.get(start..end)
+    })
+}
+
+/// The label of a block, such as ` (PRIVATE KEY)`. Nothing for what may be a part of a key.
+fn label(block: &[u8]) -> String {
+    let line = block.strip_prefix(BEGIN).unwrap_or_default();
+    let label: String =
+        line.iter().take_while(|byte| **byte != b'-').map(|byte| char::from(*byte)).collect();
+    let is_label = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
+    let shown = !label.is_empty() && label.len() <= 40 && label.chars().all(is_label);
+    if shown { format!(" ({label})") } else { String::new() }
 }
 
 /// The crypto provider of all adapters.
@@ -104,3 +159,7 @@ pub fn client_config(transport: &Transport) -> Result<ClientConfig, Error> {
         .with_root_certificates(store)
         .with_no_client_auth())
 }
+
+#[cfg(test)]
+#[path = "certificates_tests.rs"]
+mod tests;
