@@ -29,11 +29,10 @@
 //!
 #![cfg_attr(feature = "ureq", doc = "```no_run")]
 #![cfg_attr(not(feature = "ureq"), doc = "```text")]
-//! use lp_connector::{Config, Secret, api::OpenConversation, ureq::Client};
+//! use lp_connector::{Config, Error, api::OpenConversation, env, ureq::Client};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
-//!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, secret);
+//! fn main() -> Result<(), Error> {
+//!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, env::secret()?);
 //!     let client = Client::new(config)?; // clone it into every thread
 //!
 //!     let conversation = client.start_conversation(OpenConversation::new("pigeon-ring-0042".parse()?))?;
@@ -55,16 +54,17 @@
 //! # }
 //! ```
 //!
+//! [`env::config`] takes the ids and the secret from the variables that the command line reads.
+//!
 //! The same on tokio is another import, and `.await`:
 //!
 #![cfg_attr(feature = "tokio", doc = "```no_run")]
 #![cfg_attr(not(feature = "tokio"), doc = "```text")]
-//! use lp_connector::{Config, Secret, api::OpenConversation, tokio::Client};
+//! use lp_connector::{Config, Error, api::OpenConversation, env, tokio::Client};
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
-//!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, secret);
+//! async fn main() -> Result<(), Error> {
+//!     let config = Config::new("91827364".parse()?).credentials("0a1b2c3d".parse()?, env::secret()?);
 //!     let client = Client::new(config)?; // clone it into every task
 //!
 //!     let open = OpenConversation::new("pigeon-ring-0042".parse()?);
@@ -84,12 +84,11 @@
 //!
 #![cfg_attr(feature = "axum", doc = "```no_run")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
-//! use lp_connector::{Secret, axum, webhook::{Change, Event, Receiver}};
+//! use lp_connector::{axum, env, webhook::{Change, Event, Receiver}};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
-//!     let receiver = Receiver::new().secret(secret);
+//!     let receiver = Receiver::new().secret(env::secret()?);
 //!     let (router, mut deliveries) = axum::Webhooks::new(receiver).deliveries();
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?; // behind a TLS proxy
 //!     let server = tokio::spawn(axum::serve(listener, router, axum::shutdown_signal()?));
@@ -250,6 +249,7 @@
 //! | [`error`] | what failed, whether it was sent, what to do |
 //! | [`manifest`] | the app install manifest: built and checked |
 //! | [`connector`] | the configuration, events, proxies |
+//! | [`env`](mod@env) | the configuration in the variables `LP_…` |
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
 //! | [`protocol`] | the wire protocol, which the documentation cites by part |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -264,6 +264,7 @@
     allow(rustdoc::broken_intra_doc_links, reason = "the guides link to what is behind features")
 )]
 
+pub mod env;
 pub mod guide;
 
 /// The client for async-std.
