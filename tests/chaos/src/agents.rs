@@ -1,0 +1,86 @@
+//! The agents: they answer each second message, and say something now and then, so that there is something after a
+//! message whose answer was lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use lp_connector_sandbox::{Agent, Sandbox, Server};
+
+use crate::books::Cloud;
+
+/// How often the agents say something in every conversation.
+const EVERY: Duration = Duration::from_secs(8);
+
+/// Starts the agents. They end with `ends`.
+pub(crate) fn start(cloud: &Arc<Server>, ends: &Arc<AtomicBool>) -> JoinHandle<()> {
+    let (cloud, ends) = (cloud.clone(), ends.clone());
+    std::thread::spawn(move || {
+        let (mut read, mut said) = (0, 0_u64);
+        let mut spoken = SystemTime::now();
+        while !ends.load(Ordering::Relaxed) {
+            cloud.with(|sandbox| {
+                let (answers, last) = questions(sandbox, read);
+                read = last;
+                for conversation in answers {
+                    said += 1;
+                    say(sandbox, &conversation, said);
+                }
+                if spoken.elapsed().unwrap_or_default() > EVERY {
+                    spoken = SystemTime::now();
+                    let open: Vec<String> = sandbox
+                        .conversations()
+                        .filter(|conversation| conversation.open)
+                        .map(|conversation| conversation.id.clone())
+                        .collect();
+                    for conversation in open {
+                        said += 1;
+                        say(sandbox, &conversation, said);
+                    }
+                }
+            });
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    })
+}
+
+fn say(sandbox: &mut Sandbox, conversation: &str, number: u64) {
+    let text = Agent::Text(format!("a{number}"), Vec::new());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // A conversation that is closed meanwhile needs no answer.
+    let _ = sandbox.agent(now, conversation, text);
+}
+
+/// The conversations of each second new message of a consumer, and the number of the last message.
+fn questions(sandbox: &Sandbox, read: u64) -> (Vec<String>, u64) {
+    let new: Vec<_> = sandbox
+        .messages()
+        .iter()
+        .rev()
+        .take_while(|message| message.number > read)
+        .filter(|message| message.role == "CONSUMER" && text(&message.event).is_some())
+        .map(|message| (message.number, message.conversation.clone()))
+        .collect();
+    let last = sandbox.messages().back().map_or(read, |message| message.number);
+    let second = new.into_iter().rev().filter(|(number, _)| number % 2 == 0);
+    (second.map(|(_, conversation)| conversation).collect(), last)
+}
+
+fn text(event: &serde_json::Value) -> Option<&str> {
+    event.get("message").and_then(serde_json::Value::as_str)
+}
+
+/// The cloud's book.
+pub(crate) fn book(sandbox: &Sandbox) -> Cloud {
+    let mut cloud = Cloud::default();
+    for message in sandbox.messages() {
+        let Some(text) = text(&message.event) else { continue };
+        let side = match message.role {
+            "CONSUMER" => &mut cloud.texts,
+            _ => &mut cloud.agents,
+        };
+        side.entry(message.consumer.clone()).or_default().push(text.to_owned());
+    }
+    cloud
+}

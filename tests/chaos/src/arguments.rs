@@ -1,0 +1,85 @@
+//! The options of the program.
+
+use std::time::Duration;
+
+use lp_connector_sandbox::Fault;
+
+use crate::ChaosError;
+
+pub(crate) const HELP: &str = "\
+Kills the bridge again and again, and compares the books of both sides.
+
+  --messages N        accepted messages in all (2000); the agents answer each second one
+  --consumers N       how many consumers write them (100)
+  --instances N       processes of the bridge over one store (1)
+  --kill-every TIME   SIGKILL for one of them, and another one in its place (300ms)
+  --freeze TIME       besides, SIGSTOP for one of them for this long, now and then
+  --fault FAULT       a fault of the sandbox, such as send:p0.05=drop-after; repeatable
+  --delay TIME        notifications come late by this much
+  --limit TIME        give up after this long (600s)
+  --directory DIR     where the store is (a new one that is removed)";
+
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) messages: usize,
+    pub(crate) consumers: usize,
+    pub(crate) instances: usize,
+    pub(crate) kill_every: Option<Duration>,
+    pub(crate) freeze: Option<Duration>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) limit: Duration,
+    pub(crate) directory: Option<std::path::PathBuf>,
+}
+
+pub(crate) fn parse() -> Result<Arguments, ChaosError> {
+    let mut arguments = Arguments {
+        messages: 2000,
+        consumers: 100,
+        instances: 1,
+        kill_every: Some(Duration::from_millis(300)),
+        freeze: None,
+        faults: Vec::new(),
+        limit: Duration::from_secs(600),
+        directory: None,
+    };
+    let mut given = std::env::args().skip(1);
+    while let Some(option) = given.next() {
+        let mut value = || given.next().ok_or_else(|| format!("{option} needs a value"));
+        match option.as_str() {
+            "--messages" => arguments.messages = value()?.parse()?,
+            "--consumers" => arguments.consumers = value()?.parse::<usize>()?.max(1),
+            "--instances" => arguments.instances = value()?.parse::<usize>()?.max(1),
+            "--kill-every" => {
+                let time = time(&value()?)?;
+                arguments.kill_every = (time > Duration::ZERO).then_some(time);
+            }
+            "--freeze" => arguments.freeze = Some(time(&value()?)?),
+            "--fault" => arguments.faults.push(value()?.parse()?),
+            "--delay" => {
+                let fault = format!("webhook=delay:{}ms", time(&value()?)?.as_millis());
+                arguments.faults.push(fault.parse()?);
+            }
+            "--limit" => arguments.limit = time(&value()?)?,
+            "--directory" => arguments.directory = Some(value()?.into()),
+            // The only one so far.
+            "--store" => match value()?.as_str() {
+                "sqlite" => {}
+                other => return Err(format!("there is no store {other}: there is sqlite").into()),
+            },
+            other => return Err(format!("there is no option {other}: see --help").into()),
+        }
+    }
+    Ok(arguments)
+}
+
+/// `300ms`, `20s`, `10m`.
+fn time(text: &str) -> Result<Duration, ChaosError> {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("{text} is no time: say 300ms or 20s"))?;
+    match text.get(digits.len()..) {
+        Some("ms") => Ok(Duration::from_millis(number)),
+        Some("s") => Ok(Duration::from_secs(number)),
+        Some("m") => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(format!("{text} is no time: say 300ms or 20s").into()),
+    }
+}

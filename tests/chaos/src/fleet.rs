@@ -1,0 +1,137 @@
+//! The processes of the bridge.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lp_connector_sandbox::Random;
+
+use crate::{ChaosError, instance};
+
+/// Running instances, and what they are started with.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    environment: Vec<(&'static str, String)>,
+    running: Mutex<Vec<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Fleet {
+    pub(crate) fn start(
+        count: usize,
+        store: &Path,
+        cloud: &lp_connector_sandbox::Server,
+        channel: &str,
+    ) -> Result<Self, ChaosError> {
+        let environment = vec![
+            ("LP_ACCOUNT_ID", cloud.account_id()),
+            ("LP_CLIENT_ID", cloud.client_id()),
+            ("LP_CLIENT_SECRET", cloud.client_secret()),
+            ("LP_DOMAIN_API", cloud.base_url()),
+            ("CHAOS_STORE", store.display().to_string()),
+            ("CHAOS_CHANNEL", channel.to_owned()),
+        ];
+        let fleet = Self { environment, running: Mutex::new(Vec::new()) };
+        for _ in 0..count {
+            let running = fleet.launch()?;
+            fleet.lock().push(running);
+        }
+        Ok(fleet)
+    }
+
+    /// The address of an instance, in turn.
+    pub(crate) fn address(&self, turn: usize) -> Option<String> {
+        let running = self.lock();
+        let at = turn.checked_rem(running.len())?;
+        running.get(at).map(|running| running.address.clone())
+    }
+
+    /// Kills an instance, and starts another one in its place.
+    pub(crate) fn kill(&self, random: &mut Random) -> Result<(), ChaosError> {
+        let at = self.pick(random);
+        let old = {
+            let mut running = self.lock();
+            if at >= running.len() {
+                return Ok(());
+            }
+            running.remove(at)
+        };
+        end(old);
+        let running = self.launch()?;
+        self.lock().push(running);
+        Ok(())
+    }
+
+    /// Stops an instance for a while.
+    pub(crate) fn freeze(&self, random: &mut Random, time: Duration) -> Result<(), ChaosError> {
+        let at = self.pick(random);
+        // Out of the list, so that nobody kills it or calls it meanwhile.
+        let frozen = {
+            let mut running = self.lock();
+            if running.len() < 2 || at >= running.len() {
+                return Ok(());
+            }
+            running.remove(at)
+        };
+        signal(&frozen.child, rustix::process::Signal::STOP)?;
+        std::thread::sleep(time);
+        signal(&frozen.child, rustix::process::Signal::CONT)?;
+        self.lock().push(frozen);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        for running in self.lock().drain(..) {
+            end(running);
+        }
+    }
+
+    fn pick(&self, random: &mut Random) -> usize {
+        let count = self.lock().len().max(1) as u64;
+        usize::try_from(random.next() % count).unwrap_or_default()
+    }
+
+    fn launch(&self) -> Result<Running, ChaosError> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(instance::COMMAND)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("the instance has no stdout")?;
+        let mut address = String::new();
+        BufReader::new(stdout).read_line(&mut address)?;
+        if address.is_empty() {
+            return Err(format!("an instance did not start: {}", child.wait()?).into());
+        }
+        Ok(Running { child, address: address.trim().to_owned() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// SIGKILL.
+fn end(mut running: Running) {
+    let _ = running.child.kill();
+    let _ = running.child.wait();
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) -> Result<(), ChaosError> {
+    let id = rustix::process::Pid::from_raw(i32::try_from(child.id())?).ok_or("no process id")?;
+    Ok(rustix::process::kill_process(id, signal)?)
+}

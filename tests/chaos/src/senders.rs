@@ -1,0 +1,72 @@
+//! The consumers: each writes its messages in order, and repeats what was not answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::books::Books;
+use crate::fleet::Fleet;
+
+const THREADS: usize = 8;
+
+/// Starts the consumers. The message's text is its id.
+pub(crate) fn start(
+    messages: usize,
+    consumers: usize,
+    fleet: &Arc<Fleet>,
+    books: &Arc<Books>,
+    gives_up: &Arc<AtomicBool>,
+) -> Vec<JoinHandle<()>> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let threads = (0..THREADS.min(consumers)).map(|thread| {
+        let (fleet, books, gives_up, next) =
+            (fleet.clone(), books.clone(), gives_up.clone(), next.clone());
+        std::thread::spawn(move || {
+            let agent = agent();
+            let mut turn = thread;
+            // Each consumer belongs to one thread, so that its messages are handed in in order.
+            let own: Vec<usize> = (thread..consumers).step_by(THREADS.min(consumers)).collect();
+            for round in 0.. {
+                for consumer in &own {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= messages || gives_up.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let (consumer, id) = (format!("c{consumer}"), format!("m{consumer}-{round}"));
+                    let message = json!({"consumer": consumer, "id": id, "text": id}).to_string();
+                    while !gives_up.load(Ordering::Relaxed) {
+                        turn += 1;
+                        let Some(address) = fleet.address(turn) else {
+                            std::thread::sleep(Duration::from_millis(20));
+                            continue;
+                        };
+                        let post = agent
+                            .post(format!("http://{address}/accept"))
+                            .header("content-type", "application/json");
+                        match post.send(message.as_bytes()) {
+                            Ok(response) if response.status().as_u16() == 202 => {
+                                books.lock().accept(&consumer, &id);
+                                break;
+                            }
+                            _ => std::thread::sleep(Duration::from_millis(20)),
+                        }
+                    }
+                }
+            }
+        })
+    });
+    threads.collect()
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(5)))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build(),
+    )
+}
