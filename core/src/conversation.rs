@@ -37,7 +37,7 @@ use crate::api::{
 };
 use crate::id::{ConversationId, DialogId, ExtConsumerId};
 use crate::webhook::{
-    Action, Change, ConversationChange, Element, Event, MessagingEvent, Transition,
+    Action, Change, ConversationChange, Element, Event, MessagingEvent, Snapshot, Transition,
 };
 
 /// The most sequences of a dialog that wait for a receipt. Beyond it the oldest are dropped.
@@ -55,6 +55,9 @@ pub struct Conversation {
     to: ConversationRef,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<ConversationChange>,
+    /// The last readable value of everything that transitions are made of.
+    #[serde(default = "Snapshot::new")]
+    last: Snapshot,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     waiting: BTreeMap<DialogId, Waiting>,
 }
@@ -81,7 +84,7 @@ impl Conversation {
     /// A conversation without any known state.
     #[must_use]
     pub const fn new(conversation: ConversationRef) -> Self {
-        Self { to: conversation, state: None, waiting: BTreeMap::new() }
+        Self { to: conversation, state: None, last: Snapshot::new(), waiting: BTreeMap::new() }
     }
 
     /// The dialog that receives the consumer's messages now: the main dialog, or the survey that
@@ -115,10 +118,15 @@ impl Conversation {
         !self.to.is_main_dialog()
     }
 
-    /// True if the whole conversation is closed.
+    /// True if the whole conversation is closed, by the last state that says whether it is.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.state.as_ref().is_some_and(ConversationChange::is_finished)
+        self.last.is_finished()
+    }
+
+    /// The last readable value of everything that transitions are made of.
+    pub(crate) const fn last_readable(&self) -> &Snapshot {
+        &self.last
     }
 
     /// The newest state that was applied.
@@ -129,7 +137,8 @@ impl Conversation {
 
     /// Applies a change and returns the transitions of the conversation. Ignores changes of other
     /// conversations. Apply each change once and in order, as a [`Feed`](crate::webhook::Feed)
-    /// delivers them.
+    /// delivers them. A member that is unreadable changes nothing: the next readable one is compared with
+    /// the last readable one.
     pub fn apply(&mut self, change: &Change) -> Vec<Transition> {
         match change {
             Change::Message(message) if message.conversation() == self.id() => {
@@ -137,7 +146,7 @@ impl Conversation {
                 Vec::new()
             }
             Change::Conversation(state) if state.conversation() == self.id() => {
-                let transitions = state.diff(self.state.as_ref());
+                let transitions = self.last.apply(state);
                 if let Some(dialog) = state.dialog_to_publish_to() {
                     self.to = self.to.clone().in_dialog(dialog);
                 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::messaging::UnusableChange;
 use super::open_enum::{DialogType, OpenState, ParticipantState, Role};
+use super::snapshot;
 use crate::id::{ConversationId, DialogId};
 use crate::json::field::{
     Field, any, integer, object, one_or_many, scalar, scalar_field, text, text_field, timestamp,
@@ -222,7 +223,8 @@ impl ConversationChange {
     }
 
     /// The dialog that receives the consumer's messages now: the main dialog, or the survey that
-    /// runs after it. `None` if both are closed, and if the state or the stage is unreadable.
+    /// runs after it. `None` if both are closed, and if the state, the stage or the main dialog is
+    /// unreadable.
     #[must_use]
     pub fn dialog_to_publish_to(&self) -> Option<DialogId> {
         let is_unreadable = |state: Option<OpenState>| state == Some(OpenState::Unreadable);
@@ -231,8 +233,12 @@ impl ConversationChange {
         } else if self.is_main_dialog_closed() {
             self.open_survey().map(|survey| survey.id)
         } else {
+            // Of several dialogs, the listed main one counts, whatever the others are.
             let main = self.main_dialog().map(|dialog| dialog.id);
-            Some(main.unwrap_or_else(|| DialogId::main_of(&self.conversation)))
+            main.or_else(|| {
+                let is_unlisted = snapshot::main_dialog(self.details()) == Some(None);
+                is_unlisted.then(|| DialogId::main_of(&self.conversation))
+            })
         }
     }
 
@@ -272,7 +278,7 @@ impl ConversationChange {
         object(self.raw(), "result").known().unwrap_or(Json::NULL)
     }
 
-    fn details(&self) -> Json<'_> {
+    pub(super) fn details(&self) -> Json<'_> {
         object(self.result(), "conversationDetails").known().unwrap_or(Json::NULL)
     }
 }

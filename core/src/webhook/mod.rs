@@ -60,6 +60,7 @@ mod receiver;
 mod rejection;
 mod rich_content;
 mod signature;
+mod snapshot;
 mod transition;
 mod verified;
 
@@ -82,6 +83,7 @@ pub use rich_content::{Action, Element, QuickReplies, RichContent};
 pub use signature::{
     Algorithm, Encoding, InvalidSignature, SignatureMatch, sign, verify_signature,
 };
+pub use snapshot::Snapshot;
 pub use transition::Transition;
 pub use verified::Verified;
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conversation_change::ConversationChange;
+use super::snapshot::Snapshot;
 use crate::id::DialogId;
 
 /// One difference between two states of a conversation. It can be stored (serde).
@@ -36,7 +37,8 @@ pub enum Transition {
 
 impl ConversationChange {
     /// The transitions that lead from `before` to this state, in order. Without `before`, those
-    /// that lead from nothing to this state.
+    /// that lead from nothing to this state. A member that is unreadable in one of the two tells nothing:
+    /// a [`Snapshot`] compares with the last readable one.
     ///
     /// ```
     /// use lp_connector_core::webhook::{Change, Transition, Verified};
@@ -52,40 +54,7 @@ impl ConversationChange {
     /// ```
     #[must_use]
     pub fn diff(&self, before: Option<&Self>) -> Vec<Transition> {
-        let mut happened = Vec::new();
-        if before.is_none() && !self.is_main_dialog_closed() {
-            happened.push(Transition::Created);
-        }
-        if let Some(before) = before
-            && before.is_skill_readable()
-            && self.is_skill_readable()
-            && before.skill() != self.skill()
-        {
-            let owned = |skill: Option<std::borrow::Cow<'_, str>>| skill.map(|id| id.into_owned());
-            let (from, to) = (owned(before.skill()), owned(self.skill()));
-            // From no skill and no agent is the first routing, not a transfer.
-            if from.is_some() || !before.agents().is_empty() {
-                happened.push(Transition::Transferred { from, to });
-            }
-        }
-        let (agents, were) = (self.agents(), before.map(Self::agents).unwrap_or_default());
-        let left = were.iter().filter(|agent| !agents.contains(agent));
-        happened.extend(left.map(|agent| Transition::AgentLeft(agent.to_string())));
-        let joined = agents.iter().filter(|agent| !were.contains(agent));
-        happened.extend(joined.map(|agent| Transition::AgentJoined(agent.to_string())));
-
-        if self.is_main_dialog_closed() && !before.is_some_and(Self::is_main_dialog_closed) {
-            happened.push(Transition::MainDialogClosed);
-        }
-        let survey = |of: &Self| of.open_survey().map(|survey| survey.id);
-        let (now, then) = (survey(self), before.and_then(survey));
-        if now != then {
-            happened.extend(then.map(Transition::SurveyEnded));
-            happened.extend(now.map(Transition::SurveyStarted));
-        }
-        if self.is_finished() && !before.is_some_and(Self::is_finished) {
-            happened.push(Transition::Finished);
-        }
-        happened
+        let before = before.map_or_else(Snapshot::new, Snapshot::of);
+        Snapshot::of(self).diff(&before)
     }
 }

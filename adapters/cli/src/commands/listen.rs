@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lp_connector_core::id::ConversationId;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Change, ConversationChange, Feed, FeedPoll, Receiver, Unreadable, Verified,
+    Change, Feed, FeedPoll, Receiver, Snapshot, Unreadable, Verified,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ struct Printer<'a> {
     as_they_come: bool,
     feed: Feed,
     /// The last state of each conversation, to print only what has changed.
-    states: BTreeMap<ConversationId, ConversationChange>,
+    states: BTreeMap<ConversationId, Snapshot>,
     /// Lines that are not written yet.
     text: String,
     origin: Instant,
@@ -147,13 +147,11 @@ impl<'a> Printer<'a> {
     /// The lines of a change. Of a conversation's state, only what has changed.
     fn news(&mut self, change: &Change) -> Vec<String> {
         let Change::Conversation(state) = change else { return notices::lines(change) };
-        let before = self.states.get(state.conversation());
-        let lines = notices::transitions(state, &state.diff(before));
-        if self.states.len() >= MAX_STATES {
+        if self.states.len() >= MAX_STATES && !self.states.contains_key(state.conversation()) {
             self.states.clear();
         }
-        self.states.insert(state.conversation().clone(), state.clone());
-        lines
+        let last = self.states.entry(state.conversation().clone()).or_default();
+        notices::transitions(state, &last.apply(state))
     }
 
     fn change(&mut self, change: &Change, lines: &[String]) {

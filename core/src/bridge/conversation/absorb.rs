@@ -168,7 +168,7 @@ impl ConversationLane {
                         replayed: false,
                     });
                 }
-                self.tell_phase(state);
+                self.tell_phase();
             }
             Change::Other(_) => {
                 let lane = self.lane();
@@ -188,11 +188,12 @@ impl ConversationLane {
     }
 
     /// The consumer's lane sends to the dialog that is open.
-    fn tell_phase(&mut self, state: &ConversationChange) {
-        let phase = match (state.is_finished(), state.is_main_dialog_closed(), state.open_survey())
-        {
+    fn tell_phase(&mut self) {
+        let Some(memory) = &self.record.memory else { return };
+        let last = memory.last_readable();
+        let phase = match (last.is_finished(), last.is_main_dialog_closed(), last.survey()) {
             (true, _, _) | (_, true, None) => Phase::Closed,
-            (_, true, Some(survey)) => Phase::Survey(survey.id().clone()),
+            (_, true, Some(survey)) => Phase::Survey(survey.clone()),
             (false, false, _) => Phase::Open,
         };
         if self.record.told.as_ref() != Some(&phase) {

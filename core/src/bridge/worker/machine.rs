@@ -15,7 +15,6 @@ use crate::id::{ConversationId, ExtConsumerId};
 use crate::time::Now;
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are of the first two kinds")]
 pub(super) enum Machine {
     Consumer(ConsumerLane),
     Conversation(ConversationLane),
