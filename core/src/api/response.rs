@@ -61,8 +61,8 @@ impl<'a> ResponseView<'a> {
     }
 
     /// The body of a 2xx response as JSON. Read tolerantly: a byte order mark, invalid Unicode, a
-    /// number that no float holds or deep nesting in one member affects no other. Of duplicate
-    /// members, the last.
+    /// number that no float holds, what is no JSON value (`NaN`, `01`) or deep nesting in one member
+    /// affects no other. Of duplicate members, the last.
     ///
     /// # Errors
     /// [`ApiRejection`] for any other status, and for a body that is not JSON.

@@ -9,6 +9,10 @@ use super::tape::{Builder, JsonTape, TapeNode};
 /// be read back.
 pub(crate) const MAX_DEPTH: usize = 96;
 
+/// Stands for what is no JSON value: an array of `null`. No text, number, truth or object is read from it,
+/// it does not count as absent as `null` does, and it can be stored.
+const UNREADABLE: [TapeNode; 2] = [TapeNode::Array { nodes: 1 }, TapeNode::Null];
+
 /// A parsed document.
 pub(crate) struct Parsed {
     pub(crate) tape: JsonTape,
@@ -36,9 +40,12 @@ impl std::error::Error for NotJson {}
 ///
 /// * A byte order mark is skipped.
 /// * Invalid Unicode (half of an emoji, bytes that are not UTF-8) and an invalid escape become U+FFFD.
-/// * A number that no float holds (`1e400`, `Infinity`, `NaN`) becomes the largest float.
+/// * A number that no float holds (`1e400`) becomes the largest float.
+/// * In an array or object, what is no JSON value (`NaN`, `01`, `undefined`, nothing at all) becomes
+///   [`UNREADABLE`], up to the next comma, bracket or white space.
 /// * What is nested deeper than [`MAX_DEPTH`] becomes an empty array or object.
 /// * Control characters are allowed in strings, and between elements.
+/// * A comma may follow the last element.
 ///
 /// Duplicate members are all kept. Memory is proportional to the length of the document, and the
 /// parser does not recurse.
@@ -109,8 +116,11 @@ impl Parser<'_> {
                 match (self.next_token(), kind) {
                     (Some(b','), kind) => {
                         self.at += 1;
-                        if kind == Kind::Object {
-                            self.name()?;
+                        match (self.next_token(), kind) {
+                            // The comma after the last element.
+                            (Some(b']'), Kind::Array) | (Some(b'}'), Kind::Object) => continue,
+                            (_, Kind::Object) => self.name()?,
+                            (_, Kind::Array) => {}
                         }
                         break;
                     }
@@ -141,14 +151,7 @@ impl Parser<'_> {
                     self.name()?;
                 }
                 b'"' => return self.string(),
-                _ => {
-                    let node = self.scalar()?;
-                    if self.is_kept() {
-                        return self.builder.push(node);
-                    }
-                    self.lossy = true;
-                    return Some(());
-                }
+                _ => return self.scalar(),
             }
         }
     }
@@ -221,45 +224,46 @@ impl Parser<'_> {
         }
     }
 
-    fn scalar(&mut self) -> Option<TapeNode> {
+    /// A number, a literal, or what is neither.
+    fn scalar(&mut self) -> Option<()> {
         let rest = self.source.get(self.at..)?;
-        if let Some((length, is_integer)) = number(rest.as_bytes()) {
-            return self.number(rest.get(..length)?, is_integer);
-        }
-        for (word, node) in [
-            ("null", TapeNode::Null),
-            ("true", TapeNode::Bool(true)),
-            ("false", TapeNode::Bool(false)),
-        ] {
-            if rest.starts_with(word) {
-                self.at += word.len();
-                return Some(node);
-            }
-        }
-        // Not JSON, but some serialisers write them for what a float cannot say.
-        for (word, float) in [("NaN", f64::MAX), ("Infinity", f64::MAX), ("-Infinity", f64::MIN)] {
-            if rest.starts_with(word) {
-                self.at += word.len();
-                self.lossy = true;
-                return Some(TapeNode::Float(float));
-            }
-        }
-        None
+        let Some((node, length)) = literal(rest).filter(|(_, length)| ends(rest, *length)) else {
+            return self.unreadable(rest);
+        };
+        self.at += length;
+        self.push(node)
     }
 
-    fn number(&mut self, digits: &str, is_integer: bool) -> Option<TapeNode> {
-        self.at += digits.len();
-        if is_integer {
-            if let Ok(number) = digits.parse() {
-                return Some(TapeNode::Unsigned(number));
-            }
-            if let Some(number) = digits.parse().ok().filter(|number: &i64| *number < 0) {
-                return Some(TapeNode::Signed(number));
-            }
+    fn push(&mut self, node: TapeNode) -> Option<()> {
+        if self.is_kept() {
+            // The largest float stands for any that is larger.
+            self.lossy |= matches!(node, TapeNode::Float(float) if float.abs() == f64::MAX);
+            return self.builder.push(node);
         }
-        let float: f64 = digits.parse().ok()?;
-        self.lossy |= float.is_infinite();
-        Some(TapeNode::Float(float.clamp(f64::MIN, f64::MAX)))
+        self.lossy = true;
+        Some(())
+    }
+
+    /// What is no JSON value. A document that is nothing else is not JSON.
+    #[cold]
+    fn unreadable(&mut self, rest: &str) -> Option<()> {
+        if self.kinds.is_empty() {
+            return None;
+        }
+        // A bracket or quote in it has lost its other half, or is meant to open something: then the end
+        // cannot be told.
+        let is_end = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b'[' | b'{' | ..=b' ');
+        self.at += rest.bytes().take_while(|byte| !is_end(byte)).count();
+        self.lossy = true;
+        if !self.is_kept() {
+            return Some(());
+        }
+        let [array, null] = UNREADABLE;
+        if self.kinds.len() == MAX_DEPTH {
+            return self.builder.push(TapeNode::Array { nodes: 0 });
+        }
+        self.builder.push(array)?;
+        self.builder.push(null)
     }
 
     /// Skips white space and returns the next byte.
@@ -313,6 +317,35 @@ fn unit(text: &str) -> Option<u16> {
     // `from_str_radix` would accept a sign.
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
     u16::from_str_radix(digits, 16).ok()
+}
+
+/// The number or literal that `text` begins with, and its length.
+fn literal(text: &str) -> Option<(TapeNode, usize)> {
+    if let Some((length, is_integer)) = number(text.as_bytes()) {
+        let digits = text.get(..length)?;
+        if is_integer {
+            if let Ok(number) = digits.parse() {
+                return Some((TapeNode::Unsigned(number), length));
+            }
+            if let Some(number) = digits.parse().ok().filter(|number: &i64| *number < 0) {
+                return Some((TapeNode::Signed(number), length));
+            }
+        }
+        let float: f64 = digits.parse().ok()?;
+        return Some((TapeNode::Float(float.clamp(f64::MIN, f64::MAX)), length));
+    }
+    let literals = [
+        ("null", TapeNode::Null),
+        ("true", TapeNode::Bool(true)),
+        ("false", TapeNode::Bool(false)),
+    ];
+    let (word, node) = literals.into_iter().find(|(word, _)| text.starts_with(word))?;
+    Some((node, word.len()))
+}
+
+/// True if an element can end after so many bytes.
+fn ends(text: &str, length: usize) -> bool {
+    matches!(text.as_bytes().get(length), None | Some(b',' | b']' | b'}' | ..=b' '))
 }
 
 /// The length of the number that `text` begins with, and whether it is written as an integer.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use serde_json::Value;
 
-use super::{Json, JsonTape};
+use super::{Json, JsonTape, parse};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -21,6 +21,22 @@ fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             prop::collection::vec(("[a-c]{0,2}", inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// A value without brackets, quotes or escapes in its texts.
+pub(super) fn plain_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        "[a-z]{0,4}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(4, 30, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(("[a-c]{0,2}", inner), 0..4)
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
@@ -67,12 +83,18 @@ proptest! {
     }
 
     #[test]
-    fn invalid_json_is_rejected_as_by_serde_json(text in "[\\[\\]{}\",:0-9a-e. -]{0,20}") {
+    fn json_is_read_as_by_serde_json_or_with_a_loss(text in "[\\[\\]{}\",:0-9a-e. -]{0,20}") {
         let theirs = serde_json::from_str::<Value>(&text);
-        // Numbers that no float holds are read, see `parse`.
-        prop_assume!(!theirs.as_ref().is_err_and(|error| error.to_string().contains("number out")));
-        let ours = JsonTape::parse(&text);
-        prop_assert_eq!(ours.as_ref().map(|document| document.root().to_value()).ok(), theirs.ok());
+        let ours = parse(text.as_bytes());
+        match (ours, theirs) {
+            (ours, Ok(theirs)) => prop_assert_eq!(ours.unwrap().tape.root().to_value(), theirs),
+            (Ok(ours), Err(_)) => {
+                // Read in spite of a bad element, which is told, or of a comma after the last one.
+                let close: String = text.split_whitespace().collect();
+                prop_assert!(ours.lossy || close.contains(",]") || close.contains(",}"), "{}", text);
+            }
+            (Err(_), Err(_)) => {}
+        }
     }
 }
 

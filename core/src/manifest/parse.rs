@@ -13,8 +13,9 @@ use crate::json::{self, Json};
 /// shown beside those of [`check`](super::check).
 ///
 /// A byte order mark is skipped, and an element that cannot be read costs no other: invalid Unicode
-/// becomes U+FFFD, a number that no float holds (`1e400`) the largest float, what is nested deeper than
-/// 96 levels an empty array or object. Of duplicate members, the last counts.
+/// becomes U+FFFD, a number that no float holds (`1e400`) the largest float, what is no JSON value (`NaN`,
+/// `01`) an array of `null`, what is nested deeper than 96 levels an empty array or object. Of duplicate
+/// members, the last counts.
 ///
 /// ```
 /// let (manifest, losses) = lp_connector_core::manifest::parse(b"\xef\xbb\xbf{\"scope\":\"a\",\"scope\":\"b\"}")?;

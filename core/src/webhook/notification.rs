@@ -108,9 +108,9 @@ impl Notification {
     }
 
     /// True if something could not be kept as it was written: invalid Unicode, such as half an
-    /// emoji, is U+FFFD now, a number that no float holds (`1e400`) the largest float, and what is
-    /// nested deeper than 96 levels an empty array or object. [`Verified`](super::Verified) holds the
-    /// original bytes.
+    /// emoji, is U+FFFD now, a number that no float holds (`1e400`) the largest float, what is no JSON
+    /// value (`NaN`, `01`) an array of `null`, and what is nested deeper than 96 levels an empty array or
+    /// object. [`Verified`](super::Verified) holds the original bytes.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
         self.lossy

@@ -45,7 +45,7 @@ impl Verified {
     ///
     /// # Errors
     /// [`UnreadableNotification`] if the body is not JSON. Any JSON parses, as far as this version
-    /// knows it: an element that cannot be read, such as `1e400` or half an emoji, costs no other.
+    /// knows it: an element that cannot be read, such as `1e400`, `undefined` or half an emoji, costs no other.
     pub fn parse(&self) -> Result<Notification, UnreadableNotification> {
         Notification::parse(&self.body)
     }

@@ -77,7 +77,7 @@ fn decode(file: &Path, output: &Output) -> Result<(), Failure> {
     if notification.is_lossy() {
         output.note(
             "a part cannot be shown as it came: text that is not valid Unicode is \u{fffd}, a number that \
-             is too large the largest one, deep nesting is cut",
+             is too large the largest one, what is no JSON value [null], deep nesting is cut",
         );
     }
     if let [Change::Other(other)] = notification.changes()
