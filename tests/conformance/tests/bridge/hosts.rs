@@ -28,7 +28,7 @@ pub(crate) struct Setup {
 }
 
 /// A running bridge, and its webhook endpoint. It ends when it is dropped.
-pub(crate) trait Running {
+pub(crate) trait Running: Send + Sync {
     fn accept(
         &self,
         account: &AccountId,
@@ -51,7 +51,7 @@ pub(crate) trait Running {
 }
 
 pub(crate) trait Host {
-    fn start(setup: Setup) -> Box<dyn Running>;
+    fn start(setup: Setup) -> Arc<dyn Running>;
 }
 
 /// Runs a future where the runtime's tasks run.
@@ -89,7 +89,7 @@ struct OnRuntime<R> {
 }
 
 impl<R: BlockOn> Host for R {
-    fn start(setup: Setup) -> Box<dyn Running> {
+    fn start(setup: Setup) -> Arc<dyn Running> {
         let mut clients = setup.configs.into_iter().map(|one| Client::<R>::new(one).unwrap());
         let channel = LedgerChannel(setup.ledger);
         let mut builder =
@@ -113,7 +113,7 @@ impl<R: BlockOn> Host for R {
             (account, url, Some(stop))
         };
         let endpoints = accounts.into_iter().map(endpoint).collect();
-        Box::new(OnRuntime::<R> { bridge, endpoints, runtime: std::marker::PhantomData })
+        Arc::new(OnRuntime::<R> { bridge, endpoints, runtime: std::marker::PhantomData })
     }
 }
 
@@ -171,7 +171,7 @@ struct OnThreads {
 }
 
 impl Host for Threads {
-    fn start(setup: Setup) -> Box<dyn Running> {
+    fn start(setup: Setup) -> Arc<dyn Running> {
         let clients = setup.configs.into_iter().map(lp_connector_ureq::Client::new);
         let mut clients = clients.map(Result::unwrap);
         let channel = LedgerChannel(setup.ledger);
@@ -196,7 +196,7 @@ impl Host for Threads {
             (account, server)
         };
         let servers = accounts.into_iter().map(serve).collect();
-        Box::new(OnThreads { bridge, servers })
+        Arc::new(OnThreads { bridge, servers })
     }
 }
 

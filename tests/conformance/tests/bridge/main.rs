@@ -20,8 +20,11 @@ use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Receiver, Verified};
 use lp_connector_sandbox::Agent;
 use lp_connector_smol::Smol;
+use lp_connector_sqlite::Sqlite;
 use lp_connector_tokio::Tokio;
-use wire::{FaultyStore, Wire, account, cloud, config, connect, consumer, quick, texts_of};
+use wire::{
+    FaultyStore, Wire, account, cloud, config, connect, consumer, in_time, quick, texts_of,
+};
 
 /// Runs each of these tests on each host.
 macro_rules! on_every_host {
@@ -48,12 +51,15 @@ on_every_host! {
     what_is_not_stored_is_answered_503_and_comes_again,
     a_store_that_does_not_answer_is_an_error,
     a_drained_bridge_leaves_everything_to_the_next,
+    a_new_program_goes_on_with_the_file,
     a_drain_ends_in_time_and_a_drop_ends_the_bridge,
     two_accounts_are_kept_apart,
 }
 
 fn messages_go_both_ways_once_and_in_order<H: Host>() {
-    let wire = Wire::new::<H>(quick());
+    // Nothing is found by looking for it now and then: what this program appends wakes its loop.
+    let hour = Duration::from_secs(3600);
+    let wire = Wire::new::<H>(quick().poll(hour, hour));
     for consumer in ["ada", "bob"] {
         for number in 1..=5 {
             wire.accept(consumer, &format!("m{number}"), &format!("{consumer} {number}"));
@@ -280,11 +286,13 @@ fn a_store_that_does_not_answer_is_an_error<H: Host>() {
     let notification = Verified::dangerous_unverified("not JSON");
     wire.store.set(FaultyStore::FORGETS_TO_ANSWER);
     let message = Inbound::text("m1", "lost?").unwrap();
-    let lost = wire.bridge.accept(&account(&wire.cloud), &consumer("ada"), message);
+    let (bridge, account) = (wire.bridge.clone(), account(&wire.cloud));
+    let lost = in_time(move || bridge.accept(&account, &consumer("ada"), message));
     assert!(lost.unwrap_err().kind().may_repeat());
     wire.store.set(FaultyStore::NEVER_ANSWERS);
     let begun = Instant::now();
-    let late = wire.bridge.receive(&notification).unwrap_err();
+    let (bridge, same) = (wire.bridge.clone(), notification.clone());
+    let late = in_time(move || bridge.receive(&same)).unwrap_err();
     assert!(late.kind().may_repeat(), "{late}");
     assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
     wire.store.set(FaultyStore::TAKES);
@@ -319,6 +327,37 @@ fn a_drained_bridge_leaves_everything_to_the_next<H: Host>() {
     wire.ledger.expect("ada", "status", &["hello sent", "m1 sent", "m2 sent", "m3 sent"]);
     assert_eq!(wire.texts_of("ada"), ["Hello", "one", "two", "three"]);
     assert_eq!(wire.bridge.counters().taken_over, 0);
+}
+
+fn a_new_program_goes_on_with_the_file<H: Host>() {
+    let posted = Arc::default();
+    let cloud = cloud("91827364", &posted);
+    let ledger = Ledger::new();
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let bridge = H::start(Setup {
+            configs: vec![config(&cloud)],
+            store: Arc::new(Sqlite::open(directory.path().join("bridge.db")).unwrap()),
+            ledger: ledger.clone(),
+            config: quick(),
+            receiver: Receiver::new().secret(Secret::new(cloud.client_secret())),
+        });
+        connect(&cloud, &*bridge);
+        bridge
+    };
+    cloud.with(|cloud| cloud.fault("consumer=503".parse().unwrap()));
+    let bridge = start();
+    for id in ["m1", "m2"] {
+        let message = Inbound::text(id, id).unwrap();
+        bridge.accept(&account(&cloud), &consumer("ada"), message).unwrap();
+    }
+    assert!(bridge.drain(PATIENCE));
+    drop(bridge);
+    cloud.with(|cloud| cloud.clear_faults());
+    let bridge = start();
+    ledger.expect("ada", "status", &["m1 sent", "m2 sent"]);
+    assert_eq!(cloud.with(|cloud| texts_of(cloud, "ada")), ["m1", "m2"]);
+    assert!(bridge.drain(PATIENCE));
 }
 
 fn a_drain_ends_in_time_and_a_drop_ends_the_bridge<H: Host>() {

@@ -77,7 +77,7 @@ impl Posted {
 pub(crate) struct Wire {
     // First: nothing is posted to an endpoint that is gone.
     pub(crate) cloud: Server,
-    pub(crate) bridge: Box<dyn Running>,
+    pub(crate) bridge: Arc<dyn Running>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) posted: Arc<Posted>,
@@ -103,6 +103,14 @@ pub(crate) fn config(cloud: &Server) -> Config {
     Config::new(account(cloud))
         .credentials(ClientId::new(cloud.client_id()).unwrap(), Secret::new(cloud.client_secret()))
         .trust(Trust::new(&cloud.base_url(), ["liveperson.net"]).unwrap())
+}
+
+/// Does this on a thread: a test fails if it does not end in time.
+#[track_caller]
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(PATIENCE).unwrap()
 }
 
 /// The sandbox of an account, which logs what it posts.
