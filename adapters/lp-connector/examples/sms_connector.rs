@@ -1,5 +1,5 @@
 //! A whole connector for an SMS provider, over the bridge, on threads. It runs against a sandbox:
-//! `cargo run -p lp-connector --features bridge,sandbox --example sms_connector`.
+//! `cargo run -p lp-connector --features bridge,sandbox,sqlite --example sms_connector`.
 
 mod sms;
 #[path = "endpoint/verify.rs"]
@@ -8,10 +8,10 @@ mod verify;
 use std::{error::Error, io::Read as _, sync::Arc, thread, time::Duration};
 
 use lp_connector::bridge::blocking::{Bridge, Channel, Content, FromAgent};
-use lp_connector::bridge::{Inbound, Memory, Undelivered};
+use lp_connector::bridge::{Inbound, Undelivered};
 use lp_connector::sandbox::{Server, ServerConfig};
 use lp_connector::webhook::Transition;
-use lp_connector::{ExtConsumerId, serde_json, ureq::Client};
+use lp_connector::{ExtConsumerId, serde_json, sqlite::Sqlite, ureq::Client};
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 struct Sms(sms::Provider);
@@ -30,9 +30,7 @@ impl Channel for Sms {
 
 /// The provider posts `{"id", "from", "text"}`, and repeats it until it is answered 202.
 fn accept_sms(bridge: &Bridge, request: &mut tiny_http::Request) -> Result<u16, Box<dyn Error>> {
-    let mut body = String::new();
-    request.as_reader().take(64 * 1024).read_to_string(&mut body)?;
-    let sms: serde_json::Value = serde_json::from_str(&body)?;
+    let sms: serde_json::Value = serde_json::from_reader(request.as_reader().take(64 * 1024))?;
     let text = |name| sms.get(name).and_then(|member| member.as_str()).unwrap_or_default();
     let message = Inbound::text(text("id"), text("text"))?;
     Ok(bridge.accept(&text("from").parse()?, message).map_or(503, |_| 202))
@@ -42,7 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cloud = Server::start(ServerConfig::new())?;
     let (config, receiver) = sms::config(&cloud)?;
     let (provider, phone) = sms::Provider::new();
-    let bridge = Bridge::new(Client::new(config)?, Memory::new(), Sms(provider))?;
+    let directory = tempfile::tempdir()?; // of your own: what is in the file outlives the program
+    let store = Sqlite::open(directory.path().join("sms.db"))?;
+    let bridge = Bridge::new(Client::new(config)?, store, Sms(provider))?;
     let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").map_err(|e| e.to_string())?);
     sms::play(cloud, phone, server.server_addr().to_ip().ok_or("no address")?);
     let (mut signals, serving) = (Signals::new([SIGTERM])?, server.clone());

@@ -1,5 +1,5 @@
 //! A whole connector for an SMS provider, over the bridge, on tokio. It runs against a sandbox:
-//! `cargo run -p lp-connector --features axum,bridge,sandbox,tokio --example sms_connector_tokio`.
+//! `cargo run -p lp-connector --features axum,bridge,sandbox,sqlite,tokio --example sms_connector_tokio`.
 
 mod sms;
 
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use lp_connector::axum::{serve, shutdown_signal};
-use lp_connector::bridge::{Bridge, Channel, Content, FromAgent, Inbound, Memory, Undelivered};
+use lp_connector::bridge::{Bridge, Channel, Content, FromAgent, Inbound, Undelivered};
 use lp_connector::sandbox::{Server, ServerConfig};
 use lp_connector::webhook::Transition;
-use lp_connector::{ExtConsumerId, serde_json, tokio::Client};
+use lp_connector::{ExtConsumerId, serde_json, sqlite::Sqlite, tokio::Client};
 
 struct Sms(sms::Provider);
 
@@ -42,7 +42,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cloud = Server::start(ServerConfig::new())?;
     let (config, receiver) = sms::config(&cloud)?;
     let (provider, phone) = sms::Provider::new();
-    let bridge = Bridge::new(Client::new(config)?, Memory::new(), Sms(provider))?;
+    let directory = tempfile::tempdir()?; // of your own: what is in the file outlives the program
+    let store = Sqlite::open(directory.path().join("sms.db"))?;
+    let bridge = Bridge::new(Client::new(config)?, store, Sms(provider))?;
     let app = Router::new().route("/sms", post(accept_sms)).with_state(bridge.clone());
     let app = app.nest("/lp", bridge.webhooks(receiver));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -11,6 +11,7 @@
 //! | `async-std` | `lp_connector::async_std::Client` | programs on async-std |
 //! | `axum` | `lp_connector::axum` | receiving webhooks |
 //! | `bridge` | `lp_connector::bridge` | a whole connector, but for the channel: it loses nothing |
+//! | `sqlite` | `lp_connector::sqlite` | the bridge's store in one file |
 //! | `sandbox` | `lp_connector::sandbox` | tests: a local cloud whose faults you script |
 //!
 //! Features only add: each client is in the module of its feature, and there is no `Client` at the root
@@ -258,6 +259,7 @@
         feature = "axum",
         feature = "bridge",
         feature = "sandbox",
+        feature = "sqlite",
         feature = "tokio",
         feature = "ureq"
     )),
@@ -299,6 +301,13 @@ pub mod bridge {
 pub mod smol {
     #[doc(inline)]
     pub use lp_connector_smol::{Client, Conversation, Request, Smol};
+}
+
+/// The bridge's store in one file.
+#[cfg(feature = "sqlite")]
+pub mod sqlite {
+    #[doc(inline)]
+    pub use lp_connector_sqlite::{ClockReading, Sqlite, SqliteOptions};
 }
 
 /// The client for tokio.

@@ -12,7 +12,7 @@
 //!
 //! New here? The [front page](crate) has a program that sends and one that receives.
 
-/// Includes a page. Its examples need clients, axum, the bridge and the sandbox: without these features it is read, and
+/// Includes a page. Its examples need clients, axum, the bridge, its store and the sandbox: without these features it is read, and
 /// not tested.
 macro_rules! page {
     ($name:ident, $file:literal) => {
