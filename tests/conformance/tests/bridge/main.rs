@@ -52,7 +52,8 @@ on_every_host! {
     a_store_that_does_not_answer_is_an_error,
     a_drained_bridge_leaves_everything_to_the_next,
     a_new_program_goes_on_with_the_file,
-    a_drain_ends_in_time_and_a_drop_ends_the_bridge,
+    a_drain_ends_in_time,
+    a_dropped_bridge_ends_its_tasks,
     two_accounts_are_kept_apart,
 }
 
@@ -360,7 +361,8 @@ fn a_new_program_goes_on_with_the_file<H: Host>() {
     assert!(bridge.drain(PATIENCE));
 }
 
-fn a_drain_ends_in_time_and_a_drop_ends_the_bridge<H: Host>() {
+/// A bridge whose channel hangs.
+fn hanging<H: Host>() -> Wire {
     let wire = Wire::new::<H>(quick());
     wire.open("ada");
     wire.ledger.script(|note| match note.what.starts_with("text") {
@@ -369,8 +371,18 @@ fn a_drain_ends_in_time_and_a_drop_ends_the_bridge<H: Host>() {
     });
     wire.agent_says("ada", "one");
     wire.ledger.wait(|state| state.hanging == 1);
+    wire
+}
+
+fn a_drain_ends_in_time<H: Host>() {
+    let wire = hanging::<H>();
     assert!(!wire.bridge.drain(Duration::from_millis(10)));
-    let Wire { bridge, ledger, store, .. } = wire;
+    wire.wait_for_cloud("the end", |wire| !wire.bridge.is_running());
+    wire.ledger.release();
+}
+
+fn a_dropped_bridge_ends_its_tasks<H: Host>() {
+    let Wire { bridge, ledger, store, cloud: _cloud, .. } = hanging::<H>();
     drop(bridge);
     ledger.release();
     // Whoever shared the store lets go of it: loop, tasks, threads.
