@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use serde_json::Value;
 
-use crate::request::{fields, has_content_type, id, text};
+use crate::request::{Version, fields, has_content_type, id, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::{Conversation, milliseconds};
@@ -127,9 +127,7 @@ pub(crate) fn parse_request(
     request: &Request<Vec<u8>>,
 ) -> Result<(Vec<String>, Value), Box<HttpResponse>> {
     let refuse = |why: &str| Box::new(response::bad_request(why, ""));
-    if fields(request, false).get("v").map(String::as_str) != Some("3") {
-        return Err(refuse("v must be 3"));
-    }
+    Version::V3.check(sandbox, &fields(request, false)).map_err(refuse)?;
     if !has_content_type(request.headers(), "application/json") {
         return Err(refuse("the content type must be application/json"));
     }

@@ -5,15 +5,19 @@ use http::Request;
 use serde_json::{Value, json};
 
 use crate::endpoint::Route;
-use crate::request::fields;
+use crate::request::{Version, fields};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
-pub(crate) fn lookup(sandbox: &Sandbox, route: &Route, request: &Request<Vec<u8>>) -> HttpResponse {
-    let config = &sandbox.config;
-    if fields(request, false).get("version").map(String::as_str) != Some("1.0") {
-        return response::json(400, &json!({"message": "version must be 1.0"}));
+pub(crate) fn lookup(
+    sandbox: &mut Sandbox,
+    route: &Route,
+    request: &Request<Vec<u8>>,
+) -> HttpResponse {
+    if let Err(wrong) = Version::DOMAIN.check(sandbox, &fields(request, false)) {
+        return response::json(400, &json!({"message": wrong}));
     }
+    let config = &sandbox.config;
     if route.account != config.account {
         // "401 (bad site)", protocol.md 2.2.
         return response::json(401, &json!({"message": "no such site"}));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::config::App;
 use crate::random::stable_hex;
-use crate::request::{fields, has_content_type, text};
+use crate::request::{Version, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
@@ -78,8 +78,8 @@ pub(crate) fn installs(
     if account != sandbox.config.account || sandbox.state.bearers.get(bearer).is_none() {
         return refuse(401, "not logged in");
     }
-    if fields(request, false).get("v").map(String::as_str) != Some("1.0") {
-        return refuse(400, "v must be 1.0");
+    if let Err(wrong) = Version::V1.check(sandbox, &fields(request, false)) {
+        return refuse(400, wrong);
     }
     sandbox.register_configured_apps();
     let overridden = request.headers().get("x-http-method-override");

@@ -4,7 +4,7 @@
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
-use crate::request::{fields, has_content_type, text};
+use crate::request::{Version, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
@@ -28,8 +28,8 @@ pub(crate) fn monitor(
 ) -> HttpResponse {
     let query = fields(request, false);
     let value = |name: &str| query.get(name).map(String::as_str);
-    if !matches!(value("v"), Some("1.0" | "1.1")) {
-        return refuse(400, 33, "illegal API version");
+    if let Err(wrong) = Version::MONITORING.check(sandbox, &query) {
+        return refuse(400, 33, wrong);
     }
     let known = sandbox.config.apps.iter().any(|known| known.client_id == app);
     if account != sandbox.config.account || !known {

@@ -5,12 +5,64 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, Request};
 use serde_json::Value;
 
+use crate::sandbox::Sandbox;
+
 /// The fields of the query and, with `with_body`, of the form, which take precedence.
 pub(crate) fn fields(request: &Request<Vec<u8>>, with_body: bool) -> BTreeMap<String, String> {
     let query = request.uri().query().unwrap_or_default();
     let body: &[u8] = if with_body { request.body() } else { &[] };
     let all = form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(body));
     all.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+}
+
+/// A parameter that names the version of an API.
+pub(crate) struct Version {
+    name: &'static str,
+    values: &'static [&'static str],
+    /// The warning without it.
+    missing: &'static str,
+    /// The refusal of another one.
+    wrong: &'static str,
+}
+
+impl Version {
+    /// Of the Domain API.
+    pub(crate) const DOMAIN: Self = Self {
+        name: "version",
+        values: &["1.0"],
+        missing: "the query has no version=1.0",
+        wrong: "version must be 1.0",
+    };
+    /// Of tokens and app installs.
+    pub(crate) const V1: Self =
+        Self { name: "v", values: &["1.0"], missing: "there is no v=1.0", wrong: "v must be 1.0" };
+    /// Of the Monitoring API.
+    pub(crate) const MONITORING: Self = Self {
+        name: "v",
+        values: &["1.0", "1.1"],
+        missing: "the query has no v=1.0 or v=1.1",
+        wrong: "illegal API version",
+    };
+    /// Of CONVERSATION and SEND.
+    pub(crate) const V3: Self =
+        Self { name: "v", values: &["3"], missing: "the query has no v=3", wrong: "v must be 3" };
+
+    /// Checks the version among the fields of a request. One that is missing is tolerated, another one is
+    /// not.
+    ///
+    /// # Errors
+    /// Why the request is refused.
+    pub(crate) fn check(
+        &self,
+        sandbox: &mut Sandbox,
+        fields: &BTreeMap<String, String>,
+    ) -> Result<(), &'static str> {
+        match fields.get(self.name) {
+            Some(value) if self.values.contains(&value.as_str()) => Ok(()),
+            None if sandbox.tolerates(self.missing) => Ok(()),
+            _ => Err(self.wrong),
+        }
+    }
 }
 
 /// True if the content type is `kind`, with any parameters.

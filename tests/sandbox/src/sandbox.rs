@@ -126,7 +126,10 @@ impl Sandbox {
         let Some(route) =
             route.filter(|route| route.deviation.is_none_or(|deviation| self.tolerates(deviation)))
         else {
-            let there_is = "domain, token, consumer, conversation and send, at their own paths";
+            // The cloud posts webhooks and does not listen there.
+            let paths = Endpoint::ALL.into_iter().filter(|one| *one != Endpoint::Webhook);
+            let there_is: Vec<_> = paths.map(Endpoint::name).collect();
+            let there_is = format!("{}, at their own paths", there_is.join(", "));
             return without_fault(response::json(
                 404,
                 &json!({"message": "no such path", "there_is": there_is}),

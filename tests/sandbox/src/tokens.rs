@@ -9,7 +9,7 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
 use crate::installs::Install;
-use crate::request::{credential, fields, has_content_type, text};
+use crate::request::{Version, credential, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 use crate::state::AppToken;
@@ -35,11 +35,19 @@ pub(crate) fn app_token(
     if !is_form && !is_taken() {
         return refuse("the content type must be application/x-www-form-urlencoded");
     }
-    let fields = fields(request, true);
-    let field = |name: &str| fields.get(name).map(String::as_str);
-    if field("v") != Some("1.0") {
-        return refuse("v must be 1.0");
+    let mut fields = fields(request, true);
+    // Clients that say JSON send a form or JSON.
+    if !is_form && let Ok(Value::Object(members)) = serde_json::from_slice(request.body()) {
+        let texts = members.into_iter().filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            _ => None,
+        });
+        fields.extend(texts);
     }
+    if let Err(wrong) = Version::V1.check(sandbox, &fields) {
+        return refuse(wrong);
+    }
+    let field = |name: &str| fields.get(name).map(String::as_str);
     match field("grant_type") {
         Some("client_credentials") => {}
         Some(_) => {
@@ -83,10 +91,8 @@ pub(crate) fn consumer_token(
     if let Err(refused) = check_app_token(sandbox, now, account, request.headers()) {
         return *refused;
     }
-    match fields(request, false).get("v").map(String::as_str) {
-        Some("1.0") => {}
-        None if sandbox.tolerates("the query has no v=1.0") => {}
-        _ => return response::bad_request("v must be 1.0", ""),
+    if let Err(wrong) = Version::V1.check(sandbox, &fields(request, false)) {
+        return response::bad_request(wrong, "");
     }
     if !has_content_type(request.headers(), "application/json") {
         return response::bad_request("the content type must be application/json", "");

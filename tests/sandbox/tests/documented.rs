@@ -30,7 +30,7 @@ fn one_service_is_an_object_and_all_are_a_wrapped_array() {
 
 #[test]
 fn a_bad_site_is_401_and_bad_parameters_are_400() {
-    let mut cloud = Cloud::new();
+    let mut cloud = Cloud::with(|config| config.strict(true));
     for (path, status) in [
         ("/api/account/1/service/idp/baseURI.json?version=1.0", 401),
         ("/api/account/91827364/service/idp/baseURI.json", 400),

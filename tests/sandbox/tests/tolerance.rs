@@ -68,7 +68,7 @@ fn login_free(client: &Client) -> String {
 }
 
 /// Each deviation, and a word of its warning.
-const DEVIATIONS: [(&str, Ask); 16] = [
+const DEVIATIONS: [(&str, Ask); 24] = [
     ("no .json", |client| {
         client.ask("GET", "/api/account/91827364/service/idp/baseURI?version=1.0", &[], "")
     }),
@@ -91,6 +91,48 @@ const DEVIATIONS: [(&str, Ask); 16] = [
         let form = login_free(client);
         let path = "/sentinel/api/account/91827364/app/token?v=1.0";
         client.ask("POST", path, &[JSON], &form)
+    }),
+    ("content type", |client| {
+        let (id, secret) = client.cloud.credentials();
+        let body = json!({"grant_type": "client_credentials", "client_id": id,
+            "client_secret": secret});
+        let path = "/sentinel/api/account/91827364/app/token?v=1.0";
+        client.ask("POST", path, &[JSON], &body.to_string())
+    }),
+    ("v=1.0", |client| {
+        let form = login_free(client);
+        client.ask("POST", "/sentinel/api/account/91827364/app/token", &[FORM], &form)
+    }),
+    ("version=1.0", |client| {
+        client.ask("GET", "/api/account/91827364/service/idp/baseURI.json", &[], "")
+    }),
+    ("version=1.0", |client| {
+        client.ask("GET", "/api/account/91827364/service/baseURI.json", &[], "")
+    }),
+    ("v=3", |client| {
+        let body = json!({"kind": "req", "id": "1", "type": "ms.PublishEvent",
+            "body": text(&client.conversation, "x")});
+        let path = SEND.split('?').next().unwrap();
+        client.ask("POST", path, &[JSON], &body.to_string())
+    }),
+    ("v=3", |client| {
+        client.tokens = client.cloud.tokens("another");
+        let body = open(&json!({"brandId": "91827364"}), "cm.ConsumerRequestConversation");
+        client.ask("POST", CONVERSATION.split('?').next().unwrap(), &[JSON], &body)
+    }),
+    ("v=1.0", |client| {
+        let (app, _) = client.cloud.credentials();
+        let path = format!("/api/account/91827364/app/{app}/engagement");
+        let body = json!({"identities": [{"iss": "x", "acr": "0", "sub": "ring"}]});
+        client.ask("POST", &path, &[JSON], &body.to_string())
+    }),
+    ("v=1.0", |client| {
+        let (user, password) = client.cloud.sandbox.config().admin();
+        let body = json!({"username": user, "password": password});
+        let session = client.cloud.post("/api/account/91827364/login", &[], &body).1;
+        client.tokens.0 = format!("Bearer {}", session["bearer"].as_str().unwrap());
+        let path = "/api/account/91827364/configuration/app-install/installations";
+        client.ask("GET", path, &[], "")
     }),
     ("Client-Properties", |client| {
         let properties = r#"{"type":"ClientProperties","features":[]}"#;
@@ -212,4 +254,33 @@ fn a_warning_is_of_its_own_request_alone() {
     let path = "/sentinel/api/account/91827364/app/token?v=1.0";
     assert_eq!(client.ask("POST", path, &[("content-type", "text/plain")], &form).0, 400);
     assert_eq!(client.ask("POST", path, &[FORM], &form), (200, vec![]));
+}
+
+#[test]
+fn a_wrong_version_is_refused_on_every_path() {
+    let mut client = Client::new(false);
+    let (app, _) = client.cloud.credentials();
+    let at = |rest: &str| format!("/api/account/91827364/{rest}");
+    for (path, kind) in [
+        (at("service/idp/baseURI.json?version=2.0"), "GET"),
+        ("/sentinel/api/account/91827364/app/token?v=2.0".to_owned(), "POST"),
+        (at("consumer?v=2.0"), "POST"),
+        (at("messaging/consumer/conversation?v=2"), "POST"),
+        (at("messaging/consumer/conversation/send?v=2"), "POST"),
+        (at(&format!("app/{app}/engagement?v=2.0")), "POST"),
+    ] {
+        let headers = if path.contains("sentinel") { FORM } else { JSON };
+        assert_eq!(client.ask(kind, &path, &[headers], "{}"), (400, vec![]), "{path}");
+    }
+}
+
+#[test]
+fn a_404_names_every_endpoint() {
+    let request = Request::get("/nowhere").body(Vec::new()).unwrap();
+    let answer = Client::new(false).cloud.sandbox.handle(NOW, &request);
+    let body: Value = serde_json::from_slice(answer.body()).unwrap();
+    for one in lp_connector_sandbox::Endpoint::ALL {
+        let is_named = body["there_is"].as_str().unwrap().contains(one.name());
+        assert_eq!(is_named, one.name() != "webhook", "{one}");
+    }
 }
