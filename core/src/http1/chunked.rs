@@ -6,9 +6,9 @@ use super::{DecodeError, Limit, Limits};
 #[derive(Debug)]
 pub(super) struct Chunked {
     state: State,
-    /// Bytes of the current chunk-size line.
+    /// Bytes of the current chunk-size line without its extension.
     line: usize,
-    /// Bytes of all extensions so far.
+    /// Bytes of all extensions so far. They are skipped as they come.
     extensions: usize,
     trailers: HeadBuffer,
 }
@@ -82,7 +82,10 @@ impl Chunked {
 
     /// Reads one byte of a chunk-size line.
     fn size_line(&mut self, byte: u8, body: usize, limits: &Limits) -> Result<(), DecodeError> {
-        self.line += 1;
+        // An extension is skipped, and has a limit of its own.
+        if byte == b'\r' || !matches!(self.state, State::Extension(_)) {
+            self.line += 1;
+        }
         if self.line > limits.chunk_line {
             return Err(DecodeError::TooLarge(Limit::ChunkLine));
         }

@@ -156,7 +156,7 @@ fn invalid_heads_are_refused() {
         "HTTP/1.1 200 OK\r\na: b\0\r\n\r\n",
         "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
         "HTTP/1.1 200 OK\r\n: c\r\n\r\n",
-        "HTTP/1.1 200 OK\r\na : c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length : 0\r\n\r\n",
     ] {
         assert!(matches!(whole(bad), Err(DecodeError::Malformed(_))), "{bad:?}: {:?}", whole(bad));
     }
@@ -175,7 +175,8 @@ fn each_exceeded_limit_is_an_error_of_its_own() {
         (format!("{chunked}1f5\r\n"), Limit::Body),
         (format!("{chunked}{}\r\n", "f".repeat(17)), Limit::Body),
         (format!("{chunked}{}\r\n", "0".repeat(41)), Limit::ChunkLine),
-        (format!("{chunked}1;{}", "x".repeat(50)), Limit::ChunkLine),
+        (format!("{chunked}1{}", " ".repeat(40)), Limit::ChunkLine),
+        (format!("{chunked}1;{}", "x".repeat(1001)), Limit::Head),
         (format!("{chunked}{}", format!("1;{}\r\na\r\n", "x".repeat(30)).repeat(40)), Limit::Head),
         (format!("{chunked}0\r\na: {long}"), Limit::Head),
         (format!("{chunked}0\r\n{many}\r\n"), Limit::Headers),
@@ -286,9 +287,12 @@ fn only_cr_and_lf_end_the_data_of_a_chunk() {
 #[test]
 fn a_chunk_size_line_may_reach_its_limit() {
     let line = |length: usize| {
-        // The size, a semicolon, and the line's end count too.
-        let extension = "e".repeat(length - 4);
-        whole(&format!("{OK}transfer-encoding: chunked\r\n\r\n1;{extension}\r\na\r\n0\r\n\r\n"))
+        // The line's end counts too. An extension has a limit of its own.
+        let zeros = "0".repeat(length - 4);
+        whole(&format!(
+            "{OK}transfer-encoding: chunked\r\n\r\n{zeros}1;{}\r\na\r\n0\r\n\r\n",
+            "e".repeat(900)
+        ))
     };
     assert_eq!(line(40), ok("a", true, 0));
     assert_eq!(line(41).unwrap_err(), DecodeError::TooLarge(Limit::ChunkLine));
@@ -503,5 +507,29 @@ fn a_408_or_421_ends_its_connection() {
     for (status, reusable) in [(408, false), (421, false), (425, true), (429, true), (400, true)] {
         let text = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(whole(&text), Ok((status, Vec::new(), reusable, 0)));
+    }
+}
+
+#[test]
+fn a_blank_before_a_colon_is_read_where_it_changes_nothing() {
+    for blank in [" ", "\t", " \t "] {
+        let text = format!("{OK}x-note{blank}: a\r\nserver: x\r\ncontent-length: 1\r\n\r\na");
+        assert_eq!(whole(&text), ok("a", true, 0), "{blank:?}");
+        let text = format!("{OK}connection{blank}: close\r\ncontent-length: 1\r\n\r\na");
+        assert_eq!(whole(&text), ok("a", false, 0), "{blank:?}");
+        for framing in ["content-length{}: 1", "Content-Length{}:1", "Transfer-Encoding{}: chunked"]
+        {
+            let framing = framing.replace("{}", blank);
+            for rest in ["", "content-length: 1\r\n", "x-note : a\r\n"] {
+                for head in [format!("{framing}\r\n{rest}"), format!("{rest}{framing}\r\n")] {
+                    let found = whole(&format!("{OK}{head}\r\na"));
+                    assert!(matches!(found, Err(DecodeError::Malformed(_))), "{head:?}: {found:?}");
+                }
+            }
+        }
+    }
+    for bad in ["x note: a", "x\u{b}: a", ": a", " : a", "x"] {
+        let found = whole(&format!("{OK}y: b\r\n{bad}\r\nz : c\r\ncontent-length: 1\r\n\r\na"));
+        assert!(found.is_err() || bad.starts_with(' '), "{bad:?}: {found:?}");
     }
 }

@@ -77,10 +77,17 @@ pub(super) enum Framing {
 /// Parses a complete head. `bytes` ends with the empty line.
 pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
     // The status line has no continuation.
-    let bytes = &*unfolded(bytes, 2);
+    let unfolded = unfolded(bytes, 2);
+    // A break belongs in no name, so a folded head has no blank after one.
+    let may_have_blanks = matches!(unfolded, Cow::Borrowed(_));
+    let bytes = &*unfolded;
     let mut fields = fields(bytes, limits);
     let mut parsed = httparse::Response::new(&mut fields);
-    match parsed.parse(bytes) {
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(
+        may_have_blanks && !has_blank_in_framing(bytes),
+    );
+    match config.parse_response(&mut parsed, bytes) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(DecodeError::Malformed("empty head")),
         Err(httparse::Error::TooManyHeaders) => return Err(DecodeError::TooLarge(Limit::Headers)),
@@ -107,6 +114,23 @@ pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<He
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(Head { response, persists, framing })
+}
+
+/// Whether there is a blank between the name and the colon of a header that frames the body.
+///
+/// A server must not send such a header, and a proxy removes the blank (RFC 9112, 5.1). A reader may also
+/// ignore the header, or take the blank as a part of its name. Where the body ends depends on that, so such
+/// a head is refused. With any other header nobody sees another body, so it is read without the blank.
+fn has_blank_in_framing(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').skip(1).any(|line| {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+        let name = line.get(..colon).unwrap_or_default();
+        let bare = name.trim_ascii_end();
+        let frames = [CONTENT_LENGTH, TRANSFER_ENCODING]
+            .iter()
+            .any(|framing| bare.eq_ignore_ascii_case(framing.as_str().as_bytes()));
+        frames && bare.len() < name.len()
+    })
 }
 
 /// Room for as many fields as `bytes` has lines, within the limit.

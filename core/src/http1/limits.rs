@@ -40,7 +40,7 @@ impl Limits {
         self
     }
 
-    /// The maximum length of a chunk-size line in bytes, extensions included. Default: 4 KiB.
+    /// The maximum length of a chunk-size line in bytes, without extensions. Default: 4 KiB.
     #[must_use]
     pub const fn chunk_line(mut self, bytes: usize) -> Self {
         self.chunk_line = bytes;

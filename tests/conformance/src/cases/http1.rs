@@ -33,6 +33,7 @@ pub fn chunk_sizes_extensions_and_trailers_are_read<A: Adapter>() {
         chunked("3;name=value\r\nCoo\r\n0;last\r\n\r\n"),
         chunked("3 ; name=\"a;b\"\r\nCoo\r\n0\r\n\r\n"),
         chunked("3  \r\nCoo\r\n0\r\n\r\n"),
+        chunked(&format!("3;{}\r\nCoo\r\n0\r\n\r\n", "x".repeat(5000))),
         chunked("3\r\nCoo\r\n0\r\nx-sum: 1\r\nx-more: 2\r\n 3\r\n\r\n"),
         // The last chunk has come; only the end of the trailers has not (RFC 9112, 8).
         chunked("3\r\nCoo\r\n0\r\n"),
