@@ -104,8 +104,17 @@ impl<'a> ResponseView<'a> {
     pub fn rejection(&self) -> ApiRejection {
         match document(self.body()) {
             Some(document) => ApiRejection::in_envelope(self.status(), &document),
-            None => ApiRejection::status(self.status()),
+            None => ApiRejection { message: self.text(), ..ApiRejection::status(self.status()) },
         }
+    }
+
+    /// A body of plain text, as proxies and gateways send it. A longer one is a page.
+    fn text(&self) -> Option<String> {
+        let kind = self.headers().get(http::header::CONTENT_TYPE)?.as_bytes();
+        let is_plain = kind.get(..10)?.eq_ignore_ascii_case(b"text/plain");
+        let is_short = self.body().len() <= MAX_TEXT;
+        let text = std::str::from_utf8(self.body()).ok().filter(|_| is_plain && is_short)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     pub(crate) fn parse(&self) -> Result<Value, ApiRejection> {
@@ -346,6 +355,9 @@ const INTERNAL_CODES: &[(&str, &str)] =
 /// The deepest error within an error to read, and the most errors of an array.
 const MAX_ERRORS: usize = 5;
 
+/// The longest body of plain text that is taken for a message, in bytes.
+const MAX_TEXT: usize = 1024;
+
 /// The message, in any of the error envelopes.
 fn message(document: &Value) -> Option<String> {
     words(document, MAX_ERRORS)
@@ -364,8 +376,14 @@ fn words(value: &Value, depth: usize) -> Option<String> {
             let text = |name: &str| members.get(name).and_then(Value::as_str);
             let found = match (text("error"), text("error_description")) {
                 (Some(error), Some(more)) => Some(format!("{error}: {more}")),
-                _ => ERROR_MEMBERS.iter().find_map(|name| words(members.get(*name)?, depth)),
+                _ => ERROR_MEMBERS.iter().find_map(|name| {
+                    let member = members.get(*name)?;
+                    words(member, depth).or_else(|| by_field(member, depth))
+                }),
             };
+            // Without a known member, one that holds an error by another name.
+            let objects = || members.values().filter(|member| member.is_object());
+            let found = found.or_else(|| objects().find_map(|member| words(member, depth)));
             let code = INTERNAL_CODES
                 .iter()
                 .find_map(|(name, what)| Some(format!("{what} {}", scalar(members.get(*name)?)?)));
@@ -376,6 +394,13 @@ fn words(value: &Value, depth: usize) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The texts of an object that names each field with what is wrong with it.
+fn by_field(value: &Value, depth: usize) -> Option<String> {
+    let text = |(name, value): (&String, &Value)| Some(format!("{name}: {}", words(value, depth)?));
+    let found: Vec<_> = value.as_object()?.iter().filter_map(text).take(MAX_ERRORS).collect();
+    (!found.is_empty()).then(|| found.join("; "))
 }
 
 /// LivePerson's `errorCode`: in the envelope's body, beside it, or in an error within either.
@@ -516,10 +541,36 @@ mod tests {
             (r#"{"internalErrorCode":"9007"}"#, "internal error code 9007"),
             (r#"{"internalErrorCode":9007}"#, "internal error code 9007"),
             (r#"{"code":"BAD_REQUEST","body":"plain"}"#, "plain"),
+            (r#"{"status":{"message":"no"},"id":7}"#, "no"),
+            (r#"{"meta":7,"response":{"status":{"detail":"no"}}}"#, "no"),
+            (r#"{"error":{"innererror":{"message":"no"}}}"#, "no"),
+            (r#"{"error":{"code":7,"innerError":{"innerError":{"message":"no"}}}}"#, "no"),
+            (r#"{"errors":{"name":["is taken"]}}"#, "name: is taken"),
+            (
+                r#"{"errors":{"name":["is taken","is long"],"url":"is bad"}}"#,
+                "name: is taken; is long; url: is bad",
+            ),
+            (r#"{"message":"known","other":{"message":"not this"}}"#, "known"),
         ] {
             assert_eq!(accepted(400, body).unwrap_err().message.as_deref(), Some(message));
         }
         assert_eq!(accepted(502, "<html>").unwrap_err(), ApiRejection::status(502));
+    }
+
+    #[test]
+    fn a_short_plain_text_is_the_message() {
+        let rejected = |kind: &str, body: &str| {
+            let mut answer = answer(503, body);
+            answer.headers_mut().insert("content-type", kind.parse().unwrap());
+            ResponseView::new(&answer, false).rejection().message
+        };
+        for kind in ["text/plain", "Text/Plain; charset=utf-8"] {
+            assert_eq!(rejected(kind, " upstream is down\n").as_deref(), Some("upstream is down"));
+            assert_eq!(rejected(kind, &"x".repeat(1025)), None);
+            assert_eq!(rejected(kind, " \n"), None);
+        }
+        assert_eq!(rejected("text/html", "<p>down</p>"), None);
+        assert_eq!(rejected("application/json", "down"), None);
     }
 
     #[test]
