@@ -29,9 +29,11 @@ pub(super) fn weaknesses(webhooks: &Map<String, Value>) -> Vec<Violation> {
             0 => "it is missing: a notification is lost at its first failure, such as a single 503 or \
                   a restart of the endpoint"
                 .to_owned(),
+            // The first try and the retries.
             times => format!(
-                "it is missing: a notification is lost after {times} failures, each 30 s after the one \
-                 before, and the order is not kept"
+                "it is missing: a notification is lost after {} failures, each 30 s after the one \
+                 before, and the order is not kept",
+                times.saturating_add(1)
             ),
         };
         let remedy = "set it, for example to 3600: failed notifications are kept for an hour, and sent \
@@ -118,7 +120,9 @@ mod tests {
         assert!(check(&manifest)[0].problem().contains("a single 503"));
         let counted = with(&EventType::ALL, |builder| builder.max_retries(2));
         assert_eq!(paths(&counted), [RETENTION]);
-        assert!(check(&counted)[0].problem().contains("after 2 failures"));
+        assert!(check(&counted)[0].problem().contains("after 3 failures"));
+        let once = with(&EventType::ALL, |builder| builder.max_retries(1));
+        assert!(check(&once)[0].problem().contains("after 2 failures"));
         let mut none = manifest;
         none["capabilities"]["webhooks"]["retry"] = Value::Null;
         assert_eq!(paths(&none), [RETENTION]);

@@ -22,6 +22,25 @@ const OTHERS: &[(&str, &str)] = &[
 
 const WEBHOOKS: &str = "capabilities.webhooks";
 
+/// Names that other platforms have for a member.
+const ALIASES: &[(&str, &str)] = &[
+    ("url", "endpoint"),
+    ("uri", "endpoint"),
+    ("address", "endpoint"),
+    ("callback", "endpoint"),
+    ("callback_url", "endpoint"),
+    ("webhook_url", "endpoint"),
+    ("hooks", "webhooks"),
+    ("hook", "webhooks"),
+    ("retries", "max_retries"),
+    ("name", "client_name"),
+    ("scopes", "scope"),
+    ("retention", "retention_time"),
+];
+
+/// The shortest name to compare with those of other places.
+const MIN_MISPLACED: usize = 6;
+
 /// The longest name to compare.
 const MAX_NAME: usize = 128;
 
@@ -70,15 +89,31 @@ pub(super) fn suggestion(level: &str, name: &str) -> Option<String> {
     if name.chars().count() > MAX_NAME {
         return None;
     }
-    let near = known(level).into_iter().filter_map(|known| Some((distance(name, known)?, known)));
-    if let Some((_, known)) = near.min_by_key(|(distance, _)| *distance) {
+    let nearest =
+        known(level).into_iter().filter_map(|known| Some((distance(name, known)?, known)));
+    if let Some((_, known)) = nearest.min_by_key(|(distance, _)| *distance) {
         return Some(format!("did you mean {known}?"));
     }
-    // A known name in the wrong place.
-    let place = FIELDS.iter().find(|field| {
+    let is_alias = |known: &str| {
+        ALIASES.iter().any(|(alias, meant)| *meant == known && normal(alias) == normal(name))
+    };
+    if let Some(meant) = known(level).into_iter().find(|known| is_alias(known)) {
+        return Some(format!("did you mean {meant}?"));
+    }
+    // A known name in the wrong place, or one that is near it. Of some objects no member is known.
+    let is_known_level = !known(level).is_empty();
+    let elsewhere = FIELDS.iter().filter_map(|field| {
         let (parent, last) = field.path.rsplit_once('.').unwrap_or(("", field.path));
-        parent != level && normal(last) == normal(name)
-    })?;
+        let edits = if normal(last) == normal(name) {
+            0
+        } else if is_known_level && normal(name).len() >= MIN_MISPLACED {
+            near(name, last).filter(|edits| *edits <= 2)?
+        } else {
+            return None;
+        };
+        (parent != level).then_some((edits, field))
+    });
+    let (_, place) = elsewhere.min_by_key(|(edits, _)| *edits)?;
     Some(format!("did you mean {}?", place.path.replace("EVENT", "(an event type)")))
 }
 

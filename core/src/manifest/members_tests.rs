@@ -88,6 +88,19 @@ fn the_nearest_member_is_suggested() {
             "capabilities.webhooks.(an event type).max_retries",
         ),
         ("capabilities.webhooks.EVENT", "header", "headers"),
+        ("capabilities.webhooks.EVENT", "url", "endpoint"),
+        ("capabilities.webhooks.EVENT", "URI", "endpoint"),
+        ("capabilities.webhooks.EVENT", "callbackUrl", "endpoint"),
+        ("capabilities", "hooks", "webhooks"),
+        ("", "webhoks", "capabilities.webhooks"),
+        ("", "retention_tme", "capabilities.webhooks.retry.retention_time"),
+        ("capabilities", "grant_type", "grant_types"),
+        ("capabilities", "endpont", "capabilities.webhooks.(an event type).endpoint"),
+        (
+            "capabilities.webhooks.retry",
+            "max_retrys",
+            "capabilities.webhooks.(an event type).max_retries",
+        ),
         ("capabilities.engagement", "goals", "goal"),
     ] {
         let found = suggestion(level, misspelt);
