@@ -12,7 +12,17 @@ fn decode(body: &[u8]) -> Run {
 
 #[test]
 fn a_document_without_changes_says_that_nothing_is_in_it() {
-    for body in ["null", "[]", "{}", "7", r#""text""#, r#"{"body":{}}"#] {
+    for body in [
+        "null",
+        "[]",
+        "{}",
+        "7",
+        r#""text""#,
+        r#"{"body":{}}"#,
+        "[{},{}]",
+        "[null,null]",
+        "[7,{},[]]",
+    ] {
         let decoded = decode(body.as_bytes());
         assert_eq!((decoded.code, decoded.stdout.as_str()), (Some(1), ""), "{body}");
         assert!(decoded.stderr.contains("there is nothing in it"), "{body}: {}", decoded.stderr);

@@ -80,7 +80,8 @@ fn decode(file: &Path, output: &Output) -> Result<(), Failure> {
              is too large the largest one, what is no JSON value [null], deep nesting is cut",
         );
     }
-    if let [Change::Other(other)] = notification.changes()
+    // A batch may hold several such.
+    if let [Change::Other(other), ..] = notification.changes()
         && notification.is_empty()
     {
         return Err(Failure::Local(format!("there is nothing in it: {}", other.reason())));
