@@ -95,7 +95,7 @@ fn only_messages_and_uploads_go_to_a_new_conversation() {
 }
 
 #[test]
-fn every_conversation_operation_has_advice_of_its_own_when_closed() {
+fn each_operation_has_its_own_advice_for_a_closed_conversation() {
     let general = advice_of("call", ErrorKind::ConversationClosed, Stage::Operation);
     for operation in IN_A_CONVERSATION {
         let advice = advice_of(operation, ErrorKind::ConversationClosed, Stage::Operation);

@@ -168,7 +168,7 @@ impl<'a> Element<'a> {
         if self.0.get("click").is_some_and(Json::is_object) {
             found.push(self);
         }
-        // The JSON parser bounds the depth: 128.
+        // The JSON parser bounds the depth.
         for element in self.elements() {
             element.collect_clickable(found);
         }
