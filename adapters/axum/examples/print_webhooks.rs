@@ -1,5 +1,5 @@
-//! Receives webhooks and prints what agents say, until SIGTERM or Ctrl-C: then it stops accepting, and
-//! prints everything that it has answered 200. `cargo run -p lp-connector-axum --example
+//! Receives webhooks and prints what agents say, until SIGTERM, Ctrl-C or a hangup: then it stops accepting,
+//! and prints everything that it has answered 200. `cargo run -p lp-connector-axum --example
 //! print_webhooks`, with `LP_CLIENT_SECRET` and `LP_WEBHOOK_LISTEN` set.
 
 use lp_connector_axum::secret::Secret;

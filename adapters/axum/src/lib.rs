@@ -6,7 +6,7 @@
 //! again. [`Deliveries::next`] gives each change once and in order. [`serve`] serves a router with
 //! limits against slow and huge senders, and drains it when it stops.
 //!
-//! This program loses nothing that it has answered 200. On SIGTERM or Ctrl-C ([`shutdown_signal`])
+//! This program loses nothing that it has answered 200. On SIGTERM, Ctrl-C or a hangup ([`shutdown_signal`])
 //! `serve` stops accepting and answers the requests under way; then the router is gone, and `next`
 //! returns the rest of the queue and `None`:
 //!

@@ -114,7 +114,7 @@ fn a_signal_loses_nothing(program: &Path, signal: &str) {
 #[test]
 fn a_signal_in_a_burst_loses_nothing_answered_200() {
     let program = program();
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["-TERM", "-INT", "-HUP", "-QUIT"] {
         a_signal_loses_nothing(&program, signal);
     }
 }

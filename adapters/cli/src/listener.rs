@@ -59,7 +59,7 @@ impl Listener {
         Self::run(address, receiver, false)
     }
 
-    /// Receives until SIGTERM or SIGINT too: then it answers the requests under way, and the
+    /// Receives until SIGTERM, SIGINT, SIGHUP or SIGQUIT too: then it answers the requests under way, and the
     /// [`arrivals`](Self::arrivals) end. A second signal ends the process, with exit status 1.
     pub(crate) fn start_until_signal(
         address: SocketAddr,

@@ -171,7 +171,7 @@ fn all_printed_once(good: &BTreeSet<String>, printed: &[String]) {
 
 #[test]
 fn a_signal_in_a_burst_loses_nothing_answered_200() {
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["-TERM", "-INT", "-HUP", "-QUIT"] {
         let mut program = Program::start(Stdio::piped());
         let lines = program.lines();
         let reader = std::thread::spawn(|| texts(lines.lines().map(Result::unwrap)));
@@ -185,7 +185,7 @@ fn a_signal_in_a_burst_loses_nothing_answered_200() {
 
 #[test]
 fn a_signal_while_the_reader_sleeps_loses_nothing() {
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["-TERM", "-INT", "-HUP", "-QUIT"] {
         let mut program = Program::start(Stdio::piped());
         let lines = program.lines();
         let good = burst(program.1, || program.signal(signal));
@@ -270,6 +270,24 @@ fn a_second_signal_ends_it_at_once() {
     let (code, errors) = program.end();
     assert_eq!(code, Some(1));
     assert!(errors.contains("interrupted"), "{errors}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hangup_that_is_ignored_from_the_start_ends_nothing() {
+    // As `nohup` starts it.
+    let mut shell = Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" --json \"$@\"";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_lp-connector")]);
+    let mut program = Program::spawn(shell, Stdio::piped());
+    let mut lines = program.lines();
+    lines.read_line(&mut String::new()).unwrap();
+    program.signal("-HUP");
+    for n in [0, 2, 4] {
+        assert_eq!(post(program.1, n).unwrap(), Some(200));
+    }
+    program.signal("-TERM");
+    assert_eq!(program.end().0, Some(0));
 }
 
 #[test]

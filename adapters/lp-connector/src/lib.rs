@@ -80,8 +80,8 @@
 //! LivePerson posts notifications to an HTTPS endpoint of yours. The endpoint checks the signature, puts
 //! the notification into a bounded queue and answers 200 at once. Notifications may come twice, late and
 //! out of order: `Deliveries` gives each change once, and in order where a short wait makes that possible.
-//! On SIGTERM or Ctrl-C this program stops accepting, delivers everything that it has answered 200, and
-//! ends.
+//! On SIGTERM, Ctrl-C or a hangup this program stops accepting, delivers everything that it has answered
+//! 200, and ends.
 //!
 #![cfg_attr(feature = "axum", doc = "```no_run")]
 #![cfg_attr(not(feature = "axum"), doc = "```text")]
