@@ -8,6 +8,7 @@ mod failure;
 mod help;
 mod input;
 mod listener;
+mod needs_output;
 mod notices;
 mod output;
 mod report;
@@ -33,7 +34,11 @@ fn main() -> ExitCode {
     setup::logging(args.global.verbose);
     let output = Output::new(args.global.json);
     // A command whose output cannot be written changes nothing.
-    let done = output.finish().and_then(|()| commands::run(args, &output));
+    let ready = output.finish().and_then(|()| match args.command.needs_output() {
+        true => output.check_open(),
+        false => Ok(()),
+    });
+    let done = ready.and_then(|()| commands::run(args, &output));
     match done.and_then(|()| output.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -76,7 +76,7 @@ impl Output {
     /// if stdout cannot be written, stderr gets the line.
     pub(crate) fn keep(&self, event: &Value, line: impl AsRef<str>) {
         self.done(event, line.as_ref());
-        if self.check().is_err() {
+        if self.is_lost() {
             self.log(&sanitize(line.as_ref()));
         }
     }
@@ -104,15 +104,20 @@ impl Output {
         }
     }
 
-    /// Whether stdout was open at the start, for a command whose output is all that it is for. Where it was
-    /// closed, the standard library has opened `/dev/null` for reading and writing; a shell opens that for
-    /// writing alone. Other programs open it as the former too, to see the exit status alone: so it is no
-    /// failure of the commands whose exit status says something.
+    /// Whether stdout was open at the start, for a command that
+    /// [needs its output](crate::args::Command::needs_output). Where it was closed, the standard library has
+    /// opened `/dev/null` for reading and writing; a shell opens that for writing alone. Other programs open
+    /// it as the former too, to see the exit status alone: so it is no failure of the other commands.
     pub(crate) fn check_open(&self) -> Result<(), Failure> {
         if cfg!(target_os = "linux") && is_placeholder("/proc/self/fd/1", "/proc/self/fdinfo/1") {
             return Err(Failure::Local("cannot write to stdout: it is closed".to_owned()));
         }
         Ok(())
+    }
+
+    /// Whether what is printed is surely not seen.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.check().and_then(|()| self.check_open()).is_err()
     }
 
     /// As [`check`](Self::check), and finds that the reader is gone before anything is written.

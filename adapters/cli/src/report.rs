@@ -79,7 +79,7 @@ impl Output {
             self.done(&describe(failure, &line), "");
         }
         // If stdout cannot be written, programs get the line too.
-        if !self.is_json() || self.check().is_err() {
+        if !self.is_json() || self.is_lost() {
             self.error(&line);
         }
     }

@@ -16,8 +16,11 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
     let text = error.render();
     if !error.use_stderr() {
         let text = if colour::stdout() { text.ansi().to_string() } else { text.to_string() };
-        output.raw(text.as_bytes());
-        return match output.finish() {
+        let open = output.check_open();
+        if open.is_ok() {
+            output.raw(text.as_bytes());
+        }
+        return match open.and_then(|()| output.finish()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 output.failure(&failure);

@@ -6,6 +6,7 @@
 mod program;
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use lp_connector_core::secret::Secret;
@@ -33,6 +34,12 @@ fn with_stdin(arguments: &str, stdin: &'static str) -> Case {
 const BODY: &str = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[
     {"sequence":4,"originatorMetadata":{"role":"ASSIGNED_AGENT"},"dialogId":"c1",
      "event":{"message":"Coo","type":"ContentEvent"}}]}}"#;
+
+impl Case {
+    fn is_help(&self) -> bool {
+        self.arguments.iter().any(|one| matches!(one.as_str(), "help" | "--help" | "-h"))
+    }
+}
 
 /// Every command that prints, as it would succeed if its output could be written.
 fn every_command(server: &Server, folder: &str) -> Vec<Case> {
@@ -114,7 +121,7 @@ fn for_both(server: &Server, case: &Case, stdout: impl Fn() -> Stdio, check: imp
 }
 
 #[test]
-fn output_that_cannot_be_written_is_a_failure_before_any_request() {
+fn unwritable_output_is_a_failure_before_any_request() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let cases = every_command(&server, folder.path().to_str().unwrap());
     let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
@@ -167,35 +174,84 @@ fn a_closed_pipe_fails_only_a_command_that_runs_on() {
     assert!(opened >= 5, "the commands did what they were asked to do");
 }
 
+/// Runs a case with a stdout that is closed.
+fn run_closed(server: &Server, arguments: &[String], stdin: &str) -> (Option<i32>, String) {
+    let mut closed = Command::new("sh");
+    closed.args(["-c", r#"exec timeout 30 "$0" "$@" >&-"#, env!("CARGO_BIN_EXE_lp-connector")]);
+    closed.args(arguments).env_clear().envs(settings(server)).stdin(Stdio::piped());
+    let mut closed = closed.stderr(Stdio::piped()).spawn().unwrap();
+    let _ = closed.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let ended = closed.wait_with_output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+}
+
+/// The commands that do something, or whose exit status is the answer. Their output may be thrown away.
+const SPEAKS_BY_STATUS: &[&[&str]] = &[
+    &["demo"],
+    &["send", "--conversation"],
+    &["typing"],
+    &["upload", "--conversation"],
+    &["copy.png"],
+    &["verify"],
+    &["disable"],
+    &["enable"],
+    &["second.json"],
+    &["check"],
+    &["close"],
+    &["delete"],
+];
+
 #[test]
-fn a_closed_stdout_fails_a_command_whose_output_cannot_be_had_again() {
+fn a_closed_stdout_fails_a_command_that_is_only_output() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let cases = every_command(&server, folder.path().to_str().unwrap());
     let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
-    let before = requests();
-    let only_prints = [
-        &["completions", "bash"][..],
-        &["manifest", "new"],
-        &["download", "-"],
-        &["create", "-"],
-        // It would run on.
-        &["webhook", "listen"],
-    ];
-    for words in only_prints {
-        let has = |case: &&Case| {
-            case.arguments[0] != "help"
-                && words.iter().all(|word| case.arguments.iter().any(|one| one == word))
-        };
-        let case = cases.iter().find(has).unwrap();
-        let mut closed = Command::new("sh");
-        closed.args(["-c", r#"exec timeout 30 "$0" "$@" >&-"#, env!("CARGO_BIN_EXE_lp-connector")]);
-        closed.args(&case.arguments).env_clear().envs(settings(&server));
-        let closed = closed.output().unwrap();
-        assert_eq!(closed.status.code(), Some(1), "{words:?}");
-        let line = String::from_utf8(closed.stderr).unwrap();
-        assert_eq!(line, "error: cannot write to stdout: it is closed\n");
+    let has = |case: &Case, word: &&str| case.arguments.iter().any(|one| one.ends_with(*word));
+    for json in [false, true] {
+        for case in &cases {
+            let mut arguments = case.arguments.clone();
+            if json {
+                arguments.insert(0, "--json".to_owned());
+            }
+            let before = requests();
+            let speaks = SPEAKS_BY_STATUS
+                .iter()
+                .any(|words| !case.is_help() && words.iter().all(|word| has(case, word)));
+            if speaks && json {
+                // A second time it would fail for another reason.
+                continue;
+            }
+            let (code, stderr) = run_closed(&server, &arguments, case.stdin);
+            if speaks {
+                assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
+            } else {
+                assert_eq!(code, Some(1), "{arguments:?}: {stderr}");
+                let line = "error: cannot write to stdout: it is closed\n";
+                assert_eq!(stderr, line, "{arguments:?}");
+                assert_eq!(requests(), before, "{arguments:?}");
+            }
+        }
     }
-    assert_eq!(requests(), before);
+}
+
+#[test]
+fn the_id_of_a_new_app_is_on_stderr_if_stdout_is_closed() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let create = cases.iter().find(|case| case.arguments.iter().any(|one| one == "create"));
+    let mut arguments = create.unwrap().arguments.clone();
+    *arguments.last_mut().unwrap() = format!("{}/secret", folder.path().display());
+    for json in [false, true] {
+        let mut arguments = arguments.clone();
+        if json {
+            arguments.insert(0, "--json".to_owned());
+            // It has the name already: the failure is on stderr too.
+            fs::remove_file(folder.path().join("secret")).unwrap();
+        }
+        let (code, stderr) = run_closed(&server, &arguments, "");
+        assert_eq!(code, Some(i32::from(json)), "{stderr}");
+        assert!(stderr.starts_with(if json { "error: " } else { "created " }), "{stderr}");
+    }
 }
 
 #[test]

@@ -111,10 +111,7 @@ pub(crate) fn download(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut target = match to == Path::new("-") {
-        true => {
-            output.check_open()?;
-            None
-        }
+        true => None,
         // Before anything is sent.
         false => Some(Target::open(to)?),
     };

@@ -36,7 +36,6 @@ pub(crate) fn listen(
     as_they_come: bool,
     output: &Output,
 ) -> Result<(), Failure> {
-    output.check_open()?;
     let listener = Listener::start_until_signal(endpoint.listen, receiver)?;
     let mut printer = Printer::new(as_they_come, output);
     let Err(failure) = printer.start(&listener).and_then(|()| printer.print_all(&listener)) else {

@@ -31,7 +31,6 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
             }
             let manifest =
                 builder.build().map_err(|violations| Failure::usage(violations.to_string()))?;
-            output.check_open()?;
             // The manifest itself is the output, in JSON mode too.
             let text = serde_json::to_string_pretty(&manifest)
                 .map_err(|error| Failure::Local(error.to_string()))?;

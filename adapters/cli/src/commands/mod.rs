@@ -82,7 +82,6 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
         Command::Manifest(command) => manifest::run(command, output),
         Command::Completions { shell } => {
-            output.check_open()?;
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lp-connector", &mut script);
             output.raw(&script);

@@ -1,0 +1,44 @@
+//! Which commands are for nothing without their output.
+
+use std::path::Path;
+
+use crate::args::{Apps, Command, Manifest, SandboxCommand, Webhook};
+
+impl Command {
+    /// Whether this command is only output, or prints an id or a secret that cannot be had again. It then
+    /// fails before it does anything if stdout is closed. The others do something, or their exit status is
+    /// the answer: their output may be thrown away.
+    pub(crate) fn needs_output(&self) -> bool {
+        let is_stdout = |path: &Path| path == Path::new("-");
+        match self {
+            Self::Demo { .. } | Self::Send { .. } | Self::Typing { .. } | Self::Close { .. } => {
+                false
+            }
+            Self::Domains { .. }
+            | Self::Token
+            | Self::Consumer { .. }
+            | Self::Completions { .. } => true,
+            // They open a conversation.
+            Self::Converse { .. } | Self::Open { .. } | Self::Chat { .. } => true,
+            Self::Upload { conversation, .. } => conversation.is_none(),
+            Self::Engagement { .. } => true,
+            Self::Download { output, .. } => is_stdout(output),
+            // A random secret is printed, and nowhere else.
+            Self::Sandbox { serve, command: None } => serve.secret_file.is_none(),
+            Self::Sandbox { command: Some(SandboxCommand::Agent { .. }), .. } => true,
+            Self::Webhook(command) => match command {
+                Webhook::Verify { .. } => false,
+                Webhook::Decode { .. } | Webhook::Listen { .. } => true,
+            },
+            Self::Apps { command, .. } => match command {
+                Apps::List { .. } | Apps::Show { .. } => true,
+                Apps::Create { secret_to, .. } => secret_to.as_deref().is_some_and(is_stdout),
+                Apps::Enable { .. } | Apps::Disable { .. } | Apps::Delete { .. } => false,
+            },
+            Self::Manifest(command) => match command {
+                Manifest::New { .. } | Manifest::Explain { .. } => true,
+                Manifest::Check { .. } => false,
+            },
+        }
+    }
+}
