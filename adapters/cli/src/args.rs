@@ -137,6 +137,15 @@ pub(crate) struct Global {
         help_heading = "Client"
     )]
     pub(crate) deadline: Option<Duration>,
+    /// How often an AppJWT is requested at most, after two at once; 0 for no limit [default: 15s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIME",
+        value_parser = time,
+        help_heading = "Client"
+    )]
+    pub(crate) app_jwt_interval: Option<Duration>,
     /// Retry a message whose response was lost. It may arrive twice
     #[arg(long, global = true, help_heading = "Client")]
     pub(crate) at_least_once: bool,

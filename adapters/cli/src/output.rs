@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::colour;
 use crate::failure::Failure;
@@ -166,7 +166,21 @@ impl Output {
         }
     }
 
-    /// Writes a line that is not a result to stderr, for people.
+    /// Tells what happened on the way: `event` for programs, `line` on stderr for people.
+    pub(crate) fn tell(&self, event: &Value, line: &str) {
+        if self.json {
+            self.done(event, "");
+        } else {
+            self.log(line);
+        }
+    }
+
+    /// Tells what happened on the way and needs no event of its own.
+    pub(crate) fn remark(&self, line: &str) {
+        self.tell(&json!({"event": "note", "text": line}), line);
+    }
+
+    /// Writes a line to stderr for people alone: one that programs know already.
     pub(crate) fn note(&self, line: &str) {
         if !self.json {
             self.log(line);

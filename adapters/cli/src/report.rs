@@ -1,6 +1,7 @@
 //! Reports of events during a call, and of why a command failed.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use lp_connector_core::connector::{CallEvent, EventKind};
 use lp_connector_core::error::{Delivery, ErrorKind, Stage};
@@ -17,44 +18,54 @@ impl Output {
             Stage::Operation => operation.to_owned(),
             stage => format!("{operation}, {}", stage.name()),
         };
+        let of = |name: &str, more: Value| {
+            let mut event =
+                json!({"event": name, "operation": operation, "stage": event.stage.name()});
+            if let (Some(members), Value::Object(more)) = (event.as_object_mut(), more) {
+                members.extend(more);
+            }
+            event
+        };
         match &event.kind {
             EventKind::Retry { attempt, pause, cause, .. } => {
-                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                if self.is_json() {
-                    let event = json!({"event": "retry", "operation": operation,
-                        "stage": event.stage.name(), "attempt": attempt, "pause_ms": pause_ms,
-                        "cause": cause.to_string()});
-                    self.done(&event, "");
-                } else {
-                    let seconds = pause.as_secs_f64();
-                    self.note(&format!("{about}: {cause}; attempt {attempt} in {seconds:.1} s"));
-                }
+                let more = json!({"attempt": attempt, "pause_ms": millis(*pause), "cause": cause.to_string()});
+                let seconds = pause.as_secs_f64();
+                let line = format!("{about}: {cause}; attempt {attempt} in {seconds:.1} s");
+                self.tell(&of("retry", more), &line);
             }
             EventKind::RefreshingToken { token, .. } => {
-                self.note(&format!("{about}: the {} was rejected; refreshing it", token.name()));
+                let line = format!("{about}: the {} was rejected; refreshing it", token.name());
+                self.tell(&of("refreshing_token", json!({"token": token.name()})), &line);
             }
             EventKind::RefreshDeferred { pause, cause, .. } => {
+                let more = json!({"pause_ms": millis(*pause), "cause": cause.to_string()});
                 let seconds = pause.as_secs();
-                self.note(&format!(
+                let line = format!(
                     "refresh ahead of expiry failed ({cause}); next attempt in {seconds} s"
-                ));
+                );
+                self.tell(&of("refresh_deferred", more), &line);
             }
             EventKind::TokenThrottled { pause, rejected, .. } => {
-                let seconds = pause.as_secs_f64();
-                let reason = match rejected {
+                let cause = rejected.map(|cause| cause.to_string());
+                let reason = match &cause {
                     Some(cause) => format!("the last one was rejected: {cause}"),
                     None => "the last one has expired".to_owned(),
                 };
-                self.note(&format!(
-                    "{about}: the next token is requested in {seconds:.1} s; {reason}"
-                ));
+                let more = json!({"pause_ms": millis(*pause), "rejected": cause});
+                let seconds = pause.as_secs_f64();
+                let line = format!(
+                    "{about}: the next token is requested in {seconds:.1} s; {reason} (--app-jwt-interval)"
+                );
+                self.tell(&of("token_throttled", more), &line);
             }
             EventKind::CircuitOpened { endpoint, pause, .. } => {
+                let endpoint = endpoint.to_string();
+                let more = json!({"service": endpoint, "pause_ms": millis(*pause)});
                 let seconds = pause.as_secs();
-                self.note(&format!(
-                    "{endpoint} keeps failing; its circuit is open for {seconds} s"
-                ));
+                let line = format!("{endpoint} keeps failing; its circuit is open for {seconds} s");
+                self.tell(&of("circuit_opened", more), &line);
             }
+            // Requests and responses are for the log; that a circuit is closed again shows by itself.
             _ => {}
         }
     }
@@ -83,6 +94,10 @@ impl Output {
             self.error(&line);
         }
     }
+}
+
+fn millis(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The option that follows the advice.

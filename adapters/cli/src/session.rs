@@ -30,6 +30,7 @@ pub(crate) struct Session {
     client: Client,
     state: Mutex<State>,
     origin: Instant,
+    profile_rejected: Option<String>,
 }
 
 struct State {
@@ -64,7 +65,13 @@ impl Session {
             clickable: None,
             sent_texts: BTreeMap::new(),
         };
-        Ok(Self { client, state: Mutex::new(state), origin: Instant::now() })
+        let (state, profile_rejected) = (Mutex::new(state), opened.profile_rejected);
+        Ok(Self { client, state, origin: Instant::now(), profile_rejected })
+    }
+
+    /// Why the service did not take the profile of the consumer.
+    pub(crate) fn profile_rejected(&self) -> Option<&str> {
+        self.profile_rejected.as_deref()
     }
 
     pub(crate) fn id(&self) -> String {

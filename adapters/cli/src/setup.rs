@@ -54,6 +54,9 @@ pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure
     if let Some(deadline) = global.deadline {
         config = config.call_timeout(deadline);
     }
+    if let Some(interval) = global.app_jwt_interval {
+        config = config.app_jwt_interval(interval);
+    }
     if let Some(file) = &global.ca_file {
         config = config.extra_ca_pem(certificates(file)?);
     }

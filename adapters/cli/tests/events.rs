@@ -7,12 +7,13 @@ mod program;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign};
-use lp_connector_sandbox::Server;
+use lp_connector_sandbox::{Server, ServerConfig};
 use program::{cloud, run_to, settings};
 use serde_json::Value;
 
@@ -167,6 +168,71 @@ fn agent(server: &Server) -> String {
     printed
 }
 
+/// What commands print in JSON mode when something goes wrong on the way.
+fn troubles() -> Vec<String> {
+    let json = |server: &Server, arguments: &str| {
+        let all = ["--json", "--retry-pauses", "1ms"].into_iter().chain(arguments.split(' '));
+        let run = run_to(Stdio::piped(), &settings(server), &all.collect::<Vec<_>>(), b"");
+        println!("{arguments}: {:?}\n{}", run.code, run.stdout);
+        assert_eq!(run.stderr, "", "{arguments}");
+        run.stdout
+    };
+    let mut outputs = Vec::new();
+    // A token that is rejected three times; one that is asked for in vain; a message that is refused.
+    let rejected = ["consumer:1=revoke-app", "conversation:1=revoke-app", "send:1=revoke-app"];
+    outputs.push(json(&cloud(&rejected), "--app-jwt-interval 50ms converse --consumer a one"));
+    outputs.push(json(&cloud(&["token=503"]), "token"));
+    outputs.push(json(&cloud(&["send=400"]), "converse --consumer a one"));
+    let (server, stub) = profile_rejected();
+    let open = format!("--domain-api {stub} open --consumer a --first-name Ada");
+    outputs.push(json(&server, &open));
+    // A token that lives 4 s is refreshed 400 ms before its end: one of the texts is sent then.
+    for _ in 0..5 {
+        let faults = ["token:2-999=503", "send=delay:50ms"];
+        let server =
+            ServerConfig::new().sandbox(|config| config.token_life(Duration::from_secs(4)));
+        let server = Server::start(server).unwrap();
+        for fault in faults {
+            server.with(|cloud| cloud.fault(fault.parse().unwrap()));
+        }
+        let deferred = json(&server, &format!("converse --consumer a{}", " one".repeat(120)));
+        let seen = deferred.contains("refresh_deferred");
+        outputs.push(deferred);
+        if seen {
+            break;
+        }
+    }
+    outputs
+}
+
+/// A sandbox, and the address of a relay to it that says that the profile was rejected.
+fn profile_rejected() -> (Server, String) {
+    let (server, relay) = (cloud(&[]), TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = relay.local_addr().unwrap().to_string();
+    let cloud = server.base_url().trim_start_matches("http://").to_owned();
+    let (from, to) = (cloud.clone(), address.clone());
+    assert_eq!(from.len(), to.len(), "the bodies keep their length");
+    std::thread::spawn(move || {
+        for mut client in relay.incoming().map_while(Result::ok) {
+            let mut server = TcpStream::connect(&cloud).unwrap();
+            let (mut requests, mut forward) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let (from, to) = (from.clone(), to.clone());
+            std::thread::spawn(move || std::io::copy(&mut requests, &mut forward));
+            std::thread::spawn(move || {
+                let mut bytes = [0; 65536];
+                while let Ok(read @ 1..) = server.read(&mut bytes) {
+                    let text = String::from_utf8_lossy(&bytes[..read]).replace(&from, &to);
+                    let set = r#"successfully"},"code":"OK""#;
+                    let not = r#"successfully"},"code":"NO""#;
+                    client.write_all(text.replace(set, not).as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    (server, format!("http://{address}"))
+}
+
 /// What `webhook listen` prints when it receives a signed body that is not JSON.
 fn listen(server: &Server) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
@@ -203,6 +269,7 @@ fn every_event_is_described_and_every_described_event_is_seen() {
     let schema = schema();
     let seen: BTreeSet<String> = outputs(&server, folder.path().to_str().unwrap())
         .iter()
+        .chain(&troubles())
         .flat_map(|output| titles(output, &schema))
         .collect();
     let known = schema["anyOf"].as_array().unwrap().iter();

@@ -47,6 +47,7 @@ pub(crate) fn chat(
             listener.address()
         ),
     );
+    converse::profile_rejected(&session.id(), session.profile_rejected(), output);
     // `finished`: the conversation has ended. `stop`: the threads must end.
     let (finished, stop) = (AtomicBool::new(false), &AtomicBool::new(false));
     let (typed, typing) = mpsc::channel();

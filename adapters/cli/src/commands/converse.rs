@@ -35,11 +35,14 @@ pub(crate) fn converse(
     let result = send(client, &conversation, texts, output)
         .and_then(|()| close(client, &conversation, output));
     if result.is_err() {
-        output.note(&format!(
-            "the conversation may still be open: lp-connector close --consumer {} --conversation {}",
-            conversation.consumer(),
-            conversation.id()
-        ));
+        let (consumer, id) = (conversation.consumer().as_str(), conversation.id().as_str());
+        output.tell(
+            &json!({"event": "maybe_open", "conversation_id": id, "ext_consumer_id": consumer}),
+            &format!(
+                "the conversation may still be open: lp-connector close --consumer {consumer} \
+                 --conversation {id}"
+            ),
+        );
     }
     result
 }
@@ -106,10 +109,18 @@ fn opened(
             "ext_consumer_id": conversation.consumer().as_str()}),
         format!("{before_id}{}", conversation.id()),
     );
-    if let Some(reason) = opened.profile_rejected {
-        output.note(&format!("the profile was rejected: {reason}"));
-    }
+    profile_rejected(conversation.id().as_str(), opened.profile_rejected.as_deref(), output);
     Ok(conversation)
+}
+
+/// Tells that the conversation is open without the consumer's profile.
+pub(crate) fn profile_rejected(conversation: &str, reason: Option<&str>, output: &Output) {
+    if let Some(reason) = reason {
+        output.tell(
+            &json!({"event": "profile_rejected", "conversation_id": conversation, "reason": reason}),
+            &format!("the profile was rejected: {reason}"),
+        );
+    }
 }
 
 /// Sends the texts, once it is clear that each can be sent.

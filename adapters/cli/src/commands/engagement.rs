@@ -4,6 +4,7 @@ use lp_connector_core::api::{FindEngagement, Identity};
 use lp_connector_core::id::{ClientId, ExtConsumerId};
 use serde_json::json;
 
+use super::converse;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Output, count};
@@ -61,5 +62,7 @@ pub(crate) fn engagement(
             "ext_consumer_id": consumer.as_str()}),
         format!("conversation {}", opened.conversation.id()),
     );
+    let id = opened.conversation.id().as_str();
+    converse::profile_rejected(id, opened.profile_rejected.as_deref(), output);
     Ok(())
 }

@@ -11,6 +11,7 @@ use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::time::Mono;
 use serde_json::json;
 
+use super::converse;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::input;
@@ -52,6 +53,8 @@ pub(crate) fn upload(
                     "ext_consumer_id": consumer.as_str()}),
                 format!("conversation {}", opened.conversation.id()),
             );
+            let id = opened.conversation.id().as_str();
+            converse::profile_rejected(id, opened.profile_rejected.as_deref(), output);
             opened.conversation
         }
     };
@@ -86,7 +89,7 @@ fn drive(
                 output.progress(1, &format!("uploading {}", count(upload.file().size(), "byte")));
                 let stored = client.call(put).map(|done| done.output);
                 if matches!(&stored, Err(error) if error.status() == Some(401)) {
-                    output.note("the signed URL has expired; requesting another");
+                    output.remark("the signed URL has expired; requesting another");
                 }
                 upload.stored(stored)?;
             }

@@ -85,7 +85,7 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
         let webhooks = Webhooks::from_manifest(&manifest)
             .map_err(|reason| Failure::usage(format!("--manifest: {reason}")))?;
         if String::from_utf8_lossy(&text).contains("https://") {
-            output.note(
+            output.remark(
                 "a sandbox posts only to http:// URLs on this machine: the manifest's other endpoints \
                  receive nothing",
             );

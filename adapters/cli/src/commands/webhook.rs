@@ -75,7 +75,7 @@ fn decode(file: &Path, output: &Output) -> Result<(), Failure> {
         .parse()
         .map_err(|unreadable| Failure::Local(unreadable.to_string()))?;
     if notification.is_lossy() {
-        output.note(
+        output.remark(
             "a part cannot be shown as it came: text that is not valid Unicode is \u{fffd}, a number that \
              is too large the largest one, what is no JSON value [null], deep nesting is cut",
         );
