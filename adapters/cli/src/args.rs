@@ -109,7 +109,7 @@ pub(crate) struct Global {
     /// Trust hosts under this suffix too (repeatable)
     #[arg(long, global = true, value_name = "SUFFIX", help_heading = "Client")]
     pub(crate) trust_suffix: Vec<String>,
-    /// The pauses before the retries, such as 5s,10s,15s: one retry for each
+    /// The pauses before the retries, such as 5s,10s,15s: one retry for each, at once after 0s
     #[arg(
         long,
         global = true,
@@ -124,7 +124,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "TIME",
-        value_parser = time,
+        value_parser = limit,
         help_heading = "Client"
     )]
     pub(crate) attempt_timeout: Option<Duration>,
@@ -133,7 +133,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "TIME",
-        value_parser = time,
+        value_parser = limit,
         help_heading = "Client"
     )]
     pub(crate) deadline: Option<Duration>,
@@ -149,6 +149,14 @@ pub(crate) struct Global {
     /// Retry a message whose response was lost. It may arrive twice
     #[arg(long, global = true, help_heading = "Client")]
     pub(crate) at_least_once: bool,
+}
+
+/// Parses a time limit: zero would leave no time for anything.
+fn limit(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("expected more than zero".to_owned()),
+        limit => Ok(limit),
+    }
 }
 
 /// Parses a duration.
@@ -492,7 +500,12 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DIR")]
     pub(crate) tls: Option<PathBuf>,
     /// The lifetime of tokens in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub(crate) token_life: u64,
     /// A file with the app's secret [default: a random secret]
     #[arg(long, value_name = "FILE")]

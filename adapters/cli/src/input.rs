@@ -15,7 +15,7 @@ pub(crate) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 /// The maximum size of a file with certificates, in bytes: all of a platform's have 0.5 MiB.
 pub(crate) const MAX_CERTIFICATES: usize = 4 * 1024 * 1024;
 
-/// The maximum size of a file with a secret, in bytes.
+/// The maximum size of a secret, in bytes, wherever it comes from.
 const MAX_SECRET: usize = 64 * 1024;
 
 /// The maximum length of a line on stdin, in bytes: longer than any text that can be sent.
@@ -60,11 +60,25 @@ fn take(source: impl Read, max: usize) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() <= max).then_some(bytes))
 }
 
+/// Whether a path leads to a named pipe, which may never get a reader: a write would wait for one for ever.
+/// A pipe that the shell has opened, as in `--output >(wc -c)`, is none.
+#[cfg(unix)]
+pub(crate) fn is_named_pipe(file: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    fs::metadata(file)
+        .is_ok_and(|data| data.file_type().is_fifo() && !is_opened_pipe(file, data.file_type()))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_named_pipe(_: &Path) -> bool {
+    false
+}
+
 /// Whether a path leads to a pipe that this process already has.
 #[cfg(unix)]
 fn is_opened_pipe(file: &Path, kind: fs::FileType) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
-    let ours = ["/dev/fd", "/dev/stdin", "/proc/self/fd"];
+    let ours = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc/self/fd"];
     kind.is_fifo() && ours.iter().any(|folder| file.starts_with(folder))
 }
 
@@ -120,6 +134,9 @@ pub(crate) fn secret(text: &str, place: &str, kind: SecretKind) -> Result<Secret
     };
     if text.is_empty() {
         return Err(Failure::usage(format!("{place} is empty")));
+    }
+    if text.len() > MAX_SECRET {
+        return Err(Failure::usage(format!("{place} has more than {MAX_SECRET} bytes")));
     }
     match text.chars().find_map(fault) {
         Some(fault) => Err(Failure::usage(format!("{place} {fault}: it must be the secret alone"))),

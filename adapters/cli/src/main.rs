@@ -15,6 +15,7 @@ mod report;
 mod secret_file;
 mod session;
 mod setup;
+mod signals;
 mod terminal;
 mod usage;
 

@@ -3,8 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::failure::Failure;
+use crate::output::Output;
+use crate::signals;
 
 /// How many bytes are reserved on the disk: more than any secret has.
 const RESERVED: usize = 4096;
@@ -16,17 +20,20 @@ pub(crate) enum SecretTarget {
     File(SecretFile),
 }
 
-/// A new file that only its owner can read. It is removed unless a secret was written to it.
+/// A new file that only its owner can read. It is removed unless a secret was written to it, at a signal too.
 #[derive(Debug)]
 pub(crate) struct SecretFile {
     path: PathBuf,
     file: File,
-    remove: bool,
+    to_remove: ToRemove,
 }
+
+/// The file that is removed if the program ends now.
+type ToRemove = Arc<Mutex<Option<PathBuf>>>;
 
 impl SecretTarget {
     /// Opens the file of `--secret-to`, or stdout for `-`.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(path: Option<&Path>, output: &Output) -> Result<Self, Failure> {
         let path = path.ok_or_else(|| {
             Failure::usage(
                 "say where the app's secret goes, because it is shown only once: --secret-to FILE, or \
@@ -36,7 +43,10 @@ impl SecretTarget {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
         }
-        SecretFile::create(path).map(Self::File).map_err(|error| {
+        let to_remove = ToRemove::default();
+        let (left, reporter) = (Arc::clone(&to_remove), output.clone());
+        signals::at_first_signal(output, move || remove_and_exit(&left, &reporter))?;
+        SecretFile::create(path, to_remove).map(Self::File).map_err(|error| {
             Failure::usage(format!("--secret-to: cannot create {}: {error}", path.display()))
         })
     }
@@ -44,13 +54,16 @@ impl SecretTarget {
 
 impl SecretFile {
     /// Creates the file and reserves its place, so that a disk which is full shows now.
-    fn create(path: &Path) -> io::Result<Self> {
+    fn create(path: &Path, to_remove: ToRemove) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut left = lock(&to_remove);
         let file = options.open(path)?;
-        let mut created = Self { path: path.to_owned(), file, remove: true };
+        *left = Some(path.to_owned());
+        drop(left);
+        let mut created = Self { path: path.to_owned(), file, to_remove };
         created.file.write_all(&[b'\n'; RESERVED])?;
         created.file.sync_all()?;
         Ok(created)
@@ -58,11 +71,13 @@ impl SecretFile {
 
     /// Writes the secret, and keeps the file.
     pub(crate) fn write(&mut self, secret: &str) -> Result<(), String> {
+        // A signal waits until it is written.
+        let mut left = lock(&self.to_remove);
         let written = self.file.rewind().and_then(|()| self.file.write_all(secret.as_bytes()));
         let written = written.and_then(|()| self.file.set_len(secret.len() as u64));
         match written.and_then(|()| self.file.sync_all()) {
             Ok(()) => {
-                self.remove = false;
+                *left = None;
                 Ok(())
             }
             Err(error) => Err(format!("cannot write {}: {error}", self.path.display())),
@@ -72,9 +87,28 @@ impl SecretFile {
 
 impl Drop for SecretFile {
     fn drop(&mut self) {
-        if self.remove {
-            let _ = fs::remove_file(&self.path);
-        }
+        remove(&self.to_remove);
+    }
+}
+
+fn lock(to_remove: &ToRemove) -> MutexGuard<'_, Option<PathBuf>> {
+    to_remove.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the file, if it is there without a secret.
+fn remove(to_remove: &ToRemove) -> bool {
+    lock(to_remove).take().is_some_and(|path| fs::remove_file(path).is_ok())
+}
+
+/// Ends the program if the secret has not come yet.
+fn remove_and_exit(to_remove: &ToRemove, output: &Output) {
+    if remove(to_remove) {
+        output.failure(&Failure::Local(
+            "interrupted: the app may be installed, and its secret is lost then; `lp-connector apps list` \
+             shows it"
+                .to_owned(),
+        ));
+        process::exit(1);
     }
 }
 
@@ -89,7 +123,8 @@ mod tests {
         fs::write(&path, "").unwrap();
         // Opened for reading alone.
         let file = File::open(&path).unwrap();
-        let mut secret = SecretFile { path: path.clone(), file, remove: true };
+        let to_remove = Arc::new(Mutex::new(Some(path.clone())));
+        let mut secret = SecretFile { path: path.clone(), file, to_remove };
         assert!(secret.write("s3cr3t").unwrap_err().starts_with("cannot write"));
         drop(secret);
         assert!(!path.exists());

@@ -338,3 +338,57 @@ fn a_refused_line_of_the_agent_does_not_end_the_input() {
     assert_eq!(texts, ["  one  "]);
     assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)));
 }
+
+#[test]
+fn a_secret_has_one_bound_wherever_it_comes_from() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let (file, long) = (folder.path().join("secret"), "k".repeat(100_000));
+    fs::write(&file, &long).unwrap();
+    let name = file.to_str().unwrap();
+    let apps = ["apps", "--user", "ada", "list"];
+    for (variable, arguments) in [
+        ("LP_CLIENT_SECRET", &["token"][..]),
+        ("LP_CLIENT_SECRET", &["webhook", "verify", "--signature", "sha1=AA=="]),
+        ("LP_PASSWORD", &apps),
+        ("", &["token", "--client-secret-file", name]),
+        ("", &["apps", "--user", "ada", "--password-file", name, "list"]),
+        ("", &["sandbox", "--secret-file", name]),
+    ] {
+        let more = [(variable, long.as_str())];
+        let more = if variable.is_empty() { &[][..] } else { &more };
+        let refused = program::run_at_with(&server, more, arguments);
+        assert_refused(&refused, "has more than 65536 bytes");
+    }
+    assert_no_request(&server);
+}
+
+#[test]
+fn a_time_that_leaves_no_time_is_refused() {
+    let server = cloud(&[]);
+    for (option, zero_is_refused) in [
+        ("--attempt-timeout", true),
+        ("--deadline", true),
+        ("--retry-pauses", false),
+        ("--app-jwt-interval", false),
+    ] {
+        for time in ["0", "0s", "0ms", "0h 0m"] {
+            let run = run_at(&server, &[option, time, "domains"]);
+            if zero_is_refused {
+                assert_eq!(run.code, Some(2), "{option} {time}");
+                assert!(run.stderr.contains("expected more than zero"), "{}", run.stderr);
+            } else {
+                assert_eq!(run.code, Some(0), "{option} {time}: {}", run.stderr);
+            }
+        }
+        for time in ["", "5", "-1s", "s", "99999999999999999999s", "1s,"] {
+            let refused = run_at(&server, &[&format!("{option}={time}"), "domains"]);
+            assert_eq!(refused.code, Some(2), "{option} {time}: {}", refused.stderr);
+        }
+        // As long as the clock allows.
+        let longest = run_at(&server, &[option, "584942417y", "domains"]);
+        assert_eq!(longest.code, Some(0), "{option}: {}", longest.stderr);
+    }
+    assert_eq!(run_at(&server, &["--retry-pauses", "0s,1ms,0s", "domains"]).code, Some(0));
+    let born_expired = run_at(&server, &["sandbox", "--token-life", "0"]);
+    assert_eq!(born_expired.code, Some(2), "{}", born_expired.stderr);
+}

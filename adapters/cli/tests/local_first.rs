@@ -182,6 +182,68 @@ fn a_download_has_a_place_before_it_is_requested() {
 }
 
 #[test]
+fn a_named_pipe_is_no_place_for_a_file() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let folder = folder.path().to_str().unwrap();
+    let (pipe, link) = (format!("{folder}/ca.pem"), format!("{folder}/link"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    let at = ["--consumer", "a", "--conversation", "49cd4179-80f6-4e74-b358-dfea060fdf2e"];
+    for arguments in [
+        &[&["download", "/v1/x", "-o", &pipe][..], &at].concat()[..],
+        &[&["download", "/v1/x", "-o", &link][..], &at].concat(),
+        &["sandbox", "--tls", folder],
+    ] {
+        let mut program = Command::new("timeout");
+        program.args(["20", env!("CARGO_BIN_EXE_lp-connector")]).args(arguments);
+        let ended = program.env_clear().envs(settings(&server)).output().unwrap();
+        let line = String::from_utf8(ended.stderr).unwrap();
+        assert!(matches!(ended.status.code(), Some(1 | 2)), "{:?} {line}", ended.status);
+        assert!(line.contains("it is a named pipe"), "{line}");
+    }
+    assert_no_request(&server);
+}
+
+#[test]
+fn a_pipe_that_the_shell_has_opened_takes_a_download() {
+    let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let folder = folder.path().to_str().unwrap();
+    let picture = format!("{folder}/ring.png");
+    fs::write(&picture, [0x89, b'P', b'N', b'G']).unwrap();
+    let uploaded = run_at(&server, &["--json", "upload", &picture, "--consumer", "a"]).last();
+    let text = |name: &str| uploaded[name].as_str().unwrap();
+    let script = r#""$0" "$@" -o /dev/fd/3 3>&1 >/dev/null | cat"#;
+    let mut piped = Command::new("sh");
+    piped.args(["-c", script, env!("CARGO_BIN_EXE_lp-connector"), "download", "--consumer", "a"]);
+    piped.args(["--conversation", text("conversation_id"), text("relative_path")]);
+    let piped = piped.env_clear().env("PATH", "/usr/bin:/bin").envs(settings(&server)).output();
+    assert_eq!(piped.unwrap().stdout, fs::read(&picture).unwrap());
+}
+
+#[test]
+fn a_signal_leaves_no_file_without_a_secret() {
+    for signal in ["-INT", "-TERM", "-HUP", "-QUIT"] {
+        let (server, folder) = (cloud(&["installs=delay:20s"]), tempfile::tempdir().unwrap());
+        let file = folder.path().join("secret");
+        let create = ["create", "MANIFEST", "--secret-to", file.to_str().unwrap()];
+        let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+        program.args(apps(&server, folder.path(), &create)).stderr(std::process::Stdio::piped());
+        let running = program.env_clear().envs(settings(&server)).spawn().unwrap();
+        while server.requests(Endpoint::Installs) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(file.exists());
+        let killed = Command::new("kill").args([signal, &running.id().to_string()]).status();
+        assert!(killed.unwrap().success());
+        let ended = running.wait_with_output().unwrap();
+        let line = String::from_utf8(ended.stderr).unwrap();
+        assert!(!file.exists(), "{signal} leaves the file: {line}");
+        assert_eq!(ended.status.code(), Some(1), "{signal}: {line}");
+        assert!(line.contains("the app may be installed"), "{line}");
+    }
+}
+
+#[test]
 fn a_shorter_download_replaces_all_of_a_file() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let folder = folder.path().to_str().unwrap();

@@ -28,11 +28,7 @@ pub(crate) fn run(
     // What can fail here is tried before anything is sent.
     let new = match &command {
         Apps::Create { file, secret_to } => {
-            let new = (read_manifest(file)?, SecretTarget::open(secret_to.as_deref())?);
-            if matches!(new.1, SecretTarget::Stdout) {
-                output.check_open()?;
-            }
-            Some(new)
+            Some((read_manifest(file)?, SecretTarget::open(secret_to.as_deref(), output)?))
         }
         Apps::Show { id } | Apps::Enable { id } | Apps::Disable { id } | Apps::Delete { id } => {
             if id.is_empty() || matches!(id.as_str(), "." | "..") {
@@ -124,13 +120,24 @@ fn create(
 ) -> Result<(), Failure> {
     let install = client.call(CreateInstall::new(session, manifest))?.output;
     let record = install.as_ref().map(|install| &install.record);
-    let secret = record.and_then(|record| record.get("client_secret")).and_then(Value::as_str);
-    let secret = secret.filter(|secret| !secret.is_empty());
+    let (secret, unreadable) = match record.map(secret_of).unwrap_or_default() {
+        NewSecret::Text(secret) => (Some(secret), None),
+        NewSecret::Unreadable(raw) => (None, Some(raw)),
+        NewSecret::Missing => (None, None),
+    };
     let id = install.as_ref().and_then(AppInstall::id);
     let mut event = json!({"event": "created", "id": id});
     let mut line = format!("created {}", id.unwrap_or("an app without an id"));
     let Some(secret) = secret else {
         output.keep(&event, line);
+        if let Some(raw) = unreadable {
+            // It is shown only once: better as it came than nowhere.
+            output.log(&format!("client_secret as it came: {raw}"));
+            return Err(Failure::Local(
+                "the app is installed, but its secret is not a text: it is on stderr as it came"
+                    .to_owned(),
+            ));
+        }
         let list = "`lp-connector apps list` shows the app";
         return Err(Failure::Local(format!(
             "the app is installed, but the answer has no secret: delete it and install it again; {list}"
@@ -139,12 +146,12 @@ fn create(
     let written = match target {
         SecretTarget::Stdout => {
             if let Some(members) = event.as_object_mut() {
-                members.insert("client_secret".to_owned(), secret.into());
+                members.insert("client_secret".to_owned(), secret.as_str().into());
             }
             line.push_str(&format!("\nsecret {secret}"));
             Ok(())
         }
-        SecretTarget::File(mut file) => file.write(secret),
+        SecretTarget::File(mut file) => file.write(&secret),
     };
     output.keep(&event, line);
     written.map_err(|reason| {
@@ -152,6 +159,32 @@ fn create(
         output.log(&format!("the secret that could not be written: {secret}"));
         Failure::Local(reason)
     })
+}
+
+/// The secret of a new app.
+#[derive(PartialEq, Eq, Debug, Default)]
+enum NewSecret {
+    /// The answer has none.
+    #[default]
+    Missing,
+    /// A text, or what is written in one way only: `true`, or a whole number.
+    Text(String),
+    /// Anything else, as JSON.
+    Unreadable(String),
+}
+
+fn secret_of(record: &Value) -> NewSecret {
+    match record.get("client_secret") {
+        None | Some(Value::Null) => NewSecret::Missing,
+        Some(Value::String(text)) if text.is_empty() => NewSecret::Missing,
+        Some(Value::String(text)) => NewSecret::Text(text.clone()),
+        Some(Value::Bool(value)) => NewSecret::Text(value.to_string()),
+        // The digits of any other number may not be those that came.
+        Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            NewSecret::Text(number.to_string())
+        }
+        Some(other) => NewSecret::Unreadable(other.to_string()),
+    }
 }
 
 fn set_enabled(
@@ -185,4 +218,35 @@ fn without_secret(record: &Value) -> Value {
         members.remove("client_secret");
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_of_any_type_is_kept() {
+        let text = |text: &str| NewSecret::Text(text.to_owned());
+        let raw = |text: &str| NewSecret::Unreadable(text.to_owned());
+        for (record, expected) in [
+            (json!({"client_secret": "k7"}), text("k7")),
+            (json!({"client_secret": " "}), text(" ")),
+            (json!({"client_secret": 7}), text("7")),
+            (json!({"client_secret": 0}), text("0")),
+            (json!({"client_secret": -7}), text("-7")),
+            (json!({"client_secret": u64::MAX}), text("18446744073709551615")),
+            (json!({"client_secret": true}), text("true")),
+            (json!({"client_secret": 1.5}), raw("1.5")),
+            (json!({"client_secret": 1e30}), raw("1e+30")),
+            (json!({"client_secret": ["k7"]}), raw(r#"["k7"]"#)),
+            (json!({"client_secret": {"value": "k7"}}), raw(r#"{"value":"k7"}"#)),
+            (json!({"client_secret": []}), raw("[]")),
+            (json!({"client_secret": ""}), NewSecret::Missing),
+            (json!({"client_secret": null}), NewSecret::Missing),
+            (json!({}), NewSecret::Missing),
+            (json!([]), NewSecret::Missing),
+        ] {
+            assert_eq!(secret_of(&record), expected, "{record}");
+        }
+    }
 }

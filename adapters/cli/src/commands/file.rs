@@ -150,6 +150,12 @@ impl<'a> Target<'a> {
         let refused = |error: io::Error| {
             Failure::usage(format!("--output: cannot write {}: {error}", path.display()))
         };
+        if input::is_named_pipe(path) {
+            let path = path.display();
+            return Err(Failure::usage(format!(
+                "--output: cannot write {path}: it is a named pipe"
+            )));
+        }
         let (file, remove) = match options.clone().create_new(true).open(path) {
             Ok(file) => (file, true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -123,6 +123,10 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
 /// Writes the CA's certificate to `ca.pem`. Returns its path, which holds in every directory.
 fn write_ca(directory: &Path, pem: &str) -> Result<PathBuf, Failure> {
     let file = directory.join("ca.pem");
+    if input::is_named_pipe(&file) {
+        let file = file.display();
+        return Err(Failure::usage(format!("--tls: cannot write {file}: it is a named pipe")));
+    }
     fs::create_dir_all(directory)
         .and_then(|()| fs::write(&file, pem))
         .and_then(|()| fs::canonicalize(&file))
