@@ -34,7 +34,8 @@ twice, or after the next one.";
 
 const CHAT: &str = "\
 Each line is sent as a text, as it is. A plain number, such as 3, clicks the button or reply with that
-number. /close or Ctrl-D closes the conversation.
+number. /close, Ctrl-C or Ctrl-D closes the conversation. Any other line that begins with / is not sent;
+//text sends /text.
 
 Offline, in three terminals:
   lp-connector sandbox                   # prints the variables for the other two
@@ -42,7 +43,7 @@ Offline, in three terminals:
   lp-connector sandbox agent";
 
 const AGENT: &str = "\
-Each line is sent as a text, as it is. The commands are:
+Each line is sent as a text, as it is; //text sends /text. The commands are:
   /replies TEXT | A | B   send a text with quick replies
   /card TEXT | A | B      send a card with buttons
   /file NAME              send a file

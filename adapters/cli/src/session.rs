@@ -167,6 +167,16 @@ impl Session {
         self.client.call(close).map(|_| ())
     }
 
+    /// Whether there is no room for another notification.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().feed.is_full()
+    }
+
+    /// No more notifications come: what waits for earlier ones is due now.
+    pub(crate) fn finish(&self) {
+        self.lock().feed.finish();
+    }
+
     /// Takes a notification.
     pub(crate) fn receive(&self, verified: Verified) {
         let now = self.now();

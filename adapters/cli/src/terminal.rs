@@ -139,7 +139,29 @@ impl Lines {
     }
 }
 
+/// The command that a line is, if it begins with `/`; otherwise the text to send. `//text` sends `/text`. Blanks
+/// after a command mean nothing.
+pub(crate) fn command_or_text(line: &str) -> (Option<&str>, &str) {
+    match line.strip_prefix('/') {
+        Some(text) if text.starts_with('/') => (None, text),
+        Some(_) => (Some(line.trim_end()), line),
+        None => (None, line),
+    }
+}
+
 impl Screen {
+    /// Whether all that was shown so far was written.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.output.check().is_ok()
+    }
+
+    /// Writes a notice to stderr that cannot be shown any more.
+    pub(crate) fn rescue(&self, lines: &[String]) {
+        for line in lines {
+            self.output.text_to_stderr(&format!("{}\n", sanitize(line)));
+        }
+    }
+
     /// Prints a notice: as JSON, or as lines above the line that is being typed.
     pub(crate) fn show(&self, json: &serde_json::Value, lines: &[String]) {
         let Some(printer) = &self.printer else {
@@ -173,7 +195,7 @@ struct TypingHinter(Box<dyn Fn() + Send>);
 
 impl Hinter for TypingHinter {
     fn handle(&mut self, line: &str, _: usize, _: &dyn History, _: bool, _: &str) -> String {
-        if !line.is_empty() && !line.starts_with('/') {
+        if !line.is_empty() && command_or_text(line).0.is_none() {
             (self.0)();
         }
         String::new()

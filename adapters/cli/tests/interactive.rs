@@ -4,13 +4,15 @@
 
 mod program;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use lp_connector_core::secret::Secret;
+use lp_connector_core::webhook::{Algorithm, Encoding, sign};
 use lp_connector_sandbox::{Agent, Sandbox, Server, Webhooks};
 use program::{cloud, run, run_with};
 use serde_json::Value;
@@ -23,29 +25,32 @@ struct Running {
     seen: Vec<String>,
 }
 
+/// Starts the program with the settings for `server`, and a port for notifications.
+fn spawn(server: &Server, arguments: &[&str]) -> Child {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let webhooks = Webhooks::all_at(format!("http://{free}/")).retention(Duration::from_secs(60));
+    server.with(|cloud| cloud.set_webhooks(webhooks));
+    Command::new(env!("CARGO_BIN_EXE_lp-connector"))
+        .env_clear()
+        .env("LP_DOMAIN_API", server.base_url())
+        .env("LP_ACCOUNT_ID", server.account_id())
+        .env("LP_CLIENT_ID", server.client_id())
+        .env("LP_CLIENT_SECRET", server.client_secret())
+        .env("LP_WEBHOOK_LISTEN", free.to_string())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 impl Running {
-    /// Starts the program with the settings for `server`, and a port for notifications.
     fn start(server: &Server, arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let webhooks =
-            Webhooks::all_at(format!("http://{free}/")).retention(Duration::from_secs(60));
-        server.with(|cloud| cloud.set_webhooks(webhooks));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lp-connector"))
-            .env_clear()
-            .env("LP_DOMAIN_API", server.base_url())
-            .env("LP_ACCOUNT_ID", server.account_id())
-            .env("LP_CLIENT_ID", server.client_id())
-            .env("LP_CLIENT_SECRET", server.client_secret())
-            .env("LP_WEBHOOK_LISTEN", free.to_string())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = spawn(server, arguments);
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 let _ = sender.send(line);
             }
@@ -193,6 +198,14 @@ fn each_line_is_sent_as_it_is_or_refused() {
         (b"\xc0\xaf\n", "not UTF-8"),
         (&[&[b'y'; 100_000][..], b"\n"].concat(), "more than 65536 bytes"),
         (b" /close\n", "you:  /close"),
+        (b"/shrug hi \n", "unknown command /shrug hi: the line was not sent"),
+        (b"/closed\n", "unknown command /closed: the line was not sent"),
+        (b"/ close\n", "unknown command / close: the line was not sent"),
+        (b"/close the door\n", "unknown command /close the door: the line was not sent"),
+        (b"//shrug hi \n", "you: /shrug hi "),
+        (b"///\n", "you: //"),
+        (b"//close\n", "you: /close"),
+        (b"//\n", "you: /"),
         (b"\n  \n", "you:   "),
         (b"3\n", "you: Red"),
     ] {
@@ -205,7 +218,9 @@ fn each_line_is_sent_as_it_is_or_refused() {
         let ours = cloud.messages().iter().filter(|one| one.role == "CONSUMER");
         ours.filter_map(|one| one.event["message"].as_str().map(str::to_owned)).collect::<Vec<_>>()
     });
-    assert_eq!(texts, ["  two blanks ", "+3", "03", " 3", "3 ", " /close", "  ", "Red"]);
+    let slashes = ["/shrug hi ", "//", "/close", "/"];
+    let before = ["  two blanks ", "+3", "03", " 3", "3 ", " /close"];
+    assert_eq!(texts, [&before[..], &slashes, &["  ", "Red"]].concat());
 }
 
 #[test]
@@ -222,6 +237,95 @@ fn the_end_of_input_closes_the_conversation() {
     assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)));
 }
 
+#[cfg(unix)]
+fn signal(running: &Running, signal: &str) {
+    let id = running.child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_chat_as_the_end_of_input_does() {
+    for name in ["-TERM", "-INT", "-HUP", "-QUIT"] {
+        let server = cloud(&[]);
+        let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
+        chat.wait_for("the conversation is open");
+        signal(&chat, name);
+        chat.wait_for("the conversation is closed");
+        let (code, lines) = chat.finish();
+        assert_eq!(code, Some(0), "{name}: {lines:#?}");
+        assert!(lines.last().unwrap().starts_with("closed "), "{lines:#?}");
+        assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_an_agent_as_the_end_of_input_does() {
+    for name in ["-TERM", "-INT", "-HUP", "-QUIT"] {
+        let server = cloud(&[]);
+        assert_eq!(program::run_at(&server, &["open", "--consumer", "ada"]).code, Some(0));
+        let mut agent = Running::start(&server, &["sandbox", "agent"]);
+        agent.wait_for("is open");
+        signal(&agent, name);
+        assert_eq!(agent.finish().0, Some(0), "{name}");
+    }
+}
+
+/// Posts a signed text of the agent in this conversation. Returns the status of the answer.
+fn post(server: &Server, chat: &Value, sequence: u64) -> String {
+    let id = chat["conversation_id"].as_str().unwrap();
+    let body = format!(
+        r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{{"sequence":{sequence},
+        "originatorMetadata":{{"role":"ASSIGNED_AGENT"}},"dialogId":"{id}","conversationId":"{id}",
+        "event":{{"type":"ContentEvent","contentType":"text/plain","message":"text {sequence}"}}}}]}}}}"#
+    );
+    let secret = Secret::new(server.client_secret());
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\
+         x-liveperson-account-id: {}\r\nx-liveperson-client-id: {}\r\n\
+         x-liveperson-signature: {}\r\n\r\n{body}",
+        body.len(),
+        server.account_id(),
+        server.client_id(),
+        sign(&secret, Algorithm::Sha1, Encoding::Base64, body.as_bytes()),
+    );
+    let mut answer = String::new();
+    let Ok(mut stream) = TcpStream::connect(chat["listen"].as_str().unwrap()) else {
+        return answer;
+    };
+    let _ = stream.write_all(request.as_bytes()).and(stream.read_to_string(&mut answer));
+    answer.get(9..12).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_chat_answers_200_once_the_message_is_shown() {
+    let server = cloud(&[]);
+    let mut chat = Running::start(&server, &["--json", "chat", "--consumer", "ada"]);
+    let opened = serde_json::from_str(&chat.wait_for("\"conversation\"")).unwrap();
+    chat.wait_for("\"OPEN\"");
+    assert_eq!(post(&server, &opened, 0), "200");
+    chat.wait_for("text 0");
+    // Held back for an earlier one: shown before the end.
+    assert_eq!(post(&server, &opened, 7), "200");
+    chat.close_stdin();
+    let lines = chat.finish().1;
+    assert!(lines.iter().any(|line| line.contains("text 7")), "{lines:#?}");
+}
+
+#[test]
+fn a_chat_that_nobody_sees_answers_nothing_200() {
+    let server = cloud(&[]);
+    let mut chat = spawn(&server, &["--json", "chat", "--consumer", "ada"]);
+    let mut line = String::new();
+    BufReader::new(chat.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let opened = serde_json::from_str(&line).unwrap();
+    for sequence in 0..5 {
+        assert_ne!(post(&server, &opened, sequence), "200", "{sequence}");
+    }
+    assert_eq!(chat.wait().unwrap().code(), Some(1));
+}
+
 #[test]
 fn an_agent_answers_from_another_terminal() {
     let server = cloud(&[]);
@@ -229,7 +333,8 @@ fn an_agent_answers_from_another_terminal() {
     chat.wait_for("the conversation is open");
     let environment = [("LP_DOMAIN_API", server.base_url())];
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, &**value)).collect();
-    let typed = "Good morning\n/card Is it this? | Yes\n/transfer 77\n/what\n/close\n/quit\n";
+    let typed =
+        "Good morning\n//shrug\n/card Is it this? | Yes\n/transfer 77\n/what\n/close\n/quit\n";
     let agent = run_with(&environment, &["sandbox", "agent"], typed.as_bytes());
     assert_eq!(agent.code, Some(0), "{}", agent.stderr);
     assert!(
@@ -238,6 +343,7 @@ fn an_agent_answers_from_another_terminal() {
         agent.stdout
     );
     chat.wait_for("agent: Good morning");
+    chat.wait_for("agent: /shrug");
     chat.wait_for("[1] Yes");
     chat.wait_for("transferred to skill 77");
     chat.wait_for("the conversation is closed");

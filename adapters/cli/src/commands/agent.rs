@@ -14,7 +14,8 @@ use crate::input::Line;
 use crate::output::Output;
 use crate::session::Notice;
 use crate::setup;
-use crate::terminal::{Lines, Screen};
+use crate::signals;
+use crate::terminal::{Lines, Screen, command_or_text};
 
 /// How often the sandbox is asked for new messages.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -56,6 +57,8 @@ pub(crate) fn agent(
     control.check_conversation(&state)?;
     output.note("you are the agent; /help lists the commands");
     let stop = Arc::new(AtomicBool::new(false));
+    let ended = stop.clone();
+    signals::at_first_signal(output, move || ended.store(true, Ordering::Relaxed))?;
     let (mut lines, screen) = Lines::open(output, stop.clone(), || {});
     std::thread::scope(|scope| {
         scope.spawn(|| watch(&control, &screen, || stop.load(Ordering::Relaxed)));
@@ -68,12 +71,12 @@ pub(crate) fn agent(
                     continue;
                 }
             };
-            // A text is sent as it is. Blanks after a command mean nothing.
-            let line = if line.starts_with('/') { line.trim_end() } else { line };
-            if line == "/quit" {
+            let (command, text) = command_or_text(line);
+            let line = command.unwrap_or(text);
+            if command.is_some() && line == "/quit" {
                 break;
             }
-            if line == "/help" {
+            if command.is_some() && line == "/help" {
                 let notice = Notice::text(COMMANDS);
                 screen.show(&notice.json, &notice.lines);
                 continue;
@@ -81,7 +84,11 @@ pub(crate) fn agent(
             if line.is_empty() {
                 continue;
             }
-            let done = parse(line).map_err(Failure::Usage).and_then(|action| control.act(action));
+            let action = match command {
+                Some(_) => parse(line).map_err(Failure::Usage),
+                None => Ok(json!({"do": "text", "text": line})),
+            };
+            let done = action.and_then(|action| control.act(action));
             match done {
                 Ok(()) => {
                     let shown = if lines.is_terminal() {
@@ -89,7 +96,7 @@ pub(crate) fn agent(
                     } else {
                         format!("you: {line}")
                     };
-                    if !lines.is_terminal() || line.starts_with('/') {
+                    if !lines.is_terminal() || command.is_some() {
                         screen.show(&json!({"event": "done", "line": line}), &[shown]);
                     }
                 }
@@ -119,7 +126,7 @@ fn tls(global: &Global) -> Result<TlsConfig, Failure> {
         .build())
 }
 
-/// The action that a line asks for.
+/// The action of a command.
 fn parse(line: &str) -> Result<Value, String> {
     let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
     let rest = rest.trim();
@@ -155,16 +162,13 @@ fn parse(line: &str) -> Result<Value, String> {
             json!({"do": "transfer", "skill": rest})
         }
         "/close" => json!({"do": "close"}),
-        command if command.starts_with('/') => {
-            return Err(format!("unknown command {command}; {COMMANDS}"));
-        }
-        _ => json!({"do": "text", "text": line}),
+        _ => return Err(format!("unknown command {command}; {COMMANDS}")),
     })
 }
 
 const COMMANDS: &str = "the commands are /replies TEXT | A | B, /card TEXT | A | B, /file NAME, \
      /note TEXT, /typing, /active, /read, /join, /transfer SKILL, /close, /quit; anything else is sent \
-     as a text";
+     as a text, and //text sends /text";
 
 impl Control {
     fn act(&self, mut action: Value) -> Result<(), Failure> {

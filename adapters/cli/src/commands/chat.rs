@@ -17,7 +17,8 @@ use crate::input::Line;
 use crate::listener::Listener;
 use crate::output::Output;
 use crate::session::{Notice, Session};
-use crate::terminal::{Lines, Screen};
+use crate::signals;
+use crate::terminal::{Lines, Screen, command_or_text};
 
 /// After how long without a key the consumer has stopped typing.
 const TYPING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,6 +36,11 @@ pub(crate) fn chat(
     receiver: Receiver,
     output: &Output,
 ) -> Result<(), Failure> {
+    // A signal ends the chat as Ctrl-D does. The editor resets this flag when it has seen it, so it has one of
+    // its own.
+    let leave = Arc::new(AtomicBool::new(false));
+    let ended = leave.clone();
+    signals::at_first_signal(output, move || ended.store(true, Ordering::Relaxed))?;
     // The endpoint starts first: the first notification comes as soon as the conversation is open.
     let listener = Listener::start(endpoint.listen, receiver)?;
     let session = Session::open(client, converse::opening(who)?)?;
@@ -51,8 +57,6 @@ pub(crate) fn chat(
     // `finished`: the conversation has ended. `stop`: the threads must end.
     let (finished, stop) = (AtomicBool::new(false), &AtomicBool::new(false));
     let (typed, typing) = mpsc::channel();
-    // The editor resets its flag when it has seen it, so it has one of its own.
-    let leave = Arc::new(AtomicBool::new(false));
     let sent = typed.clone();
     let (mut lines, screen) = Lines::open(output, leave.clone(), move || {
         let _ = typed.send(Typing::Key);
@@ -104,11 +108,11 @@ fn send_lines(
                 continue;
             }
         };
-        let command = line.starts_with('/').then(|| line.trim_end());
+        let (command, line) = command_or_text(line);
         let sent = match (command, number(line)) {
             _ if line.is_empty() => continue,
             (Some("/close" | "/quit"), _) => break,
-            (_, Some(number)) => match session.choose(number) {
+            (None, Some(number)) => match session.choose(number) {
                 Ok(Some(label)) => {
                     let shown = format!("you: {label}");
                     screen.show(&json!({"event": "chosen", "text": label}), &[shown]);
@@ -126,10 +130,11 @@ fn send_lines(
                 },
                 Err(error) => Err(error),
             },
-            (Some(_), _) => {
-                let notice = Notice::text(
-                    "the command is /close; a number clicks; anything else is sent as a text",
-                );
+            (Some(command), _) => {
+                let notice = Notice::text(format!(
+                    "unknown command {command}: the line was not sent; /close closes the conversation, and \
+                     // sends a text that begins with /"
+                ));
                 screen.show(&notice.json, &notice.lines);
                 continue;
             }
@@ -164,7 +169,8 @@ fn number(line: &str) -> Option<usize> {
     if plain { line.parse().ok() } else { None }
 }
 
-/// Shows what the agent does.
+/// Shows what the agent does. A notification is answered 200 after that. Only one that waits for an earlier
+/// one is answered before; it is shown within 2 s, or at the end.
 fn show_events(
     session: &Session,
     listener: &Listener,
@@ -172,28 +178,80 @@ fn show_events(
     stopped: impl Fn() -> bool,
 ) {
     let mut leave_at: Option<Instant> = None;
-    while !stopped() && leave_at.is_none_or(|at| Instant::now() < at) {
-        let wait = match session.next_notice() {
-            Ok(notice) => {
-                screen.show(&notice.json, &notice.lines);
-                if let Err(error) = session.mark_read() {
-                    let notice = Notice::text(format!("error: {error:#}"));
-                    screen.show(&notice.json, &notice.lines);
+    loop {
+        let due = show_due(session, screen);
+        if due.finished {
+            // Delayed messages are still shown.
+            leave_at = Some(Instant::now() + DRAIN_TIME);
+        }
+        if due.any {
+            mark_read(session, screen);
+        }
+        if stopped() || leave_at.is_some_and(|at| Instant::now() >= at) {
+            break;
+        }
+        match listener.arrivals().recv_timeout(due.wait.min(Duration::from_millis(100))) {
+            // Dropped, it is answered 503.
+            Ok(_) if session.is_full() => {}
+            Ok(arrival) => {
+                let (verified, answer) = arrival.into_parts();
+                session.receive(verified);
+                let shown = show_due(session, screen);
+                if screen.is_seen() {
+                    answer.accept();
                 }
-                if notice.finished {
-                    // Delayed messages are still shown.
+                if shown.finished {
                     leave_at = Some(Instant::now() + DRAIN_TIME);
                 }
-                continue;
+                if shown.any {
+                    mark_read(session, screen);
+                }
             }
-            Err(wait) => wait.min(Duration::from_millis(100)),
-        };
-        match listener.arrivals().recv_timeout(wait) {
-            Ok(arrival) => session.receive(arrival.keep()),
-            Err(RecvTimeoutError::Timeout) if leave_at.is_some() && session.is_settled() => return,
+            Err(RecvTimeoutError::Timeout) if leave_at.is_some() && session.is_settled() => break,
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => break,
         }
+    }
+    // What was answered 200 while it waited for an earlier one.
+    session.finish();
+    while let Ok(notice) = session.next_notice() {
+        if screen.is_seen() {
+            screen.show(&notice.json, &notice.lines);
+        } else {
+            screen.rescue(&notice.lines);
+        }
+    }
+}
+
+/// What was shown.
+struct Shown {
+    /// Whether there was anything.
+    any: bool,
+    /// Whether the conversation has ended.
+    finished: bool,
+    /// How long to wait for more.
+    wait: Duration,
+}
+
+/// Shows what is due.
+fn show_due(session: &Session, screen: &Screen) -> Shown {
+    let (mut any, mut finished) = (false, false);
+    loop {
+        match session.next_notice() {
+            Ok(notice) => {
+                screen.show(&notice.json, &notice.lines);
+                finished |= notice.finished;
+                any = true;
+            }
+            Err(wait) => return Shown { any, finished, wait },
+        }
+    }
+}
+
+fn mark_read(session: &Session, screen: &Screen) {
+    if let Err(error) = session.mark_read() {
+        let notice = Notice::text(format!("error: {error:#}"));
+        screen.show(&notice.json, &notice.lines);
     }
 }
 
