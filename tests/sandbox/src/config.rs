@@ -65,6 +65,8 @@ pub struct Config {
     pub(crate) survey: bool,
     pub(crate) strict: bool,
     pub(crate) main_dialog_first: bool,
+    pub(crate) sequence_gaps: bool,
+    pub(crate) changed_echo: bool,
     pub(crate) admin: (String, String),
     pub(crate) host: String,
     pub(crate) hosts: BTreeMap<String, String>,
@@ -85,6 +87,8 @@ impl Config {
             survey: true,
             strict: false,
             main_dialog_first: false,
+            sequence_gaps: false,
+            changed_echo: false,
             admin: ("admin".to_owned(), random.hex(1)),
             host: host.into(),
             hosts: BTreeMap::new(),
@@ -150,6 +154,22 @@ impl Config {
     #[must_use]
     pub fn main_dialog_first(mut self, yes: bool) -> Self {
         self.main_dialog_first = yes;
+        self
+    }
+
+    /// Leaves every third sequence of a dialog out. Default: no. Nothing documents gaps
+    /// ([protocol.md 7.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#7.1)).
+    #[must_use]
+    pub fn sequence_gaps(mut self, yes: bool) -> Self {
+        self.sequence_gaps = yes;
+        self
+    }
+
+    /// Notifies of a consumer's text with a blank added to it. Default: no, it comes back unchanged
+    /// ([protocol.md 9.4](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.4)).
+    #[must_use]
+    pub fn changed_echo(mut self, yes: bool) -> Self {
+        self.changed_echo = yes;
         self
     }
 

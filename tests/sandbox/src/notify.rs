@@ -9,7 +9,7 @@ use crate::Endpoint;
 use crate::fault::FaultKind;
 use crate::random::stable_hex;
 use crate::sandbox::Sandbox;
-use crate::state::{Publication, milliseconds};
+use crate::state::{Message, Publication, milliseconds};
 use crate::webhook::{
     AppState, DeliveryQueue, NextPost, QueuedNotification, Webhooks, notification,
 };
@@ -65,11 +65,15 @@ impl Sandbox {
 
     /// Publishes an event and queues its notification. Returns its sequence.
     pub(crate) fn publish(&mut self, now: Duration, publication: Publication<'_>) -> u64 {
-        let Some(message) = self.state.publish(now, publication) else { return 0 };
+        let has_gaps = self.config.sequence_gaps;
+        let Some(message) = self.state.publish(now, publication, has_gaps) else { return 0 };
         // The sequence of a chat state has no meaning (protocol.md 7.1).
         let sequence = message.sequence.unwrap_or(0);
         let conversation = message.conversation.clone();
-        let (key, body) = notification::of_message(message);
+        let (key, body) = match self.config.changed_echo && message.role == "CONSUMER" {
+            true => notification::of_message(&with_changed_text(message)),
+            false => notification::of_message(message),
+        };
         self.notify(now, &conversation, &key, &body);
         sequence
     }
@@ -131,4 +135,13 @@ impl Sandbox {
     pub(crate) fn lp_consumer_id(&self, consumer: &str) -> String {
         stable_hex(&format!("{}/{consumer}", self.config.account))
     }
+}
+
+/// The message as a channel that adds a blank tells it back.
+fn with_changed_text(message: &Message) -> Message {
+    let mut changed = message.clone();
+    if let Some(Value::String(text)) = changed.event.get_mut("message") {
+        text.push(' ');
+    }
+    changed
 }

@@ -191,11 +191,15 @@ impl State {
         &mut self,
         now: Duration,
         publication: Publication<'_>,
+        has_gaps: bool,
     ) -> Option<&Message> {
         let open = self.conversations.get_mut(publication.conversation)?;
         let kind = publication.event.get("type").and_then(Value::as_str);
         let sequence = (kind != Some("ChatStateEvent")).then(|| {
             let next = open.sequences.entry(publication.dialog.to_owned()).or_default();
+            if has_gaps && *next % 3 == 2 {
+                *next += 1;
+            }
             *next += 1;
             *next - 1
         });

@@ -4,7 +4,8 @@
 //! the faults that a test asks for, and every request is recorded, so that a test can check its times
 //! and its outcome. The same steps give the same records.
 //!
-//! Module [`soak`] generates scenarios from seeds, and checks invariants after every event.
+//! Module [`soak`] generates scenarios from seeds, and checks invariants after every event. Module [`bridge`]
+//! does the same for the bridge.
 //!
 //! ```
 //! use lp_connector_core::api::AuthorizeApp;
@@ -20,6 +21,7 @@
 //! assert_eq!(world.cloud.requests(Endpoint::Token), 1);
 //! ```
 
+pub mod bridge;
 mod caller;
 mod clock;
 mod event_log;

@@ -1,11 +1,12 @@
 //! The simulation from the command line: run the soak, or one scenario.
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use lp_connector_simulation::soak;
+use lp_connector_simulation::{bridge, soak};
 
 /// Simulates connectors, network, clocks and cloud in one process, from seeds.
 #[derive(Parser, Debug)]
@@ -23,6 +24,9 @@ struct Arguments {
     /// Run the scenario of this seed only, and print it with its trace.
     #[arg(long, conflicts_with_all = ["seeds", "from", "threads"])]
     seed: Option<u64>,
+    /// Simulate the bridge, with its instances, store and channel.
+    #[arg(long)]
+    bridge: bool,
     /// List the invariants.
     #[arg(long)]
     invariants: bool,
@@ -31,7 +35,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.invariants {
-        for (name, description) in soak::invariants() {
+        let all: Vec<_> = match arguments.bridge {
+            true => bridge::invariants().collect(),
+            false => soak::invariants().collect(),
+        };
+        for (name, description) in all {
             println!("{name:22} {description}");
         }
         return ExitCode::SUCCESS;
@@ -39,7 +47,10 @@ fn main() -> ExitCode {
     // A panic is reported as a broken invariant, with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(seed) = arguments.seed {
-        let (text, holds) = soak::replay(seed);
+        let (text, holds) = match arguments.bridge {
+            true => bridge::replay(seed),
+            false => soak::replay(seed),
+        };
         println!("{text}");
         return if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -48,6 +59,9 @@ fn main() -> ExitCode {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let started_at = Instant::now();
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
+    if arguments.bridge {
+        return run_bridge(seeds, threads);
+    }
     match soak::run(seeds, threads) {
         Ok(summary) => {
             let took = started_at.elapsed().as_secs_f64();
@@ -59,6 +73,32 @@ fn main() -> ExitCode {
             );
             let rate = summary.calls as f64 / took / threads as f64;
             println!("in {took:.1} s on {threads} threads: {rate:.0} calls a second and thread");
+            ExitCode::SUCCESS
+        }
+        Err(broken) => {
+            println!("{broken}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_bridge(seeds: Range<u64>, threads: usize) -> ExitCode {
+    let started_at = Instant::now();
+    match bridge::run(seeds, threads) {
+        Ok(summary) => {
+            let took = started_at.elapsed().as_secs_f64();
+            let days = summary.virtual_time.as_secs_f64() / 86_400.0;
+            println!("{} seeds of the bridge, no invariant broken", summary.seeds);
+            println!(
+                "{} messages ({} unconfirmed), {} delivered, {} takeovers, {} events, {days:.0} days",
+                summary.messages,
+                summary.unconfirmed,
+                summary.delivered,
+                summary.takeovers,
+                summary.events
+            );
+            let rate = summary.seeds as f64 / took / threads as f64;
+            println!("in {took:.1} s on {threads} threads: {rate:.0} seeds a second and thread");
             ExitCode::SUCCESS
         }
         Err(broken) => {

@@ -98,6 +98,14 @@ impl Webhooks {
         Ok(webhooks)
     }
 
+    /// Removes the endpoint of one kind of event, by its key such as
+    /// `ms.MessagingEventNotification.AcceptStatusEvent`.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.endpoints.remove(key);
+        self
+    }
+
     /// Sets the time-based retry mode: failed notifications are kept for this time
     /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
     #[must_use]

@@ -1,0 +1,105 @@
+//! The channel, which keeps books of everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lp_connector_core::bridge::{Delivery, DeliveryContent, Progress, Verdict};
+use lp_connector_core::webhook::{Event, Order};
+
+use super::invariant::{Broken, Invariant};
+use super::scenario::{BROKEN, REFUSED};
+
+/// How often a refused delivery is tried, and one on which the channel's handler breaks.
+const TRIES: [(&str, u32); 2] = [(REFUSED, 3), (BROKEN, 5)];
+
+#[derive(Debug, Default)]
+pub(crate) struct Channel {
+    /// The messages, by consumer, in the order in which they were stored first.
+    pub(crate) accepted: BTreeMap<usize, Vec<usize>>,
+    /// The messages that the bridge said it has.
+    pub(crate) acknowledged: BTreeSet<usize>,
+    /// What it took, in order.
+    pub(crate) taken: Vec<Taken>,
+    /// The messages of agents that it took: conversation, dialog, sequence.
+    pub(crate) taken_messages: BTreeSet<(String, String, u64)>,
+    /// What it was told about each message of a consumer.
+    pub(crate) statuses: BTreeMap<(String, String), Vec<Progress>>,
+    /// How often it was offered what it never takes.
+    poison: BTreeMap<String, u32>,
+    /// Out of order until then.
+    pub(crate) down_until: Duration,
+}
+
+/// A message of an agent that the channel took.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) consumer: String,
+    pub(crate) conversation: String,
+    pub(crate) dialog: String,
+    pub(crate) sequence: u64,
+    pub(crate) order: Order,
+    pub(crate) text: String,
+}
+
+impl Channel {
+    /// What it makes of a delivery. `takeovers` is how often a lane was taken over so far: a try before that may
+    /// not be known. Nor is one whose answer is lost.
+    pub(crate) fn take(
+        &mut self,
+        delivery: &Delivery,
+        now: Duration,
+        takeovers: u32,
+        is_answered: bool,
+    ) -> Result<Verdict, Broken> {
+        if now < self.down_until {
+            return Ok(Verdict::Outage(None));
+        }
+        match &delivery.content {
+            DeliveryContent::Message(message) => {
+                let text = match message.event() {
+                    Event::Text(text) => text.text.to_owned(),
+                    _ => String::new(),
+                };
+                if let Some((kind, most)) = TRIES.iter().find(|(kind, _)| text.starts_with(kind)) {
+                    let tries = self.poison.entry(delivery.id.clone()).or_default();
+                    *tries += u32::from(is_answered);
+                    if *tries > most + takeovers {
+                        let why = format!("{} was tried {tries} times", delivery.id);
+                        return Err(Broken::new(Invariant::PoisonGivenUp, why));
+                    }
+                    return Ok(match *kind {
+                        REFUSED => Verdict::Refused("never".to_owned()),
+                        _ => Verdict::Broken,
+                    });
+                }
+                let taken = Taken {
+                    consumer: delivery.consumer.to_string(),
+                    conversation: message.conversation().to_string(),
+                    dialog: message.dialog().to_string(),
+                    sequence: message.sequence().unwrap_or_default(),
+                    order: delivery.order,
+                    text,
+                };
+                self.taken_messages.insert((
+                    taken.conversation.clone(),
+                    taken.dialog.clone(),
+                    taken.sequence,
+                ));
+                self.taken.push(taken);
+            }
+            DeliveryContent::Status(status) => {
+                let told = self
+                    .statuses
+                    .entry((delivery.consumer.to_string(), status.message.clone()))
+                    .or_default();
+                if told.last().is_some_and(|last| last.rank() > status.progress.rank()) {
+                    let why = format!("{} after {told:?}: {:?}", status.message, status.progress);
+                    return Err(Broken::new(Invariant::AcceptedSettled, why));
+                }
+                told.push(status.progress.clone());
+            }
+            _ => {}
+        }
+        Ok(Verdict::Taken)
+    }
+}
