@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
@@ -301,18 +301,23 @@ fn a_reply_may_hold_the_last_handle() {
 
 #[test]
 fn many_may_open_a_new_file_at_once() {
-    let (_directory, path) = directory();
-    std::thread::scope(|scope| {
-        for number in 0..16 {
-            let path = &path;
-            scope.spawn(move || {
-                let store = Sqlite::open(path).unwrap();
-                store.perform(append(&format!("{number}"), 1)).unwrap();
-            });
-        }
-    });
-    let Answer::Claimed(claimed) = Sqlite::open(&path).unwrap().perform(claim()).unwrap() else {
-        panic!()
-    };
-    assert_eq!(claimed.len(), 16);
+    for _ in 0..8 {
+        let (_directory, path) = directory();
+        let together = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (path, together) = (&path, &together);
+                scope.spawn(move || {
+                    together.wait();
+                    let store = Sqlite::open(path).unwrap();
+                    store.perform(append(&format!("{number}"), 1)).unwrap();
+                });
+            }
+        });
+        let Answer::Claimed(claimed) = Sqlite::open(&path).unwrap().perform(claim()).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(claimed.len(), 8);
+    }
 }
