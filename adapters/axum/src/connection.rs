@@ -1,4 +1,4 @@
-//! The places for connections, and which connection gives way when they are short.
+//! The connection slots of a server, and the eviction of connections when they are short.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 use crate::reading::Reading;
 
-/// How long every connection may take for its first request before it gives way. Newcomers wait to be
-/// accepted meanwhile: with 512 places, 5000 of them a second get one.
+/// The time that every connection has for its first request before it can be evicted. New connections wait
+/// to be accepted meanwhile: with 512 slots, 5000 of them a second get one.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The connection that a request came on. [`serve`](crate::serve) puts it into the extensions of each
 /// request.
 ///
-/// A connection is *proven* once a notification with a valid signature has come on it. When places are
-/// short, the oldest connection without a proof is closed, so strangers cannot starve the platform. A
+/// A connection is *authenticated* once a notification with a valid signature has come on it. When slots are
+/// short, the oldest unauthenticated connection is closed, so that others cannot starve the platform. A
 /// handler of your own that has checked its caller can say so too:
 ///
 /// ```
@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_millis(100);
 ///
 /// async fn from_the_gateway(Extension(connection): Extension<Connection>) -> &'static str {
 ///     // After the caller's password was checked:
-///     connection.prove();
+///     connection.authenticate();
 ///     "OK"
 /// }
 ///
@@ -35,27 +35,28 @@ const GRACE: Duration = Duration::from_millis(100);
 /// # let _ = app;
 /// ```
 #[derive(Clone)]
-pub struct Connection(Arc<Seat>);
+pub struct Connection(Arc<SlotGuard>);
 
-/// A taken place. It is free again when the last clone is dropped, or when it is evicted.
-struct Seat {
-    places: Arc<Places>,
+/// A slot in use. It is free again when the last clone is dropped, or when the connection is evicted.
+struct SlotGuard {
+    slots: Arc<ConnectionSlots>,
     reading: Reading,
     evicted: Arc<Notify>,
-    /// Changes only while the places are locked.
+    /// Changes only while the slots are locked.
     rank: Mutex<Rank>,
 }
 
-/// Who gives way first: those without a proof, then the oldest. A proof makes a connection new again.
+/// The order of eviction: unauthenticated connections first, then the oldest. Each authentication makes a
+/// connection new again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Rank {
-    proven: bool,
+    authenticated: bool,
     age: u64,
 }
 
-/// The places of one server.
+/// The connection slots of one server.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionSlots {
     limit: usize,
     taken: Mutex<Taken>,
     freed: Notify,
@@ -64,33 +65,33 @@ pub(crate) struct Places {
 #[derive(Debug, Default)]
 struct Taken {
     next: u64,
-    connections: BTreeMap<Rank, Occupant>,
+    connections: BTreeMap<Rank, Slot>,
 }
 
 #[derive(Debug)]
-struct Occupant {
+struct Slot {
     evicted: Arc<Notify>,
     since: Instant,
     /// True while a request is under way.
     busy: bool,
 }
 
-/// The end of an attempt to free a place.
+/// The end of an attempt to free a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Eviction {
     Done,
     /// The oldest connection may stay until then.
     NotBefore(Instant),
-    /// Every connection is proven and has a request under way.
+    /// Every connection is authenticated and has a request under way.
     Nobody,
 }
 
-impl Places {
+impl ConnectionSlots {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, taken: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Takes a place, if one is free.
+    /// Takes a slot, if one is free.
     pub(crate) fn take(self: &Arc<Self>, reading: &Reading) -> Option<Connection> {
         let mut taken = self.lock();
         if taken.connections.len() >= self.limit {
@@ -99,32 +100,32 @@ impl Places {
         let rank = taken.rank(false);
         let evicted = Arc::new(Notify::new());
         let since = Instant::now();
-        let occupant = Occupant { evicted: evicted.clone(), since, busy: false };
-        taken.connections.insert(rank, occupant);
+        let slot = Slot { evicted: evicted.clone(), since, busy: false };
+        taken.connections.insert(rank, slot);
         drop(taken);
-        let (places, reading, rank) = (self.clone(), reading.clone(), Mutex::new(rank));
-        Some(Connection(Arc::new(Seat { places, reading, evicted, rank })))
+        let (slots, reading, rank) = (self.clone(), reading.clone(), Mutex::new(rank));
+        Some(Connection(Arc::new(SlotGuard { slots, reading, evicted, rank })))
     }
 
-    /// Frees the place of the oldest connection without a proof, or else of the proven one that has
-    /// been idle for longest.
+    /// Evicts the oldest unauthenticated connection, or else the authenticated one that has been idle for
+    /// longest.
     pub(crate) fn evict(&self) -> Eviction {
         let mut taken = self.lock();
-        let gives_way = |(rank, occupant): &(&Rank, &Occupant)| !(rank.proven && occupant.busy);
-        let first = taken.connections.iter().find(gives_way);
+        let can_be_evicted = |(rank, slot): &(&Rank, &Slot)| !(rank.authenticated && slot.busy);
+        let first = taken.connections.iter().find(can_be_evicted);
         let Some((rank, until)) = first.map(|(rank, who)| (*rank, who.since + GRACE)) else {
             return Eviction::Nobody;
         };
         if Instant::now() < until {
             return Eviction::NotBefore(until);
         }
-        if let Some(occupant) = taken.connections.remove(&rank) {
-            occupant.evicted.notify_one();
+        if let Some(slot) = taken.connections.remove(&rank) {
+            slot.evicted.notify_one();
         }
         Eviction::Done
     }
 
-    /// Completes when a place was freed.
+    /// Completes when a slot was freed.
     pub(crate) async fn freed(&self) {
         self.freed.notified().await;
     }
@@ -135,51 +136,51 @@ impl Places {
 }
 
 impl Taken {
-    fn rank(&mut self, proven: bool) -> Rank {
+    fn rank(&mut self, authenticated: bool) -> Rank {
         self.next += 1;
-        Rank { proven, age: self.next }
+        Rank { authenticated, age: self.next }
     }
 }
 
 impl Connection {
-    /// Marks the connection as proven: its caller is not a stranger. Of the proven connections, the one
-    /// whose last proof is oldest gives way first, and none while it has a request under way.
-    pub fn prove(&self) {
-        let mut taken = self.0.places.lock();
+    /// Marks the connection as authenticated: its caller is known. Of the authenticated connections, the one
+    /// whose last authentication is oldest is evicted first, and none while it has a request under way.
+    pub fn authenticate(&self) {
+        let mut taken = self.0.slots.lock();
         let mut rank = self.0.rank();
-        // An evicted connection has no place any more.
-        if let Some(occupant) = taken.connections.remove(&rank) {
+        // An evicted connection has no slot any more.
+        if let Some(slot) = taken.connections.remove(&rank) {
             *rank = taken.rank(true);
-            taken.connections.insert(*rank, occupant);
+            taken.connections.insert(*rank, slot);
         }
     }
 
-    /// True if a request on it was proven.
+    /// True if a request on it was authenticated.
     #[must_use]
-    pub fn is_proven(&self) -> bool {
-        self.0.rank().proven
+    pub fn is_authenticated(&self) -> bool {
+        self.0.rank().authenticated
     }
 
     /// Says whether a request is under way.
     pub(crate) fn set_busy(&self, busy: bool) {
-        let mut taken = self.0.places.lock();
+        let mut taken = self.0.slots.lock();
         let rank = *self.0.rank();
-        if let Some(occupant) = taken.connections.get_mut(&rank) {
-            occupant.busy = busy;
+        if let Some(slot) = taken.connections.get_mut(&rank) {
+            slot.busy = busy;
         }
-        // A proven connection that is idle again may give way.
+        // An authenticated connection that is idle again can be evicted.
         if !busy {
-            self.0.places.freed.notify_one();
+            self.0.slots.freed.notify_one();
         }
     }
 
     pub(crate) fn is_busy(&self) -> bool {
-        let taken = self.0.places.lock();
+        let taken = self.0.slots.lock();
         let rank = *self.0.rank();
-        taken.connections.get(&rank).is_some_and(|occupant| occupant.busy)
+        taken.connections.get(&rank).is_some_and(|slot| slot.busy)
     }
 
-    /// Completes when the connection must give way.
+    /// Completes when the connection is evicted.
     pub(crate) async fn evicted(&self) {
         self.0.evicted.notified().await;
     }
@@ -190,25 +191,27 @@ impl Connection {
     }
 }
 
-impl Seat {
+impl SlotGuard {
     fn rank(&self) -> MutexGuard<'_, Rank> {
         self.rank.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Seat {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
-        let mut taken = self.places.lock();
+        let mut taken = self.slots.lock();
         let rank = *self.rank();
         taken.connections.remove(&rank);
         drop(taken);
-        self.places.freed.notify_one();
+        self.slots.freed.notify_one();
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("proven", &self.is_proven()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("authenticated", &self.is_authenticated())
+            .finish_non_exhaustive()
     }
 }
 
@@ -222,10 +225,10 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many places.
-    fn fill(places: &Arc<Places>, count: usize) -> Vec<Connection> {
+    /// Takes so many slots.
+    fn fill(slots: &Arc<ConnectionSlots>, count: usize) -> Vec<Connection> {
         let reading = Reading::new(0);
-        (0..count).map(|_| places.take(&reading).unwrap()).collect()
+        (0..count).map(|_| slots.take(&reading).unwrap()).collect()
     }
 
     fn is_evicted(connection: &Connection) -> bool {
@@ -234,9 +237,9 @@ mod tests {
     }
 
     /// The connections in the order in which they give way.
-    fn order(places: &Arc<Places>, connections: &[Connection]) -> Vec<usize> {
+    fn order(slots: &Arc<ConnectionSlots>, connections: &[Connection]) -> Vec<usize> {
         let mut order = Vec::new();
-        while places.evict() == Eviction::Done {
+        while slots.evict() == Eviction::Done {
             order.extend((0..connections.len()).filter(|n| is_evicted(&connections[*n])));
         }
         order
@@ -244,31 +247,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn places_are_limited_and_come_back() {
-        let places = Places::new(2);
-        let mut both = fill(&places, 2);
-        assert!(places.take(&Reading::new(0)).is_none());
+        let slots = ConnectionSlots::new(2);
+        let mut both = fill(&slots, 2);
+        assert!(slots.take(&Reading::new(0)).is_none());
         both.pop();
-        let _third = fill(&places, 1);
+        let _third = fill(&slots, 1);
         advance(GRACE).await;
-        assert_eq!(places.evict(), Eviction::Done);
-        let _fourth = fill(&places, 1);
+        assert_eq!(slots.evict(), Eviction::Done);
+        let _fourth = fill(&slots, 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_gives_way_before_the_grace_is_over() {
-        let places = Places::new(2);
+    async fn no_connection_is_evicted_before_the_grace_is_over() {
+        let slots = ConnectionSlots::new(2);
         let start = Instant::now();
-        let _first = fill(&places, 1);
+        let _first = fill(&slots, 1);
         advance(GRACE / 2).await;
-        let _second = fill(&places, 1);
-        assert_eq!(places.evict(), Eviction::NotBefore(start + GRACE));
+        let _second = fill(&slots, 1);
+        assert_eq!(slots.evict(), Eviction::NotBefore(start + GRACE));
         advance(GRACE / 2).await;
-        assert_eq!(places.evict(), Eviction::Done);
-        assert_eq!(places.evict(), Eviction::NotBefore(start + GRACE * 3 / 2));
+        assert_eq!(slots.evict(), Eviction::Done);
+        assert_eq!(slots.evict(), Eviction::NotBefore(start + GRACE * 3 / 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_without_a_proof_gives_way_first() {
+    async fn the_oldest_unauthenticated_one_is_evicted_first() {
         // Proven in this order; busy; the order in which they give way.
         let cases: [(&[usize], &[usize], &[usize]); 6] = [
             (&[], &[], &[0, 1, 2, 3]),
@@ -279,27 +282,27 @@ mod tests {
             (&[], &[0, 1], &[0, 1, 2, 3]),
             (&[0, 1, 2, 3], &[0, 2], &[1, 3]),
         ];
-        for (proven, busy, expected) in cases {
-            let places = Places::new(4);
-            let connections = fill(&places, 4);
-            proven.iter().for_each(|n| connections[*n].prove());
+        for (authenticated, busy, expected) in cases {
+            let slots = ConnectionSlots::new(4);
+            let connections = fill(&slots, 4);
+            authenticated.iter().for_each(|n| connections[*n].authenticate());
             busy.iter().for_each(|n| connections[*n].set_busy(true));
             advance(GRACE).await;
-            assert_eq!(order(&places, &connections), expected, "{proven:?} {busy:?}");
+            assert_eq!(order(&slots, &connections), expected, "{authenticated:?} {busy:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_evicted_connection_takes_no_place_again() {
-        let places = Places::new(1);
-        let evicted = fill(&places, 1);
+        let slots = ConnectionSlots::new(1);
+        let evicted = fill(&slots, 1);
         advance(GRACE).await;
-        assert_eq!(places.evict(), Eviction::Done);
-        evicted[0].prove();
-        let next = fill(&places, 1);
+        assert_eq!(slots.evict(), Eviction::Done);
+        evicted[0].authenticate();
+        let next = fill(&slots, 1);
         drop(evicted);
-        assert!(places.take(&Reading::new(0)).is_none(), "the place is the next one's");
+        assert!(slots.take(&Reading::new(0)).is_none(), "the place is the next one's");
         drop(next);
-        assert!(places.take(&Reading::new(0)).is_some());
+        assert!(slots.take(&Reading::new(0)).is_some());
     }
 }

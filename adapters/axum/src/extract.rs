@@ -77,8 +77,8 @@ impl WebhookError {
         }
     }
 
-    /// True if the sender has proven nothing: then its connection is closed.
-    fn is_of_a_stranger(self) -> bool {
+    /// True if the sender has authenticated nothing: then its connection is closed.
+    fn is_unauthenticated(self) -> bool {
         !matches!(self, Self::Overloaded | Self::NotStored)
     }
 }
@@ -113,7 +113,7 @@ impl IntoResponse for WebhookError {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => headers.insert(ACCEPT_ENCODING, IDENTITY),
             _ => None,
         };
-        if self.is_of_a_stranger() {
+        if self.is_unauthenticated() {
             headers.insert(CONNECTION, CLOSE);
         }
         response
@@ -144,9 +144,9 @@ pub(crate) async fn verify(
     let (parts, body) = request.into_parts();
     let pending = receiver.begin(&parts.method, &parts.headers).map_err(WebhookError::Rejected)?;
     let connection = parts.extensions.get::<Connection>();
-    let proven = connection.is_some_and(Connection::is_proven);
+    let authenticated = connection.is_some_and(Connection::is_authenticated);
     // Memory is reserved as the body arrives: who sends nothing reserves nothing.
-    let memory = reading.map(|reading| reading.begin(proven));
+    let memory = reading.map(|reading| reading.begin(authenticated));
     let read = timeout(BODY_TIMEOUT, read(body, pending.max_body(), memory.as_ref()));
     let evicted = async {
         match &memory {
@@ -160,7 +160,7 @@ pub(crate) async fn verify(
     };
     let verified = pending.finish(body).map_err(WebhookError::Rejected)?;
     if let Some(connection) = connection {
-        connection.prove();
+        connection.authenticate();
     }
     Ok(verified)
 }
@@ -177,7 +177,7 @@ async fn read(
     let mut turn = None;
     loop {
         let frame = match &turn {
-            Some(turn) => reading::Turn::more(turn, body.frame()).await?,
+            Some(turn) => reading::LargeBodyPermit::more(turn, body.frame()).await?,
             None => body.frame().await,
         };
         let Some(frame) = frame else { break };

@@ -1,4 +1,4 @@
-//! The memory of bodies that are being read: their senders have proven nothing yet.
+//! The memory of bodies that are being read: their senders are not authenticated yet.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,8 +23,8 @@ const STALL: Duration = Duration::from_millis(25);
 
 /// What all bodies under way share.
 ///
-/// Bytes: when they are short, the body that has been on its way for longest gives way, unless its
-/// connection is proven. Turns: a large body without a proof needs one, and loses it when it stalls.
+/// Bytes: when they are short, the body that has been on its way for longest is evicted, unless its
+/// connection is authenticated. Permits: an unauthenticated large body needs one, and loses it when it stalls.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading(Arc<Pool>);
 
@@ -47,7 +47,7 @@ struct State {
 #[derive(Debug)]
 struct Reserved {
     bytes: usize,
-    proven: bool,
+    authenticated: bool,
     evicted: Arc<Notify>,
 }
 
@@ -56,13 +56,13 @@ struct Reserved {
 pub(crate) struct Body {
     pool: Reading,
     key: u64,
-    proven: bool,
+    authenticated: bool,
     evicted: Arc<Notify>,
 }
 
-/// The turn of a large body.
+/// The permit to read a large body.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct LargeBodyPermit<'a> {
     pool: &'a Pool,
     _permit: SemaphorePermit<'a>,
 }
@@ -74,13 +74,13 @@ impl Reading {
     }
 
     /// A body without memory as yet.
-    pub(crate) fn begin(&self, proven: bool) -> Body {
+    pub(crate) fn begin(&self, authenticated: bool) -> Body {
         let mut state = self.lock();
         state.next += 1;
         let key = state.next;
         let evicted = Arc::new(Notify::new());
-        state.bodies.insert(key, Reserved { bytes: 0, proven, evicted: evicted.clone() });
-        Body { pool: self.clone(), key, proven, evicted }
+        state.bodies.insert(key, Reserved { bytes: 0, authenticated, evicted: evicted.clone() });
+        Body { pool: self.clone(), key, authenticated, evicted }
     }
 
     #[cfg(test)]
@@ -97,8 +97,8 @@ impl State {
     /// Takes the memory of the oldest body that holds some and is on a connection without a proof.
     /// Returns its key.
     fn evict(&mut self) -> Option<u64> {
-        let gives_way = |(_, body): &(&u64, &Reserved)| !body.proven && body.bytes > 0;
-        let key = self.bodies.iter().find(gives_way).map(|(key, _)| *key)?;
+        let can_be_evicted = |(_, body): &(&u64, &Reserved)| !body.authenticated && body.bytes > 0;
+        let key = self.bodies.iter().find(can_be_evicted).map(|(key, _)| *key)?;
         let body = self.bodies.remove(&key)?;
         self.used -= body.bytes;
         body.evicted.notify_one();
@@ -128,14 +128,14 @@ impl Body {
     }
 
     /// Waits for the body's turn if it needs one at this size.
-    pub(crate) async fn turn(&self, bytes: usize) -> Option<Turn<'_>> {
-        if self.proven || bytes <= SMALL {
+    pub(crate) async fn turn(&self, bytes: usize) -> Option<LargeBodyPermit<'_>> {
+        if self.authenticated || bytes <= SMALL {
             return None;
         }
         let pool = &*self.pool.0;
         let _waits = Waits::new(&pool.waiting);
         let permit = pool.turns.acquire().await.ok()?;
-        Some(Turn { pool, _permit: permit })
+        Some(LargeBodyPermit { pool, _permit: permit })
     }
 
     /// Completes when the body must give way to a newer one.
@@ -144,7 +144,7 @@ impl Body {
     }
 }
 
-impl Turn<'_> {
+impl LargeBodyPermit<'_> {
     /// Waits for more of the body. Fails if nothing comes and others wait.
     pub(crate) async fn more<T>(&self, frame: impl Future<Output = T>) -> Result<T, WebhookError> {
         let stalled = async {
@@ -213,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_body_without_a_proof_gives_way() {
-        // Which of three bodies with 30 bytes each are proven, who asks for 40 more of 100, and who has
+    fn the_oldest_unauthenticated_body_is_evicted() {
+        // Which of three bodies with 30 bytes each are authenticated, who asks for 40 more of 100, and who has
         // its memory then.
         let cases = [
             ([false; 3], 2, [false, true, true]),
@@ -225,14 +225,14 @@ mod tests {
             ([true, true, false], 2, [true, true, false]),
             ([true; 3], 2, [true, true, true]),
         ];
-        for (proven, asks, expected) in cases {
+        for (authenticated, asks, expected) in cases {
             let reading = Reading::new(100);
-            let bodies = proven.map(|proven| reading.begin(proven));
+            let bodies = authenticated.map(|authenticated| reading.begin(authenticated));
             assert!(bodies.iter().all(|body| body.grow(30, 0)));
             let grown = bodies[asks].grow(70, 0);
             let kept = bodies.each_ref().map(|body| body.grow(0, 0));
-            assert_eq!(kept, expected, "{proven:?} {asks}");
-            assert_eq!(grown, kept[asks] && proven != [true; 3], "{proven:?} {asks}");
+            assert_eq!(kept, expected, "{authenticated:?} {asks}");
+            assert_eq!(grown, kept[asks] && authenticated != [true; 3], "{authenticated:?} {asks}");
             assert!(reading.used() <= 100);
         }
     }

@@ -1,4 +1,4 @@
-//! The log of refusals, which a stranger must not be able to fill.
+//! The log of refusals, which unauthenticated senders must not be able to fill.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ struct Second {
 
 /// What becomes of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Turn {
+enum LogDecision {
     /// It is written, after so many that were not.
     Write {
         left_out: u64,
@@ -31,29 +31,29 @@ enum Turn {
 
 /// Logs a refusal as a warning: 20 a second at most, with the number of those that were left out.
 pub(crate) fn log(line: fmt::Arguments<'_>) {
-    let turn = turn(&mut SECOND.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+    let turn = decide(&mut SECOND.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
     match turn {
-        Turn::Write { left_out: 0 } => tracing::warn!("{line}"),
-        Turn::Write { left_out } => tracing::warn!("{line} (and {left_out} more before it)"),
-        Turn::LeaveOut => {}
+        LogDecision::Write { left_out: 0 } => tracing::warn!("{line}"),
+        LogDecision::Write { left_out } => tracing::warn!("{line} (and {left_out} more before it)"),
+        LogDecision::LeaveOut => {}
     }
 }
 
-fn turn(second: &mut Option<Second>, now: Instant) -> Turn {
+fn decide(second: &mut Option<Second>, now: Instant) -> LogDecision {
     let current = match second {
         Some(current) if now.duration_since(current.since) < Duration::from_secs(1) => current,
         _ => {
             let left_out = second.map_or(0, |last| last.left_out);
             *second = Some(Second { since: now, written: 1, left_out: 0 });
-            return Turn::Write { left_out };
+            return LogDecision::Write { left_out };
         }
     };
     if current.written < LINES {
         current.written += 1;
-        Turn::Write { left_out: 0 }
+        LogDecision::Write { left_out: 0 }
     } else {
         current.left_out += 1;
-        Turn::LeaveOut
+        LogDecision::LeaveOut
     }
 }
 
@@ -66,10 +66,11 @@ mod tests {
         let start = Instant::now();
         let mut second = None;
         let at = |ms: u64| start + Duration::from_millis(ms);
-        let written = (0..1000).filter(|ms| turn(&mut second, at(*ms)) != Turn::LeaveOut).count();
+        let written =
+            (0..1000).filter(|ms| decide(&mut second, at(*ms)) != LogDecision::LeaveOut).count();
         assert_eq!(written, 20);
-        assert_eq!(turn(&mut second, at(1000)), Turn::Write { left_out: 980 });
-        assert_eq!(turn(&mut second, at(1001)), Turn::Write { left_out: 0 });
-        assert_eq!(turn(&mut second, at(9000)), Turn::Write { left_out: 0 });
+        assert_eq!(decide(&mut second, at(1000)), LogDecision::Write { left_out: 980 });
+        assert_eq!(decide(&mut second, at(1001)), LogDecision::Write { left_out: 0 });
+        assert_eq!(decide(&mut second, at(9000)), LogDecision::Write { left_out: 0 });
     }
 }

@@ -22,11 +22,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, sleep_until, timeout};
 
-use crate::connection::{Connection, Eviction, Places};
+use crate::connection::{Connection, ConnectionSlots, Eviction};
 use crate::reading::Reading;
 use crate::refusals;
 
-/// The most connections at a time. A further one takes the place of the oldest that has not proven itself
+/// The most connections at a time. A further one takes the place of the oldest that has not authenticated itself
 /// ([`Connection`]). A process needs as many file descriptors, and some for its other work.
 pub const MAX_CONNECTIONS: usize = 512;
 
@@ -62,12 +62,11 @@ const EVICTIONS: usize = 16;
 /// When it returns, every notification that was answered 200 is in the queue of
 /// [`Webhooks`](crate::Webhooks), which ends after the last one.
 ///
-/// Strangers cannot keep the platform out: of more than [`MAX_CONNECTIONS`] connections, the oldest that
-/// has not proven itself is closed ([`Connection`]), though none within its first 100 ms; and so is one
-/// whose request was refused. It closes a
-/// connection whose request head takes longer than 10 s or more than 32 KiB. The router limits bodies.
-/// After 5 minutes a connection ends with the request under way, and within 10 s. A path that the router
-/// does not know is logged.
+/// Unauthenticated connections cannot keep the platform out. Beyond [`MAX_CONNECTIONS`] connections the oldest
+/// unauthenticated one is closed, though not in its first 100 ms ([`Connection`]). An unauthenticated
+/// connection is also closed when its request was refused. Any connection is closed if a request's head takes
+/// longer than 10 s or has more than 32 KiB. The router limits bodies. After 5 minutes a connection ends with
+/// the request under way, and within 10 s. A path that the router does not know is logged.
 ///
 /// # Errors
 /// None at present. A connection that fails, or cannot be accepted, does not affect others.
@@ -76,12 +75,12 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    serve_at(&Places::new(MAX_CONNECTIONS), listener, router, stop).await;
+    serve_at(&ConnectionSlots::new(MAX_CONNECTIONS), listener, router, stop).await;
     Ok(())
 }
 
 async fn serve_at(
-    places: &Arc<Places>,
+    slots: &Arc<ConnectionSlots>,
     listener: TcpListener,
     router: Router,
     stop: impl Future<Output = ()>,
@@ -105,17 +104,17 @@ async fn serve_at(
             // Probably out of file descriptors: the accepted connections have them.
             Err(_) => {
                 for _ in 0..EVICTIONS {
-                    places.evict();
+                    slots.evict();
                 }
                 sleep(Duration::from_millis(1)).await;
                 continue;
             }
         };
         let connection = loop {
-            if let Some(connection) = places.take(&reading) {
+            if let Some(connection) = slots.take(&reading) {
                 break connection;
             }
-            let until = match places.evict() {
+            let until = match slots.evict() {
                 Eviction::Done => {
                     evictions += 1;
                     if evictions % EVICTIONS == 0 {
@@ -134,7 +133,7 @@ async fn serve_at(
                 }
             };
             tokio::select! {
-                () = places.freed() => {}
+                () = slots.freed() => {}
                 () = later => {}
                 () = &mut stop => break 'accepting,
             }
@@ -183,7 +182,7 @@ async fn run(
     }
 }
 
-/// Answers one request. A refusal is the last answer on a connection that has not proven itself.
+/// Answers one request. A refusal is the last answer on a connection that has not authenticated itself.
 async fn answer(
     router: &Router,
     connection: &Connection,
@@ -197,7 +196,7 @@ async fn answer(
     if status == StatusCode::NOT_FOUND {
         refusals::log(format_args!("404: nothing is served at {:?}", path.path()));
     }
-    if (status.is_client_error() || status.is_server_error()) && !connection.is_proven() {
+    if (status.is_client_error() || status.is_server_error()) && !connection.is_authenticated() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -227,23 +226,23 @@ mod tests {
 
     use super::*;
 
-    /// A server with four places. `/proof` proves the connection, `/wait` waits for a permit.
+    /// A server with four slots. `/proof` proves the connection, `/wait` waits for a permit.
     async fn start() -> (std::net::SocketAddr, Arc<Semaphore>, oneshot::Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let permits = Arc::new(Semaphore::new(0));
         let waiting = permits.clone();
-        let prove = |request: Request<axum::body::Body>| async move {
-            request.extensions().get::<Connection>().unwrap().prove();
+        let authenticate = |request: Request<axum::body::Body>| async move {
+            request.extensions().get::<Connection>().unwrap().authenticate();
         };
         let router = Router::new()
-            .route("/proof", any(prove))
+            .route("/proof", any(authenticate))
             .route("/", get(|| async {}))
             .route("/wait", get(|| async move { waiting.acquire().await.unwrap().forget() }));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            serve_at(&Places::new(4), listener, router, stopped).await;
+            serve_at(&ConnectionSlots::new(4), listener, router, stopped).await;
         });
         (address, permits, stop)
     }
@@ -273,24 +272,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newcomer_takes_the_place_of_the_oldest_stranger() {
+    async fn a_new_connection_evicts_the_oldest_unauthenticated_one() {
         let (address, _, _stop) = start().await;
         let mut known = connect(address, "/proof").await;
-        let mut strangers = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..3 {
-            strangers.push(connect(address, "/").await);
+            connections.push(connect(address, "/").await);
         }
         for n in 0..3 {
-            let newcomer = connect(address, "/").await;
-            assert_eq!(answer(&mut strangers[n]).await, "", "closed");
-            strangers.push(newcomer);
+            let next = connect(address, "/").await;
+            assert_eq!(answer(&mut connections[n]).await, "", "closed");
+            connections.push(next);
         }
         send(&mut known, "/").await;
         assert!(answer(&mut known).await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
-    async fn who_is_proven_and_at_work_never_gives_way() {
+    async fn a_busy_authenticated_connection_is_never_evicted() {
         let (address, permits, _stop) = start().await;
         let mut known = Vec::new();
         for _ in 0..4 {
@@ -298,17 +297,17 @@ mod tests {
             send(&mut stream, "/wait").await;
             known.push(stream);
         }
-        let mut newcomer = TcpStream::connect(address).await.unwrap();
-        send(&mut newcomer, "/").await;
+        let mut next = TcpStream::connect(address).await.unwrap();
+        send(&mut next, "/").await;
         permits.add_permits(4);
         for stream in &mut known {
             assert!(answer(stream).await.starts_with("HTTP/1.1 200"));
         }
-        assert!(answer(&mut newcomer).await.starts_with("HTTP/1.1 200"));
+        assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
-    async fn a_refusal_ends_the_connection_of_a_stranger_only() {
+    async fn a_refusal_closes_an_unauthenticated_connection_only() {
         let (address, _, _stop) = start().await;
         for (first, closes) in [("/", true), ("/proof", false)] {
             let mut stream = connect(address, first).await;
