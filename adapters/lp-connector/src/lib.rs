@@ -176,7 +176,8 @@
 //! # }
 //! ```
 //!
-//! The example `hold_conversation` of this crate goes on from here: quick replies, files and the survey.
+//! The example `hold_conversation` of this crate goes on from here: quick replies, files and the survey. The
+//! [`bridge`](guide::bridge) does all of it over a store, so that a crash loses nothing.
 //! The guide to [`errors`](guide::errors) says what to do where a consumer has an open conversation already.
 //!
 //! # When a call fails
