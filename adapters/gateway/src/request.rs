@@ -25,7 +25,7 @@ use crate::strict;
 pub const MAX_BODY: usize = 4_718_592;
 
 /// The most characters of a text. The service counts the whole request, of which a text is a part
-/// (protocol.md 7.1).
+/// ([protocol.md 7.1](lp_connector_core::protocol#7.1)).
 pub const MAX_TEXT: usize = 5000;
 
 /// The most characters of a consumer's id.
