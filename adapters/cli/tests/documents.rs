@@ -53,9 +53,9 @@ fn a_manifest_with_a_byte_order_mark_is_checked() {
     let manifest = format!("\u{feff}{}", made.stdout);
     let checked = run_with(&[], &["--json", "manifest", "check", "-"], manifest.as_bytes());
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
-    let broken = run_with(&[], &["manifest", "check", "-"], b"{\"client_name\": s3cr3t}");
+    let broken = run_with(&[], &["manifest", "check", "-"], b"{\"client_name\": \"s3cr3t\" 7}");
     assert_eq!(broken.code, Some(1));
-    assert!(broken.stderr.contains("line 1, column 17"), "{}", broken.stderr);
+    assert!(broken.stderr.contains("line 1, column 26"), "{}", broken.stderr);
     assert!(!broken.stderr.contains("s3cr3t"), "{}", broken.stderr);
 }
 
@@ -76,7 +76,7 @@ fn weak_and_misspelt_manifests_are_warned_of() {
     let kept = made(&[]);
     assert!(kept.contains(r#""retention_time": 3600"#) && warnings(&kept).contains("0 warnings"));
     assert!(warnings(&made(&["--retention", "0"])).contains("a single 503"));
-    assert!(warnings(&made(&["--max-retries", "3"])).contains("after 3 failures"));
+    assert!(warnings(&made(&["--max-retries", "3"])).contains("after 4 failures"));
     let misspelt = kept.replace("webhooks", "webhoks");
     assert!(
         warnings(&misspelt).contains(
