@@ -1,6 +1,6 @@
 //! The arguments of the command line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,10 +43,13 @@ Offline, in three terminals:
   lp-connector sandbox agent";
 
 const AGENT: &str = "\
+Without --conversation, the agent is in the open conversation that was opened last, and stays there until
+it is closed. Then it goes to the one that was opened last again, and says so.
+
 Each line is sent as a text, as it is; //text sends /text. The commands are:
-  /replies TEXT | A | B   send a text with quick replies
-  /card TEXT | A | B      send a card with buttons
-  /file NAME              send a file
+  /replies TEXT | A | B   send TEXT with the quick replies A and B
+  /card TEXT | A | B      send a card: TEXT with the buttons A and B
+  /file NAME              send a made-up picture called NAME, such as map.png: no file is read
   /note TEXT              send a note that only agents see
   /typing, /active        start, or stop, typing
   /transfer SKILL         transfer to another skill
@@ -66,7 +69,8 @@ pub(crate) struct Args {
 /// The options of every command.
 #[derive(Debug, Group)]
 pub(crate) struct Global {
-    /// Print only JSON on stdout: one object per line, as docs/events.schema.json of this crate describes
+    /// Print only JSON on stdout: one object per line, as `lp-connector schema` describes. `manifest new`,
+    /// `schema`, `completions` and `download -o -` print their result itself
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Log more on stderr: -v retries, -vv requests, -vvv everything
@@ -110,16 +114,16 @@ pub(crate) struct Global {
     /// Trust hosts under this suffix too (repeatable)
     #[arg(long, global = true, value_name = "SUFFIX", help_heading = "Client")]
     pub(crate) trust_suffix: Vec<String>,
-    /// The pauses before the retries, such as 5s,10s,15s: one retry for each, at once after 0s
+    /// The pauses before the retries, such as 5s,10s,15s: one retry for each, at once after 0s. `none` for
+    /// no retries
     #[arg(
         long,
         global = true,
         value_name = "LIST",
-        value_delimiter = ',',
-        value_parser = time,
+        value_parser = pauses,
         help_heading = "Client"
     )]
-    pub(crate) retry_pauses: Option<Vec<Duration>>,
+    pub(crate) retry_pauses: Option<Pauses>,
     /// The time limit of one request [default: 15s]
     #[arg(
         long,
@@ -164,6 +168,35 @@ fn limit(text: &str) -> Result<Duration, String> {
 fn time(text: &str) -> Result<Duration, String> {
     let read = humantime::parse_duration(text);
     read.map_err(|_| "expected a number and a unit, such as 5s, 200ms or 2m".to_owned())
+}
+
+/// The pauses before the retries: one retry for each.
+#[derive(Clone, Debug)]
+pub(crate) struct Pauses(pub(crate) Vec<Duration>);
+
+/// Parses a list of durations, or `none`.
+fn pauses(text: &str) -> Result<Pauses, String> {
+    if text == "none" {
+        return Ok(Pauses(Vec::new()));
+    }
+    text.split(',').map(time).collect::<Result<_, _>>().map(Pauses)
+}
+
+/// Parses an address to listen on: an IP address and a port, or `localhost` and a port.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let is_local = |name: &str| name.eq_ignore_ascii_case("localhost");
+    if text.rsplit_once(':').is_some_and(|(name, _)| is_local(name))
+        && let Ok(addresses) = text.to_socket_addrs()
+        && let mut addresses = addresses.filter(|address| address.ip().is_loopback())
+        && let Some(address) = addresses.next()
+    {
+        // A sandbox, and whoever else dials `localhost`, tries IPv4 too.
+        return Ok(addresses.chain([address]).find(SocketAddr::is_ipv4).unwrap_or(address));
+    }
+    Err("expected an IP address and a port, such as 127.0.0.1:8080, or localhost:8080".to_owned())
 }
 
 /// The client that sends the requests.
@@ -216,9 +249,8 @@ pub(crate) enum Command {
     Token,
     /// Get a ConsumerJWS, and show LivePerson's id of the consumer
     Consumer {
-        /// The consumer's id in your channel
-        #[arg(value_name = "EXT")]
-        consumer: String,
+        #[command(flatten)]
+        consumer: Named,
     },
     /// Open a conversation, send the texts, and close it
     Converse {
@@ -313,6 +345,8 @@ pub(crate) enum Command {
     /// Create, check and explain app install manifests
     #[command(subcommand)]
     Manifest(Manifest),
+    /// Print the JSON schema of what --json prints
+    Schema,
     /// Print shell completions
     Completions {
         /// The shell
@@ -348,7 +382,13 @@ pub(crate) enum Webhook {
 #[derive(Debug, Group)]
 pub(crate) struct Endpoint {
     /// The address to listen on. The app install's webhooks must lead here
-    #[arg(long, env = "LP_WEBHOOK_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "LP_WEBHOOK_LISTEN",
+        value_name = "ADDR",
+        value_parser = listen_address,
+        default_value = "127.0.0.1:8080"
+    )]
     pub(crate) listen: SocketAddr,
     /// Refuse notifications that are signed with SHA-1
     #[arg(long)]
@@ -360,7 +400,7 @@ pub(crate) enum SandboxCommand {
     /// Chat as the agent in a running sandbox: type messages, and see what the consumer does
     #[command(after_help = AGENT)]
     Agent {
-        /// The conversation's id [default: the latest one]
+        /// The conversation's id [default: the open one that was opened last]
         #[arg(long, value_name = "ID")]
         conversation: Option<String>,
     },
@@ -467,6 +507,25 @@ pub(crate) struct Who {
     pub(crate) skill: Option<String>,
 }
 
+/// A consumer, named as an argument or by the option that other commands have.
+#[derive(Debug, Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Named {
+    /// The consumer's id in your channel
+    #[arg(value_name = "EXT")]
+    argument: Option<String>,
+    /// The same, as other commands take it
+    #[arg(long = "consumer", value_name = "EXT")]
+    option: Option<String>,
+}
+
+impl Named {
+    /// The consumer's id.
+    pub(crate) fn id(&self) -> &str {
+        self.argument.as_deref().or(self.option.as_deref()).unwrap_or_default()
+    }
+}
+
 /// A conversation and its consumer.
 #[derive(Debug, Group)]
 pub(crate) struct Target {
@@ -495,7 +554,13 @@ pub(crate) enum State {
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
     /// The loopback address to listen on [default: a free port]
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        value_parser = listen_address,
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
     pub(crate) listen: SocketAddr,
     /// Use TLS, and write the CA's certificate to DIR/ca.pem
     #[arg(long, value_name = "DIR")]
@@ -514,10 +579,12 @@ pub(crate) struct Serve {
     /// A fault, such as send:1-2=503 or send:1=drop-after (repeatable)
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
-    /// Post notifications to this URL on this machine [default: a free port, printed on stdout]
-    #[arg(long, value_name = "URL", conflicts_with = "manifest", help_heading = "Webhooks")]
+    /// Post notifications to this URL on this machine, in place of a manifest's endpoints too
+    /// [default: a free port, printed on stdout]
+    #[arg(long, value_name = "URL", help_heading = "Webhooks")]
     pub(crate) webhook: Option<String>,
-    /// Post notifications to the endpoints of this app install manifest
+    /// Post notifications as this app install manifest says: its event types, endpoints and retries.
+    /// Only http:// URLs on this machine get them: to try a manifest for the real cloud, add --webhook
     #[arg(long, value_name = "FILE", help_heading = "Webhooks")]
     pub(crate) manifest: Option<PathBuf>,
     /// The signature of notifications: sha1-base64, sha1-hex, sha256-base64 or sha256-hex

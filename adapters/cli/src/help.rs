@@ -20,6 +20,7 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["manifest", "new"], &[]),
     (&["manifest", "check"], &[]),
     (&["manifest", "explain"], &[]),
+    (&["schema"], &[]),
     (&["completions"], &[]),
 ];
 

@@ -21,13 +21,18 @@ const MAX_SECRET: usize = 64 * 1024;
 /// The maximum length of a line on stdin, in bytes: longer than any text that can be sent.
 const MAX_LINE: usize = 64 * 1024;
 
-/// Reads a file of at most `max` bytes. A device or a directory is refused, and so is a named pipe, which may
+/// Reads a file of at most `max` bytes, which the option `flag` names, or an argument if that is empty. A device or a directory is refused, and so is a named pipe, which may
 /// never get a writer. A pipe that the shell has opened, as in `--client-secret-file <(pass lp)`, is read.
 pub(crate) fn read(file: &Path, flag: &str, max: usize) -> Result<Vec<u8>, Failure> {
+    let colon = if flag.is_empty() { "" } else { ": " };
     let refused = |reason: &dyn std::fmt::Display| {
-        Failure::usage(format!("{flag}: cannot read {}: {reason}", file.display()))
+        Failure::usage(format!("{flag}{colon}cannot read {}: {reason}", file.display()))
     };
-    let kind = fs::metadata(file).map_err(|error| refused(&error))?.file_type();
+    let kind = fs::metadata(file).map_err(|error| match file == Path::new("-") {
+        true => refused(&"it is not stdin here; /dev/stdin is, if it is a pipe"),
+        false => refused(&error),
+    });
+    let kind = kind?.file_type();
     if kind.is_dir() {
         return Err(refused(&"it is a directory"));
     }

@@ -115,9 +115,9 @@ fn answer(
     async {
         handed.map_err(|error| match error {
             TrySendError::Full(_) => "too many notifications wait",
-            TrySendError::Disconnected(_) => "nobody takes it",
+            TrySendError::Disconnected(_) => "the program is ending",
         })?;
-        answered.await.map_err(|_| "nobody has kept it")
+        answered.await.map_err(|_| "it was not printed, so it is sent again")
     }
 }
 

@@ -17,6 +17,7 @@ impl Command {
             Self::Domains { .. }
             | Self::Token
             | Self::Consumer { .. }
+            | Self::Schema
             | Self::Completions { .. } => true,
             // They open a conversation.
             Self::Converse { .. } | Self::Open { .. } | Self::Chat { .. } => true,

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use lp_connector_core::connector::{CallEvent, EventKind};
+use lp_connector_core::connector::{CallEvent, EventKind, TokenKind};
 use lp_connector_core::error::{Delivery, ErrorKind, Stage};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ impl Output {
         let operation = event.operation;
         let about = match event.stage {
             Stage::Operation => operation.to_owned(),
-            stage => format!("{operation}, {}", stage.name()),
+            stage => format!("{operation}, {}", stage_words(stage)),
         };
         let of = |name: &str, more: Value| {
             let mut event =
@@ -34,7 +34,8 @@ impl Output {
                 self.tell(&of("retry", more), &line);
             }
             EventKind::RefreshingToken { token, .. } => {
-                let line = format!("{about}: the {} was rejected; refreshing it", token.name());
+                let line =
+                    format!("{about}: the {} was rejected; refreshing it", token_words(*token));
                 self.tell(&of("refreshing_token", json!({"token": token.name()})), &line);
             }
             EventKind::RefreshDeferred { pause, cause, .. } => {
@@ -100,12 +101,33 @@ fn millis(pause: Duration) -> u64 {
     u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A request of a call, for people.
+fn stage_words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Domain => "look-up of the host",
+        Stage::AppJwt => "AppJWT",
+        Stage::ConsumerJws => "ConsumerJWS",
+        other => other.name(),
+    }
+}
+
+/// A token, for people.
+fn token_words(token: TokenKind) -> &'static str {
+    match token {
+        TokenKind::AppJwt => "AppJWT",
+        TokenKind::ConsumerJws => "ConsumerJWS",
+    }
+}
+
 /// The option that follows the advice.
 fn hint(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Tls => " (--ca-file FILE gives one)",
         ErrorKind::UntrustedHost => " (--trust-suffix SUFFIX)",
         ErrorKind::DeadlineExceeded => " (--deadline TIME)",
+        ErrorKind::AlreadyOpen => {
+            " (lp-connector close --consumer EXT --conversation ID), or name another consumer"
+        }
         ErrorKind::Unconfirmed => " (--at-least-once retries it anyway)",
         _ => "",
     }

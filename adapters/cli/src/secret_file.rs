@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lp_connector_core::secret::Secret;
+use zeroize::Zeroizing;
+
+use crate::commands::sandbox::quoted;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::signals;
@@ -31,6 +35,28 @@ pub(crate) struct SecretFile {
 /// The file that is removed if the program ends now.
 type ToRemove = Arc<Mutex<Option<PathBuf>>>;
 
+/// The shell command that prints the secret in a file as `secret` is, without what surrounds it there.
+/// `None` for a pipe, which cannot be read again. The path holds in every directory.
+pub(crate) fn reading(file: &Path, secret: &Secret) -> Result<Option<String>, Failure> {
+    let local = |error: io::Error| {
+        Failure::usage(format!("--secret-file: cannot read {}: {error}", file.display()))
+    };
+    if !fs::metadata(file).map_err(local)?.is_file() {
+        return Ok(None);
+    }
+    let path = quoted(&fs::canonicalize(file).map_err(local)?.display().to_string());
+    let bytes = Zeroizing::new(fs::read(file).map_err(local)?);
+    // `$(…)` takes line feeds off the end. A secret is printable ASCII, so no other byte belongs to it.
+    let end = bytes.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+    let is_plain = bytes.get(..end) == Some(secret.expose().as_bytes());
+    Ok(Some(match is_plain {
+        true => format!("cat {path}"),
+        false => format!(
+            "LC_ALL=C tr -d '\\357\\273\\277\\r\\t' < {path} | sed -e 's/^ *//' -e 's/ *$//' -e '/^$/d'"
+        ),
+    }))
+}
+
 impl SecretTarget {
     /// Opens the file of `--secret-to`, or stdout for `-`.
     pub(crate) fn open(path: Option<&Path>, output: &Output) -> Result<Self, Failure> {
@@ -47,7 +73,12 @@ impl SecretTarget {
         let (left, reporter) = (Arc::clone(&to_remove), output.clone());
         signals::at_first_signal(output, move || remove_and_exit(&left, &reporter))?;
         SecretFile::create(path, to_remove).map(Self::File).map_err(|error| {
-            Failure::usage(format!("--secret-to: cannot create {}: {error}", path.display()))
+            let reason = match error.kind() {
+                _ if path.is_dir() => format!("{error}, a directory; name a new file in it"),
+                io::ErrorKind::AlreadyExists => format!("{error}; name a new file"),
+                _ => error.to_string(),
+            };
+            Failure::usage(format!("--secret-to: cannot create {}: {reason}", path.display()))
         })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lp_connector_core::api::CredentialsIn;
 use lp_connector_core::connector::{Config, TRUSTED_SUFFIXES, Trust};
+use lp_connector_core::error::Error;
 use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
@@ -12,11 +13,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::{Credentials, Global};
+use crate::args::{Credentials, Global, Pauses};
 use crate::colour;
 use crate::failure::Failure;
 use crate::input::{self, SecretKind};
 use crate::output::{Output, Stderr};
+use crate::usage::place;
 
 /// Logs events of this project's crates to stderr.
 pub(crate) fn logging(verbose: u8) {
@@ -43,11 +45,10 @@ pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure
             "the account is missing: set LP_ACCOUNT_ID or --account (or try `lp-connector demo`)",
         )
     })?;
-    let account = AccountId::new(account)?;
+    let account = account_id(account)?;
     let suffixes =
         TRUSTED_SUFFIXES.iter().copied().chain(global.trust_suffix.iter().map(String::as_str));
-    let mut config =
-        Config::new(account).trust(Trust::new(&global.domain_api, suffixes)?).retry(retry(global));
+    let mut config = Config::new(account).trust(trust(global, suffixes)?).retry(retry(global));
     if let Some(timeout) = global.attempt_timeout {
         config = config.attempt_timeout(timeout).connect_timeout(timeout.min(CONNECT));
     }
@@ -70,7 +71,7 @@ pub(crate) fn config_with_credentials(global: &Global, output: &Output) -> Resul
     let client = global.client_id.as_deref().ok_or_else(|| {
         Failure::usage("the app install is missing: set LP_CLIENT_ID or --client-id")
     })?;
-    let config = config.credentials(ClientId::new(client)?, secret(global)?);
+    let config = config.credentials(client_id(client)?, secret(global)?);
     Ok(match global.credentials_in {
         Credentials::Body => config,
         Credentials::Query => {
@@ -88,7 +89,8 @@ const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
 fn retry(global: &Global) -> RetryPolicy {
     let policy = RetryPolicy::documented().at_least_once(global.at_least_once);
     match &global.retry_pauses {
-        Some(pauses) => policy.pauses(pauses.iter().copied()),
+        Some(Pauses(pauses)) if pauses.is_empty() => RetryPolicy::none(),
+        Some(Pauses(pauses)) => policy.pauses(pauses.iter().copied()),
         None => policy,
     }
 }
@@ -105,12 +107,49 @@ pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
     }
 }
 
+/// The account of `--account`.
+pub(crate) fn account_id(text: &str) -> Result<AccountId, Failure> {
+    AccountId::new(text).map_err(|invalid| at("--account", "LP_ACCOUNT_ID", &invalid))
+}
+
+/// The app install of `--client-id`.
+pub(crate) fn client_id(text: &str) -> Result<ClientId, Failure> {
+    ClientId::new(text).map_err(|invalid| at("--client-id", "LP_CLIENT_ID", &invalid))
+}
+
+/// The Domain API of `--domain-api`, and the trusted suffixes.
+pub(crate) fn trust<'a>(
+    global: &Global,
+    suffixes: impl IntoIterator<Item = &'a str>,
+) -> Result<Trust, Failure> {
+    // The suffixes come from another option.
+    Trust::new(&global.domain_api, std::iter::empty::<&str>())
+        .map_err(|error| configuration(&place("--domain-api", "LP_DOMAIN_API"), &error))?;
+    Trust::new(&global.domain_api, suffixes)
+        .map_err(|error| configuration("--trust-suffix", &error))
+}
+
 /// The certificates of `--ca-file`.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<u8>, Failure> {
-    let pem = input::read(file, "--ca-file", input::MAX_CERTIFICATES)?;
+    let place = place("--ca-file", "LP_CA_FILE");
+    let pem = input::read(file, &place, input::MAX_CERTIFICATES)?;
     // An empty text would count as no extra certificates.
     if pem.trim_ascii().is_empty() {
-        return Err(Failure::usage(format!("--ca-file: {} is empty", file.display())));
+        return Err(Failure::usage(format!("{place}: {} is empty", file.display())));
     }
+    lp_connector_tls::certificates(&pem)
+        .map_err(|error| configuration(&format!("{place}: {}", file.display()), &error))?;
     Ok(pem)
+}
+
+/// An invalid value, and where it comes from.
+fn at(flag: &str, variable: &str, reason: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("{}: {reason}", place(flag, variable)))
+}
+
+/// An error of the configuration, and where its value comes from.
+fn configuration(place: &str, error: &Error) -> Failure {
+    let reason = error.to_string();
+    let reason = reason.strip_prefix("configuration: ").unwrap_or(&reason);
+    Error::configuration(format!("{place}: {reason}")).into()
 }

@@ -3,10 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::colour;
 use crate::failure::Failure;
+use crate::help;
 use crate::output::Output;
 
 /// Reports invalid arguments, or prints the help that was asked for.
@@ -35,13 +37,77 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
         output.failure(&failure);
         return failure.exit_code();
     }
+    // The value of a variable is judged as that of its option.
+    if let Some((variable, reason)) = variable(error) {
+        let failure = Failure::usage(format!("the variable {variable}: {reason}"));
+        output.failure(&failure);
+        return failure.exit_code();
+    }
     if json {
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        output.failure(&Failure::usage(first));
+        output.failure(&Failure::usage(in_one_line(&text)));
     }
     let text = if colour::stderr() { error.render().ansi().to_string() } else { text };
     output.text_to_stderr(&text);
     ExitCode::from(2)
+}
+
+/// The variable whose value is invalid, and why.
+fn variable(error: &clap::Error) -> Option<(String, String)> {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let flag = context(ContextKind::InvalidArg)?.split(' ').next()?;
+    let variable = of_variable(&help::command(), flag.strip_prefix("--")?)?;
+    if is_given(flag) {
+        return None;
+    }
+    let value = context(ContextKind::InvalidValue)?;
+    let reason = std::error::Error::source(error)?;
+    Some((variable, format!("{value:?} is invalid: {reason}")))
+}
+
+/// The variable of an option of any command.
+fn of_variable(command: &Command, option: &str) -> Option<String> {
+    let mut arguments = command.get_arguments();
+    let variable = arguments.find_map(|argument| {
+        let variable = argument.get_env().filter(|_| argument.get_long() == Some(option))?;
+        variable.to_str().map(str::to_owned)
+    });
+    variable.or_else(|| command.get_subcommands().find_map(|one| of_variable(one, option)))
+}
+
+/// Whether an option is among the arguments.
+fn is_given(flag: &str) -> bool {
+    let options = std::env::args_os().skip(1).take_while(|argument| argument != "--");
+    let mut options = options.filter_map(|argument| argument.into_string().ok());
+    options.any(|option| option.split('=').next() == Some(flag))
+}
+
+/// The option if it is given, otherwise its variable: what a person has to change.
+pub(crate) fn place(flag: &str, variable: &str) -> String {
+    if is_given(flag) { flag.to_owned() } else { format!("the variable {variable}") }
+}
+
+/// The text of an error without its usage, in one line.
+fn in_one_line(text: &str) -> String {
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.map(str::trim).filter(|line| !line.starts_with("For more information"));
+    let mut joined = String::new();
+    let mut listing = false;
+    for line in lines.filter(|line| !line.is_empty()) {
+        // What is missing follows a colon, a line each.
+        let separator = match joined.chars().next_back() {
+            None => "",
+            Some(':') => " ",
+            _ if listing && !line.contains(':') => ", ",
+            _ => "; ",
+        };
+        listing |= joined.ends_with(':');
+        joined.push_str(separator);
+        joined.push_str(line);
+    }
+    joined.trim_start_matches("error: ").to_owned()
 }
 
 /// Which argument, or which of our variables, is not UTF-8.

@@ -100,6 +100,7 @@ fn every_command(server: &Server, folder: &str) -> Vec<Case> {
         case(new),
         case(&format!("manifest check {manifest}")),
         case("manifest explain"),
+        case("schema"),
         case("completions bash"),
         case(&format!("close {at}")),
         case(&format!("{apps} delete {app}")),

@@ -1,12 +1,12 @@
 //! The agent's side of a running sandbox, from another terminal.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lp_connector_core::connector::Trust;
 use serde_json::{Value, json};
-use ureq::tls::{PemItem, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -27,7 +27,33 @@ const MAX_FAILURES: u32 = 10;
 struct Control {
     base: String,
     agent: ureq::Agent,
-    conversation: Mutex<Option<String>>,
+    place: Mutex<Place>,
+}
+
+/// Where the agent is.
+#[derive(Debug)]
+struct Place {
+    conversation: Option<String>,
+    /// Whether it is that of the command line, which is never left.
+    chosen: bool,
+}
+
+impl Place {
+    /// Goes to the conversation that was opened last, unless there is one that is still open. A survey may
+    /// follow one that is closed: it stays, until there is an open one. Returns the conversation.
+    fn follow<'a>(&mut self, all: &'a [Value]) -> Option<&'a Value> {
+        let is_open = |one: &&Value| one.get("main_open").is_some_and(|open| *open == true);
+        let own = |one: &&Value| {
+            one.get("id").is_some_and(|id| id.as_str() == self.conversation.as_deref())
+        };
+        let current = self.conversation.as_ref().and_then(|_| all.iter().find(own));
+        if self.chosen || current.as_ref().is_some_and(is_open) {
+            return current;
+        }
+        let found = all.iter().rev().find(is_open).or(current).or_else(|| all.last());
+        self.conversation = found.and_then(|one| one.get("id")?.as_str()).map(str::to_owned);
+        found
+    }
 }
 
 pub(crate) fn agent(
@@ -35,7 +61,7 @@ pub(crate) fn agent(
     conversation: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let trust = Trust::new(&global.domain_api, std::iter::empty::<&str>())?;
+    let trust = setup::trust(global, std::iter::empty())?;
     if !trust.is_local() {
         return Err(Failure::usage(
             "the agent needs a sandbox on this machine: set its address with LP_DOMAIN_API or \
@@ -51,10 +77,11 @@ pub(crate) fn agent(
     let control = Control {
         base: trust.domain_api().to_string(),
         agent: config.into(),
-        conversation: Mutex::new(conversation),
+        place: Mutex::new(Place { chosen: conversation.is_some(), conversation }),
     };
     let state = control.get("/_sandbox/state")?;
     control.check_conversation(&state)?;
+    control.shown(&state);
     output.note("you are the agent; /help lists the commands");
     let stop = Arc::new(AtomicBool::new(false));
     let ended = stop.clone();
@@ -113,14 +140,11 @@ pub(crate) fn agent(
 
 /// Trusts the certificates of `--ca-file`, which a sandbox with TLS writes.
 fn tls(global: &Global) -> Result<TlsConfig, Failure> {
-    let pem = match &global.ca_file {
-        Some(file) => setup::certificates(file)?,
+    let roots = match &global.ca_file {
+        Some(file) => lp_connector_tls::certificates(&setup::certificates(file)?)?,
         None => Vec::new(),
     };
-    let roots = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-        _ => None,
-    });
+    let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::from(roots.collect::<Vec<_>>().into_iter()))
         .build())
@@ -139,15 +163,24 @@ fn parse(line: &str) -> Result<Value, String> {
     Ok(match command {
         "/join" => json!({"do": "join"}),
         "/replies" => {
-            require(!more.is_empty() && !first.is_empty(), "/replies TEXT | A | B")?;
+            require(
+                !more.is_empty() && !first.is_empty(),
+                "/replies TEXT | A | B: a text, then its replies, such as /replies Coming? | Yes | No",
+            )?;
             json!({"do": "text", "text": first, "replies": more})
         }
         "/card" => {
-            require(!more.is_empty() && !first.is_empty(), "/card TEXT | A | B")?;
+            require(
+                !more.is_empty() && !first.is_empty(),
+                "/card TEXT | A | B: a text, then its buttons, such as /card Coming? | Yes | No",
+            )?;
             json!({"do": "card", "text": first, "buttons": more})
         }
         "/file" => {
-            require(rest.contains('.'), "/file NAME.png")?;
+            require(
+                rest.contains('.'),
+                "/file NAME, such as map.png: a made-up file with this name",
+            )?;
             json!({"do": "file", "name": rest})
         }
         "/note" => {
@@ -172,7 +205,7 @@ const COMMANDS: &str = "the commands are /replies TEXT | A | B, /card TEXT | A |
 
 impl Control {
     fn act(&self, mut action: Value) -> Result<(), Failure> {
-        let conversation = self.conversation.lock().ok().and_then(|held| held.clone());
+        let conversation = self.place().conversation.clone();
         if let (Some(id), Some(members)) = (conversation, action.as_object_mut()) {
             members.insert("conversation".to_owned(), json!(id));
         }
@@ -190,7 +223,7 @@ impl Control {
 
     /// Checks that the conversation of the command line exists.
     fn check_conversation(&self, state: &Value) -> Result<(), Failure> {
-        let wanted = self.conversation.lock().ok().and_then(|held| held.clone());
+        let wanted = self.place().conversation.clone();
         let all = state.get("conversations").and_then(Value::as_array);
         let is = |one: &Value| one.get("id").and_then(Value::as_str) == wanted.as_deref();
         match &wanted {
@@ -201,18 +234,13 @@ impl Control {
         }
     }
 
-    /// The conversation to show: that of the command line, otherwise the latest.
+    /// The conversation that the agent is in.
     fn shown<'a>(&self, page: &'a Value) -> Option<&'a Value> {
-        let wanted = self.conversation.lock().ok().and_then(|held| held.clone());
-        let all = page.get("conversations").and_then(Value::as_array)?;
-        match wanted {
-            Some(id) => all.iter().find(|one| one.get("id").is_some_and(|known| *known == id)),
-            // The latest open one, which is also the sandbox's choice, otherwise the latest.
-            None => {
-                let open = |one: &&Value| one.get("main_open").is_some_and(|open| *open == true);
-                all.iter().rev().find(open).or_else(|| all.last())
-            }
-        }
+        self.place().follow(page.get("conversations").and_then(Value::as_array)?)
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
@@ -240,6 +268,7 @@ impl Control {
 fn watch(control: &Control, screen: &Screen, stopped: impl Fn() -> bool) {
     let (mut after, mut failures) = (0, 0);
     let mut last: Option<(String, bool)> = None;
+    let mut elsewhere = BTreeSet::new();
     let mut next_try = None;
     while !stopped() {
         match control.get(&format!("/_sandbox/messages?after={after}")) {
@@ -247,6 +276,10 @@ fn watch(control: &Control, screen: &Screen, stopped: impl Fn() -> bool) {
                 failures = 0;
                 let shown = control.shown(&page);
                 if let Some(line) = open_or_closed(shown, &mut last) {
+                    let notice = Notice::text(line);
+                    screen.show(&notice.json, &notice.lines);
+                }
+                for line in open_elsewhere(&page, shown, &mut elsewhere) {
                     let notice = Notice::text(line);
                     screen.show(&notice.json, &notice.lines);
                 }
@@ -280,7 +313,7 @@ fn watch(control: &Control, screen: &Screen, stopped: impl Fn() -> bool) {
     }
 }
 
-/// A line if the conversation was opened or closed since `last`.
+/// A line if the conversation was opened or closed since `last`, or is another one.
 fn open_or_closed(shown: Option<&Value>, last: &mut Option<(String, bool)>) -> Option<String> {
     let shown = shown?;
     let text = |name: &str| shown.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -289,9 +322,34 @@ fn open_or_closed(shown: Option<&Value>, last: &mut Option<(String, bool)>) -> O
         return None;
     }
     let state = if current.1 { "is open" } else { "is closed" };
-    let line = format!("-- the conversation {} with {} {state}", current.0, text("consumer"));
+    let moved = last.as_ref().is_some_and(|(id, _)| *id != current.0);
+    let line = format!("the conversation {} with {} {state}", current.0, text("consumer"));
     *last = Some(current);
-    Some(line)
+    Some(if moved {
+        format!("-- you are in another conversation now: {line}")
+    } else {
+        format!("-- {line}")
+    })
+}
+
+/// A line for each conversation that is open beside the shown one, and was not in `told`.
+fn open_elsewhere(page: &Value, shown: Option<&Value>, told: &mut BTreeSet<String>) -> Vec<String> {
+    let text = |one: &Value, name: &str| {
+        one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let current = shown.map(|shown| text(shown, "id")).unwrap_or_default();
+    let all = page.get("conversations").and_then(Value::as_array);
+    let open = all
+        .into_iter()
+        .flatten()
+        .filter(|one| one.get("main_open").is_some_and(|open| *open == true));
+    let others = open.map(|one| (text(one, "id"), text(one, "consumer")));
+    others
+        .filter(|(id, _)| *id != current && told.insert(id.clone()))
+        .map(|(id, consumer)| {
+            format!("-- {consumer} has an open conversation too: sandbox agent --conversation {id}")
+        })
+        .collect()
 }
 
 /// A line if the webhook endpoint has failed again since `last`, the time of the next post, or is back.
@@ -351,3 +409,7 @@ fn show(message: &Value, screen: &Screen) -> bool {
     screen.show(&json, &[line]);
     read
 }
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;

@@ -78,7 +78,7 @@ pub(crate) fn run(
 
 /// Reads a manifest and checks it.
 fn read_manifest(file: &Path) -> Result<Value, Failure> {
-    let text = input::read_or_stdin(file, "FILE", input::MAX_MANIFEST)?;
+    let text = input::read_or_stdin(file, "", input::MAX_MANIFEST)?;
     let (manifest, losses) =
         manifest::parse(&text).map_err(|error| Failure::usage(error.to_string()))?;
     let errors: Vec<String> = manifest::check(&manifest)

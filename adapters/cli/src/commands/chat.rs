@@ -1,5 +1,6 @@
 //! A conversation with a person as the consumer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -73,6 +74,13 @@ pub(crate) fn chat(
         });
         let result = send_lines(shared_session, &mut lines, shared_screen, sent);
         if result.is_ok() {
+            if !finished.load(Ordering::Relaxed) {
+                let seconds = CLOSE_TIMEOUT.as_secs();
+                let notice = Notice::text(format!(
+                    "(waiting for the notification of the end, and what comes with it: {seconds} s at most)"
+                ));
+                screen.show(&notice.json, &notice.lines);
+            }
             let until = Instant::now() + CLOSE_TIMEOUT;
             while !finished.load(Ordering::Relaxed) && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(20));
@@ -118,16 +126,15 @@ fn send_lines(
                     screen.show(&json!({"event": "chosen", "text": label}), &[shown]);
                     Ok(None)
                 }
-                Ok(None) => match session.choices() {
-                    0 => session.send(line),
-                    max => {
-                        let notice = Notice::text(format!(
-                            "(sent as a text: only 1 to {max} can be clicked)"
-                        ));
-                        screen.show(&notice.json, &notice.lines);
-                        session.send(line)
-                    }
-                },
+                Ok(None) => {
+                    let notice = Notice::text(match session.choices() {
+                        0 => "(sent as a text: there is nothing to click)".to_owned(),
+                        1 => "(sent as a text: only 1 can be clicked)".to_owned(),
+                        max => format!("(sent as a text: only 1 to {max} can be clicked)"),
+                    });
+                    screen.show(&notice.json, &notice.lines);
+                    session.send(line)
+                }
                 Err(error) => Err(error),
             },
             (Some(command), _) => {
@@ -169,6 +176,21 @@ fn number(line: &str) -> Option<usize> {
     if plain { line.parse().ok() } else { None }
 }
 
+/// How long no notification has to come until that is worth a line: the first one follows the opening.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A line if no notification has come for too long since the conversation was opened: once.
+fn silence(since: Duration, received: bool, told: &mut bool, listen: SocketAddr) -> Option<Notice> {
+    if received || *told || since < SILENCE {
+        return None;
+    }
+    *told = true;
+    Some(Notice::text(format!(
+        "(no notification has come yet, although one follows the opening: do the app install's webhooks \
+         lead to {listen}? They are also held back after an endpoint was down, for 2, 4, 8 … 300 s)"
+    )))
+}
+
 /// Shows what the agent does. A notification is answered 200 after that. Only one that waits for an earlier
 /// one is answered before; it is shown within 2 s, or at the end.
 fn show_events(
@@ -178,6 +200,7 @@ fn show_events(
     stopped: impl Fn() -> bool,
 ) {
     let mut leave_at: Option<Instant> = None;
+    let (opened, mut received, mut told) = (Instant::now(), false, false);
     loop {
         let due = show_due(session, screen);
         if due.finished {
@@ -190,10 +213,15 @@ fn show_events(
         if stopped() || leave_at.is_some_and(|at| Instant::now() >= at) {
             break;
         }
+        let silence = silence(opened.elapsed(), received, &mut told, listener.address());
+        if let Some(notice) = silence {
+            screen.show(&notice.json, &notice.lines);
+        }
         match listener.arrivals().recv_timeout(due.wait.min(Duration::from_millis(100))) {
             // Dropped, it is answered 503.
             Ok(_) if session.is_full() => {}
             Ok(arrival) => {
+                received = true;
                 let (verified, answer) = arrival.into_parts();
                 session.receive(verified);
                 let shown = show_due(session, screen);
@@ -283,5 +311,21 @@ fn send_chat_states(
             }
         };
         let _ = session.set_chat_state(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_without_notifications_says_so_once() {
+        let listen: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        let mut told = false;
+        assert!(silence(Duration::from_secs(4), false, &mut told, listen).is_none());
+        assert!(silence(Duration::from_secs(9), true, &mut told, listen).is_none());
+        let notice = silence(Duration::from_secs(5), false, &mut told, listen).unwrap();
+        assert!(notice.lines[0].contains("127.0.0.1:8080"), "{:?}", notice.lines);
+        assert!(silence(Duration::from_secs(9), false, &mut told, listen).is_none());
     }
 }

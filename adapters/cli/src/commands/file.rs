@@ -34,7 +34,7 @@ pub(crate) fn upload(
     let consumer = ExtConsumerId::new(&sender.consumer)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // A file that is far too large is not read.
-    let bytes = input::read(file, "FILE", 2 * MAX_FILE)?;
+    let bytes = input::read(file, "", 2 * MAX_FILE)?;
     // The file is checked before anything is sent.
     let file = File::new(&name, bytes).map_err(|invalid| Failure::usage(invalid.to_string()))?;
     let file = match &sender.caption {

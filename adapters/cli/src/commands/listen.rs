@@ -191,7 +191,10 @@ impl<'a> Printer<'a> {
     fn rescue(&mut self) {
         self.feed.finish();
         self.take_due();
-        self.output.text_to_stderr(&self.text);
+        if !self.text.is_empty() {
+            self.output.log("answered 200, and not printed on stdout:");
+            self.output.text_to_stderr(&self.text);
+        }
     }
 
     fn now(&self) -> Mono {

@@ -29,8 +29,7 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
             if let Some(times) = max_retries {
                 builder = builder.max_retries(times);
             }
-            let manifest =
-                builder.build().map_err(|violations| Failure::usage(violations.to_string()))?;
+            let manifest = builder.build().map_err(|violations| invalid(violations.all()))?;
             // The manifest itself is the output, in JSON mode too.
             let text = serde_json::to_string_pretty(&manifest)
                 .map_err(|error| Failure::Local(error.to_string()))?;
@@ -42,8 +41,28 @@ pub(crate) fn run(command: Manifest, output: &Output) -> Result<(), Failure> {
     }
 }
 
+/// Why no manifest was made: a line for each option, although an endpoint is in it for each event type.
+fn invalid(violations: &[Violation]) -> Failure {
+    let mut lines: Vec<String> = Vec::new();
+    for violation in violations {
+        let option = match violation.path().rsplit('.').next() {
+            Some("client_name") => "--name",
+            Some("endpoint") => "--endpoint",
+            Some("description") => "--description",
+            Some("retention_time") => "--retention",
+            Some("max_retries") => "--max-retries",
+            _ => violation.path(),
+        };
+        let line = format!("{option}: {}; {}", violation.problem(), violation.remedy());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    Failure::usage(lines.join("\n"))
+}
+
 fn check(file: &Path, output: &Output) -> Result<(), Failure> {
-    let text = input::read_or_stdin(file, "FILE", input::MAX_MANIFEST)?;
+    let text = input::read_or_stdin(file, "", input::MAX_MANIFEST)?;
     let (manifest, losses) =
         manifest::parse(&text).map_err(|error| Failure::Local(error.to_string()))?;
     let mut violations = manifest::check(&manifest);
@@ -70,9 +89,14 @@ fn describe(violation: &Violation) -> serde_json::Value {
 }
 
 fn line(violation: &Violation) -> String {
-    format!("{}: {violation}", severity(violation))
+    let word = match violation.severity() {
+        Severity::Error => "error",
+        _ => "warning",
+    };
+    format!("{word}: {violation}")
 }
 
+/// The name of the event: `error` is that of a command that failed.
 fn severity(violation: &Violation) -> &'static str {
     match violation.severity() {
         Severity::Error => "fault",

@@ -11,7 +11,7 @@ mod inspect;
 mod interactive;
 mod listen;
 mod manifest;
-mod sandbox;
+pub(crate) mod sandbox;
 mod tour;
 mod webhook;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             inspect::domains(&client, service, output)
         }
         Command::Token => inspect::token(&client()?, global.client_id.as_deref(), output),
-        Command::Consumer { consumer } => inspect::consumer(&client()?, &consumer, output),
+        Command::Consumer { consumer } => inspect::consumer(&client()?, consumer.id(), output),
         Command::Converse { who, texts } => converse::converse(&client()?, &who, &texts, output),
         Command::Open { who } => converse::open_alone(&client()?, &who, output),
         Command::Send { target, texts } => {
@@ -81,6 +81,10 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             apps::run(&client, &user, command, output)
         }
         Command::Manifest(command) => manifest::run(command, output),
+        Command::Schema => {
+            output.raw(include_bytes!("../../docs/events.schema.json"));
+            Ok(())
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lp-connector", &mut script);

@@ -1,8 +1,9 @@
 //! Runs a sandbox.
 
-use std::fs;
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::{fs, thread};
 
 use lp_connector_core::manifest;
 use lp_connector_sandbox::{
@@ -14,6 +15,8 @@ use crate::args::Serve;
 use crate::failure::Failure;
 use crate::input::{self, SecretKind};
 use crate::output::Output;
+use crate::secret_file;
+use crate::signals;
 
 /// Runs a sandbox until interrupted.
 pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
@@ -27,7 +30,17 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
         Some(file) => Some(input::secret_in(file, "--secret-file", SecretKind::App)?),
         None => None,
     };
+    let reading = match (&args.secret_file, &secret) {
+        (Some(file), Some(secret)) => Some(secret_file::reading(file, secret)?),
+        _ => None,
+    };
     let (webhooks, listen) = webhooks(args, output)?;
+    // From here on a signal ends the program, also one that the shell lets a job in the background ignore.
+    let (ended, end) = mpsc::channel();
+    let signalled = ended.clone();
+    signals::at_first_signal(output, move || {
+        let _ = signalled.send(Ok(()));
+    })?;
     let survey = !args.no_survey;
     let (strict, main_dialog_first) = (args.strict, args.main_dialog_first);
     let configure = move |config: lp_connector_sandbox::Config| {
@@ -64,52 +77,75 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
         (Some(directory), Some(pem)) => Some(write_ca(directory, pem)?),
         _ => None,
     };
-    announce(&server, args.secret_file.as_deref(), ca_file.as_deref(), listen, output);
+    let secret = match &reading {
+        None => ShownSecret::Random,
+        Some(command) => ShownSecret::InFile(command.as_deref()),
+    };
+    announce(&server, secret, ca_file.as_deref(), listen.as_deref(), output);
+    if matches!(secret, ShownSecret::InFile(None)) {
+        output.note(
+            "the secret's pipe cannot be read again: set LP_CLIENT_SECRET in the other terminals",
+        );
+    }
     // Without its address nobody can use it.
     output.check()?;
     output.note("listening; stop it with Ctrl-C");
-    server.wait();
-    Ok(())
+    wait(server, (ended, end))
+}
+
+/// Waits for what comes first: a signal, which is how a sandbox ends well, or a failure of the server.
+fn wait(
+    server: Server,
+    (ended, end): (Sender<Result<(), Failure>>, Receiver<Result<(), Failure>>),
+) -> Result<(), Failure> {
+    // The thread ends with the program.
+    thread::spawn(move || {
+        server.wait();
+        let _ = ended.send(Err(Failure::Local("the sandbox has failed".to_owned())));
+    });
+    end.recv().unwrap_or(Ok(()))
 }
 
 /// How long notifications to the default endpoint are kept: the endpoint may start later.
 const RETENTION: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// The webhooks, and the address of their endpoint if it was chosen here.
-fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAddr>), Failure> {
+/// The webhooks, and the address of their endpoint, if all have one on this machine.
+fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<String>), Failure> {
     let signature: Signature = args.signature.parse().map_err(Failure::Usage)?;
+    if let Some(url) = args.webhook.as_ref().filter(|url| webhook_target(url).is_none()) {
+        return Err(Failure::usage(format!(
+            "--webhook {url}: it must be an http:// URL on this machine, such as \
+             http://127.0.0.1:8080/"
+        )));
+    }
     if let Some(file) = &args.manifest {
         let text = input::read(file, "--manifest", input::MAX_MANIFEST)?;
         let (manifest, _) = manifest::parse(&text)
             .map_err(|error| Failure::usage(format!("--manifest: {error}")))?;
         let webhooks = Webhooks::from_manifest(&manifest)
             .map_err(|reason| Failure::usage(format!("--manifest: {reason}")))?;
-        if String::from_utf8_lossy(&text).contains("https://") {
-            output.remark(
-                "a sandbox posts only to http:// URLs on this machine: the manifest's other endpoints \
-                 receive nothing",
-            );
+        let webhooks = match &args.webhook {
+            Some(url) => webhooks.redirect(url),
+            None => webhooks,
+        };
+        for line in unreachable(&webhooks) {
+            output.remark(&line);
         }
-        return Ok((webhooks.signature(signature), None));
+        let listen = only_target(&webhooks);
+        return Ok((webhooks.signature(signature), listen));
     }
     if args.max_retries.is_some_and(|times| times > 5) {
         return Err(Failure::usage("--max-retries must be from 0 to 5"));
     }
-    let (url, listen) = match &args.webhook {
-        Some(url) if webhook_target(url).is_none() => {
-            return Err(Failure::usage(format!(
-                "--webhook {url}: it must be an http:// URL on this machine, such as \
-                 http://127.0.0.1:8080/"
-            )));
-        }
-        Some(url) => (url.clone(), None),
+    let url = match &args.webhook {
+        Some(url) => url.clone(),
         None => {
             // The port is free now, and probably still when the endpoint starts.
             let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
             let address = free.and_then(|free| free.local_addr());
             let address = address
                 .map_err(|error| Failure::Local(format!("cannot find a free port: {error}")))?;
-            (format!("http://{address}/"), Some(address))
+            format!("http://{address}/")
         }
     };
     let webhooks = Webhooks::all_at(url).signature(signature);
@@ -117,7 +153,38 @@ fn webhooks(args: &Serve, output: &Output) -> Result<(Webhooks, Option<SocketAdd
         Some(times) => webhooks.max_retries(times),
         None => webhooks.retention(RETENTION),
     };
+    let listen = only_target(&webhooks);
     Ok((webhooks, listen))
+}
+
+/// The host and port that all endpoints have, for `LP_WEBHOOK_LISTEN`.
+fn only_target(webhooks: &Webhooks) -> Option<String> {
+    let mut targets = webhooks.endpoints().map(|(_, url)| webhook_target(url));
+    let (host, port) = targets.next()??;
+    let same = targets.all(|target| target.as_ref() == Some(&(host.clone(), port)));
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    same.then(|| format!("{host}:{port}"))
+}
+
+/// What the sandbox does not post to, and which events that concerns: a line for each URL.
+fn unreachable(webhooks: &Webhooks) -> Vec<String> {
+    let mut events: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let foreign = webhooks.endpoints().filter(|(_, url)| webhook_target(url).is_none());
+    for (event, url) in foreign {
+        events.entry(url).or_default().push(event);
+    }
+    let all = webhooks.endpoints().count();
+    let line = |(url, events): (&str, Vec<&str>)| {
+        let which = match events.len() {
+            some if some == all => "no notification at all".to_owned(),
+            _ => format!("no {}", events.join(", ")),
+        };
+        format!(
+            "nothing is posted to {url}, so {which}: a sandbox posts only to http:// URLs on this machine; \
+             --webhook http://127.0.0.1:8080/ posts there instead"
+        )
+    };
+    events.into_iter().map(line).collect()
 }
 
 /// Writes the CA's certificate to `ca.pem`. Returns its path, which holds in every directory.
@@ -133,12 +200,21 @@ fn write_ca(directory: &Path, pem: &str) -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::Local(format!("cannot write {}: {error}", file.display())))
 }
 
+/// How the app's secret is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ShownSecret<'a> {
+    /// As it is: it is a random one.
+    Random,
+    /// As the shell command that prints it, if there is one. A secret in a file may be real: it stays there.
+    InFile(Option<&'a str>),
+}
+
 /// Prints the settings of a client, as shell commands.
 pub(crate) fn announce(
     server: &Server,
-    secret_file: Option<&Path>,
+    shown: ShownSecret<'_>,
     ca_file: Option<&Path>,
-    listen: Option<SocketAddr>,
+    listen: Option<&str>,
     output: &Output,
 ) {
     let (account, app) = server
@@ -148,20 +224,22 @@ pub(crate) fn announce(
         (user.to_owned(), password.to_owned())
     });
     let url = server.base_url();
-    // A random secret of a sandbox may be printed. One from a file may be real: it stays there.
     let (id, secret) =
         app.as_ref().map(|app| (app.client_id(), app.client_secret())).unwrap_or_default();
     output.done(
         &json!({"event": "ready", "domain_api": url, "account": account, "client_id": id,
-            "client_secret": secret_file.is_none().then_some(secret), "webhook_listen": listen.map(|listen| listen.to_string()),
+            "client_secret": matches!(shown, ShownSecret::Random).then_some(secret), "webhook_listen": listen,
             "user": user, "password": password,
             "ca_file": ca_file.map(|file| file.display().to_string())}),
         format!(
             "export LP_DOMAIN_API={url}\nexport LP_ACCOUNT_ID={account}\nexport LP_CLIENT_ID={id}\n\
-             export LP_CLIENT_SECRET={}\nexport LP_USER={user}\nexport LP_PASSWORD='{password}'{}{}",
-            match secret_file {
-                Some(file) => format!("\"$(cat {})\"", quoted(&file.display().to_string())),
-                None => quoted(secret),
+             {}export LP_USER={user}\nexport LP_PASSWORD='{password}'{}{}",
+            match shown {
+                ShownSecret::Random => format!("export LP_CLIENT_SECRET={}\n", quoted(secret)),
+                ShownSecret::InFile(Some(command)) => {
+                    format!("export LP_CLIENT_SECRET=\"$({command})\"\n")
+                }
+                ShownSecret::InFile(None) => String::new(),
             },
             listen.map(|listen| format!("\nexport LP_WEBHOOK_LISTEN={listen}")).unwrap_or_default(),
             ca_file
@@ -172,7 +250,7 @@ pub(crate) fn announce(
 }
 
 /// Quotes text for a shell.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::webhook::{self, Change, Encoding, Receiver, Verified};
 use serde_json::json;
 
@@ -32,7 +31,7 @@ pub(crate) fn receiver(global: &Global, endpoint: &Endpoint) -> Result<Receiver,
     let secret = setup::secret(global)?;
     let receiver = match (&global.account, &global.client_id) {
         (Some(account), Some(client)) => {
-            Receiver::new().app(AccountId::new(account)?, ClientId::new(client)?, [secret])
+            Receiver::new().app(setup::account_id(account)?, setup::client_id(client)?, [secret])
         }
         _ => Receiver::new().secret(secret),
     };
@@ -41,7 +40,7 @@ pub(crate) fn receiver(global: &Global, endpoint: &Endpoint) -> Result<Receiver,
 
 /// The body in a file, or on stdin for `-`.
 fn body(file: &Path) -> Result<Vec<u8>, Failure> {
-    let body = input::read_or_stdin(file, "FILE", MAX_BODY)?;
+    let body = input::read_or_stdin(file, "", MAX_BODY)?;
     if body.is_empty() {
         let place = if file == Path::new("-") { "on stdin".into() } else { file.to_string_lossy() };
         return Err(Failure::Local(format!("no body {place}")));

@@ -106,6 +106,29 @@ impl Webhooks {
         self
     }
 
+    /// Sends every kind of event that has an endpoint to this URL instead. Retries and headers stay.
+    ///
+    /// ```
+    /// use lp_connector_sandbox::Webhooks;
+    ///
+    /// let webhooks = Webhooks::all_at("https://hooks.example/lp").redirect("http://127.0.0.1:8080/lp");
+    /// assert!(webhooks.endpoints().all(|(_, url)| url == "http://127.0.0.1:8080/lp"));
+    /// ```
+    #[must_use]
+    pub fn redirect(mut self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.url.clone_from(&url);
+        }
+        self
+    }
+
+    /// The kinds of event that have an endpoint, and its URL. Only what
+    /// [`webhook_target`] takes gets anything.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.endpoints.iter().map(|(event, endpoint)| (event.as_str(), endpoint.url.as_str()))
+    }
+
     /// Sets the time-based retry mode: failed notifications are kept for this time
     /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
     #[must_use]
