@@ -90,14 +90,14 @@ pub(crate) fn serve(args: &Serve, output: &Output) -> Result<(), Failure> {
     // Without its address nobody can use it.
     output.check()?;
     output.note("listening; stop it with Ctrl-C");
-    wait(server, (ended, end))
+    wait(server, ended, &end)
 }
 
-/// Waits for what comes first: a signal, which is how a sandbox ends well, or a failure of the server.
-fn wait(
-    server: Server,
-    (ended, end): (Sender<Result<(), Failure>>, Receiver<Result<(), Failure>>),
-) -> Result<(), Failure> {
+/// How a sandbox has ended: well by a signal, or because its server failed.
+type Ending = Result<(), Failure>;
+
+/// Waits for the first of the two.
+fn wait(server: Server, ended: Sender<Ending>, end: &Receiver<Ending>) -> Result<(), Failure> {
     // The thread ends with the program.
     thread::spawn(move || {
         server.wait();
