@@ -18,6 +18,8 @@ pub(crate) struct Parsed {
     pub(crate) tape: JsonTape,
     /// True if something could not be kept as it was written.
     pub(crate) lossy: bool,
+    /// Where the first element is that is no JSON value.
+    pub(crate) no_value: Option<NotJson>,
 }
 
 /// The document is not JSON. It holds the position and none of the text, which may be a secret.
@@ -61,10 +63,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, NotJson> {
         kinds: Vec::new(),
         nodes: Vec::new(),
         lossy: matches!(text, Cow::Owned(_)),
+        no_value: None,
     };
     match parser.document() {
-        Some(()) => Ok(Parsed { tape: parser.builder.finish(), lossy: parser.lossy }),
-        None => Err(parser.failure()),
+        Some(()) => {
+            let no_value = parser.no_value.map(|at| parser.place(at));
+            Ok(Parsed { tape: parser.builder.finish(), lossy: parser.lossy, no_value })
+        }
+        None => Err(parser.place(parser.at)),
     }
 }
 
@@ -101,6 +107,8 @@ struct Parser<'a> {
     /// The nodes of those that are kept: the first [`MAX_DEPTH`].
     nodes: Vec<usize>,
     lossy: bool,
+    /// The first element that is no JSON value.
+    no_value: Option<usize>,
 }
 
 impl Parser<'_> {
@@ -253,6 +261,7 @@ impl Parser<'_> {
         // A bracket or quote in it has lost its other half, or is meant to open something: then the end
         // cannot be told.
         let is_end = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b'[' | b'{' | ..=b' ');
+        self.no_value.get_or_insert(self.at);
         self.at += rest.bytes().take_while(|byte| !is_end(byte)).count();
         self.lossy = true;
         if !self.is_kept() {
@@ -277,11 +286,11 @@ impl Parser<'_> {
         self.at += rest.iter().take_while(|byte| **byte <= b' ').count();
     }
 
-    fn failure(&self) -> NotJson {
-        let before = self.source.get(..self.at).unwrap_or(self.source);
+    fn place(&self, at: usize) -> NotJson {
+        let before = self.source.get(..at).unwrap_or(self.source);
         let line = before.rsplit('\n').next().unwrap_or_default();
         // Of a document that ends too early, the place of its last character.
-        let column = line.chars().count() + usize::from(self.at < self.source.len());
+        let column = line.chars().count() + usize::from(at < self.source.len());
         NotJson { line: before.matches('\n').count() + 1, column: column.max(1) }
     }
 }

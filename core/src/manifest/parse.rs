@@ -13,9 +13,9 @@ use crate::json::{self, Json};
 /// shown beside those of [`check`](super::check).
 ///
 /// A byte order mark is skipped, and an element that cannot be read costs no other: invalid Unicode
-/// becomes U+FFFD, a number that no float holds (`1e400`) the largest float, what is no JSON value (`NaN`,
-/// `01`) an array of `null`, what is nested deeper than 96 levels an empty array or object. Of duplicate
-/// members, the last counts.
+/// becomes U+FFFD, a number that no float holds (`1e400`) the largest float, what is nested deeper than
+/// 96 levels an empty array or object. Of duplicate members, the last counts. What is no JSON value (`NaN`,
+/// `01`) is an error: a manifest is written by people and sent, so nothing takes its place.
 ///
 /// ```
 /// let (manifest, losses) = lp_connector_core::manifest::parse(b"\xef\xbb\xbf{\"scope\":\"a\",\"scope\":\"b\"}")?;
@@ -25,10 +25,14 @@ use crate::json::{self, Json};
 /// ```
 ///
 /// # Errors
-/// [`UnreadableManifest`] if the text is not JSON.
+/// [`UnreadableManifest`] if the text is not JSON, or a value in it is none.
 pub fn parse(text: &[u8]) -> Result<(Value, Vec<Violation>), UnreadableManifest> {
-    let parsed = json::parse(text)
-        .map_err(|error| UnreadableManifest { line: error.line, column: error.column })?;
+    let parsed = json::parse(text).and_then(|parsed| match parsed.no_value {
+        Some(place) => Err(place),
+        None => Ok(parsed),
+    });
+    let parsed =
+        parsed.map_err(|error| UnreadableManifest { line: error.line, column: error.column })?;
     let mut losses = Vec::new();
     if parsed.lossy {
         losses.push(Violation::new(
@@ -82,6 +86,16 @@ impl error::Error for UnreadableManifest {}
 mod tests {
     use super::*;
     use crate::manifest::check;
+
+    #[test]
+    fn a_value_that_is_none_is_an_error_with_its_place() {
+        for bad in ["NaN", "01", "+1", "undefined", "s3cr3t", ""] {
+            let text =
+                format!("{{\"client_name\": \"a\",\n\"x\": {{\"y\": {bad}}}, \"z\": {bad}}}");
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error, UnreadableManifest { line: 2, column: 12 }, "{bad}");
+        }
+    }
 
     #[test]
     fn a_byte_order_mark_and_bad_elements_cost_themselves() {
