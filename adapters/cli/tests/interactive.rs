@@ -246,7 +246,7 @@ fn signal(running: &Running, signal: &str) {
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_a_chat_as_the_end_of_input_does() {
-    for name in ["-TERM", "-INT", "-HUP", "-QUIT"] {
+    for name in program::signals() {
         let server = cloud(&[]);
         let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
         chat.wait_for("the conversation is open");
@@ -262,7 +262,7 @@ fn a_signal_ends_a_chat_as_the_end_of_input_does() {
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_an_agent_as_the_end_of_input_does() {
-    for name in ["-TERM", "-INT", "-HUP", "-QUIT"] {
+    for name in program::signals() {
         let server = cloud(&[]);
         assert_eq!(program::run_at(&server, &["open", "--consumer", "ada"]).code, Some(0));
         let mut agent = Running::start(&server, &["sandbox", "agent"]);

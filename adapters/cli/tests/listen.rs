@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
+mod program;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -171,7 +173,7 @@ fn all_printed_once(good: &BTreeSet<String>, printed: &[String]) {
 
 #[test]
 fn a_signal_in_a_burst_loses_nothing_answered_200() {
-    for signal in ["-TERM", "-INT", "-HUP", "-QUIT"] {
+    for signal in program::signals() {
         let mut program = Program::start(Stdio::piped());
         let lines = program.lines();
         let reader = std::thread::spawn(|| texts(lines.lines().map(Result::unwrap)));
@@ -185,7 +187,7 @@ fn a_signal_in_a_burst_loses_nothing_answered_200() {
 
 #[test]
 fn a_signal_while_the_reader_sleeps_loses_nothing() {
-    for signal in ["-TERM", "-INT", "-HUP", "-QUIT"] {
+    for signal in program::signals() {
         let mut program = Program::start(Stdio::piped());
         let lines = program.lines();
         let good = burst(program.1, || program.signal(signal));

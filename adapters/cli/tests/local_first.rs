@@ -222,7 +222,7 @@ fn a_pipe_that_the_shell_has_opened_takes_a_download() {
 
 #[test]
 fn a_signal_leaves_no_file_without_a_secret() {
-    for signal in ["-INT", "-TERM", "-HUP", "-QUIT"] {
+    for signal in program::signals() {
         let (server, folder) = (cloud(&["installs=delay:20s"]), tempfile::tempdir().unwrap());
         let file = folder.path().join("secret");
         let create = ["create", "MANIFEST", "--secret-to", file.to_str().unwrap()];

@@ -20,6 +20,20 @@ pub(crate) fn cloud(faults: &[&str]) -> Server {
     server
 }
 
+/// The signals that end a program. A hangup that is ignored from the start, as under `nohup`, stays ignored: where these
+/// tests run so, it is left out, and a line says so.
+pub(crate) fn signals() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mut signals = vec!["-TERM", "-INT", "-QUIT"];
+    match ignored & 1 {
+        0 => signals.push("-HUP"),
+        _ => eprintln!("skipped: SIGHUP, which is ignored here"),
+    }
+    signals
+}
+
 /// The result of a run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
