@@ -163,18 +163,7 @@ fn change_data(transition: &Transition) -> Value {
         Transition::SurveyStarted(_) => ("open", true),
         _ => ("open", false),
     };
-    let change = match transition {
-        Transition::Created => "opened",
-        Transition::AgentJoined(_) => "agent_joined",
-        Transition::AgentLeft(_) => "agent_left",
-        Transition::Transferred { .. } => "transferred",
-        Transition::MainDialogClosed => "main_closed",
-        Transition::SurveyStarted(_) => "survey_started",
-        Transition::SurveyEnded(_) => "survey_ended",
-        Transition::Finished => "closed",
-        _ => "other",
-    };
-    let mut data = json!({"change": change, "state": state, "survey": survey});
+    let mut data = json!({"change": transition.name(), "state": state, "survey": survey});
     if let (Transition::AgentJoined(id) | Transition::AgentLeft(id), Some(members)) =
         (transition, data.as_object_mut())
     {

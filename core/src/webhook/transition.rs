@@ -35,6 +35,24 @@ pub enum Transition {
     Finished,
 }
 
+impl Transition {
+    /// A short fixed name: `opened`, `agent_joined`, `agent_left`, `transferred`, `main_closed`, `survey_started`,
+    /// `survey_ended` or `closed`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "opened",
+            Self::AgentJoined(_) => "agent_joined",
+            Self::AgentLeft(_) => "agent_left",
+            Self::Transferred { .. } => "transferred",
+            Self::MainDialogClosed => "main_closed",
+            Self::SurveyStarted(_) => "survey_started",
+            Self::SurveyEnded(_) => "survey_ended",
+            Self::Finished => "closed",
+        }
+    }
+}
+
 impl ConversationChange {
     /// The transitions that lead from `before` to this state, in order. Without `before`, those
     /// that lead from nothing to this state. A member that is unreadable in one of the two tells nothing:

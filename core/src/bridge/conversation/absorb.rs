@@ -159,7 +159,7 @@ impl ConversationLane {
                 for transition in self.apply(&change) {
                     self.record.changes = self.record.changes.saturating_add(1);
                     let conversation = escape(self.conversation.as_str()).into_owned();
-                    let name = transition_name(&transition);
+                    let name = transition.name();
                     self.record.pending.push_back(Pending {
                         id: format!("{conversation}:c{}:{name}", self.record.changes),
                         at: state.updated(),
@@ -246,17 +246,4 @@ fn is_shown(message: &MessagingEvent) -> bool {
     let is_content =
         !matches!(message.event(), Event::AcceptStatus(_) | Event::ChatState(_) | Event::Other(_));
     is_content && message.is_for_consumer()
-}
-
-fn transition_name(transition: &Transition) -> &'static str {
-    match transition {
-        Transition::Created => "opened",
-        Transition::AgentJoined(_) => "agent_joined",
-        Transition::AgentLeft(_) => "agent_left",
-        Transition::Transferred { .. } => "transferred",
-        Transition::MainDialogClosed => "main_closed",
-        Transition::SurveyStarted(_) => "survey_started",
-        Transition::SurveyEnded(_) => "survey_ended",
-        Transition::Finished => "closed",
-    }
 }
