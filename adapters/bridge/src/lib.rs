@@ -84,8 +84,8 @@ mod slot;
 pub use asynchronous::{Bridge, Builder, Channel, Content, Download, File, FromAgent};
 pub use handed_in::{Accepted, ReportError};
 pub use lp_connector_core::bridge::{
-    BridgeConfig, ChannelReceipt, FailureReason, Inbound, LaneId, Opening, Progress, Resolution,
-    Status, SurveyPolicy, Unsettled, WorkerCounters, store,
+    AcceptOn, BridgeConfig, ChannelReceipt, ConsumerSettings, FailureReason, Inbound, LaneId,
+    Opening, Progress, Resolution, Status, SurveyPolicy, Unsettled, WorkerCounters, store,
 };
 pub use memory::Memory;
 #[cfg(any(feature = "async", feature = "blocking"))]

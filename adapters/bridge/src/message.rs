@@ -51,6 +51,11 @@ pub struct FromAgent<D> {
     pub order: Order,
     /// True for a dead letter that was put back.
     pub replayed: bool,
+    /// The number of this try, from 1. A try of a program that died counts as none.
+    pub attempt: u32,
+    /// True if the channel may have it from an earlier try: see
+    /// [`Delivery::possibly_repeated`](lp_connector_core::bridge::Delivery::possibly_repeated).
+    pub possibly_repeated: bool,
     /// The content.
     pub content: Content<D>,
 }
@@ -138,8 +143,8 @@ impl fmt::Debug for Text {
 impl<D> FromAgent<D> {
     /// The message of a delivery. `downloads` reaches its file.
     pub(crate) fn new(delivery: Delivery, downloads: D) -> Self {
-        let Delivery { id, account, consumer, conversation, at, order, replayed, content, .. } =
-            delivery;
+        let Delivery { id, account, consumer, conversation, at, order, replayed, .. } = delivery;
+        let Delivery { attempt, possibly_repeated, content, .. } = delivery;
         let content = match content {
             DeliveryContent::Message(message) => {
                 let to = conversation.clone().map(|id| ConversationRef::new(consumer, id));
@@ -149,7 +154,7 @@ impl<D> FromAgent<D> {
             DeliveryContent::Status(status) => Content::Status(status),
             _ => Content::Other(None),
         };
-        Self { id, account, conversation, at, order, replayed, content }
+        Self { id, account, conversation, at, order, replayed, attempt, possibly_repeated, content }
     }
 
     /// News of typing, which no delivery has.
@@ -161,6 +166,8 @@ impl<D> FromAgent<D> {
             at: None,
             order: Order::InOrder,
             replayed: false,
+            attempt: 1,
+            possibly_repeated: false,
             content: Content::Typing(typing.is_typing),
         }
     }
@@ -192,14 +199,18 @@ pub(crate) struct Typing {
 
 /// Why a channel did not take a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a channel has no third answer")]
+#[expect(clippy::exhaustive_enums, reason = "a channel has no other answer")]
 pub enum Undelivered {
-    /// It will never take this one, for this cause. It is tried three times, then set aside as a dead letter,
-    /// and the next one follows.
+    /// It will never take this one, for this cause. It is tried
+    /// [three times](lp_connector_core::bridge::BridgeConfig::refused_tries), then set aside as a dead letter, and
+    /// the next one follows.
     Refused(String),
     /// The channel is out of order. The message waits, in order, and is tried again, at the earliest after the
     /// given pause.
     Outage(Option<Duration>),
+    /// The channel is paused: this was no try. The message waits for this time, at most 300 s, in order, and is not
+    /// given up meanwhile.
+    Paused(Duration),
 }
 
 impl Undelivered {
@@ -207,6 +218,7 @@ impl Undelivered {
         match self {
             Self::Refused(cause) => Verdict::Refused(cause),
             Self::Outage(pause) => Verdict::Outage(pause),
+            Self::Paused(pause) => Verdict::Paused(pause),
         }
     }
 }
@@ -216,6 +228,7 @@ impl fmt::Display for Undelivered {
         match self {
             Self::Refused(cause) => write!(f, "the channel refused the message: {cause}"),
             Self::Outage(_) => f.write_str("the channel is out of order"),
+            Self::Paused(_) => f.write_str("the channel is paused"),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::consumer_settings::{AcceptOn, AllConsumers, Applied, ConsumerSettings};
 use super::inbound::Opening;
+use crate::id::ExtConsumerId;
 
 /// What happens to a message of which it stays unknown whether LivePerson took it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,10 +37,8 @@ pub struct BridgeConfig {
     pub(super) unsettled: Unsettled,
     pub(super) settle_for: Duration,
     pub(super) survey: SurveyPolicy,
-    pub(super) opening: Opening,
-    pub(super) answers_by_number: bool,
+    pub(super) consumers: AllConsumers,
     pub(super) retention: Duration,
-    pub(super) give_up_after: Duration,
     pub(super) dead_letter_retention: Duration,
     pub(super) attempt_timeout: Duration,
     pub(super) term: Duration,
@@ -63,10 +63,8 @@ impl BridgeConfig {
             unsettled: Unsettled::default(),
             settle_for: Duration::from_secs(60),
             survey: SurveyPolicy::default(),
-            opening: Opening::default(),
-            answers_by_number: true,
+            consumers: AllConsumers::default(),
             retention: Duration::from_secs(7 * 24 * 3600),
-            give_up_after: Duration::from_secs(24 * 3600),
             dead_letter_retention: Duration::from_secs(14 * 24 * 3600),
             attempt_timeout: Duration::from_secs(10),
             term: Duration::from_secs(15),
@@ -103,17 +101,15 @@ impl BridgeConfig {
 
     /// Sets how conversations are opened. Default: without any member.
     #[must_use]
-    pub fn opening(mut self, opening: Opening) -> Self {
-        self.opening = opening;
-        self
+    pub fn opening(self, opening: Opening) -> Self {
+        self.set_plain(|plain| plain.opening(opening))
     }
 
     /// Sets whether a text that is the number of an option of the agent's newest message counts as that option.
     /// Default: true.
     #[must_use]
-    pub fn answers_by_number(mut self, yes: bool) -> Self {
-        self.answers_by_number = yes;
-        self
+    pub fn answers_by_number(self, yes: bool) -> Self {
+        self.set_plain(|plain| plain.answers_by_number(yes))
     }
 
     /// Sets how long the record of a finished conversation, and of a consumer without one, is kept: duplicates
@@ -128,9 +124,46 @@ impl BridgeConfig {
     /// Sets how long a delivery waits for a channel that is out of order, from its first try. Then it is a dead
     /// letter. Default: 24 h.
     #[must_use]
-    pub fn give_up_after(mut self, time: Duration) -> Self {
-        self.give_up_after = time;
+    pub fn give_up_after(self, time: Duration) -> Self {
+        self.set_plain(|plain| plain.give_up_after(time))
+    }
+
+    /// Sets how often a delivery is tried that the channel refuses. Then it is a dead letter. Default: 3; at
+    /// least 1.
+    #[must_use]
+    pub fn refused_tries(self, tries: u32) -> Self {
+        self.set_plain(|plain| plain.refused_tries(tries))
+    }
+
+    /// Sets when the agent gets the receipt that a message was delivered. Default: [`AcceptOn::Taken`].
+    #[must_use]
+    pub fn accept_on(self, when: AcceptOn) -> Self {
+        self.set_plain(|plain| plain.accept_on(when))
+    }
+
+    /// Sets whether the agent gets a receipt (`NACK`) for a message that was given up, and for one that the channel
+    /// [reports](super::ChannelReceipt::Failed) as not delivered. Default: true.
+    #[must_use]
+    pub fn nack(self, yes: bool) -> Self {
+        self.set_plain(|plain| plain.nack(yes))
+    }
+
+    /// Sets what is different for the consumers whose external id begins with `prefix`. Where several prefixes fit,
+    /// the longest counts, and it alone: what it leaves out is as for all consumers.
+    #[must_use]
+    pub fn for_consumers(mut self, prefix: impl Into<String>, settings: ConsumerSettings) -> Self {
+        self.consumers.set(prefix.into(), settings);
         self
+    }
+
+    fn set_plain(mut self, change: impl FnOnce(ConsumerSettings) -> ConsumerSettings) -> Self {
+        self.consumers.plain = change(std::mem::take(&mut self.consumers.plain));
+        self
+    }
+
+    /// The settings of a consumer.
+    pub(super) fn of(&self, consumer: &ExtConsumerId) -> Applied<'_> {
+        self.consumers.of(consumer)
     }
 
     /// Sets how long dead letters are kept. Default: 14 days.

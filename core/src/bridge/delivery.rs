@@ -31,6 +31,12 @@ pub struct Delivery {
     pub order: Order,
     /// True for a dead letter that was put back.
     pub replayed: bool,
+    /// The number of this try, from 1: the tries before it that are known, and one. A try of a program that died
+    /// counts as none.
+    pub attempt: u32,
+    /// True if the channel may have it from an earlier try: one that ended as an [outage](Verdict::Outage) or
+    /// [broke](Verdict::Broken), or one of a program that died or was cut off.
+    pub possibly_repeated: bool,
     /// The content.
     pub content: DeliveryContent,
 }
@@ -44,8 +50,18 @@ impl Delivery {
         consumer: ExtConsumerId,
         content: DeliveryContent,
     ) -> Self {
-        let (conversation, at, order, replayed) = (None, None, Order::InOrder, false);
-        Self { id, account, consumer, conversation, at, order, replayed, content }
+        Self {
+            id,
+            account,
+            consumer,
+            conversation: None,
+            at: None,
+            order: Order::InOrder,
+            replayed: false,
+            attempt: 1,
+            possibly_repeated: false,
+            content,
+        }
     }
 }
 
@@ -67,12 +83,16 @@ pub enum DeliveryContent {
 pub enum Verdict {
     /// The channel has it, durably. The other side gets a receipt.
     Taken,
-    /// The channel will never take this one. It is tried three times, and then set aside as a dead letter; the
-    /// next one follows.
+    /// The channel will never take this one. It is tried [three times](super::BridgeConfig::refused_tries), and then set
+    /// aside as a dead letter; the next one follows.
     Refused(String),
     /// The channel is out of order. The delivery waits, in order, and is tried again, at the earliest after the
     /// given pause.
     Outage(Option<Duration>),
+    /// The channel is paused, and this was no try. The delivery waits for this time, at most 300 s, in order. It
+    /// is not given up meanwhile: the time does not count towards
+    /// [`give_up_after`](super::BridgeConfig::give_up_after).
+    Paused(Duration),
     /// The handler broke. The delivery is tried five times, and then set aside as a dead letter.
     Broken,
 }

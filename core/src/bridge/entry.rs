@@ -27,6 +27,9 @@ pub(super) enum ConsumerEntry {
         dialog: DialogId,
         status: ReceiptKind,
         sequences: Vec<u64>,
+        /// The channel says so itself, after it took them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reported: bool,
     },
     /// The other side received messages of the consumer.
     Acknowledged { dialog: DialogId, read: bool, sequences: Vec<u64> },
@@ -157,6 +160,9 @@ pub(super) fn entry<T: Serialize>(lane: LaneId, body: &T) -> Entry {
 }
 
 /// The options for opening, over the configured ones.
-pub(super) fn merged(own: Option<&Opening>, configured: &Opening) -> Opening {
-    own.map_or_else(|| configured.clone(), |own| own.over(configured))
+pub(super) fn merged(own: Option<&Opening>, configured: Opening) -> Opening {
+    match own {
+        Some(own) => own.over(&configured),
+        None => configured,
+    }
 }

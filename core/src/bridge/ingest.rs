@@ -91,11 +91,13 @@ pub fn accept(account: &AccountId, consumer: &ExtConsumerId, message: Inbound) -
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ChannelReceipt {
-    /// It was delivered to the consumer's device.
+    /// It was delivered to the consumer's device. The agent is told if
+    /// [`accept_on`](super::BridgeConfig::accept_on) is [`Delivered`](super::AcceptOn::Delivered), and was told
+    /// before if not.
     Delivered,
     /// The consumer read it.
     Read,
-    /// It could not be delivered.
+    /// It could not be delivered. The agent is told, unless [`nack`](super::BridgeConfig::nack) is off.
     Failed,
 }
 
@@ -127,7 +129,8 @@ pub fn report(
     }
     let lane = LaneId::consumer(account, consumer);
     let entries = by_dialog.into_iter().map(|((conversation, dialog), sequences)| {
-        let receipt = ConsumerEntry::Receipt { conversation, dialog, status, sequences };
+        let receipt =
+            ConsumerEntry::Receipt { conversation, dialog, status, sequences, reported: true };
         entry::entry(lane.clone(), &receipt)
     });
     Ok(entries.collect())

@@ -46,8 +46,11 @@
 
 #[cfg(test)]
 mod bridge_tests;
+#[cfg(test)]
+mod channel_tests;
 mod config;
 mod consumer;
+mod consumer_settings;
 mod conversation;
 mod dead_letter;
 mod delivery;
@@ -68,6 +71,7 @@ mod worker;
 mod world;
 
 pub use self::config::{BridgeConfig, SurveyPolicy, Unsettled};
+pub use self::consumer_settings::{AcceptOn, ConsumerSettings};
 pub use self::dead_letter::DeadLetter;
 pub use self::delivery::{Delivery, DeliveryContent, Verdict};
 pub use self::entry::Resolution;

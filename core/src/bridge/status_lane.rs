@@ -61,13 +61,17 @@ impl StatusLane {
                 Err(_) => {}
             }
         }
+        let mut tries = Tries::restore(record.tries.as_ref(), claimed.elapsed, now.mono());
+        if claimed.taken_over && !statuses.is_empty() {
+            tries.doubt();
+        }
         Some(Self {
             account: claimed.lane.account().clone(),
             consumer,
             config,
             statuses,
             through,
-            tries: Tries::restore(record.tries.as_ref(), claimed.elapsed, now.mono()),
+            tries,
             is_delivering: false,
             must_commit: false,
         })
@@ -110,7 +114,8 @@ impl StatusLane {
             return;
         }
         self.must_commit = true;
-        match self.tries.on_verdict(verdict, self.config.give_up_after, now.mono()) {
+        let settings = self.config.of(&self.consumer);
+        match self.tries.on_verdict(verdict, settings, now.mono()) {
             Tried::Again => {}
             Tried::Taken | Tried::GivenUp(_) => {
                 if let Some((number, _)) = self.statuses.pop_front() {
@@ -141,6 +146,8 @@ impl StatusLane {
             at: Some(*at),
             order: Order::InOrder,
             replayed: false,
+            attempt: self.tries.attempt(),
+            possibly_repeated: self.tries.is_possibly_repeated(),
             content: DeliveryContent::Status(status.clone()),
         }
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::consumer_settings::Applied;
 use super::delivery::Verdict;
 use super::lane::outage_pause;
 use crate::time::Mono;
 
-/// How often a delivery is tried that the channel refuses, and one whose handler breaks.
-const REFUSED_TRIES: u32 = 3;
+/// How often a delivery is tried whose handler breaks.
 const BROKEN_TRIES: u32 = 5;
 
 /// The longest pause that a channel may ask for.
@@ -24,6 +24,10 @@ pub(super) struct Tries {
     /// How long it had waited before this claim.
     waited_before: Duration,
     paused_until: Option<Mono>,
+    /// The channel is paused: the time until the next try does not count as waited.
+    is_stopped: bool,
+    /// A try whose end is unknown may have been made.
+    is_doubted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -40,6 +44,10 @@ pub(super) struct SavedTries {
     counts: Counts,
     waited: Duration,
     left: Duration,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stopped: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    doubted: bool,
 }
 
 /// Why a delivery is given up.
@@ -86,9 +94,14 @@ impl Tries {
         let Some(saved) = saved else { return Self::default() };
         Self {
             counts: saved.counts,
-            since: Some(now),
-            waited_before: saved.waited.saturating_add(elapsed),
+            since: (!saved.stopped).then_some(now),
+            waited_before: match saved.stopped {
+                true => saved.waited,
+                false => saved.waited.saturating_add(elapsed),
+            },
             paused_until: Some(now + saved.left.saturating_sub(elapsed)),
+            is_stopped: saved.stopped,
+            is_doubted: saved.doubted,
         }
     }
 
@@ -97,6 +110,8 @@ impl Tries {
             counts: self.counts,
             waited: self.waited(now),
             left: self.paused_until.map(|until| until.since(now)).unwrap_or_default(),
+            stopped: self.is_stopped,
+            doubted: self.is_doubted,
         })
     }
 
@@ -108,24 +123,49 @@ impl Tries {
         self.paused_until.is_some_and(|until| now < until)
     }
 
+    /// The last holder may have made a try.
+    pub(super) const fn doubt(&mut self) {
+        self.is_doubted = true;
+    }
+
+    /// The number of the next try, from 1, as far as the tries before it are known.
+    pub(super) const fn attempt(&self) -> u32 {
+        let Counts { refused, broken, outages } = self.counts;
+        refused.saturating_add(broken).saturating_add(outages).saturating_add(1)
+    }
+
+    /// True if the channel may have the delivery from an earlier try.
+    pub(super) const fn is_possibly_repeated(&self) -> bool {
+        self.is_doubted || self.counts.broken > 0 || self.counts.outages > 0
+    }
+
     /// Takes in what the channel made of the delivery.
     pub(super) fn on_verdict(
         &mut self,
         verdict: &Verdict,
-        give_up_after: Duration,
+        settings: Applied<'_>,
         now: Mono,
     ) -> Tried {
+        self.is_stopped = false;
         self.since.get_or_insert(now);
         let (count, reason) = match verdict {
             Verdict::Taken => {
                 *self = Self::default();
                 return Tried::Taken;
             }
+            Verdict::Paused(pause) => {
+                self.waited_before = self.waited(now);
+                self.since = None;
+                self.is_stopped = true;
+                self.paused_until = Some(now + (*pause).min(MAX_PAUSE));
+                return Tried::Again;
+            }
             Verdict::Refused(_) => {
                 self.counts.refused = self.counts.refused.saturating_add(1);
                 (
                     self.counts.refused,
-                    (self.counts.refused >= REFUSED_TRIES).then_some(DeadLetterReason::Refused),
+                    (self.counts.refused >= settings.refused_tries())
+                        .then_some(DeadLetterReason::Refused),
                 )
             }
             Verdict::Broken => {
@@ -139,7 +179,8 @@ impl Tries {
                 self.counts.outages = self.counts.outages.saturating_add(1);
                 (
                     self.counts.outages,
-                    (self.waited(now) >= give_up_after).then_some(DeadLetterReason::Expired),
+                    (self.waited(now) >= settings.give_up_after())
+                        .then_some(DeadLetterReason::Expired),
                 )
             }
         };

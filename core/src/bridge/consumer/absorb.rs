@@ -6,8 +6,9 @@ use super::record::{
 };
 use super::{ConsumerLane, FileEntry};
 use crate::api::ConversationRef;
+use crate::bridge::consumer_settings::AcceptOn;
 use crate::bridge::delivery::parse_message_id;
-use crate::bridge::entry::{Choice, ConsumerEntry, Phase, Resolution};
+use crate::bridge::entry::{Choice, ConsumerEntry, Phase, ReceiptKind, Resolution};
 use crate::bridge::inbound::{Inbound, InboundContent};
 use crate::bridge::status::{FailureReason, Progress};
 use crate::id::{ConversationId, DialogId};
@@ -129,7 +130,11 @@ impl ConsumerLane {
             is_answer: false,
         };
         let Some(offered) = &self.record.offered else { return plain };
-        let number = text.trim().parse::<u32>().ok().filter(|_| self.config.answers_by_number);
+        let number = text
+            .trim()
+            .parse::<u32>()
+            .ok()
+            .filter(|_| self.config.of(&self.consumer).answers_by_number());
         let titled = || {
             let title = |choice: &Choice| choice.title.trim().eq_ignore_ascii_case(text.trim());
             offered.options.iter().position(title).and_then(|at| u32::try_from(at + 1).ok())
@@ -166,7 +171,8 @@ impl ConsumerLane {
             ConsumerEntry::Settled { message, attempt, verdict } => {
                 self.on_settled(&message, attempt, verdict);
             }
-            ConsumerEntry::Receipt { conversation, dialog, status, sequences } => {
+            ConsumerEntry::Receipt { status, reported, .. } if !self.is_told(status, reported) => {}
+            ConsumerEntry::Receipt { conversation, dialog, status, sequences, .. } => {
                 let kind = PendingKind::Receipt(status);
                 let metadata = serde_json::Value::Null;
                 self.record.add_receipt(PendingReceipt {
@@ -202,6 +208,17 @@ impl ConsumerLane {
         }
     }
 
+    /// Whether the agent is told of it. The receipt `ACCEPT` goes out once: either when the channel took the message,
+    /// or when it reports that the device has it.
+    fn is_told(&self, status: ReceiptKind, is_reported: bool) -> bool {
+        let settings = self.config.of(&self.consumer);
+        match status {
+            ReceiptKind::Delivered => is_reported == (settings.accept_on() == AcceptOn::Delivered),
+            ReceiptKind::Read => true,
+            ReceiptKind::NotReceived => settings.nack(),
+        }
+    }
+
     fn on_seen(&mut self, conversation: &ConversationId, phase: Phase) {
         self.record.note_seen(conversation, &phase);
         match (&mut self.record.talk, phase) {
@@ -216,8 +233,9 @@ impl ConsumerLane {
                 if let Phase::Survey(dialog) = phase {
                     to = to.in_dialog(dialog);
                 }
-                if let Some(properties) = &self.config.opening.client_properties {
-                    to = to.with_client_properties(properties.clone());
+                if let Some(properties) = self.config.of(&self.consumer).opening().client_properties
+                {
+                    to = to.with_client_properties(properties);
                 }
                 self.record.talk = Talk::Open(OpenTalk::new(to));
                 self.paused_until = None;

@@ -273,7 +273,7 @@ impl ConsumerLane {
             Some(head) => head.opening.as_ref(),
             None => self.file.as_ref().and_then(|file| file.inbound.own_opening()),
         };
-        let opening = entry::merged(own, &self.config.opening);
+        let opening = entry::merged(own, self.config.of(&self.consumer).opening());
         self.begin(InFlight::Open, Outgoing::Open(opening.operation(&self.consumer)))
     }
 

@@ -124,8 +124,8 @@ impl ConsumerLane {
 
     pub(super) fn adopt(&mut self, conversation: ConversationId) {
         let mut to = ConversationRef::new(self.consumer.clone(), conversation);
-        if let Some(properties) = &self.config.opening.client_properties {
-            to = to.with_client_properties(properties.clone());
+        if let Some(properties) = self.config.of(&self.consumer).opening().client_properties {
+            to = to.with_client_properties(properties);
         }
         self.opened(to);
         self.must_commit = true;

@@ -31,6 +31,8 @@ impl ConversationLane {
             at: pending.at,
             order,
             replayed: pending.replayed,
+            attempt: self.tries.attempt(),
+            possibly_repeated: self.tries.is_possibly_repeated(),
             content: match &pending.content {
                 PendingContent::Message(message) => DeliveryContent::Message(message.clone()),
                 PendingContent::Changed(transition) => DeliveryContent::Changed(transition.clone()),
@@ -44,7 +46,9 @@ impl ConversationLane {
             return;
         }
         self.must_commit = true;
-        match self.tries.on_verdict(verdict, self.config.give_up_after, now.mono()) {
+        let Some(consumer) = self.consumer() else { return };
+        let settings = self.config.of(consumer);
+        match self.tries.on_verdict(verdict, settings, now.mono()) {
             Tried::Again => {}
             Tried::Taken => {
                 if let Some(pending) = self.record.pending.pop_front() {
@@ -72,6 +76,7 @@ impl ConversationLane {
             dialog: message.dialog().clone(),
             status,
             sequences: vec![sequence],
+            reported: false,
         });
         let options = match status {
             ReceiptKind::Delivered => choices(message, sequence),

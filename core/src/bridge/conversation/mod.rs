@@ -58,6 +58,8 @@ pub(super) struct ConversationLane {
     tries: Tries,
     is_over: bool,
     is_forgotten: bool,
+    /// What the last holder began is unknown.
+    taken_over: bool,
 }
 
 impl ConversationLane {
@@ -115,6 +117,7 @@ impl ConversationLane {
             tries,
             is_over,
             is_forgotten: false,
+            taken_over: claimed.taken_over,
         })
     }
 
@@ -136,6 +139,9 @@ impl ConversationLane {
         self.give_owner_up(now.mono());
         self.poll_inbox(now.mono());
         self.answer_questions();
+        if std::mem::take(&mut self.taken_over) && !self.record.pending.is_empty() {
+            self.tries.doubt();
+        }
         match self.next_delivery(now.mono()) {
             Some(delivery) => {
                 self.is_delivering = true;

@@ -28,6 +28,9 @@ pub(in crate::bridge) struct Talk {
     /// Role, text and acceptance of each event.
     pub(in crate::bridge) events: Vec<(&'static str, String)>,
     updated: u64,
+    pub(in crate::bridge) skill: Option<String>,
+    /// The statuses of the receipts.
+    pub(in crate::bridge) receipts: Vec<String>,
 }
 
 impl Cloud {
@@ -112,8 +115,14 @@ impl Cloud {
     pub(in crate::bridge) fn open_for(&mut self, consumer: &str) {
         self.opened += 1;
         let conversation = format!("c{}", self.opened);
-        let talk =
-            Talk { consumer: consumer.to_owned(), is_open: true, events: Vec::new(), updated: 0 };
+        let talk = Talk {
+            consumer: consumer.to_owned(),
+            is_open: true,
+            events: Vec::new(),
+            updated: 0,
+            skill: None,
+            receipts: Vec::new(),
+        };
         self.conversations.insert(conversation.clone(), talk);
         self.tell_state(&conversation);
     }
@@ -153,6 +162,8 @@ impl Cloud {
                     return Err(Error::new(ErrorKind::AlreadyOpen, "one is open")
                         .with_delivery(Effect::Rejected));
                 }
+                let request = body(open.request(&context).unwrap());
+                let skill = request[1]["body"]["skillId"].as_str().map(str::to_owned);
                 self.opened += 1;
                 let conversation = format!("c{}", self.opened);
                 let talk = Talk {
@@ -160,6 +171,8 @@ impl Cloud {
                     is_open: true,
                     events: Vec::new(),
                     updated: 0,
+                    skill,
+                    receipts: Vec::new(),
                 };
                 self.conversations.insert(conversation.clone(), talk);
                 self.tell_state(&conversation);
@@ -201,9 +214,10 @@ impl Cloud {
 
     fn publish(&mut self, body: &Value, text: String) -> CallResult {
         let conversation = body["body"]["conversationId"].as_str().unwrap().to_owned();
-        match self.conversations.get(&conversation) {
+        match self.conversations.get_mut(&conversation) {
             Some(talk) if talk.is_open => {
                 let event = body["body"]["event"].clone();
+                talk.receipts.extend(event["status"].as_str().map(str::to_owned));
                 let sequence = self.event(&conversation, "CONSUMER", event, text);
                 Ok(Called::Published(Some(sequence)))
             }

@@ -87,6 +87,9 @@ pub(super) struct Channel {
     pub(super) statuses: Vec<(String, Progress)>,
     pub(super) is_out: bool,
     pub(super) refuses: bool,
+    pub(super) paused: Option<Duration>,
+    /// What was offered: the id, the number of the try, whether it may be a repetition.
+    pub(super) offered: Vec<(String, u32, bool)>,
     /// The id and time of each delivery.
     pub(super) times: Vec<(String, Option<Timestamp>)>,
     /// The names of the changes that were delivered.
@@ -273,8 +276,11 @@ impl World {
                 self.instances[at].worker.called(number, result, now);
             }
             UnderWay::Deliver(number, delivery) => {
-                let verdict = match fate {
-                    Fate::RequestLost => Verdict::Outage(None),
+                let (attempt, repeated) = (delivery.attempt, delivery.possibly_repeated);
+                self.channel.offered.push((delivery.id.clone(), attempt, repeated));
+                let verdict = match (fate, self.channel.paused) {
+                    (Fate::RequestLost, _) => Verdict::Outage(None),
+                    (_, Some(pause)) => Verdict::Paused(pause),
                     _ if self.channel.is_out => Verdict::Outage(None),
                     _ if self.channel.refuses => Verdict::Refused("no".into()),
                     _ => {

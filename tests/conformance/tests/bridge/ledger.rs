@@ -16,6 +16,8 @@ pub(crate) enum Act {
     Take,
     Refuse,
     Outage,
+    /// For a moment.
+    Pause,
     Panic,
     /// Until [`Ledger::release`]; then it takes it.
     Hang,
@@ -28,6 +30,8 @@ pub(crate) struct Note {
     pub(crate) to: String,
     pub(crate) id: String,
     pub(crate) what: String,
+    pub(crate) attempt: u32,
+    pub(crate) possibly_repeated: bool,
 }
 
 type Script = Box<dyn FnMut(&Note) -> Act + Send>;
@@ -130,6 +134,7 @@ impl Ledger {
             Act::Take | Act::Hang => Ok(()),
             Act::Refuse => Err(Undelivered::Refused("a test refuses it".to_owned())),
             Act::Outage => Err(Undelivered::Outage(None)),
+            Act::Pause => Err(Undelivered::Paused(Duration::from_millis(1))),
             Act::Panic => panic!("a test panics on purpose"),
         }
     }
@@ -159,7 +164,8 @@ fn note<D>(to: &ExtConsumerId, message: &FromAgent<D>) -> Note {
         _ => "other".to_owned(),
     };
     let (account, to) = (message.account.to_string(), to.to_string());
-    Note { account, to, id: message.id.clone(), what }
+    let (attempt, possibly_repeated) = (message.attempt, message.possibly_repeated);
+    Note { account, to, id: message.id.clone(), what, attempt, possibly_repeated }
 }
 
 /// The channel, on an async bridge or on a blocking one.

@@ -14,7 +14,9 @@ use hosts::{Host, Setup, Threads};
 use ledger::{Act, Ledger, PATIENCE};
 use lp_connector_async_std::AsyncStd;
 use lp_connector_bridge::store::LaneKind;
-use lp_connector_bridge::{ChannelReceipt, Inbound, Memory, ReportError};
+use lp_connector_bridge::{
+    AcceptOn, ChannelReceipt, ConsumerSettings, Inbound, Memory, ReportError,
+};
 use lp_connector_core::file::File;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Receiver, Verified};
@@ -46,6 +48,8 @@ on_every_host! {
     files_go_both_ways,
     typing_is_passed_on_where_the_consumer_is_known,
     a_failed_delivery_comes_again_before_the_next,
+    a_paused_delivery_is_no_try,
+    each_channel_has_its_own_settings,
     a_handler_that_is_too_slow_is_not_doubled,
     deliveries_are_bounded,
     what_is_not_stored_is_answered_503_and_comes_again,
@@ -219,6 +223,46 @@ fn a_failed_delivery_comes_again_before_the_next<H: Host>() {
             assert!(matches!(&*mine, [first, again] if first.id == again.id), "{act:?}: {mine:?}");
         });
     }
+}
+
+fn a_paused_delivery_is_no_try<H: Host>() {
+    let wire = Wire::new::<H>(quick());
+    wire.open("ada");
+    let mut pauses = 10;
+    wire.ledger.script(move |note| match note.what == "text one" && pauses > 0 {
+        true => {
+            pauses -= 1;
+            Act::Pause
+        }
+        false => Act::Take,
+    });
+    wire.agent_says("ada", "one");
+    wire.agent_says("ada", "two");
+    wire.ledger.expect("ada", "text", &["one", "two"]);
+    wire.ledger.with(|state| {
+        let tries = state.tries_of("text one");
+        assert_eq!(tries.len(), 11);
+        assert!(tries.iter().all(|note| (note.attempt, note.possibly_repeated) == (1, false)));
+    });
+}
+
+fn each_channel_has_its_own_settings<H: Host>() {
+    let sms = ConsumerSettings::new().refused_tries(1).nack(false).accept_on(AcceptOn::Delivered);
+    let wire = Wire::new::<H>(quick().for_consumers("sms:", sms));
+    wire.open("sms:ada");
+    wire.ledger.script(|note| match note.what == "text one" {
+        true => Act::Refuse,
+        false => Act::Take,
+    });
+    wire.agent_says("sms:ada", "one");
+    wire.agent_says("sms:ada", "two");
+    wire.ledger.expect("sms:ada", "text", &["two"]);
+    let id = wire.ledger.with(|state| {
+        assert_eq!(state.tries_of("text one").len(), 1);
+        state.tries_of("text two")[0].id.clone()
+    });
+    wire.bridge.report(&consumer("sms:ada"), &id, ChannelReceipt::Delivered).unwrap();
+    wire.wait_for_cloud("ACCEPT", |wire| wire.receipts() == ["ACCEPT [2]"]);
 }
 
 fn a_handler_that_is_too_slow_is_not_doubled<H: Host>() {
