@@ -58,6 +58,7 @@ fn a_pause_is_no_try_and_gives_nothing_up() {
     go_on(&mut world);
     pass(&mut world, Duration::from_secs(100));
     world.channel.paused = Some(Duration::from_secs(60));
+    pass(&mut world, Duration::from_secs(120)); // the next try
     pass(&mut world, Duration::from_secs(7200));
     let before = world.channel.offered.len();
     assert!(before > 10, "a pause is looked at again: {before}");
