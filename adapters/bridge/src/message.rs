@@ -21,6 +21,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lp_connector_core::api::ConversationRef;
@@ -58,6 +59,8 @@ pub struct FromAgent<D> {
     pub possibly_repeated: bool,
     /// The content.
     pub content: Content<D>,
+    /// What it was made of. Typing was made of nothing.
+    delivery: Option<Arc<Delivery>>,
 }
 
 /// The content of a [`FromAgent`]. `Debug` shows no text.
@@ -143,6 +146,7 @@ impl fmt::Debug for Text {
 impl<D> FromAgent<D> {
     /// The message of a delivery. `downloads` reaches its file.
     pub(crate) fn new(delivery: Delivery, downloads: D) -> Self {
+        let whole = Arc::new(delivery.clone());
         let Delivery { id, account, consumer, conversation, at, order, replayed, .. } = delivery;
         let Delivery { attempt, possibly_repeated, content, .. } = delivery;
         let content = match content {
@@ -154,7 +158,24 @@ impl<D> FromAgent<D> {
             DeliveryContent::Status(status) => Content::Status(status),
             _ => Content::Other(None),
         };
-        Self { id, account, conversation, at, order, replayed, attempt, possibly_repeated, content }
+        Self {
+            id,
+            account,
+            conversation,
+            at,
+            order,
+            replayed,
+            attempt,
+            possibly_repeated,
+            content,
+            delivery: Some(whole),
+        }
+    }
+
+    /// The delivery as the worker gave it, for a channel that passes all of it on. `None` for typing.
+    #[must_use]
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.delivery.as_deref()
     }
 
     /// News of typing, which no delivery has.
@@ -169,6 +190,7 @@ impl<D> FromAgent<D> {
             attempt: 1,
             possibly_repeated: false,
             content: Content::Typing(typing.is_typing),
+            delivery: None,
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lp_connector_core::bridge::{Delivery, DeliveryContent, FailureReason, Progress, Status};
 use lp_connector_core::webhook::{Event, MessagingEvent, Order, Role, Transition};
 use serde::Serialize;
@@ -24,8 +26,60 @@ pub struct Envelope {
     pub id: String,
     /// The type, such as `message.created`.
     pub kind: &'static str,
-    /// The body. The same bytes on every repeat.
+    /// The body. On a repeat only `possibly_repeated` and the URL of a file differ.
     pub body: String,
+}
+
+/// What a delivery does not hold itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Extras {
+    /// How the gateway gets the bytes of the message's file.
+    pub media: Option<Media>,
+}
+
+impl Extras {
+    /// A file.
+    #[must_use]
+    pub const fn media(media: Media) -> Self {
+        Self { media: Some(media) }
+    }
+}
+
+/// How a gateway gets the bytes of a file. `Debug` shows no URL and no bytes.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Media {
+    /// The file's id, the same on every repeat.
+    pub file: String,
+    /// A name for it.
+    pub name: String,
+    /// Where its bytes are, with a signature: it needs no token. Made anew for every try.
+    pub url: String,
+    /// Until when the URL is good.
+    pub expires: SystemTime,
+    /// The bytes themselves, if they are few.
+    pub data: Option<Vec<u8>>,
+}
+
+impl Media {
+    /// A file without its bytes.
+    #[must_use]
+    pub fn new(
+        file: impl Into<String>,
+        name: impl Into<String>,
+        url: impl Into<String>,
+        expires: SystemTime,
+    ) -> Self {
+        let (file, name, url) = (file.into(), name.into(), url.into());
+        Self { file, name, url, expires, data: None }
+    }
+}
+
+impl std::fmt::Debug for Media {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Media").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 #[derive(Serialize)]
@@ -36,10 +90,14 @@ struct Body<'a> {
     timestamp: String,
     version: u32,
     gateway: &'a str,
-    consumer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conversation: Option<&'a str>,
-    order: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    possibly_repeated: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
     data: Value,
@@ -48,10 +106,12 @@ struct Body<'a> {
 impl Envelope {
     /// Writes a delivery for the gateway of this name. `None` if the consumer is another channel's.
     #[must_use]
-    pub fn of(delivery: &Delivery, gateway: &str, rules: &Rules) -> Option<Self> {
+    pub fn of(delivery: &Delivery, gateway: &str, rules: &Rules, extras: &Extras) -> Option<Self> {
         let consumer = rules.internal(&delivery.consumer)?;
         let (kind, data) = match &delivery.content {
-            DeliveryContent::Message(message) => ("message.created", message_data(message)),
+            DeliveryContent::Message(message) => {
+                ("message.created", message_data(message, extras.media.as_ref()))
+            }
             DeliveryContent::Changed(transition) => {
                 ("conversation.changed", change_data(transition))
             }
@@ -65,22 +125,70 @@ impl Envelope {
             timestamp: humantime::format_rfc3339_millis(at).to_string(),
             version: VERSION,
             gateway,
-            consumer,
+            consumer: Some(consumer),
             conversation: delivery.conversation.as_ref().map(|id| id.as_str()),
-            order: match delivery.order {
+            order: Some(match delivery.order {
                 Order::AfterGap => "after_gap",
                 Order::Late => "late",
                 _ => "in_order",
-            },
+            }),
+            possibly_repeated: delivery.possibly_repeated,
             replayed: delivery.replayed,
             data,
         };
-        let id = delivery.id.clone();
-        Some(Self { id, kind, body: serde_json::to_string(&body).unwrap_or_default() })
+        Some(Self::written(&body))
+    }
+
+    /// Whether the agent types. `consumer` is the channel's own id.
+    #[must_use]
+    pub fn typing(
+        id: &str,
+        at: SystemTime,
+        gateway: &str,
+        consumer: &str,
+        conversation: Option<&str>,
+        typing: bool,
+    ) -> Self {
+        Self::written(&Body {
+            id,
+            kind: "typing.changed",
+            timestamp: humantime::format_rfc3339_millis(at).to_string(),
+            version: VERSION,
+            gateway,
+            consumer: Some(consumer),
+            conversation,
+            order: Some("in_order"),
+            possibly_repeated: false,
+            replayed: false,
+            data: json!({"typing": typing, "from": {"role": "agent"}}),
+        })
+    }
+
+    /// A delivery that only asks whether the gateway answers.
+    #[must_use]
+    pub fn ping(id: &str, at: SystemTime, gateway: &str) -> Self {
+        Self::written(&Body {
+            id,
+            kind: "ping",
+            timestamp: humantime::format_rfc3339_millis(at).to_string(),
+            version: VERSION,
+            gateway,
+            consumer: None,
+            conversation: None,
+            order: None,
+            possibly_repeated: false,
+            replayed: false,
+            data: json!({}),
+        })
+    }
+
+    fn written(body: &Body<'_>) -> Self {
+        let written = serde_json::to_string(body).unwrap_or_default();
+        Self { id: body.id.to_owned(), kind: body.kind, body: written }
     }
 }
 
-fn message_data(message: &MessagingEvent) -> Value {
+fn message_data(message: &MessagingEvent, media: Option<&Media>) -> Value {
     let mut data = json!({
         "text": plain_text(message),
         "from": {"role": role(message.role()), "id": message.originator_id()},
@@ -109,7 +217,18 @@ fn message_data(message: &MessagingEvent) -> Value {
             set("rich", json!({"content": content.root().raw().to_value()}));
         }
         Event::File(file) => {
-            set("media", json!({"path": file.relative_path, "type": media_type(file.file_type)}));
+            let mut facts = json!({"type": media_type(file.file_type)});
+            if let (Some(media), Some(facts)) = (media, facts.as_object_mut()) {
+                let expires = humantime::format_rfc3339_seconds(media.expires).to_string();
+                facts.insert("file".to_owned(), json!(media.file));
+                facts.insert("name".to_owned(), json!(media.name));
+                facts.insert("url".to_owned(), json!(media.url));
+                facts.insert("expires".to_owned(), json!(expires));
+                if let Some(bytes) = &media.data {
+                    facts.insert("data".to_owned(), json!(STANDARD.encode(bytes)));
+                }
+            }
+            set("media", facts);
         }
         Event::SecureInvitation(form) => set("form", json!({"title": form.title})),
         _ => {}

@@ -30,5 +30,7 @@ pub mod delivery;
 pub mod outcome;
 pub mod problem;
 pub mod request;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod signature;
 mod strict;

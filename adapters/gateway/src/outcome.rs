@@ -52,6 +52,17 @@ impl Outcome {
         Self { verdict, is_misconfigured }
     }
 
+    /// A short fixed name: `taken`, `refused`, `outage` or `misconfigured`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match &self.verdict {
+            Verdict::Taken => "taken",
+            Verdict::Refused(_) => "refused",
+            _ if self.is_misconfigured => "misconfigured",
+            _ => "outage",
+        }
+    }
+
     /// No answer: no connection, no TLS, no time left.
     #[must_use]
     pub const fn no_answer() -> Self {

@@ -75,6 +75,17 @@ impl SigningKeys {
         signatures.collect::<Vec<_>>().join(" ")
     }
 
+    /// Keys for another purpose, one from each secret.
+    #[cfg(feature = "server")]
+    pub(crate) fn derive(&self, purpose: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+        let derived = self.0.iter().filter_map(|key| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+            mac.update(purpose);
+            Some(Zeroizing::new(mac.finalize().into_bytes().to_vec()))
+        });
+        derived.collect()
+    }
+
     /// Checks the value of `webhook-signature`, as a gateway does. `now` is in seconds since 1970. The comparison takes
     /// constant time.
     #[must_use]

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
+use std::time::{Duration, SystemTime};
+
 use lp_connector_core::bridge::{Delivery, DeliveryContent, FailureReason, Progress, Status};
 use lp_connector_core::id::{ConversationId, DialogId};
 use lp_connector_core::time::Timestamp;
-use lp_connector_core::webhook::{Change, Order, Transition, Verified};
-use lp_connector_gateway::delivery::Envelope;
+use lp_connector_core::webhook::{Change, Event, Order, Transition, Verified};
+use lp_connector_gateway::delivery::{Envelope, Extras, Media};
 use lp_connector_gateway::request::Rules;
 
 /// A message of the agent with this event.
@@ -103,18 +105,43 @@ fn envelope(id: &str, content: DeliveryContent) -> Envelope {
     if !id.starts_with("in:") {
         delivery.conversation = Some(ConversationId::new("5f0c").unwrap());
     }
-    Envelope::of(&delivery, "sms", &Rules::new("sms:")).unwrap()
+    let extras = match &delivery.content {
+        DeliveryContent::Message(message) if matches!(message.event(), Event::File(_)) => media(),
+        _ => Extras::default(),
+    };
+    Envelope::of(&delivery, "sms", &Rules::new("sms:"), &extras).unwrap()
+}
+
+/// How the gateway gets a file.
+fn media() -> Extras {
+    let url = "https://bridge.example/v1/files/f_5f0c8?expires=1790856004&signature=Zk3";
+    let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_856_004);
+    let mut media = Media::new("f_5f0c8", "label.png", url, expires);
+    media.data = Some(b"bytes".to_vec());
+    Extras::media(media)
+}
+
+/// The golden file of this name.
+fn golden(name: &str) -> String {
+    let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
 }
 
 #[test]
 fn each_delivery_is_written_as_documented() {
     for (name, id, content) in cases() {
-        let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let written = envelope(id, content);
-        let golden = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(written.body, golden.trim_end(), "{path}");
+        assert_eq!(written.body, golden(name), "{name}");
         assert_eq!(written.id, id);
     }
+}
+
+#[test]
+fn what_is_never_stored_is_written_as_documented() {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_769_603_123);
+    let typing = Envelope::typing("t:1", at, "sms", "+41790000001", Some("5f0c"), true);
+    assert_eq!(typing.body, golden("typing"));
+    assert_eq!(Envelope::ping("p:1", at, "sms").body, golden("ping"));
 }
 
 #[test]
@@ -126,7 +153,8 @@ fn order_and_replay_are_told() {
         message(r#"{"type":"ContentEvent","message":"hi"}"#),
     );
     (delivery.order, delivery.replayed) = (Order::AfterGap, true);
-    let body = Envelope::of(&delivery, "sms", &Rules::new("sms:")).unwrap().body;
+    let body =
+        Envelope::of(&delivery, "sms", &Rules::new("sms:"), &Extras::default()).unwrap().body;
     assert!(body.contains(r#""order":"after_gap","replayed":true"#), "{body}");
 }
 
@@ -135,5 +163,5 @@ fn another_channels_consumer_is_not_told_of() {
     let content = status(Progress::Sent, None);
     let (account, consumer) = ("91827364".parse().unwrap(), "chat:ada".parse().unwrap());
     let delivery = Delivery::new("in:1:sent".to_owned(), account, consumer, content);
-    assert_eq!(Envelope::of(&delivery, "sms", &Rules::new("sms:")), None);
+    assert_eq!(Envelope::of(&delivery, "sms", &Rules::new("sms:"), &Extras::default()), None);
 }

@@ -145,8 +145,9 @@ impl Inbound {
         self.open.as_ref()
     }
 
-    /// Tells two messages with one id apart.
-    pub(super) fn fingerprint(&self) -> u64 {
+    /// A hash of the content: it tells two messages with one id apart.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
         let mut hash = Sha256::new();
         hash.update(self.kind());
         match &self.content {

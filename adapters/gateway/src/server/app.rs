@@ -1,0 +1,215 @@
+//! What the gateways' listener works with: tokens, bodies, and the bridge.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
+use lp_connector_axum::Connection;
+use lp_connector_bridge::Bridge;
+use lp_connector_core::id::AccountId;
+use lp_connector_tokio::Client;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::answer::{Caller, Refusal, RequestId};
+use super::core::Core;
+use super::gateway::Gateway;
+use super::guard::bearer;
+use super::metrics::{Metric, UNKNOWN};
+use crate::problem::{Problem, ProblemKind};
+use crate::request::MAX_BODY;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of a body that is too large is read before it is refused.
+const MAX_DISCARDED: usize = 4 * MAX_BODY;
+
+/// The state of the handlers. Clones are cheap.
+#[derive(Clone, Debug)]
+pub(super) struct App(Arc<AppState>);
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(super) struct AppState {
+    pub(super) core: Arc<Core>,
+    pub(super) bridge: Bridge,
+    pub(super) clients: BTreeMap<AccountId, Client>,
+}
+
+impl Deref for App {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.0
+    }
+}
+
+/// What became of a call that hands something in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum HandedIn {
+    Accepted,
+    Repeated,
+}
+
+/// A call of a gateway.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) body: bytes::Bytes,
+    /// The id of the request, for the log.
+    pub(super) request: Arc<str>,
+    /// The memory of the body.
+    _memory: OwnedSemaphorePermit,
+}
+
+impl App {
+    pub(super) fn new(
+        core: Arc<Core>,
+        bridge: Bridge,
+        clients: BTreeMap<AccountId, Client>,
+    ) -> Self {
+        Self(Arc::new(AppState { core, bridge, clients }))
+    }
+
+    /// The bridge for a gateway's account.
+    pub(super) fn bridge_of(&self, gateway: &Gateway) -> Result<Bridge, Refusal> {
+        let missing = || Refusal::new(ProblemKind::Internal, "there is no client of this account");
+        self.bridge.of(&gateway.account).ok_or_else(missing)
+    }
+
+    /// The gateway that asks.
+    pub(super) fn gateway(&self, request: &Request) -> Result<Arc<Gateway>, Refusal> {
+        let Some(token) = bearer(request.headers()) else {
+            let detail = "the header authorization is missing: Bearer, a blank, and the token";
+            return Err(Refusal::new(ProblemKind::Unauthorized, detail));
+        };
+        match self.core.gateway_with(token) {
+            Some(gateway) => {
+                if let Some(connection) = request.extensions().get::<Connection>() {
+                    connection.authenticate();
+                }
+                Ok(gateway.clone())
+            }
+            None if self.core.is_operator(token) => {
+                let detail = "a token for operations opens /ops/v1 on their own listener";
+                Err(Refusal::new(ProblemKind::Forbidden, detail))
+            }
+            None => Err(Refusal::new(ProblemKind::Unauthorized, "the token is unknown")),
+        }
+    }
+
+    /// A call that hands something in: checks who asks, reads the body, lets `take` work, and counts.
+    pub(super) async fn hand_in<F>(
+        &self,
+        kind: &'static str,
+        request: Request,
+        take: impl FnOnce(Call) -> F,
+    ) -> Response
+    where
+        F: Future<Output = Result<(HandedIn, Response), Refusal>>,
+    {
+        let begun = Instant::now();
+        let gateway = match self.gateway(&request) {
+            Ok(gateway) => gateway,
+            Err(refusal) => {
+                let labels = [UNKNOWN, kind, "unauthorized"];
+                self.core.metrics.count(Metric::Accepts, &labels);
+                return refusal.into_response();
+            }
+        };
+        let name = gateway.name.clone();
+        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+        let done = match self.read(request).await {
+            Ok((body, memory)) => {
+                let request = id.unwrap_or_default();
+                take(Call { gateway, body, request, _memory: memory }).await
+            }
+            Err(problem) => Err(problem.into()),
+        };
+        let (result, mut response) = match done {
+            Ok((HandedIn::Accepted, response)) => ("accepted", response),
+            Ok((HandedIn::Repeated, response)) => ("repeated", response),
+            Err(refusal) => (result_of(refusal.0.kind()), refusal.into_response()),
+        };
+        let metrics = &self.core.metrics;
+        metrics.count(Metric::Accepts, &[&name, kind, result]);
+        metrics.observe(Metric::AcceptDuration, &[&name], begun.elapsed());
+        response.extensions_mut().insert(Caller(name));
+        response
+    }
+
+    /// Reads a body of JSON.
+    async fn read(
+        &self,
+        request: Request,
+    ) -> Result<(bytes::Bytes, OwnedSemaphorePermit), Problem> {
+        if !self.core.is_started() {
+            let detail = "the store was not reached yet: repeat it, with the same id";
+            return Err(Problem::new(ProblemKind::Starting, detail));
+        }
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            let detail = "the header content-type is not application/json";
+            return Err(Problem::new(ProblemKind::ContentType, detail));
+        }
+        let length = parts.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let room = length.unwrap_or(MAX_BODY).min(MAX_BODY);
+        let Some(memory) = self.core.memory_for(room) else {
+            let detail = "the bodies that are under way take all the memory there is for them";
+            return Err(Problem::new(ProblemKind::TooMany, detail));
+        };
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.map_err(|_| {
+            Problem::new(ProblemKind::Malformed, "the body did not arrive within 10 s")
+        })??;
+        Ok((bytes, memory))
+    }
+}
+
+/// Reads a body to its end. One that is too large is read on for a while, and not kept: a caller that is cut off in
+/// the middle of it sees no answer, and sends it again.
+async fn collect(mut body: Body) -> Result<bytes::Bytes, Problem> {
+    let mut bytes = bytes::BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let early = |_| Problem::new(ProblemKind::Malformed, "the body ended early");
+        let Ok(data) = frame.map_err(early)?.into_data() else { continue };
+        length += data.len();
+        if length <= MAX_BODY {
+            bytes.extend_from_slice(&data);
+        } else if length > MAX_DISCARDED {
+            break;
+        }
+    }
+    if length > MAX_BODY { Err(too_large()) } else { Ok(bytes.freeze()) }
+}
+
+fn too_large() -> Problem {
+    Problem::new(ProblemKind::TooLarge, "a body has at most 4.5 MiB").limit(MAX_BODY)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| {
+        let media_type = value.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case("application/json")
+    })
+}
+
+/// The label of a call that was refused.
+const fn result_of(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Unauthorized | ProblemKind::Forbidden => "unauthorized",
+        ProblemKind::TooMany
+        | ProblemKind::Internal
+        | ProblemKind::StoreUnavailable
+        | ProblemKind::Starting => "unavailable",
+        _ => "invalid",
+    }
+}

@@ -1,0 +1,238 @@
+//! The channel of the bridge: posts deliveries to the gateways.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use lp_connector_bridge::{Channel, Content, FromAgent, Undelivered};
+use lp_connector_core::bridge::{Delivery, DeliveryContent, Verdict};
+use lp_connector_core::id::ExtConsumerId;
+use lp_connector_core::webhook::Order;
+
+use super::circuit::Permit;
+use super::config::DeliveryType;
+use super::core::Core;
+use super::files;
+use super::gateway::Gateway;
+use super::metrics::Metric;
+use super::post::{Answer, Post};
+use crate::delivery::{Envelope, Extras};
+use crate::outcome::Outcome;
+
+/// How long news of typing may take: they are worth something only now.
+const TYPING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a delivery to a paused gateway waits before it is looked at again.
+const PAUSED: Duration = Duration::from_secs(5);
+
+/// The gateways, as the bridge's channel.
+#[derive(Debug)]
+pub(super) struct Gateways(pub(super) Arc<Core>);
+
+impl Channel for Gateways {
+    async fn deliver(&self, to: &ExtConsumerId, message: FromAgent) -> Result<(), Undelivered> {
+        let Some(gateway) = self.0.gateway_of(&message.account, to) else {
+            tracing::warn!(
+                target: super::LOG, event = "no_gateway", delivery = message.id,
+                "a delivery waits for a gateway that is not configured"
+            );
+            return Err(Undelivered::Outage(None));
+        };
+        match (&message.content, message.delivery()) {
+            (Content::Typing(typing), _) => self.typing(gateway, to, &message, *typing).await,
+            (content, Some(delivery)) => self.post(gateway, delivery, content).await,
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+impl Gateways {
+    async fn post(
+        &self,
+        gateway: &Gateway,
+        delivery: &Delivery,
+        content: &Content,
+    ) -> Result<(), Undelivered> {
+        let kind = match &delivery.content {
+            DeliveryContent::Message(_) => DeliveryType::MessageCreated,
+            DeliveryContent::Status(_) => DeliveryType::MessageStatus,
+            _ => DeliveryType::ConversationChanged,
+        };
+        if !gateway.types.contains(&kind) {
+            return Ok(());
+        }
+        // Not known yet counts as paused: it may have been paused before this program began.
+        if gateway.is_paused() || !self.0.is_started() {
+            return Err(Undelivered::Paused(PAUSED));
+        }
+        let mut probe = match gateway.circuit().admit(Instant::now()) {
+            Permit::Wait(pause) => return Err(Undelivered::Paused(pause)),
+            permit => Permitted { gateway, permit, is_over: false },
+        };
+        let Ok(_room) = gateway.room.acquire().await else {
+            return Err(Undelivered::Outage(None));
+        };
+        let keys = gateway.keys();
+        let extras = match content {
+            Content::File(file) => files::offer(&self.0, gateway, &keys, delivery, file).await?,
+            _ => Extras::default(),
+        };
+        let Some(envelope) = Envelope::of(delivery, &gateway.name, &gateway.rules, &extras) else {
+            return Ok(());
+        };
+        let attempt = delivery.attempt;
+        let post = Post {
+            id: envelope.id,
+            attempt,
+            body: envelope.body,
+            timeout: gateway.config.deliver.timeout,
+        };
+        let begun = Instant::now();
+        let answer = gateway.poster.post(post, keys).await;
+        let elapsed = begun.elapsed();
+        let outcome = match &answer {
+            Ok(answer) => Outcome::of(answer.status, answer.retry_after),
+            Err(_) => Outcome::no_answer(),
+        };
+        self.record(gateway, delivery, kind, attempt, &answer, &outcome, elapsed);
+        probe.end(&self.0, &outcome);
+        match outcome.verdict {
+            Verdict::Taken => {
+                self.record_taken(gateway, delivery);
+                Ok(())
+            }
+            Verdict::Refused(cause) => Err(Undelivered::Refused(cause)),
+            Verdict::Outage(pause) => Err(Undelivered::Outage(pause)),
+            Verdict::Paused(pause) => Err(Undelivered::Paused(pause)),
+            Verdict::Broken => Err(Undelivered::Outage(None)),
+        }
+    }
+
+    /// Tells the gateway that the agent types: one try, and nothing is kept of it.
+    async fn typing(
+        &self,
+        gateway: &Gateway,
+        to: &ExtConsumerId,
+        message: &FromAgent,
+        typing: bool,
+    ) -> Result<(), Undelivered> {
+        let kind = DeliveryType::TypingChanged;
+        let is_wanted = gateway.types.contains(&kind)
+            && !gateway.is_paused()
+            && self.0.is_started()
+            && !gateway.circuit().is_open();
+        let (Some(consumer), true) = (gateway.rules.internal(to), is_wanted) else { return Ok(()) };
+        let conversation = message.conversation.as_ref().map(|id| id.as_str());
+        let now = SystemTime::now();
+        let envelope =
+            Envelope::typing(&message.id, now, &gateway.name, consumer, conversation, typing);
+        let timeout = TYPING_TIMEOUT.min(gateway.config.deliver.timeout);
+        let post = Post { id: envelope.id, attempt: 1, body: envelope.body, timeout };
+        let begun = Instant::now();
+        let answer = gateway.poster.post(post, gateway.keys()).await;
+        let outcome = match &answer {
+            Ok(answer) => Outcome::of(answer.status, answer.retry_after),
+            Err(_) => Outcome::no_answer(),
+        };
+        let metrics = &self.0.metrics;
+        metrics.observe(Metric::DeliveryDuration, &[&gateway.name], begun.elapsed());
+        metrics.count(Metric::Deliveries, &[&gateway.name, kind.name(), outcome.name()]);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are what a line of the log says")]
+    fn record(
+        &self,
+        gateway: &Gateway,
+        delivery: &Delivery,
+        kind: DeliveryType,
+        attempt: u32,
+        answer: &Result<Answer, String>,
+        outcome: &Outcome,
+        elapsed: Duration,
+    ) {
+        let metrics = &self.0.metrics;
+        let name = gateway.name.as_str();
+        metrics.observe(Metric::DeliveryDuration, &[name], elapsed);
+        metrics.count(Metric::Deliveries, &[name, kind.name(), outcome.name()]);
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        let text = answer.as_ref().map_or_else(|cause| cause.as_str(), |answer| &answer.text);
+        let seconds = elapsed.as_secs_f64();
+        let conversation = delivery.conversation.as_ref().map(|id| id.as_str());
+        let consumer = delivery.consumer.as_str();
+        if outcome.is_misconfigured {
+            tracing::error!(
+                target: super::LOG, event = "misconfigured", gateway = name, consumer, conversation,
+                delivery = delivery.id, attempt, status, seconds,
+                "the gateway's URL, token or secret is probably wrong: its deliveries wait"
+            );
+        } else if outcome.verdict == Verdict::Taken {
+            tracing::info!(
+                target: super::LOG, event = "delivery", gateway = name, consumer, conversation,
+                delivery = delivery.id, attempt, status, seconds, cause = outcome.name()
+            );
+        } else {
+            tracing::warn!(
+                target: super::LOG, event = "delivery", gateway = name, consumer, conversation,
+                delivery = delivery.id, attempt, status, seconds, cause = outcome.name()
+            );
+        }
+        // What a gateway writes may quote the message: it is for those who look for it.
+        if outcome.verdict != Verdict::Taken {
+            tracing::trace!(target: super::LOG, event = "answer", delivery = delivery.id, answer = text);
+        }
+    }
+
+    fn record_taken(&self, gateway: &Gateway, delivery: &Delivery) {
+        let metrics = &self.0.metrics;
+        metrics.set_to_now(Metric::GatewayLastSuccess, &[&gateway.name]);
+        if let Some(at) = delivery.at {
+            let since = SystemTime::now().duration_since(SystemTime::from(at)).unwrap_or_default();
+            metrics.observe(Metric::DeliveryLatency, &[&gateway.name], since);
+        }
+        match delivery.order {
+            Order::AfterGap => metrics.count(Metric::OrderAnomalies, &["after_gap"]),
+            Order::Late => metrics.count(Metric::OrderAnomalies, &["late"]),
+            _ => {}
+        }
+    }
+}
+
+/// A try that the circuit allowed. If it is dropped without an end, another one may probe.
+struct Permitted<'a> {
+    gateway: &'a Gateway,
+    permit: Permit,
+    is_over: bool,
+}
+
+impl Permitted<'_> {
+    fn end(&mut self, core: &Core, outcome: &Outcome) {
+        self.is_over = true;
+        let name = self.gateway.name.as_str();
+        let is_up = !matches!(outcome.verdict, Verdict::Outage(_) | Verdict::Broken);
+        core.metrics.set(Metric::GatewayUp, &[name], f64::from(u8::from(is_up)));
+        let mut circuit = self.gateway.circuit();
+        let changed = match is_up {
+            true => circuit.succeed(),
+            false => circuit.fail(self.permit, Instant::now()),
+        };
+        drop(circuit);
+        match (changed, is_up) {
+            (true, true) => tracing::info!(
+                target: super::LOG, event = "gateway_up", gateway = name, "the gateway answers again"
+            ),
+            (true, false) => tracing::error!(
+                target: super::LOG, event = "gateway_down", gateway = name,
+                "the gateway keeps failing: its deliveries wait, and one at a time tries it"
+            ),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Permitted<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.permit == Permit::Probe {
+            self.gateway.circuit().cancel_probe();
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Which settings cannot be used.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::config::{GatewayConfig, ServerConfig};
+use crate::signature::SigningKeys;
+
+/// The least characters of a token.
+const MIN_TOKEN: usize = 32;
+
+/// The most bytes of a file that comes along in a delivery.
+const MAX_INLINE: usize = 3_000_000;
+
+/// A setting that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct InvalidConfig {
+    /// The setting, as a path such as `gateway.sms.deliver.url`.
+    pub setting: String,
+    /// What is wrong with it, without its value if that is a secret.
+    pub problem: String,
+}
+
+impl fmt::Display for InvalidConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.problem)
+    }
+}
+
+impl std::error::Error for InvalidConfig {}
+
+fn invalid(setting: impl Into<String>, problem: impl Into<String>) -> InvalidConfig {
+    InvalidConfig { setting: setting.into(), problem: problem.into() }
+}
+
+impl ServerConfig {
+    /// Checks all settings. [`Server::start`](super::Server::start) does so too.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        if self.accounts.is_empty() {
+            return Err(invalid("liveperson", "an account is needed"));
+        }
+        if self.accounts.len() > 1 {
+            return Err(invalid("liveperson", "one account is served for now"));
+        }
+        let mut accounts = BTreeSet::new();
+        for account in &self.accounts {
+            if !accounts.insert(account.id()) {
+                let id = account.id();
+                return Err(invalid("liveperson.account", format!("{id} is there twice")));
+            }
+            if account.webhook_secrets.is_empty() {
+                return Err(invalid(
+                    "liveperson",
+                    "a secret that verifies notifications is needed",
+                ));
+            }
+        }
+        for token in &self.operations_tokens {
+            check_token("operations_tokens", token.expose())?;
+        }
+        if let Some(url) = &self.public_url {
+            public_url(url)?;
+        }
+        let mut names = BTreeSet::new();
+        let mut tokens = BTreeSet::new();
+        for gateway in &self.gateways {
+            let at = format!("gateway.{}", gateway.name);
+            gateway.check(&at)?;
+            if !names.insert(&gateway.name) {
+                return Err(invalid(at, "the name is there twice"));
+            }
+            if let Some(account) = &gateway.account
+                && !accounts.contains(account)
+            {
+                return Err(invalid(format!("{at}.account"), "there is no such account"));
+            }
+            for token in &gateway.tokens {
+                if !tokens.insert(token.expose()) {
+                    return Err(invalid(
+                        format!("{at}.tokens"),
+                        "two gateways have the same token",
+                    ));
+                }
+            }
+        }
+        if self.operations_tokens.iter().any(|one| tokens.contains(one.expose())) {
+            return Err(invalid("operations_tokens", "a gateway has the same token"));
+        }
+        self.check_prefixes()
+    }
+
+    /// Two gateways with one prefix would get each other's deliveries.
+    fn check_prefixes(&self) -> Result<(), InvalidConfig> {
+        let first = self.accounts.first().map(|account| account.id());
+        let account =
+            |gateway: &'_ GatewayConfig| gateway.account.clone().or_else(|| first.cloned());
+        for (index, one) in self.gateways.iter().enumerate() {
+            for other in self.gateways.iter().skip(index + 1) {
+                let (a, b) = (&one.consumer_prefix, &other.consumer_prefix);
+                if account(one) == account(other) && (a.starts_with(b) || b.starts_with(a)) {
+                    let at = format!("gateway.{}.consumer_prefix", other.name);
+                    let why = format!("it cannot be told from that of {}", one.name);
+                    return Err(invalid(at, why));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GatewayConfig {
+    fn check(&self, at: &str) -> Result<(), InvalidConfig> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(is_plain) {
+            return Err(invalid(at, "a name has 1 to 64 letters, digits, _ and -"));
+        }
+        if self.tokens.is_empty() {
+            return Err(invalid(format!("{at}.tokens"), "a token is needed"));
+        }
+        for token in &self.tokens {
+            check_token(&format!("{at}.tokens"), token.expose())?;
+        }
+        if self.consumer_prefix.len() > 64 || self.consumer_prefix.contains(char::is_control) {
+            let why = "it has at most 64 bytes, and no control character";
+            return Err(invalid(format!("{at}.consumer_prefix"), why));
+        }
+        let deliver = &self.deliver;
+        let wrong = |name: &str, why: &str| Err(invalid(format!("{at}.deliver.{name}"), why));
+        if let Err(error) = deliver_url(&deliver.url, deliver.plain_http) {
+            return wrong("url", error);
+        }
+        let secrets = deliver.secrets.iter().map(|secret| secret.expose());
+        if let Err(error) = SigningKeys::new(secrets) {
+            return wrong("secrets", &error.to_string());
+        }
+        let seconds = Duration::from_secs(1)..=Duration::from_secs(60);
+        if !seconds.contains(&deliver.timeout) {
+            return wrong("timeout", "it is 1 s to 60 s");
+        }
+        if !(1..=4096).contains(&deliver.concurrency) {
+            return wrong("concurrency", "it is 1 to 4096");
+        }
+        if deliver.refused_tries == 0 {
+            return wrong("refused_tries", "it is at least 1");
+        }
+        if deliver.version != 1 {
+            return wrong("version", "there is version 1 alone");
+        }
+        if deliver.inline_media > MAX_INLINE {
+            return wrong("inline_media", "it is at most 3000000");
+        }
+        Ok(())
+    }
+}
+
+fn check_token(at: &str, token: &str) -> Result<(), InvalidConfig> {
+    if token.len() < MIN_TOKEN {
+        return Err(invalid(at, format!("a token has at least {MIN_TOKEN} characters")));
+    }
+    match token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err(invalid(at, "a token has printable ASCII characters without blanks")),
+    }
+}
+
+/// The URL that deliveries go to.
+pub(super) fn deliver_url(url: &str, plain_http: bool) -> Result<Url, &'static str> {
+    let parsed = Url::parse(url).map_err(|_| "it is not a URL")?;
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("it has a name or a password in it");
+    }
+    match parsed.scheme() {
+        "https" => {}
+        "http" if plain_http || is_loopback(&parsed) => {}
+        "http" => return Err("http to another machine needs plain_http"),
+        _ => return Err("it begins with https:// or http://"),
+    }
+    Ok(parsed)
+}
+
+/// What the URLs of files begin with.
+pub(super) fn public_url(url: &str) -> Result<Url, InvalidConfig> {
+    let wrong = |why: &str| invalid("public_url", why);
+    let parsed = Url::parse(url).map_err(|_| wrong("it is not a URL"))?;
+    let is_web = matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
+    let is_bare = parsed.query().is_none() && parsed.fragment().is_none();
+    match is_web && is_bare && parsed.username().is_empty() {
+        true => Ok(parsed),
+        false => Err(wrong("it is http:// or https://, a host, and perhaps a path")),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        None => false,
+    }
+}

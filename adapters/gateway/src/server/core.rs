@@ -1,0 +1,159 @@
+//! What the listeners and the channel of a server share.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use lp_connector_bridge::store::Store;
+use lp_connector_core::id::{AccountId, ExtConsumerId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::config::{Drain, Retention};
+use super::gateway::Gateway;
+use super::keys::Tokens;
+use super::metered::StoreHealth;
+use super::metrics::Metrics;
+
+/// The memory of the bodies of calls, in bytes, and the unit in which it is counted.
+const MEMORY: usize = 64 * 1024 * 1024;
+const UNIT: usize = 64 * 1024;
+
+/// What everything of a server shares.
+pub(super) struct Core {
+    pub(super) gateways: Vec<Arc<Gateway>>,
+    /// The first account: the server's own cells are its.
+    pub(super) home: AccountId,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) health: Arc<StoreHealth>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) public_url: Url,
+    pub(super) retention: Retention,
+    pub(super) drain: Drain,
+    pub(super) operations: RwLock<Arc<Tokens>>,
+    pub(super) ticks: Ticks,
+    pub(super) is_started: AtomicBool,
+    pub(super) is_draining: AtomicBool,
+    memory: Arc<Semaphore>,
+}
+
+/// Settings and parts of a [`Core`].
+pub(super) struct Parts {
+    pub(super) gateways: Vec<Arc<Gateway>>,
+    pub(super) home: AccountId,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) health: Arc<StoreHealth>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) public_url: Url,
+    pub(super) retention: Retention,
+    pub(super) drain: Drain,
+    pub(super) operations: Tokens,
+}
+
+impl Core {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            gateways,
+            home,
+            store,
+            health,
+            metrics,
+            public_url,
+            retention,
+            drain,
+            operations,
+        } = parts;
+        Self {
+            gateways,
+            home,
+            store,
+            health,
+            metrics,
+            public_url,
+            retention,
+            drain,
+            operations: RwLock::new(Arc::new(operations)),
+            ticks: Ticks::new(),
+            is_started: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            memory: Arc::new(Semaphore::new(MEMORY / UNIT)),
+        }
+    }
+
+    /// The gateway of a consumer, as LivePerson knows it.
+    pub(super) fn gateway_of(
+        &self,
+        account: &AccountId,
+        consumer: &ExtConsumerId,
+    ) -> Option<&Arc<Gateway>> {
+        self.gateways.iter().find(|gateway| {
+            gateway.account == *account && gateway.rules.internal(consumer).is_some()
+        })
+    }
+
+    /// The gateway with this token.
+    pub(super) fn gateway_with(&self, token: &str) -> Option<&Arc<Gateway>> {
+        // All are asked, whichever it is: the time tells nothing.
+        self.gateways.iter().fold(None, |found, gateway| {
+            match gateway.keys().tokens.contain(token) {
+                true => Some(gateway),
+                false => found,
+            }
+        })
+    }
+
+    pub(super) fn gateway_named(&self, name: &str) -> Option<&Arc<Gateway>> {
+        self.gateways.iter().find(|gateway| gateway.name == name)
+    }
+
+    pub(super) fn is_operator(&self, token: &str) -> bool {
+        let tokens =
+            self.operations.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        tokens.contain(token)
+    }
+
+    /// Memory for a body of so many bytes. `None`: there is too little left.
+    pub(super) fn memory_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
+        self.memory.clone().try_acquire_many_owned(units).ok()
+    }
+
+    pub(super) fn is_started(&self) -> bool {
+        self.is_started.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("gateways", &self.gateways).finish_non_exhaustive()
+    }
+}
+
+/// Tells whether the process turns.
+#[derive(Debug)]
+pub(super) struct Ticks {
+    origin: Instant,
+    last: AtomicU64,
+}
+
+impl Ticks {
+    fn new() -> Self {
+        Self { origin: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    pub(super) fn tick(&self) {
+        let elapsed = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// The time since the last tick.
+    pub(super) fn age(&self) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.origin.elapsed().saturating_sub(last)
+    }
+}

@@ -1,0 +1,201 @@
+//! The files of agents: offered to a gateway by a URL, and fetched from LivePerson when the gateway gets them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::response::Response;
+use lp_connector_bridge::store::{Answer, Cell, CellId, Request as StoreRequest, Store};
+use lp_connector_bridge::{File, Undelivered};
+use lp_connector_core::api::ConversationRef;
+use lp_connector_core::bridge::{Delivery, DeliveryContent};
+use lp_connector_core::error::ErrorKind;
+use lp_connector_core::id::{ConversationId, ExtConsumerId};
+use lp_connector_core::webhook::Event;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::answer::{Caller, Refusal};
+use super::app::App;
+use super::core::Core;
+use super::gateway::{Gateway, Keys};
+use crate::delivery::{Extras, Media};
+use crate::problem::ProblemKind;
+
+/// How long a download from LivePerson may take.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where a file lies at LivePerson: a cell of the store, so that every instance can fetch it.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    gateway: String,
+    consumer: ExtConsumerId,
+    conversation: ConversationId,
+    path: String,
+    media_type: String,
+    name: String,
+}
+
+/// The URL of a delivery's file, made anew for each try.
+pub(super) async fn offer(
+    core: &Core,
+    gateway: &Gateway,
+    keys: &Keys,
+    delivery: &Delivery,
+    file: &File,
+) -> Result<Extras, Undelivered> {
+    let DeliveryContent::Message(message) = &delivery.content else { return Ok(Extras::default()) };
+    let (Event::File(received), Some(conversation)) = (message.event(), &delivery.conversation)
+    else {
+        return Ok(Extras::default());
+    };
+    let id = file_id(delivery);
+    let place = Place {
+        gateway: gateway.name.clone(),
+        consumer: delivery.consumer.clone(),
+        conversation: conversation.clone(),
+        path: received.relative_path.to_owned(),
+        media_type: file.media_type().to_owned(),
+        name: file.name().to_owned(),
+    };
+    let life = core.retention.media_url;
+    keep(core, gateway, &id, &place, life).await.ok_or(Undelivered::Outage(None))?;
+    let expires = SystemTime::now() + life;
+    let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let signature = keys.files.sign(&id, seconds);
+    let base = core.public_url.as_str().trim_end_matches('/');
+    let url = format!("{base}/v1/files/{id}?expires={seconds}&signature={signature}");
+    let mut media = Media::new(id, place.name, url, expires);
+    let most = gateway.config.deliver.inline_media;
+    if most > 0 {
+        let bytes = file.bytes().await?;
+        media.data = (bytes.len() <= most).then(|| bytes.to_vec());
+    }
+    Ok(Extras::media(media))
+}
+
+/// The id of a delivery's file: the same on every repeat, and no part of a foreign id.
+fn file_id(delivery: &Delivery) -> String {
+    let mut hash = Sha256::new();
+    for part in [delivery.account.as_str(), &delivery.id] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let hex = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("f_{hex}")
+}
+
+fn cell(gateway: &Gateway, id: &str) -> CellId {
+    CellId { account: gateway.account.clone(), key: format!("file:{id}") }
+}
+
+/// Keeps where a file lies, for as long as its URL is good. `None` if the store does not take it.
+async fn keep(
+    core: &Core,
+    gateway: &Gateway,
+    id: &str,
+    place: &Place,
+    life: Duration,
+) -> Option<()> {
+    let cell = cell(gateway, id);
+    let value = serde_json::to_vec(place).ok()?;
+    for _ in 0..3 {
+        let seen = read(&*core.store, cell.clone()).await.ok()?.map_or(0, |cell| cell.version);
+        let life = Some(life + Duration::from_secs(60));
+        let swap = StoreRequest::Swap { cell: cell.clone(), seen, value: value.clone(), life };
+        if let Ok(Answer::Swapped(true)) = super::ask::ask(&*core.store, swap).await {
+            return Some(());
+        }
+    }
+    None
+}
+
+async fn read(store: &dyn Store, cell: CellId) -> Result<Option<Cell>, Refusal> {
+    match super::ask::ask(store, StoreRequest::Read(vec![cell])).await {
+        Ok(Answer::Cells(mut cells)) => Ok(cells.pop().flatten()),
+        Ok(_) => Ok(None),
+        Err(error) => Err(Refusal::new(ProblemKind::StoreUnavailable, error.to_string())),
+    }
+}
+
+/// `GET /v1/files/{file}`: by token, or by the signature in the URL.
+pub(super) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let gateway = match request.uri().query() {
+        Some(query) => by_signature(&app, &id, query)?,
+        None => app.gateway(&request)?,
+    };
+    let none = || Refusal::new(ProblemKind::NotFound, "there is no such file, or it is too old");
+    let place = read(&*app.core.store, cell(&gateway, &id)).await?;
+    let place: Place = place
+        .and_then(|cell| serde_json::from_slice(&cell.value).ok())
+        .filter(|place: &Place| place.gateway == gateway.name)
+        .ok_or_else(none)?;
+    let mut response = Response::new(Body::empty());
+    if request.method() != Method::HEAD {
+        *response.body_mut() = Body::from(download(&app, &gateway, &place).await?);
+    }
+    let headers = response.headers_mut();
+    let mut set = |name, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, &place.media_type);
+    set(header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{}\"", plain(&place.name)));
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::CACHE_CONTROL, "private");
+    response.extensions_mut().insert(Caller(gateway.name.clone()));
+    Ok(response)
+}
+
+/// The gateway whose secret signed this URL.
+fn by_signature(app: &App, id: &str, query: &str) -> Result<Arc<Gateway>, Refusal> {
+    let value = |name: &str| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(one, _)| one == name).map(|(_, value)| value.into_owned())
+    };
+    let expires = value("expires").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    let signature = value("signature").unwrap_or_default();
+    let signed = |gateway: &&Arc<Gateway>| gateway.keys().files.verify(id, expires, &signature);
+    let Some(gateway) = app.core.gateways.iter().find(signed) else {
+        return Err(Refusal::new(
+            ProblemKind::Unauthorized,
+            "the signature in the URL is not valid",
+        ));
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if expires < now.as_secs() {
+        let detail = "a repeat of the delivery has a new one, and a token opens the file too";
+        return Err(Refusal::new(ProblemKind::UrlExpired, detail));
+    }
+    Ok(gateway.clone())
+}
+
+async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<bytes::Bytes, Refusal> {
+    let failed = |detail: String| Refusal::new(ProblemKind::LivePersonFailed, detail);
+    let Some(client) = app.clients.get(&gateway.account) else {
+        return Err(failed("the bridge has no client of this account".to_owned()));
+    };
+    let from = ConversationRef::new(place.consumer.clone(), place.conversation.clone());
+    let got = tokio::time::timeout(DOWNLOAD_TIMEOUT, client.download(&from, &place.path)).await;
+    match got {
+        Ok(Ok(completed)) => Ok(completed.output),
+        Ok(Err(error)) if error.kind() == ErrorKind::Rejected => Err(failed(
+            "LivePerson refuses it: the conversation may be over for too long".to_owned(),
+        )),
+        Ok(Err(error)) => Err(failed(error.kind().name().to_owned())),
+        Err(_) => Err(failed("there was no answer in time".to_owned())),
+    }
+}
+
+/// A name that can stand in quotes in a header.
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/' | '%' | ';');
+    name.chars().take(100).map(|c| if is_plain(c) { c } else { '_' }).collect()
+}

@@ -1,0 +1,89 @@
+//! What a running server knows of one gateway.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use lp_connector_core::error::Error;
+use lp_connector_core::id::AccountId;
+use tokio::sync::Semaphore;
+
+use super::circuit::Circuit;
+use super::config::{DeliveryType, GatewayConfig};
+use super::keys::{FileKeys, Tokens};
+use super::post::Poster;
+use super::repeats::Repeats;
+use crate::request::Rules;
+use crate::signature::{InvalidSecret, SigningKeys};
+
+/// A gateway, while the server runs.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) name: String,
+    pub(super) account: AccountId,
+    pub(super) rules: Rules,
+    pub(super) config: GatewayConfig,
+    pub(super) types: BTreeSet<DeliveryType>,
+    pub(super) poster: Poster,
+    /// How many deliveries may be under way still.
+    pub(super) room: Semaphore,
+    pub(super) repeats: Repeats,
+    keys: RwLock<Arc<Keys>>,
+    circuit: Mutex<Circuit>,
+    is_paused: AtomicBool,
+}
+
+/// What can be replaced while the server runs.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) tokens: Tokens,
+    pub(super) signing: SigningKeys,
+    pub(super) files: FileKeys,
+}
+
+impl Keys {
+    pub(super) fn new(config: &GatewayConfig) -> Result<Self, InvalidSecret> {
+        let secrets = config.deliver.secrets.iter().map(|secret| secret.expose());
+        let signing = SigningKeys::new(secrets)?;
+        let files = FileKeys::new(&signing);
+        Ok(Self { tokens: Tokens::new(&config.tokens), signing, files })
+    }
+}
+
+impl Gateway {
+    pub(super) fn new(config: GatewayConfig, first: &AccountId, keys: Keys) -> Result<Self, Error> {
+        Ok(Self {
+            name: config.name.clone(),
+            account: config.account.clone().unwrap_or_else(|| first.clone()),
+            rules: Rules::new(&config.consumer_prefix),
+            types: config.deliver.types.iter().copied().collect(),
+            poster: Poster::new(&config.deliver)?,
+            room: Semaphore::new(config.deliver.concurrency),
+            repeats: Repeats::default(),
+            keys: RwLock::new(Arc::new(keys)),
+            circuit: Mutex::default(),
+            is_paused: AtomicBool::new(false),
+            config,
+        })
+    }
+
+    pub(super) fn keys(&self) -> Arc<Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn replace_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    pub(super) fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.is_paused.store(paused, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,321 @@
+//! Metrics, in Prometheus' text format 0.0.4.
+//!
+//! The families are fixed: see the table in `families`. No label holds a consumer, a conversation, a URL or the text of
+//! an error. Every series whose labels are known from the start is there from the start, at 0.
+
+mod families;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use lp_connector_core::api::Endpoint;
+use lp_connector_core::connector::{CallEvent, EventKind};
+
+use self::families::FAMILIES;
+pub(super) use self::families::Metric;
+
+/// What all names begin with.
+const PREFIX: &str = "lp_bridge_";
+
+/// The most series of a family with open labels.
+const MAX_SERIES: usize = 1000;
+
+struct Family {
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [Label],
+    help: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    /// With the upper edges of its buckets.
+    Histogram(&'static [f64]),
+}
+
+/// A label: its name, and what it may be.
+struct Label(&'static str, Values);
+
+enum Values {
+    These(&'static [&'static str]),
+    /// The configured gateways.
+    Gateways,
+    /// The configured gateways, and `unknown`.
+    GatewaysAndUnknown,
+    /// Not known from the start.
+    Open,
+}
+
+/// The gateway of what belongs to none that is known.
+pub(super) const UNKNOWN: &str = "unknown";
+
+#[derive(Debug, Default)]
+struct Series {
+    /// The value; of a histogram, the sum.
+    value: f64,
+    /// For each bucket, and the last for all: how many were observed in it.
+    buckets: Vec<u64>,
+}
+
+/// The metrics of a server.
+#[derive(Debug)]
+pub(super) struct Metrics(Vec<Mutex<BTreeMap<Vec<String>, Series>>>);
+
+impl Metrics {
+    /// All series of these gateways, at 0.
+    pub(super) fn new(gateways: &[String]) -> Self {
+        let family = |family: &Family| {
+            let mut all = vec![Vec::new()];
+            for Label(_, values) in family.labels {
+                let values: Vec<String> = match values {
+                    Values::These(these) => these.iter().map(|&one| one.to_owned()).collect(),
+                    Values::Gateways => gateways.to_vec(),
+                    Values::GatewaysAndUnknown => {
+                        gateways.iter().cloned().chain([UNKNOWN.to_owned()]).collect()
+                    }
+                    Values::Open => Vec::new(),
+                };
+                let with = |before: &Vec<String>| {
+                    let before = before.clone();
+                    values.clone().into_iter().map(move |one| [before.clone(), vec![one]].concat())
+                };
+                all = all.iter().flat_map(with).collect();
+            }
+            Mutex::new(all.into_iter().map(|labels| (labels, Series::new(family.kind))).collect())
+        };
+        Self(FAMILIES.iter().map(family).collect())
+    }
+
+    /// Adds 1 to a counter.
+    pub(super) fn count(&self, metric: Metric, labels: &[&str]) {
+        self.add(metric, labels, 1.0);
+    }
+
+    /// Adds to a counter.
+    pub(super) fn add(&self, metric: Metric, labels: &[&str], more: f64) {
+        self.change(metric, labels, |series, _| series.value += more);
+    }
+
+    /// Sets a gauge.
+    pub(super) fn set(&self, metric: Metric, labels: &[&str], value: f64) {
+        self.change(metric, labels, |series, _| series.value = value);
+    }
+
+    /// Sets a gauge to the present time, in seconds since 1970.
+    pub(super) fn set_to_now(&self, metric: Metric, labels: &[&str]) {
+        self.set(metric, labels, unix_seconds(SystemTime::now()));
+    }
+
+    /// Observes a duration.
+    pub(super) fn observe(&self, metric: Metric, labels: &[&str], time: Duration) {
+        let seconds = time.as_secs_f64();
+        self.change(metric, labels, |series, kind| {
+            series.value += seconds;
+            let Kind::Histogram(edges) = kind else { return };
+            let within = edges.iter().position(|edge| seconds <= *edge).unwrap_or(edges.len());
+            if let Some(bucket) = series.buckets.get_mut(within) {
+                *bucket += 1;
+            }
+        });
+    }
+
+    /// Records what happened in a call to LivePerson.
+    pub(super) fn record_call(&self, event: &CallEvent) {
+        match &event.kind {
+            EventKind::Answered { status, elapsed, .. } => {
+                let class = format!("{}xx", status / 100);
+                self.count(Metric::ApiRequests, &[event.operation, &class]);
+                self.observe(Metric::ApiDuration, &[event.operation], *elapsed);
+            }
+            EventKind::NoResponse { .. } => {
+                self.count(Metric::ApiRequests, &[event.operation, "no_response"]);
+            }
+            EventKind::RefreshingToken { .. } => {
+                self.count(Metric::TokenRenewals, &["rejected"]);
+            }
+            EventKind::RefreshDeferred { .. } => {
+                self.count(Metric::TokenRenewals, &["deferred"]);
+            }
+            EventKind::TokenThrottled { .. } => {
+                self.count(Metric::TokenRenewals, &["throttled"]);
+            }
+            EventKind::CircuitOpened { endpoint, .. } => {
+                self.set(Metric::ApiCircuitOpen, &[&service(endpoint)], 1.0);
+            }
+            EventKind::CircuitClosed { endpoint, .. } => {
+                self.set(Metric::ApiCircuitOpen, &[&service(endpoint)], 0.0);
+            }
+            _ => {}
+        }
+    }
+
+    fn change(&self, metric: Metric, labels: &[&str], change: impl FnOnce(&mut Series, Kind)) {
+        let index = metric as usize;
+        let (Some(family), Some(all)) = (FAMILIES.get(index), self.0.get(index)) else { return };
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let labels: Vec<String> = labels.iter().map(|&one| one.to_owned()).collect();
+        if all.len() >= MAX_SERIES && !all.contains_key(&labels) {
+            return;
+        }
+        change(all.entry(labels).or_insert_with(|| Series::new(family.kind)), family.kind);
+    }
+
+    /// All of them, as text.
+    pub(super) fn render(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        for (family, all) in FAMILIES.iter().zip(&self.0) {
+            let all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            let kind = match family.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            let (name, help) = (family.name, family.help);
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}");
+            for (labels, series) in &*all {
+                series.render(&mut text, family, labels);
+            }
+        }
+        text
+    }
+}
+
+impl Series {
+    fn new(kind: Kind) -> Self {
+        let buckets = match kind {
+            Kind::Histogram(edges) => vec![0; edges.len() + 1],
+            Kind::Counter | Kind::Gauge => Vec::new(),
+        };
+        Self { value: 0.0, buckets }
+    }
+
+    fn render(&self, text: &mut String, family: &Family, labels: &[String]) {
+        let named: Vec<String> = family
+            .labels
+            .iter()
+            .zip(labels)
+            .map(|(Label(name, _), value)| format!("{name}=\"{}\"", escape(value)))
+            .collect();
+        let braced = |more: Option<String>| {
+            let all: Vec<String> = named.iter().cloned().chain(more).collect();
+            if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
+        };
+        let name = family.name;
+        let Kind::Histogram(edges) = family.kind else {
+            let _ = writeln!(text, "{PREFIX}{name}{} {}", braced(None), self.value);
+            return;
+        };
+        let mut count = 0;
+        let infinity = [f64::INFINITY];
+        for (edge, more) in edges.iter().chain(&infinity).zip(&self.buckets) {
+            count += more;
+            let edge = if edge.is_finite() { edge.to_string() } else { "+Inf".to_owned() };
+            let labels = braced(Some(format!("le=\"{edge}\"")));
+            let _ = writeln!(text, "{PREFIX}{name}_bucket{labels} {count}");
+        }
+        let labels = braced(None);
+        let _ = writeln!(text, "{PREFIX}{name}_sum{labels} {}", self.value);
+        let _ = writeln!(text, "{PREFIX}{name}_count{labels} {count}");
+    }
+}
+
+fn service(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Service(service) => service.to_string(),
+        _ => "domain_api".to_owned(),
+    }
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(at: SystemTime) -> f64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics() -> Metrics {
+        Metrics::new(&["sms".to_owned(), "chat".to_owned()])
+    }
+
+    #[test]
+    fn series_of_a_gateway_start_at_0() {
+        let text = metrics().render();
+        for line in [
+            "lp_bridge_accepts_total{gateway=\"sms\",kind=\"message\",result=\"accepted\"} 0\n",
+            "lp_bridge_accepts_total{gateway=\"unknown\",kind=\"message\",result=\"unauthorized\"} 0\n",
+            "lp_bridge_deliveries_total{gateway=\"chat\",type=\"message.status\",outcome=\"taken\"} 0\n",
+            "lp_bridge_gateway_up{gateway=\"sms\"} 0\n",
+            "lp_bridge_delivery_duration_seconds_bucket{gateway=\"sms\",le=\"+Inf\"} 0\n",
+            "lp_bridge_webhooks_total{result=\"stored\"} 0\n",
+            "lp_bridge_store_up 0\n",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn buckets_are_cumulative_and_include_their_edge() {
+        let metrics = metrics();
+        for millis in [5, 6, 40_000] {
+            metrics.observe(Metric::WebhookDuration, &[], Duration::from_millis(millis));
+        }
+        let text = metrics.render();
+        for line in [
+            "webhook_duration_seconds_bucket{le=\"0.005\"} 1\n",
+            "webhook_duration_seconds_bucket{le=\"0.01\"} 2\n",
+            "webhook_duration_seconds_bucket{le=\"30\"} 2\n",
+            "webhook_duration_seconds_bucket{le=\"+Inf\"} 3\n",
+            "webhook_duration_seconds_sum 40.011\n",
+            "webhook_duration_seconds_count 3\n",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_family_has_a_row_and_every_line_a_family() {
+        let text = metrics().render();
+        assert_eq!(text.matches("# TYPE ").count(), FAMILIES.len());
+        let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), names.len());
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let base = name.strip_prefix(PREFIX).unwrap();
+            let of = |end| base.strip_suffix(end).unwrap_or(base);
+            let base = of(if base.ends_with("_bucket") { "_bucket" } else { "_" });
+            let known = |one: &str| names.contains(&one);
+            assert!(known(base) || known(of("_sum")) || known(of("_count")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_label_cannot_end_its_quotes() {
+        let metrics = metrics();
+        metrics.set(Metric::BuildInfo, &["1\"\\\n", "memory"], 1.0);
+        let line = r#"lp_bridge_build_info{version="1\"\\\n",store="memory"} 1"#;
+        assert!(metrics.render().contains(line));
+    }
+
+    #[test]
+    fn open_labels_cannot_fill_the_memory() {
+        let metrics = metrics();
+        for n in 0..2 * MAX_SERIES {
+            metrics.count(Metric::ApiRequests, &[&n.to_string(), "2xx"]);
+        }
+        assert_eq!(metrics.render().matches("api_requests_total{").count(), MAX_SERIES);
+    }
+}

@@ -1,0 +1,36 @@
+//! Which gateways an operator has paused: kept in the store, for all instances and over restarts.
+
+use std::sync::atomic::Ordering;
+
+use lp_connector_bridge::store::{Answer, CellId, Request, StoreError};
+
+use super::ask::ask;
+use super::core::Core;
+use super::gateway::Gateway;
+use super::metrics::Metric;
+
+const PAUSED: &[u8] = b"paused";
+
+fn cell(core: &Core, gateway: &Gateway) -> CellId {
+    CellId { account: core.home.clone(), key: format!("pause:{}", gateway.name) }
+}
+
+/// Reads which gateways are paused. From the first time on, the server has started.
+pub(super) async fn refresh(core: &Core) -> Result<(), StoreError> {
+    let ids = core.gateways.iter().map(|gateway| cell(core, gateway)).collect();
+    let Answer::Cells(cells) = ask(&*core.store, Request::Read(ids)).await? else { return Ok(()) };
+    for (gateway, cell) in core.gateways.iter().zip(cells) {
+        apply(core, gateway, cell.is_some_and(|cell| cell.value == PAUSED));
+    }
+    core.is_started.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+fn apply(core: &Core, gateway: &Gateway, paused: bool) {
+    if gateway.is_paused() != paused {
+        let event = if paused { "gateway_paused" } else { "gateway_resumed" };
+        tracing::warn!(target: super::LOG, event, gateway = gateway.name);
+    }
+    gateway.set_paused(paused);
+    core.metrics.set(Metric::GatewayPaused, &[&gateway.name], f64::from(u8::from(paused)));
+}

@@ -1,0 +1,363 @@
+//! Starts and stops a server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use lp_connector_axum::{Webhooks, serve};
+use lp_connector_bridge::store::Store;
+use lp_connector_bridge::{Bridge, BridgeConfig, ConsumerSettings};
+use lp_connector_core::error::Error;
+use lp_connector_core::id::AccountId;
+use lp_connector_core::webhook::Receiver;
+use lp_connector_tokio::Client;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::app::App;
+use super::channel::Gateways;
+use super::check::{self, InvalidConfig};
+use super::config::{AccountConfig, GatewayConfig, ServerConfig};
+use super::core::{Core, Parts};
+use super::gateway::{Gateway, Keys};
+use super::keys::Tokens;
+use super::metered::{MeteredStore, StoreHealth};
+use super::metrics::{Metric, Metrics};
+use super::{housekeeping, routes};
+
+/// How many requests to LivePerson may be under way at a time, beside the deliveries.
+const CALLS: usize = 64;
+
+/// A running server. Dropped, it ends at once; [`drain`](Self::drain) ends it well.
+pub struct Server {
+    core: Arc<Core>,
+    bridge: Bridge,
+    addresses: Addresses,
+    /// Told to stop: webhooks and gateways, then operations.
+    stop_public: watch::Sender<bool>,
+    stop_operations: watch::Sender<bool>,
+    public: Mutex<Vec<JoinHandle<()>>>,
+    operations: Mutex<Vec<JoinHandle<()>>>,
+    housekeeping: Vec<JoinHandle<()>>,
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// LivePerson's notifications.
+    pub webhooks: SocketAddr,
+    /// The gateways' calls.
+    pub gateways: SocketAddr,
+    /// Operations.
+    pub operations: SocketAddr,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot be used.
+    Config(InvalidConfig),
+    /// A listener's address cannot be used: the setting, and the system's error.
+    Listen(&'static str, SocketAddr, io::Error),
+    /// A client, or TLS, cannot be set up.
+    Client(Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Listen(setting, address, error) => write!(f, "{setting}: {address}: {error}"),
+            Self::Client(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(_) => None,
+            Self::Listen(.., error) => Some(error),
+            Self::Client(error) => Some(error),
+        }
+    }
+}
+
+impl From<InvalidConfig> for StartError {
+    fn from(error: InvalidConfig) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl Server {
+    /// Starts a server over a store, on this tokio runtime. When it returns, the listeners are open.
+    ///
+    /// # Errors
+    /// [`StartError`]: a setting that cannot be used, or an address that is taken.
+    pub async fn start(config: ServerConfig, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        config.check()?;
+        let webhooks = bind("listen.webhooks", config.listen.webhooks).await?;
+        let gateways = bind("listen.gateways", config.listen.gateways).await?;
+        let operations = bind("listen.operations", config.listen.operations).await?;
+        let addresses =
+            Addresses { webhooks: webhooks.1, gateways: gateways.1, operations: operations.1 };
+        let core = Arc::new(core(&config, store, addresses.gateways)?);
+        let clients = clients(&config, &core)?;
+        let bridge = bridge(&config, &core, &clients)?;
+        let app = App::new(core.clone(), bridge.clone(), clients);
+
+        let (stop_public, public_stopped) = watch::channel(false);
+        let (stop_operations, operations_stopped) = watch::channel(false);
+        let notifications = routes::counted(notifications(&config, &bridge), core.clone());
+        let calls = routes::gateways(app.clone(), addresses.gateways, &config.allowed_hosts);
+        let probes = routes::operations(app, addresses.operations, &config.allowed_hosts);
+        let public = vec![
+            spawn_listener(webhooks.0, notifications, public_stopped.clone()),
+            spawn_listener(gateways.0, calls, public_stopped),
+        ];
+        let operations = vec![spawn_listener(operations.0, probes, operations_stopped)];
+        let housekeeping = vec![
+            tokio::spawn(housekeeping::tick(core.clone())),
+            tokio::spawn(housekeeping::follow(core.clone())),
+        ];
+        Ok(Self {
+            core,
+            bridge,
+            addresses,
+            stop_public,
+            stop_operations,
+            public: Mutex::new(public),
+            operations: Mutex::new(operations),
+            housekeeping,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The bridge inside, for what this server has no call for.
+    #[must_use]
+    pub const fn bridge(&self) -> &Bridge {
+        &self.bridge
+    }
+
+    /// Takes the tokens and the secrets that sign of this configuration, and nothing else of it. Gateways are found by
+    /// their names.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`]: then nothing has changed.
+    pub fn reload_secrets(&self, config: &ServerConfig) -> Result<(), InvalidConfig> {
+        config.check()?;
+        for gateway in &config.gateways {
+            if let Some(running) = self.core.gateway_named(&gateway.name) {
+                running.replace_keys(keys(gateway)?);
+            }
+        }
+        let tokens = Arc::new(Tokens::new(&config.operations_tokens));
+        *self.core.operations.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        Ok(())
+    }
+
+    /// Stops well. `/readyz` says at once that it is not ready. For [`Drain::delay`](super::Drain::delay) it still
+    /// accepts and works; then it claims nothing more, closes the listeners, and ends what has begun, within
+    /// [`Drain::timeout`](super::Drain::timeout). A webhook is answered 200 until its listener is closed. `/livez`
+    /// answers until the end. `cut_short` ends it at once.
+    ///
+    /// True if everything ended in time. What did not is in the store.
+    pub async fn drain(&self, cut_short: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            in_time = self.drain_in_time() => in_time,
+            () = cut_short => false,
+        }
+    }
+
+    async fn drain_in_time(&self) -> bool {
+        let drain = self.core.drain;
+        self.core.is_draining.store(true, Ordering::SeqCst);
+        tracing::info!(target: super::LOG, event = "draining");
+        tokio::time::sleep(drain.delay).await;
+        self.stop_public.send_replace(true);
+        let closed = wait_for(&self.public, drain.timeout);
+        let (is_closed, is_drained) = tokio::join!(closed, self.bridge.drain(drain.timeout));
+        self.stop_operations.send_replace(true);
+        // It has probes alone: they need no time.
+        let is_over = wait_for(&self.operations, Duration::from_secs(1)).await;
+        let in_time = is_closed && is_drained;
+        tracing::info!(target: super::LOG, event = "drained", in_time, is_over);
+        in_time
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let public = self.public.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let operations = self.operations.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let tasks = public.iter().chain(operations.iter()).chain(&self.housekeeping);
+        tasks.for_each(JoinHandle::abort);
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+async fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen(setting, address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn spawn_listener(
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let stop = async move {
+            // An error means that the server is gone.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        // It has no error at present.
+        let _ = serve(listener, router, stop).await;
+    })
+}
+
+/// Waits until these tasks have ended. False if they take longer.
+async fn wait_for(tasks: &Mutex<Vec<JoinHandle<()>>>, most: Duration) -> bool {
+    let tasks = std::mem::take(&mut *tasks.lock().unwrap_or_else(PoisonError::into_inner));
+    let all = async {
+        for task in tasks {
+            let _ = task.await;
+        }
+    };
+    tokio::time::timeout(most, all).await.is_ok()
+}
+
+fn keys(gateway: &GatewayConfig) -> Result<Keys, InvalidConfig> {
+    Keys::new(gateway).map_err(|error| InvalidConfig {
+        setting: format!("gateway.{}.deliver.secrets", gateway.name),
+        problem: error.to_string(),
+    })
+}
+
+fn core(
+    config: &ServerConfig,
+    store: Arc<dyn Store>,
+    gateways_at: SocketAddr,
+) -> Result<Core, StartError> {
+    let names: Vec<String> = config.gateways.iter().map(|gateway| gateway.name.clone()).collect();
+    let metrics = Arc::new(Metrics::new(&names));
+    let version = env!("CARGO_PKG_VERSION");
+    metrics.set(Metric::BuildInfo, &[version, &config.store_kind], 1.0);
+    let health = Arc::new(StoreHealth::default());
+    let store = Arc::new(MeteredStore::new(store, health.clone(), metrics.clone()));
+    let home = first_account(config)?;
+    let mut gateways = Vec::new();
+    for gateway in &config.gateways {
+        let keys = keys(gateway)?;
+        gateways.push(Arc::new(Gateway::new(gateway.clone(), &home, keys)?));
+    }
+    let public_url = match &config.public_url {
+        Some(url) => check::public_url(url)?,
+        None => own_url(gateways_at)?,
+    };
+    Ok(Core::new(Parts {
+        gateways,
+        home,
+        store,
+        health,
+        metrics,
+        public_url,
+        retention: config.retention,
+        drain: config.drain,
+        operations: Tokens::new(&config.operations_tokens),
+    }))
+}
+
+fn first_account(config: &ServerConfig) -> Result<AccountId, InvalidConfig> {
+    let missing = || InvalidConfig {
+        setting: "liveperson".to_owned(),
+        problem: "an account is needed".to_owned(),
+    };
+    config.accounts.first().map(|account| account.id().clone()).ok_or_else(missing)
+}
+
+fn own_url(address: SocketAddr) -> Result<Url, InvalidConfig> {
+    check::public_url(&format!("http://{address}"))
+}
+
+fn clients(config: &ServerConfig, core: &Core) -> Result<BTreeMap<AccountId, Client>, Error> {
+    let client = |account: &AccountConfig| {
+        let metrics = core.metrics.clone();
+        let observed = account.client.clone().observer(move |event| metrics.record_call(event));
+        Ok((account.id().clone(), Client::new(observed)?))
+    };
+    config.accounts.iter().map(client).collect()
+}
+
+fn bridge(
+    config: &ServerConfig,
+    core: &Arc<Core>,
+    clients: &BTreeMap<AccountId, Client>,
+) -> Result<Bridge, StartError> {
+    let delivers = config.gateways.iter().map(|gateway| &gateway.deliver);
+    let concurrency: usize = delivers.clone().map(|deliver| deliver.concurrency).sum();
+    let slowest = delivers.clone().map(|deliver| deliver.timeout).max().unwrap_or_default();
+    let mut settings = BridgeConfig::new()
+        .unsettled(config.unsettled)
+        .settle_for(config.settle_for)
+        .survey(config.survey)
+        .retention(config.retention.conversations)
+        .dead_letter_retention(config.retention.dead_letters)
+        // A try of the slowest gateway ends by its own time-out.
+        .attempt_timeout(slowest.max(Duration::from_secs(10)) + Duration::from_secs(1))
+        .max_effects(CALLS + concurrency)
+        .max_lanes((CALLS + concurrency) * 4);
+    for gateway in &config.gateways {
+        let own = ConsumerSettings::new()
+            .opening(gateway.open.clone())
+            .answers_by_number(gateway.answers_by_number)
+            .accept_on(gateway.accept_on)
+            .nack(gateway.nack)
+            .give_up_after(gateway.deliver.give_up_after)
+            .refused_tries(gateway.deliver.refused_tries);
+        settings = settings.for_consumers(&gateway.consumer_prefix, own);
+    }
+    let mut all = clients.values().cloned();
+    let missing = || Error::configuration("an account is needed");
+    let first = clients.get(&core.home).cloned().or_else(|| all.next()).ok_or_else(missing)?;
+    let channel = Gateways(core.clone());
+    let builder = Bridge::builder(first, core.store.clone(), channel).config(settings);
+    let builder = clients.values().cloned().fold(builder, |builder, one| builder.client(one));
+    Ok(builder.start()?)
+}
+
+fn notifications(config: &ServerConfig, bridge: &Bridge) -> Router {
+    let secrets = config.accounts.iter().flat_map(|account| &account.webhook_secrets);
+    let receiver = secrets.fold(Receiver::new(), |all, secret| all.secret(secret.clone()));
+    bridge.webhooks_with(Webhooks::new(receiver).path("/lp"))
+}

@@ -1,0 +1,8 @@
+//! The server, with a sandbox of LivePerson on one side and a toy gateway on the other.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
+mod access;
+mod deliveries;
+mod messages;
+mod world;

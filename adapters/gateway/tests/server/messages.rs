@@ -1,0 +1,26 @@
+//! Messages, from the gateway to the agent and back.
+
+use lp_connector_sandbox::Agent;
+use serde_json::json;
+
+use crate::world::{ADA, World, eventually};
+
+#[test]
+fn a_message_goes_out_and_an_answer_comes_back() {
+    let world = World::new();
+    let body = json!({"id": "SM1", "consumer": ADA, "text": "Where is my parcel?"});
+    let answer = world.post("/v1/messages", &body);
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let accepted = json!({"id": "SM1", "consumer": ADA, "status": "accepted", "repeated": false});
+    assert_eq!(answer.json(), accepted);
+    eventually("it is sent", || (world.sent() == ["Where is my parcel?"]).then_some(()));
+    world.agent(Agent::Text("At home?".to_owned(), Vec::new()));
+    eventually("it is delivered", || (world.toy.texts() == ["At home?"]).then_some(()));
+    let delivery = world.toy.got("message.created").remove(0);
+    assert_eq!(delivery.body["consumer"], ADA);
+    assert_eq!(delivery.body["gateway"], "sms");
+    assert_eq!(delivery.header("webhook-id"), delivery.id());
+    assert_eq!(delivery.header("lp-bridge-attempt"), "1");
+    let status = || world.toy.statuses("SM1").first().cloned();
+    assert_eq!(eventually("its status is told", status), "sent");
+}
