@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use lp_connector_sandbox::{Agent, Sandbox, Server};
+use serde_json::Value;
 
 use crate::books::Cloud;
 
@@ -67,8 +68,28 @@ fn questions(sandbox: &Sandbox, read: u64) -> (Vec<String>, u64) {
     (second.map(|(_, conversation)| conversation).collect(), last)
 }
 
-fn text(event: &serde_json::Value) -> Option<&str> {
-    event.get("message").and_then(serde_json::Value::as_str)
+fn text(event: &Value) -> Option<&str> {
+    event.get("message").and_then(Value::as_str)
+}
+
+/// What agents said in a notification.
+pub(crate) fn texts(notification: &[u8]) -> Vec<String> {
+    fn collect(value: &Value, texts: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                let said = members.get("message").and_then(Value::as_str);
+                texts.extend(said.filter(|text| text.starts_with('a')).map(str::to_owned));
+                members.values().for_each(|value| collect(value, texts));
+            }
+            Value::Array(all) => all.iter().for_each(|value| collect(value, texts)),
+            _ => {}
+        }
+    }
+    let mut texts = Vec::new();
+    if let Ok(notification) = serde_json::from_slice(notification) {
+        collect(&notification, &mut texts);
+    }
+    texts
 }
 
 /// The cloud's book.

@@ -5,15 +5,18 @@ use std::time::Duration;
 use lp_connector_sandbox::Fault;
 
 use crate::ChaosError;
+use crate::outage::{self, OutageKind};
 
 pub(crate) const HELP: &str = "\
 Kills the bridge again and again, and compares the books of both sides.
 
   --messages N        accepted messages in all (2000); the agents answer each second one
-  --consumers N       how many consumers write them (100)
+  --consumers N       how many consumers write them (one for each 20 messages, 100 to 1000)
   --instances N       processes of the bridge over one store (1)
   --kill-every TIME   SIGKILL for one of them, and another one in its place (300ms)
   --freeze TIME       besides, SIGSTOP for one of them for this long, now and then
+  --engine-stop TIME  the store is locked for this long in the middle
+  --disk-full TIME    the store's disk is full for this long in the middle
   --fault FAULT       a fault of the sandbox, such as send:p0.05=drop-after; repeatable
   --delay TIME        notifications come late by this much
   --limit TIME        give up after this long (600s)
@@ -26,6 +29,7 @@ pub(crate) struct Arguments {
     pub(crate) instances: usize,
     pub(crate) kill_every: Option<Duration>,
     pub(crate) freeze: Option<Duration>,
+    pub(crate) outage: Option<(OutageKind, Duration)>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) limit: Duration,
     pub(crate) directory: Option<std::path::PathBuf>,
@@ -34,10 +38,11 @@ pub(crate) struct Arguments {
 pub(crate) fn parse() -> Result<Arguments, ChaosError> {
     let mut arguments = Arguments {
         messages: 2000,
-        consumers: 100,
+        consumers: 0,
         instances: 1,
         kill_every: Some(Duration::from_millis(300)),
         freeze: None,
+        outage: None,
         faults: Vec::new(),
         limit: Duration::from_secs(600),
         directory: None,
@@ -54,13 +59,17 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
                 arguments.kill_every = (time > Duration::ZERO).then_some(time);
             }
             "--freeze" => arguments.freeze = Some(time(&value()?)?),
+            "--engine-stop" => {
+                arguments.outage = Some((OutageKind::Locked, time(&value()?)?));
+            }
+            "--disk-full" => arguments.outage = Some((OutageKind::Full, time(&value()?)?)),
             "--fault" => arguments.faults.push(value()?.parse()?),
             "--delay" => {
                 let fault = format!("webhook=delay:{}ms", time(&value()?)?.as_millis());
                 arguments.faults.push(fault.parse()?);
             }
             "--limit" => arguments.limit = time(&value()?)?,
-            "--directory" => arguments.directory = Some(value()?.into()),
+            outage::SMALL_DISK | "--directory" => arguments.directory = Some(value()?.into()),
             // The only one so far.
             "--store" => match value()?.as_str() {
                 "sqlite" => {}
@@ -68,6 +77,9 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
             },
             other => return Err(format!("there is no option {other}: see --help").into()),
         }
+    }
+    if arguments.consumers == 0 {
+        arguments.consumers = (arguments.messages / 20).clamp(100, 1000);
     }
     Ok(arguments)
 }

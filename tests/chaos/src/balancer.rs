@@ -6,17 +6,20 @@ use std::time::{Duration, Instant};
 
 use tiny_http::{Response, Server};
 
-use crate::ChaosError;
+use crate::books::Books;
 use crate::fleet::Fleet;
+use crate::outage::Outage;
+use crate::{ChaosError, agents};
 
 /// The platform waits 5 s for an answer ([protocol.md 9.3]).
 const LIMIT: Duration = Duration::from_secs(4);
 
 /// Serves the webhook endpoint, and returns its URL. The fleet comes later: it needs the cloud's address first.
-pub(crate) fn serve(server: Server, fleet: &Arc<Fleet>) {
+pub(crate) fn serve(server: Server, fleet: &Arc<Fleet>, books: &Arc<Books>, outage: &Arc<Outage>) {
     let (server, turn) = (Arc::new(server), Arc::new(AtomicUsize::new(0)));
     for _ in 0..8 {
         let (server, fleet, turn) = (server.clone(), fleet.clone(), turn.clone());
+        let (books, outage) = (books.clone(), outage.clone());
         std::thread::spawn(move || {
             let agent = ureq::Agent::new_with_config(
                 ureq::Agent::config_builder()
@@ -42,9 +45,13 @@ pub(crate) fn serve(server: Server, fleet: &Arc<Fleet>) {
                     .map(|header| (header.field.to_string(), header.value.to_string()))
                     .collect();
                 let status = match read {
-                    Ok(_) => forward(&agent, &fleet, &turn, &headers, &body),
+                    Ok(_) => forward(&agent, (&fleet, &outage), &turn, &headers, &body),
                     Err(_) => 400,
                 };
+                if status == 200 {
+                    let texts = agents::texts(&body);
+                    books.lock().acknowledged.extend(texts);
+                }
                 let _ = request.respond(Response::empty(status));
             }
         });
@@ -54,7 +61,7 @@ pub(crate) fn serve(server: Server, fleet: &Arc<Fleet>) {
 /// The status of the first instance that answers.
 fn forward(
     agent: &ureq::Agent,
-    fleet: &Fleet,
+    (fleet, outage): (&Fleet, &Outage),
     turn: &AtomicUsize,
     headers: &[(String, String)],
     body: &[u8],
@@ -66,8 +73,12 @@ fn forward(
             for (name, value) in headers {
                 post = post.header(name, value);
             }
-            if let Ok(response) = post.header("content-type", "application/json").send(body) {
-                return response.status().as_u16();
+            let asked = outage.asked();
+            let answer = post.header("content-type", "application/json").send(body);
+            let status = answer.map(|response| response.status().as_u16()).ok();
+            outage.answered(asked, status);
+            if let Some(status) = status {
+                return status;
             }
         }
         std::thread::sleep(Duration::from_millis(20));

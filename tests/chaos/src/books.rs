@@ -14,12 +14,22 @@ pub(crate) struct Book {
     pub(crate) accepted: BTreeMap<String, Vec<String>>,
     /// The last that was told about each message.
     pub(crate) told: HashMap<String, Told>,
-    /// For each consumer, the deliveries of agents' messages: id and text, without repeats.
-    pub(crate) delivered: BTreeMap<String, Vec<(String, String)>>,
+    /// For each consumer, the deliveries of agents' messages, without repeats.
+    pub(crate) delivered: BTreeMap<String, Vec<Delivered>>,
+    /// The texts of agents whose notification was answered 200.
+    pub(crate) acknowledged: HashSet<String>,
     known: HashSet<String>,
     pub(crate) repeats: u64,
     /// Deliveries that were said to come after a gap or late.
     pub(crate) out_of_order: u64,
+}
+
+/// A message of an agent that the channel took.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) text: String,
+    /// False if it was said to be late, or to come after a gap.
+    pub(crate) in_order: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +57,7 @@ impl Book {
         }
         self.out_of_order += u64::from(!in_order);
         let delivered = self.delivered.entry(consumer.to_owned()).or_default();
-        delivered.push((id.to_owned(), text.to_owned()));
+        delivered.push(Delivered { text: text.to_owned(), in_order });
     }
 
     pub(crate) fn tell(&mut self, message: &str, told: Told) {
@@ -60,6 +70,13 @@ impl Book {
 
     pub(crate) fn delivered(&self) -> usize {
         self.delivered.values().map(Vec::len).sum()
+    }
+
+    /// True if the channel has whatever was acknowledged.
+    pub(crate) fn has_all_acknowledged(&self) -> bool {
+        let known: HashSet<&str> =
+            self.delivered.values().flatten().map(|one| one.text.as_str()).collect();
+        self.acknowledged.iter().all(|text| known.contains(text.as_str()))
     }
 }
 
@@ -80,6 +97,8 @@ pub(crate) struct Verdict {
     /// Reported as unconfirmed, and in the cloud's book nevertheless: known from outside alone.
     pub(crate) reported_but_sent: usize,
     pub(crate) said_by_agents: usize,
+    /// Said by agents, and in no notification that was acknowledged.
+    pub(crate) never_posted: usize,
     pub(crate) delivered: usize,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
@@ -91,9 +110,9 @@ impl Verdict {
         (self.lost, self.doubled, self.out_of_order) == (0, 0, 0)
     }
 
-    /// Compares the books. `reordered` says that the cloud posted notifications out of order on purpose: a delivery
-    /// that is said to be late is then no fault.
-    pub(crate) fn of(book: &Book, cloud: &Cloud, reordered: bool) -> Self {
+    /// Compares the books. What an agent said counts as lost if its notification was acknowledged and it was not
+    /// delivered.
+    pub(crate) fn of(book: &Book, cloud: &Cloud) -> Self {
         let mut verdict = Self { accepted: book.accepted(), ..Self::default() };
         let none = Vec::new();
         for (consumer, accepted) in &book.accepted {
@@ -128,14 +147,23 @@ impl Verdict {
         }
         for (consumer, said) in &cloud.agents {
             verdict.said_by_agents += said.len();
-            let delivered = book.delivered.get(consumer);
-            let got: Vec<&str> =
-                delivered.into_iter().flatten().map(|(_, text)| text.as_str()).collect();
-            verdict.delivered += got.len();
-            let known: HashSet<&str> = got.iter().copied().collect();
-            verdict.lost += said.iter().filter(|text| !known.contains(text.as_str())).count();
-            let in_order = got.iter().zip(said).all(|(got, said)| got == said);
-            verdict.out_of_order += usize::from(!in_order && got.len() == said.len() && !reordered);
+            let places: HashMap<&str, usize> =
+                said.iter().enumerate().map(|(place, text)| (text.as_str(), place)).collect();
+            let mut known = HashSet::new();
+            let mut last = None;
+            for one in book.delivered.get(consumer).into_iter().flatten() {
+                let place = places.get(one.text.as_str()).copied();
+                known.insert(one.text.as_str());
+                verdict.delivered += 1;
+                // What is said to be late is not taken for the next one.
+                verdict.out_of_order += usize::from(one.in_order && place < last);
+                last = place.max(last);
+            }
+            let missing = said.iter().filter(|text| !known.contains(text.as_str()));
+            let (acknowledged, unknown): (Vec<_>, Vec<_>) =
+                missing.partition(|text| book.acknowledged.contains(*text));
+            verdict.lost += acknowledged.len();
+            verdict.never_posted += unknown.len();
         }
         verdict
     }
@@ -153,15 +181,17 @@ mod tests {
         }
         cloud.texts.insert("ada".into(), ["1", "2", "3"].map(String::from).into());
         cloud.agents.insert("ada".into(), ["a", "b"].map(String::from).into());
-        book.deliver("ada", "c:0", "a", true);
-        book.deliver("ada", "c:1", "b", true);
+        for (id, text) in [("c:0", "a"), ("c:1", "b")] {
+            book.acknowledged.insert(text.into());
+            book.deliver("ada", id, text, true);
+        }
         (book, cloud)
     }
 
     #[test]
     fn equal_books_agree() {
         let (book, cloud) = books();
-        let verdict = Verdict::of(&book, &cloud, false);
+        let verdict = Verdict::of(&book, &cloud);
         assert!(verdict.is_good(), "{verdict:?}");
         assert_eq!((verdict.confirmed, verdict.delivered), (3, 2));
     }
@@ -180,15 +210,40 @@ mod tests {
                 [1, 0, 0],
             ),
             (|book, _| book.tell("2", Told::Refused), [1, 0, 0]),
-            (|_, cloud| cloud.agents.get_mut("ada").unwrap().push("c".into()), [1, 0, 0]),
+            (
+                |book, cloud| {
+                    book.acknowledged.insert("c".into());
+                    cloud.agents.get_mut("ada").unwrap().push("c".into());
+                },
+                [1, 0, 0],
+            ),
             (|_, cloud| cloud.agents.get_mut("ada").unwrap().swap(0, 1), [0, 0, 1]),
         ];
         for (number, (change, expected)) in changes.into_iter().enumerate() {
             let (mut book, mut cloud) = books();
             change(&mut book, &mut cloud);
-            let verdict = Verdict::of(&book, &cloud, false);
+            let verdict = Verdict::of(&book, &cloud);
             let found = [verdict.lost, verdict.doubled, verdict.out_of_order];
             assert_eq!(found, expected, "{number}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_posted_is_not_lost() {
+        let (book, mut cloud) = books();
+        cloud.agents.get_mut("ada").unwrap().push("c".into());
+        let verdict = Verdict::of(&book, &cloud);
+        assert!(verdict.is_good(), "{verdict:?}");
+        assert_eq!(verdict.never_posted, 1);
+    }
+
+    #[test]
+    fn a_late_delivery_that_says_so_is_in_order() {
+        for in_order in [false, true] {
+            let (mut book, mut cloud) = books();
+            cloud.agents.get_mut("ada").unwrap().insert(0, "late".into());
+            book.deliver("ada", "c:2", "late", in_order);
+            assert_eq!(Verdict::of(&book, &cloud).out_of_order, usize::from(in_order));
         }
     }
 
@@ -197,6 +252,6 @@ mod tests {
         let (mut book, cloud) = books();
         book.deliver("ada", "c:1", "b", true);
         assert_eq!(book.repeats, 1);
-        assert!(Verdict::of(&book, &cloud, false).is_good());
+        assert!(Verdict::of(&book, &cloud).is_good());
     }
 }

@@ -10,6 +10,9 @@ use lp_connector_sandbox::Random;
 
 use crate::{ChaosError, instance};
 
+/// How often an instance is started before that counts as a failure.
+const LAUNCHES: u32 = 40;
+
 /// Running instances, and what they are started with.
 #[derive(Debug)]
 pub(crate) struct Fleet {
@@ -98,7 +101,18 @@ impl Fleet {
         usize::try_from(random.next() % count).unwrap_or_default()
     }
 
+    /// Starts an instance. One that cannot start, because the store is out of order, is started again.
     fn launch(&self) -> Result<Running, ChaosError> {
+        for _ in 1..LAUNCHES {
+            if let Ok(running) = self.launch_once() {
+                return Ok(running);
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        self.launch_once()
+    }
+
+    fn launch_once(&self) -> Result<Running, ChaosError> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(instance::COMMAND)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -16,7 +16,7 @@ mod books;
 mod channel;
 mod fleet;
 mod instance;
-
+mod outage;
 mod run;
 mod senders;
 

@@ -4,19 +4,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use lp_connector_sandbox::{Random, Server, ServerConfig, Webhooks};
+use lp_connector_sandbox::{Fault, Random, Server, ServerConfig, Webhooks};
 
 use crate::arguments::Arguments;
 use crate::books::{Books, Verdict};
 use crate::fleet::Fleet;
-use crate::{ChaosError, agents, balancer, channel, senders};
+use crate::outage::{Outage, OutageKind};
+use crate::{ChaosError, agents, balancer, channel, outage, senders};
 
 /// How often it is looked whether everything is over.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// After this long without a delivery nothing more is expected: notifications are not delayed by more.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Runs, prints what happened, and returns whether the books agree.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     let directory = tempfile::tempdir()?;
+    if let Some((OutageKind::Full, _)) = arguments.outage
+        && arguments.directory.is_none()
+    {
+        return Ok(outage::on_a_small_disk(directory.path())?.unwrap_or_else(|| {
+            println!("skipped: this machine lets nobody mount a small disk");
+            true
+        }));
+    }
     let store = match &arguments.directory {
         Some(own) => own.join("bridge.db"),
         None => directory.path().join("bridge.db"),
@@ -32,7 +44,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         }
     });
     let fleet = Arc::new(Fleet::start(arguments.instances, &store, &cloud, &channel)?);
-    balancer::serve(listener, &fleet);
+    let outage = Arc::new(Outage::default());
+    balancer::serve(listener, &fleet, &books, &outage);
 
     let start = Instant::now();
     let (gives_up, ends) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -45,8 +58,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         trouble.push(freeze(&fleet, time, &ends));
     }
     let talk = agents::start(&cloud, &ends);
-    let senders =
-        senders::start(arguments.messages, arguments.consumers, &fleet, &books, &gives_up);
+    let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up);
+    if let Some((kind, time)) = arguments.outage {
+        // In the middle of it.
+        while books.lock().accepted() < arguments.messages / 4 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        outage.happen(kind, &store, time)?;
+    }
     while !senders.iter().all(std::thread::JoinHandle::is_finished) {
         if start.elapsed() > arguments.limit {
             gives_up.store(true, Ordering::Relaxed);
@@ -54,35 +73,57 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         std::thread::sleep(LOOK);
     }
     let accepted_after = start.elapsed();
+    // The agents go on until nothing is open: what they say proves what did not arrive.
+    while start.elapsed() < arguments.limit && !all_told(&books) {
+        std::thread::sleep(LOOK);
+    }
     ends.store(true, Ordering::Relaxed);
     for thread in trouble {
         thread.join().map_err(|_| "the trouble ended with a panic")??;
     }
-    // The agents go on until nothing is open: what they say proves what did not arrive.
-    let settled = Arc::new(AtomicBool::new(false));
     talk.join().map_err(|_| "the agents ended with a panic")?;
-    let talk = agents::start(&cloud, &settled);
-    while start.elapsed() < arguments.limit && !all_told(&books) {
-        std::thread::sleep(LOOK);
-    }
-    settled.store(true, Ordering::Relaxed);
-    talk.join().map_err(|_| "the agents ended with a panic")?;
-    while start.elapsed() < arguments.limit && !all_delivered(&cloud, &books) {
-        std::thread::sleep(LOOK);
-    }
+    wait_for_deliveries(arguments, start, &cloud, &books);
 
-    let reordered = arguments.faults.iter().any(|fault| fault.to_string().contains("reorder"));
-    let verdict =
-        Verdict::of(&books.lock(), &cloud.with(|sandbox| agents::book(sandbox)), reordered);
+    let verdict = Verdict::of(&books.lock(), &cloud.with(|sandbox| agents::book(sandbox)));
     print(&verdict, &books, kills.load(Ordering::Relaxed), accepted_after, start.elapsed());
     fleet.stop();
+    let mut is_good = verdict.is_good();
+    if let Some((kind, _)) = arguments.outage {
+        println!(
+            "while the store was out of order: {} taken, {} refused or answered 503, {} other answers",
+            outage.successes.load(Ordering::SeqCst),
+            outage.refusals.load(Ordering::SeqCst),
+            outage.others.load(Ordering::SeqCst),
+        );
+        is_good &= outage.is_good(kind);
+    }
     // A run in which little happened proves nothing.
-    Ok(verdict.is_good() && verdict.accepted == arguments.messages)
+    Ok(is_good && verdict.accepted == arguments.messages)
 }
 
 fn all_told(books: &Books) -> bool {
     let book = books.lock();
     book.accepted.values().flatten().all(|id| book.told.contains_key(id))
+}
+
+/// Waits until the channel has what the agents said. Where the cloud loses notifications on purpose, it waits until
+/// what was acknowledged is there and nothing more comes.
+fn wait_for_deliveries(arguments: &Arguments, start: Instant, cloud: &Server, books: &Books) {
+    let loses = |fault: &Fault| {
+        fault.to_string().starts_with("webhook") && fault.to_string().ends_with("=drop")
+    };
+    let some_are_lost = arguments.faults.iter().any(loses);
+    let (mut before, mut changed) = (0, Instant::now());
+    while start.elapsed() < arguments.limit && !all_delivered(cloud, books) {
+        let delivered = books.lock().delivered();
+        if delivered != before {
+            (before, changed) = (delivered, Instant::now());
+        }
+        if some_are_lost && changed.elapsed() > QUIET && books.lock().has_all_acknowledged() {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 fn all_delivered(cloud: &Server, books: &Books) -> bool {
@@ -133,8 +174,13 @@ fn print(verdict: &Verdict, books: &Books, kills: u64, accepted: Duration, all: 
         accepted.as_secs_f64(),
     );
     println!(
-        "said by agents {}, delivered {} and repeated {} times, {} said to be late or after a gap",
-        verdict.said_by_agents, verdict.delivered, book.repeats, book.out_of_order
+        "said by agents {}, in no acknowledged notification {}, delivered {} and repeated {} times, {} said to be \
+         late or after a gap",
+        verdict.said_by_agents,
+        verdict.never_posted,
+        verdict.delivered,
+        book.repeats,
+        book.out_of_order
     );
     println!(
         "kills {kills}; lost {}; doubled {}; out of order {}; {:.1} s in all",

@@ -7,23 +7,27 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::arguments::Arguments;
 use crate::books::Books;
 use crate::fleet::Fleet;
+use crate::outage::Outage;
 
 const THREADS: usize = 8;
 
 /// Starts the consumers. The message's text is its id.
 pub(crate) fn start(
-    messages: usize,
-    consumers: usize,
+    arguments: &Arguments,
     fleet: &Arc<Fleet>,
     books: &Arc<Books>,
+    outage: &Arc<Outage>,
     gives_up: &Arc<AtomicBool>,
 ) -> Vec<JoinHandle<()>> {
+    let (messages, consumers) = (arguments.messages, arguments.consumers);
     let next = Arc::new(AtomicUsize::new(0));
     let threads = (0..THREADS.min(consumers)).map(|thread| {
         let (fleet, books, gives_up, next) =
             (fleet.clone(), books.clone(), gives_up.clone(), next.clone());
+        let outage = outage.clone();
         std::thread::spawn(move || {
             let agent = agent();
             let mut turn = thread;
@@ -46,13 +50,14 @@ pub(crate) fn start(
                         let post = agent
                             .post(format!("http://{address}/accept"))
                             .header("content-type", "application/json");
-                        match post.send(message.as_bytes()) {
-                            Ok(response) if response.status().as_u16() == 202 => {
-                                books.lock().accept(&consumer, &id);
-                                break;
-                            }
-                            _ => std::thread::sleep(Duration::from_millis(20)),
+                        let asked = outage.asked();
+                        let status = post.send(message.as_bytes()).map(|r| r.status().as_u16());
+                        outage.answered(asked, status.as_ref().ok().copied());
+                        if let Ok(202) = status {
+                            books.lock().accept(&consumer, &id);
+                            break;
                         }
+                        std::thread::sleep(Duration::from_millis(20));
                     }
                 }
             }
