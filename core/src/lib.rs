@@ -32,6 +32,7 @@
 //! | [`error`] | one [`Error`](error::Error): what failed, whether it was sent, what to do |
 //! | [`http1`] | a client-side HTTP/1.1 codec, for adapters that have a byte stream and no HTTP client |
 //! | [`id`], [`secret`], [`time`], [`seed`] | identifiers, secrets, clocks and randomness as types |
+//! | [`spelling`] | what a name that is not known was probably meant to be |
 //! | [`protocol`] | the wire protocol, as this crate is written from it |
 //!
 //! An adapter is a loop of three arms around [`Call::poll`](connector::Call::poll). This is a complete one,
@@ -159,6 +160,7 @@ pub mod secret;
 pub mod seed;
 #[cfg(test)]
 mod shown_tests;
+pub mod spelling;
 pub mod time;
 #[cfg(feature = "tracing")]
 pub mod trace;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::check::{Severity, Violation};
 use super::{EventType, FIELDS};
+use crate::spelling::{MAX_NAME, near, normal};
 
 /// The members that are known and not among [`FIELDS`]: those that the server adds
 /// ([protocol.md 13.3](crate::protocol#13.3)), and one that stored records have (3.1).
@@ -40,9 +41,6 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// The shortest name to compare with those of other places.
 const MIN_MISPLACED: usize = 6;
-
-/// The longest name to compare.
-const MAX_NAME: usize = 128;
 
 /// Warns of every unknown member that is near a known one, at every level.
 pub(super) fn unknown(manifest: &Map<String, Value>) -> Vec<Violation> {
@@ -143,44 +141,6 @@ fn distance(name: &str, known: &str) -> Option<usize> {
     let last = known.rsplit('.').next().unwrap_or(known);
     let whole = near(name, known);
     if last == known { whole } else { whole.or_else(|| near(name, last)) }
-}
-
-fn near(name: &str, known: &str) -> Option<usize> {
-    let (name, known) = (normal(name), normal(known));
-    let edits = edits(&name, &known);
-    let allowed = (name.len().max(known.len()) / 3).clamp(1, 3);
-    (edits <= allowed).then_some(edits)
-}
-
-/// A name without case and separators.
-fn normal(name: &str) -> Vec<char> {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// The number of insertions, deletions, substitutions and swaps of neighbours that make one name the
-/// other (optimal string alignment).
-fn edits(one: &[char], other: &[char]) -> usize {
-    let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=other.len()).collect();
-    let mut previous = None;
-    for (i, a) in one.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in other.iter().enumerate() {
-            let mut least = (cell(&last, j) + usize::from(a != b))
-                .min(cell(&last, j + 1) + 1)
-                .min(cell(&row, j) + 1);
-            let swapped =
-                j.checked_sub(1).filter(|&k| previous == Some(b) && other.get(k) == Some(a));
-            if let Some(k) = swapped {
-                least = least.min(cell(&before, k) + 1);
-            }
-            row.push(least);
-        }
-        before = std::mem::replace(&mut last, row);
-        previous = Some(a);
-    }
-    last.last().copied().unwrap_or_default()
 }
 
 fn join(path: &str, name: &str) -> String {

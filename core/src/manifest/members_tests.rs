@@ -127,18 +127,3 @@ fn a_member_that_is_new_is_no_fault() {
     assert_eq!(check(&manifest), []);
     assert_eq!(suggestion("", &"client_name".repeat(100)), None);
 }
-
-#[test]
-fn edits_are_counted() {
-    let count = |one: &str, other: &str| edits(&normal(one), &normal(other));
-    for (one, other, expected) in [
-        ("", "", 0),
-        ("", "abc", 3),
-        ("abc", "", 3),
-        ("abc", "abd", 1),
-        ("acb", "abc", 1),
-        ("ab", "cd", 2),
-    ] {
-        assert_eq!((count(one, other), count(other, one)), (expected, expected), "{one} {other}");
-    }
-}
