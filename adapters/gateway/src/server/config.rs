@@ -52,6 +52,11 @@ pub struct ServerConfig {
     pub settle_for: Duration,
     /// What happens to a text while a survey runs. Default: [`SurveyPolicy::AnswersOnly`].
     pub survey: SurveyPolicy,
+    /// How long one request to LivePerson may take. Default: 10 s.
+    pub attempt_timeout: Duration,
+    /// How long a program has a lane to itself: after a crash, its work waits for the rest. It is lengthened to the
+    /// longest attempt and 6 s. Default: 15 s.
+    pub term: Duration,
     /// How long things are kept.
     pub retention: Retention,
     /// How the server stops.
@@ -184,6 +189,8 @@ impl ServerConfig {
             unsettled: Unsettled::default(),
             settle_for: Duration::from_secs(60),
             survey: SurveyPolicy::default(),
+            attempt_timeout: Duration::from_secs(10),
+            term: Duration::from_secs(15),
             retention: Retention::default(),
             drain: Drain::default(),
             store_kind: "unknown".to_owned(),

@@ -334,7 +334,8 @@ fn bridge(
         .retention(config.retention.conversations)
         .dead_letter_retention(config.retention.dead_letters)
         // A try of the slowest gateway ends by its own time-out.
-        .attempt_timeout(slowest.max(Duration::from_secs(10)) + Duration::from_secs(1))
+        .attempt_timeout(slowest.max(config.attempt_timeout).saturating_add(Duration::from_secs(1)))
+        .term(config.term)
         .max_effects(CALLS + concurrency)
         .max_lanes((CALLS + concurrency) * 4);
     for gateway in &config.gateways {
