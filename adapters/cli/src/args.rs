@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+use crate::commands::bridge::args as bridge;
+
 const AFTER_HELP: &str = "\
 Without an account or a network:
   lp-connector demo
@@ -157,7 +159,7 @@ pub(crate) struct Global {
 }
 
 /// Parses a time limit: zero would leave no time for anything.
-fn limit(text: &str) -> Result<Duration, String> {
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
     match time(text)? {
         Duration::ZERO => Err("expected more than zero".to_owned()),
         limit => Ok(limit),
@@ -165,7 +167,7 @@ fn limit(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses a duration.
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let read = humantime::parse_duration(text);
     read.map_err(|_| "expected a number and a unit, such as 5s, 200ms or 2m".to_owned())
 }
@@ -183,7 +185,7 @@ fn pauses(text: &str) -> Result<Pauses, String> {
 }
 
 /// Parses an address to listen on: an IP address and a port, or `localhost` and a port.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -240,6 +242,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<SandboxCommand>,
     },
+    /// Run the bridge: a connector that loses nothing, for a gateway in any language
+    #[command(after_help = bridge::AFTER_HELP, args_conflicts_with_subcommands = true)]
+    Bridge(bridge::Bridge),
     /// Show the hosts of the services
     Domains {
         /// Only this service, such as asyncMessagingEnt (case-sensitive)

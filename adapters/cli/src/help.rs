@@ -12,6 +12,9 @@ const CLIENT: &str = "Client";
 const USES: &[(&[&str], &[&str])] = &[
     (&["demo"], &["runtime"]),
     (&["sandbox"], &[]),
+    (&["bridge"], BRIDGE),
+    (&["bridge", "config"], &[]),
+    (&["bridge", "config", "check"], BRIDGE),
     (&["sandbox", "agent"], &["domain_api"]),
     (&["webhook", "verify"], &["client_secret_file"]),
     (&["webhook", "decode"], &[]),
@@ -23,6 +26,10 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["schema"], &[]),
     (&["completions"], &[]),
 ];
+
+/// What a bridge's configuration takes from the options that every command has.
+const BRIDGE: &[&str] =
+    &["account", "client_id", "client_secret_file", "domain_api", "ca_file", "trust_suffix"];
 
 /// The whole command line.
 pub(crate) fn command() -> Command {

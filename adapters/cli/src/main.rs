@@ -32,7 +32,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage::report(&error),
     };
-    setup::logging(args.global.verbose);
+    // A bridge has a log of its own.
+    if !args.command.is_bridge() {
+        setup::logging(args.global.verbose);
+    }
     let output = Output::new(args.global.json);
     // A command whose output cannot be written changes nothing.
     let ready = output.finish().and_then(|()| match args.command.needs_output() {

@@ -3,8 +3,14 @@
 use std::path::Path;
 
 use crate::args::{Apps, Command, Manifest, SandboxCommand, Webhook};
+use crate::commands::bridge::args::{BridgeCommand, ConfigCommand};
 
 impl Command {
+    /// Whether this is a bridge that runs on.
+    pub(crate) const fn is_bridge(&self) -> bool {
+        matches!(self, Self::Bridge(bridge) if bridge.command.is_none())
+    }
+
     /// Whether this command is only output, or prints an id or a secret that cannot be had again. It then
     /// fails before it does anything if stdout is closed. The others do something, or their exit status is
     /// the answer: their output may be thrown away.
@@ -27,6 +33,11 @@ impl Command {
             // A random secret is printed, and nowhere else.
             Self::Sandbox { serve, command: None } => serve.secret_file.is_none(),
             Self::Sandbox { command: Some(SandboxCommand::Agent { .. }), .. } => true,
+            // The secrets of a run without a file are printed, and nowhere else.
+            Self::Bridge(bridge) => match &bridge.command {
+                None => bridge.options.deliver.is_some(),
+                Some(BridgeCommand::Config(ConfigCommand::Check { .. })) => false,
+            },
             Self::Webhook(command) => match command {
                 Webhook::Verify { .. } => false,
                 Webhook::Decode { .. } | Webhook::Listen { .. } => true,

@@ -131,8 +131,12 @@ pub(crate) fn trust<'a>(
 
 /// The certificates of `--ca-file`.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<u8>, Failure> {
-    let place = place("--ca-file", "LP_CA_FILE");
-    let pem = input::read(file, &place, input::MAX_CERTIFICATES)?;
+    certificates_in(file, &place("--ca-file", "LP_CA_FILE"))
+}
+
+/// The certificates of a file that was named at `place`.
+pub(crate) fn certificates_in(file: &Path, place: &str) -> Result<Vec<u8>, Failure> {
+    let pem = input::read(file, place, input::MAX_CERTIFICATES)?;
     // An empty text would count as no extra certificates.
     if pem.trim_ascii().is_empty() {
         return Err(Failure::usage(format!("{place}: {} is empty", file.display())));

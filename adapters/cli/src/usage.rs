@@ -78,7 +78,7 @@ fn of_variable(command: &Command, option: &str) -> Option<String> {
 }
 
 /// Whether an option is among the arguments.
-fn is_given(flag: &str) -> bool {
+pub(crate) fn is_given(flag: &str) -> bool {
     let options = std::env::args_os().skip(1).take_while(|argument| argument != "--");
     let mut options = options.filter_map(|argument| argument.into_string().ok());
     options.any(|option| option.split('=').next() == Some(flag))

@@ -122,6 +122,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("demo", ""),
         ("demo --tour", ""),
         ("demo --interactive", ""),
+        ("bridge config check --store b.db --deliver http://127.0.0.1:9/ --log-level inof", ""),
         ("domains", ""),
         ("token", ""),
         ("consumer a", ""),
@@ -148,6 +149,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         outputs.push(json(arguments, stdin));
     }
     outputs.push(listen(server));
+    outputs.push(bridge(server, folder));
     outputs
 }
 
@@ -165,6 +167,22 @@ fn agent(server: &Server) -> String {
     agent.stdin.take().unwrap().write_all(b"coo\n/none\n").unwrap();
     lines.read_to_string(&mut printed).unwrap();
     agent.wait().unwrap();
+    printed
+}
+
+/// What a bridge prints when it is ready.
+fn bridge(server: &Server, folder: &str) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+    let program = program.env_clear().envs(settings(server)).current_dir(folder);
+    let program =
+        program.args(["--json", "bridge", "--store", "b.db", "--deliver", "http://127.0.0.1:9/"]);
+    let listeners = ["--listen-webhooks", "--listen-gateways", "--listen-operations"];
+    let program = program.args(listeners.iter().flat_map(|option| [*option, "127.0.0.1:0"]));
+    let mut running = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut printed = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut printed).unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
     printed
 }
 

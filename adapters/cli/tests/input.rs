@@ -68,6 +68,8 @@ fn an_argument_or_a_variable_that_is_not_utf8_is_refused() {
         "webhook verify --signature",
         "webhook listen --listen",
         "sandbox --fault",
+        "bridge --store",
+        "bridge config check --deliver",
         "manifest explain",
         "manifest new --name",
         "completions",
@@ -91,6 +93,8 @@ fn an_argument_or_a_variable_that_is_not_utf8_is_refused() {
         ("LP_PASSWORD", "apps --user ada list"),
         ("LP_WEBHOOK_LISTEN", "webhook listen"),
         ("LP_CLIENT_SECRET", "webhook listen"),
+        ("LP_CLIENT_SECRET", "bridge --store no/b.db --deliver http://127.0.0.1:9/"),
+        ("LP_BRIDGE__PUBLIC_URL", "bridge --store no/b.db --deliver http://127.0.0.1:9/"),
     ] {
         let arguments = words(arguments);
         let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
@@ -134,6 +138,10 @@ fn every_file_is_bounded_and_regular() {
         "manifest check @",
         "sandbox --secret-file @",
         "sandbox --manifest @",
+        "bridge --config @",
+        "bridge config check --config @",
+        "bridge --store no/b.db --deliver http://127.0.0.1:9/ --client-secret-file @",
+        "bridge --store no/b.db --deliver http://127.0.0.1:9/ --ca-file @",
         "webhook decode @",
     ] {
         for (file, why) in [
@@ -349,6 +357,7 @@ fn a_secret_has_one_bound_wherever_it_comes_from() {
     for (variable, arguments) in [
         ("LP_CLIENT_SECRET", &["token"][..]),
         ("LP_CLIENT_SECRET", &["webhook", "verify", "--signature", "sha1=AA=="]),
+        ("LP_CLIENT_SECRET", &["bridge", "--store", "no/b", "--deliver", "http://127.0.0.1:9/"]),
         ("LP_PASSWORD", &apps),
         ("", &["token", "--client-secret-file", name]),
         ("", &["apps", "--user", "ada", "--password-file", name, "list"]),

@@ -60,6 +60,10 @@ fn every_command(server: &Server, folder: &str) -> Vec<Case> {
         fs::write(format!("{folder}/password"), password).unwrap();
         format!("apps --user {user} --password-file {folder}/password")
     });
+    let bridge = format!(
+        "--store {folder}/bridge.db --deliver http://127.0.0.1:9/ --listen-webhooks 127.0.0.1:0 \
+         --listen-gateways 127.0.0.1:0 --listen-operations 127.0.0.1:0"
+    );
     let (app, secret) = (server.client_id(), Secret::new(server.client_secret()));
     let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, BODY.as_bytes());
     vec![
@@ -74,6 +78,8 @@ fn every_command(server: &Server, folder: &str) -> Vec<Case> {
         case("demo --interactive"),
         Case { runs_on: true, ..case("sandbox") },
         Case { runs_on: true, ..with_stdin("sandbox agent", "coo\n") },
+        Case { runs_on: true, ..case(&format!("bridge {bridge}")) },
+        case(&format!("bridge config check {bridge}")),
         case("domains"),
         case("domains idp"),
         case("token"),

@@ -123,10 +123,18 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// # Errors
 /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the system provides none.
 pub fn seed() -> Result<Seed, Error> {
-    let mut bytes = [0; 16];
+    random().map(Seed::from_bytes)
+}
+
+/// Draws bytes that nobody can guess from the operating system's randomness.
+///
+/// # Errors
+/// As [`seed`].
+pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
     let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes);
     filled.map_err(|_| Error::configuration("the operating system provides no randomness"))?;
-    Ok(Seed::from_bytes(bytes))
+    Ok(bytes)
 }
 
 /// The rules that choose a proxy, with the environment of this process.

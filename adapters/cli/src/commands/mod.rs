@@ -2,6 +2,7 @@
 
 mod agent;
 mod apps;
+pub(crate) mod bridge;
 mod chat;
 mod converse;
 mod demo;
@@ -80,6 +81,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             let client = Client::new(global.runtime, config)?;
             apps::run(&client, &user, command, output)
         }
+        Command::Bridge(bridge) => bridge::run(bridge, &global, output),
         Command::Manifest(command) => manifest::run(command, output),
         Command::Schema => {
             output.raw(include_bytes!("../../docs/events.schema.json"));

@@ -1,0 +1,71 @@
+//! The arguments of `bridge`.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Subcommand};
+
+pub(crate) const AFTER_HELP: &str = "\
+To try it, in two terminals; the second one has the variables that the first one prints:
+  lp-connector sandbox --webhook http://127.0.0.1:8080/lp
+  lp-connector bridge --store bridge.db --deliver http://127.0.0.1:9000/bridge
+
+It makes up a token and a secret for this run, and prints what the gateway needs as shell commands.
+A bridge that stays has a file: bridge.toml here, or --config FILE. Every setting of it has a variable,
+such as LP_BRIDGE__GATEWAY__SMS__DELIVER__URL for gateway.sms.deliver.url. An option counts more than a
+variable, and a variable more than the file. `bridge config check` shows where each value comes from.
+
+SIGTERM or Ctrl-C stops it well; a second one at once. SIGHUP reads the secrets and the log's level again.";
+
+/// `bridge`, and its commands.
+#[derive(Debug, Group)]
+pub(crate) struct Bridge {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Option<BridgeCommand>,
+}
+
+/// What can be set on the command line.
+#[derive(Debug, Group)]
+pub(crate) struct Options {
+    /// The configuration [default: bridge.toml, if it is here]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The file that keeps everything: it is made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store: Option<String>,
+    /// Where the gateway takes deliveries. Without a configured gateway, this makes one called `default`
+    #[arg(long, value_name = "URL")]
+    pub(crate) deliver: Option<String>,
+    /// The address for LivePerson's notifications, at /lp [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_webhooks: Option<String>,
+    /// The address for the gateways' calls [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_gateways: Option<String>,
+    /// The address for probes, metrics and operators [default: 127.0.0.1:8082]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_operations: Option<String>,
+    /// The least level that is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// How the log is written on stderr: json or text [default: json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BridgeCommand {
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting and where its value comes from, and report every error. Exit status 2 if there is one
+    Check {
+        #[command(flatten)]
+        options: Options,
+    },
+}

@@ -1,0 +1,95 @@
+//! What must be there, and is not.
+
+use url::{Host, Url};
+
+use super::problem::Problems;
+use super::values::Values;
+
+/// Adds an error for everything that is missing. Nothing is said of what is there and wrong.
+pub(super) fn check(values: &Values, problems: &mut Problems) {
+    let mut need = |path: &str, how: &str| {
+        let said =
+            problems.errors.iter().any(|one| one.setting.starts_with(path.trim_end_matches('s')));
+        if values.find(path).is_none() && !said {
+            problems.error(path, None, how);
+        }
+    };
+    need(
+        "store",
+        "it is missing: the file that keeps everything, such as sqlite:bridge.db (--store)",
+    );
+    let accounts: Vec<String> = match values.brands().next() {
+        None => vec!["liveperson".to_owned()],
+        Some(_) => values.brands().map(|name| format!("brand.{name}")).collect(),
+    };
+    for account in accounts {
+        need(&format!("{account}.account"), "it is missing (LP_ACCOUNT_ID, --account)");
+        need(&format!("{account}.client_id"), "it is missing (LP_CLIENT_ID, --client-id)");
+        let secret = format!("{account}.client_secret");
+        need(&secret, "it is missing (client_secret_file, LP_CLIENT_SECRET)");
+    }
+    // A file is for good: what it lacks is not made up for one run.
+    need("operations_tokens", "they are missing: what operators show (operations_token_files)");
+    for name in values.gateways() {
+        let at = format!("gateway.{name}");
+        need(&format!("{at}.deliver.url"), "it is missing: where deliveries are posted");
+        need(&format!("{at}.tokens"), "they are missing: what the gateway shows (token_files)");
+        need(
+            &format!("{at}.deliver.secrets"),
+            "they are missing: what signs deliveries (secret_files)",
+        );
+    }
+    if values.gateways().next().is_none() {
+        problems.error("gateway", None, "there is none: add [gateway.NAME], or --deliver URL");
+    }
+    values.gateways().for_each(|name| clear_text(name, values, problems));
+    brands(values, problems);
+}
+
+/// Deliveries to another machine are encrypted, unless somebody says that they need not be.
+fn clear_text(name: &str, values: &Values, problems: &mut Problems) {
+    let path = format!("gateway.{name}.deliver.url");
+    let url = values.text(&path).unwrap_or_default();
+    let is_allowed = values.yes(&format!("gateway.{name}.deliver.plain_http")) == Some(true);
+    if is_plain_elsewhere(url) && !is_allowed {
+        let source = values.find(&path).map(|setting| &setting.source);
+        problems.error(&path, source, "http:// to another machine needs plain_http = true");
+    }
+}
+
+/// With several brands, each gateway is of one.
+fn brands(values: &Values, problems: &mut Problems) {
+    let brands: Vec<&str> = values.brands().collect();
+    if let Some(single) = values.all().iter().find(|one| one.path.starts_with("liveperson."))
+        && !brands.is_empty()
+    {
+        let reason = "it is there beside [brand.NAME]: the account of liveperson is the only one";
+        problems.error(&single.path, Some(&single.source), reason);
+    }
+    for name in values.gateways() {
+        let path = format!("gateway.{name}.brand");
+        match (values.find(&path), values.text(&path)) {
+            (Some(setting), Some(brand)) if !brands.contains(&brand) => {
+                let reason = format!("there is no [brand.{brand}]");
+                problems.error(&path, Some(&setting.source), reason);
+            }
+            (None, _) if brands.len() > 1 => {
+                let all = brands.join(", ");
+                problems.error(&path, None, format!("it is missing: there are {all}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a URL sends what it carries over a network in the clear.
+fn is_plain_elsewhere(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !is_here
+}
