@@ -142,6 +142,7 @@ impl World {
                     return Err(Broken::new(Invariant::SentOnceInOrder, why));
                 }
             }
+            self.check_resends(&name, &accepted)?;
             let is_sure = self.scenario.unsettled == Unsettled::Report
                 && !self.scenario.broken.contains(&Assumption::NeverLate);
             if is_sure {
@@ -152,6 +153,33 @@ impl World {
                     let why = format!("{name}: sent {sent:?}, accepted {accepted:?}");
                     return Err(Broken::new(Invariant::SentOnceInOrder, why));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the policy sends again is sent a good while after the attempt before it.
+    fn check_resends(&self, name: &str, accepted: &[usize]) -> Result<(), Broken> {
+        if self.scenario.unsettled != Unsettled::Resend
+            || self.scenario.broken.contains(&Assumption::NeverLate)
+        {
+            return Ok(());
+        }
+        let texts = accepted.iter().filter_map(|at| self.scenario.messages.get(*at));
+        let texts: Vec<&str> = texts.map(|message| message.text.as_str()).collect();
+        for text in &texts {
+            if texts.iter().filter(|other| other == &text).count() > 1 {
+                continue;
+            }
+            let own = self.cloud.messages().iter().filter(|message| {
+                message.consumer == name
+                    && message.role == "CONSUMER"
+                    && message.event.get("message").and_then(Value::as_str) == Some(text)
+            });
+            let times: Vec<u64> = own.map(|message| message.at_ms).collect();
+            if times.windows(2).any(|pair| matches!(pair, [a, b] if b - a < 30_000)) {
+                let why = format!("{text:?} of {name} was sent again too soon: {times:?}");
+                return Err(Broken::new(Invariant::SentOnceInOrder, why));
             }
         }
         Ok(())
