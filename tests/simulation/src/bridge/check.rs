@@ -66,6 +66,7 @@ impl World {
             if round == 20 {
                 for consumer in 0..CONSUMERS {
                     self.agent_does(consumer, Agent::Close);
+                    self.end_survey(consumer);
                 }
             }
             self.run_until(self.now + Duration::from_secs(35))?;

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request as HttpRequest;
+use lp_connector_core::api::{CloseConversation, ConversationRef, OpenConversation};
 use lp_connector_core::bridge::store::{Answer, Request};
-use lp_connector_core::bridge::{Delivery, Resolution, resolve};
+use lp_connector_core::bridge::{Delivery, Outgoing, Resolution, resolve};
 use lp_connector_core::connector::Outcome;
-use lp_connector_core::id::ExtConsumerId;
+use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::webhook::{Change, Event as Received, Verified};
-use lp_connector_sandbox::{Agent, NextPost, Transmission};
+use lp_connector_sandbox::{Agent, Conversation, NextPost, Transmission};
 use serde_json::Value;
 
+use super::calls::{CallStep, begin};
 use super::instance::{find, slow_answer, slow_request};
 use super::invariant::{Broken, Invariant};
 use super::scenario::{Event, Fault};
@@ -335,17 +337,29 @@ impl World {
 
     /// Another program opens a conversation for the consumer.
     fn open_elsewhere(&mut self, consumer: usize) {
-        use lp_connector_core::api::OpenConversation;
-        use lp_connector_core::bridge::Outgoing;
-
-        use super::calls::{CallStep, begin};
         let Ok(id) = ExtConsumerId::new(consumer_name(consumer)) else { return };
+        self.call_elsewhere(Outgoing::Open(OpenConversation::new(id)));
+    }
+
+    /// Another program ends the survey of the consumer's conversation: the cloud has no time-out for it.
+    pub(crate) fn end_survey(&mut self, consumer: usize) {
+        let name = consumer_name(consumer);
+        let is_in_survey = |one: &&Conversation| one.consumer == name && one.open && !one.main_open;
+        let in_survey = self.cloud.conversations().find(is_in_survey);
+        let conversation = in_survey.and_then(|one| ConversationId::new(&one.id).ok());
+        if let (Some(conversation), Ok(id)) = (conversation, ExtConsumerId::new(&name)) {
+            let to = ConversationRef::new(id, conversation);
+            self.call_elsewhere(Outgoing::Close(CloseConversation::new(&to).without_survey()));
+        }
+    }
+
+    /// Another program sends a request for a consumer.
+    fn call_elsewhere(&mut self, outgoing: Outgoing) {
         let Some(first) = self.instances.first() else { return };
         let now = first.clock(self.now);
         let mut state = Self::connector(&self.client, 9_999);
         let limit = Duration::from_secs(10);
-        let open = Outgoing::Open(OpenConversation::new(id));
-        let mut call = begin(open, &state, limit, u128::from(self.counts.events), now);
+        let mut call = begin(outgoing, &state, limit, u128::from(self.counts.events), now);
         for _ in 0..20 {
             match call.poll(&mut state, now) {
                 CallStep::Send(attempt) => {
