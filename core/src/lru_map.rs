@@ -14,13 +14,13 @@ const NONE: usize = usize::MAX;
 ///
 /// Crates for this exist (`lru`, `hashlink`), but they hash with a random seed, and this crate draws
 /// no random number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LruMap<K, V> {
     entries: BTreeMap<(u64, K), Slot<V>>,
     order: LinkedList<K>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot<V> {
     value: V,
     /// The key's place in the list.
@@ -115,7 +115,7 @@ fn digest(text: &str) -> u64 {
 }
 
 /// A doubly linked list in a vector: moving a key to the end takes no search.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct LinkedList<K> {
     links: Vec<Link<K>>,
     /// Unused places.
@@ -124,7 +124,7 @@ struct LinkedList<K> {
     newest: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link<K> {
     key: Option<K>,
     older: usize,

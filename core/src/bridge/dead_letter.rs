@@ -126,7 +126,7 @@ pub(super) fn unowned(lane: &LaneId, message: &MessagingEvent) -> Entry {
 }
 
 /// The machine of a dead letter's lane: it keeps the letter until an operator or time ends that.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DeadLetterLane {
     account: AccountId,
     config: Arc<BridgeConfig>,

@@ -62,6 +62,8 @@ mod outgoing;
 mod record;
 #[cfg(test)]
 mod settlement_tests;
+#[cfg(test)]
+mod small_worlds;
 mod status;
 mod status_lane;
 pub mod store;

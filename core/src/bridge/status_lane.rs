@@ -28,7 +28,7 @@ struct StatusRecord {
 
 /// The machine of one claim of a status lane. A status that the channel does not take is dropped in the end: a
 /// later one, and [`List`](super::store::Request::List), tell the same.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StatusLane {
     account: AccountId,
     consumer: ExtConsumerId,

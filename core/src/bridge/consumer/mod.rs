@@ -32,7 +32,7 @@ use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId, LpConsumerId
 use crate::time::{Mono, Now, Timestamp};
 
 /// The machine of one claim of a consumer's lane.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ConsumerLane {
     account: AccountId,
     consumer: ExtConsumerId,
@@ -59,7 +59,7 @@ pub(super) struct ConsumerLane {
     wall: Timestamp,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct FileEntry {
     number: u64,
     inbound: Inbound,
@@ -67,7 +67,7 @@ struct FileEntry {
 }
 
 /// The effect that is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum InFlight {
     Identify,
     Index,

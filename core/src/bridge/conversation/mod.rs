@@ -37,7 +37,7 @@ const FOREIGN_LIFE: Duration = Duration::from_secs(3600);
 const MAX_CHANGES: usize = 1000;
 
 /// The machine of one claim of a conversation's lane.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ConversationLane {
     account: AccountId,
     conversation: ConversationId,

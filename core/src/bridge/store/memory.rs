@@ -265,3 +265,78 @@ impl MemoryStore {
         }
     }
 }
+
+#[cfg(test)]
+use super::LaneKind;
+
+#[cfg(test)]
+impl MemoryStore {
+    /// Performs a request of a worker that is given lanes of some kinds only.
+    pub(in crate::bridge) fn perform_for(
+        &mut self,
+        serves: impl Fn(LaneKind) -> bool,
+        request: Request,
+        now: Mono,
+    ) -> Answer {
+        let is_claim = matches!(request, Request::Claim { .. });
+        let is_hidden = |id: &LaneId| is_claim && !serves(id.kind());
+        let lanes = std::mem::take(&mut self.lanes);
+        let (mut hidden, lanes): (BTreeMap<_, _>, _) =
+            lanes.into_iter().partition(|(id, _)| is_hidden(id));
+        self.lanes = lanes;
+        let answer = self.perform(request, now);
+        self.lanes.append(&mut hidden);
+        answer
+    }
+
+    /// When the next lane of some kinds is due.
+    pub(in crate::bridge) fn due_for(&self, serves: impl Fn(LaneKind) -> bool) -> Option<Mono> {
+        let lanes = self.lanes.iter().filter(|(id, _)| serves(id.kind()));
+        lanes.filter_map(|(_, lane)| lane.due).min()
+    }
+
+    /// Who holds a lane, and since which fence.
+    pub(in crate::bridge) fn lease_of(&self, id: &LaneId) -> Option<Lease> {
+        let lane = self.lanes.get(id).filter(|lane| lane.is_held)?;
+        Some(Lease { lane: id.clone(), fence: Fence(lane.fence), holder: lane.holder? })
+    }
+
+    /// The most bytes of a record, and the most entries of a lane.
+    pub(in crate::bridge) fn largest(&self) -> (usize, usize) {
+        let records = self.lanes.values().filter_map(|lane| lane.record.as_ref());
+        let bytes = records.map(|record| record.body.len()).max();
+        let entries = self.lanes.values().map(|lane| lane.entries.len()).max();
+        (bytes.unwrap_or_default(), entries.unwrap_or_default())
+    }
+
+    /// The whole content as text, for telling states apart.
+    pub(in crate::bridge) fn describe(&self, now: Mono) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (id, lane) in &self.lanes {
+            let body = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+            let record = lane.record.as_ref().map(|record| body(&record.body));
+            let age = lane.committed_at.map(|at| now.since(at));
+            let _ = write!(
+                text,
+                "{} {}: {record:?} {:?} {:?} {} {:?} {:?} {age:?} {}",
+                id.kind(),
+                id.key(),
+                lane.due,
+                lane.holder,
+                lane.is_held,
+                Fence(lane.fence),
+                lane.committed_from.map(Fence),
+                lane.head,
+            );
+            for entry in &lane.entries {
+                text.push_str(&body(entry));
+            }
+            text.push('\n');
+        }
+        for (id, (cell, _)) in &self.cells {
+            let _ = writeln!(text, "{} {:?}", id.key, cell.value);
+        }
+        text
+    }
+}

@@ -14,7 +14,7 @@ use crate::bridge::store::{Cell, Claimed, Entry, Kept, LaneKind};
 use crate::id::{ConversationId, ExtConsumerId};
 use crate::time::Now;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Machine {
     Consumer(ConsumerLane),
     Conversation(ConversationLane),

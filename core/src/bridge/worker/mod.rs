@@ -1,5 +1,7 @@
 //! Runs the lanes of one program.
 
+#[cfg(test)]
+mod describe;
 mod leases;
 mod machine;
 #[cfg(test)]
@@ -80,6 +82,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Worker {
     config: Arc<BridgeConfig>,
     seed: Seed,
@@ -134,7 +137,7 @@ pub enum WorkerStep {
     Stopped,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     lease: Lease,
     held_until: Mono,
@@ -147,7 +150,7 @@ struct Held {
     not_before: Mono,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Asked {
     Claim { holder: Holder, at: Mono },
     Commit { lanes: Vec<(LaneId, Fence)>, at: Mono },

@@ -13,7 +13,7 @@ use crate::error::{Delivery as Effect, Error, ErrorKind};
 use crate::id::{ConversationId, LpConsumerId};
 use crate::seed::Seed;
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::bridge) struct Cloud {
     pub(in crate::bridge) conversations: BTreeMap<String, Talk>,
     /// Notifications that were not answered 200 yet.
@@ -22,6 +22,7 @@ pub(in crate::bridge) struct Cloud {
     pub(in crate::bridge) wall: Duration,
 }
 
+#[derive(Clone, Debug)]
 pub(in crate::bridge) struct Talk {
     pub(in crate::bridge) consumer: String,
     pub(in crate::bridge) is_open: bool,

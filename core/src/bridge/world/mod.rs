@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 pub(super) use self::cloud::Cloud;
-use super::store::{Answer, MemoryStore, Request};
+use super::store::{Answer, LaneKind, MemoryStore, Request};
 use super::{
     BridgeConfig, Delivery, DeliveryContent, Inbound, Outgoing, Progress, Verdict, Worker,
     WorkerStep, accept, ingest,
@@ -29,6 +29,7 @@ pub(super) enum Fate {
     Late,
 }
 
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) now: Now,
     pub(super) store: MemoryStore,
@@ -38,9 +39,17 @@ pub(super) struct World {
     config: BridgeConfig,
     seeds: u64,
     /// What instances that died had handed out, and when they died: it may have left.
-    orphans: Vec<(Mono, UnderWay)>,
+    pub(super) orphans: Vec<(Mono, UnderWay)>,
     /// Notifications were not posted in order.
     is_reordered: bool,
+    /// The kinds of lanes that each instance is given. None: all.
+    pub(super) serves: Option<fn(usize, LaneKind) -> bool>,
+}
+
+impl Clone for UnderWay {
+    fn clone(&self) -> Self {
+        self.again()
+    }
 }
 
 impl UnderWay {
@@ -64,6 +73,7 @@ impl UnderWay {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Instance {
     pub(super) worker: Worker,
     /// Steps that were handed out and not answered.
@@ -78,7 +88,7 @@ pub(super) enum UnderWay {
     Deliver(u64, Box<Delivery>),
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Channel {
     /// What was accepted, in order, for each consumer.
     pub(super) accepted: BTreeMap<String, Vec<String>>,
@@ -115,6 +125,7 @@ impl World {
             seeds: 0,
             orphans: Vec::new(),
             is_reordered: false,
+            serves: None,
         };
         for _ in 0..instances {
             let instance = world.instance();
@@ -145,7 +156,7 @@ impl World {
         let (died, step) = self.orphans.remove(index);
         match step {
             UnderWay::Ask(_, request) => {
-                self.store.perform(request, self.now.mono());
+                self.ask_store(0, request);
             }
             UnderWay::Call(_, outgoing, _) => {
                 if self.now.mono().since(died) < Duration::from_secs(20) {
@@ -157,7 +168,7 @@ impl World {
     }
 
     /// Overwrites a record with what no version writes.
-    pub(super) fn spoil_record(&mut self, kind: super::store::LaneKind, key: &str) {
+    pub(super) fn spoil_record(&mut self, kind: LaneKind, key: &str) {
         let lane = super::LaneId::new(account(), kind, key);
         self.append(vec![super::store::Entry { lane: lane.clone(), body: b"{}".to_vec() }]);
         let (holder, now) = (super::store::Holder(1), self.now.mono());
@@ -246,6 +257,15 @@ impl World {
         panic!("the worker never waits");
     }
 
+    /// The store's answer to an instance.
+    pub(super) fn ask_store(&mut self, at: usize, request: Request) -> Answer {
+        let now = self.now.mono();
+        match self.serves {
+            Some(serves) => self.store.perform_for(|kind| serves(at, kind), request, now),
+            None => self.store.perform(request, now),
+        }
+    }
+
     /// Ends a step that is under way.
     pub(super) fn finish(&mut self, at: usize, index: usize, fate: Fate) {
         let Some(step) = self.instances[at].under_way.remove(index) else { return };
@@ -258,7 +278,7 @@ impl World {
             UnderWay::Ask(number, request) => {
                 let answer: Option<Answer> = match fate {
                     Fate::RequestLost => None,
-                    _ => Some(self.store.perform(request, now.mono())),
+                    _ => Some(self.ask_store(at, request)),
                 };
                 let answer = answer.filter(|_| fate == Fate::Done);
                 self.instances[at].worker.handle(number, answer, now);

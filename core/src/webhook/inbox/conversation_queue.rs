@@ -16,7 +16,7 @@ use crate::webhook::{Change, ConversationChange, MessagingEvent};
 const MAX_DIALOGS: usize = 8;
 
 /// The changes of one conversation: those held back for their order, and those ready to deliver.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ConversationQueue {
     /// The most recently used one is last.
     pub(super) dialogs: Vec<(DialogId, Dialog)>,

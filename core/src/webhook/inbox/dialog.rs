@@ -11,7 +11,7 @@ use crate::webhook::{Change, MessagingEvent};
 /// The state of one dialog.
 ///
 /// Every held event has a higher sequence than all delivered ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Dialog {
     /// The sequences that were delivered or marked as seen.
     pub(super) seen: Seen,
@@ -20,7 +20,7 @@ pub(super) struct Dialog {
 }
 
 /// An event that waits for those before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) event: MessagingEvent,
     /// When the event stops waiting.

@@ -67,7 +67,7 @@ use crate::time::Mono;
 /// assert_eq!(texts, "abc");
 /// # Ok::<(), lp_connector_core::webhook::InboxFull>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Inbox {
     window: ReorderWindow,
     max_conversations: usize,
@@ -85,7 +85,7 @@ pub struct Inbox {
     held: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Entry {
     queue: ConversationQueue,
     due: Option<Mono>,
