@@ -260,6 +260,27 @@ fn a_gap_before_a_receipt_is_told_with_the_next_message() {
 }
 
 #[test]
+fn a_gap_before_a_change_is_told_with_the_next_message() {
+    let mut world = open();
+    world.channel.refuses = true;
+    world.cloud.agent_says("c1", "one");
+    go_on(&mut world);
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(6));
+        go_on(&mut world);
+    }
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter), ["c1:c1:1"]);
+    world.channel.refuses = false;
+    world.cloud.start_survey("c1");
+    world.cloud.agent_says("c1", "two");
+    go_on(&mut world);
+    assert!(world.channel.changes.iter().any(|change| change.starts_with("c1:c2:main_closed")));
+    let orders: Vec<_> =
+        world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
+    assert_eq!(orders, [("two", Order::AfterGap)]);
+}
+
+#[test]
 fn a_refused_message_is_set_aside_and_can_be_replayed() {
     let mut world = open();
     world.channel.refuses = true;

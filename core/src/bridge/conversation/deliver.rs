@@ -19,8 +19,9 @@ impl ConversationLane {
             return None;
         }
         let pending = self.record.pending.front()?;
+        // A change of the conversation has no place in a dialog: the next message says that there is a gap.
         let order = match pending.order {
-            Order::InOrder if self.record.has_gap => Order::AfterGap,
+            Order::InOrder if self.record.has_gap && pending.is_message() => Order::AfterGap,
             order => order,
         };
         Some(Delivery {
@@ -52,7 +53,7 @@ impl ConversationLane {
             Tried::Again => {}
             Tried::Taken => {
                 if let Some(pending) = self.record.pending.pop_front() {
-                    self.record.has_gap = false;
+                    self.record.has_gap &= !pending.is_message();
                     self.follow_up(&pending, ReceiptKind::Delivered);
                 }
             }

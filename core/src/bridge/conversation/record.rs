@@ -86,6 +86,12 @@ pub(in crate::bridge) struct Pending {
     pub(in crate::bridge) replayed: bool,
 }
 
+impl Pending {
+    pub(super) const fn is_message(&self) -> bool {
+        matches!(self.content, PendingContent::Message(_))
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::bridge) enum PendingContent {
