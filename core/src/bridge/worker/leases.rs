@@ -7,7 +7,7 @@ use crate::time::{Mono, Now};
 
 impl Worker {
     pub(super) fn on_claimed(&mut self, claimed: Vec<Claimed>, holder: Holder, at: Mono, now: Now) {
-        if claimed.is_empty() {
+        if claimed.is_empty() && !self.has_news {
             self.next_claim = now.mono() + self.claim_pause;
             self.claim_pause = self.claim_pause.saturating_mul(2).min(self.config.poll_most);
         } else {

@@ -101,6 +101,8 @@ pub struct Worker {
     next_claim: Mono,
     claim_pause: Duration,
     is_claiming: bool,
+    /// Something was appended since the last claim was asked for, which may not have seen it.
+    has_news: bool,
     is_stopping: bool,
     counters: WorkerCounters,
 }
@@ -176,6 +178,7 @@ impl Worker {
             number: 0,
             next_claim: Mono::ZERO,
             is_claiming: false,
+            has_news: false,
             is_stopping: false,
             counters: WorkerCounters::default(),
         }
@@ -285,6 +288,7 @@ impl Worker {
 
     /// Something was appended by this program: there may be a lane due now.
     pub fn appended(&mut self) {
+        self.has_news = true;
         self.next_claim = Mono::ZERO;
         self.claim_pause = self.config.poll_least;
     }
@@ -430,6 +434,7 @@ impl Worker {
             return None;
         }
         self.is_claiming = true;
+        self.has_news = false;
         let number = self.next_number();
         let holder = Holder(self.seed.derive(number).bits());
         self.asked.insert(number, Asked::Claim { holder, at: now });

@@ -1,9 +1,12 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
-use crate::bridge::BridgeConfig;
+use crate::bridge::store::{Answer, Request};
 use crate::bridge::world::{Fate, World};
+use crate::bridge::{BridgeConfig, Worker, WorkerStep};
+use crate::seed::Seed;
+use crate::time::{Mono, Now};
 
 #[test]
 fn a_message_opens_a_conversation_and_is_sent() {
@@ -13,6 +16,25 @@ fn a_message_opens_a_conversation_and_is_sent() {
     world.settle();
     assert_eq!(world.cloud.texts_of("ada"), ["m1", "m2"]);
     world.check().unwrap();
+}
+
+#[test]
+fn news_during_a_claim_lead_to_another() {
+    let hour = Duration::from_secs(3600);
+    let config = BridgeConfig::new().poll(hour, hour);
+    let mut worker = Worker::new(config, Seed::from_bytes([7; 16]));
+    let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let claim = |worker: &mut Worker| match worker.poll(now) {
+        WorkerStep::Ask(number, Request::Claim { .. }) => Some(number),
+        _ => None,
+    };
+    let first = claim(&mut worker).unwrap();
+    // The store has answered, and the answer is under way.
+    worker.appended();
+    worker.handle(first, Some(Answer::Claimed(Vec::new())), now);
+    let second = claim(&mut worker).unwrap();
+    worker.handle(second, Some(Answer::Claimed(Vec::new())), now);
+    assert_eq!(claim(&mut worker), None);
 }
 
 /// A script of choices decides what happens next.
