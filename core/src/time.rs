@@ -148,6 +148,11 @@ impl Timestamp {
         Self(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
+    /// The time from this to `now`. `None` if this is later, as another machine's clock may say.
+    pub(crate) fn until(self, now: Now) -> Option<Duration> {
+        now.wall().duration_since(self.to_system_time()).ok()
+    }
+
     /// The same time as a `SystemTime`. Saturates at the end of the year 9999.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{Answer, Request};
-use lp_connector_core::bridge::{CallResult, Delivery, Outgoing, Verdict, Worker, WorkerStep};
+use lp_connector_core::bridge::{
+    BridgeEvent, CallResult, Delivery, Outgoing, Verdict, Worker, WorkerStep,
+};
 use lp_connector_core::id::AccountId;
 use lp_connector_core::time::{Mono, Now};
 
@@ -156,6 +158,11 @@ impl Engine {
     /// News of typing were passed on, or not.
     pub(crate) const fn typing_passed_on(&mut self) {
         self.typing_under_way = self.typing_under_way.saturating_sub(1);
+    }
+
+    /// What happened and is durable, oldest first.
+    pub(crate) fn take_events(&mut self) -> Vec<BridgeEvent> {
+        std::iter::from_fn(|| self.worker.take_event()).collect()
     }
 
     pub(crate) fn appended(&mut self) {

@@ -12,6 +12,40 @@ use lp_connector_core::bridge::store::StoreError;
 #[non_exhaustive]
 pub struct Accepted;
 
+/// Why the agent was not told that a consumer is typing. Nothing else depends on it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TypingError {
+    /// The store does not say which conversation is open.
+    Store(StoreError),
+    /// LivePerson did not take it.
+    Call(lp_connector_core::error::Error),
+}
+
+impl fmt::Display for TypingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Call(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for TypingError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Call(error) => error.source(),
+        }
+    }
+}
+
+impl From<StoreError> for TypingError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// Why a receipt was not stored.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -69,9 +69,13 @@ mod engine;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod file;
 mod handed_in;
+#[cfg(any(feature = "async", feature = "blocking"))]
+mod listing;
 mod memory;
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub mod message;
+#[cfg(any(feature = "async", feature = "blocking"))]
+mod observe;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod owners;
 #[cfg(any(feature = "async", feature = "blocking"))]
@@ -82,11 +86,18 @@ mod slot;
 #[cfg(feature = "async")]
 #[doc(inline)]
 pub use asynchronous::{Bridge, Builder, Channel, Content, Download, File, FromAgent};
-pub use handed_in::{Accepted, ReportError};
+pub use handed_in::{Accepted, ReportError, TypingError};
+#[cfg(any(feature = "async", feature = "blocking"))]
+pub use listing::DeadLetters;
 pub use lp_connector_core::bridge::{
-    AcceptOn, BridgeConfig, ChannelReceipt, ConsumerSettings, FailureReason, Inbound, LaneId,
-    Opening, Progress, Resolution, Status, SurveyPolicy, Unsettled, WorkerCounters, store,
+    AcceptOn, BridgeConfig, BridgeEvent, BridgeEventKind, ChangeDetails, ChannelReceipt, ClosedBy,
+    ConsumerSettings, ConsumerState, ConsumerSummary, ConversationOutcome, DeadLetter,
+    DeadLetterReason, DeadLetterSummary, DeliveryKind, DeliveryOutcome, FailureReason, Inbound,
+    LaneId, MessageOutcome, Opening, OrderAnomaly, Progress, RecentMessage, Resolution, Status,
+    SurveyPolicy, Unsettled, WorkerCounters, store,
 };
 pub use memory::Memory;
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub use message::{Text, Undelivered};
+#[cfg(any(feature = "async", feature = "blocking"))]
+pub use observe::StoreRequest;

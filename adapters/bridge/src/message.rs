@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lp_connector_core::api::ConversationRef;
-use lp_connector_core::bridge::{Delivery, DeliveryContent, Status, Verdict};
+use lp_connector_core::bridge::{ChangeDetails, Delivery, DeliveryContent, Status, Verdict};
 use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
 use lp_connector_core::time::Timestamp;
@@ -57,6 +57,8 @@ pub struct FromAgent<D> {
     /// True if the channel may have it from an earlier try: see
     /// [`Delivery::possibly_repeated`](lp_connector_core::bridge::Delivery::possibly_repeated).
     pub possibly_repeated: bool,
+    /// What is known of a [change](Content::Changed) beside its kind.
+    pub details: ChangeDetails,
     /// The content.
     pub content: Content<D>,
     /// What it was made of. Typing was made of nothing.
@@ -148,7 +150,7 @@ impl<D> FromAgent<D> {
     pub(crate) fn new(delivery: Delivery, downloads: D) -> Self {
         let whole = Arc::new(delivery.clone());
         let Delivery { id, account, consumer, conversation, at, order, replayed, .. } = delivery;
-        let Delivery { attempt, possibly_repeated, content, .. } = delivery;
+        let Delivery { attempt, possibly_repeated, details, content, .. } = delivery;
         let content = match content {
             DeliveryContent::Message(message) => {
                 let to = conversation.clone().map(|id| ConversationRef::new(consumer, id));
@@ -167,6 +169,7 @@ impl<D> FromAgent<D> {
             replayed,
             attempt,
             possibly_repeated,
+            details,
             content,
             delivery: Some(whole),
         }
@@ -189,6 +192,7 @@ impl<D> FromAgent<D> {
             replayed: false,
             attempt: 1,
             possibly_repeated: false,
+            details: ChangeDetails::default(),
             content: Content::Typing(typing.is_typing),
             delivery: None,
         }

@@ -5,17 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use event_listener::{Event, EventListener};
-use lp_connector_core::bridge::store::{Answer, Entry, Request, Store, StoreError, StoreErrorKind};
+use lp_connector_core::bridge::store::{
+    Answer, Entry, LaneKind, Request, Store, StoreError, StoreErrorKind,
+};
 use lp_connector_core::bridge::{
-    BridgeConfig, CallResult, Verdict, Worker, WorkerCounters, ingest,
+    BridgeConfig, CallResult, Verdict, Worker, WorkerCounters, ingest_at,
 };
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
-use lp_connector_core::time::{Mono, Now};
+use lp_connector_core::time::{Mono, Now, Timestamp};
 use lp_connector_core::webhook::{Event as Happened, MessagingEvent, ReceivedChatState, Verified};
 
 use crate::engine::{Engine, Step};
 use crate::message::Typing;
+use crate::observe::Observers;
 use crate::owners::Owners;
 use crate::slot::{Filled, slot};
 
@@ -23,8 +26,7 @@ use crate::slot::{Filled, slot};
 /// ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the channel may take over news of typing.
-#[cfg(feature = "async")]
+/// How long the channel, or LivePerson, may take over news of typing.
 pub(crate) const TYPING_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Shared {
@@ -38,22 +40,28 @@ pub(crate) struct Shared {
     is_over: AtomicBool,
     /// True while the loop turns.
     is_running: AtomicBool,
+    observers: Observers,
     origin: Instant,
     typed: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<dyn Store>, config: BridgeConfig) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        config: BridgeConfig,
+        observers: Observers,
+    ) -> Result<Arc<Self>, Error> {
         let time_limit = config.attempt_timeout_setting();
         let worker = Worker::new(config, lp_connector_tls::seed()?);
         Ok(Arc::new(Self {
-            store,
+            store: observers.watch(store),
             engine: Mutex::new(Engine::new(worker, time_limit)),
             owners: Mutex::new(Owners::default()),
             changed: Event::new(),
             over: Event::new(),
             is_over: AtomicBool::new(false),
             is_running: AtomicBool::new(true),
+            observers,
             origin: Instant::now(),
             typed: AtomicU64::new(0),
         }))
@@ -77,10 +85,13 @@ impl Shared {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next step. The store is asked here: the lock is not held meanwhile.
+    /// The next step. The store is asked and observers are told here: the lock is not held meanwhile.
     pub(crate) fn poll(self: &Arc<Self>) -> Step {
         loop {
-            let step = self.engine().poll(self.now());
+            let mut engine = self.engine();
+            let (step, events) = (engine.poll(self.now()), engine.take_events());
+            drop(engine);
+            events.iter().for_each(|event| self.observers.tell(event));
             match step {
                 Step::Ask(number, request) => self.ask(number, request),
                 Step::Deliver(job) => {
@@ -117,6 +128,13 @@ impl Shared {
         self.changed.notify(1);
     }
 
+    /// Asks the store for what people want to see.
+    pub(crate) fn list(&self, request: Request) -> Filled<Result<Answer, StoreError>> {
+        let (fill, filled) = slot();
+        self.store.submit(request, Box::new(move |answer| fill.fill(answer)));
+        filled
+    }
+
     /// Appends entries. The slot is filled when they are durable.
     pub(crate) fn append(
         self: &Arc<Self>,
@@ -145,7 +163,8 @@ impl Shared {
         account: &AccountId,
         notification: &Verified,
     ) -> Filled<Result<Answer, StoreError>> {
-        let ingested = ingest(account, notification);
+        let now = Timestamp::from_system_time(SystemTime::now());
+        let ingested = ingest_at(account, notification, now);
         let mut typing =
             ingested.volatile.iter().filter_map(|message| self.typing(account, message)).peekable();
         if typing.peek().is_some() {
@@ -179,6 +198,10 @@ impl Shared {
 
     pub(crate) fn counters(&self) -> WorkerCounters {
         self.engine().worker().counters()
+    }
+
+    pub(crate) fn lanes_of(&self, kind: LaneKind) -> usize {
+        self.engine().worker().lanes_of(kind)
     }
 
     pub(crate) fn lanes(&self) -> usize {
@@ -301,15 +324,15 @@ impl Drop for UnderWay {
     }
 }
 
-/// The result of an append whose slot was filled, or not in time.
+/// The answer to a request whose slot was filled, or not in time.
+pub(crate) fn answered(filled: Option<Result<Answer, StoreError>>) -> Result<Answer, StoreError> {
+    let late = || StoreError::new(StoreErrorKind::Unavailable, "the store gave no answer in time");
+    filled.unwrap_or_else(|| Err(late()))
+}
+
+/// The result of an append.
 pub(crate) fn appended(filled: Option<Result<Answer, StoreError>>) -> Result<(), StoreError> {
-    match filled {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(error)) => Err(error),
-        None => {
-            Err(StoreError::new(StoreErrorKind::Unavailable, "the store gave no answer in time"))
-        }
-    }
+    answered(filled).map(drop)
 }
 
 /// Writes what the channel made of a delivery to the log, without its content.

@@ -160,9 +160,8 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_counts() {
-        let mut all = AllConsumers::default();
         let tries = |tries| ConsumerSettings::new().refused_tries(tries);
-        all.plain = tries(9).nack(false);
+        let mut all = AllConsumers { plain: tries(9).nack(false), by_prefix: Vec::new() };
         all.set("sms:".into(), tries(7));
         all.set("sms:vip:".into(), ConsumerSettings::new());
         all.set("sms:".into(), tries(2));
@@ -181,8 +180,8 @@ mod tests {
             let (skill, language) = (skill.map(str::to_owned), Some(language.to_owned()));
             Opening { skill, language, ..Opening::default() }
         };
-        let mut all = AllConsumers::default();
-        all.plain = ConsumerSettings::new().opening(opening(Some("7"), "de"));
+        let plain = ConsumerSettings::new().opening(opening(Some("7"), "de"));
+        let mut all = AllConsumers { plain, by_prefix: Vec::new() };
         all.set("sms:".into(), ConsumerSettings::new().opening(opening(None, "fr")));
         let of = |consumer| all.of(&ExtConsumerId::new(consumer).unwrap()).opening();
         assert_eq!(of("sms:ada"), opening(Some("7"), "fr"));

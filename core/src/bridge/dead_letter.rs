@@ -7,12 +7,15 @@ use sha2::{Digest, Sha256};
 
 use super::config::BridgeConfig;
 use super::conversation::{Pending, PendingContent};
+use super::delivery::ChangeDetails;
 use super::entry::{self, ConversationEntry, DeadLetterEntry};
+use super::event::{BridgeEvent, BridgeEventKind};
 use super::lane::{Draft, DraftNext, LaneStep};
 use super::record::{decode, encode};
-use super::store::{Claimed, Entry, Kept, LaneId, LaneKind};
+use super::store::{Claimed, Entry, Kept, LaneDetails, LaneId, LaneKind};
 use super::tries::DeadLetterReason;
-use crate::id::AccountId;
+use crate::id::{AccountId, ConversationId, ExtConsumerId};
+use crate::time::Timestamp;
 use crate::webhook::{Change, MessagingEvent, Order};
 
 /// Something that was acknowledged and will not be delivered by itself. `Debug` shows no content.
@@ -21,6 +24,11 @@ pub struct DeadLetter {
     /// The kind and the key of the lane that it comes from.
     lane: (u8, String),
     reason: DeadLetterReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    consumer: Option<ExtConsumerId>,
+    /// When it was set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
     content: DeadContent,
 }
 
@@ -32,6 +40,33 @@ enum DeadContent {
 }
 
 impl DeadLetter {
+    /// The letter of a listed lane of the kind [`DeadLetter`](LaneKind::DeadLetter). `None` for any other lane, and for
+    /// a letter that no program has looked at yet: that takes moments.
+    #[must_use]
+    pub fn of(lane: &LaneDetails) -> Option<Self> {
+        let record = lane.record.as_ref()?;
+        (lane.summary.lane.kind() == LaneKind::DeadLetter).then(|| decode(record)).flatten()
+    }
+
+    /// Whose it is, where that is known.
+    #[must_use]
+    pub const fn consumer(&self) -> Option<&ExtConsumerId> {
+        self.consumer.as_ref()
+    }
+
+    /// The conversation that it comes from.
+    #[must_use]
+    pub fn conversation(&self) -> Option<ConversationId> {
+        let is_one = self.lane.0 == LaneKind::Conversation.number();
+        is_one.then(|| ConversationId::new(&self.lane.1).ok()).flatten()
+    }
+
+    /// When it was set aside, by the clock of the program that did.
+    #[must_use]
+    pub const fn at(&self) -> Option<Timestamp> {
+        self.at
+    }
+
     /// Why it was set aside.
     #[must_use]
     pub const fn reason(&self) -> DeadLetterReason {
@@ -63,6 +98,40 @@ impl DeadLetter {
     }
 }
 
+/// A dead letter in a list, without its content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct DeadLetterSummary {
+    /// Its id, for [`replay`](super::replay) and [`delete`](super::delete).
+    pub id: String,
+    /// Why it was set aside.
+    pub reason: DeadLetterReason,
+    /// Whose it is, where that is known.
+    pub consumer: Option<ExtConsumerId>,
+    /// The conversation that it comes from.
+    pub conversation: Option<ConversationId>,
+    /// When it was set aside.
+    pub at: Option<Timestamp>,
+    /// True if it can be put back.
+    pub replayable: bool,
+}
+
+impl DeadLetterSummary {
+    /// Reads a listed lane: `None` as [`DeadLetter::of`].
+    #[must_use]
+    pub fn of(lane: &LaneDetails) -> Option<Self> {
+        let letter = DeadLetter::of(lane)?;
+        Some(Self {
+            id: lane.summary.lane.key().to_owned(),
+            reason: letter.reason,
+            consumer: letter.consumer.clone(),
+            conversation: letter.conversation(),
+            at: letter.at,
+            replayable: letter.can_be_replayed(),
+        })
+    }
+}
+
 impl std::fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeadLetter")
@@ -72,67 +141,104 @@ impl std::fmt::Debug for DeadLetter {
     }
 }
 
-fn letter(lane: &LaneId, key: &str, reason: DeadLetterReason, content: DeadContent) -> Entry {
-    let letter =
-        DeadLetter { lane: (lane.kind().number(), lane.key().to_owned()), reason, content };
+/// How a letter comes about.
+struct Cause {
+    reason: DeadLetterReason,
+    consumer: Option<ExtConsumerId>,
+    at: Option<Timestamp>,
+}
+
+impl Cause {
+    fn unreadable(at: Option<Timestamp>) -> Self {
+        Self { reason: DeadLetterReason::Unreadable, consumer: None, at }
+    }
+}
+
+fn letter(lane: &LaneId, key: &str, cause: Cause, content: DeadContent) -> Entry {
+    let Cause { reason, consumer, at } = cause;
+    let of_lane = match lane.kind() {
+        LaneKind::Consumer | LaneKind::Status => ExtConsumerId::new(lane.key()).ok(),
+        LaneKind::Conversation | LaneKind::DeadLetter => None,
+    };
+    let (consumer, lane_name) =
+        (consumer.or(of_lane), (lane.kind().number(), lane.key().to_owned()));
+    let letter = DeadLetter { lane: lane_name, reason, consumer, at, content };
     let own = LaneId::new(lane.account().clone(), LaneKind::DeadLetter, key);
     entry::entry(own, &DeadLetterEntry::Letter(Box::new(letter)))
 }
 
 /// A delivery that was given up.
-pub(super) fn delivery(lane: &LaneId, pending: Pending, reason: DeadLetterReason) -> Entry {
+pub(super) fn delivery(
+    lane: &LaneId,
+    pending: Pending,
+    reason: DeadLetterReason,
+    consumer: Option<ExtConsumerId>,
+    at: Timestamp,
+) -> Entry {
     let key = pending.id.clone();
-    letter(lane, &key, reason, DeadContent::Delivery(Box::new(pending)))
+    let cause = Cause { reason, consumer, at: Some(at) };
+    letter(lane, &key, cause, DeadContent::Delivery(Box::new(pending)))
 }
 
 /// An entry that cannot be read. It is named by its place, so that setting it aside twice makes one letter.
-pub(super) fn unreadable_entry(lane: &LaneId, number: u64, body: &[u8]) -> Entry {
+pub(super) fn unreadable_entry(lane: &LaneId, number: u64, body: &[u8], at: Timestamp) -> Entry {
     let key = format!("{}:{}:{number}", lane.kind(), super::delivery::escape(lane.key()));
     let raw = String::from_utf8_lossy(body).into_owned();
-    letter(lane, &key, DeadLetterReason::Unreadable, DeadContent::Raw(raw))
+    letter(lane, &key, Cause::unreadable(Some(at)), DeadContent::Raw(raw))
 }
 
 /// A notification, or one change of it, that cannot be read. It is named by its content, so that a repetition
 /// makes no second letter.
-pub(super) fn unreadable_notification(account: &AccountId, body: &[u8]) -> Entry {
+pub(super) fn unreadable_notification(
+    account: &AccountId,
+    body: &[u8],
+    at: Option<Timestamp>,
+) -> Entry {
     let hash = super::inbound::first_eight(&Sha256::digest(body));
     let lane = LaneId::new(account.clone(), LaneKind::DeadLetter, "notification");
     let raw = String::from_utf8_lossy(body).into_owned();
     let key = format!("notification:{hash:016x}");
-    letter(&lane, &key, DeadLetterReason::Unreadable, DeadContent::Raw(raw))
+    letter(&lane, &key, Cause::unreadable(at), DeadContent::Raw(raw))
 }
 
 /// A change of an unknown kind.
-pub(super) fn unreadable_change(lane: &LaneId, number: u64, change: &Change) -> Entry {
+pub(super) fn unreadable_change(
+    lane: &LaneId,
+    number: u64,
+    change: &Change,
+    at: Timestamp,
+) -> Entry {
     let raw = serde_json::to_string(change).unwrap_or_default();
-    unreadable_entry(lane, number, raw.as_bytes())
+    unreadable_entry(lane, number, raw.as_bytes(), at)
 }
 
 /// A record that cannot be read.
-pub(super) fn unreadable_record(lane: &LaneId, fence: u64, body: &[u8]) -> Entry {
+pub(super) fn unreadable_record(lane: &LaneId, fence: u64, body: &[u8], at: Timestamp) -> Entry {
     let key = format!("{}:{}:r{fence}", lane.kind(), super::delivery::escape(lane.key()));
     let raw = String::from_utf8_lossy(body).into_owned();
-    letter(lane, &key, DeadLetterReason::Unreadable, DeadContent::Raw(raw))
+    letter(lane, &key, Cause::unreadable(Some(at)), DeadContent::Raw(raw))
 }
 
 /// A message of a conversation that no notification names the consumer of.
-pub(super) fn unowned(lane: &LaneId, message: &MessagingEvent) -> Entry {
+pub(super) fn unowned(lane: &LaneId, message: &MessagingEvent, set_aside: Timestamp) -> Entry {
     let sequence = message.sequence().unwrap_or_default();
     let id = super::delivery::message_id(lane.key(), message.dialog().as_str(), sequence);
     let content = PendingContent::Message(message.clone());
     let at = message.server_timestamp();
-    let pending = Pending { id, at, order: Order::InOrder, content, replayed: false };
-    delivery(lane, pending, DeadLetterReason::NoConsumer)
+    let (order, details) = (Order::InOrder, ChangeDetails::default());
+    let pending = Pending { id, at, order, content, replayed: false, details, stored: None };
+    delivery(lane, pending, DeadLetterReason::NoConsumer, None, set_aside)
 }
 
 /// The machine of a dead letter's lane: it keeps the letter until an operator or time ends that.
 #[derive(Clone, Debug)]
 pub(super) struct DeadLetterLane {
-    account: AccountId,
+    id: LaneId,
     config: Arc<BridgeConfig>,
     letter: Option<DeadLetter>,
     through: u64,
     append: Vec<Entry>,
+    events: Vec<BridgeEvent>,
     is_over: bool,
 }
 
@@ -144,17 +250,18 @@ impl DeadLetterLane {
         };
         let is_over = claimed.elapsed >= config.dead_letter_retention && claimed.record.is_some();
         let mut lane = Self {
-            account: claimed.lane.account().clone(),
+            id: claimed.lane.clone(),
             config,
             letter,
             through: 0,
             append: Vec::new(),
+            events: Vec::new(),
             is_over,
         };
         for (number, body) in claimed.entries {
             lane.through = number;
             match serde_json::from_slice(&body) {
-                Ok(DeadLetterEntry::Letter(letter)) => lane.letter = Some(*letter),
+                Ok(DeadLetterEntry::Letter(letter)) => lane.set(*letter),
                 Ok(DeadLetterEntry::Replay) => lane.replay(),
                 Ok(DeadLetterEntry::Delete) | Err(_) => lane.letter = None,
             }
@@ -162,14 +269,30 @@ impl DeadLetterLane {
         Some(lane)
     }
 
+    fn set(&mut self, letter: DeadLetter) {
+        // A commit or a notification that was repeated brings the same letter again.
+        if self.letter.is_none() {
+            self.events.push(BridgeEvent {
+                account: self.id.account().clone(),
+                consumer: letter.consumer.clone(),
+                kind: BridgeEventKind::DeadLetter {
+                    dead_letter: self.id.key().to_owned(),
+                    reason: letter.reason,
+                },
+            });
+        }
+        self.letter = Some(letter);
+    }
+
     fn replay(&mut self) {
         let Some(letter) = &self.letter else { return };
         if let DeadContent::Delivery(pending) = &letter.content
             && let Some(kind) = LaneKind::from_number(letter.lane.0)
         {
-            let lane = LaneId::new(self.account.clone(), kind, &letter.lane.1);
+            let lane = LaneId::new(self.id.account().clone(), kind, &letter.lane.1);
             let mut pending = pending.clone();
             pending.replayed = true;
+            pending.stored = None;
             self.append.push(entry::entry(lane, &ConversationEntry::Replayed { pending }));
             self.letter = None;
         }
@@ -193,6 +316,7 @@ impl DeadLetterLane {
             append: std::mem::take(&mut self.append),
             cells: Vec::new(),
             next,
+            events: std::mem::take(&mut self.events),
         }
     }
 }

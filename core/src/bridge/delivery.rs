@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::status::Status;
 use crate::id::{AccountId, ConversationId, ExtConsumerId};
 use crate::time::Timestamp;
@@ -37,8 +39,55 @@ pub struct Delivery {
     /// True if the channel may have it from an earlier try: one that ended as an [outage](Verdict::Outage) or
     /// [broke](Verdict::Broken), or one of a program that died or was cut off.
     pub possibly_repeated: bool,
+    /// What is known of a [change](DeliveryContent::Changed) beside its kind.
+    pub details: ChangeDetails,
     /// The content.
     pub content: DeliveryContent,
+}
+
+/// What is known of a change of the conversation beside its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ChangeDetails {
+    /// With [`Created`](Transition::Created): the conversation was open before this consumer's lane found it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// With [`Finished`](Transition::Finished): who closed it. `None` if the notification does not say so in words that
+    /// are documented ([protocol.md 9.9](crate::protocol#9.9)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<ClosedBy>,
+}
+
+/// Who closed a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClosedBy {
+    /// The consumer, or this bridge for them.
+    Consumer,
+    /// An agent, or a bot.
+    Agent,
+}
+
+impl ClosedBy {
+    /// A short fixed name: `consumer` or `agent`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Agent => "agent",
+        }
+    }
+
+    /// Reads a `closeReason`.
+    pub(super) fn read(reason: Option<&str>) -> Option<Self> {
+        match reason?.to_ascii_uppercase().as_str() {
+            "CONSUMER" => Some(Self::Consumer),
+            "AGENT" => Some(Self::Agent),
+            _ => None,
+        }
+    }
 }
 
 impl Delivery {
@@ -60,6 +109,7 @@ impl Delivery {
             replayed: false,
             attempt: 1,
             possibly_repeated: false,
+            details: ChangeDetails { adopted: false, by: None },
             content,
         }
     }

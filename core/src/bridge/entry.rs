@@ -37,6 +37,8 @@ pub(super) enum ConsumerEntry {
     Offered { message: String, dialog: DialogId, options: Vec<Choice> },
     /// An operator decides about a held message.
     Resolved { message: String, resolution: Resolution },
+    /// An operator says that this open conversation is the consumer's.
+    Adopt { conversation: ConversationId },
     /// Everything about this consumer is to be removed.
     Forget,
 }
@@ -46,7 +48,12 @@ pub(super) enum ConsumerEntry {
 #[serde(tag = "t", rename_all = "snake_case")]
 pub(super) enum ConversationEntry {
     /// Changes of this conversation, from a notification.
-    Changes { changes: Vec<Change> },
+    Changes {
+        changes: Vec<Change>,
+        /// When the notification was stored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+    },
     /// The bridge opened it, or adopted it.
     Opened {
         consumer: ExtConsumerId,
@@ -54,6 +61,9 @@ pub(super) enum ConversationEntry {
         lp_consumer: Option<LpConsumerId>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         properties: Option<ClientProperties>,
+        /// It was found open.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        adopted: bool,
     },
     /// Was this message taken?
     Question(Question),

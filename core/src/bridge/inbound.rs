@@ -11,6 +11,7 @@ use crate::api::{
 };
 use crate::file::File;
 use crate::id::ExtConsumerId;
+use crate::time::Timestamp;
 
 /// The most characters of a channel's message id.
 pub const MAX_MESSAGE_ID_CHARS: usize = 128;
@@ -34,6 +35,8 @@ pub struct Inbound {
     content: InboundContent,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open: Option<Opening>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
 }
 
 /// The content of a message from the channel.
@@ -109,7 +112,7 @@ impl Inbound {
                 "the message's id must have 1 to {MAX_MESSAGE_ID_CHARS} characters and no control character"
             )));
         }
-        Ok(Self { id, content, open: None })
+        Ok(Self { id, content, open: None, at: None })
     }
 
     /// Sets how a conversation is opened, if this message opens one. What it leaves out comes from
@@ -117,6 +120,13 @@ impl Inbound {
     #[must_use]
     pub fn opening(mut self, opening: Opening) -> Self {
         self.open = Some(opening);
+        self
+    }
+
+    /// Sets when it was accepted: events then tell how long it took to be sent.
+    #[must_use]
+    pub const fn accepted_at(mut self, at: Timestamp) -> Self {
+        self.at = Some(at);
         self
     }
 
@@ -139,6 +149,10 @@ impl Inbound {
 
     pub(super) const fn content(&self) -> &InboundContent {
         &self.content
+    }
+
+    pub(super) const fn accepted(&self) -> Option<Timestamp> {
+        self.at
     }
 
     pub(super) const fn own_opening(&self) -> Option<&Opening> {
@@ -178,6 +192,7 @@ impl Inbound {
             id: if index == 0 { self.id.clone() } else { format!("{}~{}", self.id, index + 1) },
             content: InboundContent::Text(part),
             open: self.open.clone(),
+            at: self.at,
         });
         named.collect()
     }

@@ -11,6 +11,7 @@ use super::inbound::Inbound;
 use super::store::{Entry, LaneId, LaneKind};
 use crate::api::InvalidInput;
 use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId};
+use crate::time::Timestamp;
 use crate::webhook::{Change, Event, MessagingEvent, Verified};
 
 /// A notification, divided.
@@ -41,9 +42,23 @@ pub struct Ingested {
 /// ```
 #[must_use]
 pub fn ingest(account: &AccountId, notification: &Verified) -> Ingested {
+    divide(account, notification, None)
+}
+
+/// The same, with the time: events then tell how long the channel waited for a message.
+#[must_use]
+pub fn ingest_at(account: &AccountId, notification: &Verified, now: Timestamp) -> Ingested {
+    divide(account, notification, Some(now))
+}
+
+fn divide(account: &AccountId, notification: &Verified, at: Option<Timestamp>) -> Ingested {
     let mut ingested = Ingested::default();
     let Ok(parsed) = notification.parse() else {
-        ingested.entries.push(dead_letter::unreadable_notification(account, notification.body()));
+        ingested.entries.push(dead_letter::unreadable_notification(
+            account,
+            notification.body(),
+            at,
+        ));
         return ingested;
     };
     let mut by_conversation: BTreeMap<ConversationId, Vec<Change>> = BTreeMap::new();
@@ -59,7 +74,7 @@ pub fn ingest(account: &AccountId, notification: &Verified) -> Ingested {
             Change::Conversation(state) => state.conversation().clone(),
             Change::Other(other) => {
                 let raw = other.raw().to_value().to_string();
-                let letter = dead_letter::unreadable_notification(account, raw.as_bytes());
+                let letter = dead_letter::unreadable_notification(account, raw.as_bytes(), at);
                 ingested.entries.push(letter);
                 continue;
             }
@@ -68,7 +83,7 @@ pub fn ingest(account: &AccountId, notification: &Verified) -> Ingested {
     }
     for (conversation, changes) in by_conversation {
         let lane = LaneId::conversation(account, &conversation);
-        ingested.entries.push(entry::entry(lane, &ConversationEntry::Changes { changes }));
+        ingested.entries.push(entry::entry(lane, &ConversationEntry::Changes { changes, at }));
     }
     ingested
 }
@@ -146,6 +161,15 @@ pub fn resolve(
 ) -> Entry {
     let resolved = ConsumerEntry::Resolved { message: message.into(), resolution };
     entry::entry(LaneId::consumer(account, consumer), &resolved)
+}
+
+/// An operator says that this open conversation is the consumer's: the consumer's next messages go there, and what
+/// comes from there is delivered to the consumer. A conversation that is known to be another consumer's is not given
+/// away: its messages stay theirs.
+#[must_use]
+pub fn adopt(account: &AccountId, consumer: &ExtConsumerId, conversation: ConversationId) -> Entry {
+    let adopt = ConsumerEntry::Adopt { conversation };
+    entry::entry(LaneId::consumer(account, consumer), &adopt)
 }
 
 /// Removes everything about a consumer, once nothing of theirs is unconfirmed.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::delivery::Delivery;
+use super::event::BridgeEvent;
 use super::outgoing::Outgoing;
 use super::store::{CellId, Commit, Entry, Kept, Lease, Next};
 
@@ -35,11 +36,13 @@ pub(super) struct Draft {
     pub(super) append: Vec<Entry>,
     pub(super) cells: Vec<(CellId, Vec<u8>)>,
     pub(super) next: DraftNext,
+    /// What happened, to be told once the commit has taken effect.
+    pub(super) events: Vec<BridgeEvent>,
 }
 
 impl Draft {
     pub(super) fn for_lease(self, lease: &Lease, term: Duration) -> Commit {
-        let Self { through, seen, record, append, cells, next } = self;
+        let Self { through, seen, record, append, cells, next, events: _ } = self;
         let mut commit = Commit::new(lease.lane.clone(), lease.fence, lease.holder)
             .through(through)
             .seen(seen)

@@ -55,9 +55,13 @@ mod conversation;
 mod dead_letter;
 mod delivery;
 mod entry;
+mod event;
+#[cfg(test)]
+mod event_tests;
 mod inbound;
 mod ingest;
 mod lane;
+mod offer;
 mod outgoing;
 mod record;
 #[cfg(test)]
@@ -67,19 +71,27 @@ mod small_worlds;
 mod status;
 mod status_lane;
 pub mod store;
+#[cfg(test)]
+mod summary_tests;
 mod tries;
 mod worker;
 #[cfg(test)]
 mod world;
 
 pub use self::config::{BridgeConfig, SurveyPolicy, Unsettled};
+pub use self::consumer::{ConsumerState, ConsumerSummary, RecentMessage};
 pub use self::consumer_settings::{AcceptOn, ConsumerSettings};
-pub use self::dead_letter::DeadLetter;
-pub use self::delivery::{Delivery, DeliveryContent, Verdict};
+pub use self::dead_letter::{DeadLetter, DeadLetterSummary};
+pub use self::delivery::{ChangeDetails, ClosedBy, Delivery, DeliveryContent, Verdict};
 pub use self::entry::Resolution;
+pub use self::event::{
+    BridgeEvent, BridgeEventKind, ConversationOutcome, DeliveryKind, DeliveryOutcome,
+    MessageOutcome, OrderAnomaly,
+};
 pub use self::inbound::{Inbound, MAX_MESSAGE_ID_CHARS, Opening};
 pub use self::ingest::{
-    ChannelReceipt, Ingested, accept, delete, forget, ingest, replay, report, resolve,
+    ChannelReceipt, Ingested, accept, adopt, delete, forget, ingest, ingest_at, replay, report,
+    resolve,
 };
 pub use self::outgoing::{CallResult, Called, Outgoing};
 pub use self::record::RECORD_VERSION;

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::config::BridgeConfig;
-use super::delivery::{Delivery, DeliveryContent, Verdict};
+use super::delivery::{ChangeDetails, Delivery, DeliveryContent, Verdict};
 use super::entry::StatusEntry;
+use super::event::BridgeEvent;
 use super::inbound::first_eight;
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
+use super::offer::Offer;
 use super::record::{decode, encode};
 use super::status::Progress;
 use super::store::{Claimed, Kept};
@@ -36,7 +38,8 @@ pub(super) struct StatusLane {
     statuses: VecDeque<(u64, StatusEntry)>,
     through: u64,
     tries: Tries,
-    is_delivering: bool,
+    offer: Option<Offer>,
+    events: Vec<BridgeEvent>,
     must_commit: bool,
 }
 
@@ -72,7 +75,8 @@ impl StatusLane {
             statuses,
             through,
             tries,
-            is_delivering: false,
+            offer: None,
+            events: Vec::new(),
             must_commit: false,
         })
     }
@@ -83,8 +87,9 @@ impl StatusLane {
         }
         match self.statuses.front() {
             Some((_, entry)) if !self.tries.is_paused(now.mono()) => {
-                self.is_delivering = true;
-                LaneStep::Effect(Effect::Deliver(self.delivery(entry)))
+                let (delivery, at) = (self.delivery(entry), entry.at);
+                self.offer = Some(Offer::of(&delivery, Some(at)));
+                LaneStep::Effect(Effect::Deliver(delivery))
             }
             Some(_) => {
                 let pause = self.tries.paused_until().map(|until| until.since(now.mono()));
@@ -100,7 +105,7 @@ impl StatusLane {
     }
 
     pub(super) fn cancelled(&mut self) {
-        self.is_delivering = false;
+        self.offer = None;
     }
 
     /// Ends work now. The lane is due at once, for whoever claims it.
@@ -110,12 +115,16 @@ impl StatusLane {
     }
 
     pub(super) fn delivered(&mut self, verdict: &Verdict, now: Now) {
-        if !std::mem::take(&mut self.is_delivering) {
-            return;
-        }
+        let Some(offer) = self.offer.take() else { return };
         self.must_commit = true;
         let settings = self.config.of(&self.consumer);
-        match self.tries.on_verdict(verdict, settings, now.mono()) {
+        let tried = self.tries.on_verdict(verdict, settings, now.mono());
+        self.events.extend(offer.ended(verdict, &tried, now).into_iter().map(|kind| BridgeEvent {
+            account: self.account.clone(),
+            consumer: Some(self.consumer.clone()),
+            kind,
+        }));
+        match tried {
             Tried::Again => {}
             Tried::Taken | Tried::GivenUp(_) => {
                 if let Some((number, _)) = self.statuses.pop_front() {
@@ -148,6 +157,7 @@ impl StatusLane {
             replayed: false,
             attempt: self.tries.attempt(),
             possibly_repeated: self.tries.is_possibly_repeated(),
+            details: ChangeDetails::default(),
             content: DeliveryContent::Status(status.clone()),
         }
     }
@@ -162,6 +172,7 @@ impl StatusLane {
             append: Vec::new(),
             cells: Vec::new(),
             next,
+            events: std::mem::take(&mut self.events),
         }
     }
 }

@@ -1,24 +1,66 @@
 //! The handle of an async bridge.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_lite::FutureExt as _;
 use lp_connector_async::{Client, Spawn};
-use lp_connector_core::bridge::store::{Entry, Store, StoreError};
-use lp_connector_core::bridge::{self, ChannelReceipt, Inbound, Resolution, WorkerCounters};
-use lp_connector_core::error::Error;
-use lp_connector_core::id::{AccountId, ExtConsumerId};
+use lp_connector_core::api::{ChatState, SetChatState};
+use lp_connector_core::bridge::store::{Answer, Entry, LaneKind, Request, Store, StoreError};
+use lp_connector_core::bridge::{
+    self, ChannelReceipt, ConsumerSummary, Inbound, Resolution, WorkerCounters,
+};
+use lp_connector_core::error::{Error, ErrorKind};
+use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
+use lp_connector_core::policy::RetryPolicy;
+use lp_connector_core::time::Timestamp;
 use lp_connector_core::webhook::Verified;
 
 use super::{Builder, Channel};
-use crate::shared::{EndOnDrop, STORE_TIMEOUT, Shared, appended};
-use crate::{Accepted, ReportError};
+use crate::shared::{EndOnDrop, STORE_TIMEOUT, Shared, TYPING_TIMEOUT, answered, appended};
+use crate::{Accepted, DeadLetters, ReportError, TypingError, listing};
 
-type Sleeping = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Pinned<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a handle needs of its runtime and clients, whatever they are.
+pub(crate) trait Hands: Send + Sync {
+    fn has(&self, account: &AccountId) -> bool;
+    fn sleep(&self, time: Duration) -> Pinned<'_, ()>;
+    fn set_chat_state<'a>(
+        &'a self,
+        account: &'a AccountId,
+        operation: SetChatState,
+    ) -> Pinned<'a, Result<(), Error>>;
+}
+
+/// The clients, and the one whose runtime runs the tasks.
+pub(crate) struct Clients<R: Spawn> {
+    pub(crate) clients: Arc<BTreeMap<AccountId, Client<R>>>,
+    pub(crate) home: Client<R>,
+}
+
+impl<R: Spawn> Hands for Clients<R> {
+    fn has(&self, account: &AccountId) -> bool {
+        self.clients.contains_key(account)
+    }
+
+    fn sleep(&self, time: Duration) -> Pinned<'_, ()> {
+        Box::pin(async move { self.home.runtime().sleep(time).await })
+    }
+
+    fn set_chat_state<'a>(
+        &'a self,
+        account: &'a AccountId,
+        operation: SetChatState,
+    ) -> Pinned<'a, Result<(), Error>> {
+        let client = self.clients.get(account).unwrap_or(&self.home);
+        let request = client.request(operation).timeout(TYPING_TIMEOUT).retry(RetryPolicy::none());
+        Box::pin(async move { request.send().await.map(drop) })
+    }
+}
 
 /// A running bridge, for any number of tasks: clones are cheap, and share it. The last one that is dropped ends
 /// it; [`drain`](Self::drain) ends it well.
@@ -28,8 +70,7 @@ type Sleeping = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Bridge {
     shared: Arc<EndOnDrop>,
     account: AccountId,
-    accounts: Arc<BTreeSet<AccountId>>,
-    sleep: Arc<dyn Fn(Duration) -> Sleeping + Send + Sync>,
+    hands: Arc<dyn Hands>,
 }
 
 impl Bridge {
@@ -59,21 +100,16 @@ impl Bridge {
         Builder::new(client, Arc::new(store), channel)
     }
 
-    pub(crate) fn start(
-        shared: Arc<Shared>,
-        account: AccountId,
-        accounts: BTreeSet<AccountId>,
-        sleep: impl Fn(Duration) -> Sleeping + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn start(shared: Arc<Shared>, account: AccountId, hands: Arc<dyn Hands>) -> Self {
         let shared = Arc::new(EndOnDrop(shared));
-        Self { shared, account, accounts: Arc::new(accounts), sleep: Arc::new(sleep) }
+        Self { shared, account, hands }
     }
 
     /// The same bridge for another account. `None` if it has no client of that account.
     #[must_use]
     pub fn of(&self, account: &AccountId) -> Option<Self> {
-        let account = self.accounts.get(account)?.clone();
-        Some(Self { account, ..self.clone() })
+        let account = account.clone();
+        self.hands.has(&account).then(|| Self { account, ..self.clone() })
     }
 
     /// The account that this handle is for: that of the first client, unless it was made by [`of`](Self::of).
@@ -92,6 +128,7 @@ impl Bridge {
         consumer: &ExtConsumerId,
         message: Inbound,
     ) -> Result<Accepted, StoreError> {
+        let message = message.accepted_at(Timestamp::from_system_time(SystemTime::now()));
         self.append(bridge::accept(&self.account, consumer, message)).await.map(|()| Accepted)
     }
 
@@ -139,6 +176,70 @@ impl Bridge {
         self.append(vec![bridge::replay(&self.account, dead_letter)]).await
     }
 
+    /// An operator says that this open conversation is the consumer's, where nothing else leads to it: see
+    /// [`adopt`](lp_connector_core::bridge::adopt).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not take it.
+    pub async fn adopt(
+        &self,
+        consumer: &ExtConsumerId,
+        conversation: ConversationId,
+    ) -> Result<(), StoreError> {
+        self.append(vec![bridge::adopt(&self.account, consumer, conversation)]).await
+    }
+
+    /// Shows the agent that the consumer is typing, or is not any more. It is never stored, and without an open
+    /// conversation, and while a survey runs, nothing happens. The agent sees it until it is ended: a message does not end it.
+    ///
+    /// # Errors
+    /// [`TypingError`]: a loss of it is harmless.
+    pub async fn typing(
+        &self,
+        consumer: &ExtConsumerId,
+        is_typing: bool,
+    ) -> Result<(), TypingError> {
+        let summary = self.consumer(consumer).await?;
+        let Some(to) =
+            summary.as_ref().filter(|one| !one.survey).and_then(ConsumerSummary::reference)
+        else {
+            return Ok(());
+        };
+        let state = if is_typing { ChatState::Composing } else { ChatState::Active };
+        let sent = self.set_chat_state(SetChatState::new(to, state)).await;
+        match sent {
+            Err(error) if error.kind() != ErrorKind::ConversationClosed => {
+                Err(TypingError::Call(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the store knows of a consumer, for people. `None`: nothing, or nothing that can be read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn consumer(
+        &self,
+        consumer: &ExtConsumerId,
+    ) -> Result<Option<ConsumerSummary>, StoreError> {
+        let request = listing::consumer(&self.account, consumer);
+        self.list(request).await.map(listing::consumer_of)
+    }
+
+    /// The dead letters of this account whose id comes after `after`, for people: at most `limit`, and at most 1000.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn dead_letters(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<DeadLetters, StoreError> {
+        let request = listing::dead_letters(&self.account, after, limit);
+        self.list(request).await.map(|answer| listing::dead_letters_of(answer, limit))
+    }
+
     /// Takes a notification, for a web server of your own: answer 200 if this succeeds, and 503 if not. It takes
     /// no longer than 2.0 s.
     ///
@@ -147,7 +248,7 @@ impl Bridge {
     pub async fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
         let stored = self.store_notification(notification);
         let time_is_up = async {
-            (self.sleep)(STORE_TIMEOUT).await;
+            self.hands.sleep(STORE_TIMEOUT).await;
             appended(None)
         };
         stored.or(time_is_up).await
@@ -159,6 +260,14 @@ impl Bridge {
         notification: &Verified,
     ) -> Result<(), StoreError> {
         appended(self.shared.0.receive(&self.account, notification).wait().await)
+    }
+
+    async fn set_chat_state(&self, operation: SetChatState) -> Result<(), Error> {
+        self.hands.set_chat_state(&self.account, operation).await
+    }
+
+    async fn list(&self, request: Request) -> Result<Answer, StoreError> {
+        answered(self.shared.0.list(request).wait().await)
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
@@ -181,6 +290,12 @@ impl Bridge {
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.shared.0.lanes()
+    }
+
+    /// The number of lanes of this kind that this program works on.
+    #[must_use]
+    pub fn lanes_of(&self, kind: LaneKind) -> usize {
+        self.shared.0.lanes_of(kind)
     }
 
     /// True until the bridge is drained. False also if it ended because its runtime did.
@@ -207,7 +322,7 @@ impl Bridge {
             }
         };
         let time_is_up = async {
-            (self.sleep)(most).await;
+            self.hands.sleep(most).await;
             false
         };
         let in_time = stopped.or(time_is_up).await;

@@ -5,13 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use lp_connector_async::{Client, Spawn};
-use lp_connector_core::bridge::BridgeConfig;
 use lp_connector_core::bridge::store::Store;
+use lp_connector_core::bridge::{BridgeConfig, BridgeEvent};
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
 
+use super::bridge::Clients;
 use super::driver::Driver;
 use super::{Bridge, Channel};
+use crate::StoreRequest;
+use crate::observe::Observers;
 use crate::shared::Shared;
 
 /// A bridge that is not started yet, and its settings: made by [`Bridge::builder`].
@@ -22,12 +25,20 @@ pub struct Builder<R: Spawn, C> {
     store: Arc<dyn Store>,
     channel: C,
     config: BridgeConfig,
+    observers: Observers,
 }
 
 impl<R: Spawn, C: Channel> Builder<R, C> {
     pub(crate) fn new(client: Client<R>, store: Arc<dyn Store>, channel: C) -> Self {
         let clients = BTreeMap::from([(client.config().account().clone(), client.clone())]);
-        Self { clients, home: client, store, channel, config: BridgeConfig::new() }
+        Self {
+            clients,
+            home: client,
+            store,
+            channel,
+            config: BridgeConfig::new(),
+            observers: Observers::default(),
+        }
     }
 
     /// Sets how the bridge works. Default: [`BridgeConfig::new`].
@@ -42,6 +53,23 @@ impl<R: Spawn, C: Channel> Builder<R, C> {
         self
     }
 
+    /// Sets who is told what happens on the lanes: each event once, after it is durable, in order. It is called by the
+    /// bridge's loop, which waits meanwhile: count, and return. A panic in it is caught.
+    ///
+    /// What is accepted and not yet sent, or set aside, is in the store: [`Bridge::consumer`] and
+    /// [`Bridge::dead_letters`] show it.
+    pub fn on_event(mut self, observer: impl Fn(&BridgeEvent) + Send + Sync + 'static) -> Self {
+        self.observers.on_event(observer);
+        self
+    }
+
+    /// Sets who is told of each request to the store that has ended, by whichever thread the store answers on. A panic
+    /// in it is caught.
+    pub fn on_store(mut self, observer: impl Fn(&StoreRequest) + Send + Sync + 'static) -> Self {
+        self.observers.on_store(observer);
+        self
+    }
+
     /// Starts the bridge on the client's runtime.
     ///
     /// # Errors
@@ -51,16 +79,13 @@ impl<R: Spawn, C: Channel> Builder<R, C> {
     /// # Panics
     /// On tokio, outside a runtime.
     pub fn start(self) -> Result<Bridge, Error> {
-        let Self { clients, home, store, channel, config } = self;
+        let Self { clients, home, store, channel, config, observers } = self;
         let time_limit = config.attempt_timeout_setting();
         let account = home.config().account().clone();
-        let accounts = clients.keys().cloned().collect();
-        let shared = Shared::new(store, config)?;
-        let timer = home.clone();
-        let bridge = Bridge::start(shared.clone(), account, accounts, move |time| {
-            let timer = timer.clone();
-            Box::pin(async move { timer.runtime().sleep(time).await })
-        });
+        let shared = Shared::new(store, config, observers)?;
+        let clients = Arc::new(clients);
+        let hands = Clients { clients: clients.clone(), home: home.clone() };
+        let bridge = Bridge::start(shared.clone(), account, Arc::new(hands));
         Driver { shared, clients, home, channel, time_limit }.start();
         Ok(bridge)
     }

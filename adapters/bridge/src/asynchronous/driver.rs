@@ -23,7 +23,7 @@ use crate::shared::{Running, Shared, TYPING_TIMEOUT, UnderWay, log_verdict};
 /// What the loop works with.
 pub(crate) struct Driver<R: Spawn, C> {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) clients: BTreeMap<AccountId, Client<R>>,
+    pub(crate) clients: Arc<BTreeMap<AccountId, Client<R>>>,
     /// The client whose runtime runs the tasks.
     pub(crate) home: Client<R>,
     pub(crate) channel: C,

@@ -1,21 +1,26 @@
 //! The handle of a blocking bridge.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use event_listener::Listener as _;
-use lp_connector_core::bridge::store::{Entry, Store, StoreError};
-use lp_connector_core::bridge::{self, ChannelReceipt, Inbound, Resolution, WorkerCounters};
-use lp_connector_core::error::Error;
-use lp_connector_core::id::{AccountId, ExtConsumerId};
+use lp_connector_core::api::{ChatState, SetChatState};
+use lp_connector_core::bridge::store::{Answer, Entry, LaneKind, Request, Store, StoreError};
+use lp_connector_core::bridge::{
+    self, ChannelReceipt, ConsumerSummary, Inbound, Resolution, WorkerCounters,
+};
+use lp_connector_core::error::{Error, ErrorKind};
+use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
+use lp_connector_core::policy::RetryPolicy;
+use lp_connector_core::time::Timestamp;
 use lp_connector_core::webhook::Verified;
 use lp_connector_ureq::Client;
 
 use super::{Builder, Channel};
-use crate::shared::{EndOnDrop, STORE_TIMEOUT, Shared, appended};
-use crate::{Accepted, ReportError};
+use crate::shared::{EndOnDrop, STORE_TIMEOUT, Shared, TYPING_TIMEOUT, answered, appended};
+use crate::{Accepted, DeadLetters, ReportError, TypingError, listing};
 
 /// A running bridge, for any number of threads: clones are cheap, and share it. The last one that is dropped ends
 /// it; [`drain`](Self::drain) ends it well.
@@ -25,7 +30,7 @@ use crate::{Accepted, ReportError};
 pub struct Bridge {
     shared: Arc<EndOnDrop>,
     account: AccountId,
-    accounts: Arc<BTreeSet<AccountId>>,
+    clients: Arc<BTreeMap<AccountId, Client>>,
 }
 
 impl Bridge {
@@ -55,17 +60,17 @@ impl Bridge {
     pub(crate) fn start(
         shared: Arc<Shared>,
         account: AccountId,
-        accounts: BTreeSet<AccountId>,
+        clients: Arc<BTreeMap<AccountId, Client>>,
     ) -> Self {
         let shared = Arc::new(EndOnDrop(shared));
-        Self { shared, account, accounts: Arc::new(accounts) }
+        Self { shared, account, clients }
     }
 
     /// The same bridge for another account. `None` if it has no client of that account.
     #[must_use]
     pub fn of(&self, account: &AccountId) -> Option<Self> {
-        let account = self.accounts.get(account)?.clone();
-        Some(Self { account, ..self.clone() })
+        let account = account.clone();
+        self.clients.contains_key(&account).then(|| Self { account, ..self.clone() })
     }
 
     /// The account that this handle is for: that of the first client, unless it was made by [`of`](Self::of).
@@ -84,6 +89,7 @@ impl Bridge {
         consumer: &ExtConsumerId,
         message: Inbound,
     ) -> Result<Accepted, StoreError> {
+        let message = message.accepted_at(Timestamp::from_system_time(SystemTime::now()));
         self.append(bridge::accept(&self.account, consumer, message)).map(|()| Accepted)
     }
 
@@ -131,6 +137,66 @@ impl Bridge {
         self.append(vec![bridge::replay(&self.account, dead_letter)])
     }
 
+    /// An operator says that this open conversation is the consumer's, where nothing else leads to it: see
+    /// [`adopt`](lp_connector_core::bridge::adopt).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not take it.
+    pub fn adopt(
+        &self,
+        consumer: &ExtConsumerId,
+        conversation: ConversationId,
+    ) -> Result<(), StoreError> {
+        self.append(vec![bridge::adopt(&self.account, consumer, conversation)])
+    }
+
+    /// Shows the agent that the consumer is typing, or is not any more. It is never stored, and without an open
+    /// conversation, and while a survey runs, nothing happens. The agent sees it until it is ended: a message does not end it.
+    ///
+    /// # Errors
+    /// [`TypingError`]: a loss of it is harmless.
+    pub fn typing(&self, consumer: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError> {
+        let summary = self.consumer(consumer)?;
+        let Some(to) =
+            summary.as_ref().filter(|one| !one.survey).and_then(ConsumerSummary::reference)
+        else {
+            return Ok(());
+        };
+        let state = if is_typing { ChatState::Composing } else { ChatState::Active };
+        let sent = self.set_chat_state(SetChatState::new(to, state));
+        match sent {
+            Err(error) if error.kind() != ErrorKind::ConversationClosed => {
+                Err(TypingError::Call(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the store knows of a consumer, for people. `None`: nothing, or nothing that can be read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub fn consumer(
+        &self,
+        consumer: &ExtConsumerId,
+    ) -> Result<Option<ConsumerSummary>, StoreError> {
+        let request = listing::consumer(&self.account, consumer);
+        self.list(request).map(listing::consumer_of)
+    }
+
+    /// The dead letters of this account whose id comes after `after`, for people: at most `limit`, and at most 1000.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub fn dead_letters(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<DeadLetters, StoreError> {
+        let request = listing::dead_letters(&self.account, after, limit);
+        self.list(request).map(|answer| listing::dead_letters_of(answer, limit))
+    }
+
     /// Takes a notification, for a web server of your own: answer 200 if this succeeds, and 503 if not. It takes
     /// no longer than 2.0 s.
     ///
@@ -139,6 +205,16 @@ impl Bridge {
     pub fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
         let deadline = Instant::now().checked_add(STORE_TIMEOUT);
         appended(self.shared.0.receive(&self.account, notification).wait_until(deadline))
+    }
+
+    fn set_chat_state(&self, operation: SetChatState) -> Result<(), Error> {
+        let Some(client) = self.clients.get(&self.account) else { return Ok(()) };
+        let request = client.request(operation).timeout(TYPING_TIMEOUT).retry(RetryPolicy::none());
+        request.send().map(drop)
+    }
+
+    fn list(&self, request: Request) -> Result<Answer, StoreError> {
+        answered(self.shared.0.list(request).wait_until(None))
     }
 
     fn append(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
@@ -161,6 +237,12 @@ impl Bridge {
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.shared.0.lanes()
+    }
+
+    /// The number of lanes of this kind that this program works on.
+    #[must_use]
+    pub fn lanes_of(&self, kind: LaneKind) -> usize {
+        self.shared.0.lanes_of(kind)
     }
 
     /// True until the bridge is drained.

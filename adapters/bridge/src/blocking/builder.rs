@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use lp_connector_core::bridge::BridgeConfig;
 use lp_connector_core::bridge::store::Store;
+use lp_connector_core::bridge::{BridgeConfig, BridgeEvent};
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
 use lp_connector_ureq::Client;
 
 use super::driver::Driver;
 use super::{Bridge, Channel};
+use crate::StoreRequest;
+use crate::observe::Observers;
 use crate::shared::Shared;
 
 /// A bridge that is not started yet, and its settings: made by [`Bridge::builder`].
@@ -22,13 +24,21 @@ pub struct Builder<C> {
     store: Arc<dyn Store>,
     channel: C,
     config: BridgeConfig,
+    observers: Observers,
 }
 
 impl<C: Channel> Builder<C> {
     pub(crate) fn new(client: Client, store: Arc<dyn Store>, channel: C) -> Self {
         let home = client.config().account().clone();
         let clients = BTreeMap::from([(home.clone(), client)]);
-        Self { clients, home, store, channel, config: BridgeConfig::new() }
+        Self {
+            clients,
+            home,
+            store,
+            channel,
+            config: BridgeConfig::new(),
+            observers: Observers::default(),
+        }
     }
 
     /// Sets how the bridge works. Default: [`BridgeConfig::new`].
@@ -43,17 +53,34 @@ impl<C: Channel> Builder<C> {
         self
     }
 
+    /// Sets who is told what happens on the lanes: each event once, after it is durable, in order. It is called by the
+    /// bridge's loop, which waits meanwhile: count, and return. A panic in it is caught.
+    ///
+    /// What is accepted and not yet sent, or set aside, is in the store: [`Bridge::consumer`] and
+    /// [`Bridge::dead_letters`] show it.
+    pub fn on_event(mut self, observer: impl Fn(&BridgeEvent) + Send + Sync + 'static) -> Self {
+        self.observers.on_event(observer);
+        self
+    }
+
+    /// Sets who is told of each request to the store that has ended, by whichever thread the store answers on. A panic
+    /// in it is caught.
+    pub fn on_store(mut self, observer: impl Fn(&StoreRequest) + Send + Sync + 'static) -> Self {
+        self.observers.on_store(observer);
+        self
+    }
+
     /// Starts the bridge on threads of its own.
     ///
     /// # Errors
     /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the operating system has no
     /// randomness or no thread to give.
     pub fn start(self) -> Result<Bridge, Error> {
-        let Self { clients, home, store, channel, config } = self;
+        let Self { clients, home, store, channel, config, observers } = self;
         let time_limit = config.attempt_timeout_setting();
-        let accounts = clients.keys().cloned().collect();
-        let shared = Shared::new(store, config)?;
-        let bridge = Bridge::start(shared.clone(), home, accounts);
+        let clients = Arc::new(clients);
+        let shared = Shared::new(store, config, observers)?;
+        let bridge = Bridge::start(shared.clone(), home, clients.clone());
         let started = Driver { shared, clients, channel, time_limit }.start();
         started.map_err(|_| Error::configuration("the operating system gives no thread"))?;
         Ok(bridge)

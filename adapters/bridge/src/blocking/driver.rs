@@ -23,7 +23,7 @@ use crate::shared::{Running, Shared, UnderWay, log_verdict};
 /// What the threads work with.
 pub(crate) struct Driver<C> {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) clients: BTreeMap<AccountId, Client>,
+    pub(crate) clients: Arc<BTreeMap<AccountId, Client>>,
     pub(crate) channel: C,
     pub(crate) time_limit: Duration,
 }

@@ -9,6 +9,7 @@ use crate::api::ConversationRef;
 use crate::bridge::consumer_settings::AcceptOn;
 use crate::bridge::delivery::parse_message_id;
 use crate::bridge::entry::{Choice, ConsumerEntry, Phase, ReceiptKind, Resolution};
+use crate::bridge::event::{ConversationOutcome, MessageOutcome};
 use crate::bridge::inbound::{Inbound, InboundContent};
 use crate::bridge::status::{FailureReason, Progress};
 use crate::id::{ConversationId, DialogId};
@@ -24,16 +25,16 @@ impl ConsumerLane {
                 Ok(ConsumerEntry::Accepted(inbound)) => {
                     if !self.has_room(&inbound) {
                         self.entries.push_front((number, body));
-                        self.look_ahead();
+                        self.look_ahead(now);
                         return;
                     }
                     self.accept(number, *inbound);
                     if self.file.is_some() {
-                        self.look_ahead();
+                        self.look_ahead(now);
                         return;
                     }
                 }
-                Ok(other) => self.take_in(other),
+                Ok(other) => self.take_in(other, now),
                 // Nobody but this bridge writes entries. One that cannot be read is of a newer version whose
                 // record would not have been given either, or damaged: it is set aside.
                 Err(_) => self.set_aside(number, &body),
@@ -49,7 +50,7 @@ impl ConsumerLane {
 
     /// What says how the first message fares counts at once, even behind messages that there is no room for. It is
     /// taken in again in its turn, which changes nothing then.
-    fn look_ahead(&mut self) {
+    fn look_ahead(&mut self, now: Now) {
         let ahead: Vec<ConsumerEntry> = self
             .entries
             .iter()
@@ -59,7 +60,7 @@ impl ConsumerLane {
             })
             .collect();
         for entry in ahead {
-            self.take_in(entry);
+            self.take_in(entry, now);
         }
     }
 
@@ -84,7 +85,6 @@ impl ConsumerLane {
             return;
         }
         let id = inbound.id().to_owned();
-        let opening = inbound.own_opening().cloned();
         let content = match inbound.content() {
             InboundContent::File(_) => {
                 self.file = Some(FileEntry { number, inbound, upload: None });
@@ -96,21 +96,17 @@ impl ConsumerLane {
             }
             InboundContent::Close { survey } => Ok(Content::Close { survey: *survey }),
         };
-        self.record.remember(id.clone(), fingerprint);
+        self.record.remember(id.clone(), fingerprint, self.wall);
         match content {
-            Ok(content) => self.push(id, content, opening),
+            Ok(content) => self.push(id, content, &inbound),
             Err(reason) => self.tell(&id, Progress::Failed(reason), None),
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        id: String,
-        content: Content,
-        opening: Option<crate::bridge::Opening>,
-    ) {
-        let state = SendState::Waiting;
-        self.record.queue.push_back(Queued { id, content, opening, state, attempt: 0 });
+    pub(super) fn push(&mut self, id: String, content: Content, inbound: &Inbound) {
+        let (state, attempt) = (SendState::Waiting, 0);
+        let (opening, accepted) = (inbound.own_opening().cloned(), inbound.accepted());
+        self.record.queue.push_back(Queued { id, content, opening, state, attempt, accepted });
     }
 
     /// A status of a message that shares its id with another one: the other's rank stays.
@@ -164,12 +160,12 @@ impl ConsumerLane {
         Some(Content::Text { text, metadata: choice.metadata, is_answer: true })
     }
 
-    fn take_in(&mut self, entry: ConsumerEntry) {
+    fn take_in(&mut self, entry: ConsumerEntry, now: Now) {
         match entry {
             ConsumerEntry::Accepted(_) => {}
             ConsumerEntry::Seen { conversation, phase } => self.on_seen(&conversation, phase),
             ConsumerEntry::Settled { message, attempt, verdict } => {
-                self.on_settled(&message, attempt, verdict);
+                self.on_settled(&message, attempt, verdict, now);
             }
             ConsumerEntry::Receipt { status, reported, .. } if !self.is_told(status, reported) => {}
             ConsumerEntry::Receipt { conversation, dialog, status, sequences, .. } => {
@@ -198,7 +194,17 @@ impl ConsumerLane {
                 let any = !options.is_empty();
                 self.record.offered = any.then_some(Offered { message, dialog, options });
             }
-            ConsumerEntry::Resolved { message, resolution } => self.resolve(&message, resolution),
+            ConsumerEntry::Resolved { message, resolution } => {
+                self.resolve(&message, resolution, now);
+            }
+            ConsumerEntry::Adopt { conversation } => {
+                let is_own =
+                    matches!(&self.record.talk, Talk::Open(talk) if *talk.to.id() == conversation);
+                if !is_own {
+                    self.paused_until = None;
+                    self.adopt(conversation);
+                }
+            }
             ConsumerEntry::Forget => {
                 self.record.forget = true;
                 let unconfirmed = usize::from(self.has_unconfirmed());
@@ -223,7 +229,10 @@ impl ConsumerLane {
         self.record.note_seen(conversation, &phase);
         match (&mut self.record.talk, phase) {
             (Talk::Open(talk), phase) if talk.to.id() == conversation => match phase {
-                Phase::Closed => self.record.talk = Talk::None,
+                Phase::Closed => {
+                    self.leave(conversation);
+                    self.record.talk = Talk::None;
+                }
                 Phase::Open => talk.to = talk.to.clone().in_dialog(DialogId::main_of(conversation)),
                 Phase::Survey(dialog) => talk.to = talk.to.clone().in_dialog(dialog),
             },
@@ -238,25 +247,27 @@ impl ConsumerLane {
                     to = to.with_client_properties(properties);
                 }
                 self.record.talk = Talk::Open(OpenTalk::new(to));
+                self.note_conversation(conversation, ConversationOutcome::Adopted);
                 self.paused_until = None;
                 self.record.pause = None;
             }
         }
     }
 
-    fn resolve(&mut self, message: &str, resolution: Resolution) {
+    fn resolve(&mut self, message: &str, resolution: Resolution, now: Now) {
         let Some(head) = self.record.queue.front_mut() else { return };
         if head.id != message || head.state == SendState::Waiting {
             return;
         }
         match resolution {
-            Resolution::Sent => self.finish_head(Progress::Sent, None),
+            Resolution::Sent => self.finish_head(Progress::Sent, None, now),
             Resolution::Drop => {
-                self.finish_head(Progress::Failed(FailureReason::Operator), None);
+                self.finish_head(Progress::Failed(FailureReason::Operator), None, now);
             }
             Resolution::Resend => {
                 head.state = SendState::Waiting;
                 self.settle_until = None;
+                self.note_message(message, MessageOutcome::Resent);
             }
         }
     }
@@ -264,6 +275,7 @@ impl ConsumerLane {
     /// An entry that cannot be read becomes a dead letter.
     fn set_aside(&mut self, number: u64, body: &[u8]) {
         let lane = crate::bridge::LaneId::consumer(&self.account, &self.consumer);
-        self.append.push(crate::bridge::dead_letter::unreadable_entry(&lane, number, body));
+        self.append
+            .push(crate::bridge::dead_letter::unreadable_entry(&lane, number, body, self.wall));
     }
 }

@@ -10,19 +10,22 @@ mod absorb;
 mod record;
 mod results;
 mod settle;
+mod summary;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::record::{ConsumerRecord, Content, PendingKind, PendingReceipt, Queued, SendState, Talk};
+pub use self::summary::{ConsumerState, ConsumerSummary, RecentMessage};
 use super::config::{BridgeConfig, SurveyPolicy};
 use super::entry::{self, ConversationEntry, ReceiptKind, StatusEntry};
+use super::event::{BridgeEvent, BridgeEventKind, ConversationOutcome, MessageOutcome};
 use super::inbound::Inbound;
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::outgoing::{CallResult, Outgoing};
 use super::record::{decode, encode};
-use super::status::{Progress, Status};
+use super::status::{FailureReason, Progress, Status};
 use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneId};
 use crate::api::{
     CloseConversation, ConversationRef, IdentifyConsumer, Receipt, SendFile, SendReceipt, SendText,
@@ -44,6 +47,7 @@ pub(super) struct ConsumerLane {
     /// A file that is being uploaded. Its entry is consumed once it is stored: until then its bytes are there.
     file: Option<FileEntry>,
     append: Vec<Entry>,
+    events: Vec<BridgeEvent>,
     cells: Vec<(CellId, Vec<u8>)>,
     in_flight: Option<InFlight>,
     /// The result of an effect must be durable before the next effect begins.
@@ -110,6 +114,7 @@ impl ConsumerLane {
             through: 0,
             file: None,
             append: Vec::new(),
+            events: Vec::new(),
             cells: Vec::new(),
             in_flight: None,
             must_commit: false,
@@ -209,7 +214,7 @@ impl ConsumerLane {
         match (&head.content, &self.record.talk) {
             (Content::Close { .. }, Talk::None | Talk::Awaiting) => {
                 // Nothing is open, as far as is known.
-                self.finish_head(Progress::Sent, None);
+                self.finish_head(Progress::Sent, None, now);
                 self.must_commit = true;
                 None
             }
@@ -353,6 +358,7 @@ impl ConsumerLane {
             append: std::mem::take(&mut self.append),
             cells: std::mem::take(&mut self.cells),
             next,
+            events: std::mem::take(&mut self.events),
         }
     }
 
@@ -364,11 +370,27 @@ impl ConsumerLane {
 
     /// Tells the channel, if the rank grew.
     fn tell(&mut self, message: &str, progress: Progress, sequence: Option<u64>) {
+        let wall = self.wall;
         if let Some(recent) = self.record.recent(message) {
             if recent.rank >= progress.rank() {
                 return;
             }
             recent.rank = progress.rank();
+            recent.when = Some(wall);
+            recent.reason = match &progress {
+                Progress::Failed(reason) => Some(reason.name().to_owned()),
+                _ => None,
+            };
+        }
+        match &progress {
+            Progress::Failed(FailureReason::Unconfirmed) => {
+                self.note_message(message, MessageOutcome::Reported);
+            }
+            Progress::Failed(reason) => {
+                self.note_message(message, MessageOutcome::Failed(reason.clone()));
+            }
+            // `finish_head` knows since when it waited. Others are the other side's doing.
+            Progress::Sent | Progress::Delivered | Progress::Read => {}
         }
         let status = Status { message: message.to_owned(), progress, sequence };
         let lane = LaneId::status(&self.account, &self.consumer);
@@ -381,11 +403,38 @@ impl ConsumerLane {
     }
 
     /// Removes the first message, and tells the channel.
-    fn finish_head(&mut self, progress: Progress, sequence: Option<u64>) {
+    fn finish_head(&mut self, progress: Progress, sequence: Option<u64>, now: Now) {
         self.settle_until = None;
-        if let Some(Queued { id, .. }) = self.record.queue.pop_front() {
+        if let Some(Queued { id, accepted, .. }) = self.record.queue.pop_front() {
             self.is_changed = true;
+            if progress == Progress::Sent {
+                let after = accepted.and_then(|at| at.until(now));
+                let (message, outcome) = (id.clone(), MessageOutcome::Sent);
+                self.note(BridgeEventKind::Message { message, outcome, after });
+            }
             self.tell(&id, progress, sequence);
+        }
+    }
+
+    fn note(&mut self, kind: BridgeEventKind) {
+        let (account, consumer) = (self.account.clone(), Some(self.consumer.clone()));
+        self.events.push(BridgeEvent { account, consumer, kind });
+    }
+
+    fn note_message(&mut self, message: &str, outcome: MessageOutcome) {
+        let message = message.to_owned();
+        self.note(BridgeEventKind::Message { message, outcome, after: None });
+    }
+
+    fn note_conversation(&mut self, conversation: &ConversationId, outcome: ConversationOutcome) {
+        let conversation = conversation.clone();
+        self.note(BridgeEventKind::Conversation { conversation, outcome });
+    }
+
+    /// This conversation is the consumer's no more, if it was.
+    fn leave(&mut self, conversation: &ConversationId) {
+        if matches!(&self.record.talk, Talk::Open(talk) if talk.to.id() == conversation) {
+            self.note_conversation(conversation, ConversationOutcome::Closed);
         }
     }
 

@@ -53,6 +53,9 @@ pub(super) struct ConsumerRecord {
     pub(super) closed: Option<ConversationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pause: Option<Pause>,
+    /// A message found the last conversation closed: another one is opened for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) reopens: bool,
     /// Everything is to be removed, once nothing is unconfirmed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) forget: bool,
@@ -107,6 +110,9 @@ pub(super) struct Queued {
     /// How often it was sent.
     #[serde(default)]
     pub(super) attempt: u32,
+    /// When it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) accepted: Option<Timestamp>,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -168,6 +174,12 @@ pub(super) struct Recent {
     pub(super) rank: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<(DialogId, u64)>,
+    /// When it was taken in, or told of last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) when: Option<Timestamp>,
+    /// The name of the reason, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
 }
 
 /// A receipt that waits to be sent.
@@ -210,8 +222,9 @@ impl ConsumerRecord {
         self.recent.iter_mut().find(|recent| recent.id == id)
     }
 
-    pub(super) fn remember(&mut self, id: String, fingerprint: u64) {
-        self.recent.push_back(Recent { id, fingerprint, rank: 0, at: None });
+    pub(super) fn remember(&mut self, id: String, fingerprint: u64, when: Timestamp) {
+        let (when, at, reason) = (Some(when), None, None);
+        self.recent.push_back(Recent { id, fingerprint, rank: 0, at, when, reason });
         // A message in the queue is always remembered: it must not be accepted twice.
         let queued = self.queue.len() + 1;
         while self.recent.len() > MAX_RECENT.max(queued) {

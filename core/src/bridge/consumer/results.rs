@@ -6,6 +6,7 @@ use super::record::{Content, OpenTalk, Pause, PendingKind, PendingReceipt, Talk}
 use super::{ConsumerLane, InFlight, consumer_cell};
 use crate::api::ConversationRef;
 use crate::bridge::entry::{ConversationEntry, Phase};
+use crate::bridge::event::ConversationOutcome;
 use crate::bridge::lane::outage_pause;
 use crate::bridge::outgoing::{CallResult, Called};
 use crate::bridge::status::{FailureReason, Progress};
@@ -51,18 +52,27 @@ impl ConsumerLane {
                 self.record.lp_consumer = lp_consumer;
                 self.record.pause = None;
             }
-            (InFlight::Open, Ok(Called::Opened(to))) => self.opened(to),
+            (InFlight::Open, Ok(Called::Opened(to))) => {
+                let how = match std::mem::take(&mut self.record.reopens) {
+                    true => ConversationOutcome::Reopened,
+                    false => ConversationOutcome::Opened,
+                };
+                self.opened(to, how);
+            }
             (InFlight::Open, Err(error)) if error.kind() == ErrorKind::AlreadyOpen => {
                 self.already_open(now);
             }
             (InFlight::Send { dialog, .. }, Ok(Called::Published(sequence))) => {
                 self.record.pause = None;
-                self.confirm(&dialog, sequence);
+                self.confirm(&dialog, sequence, now);
             }
             (InFlight::Send { dialog, conversation }, Err(error)) => match meaning(&error) {
                 Meaning::Unknown => self.mark_unconfirmed(conversation, dialog, now),
-                Meaning::Closed => self.closed(&conversation),
-                Meaning::Refused => self.refuse(&error),
+                Meaning::Closed => {
+                    self.record.reopens = true;
+                    self.closed(&conversation);
+                }
+                Meaning::Refused => self.refuse(&error, now),
                 Meaning::Later => self.pause(&error, now),
             },
             (InFlight::Receipt(receipt), result) => self.receipt_sent(&receipt, result, now),
@@ -79,13 +89,19 @@ impl ConsumerLane {
                 self.close_requested(is_message, result, now)
             }
             (InFlight::UploadUrl, Err(error)) => match meaning(&error) {
-                Meaning::Closed => self.record.talk = Talk::None,
+                Meaning::Closed => {
+                    if let Talk::Open(talk) = &self.record.talk {
+                        let conversation = talk.to.id().clone();
+                        self.record.reopens = true;
+                        self.closed(&conversation);
+                    }
+                }
                 Meaning::Refused => self.refuse_file(&error),
                 Meaning::Unknown | Meaning::Later => self.pause(&error, now),
             },
             (InFlight::Open, Err(error)) => match meaning(&error) {
                 Meaning::Refused if self.file.is_some() => self.refuse_file(&error),
-                Meaning::Refused => self.refuse(&error),
+                Meaning::Refused => self.refuse(&error, now),
                 // The service opens one conversation at most: to ask again is harmless.
                 _ => self.pause(&error, now),
             },
@@ -95,19 +111,21 @@ impl ConsumerLane {
         }
     }
 
-    fn opened(&mut self, to: ConversationRef) {
+    fn opened(&mut self, to: ConversationRef, how: ConversationOutcome) {
         self.record.pause = None;
         self.record.note_seen(to.id(), &Phase::Open);
-        self.introduce(&to);
+        self.introduce(&to, how == ConversationOutcome::Adopted);
+        self.note_conversation(to.id(), how);
         self.record.talk = Talk::Open(OpenTalk::new(to));
     }
 
     /// Tells the conversation's lane whose it is.
-    fn introduce(&mut self, to: &ConversationRef) {
+    fn introduce(&mut self, to: &ConversationRef, adopted: bool) {
         let entry = ConversationEntry::Opened {
             consumer: self.consumer.clone(),
             lp_consumer: self.record.lp_consumer.clone(),
             properties: to.client_properties().cloned(),
+            adopted,
         };
         self.tell_conversation(to.id(), &entry);
     }
@@ -127,7 +145,7 @@ impl ConsumerLane {
         if let Some(properties) = self.config.of(&self.consumer).opening().client_properties {
             to = to.with_client_properties(properties);
         }
-        self.opened(to);
+        self.opened(to, ConversationOutcome::Adopted);
         self.must_commit = true;
         self.is_changed = true;
     }
@@ -143,19 +161,20 @@ impl ConsumerLane {
 
     fn closed(&mut self, conversation: &ConversationId) {
         self.record.note_seen(conversation, &Phase::Closed);
+        self.leave(conversation);
         self.record.talk = Talk::None;
     }
 
-    fn refuse(&mut self, error: &Error) {
+    fn refuse(&mut self, error: &Error, now: Now) {
         let reason = FailureReason::Refused(detail(error));
-        self.finish_head(Progress::Failed(reason), None);
+        self.finish_head(Progress::Failed(reason), None, now);
     }
 
     fn refuse_file(&mut self, error: &Error) {
         let Some(file) = self.file.take() else { return };
         let fingerprint = file.inbound.fingerprint();
         self.through = file.number;
-        self.record.remember(file.inbound.id().to_owned(), fingerprint);
+        self.record.remember(file.inbound.id().to_owned(), fingerprint, self.wall);
         let reason = FailureReason::Refused(detail(error));
         self.tell(file.inbound.id(), Progress::Failed(reason), None);
     }
@@ -195,8 +214,8 @@ impl ConsumerLane {
         self.record.pause = None;
         self.through = file.number;
         let id = file.inbound.id().to_owned();
-        self.record.remember(id.clone(), file.inbound.fingerprint());
-        self.push(id, Content::Hosted(hosted), file.inbound.own_opening().cloned());
+        self.record.remember(id.clone(), file.inbound.fingerprint(), self.wall);
+        self.push(id, Content::Hosted(hosted), &file.inbound);
     }
 
     fn receipt_sent(&mut self, receipt: &PendingReceipt, result: CallResult, now: Now) {
@@ -224,7 +243,7 @@ impl ConsumerLane {
             Err(error) if error.kind() == ErrorKind::ConversationClosed => true,
             Err(error) => match meaning(error) {
                 Meaning::Refused if is_message => {
-                    self.refuse(error);
+                    self.refuse(error, now);
                     return;
                 }
                 // Closing is idempotent.
@@ -250,7 +269,7 @@ impl ConsumerLane {
             self.closed(&conversation);
         }
         if is_message {
-            self.finish_head(Progress::Sent, None);
+            self.finish_head(Progress::Sent, None, now);
         }
     }
 

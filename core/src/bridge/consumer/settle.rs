@@ -5,6 +5,7 @@ use super::record::{Content, SendState, Talk, Unconfirmed};
 use crate::bridge::config::Unsettled;
 use crate::bridge::conversation::digest;
 use crate::bridge::entry::{ConversationEntry, Question, Verdict};
+use crate::bridge::event::MessageOutcome;
 use crate::bridge::status::{FailureReason, Progress};
 use crate::id::{ConversationId, DialogId};
 use crate::time::{Now, Timestamp};
@@ -43,8 +44,10 @@ impl ConsumerLane {
             left: self.config.settle_for,
             is_asked: false,
         });
+        let id = head.id.clone();
         self.settle_until = Some(now.mono() + self.config.settle_for);
         self.is_changed = true;
+        self.note_message(&id, MessageOutcome::Unconfirmed);
     }
 
     /// Asks the conversation's lane, and applies the policy when the time is up.
@@ -54,9 +57,13 @@ impl ConsumerLane {
         if self.settle_until.is_some_and(|until| until <= now.mono()) {
             match self.config.unsettled {
                 Unsettled::Report => {
-                    self.finish_head(Progress::Failed(FailureReason::Unconfirmed), None);
+                    self.finish_head(Progress::Failed(FailureReason::Unconfirmed), None, now);
                 }
-                Unsettled::Resend => head.state = SendState::Waiting,
+                Unsettled::Resend => {
+                    head.state = SendState::Waiting;
+                    let id = head.id.clone();
+                    self.note_message(&id, MessageOutcome::Resent);
+                }
                 Unsettled::Hold => head.state = SendState::Held,
             }
             self.settle_until = None;
@@ -85,7 +92,7 @@ impl ConsumerLane {
     }
 
     /// The conversation's lane answers. An answer about an earlier attempt says nothing about this one.
-    pub(super) fn on_settled(&mut self, message: &str, attempt: u32, verdict: Verdict) {
+    pub(super) fn on_settled(&mut self, message: &str, attempt: u32, verdict: Verdict, now: Now) {
         let Some(head) = self.record.queue.front_mut() else { return };
         if head.id != message || head.attempt != attempt {
             return;
@@ -96,16 +103,20 @@ impl ConsumerLane {
             SendState::Waiting => return,
         };
         match verdict {
-            Verdict::Echo(sequence) => self.confirm(&dialog, Some(sequence)),
+            Verdict::Echo(sequence) => {
+                self.note_message(message, MessageOutcome::SettledSent);
+                self.confirm(&dialog, Some(sequence), now);
+            }
             Verdict::Absent => {
                 head.state = SendState::Waiting;
                 self.settle_until = None;
+                self.note_message(message, MessageOutcome::SettledAbsent);
             }
         }
     }
 
     /// The first message was taken, with this sequence.
-    pub(super) fn confirm(&mut self, dialog: &DialogId, sequence: Option<u64>) {
+    pub(super) fn confirm(&mut self, dialog: &DialogId, sequence: Option<u64>, now: Now) {
         if let Some(sequence) = sequence {
             if let Talk::Open(talk) = &mut self.record.talk {
                 talk.confirm(dialog, sequence);
@@ -115,6 +126,6 @@ impl ConsumerLane {
                 recent.at = Some((dialog.clone(), sequence));
             }
         }
-        self.finish_head(Progress::Sent, sequence);
+        self.finish_head(Progress::Sent, sequence, now);
     }
 }

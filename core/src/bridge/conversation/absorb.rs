@@ -4,11 +4,11 @@ use super::ConversationLane;
 use super::record::{MAX_PENDING, Owner, Pending, PendingContent};
 use crate::api::ConversationRef;
 use crate::bridge::dead_letter;
-use crate::bridge::delivery::{escape, message_id};
+use crate::bridge::delivery::{ChangeDetails, ClosedBy, escape, message_id};
 use crate::bridge::entry::{ConsumerEntry, ConversationEntry, Phase};
 use crate::conversation::Conversation;
 use crate::id::LpConsumerId;
-use crate::time::Mono;
+use crate::time::{Mono, Timestamp};
 use crate::webhook::{
     Change, ConversationChange, Event, InboxPoll, MessagingEvent, Order, ReceiptStatus, Role,
     Transition,
@@ -22,12 +22,17 @@ impl ConversationLane {
             && let Some((number, body)) = self.entries.pop_front()
         {
             match serde_json::from_slice(&body) {
-                Ok(ConversationEntry::Changes { changes }) => {
+                Ok(ConversationEntry::Changes { changes, at }) => {
                     for change in changes {
+                        self.note_stored(&change, at);
                         self.take_in(change, now);
                     }
                 }
-                Ok(ConversationEntry::Opened { consumer, lp_consumer, properties }) => {
+                // It is another consumer's already: an operator's slip.
+                Ok(ConversationEntry::Opened { consumer, .. })
+                    if self.consumer().is_some_and(|owner| *owner != consumer) => {}
+                Ok(ConversationEntry::Opened { consumer, lp_consumer, properties, adopted }) => {
+                    self.record.adopted |= adopted;
                     let to = ConversationRef::new(consumer.clone(), self.conversation.clone());
                     let to = match properties {
                         Some(properties) => to.with_client_properties(properties),
@@ -45,10 +50,19 @@ impl ConversationLane {
                 }
                 Err(_) => {
                     let lane = self.lane();
-                    self.append.push(dead_letter::unreadable_entry(&lane, number, &body));
+                    self.append
+                        .push(dead_letter::unreadable_entry(&lane, number, &body, self.wall));
                 }
             }
             self.through = number;
+        }
+    }
+
+    fn note_stored(&mut self, change: &Change, at: Option<Timestamp>) {
+        if let (Change::Message(message), Some(at)) = (change, at)
+            && let Some(sequence) = message.sequence()
+        {
+            self.stored.entry((message.dialog().clone(), sequence)).or_insert(at);
         }
     }
 
@@ -147,12 +161,17 @@ impl ConversationLane {
                         )
                     }
                 };
+                let stored = message.sequence().and_then(|sequence| {
+                    self.stored.get(&(message.dialog().clone(), sequence)).copied()
+                });
                 self.record.pending.push_back(Pending {
                     id,
                     at: message.server_timestamp(),
                     order,
                     content: PendingContent::Message(message.clone()),
                     replayed: false,
+                    details: ChangeDetails::default(),
+                    stored,
                 });
             }
             Change::Conversation(state) => {
@@ -160,19 +179,32 @@ impl ConversationLane {
                     self.record.changes = self.record.changes.saturating_add(1);
                     let conversation = escape(self.conversation.as_str()).into_owned();
                     let name = transition.name();
+                    let mut details = ChangeDetails::default();
+                    match transition {
+                        Transition::Created => details.adopted = self.record.adopted,
+                        Transition::Finished => details.by = ClosedBy::read(state.close_reason()),
+                        _ => {}
+                    }
                     self.record.pending.push_back(Pending {
                         id: format!("{conversation}:c{}:{name}", self.record.changes),
                         at: state.updated(),
                         order,
                         content: PendingContent::Changed(transition),
                         replayed: false,
+                        details,
+                        stored: None,
                     });
                 }
                 self.tell_phase();
             }
             Change::Other(_) => {
                 let lane = self.lane();
-                self.append.push(dead_letter::unreadable_change(&lane, self.through, &change));
+                self.append.push(dead_letter::unreadable_change(
+                    &lane,
+                    self.through,
+                    &change,
+                    self.wall,
+                ));
             }
         }
     }
@@ -234,7 +266,7 @@ impl ConversationLane {
                 && is_shown(message)
             {
                 let lane = self.lane();
-                let letter = dead_letter::unowned(&lane, message);
+                let letter = dead_letter::unowned(&lane, message, self.wall);
                 self.append.push(letter);
             }
         }

@@ -5,6 +5,7 @@ use super::record::{Pending, PendingContent};
 use crate::bridge::dead_letter;
 use crate::bridge::delivery::{Delivery, DeliveryContent, Verdict};
 use crate::bridge::entry::{Choice, ConsumerEntry, ReceiptKind};
+use crate::bridge::event::BridgeEvent;
 use crate::bridge::tries::Tried;
 use crate::time::Mono;
 use crate::time::Now;
@@ -34,6 +35,7 @@ impl ConversationLane {
             replayed: pending.replayed,
             attempt: self.tries.attempt(),
             possibly_repeated: self.tries.is_possibly_repeated(),
+            details: pending.details,
             content: match &pending.content {
                 PendingContent::Message(message) => DeliveryContent::Message(message.clone()),
                 PendingContent::Changed(transition) => DeliveryContent::Changed(transition.clone()),
@@ -43,13 +45,17 @@ impl ConversationLane {
 
     /// What the channel made of the delivery.
     pub(in crate::bridge) fn delivered(&mut self, verdict: &Verdict, now: Now) {
-        if !std::mem::take(&mut self.is_delivering) {
-            return;
-        }
+        let Some(offer) = self.offer.take() else { return };
         self.must_commit = true;
-        let Some(consumer) = self.consumer() else { return };
-        let settings = self.config.of(consumer);
-        match self.tries.on_verdict(verdict, settings, now.mono()) {
+        let Some(consumer) = self.consumer().cloned() else { return };
+        let tried = self.tries.on_verdict(verdict, self.config.of(&consumer), now.mono());
+        let account = self.account.clone();
+        self.events.extend(offer.ended(verdict, &tried, now).into_iter().map(|kind| BridgeEvent {
+            account: account.clone(),
+            consumer: Some(consumer.clone()),
+            kind,
+        }));
+        match tried {
             Tried::Again => {}
             Tried::Taken => {
                 if let Some(pending) = self.record.pending.pop_front() {
@@ -62,7 +68,13 @@ impl ConversationLane {
                     self.record.has_gap = true;
                     self.follow_up(&pending, ReceiptKind::NotReceived);
                     let lane = self.lane();
-                    self.append.push(dead_letter::delivery(&lane, pending, reason));
+                    self.append.push(dead_letter::delivery(
+                        &lane,
+                        pending,
+                        reason,
+                        Some(consumer),
+                        self.wall,
+                    ));
                 }
             }
         }

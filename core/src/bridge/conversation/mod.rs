@@ -9,7 +9,7 @@ pub(super) mod digest;
 mod record;
 mod sightings;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +18,14 @@ pub(super) use self::record::{Pending, PendingContent};
 use super::config::BridgeConfig;
 use super::consumer::{consumer_cell, open_cell};
 use super::entry::{self, ConsumerEntry};
+use super::event::BridgeEvent;
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
+use super::offer::Offer;
 use super::record::{decode, encode};
 use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneId};
 use super::tries::Tries;
-use crate::id::{AccountId, ConversationId, ExtConsumerId, LpConsumerId};
-use crate::time::{Mono, Now};
+use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId, LpConsumerId};
+use crate::time::{Mono, Now, Timestamp};
 use crate::webhook::{Inbox, ReorderWindow};
 
 /// How long messages of a conversation wait for a notification that names its consumer. Notifications are
@@ -47,11 +49,14 @@ pub(super) struct ConversationLane {
     entries: VecDeque<(u64, Vec<u8>)>,
     through: u64,
     append: Vec<Entry>,
+    events: Vec<BridgeEvent>,
     cells: Vec<(CellId, Vec<u8>)>,
     /// The consumer that a notification names, and that the store is asked about.
     asked: Option<LpConsumerId>,
     is_asking: bool,
-    is_delivering: bool,
+    offer: Option<Offer>,
+    /// When the messages of this claim's entries were stored.
+    stored: BTreeMap<(DialogId, u64), Timestamp>,
     must_commit: bool,
     owner_until: Option<Mono>,
     /// The tries of the first delivery.
@@ -60,6 +65,8 @@ pub(super) struct ConversationLane {
     is_forgotten: bool,
     /// What the last holder began is unknown.
     taken_over: bool,
+    /// The time of the last step: dead letters have it.
+    wall: Timestamp,
 }
 
 impl ConversationLane {
@@ -108,21 +115,25 @@ impl ConversationLane {
             entries: claimed.entries.into(),
             through: 0,
             append: Vec::new(),
+            events: Vec::new(),
+            stored: BTreeMap::new(),
             cells: Vec::new(),
             asked: None,
             is_asking: false,
-            is_delivering: false,
+            offer: None,
             must_commit: false,
             owner_until,
             tries,
             is_over,
             is_forgotten: false,
             taken_over: claimed.taken_over,
+            wall: Timestamp::from_system_time(now.wall()),
         })
     }
 
     /// The next step.
     pub(super) fn poll(&mut self, now: Now) -> LaneStep {
+        self.wall = Timestamp::from_system_time(now.wall());
         if self.must_commit {
             return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
         }
@@ -144,7 +155,8 @@ impl ConversationLane {
         }
         match self.next_delivery(now.mono()) {
             Some(delivery) => {
-                self.is_delivering = true;
+                let stored = self.record.pending.front().and_then(|pending| pending.stored);
+                self.offer = Some(Offer::of(&delivery, stored));
                 LaneStep::Effect(Effect::Deliver(delivery))
             }
             None => {
@@ -181,7 +193,7 @@ impl ConversationLane {
     /// The effect that is under way was never begun.
     pub(super) fn cancelled(&mut self) {
         self.is_asking = false;
-        self.is_delivering = false;
+        self.offer = None;
     }
 
     /// Ends work now. The lane is due at once, for whoever claims it.
@@ -253,6 +265,7 @@ impl ConversationLane {
             append: std::mem::take(&mut self.append),
             cells: std::mem::take(&mut self.cells),
             next,
+            events: std::mem::take(&mut self.events),
         }
     }
 

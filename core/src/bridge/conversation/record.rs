@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::sightings::Sightings;
+use crate::bridge::delivery::ChangeDetails;
 use crate::bridge::entry::Phase;
 use crate::bridge::tries::SavedTries;
 use crate::conversation::Conversation;
@@ -46,6 +47,9 @@ pub(super) struct ConversationRecord {
     pub(super) hidden_gap: Option<DialogId>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_finished: bool,
+    /// The consumer's lane found it open.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) adopted: bool,
     /// How many state changes were delivered: it names them.
     #[serde(default)]
     pub(super) changes: u64,
@@ -84,6 +88,15 @@ pub(in crate::bridge) struct Pending {
     pub(in crate::bridge) content: PendingContent,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(in crate::bridge) replayed: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(in crate::bridge) details: ChangeDetails,
+    /// When the notification was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::bridge) stored: Option<Timestamp>,
+}
+
+fn is_default(details: &ChangeDetails) -> bool {
+    *details == ChangeDetails::default()
 }
 
 impl Pending {

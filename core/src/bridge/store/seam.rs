@@ -70,6 +70,20 @@ impl<S: Store + ?Sized> Store for Box<S> {
 }
 
 impl Request {
+    /// A short fixed name: `append`, `claim`, `commit`, `extend`, `read`, `swap` or `list`.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Append(_) => "append",
+            Self::Claim { .. } => "claim",
+            Self::Commit(_) => "commit",
+            Self::Extend { .. } => "extend",
+            Self::Read(_) => "read",
+            Self::Swap { .. } => "swap",
+            Self::List { .. } => "list",
+        }
+    }
+
     /// Refuses a request with a value of more than [`MAX_VALUE_BYTES`]. A store checks this first, so that it
     /// refuses no other request because of this one.
     ///
@@ -165,6 +179,20 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
+    /// A short fixed name, such as `unavailable`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Failed => "failed",
+            Self::Full => "full",
+            Self::Refused => "refused",
+            Self::Denied => "denied",
+            Self::Incompatible => "incompatible",
+            Self::Damaged => "damaged",
+        }
+    }
+
     /// True if the same request may succeed later, and is safe to repeat. Only [`Refused`](Self::Refused) is
     /// final for the request; the others are faults of the store, which people mend.
     #[must_use]

@@ -1,6 +1,7 @@
 //! Which lanes a worker holds, and for how long.
 
 use super::{Held, STORE_PAUSE, Worker};
+use crate::bridge::event::BridgeEventKind;
 use crate::bridge::store::{Answer, Claimed, Fence, Holder, LaneId, Lease, Next};
 use crate::bridge::worker::machine::Machine;
 use crate::time::{Mono, Now};
@@ -19,10 +20,14 @@ impl Worker {
             self.counters.claimed += 1;
             self.counters.taken_over += u64::from(lane.taken_over);
             let id = lane.lane.clone();
+            if lane.taken_over {
+                self.tell_of_lane(&id, BridgeEventKind::TakenOver(id.kind()));
+            }
             let lease = Lease { lane: id.clone(), fence: lane.fence, holder };
             let machine = Machine::restore(lane, self.config.clone(), now);
             let not_before = Mono::ZERO;
-            let held = Held { lease, held_until, machine, commit: None, effect: None, not_before };
+            let (commit, events, effect) = (None, Vec::new(), None);
+            let held = Held { lease, held_until, machine, commit, events, effect, not_before };
             // One that was held before was lost: the store gave it anew.
             self.lanes.insert(id.clone(), held);
             self.ready.push_back(id);
@@ -46,6 +51,7 @@ impl Worker {
         };
         self.counters.committed += 1;
         let Some(commit) = held.commit.take() else { return };
+        let events = std::mem::take(&mut held.events);
         let has_appended = !commit.append.is_empty();
         match commit.next {
             Next::Hold(term) => {
@@ -66,6 +72,7 @@ impl Worker {
         if has_appended {
             self.appended();
         }
+        events.into_iter().for_each(|event| self.tell(event));
     }
 
     pub(super) fn on_read(&mut self, number: u64, id: &LaneId, answer: Option<Answer>, now: Now) {
@@ -98,6 +105,7 @@ impl Worker {
     pub(super) fn lose(&mut self, id: &LaneId) {
         if self.lanes.remove(id).is_some() {
             self.counters.lost += 1;
+            self.tell_of_lane(id, BridgeEventKind::CommitLost(id.kind()));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::bridge::outgoing::CallResult;
 use crate::bridge::status_lane::StatusLane;
 use crate::bridge::store::{Cell, Claimed, Entry, Kept, LaneKind};
 use crate::id::{ConversationId, ExtConsumerId};
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(super) enum Machine {
@@ -28,8 +28,9 @@ impl Machine {
     pub(super) fn restore(claimed: Claimed, config: Arc<BridgeConfig>, now: Now) -> Self {
         let (lane, fence, record) = (claimed.lane.clone(), claimed.fence, claimed.record.clone());
         Self::read_record(claimed, config, now).unwrap_or_else(|| {
+            let at = Timestamp::from_system_time(now.wall());
             let body = record.map(|record| record.body).unwrap_or_default();
-            Self::Unreadable(Some(dead_letter::unreadable_record(&lane, fence.0, &body)))
+            Self::Unreadable(Some(dead_letter::unreadable_record(&lane, fence.0, &body, at)))
         })
     }
 
@@ -124,5 +125,6 @@ fn anew(letter: Option<Entry>) -> Draft {
         append: letter.into_iter().collect(),
         cells: Vec::new(),
         next: DraftNext::Gone,
+        events: Vec::new(),
     }
 }

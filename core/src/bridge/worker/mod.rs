@@ -14,17 +14,21 @@ use std::time::Duration;
 use self::machine::Machine;
 use super::config::BridgeConfig;
 use super::delivery::{Delivery, Verdict};
+use super::event::{BridgeEvent, BridgeEventKind};
 use super::lane::{Effect, LaneStep};
 use super::outgoing::{CallResult, Outgoing};
 use super::record::RECORD_VERSION;
-use super::store::{Answer, Commit, Fence, Holder, LaneId, Lease, Request};
-use crate::id::AccountId;
+use super::store::{Answer, Commit, Fence, Holder, LaneId, LaneKind, Lease, Request};
+use crate::id::{AccountId, ExtConsumerId};
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
 
 /// The most commits of one request, and the most requests with commits at a time.
 const MAX_COMMITS: usize = 64;
 const MAX_COMMIT_REQUESTS: usize = 2;
+
+/// The most events that nobody took yet.
+const MAX_EVENTS: usize = 4096;
 
 /// The pause after a store did not answer.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
@@ -105,6 +109,7 @@ pub struct Worker {
     has_news: bool,
     is_stopping: bool,
     counters: WorkerCounters,
+    events: VecDeque<BridgeEvent>,
 }
 
 /// What a [`Worker`] counted since it was made.
@@ -119,6 +124,8 @@ pub struct WorkerCounters {
     pub lost: u64,
     /// Commits that took effect.
     pub committed: u64,
+    /// Events that nobody took in time: the oldest are forgotten.
+    pub forgotten_events: u64,
 }
 
 /// The next action for the driver of a [`Worker`].
@@ -146,6 +153,8 @@ struct Held {
     machine: Machine,
     /// The commit that is asked for. It is asked for again if the store does not answer.
     commit: Option<Commit>,
+    /// What is told once it has taken effect.
+    events: Vec<BridgeEvent>,
     /// The number of the effect that is under way.
     effect: Option<u64>,
     /// No step before this.
@@ -181,6 +190,7 @@ impl Worker {
             has_news: false,
             is_stopping: false,
             counters: WorkerCounters::default(),
+            events: VecDeque::new(),
         }
     }
 
@@ -310,6 +320,35 @@ impl Worker {
         self.lanes.len()
     }
 
+    /// The number of lanes of this kind that this program holds.
+    #[must_use]
+    pub fn lanes_of(&self, kind: LaneKind) -> usize {
+        self.lanes.keys().filter(|lane| lane.kind() == kind).count()
+    }
+
+    /// What happened, oldest first: each event once, and once it is durable. Take them after each call of
+    /// [`handle`](Self::handle) and [`poll`](Self::poll). Beyond 4096 that nobody takes, the oldest are forgotten.
+    pub fn take_event(&mut self) -> Option<BridgeEvent> {
+        self.events.pop_front()
+    }
+
+    fn tell(&mut self, event: BridgeEvent) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+            self.counters.forgotten_events += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Tells what happened to a lane as a whole.
+    fn tell_of_lane(&mut self, lane: &LaneId, kind: BridgeEventKind) {
+        let consumer = match lane.kind() {
+            LaneKind::Consumer | LaneKind::Status => ExtConsumerId::new(lane.key()).ok(),
+            LaneKind::Conversation | LaneKind::DeadLetter => None,
+        };
+        self.tell(BridgeEvent { account: lane.account().clone(), consumer, kind });
+    }
+
     /// The lane of an effect that has ended. Another one may begin.
     fn end_effect(&mut self, number: u64) -> Option<LaneId> {
         let id = self.effects.remove(&number)?;
@@ -341,7 +380,8 @@ impl Worker {
             false => held.machine.poll(now),
         };
         match step {
-            LaneStep::Commit(draft) => {
+            LaneStep::Commit(mut draft) => {
+                held.events = std::mem::take(&mut draft.events);
                 held.commit = Some(draft.for_lease(&held.lease, self.config.lease_term()));
                 self.to_commit.push_back(id.clone());
                 None

@@ -18,6 +18,7 @@ pub(in crate::bridge) struct Cloud {
     pub(in crate::bridge) conversations: BTreeMap<String, Talk>,
     /// Notifications that were not answered 200 yet.
     pub(in crate::bridge) to_post: VecDeque<Vec<u8>>,
+    pub(in crate::bridge) close_reason: Option<&'static str>,
     opened: u32,
     pub(in crate::bridge) wall: Duration,
 }
@@ -61,10 +62,14 @@ impl Cloud {
         let talk = self.conversations.get_mut(conversation).unwrap();
         talk.updated += 1;
         let state = if talk.is_open { "OPEN" } else { "CLOSE" };
-        let body = json!({"kind":"notification","type":"cqm.ExConversationChangeNotification","body":{"changes":[{
+        let mut body = json!({"kind":"notification","type":"cqm.ExConversationChangeNotification","body":{"changes":[{
             "type":"UPSERT","result":{"convId": conversation, "conversationDetails":{"state": state, "stage": state,
             "metaDataLastUpdateTs": talk.updated,
             "participants":[{"id": format!("lp-{}", talk.consumer), "role":"CONSUMER"}]}}}]}});
+        if let (Some(reason), false) = (self.close_reason, talk.is_open) {
+            body["body"]["changes"][0]["result"]["conversationDetails"]["closeReason"] =
+                reason.into();
+        }
         self.to_post.push_back(body.to_string().into_bytes());
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 pub(super) use self::cloud::Cloud;
 use super::store::{Answer, LaneKind, MemoryStore, Request};
 use super::{
-    BridgeConfig, Delivery, DeliveryContent, Inbound, Outgoing, Progress, Verdict, Worker,
-    WorkerStep, accept, ingest,
+    BridgeConfig, BridgeEvent, ChangeDetails, Delivery, DeliveryContent, Inbound, Outgoing,
+    Progress, Verdict, Worker, WorkerStep, accept, ingest_at,
 };
 use crate::error::{Delivery as Effect, Error, ErrorKind};
 use crate::id::{AccountId, ExtConsumerId};
@@ -102,6 +102,10 @@ pub(super) struct Channel {
     pub(super) offered: Vec<(String, u32, bool)>,
     /// The id and time of each delivery.
     pub(super) times: Vec<(String, Option<Timestamp>)>,
+    /// To whom something was delivered.
+    pub(super) consumers: BTreeSet<String>,
+    /// What is known of each change, by its name.
+    pub(super) details: Vec<(String, ChangeDetails)>,
     /// The names of the changes that were delivered.
     pub(super) changes: Vec<String>,
 }
@@ -211,6 +215,7 @@ impl World {
     }
 
     pub(super) fn hand_in(&mut self, consumer: &str, message: Inbound) {
+        let message = message.accepted_at(Timestamp::from_system_time(self.now.wall()));
         self.append(accept(&account(), &ExtConsumerId::new(consumer).unwrap(), message));
     }
 
@@ -227,7 +232,8 @@ impl World {
     pub(super) fn post(&mut self, at: usize, fate: Fate) {
         let Some(body) = self.cloud.to_post.get(at).cloned() else { return };
         self.is_reordered |= at > 0;
-        let ingested = ingest(&account(), &Verified::dangerous_unverified(body));
+        let now = Timestamp::from_system_time(self.now.wall());
+        let ingested = ingest_at(&account(), &Verified::dangerous_unverified(body), now);
         if fate != Fate::RequestLost {
             self.store.perform(Request::Append(ingested.entries), self.now.mono());
         }
@@ -333,6 +339,11 @@ impl World {
             self.finish(0, 0, Fate::Done);
         }
         panic!("it does not come to rest");
+    }
+
+    /// What the first instance told since it was asked last.
+    pub(super) fn events(&mut self) -> Vec<BridgeEvent> {
+        std::iter::from_fn(|| self.instances[0].worker.take_event()).collect()
     }
 
     /// Runs the first instance until it has nothing to do now.
@@ -477,6 +488,7 @@ impl World {
 impl Channel {
     fn take(&mut self, delivery: &Delivery) {
         self.times.push((delivery.id.clone(), delivery.at));
+        self.consumers.insert(delivery.consumer.to_string());
         match &delivery.content {
             DeliveryContent::Message(message) => {
                 let text = match message.event() {
@@ -487,6 +499,7 @@ impl Channel {
                 self.delivered.push((delivery.id.clone(), text, delivery.order));
             }
             DeliveryContent::Changed(transition) => {
+                self.details.push((transition.name().to_owned(), delivery.details));
                 self.changes.push(format!("{} {transition:?}", delivery.id));
             }
             DeliveryContent::Status(status) => {

@@ -1,16 +1,17 @@
 //! The same bridge on every runtime, and on threads.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use lp_connector_async::{Client, Spawn};
 use lp_connector_async_std::AsyncStd;
-use lp_connector_bridge::store::{Store, StoreError};
+use lp_connector_bridge::store::{LaneKind, Store, StoreError};
 use lp_connector_bridge::{
-    Bridge, BridgeConfig, ChannelReceipt, Inbound, ReportError, WorkerCounters, blocking,
+    Bridge, BridgeConfig, BridgeEvent, ChannelReceipt, ConsumerSummary, DeadLetters, Inbound,
+    ReportError, StoreRequest, TypingError, WorkerCounters, blocking,
 };
 use lp_connector_core::connector::Config;
-use lp_connector_core::id::{AccountId, ExtConsumerId};
+use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
 use lp_connector_core::webhook::{Receiver, Verified};
 use lp_connector_smol::Smol;
 use lp_connector_tokio::Tokio;
@@ -25,6 +26,33 @@ pub(crate) struct Setup {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) config: BridgeConfig,
     pub(crate) receiver: Receiver,
+    pub(crate) told: Arc<Told>,
+}
+
+/// What a bridge told its observers.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) events: Mutex<Vec<BridgeEvent>>,
+    pub(crate) requests: Mutex<Vec<StoreRequest>>,
+}
+
+impl Told {
+    /// It panics on purpose once in a while, after it has noted what it was told.
+    fn event(&self, event: &BridgeEvent) {
+        let mut events = self.events.lock().unwrap();
+        events.push(event.clone());
+        let is_first = events.len() == 1;
+        drop(events);
+        assert!(!is_first, "an observer panics on purpose");
+    }
+
+    fn request(&self, request: &StoreRequest) {
+        let mut requests = self.requests.lock().unwrap();
+        requests.push(request.clone());
+        let is_first = requests.len() == 1;
+        drop(requests);
+        assert!(!is_first, "an observer panics on purpose");
+    }
 }
 
 /// A running bridge, and its webhook endpoint. It ends when it is dropped.
@@ -42,6 +70,11 @@ pub(crate) trait Running: Send + Sync {
         receipt: ChannelReceipt,
     ) -> Result<(), ReportError>;
     fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError>;
+    fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError>;
+    fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError>;
+    fn consumer(&self, of: &ExtConsumerId) -> Result<Option<ConsumerSummary>, StoreError>;
+    fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError>;
+    fn lanes_of(&self, kind: LaneKind) -> usize;
     fn receive(&self, notification: &Verified) -> Result<(), StoreError>;
     fn drain(&self, most: Duration) -> bool;
     fn is_running(&self) -> bool;
@@ -94,6 +127,9 @@ impl<R: BlockOn> Host for R {
         let channel = LedgerChannel(setup.ledger);
         let mut builder =
             Bridge::builder(clients.next().unwrap(), setup.store, channel).config(setup.config);
+        let (events, requests) = (setup.told.clone(), setup.told);
+        builder = builder.on_event(move |event| events.event(event));
+        builder = builder.on_store(move |request| requests.request(request));
         let mut accounts = Vec::new();
         for client in clients {
             accounts.push(client.config().account().clone());
@@ -140,6 +176,26 @@ impl<R: BlockOn> Running for OnRuntime<R> {
         R::block_on(self.bridge.forget(to))
     }
 
+    fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError> {
+        R::block_on(self.bridge.adopt(to, conversation))
+    }
+
+    fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError> {
+        R::block_on(self.bridge.typing(to, is_typing))
+    }
+
+    fn consumer(&self, of: &ExtConsumerId) -> Result<Option<ConsumerSummary>, StoreError> {
+        R::block_on(self.bridge.consumer(of))
+    }
+
+    fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError> {
+        R::block_on(self.bridge.dead_letters(after, limit))
+    }
+
+    fn lanes_of(&self, kind: LaneKind) -> usize {
+        self.bridge.lanes_of(kind)
+    }
+
     fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
         R::block_on(self.bridge.receive(notification))
     }
@@ -177,6 +233,9 @@ impl Host for Threads {
         let channel = LedgerChannel(setup.ledger);
         let mut builder = blocking::Bridge::builder(clients.next().unwrap(), setup.store, channel)
             .config(setup.config);
+        let (events, requests) = (setup.told.clone(), setup.told);
+        builder = builder.on_event(move |event| events.event(event));
+        builder = builder.on_store(move |request| requests.request(request));
         let mut accounts = Vec::new();
         for client in clients {
             accounts.push(client.config().account().clone());
@@ -235,6 +294,26 @@ impl Running for OnThreads {
 
     fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError> {
         self.bridge.forget(to)
+    }
+
+    fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError> {
+        self.bridge.adopt(to, conversation)
+    }
+
+    fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError> {
+        self.bridge.typing(to, is_typing)
+    }
+
+    fn consumer(&self, of: &ExtConsumerId) -> Result<Option<ConsumerSummary>, StoreError> {
+        self.bridge.consumer(of)
+    }
+
+    fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError> {
+        self.bridge.dead_letters(after, limit)
+    }
+
+    fn lanes_of(&self, kind: LaneKind) -> usize {
+        self.bridge.lanes_of(kind)
     }
 
     fn receive(&self, notification: &Verified) -> Result<(), StoreError> {

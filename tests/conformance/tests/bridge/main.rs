@@ -4,6 +4,7 @@
 
 mod hosts;
 mod ledger;
+mod operations;
 mod wire;
 
 use std::sync::Arc;
@@ -24,6 +25,10 @@ use lp_connector_sandbox::Agent;
 use lp_connector_smol::Smol;
 use lp_connector_sqlite::Sqlite;
 use lp_connector_tokio::Tokio;
+use operations::{
+    a_consumer_and_dead_letters_are_shown, an_operator_adopts_a_conversation,
+    requests_to_the_store_are_told, typing_reaches_the_agent, what_happens_is_told,
+};
 use wire::{
     FaultyStore, Wire, account, cloud, config, connect, consumer, in_time, quick, texts_of,
 };
@@ -59,6 +64,11 @@ on_every_host! {
     a_drain_ends_in_time,
     a_dropped_bridge_ends_its_tasks,
     two_accounts_are_kept_apart,
+    what_happens_is_told,
+    requests_to_the_store_are_told,
+    a_consumer_and_dead_letters_are_shown,
+    typing_reaches_the_agent,
+    an_operator_adopts_a_conversation,
 }
 
 fn messages_go_both_ways_once_and_in_order<H: Host>() {
@@ -386,6 +396,7 @@ fn a_new_program_goes_on_with_the_file<H: Host>() {
             ledger: ledger.clone(),
             config: quick(),
             receiver: Receiver::new().secret(Secret::new(cloud.client_secret())),
+            told: Arc::default(),
         });
         connect(&cloud, &*bridge);
         bridge
@@ -448,6 +459,7 @@ fn two_accounts_are_kept_apart<H: Host>() {
         ledger: ledger.clone(),
         config: quick(),
         receiver: secrets.fold(Receiver::new(), Receiver::secret),
+        told: Arc::default(),
     });
     for (cloud, text) in clouds.iter().zip(["to the first", "to the second"]) {
         connect(cloud, &*bridge);

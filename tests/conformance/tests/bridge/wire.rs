@@ -14,7 +14,7 @@ use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::Receiver;
 use lp_connector_sandbox::{Agent, Sandbox, Server, ServerConfig, Webhooks};
 
-use crate::hosts::{Host, Running, Setup};
+use crate::hosts::{Host, Running, Setup, Told};
 use crate::ledger::{Ledger, PATIENCE};
 
 /// A store that takes appends, refuses them, or never answers them.
@@ -81,6 +81,7 @@ pub(crate) struct Wire {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) posted: Arc<Posted>,
+    pub(crate) told: Arc<Told>,
     /// How often the client repeated a request by itself.
     pub(crate) repeated: Arc<AtomicUsize>,
 }
@@ -135,7 +136,7 @@ pub(crate) fn connect(cloud: &Server, bridge: &dyn Running) {
 impl Wire {
     pub(crate) fn new<H: Host>(bridge_config: BridgeConfig) -> Self {
         let store = Arc::<FaultyStore>::default();
-        let posted = Arc::default();
+        let (posted, told) = (Arc::default(), Arc::<Told>::default());
         let cloud = cloud("91827364", &posted);
         let ledger = Ledger::new();
         let repeated = Arc::new(AtomicUsize::new(0));
@@ -150,9 +151,10 @@ impl Wire {
             ledger: ledger.clone(),
             config: bridge_config,
             receiver: Receiver::new().secret(Secret::new(cloud.client_secret())),
+            told: told.clone(),
         });
         connect(&cloud, &*bridge);
-        Self { cloud, bridge, ledger, store, posted, repeated }
+        Self { cloud, bridge, ledger, store, posted, told, repeated }
     }
 
     /// Another program on the same store, in place of this one.
@@ -163,6 +165,7 @@ impl Wire {
             ledger: self.ledger.clone(),
             config,
             receiver: Receiver::new().secret(Secret::new(self.cloud.client_secret())),
+            told: self.told.clone(),
         });
         connect(&self.cloud, &*self.bridge);
     }

@@ -1,0 +1,126 @@
+//! What a program is told of a bridge while it runs: for logs and metrics.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lp_connector_core::bridge::BridgeEvent;
+use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
+
+/// A request to the store that has ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct StoreRequest {
+    /// What was asked: see [`Request::verb`].
+    pub verb: &'static str,
+    /// How it ended.
+    pub result: Result<(), StoreErrorKind>,
+    /// The time until the answer.
+    pub took: Duration,
+}
+
+type Observer<T> = Arc<dyn Fn(&T) + Send + Sync>;
+
+/// Who is told what.
+#[derive(Clone, Default)]
+pub(crate) struct Observers {
+    events: Option<Observer<BridgeEvent>>,
+    store: Option<Observer<StoreRequest>>,
+}
+
+impl Observers {
+    pub(crate) fn on_event(&mut self, observer: impl Fn(&BridgeEvent) + Send + Sync + 'static) {
+        self.events = Some(Arc::new(observer));
+    }
+
+    pub(crate) fn on_store(&mut self, observer: impl Fn(&StoreRequest) + Send + Sync + 'static) {
+        self.store = Some(Arc::new(observer));
+    }
+
+    pub(crate) fn tell(&self, event: &BridgeEvent) {
+        if let Some(observer) = &self.events {
+            call(observer, event);
+        }
+    }
+
+    /// The store, observed if that is wanted.
+    pub(crate) fn watch(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        match &self.store {
+            Some(observer) => Arc::new(ObservedStore { store, observer: observer.clone() }),
+            None => store,
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observers")
+    }
+}
+
+/// An observer that panics costs what it was told, and nothing else.
+fn call<T>(observer: &Observer<T>, what: &T) {
+    if catch_unwind(AssertUnwindSafe(|| observer(what))).is_err() {
+        tracing::error!("an observer of the bridge panicked");
+    }
+}
+
+struct ObservedStore {
+    store: Arc<dyn Store>,
+    observer: Observer<StoreRequest>,
+}
+
+impl Store for ObservedStore {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        let mut begun = self.begin(&request);
+        let answer = self.store.perform(request);
+        begun.end(&answer);
+        answer
+    }
+
+    fn submit(&self, request: Request, reply: Reply) {
+        let mut begun = self.begin(&request);
+        let reply = move |answer| {
+            begun.end(&answer);
+            reply(answer);
+        };
+        self.store.submit(request, Box::new(reply));
+    }
+}
+
+impl ObservedStore {
+    fn begin(&self, request: &Request) -> Begun {
+        let result = Some(Err(StoreErrorKind::Unavailable));
+        let (observer, verb) = (self.observer.clone(), request.verb());
+        Begun { observer, verb, begun: Instant::now(), result }
+    }
+}
+
+/// A request that is under way. One that the store drops unanswered counts as unavailable.
+struct Begun {
+    observer: Observer<StoreRequest>,
+    verb: &'static str,
+    begun: Instant,
+    result: Option<Result<(), StoreErrorKind>>,
+}
+
+impl Begun {
+    fn end(&mut self, answer: &Result<Answer, StoreError>) {
+        self.result = Some(answer.as_ref().map(drop).map_err(StoreError::kind));
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if let Some(result) = self.result.take() {
+            let took = self.begun.elapsed();
+            call(&self.observer, &StoreRequest { verb: self.verb, result, took });
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
