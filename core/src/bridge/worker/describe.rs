@@ -11,7 +11,8 @@ impl Worker {
     pub(in crate::bridge) fn describe(&self, now: Mono) -> String {
         let mut text = String::new();
         for (id, held) in &self.lanes {
-            let Held { lease, held_until, machine, commit, effect, not_before } = held;
+            // What is told later decides about nothing.
+            let Held { lease, held_until, machine, commit, events: _, effect, not_before } = held;
             let wait = not_before.since(now);
             let _ = writeln!(
                 text,
