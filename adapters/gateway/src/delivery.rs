@@ -8,7 +8,9 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lp_connector_core::bridge::{Delivery, DeliveryContent, FailureReason, Progress, Status};
+use lp_connector_core::bridge::{
+    ChangeDetails, Delivery, DeliveryContent, FailureReason, Progress, Status,
+};
 use lp_connector_core::webhook::{Event, MessagingEvent, Order, Role, Transition};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -113,7 +115,7 @@ impl Envelope {
                 ("message.created", message_data(message, extras.media.as_ref()))
             }
             DeliveryContent::Changed(transition) => {
-                ("conversation.changed", change_data(transition))
+                ("conversation.changed", change_data(transition, delivery.details))
             }
             DeliveryContent::Status(status) => ("message.status", status_data(status)),
             _ => return None,
@@ -276,17 +278,26 @@ fn media_type(file_type: Option<&str>) -> &'static str {
     found.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
-fn change_data(transition: &Transition) -> Value {
+fn change_data(transition: &Transition, details: ChangeDetails) -> Value {
     let (state, survey) = match transition {
         Transition::Finished => ("closed", false),
         Transition::SurveyStarted(_) => ("open", true),
         _ => ("open", false),
     };
     let mut data = json!({"change": transition.name(), "state": state, "survey": survey});
-    if let (Transition::AgentJoined(id) | Transition::AgentLeft(id), Some(members)) =
-        (transition, data.as_object_mut())
-    {
-        members.insert("agent".to_owned(), json!(id));
+    let mut set = |name: &str, value: Value| {
+        if let Some(members) = data.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    if let Transition::AgentJoined(id) | Transition::AgentLeft(id) = transition {
+        set("agent", json!(id));
+    }
+    if details.adopted {
+        set("adopted", json!(true));
+    }
+    if let Some(by) = details.by {
+        set("by", json!(by.name()));
     }
     data
 }

@@ -4,7 +4,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use lp_connector_core::bridge::{Delivery, DeliveryContent, FailureReason, Progress, Status};
+use lp_connector_core::bridge::{
+    ClosedBy, Delivery, DeliveryContent, FailureReason, Progress, Status,
+};
 use lp_connector_core::id::{ConversationId, DialogId};
 use lp_connector_core::time::Timestamp;
 use lp_connector_core::webhook::{Change, Event, Order, Transition, Verified};
@@ -98,13 +100,18 @@ fn cases() -> Vec<(&'static str, &'static str, DeliveryContent)> {
     ]
 }
 
-fn envelope(id: &str, content: DeliveryContent) -> Envelope {
+fn delivery(id: &str, content: DeliveryContent) -> Delivery {
     let (account, consumer) = ("91827364".parse().unwrap(), "sms:+41790000001".parse().unwrap());
     let mut delivery = Delivery::new(id.to_owned(), account, consumer, content);
     delivery.at = Some(Timestamp::from_millis(1_790_769_603_123));
     if !id.starts_with("in:") {
         delivery.conversation = Some(ConversationId::new("5f0c").unwrap());
     }
+    delivery
+}
+
+fn envelope(id: &str, content: DeliveryContent) -> Envelope {
+    let delivery = delivery(id, content);
     let extras = match &delivery.content {
         DeliveryContent::Message(message) if matches!(message.event(), Event::File(_)) => media(),
         _ => Extras::default(),
@@ -134,6 +141,27 @@ fn each_delivery_is_written_as_documented() {
         assert_eq!(written.body, golden(name), "{name}");
         assert_eq!(written.id, id);
     }
+}
+
+#[test]
+fn what_is_there_only_when_it_is_so_is_written_as_documented() {
+    let written = |id: &str, content: DeliveryContent, change: fn(&mut Delivery)| {
+        let mut delivery = delivery(id, content);
+        change(&mut delivery);
+        Envelope::of(&delivery, "sms", &Rules::new("sms:"), &Extras::default()).unwrap().body
+    };
+    let opened = DeliveryContent::Changed(Transition::Created);
+    let adopted = written("5f0c:c1:opened", opened, |delivery| delivery.details.adopted = true);
+    assert_eq!(adopted, golden("adopted"));
+    let closed = DeliveryContent::Changed(Transition::Finished);
+    let by = |delivery: &mut Delivery| delivery.details.by = Some(ClosedBy::Agent);
+    assert_eq!(written("5f0c:c4:closed", closed, by), golden("closed_by_agent"));
+    let text = message(r#"{"type":"ContentEvent","message":"Good morning"}"#);
+    let again = |delivery: &mut Delivery| {
+        delivery.order = Order::Late;
+        (delivery.possibly_repeated, delivery.replayed) = (true, true);
+    };
+    assert_eq!(written("5f0c:5f0c:7", text, again), golden("possibly_repeated"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ use super::core::Core;
 use super::gateway::Gateway;
 use super::guard::bearer;
 use super::metrics::{Metric, UNKNOWN};
+use super::people::Typists;
 use crate::problem::{Problem, ProblemKind};
 use crate::request::MAX_BODY;
 
@@ -40,6 +41,7 @@ pub(super) struct AppState {
     pub(super) core: Arc<Core>,
     pub(super) bridge: Bridge,
     pub(super) clients: BTreeMap<AccountId, Client>,
+    pub(super) typists: Typists,
 }
 
 impl Deref for App {
@@ -74,7 +76,7 @@ impl App {
         bridge: Bridge,
         clients: BTreeMap<AccountId, Client>,
     ) -> Self {
-        Self(Arc::new(AppState { core, bridge, clients }))
+        Self(Arc::new(AppState { core, bridge, clients, typists: Typists::default() }))
     }
 
     /// The bridge for a gateway's account.
@@ -145,7 +147,7 @@ impl App {
     }
 
     /// Reads a body of JSON.
-    async fn read(
+    pub(super) async fn read(
         &self,
         request: Request,
     ) -> Result<(bytes::Bytes, OwnedSemaphorePermit), Problem> {

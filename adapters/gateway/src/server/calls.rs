@@ -1,8 +1,8 @@
 //! What gateways post: messages, receipts, the end of a conversation.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use lp_connector_bridge::ReportError;
 use lp_connector_bridge::store::{StoreError, StoreErrorKind};
 use serde::Serialize;
@@ -10,9 +10,13 @@ use serde::Serialize;
 use super::answer::{Caller, Refusal, json};
 use super::app::{App, Call, HandedIn};
 use super::gateway::Gateway;
+use super::people;
 use super::repeats::Known;
 use crate::problem::{Problem, ProblemKind};
 use crate::request::{Message, parse_close, parse_message, parse_receipts};
+
+/// The interface, as OpenAPI 3.1.
+const OPENAPI: &[u8] = include_bytes!("../../openapi.json");
 
 /// The answer to a message.
 #[derive(Serialize)]
@@ -46,7 +50,7 @@ pub(super) async fn close(State(app): State<App>, request: Request) -> Response 
 /// Stores a message, or says that its id is another one's. A repeat is stored too: nobody but the consumer's lane
 /// knows what every instance accepted.
 async fn accept(app: &App, call: &Call, message: Message) -> Result<(HandedIn, Response), Refusal> {
-    let gateway = &*call.gateway;
+    let gateway = &call.gateway;
     let Message { consumer, inbound } = message;
     let own = gateway.rules.internal(&consumer).unwrap_or_default().to_owned();
     let (id, fingerprint) = (inbound.id().to_owned(), inbound.fingerprint());
@@ -58,6 +62,7 @@ async fn accept(app: &App, call: &Call, message: Message) -> Result<(HandedIn, R
     }
     app.bridge_of(gateway)?.accept(&consumer, inbound).await.map_err(|error| unstored(&error))?;
     gateway.repeats.remember(&own, &id, fingerprint);
+    people::end_by_message(app, gateway, &consumer);
     let repeated = known == Known::Repeated;
     let answer = Accepted { id: &id, consumer: &own, status: "accepted", repeated };
     let handed_in = if repeated { HandedIn::Repeated } else { HandedIn::Accepted };
@@ -115,6 +120,11 @@ pub(super) fn consumer(
         return Err(Refusal::new(ProblemKind::Invalid, detail));
     };
     Ok(gateway.rules.external(&consumer)?)
+}
+
+/// `GET /v1/openapi.json`
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
 /// The store did not take it.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 use lp_connector_bridge::{Channel, Content, FromAgent, Undelivered};
 use lp_connector_core::bridge::{Delivery, DeliveryContent, Verdict};
 use lp_connector_core::id::ExtConsumerId;
-use lp_connector_core::webhook::Order;
 
 use super::circuit::Permit;
 use super::config::DeliveryType;
@@ -97,7 +96,7 @@ impl Gateways {
         probe.end(&self.0, &outcome);
         match outcome.verdict {
             Verdict::Taken => {
-                self.record_taken(gateway, delivery);
+                self.0.metrics.set_to_now(Metric::GatewayLastSuccess, &[&gateway.name]);
                 Ok(())
             }
             Verdict::Refused(cause) => Err(Undelivered::Refused(cause)),
@@ -179,20 +178,6 @@ impl Gateways {
         // What a gateway writes may quote the message: it is for those who look for it.
         if outcome.verdict != Verdict::Taken {
             tracing::trace!(target: super::LOG, event = "answer", delivery = delivery.id, answer = text);
-        }
-    }
-
-    fn record_taken(&self, gateway: &Gateway, delivery: &Delivery) {
-        let metrics = &self.0.metrics;
-        metrics.set_to_now(Metric::GatewayLastSuccess, &[&gateway.name]);
-        if let Some(at) = delivery.at {
-            let since = SystemTime::now().duration_since(SystemTime::from(at)).unwrap_or_default();
-            metrics.observe(Metric::DeliveryLatency, &[&gateway.name], since);
-        }
-        match delivery.order {
-            Order::AfterGap => metrics.count(Metric::OrderAnomalies, &["after_gap"]),
-            Order::Late => metrics.count(Metric::OrderAnomalies, &["late"]),
-            _ => {}
         }
     }
 }

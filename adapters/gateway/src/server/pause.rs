@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use lp_connector_bridge::store::{Answer, CellId, Request, StoreError};
+use lp_connector_bridge::store::{Answer, Cell, CellId, Request, StoreError};
 
 use super::ask::ask;
 use super::core::Core;
@@ -10,6 +10,10 @@ use super::gateway::Gateway;
 use super::metrics::Metric;
 
 const PAUSED: &[u8] = b"paused";
+const RUNNING: &[u8] = b"running";
+
+/// How often a write is tried again after another instance's.
+const TRIES: usize = 5;
 
 fn cell(core: &Core, gateway: &Gateway) -> CellId {
     CellId { account: core.home.clone(), key: format!("pause:{}", gateway.name) }
@@ -23,6 +27,30 @@ pub(super) async fn refresh(core: &Core) -> Result<(), StoreError> {
         apply(core, gateway, cell.is_some_and(|cell| cell.value == PAUSED));
     }
     core.is_started.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Pauses a gateway, or lets it go on.
+pub(super) async fn set(core: &Core, gateway: &Gateway, paused: bool) -> Result<(), StoreError> {
+    let id = cell(core, gateway);
+    let value = if paused { PAUSED } else { RUNNING };
+    for _ in 0..TRIES {
+        let cells = match ask(&*core.store, Request::Read(vec![id.clone()])).await? {
+            Answer::Cells(cells) => cells,
+            _ => Vec::new(),
+        };
+        let seen = cells.into_iter().next().flatten();
+        if seen.as_ref().is_some_and(|cell| cell.value == value) {
+            break;
+        }
+        let version = seen.map_or(0, |Cell { version, .. }| version);
+        let swap =
+            Request::Swap { cell: id.clone(), seen: version, value: value.to_vec(), life: None };
+        if ask(&*core.store, swap).await? == Answer::Swapped(true) {
+            break;
+        }
+    }
+    apply(core, gateway, paused);
     Ok(())
 }
 

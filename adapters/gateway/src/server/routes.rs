@@ -9,26 +9,37 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use super::answer::{RequestIds, finish, not_found, other_method};
 use super::app::App;
 use super::core::Core;
 use super::guard::{Hosts, check_host};
 use super::metrics::Metric;
-use super::{calls, files, probes};
+use super::{calls, files, ops, people, ping, probes};
 
 /// The paths of the gateways' listener.
 pub(super) fn gateways(app: App, listener: SocketAddr, hosts: &[String]) -> Router {
     let hosts = Hosts::new(listener, &app.core.public_url, hosts);
-    let router = Router::new()
-        .route("/v1/messages", post(calls::messages))
-        .route("/v1/receipts", post(calls::receipts))
-        .route("/v1/close", post(calls::close))
-        .route("/v1/files/{file}", get(files::get))
-        .route("/v1/consumer", delete(calls::forget))
+    let router = gateway_routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .with_state(app);
     wrapped(router, hosts)
+}
+
+/// The calls of gateways. `openapi.json` describes each of them.
+fn gateway_routes() -> [(&'static str, MethodRouter<App>); 8] {
+    [
+        ("/v1/messages", post(calls::messages)),
+        ("/v1/receipts", post(calls::receipts)),
+        ("/v1/typing", post(people::typing)),
+        ("/v1/close", post(calls::close)),
+        ("/v1/files/{file}", get(files::get)),
+        ("/v1/consumer", get(people::show).delete(calls::forget)),
+        ("/v1/ping", post(ping::ping)),
+        ("/v1/openapi.json", get(calls::openapi)),
+    ]
 }
 
 /// The paths of the operations' listener.
@@ -38,7 +49,8 @@ pub(super) fn operations(app: App, listener: SocketAddr, hosts: &[String]) -> Ro
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
-        .with_state(app.core.clone());
+        .with_state(app.core.clone())
+        .merge(ops::router().with_state(app));
     wrapped(router, hosts)
 }
 
@@ -69,4 +81,21 @@ async fn count(State(core): State<Arc<Core>>, request: Request, next: Next) -> R
     core.metrics.count(Metric::Webhooks, &[result]);
     core.metrics.observe(Metric::WebhookDuration, &[], begun.elapsed());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_path_of_the_gateways_is_documented() {
+        let api: serde_json::Value =
+            serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+        let documented = api["paths"].as_object().unwrap().keys().map(String::as_str);
+        let served = gateway_routes();
+        let served: BTreeSet<&str> = served.iter().map(|(path, _)| *path).collect();
+        assert_eq!(documented.collect::<BTreeSet<_>>(), served);
+    }
 }

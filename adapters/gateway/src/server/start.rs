@@ -30,7 +30,7 @@ use super::gateway::{Gateway, Keys};
 use super::keys::Tokens;
 use super::metered::{MeteredStore, StoreHealth};
 use super::metrics::{Metric, Metrics};
-use super::{housekeeping, routes};
+use super::{census, housekeeping, observe, people, routes};
 
 /// How many requests to LivePerson may be under way at a time, beside the deliveries.
 const CALLS: usize = 64;
@@ -125,15 +125,17 @@ impl Server {
         let (stop_operations, operations_stopped) = watch::channel(false);
         let notifications = routes::counted(notifications(&config, &bridge), core.clone());
         let calls = routes::gateways(app.clone(), addresses.gateways, &config.allowed_hosts);
-        let probes = routes::operations(app, addresses.operations, &config.allowed_hosts);
+        let probes = routes::operations(app.clone(), addresses.operations, &config.allowed_hosts);
         let public = vec![
             spawn_listener(webhooks.0, notifications, public_stopped.clone()),
             spawn_listener(gateways.0, calls, public_stopped),
         ];
         let operations = vec![spawn_listener(operations.0, probes, operations_stopped)];
         let housekeeping = vec![
+            tokio::spawn(people::end_by_time(app)),
             tokio::spawn(housekeeping::tick(core.clone())),
             tokio::spawn(housekeeping::follow(core.clone())),
+            tokio::spawn(census::run(core.clone())),
         ];
         Ok(Self {
             core,
@@ -352,7 +354,10 @@ fn bridge(
     let missing = || Error::configuration("an account is needed");
     let first = clients.get(&core.home).cloned().or_else(|| all.next()).ok_or_else(missing)?;
     let channel = Gateways(core.clone());
-    let builder = Bridge::builder(first, core.store.clone(), channel).config(settings);
+    let observed = core.clone();
+    let builder = Bridge::builder(first, core.store.clone(), channel)
+        .config(settings)
+        .on_event(move |event| observe::record(&observed, event));
     let builder = clients.values().cloned().fold(builder, |builder, one| builder.client(one));
     Ok(builder.start()?)
 }

@@ -4,5 +4,12 @@
 
 mod access;
 mod deliveries;
+mod drain;
+mod files;
+mod idempotency;
 mod messages;
+mod openapi;
+mod operations;
+mod people;
+mod schema;
 mod world;

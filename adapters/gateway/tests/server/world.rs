@@ -24,6 +24,13 @@ pub(crate) const OPERATIONS: &str = "lpb_b7Qe2Hn4p6r8tZ0xW3yC5dF7gJ9kL1mN3oP5qR7
 pub(crate) const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const ADA: &str = "+41790000001";
 
+/// The token of another gateway.
+pub(crate) const OTHER_TOKEN: &str = "lpb_Q1w2E3r4T5y6U7i8O9p0A1s2D3f4G5h6J7k8L9z0X1c";
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -70,7 +77,8 @@ type Answers = Arc<dyn Fn(&Value, usize) -> u16 + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Toy {
     got: Arc<Mutex<Vec<Delivery>>>,
-    under_way: Arc<Mutex<Vec<String>>>,
+    /// The conversations and types of the deliveries under way.
+    under_way: Arc<Mutex<Vec<(String, String)>>>,
     /// Conversations with two deliveries under way at once.
     pub(crate) overlaps: Arc<Mutex<Vec<String>>>,
     answers: Arc<Mutex<Answers>>,
@@ -101,6 +109,11 @@ impl Toy {
         got.iter().filter(|delivery| delivery.kind() == kind).cloned().collect()
     }
 
+    /// True while a delivery of this type is under way.
+    pub(crate) fn is_busy_with(&self, kind: &str) -> bool {
+        self.under_way.lock().unwrap().iter().any(|(_, one)| one == kind)
+    }
+
     /// The texts of the messages that it took.
     pub(crate) fn texts(&self) -> Vec<String> {
         let taken = self.got("message.created").into_iter().filter(|one| one.status < 300);
@@ -120,10 +133,11 @@ async fn take(State(toy): State<Toy>, headers: HeaderMap, raw: Bytes) -> StatusC
     let conversation = body["conversation"].as_str().map(str::to_owned);
     if let Some(conversation) = &conversation {
         let mut under_way = toy.under_way.lock().unwrap();
-        if under_way.contains(conversation) {
+        if under_way.iter().any(|(one, _)| one == conversation) {
             toy.overlaps.lock().unwrap().push(conversation.clone());
         }
-        under_way.push(conversation.clone());
+        let kind = body["type"].as_str().unwrap_or_default().to_owned();
+        under_way.push((conversation.clone(), kind));
     }
     let pause = *toy.pause.lock().unwrap();
     tokio::time::sleep(pause).await;
@@ -132,7 +146,7 @@ async fn take(State(toy): State<Toy>, headers: HeaderMap, raw: Bytes) -> StatusC
     let status = answers(&body, tries + 1);
     if let Some(conversation) = conversation {
         let mut under_way = toy.under_way.lock().unwrap();
-        let at = under_way.iter().position(|one| *one == conversation).unwrap();
+        let at = under_way.iter().position(|(one, _)| *one == conversation).unwrap();
         under_way.remove(at);
     }
     let delivery = Delivery { headers, raw: raw.to_vec(), body, status, at: SystemTime::now() };
@@ -243,23 +257,38 @@ impl World {
         world
     }
 
-    /// Starts a server over the same store, in place of the one that runs.
+    /// Starts a server over the same store, in place of the one that runs, which is drained.
     pub(crate) fn start(&mut self, change: impl Fn(&mut ServerConfig)) {
-        self.server = None;
+        let before = self.server.take().map(|server| {
+            self.runtime.block_on(server.drain(std::future::pending()));
+            server.addresses()
+        });
         let mut config = self.config();
         change(&mut config);
-        let started = self.runtime.block_on(Server::start(config, self.store.clone()));
-        self.server = Some(started.unwrap());
-        let webhooks = Webhooks::all_at(format!("http://{}/lp", self.addresses().webhooks));
-        let retained = webhooks.retention(Duration::from_secs(60));
-        self.cloud.with(|cloud| cloud.set_webhooks(retained));
+        if let Some(before) = before {
+            // LivePerson knows the address, and repeats what was not answered.
+            config.listen.webhooks = before.webhooks;
+        }
+        // The sockets of the one before close in their own turn.
+        let started = eventually("the server starts", || {
+            self.runtime.block_on(Server::start(config.clone(), self.store.clone())).ok()
+        });
+        self.server = Some(started);
+        if before.is_none() {
+            self.subscribe();
+        }
         eventually("it is ready", || {
             (self.operations("GET", "/readyz").status == 200).then_some(())
         });
     }
 
+    fn subscribe(&self) {
+        let webhooks = Webhooks::all_at(format!("http://{}/lp", self.addresses().webhooks));
+        let retained = webhooks.retention(Duration::from_secs(60));
+        self.cloud.with(|cloud| cloud.set_webhooks(retained));
+    }
+
     pub(crate) fn config(&self) -> ServerConfig {
-        let secret = |text: &str| Secret::new(text.to_owned());
         let mut account = AccountConfig::new(
             self.cloud.account_id().parse().unwrap(),
             self.cloud.client_id().parse().unwrap(),
@@ -289,6 +318,16 @@ impl World {
 
     pub(crate) fn addresses(&self) -> Addresses {
         self.server().addresses()
+    }
+
+    /// Drains the server. True if it ended in time.
+    pub(crate) fn drain(&self) -> bool {
+        self.runtime.block_on(self.server().drain(std::future::pending()))
+    }
+
+    /// The same, and a second signal comes at once.
+    pub(crate) fn drain_cut_short(&self) -> bool {
+        self.runtime.block_on(self.server().drain(std::future::ready(())))
     }
 
     /// The URL of a path for gateways.

@@ -15,6 +15,8 @@ const LATENCY: &[f64] = &[
 const GATEWAY: Label = Label("gateway", Values::Gateways);
 const LANE_KIND: Label =
     Label("kind", Values::These(&["consumer", "conversation", "status", "dead_letter"]));
+const DEAD_REASON: Label =
+    Label("reason", Values::These(&["refused", "broken", "expired", "unreadable", "no_consumer"]));
 const VERB: Label =
     Label("verb", Values::These(&["append", "claim", "commit", "extend", "read", "swap", "list"]));
 
@@ -40,7 +42,7 @@ macro_rules! families {
 families! {
     Webhooks: Kind::Counter, "webhooks_total",
         [Label("result", Values::These(&[
-            "stored", "foreign", "dead_letter", "bad_signature", "too_large", "unavailable", "refused",
+            "stored", "bad_signature", "too_large", "unavailable", "refused",
         ]))], "Notifications of LivePerson, by what became of them.";
     WebhookDuration: Kind::Histogram(SECONDS), "webhook_duration_seconds", [],
         "How long notifications took to be answered.";
@@ -51,6 +53,14 @@ families! {
         "Calls of gateways that hand something in, by what became of them.";
     AcceptDuration: Kind::Histogram(SECONDS), "accept_duration_seconds", [GATEWAY],
         "How long these calls took.";
+    Messages: Kind::Counter, "messages_total",
+        [GATEWAY, Label("outcome", Values::These(&[
+            "sent", "failed", "unconfirmed", "settled_sent", "settled_absent", "reported", "resent",
+        ]))], "Messages of consumers, by what became of them at LivePerson.";
+    MessageLatency: Kind::Histogram(LATENCY), "message_latency_seconds", [GATEWAY],
+        "From the acceptance of a message to LivePerson's answer.";
+    UnconfirmedMessages: Kind::Gauge, "unconfirmed_messages", [],
+        "Messages of which it is unknown whether LivePerson took them.";
     Deliveries: Kind::Counter, "deliveries_total",
         [GATEWAY,
          Label("type", Values::These(&[
@@ -61,16 +71,23 @@ families! {
     DeliveryDuration: Kind::Histogram(SECONDS), "delivery_duration_seconds", [GATEWAY],
         "How long gateways took to answer a delivery.";
     DeliveryLatency: Kind::Histogram(LATENCY), "delivery_latency_seconds", [GATEWAY],
-        "From the time of an event to the gateway's 2xx.";
+        "From when a notification was stored to the gateway's 2xx.";
     GatewayUp: Kind::Gauge, "gateway_up", [GATEWAY],
         "1 while a gateway answers, 0 while it is out of order, and before the first answer.";
     GatewayPaused: Kind::Gauge, "gateway_paused", [GATEWAY],
         "1 while an operator has paused the deliveries to a gateway.";
     GatewayLastSuccess: Kind::Gauge, "gateway_last_success_timestamp_seconds", [GATEWAY],
         "When a gateway answered with 2xx for the last time.";
+    Conversations: Kind::Counter, "conversations_total",
+        [Label("event", Values::These(&["opened", "adopted", "reopened", "closed"]))],
+        "What happened to conversations.";
     OrderAnomalies: Kind::Counter, "order_anomalies_total",
         [Label("kind", Values::These(&["after_gap", "late", "possibly_repeated"]))],
         "Deliveries that are out of order.";
+    DeadLetters: Kind::Gauge, "dead_letters", [DEAD_REASON],
+        "Dead letters in the store.";
+    DeadLettersTotal: Kind::Counter, "dead_letters_total", [Label("gateway", Values::GatewaysAndUnknown), DEAD_REASON],
+        "Dead letters that were written.";
     BuildInfo: Kind::Gauge, "build_info", [Label("version", Values::Open), Label("store", Values::Open)],
         "1, with the version and the kind of the store.";
     ApiRequests: Kind::Counter, "api_requests_total",
@@ -90,8 +107,14 @@ families! {
         "Requests to the store.";
     StoreDuration: Kind::Histogram(SECONDS), "store_request_duration_seconds", [VERB],
         "How long the store took to answer.";
+    OldestSnapshot: Kind::Gauge, "oldest_snapshot_timestamp_seconds", [],
+        "When the last count of what waits in the store began: entries, oldest_due, dead_letters, unconfirmed_messages.";
     LanesHeld: Kind::Gauge, "lanes_held", [LANE_KIND],
         "Lanes that this instance works on.";
+    Entries: Kind::Gauge, "entries", [LANE_KIND],
+        "Entries that wait in lanes.";
+    OldestDue: Kind::Gauge, "oldest_due_timestamp_seconds", [LANE_KIND],
+        "Since when the lane that is due for longest has been due. 0: none is due.";
     CommitsLost: Kind::Counter, "commits_lost_total", [],
         "Commits and extensions that came too late.";
     Takeovers: Kind::Counter, "takeovers_total", [],

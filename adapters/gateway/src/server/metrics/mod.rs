@@ -105,6 +105,13 @@ impl Metrics {
         self.change(metric, labels, |series, _| series.value = value);
     }
 
+    /// Sets all series of a gauge to 0.
+    pub(super) fn clear(&self, metric: Metric) {
+        let Some(all) = self.0.get(metric as usize) else { return };
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values_mut().for_each(|series| series.value = 0.0);
+    }
+
     /// Sets a gauge to the present time, in seconds since 1970.
     pub(super) fn set_to_now(&self, metric: Metric, labels: &[&str]) {
         self.set(metric, labels, unix_seconds(SystemTime::now()));

@@ -1,0 +1,114 @@
+//! Puts many dead letters back at once.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use lp_connector_bridge::store::LaneKind;
+use lp_connector_core::bridge;
+use serde::{Deserialize, Serialize};
+
+use super::lanes::chunk;
+use super::letters::{Found, Wanted, append};
+use super::page::Query;
+use super::{answer, read};
+use crate::problem::{Problem, ProblemKind};
+use crate::server::answer::Refusal;
+use crate::server::app::App;
+use crate::server::calls::unstored;
+
+/// How many letters are asked for at a time, and put back in one append.
+const CHUNK: usize = 200;
+
+/// The most letters of one request.
+const MAX_LIMIT: usize = 1000;
+
+#[derive(Deserialize)]
+struct Body {
+    gateway: Option<String>,
+    consumer: Option<String>,
+    reason: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Replayed {
+    replayed: usize,
+    next: Option<String>,
+}
+
+/// The time and the id of a letter, by which they are ordered.
+type Age = (String, String);
+
+/// `POST /ops/v1/dead-letters/replay`: the oldest first.
+pub(super) async fn replay(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
+    let body: Body = read(&app, request).await?;
+    let limit = body.limit.unwrap_or(MAX_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let problem =
+            Problem::new(ProblemKind::Invalid, "limit is 1 to 1000").at("/limit", "it is not");
+        return Err(problem.into());
+    }
+    let filters = [
+        ("gateway", body.gateway),
+        ("consumer", body.consumer),
+        ("reason", body.reason),
+        ("since", body.since),
+        ("until", body.until),
+    ];
+    let named = filters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let query = Query::of(named.collect(), limit, body.after);
+    let wanted = Wanted::new(&query)?;
+    let after: Option<Age> = query.after()?;
+    let mut oldest = oldest(&app, &wanted, after, limit + 1).await?;
+    let has_more = oldest.len() > limit;
+    if has_more {
+        oldest.pop_last();
+    }
+    let next = oldest.last_key_value().filter(|_| has_more).map(|(age, _)| query.cursor(age));
+    let entries: Vec<_> = oldest
+        .values()
+        .map(|found| bridge::replay(found.lane.account(), found.lane.key()))
+        .collect();
+    for chunk in entries.chunks(CHUNK) {
+        append(&app, chunk.to_vec()).await.map_err(|error| unstored(&error))?;
+    }
+    Ok(answer(StatusCode::ACCEPTED, &Replayed { replayed: oldest.len(), next }))
+}
+
+/// The oldest letters that are wanted, after this one. The store lists them by their ids, so all are looked at.
+async fn oldest(
+    app: &App,
+    wanted: &Wanted<'_>,
+    after: Option<Age>,
+    most: usize,
+) -> Result<BTreeMap<Age, Found>, Refusal> {
+    let mut oldest = BTreeMap::new();
+    let mut place = None;
+    loop {
+        let lanes = chunk(app, LaneKind::DeadLetter, place.as_ref(), CHUNK).await?;
+        let is_last = lanes.len() < CHUNK;
+        for details in &lanes {
+            let Some(found) = Found::of(details) else { continue };
+            let shown = found.show(app, false);
+            let age = (shown.at.clone().unwrap_or_default(), shown.id.clone());
+            let is_next = !found.is_leaving
+                && found.letter.can_be_replayed()
+                && after.as_ref().is_none_or(|after| age > *after);
+            if is_next && wanted.includes(&found, &shown) {
+                oldest.insert(age, found);
+                if oldest.len() > most {
+                    oldest.pop_last();
+                }
+            }
+        }
+        place = lanes.last().map(|details| details.summary.lane.clone());
+        if is_last {
+            return Ok(oldest);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a gateway asks about one consumer, and typing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use lp_connector_core::bridge::{ConsumerState, ConsumerSummary};
+use lp_connector_core::id::ExtConsumerId;
+use serde::Serialize;
+
+use super::answer::{Caller, Refusal, json};
+use super::app::{App, HandedIn};
+use super::calls::{consumer, unstored};
+use super::gateway::Gateway;
+use crate::request::parse_typing;
+
+/// After this time without news, the agent is told that the consumer types no more: LivePerson does not end it.
+const TYPING: Duration = Duration::from_secs(30);
+
+/// The most consumers that type at a time.
+const MAX_TYPING: usize = 10_000;
+
+#[derive(Serialize)]
+struct Consumer {
+    conversation: Option<Conversation>,
+    queued: u64,
+    recent: Vec<Recent>,
+}
+
+#[derive(Serialize)]
+struct Conversation {
+    /// Null while it is open, and not known yet which it is.
+    id: Option<String>,
+    state: &'static str,
+    survey: bool,
+}
+
+#[derive(Serialize)]
+struct Recent {
+    id: String,
+    status: &'static str,
+    reason: Option<String>,
+    at: Option<String>,
+}
+
+/// `GET /v1/consumer?consumer=…`
+pub(super) async fn show(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
+    let gateway = app.gateway(&request)?;
+    let consumer = consumer(&gateway, request.uri().query())?;
+    let summary = app.bridge_of(&gateway)?.consumer(&consumer).await;
+    let shown = match summary.map_err(|error| unstored(&error))? {
+        Some(summary) => Consumer::of(&summary),
+        None => Consumer { conversation: None, queued: 0, recent: Vec::new() },
+    };
+    let mut response = json(StatusCode::OK, &shown);
+    response.extensions_mut().insert(Caller(gateway.name.clone()));
+    Ok(response)
+}
+
+impl Consumer {
+    fn of(summary: &ConsumerSummary) -> Self {
+        let is_any = summary.state != ConsumerState::None;
+        let recent = summary.recent.iter().map(|one| Recent {
+            id: one.id.clone(),
+            status: one.status,
+            reason: one.reason.clone(),
+            at: one.at.map(|at| humantime::format_rfc3339_millis(SystemTime::from(at)).to_string()),
+        });
+        Self {
+            conversation: is_any.then(|| Conversation {
+                id: summary.conversation.as_ref().map(|id| id.as_str().to_owned()),
+                state: summary.state.name(),
+                survey: summary.survey,
+            }),
+            queued: summary.queued,
+            recent: recent.collect(),
+        }
+    }
+}
+
+/// `POST /v1/typing`: never stored, and no conversation is no error.
+pub(super) async fn typing(State(app): State<App>, request: Request) -> Response {
+    let own = app.clone();
+    app.hand_in("typing", request, |call| async move {
+        let typing = parse_typing(&call.body, &call.gateway.rules)?;
+        match typing.typing {
+            true => own.typists.begin(&call.gateway, &typing.consumer),
+            false => drop(own.typists.end(&call.gateway, &typing.consumer)),
+        }
+        tell(&own, &call.gateway, &typing.consumer, typing.typing).await;
+        Ok((HandedIn::Accepted, StatusCode::NO_CONTENT.into_response()))
+    })
+    .await
+}
+
+/// Tells the agent. A loss of it is harmless.
+async fn tell(app: &App, gateway: &Gateway, consumer: &ExtConsumerId, typing: bool) {
+    let Some(bridge) = app.bridge.of(&gateway.account) else { return };
+    if let Err(error) = bridge.typing(consumer, typing).await {
+        tracing::debug!(
+            target: super::LOG, event = "typing", gateway = gateway.name,
+            consumer = consumer.as_str(), cause = %error
+        );
+    }
+}
+
+/// A message ends typing: LivePerson does not.
+pub(super) fn end_by_message(app: &App, gateway: &Arc<Gateway>, consumer: &ExtConsumerId) {
+    if app.typists.end(gateway, consumer) {
+        let (app, gateway, consumer) = (app.clone(), gateway.clone(), consumer.clone());
+        tokio::spawn(async move { tell(&app, &gateway, &consumer, false).await });
+    }
+}
+
+/// Ends the typing of those who went away. It ends with the server.
+pub(super) async fn end_by_time(app: App) {
+    loop {
+        for (gateway, consumer) in app.typists.take_over(Instant::now()) {
+            if let Some(gateway) = app.core.gateway_named(&gateway) {
+                tell(&app, gateway, &consumer, false).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The consumers who type, and until when that is believed.
+#[derive(Debug, Default)]
+pub(super) struct Typists(Mutex<BTreeMap<(String, ExtConsumerId), Instant>>);
+
+impl Typists {
+    fn begin(&self, gateway: &Gateway, consumer: &ExtConsumerId) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MAX_TYPING {
+            all.insert((gateway.name.clone(), consumer.clone()), Instant::now() + TYPING);
+        }
+    }
+
+    /// True if the consumer typed.
+    fn end(&self, gateway: &Gateway, consumer: &ExtConsumerId) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&(gateway.name.clone(), consumer.clone())).is_some()
+    }
+
+    fn take_over(&self, now: Instant) -> Vec<(String, ExtConsumerId)> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = all.iter().filter(|(_, until)| **until <= now).map(|(who, _)| who.clone());
+        let over: Vec<_> = over.collect();
+        all.retain(|_, until| now < *until);
+        over
+    }
+}

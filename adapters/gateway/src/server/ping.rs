@@ -1,0 +1,45 @@
+//! Whether a gateway answers.
+
+use std::time::{Instant, SystemTime};
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use lp_connector_core::bridge::Verdict;
+use serde::Serialize;
+
+use super::answer::{Caller, Refusal, RequestId, json};
+use super::app::App;
+use super::post::Post;
+use crate::delivery::Envelope;
+use crate::outcome::Outcome;
+use crate::problem::ProblemKind;
+
+#[derive(Serialize)]
+struct Pinged {
+    status: u16,
+    seconds: f64,
+}
+
+/// `POST /v1/ping`: posts a `ping` to the gateway that asks. It has no body.
+pub(super) async fn ping(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
+    let gateway = app.gateway(&request)?;
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    // An id of a delivery has neither dots nor other signs.
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let id: String = id.chars().map(plain).collect();
+    let ping = Envelope::ping(&format!("p:{id}"), SystemTime::now(), &gateway.name);
+    let timeout = gateway.config.deliver.timeout;
+    let post = Post { id: ping.id, attempt: 1, body: ping.body, timeout };
+    let begun = Instant::now();
+    let answer = gateway.poster.post(post, gateway.keys()).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    let answer = answer.map_err(|cause| Refusal::new(ProblemKind::GatewayFailed, cause))?;
+    if Outcome::of(answer.status, None).verdict != Verdict::Taken {
+        let detail = format!("it answered with status {} after {seconds:.3} s", answer.status);
+        return Err(Refusal::new(ProblemKind::GatewayFailed, detail));
+    }
+    let mut response = json(StatusCode::OK, &Pinged { status: answer.status, seconds });
+    response.extensions_mut().insert(Caller(gateway.name.clone()));
+    Ok(response)
+}

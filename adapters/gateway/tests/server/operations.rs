@@ -1,0 +1,263 @@
+//! What operators see and decide.
+
+use lp_connector_sandbox::Agent;
+use serde_json::{Value, json};
+
+use crate::world::{ADA, Ask, OPERATIONS, TOKEN, World, eventually};
+
+fn text(text: &str) -> Agent {
+    Agent::Text(text.to_owned(), Vec::new())
+}
+
+/// A world in which the gateway refuses each of these at once, and has a dead letter of each.
+fn with_dead_letters(texts: &[&str]) -> World {
+    let world = World::with(|config| config.gateways[0].deliver.refused_tries = 1);
+    world.begin();
+    world.toy.answer(|body, _| if body["type"] == "message.created" { 422 } else { 204 });
+    texts.iter().for_each(|one| world.agent(text(one)));
+    eventually("all are dead", || (letters(&world, "").len() == texts.len()).then_some(()));
+    world
+}
+
+fn letters(world: &World, query: &str) -> Vec<Value> {
+    let answer = world.operations("GET", &format!("/ops/v1/dead-letters{query}"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["items"].as_array().unwrap().clone()
+}
+
+fn post(world: &World, path: &str, body: &Value) -> crate::world::Answer {
+    let url = format!("http://{}{path}", world.addresses().operations);
+    Ask::with_token(OPERATIONS).json(body).send("POST", &url)
+}
+
+#[test]
+fn only_an_operators_token_opens_operations() {
+    let world = World::new();
+    let paths = [
+        ("GET", "/ops/v1/status"),
+        ("GET", "/ops/v1/lanes"),
+        ("GET", "/ops/v1/dead-letters"),
+        ("GET", "/ops/v1/dead-letters/x"),
+        ("DELETE", "/ops/v1/dead-letters/x"),
+        ("POST", "/ops/v1/dead-letters/x/replay"),
+        ("POST", "/ops/v1/dead-letters/replay"),
+        ("POST", "/ops/v1/settle"),
+        ("POST", "/ops/v1/adopt"),
+        ("POST", "/ops/v1/gateways/sms/pause"),
+        ("POST", "/ops/v1/gateways/sms/resume"),
+    ];
+    for (method, path) in paths {
+        let url = format!("http://{}{path}", world.addresses().operations);
+        let send = |ask: Ask| ask.send(method, &url).problem();
+        assert_eq!(send(Ask::default()), (401, "unauthorized".to_owned()), "{path}");
+        assert_eq!(send(Ask::with_token(TOKEN)), (403, "forbidden".to_owned()), "{path}");
+    }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let url = format!("http://{}{path}", world.addresses().operations);
+        assert_eq!(Ask::default().send("GET", &url).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn a_dead_letter_is_shown_and_replayed_once() {
+    let world = with_dead_letters(&["bad"]);
+    let letter = letters(&world, "").remove(0);
+    assert_eq!((&letter["reason"], &letter["gateway"]), (&json!("refused"), &json!("sms")));
+    assert_eq!((&letter["consumer"], &letter["replayable"]), (&json!(ADA), &json!(true)));
+    assert!(letter.get("body").is_none());
+    let id = letter["id"].as_str().unwrap();
+    let path = format!("/ops/v1/dead-letters/{id}");
+    let with_body = world.operations("GET", &format!("{path}?body=true")).json();
+    assert!(with_body["body"].as_str().unwrap().contains("bad"));
+    world.toy.answer(|_, _| 204);
+    assert_eq!(world.operations("POST", &format!("{path}/replay")).status, 202);
+    eventually("it is delivered", || (world.toy.texts() == ["bad"]).then_some(()));
+    let delivery = world.toy.got("message.created").pop().unwrap();
+    assert_eq!((delivery.id(), &delivery.body["replayed"]), (id, &json!(true)));
+    for (method, path) in [("POST", format!("{path}/replay")), ("DELETE", path.clone())] {
+        let again = world.operations(method, &path);
+        assert_eq!(again.problem(), (409, "not-dead".to_owned()));
+    }
+    assert_eq!(world.operations("GET", &path).problem(), (404, "not-found".to_owned()));
+    let total = "dead_letters_total{gateway=\"sms\",reason=\"refused\"}";
+    assert_eq!(world.metric(total), 1.0);
+}
+
+#[test]
+fn a_dead_letter_can_be_deleted() {
+    let world = with_dead_letters(&["bad"]);
+    let id = letters(&world, "").remove(0)["id"].as_str().unwrap().to_owned();
+    let path = format!("/ops/v1/dead-letters/{id}");
+    assert_eq!(world.operations("DELETE", &path).status, 202);
+    eventually("it is gone", || letters(&world, "").is_empty().then_some(()));
+    let replayed = world.operations("POST", &format!("{path}/replay"));
+    assert_eq!(replayed.problem(), (409, "not-dead".to_owned()));
+}
+
+#[test]
+fn letters_have_pages_and_filters() {
+    let world = with_dead_letters(&["one", "two", "three"]);
+    for (query, count) in [
+        ("?gateway=sms", 3),
+        ("?gateway=chat", 0),
+        ("?reason=refused", 3),
+        ("?reason=expired", 0),
+        ("?consumer=%2B41790000001", 3),
+        ("?consumer=bob", 0),
+        ("?since=2020-01-01T00:00:00Z", 3),
+        ("?until=2020-01-01T00:00:00Z", 0),
+    ] {
+        assert_eq!(letters(&world, query).len(), count, "{query}");
+    }
+    let mut seen = Vec::new();
+    let mut path = "/ops/v1/dead-letters?reason=refused&limit=2".to_owned();
+    loop {
+        let page = world.operations("GET", &path).json();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|one| one["id"].to_string()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/ops/v1/dead-letters?reason=refused&limit=2&after={next}");
+        let other = path.replace("reason=refused&", "");
+        assert_eq!(world.operations("GET", &other).problem(), (422, "invalid".to_owned()));
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 3);
+    let misspelt = world.operations("GET", "/ops/v1/dead-letters?gatway=sms");
+    assert_eq!(misspelt.problem(), (422, "invalid".to_owned()));
+}
+
+#[test]
+fn many_letters_are_replayed_the_oldest_first() {
+    let world = with_dead_letters(&["one", "two", "three"]);
+    world.toy.answer(|_, _| 204);
+    let none = post(&world, "/ops/v1/dead-letters/replay", &json!({"reason": "expired"}));
+    assert_eq!(none.json(), json!({"replayed": 0, "next": null}));
+    let body = json!({"gateway": "sms", "reason": "refused", "limit": 2});
+    let first = post(&world, "/ops/v1/dead-letters/replay", &body);
+    assert_eq!((first.status, &first.json()["replayed"]), (202, &json!(2)));
+    assert!(first.json()["next"].is_string());
+    eventually("two are delivered", || (world.toy.texts().len() == 2).then_some(()));
+    let mut rest = body;
+    rest["after"] = first.json()["next"].clone();
+    let second = post(&world, "/ops/v1/dead-letters/replay", &rest);
+    assert_eq!(second.json(), json!({"replayed": 1, "next": null}));
+    eventually("all are delivered", || (world.toy.texts().len() == 3).then_some(()));
+    assert_eq!(world.toy.texts().pop().unwrap(), "three");
+}
+
+#[test]
+fn a_pause_outlives_a_restart_and_loses_nothing() {
+    let mut world = World::new();
+    world.begin();
+    let paused = world.operations("POST", "/ops/v1/gateways/sms/pause");
+    assert_eq!(paused.json(), json!({"gateway": "sms", "paused": true}));
+    assert_eq!(world.metric("gateway_paused{gateway=\"sms\"}"), 1.0);
+    world.agent(text("Coo?"));
+    world.start(|_| {});
+    let status = world.operations("GET", "/ops/v1/status").json();
+    assert_eq!(status["gateways"][0]["paused"], true);
+    // The store has the message, and its lane was worked on.
+    let waits = || {
+        let lanes = world.operations("GET", "/ops/v1/lanes?kind=conversation").json();
+        let lane = lanes["items"][0].clone();
+        (lane["entries"] == 0 && lane["held"] == false && lane["due_in"].is_number()).then_some(())
+    };
+    eventually("it waits", waits);
+    assert!(world.toy.texts().is_empty());
+    assert_eq!(world.operations("POST", "/ops/v1/gateways/sms/resume").status, 200);
+    eventually("it is delivered", || (world.toy.texts() == ["Coo?"]).then_some(()));
+    let nobody = world.operations("POST", "/ops/v1/gateways/fax/pause");
+    assert_eq!(nobody.problem(), (404, "not-found".to_owned()));
+}
+
+#[test]
+fn lanes_are_listed_with_filters() {
+    let world = World::new();
+    world.begin();
+    let items = |query: &str| {
+        let answer = world.operations("GET", &format!("/ops/v1/lanes{query}"));
+        answer.json()["items"].as_array().unwrap().clone()
+    };
+    let consumers = items("?kind=consumer&gateway=sms&consumer=%2B41790000001");
+    assert_eq!(consumers.len(), 1);
+    assert_eq!(consumers[0]["key"], format!("sms:{ADA}"));
+    assert!(items("?kind=consumer&gateway=chat").is_empty());
+    let wrong = world.operations("GET", "/ops/v1/lanes?kind=pigeons");
+    assert_eq!(wrong.problem(), (422, "invalid".to_owned()));
+    // Over all kinds, one at a time, without one twice.
+    let mut seen = Vec::new();
+    let mut path = "/ops/v1/lanes?limit=1".to_owned();
+    for _ in 0..20 {
+        let page = world.operations("GET", &path).json();
+        seen.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["key"].to_string() + &one["kind"].to_string()),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/ops/v1/lanes?limit=1&after={next}");
+    }
+    let unique: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!(unique.len(), seen.len(), "{seen:?}");
+    assert!(seen.len() >= 2, "{seen:?}");
+}
+
+#[test]
+fn what_an_operator_decides_is_stored() {
+    let world = World::new();
+    world.begin();
+    for (path, body, status) in [
+        ("/ops/v1/settle", json!({"consumer": ADA, "message": "first", "as": "sent"}), 202),
+        ("/ops/v1/settle", json!({"consumer": ADA, "message": "first", "as": "burn"}), 422),
+        (
+            "/ops/v1/settle",
+            json!({"gateway": "fax", "consumer": ADA, "message": "a", "as": "drop"}),
+            422,
+        ),
+        ("/ops/v1/adopt", json!({"consumer": ADA, "conversation": "5f0c"}), 202),
+        ("/ops/v1/adopt", json!({"consumer": ADA}), 422),
+    ] {
+        assert_eq!(post(&world, path, &body).status, status, "{path} {body}");
+    }
+}
+
+#[test]
+fn a_gateway_that_keeps_failing_is_probed_and_then_gets_all() {
+    let world = World::new();
+    let consumers: Vec<String> = (0..12).map(|n| format!("consumer {n}")).collect();
+    world.toy.answer(|_, _| 503);
+    for consumer in &consumers {
+        let body = json!({"id": "1", "consumer": consumer, "text": "Hello"});
+        assert_eq!(world.post("/v1/messages", &body).status, 202);
+    }
+    let is_open =
+        || world.operations("GET", "/ops/v1/status").json()["gateways"][0]["circuit_open"] == true;
+    eventually("its circuit opens", || is_open().then_some(()));
+    assert_eq!(world.metric("gateway_up{gateway=\"sms\"}"), 0.0);
+    world.toy.answer(|_, _| 204);
+    let told = || {
+        let taken = world.toy.got("message.status").into_iter().filter(|one| one.status == 204);
+        let told: std::collections::BTreeSet<String> =
+            taken.map(|one| one.body["consumer"].to_string()).collect();
+        (told.len() == consumers.len()).then_some(())
+    };
+    eventually("everybody is told", told);
+    assert_eq!(world.metric("gateway_up{gateway=\"sms\"}"), 1.0);
+    assert!(!is_open());
+}
+
+#[test]
+fn what_waits_is_counted() {
+    let world = with_dead_letters(&["bad"]);
+    // The next count may be some seconds away.
+    let counted = || (world.metric("dead_letters{reason=\"refused\"}") > 0.0).then_some(());
+    eventually("the letter is counted", counted);
+    assert!(world.metric("oldest_snapshot_timestamp_seconds") > 1.7e9);
+    assert_eq!(world.metric("messages_total{gateway=\"sms\",outcome=\"sent\"}"), 1.0);
+    assert_eq!(world.metric("conversations_total{event=\"opened\"}"), 1.0);
+    assert!(world.metric("webhooks_total{result=\"stored\"}") > 0.0);
+    assert_eq!(world.metric("store_up"), 1.0);
+    assert!(world.metric("store_requests_total{verb=\"claim\",result=\"ok\"}") > 0.0);
+    assert!(world.metric("api_requests_total{operation=\"send_text\",outcome=\"2xx\"}") > 0.0);
+}
