@@ -1,9 +1,11 @@
 //! The processes of the bridge.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lp_connector_sandbox::Random;
@@ -18,6 +20,31 @@ const LAUNCHES: u32 = 40;
 pub(crate) struct Fleet {
     environment: Vec<(&'static str, String)>,
     running: Mutex<Vec<Running>>,
+    log: Arc<Log>,
+}
+
+/// What the instances say of their work. What one of them did in the moment in which it is killed is missing.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) unconfirmed: Mutex<HashSet<String>>,
+    pub(crate) taken_over: AtomicU64,
+    pub(crate) lost_commits: AtomicU64,
+}
+
+impl Log {
+    fn line(&self, line: &str) {
+        match line.split_once(' ') {
+            Some(("unconfirmed", message)) => {
+                let mut messages = self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+                messages.insert(message.to_owned());
+            }
+            None if line == "taken-over" => drop(self.taken_over.fetch_add(1, Ordering::Relaxed)),
+            None if line == "commit-lost" => {
+                self.lost_commits.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -41,7 +68,7 @@ impl Fleet {
             ("CHAOS_STORE", store.display().to_string()),
             ("CHAOS_CHANNEL", channel.to_owned()),
         ];
-        let fleet = Self { environment, running: Mutex::new(Vec::new()) };
+        let fleet = Self { environment, running: Mutex::default(), log: Arc::default() };
         for _ in 0..count {
             let running = fleet.launch()?;
             fleet.lock().push(running);
@@ -54,6 +81,10 @@ impl Fleet {
         let running = self.lock();
         let at = turn.checked_rem(running.len())?;
         running.get(at).map(|running| running.address.clone())
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Kills an instance, and starts another one in its place.
@@ -120,11 +151,16 @@ impl Fleet {
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().ok_or("the instance has no stdout")?;
+        let mut lines = BufReader::new(stdout);
         let mut address = String::new();
-        BufReader::new(stdout).read_line(&mut address)?;
+        lines.read_line(&mut address)?;
         if address.is_empty() {
             return Err(format!("an instance did not start: {}", child.wait()?).into());
         }
+        let log = self.log.clone();
+        std::thread::spawn(move || {
+            lines.lines().map_while(Result::ok).for_each(|line| log.line(&line))
+        });
         Ok(Running { child, address: address.trim().to_owned() })
     }
 

@@ -12,7 +12,7 @@ use lp_connector_axum::Webhooks;
 use lp_connector_bridge::{
     Bridge, BridgeConfig, Channel, Content, FromAgent, Inbound, Progress, Undelivered,
 };
-use lp_connector_core::bridge::FailureReason;
+use lp_connector_core::bridge::{BridgeEventKind, FailureReason, MessageOutcome};
 use lp_connector_core::connector::{Config, Trust};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::secret::Secret;
@@ -51,13 +51,28 @@ async fn serve() -> Result<(), ChaosError> {
     let store = Sqlite::open(variable("CHAOS_STORE")?)?;
     let gateway = Gateway { url: variable("CHAOS_CHANNEL")?, agent: agent() };
     let settings = BridgeConfig::new().attempt_timeout(ATTEMPT).term(TERM);
-    let bridge = Bridge::builder(Client::new(config)?, store, gateway).config(settings).start()?;
+    let bridge = Bridge::builder(Client::new(config)?, store, gateway)
+        .config(settings)
+        .on_event(|event| tell(&event.kind))
+        .start()?;
     let webhooks = bridge.webhooks_with(Webhooks::new(Receiver::new().secret(secret)).path("/lp"));
     let app = Router::new().route("/accept", post(accept)).with_state(bridge).merge(webhooks);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+/// Tells the parent what it counts.
+fn tell(event: &BridgeEventKind) {
+    match event {
+        BridgeEventKind::Message { message, outcome: MessageOutcome::Unconfirmed, .. } => {
+            println!("unconfirmed {message}");
+        }
+        BridgeEventKind::TakenOver(_) => println!("taken-over"),
+        BridgeEventKind::CommitLost(_) => println!("commit-lost"),
+        _ => {}
+    }
 }
 
 /// 202 once the message is stored.

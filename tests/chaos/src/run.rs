@@ -1,14 +1,14 @@
 //! One run, from the first message to the comparison.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use lp_connector_sandbox::{Fault, Random, Server, ServerConfig, Webhooks};
 
 use crate::arguments::Arguments;
-use crate::books::{Books, Verdict};
-use crate::fleet::Fleet;
+use crate::books::{Books, Told, Verdict};
+use crate::fleet::{Fleet, Log};
 use crate::outage::{Outage, OutageKind};
 use crate::{ChaosError, agents, balancer, channel, outage, senders};
 
@@ -88,6 +88,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     print(&verdict, &books, kills.load(Ordering::Relaxed), accepted_after, start.elapsed());
     fleet.stop();
     let mut is_good = verdict.is_good();
+    let settled = print_log(fleet.log(), &books, verdict.reported);
+    // An echo that is never posted settles nothing.
+    is_good &= settled || loses_notifications(arguments);
     if let Some((kind, _)) = arguments.outage {
         println!(
             "while the store was out of order: {} taken, {} refused or answered 503, {} other answers",
@@ -106,13 +109,18 @@ fn all_told(books: &Books) -> bool {
     book.accepted.values().flatten().all(|id| book.told.contains_key(id))
 }
 
+fn loses_notifications(arguments: &Arguments) -> bool {
+    let loses = |fault: &Fault| {
+        let fault = fault.to_string();
+        fault.starts_with("webhook") && fault.ends_with("=drop")
+    };
+    arguments.faults.iter().any(loses)
+}
+
 /// Waits until the channel has what the agents said. Where the cloud loses notifications on purpose, it waits until
 /// what was acknowledged is there and nothing more comes.
 fn wait_for_deliveries(arguments: &Arguments, start: Instant, cloud: &Server, books: &Books) {
-    let loses = |fault: &Fault| {
-        fault.to_string().starts_with("webhook") && fault.to_string().ends_with("=drop")
-    };
-    let some_are_lost = arguments.faults.iter().any(loses);
+    let some_are_lost = loses_notifications(arguments);
     let (mut before, mut changed) = (0, Instant::now());
     while start.elapsed() < arguments.limit && !all_delivered(cloud, books) {
         let delivered = books.lock().delivered();
@@ -162,6 +170,26 @@ fn freeze(fleet: &Arc<Fleet>, time: Duration, ends: &Arc<AtomicBool>) -> Trouble
         }
         Ok(())
     })
+}
+
+/// What share of the unconfirmed must be settled where many were, in percent.
+const SETTLED: usize = 99;
+
+/// Prints what the instances said, and returns whether enough of the unconfirmed messages were settled.
+fn print_log(log: &Log, books: &Books, reported: usize) -> bool {
+    let messages = log.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+    let book = books.lock();
+    let is_reported = |id: &&String| book.told.get(*id) == Some(&Told::Unconfirmed);
+    let unsettled = messages.iter().filter(is_reported).count();
+    // A message that was reported by an instance in the moment of its death is in the books alone.
+    let (all, unsettled) = (messages.len().max(reported), unsettled.max(reported));
+    println!(
+        "unconfirmed {all}, of which settled {}; lanes taken over {}, commits refused by a fence {}",
+        all - unsettled,
+        log.taken_over.load(Ordering::Relaxed),
+        log.lost_commits.load(Ordering::Relaxed),
+    );
+    all < 100 || (all - unsettled) * 100 >= all * SETTLED
 }
 
 fn print(verdict: &Verdict, books: &Books, kills: u64, accepted: Duration, all: Duration) {
