@@ -47,9 +47,6 @@ impl ServerConfig {
         if self.accounts.is_empty() {
             return Err(invalid("liveperson", "an account is needed"));
         }
-        if self.accounts.len() > 1 {
-            return Err(invalid("liveperson", "one account is served for now"));
-        }
         let mut accounts = BTreeSet::new();
         for account in &self.accounts {
             if !accounts.insert(account.id()) {

@@ -14,7 +14,7 @@ use lp_connector_bridge::store::Store;
 use lp_connector_bridge::{Bridge, BridgeConfig, ConsumerSettings};
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
-use lp_connector_core::webhook::Receiver;
+use lp_connector_core::webhook::{Receiver, Verified};
 use lp_connector_tokio::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -362,8 +362,40 @@ fn bridge(
     Ok(builder.start()?)
 }
 
+/// The endpoint of notifications. With several accounts, the headers name the account and the app, and the secret that
+/// signed must be that app's.
 fn notifications(config: &ServerConfig, bridge: &Bridge) -> Router {
-    let secrets = config.accounts.iter().flat_map(|account| &account.webhook_secrets);
-    let receiver = secrets.fold(Receiver::new(), |all, secret| all.secret(secret.clone()));
-    bridge.webhooks_with(Webhooks::new(receiver).path("/lp"))
+    let receiver = match &config.accounts[..] {
+        [one] => one
+            .webhook_secrets
+            .iter()
+            .fold(Receiver::new(), |all, secret| all.secret(secret.clone())),
+        several => {
+            several.iter().fold(Receiver::new(), |all, account| match account.client.client_id() {
+                Some(client) => {
+                    let secrets = account.webhook_secrets.iter().cloned();
+                    all.app(account.id().clone(), client.clone(), secrets)
+                }
+                None => all,
+            })
+        }
+    };
+    let webhooks = Webhooks::new(receiver).path("/lp");
+    if config.accounts.len() == 1 {
+        return bridge.webhooks_with(webhooks);
+    }
+    let bridge = bridge.clone();
+    webhooks.durable(move |notification: Verified| {
+        let account = notification.account().and_then(|id| AccountId::new(id).ok());
+        let bridge = account.and_then(|account| bridge.of(&account));
+        async move {
+            match bridge {
+                Some(bridge) => {
+                    bridge.receive(&notification).await.map_err(|error| error.to_string())
+                }
+                // Not reached: the receiver knows these accounts alone.
+                None => Err("there is no client of this account".to_owned()),
+            }
+        }
+    })
 }

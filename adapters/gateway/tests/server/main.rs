@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
 mod access;
+mod accounts;
 mod deliveries;
 mod drain;
 mod files;

@@ -31,6 +31,45 @@ pub(crate) fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
+/// The account and the app of a sandbox.
+pub(crate) fn account(cloud: &sandbox::Server) -> AccountConfig {
+    let mut account = AccountConfig::new(
+        cloud.account_id().parse().unwrap(),
+        cloud.client_id().parse().unwrap(),
+        Secret::new(cloud.client_secret()),
+    );
+    let trust = Trust::new(&cloud.base_url(), ["liveperson.net"]).unwrap();
+    account.client = account.client.trust(trust);
+    account
+}
+
+/// The texts of consumers that a sandbox has.
+pub(crate) fn sent_to(cloud: &sandbox::Server) -> Vec<String> {
+    cloud.with(|cloud| {
+        let texts = cloud.messages().iter().filter(|message| message.role == "CONSUMER");
+        let text = |message: &sandbox::Message| {
+            message.event.get("message").and_then(Value::as_str).map(str::to_owned)
+        };
+        texts.filter_map(text).collect()
+    })
+}
+
+/// The agent of a sandbox does this in the conversation that is open.
+pub(crate) fn agent_of(cloud: &sandbox::Server, action: Agent) {
+    agent_at(cloud, Duration::ZERO, action);
+}
+
+/// The same, by the clock of LivePerson so long ago.
+fn agent_at(cloud: &sandbox::Server, ago: Duration, action: Agent) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - ago;
+    eventually("the agent can act", || {
+        cloud.with(|cloud| {
+            let open = cloud.conversations().last().map(|open| open.id.clone())?;
+            cloud.agent(now, &open, action.clone()).ok()
+        })
+    });
+}
+
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -289,13 +328,7 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> ServerConfig {
-        let mut account = AccountConfig::new(
-            self.cloud.account_id().parse().unwrap(),
-            self.cloud.client_id().parse().unwrap(),
-            Secret::new(self.cloud.client_secret()),
-        );
-        let trust = Trust::new(&self.cloud.base_url(), ["liveperson.net"]).unwrap();
-        account.client = account.client.trust(trust);
+        let account = account(&self.cloud);
         let mut sms = GatewayConfig::new("sms", &self.toy_url);
         sms.tokens.push(secret(TOKEN));
         sms.deliver.secrets.push(secret(SECRET));
@@ -354,29 +387,17 @@ impl World {
 
     /// The texts that LivePerson has.
     pub(crate) fn sent(&self) -> Vec<String> {
-        self.cloud.with(|cloud| {
-            let texts = cloud.messages().iter().filter(|message| message.role == "CONSUMER");
-            let text = |message: &sandbox::Message| {
-                message.event.get("message").and_then(Value::as_str).map(str::to_owned)
-            };
-            texts.filter_map(text).collect()
-        })
+        sent_to(&self.cloud)
     }
 
     /// The agent does this in the conversation that is open.
     pub(crate) fn agent(&self, action: Agent) {
-        self.agent_at(Duration::ZERO, action);
+        agent_of(&self.cloud, action);
     }
 
     /// The same, by the clock of LivePerson so long ago.
     pub(crate) fn agent_at(&self, ago: Duration, action: Agent) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - ago;
-        eventually("the agent can act", || {
-            self.cloud.with(|cloud| {
-                let open = cloud.conversations().last().map(|open| open.id.clone())?;
-                cloud.agent(now, &open, action.clone()).ok()
-            })
-        });
+        agent_at(&self.cloud, ago, action);
     }
 
     /// A value of a metric: the line that begins with this.
