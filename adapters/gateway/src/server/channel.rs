@@ -23,6 +23,9 @@ const TYPING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a delivery to a paused gateway waits before it is looked at again.
 const PAUSED: Duration = Duration::from_secs(5);
 
+/// How long a delivery waits for which there was no place.
+const CROWDED: Duration = Duration::from_millis(250);
+
 /// The gateways, as the bridge's channel.
 #[derive(Debug)]
 pub(super) struct Gateways(pub(super) Arc<Core>);
@@ -67,8 +70,8 @@ impl Gateways {
             Permit::Wait(pause) => return Err(Undelivered::Paused(pause)),
             permit => Permitted { gateway, permit, is_over: false },
         };
-        let Ok(_room) = gateway.room.acquire().await else {
-            return Err(Undelivered::Outage(None));
+        let Some(_place) = gateway.room().await else {
+            return Err(Undelivered::Paused(CROWDED));
         };
         let keys = gateway.keys();
         let extras = match content {

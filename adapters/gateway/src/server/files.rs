@@ -126,8 +126,9 @@ pub(super) async fn get(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let gateway = match request.uri().query() {
-        Some(query) => by_signature(&app, &id, query)?,
+    let query = request.uri().query().unwrap_or_default();
+    let gateway = match value(query, "signature") {
+        Some(signature) => by_signature(&app, &id, query, &signature)?,
         None => app.gateway(&request)?,
     };
     let none = || Refusal::new(ProblemKind::NotFound, "there is no such file, or it is too old");
@@ -154,15 +155,21 @@ pub(super) async fn get(
     Ok(response)
 }
 
+/// A value in a query.
+fn value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(one, _)| one == name).map(|(_, value)| value.into_owned())
+}
+
 /// The gateway whose secret signed this URL.
-fn by_signature(app: &App, id: &str, query: &str) -> Result<Arc<Gateway>, Refusal> {
-    let value = |name: &str| {
-        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(one, _)| one == name).map(|(_, value)| value.into_owned())
-    };
-    let expires = value("expires").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
-    let signature = value("signature").unwrap_or_default();
-    let signed = |gateway: &&Arc<Gateway>| gateway.keys().files.verify(id, expires, &signature);
+fn by_signature(
+    app: &App,
+    id: &str,
+    query: &str,
+    signature: &str,
+) -> Result<Arc<Gateway>, Refusal> {
+    let expires = value(query, "expires").and_then(|text| text.parse().ok()).unwrap_or_default();
+    let signed = |gateway: &&Arc<Gateway>| gateway.keys().files.verify(id, expires, signature);
     let Some(gateway) = app.core.gateways.iter().find(signed) else {
         return Err(Refusal::new(
             ProblemKind::Unauthorized,

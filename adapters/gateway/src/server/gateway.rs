@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::circuit::Circuit;
 use super::config::{DeliveryType, GatewayConfig};
@@ -15,6 +16,10 @@ use super::post::Poster;
 use super::repeats::Repeats;
 use crate::request::Rules;
 use crate::signature::{InvalidSecret, SigningKeys};
+
+/// How many deliveries may wait for a place, beside those that are under way, and for how long.
+pub(super) const MAX_WAITING: usize = 16;
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A gateway, while the server runs.
 #[derive(Debug)]
@@ -25,8 +30,9 @@ pub(super) struct Gateway {
     pub(super) config: GatewayConfig,
     pub(super) types: BTreeSet<DeliveryType>,
     pub(super) poster: Poster,
-    /// How many deliveries may be under way still.
-    pub(super) room: Semaphore,
+    /// How many deliveries may be under way still, and how many may wait for that.
+    room: Semaphore,
+    waiting: Semaphore,
     pub(super) repeats: Repeats,
     keys: RwLock<Arc<Keys>>,
     circuit: Mutex<Circuit>,
@@ -59,12 +65,23 @@ impl Gateway {
             types: config.deliver.types.iter().copied().collect(),
             poster: Poster::new(&config.deliver)?,
             room: Semaphore::new(config.deliver.concurrency),
+            waiting: Semaphore::new(MAX_WAITING),
             repeats: Repeats::default(),
             keys: RwLock::new(Arc::new(keys)),
             circuit: Mutex::default(),
             is_paused: AtomicBool::new(false),
             config,
         })
+    }
+
+    /// A place for a delivery. `None` if too many wait already, or this one has waited for a while: it must not keep
+    /// what other gateways could use.
+    pub(super) async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.room.try_acquire() {
+            return Some(place);
+        }
+        let _waiting = self.waiting.try_acquire().ok()?;
+        tokio::time::timeout(LONGEST_WAIT, self.room.acquire()).await.ok()?.ok()
     }
 
     pub(super) fn keys(&self) -> Arc<Keys> {

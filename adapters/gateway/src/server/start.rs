@@ -24,9 +24,9 @@ use url::Url;
 use super::app::App;
 use super::channel::Gateways;
 use super::check::{self, InvalidConfig};
-use super::config::{AccountConfig, GatewayConfig, ServerConfig};
+use super::config::{AccountConfig, DeliverConfig, GatewayConfig, ServerConfig};
 use super::core::{Core, Parts};
-use super::gateway::{Gateway, Keys};
+use super::gateway::{Gateway, Keys, MAX_WAITING};
 use super::keys::Tokens;
 use super::metered::{MeteredStore, StoreHealth};
 use super::metrics::{Metric, Metrics};
@@ -327,7 +327,8 @@ fn bridge(
     clients: &BTreeMap<AccountId, Client>,
 ) -> Result<Bridge, StartError> {
     let delivers = config.gateways.iter().map(|gateway| &gateway.deliver);
-    let concurrency: usize = delivers.clone().map(|deliver| deliver.concurrency).sum();
+    let places = |deliver: &DeliverConfig| deliver.concurrency + MAX_WAITING;
+    let concurrency: usize = delivers.clone().map(places).sum();
     let slowest = delivers.clone().map(|deliver| deliver.timeout).max().unwrap_or_default();
     let mut settings = BridgeConfig::new()
         .unsettled(config.unsettled)

@@ -71,3 +71,28 @@ fn two_gateways_may_have_the_same_consumer_and_the_same_ids() {
     let ids: std::collections::BTreeSet<&str> = statuses.iter().map(|one| one.id()).collect();
     assert!(ids.len() >= 2, "a status's id is of one consumer: {ids:?}");
 }
+
+#[test]
+fn a_gateway_that_hangs_holds_up_no_other() {
+    let world = World::with(|config| {
+        let mut slow = chat(&config.gateways[0].deliver.url.replace("/bridge", "/slow"));
+        slow.deliver.concurrency = 1;
+        slow.deliver.timeout = std::time::Duration::from_secs(60);
+        config.gateways[0].deliver.concurrency = 1;
+        config.gateways.push(slow);
+    });
+    let send = |token: &str, consumer: &str| {
+        let body = json!({"id": "1", "consumer": consumer, "text": "Hello"});
+        let answer = Ask::with_token(token).json(&body).send("POST", &world.url("/v1/messages"));
+        assert_eq!(answer.status, 202);
+    };
+    // More than all deliveries and requests that may be under way.
+    let crowd: Vec<String> = (0..150).map(|n| format!("consumer {n}")).collect();
+    crowd.iter().for_each(|consumer| send(OTHER_TOKEN, consumer));
+    eventually("all are sent", || (world.sent().len() == crowd.len()).then_some(()));
+    send(TOKEN, ADA);
+    let told = || world.toy.got("message.status").pop();
+    let told = eventually("the other one is served", told);
+    assert_eq!(told.body["gateway"], "sms", "the first that anybody answered");
+    world.toy.gate.add_permits(1000);
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::any;
 use lp_connector_bridge::Memory;
 use lp_connector_bridge::store::Store;
@@ -123,6 +123,8 @@ pub(crate) struct Toy {
     answers: Arc<Mutex<Answers>>,
     /// How long it takes.
     pub(crate) pause: Arc<Mutex<Duration>>,
+    /// What is posted to the path `/slow` waits for a permit.
+    pub(crate) gate: Arc<tokio::sync::Semaphore>,
 }
 
 impl Toy {
@@ -134,6 +136,7 @@ impl Toy {
             overlaps: Arc::default(),
             answers: Arc::new(Mutex::new(answers)),
             pause: Arc::default(),
+            gate: Arc::new(tokio::sync::Semaphore::new(0)),
         }
     }
 
@@ -167,7 +170,10 @@ impl Toy {
     }
 }
 
-async fn take(State(toy): State<Toy>, headers: HeaderMap, raw: Bytes) -> StatusCode {
+async fn take(State(toy): State<Toy>, uri: Uri, headers: HeaderMap, raw: Bytes) -> StatusCode {
+    if uri.path() == "/slow" {
+        toy.gate.acquire().await.unwrap().forget();
+    }
     let body: Value = serde_json::from_slice(&raw).unwrap_or_default();
     let conversation = body["conversation"].as_str().map(str::to_owned);
     if let Some(conversation) = &conversation {
