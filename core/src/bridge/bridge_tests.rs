@@ -281,6 +281,30 @@ fn a_gap_before_a_change_is_told_with_the_next_message() {
 }
 
 #[test]
+fn a_gap_before_a_late_message_is_told_with_the_one_after_it() {
+    let mut world = open();
+    world.channel.refuses = true;
+    world.cloud.agent_says("c1", "late");
+    let late = world.cloud.to_post.pop_back().unwrap();
+    world.cloud.agent_says("c1", "never there");
+    world.cloud.to_post.pop_back();
+    world.cloud.agent_says("c1", "refused");
+    go_on(&mut world);
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(6));
+        go_on(&mut world);
+    }
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter), ["c1:c1:3"]);
+    world.channel.refuses = false;
+    world.cloud.to_post.push_back(late);
+    world.cloud.agent_says("c1", "last");
+    go_on(&mut world);
+    let orders: Vec<_> =
+        world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
+    assert_eq!(orders, [("late", Order::Late), ("last", Order::AfterGap)]);
+}
+
+#[test]
 fn a_refused_message_is_set_aside_and_can_be_replayed() {
     let mut world = open();
     world.channel.refuses = true;

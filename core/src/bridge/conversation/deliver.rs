@@ -20,9 +20,8 @@ impl ConversationLane {
             return None;
         }
         let pending = self.record.pending.front()?;
-        // A change of the conversation has no place in a dialog: the next message says that there is a gap.
         let order = match pending.order {
-            Order::InOrder if self.record.has_gap && pending.is_message() => Order::AfterGap,
+            Order::InOrder if self.record.has_gap && pending.tells_gap() => Order::AfterGap,
             order => order,
         };
         Some(Delivery {
@@ -59,7 +58,7 @@ impl ConversationLane {
             Tried::Again => {}
             Tried::Taken => {
                 if let Some(pending) = self.record.pending.pop_front() {
-                    self.record.has_gap &= !pending.is_message();
+                    self.record.has_gap &= !pending.tells_gap();
                     self.follow_up(&pending, ReceiptKind::Delivered);
                 }
             }

@@ -100,8 +100,10 @@ fn is_default(details: &ChangeDetails) -> bool {
 }
 
 impl Pending {
-    pub(super) const fn is_message(&self) -> bool {
-        matches!(self.content, PendingContent::Message(_))
+    /// Whether it can say that there is a gap before it. A change of the conversation has no place in a dialog, and a
+    /// message that is late belongs before the gap.
+    pub(super) fn tells_gap(&self) -> bool {
+        matches!(self.content, PendingContent::Message(_)) && self.order != Order::Late
     }
 }
 
