@@ -320,3 +320,11 @@ impl DeadLetterLane {
         }
     }
 }
+
+/// The record as this program reads and writes it.
+#[cfg(test)]
+pub(super) fn rewritten(
+    record: &crate::bridge::store::Record,
+) -> Option<crate::bridge::store::Record> {
+    decode::<DeadLetter>(record).map(|known| encode(&known))
+}

@@ -58,6 +58,8 @@ mod entry;
 mod event;
 #[cfg(test)]
 mod event_tests;
+#[cfg(test)]
+mod golden_tests;
 mod inbound;
 mod ingest;
 mod lane;

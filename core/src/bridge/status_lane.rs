@@ -176,3 +176,11 @@ impl StatusLane {
         }
     }
 }
+
+/// The record as this program reads and writes it.
+#[cfg(test)]
+pub(super) fn rewritten(
+    record: &crate::bridge::store::Record,
+) -> Option<crate::bridge::store::Record> {
+    decode::<StatusRecord>(record).map(|known| encode(&known))
+}

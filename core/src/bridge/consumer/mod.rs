@@ -467,3 +467,11 @@ pub(super) fn consumer_cell(account: &AccountId, consumer: &LpConsumerId) -> Cel
 pub(super) fn open_cell(account: &AccountId, consumer: &LpConsumerId) -> CellId {
     CellId { account: account.clone(), key: format!("open:{consumer}") }
 }
+
+/// The record as this program reads and writes it.
+#[cfg(test)]
+pub(super) fn rewritten(
+    record: &crate::bridge::store::Record,
+) -> Option<crate::bridge::store::Record> {
+    decode::<ConsumerRecord>(record).map(|known| encode(&known))
+}

@@ -287,3 +287,11 @@ impl ConversationLane {
         LaneId::conversation(&self.account, &self.conversation)
     }
 }
+
+/// The record as this program reads and writes it.
+#[cfg(test)]
+pub(super) fn rewritten(
+    record: &crate::bridge::store::Record,
+) -> Option<crate::bridge::store::Record> {
+    decode::<ConversationRecord>(record).map(|known| encode(&known))
+}
