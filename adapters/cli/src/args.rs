@@ -233,6 +233,9 @@ pub(crate) enum Command {
         /// Call each operation of the API once
         #[arg(long, conflicts_with = "interactive")]
         tour: bool,
+        /// Kill the bridge while messages go both ways, and compare the books of both sides
+        #[arg(long, conflicts_with_all = ["interactive", "tour"])]
+        bridge: bool,
     },
     /// Run a local sandbox of the cloud, until interrupted
     #[command(after_help = FAULTS, args_conflicts_with_subcommands = true)]

@@ -76,6 +76,7 @@ fn every_command(server: &Server, folder: &str) -> Vec<Case> {
         case("demo"),
         case("demo --tour"),
         case("demo --interactive"),
+        case("demo --bridge"),
         Case { runs_on: true, ..case("sandbox") },
         Case { runs_on: true, ..with_stdin("sandbox agent", "coo\n") },
         Case { runs_on: true, ..case(&format!("bridge {bridge}")) },

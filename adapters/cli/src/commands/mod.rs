@@ -33,6 +33,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Demo { interactive: true, .. } => interactive::interactive(global.runtime, output),
         Command::Demo { tour: true, .. } => tour::tour(global.runtime, output),
+        Command::Demo { bridge: true, .. } => bridge::demo::demo(output),
         Command::Demo { .. } => demo::demo(global.runtime, output),
         Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
         Command::Sandbox { command: Some(SandboxCommand::Agent { conversation }), .. } => {

@@ -1,6 +1,8 @@
 //! Runs the program, with a sandbox to talk to.
 #![allow(dead_code, reason = "not every test file uses everything")]
 
+pub(crate) mod bridge;
+
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod config;
+pub(crate) mod demo;
 mod log;
 mod run;
 mod signals;

@@ -60,6 +60,17 @@ pub(crate) struct MadeUp {
     pub(crate) operations: Option<Secret>,
 }
 
+impl MadeUp {
+    /// New ones.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            token: Some(new_secret(SecretForm::Token)?),
+            signing: Some(new_secret(SecretForm::Signing)?),
+            operations: Some(new_secret(SecretForm::Token)?),
+        })
+    }
+}
+
 /// How the log is written.
 #[derive(Debug)]
 pub(crate) struct LogSettings {
@@ -201,15 +212,18 @@ fn make_up(
     if values.find(path).is_some() {
         return Ok(());
     }
-    let secret = match (last.and_then(|last| last.secrets(path).first()), form) {
-        (Some(secret), _) => secret.clone(),
-        (None, SecretForm::Signing) => Secret::new(format!("whsec_{}", STANDARD.encode(random()?))),
-        (None, _) => Secret::new(format!("lpb_{}", URL_SAFE_NO_PAD.encode(random()?))),
+    let secret = match last.and_then(|last| last.secrets(path).first()) {
+        Some(secret) => secret.clone(),
+        None => new_secret(form)?,
     };
     values.generate(path, Kind::Secrets(form), secret);
     Ok(())
 }
 
-fn random() -> Result<[u8; 32], Failure> {
-    Ok(lp_connector_tls::random()?)
+fn new_secret(form: SecretForm) -> Result<Secret, Failure> {
+    let random: [u8; 32] = lp_connector_tls::random()?;
+    Ok(Secret::new(match form {
+        SecretForm::Signing => format!("whsec_{}", STANDARD.encode(random)),
+        _ => format!("lpb_{}", URL_SAFE_NO_PAD.encode(random)),
+    }))
 }
