@@ -203,3 +203,112 @@ fn is_loopback(url: &Url) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::secret::Secret;
+
+    use super::super::config::AccountConfig;
+    use super::*;
+
+    const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn account(id: &str) -> AccountConfig {
+        AccountConfig::new(id.parse().unwrap(), "0a1b2c3d".parse().unwrap(), secret("n3v3r"))
+    }
+
+    fn gateway(name: &str) -> GatewayConfig {
+        let mut gateway = GatewayConfig::new(name, "http://127.0.0.1:9000/bridge");
+        gateway.tokens.push(secret(&format!("lpb_{name:-<40}")));
+        gateway.deliver.secrets.push(secret(SECRET));
+        gateway
+    }
+
+    fn config() -> ServerConfig {
+        let mut config = ServerConfig::new(account("91827364"));
+        config.gateways.push(gateway("sms"));
+        config
+    }
+
+    type Change = fn(&mut ServerConfig);
+
+    #[test]
+    fn a_setting_that_cannot_be_used_is_named() {
+        assert_eq!(config().check(), Ok(()));
+        let cases: &[(&str, Change)] = &[
+            ("liveperson", |config| config.accounts.clear()),
+            ("liveperson", |config| config.accounts[0].webhook_secrets.clear()),
+            ("liveperson.account", |config| config.accounts.push(account("91827364"))),
+            ("operations_tokens", |config| config.operations_tokens.push(secret("short"))),
+            ("operations_tokens", |config| {
+                let token = config.gateways[0].tokens[0].clone();
+                config.operations_tokens.push(token);
+            }),
+            ("public_url", |config| config.public_url = Some("bridge.example".to_owned())),
+            ("public_url", |config| config.public_url = Some("https://a.example/?b=c".to_owned())),
+            ("gateway.sms", |config| config.gateways.push(gateway("sms"))),
+            ("gateway.s m", |config| config.gateways[0].name = "s m".to_owned()),
+            ("gateway.sms.tokens", |config| config.gateways[0].tokens.clear()),
+            ("gateway.sms.tokens", |config| config.gateways[0].tokens.push(secret("short"))),
+            ("gateway.chat.tokens", |config| {
+                let mut chat = gateway("chat");
+                chat.tokens = config.gateways[0].tokens.clone();
+                config.gateways.push(chat);
+            }),
+            ("gateway.sms.account", |config| {
+                config.gateways[0].account = Some("12345678".parse().unwrap());
+            }),
+            ("gateway.chat.consumer_prefix", |config| {
+                let mut chat = gateway("chat");
+                chat.consumer_prefix = "sms:chat:".to_owned();
+                config.gateways.push(chat);
+            }),
+            ("gateway.sms.deliver.url", |config| config.gateways[0].deliver.url.clear()),
+            ("gateway.sms.deliver.url", |config| {
+                config.gateways[0].deliver.url = "http://gateway.example/".to_owned();
+            }),
+            ("gateway.sms.deliver.url", |config| {
+                config.gateways[0].deliver.url = "https://ada:n3v3r@gateway.example/".to_owned();
+            }),
+            ("gateway.sms.deliver.secrets", |config| config.gateways[0].deliver.secrets.clear()),
+            ("gateway.sms.deliver.timeout", |config| {
+                config.gateways[0].deliver.timeout = Duration::from_secs(61);
+            }),
+            ("gateway.sms.deliver.concurrency", |config| {
+                config.gateways[0].deliver.concurrency = 0;
+            }),
+            ("gateway.sms.deliver.refused_tries", |config| {
+                config.gateways[0].deliver.refused_tries = 0;
+            }),
+            ("gateway.sms.deliver.version", |config| config.gateways[0].deliver.version = 2),
+            ("gateway.sms.deliver.inline_media", |config| {
+                config.gateways[0].deliver.inline_media = MAX_INLINE + 1;
+            }),
+        ];
+        for (setting, change) in cases {
+            let mut config = config();
+            change(&mut config);
+            let error = config.check().unwrap_err();
+            assert_eq!(error.setting, *setting, "{error}");
+            assert!(!error.to_string().contains("n3v3r"), "{error}");
+        }
+    }
+
+    #[test]
+    fn plain_http_leaves_this_machine_only_where_that_is_allowed() {
+        for (url, plain_http, allowed) in [
+            ("https://gateway.example/", false, true),
+            ("http://gateway.example/", true, true),
+            ("http://localhost:9000/", false, true),
+            ("http://[::1]:9000/", false, true),
+            ("http://localhost.example/", false, false),
+            ("ftp://127.0.0.1/", true, false),
+        ] {
+            assert_eq!(deliver_url(url, plain_http).is_ok(), allowed, "{url}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{ADA, Ask, OPERATIONS, TOKEN, World};
+use crate::world::{ADA, Ask, OPERATIONS, TOKEN, World, eventually};
 
 fn message() -> Value {
     json!({"id": "SM1", "consumer": ADA, "text": "Where is my parcel?"})
@@ -83,4 +83,35 @@ fn a_plain_request_id_comes_back() {
         assert_ne!(send(id), id);
     }
     assert_ne!(send(""), send(""));
+}
+
+#[test]
+fn bodies_that_take_all_the_memory_are_refused_for_now() {
+    use std::io::{Read as _, Write as _};
+    let world = World::new();
+    let address = world.addresses().gateways;
+    // The head of a request with the largest body, which does not come.
+    let begin = || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+             content-type: application/json\r\ncontent-length: 4718592\r\n\r\n"
+        )
+        .unwrap();
+        stream
+    };
+    // There is room for 14 of them.
+    let mut all: Vec<_> = (0..15).map(|_| begin()).collect();
+    all.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+    let refused = eventually("one is refused", || {
+        let mut answer = vec![0; 4096];
+        let length = all.iter_mut().find_map(|stream| stream.read(&mut answer).ok())?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    });
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n") && refused.contains("#too-many"), "{refused}");
+    drop(all);
+    let accepted = || (world.post("/v1/messages", &message()).status == 202).then_some(());
+    eventually("there is room again", accepted);
 }

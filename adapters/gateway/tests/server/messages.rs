@@ -24,3 +24,19 @@ fn a_message_goes_out_and_an_answer_comes_back() {
     let status = || world.toy.statuses("SM1").first().cloned();
     assert_eq!(eventually("its status is told", status), "sent");
 }
+
+#[test]
+fn a_message_is_accepted_only_once_the_store_has_it() {
+    let world = World::new();
+    let body = json!({"id": "SM1", "consumer": ADA, "text": "Coo?"});
+    world.store.unplug(true);
+    let refused = world.post("/v1/messages", &body);
+    assert_eq!(refused.problem(), (503, "store-unavailable".to_owned()));
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(world.metric("store_up"), 0.0);
+    assert_eq!(world.operations("GET", "/livez").status, 200);
+    world.store.unplug(false);
+    let accepted = world.post("/v1/messages", &body);
+    assert_eq!((accepted.status, &accepted.json()["repeated"]), (202, &json!(false)));
+    eventually("it is sent", || (world.sent() == ["Coo?"]).then_some(()));
+}

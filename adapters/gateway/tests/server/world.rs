@@ -1,5 +1,6 @@
 //! A sandbox, a server, and a toy gateway, on loopback sockets.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::any;
 use lp_connector_bridge::Memory;
-use lp_connector_bridge::store::Store;
+use lp_connector_bridge::store::{self, Request, Store, StoreError, StoreErrorKind};
 use lp_connector_core::connector::Trust;
 use lp_connector_core::secret::Secret;
 use lp_connector_gateway::server::{
@@ -270,12 +271,33 @@ impl Ask {
     }
 }
 
+/// A store that can be unplugged.
+pub(crate) struct Plug {
+    store: Memory,
+    is_unplugged: AtomicBool,
+}
+
+impl Plug {
+    pub(crate) fn unplug(&self, yes: bool) {
+        self.is_unplugged.store(yes, Ordering::SeqCst);
+    }
+}
+
+impl Store for Plug {
+    fn perform(&self, request: Request) -> Result<store::Answer, StoreError> {
+        match self.is_unplugged.load(Ordering::SeqCst) {
+            true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),
+            false => self.store.perform(request),
+        }
+    }
+}
+
 /// All of it.
 pub(crate) struct World {
     pub(crate) cloud: sandbox::Server,
     pub(crate) toy: Toy,
     pub(crate) toy_url: String,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<Plug>,
     server: Option<Server>,
     runtime: Runtime,
 }
@@ -296,7 +318,7 @@ impl World {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let toy_url = format!("http://{}/bridge", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let store = Arc::new(Plug { store: Memory::new(), is_unplugged: AtomicBool::new(false) });
         let mut world = Self { cloud, toy, toy_url, store, server: None, runtime };
         world.start(change);
         world
