@@ -1,4 +1,5 @@
-//! The interface between the bridge and a channel's gateway in any language, as data: no sockets here.
+//! The interface between the bridge and a channel's gateway in any language: as data, without sockets, and with the
+//! feature `server` as a server.
 //!
 //! A gateway posts messages to the bridge, and the bridge posts deliveries to the gateway: JSON over HTTP both ways.
 //! Deliveries are signed as Standard Webhooks 1.0 has it, errors are those of RFC 9457, and the channel's own message
@@ -11,6 +12,7 @@
 //! | [`signature`] | how deliveries are signed, and how to check that |
 //! | [`outcome`] | what a gateway's answer means for a delivery |
 //! | [`problem`] | the errors that a gateway gets |
+//! | `server` | with the feature `server`: the three listeners, and the deliveries |
 //!
 //! ```
 //! use lp_connector_gateway::request::{Rules, parse_message};

@@ -119,11 +119,7 @@ impl App {
         let begun = Instant::now();
         let gateway = match self.gateway(&request) {
             Ok(gateway) => gateway,
-            Err(refusal) => {
-                let labels = [UNKNOWN, kind, "unauthorized"];
-                self.core.metrics.count(Metric::Accepts, &labels);
-                return refusal.into_response();
-            }
+            Err(refusal) => return self.counted(kind, UNKNOWN.to_owned(), Err(refusal)),
         };
         let name = gateway.name.clone();
         let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
@@ -134,15 +130,27 @@ impl App {
             }
             Err(problem) => Err(problem.into()),
         };
+        let metrics = &self.core.metrics;
+        metrics.observe(Metric::AcceptDuration, &[&name], begun.elapsed());
+        self.counted(kind, name, done)
+    }
+
+    /// Counts a call of a gateway that hands something in, and answers it.
+    pub(super) fn counted(
+        &self,
+        kind: &str,
+        gateway: String,
+        done: Result<(HandedIn, Response), Refusal>,
+    ) -> Response {
         let (result, mut response) = match done {
             Ok((HandedIn::Accepted, response)) => ("accepted", response),
             Ok((HandedIn::Repeated, response)) => ("repeated", response),
             Err(refusal) => (result_of(refusal.0.kind()), refusal.into_response()),
         };
-        let metrics = &self.core.metrics;
-        metrics.count(Metric::Accepts, &[&name, kind, result]);
-        metrics.observe(Metric::AcceptDuration, &[&name], begun.elapsed());
-        response.extensions_mut().insert(Caller(name));
+        self.core.metrics.count(Metric::Accepts, &[&gateway, kind, result]);
+        if gateway != UNKNOWN {
+            response.extensions_mut().insert(Caller(gateway));
+        }
         response
     }
 

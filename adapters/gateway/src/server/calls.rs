@@ -7,9 +7,10 @@ use lp_connector_bridge::ReportError;
 use lp_connector_bridge::store::{StoreError, StoreErrorKind};
 use serde::Serialize;
 
-use super::answer::{Caller, Refusal, json};
+use super::answer::{Refusal, json};
 use super::app::{App, Call, HandedIn};
 use super::gateway::Gateway;
+use super::metrics::UNKNOWN;
 use super::people;
 use super::repeats::Known;
 use crate::problem::{Problem, ProblemKind};
@@ -98,15 +99,27 @@ struct Done {
 }
 
 /// `DELETE /v1/consumer?consumer=…`
-pub(super) async fn forget(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let gateway = app.gateway(&request)?;
-    let consumer = consumer(&gateway, request.uri().query())?;
-    let forgotten = app.bridge_of(&gateway)?.forget(&consumer).await;
+pub(super) async fn forget(State(app): State<App>, request: Request) -> Response {
+    let query = request.uri().query().map(str::to_owned);
+    match app.gateway(&request) {
+        Ok(gateway) => {
+            let done = forget_consumer(&app, &gateway, query.as_deref()).await;
+            app.counted("forget", gateway.name.clone(), done)
+        }
+        Err(refusal) => app.counted("forget", UNKNOWN.to_owned(), Err(refusal)),
+    }
+}
+
+async fn forget_consumer(
+    app: &App,
+    gateway: &Gateway,
+    query: Option<&str>,
+) -> Result<(HandedIn, Response), Refusal> {
+    let consumer = consumer(gateway, query)?;
+    let forgotten = app.bridge_of(gateway)?.forget(&consumer).await;
     forgotten.map_err(|error| unstored(&error))?;
     gateway.repeats.forget(gateway.rules.internal(&consumer).unwrap_or_default());
-    let mut response = json(StatusCode::ACCEPTED, &Done { status: "accepted" });
-    response.extensions_mut().insert(Caller(gateway.name.clone()));
-    Ok(response)
+    Ok((HandedIn::Accepted, json(StatusCode::ACCEPTED, &Done { status: "accepted" })))
 }
 
 /// The consumer that a query names.

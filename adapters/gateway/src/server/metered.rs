@@ -112,6 +112,9 @@ impl Measured {
         metrics.set(Metric::StoreUp, &[], f64::from(u8::from(result.is_ok())));
         let Ok(answer) = result else { return };
         self.health.reached();
+        if matches!(self.asked, Asked::Other) {
+            return;
+        }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let (lost, taken_over) = held.follow(self.asked, answer, self.begun);
         metrics.add(Metric::CommitsLost, &[], lost);
@@ -179,11 +182,17 @@ impl HeldLanes {
     }
 
     /// How many lanes of each kind are held still.
-    fn count(&mut self) -> Vec<(LaneKind, f64)> {
+    fn count(&mut self) -> BTreeMap<LaneKind, f64> {
         let now = Instant::now();
-        self.0.retain(|_, until| now < *until);
-        let of = |kind| self.0.keys().filter(|lane| lane.kind() == kind).map(|_| 1.0).sum();
-        LaneKind::ALL.iter().map(|kind| (*kind, of(*kind))).collect()
+        let mut counts: BTreeMap<_, _> = LaneKind::ALL.iter().map(|kind| (*kind, 0.0)).collect();
+        self.0.retain(|lane, until| {
+            let is_held = now < *until;
+            if let (true, Some(count)) = (is_held, counts.get_mut(&lane.kind())) {
+                *count += 1.0;
+            }
+            is_held
+        });
+        counts
     }
 }
 

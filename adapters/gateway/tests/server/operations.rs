@@ -259,5 +259,7 @@ fn what_waits_is_counted() {
     assert!(world.metric("webhooks_total{result=\"stored\"}") > 0.0);
     assert_eq!(world.metric("store_up"), 1.0);
     assert!(world.metric("store_requests_total{verb=\"claim\",result=\"ok\"}") > 0.0);
-    assert!(world.metric("api_requests_total{operation=\"send_text\",outcome=\"2xx\"}") > 0.0);
+    assert_eq!(world.metric("api_requests_total{operation=\"send_text\",outcome=\"2xx\"}"), 1.0);
+    assert_eq!(world.metric("api_requests_total{operation=\"app_jwt\",outcome=\"2xx\"}"), 1.0);
+    assert_eq!(world.metric("token_renewals_total{result=\"renewed\"}"), 2.0);
 }

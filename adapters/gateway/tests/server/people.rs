@@ -35,6 +35,8 @@ fn a_consumer_is_shown_and_forgotten() {
     let forgotten = Ask::with_token(TOKEN).send("DELETE", &world.url(ADA_QUERY));
     assert_eq!(forgotten.status, 202);
     eventually("it is forgotten", || (consumer(&world) == nothing).then_some(()));
+    let accepted = "accepts_total{gateway=\"sms\",kind=\"forget\",result=\"accepted\"}";
+    assert_eq!(world.metric(accepted), 1.0);
 }
 
 #[test]

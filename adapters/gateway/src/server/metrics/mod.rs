@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use lp_connector_core::api::Endpoint;
 use lp_connector_core::connector::{CallEvent, EventKind};
+use lp_connector_core::error::Stage;
 
 use self::families::FAMILIES;
 pub(super) use self::families::Metric;
@@ -132,14 +133,22 @@ impl Metrics {
 
     /// Records what happened in a call to LivePerson.
     pub(super) fn record_call(&self, event: &CallEvent) {
+        // A call fetches tokens and hosts too: those requests are not its own.
+        let operation = match event.stage {
+            Stage::Operation => event.operation,
+            stage => stage.name(),
+        };
         match &event.kind {
             EventKind::Answered { status, elapsed, .. } => {
                 let class = format!("{}xx", status / 100);
-                self.count(Metric::ApiRequests, &[event.operation, &class]);
-                self.observe(Metric::ApiDuration, &[event.operation], *elapsed);
+                self.count(Metric::ApiRequests, &[operation, &class]);
+                self.observe(Metric::ApiDuration, &[operation], *elapsed);
+                if matches!(event.stage, Stage::AppJwt | Stage::ConsumerJws) && status / 100 == 2 {
+                    self.count(Metric::TokenRenewals, &["renewed"]);
+                }
             }
             EventKind::NoResponse { .. } => {
-                self.count(Metric::ApiRequests, &[event.operation, "no_response"]);
+                self.count(Metric::ApiRequests, &[operation, "no_response"]);
             }
             EventKind::RefreshingToken { .. } => {
                 self.count(Metric::TokenRenewals, &["rejected"]);
