@@ -15,7 +15,8 @@ use crate::message::Typing;
 /// The most news of typing that wait, and that are under way.
 const MAX_TYPING: usize = 16;
 
-/// The most handlers that are still at work beyond their time. While there are so many, no further one begins.
+/// The most handlers of one account that are still at work beyond their time. While there are so many, no further one
+/// of it begins.
 const MAX_AT_WORK: usize = 64;
 
 /// The most results of such handlers that are remembered.
@@ -47,9 +48,9 @@ pub(crate) struct Engine {
     worker: Worker,
     time_limit: Duration,
     /// The deliveries that handlers are at work on, and their deadlines. `None` is for one that is over its time.
-    deliveries: BTreeMap<u64, (String, Option<Mono>)>,
-    /// The ids of the deliveries whose handlers are still at work beyond their time.
-    at_work: BTreeSet<String>,
+    deliveries: BTreeMap<u64, (String, AccountId, Option<Mono>)>,
+    /// The deliveries whose handlers are still at work beyond their time, with their accounts.
+    at_work: BTreeMap<String, AccountId>,
     /// The deliveries that such handlers took in the end.
     late: BTreeSet<String>,
     typing: VecDeque<Typing>,
@@ -62,7 +63,7 @@ impl Engine {
             worker,
             time_limit,
             deliveries: BTreeMap::new(),
-            at_work: BTreeSet::new(),
+            at_work: BTreeMap::new(),
             late: BTreeSet::new(),
             typing: VecDeque::new(),
             typing_under_way: 0,
@@ -90,7 +91,8 @@ impl Engine {
                         self.worker.delivered(number, &verdict, now);
                         continue;
                     }
-                    self.deliveries.insert(number, (delivery.id.clone(), Some(deadline)));
+                    let (id, account) = (delivery.id.clone(), delivery.account.clone());
+                    self.deliveries.insert(number, (id, account, Some(deadline)));
                     Step::Deliver(Job { number, deadline, what: delivery })
                 }
                 WorkerStep::Wait(until) => Step::Wait(until.min(self.first_deadline())),
@@ -101,24 +103,25 @@ impl Engine {
 
     /// A delivery whose handler outlasted its time is not begun a second time beside it.
     fn known_verdict(&mut self, delivery: &Delivery) -> Option<Verdict> {
-        if self.at_work.contains(&delivery.id) || self.at_work.len() >= MAX_AT_WORK {
+        let of_account = self.at_work.values().filter(|account| **account == delivery.account);
+        if self.at_work.contains_key(&delivery.id) || of_account.count() >= MAX_AT_WORK {
             return Some(Verdict::Outage(None));
         }
         self.late.remove(&delivery.id).then_some(Verdict::Taken)
     }
 
     fn first_deadline(&self) -> Mono {
-        let deadlines = self.deliveries.values().filter_map(|(_, deadline)| *deadline);
+        let deadlines = self.deliveries.values().filter_map(|(.., deadline)| *deadline);
         deadlines.min().unwrap_or(Mono::NEVER)
     }
 
     /// Ends deliveries that are over their time. The lane goes on; the handler may still be at work.
     fn expire(&mut self, now: Now) {
-        for (number, (id, deadline)) in &mut self.deliveries {
+        for (number, (id, account, deadline)) in &mut self.deliveries {
             if deadline.is_some_and(|deadline| deadline <= now.mono()) {
                 tracing::warn!(delivery = id.as_str(), "the channel's handler takes too long");
                 *deadline = None;
-                self.at_work.insert(id.clone());
+                self.at_work.insert(id.clone(), account.clone());
                 self.worker.delivered(*number, &Verdict::Outage(None), now);
             }
         }
@@ -136,7 +139,7 @@ impl Engine {
 
     /// Takes what the channel made of delivery `number`.
     pub(crate) fn delivered(&mut self, number: u64, verdict: Verdict, now: Now) {
-        let Some((id, deadline)) = self.deliveries.remove(&number) else { return };
+        let Some((id, _, deadline)) = self.deliveries.remove(&number) else { return };
         if deadline.is_some() {
             self.worker.delivered(number, &verdict, now);
             return;

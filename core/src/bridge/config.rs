@@ -44,6 +44,7 @@ pub struct BridgeConfig {
     pub(super) term: Duration,
     pub(super) max_lanes: usize,
     pub(super) max_effects: usize,
+    pub(super) max_effects_of_account: Option<usize>,
     pub(super) max_entries: usize,
     pub(super) poll_least: Duration,
     pub(super) poll_most: Duration,
@@ -70,6 +71,7 @@ impl BridgeConfig {
             term: Duration::from_secs(15),
             max_lanes: 256,
             max_effects: 64,
+            max_effects_of_account: None,
             max_entries: 64,
             poll_least: Duration::from_millis(25),
             poll_most: Duration::from_millis(250),
@@ -203,6 +205,24 @@ impl BridgeConfig {
         self
     }
 
+    /// Sets how many of them may belong to one account, so that an account whose requests hang leaves places to the
+    /// others. It holds no greater share of the [lanes](Self::max_lanes) either, while it is at this limit. Default: all;
+    /// a bridge with several clients divides [`max_effects`](Self::max_effects) by their number. At least 1.
+    #[must_use]
+    pub fn max_effects_of_account(mut self, effects: usize) -> Self {
+        self.max_effects_of_account = Some(effects.max(1));
+        self
+    }
+
+    /// The same, unless it was set before.
+    #[must_use]
+    pub fn or_equal_shares(self, accounts: usize) -> Self {
+        match (self.max_effects_of_account, self.max_effects.checked_div(accounts)) {
+            (None, Some(share)) => self.max_effects_of_account(share),
+            _ => self,
+        }
+    }
+
     /// Sets how often to look for due lanes: the pause grows from `least` to `most` while there is nothing to
     /// do. Default: 25 ms to 250 ms.
     #[must_use]
@@ -216,6 +236,17 @@ impl BridgeConfig {
     #[must_use]
     pub const fn attempt_timeout_setting(&self) -> Duration {
         self.attempt_timeout
+    }
+
+    /// The places of one account.
+    pub(super) fn account_effects(&self) -> usize {
+        self.max_effects_of_account.unwrap_or(self.max_effects).min(self.max_effects)
+    }
+
+    /// The lanes that one account may hold while all its places are taken: its share of all lanes.
+    pub(super) fn account_lanes(&self) -> usize {
+        let share = self.max_lanes.saturating_mul(self.account_effects()) / self.max_effects.max(1);
+        share.max(self.account_effects()).max(1)
     }
 
     /// The term that is used: longer than an attempt.

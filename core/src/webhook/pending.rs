@@ -18,8 +18,8 @@ pub struct Pending<'a> {
     pub(super) signature: ParsedSignature,
     pub(super) account: Option<String>,
     pub(super) client: Option<String>,
-    /// The secrets that may have signed the body.
-    pub(super) secrets: Vec<&'a Secret>,
+    /// The secrets that may have signed the body, and whether each is that of the named account and app alone.
+    pub(super) secrets: Vec<(&'a Secret, bool)>,
     pub(super) max_body: usize,
 }
 
@@ -43,9 +43,16 @@ impl Pending<'_> {
         if body.len() > self.max_body {
             return Err(Rejection::TooLarge);
         }
+        let all = self.secrets.iter().map(|(secret, _)| *secret);
         let signature_match =
-            self.signature.verify(&body, self.secrets).map_err(Rejection::InvalidSignature)?;
-        Ok(Verified::new(self.account, self.client, signature_match, body))
+            self.signature.verify(&body, all).map_err(Rejection::InvalidSignature)?;
+        let mut own = self.secrets.iter().filter(|(_, is_own)| *is_own).peekable();
+        let is_proven = match own.peek() {
+            None => false,
+            Some(_) if self.secrets.iter().all(|(_, is_own)| *is_own) => true,
+            Some(_) => self.signature.verify(&body, own.map(|(secret, _)| *secret)).is_ok(),
+        };
+        Ok(Verified::new(self.account, self.client, signature_match, is_proven, body))
     }
 }
 

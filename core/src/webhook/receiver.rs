@@ -167,19 +167,21 @@ impl Receiver {
         })
     }
 
-    /// The secrets that may have signed for this account and client.
+    /// The secrets that may have signed for this account and client, and whether each is that of no other.
     fn secrets<'a>(
         &'a self,
         account: Option<&str>,
         client: Option<&str>,
-    ) -> impl Iterator<Item = &'a Secret> {
+    ) -> impl Iterator<Item = (&'a Secret, bool)> {
         let matches = move |app: &&App| match &app.ids {
             None => true,
             Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
         };
         // Anybody can sign with an empty secret.
-        let secrets = self.apps.iter().filter(matches).flat_map(|app| &app.secrets);
-        secrets.filter(|secret| !secret.is_empty())
+        let apps = self.apps.iter().filter(matches);
+        let secrets =
+            apps.flat_map(|app| app.secrets.iter().map(|secret| (secret, app.ids.is_some())));
+        secrets.filter(|(secret, _)| !secret.is_empty())
     }
 }
 
@@ -242,6 +244,44 @@ mod tests {
         }
         let nameless = request("old", Algorithm::Sha1, body).body(body).unwrap();
         assert_eq!(receiver.verify(&nameless).unwrap_err(), Rejection::UnknownApp);
+    }
+
+    #[test]
+    fn an_account_is_proven_by_its_own_secret_alone() {
+        let id = |n: &str| (AccountId::new(n).unwrap(), ClientId::new(n).unwrap());
+        let (a, b) = (id("a"), id("b"));
+        let own = Receiver::new().app(a.0, a.1, [secret("of a")]).app(b.0, b.1, [secret("of b")]);
+        let with_any = own.clone().secret(secret("any"));
+        // A secret that is also an app's own proves the app.
+        let with_same = Receiver::new().secret(secret("of a"));
+        let (account, client) = id("a");
+        let with_same = with_same.app(account, client, [secret("of a")]);
+        for (receiver, app, by, proven) in [
+            (&own, "a", "of a", Some(Some("a"))),
+            (&own, "b", "of b", Some(Some("b"))),
+            (&own, "a", "of b", None),
+            (&with_any, "a", "of a", Some(Some("a"))),
+            (&with_any, "a", "any", Some(None)),
+            (&with_any, "c", "any", Some(None)),
+            (&with_any, "a", "of b", None),
+            (&with_same, "a", "of a", Some(Some("a"))),
+            (&with_same, "b", "of a", Some(None)),
+        ] {
+            let request = request(by, Algorithm::Sha1, b"x")
+                .header("x-liveperson-account-id", app)
+                .header("x-liveperson-client-id", app)
+                .body(b"x")
+                .unwrap();
+            let verified = receiver.verify(&request).ok();
+            let found = verified.as_ref().map(Verified::proven_account);
+            let expected = proven.map(|account| account.map(|n| AccountId::new(n).unwrap()));
+            assert_eq!(found, expected, "{app} {by}");
+            // It stays so in a store.
+            let stored = verified.map(|one| serde_json::to_string(&one).unwrap());
+            let restored = stored.map(|text| serde_json::from_str::<Verified>(&text).unwrap());
+            assert_eq!(restored.as_ref().map(Verified::proven_account), expected);
+        }
+        assert_eq!(Verified::dangerous_unverified("x").proven_account(), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::notification::{Notification, UnreadableNotification};
 use super::signature::SignatureMatch;
+use crate::id::AccountId;
 
 /// The raw bytes of a notification whose signature was verified. `Debug` shows only their number.
 ///
@@ -20,6 +21,9 @@ pub struct Verified {
     client: Option<String>,
     #[serde(rename = "matched")]
     signature_match: Option<SignatureMatch>,
+    /// The secret is that of the account and app in the headers alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_proven: bool,
     #[serde(serialize_with = "encode_base64", deserialize_with = "decode_base64")]
     body: Bytes,
 }
@@ -29,16 +33,18 @@ impl Verified {
         account: Option<String>,
         client: Option<String>,
         signature_match: SignatureMatch,
+        is_proven: bool,
         body: Bytes,
     ) -> Self {
-        Self { account, client, signature_match: Some(signature_match), body }
+        Self { account, client, signature_match: Some(signature_match), is_proven, body }
     }
 
     /// Treats unverified bytes as verified. For tests, and for bodies that were verified before
     /// they were stored. In a server it would let anyone send messages as an agent.
     #[must_use]
     pub fn dangerous_unverified(body: impl Into<Bytes>) -> Self {
-        Self { account: None, client: None, signature_match: None, body: body.into() }
+        let (account, client, signature_match) = (None, None, None);
+        Self { account, client, signature_match, is_proven: false, body: body.into() }
     }
 
     /// Parses the notification.
@@ -54,6 +60,16 @@ impl Verified {
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
+    }
+
+    /// The account in the request's header, if the secret that signed the body is that of this account and app and of no
+    /// other ([`Receiver::app`](super::Receiver::app)). Nobody but the account can have sent it then, so an endpoint
+    /// for several accounts tells them apart by this. `None` if the receiver took a
+    /// [secret](super::Receiver::secret) for any account.
+    #[must_use]
+    pub fn proven_account(&self) -> Option<AccountId> {
+        let account = self.account.as_deref().filter(|_| self.is_proven)?;
+        AccountId::new(account).ok()
     }
 
     /// The app installation's client id in the request's header, which the signature does not
@@ -85,7 +101,7 @@ impl Verified {
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, client, signature_match, body } = self;
+        let Self { account, client, signature_match, is_proven: _, body } = self;
         f.debug_struct("Verified")
             .field("account", account)
             .field("client", client)

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use futures_lite::FutureExt as _;
 use lp_connector_async::{Client, Spawn};
 use lp_connector_core::api::{ChatState, SetChatState};
-use lp_connector_core::bridge::store::{Answer, Entry, LaneKind, Request, Store, StoreError};
+use lp_connector_core::bridge::store::{
+    Answer, Entry, LaneKind, Request, Store, StoreError, StoreErrorKind,
+};
 use lp_connector_core::bridge::{
     self, ChannelReceipt, ConsumerSummary, Inbound, Resolution, WorkerCounters,
 };
@@ -252,6 +254,28 @@ impl Bridge {
             appended(None)
         };
         stored.or(time_is_up).await
+    }
+
+    /// Takes a notification for whichever account of this bridge it is, for one webhook address of several accounts:
+    /// otherwise as [`receive`](Self::receive). The account is that whose own secret signed it
+    /// ([`Receiver::app`](lp_connector_core::webhook::Receiver::app)).
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and of the kind
+    /// [`Refused`](lp_connector_core::bridge::store::StoreErrorKind::Refused) if the signature proves no account, or one
+    /// that the bridge has no client of.
+    pub async fn receive_for_all(&self, notification: &Verified) -> Result<(), StoreError> {
+        let bridge = self.proven(notification)?;
+        bridge.receive(notification).await
+    }
+
+    /// The same bridge for the account that the notification is proven to be of.
+    pub(crate) fn proven(&self, notification: &Verified) -> Result<Self, StoreError> {
+        let account = notification.proven_account();
+        account.and_then(|account| self.of(&account)).ok_or_else(|| {
+            let why = "the notification is not proven to be of an account of this bridge";
+            StoreError::new(StoreErrorKind::Refused, why)
+        })
     }
 
     /// The same without a time limit.

@@ -15,7 +15,23 @@ impl Bridge {
         self.webhooks_with(Webhooks::new(receiver))
     }
 
+    /// A router for the webhooks of all accounts of this bridge, at one address. The receiver must know each account and
+    /// app by its own secrets ([`Receiver::app`]): a notification goes to the account whose secret signed it. One that is
+    /// signed with a [secret for any account](Receiver::secret) is not stored, and answered 503.
+    pub fn webhooks_for_all(&self, receiver: Receiver) -> Router {
+        self.webhooks_for_all_with(Webhooks::new(receiver))
+    }
+
     /// The same, with paths and limits of your own.
+    pub fn webhooks_for_all_with(&self, webhooks: Webhooks) -> Router {
+        let bridge = self.clone();
+        webhooks.durable(move |notification: Verified| {
+            let bridge = bridge.clone();
+            async move { bridge.proven(&notification)?.store_notification(&notification).await }
+        })
+    }
+
+    /// The same as [`webhooks`](Self::webhooks), with paths and limits of your own.
     pub fn webhooks_with(&self, webhooks: Webhooks) -> Router {
         let bridge = self.clone();
         webhooks.durable(move |notification: Verified| {

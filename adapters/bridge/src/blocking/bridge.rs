@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use event_listener::Listener as _;
 use lp_connector_core::api::{ChatState, SetChatState};
-use lp_connector_core::bridge::store::{Answer, Entry, LaneKind, Request, Store, StoreError};
+use lp_connector_core::bridge::store::{
+    Answer, Entry, LaneKind, Request, Store, StoreError, StoreErrorKind,
+};
 use lp_connector_core::bridge::{
     self, ChannelReceipt, ConsumerSummary, Inbound, Resolution, WorkerCounters,
 };
@@ -205,6 +207,28 @@ impl Bridge {
     pub fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
         let deadline = Instant::now().checked_add(STORE_TIMEOUT);
         appended(self.shared.0.receive(&self.account, notification).wait_until(deadline))
+    }
+
+    /// Takes a notification for whichever account of this bridge it is, for one webhook address of several accounts:
+    /// otherwise as [`receive`](Self::receive). The account is that whose own secret signed it
+    /// ([`Receiver::app`](lp_connector_core::webhook::Receiver::app)).
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and of the kind
+    /// [`Refused`](lp_connector_core::bridge::store::StoreErrorKind::Refused) if the signature proves no account, or one
+    /// that the bridge has no client of.
+    pub fn receive_for_all(&self, notification: &Verified) -> Result<(), StoreError> {
+        let bridge = self.proven(notification)?;
+        bridge.receive(notification)
+    }
+
+    /// The same bridge for the account that the notification is proven to be of.
+    fn proven(&self, notification: &Verified) -> Result<Self, StoreError> {
+        let account = notification.proven_account();
+        account.and_then(|account| self.of(&account)).ok_or_else(|| {
+            let why = "the notification is not proven to be of an account of this bridge";
+            StoreError::new(StoreErrorKind::Refused, why)
+        })
     }
 
     fn set_chat_state(&self, operation: SetChatState) -> Result<(), Error> {

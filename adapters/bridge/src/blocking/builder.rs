@@ -48,6 +48,10 @@ impl<C: Channel> Builder<C> {
     }
 
     /// Adds the client of one more account. [`Bridge::of`] reaches it.
+    ///
+    /// Each account has its own connections, circuits and tokens, and an equal share of the requests and deliveries that
+    /// are under way, unless [`max_effects_of_account`](BridgeConfig::max_effects_of_account) says otherwise: one that
+    /// hangs holds up no other.
     pub fn client(mut self, client: Client) -> Self {
         self.clients.insert(client.config().account().clone(), client);
         self
@@ -77,6 +81,7 @@ impl<C: Channel> Builder<C> {
     /// randomness or no thread to give.
     pub fn start(self) -> Result<Bridge, Error> {
         let Self { clients, home, store, channel, config, observers } = self;
+        let config = config.or_equal_shares(clients.len());
         let time_limit = config.attempt_timeout_setting();
         let clients = Arc::new(clients);
         let shared = Shared::new(store, config, observers)?;

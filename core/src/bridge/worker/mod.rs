@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod describe;
+mod fairness;
 mod leases;
 mod machine;
 #[cfg(test)]
@@ -197,7 +198,7 @@ impl Worker {
     /// The next step. It never returns the same step twice.
     pub fn poll(&mut self, now: Now) -> WorkerStep {
         self.drop_expired(now.mono());
-        while let Some(id) = self.next_ready(now.mono()) {
+        while let Some(id) = self.next_waiting().or_else(|| self.next_ready(now.mono())) {
             if let Some(step) = self.advance(&id, now) {
                 return step;
             }
@@ -274,7 +275,7 @@ impl Worker {
 
     /// Takes the result of call `number`.
     pub fn called(&mut self, number: u64, result: CallResult, now: Now) {
-        if let Some(id) = self.end_effect(number)
+        if let Some(id) = self.effects.remove(&number)
             && let Some(held) = self.lanes.get_mut(&id)
             && held.effect == Some(number)
         {
@@ -286,7 +287,7 @@ impl Worker {
 
     /// Takes what the channel made of delivery `number`.
     pub fn delivered(&mut self, number: u64, verdict: &Verdict, now: Now) {
-        if let Some(id) = self.end_effect(number)
+        if let Some(id) = self.effects.remove(&number)
             && let Some(held) = self.lanes.get_mut(&id)
             && held.effect == Some(number)
         {
@@ -349,13 +350,6 @@ impl Worker {
         self.tell(BridgeEvent { account: lane.account().clone(), consumer, kind });
     }
 
-    /// The lane of an effect that has ended. Another one may begin.
-    fn end_effect(&mut self, number: u64) -> Option<LaneId> {
-        let id = self.effects.remove(&number)?;
-        self.ready.extend(self.waiting.pop_front());
-        Some(id)
-    }
-
     fn next_number(&mut self) -> u64 {
         self.number = self.number.wrapping_add(1);
         self.number
@@ -371,6 +365,7 @@ impl Worker {
     /// Runs a lane's machine. `None` if it has no step for the driver.
     fn advance(&mut self, id: &LaneId, now: Now) -> Option<WorkerStep> {
         let reserve = self.config.effect_reserve();
+        let has_room = self.has_room(id.account());
         let held = self.lanes.get_mut(id)?;
         if held.commit.is_some() || held.effect.is_some() {
             return None;
@@ -392,11 +387,13 @@ impl Worker {
                 self.to_extend.push(id.clone());
                 None
             }
-            LaneStep::Effect(Effect::Call(_) | Effect::Deliver(_))
-                if self.effects.len() >= self.config.max_effects =>
-            {
-                held.machine.cancelled();
-                self.waiting.push_back(id.clone());
+            LaneStep::Effect(Effect::Call(_) | Effect::Deliver(_)) if !has_room => {
+                if self.is_crowded(id) {
+                    self.put_off(id, now);
+                } else if let Some(held) = self.lanes.get_mut(id) {
+                    held.machine.cancelled();
+                    self.waiting.push_back(id.clone());
+                }
                 None
             }
             LaneStep::Effect(effect) => {

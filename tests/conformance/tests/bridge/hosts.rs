@@ -79,6 +79,9 @@ pub(crate) trait Running: Send + Sync {
     fn drain(&self, most: Duration) -> bool;
     fn is_running(&self) -> bool;
     fn counters(&self) -> WorkerCounters;
+    fn receive_for_all(&self, notification: &Verified) -> Result<(), StoreError>;
+    /// The URL of the webhook endpoint of all accounts.
+    fn url_for_all(&self) -> String;
     /// The URL of the webhook endpoint of an account.
     fn url(&self, account: &AccountId) -> String;
 }
@@ -117,7 +120,7 @@ impl BlockOn for AsyncStd {
 
 struct OnRuntime<R> {
     bridge: Bridge,
-    endpoints: Vec<(AccountId, String, Option<oneshot::Sender<()>>)>,
+    endpoints: Vec<(Option<AccountId>, String, Option<oneshot::Sender<()>>)>,
     runtime: std::marker::PhantomData<R>,
 }
 
@@ -137,9 +140,12 @@ impl<R: BlockOn> Host for R {
         }
         let bridge = R::block_on(async { builder.start().unwrap() });
         accounts.push(bridge.account().clone());
-        let endpoint = |account: AccountId| {
+        let endpoint = |account: Option<AccountId>| {
             // axum is on tokio, whatever the bridge is on.
-            let router = bridge.of(&account).unwrap().webhooks(setup.receiver.clone());
+            let router = match &account {
+                Some(account) => bridge.of(account).unwrap().webhooks(setup.receiver.clone()),
+                None => bridge.webhooks_for_all(setup.receiver.clone()),
+            };
             let bind = tokio::net::TcpListener::bind("127.0.0.1:0");
             let listener = tokio_runtime().block_on(bind).unwrap();
             let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -148,7 +154,7 @@ impl<R: BlockOn> Host for R {
             tokio_runtime().spawn(lp_connector_axum::serve(listener, router, stopped));
             (account, url, Some(stop))
         };
-        let endpoints = accounts.into_iter().map(endpoint).collect();
+        let endpoints = accounts.into_iter().map(Some).chain([None]).map(endpoint).collect();
         Arc::new(OnRuntime::<R> { bridge, endpoints, runtime: std::marker::PhantomData })
     }
 }
@@ -213,8 +219,17 @@ impl<R: BlockOn> Running for OnRuntime<R> {
     }
 
     fn url(&self, account: &AccountId) -> String {
-        let found = self.endpoints.iter().find(|(of, ..)| of == account);
+        let found = self.endpoints.iter().find(|(of, ..)| of.as_ref() == Some(account));
         found.map(|(_, url, _)| url.clone()).unwrap()
+    }
+
+    fn url_for_all(&self) -> String {
+        let found = self.endpoints.iter().find(|(of, ..)| of.is_none());
+        found.map(|(_, url, _)| url.clone()).unwrap()
+    }
+
+    fn receive_for_all(&self, notification: &Verified) -> Result<(), StoreError> {
+        R::block_on(self.bridge.receive_for_all(notification))
     }
 }
 
@@ -223,7 +238,7 @@ pub(crate) struct Threads;
 
 struct OnThreads {
     bridge: blocking::Bridge,
-    servers: Vec<(AccountId, Arc<tiny_http::Server>)>,
+    servers: Vec<(Option<AccountId>, Arc<tiny_http::Server>)>,
 }
 
 impl Host for Threads {
@@ -243,23 +258,30 @@ impl Host for Threads {
         }
         let bridge = builder.start().unwrap();
         accounts.push(bridge.account().clone());
-        let serve = |account: AccountId| {
+        let serve = |account: Option<AccountId>| {
             let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
             let (serving, receiver) = (server.clone(), setup.receiver.clone());
-            let bridge = bridge.of(&account).unwrap();
+            let (of, bridge) = (account.clone(), bridge.clone());
             std::thread::spawn(move || {
                 while let Ok(request) = serving.recv() {
-                    answer(request, &receiver, &bridge);
+                    answer(request, &receiver, |notification| match &of {
+                        Some(account) => bridge.of(account).unwrap().receive(notification),
+                        None => bridge.receive_for_all(notification),
+                    });
                 }
             });
             (account, server)
         };
-        let servers = accounts.into_iter().map(serve).collect();
+        let servers = accounts.into_iter().map(Some).chain([None]).map(serve).collect();
         Arc::new(OnThreads { bridge, servers })
     }
 }
 
-fn answer(mut request: tiny_http::Request, receiver: &Receiver, bridge: &blocking::Bridge) {
+fn answer(
+    mut request: tiny_http::Request,
+    receiver: &Receiver,
+    receive: impl Fn(&Verified) -> Result<(), StoreError>,
+) {
     let mut head = http::Request::builder().method(request.method().as_str());
     for header in request.headers() {
         head = head.header(header.field.as_str().as_str(), header.value.as_str());
@@ -269,7 +291,7 @@ fn answer(mut request: tiny_http::Request, receiver: &Receiver, bridge: &blockin
     let mut body = Vec::new();
     request.as_reader().read_to_end(&mut body).unwrap();
     let verified = pending.finish(body).unwrap();
-    let status = if bridge.receive(&verified).is_ok() { 200 } else { 503 };
+    let status = if receive(&verified).is_ok() { 200 } else { 503 };
     let _ = request.respond(tiny_http::Response::empty(status));
 }
 
@@ -333,8 +355,17 @@ impl Running for OnThreads {
     }
 
     fn url(&self, account: &AccountId) -> String {
-        let found = self.servers.iter().find(|(of, _)| of == account);
+        let found = self.servers.iter().find(|(of, _)| of.as_ref() == Some(account));
         found.map(|(_, server)| format!("http://{}/", server.server_addr())).unwrap()
+    }
+
+    fn url_for_all(&self) -> String {
+        let found = self.servers.iter().find(|(of, _)| of.is_none());
+        found.map(|(_, server)| format!("http://{}/", server.server_addr())).unwrap()
+    }
+
+    fn receive_for_all(&self, notification: &Verified) -> Result<(), StoreError> {
+        self.bridge.receive_for_all(notification)
     }
 }
 

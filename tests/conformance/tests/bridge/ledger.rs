@@ -87,6 +87,16 @@ impl Ledger {
         inspect(&self.state.lock().unwrap())
     }
 
+    /// Waits until something else is so.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "never: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Waits until it is so.
     #[track_caller]
     pub(crate) fn wait(&self, is_so: impl Fn(&State) -> bool) {

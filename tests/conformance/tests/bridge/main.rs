@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
+mod accounts;
 mod hosts;
 mod ledger;
 mod operations;
@@ -11,13 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use accounts::{
+    an_account_that_hangs_holds_up_no_other, one_address_serves_all_accounts,
+    two_accounts_are_kept_apart,
+};
 use hosts::{Host, Setup, Threads};
 use ledger::{Act, Ledger, PATIENCE};
 use lp_connector_async_std::AsyncStd;
 use lp_connector_bridge::store::LaneKind;
-use lp_connector_bridge::{
-    AcceptOn, ChannelReceipt, ConsumerSettings, Inbound, Memory, ReportError,
-};
+use lp_connector_bridge::{AcceptOn, ChannelReceipt, ConsumerSettings, Inbound, ReportError};
 use lp_connector_core::file::File;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Receiver, Verified};
@@ -64,6 +67,8 @@ on_every_host! {
     a_drain_ends_in_time,
     a_dropped_bridge_ends_its_tasks,
     two_accounts_are_kept_apart,
+    one_address_serves_all_accounts,
+    an_account_that_hangs_holds_up_no_other,
     what_happens_is_told,
     requests_to_the_store_are_told,
     a_consumer_and_dead_letters_are_shown,
@@ -445,30 +450,5 @@ fn a_dropped_bridge_ends_its_tasks<H: Host>() {
     while Arc::strong_count(&store) > 1 || Arc::strong_count(&ledger) > 1 {
         assert!(Instant::now() < deadline, "something still runs");
         std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn two_accounts_are_kept_apart<H: Host>() {
-    let posted = Arc::default();
-    let clouds = [cloud("91827364", &posted), cloud("11112222", &posted)];
-    let ledger = Ledger::new();
-    let secrets = clouds.iter().map(|cloud| Secret::new(cloud.client_secret()));
-    let bridge = H::start(Setup {
-        configs: clouds.iter().map(config).collect(),
-        store: Arc::new(Memory::new()),
-        ledger: ledger.clone(),
-        config: quick(),
-        receiver: secrets.fold(Receiver::new(), Receiver::secret),
-        told: Arc::default(),
-    });
-    for (cloud, text) in clouds.iter().zip(["to the first", "to the second"]) {
-        connect(cloud, &*bridge);
-        let message = Inbound::text("m1", text).unwrap();
-        bridge.accept(&account(cloud), &consumer("ada"), message).unwrap();
-    }
-    ledger.expect("ada", "status", &["m1 sent", "m1 sent"]);
-    for (cloud, text) in clouds.iter().zip(["to the first", "to the second"]) {
-        assert_eq!(cloud.with(|cloud| texts_of(cloud, "ada")), [text]);
-        ledger.wait(|state| state.taken.iter().any(|note| note.account == cloud.account_id()));
     }
 }
