@@ -78,6 +78,7 @@ pub mod message;
 mod observe;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod owners;
+mod sealed;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod shared;
 #[cfg(any(feature = "async", feature = "blocking"))]
@@ -101,3 +102,4 @@ pub use memory::Memory;
 pub use message::{Text, Undelivered};
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub use observe::StoreRequest;
+pub use sealed::{Sealed, StoreKey};

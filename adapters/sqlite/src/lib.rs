@@ -31,8 +31,9 @@
 //! * Requests that wait share one transaction and one flush, and each is still all or nothing.
 //! * Several programs on one machine may open the same file. It must lie on a local disk: a network's file system
 //!   keeps no lock that SQLite may rely on.
-//! * The file is made for its owner alone (mode 0600). Deleted content is overwritten where that costs no more
-//!   writing; the file does not shrink, but what is free in it is used again.
+//! * The file is made for its owner alone (mode 0600). Deleted content is overwritten in the file at the
+//!   next checkpoint, and the journal is emptied each minute in which something is written, and when the last program
+//!   closes the file. The file does not shrink, but what is free in it is used again.
 //!
 //! # Its clock
 //!
@@ -70,6 +71,7 @@ type Clock = Box<dyn Fn() -> ClockReading + Send>;
 pub struct SqliteOptions {
     busy_timeout: Duration,
     max_bytes: Option<u64>,
+    journal_age: Duration,
     clock: Clock,
 }
 
@@ -90,6 +92,14 @@ impl SqliteOptions {
         self
     }
 
+    /// How long deleted content may stand in the journal beside the file, if something is written afterwards. Default:
+    /// 60 s. Zero empties it after each group of requests, which costs a flush of the disk each.
+    #[must_use]
+    pub fn journal_age(mut self, time: Duration) -> Self {
+        self.journal_age = time;
+        self
+    }
+
     /// The clocks to read in place of the machine's, for tests. All programs on one file must read the same ones.
     #[must_use]
     pub fn clock(mut self, read: impl Fn() -> ClockReading + Send + 'static) -> Self {
@@ -105,8 +115,8 @@ impl SqliteOptions {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Sqlite, StoreError> {
         let connection = open::open(path.as_ref(), self.busy_timeout, self.max_bytes)?;
         let (sender, receiver) = mpsc::channel();
-        let Self { busy_timeout, clock, .. } = self;
-        let writer = Writer { connection, clock, busy_timeout };
+        let Self { busy_timeout, journal_age, clock, .. } = self;
+        let writer = Writer { connection, clock, busy_timeout, journal_age };
         let writer = thread::Builder::new()
             .name("lp-sqlite".into())
             .spawn(move || writer::run(writer, &receiver))
@@ -118,7 +128,8 @@ impl SqliteOptions {
 impl Default for SqliteOptions {
     fn default() -> Self {
         let clock = Box::new(clock::system());
-        Self { busy_timeout: Duration::from_secs(5), max_bytes: None, clock }
+        let (busy_timeout, journal_age) = (Duration::from_secs(5), Duration::from_secs(60));
+        Self { busy_timeout, max_bytes: None, journal_age, clock }
     }
 }
 

@@ -18,8 +18,9 @@ const LEAST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c70_6373;
 const SCHEMA_VERSION: i64 = 1;
 
-const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA trusted_schema = OFF;
-    PRAGMA cell_size_check = ON; PRAGMA secure_delete = FAST; PRAGMA journal_size_limit = 67108864;";
+const SETTINGS: &str =
+    "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 67108864;";
 
 /// To close a file drops the locks that this process has on it, so nobody may open it through SQLite between its
 /// creation and that.

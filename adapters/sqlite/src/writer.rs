@@ -20,6 +20,7 @@ const MAX_GROUP: usize = 256;
 
 /// Serves requests until nobody can send more.
 pub(crate) fn run(mut writer: Writer, jobs: &Receiver<(Request, Reply)>) {
+    let mut truncated = Instant::now();
     while let Ok(first) = jobs.recv() {
         let waiting = std::iter::once(first).chain(jobs.try_iter()).take(MAX_GROUP);
         let (requests, replies): (Vec<_>, Vec<_>) = waiting.unzip();
@@ -29,6 +30,10 @@ pub(crate) fn run(mut writer: Writer, jobs: &Receiver<(Request, Reply)>) {
             // A reply that panics is its author's fault, and stops nobody else.
             let _ = catch_unwind(AssertUnwindSafe(|| reply(outcome)));
         }
+        if truncated.elapsed() >= writer.journal_age {
+            writer.truncate_journal();
+            truncated = Instant::now();
+        }
     }
 }
 
@@ -37,9 +42,15 @@ pub(crate) struct Writer {
     pub(crate) connection: Connection,
     pub(crate) clock: Clock,
     pub(crate) busy_timeout: Duration,
+    pub(crate) journal_age: Duration,
 }
 
 impl Writer {
+    /// Empties the journal, in which deleted content stands. Another program that reads meanwhile puts it off.
+    fn truncate_journal(&self) {
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
+    }
+
     /// Performs requests in one transaction. If one of them fails, nothing of it happened, and each has a
     /// transaction of its own.
     fn serve(&mut self, requests: &[Request]) -> Vec<Result<Answer, StoreError>> {

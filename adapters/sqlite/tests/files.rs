@@ -8,7 +8,8 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
-    Answer, Entry, Holder, LaneId, LaneKind, Request, Store, StoreError, StoreErrorKind as Kind,
+    Answer, Commit, Entry, Holder, LaneId, LaneKind, Next, Request, Store, StoreError,
+    StoreErrorKind as Kind,
 };
 use lp_connector_core::id::AccountId;
 use lp_connector_sqlite::{Sqlite, SqliteOptions};
@@ -209,8 +210,7 @@ fn a_full_store_takes_nothing_and_gives_everything() {
     // What is there can be worked on, and makes room.
     let Answer::Claimed(claimed) = store.perform(claim()).unwrap() else { panic!() };
     assert_eq!(claimed[0].entries.len(), taken);
-    let commit =
-        lp_connector_core::bridge::store::Commit::new(lane("ada"), claimed[0].fence, Holder(1));
+    let commit = Commit::new(lane("ada"), claimed[0].fence, Holder(1));
     store.perform(Request::Commit(vec![commit.through(taken as u64)])).unwrap();
     store.perform(append("ada", 5000)).unwrap();
 }
@@ -320,4 +320,34 @@ fn many_may_open_a_new_file_at_once() {
         };
         assert_eq!(claimed.len(), 8);
     }
+}
+
+#[test]
+fn what_is_deleted_leaves_no_bytes() {
+    let (directory, path) = directory();
+    let store = SqliteOptions::default().journal_age(Duration::ZERO).open(&path).unwrap();
+    // On pages of their own, and between others that stay.
+    let word = b"a private word";
+    for (number, repeated) in (0..60).map(|number| (number, 1 + number % 3 * 1500)) {
+        for key in [format!("ada{number}"), format!("bob{number}")] {
+            let body = if key.starts_with("ada") { word.repeat(repeated) } else { vec![b's'; 99] };
+            store.perform(Request::Append(vec![Entry { lane: lane(&key), body }])).unwrap();
+        }
+    }
+    let holds = || {
+        let files = fs::read_dir(directory.path()).unwrap();
+        files
+            .map(|file| fs::read(file.unwrap().path()).unwrap())
+            .any(|bytes| bytes.windows(word.len()).any(|part| part == word))
+    };
+    assert!(holds(), "the test can see it");
+    let Answer::Claimed(claimed) = store.perform(claim()).unwrap() else { panic!() };
+    let theirs = claimed.into_iter().filter(|lane| lane.lane.key().starts_with("ada"));
+    let commits = theirs.map(|lane| {
+        Commit::new(lane.lane, lane.fence, Holder(1)).through(u64::MAX).next(Next::Gone)
+    });
+    store.perform(Request::Commit(commits.collect())).unwrap();
+    // The journal is emptied after the answer, and before the next request.
+    store.perform(Request::Read(Vec::new())).unwrap();
+    assert!(!holds());
 }

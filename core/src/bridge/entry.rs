@@ -151,6 +151,12 @@ pub(super) struct StatusEntry {
     pub(super) at: Timestamp,
 }
 
+/// An entry of a consumer's status lane: what it would tell is forgotten.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StatusForget {
+    pub(super) forget: bool,
+}
+
 /// An entry of a dead letter's lane.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]

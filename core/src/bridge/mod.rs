@@ -58,6 +58,9 @@ mod entry;
 mod event;
 #[cfg(test)]
 mod event_tests;
+mod forgetting;
+#[cfg(test)]
+mod forgetting_tests;
 #[cfg(test)]
 mod golden_tests;
 mod inbound;
@@ -90,6 +93,7 @@ pub use self::event::{
     BridgeEvent, BridgeEventKind, ConversationOutcome, DeliveryKind, DeliveryOutcome,
     MessageOutcome, OrderAnomaly,
 };
+pub use self::forgetting::Forgetting;
 pub use self::inbound::{Inbound, MAX_MESSAGE_ID_CHARS, Opening};
 pub use self::ingest::{
     ChannelReceipt, Ingested, accept, adopt, delete, forget, ingest, ingest_at, replay, report,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::BridgeConfig;
 use super::delivery::{ChangeDetails, Delivery, DeliveryContent, Verdict};
-use super::entry::StatusEntry;
+use super::entry::{StatusEntry, StatusForget};
 use super::event::BridgeEvent;
 use super::inbound::first_eight;
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
@@ -26,6 +26,10 @@ use crate::webhook::Order;
 struct StatusRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     tries: Option<SavedTries>,
+}
+
+fn is_forget(body: &[u8]) -> bool {
+    serde_json::from_slice::<StatusForget>(body).is_ok_and(|entry| entry.forget)
 }
 
 /// The machine of one claim of a status lane. A status that the channel does not take is dropped in the end: a
@@ -54,17 +58,23 @@ impl StatusLane {
             Some(record) => decode(record)?,
             None => StatusRecord::default(),
         };
-        let mut through = 0;
+        let (mut through, mut is_forgotten) = (0, false);
         let mut statuses = VecDeque::new();
         for (number, body) in &claimed.entries {
             match serde_json::from_slice::<StatusEntry>(body) {
                 Ok(entry) => statuses.push_back((*number, entry)),
+                Err(_) if is_forget(body) => {
+                    statuses.clear();
+                    through = *number;
+                    is_forgotten = true;
+                }
                 // One that cannot be read tells nothing.
                 Err(_) if statuses.is_empty() => through = *number,
                 Err(_) => {}
             }
         }
-        let mut tries = Tries::restore(record.tries.as_ref(), claimed.elapsed, now.mono());
+        let saved = record.tries.as_ref().filter(|_| !is_forgotten);
+        let mut tries = Tries::restore(saved, claimed.elapsed, now.mono());
         if claimed.taken_over && !statuses.is_empty() {
             tries.doubt();
         }

@@ -13,7 +13,7 @@ use lp_connector_core::bridge::store::{
     Answer, Entry, LaneKind, Request, Store, StoreError, StoreErrorKind,
 };
 use lp_connector_core::bridge::{
-    self, ChannelReceipt, ConsumerSummary, Inbound, Resolution, WorkerCounters,
+    self, ChannelReceipt, ConsumerSummary, Forgetting, Inbound, Resolution, WorkerCounters,
 };
 use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
@@ -149,12 +149,18 @@ impl Bridge {
         Ok(self.append(entries).await?)
     }
 
-    /// Removes everything about a consumer, once nothing of theirs is unconfirmed.
+    /// Removes everything about a consumer, once nothing of theirs is unconfirmed: what is accepted and not sent, their
+    /// conversations, statuses and dead letters. It looks at all conversations and dead letters of the account, so it
+    /// takes a while in a large store. What is told of them later is stored anew.
     ///
     /// # Errors
     /// [`StoreError`] if the store does not take it.
     pub async fn forget(&self, consumer: &ExtConsumerId) -> Result<(), StoreError> {
-        self.append(vec![bridge::forget(&self.account, consumer)]).await
+        let mut forgetting = Forgetting::new(self.account.clone(), consumer.clone());
+        while let Some(request) = forgetting.request() {
+            forgetting.handle(self.list(request).await?);
+        }
+        self.append(forgetting.into_entries()).await
     }
 
     /// Decides about a message that is held or unconfirmed, by the channel's id.
@@ -176,6 +182,14 @@ impl Bridge {
     /// [`StoreError`] if the store does not take it.
     pub async fn replay(&self, dead_letter: &str) -> Result<(), StoreError> {
         self.append(vec![bridge::replay(&self.account, dead_letter)]).await
+    }
+
+    /// Removes a dead letter.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not take it.
+    pub async fn delete(&self, dead_letter: &str) -> Result<(), StoreError> {
+        self.append(vec![bridge::delete(&self.account, dead_letter)]).await
     }
 
     /// An operator says that this open conversation is the consumer's, where nothing else leads to it: see

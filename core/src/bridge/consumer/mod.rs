@@ -12,7 +12,7 @@ mod results;
 mod settle;
 mod summary;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::outgoing::{CallResult, Outgoing};
 use super::record::{decode, encode};
 use super::status::{FailureReason, Progress, Status};
-use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneId};
+use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneDetails, LaneId};
 use crate::api::{
     CloseConversation, ConversationRef, IdentifyConsumer, Receipt, SendFile, SendReceipt, SendText,
 };
@@ -444,11 +444,7 @@ impl ConsumerLane {
     }
 
     fn forget_conversations(&mut self) {
-        let mut known: Vec<ConversationId> = self.record.seen.drain(..).map(|(id, _)| id).collect();
-        if let Talk::Open(talk) = &self.record.talk {
-            known.push(talk.to.id().clone());
-        }
-        for conversation in known {
+        for conversation in self.record.conversations() {
             self.tell_conversation(&conversation, &ConversationEntry::Forget);
         }
         if let Some(lp_consumer) = self.record.lp_consumer.take() {
@@ -456,6 +452,12 @@ impl ConsumerLane {
             self.cells.push((open_cell(&self.account, &lp_consumer), Vec::new()));
         }
     }
+}
+
+/// The conversations that a listed consumer's lane knows of, and removes when it is forgotten.
+pub(super) fn conversations_of(lane: &LaneDetails) -> BTreeSet<ConversationId> {
+    let record = lane.record.as_ref().and_then(decode::<ConsumerRecord>);
+    record.map(|record| record.conversations()).unwrap_or_default()
 }
 
 /// The cell that leads from a consumer's LivePerson id to the external one. Empty: forgotten.

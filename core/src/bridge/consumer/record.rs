@@ -1,6 +1,6 @@
 //! What a consumer's lane remembers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -266,6 +266,16 @@ impl ConsumerRecord {
                 self.seen.remove(0);
             }
         }
+    }
+
+    /// The conversations that it knows of.
+    pub(super) fn conversations(&self) -> BTreeSet<ConversationId> {
+        let open = match &self.talk {
+            Talk::Open(talk) => Some(talk.to.id().clone()),
+            Talk::None | Talk::Awaiting => None,
+        };
+        let seen = self.seen.iter().map(|(id, _)| id.clone());
+        seen.chain(open).chain(self.closed.clone()).collect()
     }
 
     /// True if nothing is left to do.

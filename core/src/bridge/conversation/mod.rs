@@ -22,7 +22,7 @@ use super::event::BridgeEvent;
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::offer::Offer;
 use super::record::{decode, encode};
-use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneId};
+use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneDetails, LaneId};
 use super::tries::Tries;
 use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId, LpConsumerId};
 use crate::time::{Mono, Now, Timestamp};
@@ -37,6 +37,15 @@ const FOREIGN_LIFE: Duration = Duration::from_secs(3600);
 
 /// The most changes that wait in the inbox. Beyond it entries stay in the store.
 const MAX_CHANGES: usize = 1000;
+
+/// Whose conversation a listed lane is, if it is a consumer's of this bridge.
+pub(super) fn owner_of(lane: &LaneDetails) -> Option<ExtConsumerId> {
+    let record: ConversationRecord = decode(lane.record.as_ref()?)?;
+    match record.owner {
+        Owner::Ours { consumer, .. } => Some(consumer),
+        _ => None,
+    }
+}
 
 /// The machine of one claim of a conversation's lane.
 #[derive(Clone, Debug)]
@@ -138,6 +147,11 @@ impl ConversationLane {
             return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
         }
         self.absorb(now.mono());
+        if self.is_forgotten {
+            // Nothing of it is delivered, told or set aside any more.
+            self.append.clear();
+            return LaneStep::Commit(self.draft(DraftNext::Gone, now.mono()));
+        }
         if let Some(lp_consumer) = self.asked.clone()
             && matches!(self.record.owner, Owner::Unknown { .. })
         {

@@ -63,6 +63,17 @@ use crate::id::AccountId;
 /// The most bytes of an entry's body, a record or a cell. A store may refuse more.
 pub const MAX_VALUE_BYTES: usize = 8 * 1024 * 1024;
 
+/// What every sealed value begins with: a value that only a program with its key can read. No entry, record or cell that
+/// is not sealed begins so.
+pub const SEALED: &[u8] = b"\0lps1";
+
+/// True if a value is sealed. A [`Worker`](super::Worker) works on no lane with a sealed value in it: whatever seals the
+/// store has opened the values that it has the key of.
+#[must_use]
+pub fn is_sealed(value: &[u8]) -> bool {
+    value.starts_with(SEALED)
+}
+
 /// A request to a store. `Debug` shows sizes in place of bodies.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a store must serve every request")]

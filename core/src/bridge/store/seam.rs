@@ -176,6 +176,8 @@ pub enum StoreErrorKind {
     Incompatible,
     /// Its content is damaged.
     Damaged,
+    /// A value is sealed with a key that this program does not have, or was changed since.
+    Unreadable,
 }
 
 impl StoreErrorKind {
@@ -190,6 +192,7 @@ impl StoreErrorKind {
             Self::Denied => "denied",
             Self::Incompatible => "incompatible",
             Self::Damaged => "damaged",
+            Self::Unreadable => "unreadable",
         }
     }
 

@@ -2,9 +2,15 @@
 
 use super::{Held, STORE_PAUSE, Worker};
 use crate::bridge::event::BridgeEventKind;
-use crate::bridge::store::{Answer, Claimed, Fence, Holder, LaneId, Lease, Next};
+use crate::bridge::store::{Answer, Claimed, Fence, Holder, LaneId, Lease, Next, is_sealed};
 use crate::bridge::worker::machine::Machine;
 use crate::time::{Mono, Now};
+
+/// True if this program lacks the key of something in the lane.
+fn has_sealed(lane: &Claimed) -> bool {
+    lane.record.as_ref().is_some_and(|record| is_sealed(&record.body))
+        || lane.entries.iter().any(|(_, body)| is_sealed(body))
+}
 
 impl Worker {
     pub(super) fn on_claimed(&mut self, claimed: Vec<Claimed>, holder: Holder, at: Mono, now: Now) {
@@ -17,6 +23,11 @@ impl Worker {
         // The term counts from before the claim was asked: the store's began later.
         let held_until = at + self.config.lease_term();
         for lane in claimed {
+            if has_sealed(&lane) {
+                // It stays as it is: its term ends, and a program with the key goes on.
+                self.counters.unreadable += 1;
+                continue;
+            }
             self.counters.claimed += 1;
             self.counters.taken_over += u64::from(lane.taken_over);
             let id = lane.lane.clone();

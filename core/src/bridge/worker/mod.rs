@@ -125,6 +125,8 @@ pub struct WorkerCounters {
     pub lost: u64,
     /// Commits that took effect.
     pub committed: u64,
+    /// Lanes that were claimed and left alone, for a value in them is sealed with a key that this program lacks.
+    pub unreadable: u64,
     /// Events that nobody took in time: the oldest are forgotten.
     pub forgotten_events: u64,
 }

@@ -2,9 +2,10 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
-use crate::bridge::store::{Answer, Request};
+use crate::bridge::store::{Answer, Entry, LaneId, LaneKind, MemoryStore, Request, SEALED};
 use crate::bridge::world::{Fate, World};
 use crate::bridge::{BridgeConfig, Worker, WorkerStep};
+use crate::id::AccountId;
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
 
@@ -35,6 +36,30 @@ fn news_during_a_claim_lead_to_another() {
     let second = claim(&mut worker).unwrap();
     worker.handle(second, Some(Answer::Claimed(Vec::new())), now);
     assert_eq!(claim(&mut worker), None);
+}
+
+#[test]
+fn a_lane_with_something_sealed_is_left_alone() {
+    let mut worker = Worker::new(BridgeConfig::new(), Seed::from_bytes([7; 16]));
+    let mut now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let mut store = MemoryStore::default();
+    let account = AccountId::new("91827364").unwrap();
+    let lane = LaneId::new(account, LaneKind::Consumer, "ada");
+    let body = [SEALED, b"..."].concat();
+    store.perform(Request::Append(vec![Entry { lane: lane.clone(), body }]), now.mono());
+    let before = store.entries();
+    for _ in 0..1000 {
+        match worker.poll(now) {
+            WorkerStep::Ask(number, request) => {
+                let answer = store.perform(request, now.mono());
+                worker.handle(number, Some(answer), now);
+            }
+            WorkerStep::Wait(until) => now = now.later(until.since(now.mono())),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(worker.counters().unreadable > 1);
+    assert_eq!((worker.counters().committed, store.entries(), worker.lanes()), (0, before, 0));
 }
 
 /// A script of choices decides what happens next.

@@ -71,6 +71,7 @@ pub(crate) trait Running: Send + Sync {
     ) -> Result<(), ReportError>;
     fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError>;
     fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError>;
+    fn delete(&self, dead_letter: &str) -> Result<(), StoreError>;
     fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError>;
     fn consumer(&self, of: &ExtConsumerId) -> Result<Option<ConsumerSummary>, StoreError>;
     fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError>;
@@ -184,6 +185,10 @@ impl<R: BlockOn> Running for OnRuntime<R> {
 
     fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError> {
         R::block_on(self.bridge.adopt(to, conversation))
+    }
+
+    fn delete(&self, dead_letter: &str) -> Result<(), StoreError> {
+        R::block_on(self.bridge.delete(dead_letter))
     }
 
     fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError> {
@@ -320,6 +325,10 @@ impl Running for OnThreads {
 
     fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError> {
         self.bridge.adopt(to, conversation)
+    }
+
+    fn delete(&self, dead_letter: &str) -> Result<(), StoreError> {
+        self.bridge.delete(dead_letter)
     }
 
     fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError> {

@@ -1,11 +1,12 @@
 //! A bridge between a channel and the sandbox, on every runtime and on threads.
 
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod accounts;
 mod hosts;
 mod ledger;
 mod operations;
+mod personal_data;
 mod wire;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use operations::{
     a_consumer_and_dead_letters_are_shown, an_operator_adopts_a_conversation,
     requests_to_the_store_are_told, typing_reaches_the_agent, what_happens_is_told,
 };
+use personal_data::{a_forgotten_consumer_leaves_no_trace, a_sealed_file_tells_nothing};
 use wire::{
     FaultyStore, Wire, account, cloud, config, connect, consumer, in_time, quick, texts_of,
 };
@@ -74,6 +76,8 @@ on_every_host! {
     a_consumer_and_dead_letters_are_shown,
     typing_reaches_the_agent,
     an_operator_adopts_a_conversation,
+    a_sealed_file_tells_nothing,
+    a_forgotten_consumer_leaves_no_trace,
 }
 
 fn messages_go_both_ways_once_and_in_order<H: Host>() {

@@ -1,0 +1,128 @@
+//! What is left of a consumer who is forgotten.
+
+use std::time::Duration;
+
+use super::store::{Answer, LaneKind, Listed, Request};
+use super::world::{Fate, UnderWay, World};
+use super::{BridgeConfig, Forgetting, Outgoing, Progress};
+use crate::id::{AccountId, ExtConsumerId};
+
+fn account() -> AccountId {
+    AccountId::new("91827364").unwrap()
+}
+
+fn go_on(world: &mut World) {
+    for _ in 0..10 {
+        world.run();
+        world.post_all();
+    }
+    world.run();
+}
+
+fn lanes(world: &mut World) -> Vec<String> {
+    let mut names = Vec::new();
+    for kind in LaneKind::ALL {
+        let what = Listed::Lanes { account: None, kind: *kind };
+        let list = Request::List { what, after: None, limit: 1000 };
+        let now = world.now.mono();
+        let Answer::Listed(listed) = world.store.perform(list, now) else { panic!() };
+        let name = |key: &str| format!("{kind} {key}");
+        names.extend(listed.iter().map(|lane| name(lane.summary.lane.key())));
+    }
+    names
+}
+
+fn forget(world: &mut World, consumer: &str) {
+    let consumer = ExtConsumerId::new(consumer).unwrap();
+    let mut forgetting = Forgetting::new(account(), consumer);
+    while let Some(request) = forgetting.request() {
+        let now = world.now.mono();
+        forgetting.handle(world.store.perform(request, now));
+    }
+    world.append(forgetting.into_entries());
+}
+
+/// Ada has had several conversations, one message of an agent that was refused, and Bob has one conversation.
+fn busy() -> World {
+    let mut world = World::new(1, BridgeConfig::new().refused_tries(1));
+    for (number, consumer) in ["ada", "ada", "ada", "ada", "ada", "ada", "bob"].iter().enumerate() {
+        world.accept(consumer, &format!("m{number}"), "hello");
+        go_on(&mut world);
+        let conversation = format!("c{}", number + 1);
+        world.channel.refuses = number == 1;
+        world.cloud.agent_says(&conversation, "a private word");
+        go_on(&mut world);
+        world.channel.refuses = false;
+        if number < 5 {
+            world.cloud.close(&conversation);
+            go_on(&mut world);
+        }
+    }
+    world
+}
+
+#[test]
+fn every_lane_of_a_consumer_goes() {
+    let mut world = busy();
+    let before = lanes(&mut world);
+    assert_eq!(before.iter().filter(|name| name.starts_with("dead_letter")).count(), 1);
+    assert_eq!(before.len(), 2 + 7 + 1, "{before:?}");
+    forget(&mut world, "ada");
+    go_on(&mut world);
+    assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
+    // Bob's goes on.
+    world.cloud.agent_says("c7", "still there?");
+    go_on(&mut world);
+    assert_eq!(world.channel.delivered.last().unwrap().1, "still there?");
+}
+
+#[test]
+fn what_waits_for_a_channel_that_is_out_goes_too() {
+    let mut world = busy();
+    world.channel.is_out = true;
+    world.cloud.agent_says("c6", "a private word");
+    world.accept("ada", "m9", "nine");
+    go_on(&mut world);
+    let waiting = lanes(&mut world);
+    assert!(waiting.contains(&"status ada".to_owned()), "{waiting:?}");
+    let tries = world.channel.offered.len();
+    forget(&mut world, "ada");
+    for _ in 0..5 {
+        world.advance(Duration::from_secs(2));
+        go_on(&mut world);
+    }
+    assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
+    assert!(world.channel.offered.len() <= tries + 1, "nothing of hers is offered any more");
+}
+
+#[test]
+fn what_is_unconfirmed_is_settled_first() {
+    let mut world = busy();
+    world.accept("ada", "m9", "nine");
+    let is_text = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)));
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, Fate::AnswerLost);
+    world.run();
+    forget(&mut world, "ada");
+    world.run();
+    assert!(lanes(&mut world).contains(&"consumer ada".to_owned()));
+    go_on(&mut world); // its echo comes
+    assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
+    assert!(world.channel.statuses.contains(&("m9".to_owned(), Progress::Sent)));
+}
+
+#[test]
+fn more_conversations_than_a_page_are_looked_at() {
+    let mut world = busy();
+    for number in 0..600 {
+        world.cloud.open_for(&format!("eve{number}"));
+        if number % 100 == 99 {
+            go_on(&mut world);
+        }
+    }
+    forget(&mut world, "ada");
+    go_on(&mut world);
+    let left = lanes(&mut world);
+    assert!(!left.iter().any(|name| name.contains("ada") || name.starts_with("dead_letter")));
+    assert_eq!(left.len(), 2 + 600);
+}
