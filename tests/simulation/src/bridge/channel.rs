@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lp_connector_core::bridge::{Delivery, DeliveryContent, Progress, Verdict};
+use lp_connector_core::bridge::{Delivery, DeliveryContent, FailureReason, Progress, Verdict};
 use lp_connector_core::webhook::{Event, Order};
 
 use super::invariant::{Broken, Invariant};
@@ -24,6 +24,10 @@ pub(crate) struct Channel {
     pub(crate) taken_messages: BTreeSet<(String, String, u64)>,
     /// What it was told about each message of a consumer.
     pub(crate) statuses: BTreeMap<(String, String), Vec<Progress>>,
+    /// The sequence with which each message was confirmed first, and when each was reported as unconfirmed, in
+    /// milliseconds, by the clock of an instance.
+    pub(crate) sequences: BTreeMap<(String, String), u64>,
+    pub(crate) given_up: BTreeMap<(String, String), u64>,
     /// How often it was offered what it never takes.
     poison: BTreeMap<String, u32>,
     /// Out of order until then.
@@ -88,10 +92,16 @@ impl Channel {
                 self.taken.push(taken);
             }
             DeliveryContent::Status(status) => {
-                let told = self
-                    .statuses
-                    .entry((delivery.consumer.to_string(), status.message.clone()))
-                    .or_default();
+                let key = (delivery.consumer.to_string(), status.message.clone());
+                if let (Progress::Sent, Some(sequence)) = (&status.progress, status.sequence) {
+                    self.sequences.entry(key.clone()).or_insert(sequence);
+                }
+                if let (Progress::Failed(FailureReason::Unconfirmed), Some(at)) =
+                    (&status.progress, delivery.at)
+                {
+                    self.given_up.insert(key.clone(), at.as_millis());
+                }
+                let told = self.statuses.entry(key).or_default();
                 if told.last().is_some_and(|last| last.rank() > status.progress.rank()) {
                     let why = format!("{} after {told:?}: {:?}", status.message, status.progress);
                     return Err(Broken::new(Invariant::AcceptedSettled, why));

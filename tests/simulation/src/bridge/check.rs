@@ -21,6 +21,9 @@ const REST_WITHIN: Duration = Duration::from_secs(3 * 3600);
 /// A lane that is due after this time only is at rest.
 const REST: Duration = Duration::from_secs(900);
 
+/// How far the clocks of instances and cloud are apart at most.
+const CLOCKS_DIFFER_MS: u64 = 5_000;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl World {
@@ -144,6 +147,7 @@ impl World {
                 }
             }
             self.check_resends(&name, &accepted)?;
+            self.check_sequences(&name, &accepted)?;
             let is_sure = self.scenario.unsettled == Unsettled::Report
                 && !self.scenario.broken.contains(&Assumption::NeverLate);
             if is_sure {
@@ -186,6 +190,35 @@ impl World {
         Ok(())
     }
 
+    /// A message that is confirmed with a sequence is the one that the cloud has there: it has its text, and came
+    /// after each message before it was given up.
+    fn check_sequences(&self, name: &str, accepted: &[usize]) -> Result<(), Broken> {
+        // What is processed long after its attempt may look like the next message's echo.
+        if self.scenario.broken.contains(&Assumption::NeverLate) {
+            return Ok(());
+        }
+        let mut given_up = 0;
+        for message in accepted.iter().filter_map(|at| self.scenario.messages.get(*at)) {
+            let key = (name.to_owned(), message.id());
+            if let Some(sequence) = self.channel.sequences.get(&key) {
+                let is_it = |it: &&lp_connector_sandbox::Message| {
+                    it.consumer == name
+                        && it.role == "CONSUMER"
+                        && it.sequence == Some(*sequence)
+                        && it.at_ms + CLOCKS_DIFFER_MS >= given_up
+                        && it.event.get("message").and_then(Value::as_str).map(str::trim_end)
+                            == Some(message.text.as_str())
+                };
+                if !self.cloud.messages().iter().any(|it| is_it(&it)) {
+                    let why = format!("{} of {name} is not at its sequence {sequence}", key.1);
+                    return Err(Broken::new(Invariant::AcceptedSettled, why));
+                }
+            }
+            given_up = self.channel.given_up.get(&key).copied().unwrap_or_default().max(given_up);
+        }
+        Ok(())
+    }
+
     /// The consumer's own texts, in the order in which the cloud took them.
     fn sent_texts(&self, consumer: &str) -> Vec<String> {
         let own = self
@@ -211,7 +244,12 @@ impl World {
             }
         }
         for key in &self.acknowledged {
-            let is_there = self.channel.taken_messages.contains(key) || dead.contains(key);
+            // Where a notification that named the consumer was lost for good, the conversation counts as another
+            // channel's from its first dead letter on.
+            let is_unowned = self.scenario.broken.contains(&Assumption::NothingLost)
+                && dead.iter().any(|(conversation, _, _)| *conversation == key.0);
+            let is_there =
+                self.channel.taken_messages.contains(key) || dead.contains(key) || is_unowned;
             if !is_there && self.opened.contains(&key.0) {
                 let why = format!("{key:?} was answered 200, and is nowhere");
                 return Err(Broken::new(Invariant::AcknowledgedDelivered, why));
