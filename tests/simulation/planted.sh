@@ -3,18 +3,28 @@
 # line for each: the invariant that catches it and the seed, or SURVIVED. Exits with 1 if a bug survives,
 # and with 2 if a patch cannot be tried: it does not apply, or what it makes does not build or run.
 #
-#   bash tests/simulation/planted.sh [SEEDS] [NAME...]
+#   bash tests/simulation/planted.sh [--bridge] [SEEDS] [NAME...]
 #
-# A run ends at the first seed that breaks an invariant: many SEEDS cost time for rare bugs only. Default:
-# 20000.
+# With --bridge, the bugs are those of `planted/bridge/`, and the simulation is that of the bridge. A run ends
+# at the first seed that breaks an invariant: many SEEDS cost time for rare bugs only. Default: 20000, and
+# 10000 with --bridge.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
-seeds=${1:-20000}
+patches=tests/simulation/planted
+options=()
+default=20000
+if [ "${1:-}" = --bridge ]; then
+    patches=$patches/bridge
+    options=(--bridge)
+    default=10000
+    shift
+fi
+seeds=${1:-$default}
 shift || true
 names=("$@")
 if [ $# -eq 0 ]; then
-    for patch in tests/simulation/planted/*.patch; do
+    for patch in "$patches"/*.patch; do
         names+=("$(basename "$patch" .patch)")
     done
 fi
@@ -39,7 +49,7 @@ unusable() { # name, what is wrong with it
 
 for name in "${names[@]}"; do
     git -C "$tree" checkout -q .
-    if ! git -C "$tree" apply "$root/tests/simulation/planted/$name.patch" 2>"$log"; then
+    if ! git -C "$tree" apply "$root/$patches/$name.patch" 2>"$log"; then
         unusable "$name" "the patch does not apply"
         continue
     fi
@@ -48,7 +58,7 @@ for name in "${names[@]}"; do
         continue
     fi
     status=0
-    "$CARGO_TARGET_DIR/release/lp-connector-simulation" --seeds "$seeds" >"$log" 2>&1 || status=$?
+    "$CARGO_TARGET_DIR/release/lp-connector-simulation" "${options[@]}" --seeds "$seeds" >"$log" 2>&1 || status=$?
     found=$(sed -n 's/^seed \([0-9]*\) breaks an invariant: \([A-Za-z]*\):.*/\2 \1/p' "$log")
     if [ -n "$found" ]; then
         read -r invariant seed <<<"$found"
