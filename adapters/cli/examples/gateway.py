@@ -46,7 +46,8 @@ def from_agent(headers, body):
         is_new = done.execute("SELECT 1 FROM done WHERE id = ?", [told["id"]]).fetchone() is None
         if is_new and told["type"] == "message.created":  # other types: taken, and nothing else
             # Your provider's call goes here, with the id as its reference: a crash after it repeats it.
-            print(f"to {told['consumer']}: {told['data']['text']}", flush=True)
+            # One write for the whole line: several threads print.
+            print(f"to {told['consumer']}: {told['data']['text']}\n", end="", flush=True)
             done.execute("INSERT INTO done VALUES (?)", [told["id"]])
     return 204
 

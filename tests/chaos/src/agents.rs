@@ -10,6 +10,7 @@ use lp_connector_sandbox::{Agent, Sandbox, Server};
 use serde_json::Value;
 
 use crate::books::Cloud;
+use crate::program::PREFIX;
 
 /// How often the agents say something in every conversation.
 const EVERY: Duration = Duration::from_secs(8);
@@ -101,7 +102,8 @@ pub(crate) fn book(sandbox: &Sandbox) -> Cloud {
             "CONSUMER" => &mut cloud.texts,
             _ => &mut cloud.agents,
         };
-        side.entry(message.consumer.clone()).or_default().push(text.to_owned());
+        let consumer = message.consumer.strip_prefix(PREFIX).unwrap_or(&message.consumer);
+        side.entry(consumer.to_owned()).or_default().push(text.to_owned());
     }
     cloud
 }

@@ -1,5 +1,6 @@
 //! The options of the program.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lp_connector_sandbox::Fault;
@@ -19,6 +20,8 @@ Kills the bridge again and again, and compares the books of both sides.
   --disk-full TIME    the store's disk is full for this long in the middle
   --fault FAULT       a fault of the sandbox, such as send:p0.05=drop-after; repeatable
   --delay TIME        notifications come late by this much
+  --program FILE      the bridge is this program, lp-connector, and its channel is the gateway in Python
+  --gateway FILE      that gateway (adapters/cli/examples/gateway.py)
   --limit TIME        give up after this long (600s)
   --directory DIR     where the store is (a new one that is removed)";
 
@@ -31,8 +34,10 @@ pub(crate) struct Arguments {
     pub(crate) freeze: Option<Duration>,
     pub(crate) outage: Option<(OutageKind, Duration)>,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) gateway: PathBuf,
     pub(crate) limit: Duration,
-    pub(crate) directory: Option<std::path::PathBuf>,
+    pub(crate) directory: Option<PathBuf>,
 }
 
 pub(crate) fn parse() -> Result<Arguments, ChaosError> {
@@ -44,6 +49,8 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
         freeze: None,
         outage: None,
         faults: Vec::new(),
+        program: None,
+        gateway: "adapters/cli/examples/gateway.py".into(),
         limit: Duration::from_secs(600),
         directory: None,
     };
@@ -68,6 +75,8 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
                 let fault = format!("webhook=delay:{}ms", time(&value()?)?.as_millis());
                 arguments.faults.push(fault.parse()?);
             }
+            "--program" => arguments.program = Some(value()?.into()),
+            "--gateway" => arguments.gateway = value()?.into(),
             "--limit" => arguments.limit = time(&value()?)?,
             outage::SMALL_DISK | "--directory" => arguments.directory = Some(value()?.into()),
             // The only one so far.
@@ -77,6 +86,9 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
             },
             other => return Err(format!("there is no option {other}: see --help").into()),
         }
+    }
+    if arguments.program.is_some() && arguments.instances > 1 {
+        return Err("the gateway in Python knows one program: leave --instances out".into());
     }
     if arguments.consumers == 0 {
         arguments.consumers = (arguments.messages / 20).clamp(100, 1000);

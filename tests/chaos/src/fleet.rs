@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lp_connector_sandbox::Random;
 
+use crate::program::Program;
 use crate::{ChaosError, instance};
 
 /// How often an instance is started before that counts as a failure.
@@ -19,6 +20,7 @@ const LAUNCHES: u32 = 40;
 #[derive(Debug)]
 pub(crate) struct Fleet {
     environment: Vec<(&'static str, String)>,
+    program: Option<Arc<Program>>,
     running: Mutex<Vec<Running>>,
     log: Arc<Log>,
 }
@@ -59,6 +61,7 @@ impl Fleet {
         store: &Path,
         cloud: &lp_connector_sandbox::Server,
         channel: &str,
+        program: Option<Arc<Program>>,
     ) -> Result<Self, ChaosError> {
         let environment = vec![
             ("LP_ACCOUNT_ID", cloud.account_id()),
@@ -68,7 +71,7 @@ impl Fleet {
             ("CHAOS_STORE", store.display().to_string()),
             ("CHAOS_CHANNEL", channel.to_owned()),
         ];
-        let fleet = Self { environment, running: Mutex::default(), log: Arc::default() };
+        let fleet = Self { environment, program, running: Mutex::default(), log: Arc::default() };
         for _ in 0..count {
             let running = fleet.launch()?;
             fleet.lock().push(running);
@@ -144,8 +147,19 @@ impl Fleet {
     }
 
     fn launch_once(&self) -> Result<Running, ChaosError> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(instance::COMMAND)
+        let mut command = match &self.program {
+            Some(program) => {
+                let mut command = Command::new(&program.binary);
+                command.args(["--json", "bridge", "--config"]).arg(&program.config);
+                command
+            }
+            None => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg(instance::COMMAND);
+                command
+            }
+        };
+        let mut child = command
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -153,15 +167,21 @@ impl Fleet {
         let stdout = child.stdout.take().ok_or("the instance has no stdout")?;
         let mut lines = BufReader::new(stdout);
         let mut address = String::new();
-        lines.read_line(&mut address)?;
-        if address.is_empty() {
-            return Err(format!("an instance did not start: {}", child.wait()?).into());
+        while address.is_empty() || self.program.is_some() && !address.contains("bridge_ready") {
+            address.clear();
+            if lines.read_line(&mut address)? == 0 {
+                return Err(format!("an instance did not start: {}", child.wait()?).into());
+            }
         }
         let log = self.log.clone();
         std::thread::spawn(move || {
             lines.lines().map_while(Result::ok).for_each(|line| log.line(&line))
         });
-        Ok(Running { child, address: address.trim().to_owned() })
+        let address = match &self.program {
+            Some(program) => program.webhooks.clone(),
+            None => address.trim().to_owned(),
+        };
+        Ok(Running { child, address })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Running>> {

@@ -17,6 +17,7 @@ mod channel;
 mod fleet;
 mod instance;
 mod outage;
+mod program;
 mod run;
 mod senders;
 

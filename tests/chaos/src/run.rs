@@ -10,6 +10,7 @@ use crate::arguments::Arguments;
 use crate::books::{Books, Told, Verdict};
 use crate::fleet::{Fleet, Log};
 use crate::outage::{Outage, OutageKind};
+use crate::program::Program;
 use crate::{ChaosError, agents, balancer, channel, outage, senders};
 
 /// How often it is looked whether everything is over.
@@ -43,7 +44,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
             sandbox.fault(fault.clone());
         }
     });
-    let fleet = Arc::new(Fleet::start(arguments.instances, &store, &cloud, &channel)?);
+    let program = match &arguments.program {
+        Some(binary) if has_python() => {
+            let program = Arc::new(Program::new(binary, &arguments.gateway, &store)?);
+            program.start_gateway(&books)?;
+            Some(program)
+        }
+        Some(_) => {
+            println!("skipped: there is no python3 here");
+            return Ok(true);
+        }
+        None => None,
+    };
+    let fleet = Fleet::start(arguments.instances, &store, &cloud, &channel, program.clone())?;
+    let fleet = Arc::new(fleet);
     let outage = Arc::new(Outage::default());
     balancer::serve(listener, &fleet, &books, &outage);
 
@@ -52,13 +66,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     let kills = Arc::new(AtomicU64::new(0));
     let mut trouble = Vec::new();
     if let Some(every) = arguments.kill_every {
-        trouble.push(kill(&fleet, every, &kills, &ends));
+        trouble.push(kill(&fleet, every, &kills, &ends, program.clone(), &books));
     }
     if let Some(time) = arguments.freeze {
         trouble.push(freeze(&fleet, time, &ends));
     }
     let talk = agents::start(&cloud, &ends);
-    let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up);
+    let entrance = program.as_ref().map(|program| program.entrance());
+    let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up, entrance);
     if let Some((kind, time)) = arguments.outage {
         // In the middle of it.
         while books.lock().accepted() < arguments.messages / 4 {
@@ -76,6 +91,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     // The agents go on until nothing is open: what they say proves what did not arrive.
     while start.elapsed() < arguments.limit && !all_told(&books) {
         std::thread::sleep(LOOK);
+        if let Some(program) = &program {
+            program.ask(&books);
+        }
     }
     ends.store(true, Ordering::Relaxed);
     for thread in trouble {
@@ -102,6 +120,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     }
     // A run in which little happened proves nothing.
     Ok(is_good && verdict.accepted == arguments.messages)
+}
+
+fn has_python() -> bool {
+    let mut python = std::process::Command::new("python3");
+    python.arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 fn all_told(books: &Books) -> bool {
@@ -147,14 +170,20 @@ fn kill(
     every: Duration,
     kills: &Arc<AtomicU64>,
     ends: &Arc<AtomicBool>,
+    program: Option<Arc<Program>>,
+    books: &Arc<Books>,
 ) -> Trouble {
-    let (fleet, kills, ends) = (fleet.clone(), kills.clone(), ends.clone());
+    let (fleet, kills, ends, books) = (fleet.clone(), kills.clone(), ends.clone(), books.clone());
     std::thread::spawn(move || {
         let mut random = Random::new(1);
         while !ends.load(Ordering::Relaxed) {
             std::thread::sleep(every);
             fleet.kill(&mut random)?;
-            kills.fetch_add(1, Ordering::Relaxed);
+            let number = kills.fetch_add(1, Ordering::Relaxed);
+            // The gateway dies too, now and then.
+            if let Some(program) = program.as_ref().filter(|_| number % 5 == 4) {
+                program.start_gateway(&books)?;
+            }
         }
         Ok(())
     })

@@ -21,13 +21,14 @@ pub(crate) fn start(
     books: &Arc<Books>,
     outage: &Arc<Outage>,
     gives_up: &Arc<AtomicBool>,
+    entrance: Option<String>,
 ) -> Vec<JoinHandle<()>> {
     let (messages, consumers) = (arguments.messages, arguments.consumers);
     let next = Arc::new(AtomicUsize::new(0));
     let threads = (0..THREADS.min(consumers)).map(|thread| {
         let (fleet, books, gives_up, next) =
             (fleet.clone(), books.clone(), gives_up.clone(), next.clone());
-        let outage = outage.clone();
+        let (outage, entrance) = (outage.clone(), entrance.clone());
         std::thread::spawn(move || {
             let agent = agent();
             let mut turn = thread;
@@ -40,20 +41,22 @@ pub(crate) fn start(
                         return;
                     }
                     let (consumer, id) = (format!("c{consumer}"), format!("m{consumer}-{round}"));
-                    let message = json!({"consumer": consumer, "id": id, "text": id}).to_string();
+                    let name = if entrance.is_some() { "from" } else { "consumer" };
+                    let message = json!({name: consumer, "id": id, "text": id}).to_string();
                     while !gives_up.load(Ordering::Relaxed) {
                         turn += 1;
-                        let Some(address) = fleet.address(turn) else {
+                        let accept = |address| format!("http://{address}/accept");
+                        let Some(url) =
+                            entrance.clone().or_else(|| fleet.address(turn).map(accept))
+                        else {
                             std::thread::sleep(Duration::from_millis(20));
                             continue;
                         };
-                        let post = agent
-                            .post(format!("http://{address}/accept"))
-                            .header("content-type", "application/json");
+                        let post = agent.post(url).header("content-type", "application/json");
                         let asked = outage.asked();
                         let status = post.send(message.as_bytes()).map(|r| r.status().as_u16());
                         outage.answered(asked, status.as_ref().ok().copied());
-                        if let Ok(202) = status {
+                        if let Ok(202 | 204) = status {
                             books.lock().accept(&consumer, &id);
                             break;
                         }
