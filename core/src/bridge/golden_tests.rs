@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::entry::{ConsumerEntry, ConversationEntry, DeadLetterEntry, StatusEntry};
+use super::entry::{ConsumerEntry, ConversationEntry, DeadLetterEntry, StatusEntry, StatusForget};
 use super::store::{
     Answer, Commit, Entry, Holder, LaneId, LaneKind, Listed, MemoryStore, Record, Request,
 };
@@ -79,6 +79,7 @@ fn entries_are_read_and_written_alike() {
     holds::<ConsumerEntry>("consumer_entry");
     holds::<ConversationEntry>("conversation_entry");
     holds::<StatusEntry>("status_entry");
+    holds::<StatusForget>("status_forget");
     holds::<DeadLetterEntry>("dead_letter_entry");
 }
 

@@ -6,6 +6,8 @@
 mod absorb;
 mod deliver;
 pub(super) mod digest;
+#[cfg(test)]
+mod phase_tests;
 mod record;
 mod sightings;
 
