@@ -54,7 +54,7 @@ fn each_refusal_is_a_problem_with_its_type() {
         (json, br#"{"id":"1","id":"2","consumer":"a","text":"b"}"#, 400, "malformed"),
         ("text/plain", b"{}", 415, "content-type"),
         (json, b"{}", 422, "invalid"),
-        (json, &vec![b' '; 4_718_593], 413, "too-large"),
+        (json, &vec![b' '; 9_000_000], 413, "too-large"),
     ] {
         assert_eq!(typed(content_type, body), (status, slug.to_owned()));
     }
