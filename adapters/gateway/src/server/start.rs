@@ -14,7 +14,7 @@ use lp_connector_bridge::store::Store;
 use lp_connector_bridge::{Bridge, BridgeConfig, ConsumerSettings};
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
-use lp_connector_core::webhook::{Receiver, Verified};
+use lp_connector_core::webhook::Receiver;
 use lp_connector_tokio::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -382,21 +382,8 @@ fn notifications(config: &ServerConfig, bridge: &Bridge) -> Router {
         }
     };
     let webhooks = Webhooks::new(receiver).path("/lp");
-    if config.accounts.len() == 1 {
-        return bridge.webhooks_with(webhooks);
+    match config.accounts.len() {
+        1 => bridge.webhooks_with(webhooks),
+        _ => bridge.webhooks_for_all_with(webhooks),
     }
-    let bridge = bridge.clone();
-    webhooks.durable(move |notification: Verified| {
-        let account = notification.account().and_then(|id| AccountId::new(id).ok());
-        let bridge = account.and_then(|account| bridge.of(&account));
-        async move {
-            match bridge {
-                Some(bridge) => {
-                    bridge.receive(&notification).await.map_err(|error| error.to_string())
-                }
-                // Not reached: the receiver knows these accounts alone.
-                None => Err("there is no client of this account".to_owned()),
-            }
-        }
-    })
 }
