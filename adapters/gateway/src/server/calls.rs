@@ -103,23 +103,31 @@ pub(super) async fn forget(State(app): State<App>, request: Request) -> Response
     let query = request.uri().query().map(str::to_owned);
     match app.gateway(&request) {
         Ok(gateway) => {
-            let done = forget_consumer(&app, &gateway, query.as_deref()).await;
+            let done = forget_named(&app, &gateway, query.as_deref()).await;
             app.counted("forget", gateway.name.clone(), done)
         }
         Err(refusal) => app.counted("forget", UNKNOWN.to_owned(), Err(refusal)),
     }
 }
 
-async fn forget_consumer(
+async fn forget_named(
     app: &App,
     gateway: &Gateway,
     query: Option<&str>,
 ) -> Result<(HandedIn, Response), Refusal> {
-    let consumer = consumer(gateway, query)?;
-    let forgotten = app.bridge_of(gateway)?.forget(&consumer).await;
-    forgotten.map_err(|error| unstored(&error))?;
-    gateway.repeats.forget(gateway.rules.internal(&consumer).unwrap_or_default());
+    forget_consumer(app, gateway, &consumer(gateway, query)?).await?;
     Ok((HandedIn::Accepted, json(StatusCode::ACCEPTED, &Done { status: "accepted" })))
+}
+
+pub(super) async fn forget_consumer(
+    app: &App,
+    gateway: &Gateway,
+    consumer: &lp_connector_core::id::ExtConsumerId,
+) -> Result<(), Refusal> {
+    let forgotten = app.bridge_of(gateway)?.forget(consumer).await;
+    forgotten.map_err(|error| unstored(&error))?;
+    gateway.repeats.forget(gateway.rules.internal(consumer).unwrap_or_default());
+    Ok(())
 }
 
 /// The consumer that a query names.

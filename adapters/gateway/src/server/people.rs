@@ -24,7 +24,7 @@ const TYPING: Duration = Duration::from_secs(30);
 const MAX_TYPING: usize = 10_000;
 
 #[derive(Serialize)]
-struct Consumer {
+pub(super) struct Consumer {
     conversation: Option<Conversation>,
     queued: u64,
     recent: Vec<Recent>,
@@ -50,14 +50,23 @@ struct Recent {
 pub(super) async fn show(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     let gateway = app.gateway(&request)?;
     let consumer = consumer(&gateway, request.uri().query())?;
-    let summary = app.bridge_of(&gateway)?.consumer(&consumer).await;
-    let shown = match summary.map_err(|error| unstored(&error))? {
-        Some(summary) => Consumer::of(&summary),
-        None => Consumer { conversation: None, queued: 0, recent: Vec::new() },
-    };
+    let shown = state_of(&app, &gateway, &consumer).await?;
     let mut response = json(StatusCode::OK, &shown);
     response.extensions_mut().insert(Caller(gateway.name.clone()));
     Ok(response)
+}
+
+/// What is known of a consumer.
+pub(super) async fn state_of(
+    app: &App,
+    gateway: &Gateway,
+    consumer: &ExtConsumerId,
+) -> Result<Consumer, Refusal> {
+    let summary = app.bridge_of(gateway)?.consumer(consumer).await;
+    Ok(match summary.map_err(|error| unstored(&error))? {
+        Some(summary) => Consumer::of(&summary),
+        None => Consumer { conversation: None, queued: 0, recent: Vec::new() },
+    })
 }
 
 impl Consumer {

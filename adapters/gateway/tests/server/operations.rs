@@ -41,6 +41,8 @@ fn only_an_operators_token_opens_operations() {
         ("DELETE", "/ops/v1/dead-letters/x"),
         ("POST", "/ops/v1/dead-letters/x/replay"),
         ("POST", "/ops/v1/dead-letters/replay"),
+        ("GET", "/ops/v1/consumer?consumer=a"),
+        ("DELETE", "/ops/v1/consumer?consumer=a"),
         ("POST", "/ops/v1/settle"),
         ("POST", "/ops/v1/adopt"),
         ("POST", "/ops/v1/gateways/sms/pause"),

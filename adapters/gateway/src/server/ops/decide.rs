@@ -34,7 +34,7 @@ struct Adopt {
 }
 
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     status: &'static str,
 }
 
@@ -44,7 +44,7 @@ struct Paused<'a> {
     paused: bool,
 }
 
-const ACCEPTED: Done = Done { status: "accepted" };
+pub(super) const ACCEPTED: Done = Done { status: "accepted" };
 
 /// `POST /ops/v1/settle`: about a message that is held or unconfirmed.
 pub(super) async fn settle(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
@@ -81,7 +81,7 @@ pub(super) async fn adopt(State(app): State<App>, request: Request) -> Result<Re
 }
 
 /// The gateway of this name, or the only one.
-fn gateway(app: &App, name: Option<&str>) -> Result<Arc<Gateway>, Refusal> {
+pub(super) fn gateway(app: &App, name: Option<&str>) -> Result<Arc<Gateway>, Refusal> {
     let found = match (name, &app.core.gateways[..]) {
         (Some(name), _) => app.core.gateway_named(name),
         (None, [only]) => Some(only),

@@ -1,6 +1,7 @@
 //! Operations: what waits, what is dead, and what an operator decides.
 
 mod bulk;
+mod consumer;
 mod decide;
 mod lanes;
 mod letters;
@@ -33,6 +34,7 @@ pub(super) fn router() -> Router<App> {
         .route("/ops/v1/dead-letters/replay", post(bulk::replay))
         .route("/ops/v1/dead-letters/{id}", get(letters::show).delete(letters::delete))
         .route("/ops/v1/dead-letters/{id}/replay", post(letters::replay))
+        .route("/ops/v1/consumer", get(consumer::show).delete(consumer::forget))
         .route("/ops/v1/settle", post(decide::settle))
         .route("/ops/v1/adopt", post(decide::adopt))
         .route("/ops/v1/gateways/{name}/pause", post(decide::pause))
