@@ -37,6 +37,7 @@ impl Command {
             Self::Bridge(bridge) => match &bridge.command {
                 None => bridge.options.deliver.is_some(),
                 Some(BridgeCommand::Config(ConfigCommand::Check { .. })) => false,
+                Some(command) => command.is_question(),
             },
             Self::Webhook(command) => match command {
                 Webhook::Verify { .. } => false,

@@ -1,12 +1,12 @@
 //! The bridge as a program, with the documented gateway in Python, and its log.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod program;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_gateway::signature::SigningKeys;
-use program::bridge::{Bridge, OPS_TOKEN, SIGNING, TOKEN, arrived, say, wait_for};
+use program::bridge::{Bridge, OPS_TOKEN, SIGNING, TOKEN, arrived, gateway, say, wait_for};
 use program::{cloud, signals};
 use serde_json::{Value, json};
 
@@ -248,38 +248,11 @@ fn every_signal_ends_it_well_and_a_second_one_at_once() {
 
 /// A gateway that answers the first deliveries with a failure which quotes them, and takes the rest.
 fn quoting_gateway() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/bridge?key=qu3ry", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for (turn, stream) in listener.incoming().enumerate() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if stream.read_line(&mut line).unwrap() == 0 || line.trim().is_empty() {
-                    break;
-                }
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            let status = match turn {
-                0 => "500 Sorry",
-                1 => "401 Sorry",
-                _ => "204 Good",
-            };
-            let length = if status.starts_with("204") { 0 } else { body.len() };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-            );
-            let stream = stream.get_mut();
-            let _ = stream.write_all(head.as_bytes());
-            let _ = stream.write_all(&body[..length]);
-        }
-    });
-    url
+    gateway(|turn, body| match turn {
+        0 => ("500 Sorry", body.to_owned()),
+        1 => ("401 Sorry", body.to_owned()),
+        _ => ("204 Good", String::new()),
+    })
 }
 
 /// The members that a line of the log may have.

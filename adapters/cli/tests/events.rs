@@ -14,6 +14,7 @@ use std::time::Duration;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign};
 use lp_connector_sandbox::{Server, ServerConfig};
+use program::bridge::{OPS_TOKEN, with_dead_letter};
 use program::{cloud, run_to, settings};
 use serde_json::Value;
 
@@ -150,6 +151,13 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     }
     outputs.push(listen(server));
     outputs.push(bridge(server, folder));
+    let (running, letter) = with_dead_letter(server, std::path::Path::new(folder));
+    fs::write(format!("{folder}/ops-token"), OPS_TOKEN).unwrap();
+    let ops = format!("--ops {} --ops-token-file {folder}/ops-token", running.operations());
+    for command in ["status", "lanes", "dead-letters --body", "outbox ada", "pause sms"] {
+        outputs.push(json(&format!("bridge {command} {ops}"), ""));
+    }
+    outputs.push(json(&format!("bridge replay {letter} {ops}"), ""));
     outputs
 }
 

@@ -94,6 +94,8 @@ fn an_argument_or_a_variable_that_is_not_utf8_is_refused() {
         ("LP_WEBHOOK_LISTEN", "webhook listen"),
         ("LP_CLIENT_SECRET", "webhook listen"),
         ("LP_CLIENT_SECRET", "bridge --store no/b.db --deliver http://127.0.0.1:9/"),
+        ("LP_BRIDGE_OPS", "bridge status"),
+        ("LP_BRIDGE_OPS_TOKEN", "bridge status"),
         ("LP_BRIDGE__PUBLIC_URL", "bridge --store no/b.db --deliver http://127.0.0.1:9/"),
     ] {
         let arguments = words(arguments);
@@ -140,6 +142,7 @@ fn every_file_is_bounded_and_regular() {
         "sandbox --manifest @",
         "bridge --config @",
         "bridge config check --config @",
+        "bridge status --ops-token-file @",
         "bridge --store no/b.db --deliver http://127.0.0.1:9/ --client-secret-file @",
         "bridge --store no/b.db --deliver http://127.0.0.1:9/ --ca-file @",
         "webhook decode @",

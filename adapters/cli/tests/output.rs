@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign};
 use lp_connector_sandbox::{Endpoint, Server};
+use program::bridge::{Bridge, OPS_TOKEN, with_dead_letter};
 use program::{Run, cloud, run, run_at, run_to, settings};
 
 /// A command that prints: its arguments and its stdin.
@@ -42,7 +43,7 @@ impl Case {
 }
 
 /// Every command that prints, as it would succeed if its output could be written.
-fn every_command(server: &Server, folder: &str) -> Vec<Case> {
+fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> Vec<Case> {
     let (picture, manifest) = (format!("{folder}/ring.png"), format!("{folder}/app.json"));
     fs::write(&picture, [0x89, b'P', b'N', b'G']).unwrap();
     let new = "manifest new --name pigeon-post --endpoint https://hooks.pigeon.example/lp";
@@ -61,9 +62,12 @@ fn every_command(server: &Server, folder: &str) -> Vec<Case> {
         format!("apps --user {user} --password-file {folder}/password")
     });
     let bridge = format!(
-        "--store {folder}/bridge.db --deliver http://127.0.0.1:9/ --listen-webhooks 127.0.0.1:0 \
+        "--store {folder}/other.db --deliver http://127.0.0.1:9/ --listen-webhooks 127.0.0.1:0 \
          --listen-gateways 127.0.0.1:0 --listen-operations 127.0.0.1:0"
     );
+    let (running, letter) = running;
+    fs::write(format!("{folder}/ops-token"), OPS_TOKEN).unwrap();
+    let ops = format!("--ops {} --ops-token-file {folder}/ops-token", running.operations());
     let (app, secret) = (server.client_id(), Secret::new(server.client_secret()));
     let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, BODY.as_bytes());
     vec![
@@ -81,6 +85,15 @@ fn every_command(server: &Server, folder: &str) -> Vec<Case> {
         Case { runs_on: true, ..with_stdin("sandbox agent", "coo\n") },
         Case { runs_on: true, ..case(&format!("bridge {bridge}")) },
         case(&format!("bridge config check {bridge}")),
+        case(&format!("bridge status {ops}")),
+        case(&format!("bridge lanes {ops}")),
+        case(&format!("bridge dead-letters --body {ops}")),
+        case(&format!("bridge outbox grace {ops}")),
+        case(&format!("bridge replay {letter} {ops}")),
+        case(&format!("bridge adopt grace 5f0c {ops}")),
+        case(&format!("bridge forget grace {ops}")),
+        case(&format!("bridge pause sms {ops}")),
+        case(&format!("bridge resume sms {ops}")),
         case("domains"),
         case("domains idp"),
         case("token"),
@@ -131,7 +144,8 @@ fn for_both(server: &Server, case: &Case, stdout: impl Fn() -> Stdio, check: imp
 #[test]
 fn unwritable_output_is_a_failure_before_any_request() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
-    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let running = with_dead_letter(&server, folder.path());
+    let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
     let before = requests();
     let full = || File::options().write(true).open("/dev/full").unwrap().into();
@@ -154,7 +168,8 @@ fn unwritable_output_is_a_failure_before_any_request() {
 #[test]
 fn a_closed_pipe_fails_only_a_command_that_runs_on() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
-    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let running = with_dead_letter(&server, folder.path());
+    let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -165,8 +180,17 @@ fn a_closed_pipe_fails_only_a_command_that_runs_on() {
             // Its own tests hold it.
             continue;
         }
-        let once =
-            ["create", "close", "delete", "converse", "open", "chat", "engagement", "upload"];
+        let once = [
+            "create",
+            "close",
+            "delete",
+            "converse",
+            "open",
+            "chat",
+            "engagement",
+            "upload",
+            "replay",
+        ];
         if once.iter().any(|word| case.arguments.iter().any(|argument| argument == word)) {
             // A second time it would fail for another reason.
             let run = run_to(closed(), &settings(&server), &case.arguments, case.stdin.as_bytes());
@@ -205,6 +229,11 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
     &["enable"],
     &["second.json"],
     &["check"],
+    &["replay"],
+    &["adopt"],
+    &["forget"],
+    &["pause"],
+    &["resume"],
     &["close"],
     &["delete"],
 ];
@@ -212,7 +241,8 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
 #[test]
 fn a_closed_stdout_fails_a_command_that_is_only_output() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
-    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let running = with_dead_letter(&server, folder.path());
+    let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
     let has = |case: &Case, word: &&str| case.arguments.iter().any(|one| one.ends_with(*word));
     for json in [false, true] {
@@ -245,7 +275,8 @@ fn a_closed_stdout_fails_a_command_that_is_only_output() {
 #[test]
 fn the_id_of_a_new_app_is_on_stderr_if_stdout_is_closed() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
-    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let running = with_dead_letter(&server, folder.path());
+    let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let create = cases.iter().find(|case| case.arguments.iter().any(|one| one == "create"));
     let mut arguments = create.unwrap().arguments.clone();
     *arguments.last_mut().unwrap() = format!("{}/secret", folder.path().display());
@@ -265,7 +296,8 @@ fn the_id_of_a_new_app_is_on_stderr_if_stdout_is_closed() {
 #[test]
 fn every_command_of_the_help_is_tried() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
-    let cases = every_command(&server, folder.path().to_str().unwrap());
+    let running = with_dead_letter(&server, folder.path());
+    let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let tried = |path: &[String]| {
         cases.iter().any(|case| {
             let mut words = case.arguments.iter();

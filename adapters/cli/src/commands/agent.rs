@@ -139,7 +139,7 @@ pub(crate) fn agent(
 }
 
 /// Trusts the certificates of `--ca-file`, which a sandbox with TLS writes.
-fn tls(global: &Global) -> Result<TlsConfig, Failure> {
+pub(crate) fn tls(global: &Global) -> Result<TlsConfig, Failure> {
     let roots = match &global.ca_file {
         Some(file) => lp_connector_tls::certificates(&setup::certificates(file)?)?,
         None => Vec::new(),

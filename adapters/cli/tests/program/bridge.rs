@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_sandbox::{Agent, Server, Webhooks};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::settings;
 
@@ -84,6 +85,23 @@ impl Bridge {
         format!("{}{path}", self.ready["url"].as_str().unwrap())
     }
 
+    /// The id of its only dead letter, once there is one.
+    pub(crate) fn dead_letter(&self) -> String {
+        let config = ureq::Agent::config_builder().proxy(None).build();
+        let agent = ureq::Agent::new_with_config(config);
+        let url = format!("{}/ops/v1/dead-letters", self.operations());
+        wait_for("a dead letter", || {
+            let request = agent.get(&url).header("authorization", format!("Bearer {OPS_TOKEN}"));
+            let page = request.call().unwrap().body_mut().read_to_string().unwrap();
+            let page: Value = serde_json::from_str(&page).unwrap();
+            page["items"][0]["id"].as_str().map(str::to_owned)
+        })
+    }
+
+    pub(crate) fn operations(&self) -> &str {
+        self.ready["operations"].as_str().unwrap()
+    }
+
     /// Sends a signal, such as `-TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
@@ -134,13 +152,71 @@ pub(crate) fn arrived(cloud: &Server) -> Vec<String> {
     })
 }
 
-/// An agent says something in the only conversation.
+/// An agent says something in the first open conversation of the gateway's consumers.
 pub(crate) fn say(cloud: &Server, text: &str) {
     let id = wait_for("the conversation", || {
-        cloud.with(|sandbox| sandbox.conversations().next().map(|one| one.id.clone()))
+        cloud.with(|sandbox| {
+            let mut all = sandbox.conversations();
+            all.find(|one| one.open && one.consumer.starts_with("sms:")).map(|one| one.id.clone())
+        })
     });
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     cloud
         .with(|sandbox| sandbox.agent(now, &id, Agent::Text(text.to_owned(), Vec::new())))
         .unwrap();
+}
+
+/// A gateway that answers each delivery with a status and a body, by the number of the request, from 0, and its body.
+pub(crate) fn gateway(
+    answer: impl Fn(usize, &str) -> (&'static str, String) + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/bridge?key=qu3ry", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (turn, stream) in listener.incoming().enumerate() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                if stream.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+                    break;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            if stream.read_exact(&mut body).is_err() {
+                continue;
+            }
+            let (status, body) = answer(turn, &String::from_utf8(body).unwrap());
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let _ = stream.get_mut().write_all((head + &body).as_bytes());
+        }
+    });
+    url
+}
+
+/// A bridge with a consumer, an open conversation, and a dead letter, whose id this returns too.
+pub(crate) fn with_dead_letter(cloud: &Server, folder: &Path) -> (Bridge, String) {
+    let url = gateway(|_, body| match body.contains("message.created") {
+        true => ("422 No", String::new()),
+        false => ("204 Good", String::new()),
+    });
+    let bridge = Bridge::start(
+        cloud,
+        folder,
+        &url,
+        &[("LP_BRIDGE__GATEWAY__SMS__DELIVER__REFUSED_TRIES", "1")],
+    );
+    assert_eq!(
+        bridge.post(&json!({"id": "SM1", "consumer": "ada", "text": "Where is my parcel?"})),
+        202
+    );
+    say(cloud, "On its way.");
+    let letter = bridge.dead_letter();
+    (bridge, letter)
 }

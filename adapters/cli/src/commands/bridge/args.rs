@@ -59,6 +59,88 @@ pub(crate) enum BridgeCommand {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show how a running bridge is
+    Status {
+        #[command(flatten)]
+        at: Operations,
+    },
+    /// List the lanes: the queues of consumers and conversations
+    Lanes {
+        #[command(flatten)]
+        at: Operations,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// List what was set aside
+    DeadLetters {
+        #[command(flatten)]
+        at: Operations,
+        #[command(flatten)]
+        page: Page,
+        /// Only those that were set aside for this reason, such as refused
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+        /// With what the messages say
+        #[arg(long)]
+        body: bool,
+    },
+    /// Put a dead letter back at the end of its lane
+    Replay {
+        #[command(flatten)]
+        at: Operations,
+        /// The letter's id
+        id: String,
+    },
+    /// Show the messages of a consumer that are not settled
+    Outbox {
+        #[command(flatten)]
+        at: Operations,
+        #[command(flatten)]
+        who: Consumer,
+    },
+    /// Make a conversation that is open at LivePerson the consumer's
+    Adopt {
+        #[command(flatten)]
+        at: Operations,
+        #[command(flatten)]
+        who: Consumer,
+        /// The conversation's id
+        conversation: String,
+    },
+    /// Forget a consumer, once nothing of theirs is unconfirmed
+    Forget {
+        #[command(flatten)]
+        at: Operations,
+        #[command(flatten)]
+        who: Consumer,
+    },
+    /// Stop the deliveries to a gateway: they wait, over restarts too
+    Pause {
+        #[command(flatten)]
+        at: Operations,
+        /// The gateway's name
+        gateway: String,
+    },
+    /// Go on with the deliveries to a gateway
+    Resume {
+        #[command(flatten)]
+        at: Operations,
+        /// The gateway's name
+        gateway: String,
+    },
+}
+
+impl BridgeCommand {
+    /// Whether it only asks.
+    pub(crate) const fn is_question(&self) -> bool {
+        matches!(
+            self,
+            Self::Status { .. }
+                | Self::Lanes { .. }
+                | Self::DeadLetters { .. }
+                | Self::Outbox { .. }
+        )
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,4 +150,44 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         options: Options,
     },
+}
+
+/// A running bridge.
+#[derive(Debug, Group)]
+pub(crate) struct Operations {
+    /// The address of its operations
+    #[arg(
+        long,
+        env = "LP_BRIDGE_OPS",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8082"
+    )]
+    pub(crate) ops: String,
+    /// A file with a token of its operations [default: the variable LP_BRIDGE_OPS_TOKEN]
+    #[arg(long, env = "LP_BRIDGE_OPS_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) ops_token_file: Option<PathBuf>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Group)]
+pub(crate) struct Page {
+    /// Only those of this gateway
+    #[arg(long, value_name = "NAME")]
+    pub(crate) gateway: Option<String>,
+    /// Only those of this consumer
+    #[arg(long, value_name = "EXT")]
+    pub(crate) consumer: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+}
+
+/// A consumer of a gateway.
+#[derive(Debug, Group)]
+pub(crate) struct Consumer {
+    /// The consumer's id in the gateway's channel
+    pub(crate) consumer: String,
+    /// The gateway [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) gateway: Option<String>,
 }

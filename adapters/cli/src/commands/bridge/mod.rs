@@ -4,20 +4,18 @@ pub(crate) mod args;
 mod config;
 pub(crate) mod demo;
 mod log;
+mod operations;
 mod run;
 mod signals;
 
-use self::args::{Bridge, BridgeCommand, ConfigCommand};
+use self::args::Bridge;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(bridge: Bridge, global: &Global, output: &Output) -> Result<(), Failure> {
     match bridge.command {
-        Some(BridgeCommand::Config(ConfigCommand::Check { options })) => {
-            let loaded = config::Loaded::read(&options, global)?;
-            config::check(&loaded, output)
-        }
         None => run::run(&bridge.options, global, output),
+        Some(command) => operations::run(command, global, output),
     }
 }

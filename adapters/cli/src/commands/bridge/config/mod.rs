@@ -34,6 +34,7 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
 
+pub(crate) use self::require::is_plain_elsewhere;
 pub(crate) use self::show::check;
 
 /// The gateway that `--deliver` makes where none is configured, and what is made up for it.

@@ -83,7 +83,7 @@ fn brands(values: &Values, problems: &mut Problems) {
 }
 
 /// Whether a URL sends what it carries over a network in the clear.
-fn is_plain_elsewhere(url: &str) -> bool {
+pub(crate) fn is_plain_elsewhere(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     let is_here = match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),

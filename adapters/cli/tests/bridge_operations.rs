@@ -1,0 +1,122 @@
+//! The commands to a running bridge.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+mod program;
+
+use program::bridge::{Bridge, OPS_TOKEN, TOKEN, arrived, wait_for, with_dead_letter};
+use program::{Run, cloud, run};
+use serde_json::json;
+
+fn ops(bridge: &Bridge, arguments: &[&str]) -> Run {
+    let environment = [("LP_BRIDGE_OPS", bridge.operations()), ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN)];
+    run(&environment, &[&["bridge"], arguments].concat())
+}
+
+#[track_caller]
+fn said(bridge: &Bridge, arguments: &[&str]) -> String {
+    let run = ops(bridge, arguments);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    run.stdout
+}
+
+#[test]
+fn an_operator_sees_what_waits_and_decides() {
+    let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let (bridge, letter) = with_dead_letter(&cloud, folder.path());
+    let status = said(&bridge, &["status"]);
+    assert!(status.starts_with("running; version=") && status.contains("name=sms"), "{status}");
+    let lanes = said(&bridge, &["lanes", "--gateway", "sms"]);
+    assert!(lanes.contains("kind=consumer key=sms:ada gateway=sms"), "{lanes}");
+    assert_eq!(said(&bridge, &["lanes", "--consumer", "nobody"]), "");
+    assert_eq!(said(&bridge, &["lanes", "--limit", "1"]).lines().count(), 1);
+
+    let letters = said(&bridge, &["dead-letters", "--reason", "refused"]);
+    assert!(letters.starts_with(&format!("id={letter} reason=refused gateway=sms consumer=ada")));
+    assert!(!letters.contains("On its way."), "{letters}");
+    assert!(said(&bridge, &["dead-letters", "--body"]).contains("On its way."));
+    let outbox = said(&bridge, &["outbox", "ada"]);
+    assert!(
+        outbox.starts_with("conversation id=") && outbox.contains("id=SM1 status="),
+        "{outbox}"
+    );
+
+    // It waits while the gateway is paused, and is refused again afterwards.
+    said(&bridge, &["pause", "sms"]);
+    assert!(said(&bridge, &["status"]).contains("paused=true"));
+    said(&bridge, &["replay", &letter]);
+    wait_for("the replay", || said(&bridge, &["dead-letters"]).is_empty().then_some(()));
+    let again = ops(&bridge, &["replay", &letter]);
+    assert_eq!(again.code, Some(1));
+    assert!(again.stderr.contains("status 409"), "{}", again.stderr);
+    said(&bridge, &["resume", "sms"]);
+    assert_eq!(bridge.dead_letter(), letter);
+
+    // A conversation that an operator names is used.
+    let id = cloud.with(|sandbox| sandbox.conversations().next().unwrap().id.clone());
+    assert!(said(&bridge, &["adopt", "ada", &id]).contains("becomes the conversation of ada"));
+    let message = json!({"id": "SM2", "consumer": "ada", "text": "Still there?"});
+    assert_eq!(bridge.post(&message), 202);
+    wait_for("the message", || (arrived(&cloud).len() == 2).then_some(()));
+    said(&bridge, &["forget", "ada"]);
+    let forgotten =
+        || said(&bridge, &["outbox", "ada"]).starts_with("no conversation").then_some(());
+    wait_for("the end of the record", forgotten);
+}
+
+#[test]
+fn a_refusal_says_what_to_change() {
+    let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let bridge = Bridge::start(&cloud, folder.path(), "http://127.0.0.1:9/", &[]);
+    let url = bridge.operations().to_owned();
+    let token = ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN);
+    for (environment, arguments, code, why) in [
+        (
+            &[("LP_BRIDGE_OPS", &*url)][..],
+            &["status"][..],
+            2,
+            "set LP_BRIDGE_OPS_TOKEN or --ops-token-file",
+        ),
+        (
+            &[("LP_BRIDGE_OPS", &*url), ("LP_BRIDGE_OPS_TOKEN", TOKEN)],
+            &["status"],
+            1,
+            "--ops-token-file",
+        ),
+        (
+            &[("LP_BRIDGE_OPS", &*url), ("LP_BRIDGE_OPS_TOKEN", "wrong")],
+            &["status"],
+            1,
+            "status 401",
+        ),
+        (
+            &[("LP_BRIDGE_OPS", "127.0.0.1:8082"), token],
+            &["status"],
+            2,
+            "the variable LP_BRIDGE_OPS: ",
+        ),
+        (&[("LP_BRIDGE_OPS", "http://10.0.0.7:8082"), token], &["status"], 2, "in the clear"),
+        (
+            &[token],
+            &["status", "--ops", "http://127.0.0.1:9/"],
+            1,
+            "no bridge answers at http://127.0.0.1:9",
+        ),
+        (&[("LP_BRIDGE_OPS", &*url), token], &["pause", "chat"], 1, "no gateway of this name"),
+        (&[("LP_BRIDGE_OPS", &*url), token], &["replay", "../x y"], 1, "status 409"),
+        (&[("LP_BRIDGE_OPS", &*url), token], &["adopt", "ada", ""], 1, "status 422"),
+        (
+            &[("LP_BRIDGE_OPS", &*url), token],
+            &["outbox", "ada", "--gateway", "chat"],
+            1,
+            "status 422",
+        ),
+    ] {
+        let refused = run(environment, &[&["bridge"], arguments].concat());
+        assert_eq!(refused.code, Some(code), "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(why), "{why}: {}", refused.stderr);
+        assert!(!refused.stderr.contains(OPS_TOKEN) && !refused.stderr.contains(TOKEN));
+        assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
+    }
+}
