@@ -44,11 +44,22 @@ fn forget(world: &mut World, consumer: &str) {
 
 /// Ada has had several conversations, one message of an agent that was refused, and Bob has one conversation.
 fn busy() -> World {
+    busy_after(0)
+}
+
+/// The same, with so many conversations of others before.
+fn busy_after(others: usize) -> World {
     let mut world = World::new(1, BridgeConfig::new().refused_tries(1));
+    for number in 0..others {
+        world.cloud.open_for(&format!("eve{number}"));
+        if number % 100 == 99 {
+            go_on(&mut world);
+        }
+    }
     for (number, consumer) in ["ada", "ada", "ada", "ada", "ada", "ada", "bob"].iter().enumerate() {
         world.accept(consumer, &format!("m{number}"), "hello");
         go_on(&mut world);
-        let conversation = format!("c{}", number + 1);
+        let conversation = format!("c{}", others + number + 1);
         world.channel.refuses = number == 1;
         world.cloud.agent_says(&conversation, "a private word");
         go_on(&mut world);
@@ -113,13 +124,7 @@ fn what_is_unconfirmed_is_settled_first() {
 
 #[test]
 fn more_conversations_than_a_page_are_looked_at() {
-    let mut world = busy();
-    for number in 0..600 {
-        world.cloud.open_for(&format!("eve{number}"));
-        if number % 100 == 99 {
-            go_on(&mut world);
-        }
-    }
+    let mut world = busy_after(600);
     forget(&mut world, "ada");
     go_on(&mut world);
     let left = lanes(&mut world);
