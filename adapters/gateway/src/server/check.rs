@@ -94,15 +94,12 @@ impl ServerConfig {
         self.check_prefixes()
     }
 
-    /// Two gateways with one prefix would get each other's deliveries.
+    /// Two gateways with one prefix would get each other's deliveries; on two accounts, each other's settings.
     fn check_prefixes(&self) -> Result<(), InvalidConfig> {
-        let first = self.accounts.first().map(|account| account.id());
-        let account =
-            |gateway: &'_ GatewayConfig| gateway.account.clone().or_else(|| first.cloned());
         for (index, one) in self.gateways.iter().enumerate() {
             for other in self.gateways.iter().skip(index + 1) {
                 let (a, b) = (&one.consumer_prefix, &other.consumer_prefix);
-                if account(one) == account(other) && (a.starts_with(b) || b.starts_with(a)) {
+                if a.starts_with(b) || b.starts_with(a) {
                     let at = format!("gateway.{}.consumer_prefix", other.name);
                     let why = format!("it cannot be told from that of {}", one.name);
                     return Err(invalid(at, why));
@@ -265,6 +262,13 @@ mod tests {
             ("gateway.chat.consumer_prefix", |config| {
                 let mut chat = gateway("chat");
                 chat.consumer_prefix = "sms:chat:".to_owned();
+                config.gateways.push(chat);
+            }),
+            ("gateway.chat.consumer_prefix", |config| {
+                config.accounts.push(account("12345678"));
+                let mut chat = gateway("chat");
+                chat.account = Some("12345678".parse().unwrap());
+                chat.consumer_prefix = "sms:".to_owned();
                 config.gateways.push(chat);
             }),
             ("gateway.sms.deliver.url", |config| config.gateways[0].deliver.url.clear()),

@@ -87,7 +87,7 @@ pub struct GatewayConfig {
     /// The tokens that it may use, each at least 32 characters long. At least one; two while one is replaced.
     pub tokens: Vec<Secret>,
     /// What stands before the channel's ids of consumers at LivePerson. Default: the name and a colon. No gateway's
-    /// may begin with another's of the same account.
+    /// may begin with another's, on whatever account.
     pub consumer_prefix: String,
     /// Whether a text that is only the number of an option counts as that option. Default: true.
     pub answers_by_number: bool,
