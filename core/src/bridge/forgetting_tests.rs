@@ -131,3 +131,14 @@ fn more_conversations_than_a_page_are_looked_at() {
     assert!(!left.iter().any(|name| name.contains("ada") || name.starts_with("dead_letter")));
     assert_eq!(left.len(), 2 + 600);
 }
+
+#[test]
+fn what_came_before_is_not_delivered_any_more() {
+    let mut world = busy();
+    world.cloud.agent_says("c4", "a late word");
+    world.post_all();
+    forget(&mut world, "ada");
+    go_on(&mut world);
+    assert!(!world.channel.delivered.iter().any(|(_, text, _)| text == "a late word"));
+    assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
+}
