@@ -283,7 +283,12 @@ fn the_log_shows_no_secret_no_text_and_no_name() {
         ("trace", "text"),
     ] {
         let (cloud, folder) = (cloud(&["conversation:1=503"]), tempfile::tempdir().unwrap());
-        let more = [("LP_BRIDGE__LOG__LEVEL", level), ("LP_BRIDGE__LOG__FORMAT", format)];
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let more = [
+            ("LP_BRIDGE__LOG__LEVEL", level),
+            ("LP_BRIDGE__LOG__FORMAT", format),
+            ("LP_STORE_KEY", key),
+        ];
         let bridge = Bridge::start(&cloud, folder.path(), &quoting_gateway(), &more);
         let profile = json!({"profile": {"first_name": "Adelheid", "last_name": "Dovecote"}});
         for (id, text) in [("SM1", "Where is my pigeon?"), ("SM2", ""), ("SM1", "Another pigeon?")]
@@ -313,6 +318,12 @@ fn the_log_shows_no_secret_no_text_and_no_name() {
         let said = ["pigeon", "loft", "Adelheid", "Dovecote", "+41790000001", "41790000001"];
         for word in tokens.iter().chain(&said) {
             assert!(!log.contains(*word), "{level} {format}: {word} is in {log}");
+        }
+        // The store is sealed.
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let bytes = fs::read(file.unwrap().path()).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("pigeon") && !text.contains("Adelheid") && !text.contains(key));
         }
         let wanted = match level {
             "error" => "misconfigured",

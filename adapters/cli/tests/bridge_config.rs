@@ -75,6 +75,8 @@ fn the_sample_is_a_whole_configuration() {
         let text = line.strip_prefix("# ").unwrap_or(line);
         let is_setting = text.contains(" = ") || text.starts_with('[');
         let others = [
+            "store_key_file",
+            "store_old_key_files",
             "ca_file",
             "trust_suffixes",
             "brand",
@@ -266,6 +268,17 @@ fn a_secret_has_one_place_that_can_be_read() {
         let errors = problems(&checked, "error");
         assert!(errors.len() == 1 && errors[0].contains(expected), "{errors:#?}");
         assert!(errors[0].contains("bridge.toml:"), "{errors:#?}");
+    }
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    for (name, value, code) in [
+        ("LP_STORE_KEY", key, 0),
+        ("LP_BRIDGE__STORE_KEY", key, 0),
+        ("LP_STORE_KEY", "c2hvcnQ=", 2),
+        ("LP_BRIDGE__STORE_OLD_KEYS", key, 2),
+    ] {
+        let checked = check(&folder(SAMPLE), &[(name, value)], &[]);
+        assert_eq!(checked.code, Some(code), "{name}: {}", checked.stdout);
+        assert!(!checked.stdout.contains(value));
     }
     let one = folder(SAMPLE);
     let file = one.path().join("secrets/lp-client");

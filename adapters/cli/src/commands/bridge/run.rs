@@ -1,10 +1,8 @@
 //! Runs the bridge until a signal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lp_connector_gateway::server::{Addresses, Server, StartError};
-use lp_connector_sqlite::Sqlite;
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -45,10 +43,7 @@ async fn serve(
     again: impl Fn(&Loaded) -> Result<Loaded, Failure>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let store = loaded.store()?;
-    let store =
-        Sqlite::open(store).map_err(|error| Failure::Local(format!("the store: {error}")))?;
-    let server = Server::start(loaded.server()?, Arc::new(store)).await.map_err(not_started)?;
+    let server = Server::start(loaded.server()?, loaded.store()?).await.map_err(not_started)?;
     announce(&loaded, server.addresses(), output);
     // Without its addresses nobody can use it.
     output.check()?;

@@ -50,12 +50,14 @@ pub(super) enum Kind {
 /// What a secret looks like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SecretForm {
-    /// The secret of an app install, or a key.
+    /// The secret of an app install.
     Any,
     /// What a caller shows.
     Token,
     /// What signs deliveries.
     Signing,
+    /// What seals the store.
+    StoreKey,
 }
 
 const fn key(path: &'static str, kind: Kind, default: &'static str) -> Key {
@@ -75,6 +77,8 @@ const DOMAIN_API: &str = "https://api.liveperson.net";
 /// All settings, in the order in which they are shown.
 pub(super) const KEYS: &[Key] = &[
     bare("store", Kind::Store),
+    bare("store_key", Kind::Secret(SecretForm::StoreKey)),
+    bare("store_old_keys", Kind::Secrets(SecretForm::StoreKey)),
     bare("liveperson.account", Kind::Account),
     bare("liveperson.client_id", Kind::Client),
     bare("liveperson.client_secret", Kind::Secret(SecretForm::Any)),
@@ -140,6 +144,8 @@ pub(super) const OLDER: &[(&str, &str)] = &[
     ("LP_CLIENT_SECRET_FILE", "liveperson.client_secret_file"),
     ("LP_DOMAIN_API", "liveperson.domain_api"),
     ("LP_CA_FILE", "liveperson.ca_file"),
+    ("LP_STORE_KEY", "store_key"),
+    ("LP_STORE_KEY_FILE", "store_key_file"),
     ("LP_WEBHOOK_LISTEN", "listen.webhooks"),
 ];
 

@@ -17,11 +17,15 @@ mod source;
 mod values;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use lp_connector_bridge::store::Store;
+use lp_connector_bridge::{Sealed, StoreKey};
 use lp_connector_core::secret::Secret;
 use lp_connector_gateway::server::ServerConfig;
+use lp_connector_sqlite::Sqlite;
 
 use self::file::ConfigFile;
 use self::keys::{Kind, SecretForm};
@@ -164,9 +168,21 @@ impl Loaded {
         self.server.clone().ok_or_else(|| Failure::usage("the configuration cannot be used"))
     }
 
-    /// The file that keeps everything.
-    pub(crate) fn store(&self) -> Result<&PathBuf, Failure> {
-        self.values.file("store").ok_or_else(|| Failure::usage("the store is missing"))
+    /// Opens the file that keeps everything: sealed, if there is a key.
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        let file = self.values.file("store");
+        let file = file.ok_or_else(|| Failure::usage("the store is missing"))?;
+        let store =
+            Sqlite::open(file).map_err(|error| Failure::Local(format!("the store: {error}")))?;
+        let Some(key) = self.values.secrets("store_key").first() else {
+            return Ok(Arc::new(store));
+        };
+        let sealed = Sealed::new(store, StoreKey::parse(key)?);
+        let old = self.values.secrets("store_old_keys").iter();
+        let sealed = old
+            .map(StoreKey::parse)
+            .try_fold(sealed, |sealed, key| key.map(|key| sealed.old_key(key)))?;
+        Ok(Arc::new(sealed))
     }
 
     /// How the log is written.

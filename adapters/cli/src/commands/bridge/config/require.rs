@@ -44,6 +44,12 @@ pub(super) fn check(values: &Values, problems: &mut Problems) {
     }
     values.gateways().for_each(|name| clear_text(name, values, problems));
     brands(values, problems);
+    if let Some(old) = values.find("store_old_keys")
+        && values.find("store_key").is_none()
+    {
+        let reason = "there is no store_key: what the old keys sealed is sealed anew with that";
+        problems.error("store_old_keys", Some(&old.source), reason);
+    }
 }
 
 /// Deliveries to another machine are encrypted, unless somebody says that they need not be.

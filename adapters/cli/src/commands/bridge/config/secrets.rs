@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lp_connector_bridge::StoreKey;
 use lp_connector_core::secret::Secret;
 use lp_connector_gateway::signature::SigningKeys;
 
@@ -141,6 +142,10 @@ fn check(form: SecretForm, secret: &Secret) -> Result<(), String> {
         SecretForm::Signing => {
             SigningKeys::new([secret.expose()]).map(drop).map_err(|error| error.to_string())
         }
+        SecretForm::StoreKey => StoreKey::parse(secret).map(drop).map_err(|error| {
+            let reason = error.to_string();
+            reason.strip_prefix("configuration: ").unwrap_or(&reason).to_owned()
+        }),
         SecretForm::Token if secret.expose().len() < MIN_TOKEN => {
             Err(format!("a token has at least {MIN_TOKEN} characters"))
         }
