@@ -18,6 +18,7 @@ mod setup;
 mod signals;
 mod terminal;
 mod usage;
+mod values;
 
 use std::process::ExitCode;
 
