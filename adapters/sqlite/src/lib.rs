@@ -60,7 +60,9 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
+use lp_connector_core::bridge::store::{
+    Answer, Backlog, Reply, Request, Store, StoreError, StoreErrorKind,
+};
 
 pub use self::clock::ClockReading;
 use self::writer::Writer;
@@ -121,7 +123,7 @@ impl SqliteOptions {
             .name("lp-sqlite".into())
             .spawn(move || writer::run(writer, &receiver))
             .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
-        Ok(Sqlite { sender: Some(sender), writer: Some(writer) })
+        Ok(Sqlite { sender: Some(sender), backlog: Backlog::default(), writer: Some(writer) })
     }
 }
 
@@ -145,6 +147,7 @@ impl fmt::Debug for SqliteOptions {
 #[derive(Debug)]
 pub struct Sqlite {
     sender: Option<Sender<(Request, Reply)>>,
+    backlog: Backlog,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -172,6 +175,14 @@ impl Store for Sqlite {
         if let Err(refused) = request.check_sizes() {
             return reply(Err(refused));
         }
+        let admission = match self.backlog.admit(&request) {
+            Ok(admission) => admission,
+            Err(refused) => return reply(Err(refused)),
+        };
+        let reply: Reply = Box::new(move |result| {
+            drop(admission);
+            reply(result);
+        });
         let job = self.sender.as_ref().map(|sender| sender.send((request, reply)));
         if let Some(Err(mpsc::SendError((_, reply)))) = job {
             reply(Err(closed()));

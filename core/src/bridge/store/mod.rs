@@ -44,6 +44,7 @@
 //! # Ok::<(), lp_connector_core::id::InvalidId>(())
 //! ```
 
+mod backlog;
 mod lane;
 mod listing;
 mod memory;
@@ -54,6 +55,7 @@ mod seam;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::backlog::{Admission, Backlog};
 pub use self::lane::{LaneId, LaneKind};
 pub use self::listing::{LaneDetails, LaneSummary, Listed};
 pub use self::memory::MemoryStore;
@@ -62,6 +64,10 @@ use crate::id::AccountId;
 
 /// The most bytes of an entry's body, a record or a cell. A store may refuse more.
 pub const MAX_VALUE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A claim gives no further lane and no further entry once its records and entries have this many bytes. It gives one
+/// entry at least, and one of each lane that it gives.
+pub const MAX_CLAIM_BYTES: usize = 16 * 1024 * 1024;
 
 /// What every sealed value begins with: a value that only a program with its key can read. No entry, record or cell that
 /// is not sealed begins so.
@@ -105,7 +111,8 @@ pub enum Request {
     },
     /// Reads cells. Answer: [`Cells`](Answer::Cells).
     Read(Vec<CellId>),
-    /// Writes a cell if nobody else did since it was read. Answer: [`Swapped`](Answer::Swapped).
+    /// Writes a cell if nobody else did since it was read. An empty value removes it. Answer:
+    /// [`Swapped`](Answer::Swapped).
     Swap {
         /// The cell.
         cell: CellId,
@@ -226,7 +233,7 @@ pub struct Commit {
     pub record: Kept,
     /// Entries for other lanes, or for the same one.
     pub append: Vec<Entry>,
-    /// Cells to write.
+    /// Cells to write. An empty value removes a cell.
     pub cells: Vec<(CellId, Vec<u8>)>,
     /// When the lane is due next.
     pub next: Next,
@@ -329,7 +336,7 @@ pub struct CellId {
 #[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a store writes it")]
 pub struct Cell {
-    /// Its version: it grows with each write, from 1.
+    /// Its version: it grows with each write, and is never the same twice, whatever was removed meanwhile.
     pub version: u64,
     /// Its content.
     pub value: Vec<u8>,
