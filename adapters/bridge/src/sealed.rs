@@ -169,6 +169,9 @@ impl Keys {
             ),
             Request::Swap { cell, seen, value, life } => {
                 // The same again must be the same: a repetition is known by its value.
+                if value.is_empty() {
+                    return Ok(Request::Swap { cell, seen, value, life });
+                }
                 let of = of_cell(&cell);
                 let random = self.of_swap(&of, seen, &value);
                 let value = self.seal_with(&random, &of, value)?;
@@ -192,7 +195,8 @@ impl Keys {
                 self.seal_value(&of_lane("record", &commit.lease.lane), std::mem::take(body))?;
         }
         commit.append = self.seal_entries(commit.append)?;
-        for (cell, value) in &mut commit.cells {
+        // An empty value removes its cell.
+        for (cell, value) in commit.cells.iter_mut().filter(|(_, value)| !value.is_empty()) {
             *value = self.seal_value(&of_cell(cell), std::mem::take(value))?;
         }
         Ok(commit)

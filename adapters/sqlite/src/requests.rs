@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
     Answer, Cell, CellId, Claimed, Commit, Entry, Fence, Kept, LaneDetails, LaneId, LaneKind,
-    LaneSummary, Lease, Listed, Next, Record, Request,
+    LaneSummary, Lease, Listed, MAX_CLAIM_BYTES, Next, Record, Request,
 };
 use lp_connector_core::id::AccountId;
 use rusqlite::types::Type;
@@ -17,7 +17,7 @@ pub(crate) struct Requests<'a> {
     pub(crate) sql: &'a Connection,
     /// The store's clock.
     pub(crate) now: i64,
-    /// The last fence.
+    /// The last fence or version.
     pub(crate) fence: &'a mut i64,
 }
 
@@ -80,39 +80,63 @@ impl Requests<'_> {
         speaks: u16,
     ) -> Result<Vec<Claimed>> {
         let mut due = self.rows(
-            "SELECT account, kind, key, version, record, id, head, held, committed_at, tail - head
-             FROM lp_lane WHERE due <= ? AND (version IS NULL OR version <= ?)
+            "SELECT account, kind, key, id, head, held, committed_at, tail - head FROM lp_lane
+             WHERE due <= ? AND (version IS NULL OR version <= ?)
              ORDER BY due, account, kind, key LIMIT ?",
             params![self.now, speaks, signed(lanes as u64)],
             |row| {
-                let since = row.get::<_, Option<i64>>(8)?.unwrap_or(self.now);
+                let since = row.get::<_, Option<i64>>(6)?.unwrap_or(self.now);
                 let claimed = Claimed {
                     lane: lane_id(row)?,
                     fence: Fence(0),
-                    taken_over: row.get(7)?,
+                    taken_over: row.get(5)?,
                     elapsed: between(since, self.now),
-                    record: record(row)?,
+                    record: None,
                     entries: Vec::new(),
-                    more: row.get::<_, i64>(9)? > signed(entries as u64),
+                    more: false,
                 };
-                Ok((row.get::<_, i64>(5)?, row.get::<_, i64>(6)?, claimed))
+                Ok((row.get::<_, i64>(3)?, row.get::<_, i64>(4)?, row.get(7)?, claimed))
             },
         )?;
-        for (lane, head, claimed) in &mut due {
-            *self.fence += 1;
-            claimed.fence = Fence(self.fence.unsigned_abs());
+        let (mut bytes, mut given) = (0, 0);
+        for (lane, head, count, claimed) in &mut due {
+            if bytes >= MAX_CLAIM_BYTES {
+                break;
+            }
+            given += 1;
+            claimed.fence = self.next_fence();
             self.run(
                 "UPDATE lp_lane SET fence = ?, holder = ?, held = 1, due = ?, committed_from = NULL
                  WHERE id = ?",
                 params![*self.fence, holder, until, *lane],
             )?;
-            claimed.entries = self.rows(
+            claimed.record = self
+                .rows("SELECT version, record FROM lp_lane WHERE id = ?", [*lane], |row| {
+                    record(row, 0)
+                })?
+                .pop()
+                .flatten();
+            bytes += claimed.record.as_ref().map_or(0, |record| record.body.len());
+            let mut select = self.sql.prepare_cached(
                 "SELECT number, body FROM lp_entry WHERE lane = ? AND number > ? ORDER BY number LIMIT ?",
-                params![*lane, *head, signed(entries as u64)],
-                |row| Ok((unsigned(row, 0)?, row.get(1)?)),
             )?;
+            let mut rows = select.query(params![*lane, *head, signed(entries as u64)])?;
+            while (claimed.entries.is_empty() || bytes < MAX_CLAIM_BYTES)
+                && let Some(row) = rows.next()?
+            {
+                let body: Vec<u8> = row.get(1)?;
+                bytes += body.len();
+                claimed.entries.push((unsigned(row, 0)?, body));
+            }
+            claimed.more = *count > signed(claimed.entries.len() as u64);
         }
-        Ok(due.into_iter().map(|(_, _, claimed)| claimed).collect())
+        due.truncate(given);
+        Ok(due.into_iter().map(|(_, _, _, claimed): (_, _, i64, _)| claimed).collect())
+    }
+
+    fn next_fence(&mut self) -> Fence {
+        *self.fence += 1;
+        Fence(self.fence.unsigned_abs())
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<Option<Fence>> {
@@ -135,7 +159,7 @@ impl Requests<'_> {
         if current != signed(fence.0) {
             return Ok(Some(Fence(current.unsigned_abs())));
         }
-        *self.fence += 1;
+        let new_fence = self.next_fence();
         // What is there, and no more.
         let head = signed(*through).clamp(head, tail);
         self.run("DELETE FROM lp_entry WHERE lane = ? AND number <= ?", params![lane, head])?;
@@ -152,7 +176,14 @@ impl Requests<'_> {
             self.run(
                 "UPDATE lp_lane SET committed_from = fence, fence = ?, committed_at = ?, head = ?,
                      held = ?, due = ? WHERE id = ?",
-                params![*self.fence, self.now, head, matches!(next, Next::Hold(_)), due, lane],
+                params![
+                    signed(new_fence.0),
+                    self.now,
+                    head,
+                    matches!(next, Next::Hold(_)),
+                    due,
+                    lane
+                ],
             )?;
         }
         let record = match record {
@@ -168,7 +199,7 @@ impl Requests<'_> {
         for (cell, value) in cells {
             self.write(cell, value, None)?;
         }
-        Ok(Some(Fence(self.fence.unsigned_abs())))
+        Ok(Some(new_fence))
     }
 
     fn extend(&self, lease: &Lease, until: i64) -> Result<bool> {
@@ -198,25 +229,33 @@ impl Requests<'_> {
         Ok(found.pop())
     }
 
-    fn swap(&self, id: &CellId, seen: u64, value: &[u8], until: Option<i64>) -> Result<bool> {
+    fn swap(&mut self, id: &CellId, seen: u64, value: &[u8], until: Option<i64>) -> Result<bool> {
         let cell = self.read(id)?;
         let version = cell.as_ref().map_or(0, |cell| cell.version);
         if version != seen {
             // The answer to this very swap may have been lost.
-            return Ok(version > seen && cell.is_some_and(|cell| cell.value == value));
+            return Ok(match cell {
+                Some(cell) => version > seen && cell.value == value,
+                None => value.is_empty(),
+            });
         }
         self.write(id, value, until).map(|()| true)
     }
 
-    /// Versions go on where a cell has expired: whoever saw the old one must not overwrite the new one.
-    fn write(&self, cell: &CellId, value: &[u8], until: Option<i64>) -> Result<()> {
+    /// Versions never come twice: whoever saw a cell that has expired must not overwrite the new one.
+    fn write(&mut self, cell: &CellId, value: &[u8], until: Option<i64>) -> Result<()> {
         self.run(
-            "INSERT INTO lp_cell (account, key, version, until, value) VALUES (?, ?, 1, ?, ?)
-             ON CONFLICT DO UPDATE SET version = version + 1, until = excluded.until,
-                 value = excluded.value",
-            params![cell.account.as_str(), cell.key, until, value],
-        )
-        .map(drop)
+            "DELETE FROM lp_cell WHERE until <= ? OR account = ? AND key = ?",
+            params![self.now, cell.account.as_str(), cell.key],
+        )?;
+        if !value.is_empty() {
+            let version = signed(self.next_fence().0);
+            self.run(
+                "INSERT INTO lp_cell (account, key, version, until, value) VALUES (?, ?, ?, ?, ?)",
+                params![cell.account.as_str(), cell.key, version, until, value],
+            )?;
+        }
+        Ok(())
     }
 
     fn list_lanes(
@@ -266,7 +305,7 @@ impl Requests<'_> {
             overdue: due.map_or(Duration::ZERO, |due| between(due, self.now)),
             entries: unsigned(row, 9)?,
         };
-        Ok(LaneDetails { summary, record: record(row)?, entries: Vec::new() })
+        Ok(LaneDetails { summary, record: record(row, 3)?, entries: Vec::new() })
     }
 
     fn after(&self, time: Duration) -> i64 {
@@ -305,8 +344,8 @@ fn lane_id(row: &Row<'_>) -> Result<LaneId> {
     }
 }
 
-/// The lane's record, from the two columns after its name.
-fn record(row: &Row<'_>) -> Result<Option<Record>> {
-    let Some(version) = row.get(3)? else { return Ok(None) };
-    Ok(Some(Record { version, body: row.get(4)? }))
+/// A record, from a column with its version and the one after it.
+fn record(row: &Row<'_>, column: usize) -> Result<Option<Record>> {
+    let Some(version) = row.get(column)? else { return Ok(None) };
+    Ok(Some(Record { version, body: row.get(column + 1)? }))
 }

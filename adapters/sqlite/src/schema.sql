@@ -1,5 +1,5 @@
--- The store's counters and clock: one row. One fence counter serves all lanes, so that a lane which is removed and
--- made anew has no fence twice. Times are nanoseconds.
+-- The store's counters and clock: one row. One counter serves the fences of all lanes and the versions of all cells, so
+-- that what is removed and made anew has no number twice. Times are nanoseconds.
 CREATE TABLE lp_store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     fence INTEGER NOT NULL,
@@ -46,6 +46,7 @@ CREATE TABLE lp_cell (
     value BLOB NOT NULL,
     PRIMARY KEY (account, key)
 ) STRICT;
+CREATE INDEX lp_until ON lp_cell (until) WHERE until IS NOT NULL;
 
 PRAGMA application_id = 0x6c706373; -- lpcs
 PRAGMA user_version = 1;

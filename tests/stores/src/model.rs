@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
     Answer, Cell, CellId, Claimed, Commit, Entry, Fence, Holder, Kept, LaneDetails, LaneId,
-    LaneKind, LaneSummary, Lease, Listed, Next, Record, Request,
+    LaneKind, LaneSummary, Lease, Listed, MAX_CLAIM_BYTES, Next, Record, Request,
 };
 
 use crate::Plant;
@@ -93,11 +93,14 @@ impl Model {
             Request::Claim { holder, lanes, entries, term, speaks } => {
                 let due = self.due_lanes(now, speaks);
                 let due: Vec<LaneId> = due.into_iter().take(lanes).collect();
-                Answer::Claimed(
-                    due.into_iter()
-                        .map(|lane| self.claim(lane, holder, entries, term, now))
-                        .collect(),
-                )
+                let mut claimed: Vec<Claimed> = Vec::new();
+                for lane in due {
+                    let bytes: usize = claimed.iter().map(bytes_of).sum();
+                    if bytes < MAX_CLAIM_BYTES {
+                        claimed.push(self.claim(lane, holder, (entries, bytes), term, now));
+                    }
+                }
+                Answer::Claimed(claimed)
             }
             Request::Commit(commits) => {
                 Answer::Committed(commits.into_iter().map(|one| self.commit(one, now)).collect())
@@ -116,9 +119,11 @@ impl Model {
                     self.write(cell, value, life.map(|life| now + life), now);
                     return Answer::Swapped(true);
                 }
-                let is_repeated = version > seen
-                    && current.is_some_and(|cell| cell.value == value)
-                    && !self.has(Plant::RepeatedSwapIsLost);
+                let is_there = match current {
+                    Some(cell) => version > seen && cell.value == value,
+                    None => value.is_empty(),
+                };
+                let is_repeated = is_there && !self.has(Plant::RepeatedSwapIsLost);
                 Answer::Swapped(is_repeated)
             }
             Request::List { what, after, limit } => {
@@ -186,11 +191,16 @@ impl Model {
     }
 
     fn next_fence(&self, lane: &LaneId) -> u64 {
-        if self.has(Plant::FenceOfItsOwn) {
-            return self.story(lane).fence().unwrap_or(0) + 1;
+        match self.has(Plant::FenceOfItsOwn) {
+            true => self.story(lane).fence().unwrap_or(0) + 1,
+            false => self.next_number(),
         }
+    }
+
+    fn next_number(&self) -> u64 {
         let fences = self.log.iter().filter_map(|fact| match fact.what {
             What::Claimed { fence, .. } | What::Committed { fence, .. } => Some(fence),
+            What::Written { version, .. } => Some(version),
             _ => None,
         });
         fences.max().unwrap_or(0) + 1
@@ -200,7 +210,7 @@ impl Model {
         &mut self,
         lane: LaneId,
         holder: Holder,
-        limit: usize,
+        (limit, before): (usize, usize),
         term: Duration,
         now: Duration,
     ) -> Claimed {
@@ -219,14 +229,23 @@ impl Model {
             Some(Plant::NeverTakenOver) => false,
             _ => story.is_held(),
         };
+        let count = entries.len();
+        let mut bytes = before + story.record().map_or(0, |record| record.body.len());
+        let mut given: Vec<(u64, Vec<u8>)> = Vec::new();
+        for entry in entries.into_iter().take(limit) {
+            if given.is_empty() || bytes < MAX_CLAIM_BYTES || self.has(Plant::ClaimUnbounded) {
+                bytes += entry.1.len();
+                given.push(entry);
+            }
+        }
         let claimed = Claimed {
             lane: lane.clone(),
             fence: Fence(fence),
             taken_over,
             elapsed: since.map_or(Duration::ZERO, |at| now - at),
             record: story.record(),
-            more: entries.len() > limit,
-            entries: entries.into_iter().take(limit).collect(),
+            more: count > given.len(),
+            entries: given,
         };
         let early = Duration::from_nanos(u64::from(self.has(Plant::TermEndsEarly)));
         let until = now + term.saturating_sub(early);
@@ -307,15 +326,20 @@ impl Model {
     fn read(&self, id: &CellId, now: Duration) -> Option<Cell> {
         let (cell, until) = self.writes(id).next_back()?;
         let is_alive = until.is_none_or(|until| now < until) || self.has(Plant::CellLivesOn);
-        is_alive.then_some(cell)
+        let is_there = !cell.value.is_empty() || self.has(Plant::EmptyCellStays);
+        (is_alive && is_there).then_some(cell)
     }
 
     fn write(&mut self, cell: CellId, value: Vec<u8>, until: Option<Duration>, now: Duration) {
-        let last = match self.plant {
-            Some(Plant::VersionsBeginAgain) => self.read(&cell, now).map_or(0, |cell| cell.version),
-            _ => self.writes(&cell).count() as u64,
+        let version = match self.plant {
+            Some(Plant::VersionsBeginAgain) => {
+                self.read(&cell, now).map_or(0, |cell| cell.version) + 1
+            }
+            // What is removed has no number.
+            _ if value.is_empty() && !self.has(Plant::EmptyCellStays) => 0,
+            _ => self.next_number(),
         };
-        self.record(now, What::Written { cell, version: last + 1, value, until });
+        self.record(now, What::Written { cell, version, value, until });
     }
 
     fn list(
@@ -357,6 +381,11 @@ impl Model {
         }
         listed
     }
+}
+
+fn bytes_of(claimed: &Claimed) -> usize {
+    let record = claimed.record.as_ref().map_or(0, |record| record.body.len());
+    record + claimed.entries.iter().map(|(_, body)| body.len()).sum::<usize>()
 }
 
 /// What happened to one lane.

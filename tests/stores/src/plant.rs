@@ -72,6 +72,10 @@ pub enum Plant {
     CellLivesOn,
     /// The versions of a cell begin again after its life.
     VersionsBeginAgain,
+    /// A cell that is written empty stays.
+    EmptyCellStays,
+    /// A claim gives all that it is asked for, however large that is.
+    ClaimUnbounded,
     /// A list has one lane too many.
     ListTooLong,
     /// The kinds share their lanes.
@@ -115,6 +119,8 @@ impl Plant {
         Self::RepeatedSwapIsLost,
         Self::CellLivesOn,
         Self::VersionsBeginAgain,
+        Self::EmptyCellStays,
+        Self::ClaimUnbounded,
         Self::ListTooLong,
         Self::KindsShareLanes,
     ];

@@ -91,8 +91,9 @@ fn random_runs_find_every_planted_fault() {
         let quiet = ProptestConfig { max_shrink_iters: 0, ..config(2000) };
         TestRunner::new_with_rng(quiet, rng()).run(&ops(), check).is_ok()
     };
-    // Random times seldom end a nanosecond apart: the cases find that one.
-    let all = Plant::ALL.iter().filter(|plant| **plant != Plant::TermEndsEarly);
+    // Random times seldom end a nanosecond apart, and random bodies are small: the cases find these two.
+    let rare = [Plant::TermEndsEarly, Plant::ClaimUnbounded];
+    let all = Plant::ALL.iter().filter(|plant| !rare.contains(plant));
     let survived: Vec<_> = all.filter(survives).collect();
     assert!(survived.is_empty(), "no run finds {survived:?}");
 }

@@ -116,10 +116,10 @@ fn of_those_who_swap_a_cell_one_succeeds() {
     let directory = tempfile::tempdir().unwrap();
     let stores = connections(&directory);
     let cell = CellId { account: AccountId::new("91827364").unwrap(), key: "token".into() };
-    let swapped = AtomicU64::new(0);
+    let winners: Mutex<BTreeSet<u64>> = Mutex::default();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (store, cell, swapped) = (&stores[thread as usize % 2], &cell, &swapped);
+            let (store, cell, winners) = (&stores[thread as usize % 2], &cell, &winners);
             scope.spawn(move || {
                 for round in 0..40_u64 {
                     let read = Request::Read(vec![cell.clone()]);
@@ -128,19 +128,13 @@ fn of_those_who_swap_a_cell_one_succeeds() {
                     let value = [thread.to_be_bytes(), round.to_be_bytes()].concat();
                     let swap = Request::Swap { cell: cell.clone(), seen, value, life: None };
                     let Answer::Swapped(is_ours) = store.perform(swap).unwrap() else { panic!() };
-                    swapped.fetch_add(u64::from(is_ours), Ordering::Relaxed);
+                    // Of those who saw a version, one replaces it.
+                    assert!(!is_ours || winners.lock().unwrap().insert(seen), "{seen} twice");
                 }
             });
         }
     });
-    let Answer::Cells(found) = stores[0].perform(Request::Read(vec![cell])).unwrap() else {
-        panic!()
-    };
-    assert_eq!(
-        found[0].as_ref().unwrap().version,
-        swapped.into_inner(),
-        "each version is one swap"
-    );
+    assert!(winners.into_inner().unwrap().len() >= 40, "somebody wins each round");
 }
 
 #[test]

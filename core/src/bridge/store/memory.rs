@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Answer, Cell, CellId, Claimed, Commit, Entry, Fence, Holder, Kept, LaneDetails, LaneId,
-    LaneSummary, Lease, Listed, Next, Record, Request,
+    LaneSummary, Lease, Listed, MAX_CLAIM_BYTES, Next, Record, Request,
 };
 use crate::time::Mono;
 
@@ -17,8 +17,8 @@ use crate::time::Mono;
 pub struct MemoryStore {
     lanes: BTreeMap<LaneId, Lane>,
     cells: BTreeMap<CellId, (Cell, Option<Mono>)>,
-    /// The last fence. One counter serves all lanes, so that a lane which is removed and created again has no
-    /// fence twice.
+    /// The last fence or version. One counter serves all lanes and cells, so that what is removed and created again
+    /// has no number twice.
     fence: u64,
 }
 
@@ -122,7 +122,11 @@ impl MemoryStore {
             .collect();
         due.sort();
         let mut claimed = Vec::new();
+        let mut bytes = 0;
         for (_, id) in due.into_iter().take(lanes) {
+            if bytes >= MAX_CLAIM_BYTES {
+                break;
+            }
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             self.fence += 1;
             let taken_over = lane.is_held;
@@ -131,14 +135,23 @@ impl MemoryStore {
             lane.committed_from = None;
             lane.is_held = true;
             lane.due = Some(now + term);
-            let numbered = (lane.head + 1..).zip(lane.entries.iter().cloned()).take(entries);
+            bytes += lane.record.as_ref().map_or(0, |record| record.body.len());
+            let numbered = (lane.head + 1..).zip(lane.entries.iter()).take(entries);
+            let mut given: Vec<(u64, Vec<u8>)> = Vec::new();
+            for (number, body) in numbered {
+                if !given.is_empty() && bytes >= MAX_CLAIM_BYTES {
+                    break;
+                }
+                bytes += body.len();
+                given.push((number, body.clone()));
+            }
             claimed.push(Claimed {
                 fence: Fence(lane.fence),
                 taken_over,
                 elapsed: lane.committed_at.map_or(Duration::ZERO, |at| now.since(at)),
                 record: lane.record.clone(),
-                entries: numbered.collect(),
-                more: lane.entries.len() > entries,
+                more: lane.entries.len() > given.len(),
+                entries: given,
                 lane: id,
             });
         }
@@ -182,7 +195,7 @@ impl MemoryStore {
         }
         self.append(append, now);
         for (cell, value) in cells {
-            self.write(cell, value, None);
+            self.write(cell, value, None, now);
         }
         Some(fence)
     }
@@ -202,10 +215,15 @@ impl MemoryStore {
         until.is_none_or(|until| now < until).then_some(cell)
     }
 
-    /// Versions go on where a cell has expired: whoever saw the old one must not overwrite the new one.
-    fn write(&mut self, id: CellId, value: Vec<u8>, until: Option<Mono>) {
-        let version = self.cells.get(&id).map_or(0, |(cell, _)| cell.version) + 1;
-        self.cells.insert(id, (Cell { version, value }, until));
+    /// Versions never come twice: whoever saw a cell that has expired must not overwrite the new one.
+    fn write(&mut self, id: CellId, value: Vec<u8>, until: Option<Mono>, now: Mono) {
+        self.cells.retain(|_, (_, until)| until.is_none_or(|until| now < until));
+        if value.is_empty() {
+            self.cells.remove(&id);
+            return;
+        }
+        self.fence += 1;
+        self.cells.insert(id, (Cell { version: self.fence, value }, until));
     }
 
     fn swap(
@@ -219,9 +237,12 @@ impl MemoryStore {
         let version = self.read(&id, now).map_or(0, |cell| cell.version);
         if version != seen {
             // The answer to this very swap may have been lost.
-            return version > seen && self.read(&id, now).is_some_and(|cell| cell.value == value);
+            return match self.read(&id, now) {
+                Some(cell) => version > seen && cell.value == value,
+                None => value.is_empty(),
+            };
         }
-        self.write(id, value, life.map(|life| now + life));
+        self.write(id, value, life.map(|life| now + life), now);
         true
     }
 

@@ -34,11 +34,14 @@ impl Worker {
             if lane.taken_over {
                 self.tell_of_lane(&id, BridgeEventKind::TakenOver(id.kind()));
             }
+            let bytes = lane.record.as_ref().map_or(0, |record| record.body.len())
+                + lane.entries.iter().map(|(_, body)| body.len()).sum::<usize>();
             let lease = Lease { lane: id.clone(), fence: lane.fence, holder };
             let machine = Machine::restore(lane, self.config.clone(), now);
             let not_before = Mono::ZERO;
             let (commit, events, effect) = (None, Vec::new(), None);
-            let held = Held { lease, held_until, machine, commit, events, effect, not_before };
+            let held =
+                Held { lease, held_until, machine, bytes, commit, events, effect, not_before };
             // One that was held before was lost: the store gave it anew.
             self.lanes.insert(id.clone(), held);
             self.ready.push_back(id);
@@ -140,7 +143,7 @@ impl Worker {
             true => held.not_before.min(held.held_until),
             false => held.held_until,
         });
-        let has_room = self.lanes.len() < self.config.max_lanes;
+        let has_room = self.lane_room() > 0;
         let claim = (!self.is_stopping && !self.is_claiming && has_room).then_some(self.next_claim);
         lanes.chain(claim).min().unwrap_or(Mono::NEVER)
     }

@@ -28,6 +28,9 @@ use crate::time::{Mono, Now};
 const MAX_COMMITS: usize = 64;
 const MAX_COMMIT_REQUESTS: usize = 2;
 
+/// While the records and entries that were given with the held lanes have this many bytes, no further one is claimed.
+const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+
 /// The most events that nobody took yet.
 const MAX_EVENTS: usize = 4096;
 
@@ -154,6 +157,8 @@ struct Held {
     lease: Lease,
     held_until: Mono,
     machine: Machine,
+    /// The size of what it was claimed with.
+    bytes: usize,
     /// The commit that is asked for. It is asked for again if the store does not answer.
     commit: Option<Commit>,
     /// What is told once it has taken effect.
@@ -467,8 +472,16 @@ impl Worker {
         Some(WorkerStep::Ask(number, Request::Extend { leases, term: self.config.lease_term() }))
     }
 
+    /// How many more lanes this program may hold. What was given with those that it holds is in memory.
+    fn lane_room(&self) -> usize {
+        match self.lanes.values().map(|held| held.bytes).sum::<usize>() < MAX_HELD_BYTES {
+            true => self.config.max_lanes.saturating_sub(self.lanes.len()),
+            false => 0,
+        }
+    }
+
     fn ask_claim(&mut self, now: Mono) -> Option<WorkerStep> {
-        let room = self.config.max_lanes.saturating_sub(self.lanes.len());
+        let room = self.lane_room();
         if self.is_stopping || self.is_claiming || room == 0 || now < self.next_claim {
             return None;
         }

@@ -1,11 +1,12 @@
 //! Law 5: entries come in order, without gaps.
 
 use lp_connector_core::bridge::store::{
-    Answer, Entry, LaneId, LaneKind, MAX_VALUE_BYTES, Next, Request, StoreErrorKind,
+    Answer, Entry, LaneId, LaneKind, MAX_CLAIM_BYTES, MAX_VALUE_BYTES, Next, Request,
+    StoreErrorKind,
 };
 use lp_connector_core::id::AccountId;
 
-use super::bench::{Bench, SECOND, account, lane};
+use super::bench::{Bench, Held, SECOND, account, lane};
 
 pub(super) fn an_answered_append_is_there_for_everybody(bench: &Bench) {
     bench.append(&[(&lane("ada"), "hello")]);
@@ -58,6 +59,28 @@ pub(super) fn a_claim_gives_no_more_than_it_is_asked_for(bench: &Bench) {
     assert_eq!(rest.len(), 1);
     assert_eq!((rest[0].entries().len(), rest[0].claimed.more), (3, false));
     assert!(bench.claim_at_most(0, 3, 1).is_empty());
+}
+
+pub(super) fn a_claim_gives_a_bounded_number_of_bytes(bench: &Bench) {
+    let large = |lane: &LaneId| Entry { lane: lane.clone(), body: vec![7; MAX_CLAIM_BYTES / 2] };
+    let (ada, bob) = (lane("ada"), lane("bob"));
+    for lane in [&ada, &bob] {
+        for _ in 0..3 {
+            bench.first().perform(Request::Append(vec![large(lane)])).unwrap();
+        }
+        bench.wait(SECOND);
+    }
+    let numbers = |held: &Held| held.claimed.entries.iter().map(|(number, _)| *number).collect();
+    // The first lane takes all that one claim may have; the next claim gives the other.
+    for lane in [&ada, &bob] {
+        let held = bench.claim_one();
+        let numbers: Vec<u64> = numbers(&held);
+        assert_eq!((&held.claimed.lane, numbers, held.claimed.more), (lane, vec![1, 2], true));
+        bench.commit(held.commit().through(2).seen(2)).unwrap();
+    }
+    // What is left is less than that.
+    let rest: Vec<Vec<u64>> = bench.claim().iter().map(numbers).collect();
+    assert_eq!(rest, [vec![3], vec![3]]);
 }
 
 pub(super) fn the_longest_due_comes_first(bench: &Bench) {

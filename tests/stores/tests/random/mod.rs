@@ -1,5 +1,6 @@
 //! Random requests, and what they refer to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
@@ -133,7 +134,7 @@ fn commit() -> impl Strategy<Value = CommitOp> {
         number(),
         prop::option::of((0..4u16, any::<u8>())),
         appended(),
-        vec((0..CELLS, any::<u8>()), 0..2),
+        vec((0..CELLS, 0..4u8), 0..2),
         next,
         prop::bool::weighted(0.2),
     )
@@ -161,7 +162,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => claim,
         7 => vec(commit(), 1..3).prop_map(Op::Commit),
         2 => (vec(pick(), 1..3), time()).prop_map(|(leases, term)| Op::Extend(leases, term)),
-        1 => vec(0..CELLS, 0..4).prop_map(Op::Read),
+        2 => vec(0..CELLS, 0..4).prop_map(Op::Read),
         2 => swap,
         1 => list,
         5 => time().prop_map(Op::Wait),
@@ -173,6 +174,11 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     vec(op(), 1..50)
 }
 
+/// A cell's value: 0 removes it.
+fn value_of(value: u8) -> Vec<u8> {
+    vec![value; usize::from(value > 0)]
+}
+
 /// What a run knows: the leases that were given, newest last, with the last number that was given with each.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -180,6 +186,8 @@ pub(crate) struct Run {
     holders: u128,
     bodies: u32,
     last_commit: Option<Commit>,
+    /// The versions of the cells that were read last.
+    versions: BTreeMap<usize, u64>,
 }
 
 impl Run {
@@ -208,8 +216,14 @@ impl Run {
             }
             Op::Swap { cell, seen, value, life } => Request::Swap {
                 cell: cells()[*cell].clone(),
-                seen: *seen,
-                value: vec![*value],
+                // None, what was read last, or one beside it.
+                seen: match seen {
+                    0 => 0,
+                    other => {
+                        (self.versions.get(cell).copied().unwrap_or(0) + other).saturating_sub(1)
+                    }
+                },
+                value: value_of(*value),
                 life: life.map(Duration::from_micros),
             },
             Op::List { what, after, limit } => {
@@ -243,6 +257,14 @@ impl Run {
                     if let Some(fence) = fence {
                         let lease = Lease { fence: *fence, ..commit.lease.clone() };
                         self.leases.push((lease, commit.seen.min(50)));
+                    }
+                }
+            }
+            (Request::Read(which), Answer::Cells(found)) => {
+                for (id, cell) in which.iter().zip(found) {
+                    let number = cells().iter().position(|one| one == id);
+                    if let (Some(number), Some(cell)) = (number, cell) {
+                        self.versions.insert(number, cell.version);
                     }
                 }
             }
@@ -293,7 +315,7 @@ impl Run {
             commit = commit.append(entry);
         }
         for (cell, value) in &op.cells {
-            commit = commit.cell(cells()[*cell].clone(), vec![*value]);
+            commit = commit.cell(cells()[*cell].clone(), value_of(*value));
         }
         let commit = commit.next(match op.next {
             NextOp::Hold(term) => Next::Hold(Duration::from_micros(term)),
