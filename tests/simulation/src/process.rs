@@ -49,7 +49,6 @@ impl World {
     pub(crate) fn restart(&mut self, process: usize, config: Config, down: Duration) {
         let resumes_at = self.now.saturating_add(down);
         let Some(program) = self.processes.get_mut(process) else { return };
-        let before = program.clock;
         program.restart(config, resumes_at);
         let after = program.clock;
         let own = |n: &usize| self.callers.get(*n).is_some_and(|it| it.process == process);
@@ -59,9 +58,8 @@ impl World {
                 caller.process_stopped();
             }
         }
-        let now = self.now;
         if let Some(endpoint) = self.endpoint.as_mut().filter(|it| it.process == process) {
-            endpoint.restart(before, after, now);
+            endpoint.restart(after);
         }
         self.log(LogEntry::ProcessRestarted { process });
     }

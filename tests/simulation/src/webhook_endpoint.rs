@@ -47,6 +47,8 @@ pub(crate) struct WebhookEndpoint {
     pub(crate) process: usize,
     receiver: Receiver,
     pub(crate) feed: Feed,
+    /// What the program saved last: all that a crash leaves.
+    saved: String,
     /// Faults by the number of the post.
     pub(crate) post_faults: BTreeMap<u64, PostFault>,
     /// When to ask the cloud for the next post.
@@ -95,6 +97,7 @@ impl WebhookEndpoint {
             process,
             receiver,
             feed: Feed::new(inbox()),
+            saved: String::new(),
             post_faults: BTreeMap::new(),
             poll_cloud_at: Some(Duration::ZERO),
             poll_feed_at: None,
@@ -111,23 +114,30 @@ impl WebhookEndpoint {
         posts.chain(self.poll_cloud_at).chain(self.poll_feed_at).min()
     }
 
-    /// Restarts the process with the feed that it has saved.
+    /// Saves the feed, as a program does before it answers a post, and together with what it made of a change.
     #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
-    pub(crate) fn restart(&mut self, before: Clock, after: Clock, at: Duration) {
-        let saved = {
-            let (inbox, now) = (self.feed.inbox(), before.mono(at));
-            let conversations = inbox.conversations().filter_map(|id| inbox.save(id, now));
-            let waiting: Vec<_> = self.feed.waiting().collect();
-            (conversations.collect::<Vec<_>>(), inbox.save_unscoped(), waiting)
-        };
-        let stored = serde_json::to_string(&saved).expect("JSON");
-        let (conversations, unscoped, waiting): (Vec<_>, _, Vec<_>) =
-            serde_json::from_str(&stored).expect("as it was stored");
+    fn save(&mut self, clock: Clock, at: Duration) {
+        let (inbox, now) = (self.feed.inbox(), clock.mono(at));
+        let conversations = inbox.conversations().filter_map(|id| inbox.save(id, now));
+        let waiting: Vec<_> = self.feed.waiting().collect();
+        let saved = (conversations.collect::<Vec<_>>(), inbox.save_unscoped(), waiting);
+        self.saved = serde_json::to_string(&saved).expect("JSON");
+    }
+
+    /// Restarts the process with the feed that it saved last. What happened since is lost.
+    #[expect(clippy::expect_used, reason = "a simulation reports by panicking")]
+    pub(crate) fn restart(&mut self, after: Clock) {
         let (mut inbox, now) = (inbox(), after.mono(after.origin));
-        for saved in conversations {
-            inbox.restore(saved, now);
+        let mut waiting = Vec::new();
+        if !self.saved.is_empty() {
+            let (conversations, unscoped, changes): (Vec<_>, _, Vec<_>) =
+                serde_json::from_str(&self.saved).expect("as it was stored");
+            for saved in conversations {
+                inbox.restore(saved, now);
+            }
+            inbox.restore_unscoped(unscoped);
+            waiting = changes;
         }
-        inbox.restore_unscoped(unscoped);
         self.feed = Feed::new(inbox);
         for change in waiting {
             self.feed.push_change(change, now);
@@ -149,6 +159,7 @@ impl WebhookEndpoint {
         }
         self.feed.push(verified, clock.mono(at));
         self.poll_feed_at = Some(at);
+        self.save(clock, at);
         200
     }
 
@@ -172,7 +183,11 @@ impl WebhookEndpoint {
                 FeedPoll::Idle => break None,
             }
         };
-        self.processed.len() - before
+        let count = self.processed.len() - before;
+        if count > 0 {
+            self.save(clock, at);
+        }
+        count
     }
 }
 
