@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use super::entry::{ConsumerEntry, Phase, entry};
 use super::world::{Fate, UnderWay, World};
-use super::{BridgeConfig, FailureReason, Outgoing, Progress, Resolution, Unsettled, resolve};
-use crate::id::{AccountId, ExtConsumerId};
+use super::{
+    BridgeConfig, FailureReason, Inbound, LaneId, Outgoing, Progress, Resolution, Unsettled,
+    resolve,
+};
+use crate::id::{AccountId, ConversationId, ExtConsumerId};
 
 fn is_text(step: &UnderWay) -> bool {
     matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)))
@@ -195,4 +199,36 @@ fn an_answer_about_an_earlier_attempt_says_nothing() {
     world.run();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "hello"]);
     assert_eq!(world.channel.statuses, [("m1".to_owned(), Progress::Sent)]);
+}
+
+/// Its echoes are those of messages that were confirmed there, and with the same text they would confirm a message
+/// that was not taken.
+#[test]
+fn old_news_of_a_closed_conversation_reopens_nothing() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.hand_in("ada", Inbound::text("m1", "again").unwrap());
+    for _ in 0..5 {
+        world.run();
+        world.post_all();
+    }
+    world.cloud.close("c1");
+    world.cloud.to_post.clear();
+    world.hand_in("ada", Inbound::text("m2", "again").unwrap());
+    let opens = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_)));
+    let at = world.run_until(opens).unwrap();
+    let account = AccountId::new("91827364").unwrap();
+    let lane = LaneId::consumer(&account, &ExtConsumerId::new("ada").unwrap());
+    let conversation = ConversationId::new("c1").unwrap();
+    let seen = ConsumerEntry::Seen { conversation, phase: Phase::Open };
+    world.append(vec![entry(lane, &seen)]);
+    world.finish(0, at, Fate::RequestLost);
+    let at = loop {
+        if let Some(at) = world.run_until(is_text) {
+            break at;
+        }
+        world.advance(Duration::from_secs(1));
+    };
+    world.finish(0, at, Fate::AnswerLost);
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["again", "again"]);
 }

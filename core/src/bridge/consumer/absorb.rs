@@ -226,6 +226,10 @@ impl ConsumerLane {
     }
 
     fn on_seen(&mut self, conversation: &ConversationId, phase: Phase) {
+        if phase == Phase::Open && self.record.closed.as_ref() == Some(conversation) {
+            // News from before it was closed. A survey can still run in it.
+            return;
+        }
         self.record.note_seen(conversation, &phase);
         match (&mut self.record.talk, phase) {
             (Talk::Open(talk), phase) if talk.to.id() == conversation => match phase {
