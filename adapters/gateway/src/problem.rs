@@ -37,6 +37,8 @@ pub enum ProblemKind {
     NotFound,
     /// Another method is wanted.
     Method,
+    /// The body did not arrive whole, or not in time. Nothing is said of its content: it may be repeated.
+    Incomplete,
     /// The letter is not dead, or not any more.
     NotDead,
     /// The body is too large.
@@ -73,6 +75,7 @@ impl ProblemKind {
         Self::UrlExpired,
         Self::NotFound,
         Self::Method,
+        Self::Incomplete,
         Self::NotDead,
         Self::TooLarge,
         Self::ContentType,
@@ -97,6 +100,7 @@ impl ProblemKind {
             Self::UrlExpired => (403, "url-expired", "the URL has expired"),
             Self::NotFound => (404, "not-found", "there is no such thing"),
             Self::Method => (405, "method", "another method is wanted"),
+            Self::Incomplete => (408, "incomplete", "the body did not arrive"),
             Self::NotDead => (409, "not-dead", "this is no dead letter any more"),
             Self::TooLarge => (413, "too-large", "the body is too large"),
             Self::ContentType => (415, "content-type", "application/json is wanted"),
@@ -218,7 +222,7 @@ mod tests {
         let mut types: Vec<_> = ProblemKind::ALL.iter().map(|kind| kind.parts().1).collect();
         types.sort_unstable();
         types.dedup();
-        assert_eq!(types.len(), 19);
+        assert_eq!(types.len(), 20);
     }
 
     #[test]

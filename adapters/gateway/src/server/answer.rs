@@ -64,7 +64,10 @@ impl IntoResponse for Refusal {
             ProblemKind::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            ProblemKind::TooMany | ProblemKind::StoreUnavailable | ProblemKind::Starting => {
+            ProblemKind::TooMany
+            | ProblemKind::Incomplete
+            | ProblemKind::StoreUnavailable
+            | ProblemKind::Starting => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

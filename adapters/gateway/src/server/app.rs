@@ -5,11 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt as _;
 use lp_connector_axum::Connection;
 use lp_connector_bridge::Bridge;
 use lp_connector_core::id::AccountId;
@@ -17,6 +15,7 @@ use lp_connector_tokio::Client;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Caller, Refusal, RequestId};
+use super::body::collect;
 use super::core::Core;
 use super::gateway::Gateway;
 use super::guard::bearer;
@@ -27,9 +26,6 @@ use crate::request::MAX_BODY;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How much of a body that is too large is read before it is refused.
-const MAX_DISCARDED: usize = 4 * MAX_BODY;
 
 /// The state of the handlers. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -175,33 +171,8 @@ impl App {
             let detail = "the bodies that are under way take all the memory there is for them";
             return Err(Problem::new(ProblemKind::TooMany, detail));
         };
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.map_err(|_| {
-            Problem::new(ProblemKind::Malformed, "the body did not arrive within 10 s")
-        })??;
-        Ok((bytes, memory))
+        Ok((collect(body, BODY_TIMEOUT).await?, memory))
     }
-}
-
-/// Reads a body to its end. One that is too large is read on for a while, and not kept: a caller that is cut off in
-/// the middle of it sees no answer, and sends it again.
-async fn collect(mut body: Body) -> Result<bytes::Bytes, Problem> {
-    let mut bytes = bytes::BytesMut::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let early = |_| Problem::new(ProblemKind::Malformed, "the body ended early");
-        let Ok(data) = frame.map_err(early)?.into_data() else { continue };
-        length += data.len();
-        if length <= MAX_BODY {
-            bytes.extend_from_slice(&data);
-        } else if length > MAX_DISCARDED {
-            break;
-        }
-    }
-    if length > MAX_BODY { Err(too_large()) } else { Ok(bytes.freeze()) }
-}
-
-fn too_large() -> Problem {
-    Problem::new(ProblemKind::TooLarge, "a body has at most 4.5 MiB").limit(MAX_BODY)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -217,6 +188,7 @@ const fn result_of(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Unauthorized | ProblemKind::Forbidden => "unauthorized",
         ProblemKind::TooMany
+        | ProblemKind::Incomplete
         | ProblemKind::Internal
         | ProblemKind::StoreUnavailable
         | ProblemKind::Starting => "unavailable",

@@ -42,6 +42,7 @@
 mod answer;
 mod app;
 mod ask;
+mod body;
 mod calls;
 mod census;
 mod channel;
