@@ -13,6 +13,7 @@ use super::core::Core;
 use super::files;
 use super::gateway::Gateway;
 use super::metrics::Metric;
+use super::no_answer::NoAnswer;
 use super::post::{Answer, Post};
 use crate::delivery::{Envelope, Extras};
 use crate::outcome::Outcome;
@@ -54,6 +55,7 @@ impl Gateways {
         delivery: &Delivery,
         content: &Content,
     ) -> Result<(), Undelivered> {
+        let limit = Instant::now() + self.0.try_limit;
         let kind = match &delivery.content {
             DeliveryContent::Message(_) => DeliveryType::MessageCreated,
             DeliveryContent::Status(_) => DeliveryType::MessageStatus,
@@ -70,7 +72,7 @@ impl Gateways {
             Permit::Wait(pause) => return Err(Undelivered::Paused(pause)),
             permit => Permitted { gateway, permit, is_over: false },
         };
-        let Some(_place) = gateway.room().await else {
+        let Some(place) = gateway.room().await else {
             return Err(Undelivered::Paused(CROWDED));
         };
         let keys = gateway.keys();
@@ -81,15 +83,17 @@ impl Gateways {
         let Some(envelope) = Envelope::of(delivery, &gateway.name, &gateway.rules, &extras) else {
             return Ok(());
         };
-        let attempt = delivery.attempt;
+        let (attempt, begun) = (delivery.attempt, Instant::now());
         let post = Post {
             id: envelope.id,
             attempt,
             body: envelope.body,
-            timeout: gateway.config.deliver.timeout,
+            until: limit.min(begun + gateway.config.deliver.timeout),
         };
-        let begun = Instant::now();
-        let answer = gateway.poster.post(post, keys).await;
+        let answer = gateway.poster.post(post, keys, place).await;
+        if answer == Err(NoAnswer::TooLate) {
+            return Err(Undelivered::Paused(CROWDED));
+        }
         let elapsed = begun.elapsed();
         let outcome = match &answer {
             Ok(answer) => Outcome::of(answer.status, answer.retry_after),
@@ -127,10 +131,11 @@ impl Gateways {
         let now = SystemTime::now();
         let envelope =
             Envelope::typing(&message.id, now, &gateway.name, consumer, conversation, typing);
-        let timeout = TYPING_TIMEOUT.min(gateway.config.deliver.timeout);
-        let post = Post { id: envelope.id, attempt: 1, body: envelope.body, timeout };
+        let Some(place) = gateway.free_room() else { return Ok(()) };
         let begun = Instant::now();
-        let answer = gateway.poster.post(post, gateway.keys()).await;
+        let until = begun + TYPING_TIMEOUT.min(gateway.config.deliver.timeout);
+        let post = Post { id: envelope.id, attempt: 1, body: envelope.body, until };
+        let answer = gateway.poster.post(post, gateway.keys(), place).await;
         let outcome = match &answer {
             Ok(answer) => Outcome::of(answer.status, answer.retry_after),
             Err(_) => Outcome::no_answer(),
@@ -148,7 +153,7 @@ impl Gateways {
         delivery: &Delivery,
         kind: DeliveryType,
         attempt: u32,
-        answer: &Result<Answer, String>,
+        answer: &Result<Answer, NoAnswer>,
         outcome: &Outcome,
         elapsed: Duration,
     ) {

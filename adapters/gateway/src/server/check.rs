@@ -13,6 +13,9 @@ use crate::signature::SigningKeys;
 /// The least characters of a token.
 const MIN_TOKEN: usize = 32;
 
+/// The most deliveries under way at a time, of all gateways: each takes a thread.
+const MAX_CONCURRENCY: usize = 4096;
+
 /// The most bytes of a file that comes along in a delivery.
 const MAX_INLINE: usize = 3_000_000;
 
@@ -68,6 +71,7 @@ impl ServerConfig {
         }
         let mut names = BTreeSet::new();
         let mut tokens = BTreeSet::new();
+        let mut concurrency = 0;
         for gateway in &self.gateways {
             let at = format!("gateway.{}", gateway.name);
             gateway.check(&at)?;
@@ -78,6 +82,11 @@ impl ServerConfig {
                 && !accounts.contains(account)
             {
                 return Err(invalid(format!("{at}.account"), "there is no such account"));
+            }
+            concurrency += gateway.deliver.concurrency;
+            if concurrency > MAX_CONCURRENCY {
+                let why = "that of all gateways together is at most 4096";
+                return Err(invalid(format!("{at}.deliver.concurrency"), why));
             }
             for token in &gateway.tokens {
                 if !tokens.insert(token.expose()) {
@@ -139,7 +148,7 @@ impl GatewayConfig {
         if !seconds.contains(&deliver.timeout) {
             return wrong("timeout", "it is 1 s to 60 s");
         }
-        if !(1..=4096).contains(&deliver.concurrency) {
+        if !(1..=MAX_CONCURRENCY).contains(&deliver.concurrency) {
             return wrong("concurrency", "it is 1 to 4096");
         }
         if deliver.refused_tries == 0 {
@@ -284,6 +293,11 @@ mod tests {
             }),
             ("gateway.sms.deliver.concurrency", |config| {
                 config.gateways[0].deliver.concurrency = 0;
+            }),
+            ("gateway.chat.deliver.concurrency", |config| {
+                let mut chat = gateway("chat");
+                chat.deliver.concurrency = MAX_CONCURRENCY - 63;
+                config.gateways.push(chat);
             }),
             ("gateway.sms.deliver.refused_tries", |config| {
                 config.gateways[0].deliver.refused_tries = 0;

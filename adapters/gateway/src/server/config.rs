@@ -111,9 +111,11 @@ pub struct DeliverConfig {
     pub secrets: Vec<Secret>,
     /// The types that are posted. Any other counts as taken. Default: [`DeliveryType::DEFAULT`].
     pub types: Vec<DeliveryType>,
-    /// How long one try may take: 1 s to 60 s. Default: 10 s.
+    /// How long one try may take: 1 s to 60 s. Default: 10 s. What came before the post counts where it took longer
+    /// than the limit of the slowest gateway leaves.
     pub timeout: Duration,
-    /// The most deliveries under way at a time. Default: 64; at least 1.
+    /// The most deliveries under way at a time, pings among them; each has a thread of its own. Default: 64; at
+    /// least 1, and at most 4096 for all gateways together.
     pub concurrency: usize,
     /// How long a delivery waits for a gateway that is out of order, from its first try. Default: 24 h.
     pub give_up_after: Duration,

@@ -31,6 +31,8 @@ pub(super) struct Core {
     pub(super) public_url: Url,
     pub(super) retention: Retention,
     pub(super) drain: Drain,
+    /// How long a try of a delivery may take, with all that comes before the post.
+    pub(super) try_limit: Duration,
     pub(super) operations: RwLock<Arc<Tokens>>,
     pub(super) ticks: Ticks,
     pub(super) is_started: AtomicBool,
@@ -48,6 +50,7 @@ pub(super) struct Parts {
     pub(super) public_url: Url,
     pub(super) retention: Retention,
     pub(super) drain: Drain,
+    pub(super) try_limit: Duration,
     pub(super) operations: Tokens,
 }
 
@@ -62,6 +65,7 @@ impl Core {
             public_url,
             retention,
             drain,
+            try_limit,
             operations,
         } = parts;
         Self {
@@ -73,6 +77,7 @@ impl Core {
             public_url,
             retention,
             drain,
+            try_limit,
             operations: RwLock::new(Arc::new(operations)),
             ticks: Ticks::new(),
             is_started: AtomicBool::new(false),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::circuit::Circuit;
 use super::config::{DeliveryType, GatewayConfig};
@@ -31,7 +31,7 @@ pub(super) struct Gateway {
     pub(super) types: BTreeSet<DeliveryType>,
     pub(super) poster: Poster,
     /// How many deliveries may be under way still, and how many may wait for that.
-    room: Semaphore,
+    room: Arc<Semaphore>,
     waiting: Semaphore,
     pub(super) repeats: Repeats,
     keys: RwLock<Arc<Keys>>,
@@ -64,7 +64,7 @@ impl Gateway {
             rules: Rules::new(&config.consumer_prefix),
             types: config.deliver.types.iter().copied().collect(),
             poster: Poster::new(&config.deliver)?,
-            room: Semaphore::new(config.deliver.concurrency),
+            room: Arc::new(Semaphore::new(config.deliver.concurrency)),
             waiting: Semaphore::new(MAX_WAITING),
             repeats: Repeats::default(),
             keys: RwLock::new(Arc::new(keys)),
@@ -76,12 +76,18 @@ impl Gateway {
 
     /// A place for a delivery. `None` if too many wait already, or this one has waited for a while: it must not keep
     /// what other gateways could use.
-    pub(super) async fn room(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(place) = self.room.try_acquire() {
+    pub(super) async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        if let Some(place) = self.free_room() {
             return Some(place);
         }
         let _waiting = self.waiting.try_acquire().ok()?;
-        tokio::time::timeout(LONGEST_WAIT, self.room.acquire()).await.ok()?.ok()
+        let place = self.room.clone().acquire_owned();
+        tokio::time::timeout(LONGEST_WAIT, place).await.ok()?.ok()
+    }
+
+    /// A place, if one is free now.
+    pub(super) fn free_room(&self) -> Option<OwnedSemaphorePermit> {
+        self.room.clone().try_acquire_owned().ok()
     }
 
     pub(super) fn keys(&self) -> Arc<Keys> {

@@ -57,6 +57,7 @@ mod housekeeping;
 mod keys;
 mod metered;
 mod metrics;
+mod no_answer;
 mod observe;
 mod ops;
 mod pause;
@@ -67,6 +68,7 @@ mod probes;
 mod repeats;
 mod routes;
 mod start;
+mod threads;
 
 pub use self::check::InvalidConfig;
 pub use self::config::{

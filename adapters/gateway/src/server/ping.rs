@@ -29,12 +29,17 @@ pub(super) async fn ping(State(app): State<App>, request: Request) -> Result<Res
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let id: String = id.chars().map(plain).collect();
     let ping = Envelope::ping(&format!("p:{id}"), SystemTime::now(), &gateway.name);
-    let timeout = gateway.config.deliver.timeout;
-    let post = Post { id: ping.id, attempt: 1, body: ping.body, timeout };
+    let Some(place) = gateway.room().await else {
+        let detail = "as many deliveries as may be are under way to the gateway";
+        return Err(Refusal::new(ProblemKind::TooMany, detail));
+    };
     let begun = Instant::now();
-    let answer = gateway.poster.post(post, gateway.keys()).await;
+    let until = begun + gateway.config.deliver.timeout;
+    let post = Post { id: ping.id, attempt: 1, body: ping.body, until };
+    let answer = gateway.poster.post(post, gateway.keys(), place).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let answer = answer.map_err(|cause| Refusal::new(ProblemKind::GatewayFailed, cause))?;
+    let answer =
+        answer.map_err(|cause| Refusal::new(ProblemKind::GatewayFailed, cause.as_str()))?;
     if Outcome::of(answer.status, None).verdict != Verdict::Taken {
         let detail = format!("it answered with status {} after {seconds:.3} s", answer.status);
         return Err(Refusal::new(ProblemKind::GatewayFailed, detail));

@@ -1,23 +1,29 @@
 //! Posts a delivery to a gateway.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_core::connector::{Config, Transport};
 use lp_connector_core::error::Error;
 use lp_connector_core::policy::retry_after;
 use lp_connector_tls::Roots;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::config::DeliverConfig;
 use super::gateway::Keys;
+use super::no_answer::NoAnswer;
+use super::threads::Threads;
 
 /// How much of an answer is kept for people, in bytes.
 const KEPT: u64 = 1024;
 
 /// How long an idle connection is kept: less than the servers of most languages do.
 const IDLE: Duration = Duration::from_secs(4);
+
+/// What is left of a try must be enough for an answer: less is no try.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 const USER_AGENT: &str = concat!("lp-connector-bridge/", env!("CARGO_PKG_VERSION"));
 
@@ -28,7 +34,8 @@ pub(super) struct Post {
     /// The number of the try, from 1.
     pub(super) attempt: u32,
     pub(super) body: String,
-    pub(super) timeout: Duration,
+    /// It is over by then, and is not begun later.
+    pub(super) until: Instant,
 }
 
 /// What a gateway answered.
@@ -45,6 +52,7 @@ pub(super) struct Answer {
 pub(super) struct Poster {
     agent: Agent,
     url: Arc<str>,
+    threads: Arc<Threads>,
 }
 
 impl Poster {
@@ -60,18 +68,41 @@ impl Poster {
             .max_idle_connections_per_host(config.concurrency)
             .tls_config(tls()?)
             .build();
-        Ok(Self { agent: Agent::new_with_config(agent), url: config.url.as_str().into() })
+        Ok(Self {
+            agent: Agent::new_with_config(agent),
+            url: config.url.as_str().into(),
+            threads: Arc::new(Threads::new(config.concurrency)),
+        })
     }
 
-    /// Posts. An error says in a few words why there was no answer, without the URL.
-    pub(super) async fn post(&self, post: Post, keys: Arc<Keys>) -> Result<Answer, String> {
+    /// Posts, in this place. The place is taken until the post is over, whether somebody waits for it or not: so that
+    /// no more are under way than may be.
+    pub(super) async fn post(
+        &self,
+        post: Post,
+        keys: Arc<Keys>,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Answer, NoAnswer> {
         let poster = self.clone();
-        // It ends by its own time-out, whether somebody waits for it or not.
-        let posting = tokio::task::spawn_blocking(move || poster.post_blocking(&post, &keys));
-        posting.await.unwrap_or_else(|_| Err("the post broke off".to_owned()))
+        let (sender, receiver) = oneshot::channel();
+        self.threads.run(move || {
+            // Nobody waits for it any more: another try may be under way.
+            if sender.is_closed() {
+                return;
+            }
+            let answer = poster.post_blocking(&post, &keys);
+            drop(place);
+            // An error means that nobody waits any more.
+            let _ = sender.send(answer);
+        });
+        receiver.await.unwrap_or(Err(NoAnswer::BrokenOff))
     }
 
-    fn post_blocking(&self, post: &Post, keys: &Keys) -> Result<Answer, String> {
+    fn post_blocking(&self, post: &Post, keys: &Keys) -> Result<Answer, NoAnswer> {
+        let left = post.until.saturating_duration_since(Instant::now());
+        if left < SHORTEST {
+            return Err(NoAnswer::TooLate);
+        }
         let now = SystemTime::now();
         let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let body = post.body.as_bytes();
@@ -84,9 +115,9 @@ impl Poster {
             .header("webhook-signature", keys.signing.sign(&post.id, timestamp, body))
             .header("lp-bridge-attempt", post.attempt.to_string())
             .config()
-            .timeout_global(Some(post.timeout))
+            .timeout_global(Some(left))
             .build();
-        let mut response = request.send(body).map_err(|error| cause(&error))?;
+        let mut response = request.send(body).map_err(|error| NoAnswer::of(&error))?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), now);
         // A short answer is read to its end, so that its connection can be used again.
@@ -100,20 +131,6 @@ fn beginning(response: &mut ureq::http::Response<ureq::Body>) -> String {
     let mut bytes = Vec::new();
     let _ = response.body_mut().as_reader().take(KEPT).read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Why there is no answer. None of these texts has a part of the URL.
-fn cause(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::HostNotFound => "the host's name is unknown".to_owned(),
-        ureq::Error::ConnectionFailed => "no connection".to_owned(),
-        ureq::Error::Io(error) => error.kind().to_string(),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
-            "TLS failed".to_owned()
-        }
-        _ => "no valid answer".to_owned(),
-    }
 }
 
 /// Trusts what the clients of LivePerson trust.
@@ -134,4 +151,102 @@ fn tls() -> Result<TlsConfig, Error> {
 fn transport() -> Result<Transport, Error> {
     let account = "0".parse().map_err(|_| Error::configuration("an account id"))?;
     Ok(Config::new(account).transport().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc;
+    use std::thread;
+
+    use lp_connector_core::secret::Secret;
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::sync::Semaphore;
+
+    use super::super::config::GatewayConfig;
+    use super::*;
+
+    /// A gateway that answers when it is told to.
+    struct Hand {
+        listener: TcpListener,
+        poster: Poster,
+        keys: Arc<Keys>,
+        room: Arc<Semaphore>,
+    }
+
+    impl Hand {
+        fn new() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            let mut config = GatewayConfig::new("sms", url);
+            let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+            config.deliver.secrets.push(Secret::new(secret.to_owned()));
+            let keys = Arc::new(Keys::new(&config).unwrap());
+            let room = Arc::new(Semaphore::new(1));
+            Self { listener, poster: Poster::new(&config.deliver).unwrap(), keys, room }
+        }
+
+        fn post(&self, until: Instant) -> impl Future<Output = Result<Answer, NoAnswer>> + use<> {
+            let post = Post { id: "5f0c:7".to_owned(), attempt: 1, body: "{}".to_owned(), until };
+            let place = self.room.clone().try_acquire_owned().unwrap();
+            let (poster, keys) = (self.poster.clone(), self.keys.clone());
+            async move { poster.post(post, keys, place).await }
+        }
+
+        /// The post that has come.
+        fn taken(&self) -> TcpStream {
+            let mut stream = self.listener.accept().unwrap().0;
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream
+        }
+    }
+
+    fn answer(mut stream: TcpStream) {
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    }
+
+    fn runtime() -> Runtime {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap()
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    #[test]
+    fn a_post_that_would_begin_too_late_is_not_sent() {
+        let hand = Hand::new();
+        let answer = runtime().block_on(hand.post(Instant::now()));
+        assert_eq!(answer, Err(NoAnswer::TooLate));
+        hand.listener.set_nonblocking(true).unwrap();
+        assert_eq!(hand.listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_post_that_nobody_waits_for_keeps_its_place() {
+        let (hand, runtime) = (Hand::new(), runtime());
+        let posting = runtime.spawn(hand.post(soon()));
+        let stream = hand.taken();
+        posting.abort();
+        assert!(runtime.block_on(posting).is_err());
+        assert_eq!(hand.room.available_permits(), 0, "it is under way still");
+        answer(stream);
+        assert!(runtime.block_on(hand.room.acquire()).is_ok());
+    }
+
+    #[test]
+    fn posts_take_no_thread_of_the_runtimes() {
+        let (hand, runtime) = (Hand::new(), runtime());
+        let (release, gate) = mpsc::channel::<()>();
+        let _busy = runtime.spawn_blocking(move || gate.recv());
+        let posting = runtime.spawn(hand.post(soon()));
+        let answering = thread::spawn(move || answer(hand.taken()));
+        let in_time = async { tokio::time::timeout(Duration::from_secs(10), posting).await };
+        let status = runtime.block_on(in_time).unwrap().unwrap().map(|answer| answer.status);
+        assert_eq!(status, Ok(204));
+        answering.join().unwrap();
+        drop(release);
+    }
 }

@@ -296,8 +296,15 @@ fn core(
         public_url,
         retention: config.retention,
         drain: config.drain,
+        try_limit: try_limit(config),
         operations: Tokens::new(&config.operations_tokens),
     }))
+}
+
+/// How long a try of a delivery may take: as long as that of the slowest gateway.
+fn try_limit(config: &ServerConfig) -> Duration {
+    let slowest = config.gateways.iter().map(|gateway| gateway.deliver.timeout).max();
+    slowest.unwrap_or_default().max(config.attempt_timeout)
 }
 
 fn first_account(config: &ServerConfig) -> Result<AccountId, InvalidConfig> {
@@ -328,16 +335,15 @@ fn bridge(
 ) -> Result<Bridge, StartError> {
     let delivers = config.gateways.iter().map(|gateway| &gateway.deliver);
     let places = |deliver: &DeliverConfig| deliver.concurrency + MAX_WAITING;
-    let concurrency: usize = delivers.clone().map(places).sum();
-    let slowest = delivers.clone().map(|deliver| deliver.timeout).max().unwrap_or_default();
+    let concurrency: usize = delivers.map(places).sum();
     let mut settings = BridgeConfig::new()
         .unsettled(config.unsettled)
         .settle_for(config.settle_for)
         .survey(config.survey)
         .retention(config.retention.conversations)
         .dead_letter_retention(config.retention.dead_letters)
-        // A try of the slowest gateway ends by its own time-out.
-        .attempt_timeout(slowest.max(config.attempt_timeout).saturating_add(Duration::from_secs(1)))
+        // A try ends by its own limit: it is never given up while its post is under way.
+        .attempt_timeout(try_limit(config).saturating_add(Duration::from_secs(1)))
         .term(config.term)
         .max_effects(CALLS + concurrency)
         .max_lanes((CALLS + concurrency) * 4);

@@ -6,7 +6,7 @@ use lp_connector_gateway::signature::SigningKeys;
 use lp_connector_sandbox::Agent;
 use serde_json::json;
 
-use crate::world::{SECRET, World, eventually};
+use crate::world::{Ask, SECRET, TOKEN, World, eventually};
 
 /// The date of a time.
 fn day(at: SystemTime) -> String {
@@ -119,4 +119,26 @@ fn a_type_that_is_not_chosen_counts_as_taken() {
     });
     assert!(world.toy.got("message.created").is_empty());
     assert!(world.toy.got("conversation.changed").is_empty());
+}
+
+#[test]
+fn a_ping_takes_a_place_among_the_deliveries() {
+    let world = World::with(|config| {
+        let gateway = &mut config.gateways[0];
+        gateway.deliver.concurrency = 1;
+        gateway.deliver.url = gateway.deliver.url.replace("/bridge", "/slow");
+    });
+    let (sender, answers) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (world, sender) = (&world, sender.clone());
+            scope.spawn(move || {
+                let ping = Ask::with_token(TOKEN).send("POST", &world.url("/v1/ping"));
+                sender.send(ping).unwrap();
+            });
+        }
+        assert_eq!(answers.recv().unwrap().problem(), (429, "too-many".to_owned()));
+        world.toy.gate.add_permits(1);
+        assert_eq!(answers.recv().unwrap().status, 200);
+    });
 }
