@@ -11,10 +11,16 @@ pub(super) async fn ask(store: &dyn Store, request: Request) -> Result<Answer, S
     let (sender, receiver) = tokio::sync::oneshot::channel();
     // If nobody waits any more, the answer is dropped.
     store.submit(request, Box::new(move |result| drop(sender.send(result))));
-    let unavailable = |why| StoreError::new(StoreErrorKind::Unavailable, why);
-    match tokio::time::timeout(TIMEOUT, receiver).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(unavailable("the store gave no answer")),
-        Err(_) => Err(unavailable("the store gave no answer in time")),
-    }
+    in_time(async { receiver.await.unwrap_or_else(|_| Err(silent())) }).await
+}
+
+/// Waits for something of the store's, and no longer than a caller does: what a call waits for takes its memory.
+pub(super) async fn in_time<T, E: From<StoreError>>(
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(TIMEOUT, asked).await.unwrap_or_else(|_| Err(silent().into()))
+}
+
+fn silent() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "the store gave no answer in time")
 }

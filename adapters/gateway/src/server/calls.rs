@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::answer::{Refusal, json};
 use super::app::{App, Call, HandedIn};
+use super::ask::in_time;
 use super::gateway::Gateway;
 use super::metrics::UNKNOWN;
 use super::people;
@@ -61,7 +62,8 @@ async fn accept(app: &App, call: &Call, message: Message) -> Result<(HandedIn, R
             .at("/id", "another message had it");
         return Err(problem.into());
     }
-    app.bridge_of(gateway)?.accept(&consumer, inbound).await.map_err(|error| unstored(&error))?;
+    let bridge = app.bridge_of(gateway)?;
+    in_time(bridge.accept(&consumer, inbound)).await.map_err(|error| unstored(&error))?;
     gateway.repeats.remember(&own, &id, fingerprint);
     people::end_by_message(app, gateway, &consumer);
     let repeated = known == Known::Repeated;
@@ -81,7 +83,8 @@ pub(super) async fn receipts(State(app): State<App>, request: Request) -> Respon
         let receipts = parse_receipts(&call.body, &call.gateway.rules)?;
         let messages: Vec<&str> = receipts.messages.iter().map(String::as_str).collect();
         let bridge = bridge.bridge_of(&call.gateway)?;
-        let reported = bridge.report(&receipts.consumer, &messages, receipts.receipt).await;
+        let reported = bridge.report(&receipts.consumer, &messages, receipts.receipt);
+        let reported = in_time(reported).await;
         reported.map_err(|error| match error {
             ReportError::Store(error) => unstored(&error),
             other => Problem::new(ProblemKind::Invalid, "receipts are for messages of agents")
@@ -124,8 +127,8 @@ pub(super) async fn forget_consumer(
     gateway: &Gateway,
     consumer: &lp_connector_core::id::ExtConsumerId,
 ) -> Result<(), Refusal> {
-    let forgotten = app.bridge_of(gateway)?.forget(consumer).await;
-    forgotten.map_err(|error| unstored(&error))?;
+    let bridge = app.bridge_of(gateway)?;
+    in_time(bridge.forget(consumer)).await.map_err(|error| unstored(&error))?;
     gateway.repeats.forget(gateway.rules.internal(consumer).unwrap_or_default());
     Ok(())
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::answer::{Caller, Refusal, json};
 use super::app::{App, HandedIn};
+use super::ask::in_time;
 use super::calls::{consumer, unstored};
 use super::gateway::Gateway;
 use crate::request::parse_typing;
@@ -62,7 +63,8 @@ pub(super) async fn state_of(
     gateway: &Gateway,
     consumer: &ExtConsumerId,
 ) -> Result<Consumer, Refusal> {
-    let summary = app.bridge_of(gateway)?.consumer(consumer).await;
+    let bridge = app.bridge_of(gateway)?;
+    let summary = in_time(bridge.consumer(consumer)).await;
     Ok(match summary.map_err(|error| unstored(&error))? {
         Some(summary) => Consumer::of(&summary),
         None => Consumer { conversation: None, queued: 0, recent: Vec::new() },

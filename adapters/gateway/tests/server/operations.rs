@@ -3,7 +3,7 @@
 use lp_connector_sandbox::Agent;
 use serde_json::{Value, json};
 
-use crate::world::{ADA, Ask, OPERATIONS, TOKEN, World, eventually};
+use crate::world::{ADA, Answer, Ask, OPERATIONS, TOKEN, World, eventually};
 
 fn text(text: &str) -> Agent {
     Agent::Text(text.to_owned(), Vec::new())
@@ -25,7 +25,7 @@ fn letters(world: &World, query: &str) -> Vec<Value> {
     answer.json()["items"].as_array().unwrap().clone()
 }
 
-fn post(world: &World, path: &str, body: &Value) -> crate::world::Answer {
+fn post(world: &World, path: &str, body: &Value) -> Answer {
     let url = format!("http://{}{path}", world.addresses().operations);
     Ask::with_token(OPERATIONS).json(body).send("POST", &url)
 }
@@ -263,4 +263,42 @@ fn what_waits_is_counted() {
     assert_eq!(world.metric("api_requests_total{operation=\"send_text\",outcome=\"2xx\"}"), 1.0);
     assert_eq!(world.metric("api_requests_total{operation=\"app_jwt\",outcome=\"2xx\"}"), 1.0);
     assert_eq!(world.metric("token_renewals_total{result=\"renewed\"}"), 2.0);
+}
+
+#[test]
+fn a_store_that_gives_no_answer_is_waited_for_five_seconds() {
+    let world = World::new();
+    world.store.fall_silent();
+    let receipts = json!({"consumer": ADA, "messages": ["5f0c:5f0c:7"], "status": "read"});
+    let calls: &[(&str, Value)] = &[
+        ("/v1/messages", json!({"id": "1", "consumer": ADA, "text": "Hello"})),
+        ("/v1/close", json!({"id": "2", "consumer": ADA})),
+        ("/v1/receipts", receipts),
+    ];
+    let decisions: &[(&str, Value)] = &[
+        ("/ops/v1/settle", json!({"consumer": ADA, "message": "1", "as": "sent"})),
+        ("/ops/v1/adopt", json!({"consumer": ADA, "conversation": "5f0c"})),
+    ];
+    let consumer = "/v1/consumer?consumer=%2B41790000001";
+    // All at once: each takes the whole time.
+    std::thread::scope(|scope| {
+        let world = &world;
+        for (path, body) in calls {
+            scope.spawn(move || assert_unanswered(path, &world.post(path, body)));
+        }
+        for (path, body) in decisions {
+            scope.spawn(move || assert_unanswered(path, &post(world, path, body)));
+        }
+        for method in ["GET", "DELETE"] {
+            scope.spawn(move || {
+                let answer = Ask::with_token(TOKEN).send(method, &world.url(consumer));
+                assert_unanswered(method, &answer);
+            });
+        }
+    });
+}
+
+fn assert_unanswered(what: &str, answer: &Answer) {
+    assert_eq!(answer.problem(), (503, "store-unavailable".to_owned()), "{what}");
+    assert_eq!(answer.headers["retry-after"], "1", "{what}");
 }

@@ -275,11 +275,19 @@ impl Ask {
 pub(crate) struct Plug {
     store: Memory,
     is_unplugged: AtomicBool,
+    is_mute: AtomicBool,
+    /// What a mute store does not answer.
+    unanswered: Mutex<Vec<store::Reply>>,
 }
 
 impl Plug {
     pub(crate) fn unplug(&self, yes: bool) {
         self.is_unplugged.store(yes, Ordering::SeqCst);
+    }
+
+    /// From now on it answers nothing.
+    pub(crate) fn fall_silent(&self) {
+        self.is_mute.store(true, Ordering::SeqCst);
     }
 }
 
@@ -288,6 +296,13 @@ impl Store for Plug {
         match self.is_unplugged.load(Ordering::SeqCst) {
             true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),
             false => self.store.perform(request),
+        }
+    }
+
+    fn submit(&self, request: Request, reply: store::Reply) {
+        match self.is_mute.load(Ordering::SeqCst) {
+            true => self.unanswered.lock().unwrap().push(reply),
+            false => reply(self.perform(request)),
         }
     }
 }
@@ -318,7 +333,12 @@ impl World {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let toy_url = format!("http://{}/bridge", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let store = Arc::new(Plug { store: Memory::new(), is_unplugged: AtomicBool::new(false) });
+        let store = Arc::new(Plug {
+            store: Memory::new(),
+            is_unplugged: AtomicBool::new(false),
+            is_mute: AtomicBool::new(false),
+            unanswered: Mutex::default(),
+        });
         let mut world = Self { cloud, toy, toy_url, store, server: None, runtime };
         world.start(change);
         world

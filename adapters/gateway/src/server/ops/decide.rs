@@ -13,6 +13,7 @@ use super::{answer, check_operator, read};
 use crate::problem::{Problem, ProblemKind};
 use crate::server::answer::Refusal;
 use crate::server::app::App;
+use crate::server::ask::in_time;
 use crate::server::calls::unstored;
 use crate::server::gateway::Gateway;
 use crate::server::pause as pauses;
@@ -61,8 +62,9 @@ pub(super) async fn settle(State(app): State<App>, request: Request) -> Result<R
         }
     };
     let consumer = gateway.rules.external(&body.consumer)?;
-    let resolved = app.bridge_of(&gateway)?.resolve(&consumer, &body.message, resolution).await;
-    resolved.map_err(|error| unstored(&error))?;
+    let bridge = app.bridge_of(&gateway)?;
+    let resolved = bridge.resolve(&consumer, &body.message, resolution);
+    in_time(resolved).await.map_err(|error| unstored(&error))?;
     Ok(answer(StatusCode::ACCEPTED, &ACCEPTED))
 }
 
@@ -75,8 +77,8 @@ pub(super) async fn adopt(State(app): State<App>, request: Request) -> Result<Re
         Problem::new(ProblemKind::Invalid, "this is no conversation's id")
             .at("/conversation", error.to_string())
     })?;
-    let adopted = app.bridge_of(&gateway)?.adopt(&consumer, conversation).await;
-    adopted.map_err(|error| unstored(&error))?;
+    let bridge = app.bridge_of(&gateway)?;
+    in_time(bridge.adopt(&consumer, conversation)).await.map_err(|error| unstored(&error))?;
     Ok(answer(StatusCode::ACCEPTED, &ACCEPTED))
 }
 
