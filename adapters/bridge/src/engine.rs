@@ -132,6 +132,11 @@ impl Engine {
         self.worker.handle(number, answer, now);
     }
 
+    /// Takes that the store refused request `number` for good.
+    pub(crate) fn refused(&mut self, number: u64, now: Now) {
+        self.worker.refused(number, now);
+    }
+
     /// Takes the result of call `number`.
     pub(crate) fn called(&mut self, number: u64, result: CallResult, now: Now) {
         self.worker.called(number, result, now);

@@ -274,7 +274,13 @@ impl Asked {
             tracing::warn!(%error, "the store gave no answer");
         }
         self.is_answered = true;
-        self.pass_on(answer.ok());
+        match answer {
+            Err(error) if !error.kind().may_repeat() => {
+                self.shared.engine().refused(self.number, self.shared.now());
+                self.shared.changed.notify(1);
+            }
+            answer => self.pass_on(answer.ok()),
+        }
     }
 
     fn pass_on(&self, answer: Option<Answer>) {

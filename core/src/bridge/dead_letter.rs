@@ -12,13 +12,21 @@ use super::entry::{self, ConversationEntry, DeadLetterEntry};
 use super::event::{BridgeEvent, BridgeEventKind};
 use super::lane::{Draft, DraftNext, LaneStep};
 use super::record::{decode, encode};
-use super::store::{Claimed, Entry, Kept, LaneDetails, LaneId, LaneKind};
+use super::store::{Claimed, Entry, Kept, LaneDetails, LaneId, LaneKind, MAX_VALUE_BYTES};
 use super::tries::DeadLetterReason;
 use crate::id::{AccountId, ConversationId, ExtConsumerId};
 use crate::time::Timestamp;
 use crate::webhook::{Change, MessagingEvent, Order};
 
+/// The most bytes of a letter: less than a store takes, whether it seals them or not.
+const MAX_LETTER_BYTES: usize = MAX_VALUE_BYTES - 64 * 1024;
+
+/// What is kept of the content of a larger one. As JSON it has six times as many bytes at most.
+const MAX_RAW_BYTES: usize = 1024 * 1024;
+
 /// Something that was acknowledged and will not be delivered by itself. `Debug` shows no content.
+///
+/// Of a content that is too large for a store, only the beginning is kept, and it cannot be put back.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The kind and the key of the lane that it comes from.
@@ -164,7 +172,19 @@ fn letter(lane: &LaneId, key: &str, cause: Cause, content: DeadContent) -> Entry
         (consumer.or(of_lane), (lane.kind().number(), lane.key().to_owned()));
     let letter = DeadLetter { lane: lane_name, reason, consumer, at, content };
     let own = LaneId::new(lane.account().clone(), LaneKind::DeadLetter, key);
-    entry::entry(own, &DeadLetterEntry::Letter(Box::new(letter)))
+    let whole = entry::entry(own.clone(), &DeadLetterEntry::Letter(Box::new(letter.clone())));
+    if whole.body.len() <= MAX_LETTER_BYTES {
+        return whole;
+    }
+    let content = DeadContent::Raw(shortened(&letter.content()).to_owned());
+    entry::entry(own, &DeadLetterEntry::Letter(Box::new(DeadLetter { content, ..letter })))
+}
+
+/// The beginning of a text that is too large to be kept whole.
+fn shortened(text: &str) -> &str {
+    let most = MAX_RAW_BYTES.min(text.len());
+    let ends = (most.saturating_sub(3)..=most).rev();
+    ends.into_iter().find_map(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// A delivery that was given up.

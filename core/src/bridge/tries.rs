@@ -65,6 +65,8 @@ pub enum DeadLetterReason {
     Unreadable,
     /// Nothing tells whose conversation it belongs to.
     NoConsumer,
+    /// The store cannot keep it with what waits before it.
+    TooLarge,
 }
 
 impl DeadLetterReason {
@@ -77,6 +79,7 @@ impl DeadLetterReason {
             Self::Expired => "expired",
             Self::Unreadable => "unreadable",
             Self::NoConsumer => "no_consumer",
+            Self::TooLarge => "too_large",
         }
     }
 }

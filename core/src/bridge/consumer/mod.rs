@@ -197,6 +197,21 @@ impl ConsumerLane {
         self.draft(DraftNext::After(Duration::ZERO), now.mono())
     }
 
+    /// Gives the newest message up, or else what is only a convenience, for the store refuses the record. `None` if
+    /// nothing is left to give up.
+    pub(super) fn shed(&mut self, now: Now) -> Option<Draft> {
+        let is_waiting = |head: &Queued| head.state == SendState::Waiting;
+        if self.record.queue.back().is_some_and(is_waiting) {
+            let newest = self.record.queue.pop_back()?;
+            let reason = FailureReason::Refused("the store cannot keep it".to_owned());
+            self.tell(&newest.id, Progress::Failed(reason), None);
+        } else if self.record.offered.take().is_none() && self.record.receipts.pop_back().is_none()
+        {
+            return None;
+        }
+        Some(self.draft(DraftNext::Hold, now.mono()))
+    }
+
     fn next_effect(&mut self, now: Now) -> Option<Effect> {
         if self.paused_until.is_some_and(|until| now.mono() < until) {
             return None;

@@ -6,7 +6,7 @@ use crate::bridge::dead_letter;
 use crate::bridge::delivery::{Delivery, DeliveryContent, Verdict};
 use crate::bridge::entry::{Choice, ConsumerEntry, ReceiptKind};
 use crate::bridge::event::BridgeEvent;
-use crate::bridge::tries::Tried;
+use crate::bridge::tries::{DeadLetterReason, Tried, Tries};
 use crate::time::Mono;
 use crate::time::Now;
 use crate::webhook::{Action, Element, Event, MessagingEvent, Order};
@@ -77,6 +77,20 @@ impl ConversationLane {
                 }
             }
         }
+    }
+
+    /// The lane has no room for its newest delivery. What follows says that there is a gap.
+    pub(super) fn set_newest_aside(&mut self, newest: Pending) {
+        if self.record.pending.is_empty() {
+            self.tries = Tries::default();
+        }
+        if let (PendingContent::Message(message), true) = (&newest.content, newest.tells_gap()) {
+            self.record.hidden_gap = Some(message.dialog().clone());
+        }
+        self.follow_up(&newest, ReceiptKind::NotReceived);
+        let (lane, consumer) = (self.lane(), self.consumer().cloned());
+        let reason = DeadLetterReason::TooLarge;
+        self.append.push(dead_letter::delivery(&lane, newest, reason, consumer, self.wall));
     }
 
     /// The receipt of a message, and the options that it offers.

@@ -218,6 +218,23 @@ impl ConversationLane {
         self.draft(DraftNext::After(Duration::ZERO), now.mono())
     }
 
+    /// Sets the newest delivery aside, for the store refuses the record. `None` if there is none.
+    pub(super) fn shed(&mut self, now: Now) -> Option<Draft> {
+        if self.record.pending.is_empty() {
+            self.inbox.flush();
+            match self.record.owner {
+                Owner::Ours { .. } => self.poll_inbox(now.mono()),
+                _ => self.set_unowned_aside(now.mono()),
+            }
+        }
+        match self.record.pending.pop_back() {
+            Some(newest) => self.set_newest_aside(newest),
+            None if self.append.is_empty() => return None,
+            None => {}
+        }
+        Some(self.draft(DraftNext::Hold, now.mono()))
+    }
+
     fn own(&mut self, consumer: ExtConsumerId, lp_consumer: Option<LpConsumerId>) {
         self.record.owner = Owner::Ours { consumer, lp_consumer };
         self.owner_until = None;

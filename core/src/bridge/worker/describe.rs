@@ -12,16 +12,7 @@ impl Worker {
         let mut text = String::new();
         for (id, held) in &self.lanes {
             // What is told later decides about nothing.
-            let Held {
-                lease,
-                held_until,
-                machine,
-                bytes: _,
-                commit,
-                events: _,
-                effect,
-                not_before,
-            } = held;
+            let Held { lease, held_until, machine, commit, effect, not_before, .. } = held;
             let wait = not_before.since(now);
             let _ = writeln!(
                 text,

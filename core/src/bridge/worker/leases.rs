@@ -40,8 +40,18 @@ impl Worker {
             let machine = Machine::restore(lane, self.config.clone(), now);
             let not_before = Mono::ZERO;
             let (commit, events, effect) = (None, Vec::new(), None);
-            let held =
-                Held { lease, held_until, machine, bytes, commit, events, effect, not_before };
+            let is_suspected = false;
+            let held = Held {
+                lease,
+                held_until,
+                machine,
+                bytes,
+                commit,
+                events,
+                effect,
+                not_before,
+                is_suspected,
+            };
             // One that was held before was lost: the store gave it anew.
             self.lanes.insert(id.clone(), held);
             self.ready.push_back(id);
@@ -72,6 +82,7 @@ impl Worker {
                 held.lease.fence = fence;
                 held.held_until = at + term;
                 held.not_before = Mono::ZERO;
+                held.is_suspected = false;
                 held.machine.committed();
                 self.ready.push_back(id.clone());
             }
@@ -113,6 +124,20 @@ impl Worker {
         if let Some(held) = self.lanes.get_mut(id) {
             held.not_before = now + STORE_PAUSE;
         }
+    }
+
+    /// Makes another commit of a lane whose own was refused: with less. False if there is nothing to give up.
+    pub(super) fn shed(&mut self, id: &LaneId, now: Now) -> bool {
+        let term = self.config.lease_term();
+        let Some(held) = self.lanes.get_mut(id) else { return false };
+        let Some(refused) = held.commit.take() else { return false };
+        let Some(mut draft) = held.machine.shed(now) else { return false };
+        // What the refused one would have told is told with this one.
+        draft.append.splice(0..0, refused.append);
+        draft.cells.splice(0..0, refused.cells);
+        held.events.append(&mut draft.events);
+        held.commit = Some(draft.for_lease(&held.lease, term));
+        true
     }
 
     /// Somebody else has the lane, or may have it: all that is known of it is in the store.

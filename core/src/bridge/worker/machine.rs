@@ -74,6 +74,15 @@ impl Machine {
         }
     }
 
+    /// Gives the newest message up, for the store refuses the record. `None` if there is none.
+    pub(super) fn shed(&mut self, now: Now) -> Option<Draft> {
+        match self {
+            Self::Consumer(lane) => lane.shed(now),
+            Self::Conversation(lane) => lane.shed(now),
+            Self::Status(_) | Self::DeadLetter(_) | Self::Unreadable(_) => None,
+        }
+    }
+
     pub(super) fn committed(&mut self) {
         match self {
             Self::Consumer(lane) => lane.committed(),

@@ -6,6 +6,8 @@ mod fairness;
 mod leases;
 mod machine;
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -167,6 +169,8 @@ struct Held {
     effect: Option<u64>,
     /// No step before this.
     not_before: Mono,
+    /// The store refused a request with several commits, this one among them: it is asked for by itself.
+    is_suspected: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -277,6 +281,34 @@ impl Worker {
             }
             (Some(Asked::Read { lane }), answer) => self.on_read(number, &lane, answer, now),
             (None, _) => {}
+        }
+    }
+
+    /// Takes that the store refused request `number` for good, and that nothing happened: see
+    /// [`StoreErrorKind::may_repeat`](super::store::StoreErrorKind::may_repeat).
+    ///
+    /// Its commits are asked for one by one. A lane whose own commit is refused gives its newest message up, and if it
+    /// has none, it is left to the next holder. The other lanes go on.
+    pub fn refused(&mut self, number: u64, now: Now) {
+        let Some(Asked::Commit { lanes, .. }) = self.asked.get(&number) else {
+            self.handle(number, None, now);
+            return;
+        };
+        let lanes = lanes.clone();
+        self.asked.remove(&number);
+        let is_single = lanes.len() == 1;
+        for (lane, fence) in lanes {
+            if !self.is_current(&lane, fence) {
+                continue;
+            }
+            if is_single && !self.shed(&lane, now) {
+                self.lose(&lane);
+                continue;
+            }
+            if let Some(held) = self.lanes.get_mut(&lane) {
+                held.is_suspected = true;
+                self.to_commit.push_back(lane);
+            }
         }
     }
 
@@ -437,16 +469,21 @@ impl Worker {
             && let Some(id) = self.to_commit.pop_front()
         {
             let Some(held) = self.lanes.get(&id) else { continue };
-            if held.not_before > now {
+            if held.not_before > now || (held.is_suspected && !commits.is_empty()) {
                 later.push_back(id);
                 continue;
             }
+            let is_suspected = held.is_suspected;
             if let Some(commit) = &held.commit {
                 lanes.push((id, held.lease.fence));
                 commits.push(commit.clone());
+                if is_suspected {
+                    break;
+                }
             }
         }
-        self.to_commit.append(&mut later);
+        later.append(&mut self.to_commit);
+        self.to_commit = later;
         if commits.is_empty() {
             return None;
         }

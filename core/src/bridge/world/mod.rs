@@ -282,6 +282,10 @@ impl World {
         let fate = if fate == Fate::Late { Fate::RequestLost } else { fate };
         match step {
             UnderWay::Ask(number, request) => {
+                if request.check_sizes().is_err() {
+                    self.instances[at].worker.refused(number, now);
+                    return;
+                }
                 let answer: Option<Answer> = match fate {
                     Fate::RequestLost => None,
                     _ => Some(self.ask_store(at, request)),

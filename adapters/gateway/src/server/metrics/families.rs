@@ -15,8 +15,10 @@ const LATENCY: &[f64] = &[
 const GATEWAY: Label = Label("gateway", Values::Gateways);
 const LANE_KIND: Label =
     Label("kind", Values::These(&["consumer", "conversation", "status", "dead_letter"]));
-const DEAD_REASON: Label =
-    Label("reason", Values::These(&["refused", "broken", "expired", "unreadable", "no_consumer"]));
+const DEAD_REASON: Label = Label(
+    "reason",
+    Values::These(&["refused", "broken", "expired", "unreadable", "no_consumer", "too_large"]),
+);
 const VERB: Label =
     Label("verb", Values::These(&["append", "claim", "commit", "extend", "read", "swap", "list"]));
 

@@ -1,0 +1,92 @@
+//! A lane whose record a store refuses, beside others.
+
+use std::time::Duration;
+
+use crate::bridge::store::{
+    Answer, Entry, LaneDetails, LaneId, LaneKind, Listed, MAX_VALUE_BYTES, Request,
+};
+use crate::bridge::world::World;
+use crate::bridge::{BridgeConfig, DeadLetterSummary, Progress};
+use crate::id::{AccountId, ExtConsumerId};
+use crate::webhook::Order;
+
+fn go_on(world: &mut World) {
+    for _ in 0..10 {
+        world.run();
+        world.post_all();
+    }
+    world.run();
+}
+
+/// An entry with a text in place of `Coo`, so that the whole has this size.
+fn sized(lane: LaneId, body: &str, size: usize) -> Entry {
+    let filler = "x".repeat(size - body.len() + "Coo".len());
+    Entry { lane, body: body.replace("Coo", &filler).into_bytes() }
+}
+
+fn accepted(consumer: &str, id: &str, size: usize) -> Entry {
+    let account = AccountId::new("91827364").unwrap();
+    let lane = LaneId::consumer(&account, &ExtConsumerId::new(consumer).unwrap());
+    let body = format!(r#"{{"t":"accepted","id":"{id}","content":{{"text":"Coo"}}}}"#);
+    sized(lane, &body, size)
+}
+
+fn said(conversation: &str, sequence: u64, size: usize) -> Entry {
+    let account = AccountId::new("91827364").unwrap();
+    let lane = LaneId::new(account, LaneKind::Conversation, conversation);
+    let message = serde_json::json!({"sequence": sequence, "serverTimestamp": 1_700_000_000_000_u64,
+        "originatorId": "a9", "originatorMetadata": {"id": "a9", "role": "ASSIGNED_AGENT"},
+        "dialogId": conversation, "conversationId": conversation,
+        "event": {"type": "ContentEvent", "contentType": "text/plain", "message": "Coo"}});
+    let body = serde_json::json!({"t": "changes", "changes": [{"message": message}]}).to_string();
+    sized(lane, &body, size)
+}
+
+/// The ids and reasons of the dead letters.
+fn letters(world: &mut World) -> Vec<(String, &'static str)> {
+    let what = Listed::Lanes { account: None, kind: LaneKind::DeadLetter };
+    let list = Request::List { what, after: None, limit: 100 };
+    let Answer::Listed(lanes) = world.store.perform(list, world.now.mono()) else { panic!() };
+    let of = |lane: &LaneDetails| {
+        let letter = DeadLetterSummary::of(lane).unwrap();
+        (letter.id, letter.reason.name())
+    };
+    lanes.iter().map(of).collect()
+}
+
+#[test]
+fn a_message_too_large_fails_and_holds_nobody_up() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.append(vec![accepted("ada", "m1", MAX_VALUE_BYTES)]);
+    world.accept("ada", "m2", "two");
+    world.accept("bob", "m1", "one");
+    go_on(&mut world);
+    let failed =
+        |(id, progress): &(String, Progress)| id == "m1" && matches!(progress, Progress::Failed(_));
+    assert_eq!(world.channel.statuses.iter().filter(|status| failed(status)).count(), 1);
+    assert_eq!(world.cloud.texts_of("ada"), ["two"]);
+    assert_eq!(world.cloud.texts_of("bob"), ["one"]);
+    assert_eq!(world.instances[0].worker.counters().lost, 0);
+}
+
+#[test]
+fn a_delivery_too_large_is_set_aside_and_holds_nobody_up() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    world.accept("bob", "m1", "hello");
+    go_on(&mut world);
+    world.channel.is_out = true;
+    world.append(vec![said("c1", 1, MAX_VALUE_BYTES)]);
+    world.cloud.agent_says("c2", "for bob");
+    go_on(&mut world);
+    world.channel.is_out = false;
+    world.advance(Duration::from_secs(60));
+    go_on(&mut world);
+    world.append(vec![said("c1", 2, 400)]);
+    go_on(&mut world);
+    let delivered: Vec<_> =
+        world.channel.delivered.iter().map(|(id, _, order)| (id.as_str(), *order)).collect();
+    assert_eq!(delivered, [("c2:c2:1", Order::InOrder), ("c1:c1:2", Order::AfterGap)]);
+    assert_eq!(letters(&mut world), [("c1:c1:1".to_owned(), "too_large")]);
+    assert_eq!(world.instances[0].worker.counters().lost, 0);
+}
