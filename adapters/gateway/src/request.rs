@@ -12,8 +12,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lp_connector_core::api::Urgency;
-use lp_connector_core::bridge::{ChannelReceipt, Inbound, Opening};
+use lp_connector_core::api::{InvalidInput, Urgency};
+use lp_connector_core::bridge::{ChannelReceipt, Inbound, MAX_OPENING_CHARS, Opening};
 use lp_connector_core::file::{File, MAX_FILE};
 use lp_connector_core::id::ExtConsumerId;
 use serde::Deserialize;
@@ -193,9 +193,10 @@ pub fn parse_message(body: &[u8], rules: &Rules) -> Result<Message, Problem> {
         (Some(_), None, Some(_)) => return Err(one().at("/text", "beside an answer")),
         (None, None, None) => return Err(one().at("", "there is none of them")),
     };
-    let inbound = inbound.map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
+    let invalid = |error: InvalidInput| Problem::new(ProblemKind::Invalid, error.to_string());
+    let inbound = inbound.map_err(invalid)?;
     let inbound = match open {
-        Some(open) => inbound.opening(opening(open)),
+        Some(open) => inbound.opening(opening(open)?).map_err(invalid)?,
         None => inbound,
     };
     Ok(Message { consumer, inbound })
@@ -286,7 +287,7 @@ fn file(media: MediaBody, caption: Option<String>) -> Result<File, Problem> {
     })
 }
 
-fn opening(open: OpenBody) -> Opening {
+fn opening(open: OpenBody) -> Result<Opening, Problem> {
     let mut opening = Opening::default();
     opening.skill = open.skill;
     opening.urgency = open.urgency;
@@ -295,7 +296,22 @@ fn opening(open: OpenBody) -> Opening {
         opening.first_name = profile.first_name;
         opening.last_name = profile.last_name;
     }
-    opening
+    let texts = [
+        ("/open/skill", &opening.skill),
+        ("/open/context/lang", &opening.language),
+        ("/open/profile/first_name", &opening.first_name),
+        ("/open/profile/last_name", &opening.last_name),
+    ];
+    for (pointer, text) in texts {
+        let characters = text.as_ref().map_or(0, |text| text.chars().count());
+        if characters > MAX_OPENING_CHARS {
+            let why =
+                format!("it has {characters} characters; at most {MAX_OPENING_CHARS} are allowed");
+            return Err(Problem::new(ProblemKind::Invalid, "the conversation cannot be opened so")
+                .at(pointer, why));
+        }
+    }
+    Ok(opening)
 }
 
 #[cfg(test)]
@@ -361,6 +377,29 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(slug(&body), expected, "{:.120}", body);
+        }
+    }
+
+    #[test]
+    fn a_long_text_of_an_opening_is_refused_with_its_place() {
+        for (pointer, open) in [
+            ("/open/skill", r#"{"skill":"#),
+            ("/open/context/lang", r#"{"context":{"lang":"#),
+            ("/open/profile/first_name", r#"{"profile":{"first_name":"#),
+            ("/open/profile/last_name", r#"{"profile":{"last_name":"#),
+        ] {
+            let end = "}".repeat(open.matches('{').count());
+            let of = |size: usize| {
+                let text = "é".repeat(size);
+                let body = format!(
+                    r#"{{"id":"1","consumer":"a","text":"hi","open":{open}"{text}"{end}}}"#
+                );
+                parse_message(body.as_bytes(), &Rules::new("")).map(|_| ())
+            };
+            assert!(of(MAX_OPENING_CHARS).is_ok(), "{pointer}");
+            let problem = of(MAX_OPENING_CHARS + 1).unwrap_err();
+            assert_eq!((problem.status(), problem.slug()), (422, "invalid"));
+            assert!(problem.to_json("r").contains(pointer), "{pointer}");
         }
     }
 

@@ -16,6 +16,15 @@ use crate::time::Timestamp;
 /// The most characters of a channel's message id.
 pub const MAX_MESSAGE_ID_CHARS: usize = 128;
 
+/// The most characters of a text of an [`Opening`].
+pub const MAX_OPENING_CHARS: usize = 256;
+
+/// The most bytes of an opening's `Client-Properties`, as JSON.
+const MAX_PROPERTIES_BYTES: usize = 4096;
+
+/// The most characters of a delivery's id that an answer names.
+const MAX_DELIVERY_ID_CHARS: usize = 1024;
+
 /// The characters of a request around a text: ids, envelope and metadata.
 const ENVELOPE_CHARS: usize = 1200;
 
@@ -82,7 +91,8 @@ impl Inbound {
     /// [delivery id](super::Delivery::id) offers.
     ///
     /// # Errors
-    /// [`InvalidInput`] for the id, as [`text`](Self::text), and for option 0.
+    /// [`InvalidInput`] for the id, as [`text`](Self::text), for option 0, and for a delivery id of more than 1024
+    /// characters.
     pub fn answer(
         id: impl Into<String>,
         message: impl Into<String>,
@@ -91,7 +101,13 @@ impl Inbound {
         if option == 0 {
             return Err(InvalidInput::new("options are counted from 1"));
         }
-        Self::new(id, InboundContent::Answer { message: message.into(), option })
+        let message = message.into();
+        if message.chars().count() > MAX_DELIVERY_ID_CHARS {
+            return Err(InvalidInput::new(format!(
+                "a delivery's id has at most {MAX_DELIVERY_ID_CHARS} characters"
+            )));
+        }
+        Self::new(id, InboundContent::Answer { message, option })
     }
 
     /// A request to close the conversation, after everything that was accepted before it.
@@ -117,10 +133,14 @@ impl Inbound {
 
     /// Sets how a conversation is opened, if this message opens one. What it leaves out comes from
     /// [`BridgeConfig::opening`](super::BridgeConfig::opening).
-    #[must_use]
-    pub fn opening(mut self, opening: Opening) -> Self {
+    ///
+    /// # Errors
+    /// [`InvalidInput`] if a text of it has more than [`MAX_OPENING_CHARS`] characters, or its `Client-Properties` more
+    /// than 4096 bytes: it is stored with the message.
+    pub fn opening(mut self, opening: Opening) -> Result<Self, InvalidInput> {
+        opening.check()?;
         self.open = Some(opening);
-        self
+        Ok(self)
     }
 
     /// Sets when it was accepted: events then tell how long it took to be sent.
@@ -291,6 +311,29 @@ impl Opening {
         }
     }
 
+    fn check(&self) -> Result<(), InvalidInput> {
+        let texts = [
+            ("skill", &self.skill),
+            ("language", &self.language),
+            ("first name", &self.first_name),
+            ("last name", &self.last_name),
+        ];
+        for (name, text) in texts {
+            if text.as_ref().is_some_and(|text| text.chars().count() > MAX_OPENING_CHARS) {
+                return Err(InvalidInput::new(format!(
+                    "the {name} has more than {MAX_OPENING_CHARS} characters"
+                )));
+            }
+        }
+        let bytes = |value| serde_json::to_vec(value).map_or(0, |json| json.len());
+        if self.client_properties.as_ref().map_or(0, bytes) > MAX_PROPERTIES_BYTES {
+            return Err(InvalidInput::new(format!(
+                "the Client-Properties have more than {MAX_PROPERTIES_BYTES} bytes"
+            )));
+        }
+        Ok(())
+    }
+
     pub(super) fn operation(&self, consumer: &ExtConsumerId) -> OpenConversation {
         let mut open = OpenConversation::new(consumer.clone());
         if self.first_name.is_some() || self.last_name.is_some() {
@@ -326,5 +369,39 @@ impl fmt::Debug for Opening {
             .field("urgency", &self.urgency)
             .field("language", &self.language)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_of_an_opening_has_a_limit() {
+        let of = |number: usize, size: usize| {
+            let text = "é".repeat(size);
+            let mut opening = Opening::default();
+            match number {
+                0 => opening.skill = Some(text),
+                1 => opening.language = Some(text),
+                2 => opening.first_name = Some(text),
+                3 => opening.last_name = Some(text),
+                _ => {
+                    let properties = ClientProperties::new().feature("x".repeat(size * 15));
+                    opening.client_properties = Some(properties);
+                }
+            }
+            Inbound::text("m1", "Coo?").unwrap().opening(opening).is_ok()
+        };
+        for number in 0..5 {
+            assert!(of(number, MAX_OPENING_CHARS), "{number}");
+            assert!(!of(number, MAX_OPENING_CHARS + 20), "{number}");
+        }
+    }
+
+    #[test]
+    fn the_message_of_an_answer_has_a_limit() {
+        assert!(Inbound::answer("m1", "x".repeat(1024), 1).is_ok());
+        assert!(Inbound::answer("m1", "x".repeat(1025), 1).is_err());
     }
 }

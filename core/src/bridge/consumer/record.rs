@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// The most messages in a record. The rest stay entries.
 pub(super) const MAX_QUEUE: usize = 256;
 
-/// The most bytes of text in a record.
+/// The most bytes of the messages in a record, all their members counted. The rest stay entries.
 pub(super) const MAX_QUEUE_BYTES: usize = 256 * 1024;
 
 /// How many of the channel's message ids are remembered.
@@ -113,6 +113,23 @@ pub(super) struct Queued {
     /// When it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) accepted: Option<Timestamp>,
+}
+
+impl Queued {
+    /// The bytes of what came from outside.
+    fn bytes(&self) -> usize {
+        let content = match &self.content {
+            Content::Text { text, metadata: Value::Null, .. } => text.len(),
+            Content::Close { .. } => 0,
+            other => json_bytes(other),
+        };
+        content + self.id.len() + self.opening.as_ref().map_or(0, json_bytes)
+    }
+}
+
+/// The bytes of a value as it is stored.
+fn json_bytes(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -284,10 +301,6 @@ impl ConsumerRecord {
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
-        let text = |queued: &Queued| match &queued.content {
-            Content::Text { text, .. } => text.len(),
-            _ => 0,
-        };
-        self.queue.iter().map(text).sum()
+        self.queue.iter().map(Queued::bytes).sum()
     }
 }

@@ -1,7 +1,7 @@
 //! Takes entries in, and reads what they say beside what is delivered.
 
 use super::ConversationLane;
-use super::record::{MAX_PENDING, Owner, Pending, PendingContent};
+use super::record::{MAX_BYTES, MAX_PENDING, Owner, Pending, PendingContent};
 use crate::api::ConversationRef;
 use crate::bridge::dead_letter;
 use crate::bridge::delivery::{ChangeDetails, ClosedBy, escape, message_id};
@@ -17,10 +17,10 @@ use crate::webhook::{
 impl ConversationLane {
     /// Takes in entries, in order, as far as there is room.
     pub(super) fn absorb(&mut self, now: Mono) {
-        while !self.inbox.is_full()
-            && self.record.pending.len() < MAX_PENDING
+        while self.has_room()
             && let Some((number, body)) = self.entries.pop_front()
         {
+            self.bytes += body.len();
             match serde_json::from_slice(&body) {
                 Ok(ConversationEntry::Changes { changes, at }) => {
                     for change in changes {
@@ -56,6 +56,15 @@ impl ConversationLane {
             }
             self.through = number;
         }
+    }
+
+    /// Whether the next entry is taken in.
+    fn has_room(&self) -> bool {
+        let next = self.entries.front().map_or(0, |(_, body)| body.len());
+        let is_empty = self.record.pending.is_empty() && self.inbox.is_empty();
+        !self.inbox.is_full()
+            && self.record.pending.len() < MAX_PENDING
+            && (is_empty || self.bytes + next <= MAX_BYTES)
     }
 
     fn note_stored(&mut self, change: &Change, at: Option<Timestamp>) {

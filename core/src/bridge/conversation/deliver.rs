@@ -14,6 +14,9 @@ use crate::webhook::{Action, Element, Event, MessagingEvent, Order};
 /// The most options of a message that a consumer can choose by number.
 const MAX_CHOICES: usize = 64;
 
+/// The most bytes of these options: the consumer's lane keeps them.
+const MAX_CHOICE_BYTES: usize = 64 * 1024;
+
 impl ConversationLane {
     pub(super) fn next_delivery(&self, now: Mono) -> Option<Delivery> {
         if self.tries.is_paused(now) {
@@ -127,13 +130,20 @@ fn choices(message: &MessagingEvent, sequence: u64) -> Vec<Choice> {
         metadata: element.click_metadata().map(|json| json.to_value()).unwrap_or_default(),
         sequence,
     };
+    let mut left = MAX_CHOICE_BYTES;
+    let has_room = |choice: &Choice| {
+        let bytes = serde_json::to_vec(choice).map_or(0, |json| json.len());
+        left.checked_sub(bytes).inspect(|rest| left = *rest).is_some()
+    };
     match message.event() {
         Event::RichContent(content) => {
-            content.clickable().into_iter().take(MAX_CHOICES).map(choice).collect()
+            let clickable = content.clickable().into_iter().take(MAX_CHOICES);
+            clickable.map(choice).take_while(has_room).collect()
         }
         Event::Text(text) => {
             let replies = text.quick_replies;
-            replies.iter().flat_map(|all| all.replies()).take(MAX_CHOICES).map(choice).collect()
+            let replies = replies.iter().flat_map(|all| all.replies()).take(MAX_CHOICES);
+            replies.map(choice).take_while(has_room).collect()
         }
         _ => Vec::new(),
     }

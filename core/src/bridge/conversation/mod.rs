@@ -58,6 +58,8 @@ pub(super) struct ConversationLane {
     record: ConversationRecord,
     inbox: Inbox,
     entries: VecDeque<(u64, Vec<u8>)>,
+    /// The bytes of the record as it was stored, and of the entries that were taken in since.
+    bytes: usize,
     through: u64,
     append: Vec<Entry>,
     events: Vec<BridgeEvent>,
@@ -124,6 +126,7 @@ impl ConversationLane {
             record,
             inbox,
             entries: claimed.entries.into(),
+            bytes: claimed.record.map_or(0, |record| record.body.len()),
             through: 0,
             append: Vec::new(),
             events: Vec::new(),
@@ -290,11 +293,13 @@ impl ConversationLane {
             *left = self.owner_until.map(|until| until.since(now));
         }
         self.record.tries = self.tries.save(now);
+        let record = encode(&self.record);
+        self.bytes = record.body.len();
         Draft {
             through: self.through,
             // Entries that there is no room for wait for time, or for a delivery.
             seen: if self.entries.is_empty() { self.through } else { u64::MAX },
-            record: Kept::New(encode(&self.record)),
+            record: Kept::New(record),
             append: std::mem::take(&mut self.append),
             cells: std::mem::take(&mut self.cells),
             next,

@@ -18,6 +18,10 @@ use crate::webhook::{MessagingEvent, Order, SavedConversation};
 /// store.
 pub(super) const MAX_PENDING: usize = 1000;
 
+/// The most bytes of a record to which entries are added. Beyond it, entries wait in the store; one is always taken if
+/// nothing else waits.
+pub(super) const MAX_BYTES: usize = 2 * 1024 * 1024;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct ConversationRecord {

@@ -63,7 +63,7 @@ impl OnFile {
         let mut opening = Opening::default();
         opening.last_name = Some(WORDS[2].to_owned());
         let ada = consumer("ada");
-        let text = Inbound::text("m1", WORDS[0]).unwrap().opening(opening);
+        let text = Inbound::text("m1", WORDS[0]).unwrap().opening(opening).unwrap();
         let picture = File::new("ring.png", vec![7, 7, 7]).unwrap().caption(WORDS[3]);
         for message in [text, Inbound::file("m2", picture).unwrap()] {
             self.bridge.accept(&account(&self.cloud), &ada, message).unwrap();
