@@ -123,6 +123,39 @@ fn what_is_unconfirmed_is_settled_first() {
 }
 
 #[test]
+fn what_is_accepted_after_it_is_sent() {
+    for is_unconfirmed in [false, true] {
+        let mut world = busy();
+        world.cloud.close("c6");
+        go_on(&mut world);
+        if is_unconfirmed {
+            world.accept("ada", "m8", "eight");
+            let is_text = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)));
+            let at = world.run_until(is_text).unwrap();
+            world.finish(0, at, Fate::AnswerLost);
+        }
+        forget(&mut world, "ada");
+        world.accept("ada", "m9", "nine");
+        let is_open = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_)));
+        if let Some(at) = world.run_until(is_open) {
+            // The lane pauses with the message in its record.
+            world.finish(0, at, Fate::RequestLost);
+        }
+        go_on(&mut world);
+        world.advance(Duration::from_secs(2));
+        go_on(&mut world);
+        if is_unconfirmed {
+            // Its conversation is forgotten while it is open: the next one is opened once it is closed.
+            world.cloud.close("c8");
+            world.advance(Duration::from_secs(300));
+        }
+        go_on(&mut world);
+        assert_eq!(world.cloud.texts_of("ada").last().unwrap(), "nine", "{is_unconfirmed}");
+        assert!(world.channel.statuses.contains(&("m9".to_owned(), Progress::Sent)));
+    }
+}
+
+#[test]
 fn more_conversations_than_a_page_are_looked_at() {
     let mut world = busy_after(600);
     forget(&mut world, "ada");

@@ -22,6 +22,14 @@ impl ConsumerLane {
             && let Some((number, body)) = self.entries.pop_front()
         {
             match serde_json::from_slice(&body) {
+                // It is of a new lane, which begins once this one is gone.
+                Ok(ConsumerEntry::Accepted(_) | ConsumerEntry::Adopt { .. })
+                    if self.record.forget =>
+                {
+                    self.entries.push_front((number, body));
+                    self.look_ahead(now);
+                    return;
+                }
                 Ok(ConsumerEntry::Accepted(inbound)) => {
                     if !self.has_room(&inbound) {
                         self.entries.push_front((number, body));
