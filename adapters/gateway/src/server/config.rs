@@ -123,7 +123,8 @@ pub struct DeliverConfig {
     pub refused_tries: u32,
     /// The version of the envelope: 1.
     pub version: u32,
-    /// Up to how many bytes a file comes along as `media.data`. Default: 0, which is never. At most 3 000 000.
+    /// Up to how many bytes a file comes along as `media.data`, if LivePerson gives it within 3 s. Default: 0, which is
+    /// never. At most 3 000 000.
     pub inline_media: usize,
     /// Allows `http` to other machines. Default: false.
     pub plain_http: bool,

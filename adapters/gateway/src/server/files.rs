@@ -21,6 +21,7 @@ use super::answer::{Caller, Refusal};
 use super::app::App;
 use super::core::Core;
 use super::gateway::{Gateway, Keys};
+use super::inline;
 use crate::delivery::{Extras, Media};
 use crate::problem::ProblemKind;
 
@@ -67,12 +68,9 @@ pub(super) async fn offer(
     let signature = keys.files.sign(&id, seconds);
     let base = core.public_url.as_str().trim_end_matches('/');
     let url = format!("{base}/v1/files/{id}?expires={seconds}&signature={signature}");
+    let data = inline::bytes(gateway, &id, file).await;
     let mut media = Media::new(id, place.name, url, expires);
-    let most = gateway.config.deliver.inline_media;
-    if most > 0 {
-        let bytes = file.bytes().await?;
-        media.data = (bytes.len() <= most).then(|| bytes.to_vec());
-    }
+    media.data = data;
     Ok(Extras::media(media))
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::circuit::Circuit;
 use super::config::{DeliveryType, GatewayConfig};
+use super::inline::Outsiders;
 use super::keys::{FileKeys, Tokens};
 use super::post::Poster;
 use super::repeats::Repeats;
@@ -34,6 +35,7 @@ pub(super) struct Gateway {
     room: Arc<Semaphore>,
     waiting: Semaphore,
     pub(super) repeats: Repeats,
+    pub(super) outsiders: Outsiders,
     keys: RwLock<Arc<Keys>>,
     circuit: Mutex<Circuit>,
     is_paused: AtomicBool,
@@ -67,6 +69,7 @@ impl Gateway {
             room: Arc::new(Semaphore::new(config.deliver.concurrency)),
             waiting: Semaphore::new(MAX_WAITING),
             repeats: Repeats::default(),
+            outsiders: Outsiders::default(),
             keys: RwLock::new(Arc::new(keys)),
             circuit: Mutex::default(),
             is_paused: AtomicBool::new(false),

@@ -54,6 +54,7 @@ mod files;
 mod gateway;
 mod guard;
 mod housekeeping;
+mod inline;
 mod keys;
 mod metered;
 mod metrics;

@@ -27,6 +27,7 @@ use super::check::{self, InvalidConfig};
 use super::config::{AccountConfig, DeliverConfig, GatewayConfig, ServerConfig};
 use super::core::{Core, Parts};
 use super::gateway::{Gateway, Keys, MAX_WAITING};
+use super::inline::INLINE_TIMEOUT;
 use super::keys::Tokens;
 use super::metered::{MeteredStore, StoreHealth};
 use super::metrics::{Metric, Metrics};
@@ -301,9 +302,13 @@ fn core(
     }))
 }
 
-/// How long a try of a delivery may take: as long as that of the slowest gateway.
+/// How long a try of a delivery may take: as long as that of the slowest gateway, and a file that comes along.
 fn try_limit(config: &ServerConfig) -> Duration {
-    let slowest = config.gateways.iter().map(|gateway| gateway.deliver.timeout).max();
+    let time = |deliver: &DeliverConfig| match deliver.inline_media {
+        0 => deliver.timeout,
+        _ => deliver.timeout + INLINE_TIMEOUT,
+    };
+    let slowest = config.gateways.iter().map(|gateway| time(&gateway.deliver)).max();
     slowest.unwrap_or_default().max(config.attempt_timeout)
 }
 

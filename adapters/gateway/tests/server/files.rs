@@ -108,6 +108,35 @@ fn a_small_file_comes_along_where_that_is_configured() {
 }
 
 #[test]
+fn a_file_that_cannot_come_along_is_told_of_by_its_url() {
+    let cases = [("a rejection", Some("file:1-99=403"), 100), ("a file too large", None, 10)];
+    for (what, fault, most) in cases {
+        let world = World::with(|config| {
+            config.gateways[0].deliver.inline_media = most;
+            config.gateways[0].deliver.refused_tries = 1;
+        });
+        let faults = fault.into_iter().map(|fault| fault.parse().unwrap());
+        world.cloud.with(|cloud| faults.for_each(|fault| cloud.fault(fault)));
+        world.toy.answer(|body, tries| match body["type"] == "message.created" && tries == 1 {
+            true => 503,
+            false => 204,
+        });
+        let first = media(&world);
+        assert!(first["data"].is_null() && first["url"].is_string(), "{what}: {first}");
+        eventually("it is taken", || (world.toy.texts().len() == 1).then_some(()));
+        let fetched = world.metric(fetches(fault.is_some()));
+        assert_eq!(fetched, 1.0, "{what}: a repeat does not fetch it again");
+    }
+}
+
+fn fetches(is_refused: bool) -> &'static str {
+    match is_refused {
+        true => "api_requests_total{operation=\"get_file\",outcome=\"4xx\"}",
+        false => "api_requests_total{operation=\"get_file\",outcome=\"2xx\"}",
+    }
+}
+
+#[test]
 fn a_file_of_a_consumer_reaches_the_agent() {
     let world = World::new();
     let media = json!({"type": "image/png", "name": "ring.png", "data": STANDARD.encode(b"PNG")});

@@ -1,0 +1,77 @@
+//! Files that come along in a delivery. One that cannot is told of by its URL alone: it never costs the delivery.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lp_connector_bridge::File;
+use lp_connector_core::error::ErrorKind;
+
+use super::gateway::Gateway;
+
+/// How long a file is waited for. It is taken from the time of the try.
+pub(super) const INLINE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// So many files are remembered that cannot come along.
+const MAX_REMEMBERED: usize = 256;
+
+/// The ids of files that are too large, or that LivePerson refuses, the oldest first: a repeat does not fetch them
+/// again.
+#[derive(Debug, Default)]
+pub(super) struct Outsiders(Mutex<VecDeque<Box<str>>>);
+
+impl Outsiders {
+    fn has(&self, id: &str) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().any(|one| **one == *id)
+    }
+
+    fn remember(&self, id: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MAX_REMEMBERED {
+            all.pop_front();
+        }
+        all.push_back(id.into());
+    }
+}
+
+/// The bytes of a file, if they are to come along, are small enough, and LivePerson gives them in time.
+pub(super) async fn bytes(gateway: &Gateway, id: &str, file: &File) -> Option<Vec<u8>> {
+    let most = gateway.config.deliver.inline_media;
+    if most == 0 || gateway.outsiders.has(id) {
+        return None;
+    }
+    match tokio::time::timeout(INLINE_TIMEOUT, file.bytes()).await {
+        Ok(Ok(bytes)) if bytes.len() <= most => return Some(bytes.to_vec()),
+        Ok(Ok(_)) => gateway.outsiders.remember(id),
+        Ok(Err(error)) => {
+            if error.kind() == ErrorKind::Rejected {
+                gateway.outsiders.remember(id);
+            }
+            log(gateway, id, error.kind().name());
+        }
+        Err(_) => log(gateway, id, "no answer in time"),
+    }
+    None
+}
+
+fn log(gateway: &Gateway, id: &str, cause: &'static str) {
+    tracing::warn!(
+        target: super::LOG, event = "file_left_out", gateway = gateway.name, message = id, cause
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_that_stay_out_are_few() {
+        let outsiders = Outsiders::default();
+        for number in 0..=MAX_REMEMBERED {
+            outsiders.remember(&format!("f_{number}"));
+        }
+        assert!(!outsiders.has("f_0") && outsiders.has("f_1"));
+        assert_eq!(outsiders.0.lock().unwrap().len(), MAX_REMEMBERED);
+    }
+}
