@@ -125,16 +125,11 @@ pub(super) async fn get(
     request: Request,
 ) -> Result<Response, Refusal> {
     let query = request.uri().query().unwrap_or_default();
-    let gateway = match value(query, "signature") {
+    let gateways = match value(query, "signature") {
         Some(signature) => by_signature(&app, &id, query, &signature)?,
-        None => app.gateway(&request)?,
+        None => vec![app.gateway(&request)?],
     };
-    let none = || Refusal::new(ProblemKind::NotFound, "there is no such file, or it is too old");
-    let place = read(&*app.core.store, cell(&gateway, &id)).await?;
-    let place: Place = place
-        .and_then(|cell| serde_json::from_slice(&cell.value).ok())
-        .filter(|place: &Place| place.gateway == gateway.name)
-        .ok_or_else(none)?;
+    let (gateway, place) = find(&app, gateways, &id).await?;
     let mut response = Response::new(Body::empty());
     if request.method() != Method::HEAD {
         *response.body_mut() = Body::from(download(&app, &gateway, &place).await?);
@@ -153,33 +148,48 @@ pub(super) async fn get(
     Ok(response)
 }
 
+/// The file, of one of these gateways.
+async fn find(
+    app: &App,
+    gateways: Vec<Arc<Gateway>>,
+    id: &str,
+) -> Result<(Arc<Gateway>, Place), Refusal> {
+    for gateway in gateways {
+        let place = read(&*app.core.store, cell(&gateway, id)).await?;
+        let place = place.and_then(|cell| serde_json::from_slice::<Place>(&cell.value).ok());
+        if let Some(place) = place.filter(|place| place.gateway == gateway.name) {
+            return Ok((gateway, place));
+        }
+    }
+    Err(Refusal::new(ProblemKind::NotFound, "there is no such file, or it is too old"))
+}
+
 /// A value in a query.
 fn value(query: &str, name: &str) -> Option<String> {
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.find(|(one, _)| one == name).map(|(_, value)| value.into_owned())
 }
 
-/// The gateway whose secret signed this URL.
+/// The gateways whose secret signed this URL: several may have the same one.
 fn by_signature(
     app: &App,
     id: &str,
     query: &str,
     signature: &str,
-) -> Result<Arc<Gateway>, Refusal> {
+) -> Result<Vec<Arc<Gateway>>, Refusal> {
     let expires = value(query, "expires").and_then(|text| text.parse().ok()).unwrap_or_default();
     let signed = |gateway: &&Arc<Gateway>| gateway.keys().files.verify(id, expires, signature);
-    let Some(gateway) = app.core.gateways.iter().find(signed) else {
-        return Err(Refusal::new(
-            ProblemKind::Unauthorized,
-            "the signature in the URL is not valid",
-        ));
-    };
+    let gateways: Vec<_> = app.core.gateways.iter().filter(signed).cloned().collect();
+    if gateways.is_empty() {
+        let detail = "the signature in the URL is not valid";
+        return Err(Refusal::new(ProblemKind::Unauthorized, detail));
+    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if expires < now.as_secs() {
         let detail = "a repeat of the delivery has a new one, and a token opens the file too";
         return Err(Refusal::new(ProblemKind::UrlExpired, detail));
     }
-    Ok(gateway.clone())
+    Ok(gateways)
 }
 
 async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<bytes::Bytes, Refusal> {

@@ -92,6 +92,18 @@ fn another_gateways_token_opens_no_file() {
 }
 
 #[test]
+fn gateways_with_one_secret_have_files_of_their_own() {
+    let world = World::with(|config| {
+        let mut chat = GatewayConfig::new("chat", "http://127.0.0.1:1/");
+        chat.tokens.push(secret(OTHER_TOKEN));
+        chat.deliver.secrets.push(secret(SECRET));
+        config.gateways.insert(0, chat);
+    });
+    let url = media(&world)["url"].as_str().unwrap().to_owned();
+    assert_eq!(Ask::default().send("GET", &url).status, 200);
+}
+
+#[test]
 fn a_file_that_liveperson_does_not_give_is_a_502() {
     let world = World::new();
     let media = media(&world);
