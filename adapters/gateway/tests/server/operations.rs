@@ -302,3 +302,28 @@ fn assert_unanswered(what: &str, answer: &Answer) {
     assert_eq!(answer.problem(), (503, "store-unavailable".to_owned()), "{what}");
     assert_eq!(answer.headers["retry-after"], "1", "{what}");
 }
+
+#[test]
+fn a_misspelt_filter_replays_and_decides_nothing() {
+    let world = with_dead_letters(&["one"]);
+    let replay = "/ops/v1/dead-letters/replay";
+    let settle = json!({"consumer": ADA, "message": "1", "as": "sent", "gatway": "sms"});
+    let adopt = json!({"consumer": ADA, "conversation": "5f0c", "gatway": "sms"});
+    for (path, body, near) in [
+        (replay, json!({"gatway": "chat"}), "gateway"),
+        (replay, json!({"untill": "2026-01-01T00:00:00Z"}), "until"),
+        (replay, json!({"Consumer": "bob"}), "consumer"),
+        ("/ops/v1/settle", settle, "gateway"),
+        ("/ops/v1/adopt", adopt, "gateway"),
+    ] {
+        let refused = post(&world, path, &body);
+        assert_eq!(refused.problem(), (422, "invalid".to_owned()), "{body}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(&format!("perhaps {near} is meant")), "{detail}");
+    }
+    let query = post(&world, &format!("{replay}?gateway=chat"), &json!({}));
+    assert_eq!(query.problem(), (422, "invalid".to_owned()));
+    let listed = world.operations("GET", "/ops/v1/dead-letters?gatway=chat");
+    assert_eq!(listed.problem(), (422, "invalid".to_owned()));
+    assert_eq!(letters(&world, "").len(), 1);
+}

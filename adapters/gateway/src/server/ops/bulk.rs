@@ -24,6 +24,8 @@ const CHUNK: usize = 200;
 /// The most letters of one request.
 const MAX_LIMIT: usize = 1000;
 
+const MEMBERS: &[&str] = &["gateway", "consumer", "reason", "since", "until", "limit", "after"];
+
 #[derive(Deserialize)]
 struct Body {
     gateway: Option<String>,
@@ -46,7 +48,7 @@ type Age = (String, String);
 
 /// `POST /ops/v1/dead-letters/replay`: the oldest first.
 pub(super) async fn replay(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let body: Body = read(&app, request).await?;
+    let body: Body = read(&app, request, MEMBERS).await?;
     let limit = body.limit.unwrap_or(MAX_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         let problem =

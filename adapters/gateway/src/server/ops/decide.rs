@@ -49,7 +49,7 @@ pub(super) const ACCEPTED: Done = Done { status: "accepted" };
 
 /// `POST /ops/v1/settle`: about a message that is held or unconfirmed.
 pub(super) async fn settle(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let body: Settle = read(&app, request).await?;
+    let body: Settle = read(&app, request, &["gateway", "consumer", "message", "as"]).await?;
     let gateway = gateway(&app, body.gateway.as_deref())?;
     let resolution = match body.as_what.as_str() {
         "sent" => Resolution::Sent,
@@ -70,7 +70,7 @@ pub(super) async fn settle(State(app): State<App>, request: Request) -> Result<R
 
 /// `POST /ops/v1/adopt`: this conversation is the consumer's.
 pub(super) async fn adopt(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let body: Adopt = read(&app, request).await?;
+    let body: Adopt = read(&app, request, &["gateway", "consumer", "conversation"]).await?;
     let gateway = gateway(&app, body.gateway.as_deref())?;
     let consumer = gateway.rules.external(&body.consumer)?;
     let conversation = ConversationId::new(&body.conversation).map_err(|error| {

@@ -3,6 +3,7 @@
 mod bulk;
 mod consumer;
 mod decide;
+mod known;
 mod lanes;
 mod letters;
 mod page;
@@ -20,7 +21,6 @@ use super::answer::{Caller, Refusal, json};
 use super::app::App;
 use super::guard::bearer;
 use crate::problem::ProblemKind;
-use crate::strict;
 
 /// The name of whoever has a token for operations, in the log.
 const OPERATOR: &str = "operations";
@@ -59,11 +59,19 @@ fn check_operator(app: &App, request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// The body of an operator's request.
-async fn read<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Refusal> {
+/// The body of an operator's request, with members of these names alone. A query is none: what stands there would
+/// count for nothing.
+async fn read<T: DeserializeOwned>(
+    app: &App,
+    request: Request,
+    known: &[&str],
+) -> Result<T, Refusal> {
     check_operator(app, &request)?;
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(Refusal::new(ProblemKind::Invalid, "this call has a body, and no query"));
+    }
     let (body, _memory) = app.read(request).await?;
-    Ok(strict::parse(&body)?)
+    Ok(known::parse_known(&body, known)?)
 }
 
 /// An answer to an operator.

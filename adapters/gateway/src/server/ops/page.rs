@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::known::unknown_name;
 use crate::problem::{Problem, ProblemKind};
 
 /// How many items a page has, and at most.
@@ -43,9 +44,8 @@ impl Query {
         let mut filters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if !known.contains(&&*name) && name != "limit" && name != "after" {
-                let names = known.join(", ");
-                let detail = format!("there are limit, after, {names}");
-                return Err(Problem::new(ProblemKind::Invalid, detail));
+                let all: Vec<&str> = known.iter().copied().chain(["limit", "after"]).collect();
+                return Err(Problem::new(ProblemKind::Invalid, unknown_name(&name, &all)));
             }
             if filters.insert(name.into_owned(), value.into_owned()).is_some() {
                 return Err(Problem::new(ProblemKind::Invalid, "a name is there twice"));
