@@ -12,17 +12,15 @@ use lp_connector_axum::Connection;
 use lp_connector_bridge::Bridge;
 use lp_connector_core::id::AccountId;
 use lp_connector_tokio::Client;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Caller, Refusal, RequestId};
-use super::body::collect;
+use super::body::{Memory, Taken, collect};
 use super::core::Core;
 use super::gateway::Gateway;
 use super::guard::bearer;
 use super::metrics::{Metric, UNKNOWN};
 use super::people::Typists;
 use crate::problem::{Problem, ProblemKind};
-use crate::request::MAX_BODY;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,7 +61,7 @@ pub(super) struct Call {
     /// The id of the request, for the log.
     pub(super) request: Arc<str>,
     /// The memory of the body.
-    _memory: OwnedSemaphorePermit,
+    _memory: Taken,
 }
 
 impl App {
@@ -119,7 +117,7 @@ impl App {
         };
         let name = gateway.name.clone();
         let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-        let done = match self.read(request).await {
+        let done = match self.read(request, &gateway.memory).await {
             Ok((body, memory)) => {
                 let request = id.unwrap_or_default();
                 take(Call { gateway, body, request, _memory: memory }).await
@@ -154,7 +152,8 @@ impl App {
     pub(super) async fn read(
         &self,
         request: Request,
-    ) -> Result<(bytes::Bytes, OwnedSemaphorePermit), Problem> {
+        memory: &Memory,
+    ) -> Result<(bytes::Bytes, Taken), Problem> {
         if !self.core.is_started() {
             let detail = "the store was not reached yet: repeat it, with the same id";
             return Err(Problem::new(ProblemKind::Starting, detail));
@@ -164,14 +163,7 @@ impl App {
             let detail = "the header content-type is not application/json";
             return Err(Problem::new(ProblemKind::ContentType, detail));
         }
-        let length = parts.headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        let room = length.unwrap_or(MAX_BODY).min(MAX_BODY);
-        let Some(memory) = self.core.memory_for(room) else {
-            let detail = "the bodies that are under way take all the memory there is for them";
-            return Err(Problem::new(ProblemKind::TooMany, detail));
-        };
-        Ok((collect(body, BODY_TIMEOUT).await?, memory))
+        collect(body, memory, BODY_TIMEOUT).await
     }
 }
 

@@ -1,10 +1,12 @@
 //! Reads the bodies of calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::{Problem, ProblemKind};
 use crate::request::MAX_BODY;
@@ -12,34 +14,93 @@ use crate::request::MAX_BODY;
 /// How much of a body that is too large is read before it is refused.
 const MAX_DISCARDED: usize = 4 * MAX_BODY;
 
-/// Reads a body to its end, within this time. One that is too large is read on for a while, and not kept: a caller that
-/// is cut off in the middle of it sees no answer, and sends it again.
-///
-/// A body that does not arrive says nothing of the message in it: a caller must not take that for its end.
-pub(super) async fn collect(body: Body, within: Duration) -> Result<Bytes, Problem> {
-    let late = |_| Problem::new(ProblemKind::Incomplete, "the body did not arrive in time");
-    tokio::time::timeout(within, read(body)).await.map_err(late)?
+/// The memory of the bodies of all gateways, in bytes; what each has at least; and the unit in which it is counted.
+const MEMORY: usize = 64 * 1024 * 1024;
+const LEAST: usize = 2 * MAX_BODY;
+const UNIT: usize = 64 * 1024;
+
+/// The memory of the bodies under way of one gateway, or of the operators: what one takes is missing to no other.
+#[derive(Debug)]
+pub(super) struct Memory(Arc<Semaphore>);
+
+/// Memory that a body takes.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    permit: Option<OwnedSemaphorePermit>,
+    units: usize,
 }
 
-async fn read(mut body: Body) -> Result<Bytes, Problem> {
-    let mut bytes = BytesMut::new();
+impl Memory {
+    /// The share of one of so many gateways. Of none, it is that of the operators.
+    pub(super) fn share(gateways: usize) -> Self {
+        Self::new(MEMORY.checked_div(gateways).unwrap_or_default().max(LEAST))
+    }
+
+    fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / UNIT)))
+    }
+}
+
+impl Taken {
+    /// Takes memory for so many bytes in all. False if there is too little left.
+    fn grow_to(&mut self, bytes: usize, memory: &Memory) -> bool {
+        let units = bytes / UNIT + 1;
+        let more = u32::try_from(units.saturating_sub(self.units)).unwrap_or(u32::MAX);
+        if more == 0 {
+            return true;
+        }
+        let Ok(permit) = memory.0.clone().try_acquire_many_owned(more) else { return false };
+        match &mut self.permit {
+            Some(all) => all.merge(permit),
+            none => *none = Some(permit),
+        }
+        self.units = units;
+        true
+    }
+}
+
+/// Reads a body to its end, within this time. It takes memory as it arrives: one that is announced and does not come
+/// takes none. One that is too large is read on for a while, and not kept: a caller that is cut off in the middle of it
+/// sees no answer, and sends it again.
+///
+/// A body that does not arrive says nothing of the message in it: a caller must not take that for its end.
+pub(super) async fn collect(
+    body: Body,
+    memory: &Memory,
+    within: Duration,
+) -> Result<(Bytes, Taken), Problem> {
+    let late = |_| Problem::new(ProblemKind::Incomplete, "the body did not arrive in time");
+    tokio::time::timeout(within, read(body, memory)).await.map_err(late)?
+}
+
+async fn read(mut body: Body, memory: &Memory) -> Result<(Bytes, Taken), Problem> {
+    let (mut bytes, mut taken) = (BytesMut::new(), Taken::default());
     let mut length = 0;
+    let mut has_room = taken.grow_to(0, memory);
     while let Some(frame) = body.frame().await {
         let early = |_| Problem::new(ProblemKind::Incomplete, "the body ended early");
         let Ok(data) = frame.map_err(early)?.into_data() else { continue };
         length += data.len();
-        if length <= MAX_BODY {
+        has_room = has_room && (length > MAX_BODY || taken.grow_to(length, memory));
+        if has_room && length <= MAX_BODY {
             bytes.extend_from_slice(&data);
-        } else if length > MAX_DISCARDED {
+        } else {
+            // It will be refused: others may have the memory.
+            (bytes, taken) = (BytesMut::new(), Taken::default());
+        }
+        if length > MAX_DISCARDED {
             break;
         }
     }
-    match length > MAX_BODY {
-        true => {
-            Err(Problem::new(ProblemKind::TooLarge, "a body has at most 4.5 MiB").limit(MAX_BODY))
-        }
-        false => Ok(bytes.freeze()),
+    if length > MAX_BODY {
+        let problem = Problem::new(ProblemKind::TooLarge, "a body has at most 4.5 MiB");
+        return Err(problem.limit(MAX_BODY));
     }
+    if !has_room {
+        let detail = "the bodies that are under way take all the memory there is for them";
+        return Err(Problem::new(ProblemKind::TooMany, detail));
+    }
+    Ok((bytes.freeze(), taken))
 }
 
 #[cfg(test)]
@@ -57,9 +118,13 @@ mod tests {
         Body::from_stream(stream::once(Ok(Bytes::from_static(b"{"))).chain(then))
     }
 
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
     fn collected(body: Body) -> Result<Bytes, Problem> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(collect(body, Duration::ZERO))
+        let memory = Memory::share(1);
+        runtime().block_on(collect(body, &memory, Duration::ZERO)).map(|(bytes, _)| bytes)
     }
 
     #[test]
@@ -73,5 +138,23 @@ mod tests {
             assert!(!outcome.is_misconfigured);
         }
         assert_eq!(collected(body(stream::empty())), Ok(Bytes::from_static(b"{")));
+    }
+
+    #[test]
+    fn a_body_takes_the_memory_that_it_fills() {
+        let memory = Memory::new(LEAST);
+        let slow: Vec<_> = (0..50).map(|_| read(body(stream::pending()), &memory)).collect();
+        let mut slow: Vec<_> = slow.into_iter().map(Box::pin).collect();
+        runtime().block_on(async {
+            for one in &mut slow {
+                assert!(futures_lite::future::poll_once(one).await.is_none(), "it waits");
+            }
+            let (bytes, taken) = read(Body::from(vec![0; MAX_BODY]), &memory).await.unwrap();
+            assert_eq!((bytes.len(), taken.units), (MAX_BODY, MAX_BODY / UNIT + 1));
+            let full = read(Body::from(vec![0; MAX_BODY]), &memory).await.unwrap_err();
+            assert_eq!(full.kind(), ProblemKind::TooMany);
+            drop(taken);
+            assert!(read(Body::from(vec![0; MAX_BODY]), &memory).await.is_ok());
+        });
     }
 }

@@ -7,18 +7,14 @@ use std::time::{Duration, Instant};
 
 use lp_connector_bridge::store::Store;
 use lp_connector_core::id::{AccountId, ExtConsumerId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::body::Memory;
 use super::config::{Drain, Retention};
 use super::gateway::Gateway;
 use super::keys::Tokens;
 use super::metered::StoreHealth;
 use super::metrics::Metrics;
-
-/// The memory of the bodies of calls, in bytes, and the unit in which it is counted.
-const MEMORY: usize = 64 * 1024 * 1024;
-const UNIT: usize = 64 * 1024;
 
 /// What everything of a server shares.
 pub(super) struct Core {
@@ -37,7 +33,8 @@ pub(super) struct Core {
     pub(super) ticks: Ticks,
     pub(super) is_started: AtomicBool,
     pub(super) is_draining: AtomicBool,
-    memory: Arc<Semaphore>,
+    /// The memory of what operators post.
+    pub(super) memory: Memory,
 }
 
 /// Settings and parts of a [`Core`].
@@ -82,7 +79,7 @@ impl Core {
             ticks: Ticks::new(),
             is_started: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
-            memory: Arc::new(Semaphore::new(MEMORY / UNIT)),
+            memory: Memory::share(0),
         }
     }
 
@@ -116,12 +113,6 @@ impl Core {
         let tokens =
             self.operations.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         tokens.contain(token)
-    }
-
-    /// Memory for a body of so many bytes. `None`: there is too little left.
-    pub(super) fn memory_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes / UNIT + 1).unwrap_or(u32::MAX);
-        self.memory.clone().try_acquire_many_owned(units).ok()
     }
 
     pub(super) fn is_started(&self) -> bool {

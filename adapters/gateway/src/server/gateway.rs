@@ -9,6 +9,7 @@ use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::body::Memory;
 use super::circuit::Circuit;
 use super::config::{DeliveryType, GatewayConfig};
 use super::inline::Outsiders;
@@ -34,6 +35,8 @@ pub(super) struct Gateway {
     /// How many deliveries may be under way still, and how many may wait for that.
     room: Arc<Semaphore>,
     waiting: Semaphore,
+    /// The memory of what it posts.
+    pub(super) memory: Memory,
     pub(super) repeats: Repeats,
     pub(super) outsiders: Outsiders,
     keys: RwLock<Arc<Keys>>,
@@ -59,7 +62,12 @@ impl Keys {
 }
 
 impl Gateway {
-    pub(super) fn new(config: GatewayConfig, first: &AccountId, keys: Keys) -> Result<Self, Error> {
+    pub(super) fn new(
+        config: GatewayConfig,
+        first: &AccountId,
+        keys: Keys,
+        memory: Memory,
+    ) -> Result<Self, Error> {
         Ok(Self {
             name: config.name.clone(),
             account: config.account.clone().unwrap_or_else(|| first.clone()),
@@ -68,6 +76,7 @@ impl Gateway {
             poster: Poster::new(&config.deliver)?,
             room: Arc::new(Semaphore::new(config.deliver.concurrency)),
             waiting: Semaphore::new(MAX_WAITING),
+            memory,
             repeats: Repeats::default(),
             outsiders: Outsiders::default(),
             keys: RwLock::new(Arc::new(keys)),

@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::app::App;
+use super::body::Memory;
 use super::channel::Gateways;
 use super::check::{self, InvalidConfig};
 use super::config::{AccountConfig, DeliverConfig, GatewayConfig, ServerConfig};
@@ -282,7 +283,8 @@ fn core(
     let mut gateways = Vec::new();
     for gateway in &config.gateways {
         let keys = keys(gateway)?;
-        gateways.push(Arc::new(Gateway::new(gateway.clone(), &home, keys)?));
+        let memory = Memory::share(config.gateways.len());
+        gateways.push(Arc::new(Gateway::new(gateway.clone(), &home, keys, memory)?));
     }
     let public_url = match &config.public_url {
         Some(url) => check::public_url(url)?,

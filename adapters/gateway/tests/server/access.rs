@@ -1,8 +1,12 @@
 //! Who may ask, and how refusals look.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use lp_connector_gateway::server::GatewayConfig;
 use serde_json::{Value, json};
 
-use crate::world::{ADA, Ask, OPERATIONS, TOKEN, World, eventually};
+use crate::world::{ADA, Ask, OPERATIONS, OTHER_TOKEN, SECRET, TOKEN, World, eventually, secret};
 
 fn message() -> Value {
     json!({"id": "SM1", "consumer": ADA, "text": "Where is my parcel?"})
@@ -86,32 +90,39 @@ fn a_plain_request_id_comes_back() {
 }
 
 #[test]
-fn bodies_that_take_all_the_memory_are_refused_for_now() {
-    use std::io::{Read as _, Write as _};
-    let world = World::new();
+fn the_bodies_of_one_gateway_take_no_memory_of_another() {
+    let world = World::with(|config| {
+        let mut chat = GatewayConfig::new("chat", "http://127.0.0.1:1/");
+        chat.tokens.push(secret(OTHER_TOKEN));
+        chat.deliver.secrets.push(secret(SECRET));
+        config.gateways.push(chat);
+    });
     let address = world.addresses().gateways;
-    // The head of a request with the largest body, which does not come.
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: 4700001\r\n\r\n"
+    );
+    let blanks = vec![b' '; 4_700_000];
+    // Each lacks its last byte.
     let begin = || {
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        write!(
-            stream,
-            "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
-             content-type: application/json\r\ncontent-length: 4718592\r\n\r\n"
-        )
-        .unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&blanks).unwrap();
         stream
     };
-    // There is room for 14 of them.
-    let mut all: Vec<_> = (0..15).map(|_| begin()).collect();
-    all.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
-    let refused = eventually("one is refused", || {
-        let mut answer = vec![0; 4096];
-        let length = all.iter_mut().find_map(|stream| stream.read(&mut answer).ok())?;
-        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    let under_way: Vec<TcpStream> = (0..7).map(|_| begin()).collect();
+    let text =
+        json!({"id": "1", "consumer": ADA, "text": "x".repeat(4000), "more": "x".repeat(700_000)});
+    eventually("its share is taken", || {
+        let answer = world.post("/v1/messages", &text);
+        (answer.status == 429).then(|| {
+            assert_eq!(answer.problem().1, "too-many");
+            assert_eq!(answer.headers["retry-after"], "1");
+        })
     });
-    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
-    assert!(refused.contains("retry-after: 1\r\n") && refused.contains("#too-many"), "{refused}");
-    drop(all);
-    let accepted = || (world.post("/v1/messages", &message()).status == 202).then_some(());
+    let other = Ask::with_token(OTHER_TOKEN).json(&text).send("POST", &world.url("/v1/messages"));
+    assert_eq!(other.status, 202);
+    drop(under_way);
+    let accepted = || (world.post("/v1/messages", &text).status == 202).then_some(());
     eventually("there is room again", accepted);
 }

@@ -70,7 +70,7 @@ async fn read<T: DeserializeOwned>(
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(Refusal::new(ProblemKind::Invalid, "this call has a body, and no query"));
     }
-    let (body, _memory) = app.read(request).await?;
+    let (body, _memory) = app.read(request, &app.core.memory).await?;
     Ok(known::parse_known(&body, known)?)
 }
 
