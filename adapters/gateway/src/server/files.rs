@@ -1,5 +1,6 @@
 //! The files of agents: offered to a gateway by a URL, and fetched from LivePerson when the gateway gets them.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,8 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
+use bytes::Bytes;
+use futures_lite::stream;
 use lp_connector_bridge::store::{Answer, Cell, CellId, Request as StoreRequest, Store};
 use lp_connector_bridge::{File, Undelivered};
 use lp_connector_core::api::ConversationRef;
@@ -16,6 +19,7 @@ use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::webhook::Event;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Caller, Refusal};
 use super::app::App;
@@ -27,6 +31,9 @@ use crate::problem::ProblemKind;
 
 /// How long a download from LivePerson may take.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// In parts of how many bytes a file goes out.
+const PART: usize = 64 * 1024;
 
 /// Where a file lies at LivePerson: a cell of the store, so that every instance can fetch it.
 #[derive(Serialize, Deserialize)]
@@ -130,9 +137,16 @@ pub(super) async fn get(
         None => vec![app.gateway(&request)?],
     };
     let (gateway, place) = find(&app, gateways, &id).await?;
-    let mut response = Response::new(Body::empty());
+    // How long it is, only LivePerson knows.
+    let mut response = Response::new(Body::from_stream(stream::empty::<io::Result<Bytes>>()));
     if request.method() != Method::HEAD {
-        *response.body_mut() = Body::from(download(&app, &gateway, &place).await?);
+        let Ok(slot) = gateway.downloads.clone().try_acquire_owned() else {
+            let detail = "as many files as may be are under way to the gateway";
+            return Err(Refusal::new(ProblemKind::TooMany, detail));
+        };
+        let bytes = download(&app, &gateway, &place).await?;
+        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());
+        *response.body_mut() = held(bytes, slot);
     }
     let headers = response.headers_mut();
     let mut set = |name, value: &str| {
@@ -146,6 +160,15 @@ pub(super) async fn get(
     set(header::CACHE_CONTROL, "private");
     response.extensions_mut().insert(Caller(gateway.name.clone()));
     Ok(response)
+}
+
+/// A body that keeps its slot until it is sent: a gateway that reads slowly takes no more memory than its slots. It
+/// goes out in parts, since what is handed over counts as sent.
+fn held(bytes: Bytes, slot: OwnedSemaphorePermit) -> Body {
+    Body::from_stream(stream::unfold((bytes, slot), |(mut bytes, slot)| async move {
+        let part = bytes.split_to(bytes.len().min(PART));
+        (!part.is_empty()).then_some((Ok::<_, io::Error>(part), (bytes, slot)))
+    }))
 }
 
 /// The file, of one of these gateways.
@@ -192,7 +215,7 @@ fn by_signature(
     Ok(gateways)
 }
 
-async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<bytes::Bytes, Refusal> {
+async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<Bytes, Refusal> {
     let failed = |detail: String| Refusal::new(ProblemKind::LivePersonFailed, detail);
     let Some(client) = app.clients.get(&gateway.account) else {
         return Err(failed("the bridge has no client of this account".to_owned()));
@@ -213,4 +236,27 @@ async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<bytes::
 fn plain(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/' | '%' | ';');
     name.chars().take(100).map(|c| if is_plain(c) { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_its_slot_until_it_is_sent() {
+        let slots = Arc::new(Semaphore::new(1));
+        let slot = slots.clone().try_acquire_owned().unwrap();
+        let mut body = held(Bytes::from(vec![7; 2 * PART + 1]), slot);
+        futures_lite::future::block_on(async {
+            for left in [PART + 1, 1, 0] {
+                assert_eq!(slots.available_permits(), 0, "{left} more");
+                assert!(body.frame().await.is_some());
+            }
+            assert!(body.frame().await.is_none());
+        });
+        assert_eq!(slots.available_permits(), 1);
+    }
 }

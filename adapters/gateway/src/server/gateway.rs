@@ -23,6 +23,9 @@ use crate::signature::{InvalidSecret, SigningKeys};
 pub(super) const MAX_WAITING: usize = 16;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// How many files of agents may be on their way to a gateway at a time.
+const MAX_DOWNLOADS: usize = 8;
+
 /// A gateway, while the server runs.
 #[derive(Debug)]
 pub(super) struct Gateway {
@@ -35,6 +38,8 @@ pub(super) struct Gateway {
     /// How many deliveries may be under way still, and how many may wait for that.
     room: Arc<Semaphore>,
     waiting: Semaphore,
+    /// How many files of agents may be on their way to it: each is in memory, and has at most 8 MiB.
+    pub(super) downloads: Arc<Semaphore>,
     /// The memory of what it posts.
     pub(super) memory: Memory,
     pub(super) repeats: Repeats,
@@ -76,6 +81,7 @@ impl Gateway {
             poster: Poster::new(&config.deliver)?,
             room: Arc::new(Semaphore::new(config.deliver.concurrency)),
             waiting: Semaphore::new(MAX_WAITING),
+            downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
             memory,
             repeats: Repeats::default(),
             outsiders: Outsiders::default(),

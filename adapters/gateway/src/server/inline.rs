@@ -41,6 +41,8 @@ pub(super) async fn bytes(gateway: &Gateway, id: &str, file: &File) -> Option<Ve
     if most == 0 || gateway.outsiders.has(id) {
         return None;
     }
+    // One that is fetched beside it takes the same memory.
+    let _slot = gateway.downloads.try_acquire().ok()?;
     match tokio::time::timeout(INLINE_TIMEOUT, file.bytes()).await {
         Ok(Ok(bytes)) if bytes.len() <= most => return Some(bytes.to_vec()),
         Ok(Ok(_)) => gateway.outsiders.remember(id),

@@ -8,7 +8,7 @@ use lp_connector_sandbox::Agent;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::world::{ADA, Ask, OTHER_TOKEN, SECRET, TOKEN, World, eventually, secret};
+use crate::world::{ADA, Answer, Ask, OTHER_TOKEN, SECRET, TOKEN, World, eventually, secret};
 
 /// The media of the file that the agent sends.
 fn media(world: &World) -> Value {
@@ -49,6 +49,8 @@ fn an_agents_file_is_fetched_by_its_url_or_by_token() {
     let head = Ask::default().send("HEAD", url);
     assert_eq!((head.status, head.bytes.len()), (200, 0));
     assert_eq!(head.headers["content-type"], "image/png");
+    assert_eq!(by_url.headers["content-length"], "22");
+    assert!(head.headers.get("content-length").is_none(), "it is not fetched: {head:?}");
 }
 
 #[test]
@@ -101,6 +103,23 @@ fn gateways_with_one_secret_have_files_of_their_own() {
     });
     let url = media(&world)["url"].as_str().unwrap().to_owned();
     assert_eq!(Ask::default().send("GET", &url).status, 200);
+}
+
+#[test]
+fn eight_files_are_fetched_at_a_time() {
+    let world = World::new();
+    let url = media(&world)["url"].as_str().unwrap().to_owned();
+    world.cloud.with(|cloud| cloud.fault("file=delay:3s".parse().unwrap()));
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let get = || scope.spawn(|| Ask::default().send("GET", &url));
+        let all: Vec<_> = (0..9).map(|_| get()).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|one| one.status == 200);
+    assert_eq!(taken.len(), 8, "{answers:?}");
+    assert!(taken.iter().all(|one| one.bytes == b"the bytes of label.png"));
+    assert_eq!(refused[0].problem(), (429, "too-many".to_owned()));
+    assert_eq!(Ask::default().send("GET", &url).status, 200, "there is room again");
 }
 
 #[test]
