@@ -91,6 +91,28 @@ fn an_answer_names_message_and_option() {
 }
 
 #[test]
+fn an_answer_may_name_a_message_before_the_newest() {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["Blue", "Grey"]);
+    world.cloud.agent_says("c1", "Take your time");
+    go_on(&mut world);
+    // A number alone is of the newest message, which has no options.
+    world.accept("ada", "m2", "2");
+    world.hand_in("ada", Inbound::answer("m3", "c1:c1:1", 2).unwrap());
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "2", "I take Grey"]);
+    // Eight messages with options later, it is forgotten.
+    for _ in 0..9 {
+        world.cloud.agent_offers("c1", &["Red"]);
+    }
+    go_on(&mut world);
+    world.hand_in("ada", Inbound::answer("m4", "c1:c1:1", 1).unwrap());
+    go_on(&mut world);
+    let unknown = Progress::Failed(FailureReason::UnknownOption);
+    assert!(world.channel.statuses.contains(&("m4".to_owned(), unknown)));
+}
+
+#[test]
 fn another_message_with_a_known_id_fails() {
     let mut world = open();
     world.accept("ada", "m1", "hello");

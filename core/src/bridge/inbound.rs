@@ -88,7 +88,9 @@ impl Inbound {
     }
 
     /// The choice of an option, counted from 1, that the message with this
-    /// [delivery id](super::Delivery::id) offers.
+    /// [delivery id](super::Delivery::id) offers. The options of the agent's newest message are known, and of the eight
+    /// messages with options before it, up to 16 KiB; another answer fails as
+    /// [`UnknownOption`](super::FailureReason::UnknownOption).
     ///
     /// # Errors
     /// [`InvalidInput`] for the id, as [`text`](Self::text), for option 0, and for a delivery id of more than 1024

@@ -152,7 +152,7 @@ impl ConsumerLane {
 
     /// What the option publishes. Its receipt goes before it.
     fn chosen(&mut self, message: &str, option: u32) -> Option<Content> {
-        let offered = self.record.offered.as_ref().filter(|offered| offered.message == message)?;
+        let offered = self.record.offered_by(message)?;
         let index = usize::try_from(option).ok()?.checked_sub(1)?;
         let choice = offered.options.get(index)?.clone();
         let (conversation, dialog, sequence) = parse_message_id(message)?;
@@ -200,7 +200,7 @@ impl ConsumerLane {
             }
             ConsumerEntry::Offered { message, dialog, options } => {
                 let any = !options.is_empty();
-                self.record.offered = any.then_some(Offered { message, dialog, options });
+                self.record.offer(any.then_some(Offered { message, dialog, options }));
             }
             ConsumerEntry::Resolved { message, resolution } => {
                 self.resolve(&message, resolution, now);

@@ -205,7 +205,9 @@ impl ConsumerLane {
             let newest = self.record.queue.pop_back()?;
             let reason = FailureReason::Refused("the store cannot keep it".to_owned());
             self.tell(&newest.id, Progress::Failed(reason), None);
-        } else if self.record.offered.take().is_none() && self.record.receipts.pop_back().is_none()
+        } else if self.record.offered_before.pop_front().is_none()
+            && self.record.offered.take().is_none()
+            && self.record.receipts.pop_back().is_none()
         {
             return None;
         }

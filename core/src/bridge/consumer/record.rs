@@ -21,6 +21,10 @@ pub(super) const MAX_QUEUE_BYTES: usize = 256 * 1024;
 /// How many of the channel's message ids are remembered.
 pub(super) const MAX_RECENT: usize = 64;
 
+/// The most messages of before whose options are remembered, and the most bytes of these.
+const MAX_OFFERED: usize = 8;
+const MAX_OFFERED_BYTES: usize = 16 * 1024;
+
 /// The most receipts that wait, and the most sequences of one.
 const MAX_RECEIPTS: usize = 32;
 const MAX_SEQUENCES: usize = 1000;
@@ -45,6 +49,9 @@ pub(super) struct ConsumerRecord {
     /// The options of the agent's newest message, and that message's delivery id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) offered: Option<Offered>,
+    /// The options of messages before that, newest last: an answer that names its message may choose one.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) offered_before: VecDeque<Offered>,
     /// Other conversations of this consumer that are open, as far as is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) seen: Vec<(ConversationId, Phase)>,
@@ -227,6 +234,12 @@ pub(super) struct Offered {
     pub(super) options: Vec<Choice>,
 }
 
+impl Offered {
+    fn bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |written| written.len())
+    }
+}
+
 /// A pause after a failure that is not the message's own.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Pause {
@@ -235,6 +248,24 @@ pub(super) struct Pause {
 }
 
 impl ConsumerRecord {
+    /// Takes the options of the agent's newest message, or that it has none.
+    pub(super) fn offer(&mut self, newest: Option<Offered>) {
+        self.offered_before.extend(std::mem::replace(&mut self.offered, newest));
+        let is_too_much = |before: &VecDeque<Offered>| {
+            before.len() > MAX_OFFERED
+                || before.iter().map(Offered::bytes).sum::<usize>() > MAX_OFFERED_BYTES
+        };
+        while is_too_much(&self.offered_before) {
+            self.offered_before.pop_front();
+        }
+    }
+
+    /// The options of the message with this delivery id.
+    pub(super) fn offered_by(&self, message: &str) -> Option<&Offered> {
+        let newest_first = self.offered.iter().chain(self.offered_before.iter().rev());
+        newest_first.into_iter().find(|offered| offered.message == message)
+    }
+
     pub(super) fn recent(&mut self, id: &str) -> Option<&mut Recent> {
         self.recent.iter_mut().find(|recent| recent.id == id)
     }
