@@ -283,7 +283,19 @@ impl DeadLetterLane {
             match serde_json::from_slice(&body) {
                 Ok(DeadLetterEntry::Letter(letter)) => lane.set(*letter),
                 Ok(DeadLetterEntry::Replay) => lane.replay(),
-                Ok(DeadLetterEntry::Delete) | Err(_) => lane.letter = None,
+                Ok(DeadLetterEntry::Delete) => lane.letter = None,
+                // Of another version, or damaged: it ends no letter, and is kept itself if there is none.
+                Err(_) if lane.letter.is_none() => {
+                    let raw = String::from_utf8_lossy(&body);
+                    lane.set(DeadLetter {
+                        lane: (lane.id.kind().number(), lane.id.key().to_owned()),
+                        reason: DeadLetterReason::Unreadable,
+                        consumer: None,
+                        at: None,
+                        content: DeadContent::Raw(shortened(&raw).to_owned()),
+                    });
+                }
+                Err(_) => {}
             }
         }
         Some(lane)

@@ -6,6 +6,7 @@ use crate::api::ConversationRef;
 use crate::bridge::dead_letter;
 use crate::bridge::delivery::{ChangeDetails, ClosedBy, escape, message_id};
 use crate::bridge::entry::{ConsumerEntry, ConversationEntry, Phase};
+use crate::bridge::tries::{DeadLetterReason, Tries};
 use crate::conversation::Conversation;
 use crate::id::LpConsumerId;
 use crate::time::{Mono, Timestamp};
@@ -264,6 +265,19 @@ impl ConversationLane {
         for (question, verdict) in self.record.sightings.settle() {
             let (message, attempt) = (question.message, question.attempt);
             self.tell_consumer(&ConsumerEntry::Settled { message, attempt, verdict });
+        }
+    }
+
+    /// Dead letters that were put back, and whose conversation is of no consumer of this bridge: they are dead letters
+    /// again.
+    pub(super) fn set_foreign_aside(&mut self) {
+        if self.record.owner != Owner::Foreign {
+            return;
+        }
+        for pending in std::mem::take(&mut self.record.pending) {
+            let (lane, reason) = (self.lane(), DeadLetterReason::NoConsumer);
+            self.append.push(dead_letter::delivery(&lane, pending, reason, None, self.wall));
+            self.tries = Tries::default();
         }
     }
 

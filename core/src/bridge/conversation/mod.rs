@@ -167,6 +167,7 @@ impl ConversationLane {
             )]));
         }
         self.give_owner_up(now.mono());
+        self.set_foreign_aside();
         self.poll_inbox(now.mono());
         self.answer_questions();
         if std::mem::take(&mut self.taken_over) && !self.record.pending.is_empty() {
