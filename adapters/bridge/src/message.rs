@@ -237,6 +237,10 @@ pub enum Undelivered {
     /// The channel is paused: this was no try. The message waits for this time, at most 300 s, in order, and is not
     /// given up meanwhile.
     Paused(Duration),
+    /// The channel is known to be out of order, and this was no try. The message waits for this time, at most 300 s, in
+    /// order; the time counts towards
+    /// [`give_up_after`](lp_connector_core::bridge::BridgeConfig::give_up_after).
+    NotTried(Duration),
 }
 
 impl Undelivered {
@@ -245,6 +249,7 @@ impl Undelivered {
             Self::Refused(cause) => Verdict::Refused(cause),
             Self::Outage(pause) => Verdict::Outage(pause),
             Self::Paused(pause) => Verdict::Paused(pause),
+            Self::NotTried(pause) => Verdict::NotTried(pause),
         }
     }
 }
@@ -255,6 +260,7 @@ impl fmt::Display for Undelivered {
             Self::Refused(cause) => write!(f, "the channel refused the message: {cause}"),
             Self::Outage(_) => f.write_str("the channel is out of order"),
             Self::Paused(_) => f.write_str("the channel is paused"),
+            Self::NotTried(_) => f.write_str("the channel is known to be out of order"),
         }
     }
 }

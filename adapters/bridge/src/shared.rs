@@ -348,6 +348,9 @@ pub(crate) fn log_verdict(id: &str, verdict: &Verdict) {
         Verdict::Refused(cause) => tracing::warn!(delivery = id, cause = cause.as_str(), "refused"),
         Verdict::Outage(_) => tracing::warn!(delivery = id, "the channel is out of order"),
         Verdict::Paused(_) => tracing::debug!(delivery = id, "the channel is paused"),
+        Verdict::NotTried(_) => {
+            tracing::debug!(delivery = id, "the channel is known to be out of order");
+        }
         Verdict::Broken => tracing::error!(delivery = id, "the channel's handler panicked"),
     }
 }

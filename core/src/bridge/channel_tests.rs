@@ -77,6 +77,31 @@ fn a_pause_is_no_try_and_gives_nothing_up() {
 }
 
 #[test]
+fn what_is_not_tried_expires_and_counts_no_try() {
+    let mut world = open("ada", BridgeConfig::new().give_up_after(Duration::from_secs(600)));
+    world.channel.not_tried = Some(Duration::from_secs(60));
+    world.cloud.agent_says("c1", "one");
+    world.cloud.agent_says("c1", "two");
+    go_on(&mut world);
+    for _ in 0..8 {
+        pass(&mut world, Duration::from_secs(61));
+    }
+    assert!(world.channel.offered.len() > 5);
+    assert!(
+        world.channel.offered.iter().all(|(_, attempt, again)| (*attempt, *again) == (1, false))
+    );
+    world.crash(0);
+    world.channel.offered.clear();
+    for _ in 0..5 {
+        pass(&mut world, Duration::from_secs(61));
+    }
+    assert_eq!(dead_letters(&mut world), 1);
+    world.channel.not_tried = None;
+    pass(&mut world, Duration::from_secs(61));
+    assert_eq!(world.channel.delivered.len(), 1);
+}
+
+#[test]
 fn a_pause_outlives_the_program() {
     let mut world = open("ada", BridgeConfig::new().give_up_after(Duration::from_secs(60)));
     world.channel.is_out = true;

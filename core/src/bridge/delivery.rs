@@ -143,6 +143,10 @@ pub enum Verdict {
     /// is not given up meanwhile: the time does not count towards
     /// [`give_up_after`](super::BridgeConfig::give_up_after).
     Paused(Duration),
+    /// The channel is out of order, and this was no try: the number of the [attempt](Delivery::attempt) does not grow.
+    /// The delivery waits for this time, at most 300 s, in order. The time counts towards
+    /// [`give_up_after`](super::BridgeConfig::give_up_after).
+    NotTried(Duration),
     /// The handler broke. The delivery is tried five times, and then set aside as a dead letter.
     Broken,
 }

@@ -139,7 +139,7 @@ pub enum DeliveryOutcome {
     Broken,
     /// The channel has been out of order for too long: it is given up.
     Expired,
-    /// The channel is paused: it was no try.
+    /// The channel is paused, or known to be out of order: it was no try.
     Paused,
 }
 

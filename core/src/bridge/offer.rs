@@ -42,7 +42,7 @@ impl Offer {
             (Verdict::Taken, _) => DeliveryOutcome::Taken,
             (Verdict::Refused(_), _) => DeliveryOutcome::Refused,
             (Verdict::Outage(_), _) => DeliveryOutcome::Outage,
-            (Verdict::Paused(_), _) => DeliveryOutcome::Paused,
+            (Verdict::Paused(_) | Verdict::NotTried(_), _) => DeliveryOutcome::Paused,
             (Verdict::Broken, _) => DeliveryOutcome::Broken,
         };
         let is_taken = outcome == DeliveryOutcome::Taken;

@@ -163,6 +163,14 @@ impl Tries {
                 self.paused_until = Some(now + (*pause).min(MAX_PAUSE));
                 return Tried::Again;
             }
+            Verdict::NotTried(pause) => {
+                if self.waited(now) >= settings.give_up_after() {
+                    *self = Self::default();
+                    return Tried::GivenUp(DeadLetterReason::Expired);
+                }
+                self.paused_until = Some(now + (*pause).min(MAX_PAUSE));
+                return Tried::Again;
+            }
             Verdict::Refused(_) => {
                 self.counts.refused = self.counts.refused.saturating_add(1);
                 (

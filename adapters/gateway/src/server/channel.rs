@@ -69,11 +69,11 @@ impl Gateways {
             return Err(Undelivered::Paused(PAUSED));
         }
         let mut probe = match gateway.circuit().admit(Instant::now()) {
-            Permit::Wait(pause) => return Err(Undelivered::Paused(pause)),
+            Permit::Wait(pause) => return Err(Undelivered::NotTried(pause)),
             permit => Permitted { gateway, permit, is_over: false },
         };
         let Some(place) = gateway.room().await else {
-            return Err(Undelivered::Paused(CROWDED));
+            return Err(Undelivered::NotTried(CROWDED));
         };
         let keys = gateway.keys();
         let extras = match content {
@@ -92,7 +92,7 @@ impl Gateways {
         };
         let answer = gateway.poster.post(post, keys, place).await;
         if answer == Err(NoAnswer::TooLate) {
-            return Err(Undelivered::Paused(CROWDED));
+            return Err(Undelivered::NotTried(CROWDED));
         }
         let elapsed = begun.elapsed();
         let outcome = match &answer {
@@ -109,6 +109,7 @@ impl Gateways {
             Verdict::Refused(cause) => Err(Undelivered::Refused(cause)),
             Verdict::Outage(pause) => Err(Undelivered::Outage(pause)),
             Verdict::Paused(pause) => Err(Undelivered::Paused(pause)),
+            Verdict::NotTried(pause) => Err(Undelivered::NotTried(pause)),
             Verdict::Broken => Err(Undelivered::Outage(None)),
         }
     }

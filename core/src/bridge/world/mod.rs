@@ -98,6 +98,8 @@ pub(super) struct Channel {
     pub(super) is_out: bool,
     pub(super) refuses: bool,
     pub(super) paused: Option<Duration>,
+    /// It is known to be out of order.
+    pub(super) not_tried: Option<Duration>,
     /// What was offered: the id, the number of the try, whether it may be a repetition.
     pub(super) offered: Vec<(String, u32, bool)>,
     /// The id and time of each delivery.
@@ -311,6 +313,9 @@ impl World {
                 let verdict = match (fate, self.channel.paused) {
                     (Fate::RequestLost, _) => Verdict::Outage(None),
                     (_, Some(pause)) => Verdict::Paused(pause),
+                    _ if self.channel.not_tried.is_some() => {
+                        Verdict::NotTried(self.channel.not_tried.unwrap_or_default())
+                    }
                     _ if self.channel.is_out => Verdict::Outage(None),
                     _ if self.channel.refuses => Verdict::Refused("no".into()),
                     _ => {
