@@ -1,16 +1,17 @@
 //! What a channel and an agent see.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::store::{Answer, Entry, LaneId, LaneKind, Listed, Request};
 use super::world::{Fate, UnderWay, World};
 use super::{
     BridgeConfig, ChannelReceipt, DeadLetter, FailureReason, Inbound, Outgoing, Progress,
-    SurveyPolicy, adopt, forget, replay, report,
+    SurveyPolicy, adopt, forget, ingest, replay, report,
 };
 use crate::file::File;
 use crate::id::{AccountId, ConversationId, ExtConsumerId};
-use crate::webhook::Order;
+use crate::webhook::{Order, Verified};
 
 fn account() -> AccountId {
     AccountId::new("91827364").unwrap()
@@ -532,4 +533,29 @@ fn an_entry_that_cannot_be_read_ends_no_letter() {
     assert_eq!((reason, content.contains("never")), ("refused", true));
     let unreadable = ("unreadable", r#"{"t":"of a later version"}"#.to_owned());
     assert_eq!(letter(&mut world, "unknown"), unreadable);
+}
+
+#[test]
+fn ids_of_what_cannot_be_read_are_unique_and_tell_nothing() {
+    let phone = "41790000001";
+    let accounts = ["91827364", "55555555"].map(|id| AccountId::new(id).unwrap());
+    let mut world = World::new(1, BridgeConfig::new());
+    for account in &accounts {
+        for key in [phone, "ada"] {
+            for kind in [LaneKind::Consumer, LaneKind::Conversation] {
+                let lane = LaneId::new(account.clone(), kind, key);
+                let entry = |body: &[u8]| Entry { lane: lane.clone(), body: body.to_vec() };
+                world.append(vec![entry(b"{"), entry(b"{")]);
+            }
+        }
+        let body = Verified::dangerous_unverified("not JSON");
+        world.append(ingest(account, &body).entries);
+    }
+    go_on(&mut world);
+    world.spoil_record(LaneKind::Consumer, phone);
+    go_on(&mut world);
+    let ids = lanes(&mut world, LaneKind::DeadLetter);
+    let unique: BTreeSet<&String> = ids.iter().collect();
+    assert_eq!((ids.len(), unique.len()), (2 * (2 * 2 * 2 + 1) + 2, ids.len()), "{ids:?}");
+    assert!(!ids.iter().any(|id| id.contains(phone) || id.contains("ada")), "{ids:?}");
 }

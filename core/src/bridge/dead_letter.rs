@@ -10,6 +10,7 @@ use super::conversation::{Pending, PendingContent};
 use super::delivery::ChangeDetails;
 use super::entry::{self, ConversationEntry, DeadLetterEntry};
 use super::event::{BridgeEvent, BridgeEventKind};
+use super::inbound::first_eight;
 use super::lane::{Draft, DraftNext, LaneStep};
 use super::record::{decode, encode};
 use super::store::{Claimed, Entry, Kept, LaneDetails, LaneId, LaneKind, MAX_VALUE_BYTES};
@@ -200,9 +201,36 @@ pub(super) fn delivery(
     letter(lane, &key, cause, DeadContent::Delivery(Box::new(pending)))
 }
 
-/// An entry that cannot be read. It is named by its place, so that setting it aside twice makes one letter.
+/// A status that was given up, of the delivery with this id.
+pub(super) fn status(
+    lane: &LaneId,
+    delivery: &str,
+    entry: StatusEntry,
+    reason: DeadLetterReason,
+    at: Timestamp,
+) -> Entry {
+    let cause = Cause { reason, consumer: None, at: Some(at) };
+    letter(lane, delivery, cause, DeadContent::Status(entry))
+}
+
+/// An id that is the same for the same parts, and that nothing can be read from: lanes are named by phone numbers.
+fn hashed(name: &str, lane: &LaneId, number: u64, content: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update([lane.kind().number()]);
+    hash.update(number.to_be_bytes());
+    for part in [lane.account().as_str().as_bytes(), lane.key().as_bytes(), content] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    let (first, rest) = hash.split_at(8);
+    format!("{name}:{:016x}{:016x}", first_eight(first), first_eight(rest))
+}
+
+/// An entry that cannot be read. It is named by its place and its content, so that setting it aside twice makes one
+/// letter.
 pub(super) fn unreadable_entry(lane: &LaneId, number: u64, body: &[u8], at: Timestamp) -> Entry {
-    let key = format!("{}:{}:{number}", lane.kind(), super::delivery::escape(lane.key()));
+    let key = hashed("entry", lane, number, body);
     let raw = String::from_utf8_lossy(body).into_owned();
     letter(lane, &key, Cause::unreadable(Some(at)), DeadContent::Raw(raw))
 }
@@ -214,10 +242,9 @@ pub(super) fn unreadable_notification(
     body: &[u8],
     at: Option<Timestamp>,
 ) -> Entry {
-    let hash = super::inbound::first_eight(&Sha256::digest(body));
     let lane = LaneId::new(account.clone(), LaneKind::DeadLetter, "notification");
     let raw = String::from_utf8_lossy(body).into_owned();
-    let key = format!("notification:{hash:016x}");
+    let key = hashed("notification", &lane, 0, body);
     letter(&lane, &key, Cause::unreadable(at), DeadContent::Raw(raw))
 }
 
@@ -234,7 +261,7 @@ pub(super) fn unreadable_change(
 
 /// A record that cannot be read.
 pub(super) fn unreadable_record(lane: &LaneId, fence: u64, body: &[u8], at: Timestamp) -> Entry {
-    let key = format!("{}:{}:r{fence}", lane.kind(), super::delivery::escape(lane.key()));
+    let key = hashed("record", lane, fence, body);
     let raw = String::from_utf8_lossy(body).into_owned();
     letter(lane, &key, Cause::unreadable(Some(at)), DeadContent::Raw(raw))
 }
