@@ -536,6 +536,36 @@ fn an_entry_that_cannot_be_read_ends_no_letter() {
 }
 
 #[test]
+fn a_failure_that_nobody_takes_is_a_letter_that_can_be_put_back() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    go_on(&mut world);
+    world.channel.refuses = true;
+    world.accept("ada", "m2", "two");
+    world.hand_in("ada", Inbound::answer("m3", "c1:c1:7", 1).unwrap());
+    for _ in 0..10 {
+        go_on(&mut world);
+        world.advance(Duration::from_secs(20));
+    }
+    // That m2 was sent is told by lists; that m3 failed is for people.
+    let letters = lanes(&mut world, LaneKind::DeadLetter);
+    let [letter] = &letters[..] else { panic!("{letters:?}") };
+    assert!(letter.starts_with("in:") && letter.ends_with(":failed"), "{letter}");
+    let what = Listed::Lane(LaneId::new(account(), LaneKind::DeadLetter, letter));
+    let list = Request::List { what, after: None, limit: 1 };
+    let Answer::Listed(listed) = world.store.perform(list, world.now.mono()) else { panic!() };
+    let dead = DeadLetter::of(&listed[0]).unwrap();
+    assert_eq!((dead.consumer(), dead.can_be_replayed()), (Some(&ada()), true));
+    assert!(dead.content().contains("m3"));
+    world.channel.refuses = false;
+    world.append(vec![replay(&account(), letter)]);
+    go_on(&mut world);
+    let told = Progress::Failed(FailureReason::UnknownOption);
+    assert_eq!(world.channel.statuses.last(), Some(&("m3".to_owned(), told)));
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
+}
+
+#[test]
 fn ids_of_what_cannot_be_read_are_unique_and_tell_nothing() {
     let phone = "41790000001";
     let accounts = ["91827364", "55555555"].map(|id| AccountId::new(id).unwrap());

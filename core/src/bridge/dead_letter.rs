@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::config::BridgeConfig;
 use super::conversation::{Pending, PendingContent};
 use super::delivery::ChangeDetails;
-use super::entry::{self, ConversationEntry, DeadLetterEntry};
+use super::entry::{self, ConversationEntry, DeadLetterEntry, StatusEntry};
 use super::event::{BridgeEvent, BridgeEventKind};
 use super::inbound::first_eight;
 use super::lane::{Draft, DraftNext, LaneStep};
@@ -45,6 +45,7 @@ pub struct DeadLetter {
 #[serde(rename_all = "snake_case")]
 enum DeadContent {
     Delivery(Box<Pending>),
+    Status(StatusEntry),
     Raw(String),
 }
 
@@ -96,6 +97,7 @@ impl DeadLetter {
                 PendingContent::Message(message) => message.raw().to_value().to_string(),
                 PendingContent::Changed(transition) => format!("{transition:?}"),
             },
+            DeadContent::Status(entry) => serde_json::to_string(&entry.status).unwrap_or_default(),
             DeadContent::Raw(raw) => raw.clone(),
         }
     }
@@ -103,7 +105,7 @@ impl DeadLetter {
     /// True if [`replay`](super::replay) can put it back.
     #[must_use]
     pub const fn can_be_replayed(&self) -> bool {
-        matches!(self.content, DeadContent::Delivery(_))
+        matches!(self.content, DeadContent::Delivery(_) | DeadContent::Status(_))
     }
 }
 
@@ -345,16 +347,20 @@ impl DeadLetterLane {
 
     fn replay(&mut self) {
         let Some(letter) = &self.letter else { return };
-        if let DeadContent::Delivery(pending) = &letter.content
-            && let Some(kind) = LaneKind::from_number(letter.lane.0)
-        {
-            let lane = LaneId::new(self.id.account().clone(), kind, &letter.lane.1);
-            let mut pending = pending.clone();
-            pending.replayed = true;
-            pending.stored = None;
-            self.append.push(entry::entry(lane, &ConversationEntry::Replayed { pending }));
-            self.letter = None;
-        }
+        let Some(kind) = LaneKind::from_number(letter.lane.0) else { return };
+        let lane = LaneId::new(self.id.account().clone(), kind, &letter.lane.1);
+        let again = match &letter.content {
+            DeadContent::Delivery(pending) => {
+                let mut pending = pending.clone();
+                pending.replayed = true;
+                pending.stored = None;
+                entry::entry(lane, &ConversationEntry::Replayed { pending })
+            }
+            DeadContent::Status(status) => entry::entry(lane, status),
+            DeadContent::Raw(_) => return,
+        };
+        self.append.push(again);
+        self.letter = None;
     }
 
     pub(super) fn poll(&mut self) -> LaneStep {

@@ -145,7 +145,7 @@ pub enum Resolution {
 }
 
 /// An entry of a consumer's status lane.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct StatusEntry {
     pub(super) status: Status,
     pub(super) at: Timestamp,

@@ -34,6 +34,11 @@ impl Offer {
         }
     }
 
+    /// The delivery's id.
+    pub(super) fn delivery(&self) -> &str {
+        &self.delivery
+    }
+
     /// What is told of the try.
     pub(super) fn ended(self, verdict: &Verdict, tried: &Tried, now: Now) -> Vec<BridgeEventKind> {
         let Self { delivery, content, attempt, order, possibly_repeated, stored } = self;

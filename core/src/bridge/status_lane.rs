@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::config::BridgeConfig;
+use super::dead_letter;
 use super::delivery::{ChangeDetails, Delivery, DeliveryContent, Verdict};
 use super::entry::{StatusEntry, StatusForget};
 use super::event::BridgeEvent;
@@ -15,10 +16,10 @@ use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::offer::Offer;
 use super::record::{decode, encode};
 use super::status::Progress;
-use super::store::{Claimed, Kept};
+use super::store::{Claimed, Entry, Kept, LaneId};
 use super::tries::{SavedTries, Tried, Tries};
 use crate::id::{AccountId, ExtConsumerId};
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Timestamp};
 use crate::webhook::Order;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -32,8 +33,8 @@ fn is_forget(body: &[u8]) -> bool {
     serde_json::from_slice::<StatusForget>(body).is_ok_and(|entry| entry.forget)
 }
 
-/// The machine of one claim of a status lane. A status that the channel does not take is dropped in the end: a
-/// later one, and [`List`](super::store::Request::List), tell the same.
+/// The machine of one claim of a status lane. Of what the channel does not take in the end, a failure becomes a dead
+/// letter. Any other status is dropped: [`List`](super::store::Request::List) tells the same.
 #[derive(Clone, Debug)]
 pub(super) struct StatusLane {
     account: AccountId,
@@ -41,6 +42,7 @@ pub(super) struct StatusLane {
     config: Arc<BridgeConfig>,
     statuses: VecDeque<(u64, StatusEntry)>,
     through: u64,
+    append: Vec<Entry>,
     tries: Tries,
     offer: Option<Offer>,
     events: Vec<BridgeEvent>,
@@ -84,6 +86,7 @@ impl StatusLane {
             config,
             statuses,
             through,
+            append: Vec::new(),
             tries,
             offer: None,
             events: Vec::new(),
@@ -129,6 +132,7 @@ impl StatusLane {
         self.must_commit = true;
         let settings = self.config.of(&self.consumer);
         let tried = self.tries.on_verdict(verdict, settings, now.mono());
+        let id = offer.delivery().to_owned();
         self.events.extend(offer.ended(verdict, &tried, now).into_iter().map(|kind| BridgeEvent {
             account: self.account.clone(),
             consumer: Some(self.consumer.clone()),
@@ -136,9 +140,19 @@ impl StatusLane {
         }));
         match tried {
             Tried::Again => {}
-            Tried::Taken | Tried::GivenUp(_) => {
+            Tried::Taken => {
                 if let Some((number, _)) = self.statuses.pop_front() {
                     self.through = number;
+                }
+            }
+            Tried::GivenUp(reason) => {
+                if let Some((number, entry)) = self.statuses.pop_front() {
+                    self.through = number;
+                    if matches!(entry.status.progress, Progress::Failed(_)) {
+                        let lane = LaneId::status(&self.account, &self.consumer);
+                        let at = Timestamp::from_system_time(now.wall());
+                        self.append.push(dead_letter::status(&lane, &id, entry, reason, at));
+                    }
                 }
             }
         }
@@ -179,7 +193,7 @@ impl StatusLane {
             // While a delivery waits, no further status can help.
             seen: if self.statuses.is_empty() { self.through } else { u64::MAX },
             record: Kept::New(encode(&StatusRecord { tries })),
-            append: Vec::new(),
+            append: std::mem::take(&mut self.append),
             cells: Vec::new(),
             next,
             events: std::mem::take(&mut self.events),
