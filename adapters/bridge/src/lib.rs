@@ -101,5 +101,5 @@ pub use memory::Memory;
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub use message::{Text, Undelivered};
 #[cfg(any(feature = "async", feature = "blocking"))]
-pub use observe::StoreRequest;
+pub use observe::{CallEnded, StoreRequest};
 pub use sealed::{Sealed, StoreKey};

@@ -5,8 +5,42 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lp_connector_core::bridge::BridgeEvent;
 use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
+use lp_connector_core::bridge::{BridgeEvent, CallResult, Outgoing};
+use lp_connector_core::error::Error;
+use lp_connector_core::id::AccountId;
+
+/// A call to LivePerson for a lane that has ended. `Debug` shows no content.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CallEnded {
+    /// The account.
+    pub account: AccountId,
+    /// What was called, by the name that [`Error::operation`] has: one of a small fixed set.
+    pub operation: &'static str,
+    /// How it ended.
+    pub result: Result<(), Error>,
+}
+
+impl CallEnded {
+    pub(crate) fn new(account: AccountId, operation: &'static str, result: &CallResult) -> Self {
+        Self { account, operation, result: result.as_ref().map(drop).map_err(Error::clone) }
+    }
+}
+
+/// The name of an operation.
+pub(crate) const fn operation(outgoing: &Outgoing) -> &'static str {
+    match outgoing {
+        Outgoing::Identify(_) => "identify_consumer",
+        Outgoing::Open(_) => "open_conversation",
+        Outgoing::Text(_) => "send_text",
+        Outgoing::Receipt(_) => "send_receipt",
+        Outgoing::File(_) => "send_file",
+        Outgoing::UploadUrl(_) => "generate_upload_url",
+        Outgoing::Put(_) => "put_file",
+        Outgoing::Close(_) => "close_conversation",
+    }
+}
 
 /// A request to the store that has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +61,7 @@ type Observer<T> = Arc<dyn Fn(&T) + Send + Sync>;
 pub(crate) struct Observers {
     events: Option<Observer<BridgeEvent>>,
     store: Option<Observer<StoreRequest>>,
+    calls: Option<Observer<CallEnded>>,
 }
 
 impl Observers {
@@ -36,6 +71,16 @@ impl Observers {
 
     pub(crate) fn on_store(&mut self, observer: impl Fn(&StoreRequest) + Send + Sync + 'static) {
         self.store = Some(Arc::new(observer));
+    }
+
+    pub(crate) fn on_call(&mut self, observer: impl Fn(&CallEnded) + Send + Sync + 'static) {
+        self.calls = Some(Arc::new(observer));
+    }
+
+    pub(crate) fn tell_call(&self, ended: impl FnOnce() -> CallEnded) {
+        if let Some(observer) = &self.calls {
+            call(observer, &ended());
+        }
     }
 
     pub(crate) fn tell(&self, event: &BridgeEvent) {

@@ -18,7 +18,7 @@ use lp_connector_core::webhook::{Event as Happened, MessagingEvent, ReceivedChat
 
 use crate::engine::{Engine, Step};
 use crate::message::Typing;
-use crate::observe::Observers;
+use crate::observe::{CallEnded, Observers};
 use crate::owners::Owners;
 use crate::slot::{Filled, slot};
 
@@ -113,7 +113,14 @@ impl Shared {
         self.changed.listen()
     }
 
-    pub(crate) fn called(&self, number: u64, result: CallResult) {
+    pub(crate) fn called(
+        &self,
+        number: u64,
+        account: AccountId,
+        operation: &'static str,
+        result: CallResult,
+    ) {
+        self.observers.tell_call(|| CallEnded::new(account, operation, &result));
         self.engine().called(number, result, self.now());
         self.changed.notify(1);
     }

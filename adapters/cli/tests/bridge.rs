@@ -269,6 +269,9 @@ const MEMBERS: &[&str] = &[
     "attempt",
     "status",
     "seconds",
+    "account",
+    "operation",
+    "service",
     "cause",
 ];
 

@@ -18,6 +18,7 @@ use lp_connector_core::time::Mono;
 use super::{Channel, Download, FromAgent};
 use crate::engine::{Job, Step};
 use crate::message::Typing;
+use crate::observe::operation;
 use crate::shared::{Running, Shared, TYPING_TIMEOUT, UnderWay, log_verdict};
 
 /// What the loop works with.
@@ -76,6 +77,7 @@ impl<R: Spawn, C: Channel> Driver<R, C> {
 
     async fn call(self: Arc<Self>, job: Job<(AccountId, Outgoing)>) {
         let (account, outgoing) = job.what;
+        let operation = operation(&outgoing);
         let result = match self.clients.get(&account) {
             Some(client) => Box::pin(call(client, outgoing, self.left(job.deadline))).await,
             // Perhaps a later program has one.
@@ -83,7 +85,7 @@ impl<R: Spawn, C: Channel> Driver<R, C> {
                 Err(Error::new(ErrorKind::Unavailable, "the bridge has no client of this account"))
             }
         };
-        self.shared.called(job.number, result);
+        self.shared.called(job.number, account, operation, result);
     }
 
     async fn deliver(self: Arc<Self>, job: Job<Delivery>) {

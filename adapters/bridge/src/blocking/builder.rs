@@ -13,7 +13,7 @@ use lp_connector_ureq::Client;
 use super::driver::Driver;
 use super::{Bridge, Channel};
 use crate::StoreRequest;
-use crate::observe::Observers;
+use crate::observe::{CallEnded, Observers};
 use crate::shared::Shared;
 
 /// A bridge that is not started yet, and its settings: made by [`Bridge::builder`].
@@ -64,6 +64,13 @@ impl<C: Channel> Builder<C> {
     /// [`Bridge::dead_letters`] show it.
     pub fn on_event(mut self, observer: impl Fn(&BridgeEvent) + Send + Sync + 'static) -> Self {
         self.observers.on_event(observer);
+        self
+    }
+
+    /// Sets who is told of each call to LivePerson for a lane that has ended, with its error if it failed: for a log, and
+    /// to see why messages wait. It is called where the call ended: count, and return. A panic in it is caught.
+    pub fn on_call(mut self, observer: impl Fn(&CallEnded) + Send + Sync + 'static) -> Self {
+        self.observers.on_call(observer);
         self
     }
 

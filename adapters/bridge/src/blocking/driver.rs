@@ -18,6 +18,7 @@ use super::pool::Pool;
 use super::{Channel, Download, FromAgent};
 use crate::engine::{Job, Step};
 use crate::message::Typing;
+use crate::observe::operation;
 use crate::shared::{Running, Shared, UnderWay, log_verdict};
 
 /// What the threads work with.
@@ -64,6 +65,7 @@ impl<C: Channel> Driver<C> {
 
     fn call(&self, job: Job<(AccountId, Outgoing)>) {
         let (account, outgoing) = job.what;
+        let operation = operation(&outgoing);
         let left = job.deadline.since(self.shared.now().mono());
         let result = match self.clients.get(&account) {
             Some(client) => call(client, outgoing, left),
@@ -72,7 +74,7 @@ impl<C: Channel> Driver<C> {
                 Err(Error::new(ErrorKind::Unavailable, "the bridge has no client of this account"))
             }
         };
-        self.shared.called(job.number, result);
+        self.shared.called(job.number, account, operation, result);
     }
 
     fn deliver(&self, job: Job<Delivery>) {

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::body::Memory;
 use super::config::{Drain, Retention};
+use super::failures::Failures;
 use super::gateway::Gateway;
 use super::keys::Tokens;
 use super::metered::StoreHealth;
@@ -35,6 +36,8 @@ pub(super) struct Core {
     pub(super) is_draining: AtomicBool,
     /// The memory of what operators post.
     pub(super) memory: Memory,
+    /// What of LivePerson fails.
+    pub(super) failures: Arc<Failures>,
 }
 
 /// Settings and parts of a [`Core`].
@@ -80,6 +83,7 @@ impl Core {
             is_started: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             memory: Memory::share(0),
+            failures: Arc::default(),
         }
     }
 

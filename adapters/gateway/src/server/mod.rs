@@ -50,6 +50,7 @@ mod check;
 mod circuit;
 mod config;
 mod core;
+mod failures;
 mod files;
 mod gateway;
 mod guard;
@@ -83,6 +84,6 @@ pub use self::start::{Addresses, Server, StartError};
 /// The target of this server's events for `tracing`.
 ///
 /// Their fields are `event`, `request`, `gateway`, `consumer`, `conversation`, `message`, `delivery`, `attempt`,
-/// `status`, `seconds` and `cause`. No field holds a text, a name, a token, or the query of a URL. `consumer` is the
+/// `status`, `seconds`, `account`, `operation`, `service` and `cause`. No field holds a text, a name, a token, or the query of a URL. `consumer` is the
 /// id as LivePerson knows it: whoever writes the log decides how to show it.
 pub const LOG: &str = "lp_connector_gateway";

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use lp_connector_axum::{Webhooks, serve};
@@ -328,8 +328,12 @@ fn own_url(address: SocketAddr) -> Result<Url, InvalidConfig> {
 
 fn clients(config: &ServerConfig, core: &Core) -> Result<BTreeMap<AccountId, Client>, Error> {
     let client = |account: &AccountConfig| {
-        let metrics = core.metrics.clone();
-        let observed = account.client.clone().observer(move |event| metrics.record_call(event));
+        let (metrics, failures) = (core.metrics.clone(), core.failures.clone());
+        let id = account.id().clone();
+        let observed = account.client.clone().observer(move |event| {
+            metrics.record_call(event);
+            failures.follow(&id, event);
+        });
         Ok((account.id().clone(), Client::new(observed)?))
     };
     config.accounts.iter().map(client).collect()
@@ -368,10 +372,11 @@ fn bridge(
     let missing = || Error::configuration("an account is needed");
     let first = clients.get(&core.home).cloned().or_else(|| all.next()).ok_or_else(missing)?;
     let channel = Gateways(core.clone());
-    let observed = core.clone();
+    let (observed, failures) = (core.clone(), core.failures.clone());
     let builder = Bridge::builder(first, core.store.clone(), channel)
         .config(settings)
-        .on_event(move |event| observe::record(&observed, event));
+        .on_event(move |event| observe::record(&observed, event))
+        .on_call(move |ended| failures.record(ended, Instant::now()));
     let builder = clients.values().cloned().fold(builder, |builder, one| builder.client(one));
     Ok(builder.start()?)
 }

@@ -125,6 +125,18 @@ fn status(client: &Client, output: &Output) -> Result<(), Failure> {
             line(gateway, &["name", "account", "paused", "circuit_open"])
         ));
     }
+    let all = |name: &str| status.get(name).and_then(Value::as_array).into_iter().flatten();
+    for failing in all("failing") {
+        let cause = failing.get("cause").and_then(Value::as_str).unwrap_or_default();
+        let facts = line(
+            failing,
+            &["account", "operation", "request", "service", "status", "since", "failures"],
+        );
+        text.push_str(&format!("\n  {facts} waits because {cause}"));
+    }
+    for circuit in all("circuits_open") {
+        text.push_str(&format!("\n  {} circuit_open=true", line(circuit, &["account", "service"])));
+    }
     output.done(&json!({"event": "bridge_status", "status": status}), text);
     Ok(())
 }

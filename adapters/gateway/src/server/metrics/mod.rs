@@ -240,7 +240,7 @@ impl Series {
     }
 }
 
-fn service(endpoint: &Endpoint) -> String {
+pub(super) fn service(endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Service(service) => service.to_string(),
         _ => "domain_api".to_owned(),

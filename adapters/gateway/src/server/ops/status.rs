@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{answer, check_operator};
 use crate::server::answer::Refusal;
 use crate::server::app::App;
+use crate::server::failures::{Failing, OpenCircuit};
 
 #[derive(Serialize)]
 struct Status<'a> {
@@ -18,6 +19,10 @@ struct Status<'a> {
     lanes_held: usize,
     accounts: Vec<&'a str>,
     gateways: Vec<GatewayStatus<'a>>,
+    /// What of LivePerson fails at present: consumers' messages wait for it.
+    failing: Vec<Failing>,
+    /// The services of LivePerson that failed so often that they are left alone for a while.
+    circuits_open: Vec<OpenCircuit>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +54,8 @@ pub(super) async fn status(State(app): State<App>, request: Request) -> Result<R
                 circuit_open: gateway.circuit().is_open(),
             })
             .collect(),
+        failing: core.failures.failing(),
+        circuits_open: core.failures.circuits_open(),
     };
     Ok(answer(StatusCode::OK, &status))
 }

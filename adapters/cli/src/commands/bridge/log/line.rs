@@ -17,7 +17,10 @@ pub(super) const FIELDS: &[(&str, usize)] = &[
     ("attempt", 20),
     ("status", 20),
     ("seconds", 20),
-    ("cause", 400),
+    ("account", 40),
+    ("operation", 40),
+    ("service", 255),
+    ("cause", 700),
 ];
 
 /// The fields of a line: known ones, each with a value of a bounded length.

@@ -1,0 +1,67 @@
+//! What a running bridge says of what is wrong.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+mod program;
+
+use program::bridge::{Bridge, OPS_TOKEN, wait_for};
+use program::{Run, cloud, run};
+use serde_json::{Value, json};
+
+fn ops(bridge: &Bridge, arguments: &[&str]) -> Run {
+    let environment = [("LP_BRIDGE_OPS", bridge.operations()), ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN)];
+    run(&environment, &[&["bridge"], arguments].concat())
+}
+
+/// The lines of a log with this event.
+fn lines(log: &str, event: &str) -> Vec<Value> {
+    let all = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(|line| line["event"] == event).collect()
+}
+
+#[test]
+fn wrong_credentials_are_an_error_with_advice() {
+    for (wrong, request, advice) in [
+        (("LP_CLIENT_SECRET", "not-the-secret"), "app_jwt", "client id and the secret"),
+        (("LP_ACCOUNT_ID", "11111111"), "domain", "account"),
+    ] {
+        let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+        let bridge = Bridge::start(&cloud, folder.path(), "http://127.0.0.1:9/", &[wrong]);
+        for number in 0..5 {
+            let consumer = format!("ada{number}");
+            let message = json!({"id": number.to_string(), "consumer": consumer, "text": "Coo?"});
+            assert_eq!(bridge.post(&message), 202);
+        }
+        let status = wait_for("the failure", || {
+            let status = ops(&bridge, &["status"]).stdout;
+            status.contains("waits because").then_some(status)
+        });
+        assert!(status.contains(&format!("request={request}")), "{status}");
+        assert!(status.contains("since=") && status.contains(advice), "{status}");
+        bridge.signal("-TERM");
+        let (_, log) = bridge.wait();
+        let said = lines(&log, "liveperson_refuses");
+        let [line] = &*said else { panic!("one line: {log}") };
+        assert_eq!((&line["level"], &line["operation"]), (&json!("error"), &json!(request)));
+        assert!(line["account"].is_string() && line["service"].is_string(), "{line}");
+        assert!(line["cause"].as_str().unwrap().contains(advice), "{line}");
+        assert!(!log.contains("not-the-secret"), "{log}");
+    }
+}
+
+#[test]
+fn a_service_that_keeps_failing_is_named() {
+    let (cloud, folder) = (cloud(&["conversation=503"]), tempfile::tempdir().unwrap());
+    let bridge = Bridge::start(&cloud, folder.path(), "http://127.0.0.1:9/", &[]);
+    assert_eq!(bridge.post(&json!({"id": "1", "consumer": "ada", "text": "Coo?"})), 202);
+    let shown = |what: &str| ops(&bridge, &["status"]).stdout.contains(what).then_some(());
+    wait_for("the failures", || shown("failures=3"));
+    bridge.signal("-TERM");
+    let (_, log) = bridge.wait();
+    let said = lines(&log, "liveperson_down");
+    let [line] = &*said else { panic!("one line: {log}") };
+    assert_eq!((&line["level"], &line["status"]), (&json!("warn"), &json!(503)));
+    assert_eq!(line["operation"], "open_conversation");
+    assert!(line["service"].is_string(), "{line}");
+}
