@@ -5,7 +5,7 @@
 
 mod program;
 
-use program::bridge::{Bridge, OPS_TOKEN, wait_for};
+use program::bridge::{Bridge, OPS_TOKEN, TOKEN, wait_for};
 use program::{Run, cloud, run};
 use serde_json::{Value, json};
 
@@ -64,4 +64,45 @@ fn a_service_that_keeps_failing_is_named() {
     assert_eq!((&line["level"], &line["status"]), (&json!("warn"), &json!(503)));
     assert_eq!(line["operation"], "open_conversation");
     assert!(line["service"].is_string(), "{line}");
+}
+
+#[test]
+fn a_refused_call_is_a_warning_with_its_request() {
+    let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let bridge = Bridge::start(&cloud, folder.path(), "http://127.0.0.1:9/", &[]);
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
+    let agent = ureq::Agent::new_with_config(config);
+    let (messages, status) =
+        (bridge.url("/v1/messages"), format!("{}/ops/v1/status", bridge.operations()));
+    let calls = [
+        (&messages, "wrong", 401, "unauthorized", None),
+        (&messages, OPS_TOKEN, 403, "forbidden", None),
+        (&status, TOKEN, 403, "forbidden", None),
+        (&messages, TOKEN, 405, "method", None),
+        (&messages, TOKEN, 422, "invalid", Some("sms")),
+    ];
+    for (number, (url, token, status, _, _)) in calls.iter().enumerate() {
+        let token = format!("Bearer {token}");
+        let id = format!("call-{number}");
+        let answer = match (*status, url.contains("/ops/")) {
+            (405, _) | (_, true) => {
+                let call = agent.get(*url).header("x-request-id", id);
+                call.header("authorization", token).call()
+            }
+            _ => {
+                let call = agent.post(*url).header("x-request-id", id);
+                call.header("authorization", token).content_type("application/json").send("{}")
+            }
+        };
+        assert_eq!(answer.unwrap().status().as_u16(), *status);
+    }
+    bridge.signal("-TERM");
+    let (_, log) = bridge.wait();
+    let said = lines(&log, "request");
+    for (number, (_, _, status, cause, gateway)) in calls.iter().enumerate() {
+        let id = format!("call-{number}");
+        let Some(line) = said.iter().find(|line| line["request"] == *id) else { panic!("{log}") };
+        assert_eq!((&line["level"], &line["status"]), (&json!("warn"), &json!(status)));
+        assert_eq!((line["cause"].as_str(), line["gateway"].as_str()), (Some(*cause), *gateway));
+    }
 }

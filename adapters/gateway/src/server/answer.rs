@@ -4,9 +4,9 @@ use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -32,6 +32,26 @@ pub(super) struct RequestId(pub(super) Arc<str>);
 pub(super) struct RequestIds {
     instance: String,
     number: AtomicU64,
+    refusals: Bound,
+}
+
+/// So many calls that are refused are logged as warnings in a minute, beside those of known gateways.
+const WARNINGS: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How many warnings there were in this minute, and since when it runs.
+#[derive(Debug, Default)]
+struct Bound(Mutex<Option<(Instant, u32)>>);
+
+impl Bound {
+    /// Whether there may be one more.
+    fn allows(&self, now: Instant) -> bool {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_now = minute.filter(|(begun, _)| now.saturating_duration_since(*begun) < MINUTE);
+        let (begun, count) = of_now.unwrap_or((now, 0));
+        *minute = Some((begun, count.saturating_add(1)));
+        count < WARNINGS
+    }
 }
 
 /// Who called, in the extensions of a response: for the log.
@@ -86,7 +106,11 @@ impl RequestIds {
     pub(super) fn new() -> Self {
         // Random for each of them: the ids of two programs differ.
         let instance = RandomState::new().build_hasher().finish() >> 32;
-        Self { instance: format!("{instance:08x}"), number: AtomicU64::new(0) }
+        Self {
+            instance: format!("{instance:08x}"),
+            number: AtomicU64::new(0),
+            refusals: Bound::default(),
+        }
     }
 
     /// The caller's own id if it is a plain one, or a new one.
@@ -134,16 +158,18 @@ pub(super) async fn finish(
     let seconds = begun.elapsed().as_secs_f64();
     let (status, gateway) = (response.status().as_u16(), caller.as_deref());
     let cause = problem.as_ref().map(Problem::slug);
-    // What strangers ask is for those who look for it: they must not fill the log.
-    match (gateway, status) {
-        (None, ..500) => tracing::debug!(
+    let is_known = gateway.is_some();
+    // What strangers ask must not fill the log: beyond a bound it is for those who look for it.
+    let is_refused = status >= 400 && (is_known || status >= 500 || ids.refusals.allows(begun));
+    match (is_refused, is_known) {
+        (true, _) => tracing::warn!(
+            target: super::LOG, event = "request", request = &*id, gateway, %method, path, status, seconds, cause
+        ),
+        (false, true) => tracing::info!(
+            target: super::LOG, event = "request", request = &*id, gateway, %method, path, status, seconds, cause
+        ),
+        (false, false) => tracing::debug!(
             target: super::LOG, event = "request", request = &*id, %method, path, status, seconds, cause
-        ),
-        (_, 500..) => tracing::warn!(
-            target: super::LOG, event = "request", request = &*id, gateway, %method, path, status, seconds, cause
-        ),
-        _ => tracing::info!(
-            target: super::LOG, event = "request", request = &*id, gateway, %method, path, status, seconds, cause
         ),
     }
     response
@@ -162,4 +188,18 @@ pub(super) async fn not_found() -> Refusal {
 
 pub(super) async fn other_method() -> Refusal {
     Refusal::new(ProblemKind::Method, "the header allow names the methods of this path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_of_a_minute_are_bounded() {
+        let (bound, begun) = (Bound::default(), Instant::now());
+        let allowed = |now| (0..1000).filter(|_| bound.allows(now)).count();
+        assert_eq!(allowed(begun), 60);
+        assert_eq!(allowed(begun + Duration::from_secs(59)), 0);
+        assert_eq!(allowed(begun + Duration::from_secs(60)), 60);
+    }
 }
