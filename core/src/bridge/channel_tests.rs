@@ -255,3 +255,42 @@ fn a_failure_that_the_channel_reports_is_told_if_wanted() {
         assert_eq!(told(&world), expected);
     }
 }
+
+#[test]
+fn what_the_channel_reports_is_told_once_and_upwards() {
+    use ChannelReceipt::{Delivered, Failed, Read};
+    for (reports, expected) in [
+        (&[Delivered, Delivered][..], &["ACCEPT"][..]),
+        (&[Delivered, Read, Delivered, Read], &["ACCEPT", "READ"]),
+        (&[Read, Delivered, Failed], &["READ"]),
+        (&[Delivered, Failed], &["ACCEPT"]),
+        (&[Failed, Failed], &["NACK"]),
+        (&[Failed, Delivered, Read], &["NACK"]),
+    ] {
+        let mut world = open("ada", BridgeConfig::new().accept_on(AcceptOn::Delivered));
+        world.cloud.agent_says("c1", "one");
+        go_on(&mut world);
+        let ada = ExtConsumerId::new("ada").unwrap();
+        for receipt in reports {
+            world.append(report(&account(), &ada, &["c1:c1:1"], *receipt).unwrap());
+            go_on(&mut world);
+        }
+        assert_eq!(told(&world), expected, "{reports:?}");
+    }
+}
+
+#[test]
+fn what_is_known_of_receipts_is_bounded() {
+    let mut world = open("ada", BridgeConfig::new());
+    let ada = ExtConsumerId::new("ada").unwrap();
+    let mut bytes = Vec::new();
+    for hundred in 0..9 {
+        let ids: Vec<String> =
+            (0..100).map(|one| format!("c1:c1:{}", 100 * hundred + one)).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        world.append(report(&account(), &ada, &ids, ChannelReceipt::Read).unwrap());
+        go_on(&mut world);
+        bytes.push(world.store.largest().0);
+    }
+    assert!(bytes[8] < bytes[3] + 200, "{bytes:?}");
+}

@@ -2,7 +2,7 @@
 
 use super::record::{
     Content, MAX_QUEUE, MAX_QUEUE_BYTES, Offered, OpenTalk, PendingKind, PendingReceipt, Queued,
-    SendState, Talk,
+    Rank, SendState, Talk,
 };
 use super::{ConsumerLane, FileEntry};
 use crate::api::ConversationRef;
@@ -175,8 +175,13 @@ impl ConsumerLane {
             ConsumerEntry::Settled { message, attempt, verdict } => {
                 self.on_settled(&message, attempt, verdict, now);
             }
-            ConsumerEntry::Receipt { status, reported, .. } if !self.is_told(status, reported) => {}
-            ConsumerEntry::Receipt { conversation, dialog, status, sequences, .. } => {
+            ConsumerEntry::Receipt { conversation, dialog, status, mut sequences, reported } => {
+                if let Some(rank) = Rank::of(status, reported) {
+                    sequences.retain(|sequence| self.record.is_news(&dialog, *sequence, rank));
+                }
+                if sequences.is_empty() || !self.is_told(status, reported) {
+                    return;
+                }
                 let kind = PendingKind::Receipt(status);
                 let metadata = serde_json::Value::Null;
                 self.record.add_receipt(PendingReceipt {

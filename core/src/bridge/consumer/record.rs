@@ -29,6 +29,9 @@ const MAX_OFFERED_BYTES: usize = 16 * 1024;
 const MAX_RECEIPTS: usize = 32;
 const MAX_SEQUENCES: usize = 1000;
 
+/// Of how many messages of agents it is known how far the channel brought them.
+const MAX_RANKS: usize = 256;
+
 /// The most conversations of which something is known beside the own one.
 const MAX_SEEN: usize = 4;
 
@@ -46,6 +49,9 @@ pub(super) struct ConsumerRecord {
     pub(super) recent: VecDeque<Recent>,
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub(super) receipts: VecDeque<PendingReceipt>,
+    /// How far the channel brought the newest messages of agents, by dialog and sequence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ranks: Vec<(DialogId, BTreeMap<u64, Rank>)>,
     /// The options of the agent's newest message, and that message's delivery id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) offered: Option<Offered>,
@@ -219,6 +225,38 @@ pub(super) struct PendingReceipt {
     pub(super) tries: u32,
 }
 
+/// How far the channel brought a message of an agent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Rank {
+    /// The channel took it.
+    Taken,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl Rank {
+    /// What a receipt says. A message that was given up can be put back: that is no rank.
+    pub(super) const fn of(status: ReceiptKind, is_reported: bool) -> Option<Self> {
+        match (status, is_reported) {
+            (ReceiptKind::Delivered, false) => Some(Self::Taken),
+            (ReceiptKind::Delivered, true) => Some(Self::Delivered),
+            (ReceiptKind::Read, _) => Some(Self::Read),
+            (ReceiptKind::NotReceived, true) => Some(Self::Failed),
+            (ReceiptKind::NotReceived, false) => None,
+        }
+    }
+
+    /// Whether it is news after this one. A failure ends, unless the message is known to be delivered.
+    fn follows(self, known: Self) -> bool {
+        match self {
+            Self::Failed => known == Self::Taken,
+            _ => self > known,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum PendingKind {
@@ -278,6 +316,31 @@ impl ConsumerRecord {
         while self.recent.len() > MAX_RECENT.max(queued) {
             self.recent.pop_front();
         }
+    }
+
+    /// Takes in how far the channel brought a message of an agent. False: that is known, or more.
+    pub(super) fn is_news(&mut self, dialog: &DialogId, sequence: u64, rank: Rank) -> bool {
+        let at = match self.ranks.iter().position(|(other, _)| other == dialog) {
+            Some(at) => at,
+            None => {
+                self.ranks.push((dialog.clone(), BTreeMap::new()));
+                self.ranks.len() - 1
+            }
+        };
+        let Some((_, known)) = self.ranks.get_mut(at) else { return true };
+        if known.get(&sequence).is_some_and(|known| !rank.follows(*known)) {
+            return false;
+        }
+        known.insert(sequence, rank);
+        while self.ranks.iter().map(|(_, known)| known.len()).sum::<usize>() > MAX_RANKS
+            && let Some((_, oldest)) = self.ranks.first_mut()
+        {
+            oldest.pop_first();
+            if oldest.is_empty() {
+                self.ranks.remove(0);
+            }
+        }
+        true
     }
 
     /// Adds a receipt, joined with one that waits for the same dialog and status: each request takes a
