@@ -115,7 +115,8 @@ impl BridgeConfig {
     }
 
     /// Sets how long the record of a finished conversation, and of a consumer without one, is kept: duplicates
-    /// of what it holds are recognised for that long. LivePerson repeats a notification for up to 3 days
+    /// of what it holds are recognised for that long. With a consumer's record goes what leads from the LivePerson id to
+    /// the consumer. LivePerson repeats a notification for up to 3 days
     /// ([protocol.md 9.3](crate::protocol#9.3)). Default: 7 days.
     #[must_use]
     pub fn retention(mut self, time: Duration) -> Self {

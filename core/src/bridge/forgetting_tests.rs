@@ -175,3 +175,31 @@ fn what_came_before_is_not_delivered_any_more() {
     assert!(!world.channel.delivered.iter().any(|(_, text, _)| text == "a late word"));
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
 }
+
+#[test]
+fn nothing_leads_to_a_consumer_after_the_retention() {
+    for is_forgotten in [false, true] {
+        let mut world = World::new(1, BridgeConfig::new());
+        world.accept("ada", "m1", "hello");
+        go_on(&mut world);
+        let is_there = |world: &World| {
+            let text = world.store.describe(world.now.mono());
+            text.lines().any(|line| line.contains(":lp-ada"))
+        };
+        assert!(is_there(&world));
+        if is_forgotten {
+            forget(&mut world, "ada");
+        } else {
+            world.advance(Duration::from_secs(7 * 24 * 3600 + 1));
+        }
+        go_on(&mut world);
+        assert!(!lanes(&mut world).contains(&"consumer ada".to_owned()));
+        assert!(!is_there(&world), "{is_forgotten}");
+        // Another message opens another conversation, or finds the one that is open.
+        world.cloud.close("c1");
+        go_on(&mut world);
+        world.accept("ada", "m2", "again");
+        go_on(&mut world);
+        assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
+    }
+}

@@ -365,8 +365,11 @@ impl ConsumerLane {
         {
             unconfirmed.left = until.since(now);
         }
-        if next == DraftNext::Gone && self.record.forget {
-            self.forget_conversations();
+        if next == DraftNext::Gone {
+            if self.record.forget {
+                self.forget_conversations();
+            }
+            self.remove_cells();
         }
         Draft {
             through: self.through,
@@ -464,6 +467,10 @@ impl ConsumerLane {
         for conversation in self.record.conversations() {
             self.tell_conversation(&conversation, &ConversationEntry::Forget);
         }
+    }
+
+    /// Nothing leads to the consumer any more.
+    fn remove_cells(&mut self) {
         if let Some(lp_consumer) = self.record.lp_consumer.take() {
             self.cells.push((consumer_cell(&self.account, &lp_consumer), Vec::new()));
             self.cells.push((open_cell(&self.account, &lp_consumer), Vec::new()));
