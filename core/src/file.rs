@@ -98,6 +98,10 @@ impl File {
         self
     }
 
+    pub(crate) fn own_caption(&self) -> &str {
+        &self.caption
+    }
+
     /// A preview image, as a data URL of less than 30 KiB. Default: none.
     #[must_use]
     pub fn preview(mut self, data_url: impl Into<String>) -> Self {

@@ -13,7 +13,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lp_connector_core::api::{InvalidInput, Urgency};
-use lp_connector_core::bridge::{ChannelReceipt, Inbound, MAX_OPENING_CHARS, Opening};
+use lp_connector_core::bridge::{
+    ChannelReceipt, Inbound, MAX_CAPTION_CHARS, MAX_OPENING_CHARS, Opening,
+};
 use lp_connector_core::file::{File, MAX_FILE};
 use lp_connector_core::id::ExtConsumerId;
 use serde::Deserialize;
@@ -175,12 +177,13 @@ pub fn parse_message(body: &[u8], rules: &Rules) -> Result<Message, Problem> {
     let consumer = rules.external(&consumer)?;
     if let Some(text) = &text {
         let characters = text.encode_utf16().count();
-        if characters > MAX_TEXT {
+        let limit = if media.is_some() { MAX_CAPTION_CHARS } else { MAX_TEXT };
+        if characters > limit {
             return Err(Problem::new(
                 ProblemKind::TextTooLong,
                 format!("it has {characters} characters"),
             )
-            .limit(MAX_TEXT));
+            .limit(limit));
         }
     }
     let one =
@@ -364,6 +367,10 @@ mod tests {
             ),
             (
                 format!(r#"{{"id":"1","consumer":"a","text":"{}"}}"#, "x".repeat(5001)),
+                "text-too-long",
+            ),
+            (
+                format!(r#"{{"id":"1","consumer":"a","text":"{}",{png}}}"#, "x".repeat(3801)),
                 "text-too-long",
             ),
             (r#"{"id":"1","id":"2","consumer":"a","text":"hi"}"#.to_owned(), "malformed"),

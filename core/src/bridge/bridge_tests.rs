@@ -161,6 +161,62 @@ fn a_long_text_is_sent_in_parts() {
 }
 
 #[test]
+fn the_channel_hears_of_a_long_text_as_a_whole() {
+    let mut world = open();
+    let long = "word ".repeat(2000);
+    world.hand_in("ada", Inbound::text("m2", &long).unwrap());
+    // What the parts were called once is a message like any other.
+    world.hand_in("ada", Inbound::text("m2~2", "another").unwrap());
+    world.hand_in("ada", Inbound::text("m2", &long).unwrap());
+    go_on(&mut world);
+    world.cloud.agent_reads("c1", &[1, 2]);
+    go_on(&mut world);
+    let sent = |id: &str| (id.to_owned(), Progress::Sent);
+    assert_eq!(world.channel.statuses[1..], [sent("m2"), sent("m2~2")]);
+    world.cloud.agent_reads("c1", &[3]);
+    go_on(&mut world);
+    assert_eq!(world.channel.statuses[3..], [("m2".to_owned(), Progress::Read)]);
+    assert_eq!(world.cloud.texts_of("ada").len(), 1 + 3 + 1);
+    // Other texts with a known id fail, in one part or several, and nothing of them is sent.
+    for text in ["short", &"other ".repeat(2000), &long[..4000]] {
+        world.hand_in("ada", Inbound::text("m2", text).unwrap());
+        go_on(&mut world);
+    }
+    let reused = ("m2".to_owned(), Progress::Failed(FailureReason::IdReused));
+    assert_eq!(world.channel.statuses[4..], [reused.clone(), reused.clone(), reused]);
+    assert_eq!(world.cloud.texts_of("ada").len(), 1 + 3 + 1);
+}
+
+#[test]
+fn a_part_that_fails_ends_a_long_text() {
+    let is_text = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)));
+    for fails in 0..3 {
+        let config = BridgeConfig::new().settle_for(Duration::from_secs(5));
+        let mut world = with(config);
+        let long = "word ".repeat(2000);
+        world.hand_in("ada", Inbound::text("m2", &long).unwrap());
+        world.hand_in("ada", Inbound::text("m3", "next").unwrap());
+        for _ in 0..fails {
+            let at = world.run_until(is_text).unwrap();
+            world.finish(0, at, Fate::Done);
+        }
+        let at = world.run_until(is_text).unwrap();
+        world.finish(0, at, Fate::RequestLost);
+        world.run();
+        world.advance(Duration::from_secs(6));
+        go_on(&mut world);
+        let failed = ("m2".to_owned(), Progress::Failed(FailureReason::Unconfirmed));
+        let next = ("m3".to_owned(), Progress::Sent);
+        assert_eq!(world.channel.statuses[1..], [failed, next], "{fails}");
+        // A repetition sends nothing more.
+        world.hand_in("ada", Inbound::text("m2", &long).unwrap());
+        go_on(&mut world);
+        assert_eq!(world.cloud.texts_of("ada").len(), 2 + fails, "{fails}");
+        assert_eq!(world.channel.statuses.len(), 3, "{fails}");
+    }
+}
+
+#[test]
 fn a_closed_conversation_is_opened_anew() {
     let mut world = open();
     world.cloud.close("c1");

@@ -28,6 +28,17 @@ const MAX_DELIVERY_ID_CHARS: usize = 1024;
 /// The characters of a request around a text: ids, envelope and metadata.
 const ENVELOPE_CHARS: usize = 1200;
 
+/// The most UTF-16 code units of a file's caption, as JSON. A caption is not divided.
+pub const MAX_CAPTION_CHARS: usize = MAX_REQUEST_CHARS - ENVELOPE_CHARS;
+
+/// What stands between a message's id and the number of a part, in the lanes alone: no channel's id has it.
+const PART: char = '\u{1f}';
+
+/// The channel's id of the message that this is an id of, or of a part of.
+pub(super) fn whole_id(id: &str) -> &str {
+    id.split(PART).next().unwrap_or(id)
+}
+
 /// A message from the channel, for [`accept`](super::accept). `Debug` shows no content.
 ///
 /// ```
@@ -46,6 +57,9 @@ pub struct Inbound {
     open: Option<Opening>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
+    /// The number of this part, from 1, and how many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<(u32, u32)>,
 }
 
 /// The content of a message from the channel.
@@ -66,7 +80,8 @@ pub(super) enum InboundContent {
 }
 
 impl Inbound {
-    /// A text.
+    /// A text. One that is longer than a request may be is sent in parts, in order. The channel hears of the whole: that
+    /// it is sent once all parts are, and that it failed if one did. The rest is not sent then.
     ///
     /// # Errors
     /// [`InvalidInput`] if the id is empty, has more than [`MAX_MESSAGE_ID_CHARS`] characters or a control
@@ -82,8 +97,14 @@ impl Inbound {
     /// A picture, with its caption.
     ///
     /// # Errors
-    /// [`InvalidInput`] for the id, as [`text`](Self::text).
+    /// [`InvalidInput`] for the id, as [`text`](Self::text), and for a caption of more than [`MAX_CAPTION_CHARS`]: LivePerson
+    /// would refuse it.
     pub fn file(id: impl Into<String>, file: File) -> Result<Self, InvalidInput> {
+        if escaped_units(file.own_caption()) > MAX_CAPTION_CHARS {
+            return Err(InvalidInput::new(format!(
+                "the caption has more than {MAX_CAPTION_CHARS} characters, as JSON"
+            )));
+        }
         Self::new(id, InboundContent::File(file))
     }
 
@@ -130,7 +151,7 @@ impl Inbound {
                 "the message's id must have 1 to {MAX_MESSAGE_ID_CHARS} characters and no control character"
             )));
         }
-        Ok(Self { id, content, open: None, at: None })
+        Ok(Self { id, content, open: None, at: None, part: None })
     }
 
     /// Sets how a conversation is opened, if this message opens one. What it leaves out comes from
@@ -173,6 +194,10 @@ impl Inbound {
         &self.content
     }
 
+    pub(super) const fn part(&self) -> Option<(u32, u32)> {
+        self.part
+    }
+
     pub(super) const fn accepted(&self) -> Option<Timestamp> {
         self.at
     }
@@ -186,6 +211,9 @@ impl Inbound {
     pub fn fingerprint(&self) -> u64 {
         let mut hash = Sha256::new();
         hash.update(self.kind());
+        if let Some((_, parts)) = self.part {
+            hash.update(parts.to_be_bytes());
+        }
         match &self.content {
             InboundContent::Text(text) => hash.update(text),
             InboundContent::File(file) => hash.update(file.bytes()),
@@ -198,23 +226,27 @@ impl Inbound {
         first_eight(&hash.finalize())
     }
 
-    /// The message in parts that the service takes, in order. All but the first have an id with a suffix:
-    /// `SM9f3~2`, `SM9f3~3`.
+    /// The message in parts that the service takes, in order. All but the first have an id of their own, which
+    /// [leads back](whole_id) to the channel's.
     ///
     /// A text is divided at a line break or a blank, where there is one in the last fifth of a part.
-    #[must_use]
-    pub fn split(self) -> Vec<Self> {
+    pub(super) fn split(self) -> Vec<Self> {
         let InboundContent::Text(text) = &self.content else { return vec![self] };
         let most = MAX_REQUEST_CHARS - ENVELOPE_CHARS;
         if escaped_units(text) <= most {
             return vec![self];
         }
         let parts = parts(text, most);
-        let named = parts.into_iter().enumerate().map(|(index, part)| Self {
-            id: if index == 0 { self.id.clone() } else { format!("{}~{}", self.id, index + 1) },
+        let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let named = (1..).zip(parts).map(|(number, part)| Self {
+            id: match number {
+                1 => self.id.clone(),
+                _ => format!("{}{PART}{number}", self.id),
+            },
             content: InboundContent::Text(part),
             open: self.open.clone(),
             at: self.at,
+            part: Some((number, count)),
         });
         named.collect()
     }
@@ -405,5 +437,27 @@ mod tests {
     fn the_message_of_an_answer_has_a_limit() {
         assert!(Inbound::answer("m1", "x".repeat(1024), 1).is_ok());
         assert!(Inbound::answer("m1", "x".repeat(1025), 1).is_err());
+    }
+
+    #[test]
+    fn a_caption_has_a_limit() {
+        let captioned = |caption: String| {
+            let file = File::new("ring.png", vec![1]).unwrap().caption(caption);
+            Inbound::file("m1", file).is_ok()
+        };
+        assert!(captioned("x".repeat(MAX_CAPTION_CHARS)));
+        assert!(!captioned("x".repeat(MAX_CAPTION_CHARS + 1)));
+        assert!(!captioned("\n".repeat(MAX_CAPTION_CHARS / 2 + 1)));
+    }
+
+    #[test]
+    fn the_id_of_a_part_is_no_channels_id() {
+        let parts = Inbound::text("m1", "x".repeat(9000)).unwrap().split();
+        let ids: Vec<&str> = parts.iter().map(Inbound::id).collect();
+        assert_eq!((ids[0], ids.len()), ("m1", 3));
+        for id in &ids[1..] {
+            assert!(Inbound::text(*id, "x").is_err());
+            assert_eq!(whole_id(id), "m1");
+        }
     }
 }

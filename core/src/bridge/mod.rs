@@ -94,7 +94,9 @@ pub use self::event::{
     MessageOutcome, OrderAnomaly,
 };
 pub use self::forgetting::Forgetting;
-pub use self::inbound::{Inbound, MAX_MESSAGE_ID_CHARS, MAX_OPENING_CHARS, Opening};
+pub use self::inbound::{
+    Inbound, MAX_CAPTION_CHARS, MAX_MESSAGE_ID_CHARS, MAX_OPENING_CHARS, Opening,
+};
 pub use self::ingest::{
     ChannelReceipt, Ingested, accept, adopt, delete, forget, ingest, ingest_at, replay, report,
     resolve,

@@ -10,7 +10,7 @@ use crate::bridge::consumer_settings::AcceptOn;
 use crate::bridge::delivery::parse_message_id;
 use crate::bridge::entry::{Choice, ConsumerEntry, Phase, ReceiptKind, Resolution};
 use crate::bridge::event::{ConversationOutcome, MessageOutcome};
-use crate::bridge::inbound::{Inbound, InboundContent};
+use crate::bridge::inbound::{Inbound, InboundContent, whole_id};
 use crate::bridge::status::{FailureReason, Progress};
 use crate::id::{ConversationId, DialogId};
 use crate::time::Now;
@@ -84,13 +84,27 @@ impl ConsumerLane {
 
     fn accept(&mut self, number: u64, inbound: Inbound) {
         let fingerprint = inbound.fingerprint();
+        let whole = whole_id(inbound.id()).to_owned();
+        let is_cut = self.record.cut.as_ref() == Some(&whole);
+        if is_cut && whole != inbound.id() {
+            // An earlier part failed. Repeated, this one is known.
+            if self.record.recent(inbound.id()).is_none() {
+                self.record.remember(inbound.id().to_owned(), fingerprint, self.wall);
+            }
+            return;
+        }
         if let Some(known) = self.record.recent(inbound.id()) {
             // The first one counts. The same one again is what an append that was repeated looks like.
             if known.fingerprint != fingerprint {
-                let id = inbound.id().to_owned();
-                self.tell_of_another(&id, FailureReason::IdReused);
+                self.tell_of_another(&whole, FailureReason::IdReused);
+                if inbound.part().is_some() {
+                    self.record.cut = Some(whole);
+                }
             }
             return;
+        }
+        if is_cut {
+            self.record.cut = None;
         }
         let id = inbound.id().to_owned();
         let content = match inbound.content() {
@@ -114,7 +128,16 @@ impl ConsumerLane {
     pub(super) fn push(&mut self, id: String, content: Content, inbound: &Inbound) {
         let (state, attempt) = (SendState::Waiting, 0);
         let (opening, accepted) = (inbound.own_opening().cloned(), inbound.accepted());
-        self.record.queue.push_back(Queued { id, content, opening, state, attempt, accepted });
+        let part = inbound.part();
+        self.record.queue.push_back(Queued {
+            id,
+            content,
+            opening,
+            state,
+            attempt,
+            accepted,
+            part,
+        });
     }
 
     /// A status of a message that shares its id with another one: the other's rank stays.
@@ -273,7 +296,7 @@ impl ConsumerLane {
 
     fn resolve(&mut self, message: &str, resolution: Resolution, now: Now) {
         let Some(head) = self.record.queue.front_mut() else { return };
-        if head.id != message || head.state == SendState::Waiting {
+        if whole_id(&head.id) != message || head.state == SendState::Waiting {
             return;
         }
         match resolution {

@@ -21,7 +21,7 @@ pub use self::summary::{ConsumerState, ConsumerSummary, RecentMessage};
 use super::config::{BridgeConfig, SurveyPolicy};
 use super::entry::{self, ConversationEntry, ReceiptKind, StatusEntry};
 use super::event::{BridgeEvent, BridgeEventKind, ConversationOutcome, MessageOutcome};
-use super::inbound::Inbound;
+use super::inbound::{Inbound, whole_id};
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::outgoing::{CallResult, Outgoing};
 use super::record::{decode, encode};
@@ -205,6 +205,9 @@ impl ConsumerLane {
             let newest = self.record.queue.pop_back()?;
             let reason = FailureReason::Refused("the store cannot keep it".to_owned());
             self.tell(&newest.id, Progress::Failed(reason), None);
+            if newest.part.is_some() {
+                self.cut(&newest.id);
+            }
         } else if self.record.offered_before.pop_front().is_none()
             && self.record.offered.take().is_none()
             && self.record.receipts.pop_back().is_none()
@@ -388,9 +391,18 @@ impl ConsumerLane {
         if is_blocked { u64::MAX } else { self.through }
     }
 
-    /// Tells the channel, if the rank grew.
+    /// A part of this message failed: the further ones are not sent.
+    fn cut(&mut self, id: &str) {
+        let whole = whole_id(id);
+        self.record
+            .queue
+            .retain(|queued| queued.state != SendState::Waiting || whole_id(&queued.id) != whole);
+        self.record.cut = Some(whole.to_owned());
+    }
+
+    /// Tells the channel, if the rank grew. Of a part, it hears by the id of the whole.
     fn tell(&mut self, message: &str, progress: Progress, sequence: Option<u64>) {
-        let wall = self.wall;
+        let (wall, message) = (self.wall, whole_id(message));
         if let Some(recent) = self.record.recent(message) {
             if recent.rank >= progress.rank() {
                 return;
@@ -425,11 +437,19 @@ impl ConsumerLane {
     /// Removes the first message, and tells the channel.
     fn finish_head(&mut self, progress: Progress, sequence: Option<u64>, now: Now) {
         self.settle_until = None;
-        if let Some(Queued { id, accepted, .. }) = self.record.queue.pop_front() {
+        if let Some(head) = self.record.queue.pop_front() {
             self.is_changed = true;
+            let (is_last, is_part) = (head.is_last(), head.part.is_some());
+            let Queued { id, accepted, .. } = head;
+            if progress == Progress::Sent && !is_last {
+                return;
+            }
+            if is_part && progress != Progress::Sent {
+                self.cut(&id);
+            }
             if progress == Progress::Sent {
                 let after = accepted.and_then(|at| at.until(now));
-                let (message, outcome) = (id.clone(), MessageOutcome::Sent);
+                let (message, outcome) = (whole_id(&id).to_owned(), MessageOutcome::Sent);
                 self.note(BridgeEventKind::Message { message, outcome, after });
             }
             self.tell(&id, progress, sequence);
@@ -442,7 +462,7 @@ impl ConsumerLane {
     }
 
     fn note_message(&mut self, message: &str, outcome: MessageOutcome) {
-        let message = message.to_owned();
+        let message = whole_id(message).to_owned();
         self.note(BridgeEventKind::Message { message, outcome, after: None });
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::entry::{Choice, Phase, ReceiptKind};
-use super::super::inbound::Opening;
+use super::super::inbound::{Opening, whole_id};
 use crate::api::{ConversationRef, HostedFile};
 use crate::id::{ConversationId, DialogId, LpConsumerId};
 use crate::time::Timestamp;
@@ -69,6 +69,9 @@ pub(super) struct ConsumerRecord {
     /// A message found the last conversation closed: another one is opened for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) reopens: bool,
+    /// The message of which a part failed last: its further parts are not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cut: Option<String>,
     /// Everything is to be removed, once nothing is unconfirmed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) forget: bool,
@@ -126,9 +129,17 @@ pub(super) struct Queued {
     /// When it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) accepted: Option<Timestamp>,
+    /// The number of this part of a long text, from 1, and how many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) part: Option<(u32, u32)>,
 }
 
 impl Queued {
+    /// True for a message that is no part of one, and for the last part.
+    pub(super) fn is_last(&self) -> bool {
+        self.part.is_none_or(|(number, count)| number == count)
+    }
+
     /// The bytes of what came from outside.
     fn bytes(&self) -> usize {
         let content = match &self.content {
@@ -313,7 +324,10 @@ impl ConsumerRecord {
         self.recent.push_back(Recent { id, fingerprint, rank: 0, at, when, reason });
         // A message in the queue is always remembered: it must not be accepted twice.
         let queued = self.queue.len() + 1;
-        while self.recent.len() > MAX_RECENT.max(queued) {
+        let most = MAX_RECENT.max(queued);
+        // Parts of long texts do not count, up to a bound.
+        let is_whole = |recent: &&Recent| whole_id(&recent.id) == recent.id;
+        while self.recent.iter().filter(is_whole).count() > most || self.recent.len() > 4 * most {
             self.recent.pop_front();
         }
     }

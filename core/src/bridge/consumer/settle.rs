@@ -6,6 +6,7 @@ use crate::bridge::config::Unsettled;
 use crate::bridge::conversation::digest;
 use crate::bridge::entry::{ConversationEntry, Question, Verdict};
 use crate::bridge::event::MessageOutcome;
+use crate::bridge::inbound::whole_id;
 use crate::bridge::status::{FailureReason, Progress};
 use crate::id::{ConversationId, DialogId};
 use crate::time::{Now, Timestamp};
@@ -121,7 +122,9 @@ impl ConsumerLane {
             if let Talk::Open(talk) = &mut self.record.talk {
                 talk.confirm(dialog, sequence);
             }
-            let id = self.record.queue.front().map(|head| head.id.clone());
+            // The whole is received once its last part is.
+            let head = self.record.queue.front().filter(|head| head.is_last());
+            let id = head.map(|head| whole_id(&head.id).to_owned());
             if let Some(recent) = id.and_then(|id| self.record.recent(&id)) {
                 recent.at = Some((dialog.clone(), sequence));
             }

@@ -1,7 +1,8 @@
 //! What people are shown of a consumer's lane.
 
-use super::record::{ConsumerRecord, MAX_RECENT, SendState, Talk};
+use super::record::{ConsumerRecord, MAX_RECENT, Recent, SendState, Talk};
 use crate::api::ConversationRef;
+use crate::bridge::inbound::whole_id;
 use crate::bridge::record::decode;
 use crate::bridge::status::Progress;
 use crate::bridge::store::{LaneDetails, LaneKind};
@@ -100,13 +101,16 @@ impl ConsumerSummary {
             Talk::Open(talk) => (ConsumerState::Open, Some(talk.to.clone())),
         };
         let head = record.queue.front();
-        let waiting = |id: &str| match head.filter(|head| head.id == id).map(|head| &head.state) {
-            Some(SendState::Unconfirmed(_)) => "unconfirmed",
-            Some(SendState::Held) => "held",
-            Some(SendState::Waiting) | None => "accepted",
-        };
-        let older = record.recent.len().saturating_sub(MAX_RECENT);
-        let recent = record.recent.iter().skip(older).map(|recent| RecentMessage {
+        let waiting =
+            |id: &str| match head.filter(|head| whole_id(&head.id) == id).map(|head| &head.state) {
+                Some(SendState::Unconfirmed(_)) => "unconfirmed",
+                Some(SendState::Held) => "held",
+                Some(SendState::Waiting) | None => "accepted",
+            };
+        let is_whole = |recent: &&Recent| whole_id(&recent.id) == recent.id;
+        let whole: Vec<&Recent> = record.recent.iter().filter(is_whole).collect();
+        let older = whole.len().saturating_sub(MAX_RECENT);
+        let recent = whole.into_iter().skip(older).map(|recent| RecentMessage {
             id: recent.id.clone(),
             status: match recent.rank {
                 0 => waiting(&recent.id),
@@ -122,7 +126,8 @@ impl ConsumerSummary {
             conversation: to.as_ref().map(|to| to.id().clone()),
             state,
             survey: to.as_ref().is_some_and(|to| !to.is_main_dialog()),
-            queued: record.queue.len() as u64 + lane.summary.entries,
+            queued: record.queue.iter().filter(|queued| queued.is_last()).count() as u64
+                + lane.summary.entries,
             recent: recent.collect(),
             to,
         })
