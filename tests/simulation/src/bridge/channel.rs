@@ -30,6 +30,8 @@ pub(crate) struct Channel {
     pub(crate) given_up: BTreeMap<(String, String), u64>,
     /// How often it was offered what it never takes.
     poison: BTreeMap<String, u32>,
+    /// The consumers who were forgotten: what is repeated after that is sent anew.
+    pub(crate) forgotten: BTreeSet<String>,
     /// Out of order until then.
     pub(crate) down_until: Duration,
 }
@@ -102,7 +104,9 @@ impl Channel {
                     self.given_up.insert(key.clone(), at.as_millis());
                 }
                 let told = self.statuses.entry(key).or_default();
-                if told.last().is_some_and(|last| last.rank() > status.progress.rank()) {
+                let is_forgotten = self.forgotten.contains(delivery.consumer.as_str());
+                let is_lower = |last: &Progress| last.rank() > status.progress.rank();
+                if !is_forgotten && told.last().is_some_and(is_lower) {
                     let why = format!("{} after {told:?}: {:?}", status.message, status.progress);
                     return Err(Broken::new(Invariant::AcceptedSettled, why));
                 }

@@ -108,7 +108,10 @@ impl World {
         for consumer in 0..CONSUMERS {
             let name = consumer_name(consumer);
             let sent = self.sent_texts(&name);
-            let accepted = self.channel.accepted.get(&consumer).cloned().unwrap_or_default();
+            let mut accepted = self.channel.accepted.get(&consumer).cloned().unwrap_or_default();
+            // What came before is forgotten, unconfirmed or not. Repeated after it, it is sent anew.
+            let forgotten = self.forgotten.get(&consumer);
+            accepted.drain(..forgotten.copied().unwrap_or_default());
             let mut books: BTreeMap<&str, Books> = BTreeMap::new();
             for at in &accepted {
                 let Some(message) = self.scenario.messages.get(*at) else { continue };
@@ -135,6 +138,9 @@ impl World {
                         format!("{text:?} of {name}: {book:?}, and it is there {there} times");
                     return Err(Broken::new(Invariant::AcceptedSettled, why));
                 }
+                if forgotten.is_some() {
+                    continue;
+                }
                 let resends = self.resends.get(&consumer).copied().unwrap_or_default();
                 let most = book.confirmed + book.unconfirmed + book.dropped + resends;
                 let may_double = self.scenario.unsettled == Unsettled::Resend
@@ -145,6 +151,9 @@ impl World {
                         format!("{text:?} of {name}: {book:?}, and it is there {there} times");
                     return Err(Broken::new(Invariant::SentOnceInOrder, why));
                 }
+            }
+            if forgotten.is_some() {
+                continue;
             }
             self.check_resends(&name, &accepted)?;
             self.check_sequences(&name, &accepted)?;
@@ -243,6 +252,15 @@ impl World {
                 dead.insert(((*conversation).to_owned(), (*dialog).to_owned(), sequence));
             }
         }
+        // Whether a conversation is of somebody who was forgotten: what came before is not delivered, and what comes
+        // later begins anew.
+        let is_forgotten = |conversation: &str| {
+            let mut all = self.cloud.conversations();
+            let found = all.find(|one| one.id == conversation);
+            found.is_some_and(|one| {
+                self.forgotten.keys().any(|it| consumer_name(*it) == one.consumer)
+            })
+        };
         for key in &self.acknowledged {
             // Where a notification that named the consumer was lost for good, the conversation counts as another
             // channel's from its first dead letter on.
@@ -250,7 +268,7 @@ impl World {
                 && dead.iter().any(|(conversation, _, _)| *conversation == key.0);
             let is_there =
                 self.channel.taken_messages.contains(key) || dead.contains(key) || is_unowned;
-            if !is_there && self.opened.contains(&key.0) {
+            if !is_there && self.opened.contains(&key.0) && !is_forgotten(&key.0) {
                 let why = format!("{key:?} was answered 200, and is nowhere");
                 return Err(Broken::new(Invariant::AcknowledgedDelivered, why));
             }
@@ -294,6 +312,7 @@ impl World {
             if let Some(missing) = missing
                 && taken.order == Order::InOrder
                 && self.opened.contains(&key.0)
+                && !is_forgotten(&key.0)
             {
                 let why = format!("{key:?} came before {:?}, and said nothing", missing.sequence);
                 return Err(Broken::new(Invariant::DeliveredInOrder, why));

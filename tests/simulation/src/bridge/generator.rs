@@ -106,6 +106,11 @@ impl Scenario {
                 *fault = Fault::SlowRequest(late);
             }
         }
+        if generator.one_in(8) {
+            let times: Vec<Duration> = scenario.messages.iter().map(|message| message.at).collect();
+            let at = generator.choose(&times, Duration::ZERO) + generator.milliseconds(4_000);
+            scenario.events.push((at, Event::Forget(generator.consumer())));
+        }
         scenario.events.sort_by_key(|(at, _)| *at);
         scenario
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Request as HttpRequest;
 use lp_connector_core::api::{CloseConversation, ConversationRef, OpenConversation};
 use lp_connector_core::bridge::store::{Answer, Request};
-use lp_connector_core::bridge::{Delivery, Outgoing, Resolution, resolve};
+use lp_connector_core::bridge::{Delivery, Outgoing, Resolution, forget, resolve};
 use lp_connector_core::connector::Outcome;
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::webhook::{Change, Event as Received, Verified};
@@ -60,6 +60,11 @@ impl World {
         if let (false, Asker::Appending(Appending::Message(message))) = (is_lost, &asker) {
             self.first_stored(*message);
         }
+        if let (false, Asker::Forget(consumer)) = (is_lost, &asker) {
+            let before = self.channel.accepted.get(consumer).map_or(0, Vec::len);
+            self.forgotten.insert(*consumer, before);
+            self.channel.forgotten.insert(consumer_name(*consumer));
+        }
         if self.trace.is_some() && !matches!(&request, Request::Claim { .. }) {
             let text = format!("{request:?}");
             self.note(|| format!("store: instance {instance} {fault:?} lost {is_lost}: {text}"));
@@ -79,7 +84,7 @@ impl World {
         let turn = match asker {
             Asker::Worker(number) => Turn::Asked(number, answer),
             Asker::Appending(appending) => Turn::Appended(appending, answer.is_some()),
-            Asker::Operator => return Ok(()),
+            Asker::Operator | Asker::Forget(_) => return Ok(()),
         };
         let at = self.now + self.scenario.store_latency + slow_answer(fault);
         self.at(at, What::Turn { instance, generation: Some(generation), turn });
@@ -309,6 +314,11 @@ impl World {
                 if let Ok(fault) = fault.parse() {
                     self.cloud.fault(fault);
                 }
+            }
+            Event::Forget(consumer) => {
+                let Ok(id) = ExtConsumerId::new(consumer_name(consumer)) else { return };
+                let entries = vec![forget(&self.account, &id)];
+                self.ask(0, Asker::Forget(consumer), Request::Append(entries));
             }
             Event::Resolve { consumer, resend } => {
                 let decision = if resend { Resolution::Resend } else { Resolution::Drop };

@@ -93,6 +93,8 @@ pub(crate) enum Event {
     ChannelDown(Duration),
     /// The cloud gets a fault, in the sandbox's syntax.
     CloudFault(String),
+    /// The consumer is forgotten.
+    Forget(usize),
     /// An operator decides about the consumer's held messages: send again, or give up.
     Resolve {
         consumer: usize,

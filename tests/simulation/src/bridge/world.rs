@@ -57,6 +57,8 @@ pub(crate) enum Asker {
     Worker(u64),
     Appending(Appending),
     Operator,
+    /// This consumer is forgotten.
+    Forget(usize),
 }
 
 /// Something that happens.
@@ -138,6 +140,8 @@ pub(crate) struct World {
     pub(crate) opened: BTreeSet<String>,
     /// How often a held message was released to be sent again, by consumer.
     pub(crate) resends: BTreeMap<usize, u32>,
+    /// The consumers who were forgotten, with how many messages were accepted before.
+    pub(crate) forgotten: BTreeMap<usize, usize>,
     /// The faults of posts, by their ids.
     pub(crate) post_faults: BTreeMap<u64, Fault>,
     /// The number of the newest message of the cloud that was looked at.
@@ -209,6 +213,7 @@ impl World {
             acknowledged: BTreeSet::new(),
             opened: BTreeSet::new(),
             resends: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             post_faults: BTreeMap::new(),
             seen_messages: 0,
             effects: BTreeMap::new(),
