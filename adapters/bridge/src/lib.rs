@@ -95,7 +95,7 @@ pub use lp_connector_core::bridge::{
     ConsumerSettings, ConsumerState, ConsumerSummary, ConversationOutcome, DeadLetter,
     DeadLetterReason, DeadLetterSummary, DeliveryKind, DeliveryOutcome, FailureReason, Inbound,
     LaneId, MessageOutcome, Opening, OrderAnomaly, Progress, RecentMessage, Resolution, Status,
-    SurveyPolicy, Unsettled, WorkerCounters, store,
+    SurveyPolicy, Unsettled, Waiting, WorkerCounters, store,
 };
 pub use memory::Memory;
 #[cfg(any(feature = "async", feature = "blocking"))]

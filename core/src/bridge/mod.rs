@@ -79,6 +79,7 @@ pub mod store;
 #[cfg(test)]
 mod summary_tests;
 mod tries;
+mod waiting;
 mod worker;
 #[cfg(test)]
 mod world;
@@ -106,4 +107,5 @@ pub use self::record::RECORD_VERSION;
 pub use self::status::{FailureReason, Progress, Status};
 pub use self::store::LaneId;
 pub use self::tries::DeadLetterReason;
+pub use self::waiting::Waiting;
 pub use self::worker::{Worker, WorkerCounters, WorkerStep};

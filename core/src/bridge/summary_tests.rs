@@ -6,7 +6,7 @@ use super::store::{Answer, LaneDetails, LaneId, LaneKind, Listed, Request};
 use super::world::{Fate, UnderWay, World};
 use super::{
     BridgeConfig, ChangeDetails, ClosedBy, ConsumerState, ConsumerSummary, DeadLetter,
-    DeadLetterSummary, Inbound, Outgoing, Unsettled,
+    DeadLetterSummary, Inbound, Outgoing, Unsettled, Waiting,
 };
 use crate::id::{AccountId, ExtConsumerId};
 use crate::time::Timestamp;
@@ -198,4 +198,27 @@ fn a_conversation_that_was_found_open_says_so() {
     assert_eq!((opened.as_str(), details.adopted), ("opened", true));
     let own = open(BridgeConfig::new());
     assert_eq!(own.channel.details[0], ("opened".to_owned(), ChangeDetails::default()));
+}
+
+#[test]
+fn what_waits_in_records_is_counted() {
+    let mut world = open(BridgeConfig::new());
+    world.run();
+    world.channel.refuses = true;
+    for number in 0..7 {
+        world.cloud.agent_says("c1", &format!("answer {number}"));
+    }
+    world.post_all();
+    world.run();
+    let what = Listed::Lanes { account: None, kind: LaneKind::Conversation };
+    let lanes = listed(&mut world, what);
+    let waiting = Waiting::of(&lanes[0]);
+    assert_eq!((lanes[0].summary.entries, waiting.count), (0, 7));
+    assert!(waiting.since.is_some());
+    assert_eq!(waiting.owner, Some(ada()));
+    world.spoil_record(LaneKind::Conversation, "c1");
+    let what = Listed::Lanes { account: None, kind: LaneKind::Conversation };
+    let spoilt = listed(&mut world, what).remove(0);
+    let waiting = Waiting::of(&spoilt);
+    assert_eq!((waiting.count, waiting.owner), (spoilt.summary.entries, None));
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lp_connector_bridge::store::{Answer, LaneDetails, LaneKind, Listed, Request, StoreError};
-use lp_connector_core::bridge::{ConsumerSummary, DeadLetter};
+use lp_connector_core::bridge::{ConsumerSummary, DeadLetter, Waiting};
+use lp_connector_core::time::Timestamp;
 
 use super::ask::ask;
 use super::core::Core;
@@ -22,6 +23,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 struct Census {
     entries: f64,
     overdue: Duration,
+    waiting: f64,
+    waiting_since: Option<Timestamp>,
     unconfirmed: f64,
     dead_by_reason: BTreeMap<&'static str, f64>,
 }
@@ -47,6 +50,9 @@ async fn count(core: &Core) -> Result<(), StoreError> {
             overdue => unix_seconds(SystemTime::now()) - overdue.as_secs_f64(),
         };
         metrics.set(Metric::OldestDue, &[kind.name()], since);
+        metrics.set(Metric::Waiting, &[kind.name()], census.waiting);
+        let since = census.waiting_since.map_or(0.0, |since| unix_seconds(since.to_system_time()));
+        metrics.set(Metric::OldestWaiting, &[kind.name()], since);
         match kind {
             LaneKind::Consumer => metrics.set(Metric::UnconfirmedMessages, &[], census.unconfirmed),
             LaneKind::DeadLetter => {
@@ -83,6 +89,10 @@ impl Census {
         // So many entries fit a float exactly.
         self.entries += lane.summary.entries as f64;
         self.overdue = self.overdue.max(lane.summary.overdue);
+        let waiting = Waiting::of(lane);
+        self.waiting += waiting.count as f64;
+        let oldest = self.waiting_since.into_iter().chain(waiting.since).min();
+        self.waiting_since = oldest;
         if let Some(letter) = DeadLetter::of(lane) {
             *self.dead_by_reason.entry(letter.reason().name()).or_default() += 1.0;
         }

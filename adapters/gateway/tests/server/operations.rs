@@ -327,3 +327,35 @@ fn a_misspelt_filter_replays_and_decides_nothing() {
     assert_eq!(listed.problem(), (422, "invalid".to_owned()));
     assert_eq!(letters(&world, "").len(), 1);
 }
+
+#[test]
+fn what_waits_inside_records_is_shown() {
+    let world = World::new();
+    world.begin();
+    eventually("it is told", || (world.toy.statuses("first") == ["sent"]).then_some(()));
+    let paused = post(&world, "/ops/v1/gateways/sms/pause", &json!({}));
+    assert_eq!(paused.status, 200, "{paused:?}");
+    for n in 0..7 {
+        world.agent(text(&format!("answer {n}")));
+    }
+    let lanes = |query: &str| {
+        let answer = world.operations("GET", &format!("/ops/v1/lanes{query}"));
+        answer.json()["items"].as_array().unwrap().clone()
+    };
+    let waiting = || {
+        let lanes = lanes("?kind=conversation&gateway=sms");
+        lanes.iter().filter_map(|lane| lane["waiting"].as_u64()).sum::<u64>()
+    };
+    eventually("all are taken in", || {
+        let taken_in = lanes("?kind=conversation").iter().all(|lane| lane["entries"] == 0);
+        // What the agent said, and perhaps that they came in.
+        (taken_in && waiting() >= 7).then_some(())
+    });
+    assert!(lanes("?kind=conversation")[0]["waiting_since"].is_string());
+    let series = "waiting{kind=\"conversation\"}";
+    eventually("they are counted", || (world.metric(series) >= 7.0).then_some(()));
+    let oldest = "oldest_waiting_timestamp_seconds{kind=\"conversation\"}";
+    assert!(world.metric(oldest) > 1e9);
+    post(&world, "/ops/v1/gateways/sms/resume", &json!({}));
+    eventually("none waits", || (world.toy.texts().len() == 7 && waiting() == 0).then_some(()));
+}

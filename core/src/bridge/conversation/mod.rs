@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::record::{ConversationRecord, Owner};
-pub(super) use self::record::{Pending, PendingContent};
+use self::record::ConversationRecord;
+pub(super) use self::record::{Owner, Pending, PendingContent};
 use super::config::BridgeConfig;
 use super::consumer::{consumer_cell, open_cell};
 use super::entry::{self, ConsumerEntry};

@@ -62,7 +62,7 @@ pub(super) struct ConversationRecord {
 /// Whose conversation it is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Owner {
+pub(in crate::bridge) enum Owner {
     /// Nothing has named the consumer yet. Messages wait.
     Unknown { left: Option<Duration> },
     /// A consumer of this bridge.

@@ -106,7 +106,8 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
 }
 
 /// What people see of a lane, and of a dead letter.
-const LANE: &[&str] = &["kind", "key", "gateway", "entries", "held", "due_in", "overdue"];
+const LANE: &[&str] =
+    &["kind", "key", "gateway", "waiting", "waiting_since", "entries", "held", "due_in", "overdue"];
 const LETTER: &[&str] = &["id", "reason", "gateway", "consumer", "conversation", "at"];
 
 fn status(client: &Client, output: &Output) -> Result<(), Failure> {

@@ -117,6 +117,10 @@ families! {
         "Entries that wait in lanes.";
     OldestDue: Kind::Gauge, "oldest_due_timestamp_seconds", [LANE_KIND],
         "Since when the lane that is due for longest has been due. 0: none is due.";
+    Waiting: Kind::Gauge, "waiting", [LANE_KIND],
+        "What waits in lanes, in their records too: messages for LivePerson, and deliveries for gateways.";
+    OldestWaiting: Kind::Gauge, "oldest_waiting_timestamp_seconds", [LANE_KIND],
+        "Since when the oldest of these waits, as far as records say. 0: none does.";
     CommitsLost: Kind::Counter, "commits_lost_total", [],
         "Commits and extensions that came too late.";
     Takeovers: Kind::Counter, "takeovers_total", [],

@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use lp_connector_bridge::store::{Answer, LaneDetails, LaneId, LaneKind, Listed, Request as Ask};
+use lp_connector_core::bridge::Waiting;
 use lp_connector_core::id::AccountId;
 use serde::Serialize;
 
@@ -27,7 +28,12 @@ struct Lane {
     /// The consumer's external id, the conversation's id, or the dead letter's.
     key: String,
     gateway: Option<String>,
+    /// What no instance has taken in yet.
     entries: u64,
+    /// What waits for LivePerson or for the gateway: the entries, and what is in the lane's record.
+    waiting: u64,
+    /// Since when the oldest one waits, as far as the record says.
+    waiting_since: Option<String>,
     held: bool,
     /// Seconds until it is due, or until its holder's term ends. Null: it waits for an entry.
     due_in: Option<f64>,
@@ -127,9 +133,10 @@ fn kinds(name: Option<&str>) -> Result<Vec<LaneKind>, Problem> {
 fn show(app: &App, details: &LaneDetails) -> Lane {
     let summary = &details.summary;
     let (id, kind) = (&summary.lane, summary.lane.kind());
+    let waiting = Waiting::of(details);
     let consumer = match kind {
         LaneKind::Consumer | LaneKind::Status => id.key().parse().ok(),
-        _ => None,
+        _ => waiting.owner,
     };
     let gateway = consumer.and_then(|consumer| app.core.gateway_of(id.account(), &consumer));
     Lane {
@@ -138,6 +145,10 @@ fn show(app: &App, details: &LaneDetails) -> Lane {
         key: id.key().to_owned(),
         gateway: gateway.map(|gateway| gateway.name.clone()),
         entries: summary.entries,
+        waiting: waiting.count,
+        waiting_since: waiting
+            .since
+            .map(|since| humantime::format_rfc3339_millis(since.to_system_time()).to_string()),
         held: summary.held,
         due_in: summary.due_in.map(|time| time.as_secs_f64()),
         overdue: summary.overdue.as_secs_f64(),
