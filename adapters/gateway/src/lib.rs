@@ -34,5 +34,6 @@ pub mod problem;
 pub mod request;
 #[cfg(feature = "server")]
 pub mod server;
+mod shape;
 pub mod signature;
 mod strict;

@@ -21,6 +21,7 @@ use lp_connector_core::id::ExtConsumerId;
 use serde::Deserialize;
 
 use crate::problem::{Problem, ProblemKind};
+use crate::shape::{Member, Shape};
 use crate::strict;
 
 /// The most bytes of a body.
@@ -30,8 +31,11 @@ pub const MAX_BODY: usize = 4_718_592;
 /// ([protocol.md 7.1](lp_connector_core::protocol#7.1)).
 pub const MAX_TEXT: usize = 5000;
 
-/// The most characters of a consumer's id.
+/// The most bytes of a consumer's id at LivePerson, the gateway's prefix among them.
 const MAX_CONSUMER: usize = 256;
+
+/// How urgent a conversation may be.
+const URGENCIES: &[&str] = &["CUSTOM", "NORMAL", "URGENT", "PRIORITIZED"];
 
 /// What holds for one gateway.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,17 +53,22 @@ impl Rules {
     /// What LivePerson knows the channel's consumer by.
     ///
     /// # Errors
-    /// [`Problem`] of kind [`Invalid`](ProblemKind::Invalid) if the id is empty, too long or has control characters.
+    /// [`Problem`] of kind [`Invalid`](ProblemKind::Invalid) if the id is empty, has control characters, or has more than 256
+    /// bytes with the prefix.
     pub fn external(&self, consumer: &str) -> Result<ExtConsumerId, Problem> {
         let invalid = |why: String| {
             Problem::new(ProblemKind::Invalid, "the consumer's id cannot be used")
                 .at("/consumer", why)
         };
-        let characters = consumer.chars().count();
-        if !(1..=MAX_CONSUMER).contains(&characters) {
-            return Err(invalid(format!(
-                "it has {characters} characters; 1 to {MAX_CONSUMER} are allowed"
-            )));
+        let bytes = consumer.len();
+        let most = MAX_CONSUMER.saturating_sub(self.prefix.len());
+        if !(1..=most).contains(&bytes) {
+            return Err(invalid(match self.prefix.len() {
+                0 => format!("it has {bytes} bytes; 1 to {most} are allowed"),
+                prefix => format!(
+                    "it has {bytes} bytes; 1 to {most} are allowed: {MAX_CONSUMER} less the {prefix} of the gateway's prefix"
+                ),
+            }));
         }
         ExtConsumerId::new(format!("{}{consumer}", self.prefix))
             .map_err(|error| invalid(error.to_string()))
@@ -168,12 +177,49 @@ struct CloseBody {
     survey: bool,
 }
 
+/// The members of each body.
+const MESSAGE: &[Member] = &[
+    ("", Shape::Object, true),
+    ("/id", Shape::Text, true),
+    ("/consumer", Shape::Text, true),
+    ("/text", Shape::Text, false),
+    ("/media", Shape::Object, false),
+    ("/media/type", Shape::Text, true),
+    ("/media/name", Shape::Text, false),
+    ("/media/data", Shape::Text, true),
+    ("/answer", Shape::Object, false),
+    ("/answer/message", Shape::Text, true),
+    ("/answer/option", Shape::Number, true),
+    ("/open", Shape::Object, false),
+    ("/open/skill", Shape::Text, false),
+    ("/open/urgency", Shape::OneOf(URGENCIES), false),
+    ("/open/profile", Shape::Object, false),
+    ("/open/profile/first_name", Shape::Text, false),
+    ("/open/profile/last_name", Shape::Text, false),
+    ("/open/context", Shape::Object, false),
+    ("/open/context/lang", Shape::Text, false),
+];
+const RECEIPTS: &[Member] = &[
+    ("", Shape::Object, true),
+    ("/consumer", Shape::Text, true),
+    ("/messages", Shape::Texts, true),
+    ("/status", Shape::Text, true),
+];
+const TYPING: &[Member] =
+    &[("", Shape::Object, true), ("/consumer", Shape::Text, true), ("/typing", Shape::Flag, true)];
+const CLOSE: &[Member] = &[
+    ("", Shape::Object, true),
+    ("/id", Shape::Text, true),
+    ("/consumer", Shape::Text, true),
+    ("/survey", Shape::Flag, false),
+];
+
 /// Reads the body of `POST /v1/messages`.
 ///
 /// # Errors
 /// [`Problem`]: `malformed`, `too-large`, `invalid` or `text-too-long`.
 pub fn parse_message(body: &[u8], rules: &Rules) -> Result<Message, Problem> {
-    let MessageBody { id, consumer, text, media, answer, open } = read(body)?;
+    let MessageBody { id, consumer, text, media, answer, open } = read(body, MESSAGE)?;
     let consumer = rules.external(&consumer)?;
     if let Some(text) = &text {
         let characters = text.encode_utf16().count();
@@ -183,23 +229,35 @@ pub fn parse_message(body: &[u8], rules: &Rules) -> Result<Message, Problem> {
                 ProblemKind::TextTooLong,
                 format!("it has {characters} characters"),
             )
+            .at("/text", format!("at most {limit} characters are allowed"))
             .limit(limit));
         }
     }
     let one =
         || Problem::new(ProblemKind::Invalid, "exactly one of text, media and answer is wanted");
     let inbound = match (text, media, answer) {
-        (Some(text), None, None) => Inbound::text(id, text),
-        (caption, Some(media), None) => Inbound::file(id, file(media, caption)?),
-        (None, None, Some(answer)) => Inbound::answer(id, answer.message, answer.option),
+        (Some(text), None, None) => {
+            let wrong = if text.is_empty() { "/text" } else { "/id" };
+            Inbound::text(id, text).map_err(|error| invalid(error, wrong))
+        }
+        (caption, Some(media), None) => {
+            Inbound::file(id, file(media, caption)?).map_err(|error| invalid(error, "/id"))
+        }
+        (None, None, Some(AnswerBody { message, option })) => {
+            let wrong = match (option, Inbound::answer("1", &*message, option.max(1))) {
+                (0, _) => "/answer/option",
+                (_, Err(_)) => "/answer/message",
+                (_, Ok(_)) => "/id",
+            };
+            Inbound::answer(id, message, option).map_err(|error| invalid(error, wrong))
+        }
         (_, Some(_), Some(_)) => return Err(one().at("/media", "beside an answer")),
         (Some(_), None, Some(_)) => return Err(one().at("/text", "beside an answer")),
         (None, None, None) => return Err(one().at("", "there is none of them")),
     };
-    let invalid = |error: InvalidInput| Problem::new(ProblemKind::Invalid, error.to_string());
-    let inbound = inbound.map_err(invalid)?;
+    let inbound = inbound?;
     let inbound = match open {
-        Some(open) => inbound.opening(opening(open)?).map_err(invalid)?,
+        Some(open) => inbound.opening(opening(open)?).map_err(|error| invalid(error, "/open"))?,
         None => inbound,
     };
     Ok(Message { consumer, inbound })
@@ -210,7 +268,7 @@ pub fn parse_message(body: &[u8], rules: &Rules) -> Result<Message, Problem> {
 /// # Errors
 /// [`Problem`]: `malformed`, `too-large` or `invalid`.
 pub fn parse_receipts(body: &[u8], rules: &Rules) -> Result<Receipts, Problem> {
-    let ReceiptsBody { consumer, messages, status } = read(body)?;
+    let ReceiptsBody { consumer, messages, status } = read(body, RECEIPTS)?;
     let receipt = match status.as_str() {
         "delivered" => ChannelReceipt::Delivered,
         "read" => ChannelReceipt::Read,
@@ -232,7 +290,7 @@ pub fn parse_receipts(body: &[u8], rules: &Rules) -> Result<Receipts, Problem> {
 /// # Errors
 /// [`Problem`]: `malformed`, `too-large` or `invalid`.
 pub fn parse_typing(body: &[u8], rules: &Rules) -> Result<Typing, Problem> {
-    let TypingBody { consumer, typing } = read(body)?;
+    let TypingBody { consumer, typing } = read(body, TYPING)?;
     Ok(Typing { consumer: rules.external(&consumer)?, typing })
 }
 
@@ -241,19 +299,23 @@ pub fn parse_typing(body: &[u8], rules: &Rules) -> Result<Typing, Problem> {
 /// # Errors
 /// [`Problem`]: `malformed`, `too-large` or `invalid`.
 pub fn parse_close(body: &[u8], rules: &Rules) -> Result<Message, Problem> {
-    let CloseBody { id, consumer, survey } = read(body)?;
+    let CloseBody { id, consumer, survey } = read(body, CLOSE)?;
     let consumer = rules.external(&consumer)?;
-    let inbound = Inbound::close(id, survey)
-        .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
+    let inbound = Inbound::close(id, survey).map_err(|error| invalid(error, "/id"))?;
     Ok(Message { consumer, inbound })
 }
 
-fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn invalid(error: InvalidInput, pointer: &'static str) -> Problem {
+    let why = error.to_string();
+    Problem::new(ProblemKind::Invalid, why.clone()).at(pointer, why)
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &[u8], members: &[Member]) -> Result<T, Problem> {
     if body.len() > MAX_BODY {
         return Err(Problem::new(ProblemKind::TooLarge, format!("it has {} bytes", body.len()))
             .limit(MAX_BODY));
     }
-    strict::parse(body)
+    strict::parse(body, members)
 }
 
 fn file(media: MediaBody, caption: Option<String>) -> Result<File, Problem> {
@@ -408,6 +470,90 @@ mod tests {
             assert_eq!((problem.status(), problem.slug()), (422, "invalid"));
             assert!(problem.to_json("r").contains(pointer), "{pointer}");
         }
+    }
+
+    #[test]
+    fn each_error_names_its_member() {
+        let with = |more: &str| format!(r#"{{"id":"1","consumer":"a",{more}}}"#);
+        let long = "m".repeat(1025);
+        for (body, pointers) in [
+            ("{}".to_owned(), &["/id", "/consumer"][..]),
+            ("[]".to_owned(), &[""]),
+            (r#"{"id":1}"#.to_owned(), &["/id", "/consumer"]),
+            (r#"{"id":null,"consumer":"a","text":"x"}"#.to_owned(), &["/id"]),
+            (r#"{"id":"","consumer":"a","text":"x"}"#.to_owned(), &["/id"]),
+            (r#"{"id":"1","consumer":"","text":"x"}"#.to_owned(), &["/consumer"]),
+            (with(r#""text":7"#), &["/text"]),
+            (with(r#""text":"""#), &["/text"]),
+            (with(&format!(r#""text":"{}""#, "x".repeat(5001))), &["/text"]),
+            (with(r#""media":[]"#), &["/media"]),
+            (with(r#""media":{"data":7}"#), &["/media/type", "/media/data"]),
+            (with(r#""answer":{"message":"m","option":"one"}"#), &["/answer/option"]),
+            (with(r#""answer":{"message":"m","option":-1}"#), &["/answer/option"]),
+            (with(r#""answer":{"message":"m","option":4294967296}"#), &["/answer/option"]),
+            (with(r#""answer":{"message":"m","option":0}"#), &["/answer/option"]),
+            (with(&format!(r#""answer":{{"message":"{long}","option":1}}"#)), &["/answer/message"]),
+            (with(r#""answer":{}"#), &["/answer/message", "/answer/option"]),
+            (with(r#""text":"x","open":{"urgency":"HUGE"}"#), &["/open/urgency"]),
+            (
+                with(r#""text":"x","open":{"urgency":7,"skill":7}"#),
+                &["/open/skill", "/open/urgency"],
+            ),
+            (
+                with(r#""text":"x","open":{"profile":{"last_name":[]}}"#),
+                &["/open/profile/last_name"],
+            ),
+            (with(r#""text":"x","open":{"context":"en"}"#), &["/open/context"]),
+        ] {
+            let problem = parse_message(body.as_bytes(), &Rules::new("sms:")).unwrap_err();
+            let json: serde_json::Value = serde_json::from_str(&problem.to_json("r")).unwrap();
+            let errors = json["errors"].as_array().unwrap();
+            let named: Vec<_> = errors.iter().map(|one| one["pointer"].as_str().unwrap()).collect();
+            assert_eq!(named, pointers, "{body:.120}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_urgency_is_told_the_known_ones() {
+        let of = |urgency: &str| {
+            let body = format!(
+                r#"{{"id":"1","consumer":"a","text":"x","open":{{"urgency":"{urgency}"}}}}"#
+            );
+            parse_message(body.as_bytes(), &Rules::new("")).map_err(|problem| problem.to_json("r"))
+        };
+        let problem = of("HUGE").unwrap_err();
+        for urgency in URGENCIES {
+            assert!(problem.contains(urgency), "{problem}");
+            of(urgency).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_other_bodies_name_members_too() {
+        let rules = Rules::new("");
+        let receipts = parse_receipts(br#"{"consumer":"a","messages":[7]}"#, &rules).unwrap_err();
+        let typing = parse_typing(br#"{"consumer":"a","typing":"yes"}"#, &rules).unwrap_err();
+        let close = parse_close(br#"{"id":"","consumer":"a"}"#, &rules).unwrap_err();
+        for (problem, pointer) in [
+            (&receipts, "/messages"),
+            (&receipts, "/status"),
+            (&typing, "/typing"),
+            (&close, "/id"),
+        ] {
+            let named = format!(r#""pointer":"{pointer}""#);
+            assert!(problem.to_json("r").contains(&named), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_counts_with_the_bytes_of_a_consumer() {
+        let rules = Rules::new("sms:");
+        for consumer in ["a".repeat(252), "é".repeat(126)] {
+            assert!(rules.external(&consumer).is_ok());
+            let problem = rules.external(&(consumer + "a")).unwrap_err().to_json("r");
+            assert!(problem.contains("253 bytes; 1 to 252 are allowed"), "{problem}");
+        }
+        assert!(Rules::new("").external(&"a".repeat(256)).is_ok());
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::problem::{Problem, ProblemKind};
+use crate::shape::{self, Member};
 
-/// Reads a body. Unknown members are passed over.
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// Reads a body with these members. Unknown ones are passed over.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8], members: &[Member]) -> Result<T, Problem> {
     // The position only: the parser's message may quote the body.
     let malformed = |error: serde_json::Error| {
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -23,10 +24,9 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let _: Unambiguous = serde_json::from_slice(body).map_err(malformed)?;
     serde_json::from_slice(body).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        Problem::new(
-            ProblemKind::Invalid,
-            format!("a member is missing or has another type than it should, before {place}"),
-        )
+        let detail =
+            format!("a member is missing or has another type than it should, before {place}");
+        shape::explain(Problem::new(ProblemKind::Invalid, detail), body, members)
     })
 }
 

@@ -10,8 +10,8 @@ use crate::strict;
 
 /// Reads a body that has members of these names alone: whoever misspells a filter must not get everything.
 pub(super) fn parse_known<T: DeserializeOwned>(body: &[u8], known: &[&str]) -> Result<T, Problem> {
-    let parsed = strict::parse(body)?;
-    let names: Names = strict::parse(body)?;
+    let parsed = strict::parse(body, &[])?;
+    let names: Names = strict::parse(body, &[])?;
     match names.0.iter().find(|name| !known.contains(&name.as_str())) {
         Some(unknown) => {
             let problem = Problem::new(ProblemKind::Invalid, unknown_name(unknown, known));
