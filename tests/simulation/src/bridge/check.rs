@@ -262,10 +262,10 @@ impl World {
             })
         };
         for key in &self.acknowledged {
-            // Where a notification that named the consumer was lost for good, the conversation counts as another
-            // channel's from its first dead letter on.
+            // Where the notification that names the consumer is lost for good, the conversation counts as another
+            // channel's after a while: nothing of it is delivered.
             let is_unowned = self.scenario.broken.contains(&Assumption::NothingLost)
-                && dead.iter().any(|(conversation, _, _)| *conversation == key.0);
+                && !self.channel.taken.iter().any(|taken| taken.conversation == key.0);
             let is_there =
                 self.channel.taken_messages.contains(key) || dead.contains(key) || is_unowned;
             if !is_there && self.opened.contains(&key.0) && !is_forgotten(&key.0) {
