@@ -19,6 +19,7 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["bridge", "lanes"], &["ca_file"]),
     (&["bridge", "dead-letters"], &["ca_file"]),
     (&["bridge", "replay"], &["ca_file"]),
+    (&["bridge", "settle"], &["ca_file"]),
     (&["bridge", "outbox"], &["ca_file"]),
     (&["bridge", "adopt"], &["ca_file"]),
     (&["bridge", "forget"], &["ca_file"]),

@@ -313,3 +313,37 @@ fn all_errors_are_told_at_once() {
     assert!(problems(&broken, "error").iter().any(|error| error.contains("bridge.toml:1: ")));
     assert!(problems(&broken, "error").iter().any(|error| error.contains("bridge.toml:2: ")));
 }
+
+#[test]
+fn an_error_of_syntax_comes_alone() {
+    let run = check(&folder("store = \n[gateway.sms"), &[], &[]);
+    let errors = problems(&run, "error");
+    assert!(
+        !errors.is_empty() && errors.iter().all(|one| one.contains("bridge.toml:")),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn listeners_have_addresses_of_their_own() {
+    let of = |gateways: &str| {
+        check(
+            &folder(SAMPLE),
+            &[("LP_BRIDGE__LISTEN__GATEWAYS", gateways)],
+            &["--listen-webhooks", "127.0.0.1:8080"],
+        )
+    };
+    for same in ["127.0.0.1:8080", "0.0.0.0:8080"] {
+        let errors = problems(&of(same), "error");
+        assert!(
+            errors.iter().any(|one| one.contains("port 8080 is that of listen.webhooks")),
+            "{errors:?}"
+        );
+    }
+    let (near, far) = (of("127.0.0.1:8091"), of("0.0.0.0:8091"));
+    let warned = |run: &Run| {
+        problems(run, "warning").iter().any(|one| one.contains("other machines reach it"))
+    };
+    assert!(!warned(&near) && warned(&far));
+    assert!(problems(&near, "error").iter().all(|one| !one.contains("port")));
+}

@@ -120,3 +120,23 @@ fn a_refusal_says_what_to_change() {
         assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
     }
 }
+
+#[test]
+fn operators_settle_and_are_told_known_names() {
+    let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let (bridge, _) = with_dead_letter(&cloud, folder.path());
+    for (arguments, known) in [
+        (&["lanes", "--gateway", "nope"][..], "there are sms"),
+        (&["dead-letters", "--gateway", "nope"], "there are sms"),
+        (&["dead-letters", "--reason", "bogus"], "refused"),
+    ] {
+        let refused = ops(&bridge, arguments);
+        assert!(refused.code == Some(2) && refused.stderr.contains(known), "{}", refused.stderr);
+    }
+    for decision in ["sent", "resend", "drop"] {
+        let settled = said(&bridge, &["settle", "ada", "SM1", decision]);
+        assert!(settled.starts_with("SM1 ") && settled.contains("if it is held"), "{settled}");
+    }
+    let unknown = ops(&bridge, &["settle", "ada", "SM1", "perhaps"]);
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("resend"), "{}", unknown.stderr);
+}

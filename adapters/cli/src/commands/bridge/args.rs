@@ -16,6 +16,10 @@ variable, and a variable more than the file. `bridge config check` shows where e
 
 SIGTERM or Ctrl-C stops it well; a second one at once. SIGHUP reads the secrets and the log's level again.";
 
+/// Why something is a dead letter.
+const REASONS: [&str; 6] =
+    ["refused", "broken", "expired", "unreadable", "no_consumer", "too_large"];
+
 /// `bridge`, and its commands.
 #[derive(Debug, Group)]
 pub(crate) struct Bridge {
@@ -78,7 +82,7 @@ pub(crate) enum BridgeCommand {
         #[command(flatten)]
         page: Page,
         /// Only those that were set aside for this reason, such as refused
-        #[arg(long, value_name = "REASON")]
+        #[arg(long, value_name = "REASON", value_parser = REASONS)]
         reason: Option<String>,
         /// With what the messages say
         #[arg(long)]
@@ -90,6 +94,18 @@ pub(crate) enum BridgeCommand {
         at: Operations,
         /// The letter's id
         id: String,
+    },
+    /// Decide about a message that is held: it may have been sent or not
+    Settle {
+        #[command(flatten)]
+        at: Operations,
+        #[command(flatten)]
+        who: Consumer,
+        /// The channel's id of the message
+        message: String,
+        /// It was sent; or it was not, and is sent again; or it is dropped
+        #[arg(value_parser = ["sent", "resend", "drop"])]
+        decision: String,
     },
     /// Show the messages of a consumer that are not settled
     Outbox {

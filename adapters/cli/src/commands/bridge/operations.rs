@@ -35,12 +35,14 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
         BridgeCommand::Status { at } => status(&Client::new(&at, global)?, output),
         BridgeCommand::Lanes { at, page } => {
             let client = Client::new(&at, global)?;
+            client.check_gateway(&page)?;
             client.list(&["lanes"], &of_page(&page), page.limit, |lane| {
                 output.done(&json!({"event": "lane", "lane": lane}), line(lane, LANE));
             })
         }
         BridgeCommand::DeadLetters { at, page, reason, body } => {
             let client = Client::new(&at, global)?;
+            client.check_gateway(&page)?;
             let mut query = of_page(&page);
             query.extend(reason.map(|reason| ("reason", reason)));
             query.extend(body.then(|| ("body", "true".to_owned())));
@@ -60,6 +62,17 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
                 None,
             )?;
             done(output, "replay", &id, &format!("{id} goes to the end of its lane"));
+            Ok(())
+        }
+        BridgeCommand::Settle { at, who, message, decision } => {
+            let body = json!({"gateway": who.gateway, "consumer": who.consumer, "message": message, "as": decision});
+            Client::new(&at, global)?.send(Method::POST, &["settle"], &[], Some(&body))?;
+            let text = match decision.as_str() {
+                "sent" => format!("{message} counts as sent"),
+                "resend" => format!("{message} is sent again"),
+                _ => format!("{message} is dropped"),
+            };
+            done(output, "settle", &who.consumer, &format!("{text}, if it is held or unconfirmed"));
             Ok(())
         }
         BridgeCommand::Outbox { at, who } => outbox(&Client::new(&at, global)?, &who, output),
@@ -278,6 +291,20 @@ impl Client {
             ""
         };
         Err(Failure::Local(format!("the bridge refuses it with status {status}: {why}{hint}")))
+    }
+
+    /// Fails if there is no gateway of the name that a list is wanted for: it would be empty, and say nothing.
+    fn check_gateway(&self, page: &Page) -> Result<(), Failure> {
+        let Some(name) = &page.gateway else { return Ok(()) };
+        let status = self.send(Method::GET, &["status"], &[], None)?;
+        let gateways = status.get("gateways").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<&str> =
+            gateways.filter_map(|gateway| gateway.get("name").and_then(Value::as_str)).collect();
+        if names.contains(&name.as_str()) {
+            return Ok(());
+        }
+        let known = names.join(", ");
+        Err(Failure::usage(format!("--gateway: there is no gateway {name:?}; there are {known}")))
     }
 
     /// Shows up to `limit` things of a list, page after page.

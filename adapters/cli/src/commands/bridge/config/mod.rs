@@ -116,6 +116,7 @@ impl Loaded {
         let mut problems = Problems::default();
         let file = ConfigFile::read(options.config.as_deref())?;
         let mut given = file.as_ref().map_or(Vec::new(), |file| file.values(&mut problems));
+        let file_is_broken = !problems.errors.is_empty() && given.is_empty();
         let names = given::names(&given, &["gateway", "brand"]);
         given.extend(environment::values(std::env::vars_os(), &names, &mut problems));
         let is_made = flags::add(options, global, &mut given, &mut problems);
@@ -130,7 +131,10 @@ impl Loaded {
             make_up("operations_tokens", SecretForm::Token, last, &mut values)?;
         }
         let file = file.map(|file| file.path().to_owned());
-        require::check(&values, &mut problems);
+        // Of a file that cannot be read, what is missing is not known.
+        if !file_is_broken {
+            require::check(&values, &mut problems);
+        }
         // It finds the first error alone: those above are told first.
         let server = match problems.errors.is_empty() {
             true => assemble::server(&values, &mut problems),

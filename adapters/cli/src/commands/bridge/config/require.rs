@@ -1,5 +1,7 @@
 //! What must be there, and is not.
 
+use std::net::SocketAddr;
+
 use url::{Host, Url};
 
 use super::problem::Problems;
@@ -44,6 +46,7 @@ pub(super) fn check(values: &Values, problems: &mut Problems) {
     }
     values.gateways().for_each(|name| clear_text(name, values, problems));
     brands(values, problems);
+    listeners(values, problems);
     if let Some(old) = values.find("store_old_keys")
         && values.find("store_key").is_none()
     {
@@ -60,6 +63,30 @@ fn clear_text(name: &str, values: &Values, problems: &mut Problems) {
     if is_plain_elsewhere(url) && !is_allowed {
         let source = values.find(&path).map(|setting| &setting.source);
         problems.error(&path, source, "http:// to another machine needs plain_http = true");
+    }
+}
+
+/// Each listener has an address of its own. What has a token in it is for this machine, or for a proxy with TLS.
+fn listeners(values: &Values, problems: &mut Problems) {
+    let all = ["listen.webhooks", "listen.gateways", "listen.operations"];
+    let of = |path| values.address(path);
+    for (at, path) in all.iter().enumerate() {
+        let (Some(address), Some(setting)) = (of(path), values.find(path)) else { continue };
+        let is_same = |other: &SocketAddr| {
+            let ip_meets = other.ip() == address.ip()
+                || other.ip().is_unspecified()
+                || address.ip().is_unspecified();
+            other.port() == address.port() && address.port() != 0 && ip_meets
+        };
+        let before = all.iter().take(at);
+        if let Some(other) = before.copied().find(|other| of(other).as_ref().is_some_and(is_same)) {
+            let reason = format!("port {} is that of {other} too", address.port());
+            problems.error(path, Some(&setting.source), reason);
+        }
+        if at > 0 && !address.ip().is_loopback() {
+            let reason = "other machines reach it, and tokens go over it in the clear: put a proxy with TLS before it";
+            problems.warn(path, Some(&setting.source), reason);
+        }
     }
 }
 
