@@ -163,31 +163,41 @@ impl Gateways {
         metrics.observe(Metric::DeliveryDuration, &[name], elapsed);
         metrics.count(Metric::Deliveries, &[name, kind.name(), outcome.name()]);
         let status = answer.as_ref().ok().map(|answer| answer.status);
-        let text = answer.as_ref().map_or_else(|cause| cause.as_str(), |answer| &answer.text);
+        let cause = cause(answer, outcome);
         let seconds = elapsed.as_secs_f64();
         let conversation = delivery.conversation.as_ref().map(|id| id.as_str());
         let consumer = delivery.consumer.as_str();
         if outcome.is_misconfigured {
             tracing::error!(
                 target: super::LOG, event = "misconfigured", gateway = name, consumer, conversation,
-                delivery = delivery.id, attempt, status, seconds,
+                delivery = delivery.id, attempt, status, seconds, cause,
                 "the gateway's URL, token or secret is probably wrong: its deliveries wait"
             );
         } else if outcome.verdict == Verdict::Taken {
             tracing::info!(
                 target: super::LOG, event = "delivery", gateway = name, consumer, conversation,
-                delivery = delivery.id, attempt, status, seconds, cause = outcome.name()
+                delivery = delivery.id, attempt, status, seconds, cause
             );
         } else {
             tracing::warn!(
                 target: super::LOG, event = "delivery", gateway = name, consumer, conversation,
-                delivery = delivery.id, attempt, status, seconds, cause = outcome.name()
+                delivery = delivery.id, attempt, status, seconds, cause
             );
         }
         // What a gateway writes may quote the message: it is for those who look for it.
-        if outcome.verdict != Verdict::Taken {
+        if let (false, Ok(answer)) = (outcome.verdict == Verdict::Taken, answer) {
+            let text = answer.text.as_str();
             tracing::trace!(target: super::LOG, event = "answer", delivery = delivery.id, answer = text);
         }
+    }
+}
+
+/// What the log says of a try's end: what it means, and why, in fixed words.
+fn cause(answer: &Result<Answer, NoAnswer>, outcome: &Outcome) -> String {
+    match answer {
+        _ if outcome.verdict == Verdict::Taken => outcome.name().to_owned(),
+        Ok(answer) => format!("{}: status {}", outcome.name(), answer.status),
+        Err(why) => format!("{}: {why}", outcome.name()),
     }
 }
 
@@ -228,5 +238,28 @@ impl Drop for Permitted<'_> {
         if !self.is_over && self.permit == Permit::Probe {
             self.gateway.circuit().cancel_probe();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_says_why_a_delivery_failed() {
+        let answered = |status| {
+            let answer = Answer { status, retry_after: None, text: "quoted".to_owned() };
+            cause(&Ok(answer), &Outcome::of(status, None))
+        };
+        for (status, expected) in [
+            (204, "taken"),
+            (422, "refused: status 422"),
+            (503, "outage: status 503"),
+            (404, "misconfigured: status 404"),
+        ] {
+            assert_eq!(answered(status), expected);
+        }
+        let unanswered = cause(&Err(NoAnswer::Refused), &Outcome::no_answer());
+        assert_eq!(unanswered, "outage: connection refused");
     }
 }

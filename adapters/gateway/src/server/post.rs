@@ -249,4 +249,29 @@ mod tests {
         answering.join().unwrap();
         drop(release);
     }
+
+    #[test]
+    fn why_there_is_no_answer_is_told_apart() {
+        let cases: [(NoAnswer, Option<&[u8]>); 3] = [
+            (NoAnswer::Refused, None),
+            (NoAnswer::BrokenOff, Some(b"")),
+            (NoAnswer::Invalid, Some(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")),
+        ];
+        for (expected, bytes) in cases {
+            let Hand { listener, poster, keys, room } = Hand::new();
+            let answering = bytes.map(|bytes| (listener, bytes));
+            let answering = answering.map(|(listener, bytes)| {
+                thread::spawn(move || {
+                    let mut stream = listener.accept().unwrap().0;
+                    assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+                    stream.write_all(bytes).unwrap();
+                })
+            });
+            let place = room.try_acquire_owned().unwrap();
+            let (id, body) = ("5f0c:7".to_owned(), "{}".to_owned());
+            let post = Post { id, attempt: 1, body, until: soon() };
+            assert_eq!(runtime().block_on(poster.post(post, keys, place)), Err(expected));
+            answering.into_iter().for_each(|thread| thread.join().unwrap());
+        }
+    }
 }
