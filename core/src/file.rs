@@ -121,6 +121,11 @@ impl File {
         &self.bytes
     }
 
+    /// What [`caption`](Self::caption) set.
+    pub(crate) fn caption_text(&self) -> &str {
+        &self.caption
+    }
+
     /// The message for the file, after it is stored at `relative_path`.
     pub(crate) fn hosted(&self, relative_path: &str) -> HostedFile {
         let file = HostedFile::new(relative_path, &self.file_type).caption(&self.caption);

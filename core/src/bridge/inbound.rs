@@ -216,7 +216,15 @@ impl Inbound {
         }
         match &self.content {
             InboundContent::Text(text) => hash.update(text),
-            InboundContent::File(file) => hash.update(file.bytes()),
+            InboundContent::File(file) => {
+                hash.update(file.bytes());
+                let caption = file.caption_text();
+                if !caption.is_empty() {
+                    // Its length last: no picture that ends as a caption is one with a caption.
+                    hash.update(caption);
+                    hash.update((caption.len() as u64).to_be_bytes());
+                }
+            }
             InboundContent::Answer { message, option } => {
                 hash.update(message);
                 hash.update(option.to_be_bytes());
@@ -431,6 +439,32 @@ mod tests {
             assert!(of(number, MAX_OPENING_CHARS), "{number}");
             assert!(!of(number, MAX_OPENING_CHARS + 20), "{number}");
         }
+    }
+
+    #[test]
+    fn whatever_the_agent_sees_is_in_the_fingerprint() {
+        let file = |bytes: &[u8], caption: &str| {
+            let file = File::new("ring.png", bytes.to_vec()).unwrap().caption(caption);
+            Inbound::file("m1", file).unwrap()
+        };
+        let different = [
+            Inbound::text("m1", "ring").unwrap(),
+            Inbound::text("m1", "a ring").unwrap(),
+            file(b"ring", ""),
+            file(b"another", ""),
+            file(b"ring", "the ring"),
+            file(b"ring", "a ring"),
+            file(b"ringa ring", ""),
+            Inbound::answer("m1", "ring", 1).unwrap(),
+            Inbound::answer("m1", "ring", 2).unwrap(),
+            Inbound::answer("m1", "a ring", 1).unwrap(),
+            Inbound::close("m1", false).unwrap(),
+            Inbound::close("m1", true).unwrap(),
+        ];
+        let all: std::collections::BTreeSet<u64> =
+            different.iter().map(Inbound::fingerprint).collect();
+        assert_eq!(all.len(), different.len());
+        assert_eq!(file(b"ring", "a ring").fingerprint(), file(b"ring", "a ring").fingerprint());
     }
 
     #[test]
