@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use super::app::App;
 use super::core::Core;
 use super::gateway::{Gateway, Keys};
 use super::inline;
+use super::segment::Segment;
 use crate::delivery::{Extras, Media};
 use crate::problem::ProblemKind;
 
@@ -128,7 +129,7 @@ async fn read(store: &dyn Store, cell: CellId) -> Result<Option<Cell>, Refusal> 
 /// `GET /v1/files/{file}`: by token, or by the signature in the URL.
 pub(super) async fn get(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Refusal> {
     let query = request.uri().query().unwrap_or_default();

@@ -69,6 +69,7 @@ mod post;
 mod probes;
 mod repeats;
 mod routes;
+mod segment;
 mod start;
 mod threads;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use lp_connector_bridge::store::{Answer, Cell, CellId, Request, StoreError};
+use lp_connector_bridge::store::{Answer, Cell, CellId, Request, StoreError, StoreErrorKind};
 
 use super::ask::ask;
 use super::core::Core;
@@ -30,7 +30,7 @@ pub(super) async fn refresh(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Pauses a gateway, or lets it go on.
+/// Pauses a gateway, or lets it go on. An error means that nothing of it holds.
 pub(super) async fn set(core: &Core, gateway: &Gateway, paused: bool) -> Result<(), StoreError> {
     let id = cell(core, gateway);
     let value = if paused { PAUSED } else { RUNNING };
@@ -40,18 +40,17 @@ pub(super) async fn set(core: &Core, gateway: &Gateway, paused: bool) -> Result<
             _ => Vec::new(),
         };
         let seen = cells.into_iter().next().flatten();
-        if seen.as_ref().is_some_and(|cell| cell.value == value) {
-            break;
-        }
+        let is_set = seen.as_ref().is_some_and(|cell| cell.value == value);
         let version = seen.map_or(0, |Cell { version, .. }| version);
         let swap =
             Request::Swap { cell: id.clone(), seen: version, value: value.to_vec(), life: None };
-        if ask(&*core.store, swap).await? == Answer::Swapped(true) {
-            break;
+        if is_set || ask(&*core.store, swap).await? == Answer::Swapped(true) {
+            apply(core, gateway, paused);
+            return Ok(());
         }
     }
-    apply(core, gateway, paused);
-    Ok(())
+    let why = "others keep writing what is to be set";
+    Err(StoreError::new(StoreErrorKind::Unavailable, why))
 }
 
 fn apply(core: &Core, gateway: &Gateway, paused: bool) {

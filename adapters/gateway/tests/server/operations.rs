@@ -359,3 +359,32 @@ fn what_waits_inside_records_is_shown() {
     post(&world, "/ops/v1/gateways/sms/resume", &json!({}));
     eventually("none waits", || (world.toy.texts().len() == 7 && waiting() == 0).then_some(()));
 }
+
+#[test]
+fn a_pause_that_is_not_stored_is_not_told_of_as_done() {
+    let world = World::new();
+    world.store.contend();
+    for what in ["pause", "resume"] {
+        let answer = world.operations("POST", &format!("/ops/v1/gateways/sms/{what}"));
+        assert_eq!(answer.problem(), (503, "store-unavailable".to_owned()), "{what}");
+    }
+    let status = world.operations("GET", "/ops/v1/status").json();
+    assert_eq!(status["gateways"][0]["paused"], false);
+}
+
+#[test]
+fn a_path_that_is_no_text_names_nothing() {
+    let world = World::new();
+    for (method, path) in [
+        ("GET", "/ops/v1/dead-letters/%FF"),
+        ("DELETE", "/ops/v1/dead-letters/%FF"),
+        ("POST", "/ops/v1/dead-letters/%FF/replay"),
+        ("POST", "/ops/v1/gateways/%FF/pause"),
+        ("POST", "/ops/v1/gateways/%FF/resume"),
+    ] {
+        let answer = world.operations(method, path);
+        assert_eq!(answer.problem(), (404, "not-found".to_owned()), "{method} {path}");
+    }
+    let file = Ask::with_token(TOKEN).send("GET", &world.url("/v1/files/%FF"));
+    assert_eq!(file.problem(), (404, "not-found".to_owned()));
+}

@@ -276,6 +276,8 @@ pub(crate) struct Plug {
     store: Memory,
     is_unplugged: AtomicBool,
     is_mute: AtomicBool,
+    /// Another instance is always first to write a cell.
+    is_contended: AtomicBool,
     /// What a mute store does not answer.
     unanswered: Mutex<Vec<store::Reply>>,
 }
@@ -283,6 +285,11 @@ pub(crate) struct Plug {
 impl Plug {
     pub(crate) fn unplug(&self, yes: bool) {
         self.is_unplugged.store(yes, Ordering::SeqCst);
+    }
+
+    /// From now on no cell can be written.
+    pub(crate) fn contend(&self) {
+        self.is_contended.store(true, Ordering::SeqCst);
     }
 
     /// From now on it answers nothing.
@@ -293,6 +300,9 @@ impl Plug {
 
 impl Store for Plug {
     fn perform(&self, request: Request) -> Result<store::Answer, StoreError> {
+        if self.is_contended.load(Ordering::SeqCst) && matches!(request, Request::Swap { .. }) {
+            return Ok(store::Answer::Swapped(false));
+        }
         match self.is_unplugged.load(Ordering::SeqCst) {
             true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),
             false => self.store.perform(request),
@@ -337,6 +347,7 @@ impl World {
             store: Memory::new(),
             is_unplugged: AtomicBool::new(false),
             is_mute: AtomicBool::new(false),
+            is_contended: AtomicBool::new(false),
             unanswered: Mutex::default(),
         });
         let mut world = Self { cloud, toy, toy_url, store, server: None, runtime };

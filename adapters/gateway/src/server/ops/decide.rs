@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use lp_connector_bridge::Resolution;
@@ -17,6 +17,7 @@ use crate::server::ask::in_time;
 use crate::server::calls::unstored;
 use crate::server::gateway::Gateway;
 use crate::server::pause as pauses;
+use crate::server::segment::Segment;
 
 #[derive(Deserialize)]
 struct Settle {
@@ -99,7 +100,7 @@ pub(super) fn gateway(app: &App, name: Option<&str>) -> Result<Arc<Gateway>, Ref
 /// `POST /ops/v1/gateways/{name}/pause`
 pub(super) async fn pause(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
@@ -109,7 +110,7 @@ pub(super) async fn pause(
 /// `POST /ops/v1/gateways/{name}/resume`
 pub(super) async fn resume(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use lp_connector_bridge::store::{
@@ -20,6 +20,7 @@ use crate::server::answer::Refusal;
 use crate::server::app::App;
 use crate::server::ask::ask;
 use crate::server::calls::unstored;
+use crate::server::segment::Segment;
 
 /// How many letters are asked for at a time, and looked at for one page.
 const CHUNK: usize = 200;
@@ -153,7 +154,7 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Res
 /// `GET /ops/v1/dead-letters/{id}`
 pub(super) async fn show(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
@@ -174,7 +175,7 @@ struct Moved<'a> {
 /// `POST /ops/v1/dead-letters/{id}/replay`: to the end of its lane, with the same id.
 pub(super) async fn replay(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
@@ -191,7 +192,7 @@ pub(super) async fn replay(
 /// `DELETE /ops/v1/dead-letters/{id}`
 pub(super) async fn delete(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
