@@ -220,6 +220,7 @@ fn a_hangup_reads_the_secrets_again() {
         "{log}"
     );
     assert!(log.contains("a token has at least 32 characters"), "{log}");
+    assert!(log.contains("the secret that logs in, hold from the next start"), "{log}");
 }
 
 #[test]

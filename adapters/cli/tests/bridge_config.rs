@@ -77,6 +77,7 @@ fn the_sample_is_a_whole_configuration() {
         let others = [
             "store_key_file",
             "store_old_key_files",
+            "old_client_secret_files",
             "ca_file",
             "trust_suffixes",
             "brand",

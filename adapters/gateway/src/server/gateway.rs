@@ -64,6 +64,12 @@ impl Keys {
         let files = FileKeys::new(&signing);
         Ok(Self { tokens: Tokens::new(&config.tokens), signing, files })
     }
+
+    /// The same, and nobody may use them to ask.
+    pub(super) fn without_tokens(&self) -> Self {
+        let (signing, files) = (self.signing.clone(), self.files.clone());
+        Self { tokens: Tokens::new(&[]), signing, files }
+    }
 }
 
 impl Gateway {

@@ -50,6 +50,7 @@ mod check;
 mod circuit;
 mod config;
 mod core;
+mod current;
 mod failures;
 mod files;
 mod gateway;

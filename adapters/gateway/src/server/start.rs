@@ -1,6 +1,6 @@
 //! Starts and stops a server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +27,7 @@ use super::channel::Gateways;
 use super::check::{self, InvalidConfig};
 use super::config::{AccountConfig, DeliverConfig, GatewayConfig, ServerConfig};
 use super::core::{Core, Parts};
+use super::current::Current;
 use super::gateway::{Gateway, Keys, MAX_WAITING};
 use super::inline::INLINE_TIMEOUT;
 use super::keys::Tokens;
@@ -41,6 +42,8 @@ const CALLS: usize = 64;
 pub struct Server {
     core: Arc<Core>,
     bridge: Bridge,
+    notifications: Current,
+    accounts: BTreeSet<AccountId>,
     addresses: Addresses,
     /// Told to stop: webhooks and gateways, then operations.
     stop_public: watch::Sender<bool>,
@@ -125,11 +128,12 @@ impl Server {
 
         let (stop_public, public_stopped) = watch::channel(false);
         let (stop_operations, operations_stopped) = watch::channel(false);
-        let notifications = routes::counted(notifications(&config, &bridge), core.clone());
+        let notifications = Current::new(notifications(&config, &bridge));
+        let counted = routes::counted(notifications.router(), core.clone());
         let calls = routes::gateways(app.clone(), addresses.gateways, &config.allowed_hosts);
         let probes = routes::operations(app.clone(), addresses.operations, &config.allowed_hosts);
         let public = vec![
-            spawn_listener(webhooks.0, notifications, public_stopped.clone()),
+            spawn_listener(webhooks.0, counted, public_stopped.clone()),
             spawn_listener(gateways.0, calls, public_stopped),
         ];
         let operations = vec![spawn_listener(operations.0, probes, operations_stopped)];
@@ -142,6 +146,8 @@ impl Server {
         Ok(Self {
             core,
             bridge,
+            notifications,
+            accounts: accounts(&config),
             addresses,
             stop_public,
             stop_operations,
@@ -163,20 +169,36 @@ impl Server {
         &self.bridge
     }
 
-    /// Takes the tokens and the secrets that sign of this configuration, and nothing else of it. Gateways are found by
-    /// their names.
+    /// Takes of this configuration the tokens, the secrets that sign deliveries, and the secrets that verify
+    /// notifications; nothing else of it. Gateways are found by their names: one that is not in it has no token any
+    /// more, and a new one is none. The secret that logs in at LivePerson is that of the start.
     ///
     /// # Errors
-    /// [`InvalidConfig`]: then nothing has changed.
+    /// [`InvalidConfig`]: then nothing has changed. `liveperson.account` if the accounts are others.
     pub fn reload_secrets(&self, config: &ServerConfig) -> Result<(), InvalidConfig> {
         config.check()?;
-        for gateway in &config.gateways {
-            if let Some(running) = self.core.gateway_named(&gateway.name) {
-                running.replace_keys(keys(gateway)?);
-            }
+        if accounts(config) != self.accounts {
+            return Err(InvalidConfig {
+                setting: "liveperson.account".to_owned(),
+                problem: "another account needs a restart".to_owned(),
+            });
+        }
+        let found = |name: &str| config.gateways.iter().find(|gateway| gateway.name == name);
+        let mut replaced = Vec::new();
+        for running in &self.core.gateways {
+            let new = match found(&running.name) {
+                Some(gateway) => keys(gateway)?,
+                // What waits for it is delivered still, with the secrets it had.
+                None => running.keys().without_tokens(),
+            };
+            replaced.push((running, new));
+        }
+        for (running, new) in replaced {
+            running.replace_keys(new);
         }
         let tokens = Arc::new(Tokens::new(&config.operations_tokens));
         *self.core.operations.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        self.notifications.replace(notifications(config, &self.bridge));
         Ok(())
     }
 
@@ -312,6 +334,10 @@ fn try_limit(config: &ServerConfig) -> Duration {
     };
     let slowest = config.gateways.iter().map(|gateway| time(&gateway.deliver)).max();
     slowest.unwrap_or_default().max(config.attempt_timeout)
+}
+
+fn accounts(config: &ServerConfig) -> BTreeSet<AccountId> {
+    config.accounts.iter().map(|account| account.id().clone()).collect()
 }
 
 fn first_account(config: &ServerConfig) -> Result<AccountId, InvalidConfig> {

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use lp_connector_gateway::server::GatewayConfig;
+use lp_connector_gateway::server::{AccountConfig, GatewayConfig};
+use lp_connector_sandbox::Agent;
 use serde_json::{Value, json};
 
 use crate::world::{ADA, Ask, OPERATIONS, OTHER_TOKEN, SECRET, TOKEN, World, eventually, secret};
@@ -125,4 +126,39 @@ fn the_bodies_of_one_gateway_take_no_memory_of_another() {
     drop(under_way);
     let accepted = || (world.post("/v1/messages", &text).status == 202).then_some(());
     eventually("there is room again", accepted);
+}
+
+#[test]
+fn what_verifies_notifications_is_read_again() {
+    let world = World::new();
+    world.begin();
+    let reload = |secrets: &[String]| {
+        let mut config = world.config();
+        config.accounts[0].webhook_secrets = secrets.iter().map(|one| secret(one)).collect();
+        world.server().reload_secrets(&config).unwrap();
+    };
+    let (new, old) = ("another".to_owned(), world.cloud.client_secret());
+    reload(std::slice::from_ref(&new));
+    world.agent(Agent::Text("Hello.".to_owned(), Vec::new()));
+    eventually("its signature is not known", || {
+        (world.metric("webhooks_total{result=\"bad_signature\"}") > 0.0).then_some(())
+    });
+    reload(&[new, old]);
+    eventually("it is delivered", || (world.toy.texts() == ["Hello."]).then_some(()));
+}
+
+#[test]
+fn a_gateway_that_is_removed_has_no_token_any_more() {
+    let world = World::new();
+    let mut config = world.config();
+    config.gateways.clear();
+    world.server().reload_secrets(&config).unwrap();
+    assert_eq!(world.post("/v1/messages", &message()).problem(), (401, "unauthorized".to_owned()));
+    world.server().reload_secrets(&world.config()).unwrap();
+    assert_eq!(world.post("/v1/messages", &message()).status, 202);
+    let mut other = world.config();
+    let client = "0a1b2c3d".parse().unwrap();
+    other.accounts.push(AccountConfig::new("12345678".parse().unwrap(), client, secret("n3v3r")));
+    let error = world.server().reload_secrets(&other).unwrap_err();
+    assert_eq!(error.setting, "liveperson.account");
 }

@@ -17,6 +17,10 @@ use crate::output::Output;
 /// How often it is looked whether the bridge still turns.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What a reload takes.
+const RELOADED: &str = "tokens, secrets that sign or verify, and the level; the rest, and the secret that logs in, \
+                        hold from the next start";
+
 pub(super) fn run(options: &Options, global: &Global, output: &Output) -> Result<(), Failure> {
     let local = |error: std::io::Error| Failure::Local(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(local)?;
@@ -68,7 +72,7 @@ async fn serve(
     Ok(())
 }
 
-/// Reads the secrets and the level again. What cannot be used changes nothing.
+/// Reads again what can change while it runs. What cannot be used changes nothing.
 fn reload(
     loaded: Loaded,
     again: &impl Fn(&Loaded) -> Result<Loaded, Failure>,
@@ -83,7 +87,7 @@ fn reload(
     match read {
         Ok(new) => {
             log.set_level(new.log().level);
-            tracing::info!(target: log::TARGET, event = "reloaded");
+            tracing::info!(target: log::TARGET, event = "reloaded", cause = RELOADED);
             new
         }
         Err(failure) => {

@@ -96,6 +96,8 @@ fn account(table: &str, values: &Values, problems: &mut Problems) -> Option<Acco
         }
     }
     account.client = client;
+    let old = values.secrets(&at("old_client_secrets")).iter().cloned();
+    account.webhook_secrets.extend(old);
     Some(account)
 }
 
