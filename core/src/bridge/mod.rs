@@ -53,6 +53,8 @@ mod consumer;
 mod consumer_settings;
 mod conversation;
 mod dead_letter;
+#[cfg(test)]
+mod dead_letter_tests;
 mod delivery;
 mod entry;
 mod event;
