@@ -203,12 +203,24 @@ fn requests_that_are_repeated_know_themselves() {
         let (cell, value) = (cell("s"), value.to_vec());
         store.perform(Request::Swap { cell, seen, value, life: None }).unwrap()
     };
-    for (seen, value, expected) in
-        [(0, TEXT, true), (0, TEXT, true), (0, b"other", false), (1, b"other", true)]
-    {
-        assert_eq!(swap(seen, value), Answer::Swapped(expected), "{seen} {value:?}");
+    for (value, expected) in [(TEXT, true), (TEXT, true), (b"other", false)] {
+        assert_eq!(swap(0, value), Answer::Swapped(expected), "{value:?}");
+    }
+    let Answer::Cells(cells) = store.perform(Request::Read(vec![cell("s")])).unwrap() else {
+        panic!()
+    };
+    let version = cells[0].as_ref().unwrap().version;
+    for _ in 0..2 {
+        assert_eq!(swap(version, b"other"), Answer::Swapped(true));
     }
     assert_eq!(read(&store, "s").unwrap().unwrap(), b"other");
+    // An empty value removes the cell, sealed or not.
+    let Answer::Cells(cells) = store.perform(Request::Read(vec![cell("s")])).unwrap() else {
+        panic!()
+    };
+    let version = cells[0].as_ref().unwrap().version;
+    assert_eq!(swap(version, b""), Answer::Swapped(true));
+    assert!(read(&store, "s").unwrap().is_none());
 }
 
 #[test]
