@@ -67,14 +67,14 @@ impl<R: Spawn, C: Channel> Builder<R, C> {
         self
     }
 
-    /// Sets who is told of each call to LivePerson for a lane that has ended, with its error if it failed: for a log, and
+    /// Sets the observer of each call to LivePerson for a lane that has ended, with its error if it failed: for a log, and
     /// to see why messages wait. It is called where the call ended: count, and return. A panic in it is caught.
     pub fn on_call(mut self, observer: impl Fn(&CallEnded) + Send + Sync + 'static) -> Self {
         self.observers.on_call(observer);
         self
     }
 
-    /// Sets who is told of each request to the store that has ended, by whichever thread the store answers on. A panic
+    /// Sets the observer of each request to the store that has ended, by whichever thread the store answers on. A panic
     /// in it is caught.
     pub fn on_store(mut self, observer: impl Fn(&StoreRequest) + Send + Sync + 'static) -> Self {
         self.observers.on_store(observer);

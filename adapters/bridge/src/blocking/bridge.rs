@@ -112,7 +112,7 @@ impl Bridge {
 
     /// Removes everything about a consumer, once nothing of theirs is unconfirmed: what is accepted and not sent, their
     /// conversations, statuses and dead letters. It looks at all conversations and dead letters of the account, so it
-    /// takes a while in a large store. What is told of them later is stored anew.
+    /// takes a while in a large store. News of them that come later are stored again.
     ///
     /// # Errors
     /// [`StoreError`] if the store does not take it.
