@@ -24,7 +24,7 @@ impl Worker {
         }
         for asked in self.asked.values() {
             let _ = match asked {
-                Asked::Claim { holder, at } => writeln!(text, "claim {holder:?} {at:?}"),
+                Asked::Claim { holder, at, .. } => writeln!(text, "claim {holder:?} {at:?}"),
                 Asked::Commit { lanes, at } => writeln!(text, "commit {lanes:?} {at:?}"),
                 Asked::Extend { lanes, at } => writeln!(text, "extend {lanes:?} {at:?}"),
                 Asked::Read { lane } => writeln!(text, "read {lane:?}"),
@@ -44,6 +44,7 @@ impl Worker {
     /// Looks for no lane before this.
     pub(in crate::bridge) fn look_later(&mut self, until: Mono) {
         self.next_claim = until;
+        self.dues.clear();
     }
 
     /// When it has something to do without a result.

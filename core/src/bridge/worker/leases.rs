@@ -1,6 +1,6 @@
 //! Which lanes a worker holds, and for how long.
 
-use super::{Held, STORE_PAUSE, Worker};
+use super::{Held, MAX_DUES, STORE_PAUSE, Worker};
 use crate::bridge::event::BridgeEventKind;
 use crate::bridge::store::{Answer, Claimed, Fence, Holder, LaneId, Lease, Next, is_sealed};
 use crate::bridge::worker::machine::Machine;
@@ -13,12 +13,19 @@ fn has_sealed(lane: &Claimed) -> bool {
 }
 
 impl Worker {
-    pub(super) fn on_claimed(&mut self, claimed: Vec<Claimed>, holder: Holder, at: Mono, now: Now) {
-        if claimed.is_empty() && !self.has_news {
+    pub(super) fn on_claimed(
+        &mut self,
+        claimed: Vec<Claimed>,
+        holder: Holder,
+        at: Mono,
+        news: u64,
+        now: Now,
+    ) {
+        if claimed.is_empty() && news == self.news {
             self.next_claim = now.mono() + self.claim_pause;
             self.claim_pause = self.claim_pause.saturating_mul(2).min(self.config.poll_most);
         } else {
-            self.appended();
+            self.claim_soon();
         }
         // The term counts from before the claim was asked: the store's began later.
         let held_until = at + self.config.lease_term();
@@ -26,6 +33,7 @@ impl Worker {
             if has_sealed(&lane) {
                 // It stays as it is: its term ends, and a program with the key goes on.
                 self.counters.unreadable += 1;
+                self.note_due(now.mono() + self.config.lease_term());
                 continue;
             }
             self.counters.claimed += 1;
@@ -44,6 +52,7 @@ impl Worker {
             let held = Held {
                 lease,
                 held_until,
+                news,
                 machine,
                 bytes,
                 commit,
@@ -70,12 +79,14 @@ impl Worker {
             return;
         }
         let (Some(fence), Some(held)) = (new, self.lanes.get_mut(id)) else {
-            self.lose(id);
+            self.lose(id, now);
             return;
         };
         self.counters.committed += 1;
         let Some(commit) = held.commit.take() else { return };
         let events = std::mem::take(&mut held.events);
+        let is_released = !matches!(commit.next, Next::Hold(_));
+        let has_unseen = is_released && held.news != self.news;
         let has_appended = !commit.append.is_empty();
         match commit.next {
             Next::Hold(term) => {
@@ -88,7 +99,7 @@ impl Worker {
             }
             Next::After(pause) => {
                 self.lanes.remove(id);
-                self.next_claim = self.next_claim.min(now + pause);
+                self.note_due(now + pause);
             }
             Next::Idle | Next::Gone => {
                 self.lanes.remove(id);
@@ -96,6 +107,9 @@ impl Worker {
         }
         if has_appended {
             self.appended();
+        } else if has_unseen {
+            // A claim that was asked meanwhile passed the lane by: it was held.
+            self.claim_soon();
         }
         events.into_iter().for_each(|event| self.tell(event));
     }
@@ -140,10 +154,12 @@ impl Worker {
         true
     }
 
-    /// Somebody else has the lane, or may have it: all that is known of it is in the store.
-    pub(super) fn lose(&mut self, id: &LaneId) {
+    /// Somebody else has the lane, or may have it: all that is known of it is in the store. If nobody has it, its
+    /// term ends by the store's clock.
+    pub(super) fn lose(&mut self, id: &LaneId, now: Mono) {
         if self.lanes.remove(id).is_some() {
             self.counters.lost += 1;
+            self.note_due(now + self.config.lease_term());
             self.tell_of_lane(id, BridgeEventKind::CommitLost(id.kind()));
         }
     }
@@ -158,8 +174,27 @@ impl Worker {
             .map(|(id, _)| id.clone())
             .collect();
         for id in expired {
-            self.lose(&id);
+            self.lose(&id, now);
         }
+    }
+
+    /// A lane comes due then.
+    pub(super) fn note_due(&mut self, at: Mono) {
+        self.dues.insert(at);
+        if self.dues.len() > MAX_DUES {
+            self.dues.pop_last();
+        }
+    }
+
+    /// A lane may be due now.
+    pub(super) fn claim_soon(&mut self) {
+        self.next_claim = Mono::ZERO;
+        self.claim_pause = self.config.poll_least;
+    }
+
+    /// When the next claim is to be asked for.
+    pub(super) fn claim_at(&self) -> Mono {
+        self.dues.first().map_or(self.next_claim, |due| self.next_claim.min(*due))
     }
 
     /// When something can be done without a result.
@@ -169,7 +204,7 @@ impl Worker {
             false => held.held_until,
         });
         let has_room = self.lane_room() > 0;
-        let claim = (!self.is_stopping && !self.is_claiming && has_room).then_some(self.next_claim);
+        let claim = (!self.is_stopping && !self.is_claiming && has_room).then(|| self.claim_at());
         lanes.chain(claim).min().unwrap_or(Mono::NEVER)
     }
 }

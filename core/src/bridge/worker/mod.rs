@@ -10,7 +10,7 @@ mod refusal_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ const MAX_COMMIT_REQUESTS: usize = 2;
 
 /// While the records and entries that were given with the held lanes have this many bytes, no further one is claimed.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+
+/// The most instants at which lanes come due. Later ones are found by looking now and then.
+const MAX_DUES: usize = 1024;
 
 /// The most events that nobody took yet.
 const MAX_EVENTS: usize = 4096;
@@ -111,8 +114,10 @@ pub struct Worker {
     next_claim: Mono,
     claim_pause: Duration,
     is_claiming: bool,
-    /// Something was appended since the last claim was asked for, which may not have seen it.
-    has_news: bool,
+    /// When lanes come due that this program had, at most [`MAX_DUES`].
+    dues: BTreeSet<Mono>,
+    /// How often this program appended something.
+    news: u64,
     is_stopping: bool,
     counters: WorkerCounters,
     events: VecDeque<BridgeEvent>,
@@ -158,6 +163,8 @@ pub enum WorkerStep {
 struct Held {
     lease: Lease,
     held_until: Mono,
+    /// [`Worker::news`] when its claim was asked for: what was appended later may be for this lane, unseen.
+    news: u64,
     machine: Machine,
     /// The size of what it was claimed with.
     bytes: usize,
@@ -175,7 +182,7 @@ struct Held {
 
 #[derive(Clone, Debug)]
 enum Asked {
-    Claim { holder: Holder, at: Mono },
+    Claim { holder: Holder, at: Mono, news: u64 },
     Commit { lanes: Vec<(LaneId, Fence)>, at: Mono },
     Extend { lanes: Vec<(LaneId, Fence)>, at: Mono },
     Read { lane: LaneId },
@@ -199,7 +206,8 @@ impl Worker {
             number: 0,
             next_claim: Mono::ZERO,
             is_claiming: false,
-            has_news: false,
+            dues: BTreeSet::new(),
+            news: 0,
             is_stopping: false,
             counters: WorkerCounters::default(),
             events: VecDeque::new(),
@@ -232,11 +240,17 @@ impl Worker {
     /// Takes the store's answer to request `number`: `None` if it did not answer, or failed.
     pub fn handle(&mut self, number: u64, answer: Option<Answer>, now: Now) {
         match (self.asked.remove(&number), answer) {
-            (Some(Asked::Claim { at, holder }), answer) => {
+            (Some(Asked::Claim { at, holder, news }), answer) => {
                 self.is_claiming = false;
                 match answer {
-                    Some(Answer::Claimed(claimed)) => self.on_claimed(claimed, holder, at, now),
-                    _ => self.next_claim = now.mono() + STORE_PAUSE,
+                    Some(Answer::Claimed(claimed)) => {
+                        self.on_claimed(claimed, holder, at, news, now);
+                    }
+                    _ => {
+                        // Perhaps it took effect, and lanes wait for the end of their term.
+                        self.next_claim = now.mono() + STORE_PAUSE;
+                        self.note_due(now.mono() + self.config.lease_term());
+                    }
                 }
             }
             (Some(Asked::Commit { lanes, at }), Some(Answer::Committed(fences)))
@@ -267,7 +281,7 @@ impl Worker {
                             held.held_until = at + self.config.lease_term();
                             self.ready.push_back(lane);
                         }
-                        None => self.lose(&lane),
+                        None => self.lose(&lane, now.mono()),
                     }
                 }
             }
@@ -302,7 +316,7 @@ impl Worker {
                 continue;
             }
             if is_single && !self.shed(&lane, now) {
-                self.lose(&lane);
+                self.lose(&lane, now.mono());
                 continue;
             }
             if let Some(held) = self.lanes.get_mut(&lane) {
@@ -338,9 +352,8 @@ impl Worker {
 
     /// Something was appended by this program: there may be a lane due now.
     pub fn appended(&mut self) {
-        self.has_news = true;
-        self.next_claim = Mono::ZERO;
-        self.claim_pause = self.config.poll_least;
+        self.news = self.news.wrapping_add(1);
+        self.claim_soon();
     }
 
     /// Claims nothing more, and begins nothing more. Lanes are released once what is under way has ended.
@@ -519,14 +532,14 @@ impl Worker {
 
     fn ask_claim(&mut self, now: Mono) -> Option<WorkerStep> {
         let room = self.lane_room();
-        if self.is_stopping || self.is_claiming || room == 0 || now < self.next_claim {
+        if self.is_stopping || self.is_claiming || room == 0 || now < self.claim_at() {
             return None;
         }
         self.is_claiming = true;
-        self.has_news = false;
+        self.dues = self.dues.split_off(&(now + Duration::from_nanos(1)));
         let number = self.next_number();
         let holder = Holder(self.seed.derive(number).bits());
-        self.asked.insert(number, Asked::Claim { holder, at: now });
+        self.asked.insert(number, Asked::Claim { holder, at: now, news: self.news });
         let request = Request::Claim {
             holder,
             lanes: room,

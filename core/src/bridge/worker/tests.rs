@@ -62,6 +62,48 @@ fn a_lane_with_something_sealed_is_left_alone() {
     assert_eq!((worker.counters().committed, store.entries(), worker.lanes()), (0, before, 0));
 }
 
+/// A script of choices decides in which order everything ends. When nothing is under way, the only worker must wake
+/// no later than the first lane is due: it looks for others' appends but once an hour.
+fn wakes_in_time(script: &[u16]) -> Result<(), String> {
+    let hour = Duration::from_secs(3600);
+    let mut world = World::new(1, BridgeConfig::new().poll(hour, hour));
+    for (count, choice) in script.iter().enumerate() {
+        let (action, detail) = (choice % 8, usize::from(choice / 8));
+        match action {
+            0 => {
+                let consumer = ["ada", "bob"][detail % 2];
+                world.accept(consumer, &format!("m{count}"), &format!("m{count}"));
+                world.instances[0].worker.appended();
+            }
+            1 => {
+                let open = world.open_conversations();
+                if let Some(conversation) = open.get(detail % open.len().max(1)) {
+                    world.cloud.agent_says(conversation, &format!("a{count}"));
+                }
+            }
+            2 => {
+                world.post_all();
+                world.instances[0].worker.appended();
+            }
+            3 => world.channel.is_out = detail % 4 == 0,
+            // What is under way ends in time: later than that, a lane is found by looking.
+            4 if world.instances[0].under_way.is_empty() => {
+                world.advance(Duration::from_millis(10 << (detail % 12)));
+            }
+            _ => {
+                let under_way = world.instances[0].under_way.len();
+                world.finish(0, detail % under_way.max(1), Fate::Done);
+            }
+        }
+        let wake = world.poll(0).unwrap_or(Mono::NEVER);
+        let due = world.store.next_due().unwrap_or(Mono::NEVER);
+        if world.instances[0].under_way.is_empty() && wake > due {
+            return Err(format!("due at {due:?}, and the worker sleeps until {wake:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// A script of choices decides what happens next.
 fn run(script: &[u16], instances: usize) -> Result<(), String> {
     let mut world = World::new(instances, BridgeConfig::new());
@@ -116,7 +158,12 @@ fn run(script: &[u16], instances: usize) -> Result<(), String> {
 }
 
 proptest! {
-        #[test]
+    #[test]
+    fn a_due_lane_is_not_slept_through(script in prop::collection::vec(any::<u16>(), 0..200)) {
+        prop_assert_eq!(wakes_in_time(&script), Ok(()));
+    }
+
+    #[test]
     fn one_worker_loses_and_doubles_nothing(script in prop::collection::vec(any::<u16>(), 0..150)) {
         prop_assert_eq!(run(&script, 1), Ok(()));
     }
