@@ -46,8 +46,15 @@ pub enum Roots {
 /// # Errors
 /// As [`certificates`], unless there is no extra CA.
 pub fn roots(transport: &Transport) -> Result<Roots, Error> {
+    roots_with(transport.extra_ca_pem())
+}
+
+/// The same with the PEM text of an extra CA, which may be empty.
+///
+/// # Errors
+/// As [`roots`].
+pub fn roots_with(pem: &[u8]) -> Result<Roots, Error> {
     let mut roots = rustls_native_certs::load_native_certs().certs;
-    let pem = transport.extra_ca_pem();
     if !pem.is_empty() {
         roots.extend(certificates(pem)?);
     }
@@ -152,8 +159,16 @@ pub fn proxy_rules(transport: &Transport) -> Result<ProxyRules, Error> {
 /// # Errors
 /// As [`roots`], and if the provider supports neither.
 pub fn client_config(transport: &Transport) -> Result<ClientConfig, Error> {
+    client_config_with(transport.extra_ca_pem())
+}
+
+/// The same with the PEM text of an extra CA, which may be empty.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_config_with(extra_ca_pem: &[u8]) -> Result<ClientConfig, Error> {
     let mut store = RootCertStore::empty();
-    match roots(transport)? {
+    match roots_with(extra_ca_pem)? {
         Roots::These(roots) => {
             // Some platforms keep certificates that cannot be parsed. They are skipped.
             let _ = store.add_parsable_certificates(roots);

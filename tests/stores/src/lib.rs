@@ -18,8 +18,10 @@ mod cases;
 mod engine;
 mod model;
 mod plant;
+mod postgres;
 
 pub use self::cases::{CASES, Case, broken};
 pub use self::engine::{Engine, MemoryEngine, ModelEngine, SqliteEngine, TestClock};
 pub use self::model::Model;
 pub use self::plant::Plant;
+pub use self::postgres::{PostgresEngine, PostgresServer};

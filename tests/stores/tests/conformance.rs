@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use lp_connector_stores::{CASES, MemoryEngine, ModelEngine, Plant, SqliteEngine, broken};
+use lp_connector_stores::{
+    CASES, MemoryEngine, ModelEngine, Plant, PostgresEngine, PostgresServer, SqliteEngine, broken,
+};
 
 #[test]
 fn the_memory_store_keeps_all_laws() {
@@ -24,6 +26,12 @@ fn sqlite_keeps_all_laws() {
         Box::new(SqliteEngine::new(path))
     });
     assert_eq!(found, Vec::<&str>::new());
+}
+
+#[test]
+fn postgres_keeps_all_laws() {
+    let Some(server) = PostgresServer::from_env() else { return };
+    assert_eq!(broken(&|| Box::new(PostgresEngine::new(&server))), Vec::<&str>::new());
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod laws;
 mod random;
 
 use lp_connector_core::bridge::store::{Answer, LaneKind, Listed, Request, Store};
-use lp_connector_stores::{Engine, MemoryEngine, ModelEngine, Plant, SqliteEngine};
+use lp_connector_stores::{
+    Engine, MemoryEngine, ModelEngine, Plant, PostgresEngine, PostgresServer, SqliteEngine,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -80,6 +82,15 @@ fn sqlite_answers_as_the_memory_store() {
         run_both(&SqliteEngine::new(path), &MemoryEngine::default(), &ops, false)
     };
     TestRunner::new(config(60)).run(&ops(), check).unwrap();
+}
+
+#[test]
+fn postgres_answers_as_the_memory_store() {
+    let Some(server) = PostgresServer::from_env() else { return };
+    let check = |ops: Vec<Op>| {
+        run_both(&PostgresEngine::new(&server), &MemoryEngine::default(), &ops, false)
+    };
+    TestRunner::new(config(40)).run(&ops(), check).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Several threads with connections of their own to one file.
+//! Several threads with connections of their own to one store.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
@@ -11,7 +11,9 @@ use lp_connector_core::bridge::store::{
     Answer, CellId, Commit, Entry, Holder, LaneId, LaneKind, Next, Request, Store,
 };
 use lp_connector_core::id::AccountId;
+use lp_connector_postgres::{Postgres, PostgresOptions};
 use lp_connector_sqlite::{Sqlite, SqliteOptions};
+use lp_connector_stores::PostgresServer;
 
 const THREADS: u64 = 8;
 const ENTRIES: u64 = 60;
@@ -31,6 +33,12 @@ fn connections(directory: &tempfile::TempDir) -> [Sqlite; 2] {
     [open().unwrap(), open().unwrap()]
 }
 
+fn postgres() -> Option<[Postgres; 2]> {
+    let url = PostgresServer::from_env()?.new_schema();
+    let connect = || PostgresOptions::default().accept_loss_on_failover().connect(&url);
+    Some([connect().unwrap(), connect().unwrap()])
+}
+
 /// What all threads did: who holds what, and what was consumed, in order.
 #[derive(Default)]
 struct Ledger {
@@ -42,7 +50,17 @@ struct Ledger {
 #[test]
 fn two_never_hold_a_lane_and_each_entry_is_consumed_once() {
     let directory = tempfile::tempdir().unwrap();
-    let stores = connections(&directory);
+    all_work(&connections(&directory));
+}
+
+#[test]
+fn on_postgres_two_never_hold_a_lane() {
+    if let Some(stores) = postgres() {
+        all_work(&stores);
+    }
+}
+
+fn all_work<S: Store>(stores: &[S; 2]) {
     let ledger = Mutex::new(Ledger::default());
     let left = AtomicU64::new(THREADS * ENTRIES);
     std::thread::scope(|scope| {
@@ -67,7 +85,7 @@ fn two_never_hold_a_lane_and_each_entry_is_consumed_once() {
     }
 }
 
-fn work(store: &Sqlite, thread: u64, ledger: &Mutex<Ledger>, left: &AtomicU64) {
+fn work(store: &dyn Store, thread: u64, ledger: &Mutex<Ledger>, left: &AtomicU64) {
     for round in 0_u64.. {
         if round < ENTRIES {
             let body = [thread.to_be_bytes(), round.to_be_bytes()].concat();
@@ -114,7 +132,17 @@ fn work(store: &Sqlite, thread: u64, ledger: &Mutex<Ledger>, left: &AtomicU64) {
 #[test]
 fn of_those_who_swap_a_cell_one_succeeds() {
     let directory = tempfile::tempdir().unwrap();
-    let stores = connections(&directory);
+    all_swap(&connections(&directory));
+}
+
+#[test]
+fn on_postgres_one_of_those_who_swap_succeeds() {
+    if let Some(stores) = postgres() {
+        all_swap(&stores);
+    }
+}
+
+fn all_swap<S: Store>(stores: &[S; 2]) {
     let cell = CellId { account: AccountId::new("91827364").unwrap(), key: "token".into() };
     let winners: Mutex<BTreeSet<u64>> = Mutex::default();
     std::thread::scope(|scope| {

@@ -1,0 +1,170 @@
+//! One connection: made when it is needed, and made again when it is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lp_connector_core::bridge::store::{Answer, Request, StoreError, StoreErrorKind as Kind};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::store_error;
+use crate::{PostgresOptions, requests};
+
+/// The version of the tables.
+const SCHEMA_VERSION: i32 = 1;
+
+/// After an attempt to connect that failed, the next one waits for this long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a transaction is tried that met another one.
+const TRIES: u32 = 5;
+
+/// Where the server is.
+pub(crate) struct Server {
+    config: Config,
+    tls: MakeRustlsConnect,
+    time_limit: Duration,
+}
+
+impl Server {
+    pub(crate) fn new(url: &str, options: &PostgresOptions) -> Result<Self, StoreError> {
+        // The parser's error may quote the password.
+        let mut config: Config = url.parse().map_err(|_| {
+            StoreError::new(
+                Kind::Denied,
+                "the address of the PostgreSQL server cannot be read: it has the form \
+                 postgres://user:password@host:port/database",
+            )
+        })?;
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if config.get_application_name().is_none() {
+            config.application_name("lp-connector");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(2));
+        }
+        config.tcp_user_timeout(options.time_limit).keepalives_idle(Duration::from_secs(10));
+        let tls = lp_connector_tls::client_config_with(&options.extra_ca_pem)
+            .map_err(|error| StoreError::new(Kind::Denied, error.to_string()))?;
+        let tls = MakeRustlsConnect::new(tls);
+        Ok(Self { config, tls, time_limit: options.time_limit })
+    }
+
+    /// A new connection. A task of its own drives it.
+    pub(crate) async fn connect(&self) -> Result<Client, StoreError> {
+        let connecting = self.config.connect(self.tls.clone());
+        let connected = timeout_at(Instant::now() + self.time_limit, connecting).await;
+        let (client, connection) = connected
+            .map_err(|_| late())?
+            .map_err(|error| store_error(error, "no connection to the PostgreSQL server"))?;
+        // It ends with its client, or when the server ends it: the next request finds that out.
+        tokio::spawn(connection);
+        Ok(client)
+    }
+}
+
+/// A connection that lives as long as its server.
+pub(crate) struct Connection {
+    server: Arc<Server>,
+    client: Option<Client>,
+    /// Where claims begin to look.
+    low: requests::LowerBound,
+    not_before: Instant,
+}
+
+impl Connection {
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        Self {
+            server,
+            client: None,
+            low: requests::LowerBound::default(),
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Performs a request, within the time limit.
+    pub(crate) async fn perform(&mut self, request: &Request) -> Result<Answer, StoreError> {
+        let deadline = Instant::now() + self.server.time_limit;
+        match timeout_at(deadline, self.try_perform(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                // An answer may still come over it, to nobody.
+                self.client = None;
+                Err(late())
+            }
+        }
+    }
+
+    async fn try_perform(&mut self, request: &Request) -> Result<Answer, StoreError> {
+        for tried in 1.. {
+            let client = match self.client.take().filter(|client| !client.is_closed()) {
+                Some(client) => client,
+                None => self.connect().await?,
+            };
+            let outcome = requests::perform(&client, request, &mut self.low).await;
+            match outcome {
+                Ok(answer) => {
+                    self.client = Some(client);
+                    return Ok(answer);
+                }
+                Err(failure) if failure.is_conflict() && tried < TRIES => {
+                    self.client = Some(client)
+                }
+                Err(failure) => {
+                    let error = failure.into_store_error();
+                    // What is unavailable may be found again at another host.
+                    if error.kind() != Kind::Unavailable {
+                        self.client = Some(client);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Err(late())
+    }
+
+    async fn connect(&mut self) -> Result<Client, StoreError> {
+        sleep_until(self.not_before).await;
+        self.not_before = Instant::now() + PAUSE;
+        self.server.connect().await
+    }
+}
+
+fn late() -> StoreError {
+    StoreError::new(Kind::Unavailable, "the PostgreSQL server gave no answer in time")
+}
+
+/// Brings the tables up to date. Programs that do this at the same time wait for each other.
+pub(crate) async fn migrate(mut client: Client) -> Result<(), StoreError> {
+    let failed = |error| store_error(error, "the tables cannot be made");
+    let create = "CREATE TABLE IF NOT EXISTS lp_store (version integer NOT NULL)";
+    for tried in 1..=TRIES {
+        // Two programs that make the same table at once: one of them is refused.
+        match client.batch_execute(create).await {
+            Err(error) if tried == TRIES => return Err(failed(error)),
+            Err(_) => {}
+            Ok(()) => break,
+        }
+    }
+    let version = |rows: Vec<tokio_postgres::Row>| -> Result<i32, StoreError> {
+        let versions =
+            rows.iter().map(|row| row.try_get::<_, i32>(0)).collect::<Result<Vec<_>, _>>();
+        Ok(versions.map_err(failed)?.into_iter().max().unwrap_or_default())
+    };
+    let select = "SELECT version FROM lp_store";
+    let found = version(client.query_typed(select, &[]).await.map_err(failed)?)?;
+    if found < SCHEMA_VERSION {
+        let transaction = client.transaction().await.map_err(failed)?;
+        transaction.batch_execute("LOCK TABLE lp_store").await.map_err(failed)?;
+        let found = version(transaction.query_typed(select, &[]).await.map_err(failed)?)?;
+        if found < SCHEMA_VERSION {
+            let schema = include_str!("schema.sql");
+            let done = format!("{schema}\nINSERT INTO lp_store VALUES ({SCHEMA_VERSION});");
+            transaction.batch_execute(&done).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)?;
+    }
+    Ok(())
+}

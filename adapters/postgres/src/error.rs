@@ -1,0 +1,94 @@
+//! What PostgreSQL's errors mean for a bridge.
+
+use lp_connector_core::bridge::store::{StoreError, StoreErrorKind as Kind};
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Server(Error),
+    /// A row holds what no release writes.
+    Unreadable(&'static str),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl Failure {
+    /// Two transactions met, and this one gave way: it may be tried again at once.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let conflicts = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
+        match self {
+            Self::Server(error) => error.code().is_some_and(|code| conflicts.contains(code)),
+            Self::Unreadable(_) => false,
+        }
+    }
+
+    pub(crate) fn into_store_error(self) -> StoreError {
+        match self {
+            Self::Server(error) => store_error(error, "the PostgreSQL server did not do it"),
+            Self::Unreadable(what) => {
+                StoreError::new(Kind::Damaged, format!("the store is damaged: {what}"))
+            }
+        }
+    }
+}
+
+/// An engine's error, as a store's. Only its code and its own message are shown: details quote rows.
+pub(crate) fn store_error(error: Error, what: &str) -> StoreError {
+    let cause = match error.as_db_error() {
+        Some(known) => format!("{} ({})", known.message(), known.code().code()),
+        None => error.to_string(),
+    };
+    StoreError::new(kind(error.code().map(SqlState::code)), format!("{what}: {cause}"))
+}
+
+fn kind(code: Option<&str>) -> Kind {
+    // No code: the connection failed.
+    let Some(code) = code else { return Kind::Unavailable };
+    match code.get(..2).unwrap_or_default() {
+        // The server cannot be written: after a fail-over, another one can.
+        _ if code == "25006" => Kind::Unavailable,
+        _ if code == "53100" => Kind::Full,
+        // Connection, resources, an operator who stops it, and two transactions that met.
+        "08" | "53" | "57" | "40" | "55" => Kind::Unavailable,
+        "28" | "3D" => Kind::Denied,
+        _ if code == "42501" => Kind::Denied,
+        // Tables or functions that this release does not know.
+        "42" => Kind::Incompatible,
+        "22" | "54" => Kind::Refused,
+        "XX" | "23" => Kind::Damaged,
+        _ => Kind::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_says_what_is_wrong() {
+        let cases = [
+            (None, Kind::Unavailable),
+            (Some("25006"), Kind::Unavailable),
+            (Some("53100"), Kind::Full),
+            (Some("53300"), Kind::Unavailable),
+            (Some("57P01"), Kind::Unavailable),
+            (Some("40P01"), Kind::Unavailable),
+            (Some("28P01"), Kind::Denied),
+            (Some("42501"), Kind::Denied),
+            (Some("42P01"), Kind::Incompatible),
+            (Some("22021"), Kind::Refused),
+            (Some("XX001"), Kind::Damaged),
+            (Some("58030"), Kind::Failed),
+            (Some(""), Kind::Failed),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(kind(code), expected, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The store of the bridge on PostgreSQL: any number of programs share it.
+//!
+//! ```no_run
+//! use lp_connector_postgres::Postgres;
+//!
+//! let store = Postgres::connect("postgres://lp@db.example/lp")?;
+//! # let _ = store;
+//! # Ok::<(), lp_connector_core::bridge::store::StoreError>(())
+//! ```
+//!
+//! It has a thread of its own, so it serves blocking programs and every async runtime alike. PostgreSQL 13 or later is
+//! needed; a database of its own is best, for a snapshot that another program holds slows every queue down.
+//!
+//! # What it promises
+//!
+//! * What was answered is on the server's disk, and on that of a synchronous standby if there is one. [`connect`]
+//!   checks what this rests on: `fsync`, `full_page_writes`, `synchronous_commit`, and whether a standby would lose
+//!   what was acknowledged. See [`PostgresOptions::accept_loss_on_failover`].
+//! * Every request is one round trip and one transaction. There is no session state: a pool in transaction mode
+//!   between the two, such as pgbouncer, works.
+//! * Several hosts may stand in the URL: the one that can be written is used, and looked for again when it is lost.
+//! * Terms and due times are measured on the server's clock alone.
+//!
+//! # Tables
+//!
+//! [`connect`] makes and updates them, one migration after the other, forward only. A program of an older release
+//! goes on beside a newer one: it is not given what it cannot read.
+//!
+//! [`connect`]: Postgres::connect
+
+mod connection;
+mod durability;
+mod error;
+mod queue;
+mod requests;
+mod values;
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
+
+use crate::connection::Server;
+use crate::queue::Queue;
+
+/// How a store is reached.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    connections: usize,
+    pub(crate) time_limit: Duration,
+    accepts_loss: bool,
+    pub(crate) extra_ca_pem: Vec<u8>,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            connections: 4,
+            time_limit: Duration::from_secs(5),
+            accepts_loss: false,
+            extra_ca_pem: Vec::new(),
+        }
+    }
+}
+
+impl PostgresOptions {
+    /// How many connections this program has. Default: 4; at least 1.
+    #[must_use]
+    pub fn connections(mut self, count: usize) -> Self {
+        self.connections = count.max(1);
+        self
+    }
+
+    /// How long a request may take, the time to connect included. Default: 5 s. What takes longer fails as
+    /// [`Unavailable`](StoreErrorKind::Unavailable).
+    #[must_use]
+    pub fn time_limit(mut self, time: Duration) -> Self {
+        self.time_limit = time;
+        self
+    }
+
+    /// Starts even though what was acknowledged could be lost: when the server's settings do not keep it over a
+    /// crash, and when a standby that gets everything late is promoted.
+    #[must_use]
+    pub fn accept_loss_on_failover(mut self) -> Self {
+        self.accepts_loss = true;
+        self
+    }
+
+    /// Certificates to trust besides the platform's, as PEM.
+    #[must_use]
+    pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.extra_ca_pem = pem.into();
+        self
+    }
+
+    /// Connects, checks the server and brings the tables up to date.
+    ///
+    /// # Errors
+    /// As [`Postgres::connect`].
+    pub fn connect(self, url: &str) -> Result<Postgres, StoreError> {
+        let server = Arc::new(Server::new(url, &self)?);
+        let queue = Arc::new(Queue::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
+        let accepts_loss = self.accepts_loss;
+        runtime.block_on(async {
+            let client = server.connect().await?;
+            durability::check(&client, accepts_loss).await?;
+            connection::migrate(client).await
+        })?;
+        let (serving, connections) = (queue.clone(), self.connections);
+        let thread = thread::Builder::new()
+            .name("lp-postgres".into())
+            .spawn(move || {
+                let serve = || queue::serve(serving.clone(), server.clone());
+                let tasks: Vec<_> = (0..connections).map(|_| runtime.spawn(serve())).collect();
+                runtime.block_on(async {
+                    for task in tasks {
+                        let _ = task.await;
+                    }
+                });
+            })
+            .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
+        Ok(Postgres { queue, thread: Some(thread) })
+    }
+}
+
+/// A store on a PostgreSQL server. When it is dropped, what was asked is done first.
+pub struct Postgres {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Postgres {
+    /// Connects to the server of this URL, checks it, and brings the tables up to date:
+    /// `postgres://user:password@host:port/database`, or `key=value` pairs as libpq has them.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the URL cannot be read, the server cannot be reached, refuses the user, holds tables of
+    /// another program, or would lose what was acknowledged.
+    pub fn connect(url: &str) -> Result<Self, StoreError> {
+        PostgresOptions::default().connect(url)
+    }
+}
+
+impl Store for Postgres {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.submit(request, Box::new(move |result| drop(sender.send(result))));
+        receiver.recv().unwrap_or_else(|_| Err(queue::closed()))
+    }
+
+    fn submit(&self, request: Request, reply: Reply) {
+        match request.check_sizes() {
+            Err(refused) => reply(Err(refused)),
+            Ok(()) => self.queue.push(request, reply),
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.queue.close();
+        // A reply may hold the last handle, on the store's own thread.
+        let is_other = |thread: &JoinHandle<()>| thread.thread().id() != thread::current().id();
+        if let Some(thread) = self.thread.take().filter(is_other) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! A PostgreSQL server under test.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lp_connector_core::bridge::store::{Answer, Request, Store, StoreError};
+use lp_connector_postgres::{Postgres, PostgresOptions};
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, NoTls};
+
+use crate::{Engine, TestClock};
+
+/// A server for tests: that of `LP_TEST_POSTGRES`, a URL, or of the variables that libpq and `pg_virtualenv` use.
+#[derive(Clone, Debug)]
+pub struct PostgresServer {
+    url: String,
+}
+
+/// Each engine has a schema of its own.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl PostgresServer {
+    /// The server of the environment. `None`, and a line that says so, if there is none.
+    #[must_use]
+    pub fn from_env() -> Option<Self> {
+        let variable = |name: &str| std::env::var(name).ok();
+        if let Some(url) = variable("LP_TEST_POSTGRES") {
+            return Some(Self { url });
+        }
+        let Some(host) = variable("PGHOST") else {
+            println!("skipped: there is no PostgreSQL server: set LP_TEST_POSTGRES");
+            return None;
+        };
+        let word = |name: &str, standard: &str| variable(name).unwrap_or_else(|| standard.into());
+        let (port, user) = (word("PGPORT", "5432"), word("PGUSER", "postgres"));
+        let (password, name) = (word("PGPASSWORD", ""), word("PGDATABASE", &user));
+        let parts = [
+            ("host", &host),
+            ("port", &port),
+            ("user", &user),
+            ("password", &password),
+            ("dbname", &name),
+        ];
+        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
+        let url: Vec<String> = parts.map(|(name, value)| format!("{name}='{value}'")).collect();
+        Some(Self { url: format!("{} sslmode=disable", url.join(" ")) })
+    }
+
+    /// The address of a schema of its own on this server, which is made now.
+    #[must_use]
+    pub fn new_schema(&self) -> String {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("t{}_{number}", std::process::id());
+        let admin = Admin::connect(&self.url);
+        admin.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};"));
+        match self.url.contains("://") {
+            true => {
+                let separator = if self.url.contains('?') { '&' } else { '?' };
+                format!("{}{separator}options=-csearch_path%3D{schema}", self.url)
+            }
+            false => format!("{} options='-c search_path={schema}'", self.url),
+        }
+    }
+}
+
+/// A schema of a server, with the clock of the test in place of the server's.
+pub struct PostgresEngine {
+    url: String,
+    clock: TestClock,
+    admin: Arc<Admin>,
+}
+
+impl PostgresEngine {
+    /// An empty store on this server.
+    #[must_use]
+    pub fn new(server: &PostgresServer) -> Self {
+        let url = server.new_schema();
+        drop(open(&url));
+        let admin = Arc::new(Admin::connect(&url));
+        admin.run(
+            "CREATE TABLE lp_test_clock (now bigint NOT NULL); INSERT INTO lp_test_clock VALUES (0);
+             CREATE OR REPLACE FUNCTION lp_now() RETURNS bigint LANGUAGE sql VOLATILE AS
+                 'SELECT now FROM lp_test_clock';",
+        );
+        Self { url, clock: TestClock::default(), admin }
+    }
+}
+
+fn open(url: &str) -> Postgres {
+    // A server of tests may do without flushing.
+    PostgresOptions::default().connections(2).accept_loss_on_failover().connect(url).unwrap()
+}
+
+impl Engine for PostgresEngine {
+    fn connect(&self) -> Arc<dyn Store> {
+        let (clock, admin) = (self.clock.clone(), self.admin.clone());
+        Arc::new(Clocked { store: open(&self.url), clock, admin, told: Mutex::default() })
+    }
+
+    fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+}
+
+impl fmt::Debug for PostgresEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresEngine")
+    }
+}
+
+/// Tells the server what time it is before each request.
+struct Clocked {
+    store: Postgres,
+    clock: TestClock,
+    admin: Arc<Admin>,
+    told: Mutex<u128>,
+}
+
+impl Store for Clocked {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        let now = self.clock.now().as_nanos();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != now {
+            self.admin.run(&format!("UPDATE lp_test_clock SET now = {now}"));
+            *told = now;
+        }
+        drop(told);
+        self.store.perform(request)
+    }
+}
+
+/// A connection for statements of the test itself.
+struct Admin {
+    runtime: Mutex<Runtime>,
+    client: Client,
+}
+
+impl Admin {
+    fn connect(url: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls)).unwrap();
+        runtime.spawn(connection);
+        Self { runtime: Mutex::new(runtime), client }
+    }
+
+    fn run(&self, sql: &str) {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        runtime.block_on(self.client.batch_execute(sql)).unwrap();
+    }
+}
