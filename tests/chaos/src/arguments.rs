@@ -22,6 +22,7 @@ Kills the bridge again and again, and compares the books of both sides.
   --delay TIME        notifications come late by this much
   --program FILE      the bridge is this program, lp-connector, and its channel is the gateway in Python
   --gateway FILE      that gateway (adapters/cli/examples/gateway.py)
+  --store STORE       sqlite, or postgres: that of LP_TEST_POSTGRES or pg_virtualenv (sqlite)
   --limit TIME        give up after this long (600s)
   --directory DIR     where the store is (a new one that is removed)";
 
@@ -36,6 +37,7 @@ pub(crate) struct Arguments {
     pub(crate) faults: Vec<Fault>,
     pub(crate) program: Option<PathBuf>,
     pub(crate) gateway: PathBuf,
+    pub(crate) postgres: bool,
     pub(crate) limit: Duration,
     pub(crate) directory: Option<PathBuf>,
 }
@@ -51,6 +53,7 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
         faults: Vec::new(),
         program: None,
         gateway: "adapters/cli/examples/gateway.py".into(),
+        postgres: false,
         limit: Duration::from_secs(600),
         directory: None,
     };
@@ -79,10 +82,13 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
             "--gateway" => arguments.gateway = value()?.into(),
             "--limit" => arguments.limit = time(&value()?)?,
             outage::SMALL_DISK | "--directory" => arguments.directory = Some(value()?.into()),
-            // The only one so far.
             "--store" => match value()?.as_str() {
-                "sqlite" => {}
-                other => return Err(format!("there is no store {other}: there is sqlite").into()),
+                "sqlite" => arguments.postgres = false,
+                "postgres" => arguments.postgres = true,
+                other => {
+                    let known = "there are sqlite and postgres";
+                    return Err(format!("there is no store {other}: {known}").into());
+                }
             },
             other => return Err(format!("there is no option {other}: see --help").into()),
         }

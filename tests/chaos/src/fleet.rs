@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +57,7 @@ struct Running {
 impl Fleet {
     pub(crate) fn start(
         count: usize,
-        store: &Path,
+        store: &str,
         cloud: &lp_connector_sandbox::Server,
         channel: &str,
         program: Option<Arc<Program>>,
@@ -68,7 +67,7 @@ impl Fleet {
             ("LP_CLIENT_ID", cloud.client_id()),
             ("LP_CLIENT_SECRET", cloud.client_secret()),
             ("LP_DOMAIN_API", cloud.base_url()),
-            ("CHAOS_STORE", store.display().to_string()),
+            ("CHAOS_STORE", store.to_owned()),
             ("CHAOS_CHANNEL", channel.to_owned()),
         ];
         let fleet = Self { environment, program, running: Mutex::default(), log: Arc::default() };

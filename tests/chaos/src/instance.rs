@@ -12,11 +12,13 @@ use lp_connector_axum::Webhooks;
 use lp_connector_bridge::{
     Bridge, BridgeConfig, Channel, Content, FromAgent, Inbound, Progress, Undelivered,
 };
+use lp_connector_core::bridge::store::Store;
 use lp_connector_core::bridge::{BridgeEventKind, FailureReason, MessageOutcome};
 use lp_connector_core::connector::{Config, Trust};
 use lp_connector_core::id::ExtConsumerId;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Order, Receiver};
+use lp_connector_postgres::PostgresOptions;
 use lp_connector_sqlite::Sqlite;
 use lp_connector_tokio::Client;
 use serde_json::{Value, json};
@@ -48,7 +50,12 @@ async fn serve() -> Result<(), ChaosError> {
     let config = Config::new(variable("LP_ACCOUNT_ID")?.parse()?)
         .credentials(variable("LP_CLIENT_ID")?.parse()?, secret.clone())
         .trust(Trust::new(&variable("LP_DOMAIN_API")?, ["liveperson.net"])?);
-    let store = Sqlite::open(variable("CHAOS_STORE")?)?;
+    let place = variable("CHAOS_STORE")?;
+    let store: Box<dyn Store> = match place.contains("search_path") {
+        // The server of a test may do without flushing.
+        true => Box::new(PostgresOptions::default().accept_loss_on_failover().connect(&place)?),
+        false => Box::new(Sqlite::open(place)?),
+    };
     let gateway = Gateway { url: variable("CHAOS_CHANNEL")?, agent: agent() };
     let settings = BridgeConfig::new().attempt_timeout(ATTEMPT).term(TERM);
     let bridge = Bridge::builder(Client::new(config)?, store, gateway)

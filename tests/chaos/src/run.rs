@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use lp_connector_sandbox::{Fault, Random, Server, ServerConfig, Webhooks};
+use lp_connector_stores::PostgresServer;
 
 use crate::arguments::Arguments;
 use crate::books::{Books, Told, Verdict};
@@ -56,7 +57,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         }
         None => None,
     };
-    let fleet = Fleet::start(arguments.instances, &store, &cloud, &channel, program.clone())?;
+    let place = match arguments.postgres {
+        true => match PostgresServer::from_env() {
+            Some(server) => server.new_schema(),
+            None => return Ok(true),
+        },
+        false => store.display().to_string(),
+    };
+    let fleet = Fleet::start(arguments.instances, &place, &cloud, &channel, program.clone())?;
     let fleet = Arc::new(fleet);
     let outage = Arc::new(Outage::default());
     balancer::serve(listener, &fleet, &books, &outage);
