@@ -36,11 +36,12 @@ mod requests;
 mod values;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
+use tokio::runtime::Builder;
 
 use crate::connection::Server;
 use crate::queue::Queue;
@@ -96,38 +97,42 @@ impl PostgresOptions {
         self
     }
 
-    /// Connects, checks the server and brings the tables up to date.
+    /// Connects, checks the server and brings the tables up to date. It blocks until that is done.
     ///
     /// # Errors
     /// As [`Postgres::connect`].
     pub fn connect(self, url: &str) -> Result<Postgres, StoreError> {
         let server = Arc::new(Server::new(url, &self)?);
         let queue = Arc::new(Queue::default());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
-        let accepts_loss = self.accepts_loss;
-        runtime.block_on(async {
-            let client = server.connect().await?;
-            durability::check(&client, accepts_loss).await?;
-            connection::migrate(client).await
-        })?;
-        let (serving, connections) = (queue.clone(), self.connections);
-        let thread = thread::Builder::new()
-            .name("lp-postgres".into())
-            .spawn(move || {
+        let failed = |error: std::io::Error| {
+            StoreError::new(StoreErrorKind::Failed, format!("the store cannot start: {error}"))
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (sender, ready) = mpsc::sync_channel(1);
+        let (serving, Self { connections, accepts_loss, .. }) = (queue.clone(), self);
+        // All of it on a thread of its own: the caller may be on a runtime already.
+        let thread = thread::Builder::new().name("lp-postgres".into()).spawn(move || {
+            let prepared = runtime.block_on(prepare(&server, accepts_loss));
+            let is_ready = prepared.is_ok();
+            if sender.send(prepared).is_ok() && is_ready {
                 let serve = || queue::serve(serving.clone(), server.clone());
                 let tasks: Vec<_> = (0..connections).map(|_| runtime.spawn(serve())).collect();
-                runtime.block_on(async {
-                    for task in tasks {
-                        let _ = task.await;
-                    }
-                });
-            })
-            .map_err(|error| StoreError::new(StoreErrorKind::Failed, error.to_string()))?;
+                for task in tasks {
+                    let _ = runtime.block_on(task);
+                }
+            }
+        });
+        let thread = thread.map_err(failed)?;
+        ready.recv().unwrap_or_else(|_| Err(queue::closed()))?;
         Ok(Postgres { queue, thread: Some(thread) })
     }
+}
+
+/// Checks the server, and brings its tables up to date.
+async fn prepare(server: &Server, accepts_loss: bool) -> Result<(), StoreError> {
+    let client = server.connect().await?;
+    durability::check(&client, accepts_loss).await?;
+    connection::migrate(client).await
 }
 
 /// A store on a PostgreSQL server. When it is dropped, what was asked is done first.
@@ -150,7 +155,7 @@ impl Postgres {
 
 impl Store for Postgres {
     fn perform(&self, request: Request) -> Result<Answer, StoreError> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(request, Box::new(move |result| drop(sender.send(result))));
         receiver.recv().unwrap_or_else(|_| Err(queue::closed()))
     }
