@@ -12,6 +12,7 @@
 //! | `axum` | `lp_connector::axum` | receiving webhooks |
 //! | `bridge` | `lp_connector::bridge` | a whole connector, but for the channel: it loses nothing |
 //! | `sqlite` | `lp_connector::sqlite` | the bridge's store in one file |
+//! | `postgres` | `lp_connector::postgres` | the bridge's store for any number of programs and machines |
 //! | `sandbox` | `lp_connector::sandbox` | tests: a local cloud whose faults you script |
 //!
 //! Features only add: each client is in the module of its feature, and there is no `Client` at the root
@@ -259,6 +260,7 @@
     not(all(
         feature = "axum",
         feature = "bridge",
+        feature = "postgres",
         feature = "sandbox",
         feature = "sqlite",
         feature = "tokio",
@@ -295,6 +297,13 @@ pub mod axum {
 pub mod bridge {
     #[doc(inline)]
     pub use lp_connector_bridge::*;
+}
+
+/// The bridge's store on PostgreSQL.
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    #[doc(inline)]
+    pub use lp_connector_postgres::{Postgres, PostgresOptions};
 }
 
 /// The client for smol.
