@@ -87,6 +87,21 @@ BEGIN
     FROM given JOIN lanes USING (account, kind, key);
 END $$;
 
+-- Adds those of the entries whose owner is among `chosen`.
+CREATE FUNCTION lp_append_of(
+    chosen integer[], owners integer[], accounts text[], kinds smallint[], keys text[], bodies bytea[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF owners && chosen THEN
+        PERFORM lp_append(
+            array_agg(e.account ORDER BY e.place), array_agg(e.kind ORDER BY e.place),
+            array_agg(e.key ORDER BY e.place), array_agg(e.body ORDER BY e.place)
+        ) FROM unnest(owners, accounts, kinds, keys, bodies) WITH ORDINALITY
+            AS e (owner, account, kind, key, body, place)
+        WHERE e.owner = ANY (chosen);
+    END IF;
+END $$;
+
 -- Leases lanes that are due after `low`, the longest due first, until what is given has `budget` bytes. A lane that
 -- somebody is working on at this moment is passed over.
 CREATE FUNCTION lp_claim(
@@ -149,10 +164,17 @@ CREATE FUNCTION lp_commit(
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 DECLARE
     lane record;
+    cell record;
     moment bigint;
     consumed bigint;
     new_fence bigint;
     done integer[] := '{}';
+    -- Each commit is by itself, one after the other. Where none appends to a lane of another one, that is the same as
+    -- all appends at the end, which is one statement.
+    crosses boolean := EXISTS (
+        SELECT * FROM unnest(accounts, kinds, keys)
+        INTERSECT SELECT * FROM unnest(entry_accounts, entry_kinds, entry_keys)
+    );
     holds CONSTANT smallint := 0;
     after_pause CONSTANT smallint := 1;
     gone CONSTANT smallint := 3;
@@ -164,6 +186,9 @@ BEGIN
         UNION SELECT * FROM unnest(entry_accounts, entry_kinds, entry_keys)
     )
     ORDER BY touched.account, touched.kind, touched.key FOR UPDATE;
+    PERFORM 1 FROM lp_cell AS touched
+    WHERE (touched.account, touched.key) IN (SELECT * FROM unnest(cell_accounts, cell_keys))
+    ORDER BY touched.account, touched.key FOR UPDATE;
     moment := lp_now();
     FOR i IN 1 .. coalesce(array_length(accounts, 1), 0) LOOP
         -- The lease holds, or the answer to this very commit was lost.
@@ -199,24 +224,23 @@ BEGIN
             WHERE id = lane.id;
         END IF;
         done := done || i;
+        IF crosses THEN
+            PERFORM lp_append_of(
+                ARRAY[i], entry_of, entry_accounts, entry_kinds, entry_keys, entry_bodies
+            );
+        END IF;
+        FOR cell IN
+            SELECT c.account, c.key, c.value FROM unnest(cell_of, cell_accounts, cell_keys, cell_values)
+                WITH ORDINALITY AS c (owner, account, key, value, place)
+            WHERE c.owner = i ORDER BY c.place
+        LOOP
+            PERFORM lp_write(cell.account, cell.key, cell.value, NULL);
+        END LOOP;
         RETURN NEXT new_fence;
     END LOOP;
-    IF EXISTS (SELECT 1 FROM unnest(entry_of) AS one WHERE one = ANY (done)) THEN
-        PERFORM lp_append(
-            array_agg(e.account ORDER BY e.place), array_agg(e.kind ORDER BY e.place),
-            array_agg(e.key ORDER BY e.place), array_agg(e.body ORDER BY e.place)
-        ) FROM unnest(entry_of, entry_accounts, entry_kinds, entry_keys, entry_bodies) WITH ORDINALITY
-            AS e (owner, account, kind, key, body, place)
-        WHERE e.owner = ANY (done);
+    IF NOT crosses THEN
+        PERFORM lp_append_of(done, entry_of, entry_accounts, entry_kinds, entry_keys, entry_bodies);
     END IF;
-    FOR lane IN
-        SELECT c.account, c.key, c.value FROM unnest(cell_of, cell_accounts, cell_keys, cell_values)
-            WITH ORDINALITY AS c (owner, account, key, value, place)
-        WHERE c.owner = ANY (done)
-        ORDER BY c.account COLLATE "C", c.key COLLATE "C", c.place
-    LOOP
-        PERFORM lp_write(lane.account, lane.key, lane.value, NULL);
-    END LOOP;
 END $$;
 
 -- Leases lanes for another term, and says which ones were still held.
