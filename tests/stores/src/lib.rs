@@ -15,12 +15,16 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a case fails by a panic")]
 
 mod cases;
+#[cfg(unix)]
+mod cluster;
 mod engine;
 mod model;
 mod plant;
 mod postgres;
 
 pub use self::cases::{CASES, Case, broken};
+#[cfg(unix)]
+pub use self::cluster::{Cluster, ClusterError, Replication, Stop};
 pub use self::engine::{Engine, MemoryEngine, ModelEngine, SqliteEngine, TestClock};
 pub use self::model::Model;
 pub use self::plant::Plant;
