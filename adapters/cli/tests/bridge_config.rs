@@ -75,6 +75,10 @@ fn the_sample_is_a_whole_configuration() {
         let text = line.strip_prefix("# ").unwrap_or(line);
         let is_setting = text.contains(" = ") || text.starts_with('[');
         let others = [
+            "store_password_file",
+            "store_ca_file",
+            "store_connections",
+            "accept_loss_on_failover",
             "store_key_file",
             "store_old_key_files",
             "old_client_secret_files",
@@ -199,7 +203,13 @@ fn a_name_that_is_not_known_is_an_error_with_the_right_one() {
             "needs plain_http = true",
         ),
         ("http://127.0.0.1:9000/bridge", "smtp://x", "is no URL"),
-        ("sqlite:", "postgres://lp@db/", "in a file alone"),
+        ("sqlite:bridge.db", "postgres:lp", "postgres://USER@HOST:PORT/DATABASE is wanted"),
+        ("sqlite:", "mysql://lp@db/", "sqlite:FILE or postgres://USER@HOST/DATABASE is wanted"),
+        (
+            "\n[liveperson]",
+            "\nstore_connections = 2\n[liveperson]",
+            "it is for a store on PostgreSQL",
+        ),
         ("client_secret_file", "# no", "liveperson.client_secret: it is missing"),
         ("operations_token_files", "# no", "operations_tokens: they are missing"),
         ("secrets/sms-whsec", "secrets/sms-token", "a secret begins with whsec_"),
@@ -347,4 +357,84 @@ fn listeners_have_addresses_of_their_own() {
     };
     assert!(!warned(&near) && warned(&far));
     assert!(problems(&near, "error").iter().all(|one| !one.contains("port")));
+}
+
+#[test]
+fn a_store_on_postgres_shows_its_host_and_database() {
+    let password = "pw-s3cr3t";
+    let at = |url: &str| SAMPLE.replacen("sqlite:bridge.db", url, 1);
+    let plain = folder(&at("postgres://lp@a.example:5433,b.example/lp?sslmode=require"));
+    write_private(&plain.path().join("secrets/store-password"), password);
+    let named = at("postgres://lp@db.example/lp").replacen(
+        "# store_password_file",
+        "store_password_file",
+        1,
+    );
+    let named = folder(&named);
+    write_private(&named.path().join("secrets/store-password"), password);
+    let variable = ("LP_STORE", "postgres://lp:pw-s3cr3t@c.example/lp");
+    for (folder, environment, shown, set) in [
+        (&plain, &[][..], "postgres://a.example:5433,b.example/lp", None),
+        (
+            &plain,
+            &[("LP_STORE_PASSWORD", password)],
+            "postgres://a.example:5433,b.example/lp",
+            Some("env"),
+        ),
+        (&named, &[], "postgres://db.example/lp", Some("file")),
+        (&plain, &[variable], "postgres://c.example/lp", None),
+        (
+            &named,
+            &[("LP_STORE", "postgres://lp@c.example/lp")],
+            "postgres://c.example/lp",
+            Some("file"),
+        ),
+    ] {
+        let checked = check(folder, environment, &[]);
+        assert_eq!(checked.code, Some(0), "{}", checked.stdout);
+        assert_eq!(setting(&checked, "store")["value"], shown);
+        let all = checked.events();
+        let source = all.iter().find(|one| one["setting"] == "store_password");
+        assert_eq!(source.and_then(|one| one["source"].as_str()), set);
+        assert!(
+            !checked.stdout.contains(password) && !checked.stdout.contains("lp@"),
+            "{}",
+            checked.stdout
+        );
+    }
+    for (text, environment, options, reason) in [
+        (
+            at("postgres://lp:pw-s3cr3t@db/lp"),
+            &[][..],
+            &[][..],
+            "the password has a place of its own",
+        ),
+        (
+            at("postgres://db/lp?password=pw-s3cr3t"),
+            &[],
+            &[],
+            "the password has a place of its own",
+        ),
+        (at("postgres://lp@pw-s3cr3t@db/lp"), &[], &[], "is written %40"),
+        (SAMPLE.to_owned(), &[], &["--store", variable.1], "every user of this machine sees"),
+        (
+            SAMPLE.to_owned(),
+            &[variable, ("LP_STORE_PASSWORD", password)],
+            &[],
+            "one of them is enough",
+        ),
+        (
+            SAMPLE.to_owned(),
+            &[("LP_STORE_PASSWORD", password)],
+            &[],
+            "it is for a store on PostgreSQL",
+        ),
+    ] {
+        let checked = check(&folder(&text), environment, options);
+        assert_eq!(checked.code, Some(2), "{}", checked.stdout);
+        let errors = problems(&checked, "error");
+        assert!(errors.iter().any(|error| error.contains(reason)), "{reason}: {errors:#?}");
+        assert!(!checked.stdout.contains(password), "{}", checked.stdout);
+        assert!(!checked.stderr.contains(password), "{}", checked.stderr);
+    }
 }

@@ -124,6 +124,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("demo --tour", ""),
         ("demo --interactive", ""),
         ("bridge config check --store b.db --deliver http://127.0.0.1:9/ --log-level inof", ""),
+        (&format!("bridge migrate --store {folder}/migrated.db"), ""),
         ("domains", ""),
         ("token", ""),
         ("consumer a", ""),

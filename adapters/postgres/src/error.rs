@@ -42,9 +42,15 @@ impl Failure {
 pub(crate) fn store_error(error: Error, what: &str) -> StoreError {
     let cause = match error.as_db_error() {
         Some(known) => format!("{} ({})", known.message(), known.code().code()),
-        None => error.to_string(),
+        None => with_sources(&error),
     };
     StoreError::new(kind(error.code().map(SqlState::code)), format!("{what}: {cause}"))
+}
+
+/// The error and what lies below it, such as a connection that is refused.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let below = std::iter::successors(error.source(), |one| one.source());
+    below.fold(error.to_string(), |text, one| format!("{text}: {one}"))
 }
 
 fn kind(code: Option<&str>) -> Kind {

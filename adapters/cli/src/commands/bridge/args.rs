@@ -9,6 +9,9 @@ To try it, in two terminals; the second one has the variables that the first one
   lp-connector sandbox --webhook http://127.0.0.1:8080/lp
   lp-connector bridge --store bridge.db --deliver http://127.0.0.1:9000/bridge
 
+One instance has a file. Several share a PostgreSQL server; its password is in store_password_file, or in the
+variable LP_STORE_PASSWORD, and never in an option.
+
 It makes up a token and a secret for this run, and prints what the gateway needs as shell commands.
 A bridge that stays has a file: bridge.toml here, or --config FILE. Every setting of it has a variable,
 such as LP_BRIDGE__GATEWAY__SMS__DELIVER__URL for gateway.sms.deliver.url. An option counts more than a
@@ -32,13 +35,13 @@ pub(crate) struct Bridge {
 }
 
 /// What can be set on the command line.
-#[derive(Debug, Group)]
+#[derive(Debug, Default, Group)]
 pub(crate) struct Options {
     /// The configuration [default: bridge.toml, if it is here]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The file that keeps everything: it is made if it is not there
-    #[arg(long, value_name = "FILE")]
+    /// What keeps everything: a file, which is made if it is not there, or postgres://USER@HOST/DATABASE (or LP_STORE)
+    #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
     /// Where the gateway takes deliveries. Without a configured gateway, this makes one called `default`
     #[arg(long, value_name = "URL")]
@@ -65,6 +68,11 @@ pub(crate) enum BridgeCommand {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make the tables of the store, or bring them up to date; no bridge needs to run
+    Migrate {
+        #[command(flatten)]
+        at: StorePlace,
+    },
     /// Show how a running bridge is
     Status {
         #[command(flatten)]
@@ -168,6 +176,17 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         options: Options,
     },
+}
+
+/// A store, as the configuration of a bridge names it.
+#[derive(Debug, Group)]
+pub(crate) struct StorePlace {
+    /// The configuration [default: bridge.toml, if it is here]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The store: a file, or postgres://USER@HOST/DATABASE
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
 }
 
 /// A running bridge.

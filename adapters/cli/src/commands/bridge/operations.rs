@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use ureq::http::{Method, Request};
 use url::Url;
 
-use super::args::{BridgeCommand, Consumer, Operations, Page};
+use super::args::{BridgeCommand, Consumer, Operations, Options, Page, StorePlace};
 use super::config;
 use crate::args::Global;
 use crate::commands::agent;
@@ -32,6 +32,7 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
         BridgeCommand::Config(super::args::ConfigCommand::Check { options }) => {
             config::check(&config::Loaded::read(&options, global)?, output)
         }
+        BridgeCommand::Migrate { at } => migrate(at, global, output),
         BridgeCommand::Status { at } => status(&Client::new(&at, global)?, output),
         BridgeCommand::Lanes { at, page } => {
             let client = Client::new(&at, global)?;
@@ -152,6 +153,19 @@ fn status(client: &Client, output: &Output) -> Result<(), Failure> {
         text.push_str(&format!("\n  {} circuit_open=true", line(circuit, &["account", "service"])));
     }
     output.done(&json!({"event": "bridge_status", "status": status}), text);
+    Ok(())
+}
+
+/// Brings the tables of the store up to date.
+fn migrate(at: StorePlace, global: &Global, output: &Output) -> Result<(), Failure> {
+    let options = Options { config: at.config, store: at.store, ..Options::default() };
+    let loaded = config::Loaded::read(&options, global)?;
+    let store = loaded.store_place()?;
+    drop(loaded.store()?);
+    output.done(
+        &json!({"event": "bridge_migrated", "store": store}),
+        format!("the tables of {store} are up to date"),
+    );
     Ok(())
 }
 

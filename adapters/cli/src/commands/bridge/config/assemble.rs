@@ -50,7 +50,7 @@ pub(super) fn server(values: &Values, problems: &mut Problems) -> Option<ServerC
     listen.webhooks = values.address("listen.webhooks").unwrap_or(listen.webhooks);
     listen.gateways = values.address("listen.gateways").unwrap_or(listen.gateways);
     listen.operations = values.address("listen.operations").unwrap_or(listen.operations);
-    config.store_kind = "sqlite".to_owned();
+    config.store_kind = values.store()?.kind().to_owned();
     match config.check() {
         Ok(()) => Some(config),
         Err(invalid) => {

@@ -22,7 +22,7 @@ pub(super) enum Kind {
     Client,
     /// A file on this machine: relative to the file that names it.
     File,
-    /// `sqlite:` and a file, or the file alone.
+    /// `sqlite:` and a file, the file alone, or the URL of a database.
     Store,
     /// An address to listen on.
     Address,
@@ -50,7 +50,7 @@ pub(super) enum Kind {
 /// What a secret looks like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SecretForm {
-    /// The secret of an app install.
+    /// The secret of an app install, or a password.
     Any,
     /// What a caller shows.
     Token,
@@ -77,6 +77,10 @@ const DOMAIN_API: &str = "https://api.liveperson.net";
 /// All settings, in the order in which they are shown.
 pub(super) const KEYS: &[Key] = &[
     bare("store", Kind::Store),
+    bare("store_password", Kind::Secret(SecretForm::Any)),
+    bare("store_ca_file", Kind::File),
+    bare("store_connections", Kind::Number(1, 100)),
+    bare("accept_loss_on_failover", Kind::Yes),
     bare("store_key", Kind::Secret(SecretForm::StoreKey)),
     bare("store_old_keys", Kind::Secrets(SecretForm::StoreKey)),
     bare("liveperson.account", Kind::Account),
@@ -146,6 +150,9 @@ pub(super) const OLDER: &[(&str, &str)] = &[
     ("LP_CLIENT_SECRET_FILE", "liveperson.client_secret_file"),
     ("LP_DOMAIN_API", "liveperson.domain_api"),
     ("LP_CA_FILE", "liveperson.ca_file"),
+    ("LP_STORE", "store"),
+    ("LP_STORE_PASSWORD", "store_password"),
+    ("LP_STORE_PASSWORD_FILE", "store_password_file"),
     ("LP_STORE_KEY", "store_key"),
     ("LP_STORE_KEY_FILE", "store_key_file"),
     ("LP_WEBHOOK_LISTEN", "listen.webhooks"),

@@ -8,12 +8,16 @@ mod file;
 mod flags;
 mod given;
 mod keys;
+mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod problem;
 mod read;
 mod require;
 mod secrets;
 mod show;
 mod source;
+mod store;
 mod values;
 
 use std::path::PathBuf;
@@ -22,10 +26,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use lp_connector_bridge::store::Store;
-use lp_connector_bridge::{Sealed, StoreKey};
 use lp_connector_core::secret::Secret;
 use lp_connector_gateway::server::ServerConfig;
-use lp_connector_sqlite::Sqlite;
 
 use self::file::ConfigFile;
 use self::keys::{Kind, SecretForm};
@@ -172,21 +174,22 @@ impl Loaded {
         self.server.clone().ok_or_else(|| Failure::usage("the configuration cannot be used"))
     }
 
-    /// Opens the file that keeps everything: sealed, if there is a key.
+    /// Where the store is. Fails with what is wrong with the store's settings, or with the file; what else is wrong or
+    /// missing is no matter here.
+    pub(crate) fn store_place(&self) -> Result<String, Failure> {
+        let is_of_store = |path: &str| path.starts_with("store") || path.starts_with("accept_loss");
+        let mut errors = self.problems.errors.iter();
+        if let Some(first) = errors.find(|one| one.setting.is_empty() || is_of_store(&one.setting))
+        {
+            return Err(Failure::usage(first.to_string()));
+        }
+        let address = self.values.store().ok_or_else(|| Failure::usage("the store is missing"))?;
+        Ok(address.to_string())
+    }
+
+    /// Opens the store: sealed, if there is a key.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        let file = self.values.file("store");
-        let file = file.ok_or_else(|| Failure::usage("the store is missing"))?;
-        let store =
-            Sqlite::open(file).map_err(|error| Failure::Local(format!("the store: {error}")))?;
-        let Some(key) = self.values.secrets("store_key").first() else {
-            return Ok(Arc::new(store));
-        };
-        let sealed = Sealed::new(store, StoreKey::parse(key)?);
-        let old = self.values.secrets("store_old_keys").iter();
-        let sealed = old
-            .map(StoreKey::parse)
-            .try_fold(sealed, |sealed, key| key.map(|key| sealed.old_key(key)))?;
-        Ok(Arc::new(sealed))
+        open::store(&self.values)
     }
 
     /// How the log is written.

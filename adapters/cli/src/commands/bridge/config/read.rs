@@ -11,6 +11,7 @@ use url::Url;
 
 use super::given::Raw;
 use super::keys::Kind;
+use super::store::StoreAddress;
 use crate::args;
 
 /// The value of a setting. `Debug` shows no secret.
@@ -18,6 +19,7 @@ use crate::args;
 pub(super) enum Value {
     Text(String),
     File(PathBuf),
+    Store(StoreAddress),
     Address(SocketAddr),
     Yes(bool),
     Time(Duration),
@@ -41,7 +43,7 @@ pub(super) fn read(kind: Kind, raw: &Raw, folder: &Path) -> Result<Value, String
             Ok(Value::Text(text))
         }
         Kind::File => Ok(Value::File(folder.join(text(raw)?))),
-        Kind::Store => store(&text(raw)?, folder).map(Value::File),
+        Kind::Store => StoreAddress::parse(&text(raw)?, folder).map(Value::Store),
         Kind::Address => args::listen_address(&text(raw)?).map(Value::Address),
         Kind::Url => url(&text(raw)?).map(Value::Text),
         Kind::Yes => yes(raw).map(Value::Yes),
@@ -92,21 +94,6 @@ fn shape(raw: &Raw) -> &'static str {
         Raw::List(_) => "a list",
         Raw::Table => "a table",
         Raw::Other(shape) => shape,
-    }
-}
-
-fn store(text: &str, folder: &Path) -> Result<PathBuf, String> {
-    let file = match text.split_once(':') {
-        Some(("sqlite", file)) => file,
-        Some(("postgres" | "postgresql", _)) => {
-            return Err("this release has stores in a file alone: sqlite:bridge.db".to_owned());
-        }
-        // A letter before a colon may be a drive.
-        _ => text,
-    };
-    match file {
-        "" => Err("a file is wanted, such as sqlite:bridge.db".to_owned()),
-        file => Ok(folder.join(file)),
     }
 }
 
@@ -171,10 +158,10 @@ mod tests {
             (Kind::Time, text("0s"), "Time(0ns)"),
             (Kind::Time, Raw::Number(5), "a text is wanted, and this is a number"),
             (Kind::Time, text("5"), "expected a number and a unit"),
-            (Kind::Store, text("sqlite:a.db"), r#"File("/etc/lp/a.db")"#),
-            (Kind::Store, text("/a.db"), r#"File("/a.db")"#),
+            (Kind::Store, text("sqlite:a.db"), r#"Store(File("/etc/lp/a.db"))"#),
+            (Kind::Store, text("/a.db"), r#"Store(File("/a.db"))"#),
             (Kind::Store, text("sqlite:"), "a file is wanted"),
-            (Kind::Store, text("postgres://lp@db/lp"), "in a file alone"),
+            (Kind::Store, text("postgres://lp:pw@db/lp"), "Store(Postgres(postgres://db/lp))"),
             (Kind::Address, text("localhost:80"), "Address(127.0.0.1:80)"),
             (Kind::Address, text("80"), "expected an IP address and a port"),
             (Kind::Url, text("ftp://a"), "is no URL"),

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use url::{Host, Url};
 
 use super::problem::Problems;
+use super::source::Source;
+use super::store::StoreAddress;
 use super::values::Values;
 
 /// Adds an error for everything that is missing. Nothing is said of what is there and wrong.
@@ -18,7 +20,7 @@ pub(super) fn check(values: &Values, problems: &mut Problems) {
     };
     need(
         "store",
-        "it is missing: the file that keeps everything, such as sqlite:bridge.db (--store)",
+        "it is missing: sqlite:bridge.db, or postgres://USER@HOST/DATABASE (LP_STORE, --store)",
     );
     let accounts: Vec<String> = match values.brands().next() {
         None => vec!["liveperson".to_owned()],
@@ -47,11 +49,51 @@ pub(super) fn check(values: &Values, problems: &mut Problems) {
     values.gateways().for_each(|name| clear_text(name, values, problems));
     brands(values, problems);
     listeners(values, problems);
+    store(values, problems);
     if let Some(old) = values.find("store_old_keys")
         && values.find("store_key").is_none()
     {
         let reason = "there is no store_key: what the old keys sealed is sealed anew with that";
         problems.error("store_old_keys", Some(&old.source), reason);
+    }
+}
+
+/// The settings of a store on PostgreSQL.
+const POSTGRES_ALONE: &[&str] =
+    &["store_password", "store_ca_file", "store_connections", "accept_loss_on_failover"];
+
+/// The store can be opened by this program, and its password is where nobody else reads it.
+fn store(values: &Values, problems: &mut Problems) {
+    let (Some(setting), Some(address)) = (values.find("store"), values.store()) else { return };
+    if let StoreAddress::File(_) = address {
+        for path in POSTGRES_ALONE {
+            if let Some(other) = values.find(path) {
+                let reason = "it is for a store on PostgreSQL, and store is a file";
+                problems.error(path, Some(&other.source), reason);
+            }
+        }
+        return;
+    }
+    let mut refuse = |reason: &str| problems.error("store", Some(&setting.source), reason);
+    if !cfg!(feature = "postgres") {
+        refuse("this program was built without the feature postgres: a file is wanted");
+    }
+    let password = values.find("store_password");
+    match &setting.source {
+        _ if !address.has_password() => {}
+        Source::Flag(_) => refuse(
+            "every user of this machine sees the password in an option: LP_STORE_PASSWORD, or \
+             store_password_file, is the place for it",
+        ),
+        Source::File { .. } => {
+            refuse("the password has a place of its own: store_password_file, or LP_STORE_PASSWORD")
+        }
+        source => {
+            if let Some(other) = password.filter(|other| other.source.is_beside(source)) {
+                let reason = "there is a password in store too: one of them is enough";
+                problems.error("store_password", Some(&other.source), reason);
+            }
+        }
     }
 }
 

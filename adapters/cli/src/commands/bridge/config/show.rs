@@ -56,9 +56,7 @@ fn line(setting: &Setting) -> String {
 fn shown(setting: &Setting) -> Json {
     match &setting.value {
         Value::Text(text) => json!(text),
-        Value::File(file) if setting.kind == Kind::Store => {
-            json!(format!("sqlite:{}", file.display()))
-        }
+        Value::Store(address) => json!(address.to_string()),
         Value::File(file) => json!(file.display().to_string()),
         Value::Address(address) => json!(address.to_string()),
         Value::Yes(yes) => json!(yes),

@@ -12,6 +12,7 @@ use super::problem::Problems;
 use super::read::{self, Value};
 use super::secrets;
 use super::source::Source;
+use super::store::StoreAddress;
 
 /// A setting that has a value.
 #[derive(Clone, Debug)]
@@ -131,6 +132,13 @@ impl Values {
     pub(super) fn file(&self, path: &str) -> Option<&PathBuf> {
         match self.value(path)? {
             Value::File(file) => Some(file),
+            _ => None,
+        }
+    }
+
+    pub(super) fn store(&self) -> Option<&StoreAddress> {
+        match self.value("store")? {
+            Value::Store(address) => Some(address),
             _ => None,
         }
     }
