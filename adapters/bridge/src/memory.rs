@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use lp_connector_core::bridge::store::{Answer, MemoryStore, Request, Store, StoreError};
+use lp_connector_core::bridge::store::{
+    Answer, MemoryStore, Request, Store, StoreError, StoreFacts,
+};
 use lp_connector_core::time::Mono;
 
 /// A store in memory, on the machine's clock: for tests and first steps. It keeps nothing over a restart, so a
@@ -34,5 +36,10 @@ impl Store for Memory {
     fn perform(&self, request: Request) -> Result<Answer, StoreError> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(store.perform(request, Mono::from_origin(self.origin.elapsed())))
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(store.facts(Mono::from_origin(self.origin.elapsed())))
     }
 }

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
+use lp_connector_core::bridge::store::{
+    Answer, Reply, Request, Store, StoreError, StoreErrorKind, StoreFacts,
+};
 use lp_connector_core::bridge::{BridgeEvent, CallResult, Outgoing};
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
@@ -131,6 +133,10 @@ impl Store for ObservedStore {
             reply(answer);
         };
         self.store.submit(request, Box::new(reply));
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.store.facts()
     }
 }
 

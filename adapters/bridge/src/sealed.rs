@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lp_connector_core::bridge::store::{
     Answer, CellId, Claimed, Commit, Entry, Kept, LaneId, Record, Reply, Request, SEALED, Store,
-    StoreError, StoreErrorKind, is_sealed,
+    StoreError, StoreErrorKind, StoreFacts, is_sealed,
 };
 use lp_connector_core::error::Error;
 use lp_connector_core::secret::Secret;
@@ -144,6 +144,10 @@ impl<S: Store> Store for Sealed<S> {
             ),
             Err(error) => reply(Err(error)),
         }
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.store.facts()
     }
 }
 

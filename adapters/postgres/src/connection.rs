@@ -1,16 +1,19 @@
 //! One connection: made when it is needed, and made again when it is lost.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lp_connector_core::bridge::store::{Answer, Request, StoreError, StoreErrorKind as Kind};
+use lp_connector_core::bridge::store::{
+    Answer, Request, StoreError, StoreErrorKind as Kind, StoreFacts,
+};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::store_error;
-use crate::{PostgresOptions, requests};
+use crate::error::{Failure, store_error};
+use crate::{PostgresOptions, facts, requests};
 
 /// The version of the tables.
 const SCHEMA_VERSION: i32 = 1;
@@ -26,6 +29,8 @@ pub(crate) struct Server {
     config: Config,
     tls: MakeRustlsConnect,
     time_limit: Duration,
+    /// The transactions that met another one and were repeated.
+    repeated: AtomicU64,
 }
 
 impl Server {
@@ -49,7 +54,7 @@ impl Server {
         let tls = lp_connector_tls::client_config_with(&options.extra_ca_pem)
             .map_err(|error| StoreError::new(Kind::Denied, error.to_string()))?;
         let tls = MakeRustlsConnect::new(tls);
-        Ok(Self { config, tls, time_limit: options.time_limit })
+        Ok(Self { config, tls, time_limit: options.time_limit, repeated: AtomicU64::new(0) })
     }
 
     /// A new connection. A task of its own drives it.
@@ -62,6 +67,16 @@ impl Server {
         // It ends with its client, or when the server ends it: the next request finds that out.
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// What there is to know, within the time limit.
+    pub(crate) async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let read = async {
+            let client = self.connect().await?;
+            let repeated = self.repeated.load(Ordering::Relaxed);
+            facts::read(&client, repeated).await.map_err(Failure::into_store_error)
+        };
+        timeout_at(Instant::now() + self.time_limit, read).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -110,7 +125,8 @@ impl Connection {
                     return Ok(answer);
                 }
                 Err(failure) if failure.is_conflict() && tried < TRIES => {
-                    self.client = Some(client)
+                    self.server.repeated.fetch_add(1, Ordering::Relaxed);
+                    self.client = Some(client);
                 }
                 Err(failure) => {
                     let error = failure.into_store_error();

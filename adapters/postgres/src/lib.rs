@@ -31,6 +31,7 @@
 mod connection;
 mod durability;
 mod error;
+mod facts;
 mod queue;
 mod requests;
 mod values;
@@ -40,8 +41,10 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError, StoreErrorKind};
-use tokio::runtime::Builder;
+use lp_connector_core::bridge::store::{
+    Answer, Reply, Request, Store, StoreError, StoreErrorKind, StoreFacts,
+};
+use tokio::runtime::{Builder, Handle};
 
 use crate::connection::Server;
 use crate::queue::Queue;
@@ -108,8 +111,10 @@ impl PostgresOptions {
             StoreError::new(StoreErrorKind::Failed, format!("the store cannot start: {error}"))
         };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
         let (sender, ready) = mpsc::sync_channel(1);
-        let (serving, Self { connections, accepts_loss, .. }) = (queue.clone(), self);
+        let (serving, reached) = (queue.clone(), server.clone());
+        let Self { connections, accepts_loss, .. } = self;
         // All of it on a thread of its own: the caller may be on a runtime already.
         let thread = thread::Builder::new().name("lp-postgres".into()).spawn(move || {
             let prepared = runtime.block_on(prepare(&server, accepts_loss));
@@ -124,7 +129,7 @@ impl PostgresOptions {
         });
         let thread = thread.map_err(failed)?;
         ready.recv().unwrap_or_else(|_| Err(queue::closed()))?;
-        Ok(Postgres { queue, thread: Some(thread) })
+        Ok(Postgres { queue, server: reached, handle, thread: Some(thread) })
     }
 }
 
@@ -138,6 +143,9 @@ async fn prepare(server: &Server, accepts_loss: bool) -> Result<(), StoreError> 
 /// A store on a PostgreSQL server. When it is dropped, what was asked is done first.
 pub struct Postgres {
     queue: Arc<Queue>,
+    server: Arc<Server>,
+    /// Of the runtime on the store's own thread.
+    handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -165,6 +173,16 @@ impl Store for Postgres {
             Err(refused) => reply(Err(refused)),
             Ok(()) => self.queue.push(request, reply),
         }
+    }
+
+    /// Over a connection of its own, which waits for nothing that is in the queue.
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let server = self.server.clone();
+        self.handle.spawn(async move {
+            let _ = sender.try_send(server.facts().await);
+        });
+        receiver.recv().unwrap_or_else(|_| Err(queue::closed()))
     }
 }
 

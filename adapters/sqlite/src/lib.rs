@@ -50,6 +50,7 @@
 
 mod clock;
 mod error;
+mod facts;
 mod open;
 mod requests;
 mod writer;
@@ -61,11 +62,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
-    Answer, Backlog, Reply, Request, Store, StoreError, StoreErrorKind,
+    Answer, Backlog, Reply, Request, Store, StoreError, StoreErrorKind, StoreFacts,
 };
 
 pub use self::clock::ClockReading;
-use self::writer::Writer;
+use self::writer::{Job, Writer};
 
 type Clock = Box<dyn Fn() -> ClockReading + Send>;
 
@@ -146,7 +147,7 @@ impl fmt::Debug for SqliteOptions {
 /// When it is dropped, what was asked is done first.
 #[derive(Debug)]
 pub struct Sqlite {
-    sender: Option<Sender<(Request, Reply)>>,
+    sender: Option<Sender<Job>>,
     backlog: Backlog,
     writer: Option<JoinHandle<()>>,
 }
@@ -183,10 +184,19 @@ impl Store for Sqlite {
             drop(admission);
             reply(result);
         });
-        let job = self.sender.as_ref().map(|sender| sender.send((request, reply)));
-        if let Some(Err(mpsc::SendError((_, reply)))) = job {
+        let job = self.sender.as_ref().map(|sender| sender.send(Job::Request(request, reply)));
+        if let Some(Err(mpsc::SendError(Job::Request(_, reply)))) = job {
             reply(Err(closed()));
         }
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        if let Some(jobs) = &self.sender {
+            // One that cannot be sent is dropped, and its sender with it.
+            let _ = jobs.send(Job::Facts(sender));
+        }
+        receiver.recv().unwrap_or_else(|_| Err(closed()))
     }
 }
 

@@ -1,34 +1,54 @@
 //! The thread that writes: what waits for it shares one transaction, and so one flush of the disk.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lp_connector_core::bridge::store::{
-    Answer, Reply, Request, StoreError, StoreErrorKind as Kind,
+    Answer, Reply, Request, StoreError, StoreErrorKind as Kind, StoreFacts,
 };
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::Clock;
-use crate::clock::{between, nanos};
+use crate::clock::{ClockReading, between, nanos};
 use crate::error::store_error;
+use crate::facts;
 use crate::requests::Requests;
 
 /// The most requests of one transaction.
 const MAX_GROUP: usize = 256;
 
+/// What the thread is asked.
+pub(crate) enum Job {
+    Request(Request, Reply),
+    Facts(SyncSender<Result<StoreFacts, StoreError>>),
+}
+
 /// Serves requests until nobody can send more.
-pub(crate) fn run(mut writer: Writer, jobs: &Receiver<(Request, Reply)>) {
+pub(crate) fn run(mut writer: Writer, jobs: &Receiver<Job>) {
     let mut truncated = Instant::now();
     while let Ok(first) = jobs.recv() {
         let waiting = std::iter::once(first).chain(jobs.try_iter()).take(MAX_GROUP);
-        let (requests, replies): (Vec<_>, Vec<_>) = waiting.unzip();
+        let (mut requests, mut replies, mut curious) = (Vec::new(), Vec::new(), Vec::new());
+        for job in waiting {
+            match job {
+                Job::Request(request, reply) => {
+                    requests.push(request);
+                    replies.push(reply);
+                }
+                Job::Facts(sender) => curious.push(sender),
+            }
+        }
         // Nothing is answered before the commit.
         let outcomes = writer.serve(&requests);
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // A reply that panics is its author's fault, and stops nobody else.
             let _ = catch_unwind(AssertUnwindSafe(|| reply(outcome)));
+        }
+        for sender in curious {
+            let facts = wait_for_lock(writer.busy_timeout, || writer.facts());
+            let _ = sender.try_send(facts);
         }
         if truncated.elapsed() >= writer.journal_age {
             writer.truncate_journal();
@@ -54,6 +74,9 @@ impl Writer {
     /// Performs requests in one transaction. If one of them fails, nothing of it happened, and each has a
     /// transaction of its own.
     fn serve(&mut self, requests: &[Request]) -> Vec<Result<Answer, StoreError>> {
+        if requests.is_empty() {
+            return Vec::new();
+        }
         match wait_for_lock(self.busy_timeout, || {
             self.transact(requests).map_err(|error| store_error(&error))
         }) {
@@ -78,17 +101,8 @@ impl Writer {
         };
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let changes = transaction.total_changes();
-        let (mut fence, boot, uptime, date, last): (i64, String, i64, i64, i64) = transaction
-            .prepare_cached("SELECT fence, boot, uptime, date, now FROM lp_store")?
-            .query_row((), |row| row.try_into())?;
-        let reading = (self.clock)();
+        let Time { mut fence, boot, uptime, reading, now } = time(&transaction, &self.clock)?;
         let (uptime_now, date_now) = (nanos(reading.uptime), nanos(reading.date));
-        let passed = match boot == reading.boot {
-            true => between(uptime, uptime_now),
-            false => between(date, date_now),
-        };
-        let now = last.saturating_add(nanos(passed));
-
         let mut perform = Requests { sql: &transaction, now, fence: &mut fence };
         let answers = requests.iter().map(|one| perform.perform(one)).collect::<Result<_, _>>()?;
 
@@ -105,6 +119,37 @@ impl Writer {
         transaction.commit()?;
         Ok(answers)
     }
+
+    fn facts(&mut self) -> Result<StoreFacts, StoreError> {
+        let mut read = || {
+            let transaction = self.connection.transaction()?;
+            let now = time(&transaction, &self.clock)?.now;
+            facts::read(&transaction, now)
+        };
+        read().map_err(|error: rusqlite::Error| store_error(&error))
+    }
+}
+
+/// The store's counter and clock.
+struct Time {
+    fence: i64,
+    /// The reading at the last change.
+    boot: String,
+    uptime: i64,
+    reading: ClockReading,
+    now: i64,
+}
+
+fn time(transaction: &Transaction<'_>, clock: &Clock) -> rusqlite::Result<Time> {
+    let (fence, boot, uptime, date, last): (i64, String, i64, i64, i64) = transaction
+        .prepare_cached("SELECT fence, boot, uptime, date, now FROM lp_store")?
+        .query_row((), |row| row.try_into())?;
+    let reading = clock();
+    let passed = match boot == reading.boot {
+        true => between(uptime, nanos(reading.uptime)),
+        false => between(date, nanos(reading.date)),
+    };
+    Ok(Time { fence, boot, uptime, reading, now: last.saturating_add(nanos(passed)) })
 }
 
 /// Tries again while somebody else has the lock. SQLite's own pauses grow to 100 ms: a program that writes all the

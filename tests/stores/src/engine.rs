@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lp_connector_core::bridge::store::{Answer, MemoryStore, Request, Store, StoreError};
+use lp_connector_core::bridge::store::{
+    Answer, LaneKind, Listed, MemoryStore, Request, Store, StoreError, StoreFacts,
+};
 use lp_connector_core::time::Mono;
 use lp_connector_sqlite::{ClockReading, SqliteOptions};
 
@@ -50,6 +52,11 @@ impl Store for MemoryEngine {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(store.perform(request, Mono::from_origin(self.clock.now())))
     }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(store.facts(Mono::from_origin(self.clock.now())))
+    }
 }
 
 impl Engine for MemoryEngine {
@@ -82,6 +89,20 @@ impl Store for ModelEngine {
         request.check_sizes()?;
         let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(model.perform(request, self.clock.now()))
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let mut facts = StoreFacts::default();
+        for kind in LaneKind::ALL {
+            let what = Listed::Lanes { account: None, kind: *kind };
+            let list = Request::List { what, after: None, limit: usize::MAX };
+            let Answer::Listed(lanes) = self.perform(list)? else { panic!() };
+            for lane in lanes.into_iter().map(|lane| lane.summary) {
+                facts.due_lanes += u64::from(lane.due_in == Some(Duration::ZERO));
+                facts.oldest_due = facts.oldest_due.max(lane.overdue);
+            }
+        }
+        Ok(facts)
     }
 }
 

@@ -12,7 +12,12 @@
 //! assert!(broken(&|| Box::new(MemoryEngine::default())).is_empty());
 //! ```
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a case fails by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a case fails by a panic"
+)]
 
 mod cases;
 #[cfg(unix)]
@@ -21,6 +26,7 @@ mod engine;
 mod model;
 mod plant;
 mod postgres;
+mod session;
 
 pub use self::cases::{CASES, Case, broken};
 #[cfg(unix)]
@@ -29,3 +35,4 @@ pub use self::engine::{Engine, MemoryEngine, ModelEngine, SqliteEngine, TestCloc
 pub use self::model::Model;
 pub use self::plant::Plant;
 pub use self::postgres::{PostgresEngine, PostgresServer};
+pub use self::session::Session;

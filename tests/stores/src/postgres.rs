@@ -4,12 +4,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lp_connector_core::bridge::store::{Answer, Request, Store, StoreError};
+use lp_connector_core::bridge::store::{Answer, Request, Store, StoreError, StoreFacts};
 use lp_connector_postgres::{Postgres, PostgresOptions};
-use tokio::runtime::Runtime;
-use tokio_postgres::{Client, NoTls};
 
-use crate::{Engine, TestClock};
+use crate::{Engine, Session, TestClock};
 
 /// A server for tests: that of `LP_TEST_POSTGRES`, a URL, or of the variables that libpq and `pg_virtualenv` use.
 #[derive(Clone, Debug)]
@@ -47,12 +45,18 @@ impl PostgresServer {
         Some(Self { url: format!("{} sslmode=disable", url.join(" ")) })
     }
 
+    /// A connection for statements of a test.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::connect(&self.url)
+    }
+
     /// The address of a schema of its own on this server, which is made now.
     #[must_use]
     pub fn new_schema(&self) -> String {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let schema = format!("t{}_{number}", std::process::id());
-        let admin = Admin::connect(&self.url);
+        let admin = Session::connect(&self.url);
         admin.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};"));
         match self.url.contains("://") {
             true => {
@@ -68,7 +72,7 @@ impl PostgresServer {
 pub struct PostgresEngine {
     url: String,
     clock: TestClock,
-    admin: Arc<Admin>,
+    admin: Arc<Session>,
 }
 
 impl PostgresEngine {
@@ -77,7 +81,7 @@ impl PostgresEngine {
     pub fn new(server: &PostgresServer) -> Self {
         let url = server.new_schema();
         drop(open(&url));
-        let admin = Arc::new(Admin::connect(&url));
+        let admin = Arc::new(Session::connect(&url));
         admin.run(
             "CREATE TABLE lp_test_clock (now bigint NOT NULL); INSERT INTO lp_test_clock VALUES (0);
              CREATE OR REPLACE FUNCTION lp_now() RETURNS bigint LANGUAGE sql VOLATILE AS
@@ -113,39 +117,29 @@ impl fmt::Debug for PostgresEngine {
 struct Clocked {
     store: Postgres,
     clock: TestClock,
-    admin: Arc<Admin>,
+    admin: Arc<Session>,
     told: Mutex<u128>,
 }
 
 impl Store for Clocked {
     fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        self.tell_the_time();
+        self.store.perform(request)
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.tell_the_time();
+        self.store.facts()
+    }
+}
+
+impl Clocked {
+    fn tell_the_time(&self) {
         let now = self.clock.now().as_nanos();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if *told != now {
             self.admin.run(&format!("UPDATE lp_test_clock SET now = {now}"));
             *told = now;
         }
-        drop(told);
-        self.store.perform(request)
-    }
-}
-
-/// A connection for statements of the test itself.
-struct Admin {
-    runtime: Mutex<Runtime>,
-    client: Client,
-}
-
-impl Admin {
-    fn connect(url: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls)).unwrap();
-        runtime.spawn(connection);
-        Self { runtime: Mutex::new(runtime), client }
-    }
-
-    fn run(&self, sql: &str) {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        runtime.block_on(self.client.batch_execute(sql)).unwrap();
     }
 }

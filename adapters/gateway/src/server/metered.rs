@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lp_connector_bridge::store::{
-    Answer, LaneId, LaneKind, Next, Reply, Request, Store, StoreError, StoreErrorKind,
+    Answer, LaneId, LaneKind, Next, Reply, Request, Store, StoreError, StoreErrorKind, StoreFacts,
 };
 
 use super::metrics::{Metric, Metrics};
@@ -73,6 +73,10 @@ impl Store for MeteredStore {
                 reply(result);
             }),
         );
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.store.facts()
     }
 }
 

@@ -88,7 +88,11 @@ impl MemoryStore {
     /// already.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
-        self.lanes.values().filter_map(|lane| lane.due).min()
+        self.dues().min()
+    }
+
+    pub(super) fn dues(&self) -> impl Iterator<Item = Mono> {
+        self.lanes.values().filter_map(|lane| lane.due)
     }
 
     /// The number of entries in all lanes.

@@ -45,6 +45,7 @@
 //! ```
 
 mod backlog;
+mod facts;
 mod lane;
 mod listing;
 mod memory;
@@ -56,6 +57,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::backlog::{Admission, Backlog};
+pub use self::facts::{MAX_COUNTED, Standby, StoreFacts, StorePart};
 pub use self::lane::{LaneId, LaneKind};
 pub use self::listing::{LaneDetails, LaneSummary, Listed};
 pub use self::memory::MemoryStore;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Answer, Commit, Kept, MAX_VALUE_BYTES, Request};
+use super::{Answer, Commit, Kept, MAX_VALUE_BYTES, Request, StoreFacts};
 
 /// Takes what came of a request. See [`Store::submit`].
 pub type Reply = Box<dyn FnOnce(Result<Answer, StoreError>) + Send>;
@@ -47,6 +47,16 @@ pub trait Store: Send + Sync {
     fn submit(&self, request: Request, reply: Reply) {
         reply(self.perform(request));
     }
+
+    /// What an operator wants to know of it. It blocks, for as long as a request may take. A store that has nothing
+    /// to tell keeps this default; one around another store passes it on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], as for a request.
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        Ok(StoreFacts::default())
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -57,6 +67,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     fn submit(&self, request: Request, reply: Reply) {
         (**self).submit(request, reply);
     }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        (**self).facts()
+    }
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -66,6 +80,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn submit(&self, request: Request, reply: Reply) {
         (**self).submit(request, reply);
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        (**self).facts()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
     Answer, Cell, CellId, Claimed, Commit, Entry, Fence, Holder, LaneDetails, LaneId, LaneKind,
-    Lease, Listed, Record, Request, Store,
+    Lease, Listed, Record, Request, Store, StoreFacts,
 };
 use lp_connector_core::id::AccountId;
 
@@ -46,6 +46,10 @@ impl Bench {
         };
         let request = Request::Append(entries.iter().map(entry).collect());
         assert_eq!(self.first.perform(request).unwrap(), Answer::Appended);
+    }
+
+    pub(super) fn facts(&self) -> StoreFacts {
+        self.second.facts().unwrap()
     }
 
     /// Claims what is due.

@@ -85,3 +85,26 @@ pub(super) fn a_list_changes_nothing(bench: &Bench) {
     bench.look(&lane("ada"));
     assert!(bench.commit(held.commit().through(1)).is_some());
 }
+
+pub(super) fn the_facts_tell_what_is_due(bench: &Bench) {
+    let due = |bench: &Bench| {
+        let facts = bench.facts();
+        (facts.due_lanes, facts.oldest_due)
+    };
+    assert_eq!(due(bench), (0, Duration::ZERO));
+    bench.append(&[(&lane("ada"), "1"), (&lane("ada"), "2")]);
+    bench.wait(SECOND * 2);
+    bench.append(&[(&lane("bob"), "1")]);
+    assert_eq!(due(bench), (2, SECOND * 2));
+    let held = bench.claim_at_most(1, 9, 1).remove(0);
+    bench.wait(SECOND);
+    assert_eq!(due(bench), (1, SECOND), "who is held is not due");
+    bench.commit(held.commit().through(2).seen(2).next(Next::After(SECOND * 5)));
+    bench.wait(SECOND * 6);
+    assert_eq!(due(bench), (2, SECOND * 7));
+    // A holder that is silent for its term.
+    assert_eq!(bench.claim().len(), 2);
+    assert_eq!(due(bench), (0, Duration::ZERO));
+    bench.wait(TERM + SECOND);
+    assert_eq!(due(bench), (2, SECOND));
+}

@@ -77,6 +77,7 @@ cases! {
     7 entries::an_append_comes_once,
     8 leases::elapsed_is_the_time_since_the_last_commit,
     8 listing::a_list_tells_durations,
+    8 listing::the_facts_tell_what_is_due,
     2 cells::a_cell_is_written_by_one_of_two,
     2 cells::cells_are_read_in_the_order_asked,
     2 cells::an_empty_value_removes_a_cell,
