@@ -15,14 +15,19 @@ Kills the bridge again and again, and compares the books of both sides.
   --consumers N       how many consumers write them (one for each 20 messages, 100 to 1000)
   --instances N       processes of the bridge over one store (1)
   --kill-every TIME   SIGKILL for one of them, and another one in its place (300ms)
-  --freeze TIME       besides, SIGSTOP for one of them for this long, now and then
-  --engine-stop TIME  the store is locked for this long in the middle
+  --freeze TIME       besides, SIGSTOP for one of them that has a commit in hand, for this long, again and again
+  --beside FILE       each second process is of this other version of this program: see beside.sh
+  --engine-stop TIME  in the middle, the file is locked or the server is stopped for this long
+  --engine-restart TIME  the server is stopped each time, with `-m fast` and `-m immediate` in turn; first for 10 s
+  --failover          a server with a synchronous standby, which acknowledges nothing for a while; then the server is
+                      killed and the standby promoted
   --disk-full TIME    the store's disk is full for this long in the middle
   --fault FAULT       a fault of the sandbox, such as send:p0.05=drop-after; repeatable
   --delay TIME        notifications come late by this much
   --program FILE      the bridge is this program, lp-connector, and its channel is the gateway in Python
   --gateway FILE      that gateway (adapters/cli/examples/gateway.py)
-  --store STORE       sqlite, or postgres: that of LP_TEST_POSTGRES or pg_virtualenv (sqlite)
+  --store STORE       sqlite, or postgres: that of LP_TEST_POSTGRES or pg_virtualenv, or one of its own (sqlite)
+  --cold N            another run: start N processes at once, and count how often a token was asked for
   --limit TIME        give up after this long (600s)
   --directory DIR     where the store is (a new one that is removed)";
 
@@ -38,6 +43,10 @@ pub(crate) struct Arguments {
     pub(crate) program: Option<PathBuf>,
     pub(crate) gateway: PathBuf,
     pub(crate) postgres: bool,
+    pub(crate) engine_restart: Option<Duration>,
+    pub(crate) failover: bool,
+    pub(crate) beside: Option<PathBuf>,
+    pub(crate) cold: Option<usize>,
     pub(crate) limit: Duration,
     pub(crate) directory: Option<PathBuf>,
 }
@@ -54,6 +63,10 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
         program: None,
         gateway: "adapters/cli/examples/gateway.py".into(),
         postgres: false,
+        engine_restart: None,
+        failover: false,
+        beside: None,
+        cold: None,
         limit: Duration::from_secs(600),
         directory: None,
     };
@@ -78,6 +91,10 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
                 let fault = format!("webhook=delay:{}ms", time(&value()?)?.as_millis());
                 arguments.faults.push(fault.parse()?);
             }
+            "--engine-restart" => arguments.engine_restart = Some(time(&value()?)?),
+            "--failover" => arguments.failover = true,
+            "--beside" => arguments.beside = Some(value()?.into()),
+            "--cold" => arguments.cold = Some(value()?.parse::<usize>()?.max(1)),
             "--program" => arguments.program = Some(value()?.into()),
             "--gateway" => arguments.gateway = value()?.into(),
             "--limit" => arguments.limit = time(&value()?)?,
@@ -93,13 +110,37 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
             other => return Err(format!("there is no option {other}: see --help").into()),
         }
     }
-    if arguments.program.is_some() && arguments.instances > 1 {
-        return Err("the gateway in Python knows one program: leave --instances out".into());
-    }
+    arguments.check()?;
     if arguments.consumers == 0 {
         arguments.consumers = (arguments.messages / 20).clamp(100, 1000);
     }
     Ok(arguments)
+}
+
+impl Arguments {
+    /// Refuses options that do not go together.
+    fn check(&mut self) -> Result<(), ChaosError> {
+        if self.program.is_some() && self.instances > 1 {
+            return Err("the gateway in Python knows one program: leave --instances out".into());
+        }
+        if self.program.is_some() && (self.postgres || self.beside.is_some()) {
+            return Err("--program goes with neither --store postgres nor --beside".into());
+        }
+        if (self.failover || self.engine_restart.is_some()) && !self.postgres {
+            return Err("there is no server to stop: say --store postgres".into());
+        }
+        if self.failover && self.engine_restart.is_some() {
+            return Err("--failover and --engine-restart are two runs".into());
+        }
+        if self.freeze.is_some() && self.instances < 2 {
+            return Err("--freeze needs another process that goes on: say --instances 2".into());
+        }
+        if let Some((kind @ OutageKind::Locked, _)) = self.outage.as_mut().filter(|_| self.postgres)
+        {
+            *kind = OutageKind::Stopped;
+        }
+        Ok(())
+    }
 }
 
 /// `300ms`, `20s`, `10m`.

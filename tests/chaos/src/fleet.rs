@@ -2,24 +2,34 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lp_connector_sandbox::Random;
 
+use crate::engine::Engine;
 use crate::program::Program;
-use crate::{ChaosError, instance};
+use crate::{ChaosError, instance, watch};
 
 /// How often an instance is started before that counts as a failure.
 const LAUNCHES: u32 = 40;
+
+/// How long an instance that is to be frozen is given to have a commit in hand.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Running instances, and what they are started with.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     environment: Vec<(&'static str, String)>,
     program: Option<Arc<Program>>,
+    /// Another version of this program: each second instance is of it, the first one too.
+    beside: Option<PathBuf>,
+    launches: AtomicU64,
     running: Mutex<Vec<Running>>,
     log: Arc<Log>,
 }
@@ -29,7 +39,10 @@ pub(crate) struct Fleet {
 pub(crate) struct Log {
     pub(crate) unconfirmed: Mutex<HashSet<String>>,
     pub(crate) taken_over: AtomicU64,
-    pub(crate) lost_commits: AtomicU64,
+    /// Lanes of which an instance learned, from a refusal or from its own clock, that it has them no more.
+    pub(crate) lost: AtomicU64,
+    /// Commits that the store refused.
+    pub(crate) fenced: AtomicU64,
 }
 
 impl Log {
@@ -39,9 +52,12 @@ impl Log {
                 let mut messages = self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
                 messages.insert(message.to_owned());
             }
+            Some((watch::FENCED, count)) => {
+                self.fenced.fetch_add(count.parse().unwrap_or_default(), Ordering::Relaxed);
+            }
             None if line == "taken-over" => drop(self.taken_over.fetch_add(1, Ordering::Relaxed)),
             None if line == "commit-lost" => {
-                self.lost_commits.fetch_add(1, Ordering::Relaxed);
+                self.lost.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}
         }
@@ -52,30 +68,44 @@ impl Log {
 struct Running {
     child: Child,
     address: String,
+    /// Something comes when it holds a commit back.
+    holds: Receiver<()>,
 }
 
 impl Fleet {
-    pub(crate) fn start(
-        count: usize,
-        store: &str,
+    /// A fleet without instances.
+    pub(crate) fn new(
+        engine: &Engine,
         cloud: &lp_connector_sandbox::Server,
         channel: &str,
         program: Option<Arc<Program>>,
-    ) -> Result<Self, ChaosError> {
-        let environment = vec![
+        beside: Option<PathBuf>,
+    ) -> Self {
+        let mut environment = vec![
             ("LP_ACCOUNT_ID", cloud.account_id()),
             ("LP_CLIENT_ID", cloud.client_id()),
             ("LP_CLIENT_SECRET", cloud.client_secret()),
             ("LP_DOMAIN_API", cloud.base_url()),
-            ("CHAOS_STORE", store.to_owned()),
+            ("CHAOS_STORE", engine.place()),
             ("CHAOS_CHANNEL", channel.to_owned()),
         ];
-        let fleet = Self { environment, program, running: Mutex::default(), log: Arc::default() };
-        for _ in 0..count {
-            let running = fleet.launch()?;
-            fleet.lock().push(running);
+        if !engine.is_durable() {
+            environment.push((instance::ACCEPTS_LOSS, "yes".to_owned()));
         }
-        Ok(fleet)
+        let (launches, running, log) = (AtomicU64::new(0), Mutex::default(), Arc::default());
+        Self { environment, program, beside, launches, running, log }
+    }
+
+    /// Starts one more.
+    pub(crate) fn add(&self) -> Result<(), ChaosError> {
+        let running = self.launch()?;
+        self.lock().push(running);
+        Ok(())
+    }
+
+    /// How many were started.
+    pub(crate) fn launches(&self) -> u64 {
+        self.launches.load(Ordering::Relaxed)
     }
 
     /// The address of an instance, in turn.
@@ -100,27 +130,37 @@ impl Fleet {
             running.remove(at)
         };
         end(old);
-        let running = self.launch()?;
-        self.lock().push(running);
-        Ok(())
+        self.add()
     }
 
-    /// Stops an instance for a while.
-    pub(crate) fn freeze(&self, random: &mut Random, time: Duration) -> Result<(), ChaosError> {
+    /// Stops an instance while `time` runs, if there are others: one that has a commit in hand, if it has one soon.
+    pub(crate) fn freeze(
+        &self,
+        random: &mut Random,
+        time: impl FnOnce(),
+    ) -> Result<bool, ChaosError> {
         let at = self.pick(random);
         // Out of the list, so that nobody kills it or calls it meanwhile.
         let frozen = {
             let mut running = self.lock();
             if running.len() < 2 || at >= running.len() {
-                return Ok(());
+                return Ok(false);
             }
             running.remove(at)
         };
+        let hold = ureq::post(format!("http://{}/hold", frozen.address)).config();
+        let held = hold.timeout_global(Some(SOON)).proxy(None).build().send_empty();
+        // A program of another version has no commit to hold back.
+        if held.is_ok() {
+            let _ = frozen.holds.recv_timeout(SOON);
+        }
         signal(&frozen.child, rustix::process::Signal::STOP)?;
-        std::thread::sleep(time);
+        time();
         signal(&frozen.child, rustix::process::Signal::CONT)?;
+        // What it has to tell is heard.
+        std::thread::sleep(Duration::from_millis(300));
         self.lock().push(frozen);
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) fn stop(&self) {
@@ -153,7 +193,12 @@ impl Fleet {
                 command
             }
             None => {
-                let mut command = Command::new(std::env::current_exe()?);
+                let number = self.launches.fetch_add(1, Ordering::Relaxed);
+                let beside = self.beside.clone().filter(|_| number.is_multiple_of(2));
+                let mut command = Command::new(match beside {
+                    Some(other) => other,
+                    None => std::env::current_exe()?,
+                });
                 command.arg(instance::COMMAND);
                 command
             }
@@ -162,25 +207,35 @@ impl Fleet {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()?;
+        let said = child.stderr.take().map(hear);
         let stdout = child.stdout.take().ok_or("the instance has no stdout")?;
         let mut lines = BufReader::new(stdout);
         let mut address = String::new();
         while address.is_empty() || self.program.is_some() && !address.contains("bridge_ready") {
             address.clear();
             if lines.read_line(&mut address)? == 0 {
-                return Err(format!("an instance did not start: {}", child.wait()?).into());
+                let status = child.wait()?;
+                let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+                return Err(format!("an instance did not start: {status}: {said}").into());
             }
         }
         let log = self.log.clone();
+        let (sender, holds) = mpsc::channel();
         std::thread::spawn(move || {
-            lines.lines().map_while(Result::ok).for_each(|line| log.line(&line))
+            for line in lines.lines().map_while(Result::ok) {
+                if line == watch::HOLDS {
+                    let _ = sender.send(());
+                }
+                log.line(&line);
+            }
         });
         let address = match &self.program {
             Some(program) => program.webhooks.clone(),
             None => address.trim().to_owned(),
         };
-        Ok(Running { child, address })
+        Ok(Running { child, address, holds })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Running>> {
@@ -192,6 +247,20 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Passes on what an instance says on stderr, but for the error it ends with, which is returned.
+fn hear(stderr: ChildStderr) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut last = String::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            match line.strip_prefix("error: ") {
+                Some(error) => last = error.to_owned(),
+                None => eprintln!("{line}"),
+            }
+        }
+        last
+    })
 }
 
 /// SIGKILL.

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -24,9 +25,13 @@ use lp_connector_tokio::Client;
 use serde_json::{Value, json};
 
 use crate::ChaosError;
+use crate::watch::Watched;
 
 /// The first argument that makes this program an instance.
 pub(crate) const COMMAND: &str = "instance";
+
+/// The variable that is set where the server may lose what it acknowledged: one of a test may do without flushing.
+pub(crate) const ACCEPTS_LOSS: &str = "CHAOS_ACCEPTS_LOSS";
 
 /// How long lanes are leased, and an attempt may take: short, for a lane waits so long after each kill.
 const TERM: Duration = Duration::from_secs(3);
@@ -52,10 +57,18 @@ async fn serve() -> Result<(), ChaosError> {
         .trust(Trust::new(&variable("LP_DOMAIN_API")?, ["liveperson.net"])?);
     let place = variable("CHAOS_STORE")?;
     let store: Box<dyn Store> = match place.contains("search_path") {
-        // The server of a test may do without flushing.
-        true => Box::new(PostgresOptions::default().accept_loss_on_failover().connect(&place)?),
+        true => {
+            let options = PostgresOptions::default();
+            let options = match std::env::var_os(ACCEPTS_LOSS) {
+                Some(_) => options.accept_loss_on_failover(),
+                None => options,
+            };
+            Box::new(options.connect(&place)?)
+        }
         false => Box::new(Sqlite::open(place)?),
     };
+    let holds = Arc::new(AtomicBool::new(false));
+    let store = Watched::new(store, &holds);
     let gateway = Gateway { url: variable("CHAOS_CHANNEL")?, agent: agent() };
     let settings = BridgeConfig::new().attempt_timeout(ATTEMPT).term(TERM);
     let bridge = Bridge::builder(Client::new(config)?, store, gateway)
@@ -63,7 +76,9 @@ async fn serve() -> Result<(), ChaosError> {
         .on_event(|event| tell(&event.kind))
         .start()?;
     let webhooks = bridge.webhooks_with(Webhooks::new(Receiver::new().secret(secret)).path("/lp"));
+    let hold = move || async move { holds.store(true, Ordering::Relaxed) };
     let app = Router::new().route("/accept", post(accept)).with_state(bridge).merge(webhooks);
+    let app = app.route("/hold", post(hold));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     axum::serve(listener, app).await?;

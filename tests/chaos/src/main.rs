@@ -14,12 +14,16 @@ mod arguments;
 mod balancer;
 mod books;
 mod channel;
+mod cold;
+mod engine;
 mod fleet;
 mod instance;
 mod outage;
 mod program;
 mod run;
 mod senders;
+mod trouble;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -34,7 +38,10 @@ fn main() -> ExitCode {
             println!("{}", arguments::HELP);
             Ok(true)
         }
-        _ => arguments::parse().and_then(|arguments| run::run(&arguments)),
+        _ => arguments::parse().and_then(|arguments| match arguments.cold {
+            Some(count) => cold::run(&arguments, count),
+            None => run::run(&arguments),
+        }),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -16,6 +16,8 @@ use crate::ChaosError;
 pub(crate) enum OutageKind {
     Locked,
     Full,
+    /// The server does not run.
+    Stopped,
 }
 
 /// What was answered meanwhile.
@@ -25,8 +27,12 @@ pub(crate) struct Outage {
     state: AtomicU64,
     /// Answers to requests that began and ended meanwhile.
     pub(crate) successes: AtomicU64,
-    pub(crate) refusals: AtomicU64,
+    pub(crate) unavailable: AtomicU64,
+    /// The connection failed, or no answer came in time.
+    pub(crate) silent: AtomicU64,
     pub(crate) others: AtomicU64,
+    /// Requests that were answered 503 at any time.
+    pub(crate) all_unavailable: AtomicU64,
 }
 
 /// A request is being made. It holds what the state was before.
@@ -40,12 +46,16 @@ impl Outage {
 
     /// Counts an answer, or that there was none, if the store was out of order all the time.
     pub(crate) fn answered(&self, Asked(before): Asked, status: Option<u16>) {
+        if status == Some(503) {
+            self.all_unavailable.fetch_add(1, Ordering::SeqCst);
+        }
         if before % 2 == 0 || before != self.state.load(Ordering::SeqCst) {
             return;
         }
         let counter = match status {
             Some(200 | 202) => &self.successes,
-            Some(503) | None => &self.refusals,
+            Some(503) => &self.unavailable,
+            None => &self.silent,
             Some(_) => &self.others,
         };
         counter.fetch_add(1, Ordering::SeqCst);
@@ -66,6 +76,7 @@ impl Outage {
                 self.last(time);
                 lock.rollback()?;
             }
+            OutageKind::Stopped => return Err("there is no server to stop".into()),
             OutageKind::Full => {
                 let filler = store.with_extension("filler");
                 fill(&filler);
@@ -76,16 +87,20 @@ impl Outage {
         Ok(())
     }
 
-    fn last(&self, time: Duration) {
+    /// The store is out of order from now on, for this long.
+    pub(crate) fn last(&self, time: Duration) {
         self.state.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(time);
         self.state.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// True if nothing was answered that must not be. On a full disk, what still fits may be taken.
+    /// True if 503 was answered, and nothing that must not be. On a full disk, what still fits may be taken.
     pub(crate) fn is_good(&self, kind: OutageKind) -> bool {
         let taken = self.successes.load(Ordering::SeqCst);
-        self.others.load(Ordering::SeqCst) == 0 && (kind == OutageKind::Full || taken == 0)
+        let refused = self.unavailable.load(Ordering::SeqCst);
+        self.others.load(Ordering::SeqCst) == 0
+            && refused > 0
+            && (kind == OutageKind::Full || taken == 0)
     }
 }
 

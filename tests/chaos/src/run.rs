@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use lp_connector_sandbox::{Fault, Random, Server, ServerConfig, Webhooks};
-use lp_connector_stores::PostgresServer;
+use lp_connector_sandbox::{Fault, Server, ServerConfig, Webhooks};
 
 use crate::arguments::Arguments;
 use crate::books::{Books, Told, Verdict};
-use crate::fleet::{Fleet, Log};
+use crate::engine::Engine;
+use crate::fleet::Fleet;
 use crate::outage::{Outage, OutageKind};
 use crate::program::Program;
+use crate::trouble::Trouble;
 use crate::{ChaosError, agents, balancer, channel, outage, senders};
 
 /// How often it is looked whether everything is over.
@@ -57,36 +58,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         }
         None => None,
     };
-    let place = match arguments.postgres {
-        true => match PostgresServer::from_env() {
-            Some(server) => server.new_schema(),
-            None => return Ok(true),
-        },
-        false => store.display().to_string(),
-    };
-    let fleet = Fleet::start(arguments.instances, &place, &cloud, &channel, program.clone())?;
-    let fleet = Arc::new(fleet);
+    let Some(engine) = Engine::open(arguments, store.clone())? else { return Ok(true) };
+    let engine = Arc::new(engine);
+    let beside = arguments.beside.clone();
+    let fleet = Arc::new(Fleet::new(&engine, &cloud, &channel, program.clone(), beside));
+    for _ in 0..arguments.instances {
+        fleet.add()?;
+    }
     let outage = Arc::new(Outage::default());
     balancer::serve(listener, &fleet, &books, &outage);
 
     let start = Instant::now();
     let (gives_up, ends) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let kills = Arc::new(AtomicU64::new(0));
-    let mut trouble = Vec::new();
+    let trouble = Trouble {
+        fleet: fleet.clone(),
+        engine: engine.clone(),
+        outage: outage.clone(),
+        books: books.clone(),
+        after: arguments.messages / 4,
+        ends: ends.clone(),
+        counts: Arc::default(),
+    };
+    let mut troubled = Vec::new();
     if let Some(every) = arguments.kill_every {
-        trouble.push(kill(&fleet, every, &kills, &ends, program.clone(), &books));
+        troubled.push(trouble.kill(every, program.clone()));
     }
     if let Some(time) = arguments.freeze {
-        trouble.push(freeze(&fleet, time, &ends));
+        troubled.push(trouble.freeze(time));
+    }
+    match arguments.outage {
+        Some((OutageKind::Stopped, time)) => troubled.push(trouble.stop_engine(time)),
+        _ if arguments.failover => troubled.push(trouble.fail_over()),
+        _ => troubled.extend(arguments.engine_restart.map(|every| trouble.restart_engine(every))),
     }
     let talk = agents::start(&cloud, &ends);
     let entrance = program.as_ref().map(|program| program.entrance());
     let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up, entrance);
-    if let Some((kind, time)) = arguments.outage {
-        // In the middle of it.
-        while books.lock().accepted() < arguments.messages / 4 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    if let Some((kind, time)) = arguments.outage.filter(|(kind, _)| *kind != OutageKind::Stopped) {
+        trouble.wait_for_load();
         outage.happen(kind, &store, time)?;
     }
     while !senders.iter().all(std::thread::JoinHandle::is_finished) {
@@ -104,30 +113,52 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         }
     }
     ends.store(true, Ordering::Relaxed);
-    for thread in trouble {
+    for thread in troubled {
         thread.join().map_err(|_| "the trouble ended with a panic")??;
     }
     talk.join().map_err(|_| "the agents ended with a panic")?;
     wait_for_deliveries(arguments, start, &cloud, &books);
 
     let verdict = Verdict::of(&books.lock(), &cloud.with(|sandbox| agents::book(sandbox)));
-    print(&verdict, &books, kills.load(Ordering::Relaxed), accepted_after, start.elapsed());
+    print(&verdict, &books, &trouble, accepted_after, start.elapsed());
     fleet.stop();
+    let settled = print_log(&trouble, arguments, verdict.reported);
     let mut is_good = verdict.is_good();
-    let settled = print_log(fleet.log(), &books, verdict.reported);
     // An echo that is never posted settles nothing.
     is_good &= settled || loses_notifications(arguments);
-    if let Some((kind, _)) = arguments.outage {
+    is_good &= is_proof(&trouble, arguments);
+    let has_stops = arguments.failover || arguments.engine_restart.is_some();
+    let kind = arguments.outage.map(|(kind, _)| kind);
+    if let Some(kind) = kind.or(has_stops.then_some(OutageKind::Stopped)) {
         println!(
-            "while the store was out of order: {} taken, {} refused or answered 503, {} other answers",
+            "while the store was out of order: {} taken, {} answered 503, {} without an answer, {} other answers",
             outage.successes.load(Ordering::SeqCst),
-            outage.refusals.load(Ordering::SeqCst),
+            outage.unavailable.load(Ordering::SeqCst),
+            outage.silent.load(Ordering::SeqCst),
             outage.others.load(Ordering::SeqCst),
         );
         is_good &= outage.is_good(kind);
     }
     // A run in which little happened proves nothing.
     Ok(is_good && verdict.accepted == arguments.messages)
+}
+
+/// True if what was asked for happened: a run without it proves nothing.
+fn is_proof(trouble: &Trouble, arguments: &Arguments) -> bool {
+    let (log, counts) = (trouble.fleet.log(), &trouble.counts);
+    let mut happened = true;
+    let mut needs = |is_asked: bool, count: &AtomicU64, what: &str| {
+        if is_asked && count.load(Ordering::Relaxed) == 0 {
+            println!("failed: {what}: the run proves nothing");
+            happened = false;
+        }
+    };
+    let is_own = arguments.program.is_none();
+    needs(arguments.freeze.is_some() && is_own, &log.taken_over, "no lane was taken over");
+    needs(arguments.freeze.is_some() && is_own, &log.fenced, "no commit was refused by a fence");
+    needs(arguments.engine_restart.is_some(), &counts.stops, "the server was never stopped");
+    needs(arguments.failover, &counts.failovers, "the standby was never used");
+    happened
 }
 
 fn has_python() -> bool {
@@ -171,49 +202,12 @@ fn all_delivered(cloud: &Server, books: &Books) -> bool {
     books.lock().delivered() >= said
 }
 
-type Trouble = std::thread::JoinHandle<Result<(), ChaosError>>;
-
-fn kill(
-    fleet: &Arc<Fleet>,
-    every: Duration,
-    kills: &Arc<AtomicU64>,
-    ends: &Arc<AtomicBool>,
-    program: Option<Arc<Program>>,
-    books: &Arc<Books>,
-) -> Trouble {
-    let (fleet, kills, ends, books) = (fleet.clone(), kills.clone(), ends.clone(), books.clone());
-    std::thread::spawn(move || {
-        let mut random = Random::new(1);
-        while !ends.load(Ordering::Relaxed) {
-            std::thread::sleep(every);
-            fleet.kill(&mut random)?;
-            let number = kills.fetch_add(1, Ordering::Relaxed);
-            // The gateway dies too, now and then.
-            if let Some(program) = program.as_ref().filter(|_| number % 5 == 4) {
-                program.start_gateway(&books)?;
-            }
-        }
-        Ok(())
-    })
-}
-
-fn freeze(fleet: &Arc<Fleet>, time: Duration, ends: &Arc<AtomicBool>) -> Trouble {
-    let (fleet, ends) = (fleet.clone(), ends.clone());
-    std::thread::spawn(move || {
-        let mut random = Random::new(2);
-        while !ends.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_secs(1));
-            fleet.freeze(&mut random, time)?;
-        }
-        Ok(())
-    })
-}
-
 /// What share of the unconfirmed must be settled where many were, in percent.
 const SETTLED: usize = 99;
 
 /// Prints what the instances said, and returns whether enough of the unconfirmed messages were settled.
-fn print_log(log: &Log, books: &Books, reported: usize) -> bool {
+fn print_log(trouble: &Trouble, arguments: &Arguments, reported: usize) -> bool {
+    let (log, books) = (trouble.fleet.log(), &trouble.books);
     let messages = log.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
     let book = books.lock();
     let is_reported = |id: &&String| book.told.get(*id) == Some(&Told::Unconfirmed);
@@ -221,16 +215,27 @@ fn print_log(log: &Log, books: &Books, reported: usize) -> bool {
     // A message that was reported by an instance in the moment of its death is in the books alone.
     let (all, unsettled) = (messages.len().max(reported), unsettled.max(reported));
     println!(
-        "unconfirmed {all}, of which settled {}; lanes taken over {}, commits refused by a fence {}",
+        "unconfirmed {all}, of which settled {}; lanes taken over {}, commits refused by a fence {}, lanes given up {}",
         all - unsettled,
         log.taken_over.load(Ordering::Relaxed),
-        log.lost_commits.load(Ordering::Relaxed),
+        log.fenced.load(Ordering::Relaxed),
+        log.lost.load(Ordering::Relaxed),
     );
+    if arguments.beside.is_some() {
+        let launches = trouble.fleet.launches();
+        println!(
+            "processes of the other version {}, of this one {}",
+            launches.div_ceil(2),
+            launches / 2
+        );
+    }
     all < 100 || (all - unsettled) * 100 >= all * SETTLED
 }
 
-fn print(verdict: &Verdict, books: &Books, kills: u64, accepted: Duration, all: Duration) {
+fn print(verdict: &Verdict, books: &Books, trouble: &Trouble, accepted: Duration, all: Duration) {
     let book = books.lock();
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let counts = &trouble.counts;
     let Verdict { confirmed, refused, reported, reported_but_sent, .. } = verdict;
     println!(
         "accepted {} in {:.1} s = confirmed {confirmed} + refused {refused} + reported {reported} \
@@ -248,7 +253,11 @@ fn print(verdict: &Verdict, books: &Books, kills: u64, accepted: Duration, all: 
         book.out_of_order
     );
     println!(
-        "kills {kills}; lost {}; doubled {}; out of order {}; {:.1} s in all",
+        "kills {}, freezes {}, stops of the server {}, answers 503 {}; lost {}; doubled {}; out of order {}; {:.1} s in all",
+        count(&counts.kills),
+        count(&counts.freezes),
+        count(&counts.stops),
+        count(&trouble.outage.all_unavailable),
         verdict.lost,
         verdict.doubled,
         verdict.out_of_order,
