@@ -62,3 +62,9 @@ pub(crate) fn memory() -> Option<u64> {
     let kibibytes: u64 = held.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
+
+/// The bytes that this process has written, if it is known.
+pub(crate) fn bytes_written() -> Option<u64> {
+    let io = fs::read_to_string("/proc/self/io").ok()?;
+    io.lines().find_map(|line| line.strip_prefix("wchar: "))?.trim().parse().ok()
+}

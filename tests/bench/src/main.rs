@@ -5,6 +5,7 @@
 //! program with a hidden command.
 
 mod bench_server;
+mod bridge;
 mod cases;
 mod contention;
 mod load;
@@ -41,6 +42,10 @@ struct Arguments {
     #[arg(long, value_enum)]
     only: Vec<Section>,
 
+    /// The same as `--only bridge`.
+    #[arg(long)]
+    bridge: bool,
+
     /// Takes a tenth of the time, for a trial; the figures mean nothing.
     #[arg(long)]
     quick: bool,
@@ -61,6 +66,8 @@ enum Section {
     Waiting,
     /// Every adapter and its alternatives over loopback.
     Load,
+    /// Notifications through the bridge, over SQLite and PostgreSQL.
+    Bridge,
 }
 
 #[derive(Subcommand)]
@@ -112,7 +119,14 @@ fn main() -> Result<(), BenchError> {
             Ok(())
         }
         None => {
-            let wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
+            let mut only = arguments.only;
+            only.extend(arguments.bridge.then_some(Section::Bridge));
+            let wanted = |section| only.is_empty() || only.contains(&section);
+            if wanted(Section::Bridge)
+                && let Some(status) = bridge::with_server()?
+            {
+                std::process::exit(status);
+            }
             let report = measure(wanted, arguments.quick)?;
             if arguments.json {
                 println!("{}", serde_json::to_string_pretty(&report)?);
@@ -147,6 +161,10 @@ fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, Benc
     if wanted(Section::Load) {
         eprintln!("every adapter and its alternatives over loopback");
         report.load = load::measure(quick)?;
+    }
+    if wanted(Section::Bridge) {
+        eprintln!("the bridge over its stores");
+        report.bridge = bridge::measure(quick)?;
     }
     report.ratios = ratio::of(&report);
     Ok(report)

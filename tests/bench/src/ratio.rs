@@ -1,5 +1,6 @@
 //! The ratios of our figures to those of the alternatives, and the targets.
 
+use crate::bridge;
 use crate::cases::OURS;
 use crate::report::{Measured, Ratio, Report, Rounds};
 
@@ -92,6 +93,21 @@ pub(crate) fn of(report: &Report) -> Vec<Ratio> {
         }
     }
     ratios.extend(figures(report));
+    for run in &report.bridge {
+        let of = match run.instances {
+            1 => format!("{}, 1 bridge", run.store),
+            several => format!("{}, {several} bridges", run.store),
+        };
+        let least = bridge::cycles_target(&run.store);
+        ratios.push(ratio(
+            ("cycles", &of, ""),
+            "per second",
+            run.cycles_per_second,
+            least.map(AtLeast),
+        ));
+        let most = Some(AtMost(bridge::P99_TARGET));
+        ratios.push(ratio(("post to hand-over, 99 of 100", &of, ""), "ms", run.p99_ms, most));
+    }
     ratios
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Report {
     pub(crate) token: Option<Token>,
     pub(crate) memory: Vec<MemoryUse>,
     pub(crate) load: Vec<Load>,
+    #[serde(default)]
+    pub(crate) bridge: Vec<BridgeRun>,
 }
 
 impl Report {
@@ -138,4 +140,26 @@ pub(crate) struct Ratio {
     /// The target: `<=` or `>=`, and a number.
     pub(crate) target: Option<String>,
     pub(crate) met: Option<bool>,
+}
+
+/// The figures of bridges on one store.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct BridgeRun {
+    pub(crate) store: String,
+    pub(crate) instances: usize,
+    pub(crate) conversations: usize,
+    /// Flat out.
+    pub(crate) messages_per_second: f64,
+    /// Flat out: commits that took effect, each after an append and a claim.
+    pub(crate) cycles_per_second: f64,
+    /// Bytes, flat out: of PostgreSQL's log, or all writes for SQLite.
+    pub(crate) written_per_message: Option<f64>,
+    /// Microseconds of load and bridges together, without the database's server.
+    pub(crate) cpu_per_message: f64,
+    /// Messages a second, at the steady rate.
+    pub(crate) steady_rate: f64,
+    /// From post to hand-over, at the steady rate.
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
 }

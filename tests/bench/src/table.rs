@@ -52,6 +52,7 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
         waiting(report),
         memory(report),
         load(report),
+        bridge(report),
         ratios(report),
     ]
 }
@@ -164,6 +165,37 @@ fn load(report: &Report) -> Table {
             spread(&load.messages_per_second),
             format!("{:.1}", load.cpu_per_message.median),
             spread(&load.cpu_per_message),
+        ]);
+    }
+    table
+}
+
+fn bridge(report: &Report) -> Table {
+    let head = [
+        "store",
+        "bridges",
+        "messages/s",
+        "cycles/s",
+        "written a message",
+        "CPU µs/message",
+        "at a steady",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+    ];
+    let mut table = Table::new("bridge", &head);
+    for run in &report.bridge {
+        table.rows.push(vec![
+            run.store.clone(),
+            run.instances.to_string(),
+            whole(run.messages_per_second),
+            whole(run.cycles_per_second),
+            run.written_per_message.map_or_else(|| "–".to_owned(), whole),
+            whole(run.cpu_per_message),
+            format!("{:.0}/s", run.steady_rate),
+            figure(run.p50_ms),
+            figure(run.p99_ms),
+            figure(run.max_ms),
         ]);
     }
     table

@@ -45,6 +45,13 @@ impl PostgresServer {
         Some(Self { url: format!("{} sslmode=disable", url.join(" ")) })
     }
 
+    /// The bytes that this server has written to its write-ahead log.
+    #[must_use]
+    pub fn written_ahead(&self) -> u64 {
+        let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
+        self.session().number(sql).unsigned_abs()
+    }
+
     /// A connection for statements of a test.
     #[must_use]
     pub fn session(&self) -> Session {

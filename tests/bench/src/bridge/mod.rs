@@ -1,0 +1,120 @@
+//! The bridge over its stores: how many notifications go through it, how long each takes, and what is written for it.
+//!
+//! A message of an agent takes two cycles of append, claim and commit: one in the conversation's lane, which hands it
+//! over to the channel, and one in the consumer's, which hears of it for receipts and choices. Load, bridges and the
+//! database's server share the cores of one machine.
+
+mod fleet;
+mod load;
+mod place;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::fleet::Fleet;
+use self::place::Place;
+use crate::BenchError;
+use crate::report::BridgeRun;
+
+/// Set where this program has made a server for itself.
+const MADE: &str = "LP_BENCH_SERVER_MADE";
+
+/// The store of a measurement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StoreKind {
+    /// `lp-connector-sqlite`.
+    Sqlite,
+    /// `lp-connector-postgres`.
+    Postgres,
+}
+
+impl StoreKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// The cycles a second that two cores must do.
+    const fn target(self) -> f64 {
+        match self {
+            Self::Sqlite => 2500.0,
+            Self::Postgres => 3000.0,
+        }
+    }
+}
+
+/// The cycles a second that two cores must do over the store of this name.
+pub(crate) fn cycles_target(store: &str) -> Option<f64> {
+    let kinds = [StoreKind::Sqlite, StoreKind::Postgres];
+    kinds.into_iter().find(|kind| kind.name() == store).map(StoreKind::target)
+}
+
+/// The most time from a post to its hand-over, of 99 in 100 messages at half of the target's rate, in milliseconds.
+pub(crate) const P99_TARGET: f64 = 100.0;
+
+/// Runs this program again where `pg_virtualenv` makes a PostgreSQL server for it. `None` if there is one already, or
+/// no way to make one.
+pub(crate) fn with_server() -> Result<Option<i32>, BenchError> {
+    let is_set = |name: &&str| std::env::var_os(name).is_some();
+    if ["PGHOST", "LP_TEST_POSTGRES", MADE].iter().any(is_set) {
+        return Ok(None);
+    }
+    let program = std::env::current_exe()?;
+    let made = Command::new("pg_virtualenv")
+        .args(["-o", "fsync=on"])
+        .arg(program)
+        .args(std::env::args_os().skip(1))
+        .env(MADE, "1")
+        .status();
+    Ok(made.ok().map(|status| status.code().unwrap_or(1)))
+}
+
+/// Measures each store with one and three bridges. Where there is no PostgreSQL server, it says so.
+pub(crate) fn measure(quick: bool) -> Result<Vec<BridgeRun>, BenchError> {
+    let mut runs = Vec::new();
+    for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
+        for instances in [1, 3] {
+            let Some(place) = Place::new(kind)? else {
+                eprintln!(
+                    "skipped: there is no PostgreSQL server, and no pg_virtualenv to make one"
+                );
+                break;
+            };
+            eprintln!("{} with {instances} bridges", kind.name());
+            runs.push(run(kind, &place, instances, quick)?);
+        }
+    }
+    Ok(runs)
+}
+
+fn run(
+    kind: StoreKind,
+    place: &Place,
+    instances: usize,
+    quick: bool,
+) -> Result<BridgeRun, BenchError> {
+    let seconds = Duration::from_secs(if quick { 2 } else { 12 });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let fleet = Arc::new(Fleet::start(place, instances)?);
+        let conversations = load::prepare(&fleet).await?;
+        let flat_out = load::flat_out(&fleet, &conversations, place, seconds).await?;
+        let steady = load::steady(&fleet, &conversations, kind.target() / 2.0, seconds).await?;
+        Ok(BridgeRun {
+            store: kind.name().to_owned(),
+            instances,
+            conversations: load::CONVERSATIONS,
+            messages_per_second: flat_out.messages,
+            cycles_per_second: flat_out.cycles,
+            written_per_message: flat_out.written,
+            cpu_per_message: flat_out.cpu,
+            steady_rate: steady.rate,
+            p50_ms: steady.p50.as_secs_f64() * 1e3,
+            p99_ms: steady.p99.as_secs_f64() * 1e3,
+            max_ms: steady.max.as_secs_f64() * 1e3,
+        })
+    })
+}

@@ -1,0 +1,46 @@
+//! Where a store is, and what is written there.
+
+use lp_connector_core::bridge::store::Store;
+use lp_connector_postgres::PostgresOptions;
+use lp_connector_sqlite::Sqlite;
+use lp_connector_stores::PostgresServer;
+use tempfile::TempDir;
+
+use super::StoreKind;
+use crate::{BenchError, machine};
+
+/// An empty store's place.
+pub(crate) enum Place {
+    Sqlite(TempDir),
+    Postgres { server: PostgresServer, url: String },
+}
+
+impl Place {
+    /// `None` if there is no PostgreSQL server.
+    pub(crate) fn new(kind: StoreKind) -> Result<Option<Self>, BenchError> {
+        Ok(match kind {
+            StoreKind::Sqlite => Some(Self::Sqlite(tempfile::tempdir()?)),
+            StoreKind::Postgres => PostgresServer::from_env()
+                .map(|server| Self::Postgres { url: server.new_schema(), server }),
+        })
+    }
+
+    /// A connection of its own.
+    pub(crate) fn open(&self) -> Result<Box<dyn Store>, BenchError> {
+        Ok(match self {
+            Self::Sqlite(directory) => Box::new(Sqlite::open(directory.path().join("bridge.db"))?),
+            Self::Postgres { url, .. } => Box::new(PostgresOptions::default().connect(url)?),
+        })
+    }
+
+    /// The bytes written so far: PostgreSQL's log, or all that this process wrote for SQLite.
+    pub(crate) fn written(&self) -> Result<Option<u64>, BenchError> {
+        Ok(match self {
+            Self::Sqlite(_) => machine::bytes_written(),
+            // It has a runtime of its own: not within another one.
+            Self::Postgres { server, .. } => {
+                std::thread::scope(|scope| scope.spawn(|| server.written_ahead()).join()).ok()
+            }
+        })
+    }
+}
