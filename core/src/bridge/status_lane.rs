@@ -95,10 +95,10 @@ impl StatusLane {
     }
 
     pub(super) fn poll(&mut self, now: Now) -> LaneStep {
-        if self.must_commit {
-            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
-        }
         match self.statuses.front() {
+            Some(_) if self.must_commit && !self.tries.is_paused(now.mono()) => {
+                LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()))
+            }
             Some((_, entry)) if !self.tries.is_paused(now.mono()) => {
                 let (delivery, at) = (self.delivery(entry), entry.at);
                 self.offer = Some(Offer::of(&delivery, Some(at)));

@@ -139,7 +139,12 @@ impl ConsumerLane {
     /// The next step.
     pub(super) fn poll(&mut self, now: Now) -> LaneStep {
         if self.must_commit {
-            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
+            // If nothing follows, the lane is given back with the same commit.
+            let next = match self.has_more() {
+                true => DraftNext::Hold,
+                false => self.rest(now.mono()),
+            };
+            return LaneStep::Commit(self.draft(next, now.mono()));
         }
         self.wall = Timestamp::from_system_time(now.wall());
         self.absorb(now);
@@ -341,6 +346,14 @@ impl ConsumerLane {
     }
 
     /// When to look at the lane again, with nothing to do now.
+    /// True if there may be something to do now.
+    fn has_more(&self) -> bool {
+        !(self.entries.is_empty()
+            && self.record.queue.is_empty()
+            && self.record.receipts.is_empty()
+            && self.file.is_none())
+    }
+
     fn rest(&self, now: Mono) -> DraftNext {
         if self.record.forget && !self.has_unconfirmed() {
             return DraftNext::Gone;

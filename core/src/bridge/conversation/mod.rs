@@ -148,9 +148,6 @@ impl ConversationLane {
     /// The next step.
     pub(super) fn poll(&mut self, now: Now) -> LaneStep {
         self.wall = Timestamp::from_system_time(now.wall());
-        if self.must_commit {
-            return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
-        }
         self.absorb(now.mono());
         if self.is_forgotten {
             // Nothing of it is delivered, told or set aside any more.
@@ -160,6 +157,9 @@ impl ConversationLane {
         if let Some(lp_consumer) = self.asked.clone()
             && matches!(self.record.owner, Owner::Unknown { .. })
         {
+            if self.must_commit {
+                return LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()));
+            }
             self.is_asking = true;
             return LaneStep::Effect(Effect::Read(vec![consumer_cell(
                 &self.account,
@@ -174,6 +174,10 @@ impl ConversationLane {
             self.tries.doubt();
         }
         match self.next_delivery(now.mono()) {
+            // What was delivered is durable before the next one. If nothing follows, that commit gives the lane back.
+            Some(_) if self.must_commit => {
+                LaneStep::Commit(self.draft(DraftNext::Hold, now.mono()))
+            }
             Some(delivery) => {
                 let stored = self.record.pending.front().and_then(|pending| pending.stored);
                 self.offer = Some(Offer::of(&delivery, stored));

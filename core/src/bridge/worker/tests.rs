@@ -20,6 +20,30 @@ fn a_message_opens_a_conversation_and_is_sent() {
 }
 
 #[test]
+fn the_last_result_and_the_release_share_a_commit() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m0", "m0");
+    world.settle();
+    let commits = |world: &World| world.instances[0].worker.counters().committed;
+    let before = commits(&world);
+    world.accept("ada", "m1", "m1");
+    world.run();
+    assert_eq!(commits(&world) - before, 2, "one of the message's lane, one of its status");
+    world.post_all();
+    world.run();
+    let (before, delivered) = (commits(&world), world.channel.delivered.len());
+    world.cloud.agent_says("c1", "a1");
+    world.post_all();
+    world.run();
+    assert_eq!(world.channel.delivered.len(), delivered + 1);
+    assert_eq!(
+        commits(&world) - before,
+        2,
+        "one of the conversation, one of the consumer's receipt"
+    );
+}
+
+#[test]
 fn news_during_a_claim_lead_to_another() {
     let hour = Duration::from_secs(3600);
     let config = BridgeConfig::new().poll(hour, hour);
