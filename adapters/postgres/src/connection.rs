@@ -21,6 +21,9 @@ const SCHEMA_VERSION: i32 = 1;
 /// After an attempt to connect that failed, the next one waits for this long.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often cells that have expired are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(10);
+
 /// How often a transaction is tried that met another one.
 const TRIES: u32 = 5;
 
@@ -87,6 +90,7 @@ pub(crate) struct Connection {
     /// Where claims begin to look.
     low: requests::LowerBound,
     not_before: Instant,
+    pruned: Instant,
 }
 
 impl Connection {
@@ -96,6 +100,7 @@ impl Connection {
             client: None,
             low: requests::LowerBound::default(),
             not_before: Instant::now(),
+            pruned: Instant::now(),
         }
     }
 
@@ -139,6 +144,20 @@ impl Connection {
             }
         }
         Err(late())
+    }
+
+    /// Removes what has expired, if it is time for that. Call it when nobody waits for an answer.
+    pub(crate) async fn prune(&mut self) {
+        if self.pruned.elapsed() < PRUNE_EVERY {
+            return;
+        }
+        self.pruned = Instant::now();
+        if let Some(client) = self.client.take() {
+            let deadline = Instant::now() + self.server.time_limit;
+            if let Ok(Ok(())) = timeout_at(deadline, requests::prune(&client)).await {
+                self.client = Some(client);
+            }
+        }
     }
 
     async fn connect(&mut self) -> Result<Client, StoreError> {

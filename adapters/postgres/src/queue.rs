@@ -108,6 +108,7 @@ pub(crate) async fn serve(queue: Arc<Queue>, server: Arc<Server>) {
             // A reply that panics is its author's fault, and stops nobody else.
             let _ = catch_unwind(AssertUnwindSafe(|| reply(outcome)));
         }
+        connection.prune().await;
     }
 }
 

@@ -20,6 +20,9 @@ const MARGIN: i64 = 5_000_000_000;
 /// How often claims look at everything.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// The most cells that are removed at a time.
+const PRUNED: i64 = 1_000;
+
 /// Where claims begin to look. While another program holds a snapshot, the index keeps every due time that there
 /// was: to read from the start would take longer with each commit.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ impl Default for LowerBound {
 }
 
 impl LowerBound {
+    /// Where this claim begins: at the very start if it is time for that.
     fn next(&mut self) -> i64 {
         match self.swept {
             Some(at) if at.elapsed() < SWEEP => self.low,
@@ -111,6 +115,12 @@ async fn claim(
         low.saw(get(first, 11)?);
     }
     rows.iter().map(claimed).collect()
+}
+
+/// Removes some of the cells that have expired.
+pub(crate) async fn prune(client: &Client) -> Result<(), Failure> {
+    client.query_typed("SELECT lp_prune($1)", &[(&PRUNED, Type::INT8)]).await?;
+    Ok(())
 }
 
 fn claimed(row: &Row) -> Result<Claimed, Failure> {

@@ -36,6 +36,7 @@ CREATE TABLE lp_entry (
     PRIMARY KEY (lane, number)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
+-- What has expired is not there for anybody, and is removed when there is time.
 CREATE TABLE lp_cell (
     account text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
@@ -43,24 +44,35 @@ CREATE TABLE lp_cell (
     until bigint,
     value bytea NOT NULL,
     PRIMARY KEY (account, key)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lp_until ON lp_cell (until) WHERE until IS NOT NULL;
 
--- Writes a cell, or removes it if the value is empty. What has expired goes too, unless somebody is at it.
-CREATE FUNCTION lp_write(account_ text, key_ text, value_ bytea, until_ bigint) RETURNS void
+-- Writes cells, each one once, in the order of their keys. An empty value removes a cell.
+CREATE FUNCTION lp_write(accounts text[], keys text[], contents bytea[], until_ bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    DELETE FROM lp_cell AS cell USING unnest(accounts, keys, contents) AS given (account, key, content)
+    WHERE octet_length(given.content) = 0 AND cell.account = given.account AND cell.key = given.key;
+    INSERT INTO lp_cell (account, key, version, until, value)
+    SELECT account, key, nextval('lp_fence'), until_, content
+    FROM unnest(accounts, keys, contents) AS given (account, key, content)
+    WHERE octet_length(content) > 0
+    ORDER BY account COLLATE "C", key COLLATE "C"
+    ON CONFLICT (account, key) DO UPDATE SET version = excluded.version, until = excluded.until,
+        value = excluded.value;
+END $$;
+
+-- Removes cells that have expired, a few at a time, and says how many. One that somebody is at is left for the next
+-- time: this waits for nobody, and ends at once.
+CREATE FUNCTION lp_prune(most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    removed bigint;
+BEGIN
     DELETE FROM lp_cell WHERE (account, key) IN (
-        SELECT account, key FROM lp_cell WHERE until <= lp_now() AND (account, key) <> (account_, key_)
-        LIMIT 100 FOR UPDATE SKIP LOCKED
+        SELECT account, key FROM lp_cell WHERE until <= lp_now() LIMIT most FOR UPDATE SKIP LOCKED
     );
-    IF octet_length(value_) = 0 THEN
-        DELETE FROM lp_cell WHERE account = account_ AND key = key_;
-    ELSE
-        INSERT INTO lp_cell VALUES (account_, key_, nextval('lp_fence'), until_, value_)
-        ON CONFLICT (account, key) DO UPDATE SET version = excluded.version, until = excluded.until,
-            value = excluded.value;
-    END IF;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
 END $$;
 
 -- Adds entries, in order. A lane's row is locked before its numbers are given, and rows are locked in the order of
@@ -164,7 +176,6 @@ CREATE FUNCTION lp_commit(
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 DECLARE
     lane record;
-    cell record;
     moment bigint;
     consumed bigint;
     new_fence bigint;
@@ -229,17 +240,20 @@ BEGIN
                 ARRAY[i], entry_of, entry_accounts, entry_kinds, entry_keys, entry_bodies
             );
         END IF;
-        FOR cell IN
-            SELECT c.account, c.key, c.value FROM unnest(cell_of, cell_accounts, cell_keys, cell_values)
-                WITH ORDINALITY AS c (owner, account, key, value, place)
-            WHERE c.owner = i ORDER BY c.place
-        LOOP
-            PERFORM lp_write(cell.account, cell.key, cell.value, NULL);
-        END LOOP;
         RETURN NEXT new_fence;
     END LOOP;
     IF NOT crosses THEN
         PERFORM lp_append_of(done, entry_of, entry_accounts, entry_kinds, entry_keys, entry_bodies);
+    END IF;
+    -- A cell keeps what the last commit wrote.
+    IF cell_of && done THEN
+        PERFORM lp_write(array_agg(one.account), array_agg(one.key), array_agg(one.content), NULL)
+        FROM (
+            SELECT DISTINCT ON (account, key) account, key, content
+            FROM unnest(cell_of, cell_accounts, cell_keys, cell_values) WITH ORDINALITY
+                AS c (owner, account, key, content, place)
+            WHERE owner = ANY (done) ORDER BY account, key, place DESC
+        ) AS one;
     END IF;
 END $$;
 
@@ -295,6 +309,6 @@ BEGIN
         -- The answer to this very swap may have been lost.
         RETURN cell.version > seen AND cell.value = value_;
     END IF;
-    PERFORM lp_write(account_, key_, value_, moment + life);
+    PERFORM lp_write(ARRAY[account_], ARRAY[key_], ARRAY[value_], moment + life);
     RETURN true;
 END $$;

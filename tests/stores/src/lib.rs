@@ -25,8 +25,11 @@ mod cluster;
 mod engine;
 mod model;
 mod plant;
+mod planted;
 mod postgres;
 mod session;
+mod storm;
+mod traps;
 
 pub use self::cases::{CASES, Case, broken};
 #[cfg(unix)]
@@ -34,5 +37,8 @@ pub use self::cluster::{Cluster, ClusterError, Replication, Stop};
 pub use self::engine::{Engine, MemoryEngine, ModelEngine, SqliteEngine, TestClock};
 pub use self::model::Model;
 pub use self::plant::Plant;
+pub use self::planted::{Finder, PLANTED_SQL, PlantedSql};
 pub use self::postgres::{PostgresEngine, PostgresServer};
 pub use self::session::Session;
+pub use self::storm::{Disorder, storm};
+pub use self::traps::{Trap, one_wins_each_swap};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lp_connector_core::bridge::store::{Answer, Request, Store, StoreError, StoreFacts};
 use lp_connector_postgres::{Postgres, PostgresOptions};
 
-use crate::{Engine, Session, TestClock};
+use crate::{Engine, PlantedSql, Session, TestClock};
 
 /// A server for tests: that of `LP_TEST_POSTGRES`, a URL, or of the variables that libpq and `pg_virtualenv` use.
 #[derive(Clone, Debug)]
@@ -58,6 +58,15 @@ impl PostgresServer {
         Session::connect(&self.url)
     }
 
+    /// The address of a schema of its own with a store in it that has a fault.
+    #[must_use]
+    pub fn planted_schema(&self, planted: &PlantedSql) -> String {
+        let url = self.new_schema();
+        drop(open(&url));
+        Session::connect(&url).run(&planted.functions());
+        url
+    }
+
     /// The address of a schema of its own on this server, which is made now.
     #[must_use]
     pub fn new_schema(&self) -> String {
@@ -68,9 +77,14 @@ impl PostgresServer {
         match self.url.contains("://") {
             true => {
                 let separator = if self.url.contains('?') { '&' } else { '?' };
-                format!("{}{separator}options=-csearch_path%3D{schema}", self.url)
+                format!(
+                    "{}{separator}options=-csearch_path%3D{schema}%20-cdeadlock_timeout%3D50ms",
+                    self.url
+                )
             }
-            false => format!("{} options='-c search_path={schema}'", self.url),
+            false => {
+                format!("{} options='-c search_path={schema} -c deadlock_timeout=50ms'", self.url)
+            }
         }
     }
 }
@@ -88,6 +102,16 @@ impl PostgresEngine {
     pub fn new(server: &PostgresServer) -> Self {
         let url = server.new_schema();
         drop(open(&url));
+        Self::at(url)
+    }
+
+    /// An empty store on this server, with a fault.
+    #[must_use]
+    pub fn with(server: &PostgresServer, planted: &PlantedSql) -> Self {
+        Self::at(server.planted_schema(planted))
+    }
+
+    fn at(url: String) -> Self {
         let admin = Arc::new(Session::connect(&url));
         admin.run(
             "CREATE TABLE lp_test_clock (now bigint NOT NULL); INSERT INTO lp_test_clock VALUES (0);

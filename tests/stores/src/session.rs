@@ -39,6 +39,16 @@ impl Session {
             .collect()
     }
 
+    /// The last value that statements give. `None`: one of them fails.
+    pub fn ask(&self, sql: &str) -> Option<String> {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let messages = runtime.block_on(self.client.simple_query(sql)).ok()?;
+        messages.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(String::from),
+            _ => None,
+        })
+    }
+
     /// The one value that statements give, as a number.
     pub fn number(&self, sql: &str) -> i64 {
         self.rows(sql)[0][0].parse().unwrap()

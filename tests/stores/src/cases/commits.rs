@@ -53,6 +53,22 @@ pub(super) fn each_commit_of_a_request_stands_for_itself(bench: &Bench) {
     bench.nothing_is_due();
 }
 
+pub(super) fn of_two_commits_of_a_request_the_last_writes(bench: &Bench) {
+    let (one, other) = (cell("c"), cell("d"));
+    bench.append(&[(&lane("ada"), "a"), (&lane("bob"), "b")]);
+    let claimed = bench.claim();
+    let first =
+        claimed[0].commit().cell(one.clone(), b"1".to_vec()).cell(one.clone(), b"2".to_vec());
+    let first = first.cell(other.clone(), b"1".to_vec());
+    let second =
+        claimed[1].commit().cell(one.clone(), b"3".to_vec()).cell(other.clone(), Vec::new());
+    let mut lost = claimed[0].commit().cell(one, b"4".to_vec()).cell(other, b"4".to_vec());
+    lost.lease.holder = Holder(0);
+    assert!(bench.commits(vec![first, second, lost])[1].is_some());
+    assert_eq!(bench.read("c").map(|(_, value)| value).as_deref(), Some("3"));
+    assert_eq!(bench.read("d"), None);
+}
+
 pub(super) fn a_removed_lane_begins_anew(bench: &Bench) {
     let ada = lane("ada");
     bench.append(&[(&ada, "a"), (&ada, "b")]);

@@ -43,6 +43,7 @@ cases! {
     1 commits::an_answered_commit_is_there_for_everybody,
     2 commits::a_commit_happens_as_a_whole,
     2 commits::each_commit_of_a_request_stands_for_itself,
+    2 commits::of_two_commits_of_a_request_the_last_writes,
     2 commits::a_removed_lane_begins_anew,
     2 commits::a_lane_with_entries_is_not_removed,
     3 leases::no_lane_is_given_before_its_term_ends,

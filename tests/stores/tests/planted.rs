@@ -1,0 +1,74 @@
+//! The functions on the PostgreSQL server, and each fault that they might have.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lp_connector_postgres::{Postgres, PostgresOptions};
+use lp_connector_stores::{
+    CASES, Finder, PLANTED_SQL, PlantedSql, PostgresEngine, PostgresServer, Trap, storm,
+};
+
+fn two(url: &str) -> [Postgres; 2] {
+    let connect = || PostgresOptions::default().accept_loss_on_failover().connect(url).unwrap();
+    [connect(), connect()]
+}
+
+/// A store in a schema of its own, with nothing planted.
+fn sound(server: &PostgresServer) -> String {
+    let url = server.new_schema();
+    drop(two(&url));
+    url
+}
+
+#[test]
+fn postgres_under_many_at_once_loses_nothing() {
+    let Some(server) = PostgresServer::from_env() else { return };
+    assert_eq!(storm(&two(&sound(&server))), BTreeSet::new());
+}
+
+#[test]
+fn postgres_is_in_no_trap() {
+    let Some(server) = PostgresServer::from_env() else { return };
+    let open: Vec<&Trap> = Trap::ALL.iter().filter(|trap| trap.is_open(&sound(&server))).collect();
+    assert!(open.is_empty(), "{open:?}");
+}
+
+fn is_found(server: &PostgresServer, planted: &PlantedSql) -> bool {
+    match planted.found_by {
+        Finder::Case(name) => {
+            let case = CASES.iter().find(|case| case.name == name).unwrap();
+            let engine = Box::new(PostgresEngine::with(server, planted));
+            catch_unwind(AssertUnwindSafe(|| case.run(engine))).is_err()
+        }
+        Finder::Storm(disorders) => {
+            // It depends on who meets whom.
+            (0..5).any(|_| {
+                let found = storm(&two(&server.planted_schema(planted)));
+                println!("{}: {found:?}", planted.name);
+                disorders.iter().any(|disorder| found.contains(disorder))
+            })
+        }
+        Finder::Trap(trap) => trap.is_open(&server.planted_schema(planted)),
+        _ => false,
+    }
+}
+
+#[test]
+fn every_fault_planted_in_postgres_is_found() {
+    let Some(server) = PostgresServer::from_env() else { return };
+    let only = std::env::var("LP_TEST_PLANTED").unwrap_or_default();
+    let planted = PLANTED_SQL.iter().filter(|planted| planted.name.contains(&only));
+    let survived: Vec<_> =
+        planted.filter(|planted| !is_found(&server, planted)).map(|planted| planted.name).collect();
+    assert!(survived.is_empty(), "nothing finds {survived:?}");
+}
+
+#[test]
+fn every_fault_planted_in_postgres_has_a_name_of_its_own() {
+    let names: BTreeSet<&str> = PLANTED_SQL.iter().map(|planted| planted.name).collect();
+    assert_eq!(names.len(), PLANTED_SQL.len());
+    // A text that is no longer there panics.
+    assert!(PLANTED_SQL.iter().all(|planted| !planted.functions().is_empty()));
+}
