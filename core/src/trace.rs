@@ -25,6 +25,7 @@ pub fn attempt(attempt: &Attempt) {
     let uri = attempt.request().uri();
     debug!(
         stage = attempt.stage().name(),
+        event = "api_attempt",
         number = attempt.number(),
         method = %attempt.request().method(),
         host = uri.authority().map(|authority| authority.as_str()),
@@ -39,23 +40,36 @@ pub fn event(event: &CallEvent) {
     let operation = event.operation;
     match &event.kind {
         EventKind::Answered { status, elapsed } => {
-            debug!(operation, stage, status, elapsed_ms = millis(*elapsed), "answered");
+            debug!(
+                event = "api_answer",
+                operation,
+                stage,
+                status,
+                elapsed_ms = millis(*elapsed),
+                "answered"
+            );
         }
         EventKind::NoResponse { failure, may_have_left } => {
-            debug!(operation, stage, failure = failure.words(), may_have_left, "no answer");
+            let failure = failure.words();
+            debug!(event = "api_no_answer", operation, stage, failure, may_have_left, "no answer");
         }
         EventKind::Retry { attempt, pause, cause } => {
-            info!(operation, stage, attempt, pause_ms = millis(*pause), %cause, "will retry");
+            let pause_ms = millis(*pause);
+            info!(event = "api_retry", operation, stage, attempt, pause_ms, %cause, "will retry");
         }
         EventKind::RefreshingToken { token } => {
-            info!(operation, stage, token = token.name(), "refreshing a rejected token");
+            let token = token.name();
+            info!(event = "api_token", operation, stage, token, "refreshing a rejected token");
         }
         EventKind::RefreshDeferred { pause, cause } => {
-            warn!(operation, stage, pause_ms = millis(*pause), %cause, "refresh ahead of expiry failed");
+            let pause_ms = millis(*pause);
+            let sentence = "refresh ahead of expiry failed";
+            warn!(event = "api_token", operation, stage, pause_ms, %cause, "{sentence}");
         }
         EventKind::TokenThrottled { pause, rejected } => {
             let rejected = rejected.map(|cause| cause.to_string());
             warn!(
+                event = "api_token",
                 operation,
                 stage,
                 pause_ms = millis(*pause),
@@ -64,10 +78,11 @@ pub fn event(event: &CallEvent) {
             );
         }
         EventKind::CircuitOpened { endpoint, pause } => {
-            warn!(operation, stage, %endpoint, pause_ms = millis(*pause), "circuit opened");
+            let pause_ms = millis(*pause);
+            warn!(event = "api_circuit", operation, stage, %endpoint, pause_ms, "circuit opened");
         }
         EventKind::CircuitClosed { endpoint } => {
-            info!(operation, stage, %endpoint, "circuit closed");
+            info!(event = "api_circuit", operation, stage, %endpoint, "circuit closed");
         }
     }
 }

@@ -234,6 +234,12 @@ impl<R: Runtime> Client<R> {
         self.inner.driver.config()
     }
 
+    /// Logs in with the secret of another configuration from the next request for a token on, for all clones. Nothing
+    /// else of it counts. False, and nothing has changed, if it is of another account or another app.
+    pub fn replace_login(&self, config: &Config) -> bool {
+        self.inner.driver.replace_login(config)
+    }
+
     /// The runtime.
     #[must_use]
     pub fn runtime(&self) -> &R {

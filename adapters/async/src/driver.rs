@@ -59,6 +59,10 @@ impl<R: Runtime> Driver<R> {
         async move { call.run().instrument(span).await }
     }
 
+    pub(crate) fn replace_login(&self, config: &Config) -> bool {
+        self.lock().replace_login(config)
+    }
+
     fn lock(&self) -> MutexGuard<'_, ConnectorState> {
         // A panic elsewhere cannot have left the core's state half changed: it does not panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

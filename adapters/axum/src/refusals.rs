@@ -33,8 +33,12 @@ enum LogDecision {
 pub(crate) fn log(line: fmt::Arguments<'_>) {
     let turn = decide(&mut SECOND.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
     match turn {
-        LogDecision::Write { left_out: 0 } => tracing::warn!("{line}"),
-        LogDecision::Write { left_out } => tracing::warn!("{line} (and {left_out} more before it)"),
+        LogDecision::Write { left_out: 0 } => {
+            tracing::warn!(event = "notification_refused", "{line}")
+        }
+        LogDecision::Write { left_out } => {
+            tracing::warn!(event = "notification_refused", "{line} (and {left_out} more before it)")
+        }
         LogDecision::LeaveOut => {}
     }
 }

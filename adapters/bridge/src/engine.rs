@@ -119,7 +119,11 @@ impl Engine {
     fn expire(&mut self, now: Now) {
         for (number, (id, account, deadline)) in &mut self.deliveries {
             if deadline.is_some_and(|deadline| deadline <= now.mono()) {
-                tracing::warn!(delivery = id.as_str(), "the channel's handler takes too long");
+                tracing::warn!(
+                    event = "handler_slow",
+                    delivery = id.as_str(),
+                    "the channel's handler takes too long"
+                );
                 *deadline = None;
                 self.at_work.insert(id.clone(), account.clone());
                 self.worker.delivered(*number, &Verdict::Outage(None), now);

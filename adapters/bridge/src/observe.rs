@@ -109,7 +109,7 @@ impl fmt::Debug for Observers {
 /// An observer that panics costs what it was told, and nothing else.
 fn call<T>(observer: &Observer<T>, what: &T) {
     if catch_unwind(AssertUnwindSafe(|| observer(what))).is_err() {
-        tracing::error!("an observer of the bridge panicked");
+        tracing::error!(event = "observer_panicked", "an observer of the bridge panicked");
     }
 }
 

@@ -263,7 +263,9 @@ impl Keys {
                     match self.open_claimed(lane) {
                         Some(lane) => opened.push(lane),
                         // It stays as it is: another program may have the key.
-                        None => tracing::error!(lane = ?name, "a value of the lane does not open"),
+                        None => {
+                            tracing::error!(event = "unopened", lane = ?name, "a value of the lane does not open")
+                        }
                     }
                 }
                 if opened.is_empty() && count > 0 {

@@ -278,7 +278,7 @@ struct Asked {
 impl Asked {
     fn answer(mut self, answer: Result<Answer, StoreError>) {
         if let Err(error) = &answer {
-            tracing::warn!(%error, "the store gave no answer");
+            tracing::warn!(event = "store", cause = %error);
         }
         self.is_answered = true;
         match answer {
@@ -351,13 +351,30 @@ pub(crate) fn appended(filled: Option<Result<Answer, StoreError>>) -> Result<(),
 /// Writes what the channel made of a delivery to the log, without its content.
 pub(crate) fn log_verdict(id: &str, verdict: &Verdict) {
     match verdict {
-        Verdict::Taken => tracing::debug!(delivery = id, "taken"),
-        Verdict::Refused(cause) => tracing::warn!(delivery = id, cause = cause.as_str(), "refused"),
-        Verdict::Outage(_) => tracing::warn!(delivery = id, "the channel is out of order"),
-        Verdict::Paused(_) => tracing::debug!(delivery = id, "the channel is paused"),
-        Verdict::NotTried(_) => {
-            tracing::debug!(delivery = id, "the channel is known to be out of order");
+        Verdict::Taken => tracing::debug!(event = "delivery_taken", delivery = id, "taken"),
+        Verdict::Refused(cause) => tracing::warn!(
+            event = "delivery_refused",
+            delivery = id,
+            cause = cause.as_str(),
+            "refused"
+        ),
+        Verdict::Outage(_) => {
+            tracing::warn!(event = "delivery_waits", delivery = id, "the channel is out of order")
         }
-        Verdict::Broken => tracing::error!(delivery = id, "the channel's handler panicked"),
+        Verdict::Paused(_) => {
+            tracing::debug!(event = "delivery_waits", delivery = id, "the channel is paused")
+        }
+        Verdict::NotTried(_) => {
+            tracing::debug!(
+                event = "delivery_waits",
+                delivery = id,
+                "the channel is known to be out of order"
+            );
+        }
+        Verdict::Broken => tracing::error!(
+            event = "handler_panicked",
+            delivery = id,
+            "the channel's handler panicked"
+        ),
     }
 }

@@ -220,7 +220,7 @@ fn a_hangup_reads_the_secrets_again() {
         "{log}"
     );
     assert!(log.contains("a token has at least 32 characters"), "{log}");
-    assert!(log.contains("the secret that logs in, hold from the next start"), "{log}");
+    assert!(log.contains("secrets that sign, verify or log in, and the level"), "{log}");
 }
 
 #[test]
@@ -273,6 +273,11 @@ const MEMBERS: &[&str] = &[
     "account",
     "operation",
     "service",
+    "version",
+    "store",
+    "webhooks",
+    "gateways",
+    "operations",
     "cause",
 ];
 
@@ -294,6 +299,7 @@ fn the_log_shows_no_secret_no_text_and_no_name() {
             ("LP_STORE_KEY", key),
         ];
         let bridge = Bridge::start(&cloud, folder.path(), &quoting_gateway(), &more);
+        let (bridge_url, ops_url) = (bridge.url(""), bridge.operations().to_owned());
         let profile = json!({"profile": {"first_name": "Adelheid", "last_name": "Dovecote"}});
         for (id, text) in [("SM1", "Where is my pigeon?"), ("SM2", ""), ("SM1", "Another pigeon?")]
         {
@@ -340,6 +346,16 @@ fn the_log_shows_no_secret_no_text_and_no_name() {
             let line: Value = serde_json::from_str(line).unwrap();
             let names = line.as_object().unwrap().keys();
             assert!(names.clone().all(|name| MEMBERS.contains(&name.as_str())), "{line}");
+            let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            assert!(line["event"].as_str().is_some_and(is_name), "{line}");
+            if line["event"] == "started" {
+                assert_eq!(line["store"], "sqlite:bridge.db");
+                let url = |name: &str| format!("http://{}", line[name].as_str().unwrap());
+                assert_eq!(
+                    (url("gateways"), url("operations")),
+                    (bridge_url.clone(), ops_url.clone())
+                );
+            }
         }
     }
 }

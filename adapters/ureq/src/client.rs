@@ -124,6 +124,12 @@ impl Client {
         &self.inner.config
     }
 
+    /// Logs in with the secret of another configuration from the next request for a token on, for all clones. Nothing
+    /// else of it counts. False, and nothing has changed, if it is of another account or another app.
+    pub fn replace_login(&self, config: &Config) -> bool {
+        self.lock().replace_login(config)
+    }
+
     /// This client's clocks.
     #[must_use]
     pub fn now(&self) -> Now {

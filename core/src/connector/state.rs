@@ -17,6 +17,7 @@ use crate::api::{Endpoint, Origin, Principal, Service};
 use crate::error::spellings;
 use crate::id::ExtConsumerId;
 use crate::policy::{Circuit, RateLimiter};
+use crate::secret::Secret;
 use crate::seed::{Jitter, Seed};
 use crate::time::Mono;
 
@@ -29,6 +30,8 @@ use crate::time::Mono;
 #[derive(Debug)]
 pub struct ConnectorState {
     pub(super) config: Arc<Config>,
+    /// The app's secret, if it has replaced that of the configuration.
+    pub(super) login: Option<Secret>,
     pub(super) jitter: Jitter,
     ids: u64,
     domains: BTreeMap<DomainKey, SingleFlight<Hosts>>,
@@ -59,6 +62,7 @@ impl ConnectorState {
             rates.map(|(service, policy)| (service.clone(), RateLimiter::new(*policy))).collect();
         Self {
             config: Arc::new(config),
+            login: None,
             jitter: seed.jitter(),
             ids: 0,
             domains: BTreeMap::new(),
@@ -75,6 +79,21 @@ impl ConnectorState {
     #[must_use]
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// Logs in with the secret of another configuration from the next request for a token on. Tokens that are here stay.
+    /// False, and nothing has changed, if it is of another account or another app.
+    pub fn replace_login(&mut self, config: &Config) -> bool {
+        let (old, new) = (&self.config, config.credentials.as_ref());
+        match (&old.credentials, new) {
+            (Some((app, _)), Some((same, secret)))
+                if app == same && old.account == config.account =>
+            {
+                self.login = Some(secret.clone());
+                true
+            }
+            _ => false,
+        }
     }
 
     /// How many consumers' tokens are cached or being fetched.
@@ -146,6 +165,9 @@ impl ConnectorState {
         if let Some((_, secret)) = &self.config.credentials {
             secrets.extend(spellings(secret.expose()));
         }
+        if let Some(secret) = &self.login {
+            secrets.extend(spellings(secret.expose()));
+        }
         let jws = self.consumer_jws(principal);
         let headers = [
             self.app_jwt.value(Mono::ZERO).map(|jwt| &jwt.header),
@@ -172,6 +194,7 @@ const YOUNGEST_STALE_HOST: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::prerequisite::Prerequisite;
 
     #[test]
     fn every_id_is_given_once() {
@@ -179,6 +202,27 @@ mod tests {
         let mut state = ConnectorState::new(Config::new(account), Seed::from_bytes([1; 16]));
         let ids: std::collections::BTreeSet<_> = (0..5).map(|_| state.next_id()).collect();
         assert_eq!(ids.len(), 5);
+    }
+
+    #[test]
+    fn a_login_is_replaced_for_its_own_app_alone() {
+        let config = |account: &str, app: &str, secret: &str| {
+            let account = crate::id::AccountId::new(account).unwrap();
+            let app = crate::id::ClientId::new(app).unwrap();
+            Config::new(account).credentials(app, Secret::new(secret.to_owned()))
+        };
+        let old = config("91827364", "app", "old");
+        let mut state = ConnectorState::new(old, Seed::from_bytes([1; 16]));
+        let none = Config::new(crate::id::AccountId::new("91827364").unwrap());
+        for other in [config("1", "app", "x"), config("91827364", "other", "x"), none] {
+            assert!(!state.replace_login(&other) && state.login.is_none());
+        }
+        assert!(state.replace_login(&config("91827364", "app", "new")));
+        let request = Prerequisite::AppJwt.request(&state).unwrap();
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        assert!(body.contains("new") && !body.contains("old"), "{body}");
+        let hidden = state.secrets(&Principal::App);
+        assert!(["old", "new"].iter().all(|one| hidden.iter().any(|hidden| **hidden == **one)));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Pool {
         }
         drop(state);
         if let Err(error) = self.start_thread() {
-            tracing::error!(%error, "the system gives no thread");
+            tracing::error!(event = "no_thread", cause = %error);
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Server {
     core: Arc<Core>,
     bridge: Bridge,
     notifications: Current,
-    accounts: BTreeSet<AccountId>,
+    clients: BTreeMap<AccountId, Client>,
     addresses: Addresses,
     /// Told to stop: webhooks and gateways, then operations.
     stop_public: watch::Sender<bool>,
@@ -124,7 +124,7 @@ impl Server {
         let core = Arc::new(core(&config, store, addresses.gateways)?);
         let clients = clients(&config, &core)?;
         let bridge = bridge(&config, &core, &clients)?;
-        let app = App::new(core.clone(), bridge.clone(), clients);
+        let app = App::new(core.clone(), bridge.clone(), clients.clone());
 
         let (stop_public, public_stopped) = watch::channel(false);
         let (stop_operations, operations_stopped) = watch::channel(false);
@@ -147,7 +147,7 @@ impl Server {
             core,
             bridge,
             notifications,
-            accounts: accounts(&config),
+            clients,
             addresses,
             stop_public,
             stop_operations,
@@ -169,19 +169,29 @@ impl Server {
         &self.bridge
     }
 
-    /// Takes of this configuration the tokens, the secrets that sign deliveries, and the secrets that verify
-    /// notifications; nothing else of it. Gateways are found by their names: one that is not in it has no token any
-    /// more, and a new one is none. The secret that logs in at LivePerson is that of the start.
+    /// Takes of this configuration the tokens, the secrets that sign deliveries, those that verify notifications, and
+    /// those that log in at LivePerson, from the next token on; nothing else of it. Gateways are found by their names:
+    /// one that is not in it has no token any more, and a new one is none.
     ///
     /// # Errors
-    /// [`InvalidConfig`]: then nothing has changed. `liveperson.account` if the accounts are others.
+    /// [`InvalidConfig`]: then nothing has changed. `liveperson.account` if the accounts are others,
+    /// `liveperson.client_id` if an app install is.
     pub fn reload_secrets(&self, config: &ServerConfig) -> Result<(), InvalidConfig> {
         config.check()?;
-        if accounts(config) != self.accounts {
-            return Err(InvalidConfig {
-                setting: "liveperson.account".to_owned(),
-                problem: "another account needs a restart".to_owned(),
-            });
+        let fixed = |setting: &str, problem: &str| InvalidConfig {
+            setting: setting.to_owned(),
+            problem: problem.to_owned(),
+        };
+        if !accounts(config).iter().eq(self.clients.keys()) {
+            return Err(fixed("liveperson.account", "another account needs a restart"));
+        }
+        let client = |account: &AccountConfig| self.clients.get(account.id());
+        let is_same = |account: &AccountConfig| {
+            client(account)
+                .is_some_and(|one| one.config().client_id() == account.client.client_id())
+        };
+        if !config.accounts.iter().all(is_same) {
+            return Err(fixed("liveperson.client_id", "another app install needs a restart"));
         }
         let found = |name: &str| config.gateways.iter().find(|gateway| gateway.name == name);
         let mut replaced = Vec::new();
@@ -199,6 +209,11 @@ impl Server {
         let tokens = Arc::new(Tokens::new(&config.operations_tokens));
         *self.core.operations.write().unwrap_or_else(PoisonError::into_inner) = tokens;
         self.notifications.replace(notifications(config, &self.bridge));
+        for account in &config.accounts {
+            if let Some(client) = client(account) {
+                client.replace_login(&account.client);
+            }
+        }
         Ok(())
     }
 

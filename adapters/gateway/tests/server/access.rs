@@ -3,11 +3,13 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use lp_connector_gateway::server::{AccountConfig, GatewayConfig};
+use lp_connector_gateway::server::{AccountConfig, GatewayConfig, ServerConfig};
 use lp_connector_sandbox::Agent;
 use serde_json::{Value, json};
 
-use crate::world::{ADA, Ask, OPERATIONS, OTHER_TOKEN, SECRET, TOKEN, World, eventually, secret};
+use crate::world::{
+    ADA, Ask, OPERATIONS, OTHER_TOKEN, SECRET, TOKEN, World, account, eventually, secret, sent_to,
+};
 
 fn message() -> Value {
     json!({"id": "SM1", "consumer": ADA, "text": "Where is my parcel?"})
@@ -145,6 +147,29 @@ fn what_verifies_notifications_is_read_again() {
     });
     reload(&[new, old]);
     eventually("it is delivered", || (world.toy.texts() == ["Hello."]).then_some(()));
+}
+
+#[test]
+fn what_logs_in_is_read_again() {
+    let wrong = |config: &ServerConfig, app: Option<&str>| {
+        let client = config.accounts[0].client.clone();
+        let app =
+            app.map_or_else(|| client.client_id().cloned().unwrap(), |app| app.parse().unwrap());
+        client.credentials(app, secret("wr0ng"))
+    };
+    let world = World::with(|config| config.accounts[0].client = wrong(config, None));
+    assert_eq!(world.post("/v1/messages", &message()).status, 202);
+    eventually("the login is refused", || {
+        (world.metric("api_requests_total{operation=\"app_jwt\",outcome=\"4xx\"}") > 0.0)
+            .then_some(())
+    });
+    let mut config = world.config();
+    config.accounts[0] = account(&world.cloud);
+    world.server().reload_secrets(&config).unwrap();
+    eventually("the message is sent", || (sent_to(&world.cloud).len() == 1).then_some(()));
+    config.accounts[0].client = wrong(&config, Some("another-app"));
+    let error = world.server().reload_secrets(&config).unwrap_err();
+    assert_eq!(error.setting, "liveperson.client_id");
 }
 
 #[test]

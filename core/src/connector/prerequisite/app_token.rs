@@ -14,6 +14,7 @@ pub(super) fn request(state: &ConnectorState) -> Result<RelativeRequest, Error> 
         // `Call::new` rejects a call without credentials already; this keeps the match total.
         return Err(Error::new(ErrorKind::Configuration, "the configuration holds no credentials"));
     };
+    let secret = state.login.as_ref().unwrap_or(secret);
     Ok(sentinel::request(&config.account, client, secret, config.credentials_in))
 }
 

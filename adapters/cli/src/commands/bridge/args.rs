@@ -18,8 +18,7 @@ such as LP_BRIDGE__GATEWAY__SMS__DELIVER__URL for gateway.sms.deliver.url. An op
 variable, and a variable more than the file. `bridge config check` shows where each value comes from.
 
 SIGTERM or Ctrl-C stops it well; a second one at once. SIGHUP reads again: tokens, the secrets that sign
-deliveries, those that verify notifications, and the log's level. The rest holds from the next start, and so
-does the secret that logs in at LivePerson.";
+deliveries, verify notifications or log in at LivePerson, and the log's level. The rest holds from the next start.";
 
 /// Why something is a dead letter.
 const REASONS: [&str; 6] =

@@ -18,8 +18,7 @@ use crate::output::Output;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What a reload takes.
-const RELOADED: &str = "tokens, secrets that sign or verify, and the level; the rest, and the secret that logs in, \
-                        hold from the next start";
+const RELOADED: &str = "tokens, secrets that sign, verify or log in, and the level; the rest holds from the next start";
 
 pub(super) fn run(options: &Options, global: &Global, output: &Output) -> Result<(), Failure> {
     let local = |error: std::io::Error| Failure::Local(format!("cannot start: {error}"));
@@ -51,7 +50,11 @@ async fn serve(
     announce(&loaded, server.addresses(), output);
     // Without its addresses nobody can use it.
     output.check()?;
-    tracing::info!(target: log::TARGET, event = "started");
+    let Addresses { webhooks, gateways, operations, .. } = server.addresses();
+    let (version, store) = (env!("CARGO_PKG_VERSION"), loaded.store_place()?);
+    tracing::info!(
+        target: log::TARGET, event = "started", version, store, %webhooks, %gateways, %operations
+    );
     let mut loaded = loaded;
     loop {
         tokio::select! {

@@ -20,6 +20,11 @@ pub(super) const FIELDS: &[(&str, usize)] = &[
     ("account", 40),
     ("operation", 40),
     ("service", 255),
+    ("version", 40),
+    ("store", 300),
+    ("webhooks", 64),
+    ("gateways", 64),
+    ("operations", 64),
     ("cause", 700),
 ];
 
