@@ -206,7 +206,7 @@ pub(crate) enum Command {
     },
     /// Run the bridge: a connector that loses nothing, for a gateway in any language
     #[command(after_help = bridge::AFTER_HELP, args_conflicts_with_subcommands = true)]
-    Bridge(bridge::Bridge),
+    Bridge(Box<bridge::Bridge>),
     /// Show the hosts of the services
     Domains {
         /// Only this service, such as asyncMessagingEnt (case-sensitive)

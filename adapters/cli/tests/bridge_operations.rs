@@ -5,7 +5,7 @@
 
 mod program;
 
-use program::bridge::{Bridge, OPS_TOKEN, TOKEN, arrived, wait_for, with_dead_letter};
+use program::bridge::{Bridge, OPS_TOKEN, TOKEN, arrived, say, wait_for, with_dead_letter};
 use program::{Run, cloud, run};
 use serde_json::json;
 
@@ -139,4 +139,59 @@ fn operators_settle_and_are_told_known_names() {
     }
     let unknown = ops(&bridge, &["settle", "ada", "SM1", "perhaps"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("resend"), "{}", unknown.stderr);
+}
+
+#[test]
+fn many_letters_are_put_back_and_some_are_deleted() {
+    let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let (bridge, first) = with_dead_letter(&cloud, folder.path());
+    for text in ["Two.", "Three.", "Four."] {
+        say(&cloud, text);
+    }
+    let letters =
+        || said(&bridge, &["dead-letters"]).lines().map(str::to_owned).collect::<Vec<_>>();
+    wait_for("four letters", || (letters().len() == 4).then_some(()));
+    let account = cloud.with(|cloud| cloud.config().account_id().to_owned());
+    let own = ["dead-letters", "--account", &account];
+    assert_eq!(said(&bridge, &own).lines().count(), 4);
+    assert_eq!(said(&bridge, &["dead-letters", "--account", "11111111"]), "");
+    // A variable for other commands hides nothing.
+    let environment = [
+        ("LP_BRIDGE_OPS", bridge.operations()),
+        ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN),
+        ("LP_ACCOUNT_ID", "11111111"),
+    ];
+    assert_eq!(run(&environment, &["bridge", "dead-letters"]).stdout.lines().count(), 4);
+
+    for (arguments, why) in [
+        (&["replay"][..], "an id is wanted, a filter such as --reason, or --all"),
+        (&["replay", "--all"], "--yes does it without a question"),
+        (&["replay", "--all", "--reason", "refused", "--yes"], "contradict"),
+        (&["replay", &first, "--all"], "cannot be used with"),
+        (&["replay", "--gateway", "nope", "--yes"], "there are sms"),
+        (&["dead-letters", "delete"], "required"),
+    ] {
+        let refused = ops(&bridge, arguments);
+        assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{arguments:?}");
+        assert!(refused.stderr.contains(why), "{why}: {}", refused.stderr);
+    }
+    assert_eq!(letters().len(), 4);
+    assert!(
+        said(&bridge, &["replay", "--reason", "expired", "--yes"]).starts_with("0 dead letters")
+    );
+
+    // They wait for the gateway, so that none is a letter again.
+    said(&bridge, &["pause", "sms"]);
+    let put_back = said(&bridge, &["replay", "--account", &account, "--limit", "1", "--yes"]);
+    assert_eq!(put_back, "1 dead letter put back\n");
+    wait_for("the oldest is put back", || (letters().len() == 3).then_some(()));
+    assert!(letters().iter().all(|line| !line.contains(&format!("id={first} "))));
+    let id = letters()[0].split([' ', '=']).nth(1).unwrap().to_owned();
+    let deleted = ops(&bridge, &["dead-letters", "delete", "nothing", &id]);
+    assert_eq!(deleted.code, Some(1), "{}", deleted.stdout);
+    assert!(deleted.stdout.contains(&format!("{id} is deleted")), "{}", deleted.stdout);
+    assert!(deleted.stderr.contains("1 of 2 were refused"), "{}", deleted.stderr);
+    wait_for("it is deleted", || (letters().len() == 2).then_some(()));
+    assert_eq!(said(&bridge, &["replay", "--all", "--yes"]), "2 dead letters put back\n");
+    wait_for("all are put back", || letters().is_empty().then_some(()));
 }

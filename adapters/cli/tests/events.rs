@@ -159,6 +159,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         outputs.push(json(&format!("bridge {command} {ops}"), ""));
     }
     outputs.push(json(&format!("bridge replay {letter} {ops}"), ""));
+    outputs.push(json(&format!("bridge replay --all --yes {ops}"), ""));
     outputs
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             let client = Client::new(global.runtime, config)?;
             apps::run(&client, &user, command, output)
         }
-        Command::Bridge(bridge) => bridge::run(bridge, &global, output),
+        Command::Bridge(bridge) => bridge::run(*bridge, &global, output),
         Command::Manifest(command) => manifest::run(command, output),
         Command::Schema => {
             output.raw(include_bytes!("../../docs/events.schema.json"));

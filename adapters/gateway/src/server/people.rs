@@ -44,6 +44,8 @@ struct Recent {
     id: String,
     status: &'static str,
     reason: Option<String>,
+    /// What refused it, for people.
+    detail: Option<String>,
     at: Option<String>,
 }
 
@@ -78,6 +80,7 @@ impl Consumer {
             id: one.id.clone(),
             status: one.status,
             reason: one.reason.clone(),
+            detail: one.detail.clone(),
             at: one.at.map(|at| humantime::format_rfc3339_millis(SystemTime::from(at)).to_string()),
         });
         Self {

@@ -42,6 +42,21 @@ fn a_consumer_is_shown_and_forgotten() {
 }
 
 #[test]
+fn a_refused_message_is_shown_with_what_refused_it() {
+    let world = World::new();
+    world.cloud.with(|cloud| cloud.fault("send:1=400".parse().unwrap()));
+    world.post("/v1/messages", &json!({"id": "bad", "consumer": ADA, "text": "Coo?"}));
+    let failed = || Some(consumer(&world)).filter(|one| one["recent"][0]["status"] == "failed");
+    let message = eventually("it is refused", failed)["recent"][0].clone();
+    assert_eq!(message["reason"], "refused");
+    let detail = message["detail"].as_str().unwrap();
+    assert!(detail.contains("400") && !detail.contains("Coo?"), "{detail}");
+    world.says("good", "Hello");
+    let sent = || Some(consumer(&world)).filter(|one| one["recent"][1]["status"] == "sent");
+    assert_eq!(eventually("the next one is sent", sent)["recent"][1]["detail"], Value::Null);
+}
+
+#[test]
 fn typing_reaches_the_agent_and_ends_with_the_message() {
     let world = World::new();
     let typing =

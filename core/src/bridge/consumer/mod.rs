@@ -426,6 +426,10 @@ impl ConsumerLane {
                 Progress::Failed(reason) => Some(reason.name().to_owned()),
                 _ => None,
             };
+            recent.detail = match &progress {
+                Progress::Failed(FailureReason::Refused(detail)) => Some(detail.clone()),
+                _ => None,
+            };
         }
         match &progress {
             Progress::Failed(FailureReason::Unconfirmed) => {

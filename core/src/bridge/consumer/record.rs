@@ -221,6 +221,9 @@ pub(super) struct Recent {
     /// The name of the reason, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
+    /// What refused it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<String>,
 }
 
 /// A receipt that waits to be sent.
@@ -320,8 +323,8 @@ impl ConsumerRecord {
     }
 
     pub(super) fn remember(&mut self, id: String, fingerprint: u64, when: Timestamp) {
-        let (when, at, reason) = (Some(when), None, None);
-        self.recent.push_back(Recent { id, fingerprint, rank: 0, at, when, reason });
+        let (when, at, reason, detail) = (Some(when), None, None, None);
+        self.recent.push_back(Recent { id, fingerprint, rank: 0, at, when, reason, detail });
         // A message in the queue is always remembered: it must not be accepted twice.
         let queued = self.queue.len() + 1;
         let most = MAX_RECENT.max(queued);

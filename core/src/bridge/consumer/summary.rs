@@ -80,6 +80,8 @@ pub struct RecentMessage {
     pub status: &'static str,
     /// Why it failed, by its [name](crate::bridge::FailureReason::name).
     pub reason: Option<String>,
+    /// What refused it, for people: at most 300 characters, without the message's content.
+    pub detail: Option<String>,
     /// When it came so far, by the clock of the program that recorded it.
     pub at: Option<Timestamp>,
 }
@@ -120,6 +122,7 @@ impl ConsumerSummary {
                 _ => "failed",
             },
             reason: recent.reason.clone(),
+            detail: recent.detail.clone(),
             at: recent.when,
         });
         Some(Self {

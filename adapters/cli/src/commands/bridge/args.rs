@@ -84,25 +84,31 @@ pub(crate) enum BridgeCommand {
         #[command(flatten)]
         page: Page,
     },
-    /// List what was set aside
+    /// List what was set aside, or delete some of it
+    #[command(args_conflicts_with_subcommands = true)]
     DeadLetters {
+        #[command(subcommand)]
+        command: Option<LettersCommand>,
         #[command(flatten)]
         at: Operations,
         #[command(flatten)]
-        page: Page,
-        /// Only those that were set aside for this reason, such as refused
-        #[arg(long, value_name = "REASON", value_parser = REASONS)]
-        reason: Option<String>,
+        filter: LetterFilter,
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
         /// With what the messages say
         #[arg(long)]
         body: bool,
     },
-    /// Put a dead letter back at the end of its lane
+    /// Put dead letters back at the ends of their lanes: these, or all of a filter, such as --account
     Replay {
         #[command(flatten)]
         at: Operations,
-        /// The letter's id
-        id: String,
+        /// The letters' ids
+        #[arg(value_name = "ID", conflicts_with_all = ["all", "gateway", "consumer", "reason", "since", "until", "yes"])]
+        ids: Vec<String>,
+        #[command(flatten)]
+        bulk: Bulk,
     },
     /// Decide about a message that is held: it may have been sent or not
     Settle {
@@ -162,10 +168,58 @@ impl BridgeCommand {
             self,
             Self::Status { .. }
                 | Self::Lanes { .. }
-                | Self::DeadLetters { .. }
+                | Self::DeadLetters { command: None, .. }
                 | Self::Outbox { .. }
         )
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LettersCommand {
+    /// Delete dead letters for good: what they say is lost
+    Delete {
+        #[command(flatten)]
+        at: Operations,
+        /// The letters' ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// Which dead letters. `--account` is one of all commands: it counts here where it is given.
+#[derive(Debug, Group)]
+pub(crate) struct LetterFilter {
+    /// Only those of this gateway
+    #[arg(long, value_name = "NAME")]
+    pub(crate) gateway: Option<String>,
+    /// Only those of this consumer
+    #[arg(long, value_name = "EXT")]
+    pub(crate) consumer: Option<String>,
+    /// Only those that were set aside for this reason, such as refused
+    #[arg(long, value_name = "REASON", value_parser = REASONS)]
+    pub(crate) reason: Option<String>,
+    /// Only those that were set aside at this time or later, such as 2026-09-30T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only those that were set aside before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+/// Many dead letters at once.
+#[derive(Debug, Group)]
+pub(crate) struct Bulk {
+    /// All of them, of all accounts and gateways
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) filter: LetterFilter,
+    /// The oldest ones, at most this many
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// Without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

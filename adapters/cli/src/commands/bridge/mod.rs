@@ -1,8 +1,10 @@
 //! The bridge as a program, for a gateway in any language.
 
 pub(crate) mod args;
+mod client;
 mod config;
 pub(crate) mod demo;
+mod letters;
 mod log;
 mod operations;
 mod run;

@@ -24,10 +24,12 @@ const CHUNK: usize = 200;
 /// The most letters of one request.
 const MAX_LIMIT: usize = 1000;
 
-const MEMBERS: &[&str] = &["gateway", "consumer", "reason", "since", "until", "limit", "after"];
+const MEMBERS: &[&str] =
+    &["account", "gateway", "consumer", "reason", "since", "until", "limit", "after"];
 
 #[derive(Deserialize)]
 struct Body {
+    account: Option<String>,
     gateway: Option<String>,
     consumer: Option<String>,
     reason: Option<String>,
@@ -56,6 +58,7 @@ pub(super) async fn replay(State(app): State<App>, request: Request) -> Result<R
         return Err(problem.into());
     }
     let filters = [
+        ("account", body.account),
         ("gateway", body.gateway),
         ("consumer", body.consumer),
         ("reason", body.reason),

@@ -27,7 +27,7 @@ const CHUNK: usize = 200;
 const MAX_LOOKED_AT: usize = 5000;
 
 /// The filters of letters.
-pub(super) const FILTERS: &[&str] = &["gateway", "consumer", "reason", "since", "until"];
+pub(super) const FILTERS: &[&str] = &["account", "gateway", "consumer", "reason", "since", "until"];
 
 /// A dead letter, as it is shown.
 #[derive(Serialize)]
@@ -55,6 +55,7 @@ pub(super) struct Found {
 
 /// Which letters are wanted.
 pub(super) struct Wanted<'a> {
+    account: Option<&'a str>,
     gateway: Option<&'a str>,
     consumer: Option<&'a str>,
     reason: Option<&'a str>,
@@ -65,6 +66,7 @@ pub(super) struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     pub(super) fn new(query: &'a Query) -> Result<Self, Problem> {
         Ok(Self {
+            account: query.get("account"),
             gateway: query.get("gateway"),
             consumer: query.get("consumer"),
             reason: query.get("reason"),
@@ -76,7 +78,8 @@ impl<'a> Wanted<'a> {
     pub(super) fn includes(&self, found: &Found, shown: &Shown) -> bool {
         let at = found.letter.at().map(SystemTime::from);
         let external = found.letter.consumer().map(|consumer| consumer.as_str());
-        self.gateway.is_none_or(|name| shown.gateway.as_deref() == Some(name))
+        self.account.is_none_or(|account| shown.account == account)
+            && self.gateway.is_none_or(|name| shown.gateway.as_deref() == Some(name))
             && self.reason.is_none_or(|reason| shown.reason == reason)
             && self.since.is_none_or(|since| at.is_some_and(|at| since <= at))
             && self.until.is_none_or(|until| at.is_some_and(|at| at < until))
