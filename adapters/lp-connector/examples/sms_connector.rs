@@ -9,9 +9,8 @@ use std::{error::Error, io::Read as _, sync::Arc, thread, time::Duration};
 
 use lp_connector::bridge::blocking::{Bridge, Channel, Content, FromAgent};
 use lp_connector::bridge::{Inbound, Undelivered};
-use lp_connector::sandbox::{Server, ServerConfig};
 use lp_connector::webhook::Transition;
-use lp_connector::{ExtConsumerId, serde_json, sqlite::Sqlite, ureq::Client};
+use lp_connector::{ExtConsumerId, serde_json, ureq::Client};
 use signal_hook::{consts::SIGTERM, iterator::Signals};
 
 struct Sms(sms::Provider);
@@ -37,14 +36,14 @@ fn accept_sms(bridge: &Bridge, request: &mut tiny_http::Request) -> Result<u16, 
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let cloud = Server::start(ServerConfig::new())?;
-    let (config, receiver) = sms::config(&cloud)?;
+    let world = sms::World::start()?;
+    let (config, receiver) = world.config()?;
     let (provider, phone) = sms::Provider::new();
-    let directory = tempfile::tempdir()?; // of your own: what is in the file outlives the program
-    let store = Sqlite::open(directory.path().join("sms.db"))?;
+    // On many machines, this line is another one: lp_connector::postgres::Postgres::connect(&url)?
+    let store = lp_connector::sqlite::Sqlite::open(world.file("sms.db"))?;
     let bridge = Bridge::new(Client::new(config)?, store, Sms(provider))?;
     let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").map_err(|e| e.to_string())?);
-    sms::play(cloud, phone, server.server_addr().to_ip().ok_or("no address")?);
+    let _files = world.play(phone, server.server_addr().to_ip().ok_or("no address")?);
     let (mut signals, serving) = (Signals::new([SIGTERM])?, server.clone());
     thread::spawn(move || signals.forever().next().map(|_| serving.unblock()));
     let store = |webhook| bridge.receive(&webhook).is_ok();

@@ -8,9 +8,8 @@ use std::time::Duration;
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use lp_connector::axum::{serve, shutdown_signal};
 use lp_connector::bridge::{Bridge, Channel, Content, FromAgent, Inbound, Undelivered};
-use lp_connector::sandbox::{Server, ServerConfig};
 use lp_connector::webhook::Transition;
-use lp_connector::{ExtConsumerId, serde_json, sqlite::Sqlite, tokio::Client};
+use lp_connector::{ExtConsumerId, serde_json, tokio::Client};
 
 struct Sms(sms::Provider);
 
@@ -39,16 +38,16 @@ async fn accept_sms(State(bridge): State<Bridge>, body: String) -> Result<Status
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let cloud = Server::start(ServerConfig::new())?;
-    let (config, receiver) = sms::config(&cloud)?;
+    let world = sms::World::start()?;
+    let (config, receiver) = world.config()?;
     let (provider, phone) = sms::Provider::new();
-    let directory = tempfile::tempdir()?; // of your own: what is in the file outlives the program
-    let store = Sqlite::open(directory.path().join("sms.db"))?;
+    // On many machines, this line is another one: lp_connector::postgres::Postgres::connect(&url)?
+    let store = lp_connector::sqlite::Sqlite::open(world.file("sms.db"))?;
     let bridge = Bridge::new(Client::new(config)?, store, Sms(provider))?;
     let app = Router::new().route("/sms", post(accept_sms)).with_state(bridge.clone());
     let app = app.nest("/lp", bridge.webhooks(receiver));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    sms::play(cloud, phone, listener.local_addr()?);
+    let _files = world.play(phone, listener.local_addr()?);
     serve(listener, app, shutdown_signal()?).await?;
     println!("stopped well: {}", bridge.drain(Duration::from_secs(10)).await);
     Ok(())
