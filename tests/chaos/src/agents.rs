@@ -9,19 +9,33 @@ use std::time::{Duration, SystemTime};
 use lp_connector_sandbox::{Agent, Sandbox, Server};
 use serde_json::Value;
 
-use crate::books::Cloud;
+use crate::books::{Books, Cloud};
 use crate::program::PREFIX;
 
-/// How often the agents say something in every conversation.
+/// How often the agents say something where messages are open.
 const EVERY: Duration = Duration::from_secs(8);
 
+/// While so much of what they said is not acknowledged, they only answer: what they add would wait behind it.
+const MAX_BEHIND: usize = 2000;
+
 /// Starts the agents. They end with `ends`.
-pub(crate) fn start(cloud: &Arc<Server>, ends: &Arc<AtomicBool>) -> JoinHandle<()> {
-    let (cloud, ends) = (cloud.clone(), ends.clone());
+pub(crate) fn start(
+    cloud: &Arc<Server>,
+    books: &Arc<Books>,
+    ends: &Arc<AtomicBool>,
+) -> JoinHandle<()> {
+    let (cloud, books, ends) = (cloud.clone(), books.clone(), ends.clone());
     std::thread::spawn(move || {
-        let (mut read, mut said) = (0, 0_u64);
+        let (mut read, mut said) = (0, 0_usize);
         let mut spoken = SystemTime::now();
         while !ends.load(Ordering::Relaxed) {
+            let mut open = None;
+            if spoken.elapsed().unwrap_or_default() > EVERY {
+                spoken = SystemTime::now();
+                let book = books.lock();
+                let acknowledged = book.acknowledged.len();
+                open = (said <= acknowledged + MAX_BEHIND).then(|| book.open_consumers());
+            }
             cloud.with(|sandbox| {
                 let (answers, last) = questions(sandbox, read);
                 read = last;
@@ -29,14 +43,15 @@ pub(crate) fn start(cloud: &Arc<Server>, ends: &Arc<AtomicBool>) -> JoinHandle<(
                     said += 1;
                     say(sandbox, &conversation, said);
                 }
-                if spoken.elapsed().unwrap_or_default() > EVERY {
-                    spoken = SystemTime::now();
-                    let open: Vec<String> = sandbox
+                if let Some(open) = open {
+                    let all: Vec<String> = sandbox
                         .conversations()
-                        .filter(|conversation| conversation.open)
+                        .filter(|conversation| {
+                            conversation.open && open.contains(channel_id(&conversation.consumer))
+                        })
                         .map(|conversation| conversation.id.clone())
                         .collect();
-                    for conversation in open {
+                    for conversation in all {
                         said += 1;
                         say(sandbox, &conversation, said);
                     }
@@ -47,7 +62,7 @@ pub(crate) fn start(cloud: &Arc<Server>, ends: &Arc<AtomicBool>) -> JoinHandle<(
     })
 }
 
-fn say(sandbox: &mut Sandbox, conversation: &str, number: u64) {
+fn say(sandbox: &mut Sandbox, conversation: &str, number: usize) {
     let text = Agent::Text(format!("a{number}"), Vec::new());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // A conversation that is closed meanwhile needs no answer.
@@ -93,6 +108,11 @@ pub(crate) fn texts(notification: &[u8]) -> Vec<String> {
     texts
 }
 
+/// The channel's id of a consumer.
+fn channel_id(consumer: &str) -> &str {
+    consumer.strip_prefix(PREFIX).unwrap_or(consumer)
+}
+
 /// The cloud's book.
 pub(crate) fn book(sandbox: &Sandbox) -> Cloud {
     let mut cloud = Cloud::default();
@@ -102,8 +122,7 @@ pub(crate) fn book(sandbox: &Sandbox) -> Cloud {
             "CONSUMER" => &mut cloud.texts,
             _ => &mut cloud.agents,
         };
-        let consumer = message.consumer.strip_prefix(PREFIX).unwrap_or(&message.consumer);
-        side.entry(consumer.to_owned()).or_default().push(text.to_owned());
+        side.entry(channel_id(&message.consumer).to_owned()).or_default().push(text.to_owned());
     }
     cloud
 }

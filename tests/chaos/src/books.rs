@@ -72,6 +72,13 @@ impl Book {
         self.delivered.values().map(Vec::len).sum()
     }
 
+    /// Consumers with messages of which nothing was told.
+    pub(crate) fn open_consumers(&self) -> HashSet<String> {
+        let is_open = |ids: &Vec<String>| ids.iter().any(|id| !self.told.contains_key(id));
+        let open = self.accepted.iter().filter(|(_, ids)| is_open(ids));
+        open.map(|(consumer, _)| consumer.clone()).collect()
+    }
+
     /// True if the channel has whatever was acknowledged.
     pub(crate) fn has_all_acknowledged(&self) -> bool {
         let known: HashSet<&str> =

@@ -30,6 +30,8 @@ pub(crate) struct Fleet {
     /// Another version of this program: each second instance is of it, the first one too.
     beside: Option<PathBuf>,
     launches: AtomicU64,
+    /// Instances of this version, and of the other one, that started.
+    started: [AtomicU64; 2],
     running: Mutex<Vec<Running>>,
     log: Arc<Log>,
 }
@@ -92,8 +94,9 @@ impl Fleet {
         if !engine.is_durable() {
             environment.push((instance::ACCEPTS_LOSS, "yes".to_owned()));
         }
-        let (launches, running, log) = (AtomicU64::new(0), Mutex::default(), Arc::default());
-        Self { environment, program, beside, launches, running, log }
+        let (launches, started) = (AtomicU64::new(0), Default::default());
+        let (running, log) = (Mutex::default(), Arc::default());
+        Self { environment, program, beside, launches, started, running, log }
     }
 
     /// Starts one more.
@@ -103,9 +106,9 @@ impl Fleet {
         Ok(())
     }
 
-    /// How many were started.
-    pub(crate) fn launches(&self) -> u64 {
-        self.launches.load(Ordering::Relaxed)
+    /// How many of this version were started, and how many of the other one.
+    pub(crate) const fn started(&self) -> &[AtomicU64; 2] {
+        &self.started
     }
 
     /// The address of an instance, in turn.
@@ -186,23 +189,22 @@ impl Fleet {
     }
 
     fn launch_once(&self) -> Result<Running, ChaosError> {
-        let mut command = match &self.program {
-            Some(program) => {
+        let number = self.launches.fetch_add(1, Ordering::Relaxed);
+        let beside = self.beside.as_ref().filter(|_| number.is_multiple_of(2));
+        let [this, other] = &self.started;
+        let started = if beside.is_some() { other } else { this };
+        let mut command = match (&self.program, beside) {
+            (Some(program), _) => {
                 let mut command = Command::new(&program.binary);
                 command.args(["--json", "bridge", "--config"]).arg(&program.config);
                 command
             }
-            None => {
-                let number = self.launches.fetch_add(1, Ordering::Relaxed);
-                let beside = self.beside.clone().filter(|_| number.is_multiple_of(2));
-                let mut command = Command::new(match beside {
-                    Some(other) => other,
-                    None => std::env::current_exe()?,
-                });
-                command.arg(instance::COMMAND);
-                command
-            }
+            (None, Some(other)) => Command::new(other),
+            (None, None) => Command::new(std::env::current_exe()?),
         };
+        if self.program.is_none() {
+            command.arg(instance::COMMAND);
+        }
         let mut child = command
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
@@ -221,6 +223,7 @@ impl Fleet {
                 return Err(format!("an instance did not start: {status}: {said}").into());
             }
         }
+        started.fetch_add(1, Ordering::Relaxed);
         let log = self.log.clone();
         let (sender, holds) = mpsc::channel();
         std::thread::spawn(move || {

@@ -129,15 +129,7 @@ timeout = "1s"
                 .proxy(None)
                 .build(),
         );
-        let consumers: Vec<String> = {
-            let book = books.lock();
-            let unknown = |ids: &Vec<String>| ids.iter().any(|id| !book.told.contains_key(id));
-            book.accepted
-                .iter()
-                .filter(|(_, ids)| unknown(ids))
-                .map(|(name, _)| name.clone())
-                .collect()
-        };
+        let consumers = books.lock().open_consumers();
         for consumer in consumers {
             let url = format!("{}/v1/consumer?consumer={consumer}", self.calls);
             let answer = agent.get(url).header("authorization", format!("Bearer {TOKEN}")).call();

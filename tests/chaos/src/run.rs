@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         _ if arguments.failover => troubled.push(trouble.fail_over()),
         _ => troubled.extend(arguments.engine_restart.map(|every| trouble.restart_engine(every))),
     }
-    let talk = agents::start(&cloud, &ends);
+    let talk = agents::start(&cloud, &books, &ends);
     let entrance = program.as_ref().map(|program| program.entrance());
     let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up, entrance);
     if let Some((kind, time)) = arguments.outage.filter(|(kind, _)| *kind != OutageKind::Stopped) {
@@ -158,6 +158,9 @@ fn is_proof(trouble: &Trouble, arguments: &Arguments) -> bool {
     needs(arguments.freeze.is_some() && is_own, &log.fenced, "no commit was refused by a fence");
     needs(arguments.engine_restart.is_some(), &counts.stops, "the server was never stopped");
     needs(arguments.failover, &counts.failovers, "the standby was never used");
+    for started in trouble.fleet.started() {
+        needs(arguments.beside.is_some(), started, "one of the versions never started");
+    }
     happened
 }
 
@@ -222,12 +225,9 @@ fn print_log(trouble: &Trouble, arguments: &Arguments, reported: usize) -> bool 
         log.lost.load(Ordering::Relaxed),
     );
     if arguments.beside.is_some() {
-        let launches = trouble.fleet.launches();
-        println!(
-            "processes of the other version {}, of this one {}",
-            launches.div_ceil(2),
-            launches / 2
-        );
+        let [this, other] = trouble.fleet.started();
+        let (this, other) = (this.load(Ordering::Relaxed), other.load(Ordering::Relaxed));
+        println!("processes of the other version that started {other}, of this one {this}");
     }
     all < 100 || (all - unsettled) * 100 >= all * SETTLED
 }

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The version before and this one side by side over one store, under kills.
+#
+#   bash tests/chaos/beside.sh [REV [OPTION…]]
+#
+# builds the chaos program of REV (by default the newest tag, or else the first commit whose gate runs them on
+# PostgreSQL), and runs this one with half of its processes of that version. Options go to the program.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+rev=${1:-}
+[ $# = 0 ] || shift
+if [ -z "$rev" ]; then
+    rev=$(git describe --tags --abbrev=0 2>/dev/null ||
+        git log --reverse --format=%H -S'--store postgres' -- .ci/run | head -n 1)
+fi
+if [ -z "$rev" ] || ! git rev-parse --quiet --verify "$rev^{commit}" >/dev/null; then
+    echo "skipped: this clone does not have the version before"
+    exit 0
+fi
+rev=$(git rev-parse --short "$rev")
+here=$PWD
+built=$here/target/beside/$rev/release/lp-connector-chaos
+cargo build --locked -q --release -p lp-connector-chaos
+if [ ! -x "$built" ]; then
+    source=$(mktemp -d)
+    trap 'rm -rf "$source"' EXIT
+    # A path of its own for each version: what is built of one is not taken for the other.
+    git archive --prefix="beside-$rev/" "$rev" | tar -x -C "$source"
+    # What both versions depend on is built already.
+    mkdir -p "target/beside/$rev"
+    [ -d "target/beside/$rev/release" ] || cp -al target/release "target/beside/$rev/release" 2>/dev/null || true
+    (cd "$source/beside-$rev" &&
+        CARGO_TARGET_DIR="$here/target/beside/$rev" cargo build --locked -q --release -p lp-connector-chaos)
+fi
+if [ $# = 0 ]; then
+    set -- --store postgres --instances 4 --kill-every 300ms --messages 2000
+fi
+echo "beside $rev:"
+exec target/release/lp-connector-chaos --beside "$built" "$@"
