@@ -24,11 +24,11 @@ cargo build --locked -q --release -p lp-connector-chaos
 if [ ! -x "$built" ]; then
     source=$(mktemp -d)
     trap 'rm -rf "$source"' EXIT
-    # A path of its own for each version: what is built of one is not taken for the other.
-    git archive --prefix="beside-$rev/" "$rev" | tar -x -C "$source"
+    # Newer than what is built: nothing of this version is taken for its own.
+    git archive --prefix="beside-$rev/" "$rev" | tar -x -m -C "$source"
     # What both versions depend on is built already.
     mkdir -p "target/beside/$rev"
-    [ -d "target/beside/$rev/release" ] || cp -al target/release "target/beside/$rev/release" 2>/dev/null || true
+    [ -d "target/beside/$rev/release" ] || cp -a target/release "target/beside/$rev/release"
     (cd "$source/beside-$rev" &&
         CARGO_TARGET_DIR="$here/target/beside/$rev" cargo build --locked -q --release -p lp-connector-chaos)
 fi

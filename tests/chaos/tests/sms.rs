@@ -44,7 +44,7 @@ fn start(environment: &[(&str, String)]) -> (Child, String) {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let address = loop {
-        let line = lines.next().expect("the program ended").unwrap();
+        let line = lines.next().unwrap().unwrap();
         if let Some((_, address)) = line.split_once("listening on ") {
             break address.to_owned();
         }
