@@ -27,6 +27,12 @@ struct Arguments {
     /// Simulate the bridge, with its instances, store and channel.
     #[arg(long)]
     bridge: bool,
+    /// Simulate the bridge with this many accounts, of which each gets its turn.
+    #[arg(long, requires = "bridge", conflicts_with_all = ["seeds", "seed"], value_parser = clap::value_parser!(u32).range(3..))]
+    accounts: Option<u32>,
+    /// With this many consumers in all these accounts.
+    #[arg(long, requires = "accounts", default_value_t = 100_000)]
+    consumers: u32,
     /// List the invariants.
     #[arg(long)]
     invariants: bool,
@@ -43,6 +49,9 @@ fn main() -> ExitCode {
             println!("{name:22} {description}");
         }
         return ExitCode::SUCCESS;
+    }
+    if let Some(accounts) = arguments.accounts {
+        return run_scale(accounts as usize, arguments.consumers as usize);
     }
     // A panic is reported as a broken invariant, with its seed.
     std::panic::set_hook(Box::new(|_| {}));
@@ -106,4 +115,37 @@ fn run_bridge(seeds: Range<u64>, threads: usize) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_scale(accounts: usize, consumers: usize) -> ExitCode {
+    let started_at = Instant::now();
+    let summary = bridge::run_scale(bridge::Scale { accounts, consumers });
+    println!(
+        "{accounts} accounts, {consumers} consumers: {} messages sent, {} answers delivered, lost {}, doubled {}",
+        summary.sent, summary.answered, summary.lost, summary.doubled
+    );
+    println!(
+        "from acceptance to the cloud: p99 {:.2?}, at most {:.2?}; of the account with a tenth of all: p99 {:.2?}",
+        summary.p99, summary.max, summary.p99_large
+    );
+    println!(
+        "{} commits, {} claims, {:.0?} of virtual time in {:.1?}; {} bytes of memory a consumer",
+        summary.commits,
+        summary.claims,
+        summary.time,
+        started_at.elapsed(),
+        memory()
+            .map_or_else(|| "unknown".to_owned(), |bytes| (bytes / consumers.max(1)).to_string())
+    );
+    match (summary.lost, summary.doubled) {
+        (0, 0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The most memory that this process had, if it is known.
+fn memory() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(most.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok()? * 1024)
 }

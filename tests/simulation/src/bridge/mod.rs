@@ -25,6 +25,7 @@ mod generator;
 mod instance;
 mod invariant;
 mod outside;
+mod scale;
 mod scenario;
 mod shrink;
 mod store;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use self::check::{Level, run_scenario};
 use self::invariant::{Broken as Violation, Invariant};
+pub use self::scale::{Scale, ScaleSummary, run_scale};
 use self::scenario::Scenario;
 
 /// One scenario in this many is run twice, and the traces compared.
