@@ -1,6 +1,6 @@
 //! The contract of a store, executable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{
@@ -16,7 +16,11 @@ use crate::time::Mono;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MemoryStore {
     lanes: BTreeMap<LaneId, Lane>,
+    /// The lanes that have a due time, by it.
+    schedule: BTreeSet<(Mono, LaneId)>,
     cells: BTreeMap<CellId, (Cell, Option<Mono>)>,
+    /// The cells that expire, by the time.
+    expiries: BTreeSet<(Mono, CellId)>,
     /// The last fence or version. One counter serves all lanes and cells, so that what is removed and created again
     /// has no number twice.
     fence: u64,
@@ -47,11 +51,12 @@ impl Lane {
         self.is_held && self.fence == lease.fence.0 && self.holder == Some(lease.holder)
     }
 
-    fn push(&mut self, body: Vec<u8>, now: Mono) {
-        self.entries.push_back(body);
-        if !self.is_held {
-            self.due = Some(self.due.map_or(now, |due| due.min(now)));
+    fn set_due(&mut self, id: &LaneId, due: Option<Mono>, schedule: &mut BTreeSet<(Mono, LaneId)>) {
+        if let Some(old) = self.due {
+            schedule.remove(&(old, id.clone()));
         }
+        self.due = due;
+        schedule.extend(due.map(|due| (due, id.clone())));
     }
 }
 
@@ -88,7 +93,7 @@ impl MemoryStore {
     /// already.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
-        self.dues().min()
+        self.schedule.first().map(|(due, _)| *due)
     }
 
     pub(super) fn dues(&self) -> impl Iterator<Item = Mono> {
@@ -102,8 +107,13 @@ impl MemoryStore {
     }
 
     fn append(&mut self, entries: Vec<Entry>, now: Mono) {
-        for entry in entries {
-            self.lanes.entry(entry.lane).or_default().push(entry.body, now);
+        for Entry { lane: id, body } in entries {
+            let lane = self.lanes.entry(id.clone()).or_default();
+            lane.entries.push_back(body);
+            if !lane.is_held {
+                let due = lane.due.map_or(now, |due| due.min(now));
+                lane.set_due(&id, Some(due), &mut self.schedule);
+            }
         }
     }
 
@@ -116,18 +126,15 @@ impl MemoryStore {
         speaks: u16,
         now: Mono,
     ) -> Vec<Claimed> {
-        let is_readable =
-            |lane: &Lane| lane.record.as_ref().is_none_or(|record| record.version <= speaks);
-        let mut due: Vec<(Mono, LaneId)> = self
-            .lanes
-            .iter()
-            .filter(|(_, lane)| is_readable(lane))
-            .filter_map(|(id, lane)| Some((lane.due.filter(|due| *due <= now)?, id.clone())))
-            .collect();
-        due.sort();
+        let is_readable = |id: &LaneId| {
+            let record = self.lanes.get(id).map(|lane| lane.record.as_ref());
+            record.is_some_and(|record| record.is_none_or(|record| record.version <= speaks))
+        };
+        let due = self.schedule.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| id);
+        let due: Vec<LaneId> = due.filter(|id| is_readable(id)).take(lanes).cloned().collect();
         let mut claimed = Vec::new();
         let mut bytes = 0;
-        for (_, id) in due.into_iter().take(lanes) {
+        for id in due {
             if bytes >= MAX_CLAIM_BYTES {
                 break;
             }
@@ -138,7 +145,7 @@ impl MemoryStore {
             lane.holder = Some(holder);
             lane.committed_from = None;
             lane.is_held = true;
-            lane.due = Some(now + term);
+            lane.set_due(&id, Some(now + term), &mut self.schedule);
             bytes += lane.record.as_ref().map_or(0, |record| record.body.len());
             let numbered = (lane.head + 1..).zip(lane.entries.iter()).take(entries);
             let mut given: Vec<(u64, Vec<u8>)> = Vec::new();
@@ -183,13 +190,14 @@ impl MemoryStore {
         }
         let has_news = lane.tail() > seen.max(lane.head);
         lane.is_held = matches!(next, Next::Hold(_));
-        lane.due = match next {
+        let due = match next {
             Next::Hold(term) => Some(now + term),
             _ if has_news => Some(now),
             Next::Gone if !lane.entries.is_empty() => Some(now),
             Next::After(pause) => Some(now + pause),
             Next::Idle | Next::Gone => None,
         };
+        lane.set_due(&lease.lane, due, &mut self.schedule);
         let fence = Fence(lane.fence);
         if matches!(next, Next::Gone) {
             lane.record = None;
@@ -207,7 +215,7 @@ impl MemoryStore {
     fn extend(&mut self, lease: &Lease, term: Duration, now: Mono) -> bool {
         match self.lanes.get_mut(&lease.lane) {
             Some(lane) if lane.is_leased_by(lease) => {
-                lane.due = Some(now + term);
+                lane.set_due(&lease.lane, Some(now + term), &mut self.schedule);
                 true
             }
             _ => false,
@@ -221,13 +229,24 @@ impl MemoryStore {
 
     /// Versions never come twice: whoever saw a cell that has expired must not overwrite the new one.
     fn write(&mut self, id: CellId, value: Vec<u8>, until: Option<Mono>, now: Mono) {
-        self.cells.retain(|_, (_, until)| until.is_none_or(|until| now < until));
+        while let Some((until, expired)) = self.expiries.first().cloned()
+            && until <= now
+        {
+            self.remove(&expired);
+        }
+        self.remove(&id);
         if value.is_empty() {
-            self.cells.remove(&id);
             return;
         }
         self.fence += 1;
+        self.expiries.extend(until.map(|until| (until, id.clone())));
         self.cells.insert(id, (Cell { version: self.fence, value }, until));
+    }
+
+    fn remove(&mut self, id: &CellId) {
+        if let Some((_, Some(until))) = self.cells.remove(id) {
+            self.expiries.remove(&(until, id.clone()));
+        }
     }
 
     fn swap(
