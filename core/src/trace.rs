@@ -77,6 +77,9 @@ pub fn event(event: &CallEvent) {
                 "token requests are limited"
             );
         }
+        EventKind::TokenShared { token } => {
+            debug!(operation, stage, token = token.name(), "another program has the token");
+        }
         EventKind::CircuitOpened { endpoint, pause } => {
             let pause_ms = millis(*pause);
             warn!(event = "api_circuit", operation, stage, %endpoint, pause_ms, "circuit opened");

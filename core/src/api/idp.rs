@@ -46,6 +46,11 @@ pub(crate) fn parse(response: &ResponseView<'_>) -> Result<ConsumerJws, ApiRejec
     Ok(ConsumerJws { header, claims: ConsumerClaims::of(secret.expose()) })
 }
 
+/// A token that another program requested.
+pub(crate) fn shared(header: HeaderValue, token: &Secret) -> ConsumerJws {
+    ConsumerJws { header, claims: ConsumerClaims::of(token.expose()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,6 +82,11 @@ pub(crate) fn parse(response: &ResponseView<'_>) -> Result<AppJwt, ApiRejection>
     Ok(AppJwt { header, claims, life })
 }
 
+/// A token that another program requested, and how long it may be used.
+pub(crate) fn shared(header: HeaderValue, token: &Secret, life: Duration) -> AppJwt {
+    AppJwt { header, claims: AppClaims::of(token.expose()), life: life.min(MAX_LIFE) }
+}
+
 /// `expires_in` as a number, a string of digits, or a number with a fraction, which is dropped.
 fn whole_seconds(value: &Value) -> Option<Duration> {
     if let Some(seconds) = number(value) {

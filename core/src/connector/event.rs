@@ -73,6 +73,12 @@ pub enum EventKind {
         /// How the last token was rejected. `None`: it has expired.
         rejected: Option<Cause>,
     },
+    /// The token came from another program: no request for it was sent.
+    #[non_exhaustive]
+    TokenShared {
+        /// The token.
+        token: TokenKind,
+    },
     /// A service keeps failing: calls to it fail at once from now on.
     #[non_exhaustive]
     CircuitOpened {

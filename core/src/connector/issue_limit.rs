@@ -43,6 +43,16 @@ impl IssueLimit {
         self.rejected = None;
     }
 
+    /// Records that there is a token that nobody requested here.
+    pub(super) fn record_shared(&mut self) {
+        self.rejected = None;
+    }
+
+    /// True if a service has rejected the last token.
+    pub(super) const fn has_rejected(&self) -> bool {
+        self.rejected.is_some()
+    }
+
     /// Records that a service rejected the last token.
     pub(super) fn reject(&mut self, rejected: Rejected) {
         // The body may hold the data of another call's consumer.

@@ -66,7 +66,9 @@ pub use call::Call;
 pub use callable::Callable;
 pub use config::{Config, DOMAIN_API, DomainLookup, TRUSTED_SUFFIXES, Transport};
 pub use event::{CallEvent, Cause, EventKind, TokenKind};
-pub use outcome::{Attempt, Completed, Failure, FailureKind, Outcome, Step, Wake};
+pub use outcome::{
+    Attempt, Completed, Failure, FailureKind, Outcome, SharedToken, Step, TokenRequest, Wake,
+};
 pub use proxy::{Proxy, ProxyRules, ProxyUrl, Tunnel};
 pub use state::ConnectorState;
 pub use trust::{Trust, UntrustedHost};

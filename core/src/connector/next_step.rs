@@ -203,8 +203,10 @@ impl<C: Callable> Call<C> {
         };
         let tokens = authorize(state, &prerequisite.principal(), &mut request, now);
         let endpoint = prerequisite.endpoint();
+        let token = prerequisite.token(state);
         let purpose = Purpose::Fetch(prerequisite, lease);
-        Next::Send(Box::new(self.launch(now, purpose, endpoint, origin, tokens, request)))
+        let attempt = self.launch(now, purpose, endpoint, origin, tokens, request);
+        Next::Send(Box::new(Attempt { token, ..attempt }))
     }
 
     /// Releases a lease whose request could not be written, and ends the call.
@@ -338,7 +340,7 @@ impl<C: Callable> Call<C> {
             InFlight { number, purpose, endpoint, origin, sent_at: now, deadline, tokens };
         let stage = in_flight.stage();
         self.in_flight = Some(in_flight);
-        Attempt { number, operation: C::NAME, stage, deadline, request }
+        Attempt { number, operation: C::NAME, stage, deadline, token: None, request }
     }
 
     fn attempt_deadline(&self, now: Mono) -> Mono {

@@ -7,8 +7,8 @@ use super::attempt_failure::{AttemptFailure, RejectedToken};
 use super::call::{Call, InFlight, Purpose};
 use super::event::{Cause, EventKind, TokenKind};
 use super::issue_limit::Rejected;
-use super::outcome::{FailureKind, Outcome, Wake};
-use super::prerequisite::{Fetched, Prerequisite};
+use super::outcome::{Failure, FailureKind, Outcome, SharedToken, Wake};
+use super::prerequisite::{Adopted, Fetched, Prerequisite};
 use super::single_flight::Lease;
 use super::state::ConnectorState;
 use crate::api::{Endpoint, Idempotency, Principal, ResponseView};
@@ -38,6 +38,11 @@ impl<C: Callable> Call<C> {
             Purpose::Fetch(..) => Wake::Waiters,
             Purpose::Own(_) => Wake::Nobody,
         };
+        if let Outcome::Shared(token) = &outcome
+            && self.adopt(state, now.mono(), &attempt, token)
+        {
+            return wake;
+        }
         let failure = match self.read(state, now, &attempt, outcome) {
             Ok(()) => {
                 self.record_success(state, &attempt.endpoint, attempt.stage());
@@ -55,6 +60,30 @@ impl<C: Callable> Call<C> {
             Purpose::Own(probe) => self.own_failed(state, now.mono(), &attempt, *probe, failure),
         }
         wake
+    }
+
+    /// Ends a fetch with a token that another program requested. It says nothing about the service.
+    fn adopt(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Mono,
+        attempt: &InFlight,
+        token: &SharedToken,
+    ) -> bool {
+        let Purpose::Fetch(prerequisite, lease) = &attempt.purpose else { return false };
+        let adopted = Adopted { token, lease: *lease, asked_at: attempt.sent_at };
+        if !prerequisite.adopt(state, now, &adopted) {
+            return false;
+        }
+        if let Some(probe) = lease.probe {
+            state.circuit(&attempt.endpoint).cancel_probe(probe);
+        }
+        let token = match prerequisite {
+            Prerequisite::ConsumerJws(_) => TokenKind::ConsumerJws,
+            _ => TokenKind::AppJwt,
+        };
+        self.emit(attempt.stage(), EventKind::TokenShared { token });
+        true
     }
 
     /// Reads the outcome: stores its value, or returns how the attempt failed.
@@ -77,6 +106,11 @@ impl<C: Callable> Call<C> {
                 {
                     state.mark_host_stale(service, now.mono());
                 }
+                return Err(Box::new(AttemptFailure::no_response(failure, stage)));
+            }
+            // Too late, or a driver's fault.
+            Outcome::Shared(_) => {
+                let failure = Failure::never_sent(FailureKind::Other);
                 return Err(Box::new(AttemptFailure::no_response(failure, stage)));
             }
         };

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 
 use super::ProxyUrl;
 use crate::error::{Error, Stage};
 use crate::http1::DecodeError;
+use crate::id::ExtConsumerId;
+use crate::secret::Secret;
 use crate::time::Mono;
 
 /// The next action for the driver of a [`Call`](super::Call).
@@ -51,7 +53,52 @@ pub struct Attempt {
     pub(crate) operation: &'static str,
     pub(crate) stage: Stage,
     pub(crate) deadline: Mono,
+    pub(crate) token: Option<TokenRequest>,
     pub(crate) request: Request<Bytes>,
+}
+
+/// The token that an attempt requests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TokenRequest {
+    pub(crate) consumer: Option<ExtConsumerId>,
+    pub(crate) replaces_rejected: bool,
+}
+
+impl TokenRequest {
+    /// The consumer whose ConsumerJWS it is. `None`: it is the AppJWT.
+    #[must_use]
+    pub const fn consumer(&self) -> Option<&ExtConsumerId> {
+        self.consumer.as_ref()
+    }
+
+    /// True if the client had a token, and a service rejected it: the same again is of no use.
+    #[must_use]
+    pub const fn replaces_rejected(&self) -> bool {
+        self.replaces_rejected
+    }
+}
+
+/// A token that another program requested, for the same account and app.
+#[derive(Clone)]
+pub struct SharedToken {
+    pub(crate) header: HeaderValue,
+    pub(crate) token: Secret,
+    pub(crate) life: Duration,
+}
+
+impl SharedToken {
+    /// A token, and how long it may be used, from when it was asked for. `None` if a header cannot carry it.
+    #[must_use]
+    pub fn new(token: Secret, life: Duration) -> Option<Self> {
+        let header = token.header().filter(|header| !header.is_empty())?;
+        Some(Self { header, token, life })
+    }
+}
+
+impl fmt::Debug for SharedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedToken").field("life", &self.life).finish_non_exhaustive()
+    }
 }
 
 impl Attempt {
@@ -85,6 +132,13 @@ impl Attempt {
         self.deadline.since(now)
     }
 
+    /// The token that it requests, if it requests one: a driver that has it from elsewhere need not send the request,
+    /// and ends the attempt with [`Outcome::Shared`].
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenRequest> {
+        self.token.as_ref()
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &Request<Bytes> {
@@ -114,12 +168,15 @@ impl fmt::Debug for Attempt {
 }
 
 /// How an attempt ended.
-#[expect(clippy::exhaustive_enums, reason = "there was a response or there was none")]
+#[expect(clippy::exhaustive_enums, reason = "there was a response, or none, or no need of one")]
 pub enum Outcome {
     /// A whole response arrived, whatever its status.
     Response(Response<Bytes>),
     /// No whole response arrived.
     Failed(Failure),
+    /// The request was not sent: another program has the [token](Attempt::token). For any other attempt it is a
+    /// failure.
+    Shared(SharedToken),
 }
 
 impl fmt::Debug for Outcome {
@@ -132,6 +189,7 @@ impl fmt::Debug for Outcome {
                 .field("body_len", &response.body().len())
                 .finish(),
             Self::Failed(failure) => failure.fmt(f),
+            Self::Shared(token) => token.fmt(f),
         }
     }
 }

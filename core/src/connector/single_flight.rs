@@ -27,6 +27,8 @@ pub(super) struct SingleFlight<T> {
     cached: Option<Cached<T>>,
     /// Numbers the cached values: a rejection names a token by its number.
     generation: u64,
+    /// The last value was rejected, and there is no other yet.
+    is_rejected: bool,
     pub(super) refresh: Refresh,
 }
 
@@ -129,7 +131,7 @@ pub(super) struct AcquireRequest {
 
 impl<T> SingleFlight<T> {
     pub(super) fn new() -> Self {
-        Self { cached: None, generation: 0, refresh: Refresh::new() }
+        Self { cached: None, generation: 0, is_rejected: false, refresh: Refresh::new() }
     }
 
     /// True if [`acquire`](Self::acquire) would begin or await a fetch, so that a call can first prepare
@@ -213,6 +215,7 @@ impl<T> SingleFlight<T> {
     ) {
         if self.refresh.holds(lease) {
             self.generation += 1;
+            self.is_rejected = false;
             self.cached =
                 Some(Cached { value, stored_at: now, refresh_at, expires_at, stale: false });
             self.refresh.succeed(expires_at);
@@ -223,8 +226,14 @@ impl<T> SingleFlight<T> {
     pub(super) fn invalidate(&mut self, generation: u64) {
         if generation == self.generation {
             self.cached = None;
+            self.is_rejected = true;
             self.refresh.expires_at = Mono::ZERO;
         }
+    }
+
+    /// True if the last value was rejected, and there is no other yet.
+    pub(super) const fn is_rejected(&self) -> bool {
+        self.is_rejected
     }
 
     /// Marks the value as possibly out of date: another is fetched soon, but not before this one has the age

@@ -275,7 +275,7 @@ impl World {
             Outcome::Failed(failure) if failure.may_have_left() => Ending::Lost,
             // A failed handshake is not retried.
             Outcome::Failed(failure) if failure.kind() == FailureKind::Tls => Ending::Lost,
-            Outcome::Failed(_) => Ending::NeverSent,
+            Outcome::Failed(_) | Outcome::Shared(_) => Ending::NeverSent,
         };
         it.ended(ending, self.now.mono());
         it.idle_polls = 0;

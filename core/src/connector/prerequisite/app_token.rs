@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::Fetched;
+use super::{Adopted, Fetched};
 use crate::api::{ApiRejection, RelativeRequest, sentinel};
+use crate::connector::outcome::SharedToken;
 use crate::connector::state::ConnectorState;
 use crate::error::{Error, ErrorKind};
 use crate::time::Mono;
@@ -37,6 +38,21 @@ pub(super) fn store(
     let refresh_at = fetched.sent_at + life.saturating_sub(margin);
     state.app_jwt.store(now, fetched.lease, jwt, refresh_at, expires_at);
     Ok(())
+}
+
+/// Stores a token that another program requested. False if its time is over.
+pub(super) fn adopt(state: &mut ConnectorState, now: Mono, adopted: &Adopted<'_>) -> bool {
+    let SharedToken { header, token, life } = adopted.token;
+    let jwt = sentinel::shared(header.clone(), token, *life);
+    let expires_at = adopted.asked_at + jwt.life;
+    if expires_at <= now {
+        return false;
+    }
+    state.issue_limit.record_shared();
+    let margin = state.config.refresh_margin.min(jwt.life / 10);
+    let refresh_at = adopted.asked_at + jwt.life.saturating_sub(margin);
+    state.app_jwt.store(now, adopted.lease, jwt, refresh_at, expires_at);
+    true
 }
 
 /// The usable part of a lifetime in whole seconds: `iat` is rounded down, so the token may be

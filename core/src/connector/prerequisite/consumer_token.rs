@@ -1,11 +1,26 @@
 //! A consumer's ConsumerJWS, from the IDP ([protocol.md 5](crate::protocol#5)).
 
-use super::Fetched;
+use super::{Adopted, Fetched};
 use crate::api::{ApiRejection, RelativeRequest, idp};
+use crate::connector::outcome::SharedToken;
 use crate::connector::state::ConnectorState;
 use crate::error::Error;
 use crate::id::ExtConsumerId;
 use crate::time::Mono;
+
+/// Stores a token that another program requested.
+pub(super) fn adopt(
+    state: &mut ConnectorState,
+    consumer: &ExtConsumerId,
+    now: Mono,
+    adopted: &Adopted<'_>,
+) {
+    if let Some(flight) = state.consumers.get_mut(consumer) {
+        let SharedToken { header, token, .. } = adopted.token;
+        let jws = idp::shared(header.clone(), token);
+        flight.store(now, adopted.lease, jws, Mono::NEVER, Mono::NEVER);
+    }
+}
 
 /// Using a cached token makes its consumer the last to be evicted.
 pub(super) fn is_cached(state: &mut ConnectorState, consumer: &ExtConsumerId, now: Mono) -> bool {

@@ -10,7 +10,8 @@ pub(super) mod domain;
 
 use std::time::Duration;
 
-use super::single_flight::{Acquire, AcquireRequest, Lease, Refresh};
+use super::outcome::{SharedToken, TokenRequest};
+use super::single_flight::{Acquire, AcquireRequest, Lease, Refresh, SingleFlight};
 use super::state::{ConnectorState, DomainKey};
 use crate::api::{ApiRejection, Endpoint, Principal, RelativeRequest, ResponseView, Service};
 use crate::error::{Error, Stage};
@@ -35,6 +36,15 @@ pub(super) struct Fetched<'a> {
     pub(super) lease: Lease,
     /// When the request left.
     pub(super) sent_at: Mono,
+}
+
+/// A token that another program requested, in place of the response to a fetch.
+#[derive(Clone, Copy)]
+pub(super) struct Adopted<'a> {
+    pub(super) token: &'a SharedToken,
+    pub(super) lease: Lease,
+    /// When it was asked for: its life counts from then.
+    pub(super) asked_at: Mono,
 }
 
 impl Prerequisite {
@@ -128,6 +138,36 @@ impl Prerequisite {
             Self::Domain(key) => domain::store(state, key, now, fetched),
             Self::AppJwt => app_token::store(state, now, fetched),
             Self::ConsumerJws(consumer) => consumer_token::store(state, consumer, now, fetched),
+        }
+    }
+
+    /// The token that a fetch of it requests, if it is a token.
+    pub(super) fn token(&self, state: &ConnectorState) -> Option<TokenRequest> {
+        let (consumer, replaces_rejected) = match self {
+            Self::Domain(_) => return None,
+            Self::AppJwt => (None, state.app_jwt.is_rejected() || state.issue_limit.has_rejected()),
+            Self::ConsumerJws(consumer) => {
+                let flight = state.consumers.get(consumer);
+                (Some(consumer.clone()), flight.is_some_and(SingleFlight::is_rejected))
+            }
+        };
+        Some(TokenRequest { consumer, replaces_rejected })
+    }
+
+    /// Stores a token of another program for all calls. False if it cannot be used.
+    pub(super) fn adopt(
+        &self,
+        state: &mut ConnectorState,
+        now: Mono,
+        adopted: &Adopted<'_>,
+    ) -> bool {
+        match self {
+            Self::Domain(_) => false,
+            Self::AppJwt => app_token::adopt(state, now, adopted),
+            Self::ConsumerJws(consumer) => {
+                consumer_token::adopt(state, consumer, now, adopted);
+                true
+            }
         }
     }
 
