@@ -138,6 +138,10 @@ impl Store for ObservedStore {
     fn facts(&self) -> Result<StoreFacts, StoreError> {
         self.store.facts()
     }
+
+    fn is_sealed(&self) -> bool {
+        self.store.is_sealed()
+    }
 }
 
 impl ObservedStore {

@@ -149,6 +149,10 @@ impl<S: Store> Store for Sealed<S> {
     fn facts(&self) -> Result<StoreFacts, StoreError> {
         self.store.facts()
     }
+
+    fn is_sealed(&self) -> bool {
+        true
+    }
 }
 
 /// The cells that were asked for: the answer does not name them.

@@ -78,6 +78,10 @@ impl Store for MeteredStore {
     fn facts(&self) -> Result<StoreFacts, StoreError> {
         self.store.facts()
     }
+
+    fn is_sealed(&self) -> bool {
+        self.store.is_sealed()
+    }
 }
 
 impl MeteredStore {

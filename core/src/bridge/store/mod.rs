@@ -83,7 +83,7 @@ pub fn is_sealed(value: &[u8]) -> bool {
 }
 
 /// A request to a store. `Debug` shows sizes in place of bodies.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a store must serve every request")]
 pub enum Request {
     /// Adds entries, all or none, each at the end of its lane, which becomes due. Answer:
@@ -220,7 +220,7 @@ pub struct Record {
 }
 
 /// The end of a step of work on a lane.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commit {
     /// The lane and the lease.
@@ -356,6 +356,55 @@ macro_rules! sized_debug {
             }
         }
     };
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Append(entries) => f.debug_tuple("Append").field(entries).finish(),
+            Self::Claim { holder, lanes, entries, term, speaks } => f
+                .debug_struct("Claim")
+                .field("holder", holder)
+                .field("lanes", lanes)
+                .field("entries", entries)
+                .field("term", term)
+                .field("speaks", speaks)
+                .finish(),
+            Self::Commit(commits) => f.debug_tuple("Commit").field(commits).finish(),
+            Self::Extend { leases, term } => {
+                f.debug_struct("Extend").field("leases", leases).field("term", term).finish()
+            }
+            Self::Read(cells) => f.debug_tuple("Read").field(cells).finish(),
+            Self::Swap { cell, seen, value, life } => f
+                .debug_struct("Swap")
+                .field("cell", cell)
+                .field("seen", seen)
+                .field("value_len", &value.len())
+                .field("life", life)
+                .finish(),
+            Self::List { what, after, limit } => f
+                .debug_struct("List")
+                .field("what", what)
+                .field("after", after)
+                .field("limit", limit)
+                .finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cells: Vec<_> = self.cells.iter().map(|(cell, value)| (cell, value.len())).collect();
+        f.debug_struct("Commit")
+            .field("lease", &self.lease)
+            .field("through", &self.through)
+            .field("seen", &self.seen)
+            .field("record", &self.record)
+            .field("append", &self.append)
+            .field("cell_lens", &cells)
+            .field("next", &self.next)
+            .finish()
+    }
 }
 
 sized_debug!(Entry { lane } body);

@@ -57,6 +57,12 @@ pub trait Store: Send + Sync {
     fn facts(&self) -> Result<StoreFacts, StoreError> {
         Ok(StoreFacts::default())
     }
+
+    /// True if nobody without a key can read what is kept here. Tokens are shared only through such a store: none is ever
+    /// written in the clear. Default: false. A store around another passes it on, if it writes the same nowhere else.
+    fn is_sealed(&self) -> bool {
+        false
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -71,6 +77,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     fn facts(&self) -> Result<StoreFacts, StoreError> {
         (**self).facts()
     }
+
+    fn is_sealed(&self) -> bool {
+        (**self).is_sealed()
+    }
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -84,6 +94,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn facts(&self) -> Result<StoreFacts, StoreError> {
         (**self).facts()
+    }
+
+    fn is_sealed(&self) -> bool {
+        (**self).is_sealed()
     }
 }
 
