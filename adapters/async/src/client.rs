@@ -10,6 +10,8 @@ use lp_connector_core::api::{
     ChatState, CloseConversation, ConversationRef, GenerateDownloadUrl, GetFile, OpenConversation,
     Opened, Published, SendText, SetChatState,
 };
+use lp_connector_core::bridge::share::{ShareSettings, TokenSharing};
+use lp_connector_core::bridge::store::Store;
 use lp_connector_core::connector::{Call, Callable, Completed, Config};
 use lp_connector_core::conversation::Conversation as State;
 use lp_connector_core::error::Error;
@@ -18,6 +20,7 @@ use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
 
 use crate::driver::Driver;
+use crate::sharing::Sharing;
 use crate::{Conversation, Request, Runtime};
 
 /// A connector's client, for any number of tasks, on a runtime `R`.
@@ -226,6 +229,22 @@ impl<R: Runtime> Client<R> {
     ) -> Result<Completed<Bytes>, Error> {
         let url = self.call(GenerateDownloadUrl::new(conversation, relative_path)).await?.output;
         self.call(GetFile::new(url)).await
+    }
+
+    /// Shares the tokens of this client, and of all its clones, with the other programs on a store: one requests, the
+    /// others take what it got. It is a courtesy: a token that does not come this way in time is requested as ever. See
+    /// [`share`](lp_connector_core::bridge::share). A bridge does this by itself.
+    ///
+    /// False, and nothing is shared, if the store is [not sealed](Store::is_sealed), the client has no credentials, or the
+    /// patience is zero.
+    pub fn share_tokens(&self, store: Arc<dyn Store>, settings: ShareSettings) -> bool {
+        let seed = self.inner.seed.derive(u64::MAX);
+        let tokens = TokenSharing::new(self.config(), seed, settings);
+        let sharing = tokens.filter(|_| store.is_sealed());
+        let sharing = sharing.map(|tokens| Sharing::new(store, tokens));
+        let is_shared = sharing.is_some();
+        self.inner.driver.share(sharing);
+        is_shared
     }
 
     /// The configuration.

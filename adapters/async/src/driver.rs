@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event;
 use lp_connector_core::connector::{
-    Call, Callable, Completed, Config, ConnectorState, Outcome, Step, Wake,
+    Attempt, Call, Callable, Completed, Config, ConnectorState, Outcome, Step, Wake,
 };
 use lp_connector_core::error::Error;
 use lp_connector_core::seed::Seed;
-use lp_connector_core::time::Now;
+use lp_connector_core::time::{Mono, Now};
 use lp_connector_core::trace;
 use tracing::Instrument as _;
 
 use crate::Runtime;
 use crate::race::either;
 use crate::send::Sender;
+use crate::sharing::Sharing;
 
 /// What all calls of a client share.
 pub(crate) struct Driver<R: Runtime> {
@@ -23,6 +24,7 @@ pub(crate) struct Driver<R: Runtime> {
     sender: Sender<R>,
     /// Never held across an await.
     state: Mutex<ConnectorState>,
+    sharing: Mutex<Option<Arc<Sharing>>>,
     /// Notified when what some calls wait for has come, or failed to.
     changed: Event,
 }
@@ -36,6 +38,7 @@ impl<R: Runtime> Driver<R> {
             config: state.config().clone(),
             sender,
             state: Mutex::new(state),
+            sharing: Mutex::default(),
             changed: Event::new(),
         })
     }
@@ -46,6 +49,25 @@ impl<R: Runtime> Driver<R> {
 
     pub(crate) fn runtime(&self) -> &R {
         self.sender.runtime()
+    }
+
+    pub(crate) fn share(&self, sharing: Option<Sharing>) {
+        let sharing = sharing.map(Arc::new);
+        *self.sharing.lock().unwrap_or_else(PoisonError::into_inner) = sharing;
+    }
+
+    /// Sends an attempt, unless another program has the token that it requests.
+    async fn send(&self, attempt: Attempt, now: impl Fn() -> Mono) -> Outcome {
+        if attempt.token().is_some() {
+            let sharing = self.sharing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let begun =
+                sharing.and_then(|sharing| Some((sharing.begin(&attempt, now())?, sharing)));
+            if let Some((fetch, sharing)) = begun {
+                // Rare, and large.
+                return Box::pin(sharing.fetch(fetch, attempt, &self.sender, now)).await;
+            }
+        }
+        self.sender.send(attempt, now).await
     }
 
     /// Not an `async fn`, whose future would hold the call twice.
@@ -97,7 +119,7 @@ impl<C: Callable, R: Runtime, N: Fn() -> Now> AbandonOnDrop<'_, C, R, N> {
                     trace::attempt(&attempt);
                     let number = attempt.number();
                     let clock = || (self.now)().mono();
-                    let outcome = driver.sender.send(attempt, clock).await;
+                    let outcome = driver.send(attempt, clock).await;
                     self.handle(number, outcome)
                 }
                 Step::Wait(_) => {

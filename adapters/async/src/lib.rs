@@ -76,6 +76,7 @@ mod record_stream;
 mod request;
 mod runtime;
 mod send;
+mod sharing;
 
 pub use bytes::Bytes;
 pub use client::Client;

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use lp_connector_core::connector::{Call, Callable, Completed, Config, ConnectorState, Step, Wake};
+use lp_connector_core::bridge::share::{ShareSettings, TokenSharing};
+use lp_connector_core::bridge::store::Store;
+use lp_connector_core::connector::{
+    Attempt, Call, Callable, Completed, Config, ConnectorState, Outcome, Step, Wake,
+};
 use lp_connector_core::error::Error;
 use lp_connector_core::seed::Seed;
 use lp_connector_core::time::{Mono, Now};
@@ -13,6 +17,7 @@ use lp_connector_core::trace;
 
 use crate::request::Request;
 use crate::send::Sender;
+use crate::sharing::Sharing;
 
 /// A connector's client, for any number of threads.
 ///
@@ -28,6 +33,7 @@ struct Inner {
     config: Arc<Config>,
     sender: Sender,
     state: Mutex<ConnectorState>,
+    sharing: Mutex<Option<Arc<Sharing>>>,
     /// Notified when something that calls wait for has come, or has failed.
     changed: Condvar,
     origin: Instant,
@@ -50,6 +56,7 @@ impl Client {
                 config: state.config().clone(),
                 sender,
                 state: Mutex::new(state),
+                sharing: Mutex::default(),
                 changed: Condvar::new(),
                 origin: Instant::now(),
                 // 0 has made the jitter that calls share.
@@ -94,7 +101,7 @@ impl Client {
                 Step::Send(attempt) => {
                     trace::attempt(&attempt);
                     let number = attempt.number();
-                    let outcome = inner.sender.send(attempt, self.now().mono());
+                    let outcome = self.send(attempt);
                     let mut state = self.lock();
                     let now = self.now();
                     let wake = driven.call.handle(&mut state, now, number, outcome);
@@ -116,6 +123,37 @@ impl Client {
                 Step::Done(result) => return result,
             }
         }
+    }
+
+    /// Sends an attempt, unless another program has the token that it requests.
+    fn send(&self, attempt: Attempt) -> Outcome {
+        let now = || self.now().mono();
+        if attempt.token().is_some() {
+            let sharing = self.inner.sharing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let begun =
+                sharing.and_then(|sharing| Some((sharing.begin(&attempt, now())?, sharing)));
+            if let Some((fetch, sharing)) = begun {
+                let send = |attempt| self.inner.sender.send(attempt, now());
+                return sharing.fetch(fetch, attempt, send, now);
+            }
+        }
+        self.inner.sender.send(attempt, now())
+    }
+
+    /// Shares the tokens of this client, and of all its clones, with the other programs on a store: one requests, the
+    /// others take what it got. It is a courtesy: a token that does not come this way in time is requested as ever. See
+    /// [`share`](lp_connector_core::bridge::share). A bridge does this by itself.
+    ///
+    /// False, and nothing is shared, if the store is [not sealed](Store::is_sealed), the client has no credentials, or the
+    /// patience is zero.
+    pub fn share_tokens(&self, store: Arc<dyn Store>, settings: ShareSettings) -> bool {
+        let seed = self.inner.seed.derive(u64::MAX);
+        let tokens = TokenSharing::new(self.config(), seed, settings);
+        let sharing = tokens.filter(|_| store.is_sealed());
+        let sharing = sharing.map(|tokens| Arc::new(Sharing::new(store, tokens)));
+        let is_shared = sharing.is_some();
+        *self.inner.sharing.lock().unwrap_or_else(PoisonError::into_inner) = sharing;
+        is_shared
     }
 
     /// The configuration.

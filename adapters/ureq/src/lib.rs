@@ -45,6 +45,7 @@ mod records;
 mod request;
 mod resolver;
 mod send;
+mod sharing;
 mod tunnel;
 
 pub use bytes::Bytes;

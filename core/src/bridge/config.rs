@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::consumer_settings::{AcceptOn, AllConsumers, Applied, ConsumerSettings};
 use super::inbound::Opening;
+use super::share::ShareSettings;
 use crate::id::ExtConsumerId;
 
 /// What happens to a message of which it stays unknown whether LivePerson took it.
@@ -48,6 +49,7 @@ pub struct BridgeConfig {
     pub(super) max_entries: usize,
     pub(super) poll_least: Duration,
     pub(super) poll_most: Duration,
+    token_patience: Duration,
 }
 
 impl Default for BridgeConfig {
@@ -75,6 +77,7 @@ impl BridgeConfig {
             max_entries: 64,
             poll_least: Duration::from_millis(25),
             poll_most: Duration::from_millis(250),
+            token_patience: Duration::from_secs(3),
         }
     }
 
@@ -231,6 +234,21 @@ impl BridgeConfig {
         self.poll_least = least.max(Duration::from_millis(1));
         self.poll_most = most.max(self.poll_least);
         self
+    }
+
+    /// Sets how long a request waits at most for a token that another program on the same store requests, or for a
+    /// store that does not say whether one does. Then this program requests it. Zero: tokens are not shared. They
+    /// never are through a store that is [not sealed](super::store::Store::is_sealed). Default: 3 s.
+    #[must_use]
+    pub fn token_patience(mut self, time: Duration) -> Self {
+        self.token_patience = time;
+        self
+    }
+
+    /// How tokens are shared.
+    #[must_use]
+    pub fn share_settings(&self) -> ShareSettings {
+        ShareSettings::new().patience(self.token_patience).consumer_life(self.retention)
     }
 
     /// The time limit of one request to LivePerson, and of one delivery.

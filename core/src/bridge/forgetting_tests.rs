@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::store::{Answer, LaneKind, Listed, Request};
+use super::store::{Answer, CellId, LaneKind, Listed, Request};
 use super::world::{Fate, UnderWay, World};
 use super::{BridgeConfig, Forgetting, Outgoing, Progress};
 use crate::id::{AccountId, ExtConsumerId};
@@ -182,9 +182,14 @@ fn nothing_leads_to_a_consumer_after_the_retention() {
         let mut world = World::new(1, BridgeConfig::new());
         world.accept("ada", "m1", "hello");
         go_on(&mut world);
+        // A client keeps her token for other programs.
+        let cell = CellId { account: account(), key: "consumer_jws:ada".to_owned() };
+        let swap = Request::Swap { cell, seen: 0, value: b"token".to_vec(), life: None };
+        assert_eq!(world.store.perform(swap, world.now.mono()), Answer::Swapped(true));
         let is_there = |world: &World| {
             let text = world.store.describe(world.now.mono());
-            text.lines().any(|line| line.contains(":lp-ada"))
+            let leads = [":lp-ada", "consumer_jws:ada"];
+            text.lines().any(|line| leads.iter().any(|name| line.contains(name)))
         };
         assert!(is_there(&world));
         if is_forgotten {

@@ -73,6 +73,7 @@ mod outgoing;
 mod record;
 #[cfg(test)]
 mod settlement_tests;
+pub mod share;
 #[cfg(test)]
 mod small_worlds;
 mod status;

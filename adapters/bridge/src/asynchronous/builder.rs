@@ -14,6 +14,7 @@ use super::bridge::Clients;
 use super::driver::Driver;
 use super::{Bridge, Channel};
 use crate::StoreRequest;
+use crate::lent::Lent;
 use crate::observe::{CallEnded, Observers};
 use crate::shared::Shared;
 
@@ -93,8 +94,12 @@ impl<R: Spawn, C: Channel> Builder<R, C> {
         let Self { clients, home, store, channel, config, observers } = self;
         let config = config.or_equal_shares(clients.len());
         let time_limit = config.attempt_timeout_setting();
+        let sharing = config.share_settings();
         let account = home.config().account().clone();
         let shared = Shared::new(store, config, observers)?;
+        for client in clients.values() {
+            client.share_tokens(Lent::of(shared.store()), sharing);
+        }
         let clients = Arc::new(clients);
         let hands = Clients { clients: clients.clone(), home: home.clone() };
         let bridge = Bridge::start(shared.clone(), account, Arc::new(hands));

@@ -13,6 +13,7 @@ use lp_connector_ureq::Client;
 use super::driver::Driver;
 use super::{Bridge, Channel};
 use crate::StoreRequest;
+use crate::lent::Lent;
 use crate::observe::{CallEnded, Observers};
 use crate::shared::Shared;
 
@@ -90,8 +91,12 @@ impl<C: Channel> Builder<C> {
         let Self { clients, home, store, channel, config, observers } = self;
         let config = config.or_equal_shares(clients.len());
         let time_limit = config.attempt_timeout_setting();
-        let clients = Arc::new(clients);
+        let sharing = config.share_settings();
         let shared = Shared::new(store, config, observers)?;
+        for client in clients.values() {
+            client.share_tokens(Lent::of(shared.store()), sharing);
+        }
+        let clients = Arc::new(clients);
         let bridge = Bridge::start(shared.clone(), home, clients.clone());
         let started = Driver { shared, clients, channel, time_limit }.start();
         started.map_err(|_| Error::configuration("the operating system gives no thread"))?;

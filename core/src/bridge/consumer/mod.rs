@@ -25,6 +25,7 @@ use super::inbound::{Inbound, whole_id};
 use super::lane::{Draft, DraftNext, Effect, LaneStep};
 use super::outgoing::{CallResult, Outgoing};
 use super::record::{decode, encode};
+use super::share::consumer_token_cell;
 use super::status::{FailureReason, Progress, Status};
 use super::store::{Cell, CellId, Claimed, Entry, Kept, LaneDetails, LaneId};
 use crate::api::{
@@ -508,6 +509,9 @@ impl ConsumerLane {
 
     /// Nothing leads to the consumer any more.
     fn remove_cells(&mut self) {
+        if self.record.is_identified {
+            self.cells.push((consumer_token_cell(&self.account, &self.consumer), Vec::new()));
+        }
         if let Some(lp_consumer) = self.record.lp_consumer.take() {
             self.cells.push((consumer_cell(&self.account, &lp_consumer), Vec::new()));
             self.cells.push((open_cell(&self.account, &lp_consumer), Vec::new()));

@@ -7,6 +7,7 @@ mod hosts;
 mod ledger;
 mod operations;
 mod personal_data;
+mod sharing;
 mod wire;
 
 use std::sync::Arc;
@@ -34,6 +35,10 @@ use operations::{
     requests_to_the_store_are_told, typing_reaches_the_agent, what_happens_is_told,
 };
 use personal_data::{a_forgotten_consumer_leaves_no_trace, a_sealed_file_tells_nothing};
+use sharing::{
+    a_drained_program_leaves_its_tokens_to_the_next, a_forgotten_consumer_leaves_no_token,
+    no_token_goes_to_a_store_that_is_not_sealed, twenty_cold_programs_request_one_token,
+};
 use wire::{
     FaultyStore, Wire, account, cloud, config, connect, consumer, in_time, quick, texts_of,
 };
@@ -78,6 +83,10 @@ on_every_host! {
     an_operator_adopts_a_conversation,
     a_sealed_file_tells_nothing,
     a_forgotten_consumer_leaves_no_trace,
+    twenty_cold_programs_request_one_token,
+    a_drained_program_leaves_its_tokens_to_the_next,
+    a_forgotten_consumer_leaves_no_token,
+    no_token_goes_to_a_store_that_is_not_sealed,
 }
 
 fn messages_go_both_ways_once_and_in_order<H: Host>() {

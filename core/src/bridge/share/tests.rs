@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::cells::TokenValue;
+use super::program::{Cloud, PATIENCE, Program};
+use super::*;
+use crate::api::{AuthorizeApp, IdentifyConsumer};
+use crate::bridge::store::{Answer, CellId, MemoryStore, Request};
+use crate::connector::SharedToken;
+use crate::id::ExtConsumerId;
+use crate::time::Mono;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u64) -> Mono {
+    Mono::from_origin(SECOND * u32::try_from(seconds).unwrap())
+}
+
+fn ada() -> IdentifyConsumer {
+    IdentifyConsumer::new(ExtConsumerId::new("ada").unwrap())
+}
+
+fn cell(store: &mut MemoryStore, key: &str, now: Mono) -> Option<Vec<u8>> {
+    let account = AccountId::new("91827364").unwrap();
+    let read = Request::Read(vec![CellId { account, key: key.to_owned() }]);
+    let Answer::Cells(cells) = store.perform(read, now) else { panic!() };
+    cells.into_iter().next().flatten().map(|cell| cell.value)
+}
+
+#[test]
+fn a_consumer_token_is_requested_once_and_kept_for_the_next_program() {
+    let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+    for number in 1..=3 {
+        let mut program = Program::new(number, true);
+        program.run(ada(), Some(&mut store), &mut cloud, &mut at(0)).unwrap();
+    }
+    assert_eq!((cloud.issued.len(), cloud.consumers), (1, 1));
+    let week = 7 * 24 * 3600;
+    assert!(cell(&mut store, "consumer_jws:ada", at(week - 1)).is_some());
+    assert_eq!(cell(&mut store, "consumer_jws:ada", at(week)), None);
+}
+
+#[test]
+fn a_rejected_token_is_not_taken_again() {
+    let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+    let (mut one, mut two) = (Program::new(1, true), Program::new(2, true));
+    let mut late = Program::new(3, true);
+    for program in [&mut one, &mut two] {
+        program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(0)).unwrap();
+    }
+    cloud.revoked = 1;
+    // It is told so by the service, and requests another one; the second takes that one, and so does a newcomer.
+    for (program, seconds) in [(&mut one, 10), (&mut two, 20), (&mut late, 30)] {
+        program.run(ada(), Some(&mut store), &mut cloud, &mut at(seconds)).unwrap();
+        assert_eq!(cloud.issued.len(), 2, "after {seconds} s");
+    }
+}
+
+#[test]
+fn a_store_that_is_silent_is_waited_for_once() {
+    let mut cloud = Cloud::new();
+    let (mut program, mut time) = (Program::new(1, true), Mono::ZERO);
+    program.run(ada(), None, &mut cloud, &mut time).unwrap();
+    assert_eq!(time.since(Mono::ZERO), PATIENCE, "one wait, for two tokens");
+    assert_eq!((cloud.issued.len(), cloud.consumers), (1, 1));
+}
+
+#[test]
+fn a_claimant_that_dies_holds_nobody_up_for_long() {
+    let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+    let account = AccountId::new("91827364").unwrap();
+    let cell = CellId { account, key: "app_jwt_claim:app".to_owned() };
+    let life = Some(PATIENCE + SECOND);
+    store.perform(Request::Swap { cell, seen: 0, value: b"dead/1".to_vec(), life }, Mono::ZERO);
+    let (mut one, mut two) = (Program::new(1, true), Program::new(2, true));
+    let mut time = Mono::ZERO;
+    one.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut time).unwrap();
+    assert_eq!(time.since(Mono::ZERO), PATIENCE);
+    two.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut time).unwrap();
+    assert_eq!((time.since(Mono::ZERO), cloud.issued.len()), (PATIENCE, 1));
+}
+
+#[test]
+fn a_cell_that_is_not_understood_is_no_token() {
+    let good = TokenValue {
+        token: Secret::new("a.b-c_d".to_owned()),
+        usable: SECOND,
+        claim: "x/1".to_owned(),
+    };
+    let written = good.write();
+    assert!(TokenValue::read(&written).is_some());
+    let newer = String::from_utf8(written).unwrap().replace(r#""v":1"#, r#""v":2"#);
+    for value in ["", "{}", "[1]", "\u{0}", newer.as_str(), r#"{"v":1,"token":7}"#] {
+        assert!(TokenValue::read(value.as_bytes()).is_none(), "{value}");
+        let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+        let cell =
+            CellId { account: AccountId::new("91827364").unwrap(), key: "app_jwt:app".into() };
+        let value = value.as_bytes().to_vec();
+        store.perform(Request::Swap { cell, seen: 0, value, life: None }, Mono::ZERO);
+        for number in 1..=2 {
+            let mut program = Program::new(number, true);
+            program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(1)).unwrap();
+        }
+        assert_eq!(cloud.issued.len(), 1);
+    }
+}
+
+#[test]
+fn nothing_that_is_printed_shows_a_token() {
+    let (mut store, mut cloud, mut time) = (MemoryStore::default(), Cloud::new(), Mono::ZERO);
+    let mut program = Program::new(1, true);
+    program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut time).unwrap();
+    let value = cell(&mut store, "app_jwt:app", time).unwrap();
+    assert!(String::from_utf8(value.clone()).unwrap().contains(r#""t1""#));
+    let cell = CellId { account: AccountId::new("91827364").unwrap(), key: "app_jwt:app".into() };
+    let commit = crate::bridge::store::Commit::new(
+        crate::bridge::LaneId::consumer(&cell.account, &ExtConsumerId::new("ada").unwrap()),
+        crate::bridge::store::Fence(1),
+        crate::bridge::store::Holder(1),
+    );
+    let swap = Request::Swap { cell: cell.clone(), seen: 0, value: value.clone(), life: None };
+    let bytes = format!("{value:?}");
+    let bytes = bytes.trim_matches(['[', ']']);
+    for shown in [
+        format!("{swap:?}"),
+        format!("{:?}", Request::Commit(vec![commit.cell(cell, value.clone())])),
+        format!("{:?}", program.sharing),
+        format!("{:?}", TokenValue::read(&value)),
+        format!("{:?}", SharedToken::new(Secret::new("t1".to_owned()), SECOND)),
+    ] {
+        assert!(!shown.contains("t1") && !shown.contains(bytes), "{shown}");
+    }
+}
+
+#[test]
+fn a_short_token_is_not_shared() {
+    let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+    cloud.life = SECOND * 59;
+    for number in 1..=2 {
+        let mut program = Program::new(number, true);
+        program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(5)).unwrap();
+    }
+    assert_eq!(cloud.issued.len(), 2);
+}
+
+/// Calls of several programs over hours: how many tokens were requested, and the shortest time between two requests of one
+/// program.
+fn hours(
+    programs: u8,
+    shares: bool,
+    life: u64,
+    script: &[(u8, u16, bool)],
+) -> Result<(usize, Duration), String> {
+    let (mut store, mut cloud, mut time) = (MemoryStore::default(), Cloud::new(), Mono::ZERO);
+    cloud.life = Duration::from_secs(life);
+    let mut all: Vec<_> = (0..programs).map(|number| Program::new(number + 1, shares)).collect();
+    let (mut requested, mut shortest) = (BTreeMap::new(), Duration::MAX);
+    for (number, pause, is_silent) in script {
+        time = time + Duration::from_secs(u64::from(*pause));
+        let number = number % programs;
+        let program = &mut all[usize::from(number)];
+        let asked = (!is_silent).then_some(&mut store);
+        let before = cloud.issued.len();
+        let done = program.run(AuthorizeApp, asked, &mut cloud, &mut time).unwrap();
+        for at in &cloud.issued[before..] {
+            if let Some(last) = requested.insert(number, *at) {
+                shortest = shortest.min(at.since(last));
+            }
+        }
+        if let Some(held) = program.sharing.as_ref().and_then(|sharing| sharing.held.clone()) {
+            let left = cloud.end_of(&held).since(time);
+            if done.remaining > left {
+                return Err(format!("{:?} is left of what ends in {left:?}", done.remaining));
+            }
+        }
+    }
+    Ok((cloud.issued.len(), shortest))
+}
+
+proptest! {
+    #[test]
+    fn no_token_is_used_past_its_end_and_none_is_requested_in_vain(
+        programs in 1..5_u8,
+        life in prop_oneof![Just(3600_u64), 60..400_u64, 3600..80_000_u64],
+        script in prop::collection::vec((any::<u8>(), 0..900_u16, prop::bool::weighted(0.1)), 1..120),
+    ) {
+        let (_, shortest) = hours(programs, true, life, &script).map_err(TestCaseError::fail)?;
+        // A program requests no token while its own is good, whatever the store does.
+        let good = Duration::from_secs(life - 1 - 300.min(life / 10));
+        prop_assert!(shortest >= good.saturating_sub(PATIENCE), "{shortest:?} of {good:?}");
+    }
+
+    #[test]
+    fn programs_that_share_request_no_more_than_others(
+        programs in 1..5_u8,
+        life in prop_oneof![Just(3600_u64), 60..400_u64, 3600..80_000_u64],
+        script in prop::collection::vec((any::<u8>(), 0..900_u16, Just(false)), 1..120),
+    ) {
+        let (alone, _) = hours(programs, false, life, &script).map_err(TestCaseError::fail)?;
+        let (shared, _) = hours(programs, true, life, &script).map_err(TestCaseError::fail)?;
+        prop_assert!(shared <= alone, "{shared} in place of {alone}");
+    }
+}
