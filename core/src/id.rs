@@ -165,6 +165,13 @@ identifier!(
     "dialog id"
 );
 
+impl AccountId {
+    /// The account of what belongs to none. No account has this id: theirs are numbers.
+    pub(crate) fn none() -> Self {
+        Self("-".into())
+    }
+}
+
 impl DialogId {
     /// The main dialog of a conversation: its id is that of the conversation
     /// ([protocol.md 1.2](crate::protocol#1.2)).

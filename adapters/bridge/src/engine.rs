@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use lp_connector_core::bridge::store::{Answer, Request};
 use lp_connector_core::bridge::{
-    BridgeEvent, CallResult, Delivery, Outgoing, Verdict, Worker, WorkerStep,
+    BridgeEvent, CallResult, Delivery, Instance, Membership, MembershipStep, Outgoing, Verdict,
+    Worker, WorkerStep,
 };
 use lp_connector_core::id::AccountId;
 use lp_connector_core::time::{Mono, Now};
@@ -21,6 +22,9 @@ const MAX_AT_WORK: usize = 64;
 
 /// The most results of such handlers that are remembered.
 const MAX_LATE: usize = 1024;
+
+/// Requests of the membership have numbers from here on, those of the worker have lower ones.
+const MEMBERSHIP: u64 = 1 << 63;
 
 /// The next action for a loop.
 #[derive(Debug)]
@@ -42,10 +46,11 @@ pub(crate) struct Job<T> {
     pub(crate) what: T,
 }
 
-/// The worker, and the time that handlers have.
+/// The worker, its place among the programs on the store, and the time that handlers have.
 #[derive(Debug)]
 pub(crate) struct Engine {
     worker: Worker,
+    membership: Membership,
     time_limit: Duration,
     /// The deliveries that handlers are at work on, and their deadlines. `None` is for one that is over its time.
     deliveries: BTreeMap<u64, (String, AccountId, Option<Mono>)>,
@@ -58,9 +63,10 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) const fn new(worker: Worker, time_limit: Duration) -> Self {
+    pub(crate) const fn new(worker: Worker, membership: Membership, time_limit: Duration) -> Self {
         Self {
             worker,
+            membership,
             time_limit,
             deliveries: BTreeMap::new(),
             at_work: BTreeMap::new(),
@@ -79,6 +85,11 @@ impl Engine {
             self.typing_under_way += 1;
             return Step::Typing(typing);
         }
+        let member = match self.membership.poll(self.worker.lanes(), now.mono()) {
+            MembershipStep::Ask(number, request) => return Step::Ask(MEMBERSHIP | number, request),
+            MembershipStep::Wait(until) => Some(until),
+            MembershipStep::Gone => None,
+        };
         let deadline = now.mono() + self.time_limit;
         loop {
             return match self.worker.poll(now) {
@@ -95,8 +106,24 @@ impl Engine {
                     self.deliveries.insert(number, (id, account, Some(deadline)));
                     Step::Deliver(Job { number, deadline, what: delivery })
                 }
-                WorkerStep::Wait(until) => Step::Wait(until.min(self.first_deadline())),
-                WorkerStep::Stopped => Step::Stopped,
+                WorkerStep::Wait(until) => {
+                    let until = until.min(member.unwrap_or(Mono::NEVER));
+                    Step::Wait(until.min(self.first_deadline()))
+                }
+                WorkerStep::Stopped => match member {
+                    None => Step::Stopped,
+                    // Who works on nothing any more is not counted any more.
+                    Some(_) => {
+                        self.membership.leave(now.mono());
+                        match self.membership.poll(0, now.mono()) {
+                            MembershipStep::Ask(number, request) => {
+                                Step::Ask(MEMBERSHIP | number, request)
+                            }
+                            MembershipStep::Wait(until) => Step::Wait(until),
+                            MembershipStep::Gone => Step::Stopped,
+                        }
+                    }
+                },
             };
         }
     }
@@ -133,12 +160,18 @@ impl Engine {
 
     /// Takes the store's answer to request `number`: `None` if it gave none.
     pub(crate) fn answered(&mut self, number: u64, answer: Option<Answer>, now: Now) {
-        self.worker.handle(number, answer, now);
+        match number & MEMBERSHIP {
+            0 => self.worker.handle(number, answer, now),
+            _ => self.membership.handle(number ^ MEMBERSHIP, answer, now.mono()),
+        }
     }
 
     /// Takes that the store refused request `number` for good.
     pub(crate) fn refused(&mut self, number: u64, now: Now) {
-        self.worker.refused(number, now);
+        match number & MEMBERSHIP {
+            0 => self.worker.refused(number, now),
+            _ => self.answered(number, None, now),
+        }
     }
 
     /// Takes the result of call `number`.
@@ -183,6 +216,11 @@ impl Engine {
 
     pub(crate) fn stop(&mut self) {
         self.worker.stop();
+    }
+
+    /// The programs on the store, by an answer to [`instances_request`](lp_connector_core::bridge::instances_request).
+    pub(crate) fn instances(&self, answer: &Answer, now: Now) -> Vec<Instance> {
+        self.membership.instances_of(answer, now.mono())
     }
 
     pub(crate) const fn worker(&self) -> &Worker {

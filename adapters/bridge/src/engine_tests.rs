@@ -27,8 +27,10 @@ impl World {
         let config = BridgeConfig::new().poll(Duration::from_secs(1), hour);
         let worker = Worker::new(config, Seed::from_bytes([7; 16]));
         let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
-        let mut world =
-            Self { engine: Engine::new(worker, LIMIT), store: MemoryStore::default(), now };
+        let mut membership = Membership::new(Seed::from_bytes([8; 16]), LIMIT);
+        membership.leave(now.mono());
+        let engine = Engine::new(worker, membership, LIMIT);
+        let mut world = Self { engine, store: MemoryStore::default(), now };
         let account = AccountId::new("91827364").unwrap();
         for number in 0..consumers {
             let consumer = ExtConsumerId::new(format!("ada{number}")).unwrap();

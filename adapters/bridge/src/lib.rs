@@ -96,8 +96,8 @@ pub use lp_connector_core::bridge::{
     AcceptOn, BridgeConfig, BridgeEvent, BridgeEventKind, ChangeDetails, ChannelReceipt, ClosedBy,
     ConsumerSettings, ConsumerState, ConsumerSummary, ConversationOutcome, DeadLetter,
     DeadLetterReason, DeadLetterSummary, DeliveryKind, DeliveryOutcome, FailureReason, Inbound,
-    LaneId, MessageOutcome, Opening, OrderAnomaly, Progress, RecentMessage, Resolution, Status,
-    SurveyPolicy, Unsettled, Waiting, WorkerCounters, store,
+    Instance, LaneId, MessageOutcome, Opening, OrderAnomaly, Progress, RecentMessage, Resolution,
+    Status, SurveyPolicy, Unsettled, Waiting, WorkerCounters, store,
 };
 pub use memory::Memory;
 #[cfg(any(feature = "async", feature = "blocking"))]

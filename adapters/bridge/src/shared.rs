@@ -9,7 +9,7 @@ use lp_connector_core::bridge::store::{
     Answer, Entry, LaneKind, Request, Store, StoreError, StoreErrorKind,
 };
 use lp_connector_core::bridge::{
-    BridgeConfig, CallResult, Verdict, Worker, WorkerCounters, ingest_at,
+    BridgeConfig, CallResult, Instance, Membership, Verdict, Worker, WorkerCounters, ingest_at,
 };
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
@@ -25,6 +25,9 @@ use crate::slot::{Filled, slot};
 /// How long a notification may take to be stored. The answer is due within 2.5 s
 /// ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often the program writes down that it lives.
+const BEAT: Duration = Duration::from_secs(10);
 
 /// How long the channel, or LivePerson, may take over news of typing.
 pub(crate) const TYPING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,9 +56,10 @@ impl Shared {
     ) -> Result<Arc<Self>, Error> {
         let time_limit = config.attempt_timeout_setting();
         let worker = Worker::new(config, lp_connector_tls::seed()?);
+        let membership = Membership::new(lp_connector_tls::seed()?, BEAT);
         Ok(Arc::new(Self {
             store: observers.watch(store),
-            engine: Mutex::new(Engine::new(worker, time_limit)),
+            engine: Mutex::new(Engine::new(worker, membership, time_limit)),
             owners: Mutex::new(Owners::default()),
             changed: Event::new(),
             over: Event::new(),
@@ -201,6 +205,14 @@ impl Shared {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The programs on the store, by the answer to [`instances_request`].
+    pub(crate) fn instances(
+        &self,
+        answer: Result<Answer, StoreError>,
+    ) -> Result<Vec<Instance>, StoreError> {
+        answer.map(|answer| self.engine().instances(&answer, self.now()))
     }
 
     pub(crate) fn counters(&self) -> WorkerCounters {

@@ -67,6 +67,7 @@ mod forgetting_tests;
 mod golden_tests;
 mod inbound;
 mod ingest;
+mod instances;
 mod lane;
 mod offer;
 mod outgoing;
@@ -105,6 +106,7 @@ pub use self::ingest::{
     ChannelReceipt, Ingested, accept, adopt, delete, forget, ingest, ingest_at, replay, report,
     resolve,
 };
+pub use self::instances::{Instance, Membership, MembershipStep, instances_request};
 pub use self::outgoing::{CallResult, Called, Outgoing};
 pub use self::record::RECORD_VERSION;
 pub use self::status::{FailureReason, Progress, Status};

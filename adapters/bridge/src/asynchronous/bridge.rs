@@ -13,7 +13,8 @@ use lp_connector_core::bridge::store::{
     Answer, Entry, LaneKind, Request, Store, StoreError, StoreErrorKind,
 };
 use lp_connector_core::bridge::{
-    self, ChannelReceipt, ConsumerSummary, Forgetting, Inbound, Resolution, WorkerCounters,
+    self, ChannelReceipt, ConsumerSummary, Forgetting, Inbound, Instance, Resolution,
+    WorkerCounters,
 };
 use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
@@ -316,6 +317,17 @@ impl Bridge {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         self.shared.0.store()
+    }
+
+    /// The programs that run a bridge on this store, this one among them, in the order of their random ids. One that ended
+    /// without a [drain](Self::drain) is in it for 30 s more, or 30 s after this one started; of another one, what it wrote
+    /// down last, in the last 10 s.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn instances(&self) -> Result<Vec<Instance>, StoreError> {
+        let answer = self.list(bridge::instances_request()).await;
+        self.shared.0.instances(answer)
     }
 
     /// What happened so far.

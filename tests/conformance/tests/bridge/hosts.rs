@@ -8,7 +8,7 @@ use lp_connector_async_std::AsyncStd;
 use lp_connector_bridge::store::{LaneKind, Store, StoreError};
 use lp_connector_bridge::{
     Bridge, BridgeConfig, BridgeEvent, ChannelReceipt, ConsumerSummary, DeadLetters, Inbound,
-    ReportError, StoreRequest, TypingError, WorkerCounters, blocking,
+    Instance, ReportError, StoreRequest, TypingError, WorkerCounters, blocking,
 };
 use lp_connector_core::connector::Config;
 use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
@@ -78,6 +78,7 @@ pub(crate) trait Running: Send + Sync {
     fn lanes_of(&self, kind: LaneKind) -> usize;
     fn receive(&self, notification: &Verified) -> Result<(), StoreError>;
     fn drain(&self, most: Duration) -> bool;
+    fn instances(&self) -> Vec<Instance>;
     fn is_running(&self) -> bool;
     fn counters(&self) -> WorkerCounters;
     fn receive_for_all(&self, notification: &Verified) -> Result<(), StoreError>;
@@ -209,6 +210,10 @@ impl<R: BlockOn> Running for OnRuntime<R> {
 
     fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
         R::block_on(self.bridge.receive(notification))
+    }
+
+    fn instances(&self) -> Vec<Instance> {
+        R::block_on(self.bridge.instances()).unwrap()
     }
 
     fn drain(&self, most: Duration) -> bool {
@@ -349,6 +354,10 @@ impl Running for OnThreads {
 
     fn receive(&self, notification: &Verified) -> Result<(), StoreError> {
         self.bridge.receive(notification)
+    }
+
+    fn instances(&self) -> Vec<Instance> {
+        self.bridge.instances().unwrap()
     }
 
     fn drain(&self, most: Duration) -> bool {

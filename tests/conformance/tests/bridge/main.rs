@@ -37,7 +37,8 @@ use operations::{
 use personal_data::{a_forgotten_consumer_leaves_no_trace, a_sealed_file_tells_nothing};
 use sharing::{
     a_drained_program_leaves_its_tokens_to_the_next, a_forgotten_consumer_leaves_no_token,
-    no_token_goes_to_a_store_that_is_not_sealed, twenty_cold_programs_request_one_token,
+    no_token_goes_to_a_store_that_is_not_sealed, programs_on_one_store_know_each_other,
+    twenty_cold_programs_request_one_token,
 };
 use wire::{
     FaultyStore, Wire, account, cloud, config, connect, consumer, in_time, quick, texts_of,
@@ -85,6 +86,7 @@ on_every_host! {
     a_forgotten_consumer_leaves_no_trace,
     twenty_cold_programs_request_one_token,
     a_drained_program_leaves_its_tokens_to_the_next,
+    programs_on_one_store_know_each_other,
     a_forgotten_consumer_leaves_no_token,
     no_token_goes_to_a_store_that_is_not_sealed,
 }

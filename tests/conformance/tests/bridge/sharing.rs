@@ -89,6 +89,23 @@ pub(crate) fn a_drained_program_leaves_its_tokens_to_the_next<H: Host>() {
     assert!(second.drain(Duration::from_secs(30)));
 }
 
+pub(crate) fn programs_on_one_store_know_each_other<H: Host>() {
+    let programs = Programs::new(Arc::new(Memory::new()));
+    let (first, second) = (programs.start::<H>(quick()), programs.start::<H>(quick()));
+    programs.ledger.until("both", || first.instances().len() == 2 && second.instances().len() == 2);
+    let all = first.instances();
+    assert_eq!(all.iter().filter(|one| one.is_self).count(), 1);
+    assert!(all.iter().all(|one| one.version == env!("CARGO_PKG_VERSION")), "{all:?}");
+    let ids =
+        |bridge: &dyn Running| bridge.instances().into_iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(ids(&*first), ids(&*second));
+    // Who stops well is gone at once.
+    assert!(first.drain(PATIENCE));
+    assert_eq!(second.instances().len(), 1);
+    assert!(second.instances()[0].is_self);
+    assert!(second.drain(PATIENCE));
+}
+
 pub(crate) fn a_forgotten_consumer_leaves_no_token<H: Host>() {
     let programs = Programs::new(sealed(Memory::new()));
     let bridge = programs.start::<H>(quick());

@@ -1,0 +1,203 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::bridge::store::MemoryStore;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Program {
+    membership: Membership,
+    /// A request that is under way, and its answer if the store has performed it.
+    asked: Option<(u64, Request)>,
+    answer: Option<(u64, Option<Answer>)>,
+    is_frozen: bool,
+}
+
+/// Programs that come and go.
+struct World {
+    store: MemoryStore,
+    now: Mono,
+    every: Duration,
+    programs: Vec<Program>,
+    started: u8,
+}
+
+impl World {
+    fn new(every: Duration) -> Self {
+        let store = MemoryStore::default();
+        Self { store, now: Mono::ZERO, every, programs: Vec::new(), started: 0 }
+    }
+
+    fn start(&mut self) {
+        self.started += 1;
+        let membership = Membership::new(Seed::from_bytes([self.started; 16]), self.every);
+        self.programs.push(Program { membership, asked: None, answer: None, is_frozen: false });
+    }
+
+    /// One thing that a program does. `is_lost`: the request is performed, and the answer does not come.
+    fn step(&mut self, at: usize, is_lost: bool) {
+        let program = &mut self.programs[at];
+        if program.is_frozen {
+            return;
+        }
+        if let Some((number, answer)) = program.answer.take() {
+            program.membership.handle(number, answer, self.now);
+        } else if let Some((number, request)) = program.asked.take() {
+            let answer = self.store.perform(request, self.now);
+            program.answer = Some((number, (!is_lost).then_some(answer)));
+        } else if let MembershipStep::Ask(number, request) = program.membership.poll(1, self.now) {
+            program.asked = Some((number, request));
+        } else if matches!(program.membership.state, State::Gone) {
+            self.programs.remove(at);
+        }
+    }
+
+    fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            for _ in 0..6 {
+                for at in (0..self.programs.len()).rev() {
+                    self.step(at, false);
+                }
+            }
+            self.now = self.now + Duration::from_millis(50);
+        }
+    }
+
+    fn shares(&self) -> Vec<u32> {
+        self.programs.iter().map(|one| one.membership.share(self.now)).collect()
+    }
+
+    fn counts(&self) -> Vec<usize> {
+        self.programs.iter().map(|one| one.membership.instances(self.now).len()).collect()
+    }
+}
+
+#[test]
+fn each_program_sees_all_that_live() {
+    let mut world = World::new(SECOND * 10);
+    world.start();
+    world.run_for(SECOND);
+    assert_eq!((world.counts(), world.shares()), (vec![1], vec![WHOLE]));
+    world.start();
+    world.start();
+    world.run_for(SECOND * 21);
+    assert_eq!(world.counts(), [3, 3, 3]);
+    assert_eq!(world.shares(), [333_333, 333_333, 333_333]);
+    // One dies: after 30 s and a beat it is not there any more, for nobody.
+    world.programs.pop();
+    world.run_for(SECOND * 29);
+    assert_eq!(world.counts(), [3, 3]);
+    world.run_for(SECOND * 22);
+    assert_eq!((world.counts(), world.shares()), (vec![2, 2], vec![500_000, 500_000]));
+    // One stops: it is gone at once.
+    world.programs[1].membership.leave(world.now);
+    world.run_for(SECOND);
+    assert_eq!(world.programs.len(), 1);
+    world.run_for(SECOND * 10);
+    assert_eq!((world.counts(), world.shares()), (vec![1], vec![WHOLE]));
+    let last = &world.programs[0].membership;
+    let answer = world.store.perform(instances_request(), world.now);
+    assert_eq!(last.instances_of(&answer, world.now), last.instances(world.now));
+    let one = &last.instances(world.now)[0];
+    assert!(one.is_self && one.lanes == 1 && one.id == last.id());
+    assert_eq!(one.up, world.now.since(Mono::ZERO));
+}
+
+#[test]
+fn a_newcomer_has_no_share_before_the_others_leave_it_one() {
+    let mut world = World::new(SECOND * 2);
+    world.start();
+    world.run_for(SECOND);
+    world.start();
+    // It is in the list, and the first one has not looked yet.
+    world.run_for(SECOND / 2);
+    assert_eq!(world.shares(), [WHOLE, 0]);
+    world.run_for(SECOND * 4);
+    assert_eq!(world.shares(), [500_000, 500_000]);
+}
+
+#[test]
+fn who_cannot_write_itself_down_has_no_share() {
+    let mut world = World::new(SECOND * 10);
+    world.start();
+    world.run_for(SECOND);
+    world.programs[0].is_frozen = true;
+    world.run_for(SECOND * 26);
+    assert_eq!(world.shares(), [0], "the others may think that it is dead");
+    world.programs[0].is_frozen = false;
+    world.run_for(SECOND);
+    assert_eq!(world.shares(), [WHOLE]);
+}
+
+#[test]
+fn what_a_newer_release_adds_stays() {
+    let mut world = World::new(SECOND);
+    let newer = br#"{"v":1,"all":[{"id":"x","beat":1,"version":"9","up_ms":5,"lanes":2,"share":0,"pod":7}]}"#;
+    let swap = Request::Swap { cell: instances_cell(), seen: 0, value: newer.to_vec(), life: None };
+    world.store.perform(swap, world.now);
+    world.start();
+    world.run_for(SECOND * 5);
+    let Answer::Cells(cells) = world.store.perform(instances_request(), world.now) else {
+        panic!()
+    };
+    let text = String::from_utf8(cells[0].clone().unwrap().value).unwrap();
+    assert!(text.contains(r#""pod":7"#), "{text}");
+    // A list of another format is left alone.
+    let seen = cells[0].as_ref().unwrap().version;
+    let other = br#"{"v":2,"all":[]}"#.to_vec();
+    let swap = Request::Swap { cell: instances_cell(), seen, value: other.clone(), life: None };
+    world.store.perform(swap, world.now);
+    world.run_for(SECOND * 5);
+    let Answer::Cells(cells) = world.store.perform(instances_request(), world.now) else {
+        panic!()
+    };
+    assert_eq!(cells[0].as_ref().unwrap().value, other);
+}
+
+#[test]
+fn a_store_that_is_silent_does_not_keep_a_program_from_leaving() {
+    let mut membership = Membership::new(Seed::from_bytes([1; 16]), SECOND * 10);
+    assert!(matches!(membership.poll(0, Mono::ZERO), MembershipStep::Ask(..)));
+    membership.leave(Mono::ZERO);
+    let MembershipStep::Wait(until) = membership.poll(0, Mono::ZERO) else { panic!() };
+    assert_eq!(until, Mono::ZERO + LEAVE_TIME);
+    assert!(matches!(membership.poll(0, until), MembershipStep::Gone));
+}
+
+proptest! {
+    #[test]
+    fn the_shares_never_sum_up_to_more_than_one(
+        every in 1..11_u32,
+        script in prop::collection::vec((0..40_u8, any::<u8>(), 0..3000_u64), 1..300),
+    ) {
+        let mut world = World::new(SECOND * every);
+        for (action, detail, pause) in script {
+            let at = usize::from(detail) % world.programs.len().max(1);
+            match action {
+                0 | 1 if world.programs.len() < 6 => world.start(),
+                _ if world.programs.is_empty() => world.start(),
+                2 => drop(world.programs.remove(at)),
+                3 => world.programs[at].membership.leave(world.now),
+                4 => world.programs[at].is_frozen = true,
+                5 => world.programs[at].is_frozen = false,
+                6 => world.now = world.now + Duration::from_millis(pause * 20),
+                7 | 8 => world.now = world.now + Duration::from_millis(pause),
+                9 => {
+                    let time = Duration::from_millis(pause);
+                    world.run_for(time);
+                }
+                _ => world.step(at, action == 10),
+            }
+            let sum: u32 = world.shares().iter().sum();
+            prop_assert!(sum <= WHOLE, "{:?}", world.shares());
+        }
+        // In the end, all that live have the same, and nothing is left over.
+        world.programs.iter_mut().for_each(|one| one.is_frozen = false);
+        world.run_for(SECOND * 120);
+        let count = world.programs.len();
+        prop_assert_eq!(world.counts(), vec![count; count]);
+        let equal = WHOLE / u32::try_from(count.max(1)).unwrap();
+        prop_assert_eq!(world.shares(), vec![equal; count]);
+    }
+}
