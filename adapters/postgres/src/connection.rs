@@ -8,15 +8,11 @@ use lp_connector_core::bridge::store::{
     Answer, Request, StoreError, StoreErrorKind as Kind, StoreFacts,
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Failure, store_error};
-use crate::{PostgresOptions, facts, requests};
-
-/// The version of the tables.
-const SCHEMA_VERSION: i32 = 1;
+use crate::{PostgresOptions, address, facts, requests};
 
 /// After an attempt to connect that failed, the next one waits for this long.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,22 +34,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(url: &str, options: &PostgresOptions) -> Result<Self, StoreError> {
-        // The parser's error may quote the password.
-        let mut config: Config = url.parse().map_err(|_| {
-            StoreError::new(
-                Kind::Denied,
-                "the address of the PostgreSQL server cannot be read: it has the form \
-                 postgres://user:password@host:port/database",
-            )
-        })?;
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_application_name().is_none() {
-            config.application_name("lp-connector");
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(Duration::from_secs(2));
-        }
-        config.tcp_user_timeout(options.time_limit).keepalives_idle(Duration::from_secs(10));
+        let config = address::config(url, options.time_limit)?;
         let tls = lp_connector_tls::client_config_with(&options.extra_ca_pem)
             .map_err(|error| StoreError::new(Kind::Denied, error.to_string()))?;
         let tls = MakeRustlsConnect::new(tls);
@@ -64,9 +45,7 @@ impl Server {
     pub(crate) async fn connect(&self) -> Result<Client, StoreError> {
         let connecting = self.config.connect(self.tls.clone());
         let connected = timeout_at(Instant::now() + self.time_limit, connecting).await;
-        let (client, connection) = connected
-            .map_err(|_| late())?
-            .map_err(|error| store_error(error, "no connection to the PostgreSQL server"))?;
+        let (client, connection) = connected.map_err(|_| late())?.map_err(not_connected)?;
         // It ends with its client, or when the server ends it: the next request finds that out.
         tokio::spawn(connection);
         Ok(client)
@@ -167,39 +146,16 @@ impl Connection {
     }
 }
 
-fn late() -> StoreError {
-    StoreError::new(Kind::Unavailable, "the PostgreSQL server gave no answer in time")
+fn not_connected(error: Error) -> StoreError {
+    let is_tls = lp_connector_tls::is_tls(&error);
+    let refused = store_error(error, "no connection to the PostgreSQL server");
+    match is_tls {
+        // Its certificate is not trusted, or is another server's: that does not pass by itself.
+        true => StoreError::new(Kind::Denied, refused.to_string()),
+        false => refused,
+    }
 }
 
-/// Brings the tables up to date. Programs that do this at the same time wait for each other.
-pub(crate) async fn migrate(mut client: Client) -> Result<(), StoreError> {
-    let failed = |error| store_error(error, "the tables cannot be made");
-    let create = "CREATE TABLE IF NOT EXISTS lp_store (version integer NOT NULL)";
-    for tried in 1..=TRIES {
-        // Two programs that make the same table at once: one of them is refused.
-        match client.batch_execute(create).await {
-            Err(error) if tried == TRIES => return Err(failed(error)),
-            Err(_) => {}
-            Ok(()) => break,
-        }
-    }
-    let version = |rows: Vec<tokio_postgres::Row>| -> Result<i32, StoreError> {
-        let versions =
-            rows.iter().map(|row| row.try_get::<_, i32>(0)).collect::<Result<Vec<_>, _>>();
-        Ok(versions.map_err(failed)?.into_iter().max().unwrap_or_default())
-    };
-    let select = "SELECT version FROM lp_store";
-    let found = version(client.query_typed(select, &[]).await.map_err(failed)?)?;
-    if found < SCHEMA_VERSION {
-        let transaction = client.transaction().await.map_err(failed)?;
-        transaction.batch_execute("LOCK TABLE lp_store").await.map_err(failed)?;
-        let found = version(transaction.query_typed(select, &[]).await.map_err(failed)?)?;
-        if found < SCHEMA_VERSION {
-            let schema = include_str!("schema.sql");
-            let done = format!("{schema}\nINSERT INTO lp_store VALUES ({SCHEMA_VERSION});");
-            transaction.batch_execute(&done).await.map_err(failed)?;
-        }
-        transaction.commit().await.map_err(failed)?;
-    }
-    Ok(())
+fn late() -> StoreError {
+    StoreError::new(Kind::Unavailable, "the PostgreSQL server gave no answer in time")
 }

@@ -14,8 +14,9 @@ pub(crate) async fn check(client: &Client, accepts_loss: bool) -> Result<(), Sto
             "SELECT current_setting('server_version_num')::integer,
                 current_setting('fsync'), current_setting('full_page_writes'),
                 current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-                (SELECT count(*) FROM pg_stat_replication),
-                (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))",
+                (SELECT count(*) FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'),
+                (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')),
+                (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL)",
             &[],
         )
         .await
@@ -32,7 +33,12 @@ pub(crate) async fn check(client: &Client, accepts_loss: bool) -> Result<(), Sto
         settings.push(facts.try_get::<_, String>(column).map_err(read)?);
     }
     let count = |column: usize| facts.try_get::<_, i64>(column).map_err(read);
-    let (standbys, synchronous) = (count(5)?, count(6)?);
+    let (standbys, mut synchronous) = (count(5)?, count(6)?);
+    // A user without `pg_read_all_stats` sees that there are standbys, and no more. Commits wait for one if its name is
+    // set, whether it is there or not.
+    if count(7)? > 0 && settings.get(3).is_some_and(|names| !names.is_empty()) {
+        synchronous = synchronous.max(1);
+    }
     match loss(&settings, standbys, synchronous) {
         Some(reason) if !accepts_loss => Err(StoreError::new(
             Kind::Incompatible,

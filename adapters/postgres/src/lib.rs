@@ -16,22 +16,34 @@
 //! * What was answered is on the server's disk, and on that of a synchronous standby if there is one. [`connect`]
 //!   checks what this rests on: `fsync`, `full_page_writes`, `synchronous_commit`, and whether a standby would lose
 //!   what was acknowledged. See [`PostgresOptions::accept_loss_on_failover`].
-//! * Every request is one round trip and one transaction. There is no session state: a pool in transaction mode
-//!   between the two, such as pgbouncer, works.
+//! * Every request is one round trip and one transaction, and waits for 4 s at most for another one's lock. There is no
+//!   session state: a pool in transaction mode between the two, such as pgbouncer, works. No transaction is ever idle,
+//!   so `idle_in_transaction_session_timeout` may be as short as you like for the bridge's user.
 //! * Several hosts may stand in the URL: the one that can be written is used, and looked for again when it is lost.
+//! * Nothing is sent in the clear to another machine unless the URL says `sslmode=disable`; a server's certificate is
+//!   always checked, with its name. See [`PostgresOptions::extra_ca_pem`].
 //! * Terms and due times are measured on the server's clock alone.
 //!
 //! # Tables
 //!
-//! [`connect`] makes and updates them, one migration after the other, forward only. A program of an older release
-//! goes on beside a newer one: it is not given what it cannot read.
+//! [`connect`] makes and updates them, one migration after the other, forward only; see [`PostgresOptions::migrate`].
+//! Programs of an older release go on beside a newer one: their functions stay on the server, and they are not given
+//! what they cannot read. Tables that an older program must not use say so, and it is refused.
+//!
+//! # For operators
+//!
+//! [`facts`](Store::facts) tells how long the oldest lane has been due, and why that may be: a snapshot that is held,
+//! transactions that were repeated, sizes and dead rows, standbys. Grant the bridge's user `pg_read_all_stats`: else
+//! what other users hold is not seen.
 //!
 //! [`connect`]: Postgres::connect
 
+mod address;
 mod connection;
 mod durability;
 mod error;
 mod facts;
+mod migration;
 mod queue;
 mod requests;
 mod values;
@@ -47,6 +59,7 @@ use lp_connector_core::bridge::store::{
 use tokio::runtime::{Builder, Handle};
 
 use crate::connection::Server;
+pub use crate::migration::Migrated;
 use crate::queue::Queue;
 
 /// How a store is reached.
@@ -55,6 +68,7 @@ pub struct PostgresOptions {
     connections: usize,
     pub(crate) time_limit: Duration,
     accepts_loss: bool,
+    may_migrate: bool,
     pub(crate) extra_ca_pem: Vec<u8>,
 }
 
@@ -64,6 +78,7 @@ impl Default for PostgresOptions {
             connections: 4,
             time_limit: Duration::from_secs(5),
             accepts_loss: false,
+            may_migrate: true,
             extra_ca_pem: Vec::new(),
         }
     }
@@ -93,6 +108,15 @@ impl PostgresOptions {
         self
     }
 
+    /// Whether to bring the tables up to date when it connects. Default: true. Else tables that are too old, or not
+    /// there, are refused: [`migrate_now`](Self::migrate_now) makes them, by a user who may, at a time of the
+    /// operator's choice.
+    #[must_use]
+    pub fn migrate(mut self, yes: bool) -> Self {
+        self.may_migrate = yes;
+        self
+    }
+
     /// Certificates to trust besides the platform's, as PEM.
     #[must_use]
     pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -114,10 +138,10 @@ impl PostgresOptions {
         let handle = runtime.handle().clone();
         let (sender, ready) = mpsc::sync_channel(1);
         let (serving, reached) = (queue.clone(), server.clone());
-        let Self { connections, accepts_loss, .. } = self;
+        let connections = self.connections;
         // All of it on a thread of its own: the caller may be on a runtime already.
         let thread = thread::Builder::new().name("lp-postgres".into()).spawn(move || {
-            let prepared = runtime.block_on(prepare(&server, accepts_loss));
+            let prepared = runtime.block_on(self.prepare(&server));
             let is_ready = prepared.is_ok();
             if sender.send(prepared).is_ok() && is_ready {
                 let serve = || queue::serve(serving.clone(), server.clone());
@@ -131,13 +155,32 @@ impl PostgresOptions {
         ready.recv().unwrap_or_else(|_| Err(queue::closed()))?;
         Ok(Postgres { queue, server: reached, handle, thread: Some(thread) })
     }
-}
 
-/// Checks the server, and brings its tables up to date.
-async fn prepare(server: &Server, accepts_loss: bool) -> Result<(), StoreError> {
-    let client = server.connect().await?;
-    durability::check(&client, accepts_loss).await?;
-    connection::migrate(client).await
+    /// Brings the tables up to date, whatever [`migrate`](Self::migrate) says, and tells from which version to which.
+    /// Programs of older releases go on meanwhile: each step is a transaction, which waits for 3 s at most for those
+    /// that use a table.
+    ///
+    /// # Errors
+    /// As [`Postgres::connect`]. What fails leaves the tables as they were.
+    pub fn migrate_now(mut self, url: &str) -> Result<Migrated, StoreError> {
+        self.may_migrate = true;
+        let server = Server::new(url, &self)?;
+        let failed = |_| StoreError::new(StoreErrorKind::Failed, "the migration cannot start");
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        // On a thread of its own: the caller may be on a runtime already.
+        let thread = thread::spawn(move || runtime.block_on(self.prepare(&server)));
+        thread.join().unwrap_or_else(|_| Err(failed(String::new())))
+    }
+
+    /// Checks the server, and brings its tables up to date.
+    async fn prepare(&self, server: &Server) -> Result<Migrated, StoreError> {
+        let mut client = server.connect().await?;
+        durability::check(&client, self.accepts_loss).await?;
+        migration::bring_up(&mut client, migration::MIGRATIONS, self.may_migrate).await
+    }
 }
 
 /// A store on a PostgreSQL server. When it is dropped, what was asked is done first.

@@ -1,4 +1,4 @@
-//! The seven requests as SQL. Most of it is in functions on the server (`schema.sql`), so that each is one round trip.
+//! The seven requests as SQL. Most of it is in functions on the server (`migrations`), so that each is one round trip.
 
 use std::time::{Duration, Instant};
 

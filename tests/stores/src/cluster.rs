@@ -238,6 +238,30 @@ impl Cluster {
         })
     }
 
+    /// Writes a file for the server's user alone, beside its data.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, content: &str) -> Result<PathBuf, ClusterError> {
+        let path = self.directory.path().join(name);
+        fs::write(&path, content)?;
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        if let Some((user, group)) = self.user {
+            chown(&path, Some(user), Some(group))?;
+        }
+        Ok(path)
+    }
+
+    pub(crate) fn user(&self) -> Option<(u32, u32)> {
+        self.user
+    }
+
+    /// Where it listens on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
@@ -286,7 +310,7 @@ fn programs() -> Option<PathBuf> {
     places.into_iter().find(|place| needed.iter().all(|name| place.join(name).exists()))
 }
 
-fn free_port() -> Result<u16, ClusterError> {
+pub(crate) fn free_port() -> Result<u16, ClusterError> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in PORTS {
         let place =

@@ -26,6 +26,8 @@ mod engine;
 mod model;
 mod plant;
 mod planted;
+#[cfg(unix)]
+mod pooler;
 mod postgres;
 mod session;
 mod storm;
@@ -38,6 +40,8 @@ pub use self::engine::{Engine, MemoryEngine, ModelEngine, SqliteEngine, TestCloc
 pub use self::model::Model;
 pub use self::plant::Plant;
 pub use self::planted::{Finder, PLANTED_SQL, PlantedSql};
+#[cfg(unix)]
+pub use self::pooler::Pooler;
 pub use self::postgres::{PostgresEngine, PostgresServer};
 pub use self::session::Session;
 pub use self::storm::{Disorder, storm};

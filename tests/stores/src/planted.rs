@@ -4,7 +4,7 @@ use crate::Disorder;
 use crate::traps::Trap;
 
 /// What the store's first migration makes: its functions are what is planted in.
-const SCHEMA: &str = include_str!("../../../adapters/postgres/src/schema.sql");
+const SCHEMA: &str = include_str!("../../../adapters/postgres/src/migrations/1.sql");
 
 /// A fault of the functions on the PostgreSQL server, as a change of their text.
 #[derive(Debug)]

@@ -102,23 +102,31 @@ impl PostgresEngine {
     pub fn new(server: &PostgresServer) -> Self {
         let url = server.new_schema();
         drop(open(&url));
-        Self::at(url)
+        Self::at(&url, &url)
+    }
+
+    /// An empty store that is reached by one address, and controlled by another one.
+    #[must_use]
+    pub fn through(url: &str, direct: &str) -> Self {
+        drop(open(url));
+        Self::at(url, direct)
     }
 
     /// An empty store on this server, with a fault.
     #[must_use]
     pub fn with(server: &PostgresServer, planted: &PlantedSql) -> Self {
-        Self::at(server.planted_schema(planted))
+        let url = server.planted_schema(planted);
+        Self::at(&url, &url)
     }
 
-    fn at(url: String) -> Self {
-        let admin = Arc::new(Session::connect(&url));
+    fn at(url: &str, direct: &str) -> Self {
+        let admin = Arc::new(Session::connect(direct));
         admin.run(
             "CREATE TABLE lp_test_clock (now bigint NOT NULL); INSERT INTO lp_test_clock VALUES (0);
              CREATE OR REPLACE FUNCTION lp_now() RETURNS bigint LANGUAGE sql VOLATILE AS
                  'SELECT now FROM lp_test_clock';",
         );
-        Self { url, clock: TestClock::default(), admin }
+        Self { url: url.into(), clock: TestClock::default(), admin }
     }
 }
 

@@ -1,4 +1,12 @@
 -- The first version of the store. Times are nanoseconds since 1970, by this server's clock.
+--
+-- A migration runs while programs of older versions work. It changes no function that they call, and takes away nothing
+-- that they use: a function that must change otherwise gets a new name, or other arguments. What cannot be done so says
+-- that older programs must not run (`least_program`).
+--
+-- A function that waits for a row does so for 4 s. The limit stands with the function, not with the session: a pool in
+-- transaction mode has no sessions. There is no limit for statements as a whole, which would also end the wait for a
+-- standby: what was committed on one server alone would then be answered.
 
 -- The clock of terms and due times. Nothing else may decide what time it is.
 CREATE FUNCTION lp_now() RETURNS bigint LANGUAGE sql VOLATILE AS
@@ -78,7 +86,7 @@ END $$;
 -- Adds entries, in order. A lane's row is locked before its numbers are given, and rows are locked in the order of
 -- their keys: two appends never wait for each other in a circle.
 CREATE FUNCTION lp_append(accounts text[], kinds smallint[], keys text[], bodies bytea[]) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '4s' AS $$
 DECLARE
     moment bigint := lp_now();
 BEGIN
@@ -173,7 +181,7 @@ CREATE FUNCTION lp_commit(
     nexts smallint[], pauses bigint[],
     entry_of integer[], entry_accounts text[], entry_kinds smallint[], entry_keys text[], entry_bodies bytea[],
     cell_of integer[], cell_accounts text[], cell_keys text[], cell_values bytea[]
-) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+) RETURNS SETOF bigint LANGUAGE plpgsql SET lock_timeout = '4s' AS $$
 DECLARE
     lane record;
     moment bigint;
@@ -260,7 +268,7 @@ END $$;
 -- Leases lanes for another term, and says which ones were still held.
 CREATE FUNCTION lp_extend(
     accounts text[], kinds smallint[], keys text[], fences bigint[], holders bytea[], term bigint
-) RETURNS SETOF boolean LANGUAGE plpgsql AS $$
+) RETURNS SETOF boolean LANGUAGE plpgsql SET lock_timeout = '4s' AS $$
 DECLARE
     until bigint;
     kept bigint[];
@@ -285,7 +293,7 @@ END $$;
 
 -- Writes a cell if nobody else did since version `seen`. One that has expired, or is not there, has version 0.
 CREATE FUNCTION lp_swap(account_ text, key_ text, seen bigint, value_ bytea, life bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '4s' AS $$
 DECLARE
     cell record;
     moment bigint;
