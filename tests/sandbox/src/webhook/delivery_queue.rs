@@ -106,6 +106,11 @@ pub(crate) struct DeliveryQueue {
     reordered: Vec<QueuedNotification>,
     /// Ids below this were stored when the transition started.
     stored_below: u64,
+    /// How many of `queues` have a time from which they do not wait: where there are none, the first of each
+    /// conversation is the only one that can be posted.
+    skippers: usize,
+    /// Nothing is older than the retention time before this.
+    expires_at: Duration,
     lost: u64,
 }
 
@@ -147,6 +152,10 @@ impl DeliveryQueue {
         let queue = self.queues.entry(item.conversation.clone()).or_default();
         if self.state == AppState::Recovered && !queue.is_empty() {
             item.may_skip_at = Some(now + BACKLOG_WAIT);
+            self.skippers += 1;
+        }
+        if let Some(retention) = self.retention {
+            self.expires_at = self.expires_at.min(item.created.saturating_add(retention));
         }
         let conversation = item.conversation.clone();
         queue.push_back((self.next_id, item));
@@ -184,8 +193,12 @@ impl DeliveryQueue {
         }
         let mut ready: Option<(u64, String, usize)> = None;
         let mut wait: Option<Duration> = None;
+        let places = match (self.retention, self.skippers) {
+            (Some(_), 0) => 1,
+            _ => usize::MAX,
+        };
         for (conversation, queue) in &self.queues {
-            for (place, (id, item)) in queue.iter().enumerate() {
+            for (place, (id, item)) in queue.iter().enumerate().take(places) {
                 let is_next = self.retention.is_none()
                     || (place == 0 && !self.busy.contains(conversation))
                     || item.may_skip_at.is_some_and(|at| at <= now);
@@ -205,6 +218,7 @@ impl DeliveryQueue {
         };
         let taken = self.queues.get_mut(&conversation).and_then(|queue| queue.remove(place));
         let Some((_, item)) = taken else { return NextPost::Idle };
+        self.skippers -= usize::from(item.may_skip_at.is_some());
         self.remove_if_empty(&conversation);
         let request = item.request.clone();
         if self.state == AppState::Failed {
@@ -280,21 +294,32 @@ impl DeliveryQueue {
 
     /// Drops notifications that are older than the retention time.
     fn expire(&mut self, now: Duration) {
-        let Some(retention) = self.retention else { return };
-        let mut lost = 0;
+        let Some(retention) = self.retention.filter(|_| self.expires_at <= now) else { return };
+        let (mut lost, mut expires_at) = (0, Duration::MAX);
         for queue in self.queues.values_mut() {
             queue.retain(|(_, item)| {
                 let untried = item.attempts == 0 && self.state == AppState::Up;
-                let keeps = untried || now < item.created.saturating_add(retention);
-                lost += u64::from(!keeps);
+                let end = item.created.saturating_add(retention);
+                let keeps = untried || now < end;
+                if keeps {
+                    expires_at = expires_at.min(end);
+                } else {
+                    lost += 1;
+                    self.skippers -= usize::from(item.may_skip_at.is_some());
+                }
                 keeps
             });
         }
+        self.expires_at = expires_at;
         self.queues.retain(|_, queue| !queue.is_empty());
         self.lost += lost;
     }
 
     fn requeue(&mut self, id: u64, item: QueuedNotification) {
+        self.skippers += usize::from(item.may_skip_at.is_some());
+        if let Some(retention) = self.retention {
+            self.expires_at = self.expires_at.min(item.created.saturating_add(retention));
+        }
         let queue = self.queues.entry(item.conversation.clone()).or_default();
         let place = queue.partition_point(|(other, _)| *other < id);
         queue.insert(place, (id, item));
