@@ -10,21 +10,25 @@ use lp_connector_sandbox::{Agent, Sandbox, Server};
 use serde_json::Value;
 
 use crate::books::{Books, Cloud};
+use crate::fleet::Fleet;
 use crate::program::PREFIX;
 
 /// How often the agents say something where messages are open.
 const EVERY: Duration = Duration::from_secs(8);
 
-/// While so much of what they said is not acknowledged, they only answer: what they add would wait behind it.
+/// While more of what they said is not acknowledged, they speak only where a message is in doubt: all else would wait
+/// behind it.
 const MAX_BEHIND: usize = 2000;
 
 /// Starts the agents. They end with `ends`.
 pub(crate) fn start(
     cloud: &Arc<Server>,
     books: &Arc<Books>,
+    fleet: &Arc<Fleet>,
     ends: &Arc<AtomicBool>,
 ) -> JoinHandle<()> {
-    let (cloud, books, ends) = (cloud.clone(), books.clone(), ends.clone());
+    let (cloud, books) = (cloud.clone(), books.clone());
+    let (fleet, ends) = (fleet.clone(), ends.clone());
     std::thread::spawn(move || {
         let (mut read, mut said) = (0, 0_usize);
         let mut spoken = SystemTime::now();
@@ -33,8 +37,14 @@ pub(crate) fn start(
             if spoken.elapsed().unwrap_or_default() > EVERY {
                 spoken = SystemTime::now();
                 let book = books.lock();
-                let acknowledged = book.acknowledged.len();
-                open = (said <= acknowledged + MAX_BEHIND).then(|| book.open_consumers());
+                let is_behind = said > book.acknowledged.len() + MAX_BEHIND;
+                let mut consumers = book.open_consumers();
+                if is_behind {
+                    // What they say next proves that a message did not arrive, before it is reported.
+                    let doubted = fleet.log().doubted_consumers();
+                    consumers.retain(|consumer| doubted.contains(consumer));
+                }
+                open = Some(consumers);
             }
             cloud.with(|sandbox| {
                 let (answers, last) = questions(sandbox, read);

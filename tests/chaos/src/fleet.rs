@@ -14,7 +14,7 @@ use lp_connector_sandbox::Random;
 
 use crate::engine::Engine;
 use crate::program::Program;
-use crate::{ChaosError, instance, watch};
+use crate::{ChaosError, instance, senders, watch};
 
 /// How often an instance is started before that counts as a failure.
 const LAUNCHES: u32 = 40;
@@ -48,6 +48,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// The consumers of whose messages one was unconfirmed at some time.
+    pub(crate) fn doubted_consumers(&self) -> HashSet<String> {
+        let messages = self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumer = |id: &String| senders::consumer_of(id);
+        messages.iter().filter_map(consumer).collect()
+    }
+
     fn line(&self, line: &str) {
         match line.split_once(' ') {
             Some(("unconfirmed", message)) => {
@@ -93,6 +100,10 @@ impl Fleet {
         ];
         if !engine.is_durable() {
             environment.push((instance::ACCEPTS_LOSS, "yes".to_owned()));
+        }
+        // An earlier version does not have the key.
+        if beside.is_none() {
+            environment.push((instance::SEALS, "yes".to_owned()));
         }
         let (launches, started) = (AtomicU64::new(0), Default::default());
         let (running, log) = (Mutex::default(), Arc::default());

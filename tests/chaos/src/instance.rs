@@ -11,7 +11,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use lp_connector_axum::Webhooks;
 use lp_connector_bridge::{
-    Bridge, BridgeConfig, Channel, Content, FromAgent, Inbound, Progress, Undelivered,
+    Bridge, BridgeConfig, Channel, Content, FromAgent, Inbound, Progress, Sealed, StoreKey,
+    Undelivered,
 };
 use lp_connector_core::bridge::store::Store;
 use lp_connector_core::bridge::{BridgeEventKind, FailureReason, MessageOutcome};
@@ -32,6 +33,11 @@ pub(crate) const COMMAND: &str = "instance";
 
 /// The variable that is set where the server may lose what it acknowledged: one of a test may do without flushing.
 pub(crate) const ACCEPTS_LOSS: &str = "CHAOS_ACCEPTS_LOSS";
+
+/// The variable that is set where the instances seal what they store, and so share tokens.
+pub(crate) const SEALS: &str = "CHAOS_SEALS";
+
+const KEY: [u8; 32] = [7; 32];
 
 /// How long lanes are leased, and an attempt may take: short, for a lane waits so long after each kill.
 const TERM: Duration = Duration::from_secs(3);
@@ -69,6 +75,10 @@ async fn serve() -> Result<(), ChaosError> {
     };
     let holds = Arc::new(AtomicBool::new(false));
     let store = Watched::new(store, &holds);
+    let store: Box<dyn Store> = match std::env::var_os(SEALS) {
+        Some(_) => Box::new(Sealed::new(store, StoreKey::from_bytes(&KEY))),
+        None => Box::new(store),
+    };
     let gateway = Gateway { url: variable("CHAOS_CHANNEL")?, agent: agent() };
     let settings = BridgeConfig::new().attempt_timeout(ATTEMPT).term(TERM);
     let bridge = Bridge::builder(Client::new(config)?, store, gateway)

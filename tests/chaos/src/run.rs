@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         _ if arguments.failover => troubled.push(trouble.fail_over()),
         _ => troubled.extend(arguments.engine_restart.map(|every| trouble.restart_engine(every))),
     }
-    let talk = agents::start(&cloud, &books, &ends);
+    let talk = agents::start(&cloud, &books, &fleet, &ends);
     let entrance = program.as_ref().map(|program| program.entrance());
     let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up, entrance);
     if let Some((kind, time)) = arguments.outage.filter(|(kind, _)| *kind != OutageKind::Stopped) {

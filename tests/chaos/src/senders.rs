@@ -69,6 +69,12 @@ pub(crate) fn start(
     threads.collect()
 }
 
+/// The consumer who wrote a message.
+pub(crate) fn consumer_of(message: &str) -> Option<String> {
+    let (number, _) = message.strip_prefix('m')?.split_once('-')?;
+    Some(format!("c{number}"))
+}
+
 fn agent() -> ureq::Agent {
     ureq::Agent::new_with_config(
         ureq::Agent::config_builder()
