@@ -113,10 +113,8 @@ fn provider(phones: &Phones) -> String {
             let sms: Value = serde_json::from_reader(request.as_reader()).unwrap();
             let word = |name: &str| sms[name].as_str().unwrap().to_owned();
             let mut phones = phones.lock().unwrap();
-            if phones.0.insert(word("reference")) {
-                if word("text") != ASK {
-                    phones.1.entry(word("to")).or_default().push(word("text"));
-                }
+            if phones.0.insert(word("reference")) && word("text") != ASK {
+                phones.1.entry(word("to")).or_default().push(word("text"));
             }
             drop(phones);
             let _ = request.respond(tiny_http::Response::empty(200));
