@@ -27,6 +27,15 @@ fn an_operator_sees_what_waits_and_decides() {
     let (bridge, letter) = with_dead_letter(&cloud, folder.path());
     let status = said(&bridge, &["status"]);
     assert!(status.starts_with("running; version=") && status.contains("name=sms"), "{status}");
+    assert!(status.contains("\n  store kind=sqlite up=true due_lanes="), "{status}");
+    let counted =
+        || said(&bridge, &["status"]).contains("\n  dead letters refused=1").then_some(());
+    wait_for("the letter is counted", counted);
+    let probe = run(&[("LP_BRIDGE_OPS", bridge.operations())], &["bridge", "ready"]);
+    assert_eq!(
+        (probe.code, &*probe.stdout),
+        (Some(0), "ready; started=true draining=false store=true\n")
+    );
     let lanes = said(&bridge, &["lanes", "--gateway", "sms"]);
     assert!(lanes.contains("kind=consumer key=sms:ada gateway=sms"), "{lanes}");
     assert_eq!(said(&bridge, &["lanes", "--consumer", "nobody"]), "");
@@ -103,6 +112,7 @@ fn a_refusal_says_what_to_change() {
             1,
             "no bridge answers at http://127.0.0.1:9",
         ),
+        (&[], &["ready", "--ops", "http://127.0.0.1:9/"], 1, "no bridge answers"),
         (&[("LP_BRIDGE_OPS", &*url), token], &["pause", "chat"], 1, "no gateway of this name"),
         (&[("LP_BRIDGE_OPS", &*url), token], &["replay", "../x y"], 1, "status 409"),
         (&[("LP_BRIDGE_OPS", &*url), token], &["adopt", "ada", ""], 1, "status 422"),

@@ -64,7 +64,7 @@ async fn count(core: &Core) -> Result<(), StoreError> {
             _ => {}
         }
     }
-    metrics.set(Metric::OldestSnapshot, &[], unix_seconds(begun));
+    metrics.set(Metric::CountedAt, &[], unix_seconds(begun));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::body::Memory;
 use super::config::{Drain, Retention};
+use super::facts::Facts;
 use super::failures::Failures;
 use super::gateway::Gateway;
 use super::keys::Tokens;
@@ -38,6 +39,10 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     /// What of LivePerson fails.
     pub(super) failures: Arc<Failures>,
+    /// What the store told of itself last.
+    pub(super) facts: Facts,
+    /// The name of the store's kind.
+    pub(super) store_kind: String,
 }
 
 /// Settings and parts of a [`Core`].
@@ -52,6 +57,7 @@ pub(super) struct Parts {
     pub(super) drain: Drain,
     pub(super) try_limit: Duration,
     pub(super) operations: Tokens,
+    pub(super) store_kind: String,
 }
 
 impl Core {
@@ -67,6 +73,7 @@ impl Core {
             drain,
             try_limit,
             operations,
+            store_kind,
         } = parts;
         Self {
             gateways,
@@ -84,6 +91,8 @@ impl Core {
             is_draining: AtomicBool::new(false),
             memory: Memory::share(0),
             failures: Arc::default(),
+            facts: Facts::default(),
+            store_kind,
         }
     }
 

@@ -51,6 +51,7 @@ mod circuit;
 mod config;
 mod core;
 mod current;
+mod facts;
 mod failures;
 mod files;
 mod gateway;

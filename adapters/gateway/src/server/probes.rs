@@ -10,12 +10,13 @@ use serde::Serialize;
 
 use super::answer::json;
 use super::core::Core;
+use super::facts;
 
 /// A process that has not ticked for so long does not turn.
 const TURNS: Duration = Duration::from_secs(10);
 
 /// The store must have answered within this time.
-const STORE: Duration = Duration::from_secs(10);
+pub(super) const STORE: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
 struct Live {
@@ -51,6 +52,7 @@ const fn status(is_well: bool) -> StatusCode {
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
+    facts::refresh(&core).await;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], core.metrics.render()).into_response()
 }

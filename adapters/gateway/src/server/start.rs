@@ -338,6 +338,7 @@ fn core(
         drain: config.drain,
         try_limit: try_limit(config),
         operations: Tokens::new(&config.operations_tokens),
+        store_kind: config.store_kind.clone(),
     }))
 }
 

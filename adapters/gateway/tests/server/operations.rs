@@ -254,7 +254,15 @@ fn what_waits_is_counted() {
     // The next count may be some seconds away.
     let counted = || (world.metric("dead_letters{reason=\"refused\"}") > 0.0).then_some(());
     eventually("the letter is counted", counted);
-    assert!(world.metric("oldest_snapshot_timestamp_seconds") > 1.7e9);
+    assert!(world.metric("counted_timestamp_seconds") > 1.7e9);
+    assert!(world.metric("store_facts_timestamp_seconds") > 1.7e9);
+    let status = world.operations("GET", "/ops/v1/status").json();
+    assert_eq!(status["dead_letters"], json!({"refused": 1}));
+    assert_eq!(
+        (&status["store"]["kind"], &status["store"]["up"]),
+        (&json!("unknown"), &json!(true))
+    );
+    assert!(status["store"]["facts"]["due_lanes"].is_u64(), "{status}");
     assert_eq!(world.metric("messages_total{gateway=\"sms\",outcome=\"sent\"}"), 1.0);
     assert_eq!(world.metric("conversations_total{event=\"opened\"}"), 1.0);
     assert!(world.metric("webhooks_total{result=\"stored\"}") > 0.0);
@@ -263,6 +271,26 @@ fn what_waits_is_counted() {
     assert_eq!(world.metric("api_requests_total{operation=\"send_text\",outcome=\"2xx\"}"), 1.0);
     assert_eq!(world.metric("api_requests_total{operation=\"app_jwt\",outcome=\"2xx\"}"), 1.0);
     assert_eq!(world.metric("token_renewals_total{result=\"renewed\"}"), 2.0);
+}
+
+#[test]
+fn a_store_that_hangs_holds_up_no_scrape() {
+    let world = World::new();
+    world.metric("due_lanes");
+    let before = world.store.asked();
+    world.store.fall_silent();
+    // Whoever looks sees what was before; the store is asked once.
+    eventually("it is asked", || {
+        world.metric("due_lanes");
+        (world.store.asked() > before).then_some(())
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert!(world.metric("store_facts_timestamp_seconds") > 1.7e9));
+            scope.spawn(|| assert_eq!(world.operations("GET", "/ops/v1/status").status, 200));
+        }
+    });
+    assert_eq!(world.store.asked(), before + 1);
 }
 
 #[test]

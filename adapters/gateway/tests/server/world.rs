@@ -1,6 +1,6 @@
 //! A sandbox, a server, and a toy gateway, on loopback sockets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -280,6 +280,8 @@ pub(crate) struct Plug {
     is_contended: AtomicBool,
     /// What a mute store does not answer.
     unanswered: Mutex<Vec<store::Reply>>,
+    /// How often it was asked for facts.
+    asked: AtomicUsize,
 }
 
 impl Plug {
@@ -290,6 +292,11 @@ impl Plug {
     /// From now on no cell can be written.
     pub(crate) fn contend(&self) {
         self.is_contended.store(true, Ordering::SeqCst);
+    }
+
+    /// How often it was asked for facts.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// From now on it answers nothing.
@@ -306,6 +313,18 @@ impl Store for Plug {
         match self.is_unplugged.load(Ordering::SeqCst) {
             true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),
             false => self.store.perform(request),
+        }
+    }
+
+    fn facts(&self) -> Result<store::StoreFacts, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // As long as a store may hang: nobody waits for it.
+        while self.is_mute.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        match self.is_unplugged.load(Ordering::SeqCst) {
+            true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),
+            false => self.store.facts(),
         }
     }
 
@@ -349,6 +368,7 @@ impl World {
             is_mute: AtomicBool::new(false),
             is_contended: AtomicBool::new(false),
             unanswered: Mutex::default(),
+            asked: AtomicUsize::new(0),
         });
         let mut world = Self { cloud, toy, toy_url, store, server: None, runtime };
         world.start(change);

@@ -72,7 +72,12 @@ pub(crate) enum BridgeCommand {
         #[command(flatten)]
         at: StorePlace,
     },
-    /// Show how a running bridge is
+    /// Ask whether a running bridge is ready: no token is needed. Exit status 1 if it is not
+    Ready {
+        #[command(flatten)]
+        at: Operations,
+    },
+    /// Show how a running bridge, its store and its gateways are
     Status {
         #[command(flatten)]
         at: Operations,
@@ -167,6 +172,7 @@ impl BridgeCommand {
         matches!(
             self,
             Self::Status { .. }
+                | Self::Ready { .. }
                 | Self::Lanes { .. }
                 | Self::DeadLetters { command: None, .. }
                 | Self::Outbox { .. }

@@ -28,11 +28,26 @@ const TOKEN: &str = "LP_BRIDGE_OPS_TOKEN";
 pub(super) struct Client {
     base: Url,
     agent: ureq::Agent,
-    token: Secret,
+    token: Option<Secret>,
 }
 
 impl Client {
     pub(super) fn new(at: &Operations, global: &Global) -> Result<Self, Failure> {
+        let client = Self::without_token(at, global)?;
+        let token = match &at.ops_token_file {
+            Some(file) => {
+                let place = usage::place("--ops-token-file", "LP_BRIDGE_OPS_TOKEN_FILE");
+                input::secret_in(file, &place, SecretKind::App)?
+            }
+            None => input::secret_of(TOKEN, SecretKind::App)?.ok_or_else(|| {
+                Failure::usage(format!("the token is missing: set {TOKEN} or --ops-token-file"))
+            })?,
+        };
+        Ok(Self { token: Some(token), ..client })
+    }
+
+    /// A client for what needs no token.
+    pub(super) fn without_token(at: &Operations, global: &Global) -> Result<Self, Failure> {
         let place = usage::place("--ops", "LP_BRIDGE_OPS");
         let place =
             if std::env::var_os("LP_BRIDGE_OPS").is_some() { place } else { "--ops".to_owned() };
@@ -46,15 +61,6 @@ impl Client {
                 "would send the token in the clear: https:// is needed for another machine",
             ));
         }
-        let token = match &at.ops_token_file {
-            Some(file) => {
-                let place = usage::place("--ops-token-file", "LP_BRIDGE_OPS_TOKEN_FILE");
-                input::secret_in(file, &place, SecretKind::App)?
-            }
-            None => input::secret_of(TOKEN, SecretKind::App)?.ok_or_else(|| {
-                Failure::usage(format!("the token is missing: set {TOKEN} or --ops-token-file"))
-            })?,
-        };
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
@@ -62,7 +68,7 @@ impl Client {
             .proxy(None)
             .tls_config(agent::tls(global)?)
             .build();
-        Ok(Self { base, agent: agent.into(), token })
+        Ok(Self { base, agent: agent.into(), token: None })
     }
 
     /// Asks, and returns the answer's JSON.
@@ -80,24 +86,7 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = Request::builder()
-            .method(method)
-            .uri(url.as_str())
-            .header("authorization", format!("Bearer {}", self.token.expose()))
-            .header("content-type", "application/json")
-            .body(body.map(Value::to_string).unwrap_or_default());
-        let request =
-            request.map_err(|_| Failure::usage("the token, or a name, cannot be sent"))?;
-        let unreachable = |error: ureq::Error| {
-            Failure::Local(format!(
-                "no bridge answers at {}: {error} (--ops, LP_BRIDGE_OPS)",
-                self.base.origin().ascii_serialization()
-            ))
-        };
-        let mut answer = self.agent.run(request).map_err(unreachable)?;
-        let status = answer.status().as_u16();
-        let text = answer.body_mut().read_to_string().map_err(unreachable)?;
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let (status, answer) = self.ask(method, &url, body)?;
         if (200..300).contains(&status) {
             return Ok(answer);
         }
@@ -116,6 +105,48 @@ impl Client {
             ""
         };
         Err(Failure::Local(format!("the bridge refuses it with status {status}: {why}{hint}")))
+    }
+
+    /// The parts of readiness.
+    pub(super) fn readiness(&self) -> Result<Value, Failure> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("readyz");
+        }
+        let (status, parts) = self.ask(Method::GET, &url, None)?;
+        match parts.get("ready") {
+            Some(_) => Ok(parts),
+            None => Err(Failure::Local(format!("status {status}: it is no bridge's answer"))),
+        }
+    }
+
+    /// Asks, and returns the status, and the answer's JSON if it is any.
+    fn ask(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), Failure> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {}", token.expose()));
+        }
+        let request = request.body(body.map(Value::to_string).unwrap_or_default());
+        let request =
+            request.map_err(|_| Failure::usage("the token, or a name, cannot be sent"))?;
+        let unreachable = |error: ureq::Error| {
+            Failure::Local(format!(
+                "no bridge answers at {}: {error} (--ops, LP_BRIDGE_OPS)",
+                self.base.origin().ascii_serialization()
+            ))
+        };
+        let mut answer = self.agent.run(request).map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().map_err(unreachable)?;
+        Ok((status, serde_json::from_str(&text).unwrap_or_default()))
     }
 
     /// Fails if there is no gateway of the name that a list is wanted for: it would be empty, and say nothing.

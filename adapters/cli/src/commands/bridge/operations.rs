@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use super::args::{BridgeCommand, Consumer, LettersCommand, Options, Page, StorePlace};
+use super::args::{BridgeCommand, Consumer, LettersCommand, Operations, Options, Page, StorePlace};
 use super::client::Client;
 use super::{config, letters};
 use crate::args::Global;
@@ -19,6 +19,7 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
             config::check(&config::Loaded::read(&options, global)?, output)
         }
         BridgeCommand::Migrate { at } => migrate(at, global, output),
+        BridgeCommand::Ready { at } => ready(&at, global, output),
         BridgeCommand::Status { at } => status(&Client::new(&at, global)?, output),
         BridgeCommand::Lanes { at, page } => {
             let client = Client::new(&at, global)?;
@@ -98,6 +99,16 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
 const LANE: &[&str] =
     &["kind", "key", "gateway", "waiting", "waiting_since", "entries", "held", "due_in", "overdue"];
 
+fn ready(at: &Operations, global: &Global, output: &Output) -> Result<(), Failure> {
+    let parts = Client::without_token(at, global)?.readiness()?;
+    let text = line(&parts, &["started", "draining", "store"]);
+    if parts.get("ready") != Some(&Value::Bool(true)) {
+        return Err(Failure::Local(format!("the bridge is not ready: {text}")));
+    }
+    output.done(&json!({"event": "bridge_readiness", "parts": parts}), format!("ready; {text}"));
+    Ok(())
+}
+
 fn status(client: &Client, output: &Output) -> Result<(), Failure> {
     let status = client.send(Method::GET, &["status"], &[], None)?;
     let is = |name: &str| status.get(name) == Some(&Value::Bool(true));
@@ -107,6 +118,7 @@ fn status(client: &Client, output: &Output) -> Result<(), Failure> {
         _ => "starting",
     };
     let mut text = format!("{state}; {}", line(&status, &["version", "lanes_held"]));
+    text.push_str(&store_lines(&status));
     let gateways = status.get("gateways").and_then(Value::as_array);
     for gateway in gateways.into_iter().flatten() {
         text.push_str(&format!(
@@ -141,6 +153,27 @@ fn migrate(at: StorePlace, global: &Global, output: &Output) -> Result<(), Failu
         format!("the tables of {store} are up to date"),
     );
     Ok(())
+}
+
+/// What the status says of the store, and of dead letters.
+fn store_lines(status: &Value) -> String {
+    let Some(store) = status.get("store") else { return String::new() };
+    let mut text = format!("\n  store {}", line(store, &["kind", "up"]));
+    if let Some(facts) = store.get("facts").filter(|facts| facts.is_object()) {
+        let names = ["due_lanes", "oldest_due", "oldest_snapshot", "bytes", "repeated", "age"];
+        text.push_str(&format!(" {}", line(facts, &names)));
+        for standby in facts.get("standbys").and_then(Value::as_array).into_iter().flatten() {
+            let names = ["name", "sync", "state", "behind"];
+            text.push_str(&format!("\n  standby {}", line(standby, &names)));
+        }
+    }
+    let letters = status.get("dead_letters").and_then(Value::as_object);
+    let counts: Vec<_> =
+        letters.into_iter().flatten().map(|(reason, count)| format!("{reason}={count}")).collect();
+    if !counts.is_empty() {
+        text.push_str(&format!("\n  dead letters {}", counts.join(" ")));
+    }
+    text
 }
 
 fn outbox(client: &Client, who: &Consumer, output: &Output) -> Result<(), Failure> {

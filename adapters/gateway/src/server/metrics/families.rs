@@ -109,7 +109,26 @@ families! {
         "Requests to the store.";
     StoreDuration: Kind::Histogram(SECONDS), "store_request_duration_seconds", [VERB],
         "How long the store took to answer.";
+    DueLanes: Kind::Gauge, "due_lanes", [],
+        "Lanes that are due: at most 10000 are counted.";
+    DueSince: Kind::Gauge, "due_since_timestamp_seconds", [],
+        "Since when the lane that is due for longest has been due, as the store says. 0: none is due.";
     OldestSnapshot: Kind::Gauge, "oldest_snapshot_timestamp_seconds", [],
+        "Since when the oldest snapshot of the database is held: what was deleted since takes room. 0: none, or not known.";
+    StoreRepeated: Kind::Counter, "store_repeated_total", [],
+        "Transactions that gave way to another one and were repeated.";
+    StoreBytes: Kind::Gauge, "store_bytes", [Label("part", Values::Open)],
+        "The size of a table with its indexes, or of a file.";
+    StoreDeadRows: Kind::Gauge, "store_dead_rows", [Label("part", Values::Open)],
+        "Deleted rows, or pages, that are not cleaned up yet.";
+    StoreStandbys: Kind::Gauge, "store_standbys",
+        [Label("sync", Values::These(&["sync", "quorum", "potential", "async", "unknown"]))],
+        "Servers that follow the store's, by whether commits wait for them.";
+    StandbyBehind: Kind::Gauge, "store_standby_behind_bytes", [],
+        "What the slowest of them has not on its disk yet.";
+    FactsAt: Kind::Gauge, "store_facts_timestamp_seconds", [],
+        "When the store last told due_lanes, due_since, oldest_snapshot, sizes and standbys.";
+    CountedAt: Kind::Gauge, "counted_timestamp_seconds", [],
         "When the last count of what waits in the store began: entries, oldest_due, dead_letters, unconfirmed_messages.";
     LanesHeld: Kind::Gauge, "lanes_held", [LANE_KIND],
         "Lanes that this instance works on.";

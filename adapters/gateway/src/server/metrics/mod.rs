@@ -113,6 +113,15 @@ impl Metrics {
         all.values_mut().for_each(|series| series.value = 0.0);
     }
 
+    /// The series of a metric with one label that are not 0.
+    pub(super) fn by_label(&self, metric: Metric) -> BTreeMap<String, f64> {
+        let Some(all) = self.0.get(metric as usize) else { return BTreeMap::new() };
+        let all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let label = |labels: &Vec<String>| labels.first().cloned().unwrap_or_default();
+        let some = all.iter().filter(|(_, series)| series.value != 0.0);
+        some.map(|(labels, series)| (label(labels), series.value)).collect()
+    }
+
     /// Sets a gauge to the present time, in seconds since 1970.
     pub(super) fn set_to_now(&self, metric: Metric, labels: &[&str]) {
         self.set(metric, labels, unix_seconds(SystemTime::now()));
@@ -258,6 +267,8 @@ pub(super) fn unix_seconds(at: SystemTime) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn metrics() -> Metrics {
@@ -316,6 +327,82 @@ mod tests {
             let known = |one: &str| names.contains(&one);
             assert!(known(base) || known(of("_sum")) || known(of("_count")), "{line}");
         }
+    }
+
+    /// The names that begin with ours in a text, without the ending of a histogram's series.
+    fn used_in(text: &str) -> BTreeSet<String> {
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let names = text.split(PREFIX).skip(1).map(|rest| {
+            let name: String = rest.chars().take_while(|c| is_part(*c)).collect();
+            let histograms = FAMILIES.iter().filter(|one| matches!(one.kind, Kind::Histogram(_)));
+            let parts = ["_bucket", "_sum", "_count"].iter();
+            let found = parts
+                .filter_map(|end| name.strip_suffix(end))
+                .find(|base| histograms.clone().any(|family| family.name == *base));
+            found.map(str::to_owned).unwrap_or(name)
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn the_documents_name_the_metrics_that_there_are() {
+        let all: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        let page = include_str!("../../../GATEWAY.md");
+        let table = page.split("### Metrics").nth(1).unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let cells = rows.map(|row| row.split(" | ").next().unwrap());
+        let listed: BTreeSet<&str> =
+            cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(listed, all, "GATEWAY.md has all of them, and no other");
+        for (file, text) in [
+            ("dashboard.json", include_str!("../../../operations/dashboard.json")),
+            ("alerts.yaml", include_str!("../../../operations/alerts.yaml")),
+            ("OPERATIONS.md", include_str!("../../../operations/OPERATIONS.md")),
+        ] {
+            let used = used_in(text);
+            let unknown: Vec<_> = used.iter().filter(|one| !all.contains(one.as_str())).collect();
+            assert!(!used.is_empty() && unknown.is_empty(), "{file}: {unknown:?}");
+        }
+    }
+
+    #[test]
+    fn every_query_of_the_dashboard_is_of_our_metrics() {
+        let text = include_str!("../../../operations/dashboard.json");
+        let dashboard: serde_json::Value = serde_json::from_str(text).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap().iter();
+        let charts: Vec<_> = panels.filter(|panel| panel["type"] != "row").collect();
+        assert!(charts.len() > 10);
+        for panel in charts {
+            let targets = panel["targets"].as_array().unwrap();
+            assert!(!targets.is_empty(), "{panel}");
+            for target in targets {
+                let query = target["expr"].as_str().unwrap();
+                assert!(!used_in(query).is_empty(), "{query}");
+                for (name, labels) in selectors(query) {
+                    let family = FAMILIES.iter().find(|family| family.name == name).unwrap();
+                    let known = |label: &str| {
+                        family.labels.iter().any(|Label(name, _)| *name == label)
+                            || ["instance", "job", "le"].contains(&label)
+                    };
+                    assert!(labels.iter().all(|label| known(label)), "{query}: {labels:?}");
+                }
+            }
+        }
+    }
+
+    /// The metrics of a query, each with the names of the labels that select its series.
+    fn selectors(query: &str) -> Vec<(String, Vec<String>)> {
+        let of = |rest: &str| {
+            let name = used_in(&format!("{PREFIX}{rest}")).pop_first().unwrap();
+            let braces = rest
+                .find('{')
+                .filter(|at| rest[..*at].chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+            let inside = braces.and_then(|at| rest[at + 1..].split('}').next());
+            let labels = inside.into_iter().flat_map(|inside| inside.split(','));
+            let label = |one: &str| one.split(['=', '!']).next().unwrap().trim().to_owned();
+            (name, labels.map(label).collect())
+        };
+        query.split(PREFIX).skip(1).map(of).collect()
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! What an operator wants to see first.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use lp_connector_bridge::store::StoreFacts;
 use serde::Serialize;
 
 use super::{answer, check_operator};
 use crate::server::answer::Refusal;
 use crate::server::app::App;
+use crate::server::core::Core;
+use crate::server::facts;
 use crate::server::failures::{Failing, OpenCircuit};
+use crate::server::metrics::Metric;
+use crate::server::probes::STORE;
 
 #[derive(Serialize)]
 struct Status<'a> {
@@ -23,6 +31,76 @@ struct Status<'a> {
     failing: Vec<Failing>,
     /// The services of LivePerson that failed so often that they are left alone for a while.
     circuits_open: Vec<OpenCircuit>,
+    store: StoreStatus<'a>,
+    /// How many dead letters there are, by reason, when they were counted last: every 15 s.
+    dead_letters: BTreeMap<String, u64>,
+}
+
+#[derive(Serialize)]
+struct StoreStatus<'a> {
+    kind: &'a str,
+    /// It answered this instance within 10 s.
+    up: bool,
+    /// The rest is what it told of itself last. Null: it has told nothing yet.
+    facts: Option<ToldFacts>,
+}
+
+/// Times in seconds.
+#[derive(Serialize)]
+struct ToldFacts {
+    /// How long ago it told.
+    age: f64,
+    due_lanes: u64,
+    oldest_due: f64,
+    /// Null: the kind of store has none.
+    oldest_snapshot: Option<f64>,
+    repeated: u64,
+    bytes: u64,
+    parts: Vec<Part>,
+    standbys: Vec<StandbyStatus>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    bytes: u64,
+    dead: u64,
+}
+
+#[derive(Serialize)]
+struct StandbyStatus {
+    name: String,
+    state: Option<String>,
+    sync: Option<String>,
+    behind: Option<u64>,
+}
+
+impl ToldFacts {
+    fn of((facts, age): (StoreFacts, Duration)) -> Self {
+        let bytes = facts.bytes();
+        let StoreFacts { oldest_due, due_lanes, oldest_snapshot, repeated, parts, standbys } =
+            facts;
+        let parts = parts.into_iter().map(|part| {
+            let (name, bytes, dead) = (part.name, part.bytes, part.dead);
+            Part { name, bytes, dead }
+        });
+        let standbys = standbys.into_iter().map(|standby| StandbyStatus {
+            name: standby.name,
+            state: standby.state,
+            sync: standby.sync,
+            behind: standby.behind,
+        });
+        Self {
+            age: age.as_secs_f64(),
+            due_lanes,
+            oldest_due: oldest_due.as_secs_f64(),
+            oldest_snapshot: oldest_snapshot.map(|age| age.as_secs_f64()),
+            repeated,
+            bytes,
+            parts: parts.collect(),
+            standbys: standbys.collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -38,6 +116,7 @@ struct GatewayStatus<'a> {
 pub(super) async fn status(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
     let core = &app.core;
+    facts::refresh(core).await;
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
         started: core.is_started(),
@@ -56,6 +135,22 @@ pub(super) async fn status(State(app): State<App>, request: Request) -> Result<R
             .collect(),
         failing: core.failures.failing(),
         circuits_open: core.failures.circuits_open(),
+        store: store_status(core),
+        dead_letters: dead_letters(core),
     };
     Ok(answer(StatusCode::OK, &status))
+}
+
+fn store_status(core: &Core) -> StoreStatus<'_> {
+    StoreStatus {
+        kind: &core.store_kind,
+        up: core.health.is_reached_within(STORE),
+        facts: core.facts.last().map(ToldFacts::of),
+    }
+}
+
+fn dead_letters(core: &Core) -> BTreeMap<String, u64> {
+    let counted = core.metrics.by_label(Metric::DeadLetters);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was counted")]
+    counted.into_iter().map(|(reason, count)| (reason, count as u64)).collect()
 }
