@@ -78,6 +78,7 @@ fn the_sample_is_a_whole_configuration() {
             "store_password_file",
             "store_ca_file",
             "store_connections",
+            "store_migrate",
             "accept_loss_on_failover",
             "store_key_file",
             "store_old_key_files",

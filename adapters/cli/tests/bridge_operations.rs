@@ -36,6 +36,9 @@ fn an_operator_sees_what_waits_and_decides() {
         (probe.code, &*probe.stdout),
         (Some(0), "ready; started=true draining=false store=true\n")
     );
+    let instances = || Some(said(&bridge, &["instances"])).filter(|all| all.contains("asked=true"));
+    let instances = wait_for("the instance", instances);
+    assert!(instances.starts_with("id=") && instances.contains(" version="), "{instances}");
     let lanes = said(&bridge, &["lanes", "--gateway", "sms"]);
     assert!(lanes.contains("kind=consumer key=sms:ada gateway=sms"), "{lanes}");
     assert_eq!(said(&bridge, &["lanes", "--consumer", "nobody"]), "");

@@ -138,3 +138,37 @@ fn a_store_that_cannot_be_used_says_what_to_do() {
         }
     }
 }
+
+#[test]
+fn a_migration_says_from_which_version_to_which() {
+    let Some(database) = Database::new() else { return };
+    let url = database.url();
+    let given = settings(&[("LP_STORE", &url), ("LP_STORE_PASSWORD", &database.password)]);
+    let closed: Vec<_> =
+        given.iter().copied().chain([("LP_BRIDGE__STORE_MIGRATE", "false")]).collect();
+    let refused = run(&closed, &["bridge", "--deliver", "http://127.0.0.1:9/"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    assert!(refused.stderr.contains("bridge migrate"), "{}", refused.stderr);
+    // Nothing else of the configuration is needed.
+    let place = &given[6..];
+    for (number, said) in [(0, "went from version 0 to "), (1, " already")] {
+        let migrated = run(place, &["bridge", "migrate"]);
+        assert_eq!(migrated.code, Some(0), "{number}: {}", migrated.stderr);
+        assert!(migrated.stdout.contains(said), "{number}: {}", migrated.stdout);
+    }
+    let migrated = run(&closed, &["--json", "bridge", "migrate"]).last();
+    assert_eq!(migrated["from"], migrated["to"]);
+    // A program of an older release beside tables of a newer one that it cannot use.
+    sql_in(&database, "INSERT INTO lp_store VALUES (9999, 9999)");
+    for arguments in [&["bridge", "--deliver", "http://127.0.0.1:9/"][..], &["bridge", "migrate"]] {
+        let older = run(&given, arguments);
+        assert_eq!(older.code, Some(1), "{}", older.stdout);
+        assert!(older.stderr.contains("Use a newer release"), "{}", older.stderr);
+    }
+}
+
+fn sql_in(database: &Database, statement: &str) {
+    let url = database.name.as_str();
+    let run = Command::new("psql").args(["-qAtX", "-d", url, "-c", statement]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}

@@ -155,7 +155,9 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     let (running, letter) = with_dead_letter(server, std::path::Path::new(folder));
     fs::write(format!("{folder}/ops-token"), OPS_TOKEN).unwrap();
     let ops = format!("--ops {} --ops-token-file {folder}/ops-token", running.operations());
-    for command in ["ready", "status", "lanes", "dead-letters --body", "outbox ada", "pause sms"] {
+    for command in
+        ["ready", "status", "instances", "lanes", "dead-letters --body", "outbox ada", "pause sms"]
+    {
         outputs.push(json(&format!("bridge {command} {ops}"), ""));
     }
     outputs.push(json(&format!("bridge replay {letter} {ops}"), ""));

@@ -142,6 +142,7 @@ impl Server {
             tokio::spawn(housekeeping::tick(core.clone())),
             tokio::spawn(housekeeping::follow(core.clone())),
             tokio::spawn(census::run(core.clone())),
+            tokio::spawn(housekeeping::count_instances(core.clone(), bridge.clone())),
         ];
         Ok(Self {
             core,

@@ -36,6 +36,7 @@ fn only_an_operators_token_opens_operations() {
     let paths = [
         ("GET", "/ops/v1/status"),
         ("GET", "/ops/v1/lanes"),
+        ("GET", "/ops/v1/instances"),
         ("GET", "/ops/v1/dead-letters"),
         ("GET", "/ops/v1/dead-letters/x"),
         ("DELETE", "/ops/v1/dead-letters/x"),
@@ -271,6 +272,21 @@ fn what_waits_is_counted() {
     assert_eq!(world.metric("api_requests_total{operation=\"send_text\",outcome=\"2xx\"}"), 1.0);
     assert_eq!(world.metric("api_requests_total{operation=\"app_jwt\",outcome=\"2xx\"}"), 1.0);
     assert_eq!(world.metric("token_renewals_total{result=\"renewed\"}"), 2.0);
+}
+
+#[test]
+fn each_program_on_the_store_is_an_instance() {
+    let world = World::new();
+    let own = || {
+        let page = world.operations("GET", "/ops/v1/instances").json();
+        page["items"].as_array().unwrap().iter().find(|one| one["asked"] == true).cloned()
+    };
+    let own = eventually("it writes itself down", own);
+    assert_eq!(own["version"], env!("CARGO_PKG_VERSION"));
+    assert!(own["up"].is_f64() && own["lanes"].is_u64() && own["silent"].is_f64(), "{own}");
+    assert!(world.metric("instances") >= 1.0);
+    let wrong = world.operations("GET", "/ops/v1/instances?version=1");
+    assert_eq!(wrong.problem(), (422, "invalid".to_owned()));
 }
 
 #[test]

@@ -82,6 +82,11 @@ pub(crate) enum BridgeCommand {
         #[command(flatten)]
         at: Operations,
     },
+    /// List the programs that run a bridge on the same store
+    Instances {
+        #[command(flatten)]
+        at: Operations,
+    },
     /// List the lanes: the queues of consumers and conversations
     Lanes {
         #[command(flatten)]
@@ -173,6 +178,7 @@ impl BridgeCommand {
             self,
             Self::Status { .. }
                 | Self::Ready { .. }
+                | Self::Instances { .. }
                 | Self::Lanes { .. }
                 | Self::DeadLetters { command: None, .. }
                 | Self::Outbox { .. }

@@ -21,6 +21,12 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
         BridgeCommand::Migrate { at } => migrate(at, global, output),
         BridgeCommand::Ready { at } => ready(&at, global, output),
         BridgeCommand::Status { at } => status(&Client::new(&at, global)?, output),
+        BridgeCommand::Instances { at } => {
+            let client = Client::new(&at, global)?;
+            client.list(&["instances"], &[], MAX_INSTANCES, |one| {
+                output.done(&json!({"event": "instance", "instance": one}), line(one, INSTANCE));
+            })
+        }
         BridgeCommand::Lanes { at, page } => {
             let client = Client::new(&at, global)?;
             client.check_gateway(page.gateway.as_ref())?;
@@ -95,6 +101,10 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
     }
 }
 
+/// What people see of a program on the store, and how many there may be.
+const INSTANCE: &[&str] = &["id", "version", "up", "lanes", "silent", "asked"];
+const MAX_INSTANCES: u32 = 1000;
+
 /// What people see of a lane.
 const LANE: &[&str] =
     &["kind", "key", "gateway", "waiting", "waiting_since", "entries", "held", "due_in", "overdue"];
@@ -147,11 +157,17 @@ fn migrate(at: StorePlace, global: &Global, output: &Output) -> Result<(), Failu
     let options = Options { config: at.config, store: at.store, ..Options::default() };
     let loaded = config::Loaded::read(&options, global)?;
     let store = loaded.store_place()?;
-    drop(loaded.store()?);
-    output.done(
-        &json!({"event": "bridge_migrated", "store": store}),
-        format!("the tables of {store} are up to date"),
-    );
+    let (event, text) = match loaded.migrate()? {
+        Some((from, to)) if from != to => {
+            (json!([from, to]), format!("the tables of {store} went from version {from} to {to}"))
+        }
+        Some((from, to)) => {
+            (json!([from, to]), format!("the tables of {store} have version {to} already"))
+        }
+        None => (json!([null, null]), format!("the tables of {store} are up to date")),
+    };
+    let (from, to) = (event.get(0), event.get(1));
+    output.done(&json!({"event": "bridge_migrated", "store": store, "from": from, "to": to}), text);
     Ok(())
 }
 

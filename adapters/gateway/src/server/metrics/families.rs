@@ -109,6 +109,8 @@ families! {
         "Requests to the store.";
     StoreDuration: Kind::Histogram(SECONDS), "store_request_duration_seconds", [VERB],
         "How long the store took to answer.";
+    Instances: Kind::Gauge, "instances", [],
+        "Programs that run a bridge on the store, this one among them.";
     DueLanes: Kind::Gauge, "due_lanes", [],
         "Lanes that are due: at most 10000 are counted.";
     DueSince: Kind::Gauge, "due_since_timestamp_seconds", [],

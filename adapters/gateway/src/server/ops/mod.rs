@@ -3,6 +3,7 @@
 mod bulk;
 mod consumer;
 mod decide;
+mod instances;
 mod known;
 mod lanes;
 mod letters;
@@ -29,6 +30,7 @@ const OPERATOR: &str = "operations";
 pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/ops/v1/status", get(status::status))
+        .route("/ops/v1/instances", get(instances::list))
         .route("/ops/v1/lanes", get(lanes::list))
         .route("/ops/v1/dead-letters", get(letters::list))
         .route("/ops/v1/dead-letters/replay", post(bulk::replay))

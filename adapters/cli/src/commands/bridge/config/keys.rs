@@ -80,6 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     bare("store_password", Kind::Secret(SecretForm::Any)),
     bare("store_ca_file", Kind::File),
     bare("store_connections", Kind::Number(1, 100)),
+    bare("store_migrate", Kind::Yes),
     bare("accept_loss_on_failover", Kind::Yes),
     bare("store_key", Kind::Secret(SecretForm::StoreKey)),
     bare("store_old_keys", Kind::Secrets(SecretForm::StoreKey)),

@@ -192,6 +192,11 @@ impl Loaded {
         open::store(&self.values)
     }
 
+    /// Brings the tables of the store up to date. From which version to which, if the store has numbers for them.
+    pub(crate) fn migrate(&self) -> Result<Option<(u32, u32)>, Failure> {
+        open::migrate(&self.values)
+    }
+
     /// How the log is written.
     pub(crate) fn log(&self) -> LogSettings {
         let word = |path: &str| self.values.text(path).unwrap_or_default();

@@ -25,6 +25,15 @@ pub(super) fn store(values: &Values) -> Result<Arc<dyn Store>, Failure> {
     }
 }
 
+/// Brings the tables up to date. From which version to which, if the store has numbers for them.
+pub(super) fn migrate(values: &Values) -> Result<Option<(u32, u32)>, Failure> {
+    match values.store() {
+        #[cfg(feature = "postgres")]
+        Some(StoreAddress::Postgres(url)) => super::postgres::migrate(url, values).map(Some),
+        _ => store(values).map(|_| None),
+    }
+}
+
 fn sqlite(file: &Path) -> Result<Sqlite, Failure> {
     let failed = |error: StoreError| Failure::Local(format!("the store: {error}"));
     Sqlite::open(file).map_err(failed)

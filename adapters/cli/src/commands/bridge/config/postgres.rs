@@ -15,11 +15,21 @@ pub(super) fn connect(url: &PostgresUrl, values: &Values) -> Result<Postgres, Fa
     connected.map_err(|error| failed(url, &error))
 }
 
+/// Brings the tables up to date. From which version to which.
+pub(super) fn migrate(url: &PostgresUrl, values: &Values) -> Result<(u32, u32), Failure> {
+    let whole = url.with_password(values.secrets("store_password").first());
+    let migrated = options(values)?.migrate_now(whole.expose());
+    migrated.map(|done| (done.from, done.to)).map_err(|error| failed(url, &error))
+}
+
 fn options(values: &Values) -> Result<PostgresOptions, Failure> {
     let mut options = PostgresOptions::default();
     let connections = values.number("store_connections").and_then(|one| usize::try_from(one).ok());
     if let Some(connections) = connections {
         options = options.connections(connections);
+    }
+    if let Some(may) = values.yes("store_migrate") {
+        options = options.migrate(may);
     }
     if let Some(file) = values.file("store_ca_file") {
         options = options.extra_ca_pem(setup::certificates_in(file, "store_ca_file")?);

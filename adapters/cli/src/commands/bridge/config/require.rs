@@ -59,8 +59,13 @@ pub(super) fn check(values: &Values, problems: &mut Problems) {
 }
 
 /// The settings of a store on PostgreSQL.
-const POSTGRES_ALONE: &[&str] =
-    &["store_password", "store_ca_file", "store_connections", "accept_loss_on_failover"];
+const POSTGRES_ALONE: &[&str] = &[
+    "store_password",
+    "store_ca_file",
+    "store_connections",
+    "store_migrate",
+    "accept_loss_on_failover",
+];
 
 /// The store can be opened by this program, and its password is where nobody else reads it.
 fn store(values: &Values, problems: &mut Problems) {
