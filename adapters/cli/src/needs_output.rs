@@ -36,7 +36,11 @@ impl Command {
             // The secrets of a run without a file are printed, and nowhere else.
             Self::Bridge(bridge) => match &bridge.command {
                 None => bridge.options.deliver.is_some(),
-                Some(BridgeCommand::Config(ConfigCommand::Check { .. })) => false,
+                // The exit status is the answer.
+                Some(
+                    BridgeCommand::Config(ConfigCommand::Check { .. })
+                    | BridgeCommand::Ready { .. },
+                ) => false,
                 Some(command) => command.is_question(),
             },
             Self::Webhook(command) => match command {

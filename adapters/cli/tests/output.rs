@@ -85,6 +85,8 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
         Case { runs_on: true, ..with_stdin("sandbox agent", "coo\n") },
         Case { runs_on: true, ..case(&format!("bridge {bridge}")) },
         case(&format!("bridge config check {bridge}")),
+        case(&format!("bridge migrate --store {folder}/made.db")),
+        case(&format!("bridge ready --ops {}", running.operations())),
         case(&format!("bridge status {ops}")),
         case(&format!("bridge lanes {ops}")),
         case(&format!("bridge dead-letters --body {ops}")),
@@ -230,6 +232,8 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
     &["enable"],
     &["second.json"],
     &["check"],
+    &["migrate"],
+    &["ready"],
     &["replay"],
     &["settle"],
     &["adopt"],
@@ -322,6 +326,10 @@ fn every_command_of_the_help_is_tried() {
             }
             let path = [&path[..], &[name.to_owned()]].concat();
             found += 1;
+            if path == ["bridge", "dead-letters", "delete"] {
+                // There is one letter, which `replay` needs: the tests of operations delete one.
+                continue;
+            }
             assert!(tried(&path), "no case for {path:?}");
             waiting.push(path);
         }

@@ -12,23 +12,25 @@
 //!
 //! New here? The [front page](crate) has a program that sends and one that receives.
 
-/// Includes a page. Its examples need clients, axum, the bridge, its store and the sandbox: without these features it is read, and
+/// Includes a page. Its examples need clients, axum, the bridge, its stores and the sandbox: without these features it is read, and
 /// not tested.
 macro_rules! page {
     ($name:ident, $file:literal) => {
         #[cfg_attr(
-                                                                    any(
-                                                                        not(doctest),
-                                                                        all(
-                                                                            feature = "axum",
-                                                                            feature = "bridge",
-                                                                            feature = "sandbox",
-                                                                            feature = "tokio",
-                                                                            feature = "ureq"
-                                                                        )
-                                                                    ),
-                                                                    doc = include_str!($file)
-                                                                )]
+                            any(
+                                not(doctest),
+                                all(
+                                    feature = "axum",
+                                    feature = "bridge",
+                                    feature = "postgres",
+                                    feature = "sandbox",
+                                    feature = "sqlite",
+                                    feature = "tokio",
+                                    feature = "ureq"
+                                )
+                            ),
+                            doc = include_str!($file)
+                        )]
         pub mod $name {}
     };
 }

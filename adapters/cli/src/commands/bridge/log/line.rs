@@ -19,13 +19,13 @@ pub(super) const FIELDS: &[(&str, usize)] = &[
     ("seconds", 20),
     ("account", 40),
     ("operation", 40),
-    ("service", 255),
+    ("service", 200),
     ("version", 40),
-    ("store", 300),
-    ("webhooks", 64),
-    ("gateways", 64),
-    ("operations", 64),
-    ("cause", 700),
+    ("store", 100),
+    ("webhooks", 48),
+    ("gateways", 48),
+    ("operations", 48),
+    ("cause", 500),
 ];
 
 /// The fields of a line: known ones, each with a value of a bounded length.
