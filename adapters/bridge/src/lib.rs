@@ -80,6 +80,7 @@ pub mod message;
 mod observe;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod owners;
+mod pods;
 mod sealed;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod shared;
@@ -104,4 +105,5 @@ pub use memory::Memory;
 pub use message::{Text, Undelivered};
 #[cfg(any(feature = "async", feature = "blocking"))]
 pub use observe::{CallEnded, StoreRequest};
+pub use pods::Pods;
 pub use sealed::{Sealed, StoreKey};

@@ -1,0 +1,295 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lp_connector_core::bridge::store::{
+    CellId, Claimed, Commit, Entry, Fence, Holder, LaneId, LaneKind, Lease,
+};
+use lp_connector_core::id::AccountId;
+
+use super::*;
+use crate::Memory;
+
+/// A store that can be pulled out, and one that says nothing for a while.
+#[derive(Default)]
+struct Plug {
+    store: Memory,
+    is_out: AtomicBool,
+    is_mute: AtomicBool,
+    kept: Mutex<Vec<Reply>>,
+}
+
+impl Store for Plug {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        match self.is_out.load(Ordering::SeqCst) {
+            true => Err(unavailable("it is pulled out")),
+            false => self.store.perform(request),
+        }
+    }
+
+    fn submit(&self, request: Request, reply: Reply) {
+        match self.is_mute.load(Ordering::SeqCst) {
+            true => self.kept.lock().unwrap().push(reply),
+            false => reply(self.perform(request)),
+        }
+    }
+}
+
+fn plugs() -> [Arc<Plug>; 3] {
+    Default::default()
+}
+
+fn pods([one, two, three]: &[Arc<Plug>; 3]) -> Pods {
+    Pods::new("one", one.clone()).pod("two", two.clone()).pod("three", three.clone())
+}
+
+fn lane(account: u32) -> LaneId {
+    LaneId::new(AccountId::new(format!("le{account}")).unwrap(), LaneKind::Consumer, "ada")
+}
+
+fn append(
+    store: &dyn Store,
+    accounts: impl IntoIterator<Item = u32>,
+) -> Result<Answer, StoreError> {
+    let entry = |account| Entry { lane: lane(account), body: vec![1] };
+    store.perform(Request::Append(accounts.into_iter().map(entry).collect()))
+}
+
+fn claim(store: &dyn Store, lanes: usize) -> Result<Vec<Claimed>, StoreError> {
+    let term = Duration::from_secs(900);
+    let claim = Request::Claim { holder: Holder(7), lanes, entries: 9, term, speaks: 1 };
+    let Answer::Claimed(claimed) = store.perform(claim)? else { panic!() };
+    Ok(claimed)
+}
+
+fn list(store: &dyn Store) -> Result<Vec<LaneId>, StoreError> {
+    let what = Listed::Lanes { account: None, kind: LaneKind::Consumer };
+    let Answer::Listed(lanes) = store.perform(Request::List { what, after: None, limit: 1000 })?
+    else {
+        panic!()
+    };
+    Ok(lanes.into_iter().map(|lane| lane.summary.lane).collect())
+}
+
+fn counts(plugs: &[Arc<Plug>; 3]) -> [usize; 3] {
+    std::array::from_fn(|at| list(&*plugs[at]).unwrap().len())
+}
+
+/// An account on this pod, and one on another.
+fn apart(plugs: &[Arc<Plug>; 3], pod: usize) -> (u32, u32) {
+    append(&pods(plugs), 0..60).unwrap();
+    let own = list(&*plugs[pod]).unwrap();
+    let is_own = |account: &u32| own.contains(&lane(*account));
+    ((0..60).find(is_own).unwrap(), (0..60).find(|one| !is_own(one)).unwrap())
+}
+
+#[test]
+fn accounts_are_spread_and_stay_where_they_are() {
+    let plugs = plugs();
+    let [one, two, three] = &plugs;
+    let first = Pods::new("one", one.clone()).pod("two", two.clone());
+    append(&first, 0..60).unwrap();
+    let before = counts(&plugs);
+    assert!(before[0] > 15 && before[1] > 15 && before[0] + before[1] == 60, "{before:?}");
+    // A third pod, and later one that is full.
+    append(&pods(&plugs), 0..90).unwrap();
+    let after = counts(&plugs);
+    assert_eq!(after.iter().sum::<usize>(), 90);
+    assert!(
+        after[2] > 3
+            && list(&**three).unwrap().iter().all(|lane| !list(&**one).unwrap().contains(lane))
+    );
+    assert!((0..60).all(|account| !list(&**three).unwrap().contains(&lane(account))));
+    append(&pods(&plugs).full("one").full("two"), 0..120).unwrap();
+    assert_eq!(counts(&plugs), [after[0], after[1], after[2] + 30]);
+}
+
+#[test]
+fn programs_that_list_other_pods_agree() {
+    let plugs = plugs();
+    append(&pods(&plugs).full("two").full("three"), [1]).unwrap();
+    // What the first program wrote into its pod is not there yet: only that it was given.
+    let cell = CellId { account: lane(1).account().clone(), key: "pod".into() };
+    let Answer::Cells(found) = plugs[0].perform(Request::Read(vec![cell.clone()])).unwrap() else {
+        panic!()
+    };
+    let seen = found[0].as_ref().unwrap().version;
+    let erase = Request::Swap { cell, seen, value: Vec::new(), life: None };
+    assert_eq!(plugs[0].perform(erase).unwrap(), Answer::Swapped(true));
+    append(&pods(&plugs).full("one").full("three"), [1]).unwrap();
+    assert_eq!(counts(&plugs), [1, 0, 0]);
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_request() {
+    let plugs = plugs();
+    let store = pods(&plugs);
+    append(&store, 0..30).unwrap();
+    let claimed = claim(&store, 100).unwrap();
+    assert_eq!(claimed.len(), 30);
+    assert!(counts(&plugs).iter().all(|count| *count > 0));
+    let fence = |account: u32| claimed.iter().find(|one| one.lane == lane(account)).unwrap().fence;
+    // Every third one has a fence of nobody.
+    let fence = |account: u32| if account.is_multiple_of(3) { Fence(0) } else { fence(account) };
+    let leases = (0..30).map(|account| Lease {
+        lane: lane(account),
+        fence: fence(account),
+        holder: Holder(7),
+    });
+    let term = Duration::from_secs(9);
+    let extended = store.perform(Request::Extend { leases: leases.collect(), term }).unwrap();
+    assert_eq!(extended, Answer::Extended((0..30).map(|account| account % 3 != 0).collect()));
+    let cell = |account: u32| CellId { account: lane(account).account().clone(), key: "c".into() };
+    let commits = (0..30).map(|account| {
+        let commit = Commit::new(lane(account), fence(account), Holder(7)).through(1).seen(1);
+        commit.cell(cell(account), account.to_string().into_bytes())
+    });
+    let Answer::Committed(done) = store.perform(Request::Commit(commits.collect())).unwrap() else {
+        panic!()
+    };
+    assert!((0..30).zip(&done).all(|(account, fence)| fence.is_some() == (account % 3 != 0)));
+    let read = Request::Read((0..30).map(cell).collect());
+    let Answer::Cells(cells) = store.perform(read).unwrap() else { panic!() };
+    for (account, cell) in (0..30_u32).zip(cells) {
+        let expected = (account % 3 != 0).then(|| account.to_string().into_bytes());
+        assert_eq!(cell.map(|cell| cell.value), expected);
+    }
+    let all = list(&store).unwrap();
+    assert!(all.len() == 30 && all.is_sorted());
+    assert_eq!(store.facts().unwrap(), StoreFacts::default());
+}
+
+#[test]
+fn a_claim_gives_no_more_than_asked_and_starves_no_pod() {
+    for lanes in [1, 2, 3, 5, 7, 100] {
+        let plugs = plugs();
+        let store = pods(&plugs);
+        append(&store, 0..30).unwrap();
+        let mut given = Vec::new();
+        loop {
+            let claimed = claim(&store, lanes).unwrap();
+            assert_eq!(claimed.len(), lanes.min(30 - given.len()), "of {lanes}");
+            if claimed.is_empty() {
+                break;
+            }
+            given.extend(claimed.into_iter().map(|one| one.lane));
+            // Each pod has had its turn.
+            if given.len() >= 3 * lanes.max(3) {
+                let of = |plug: &Plug| {
+                    list(plug).unwrap().iter().filter(|lane| given.contains(lane)).count()
+                };
+                assert!(plugs.iter().all(|plug| of(plug) > 0), "{lanes}");
+            }
+        }
+        assert_eq!(given.len(), 30);
+    }
+}
+
+#[test]
+fn a_pod_that_is_out_stops_its_own_accounts_alone() {
+    let plugs = plugs();
+    let (own, other) = apart(&plugs, 1);
+    let out = |out: bool| plugs[1].is_out.store(out, Ordering::SeqCst);
+    let store = pods(&plugs);
+    append(&store, [own, other]).unwrap();
+    out(true);
+    // A program that knows the accounts, and one that has just started.
+    for store in [store, pods(&plugs)] {
+        out(true);
+        assert_eq!(append(&store, [other]).unwrap(), Answer::Appended);
+        for accounts in [vec![own], vec![other, own]] {
+            assert_eq!(append(&store, accounts).unwrap_err().kind(), Kind::Unavailable);
+        }
+        assert_eq!(list(&store).unwrap_err().kind(), Kind::Unavailable);
+        for _ in 0..5 {
+            assert!(claim(&store, 3).is_ok());
+        }
+        out(false);
+        // The first claim brings it back, and the next one has its lanes.
+        claim(&store, 3).unwrap();
+        append(&store, [own, other]).unwrap();
+        assert!(claim(&store, 100).is_ok());
+        assert!(!store.inner.is_silent(1));
+    }
+}
+
+#[test]
+fn of_a_request_for_several_pods_the_one_that_is_out_is_lost() {
+    let plugs = plugs();
+    let (own, other) = apart(&plugs, 1);
+    let store = pods(&plugs);
+    let claimed = claim(&store, 100).unwrap();
+    let lease = |account: u32| {
+        let one = claimed.iter().find(|one| one.lane == lane(account)).unwrap();
+        Lease { lane: one.lane.clone(), fence: one.fence, holder: Holder(7) }
+    };
+    plugs[1].is_out.store(true, Ordering::SeqCst);
+    let extend = |accounts: &[u32]| {
+        let leases = accounts.iter().map(|account| lease(*account)).collect();
+        store.perform(Request::Extend { leases, term: Duration::ZERO })
+    };
+    assert_eq!(extend(&[own, other]).unwrap(), Answer::Extended(vec![false, true]));
+    assert_eq!(extend(&[own]).unwrap_err().kind(), Kind::Unavailable);
+    let commit = |account: u32| Commit::new(lane(account), lease(account).fence, Holder(7));
+    let both = Request::Commit(vec![commit(own), commit(other)]);
+    let Answer::Committed(done) = store.perform(both).unwrap() else { panic!() };
+    assert!(done[0].is_none() && done[1].is_some());
+    let alone = Request::Commit(vec![commit(own)]);
+    assert_eq!(store.perform(alone.clone()).unwrap_err().kind(), Kind::Unavailable);
+    // Nothing happened: it may be repeated.
+    plugs[1].is_out.store(false, Ordering::SeqCst);
+    let Answer::Committed(done) = store.perform(alone).unwrap() else { panic!() };
+    assert!(done[0].is_some());
+}
+
+#[test]
+fn a_pod_that_says_nothing_holds_up_no_other_account() {
+    let plugs = plugs();
+    let (own, other) = apart(&plugs, 1);
+    plugs[1].is_mute.store(true, Ordering::SeqCst);
+    let store = pods(&plugs);
+    // It is found by its own pod, whatever the silent one would say.
+    append(&store, [other]).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let entry = Entry { lane: lane(own), body: vec![1] };
+    let reply = move |answer| sender.send(answer).unwrap();
+    store.submit(Request::Append(vec![entry]), Box::new(reply));
+    assert!(receiver.try_recv().is_err());
+    append(&store, [other]).unwrap();
+    for reply in std::mem::take(&mut *plugs[1].kept.lock().unwrap()) {
+        reply(Err(unavailable("too late")));
+    }
+    assert_eq!(receiver.recv().unwrap().unwrap_err().kind(), Kind::Unavailable);
+}
+
+#[test]
+fn nobody_waits_for_a_pod_that_gave_no_answer() {
+    let plugs = plugs();
+    let (own, other) = apart(&plugs, 1);
+    let store = pods(&plugs);
+    let claimed = claim(&store, 100).unwrap();
+    let lease = |account: u32| {
+        let one = claimed.iter().find(|one| one.lane == lane(account)).unwrap();
+        Lease { lane: one.lane.clone(), fence: one.fence, holder: Holder(7) }
+    };
+    // It fails once, and says nothing afterwards: each of these would wait for ever.
+    plugs[1].is_out.store(true, Ordering::SeqCst);
+    claim(&store, 100).unwrap();
+    plugs[1].is_mute.store(true, Ordering::SeqCst);
+    for _ in 0..5 {
+        claim(&store, 100).unwrap();
+    }
+    assert_eq!(plugs[1].kept.lock().unwrap().len(), 1, "one question whether it is back");
+    let leases = vec![lease(own), lease(other)];
+    let extended = store.perform(Request::Extend { leases, term: Duration::ZERO }).unwrap();
+    assert_eq!(extended, Answer::Extended(vec![false, true]));
+    // It is back.
+    plugs[1].is_mute.store(false, Ordering::SeqCst);
+    plugs[1].is_out.store(false, Ordering::SeqCst);
+    let probe = plugs[1].kept.lock().unwrap().pop().unwrap();
+    probe(Ok(Answer::Cells(Vec::new())));
+    append(&store, [own]).unwrap();
+    let leases = vec![lease(own), lease(other)];
+    let extended = store.perform(Request::Extend { leases, term: Duration::ZERO }).unwrap();
+    assert_eq!(extended, Answer::Extended(vec![true, true]));
+}
