@@ -90,6 +90,7 @@ impl Engine {
             MembershipStep::Wait(until) => Some(until),
             MembershipStep::Gone => None,
         };
+        self.worker.set_share(self.membership.share(now.mono()), now);
         let deadline = now.mono() + self.time_limit;
         loop {
             return match self.worker.poll(now) {

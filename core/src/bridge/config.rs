@@ -50,6 +50,7 @@ pub struct BridgeConfig {
     pub(super) poll_least: Duration,
     pub(super) poll_most: Duration,
     token_patience: Duration,
+    pub(super) rate: Option<u32>,
 }
 
 impl Default for BridgeConfig {
@@ -78,6 +79,7 @@ impl BridgeConfig {
             poll_least: Duration::from_millis(25),
             poll_most: Duration::from_millis(250),
             token_patience: Duration::from_secs(3),
+            rate: None,
         }
     }
 
@@ -243,6 +245,22 @@ impl BridgeConfig {
     pub fn token_patience(mut self, time: Duration) -> Self {
         self.token_patience = time;
         self
+    }
+
+    /// Sets how many requests a second the lanes of each account may begin, of all programs on the store together: messages,
+    /// receipts, openings. Each of the programs that live has an equal part, which changes as they come and go. At once
+    /// there may be those of a second, and one more for each program. News of typing, downloads and tokens do not count.
+    /// Default: no limit. At least 1.
+    #[must_use]
+    pub fn rate(mut self, per_second: u32) -> Self {
+        self.rate = Some(per_second.max(1));
+        self
+    }
+
+    /// The requests a second, if there is a limit.
+    #[must_use]
+    pub const fn rate_setting(&self) -> Option<u32> {
+        self.rate
     }
 
     /// How tokens are shared.

@@ -117,6 +117,41 @@ fn a_newcomer_has_no_share_before_the_others_leave_it_one() {
     assert_eq!(world.shares(), [500_000, 500_000]);
 }
 
+/// What a program does at a beat: asks, performs and hears of two requests.
+const BEAT: usize = 6;
+
+#[test]
+fn less_is_in_use_before_it_is_written() {
+    let mut world = World::new(SECOND * 2);
+    world.start();
+    (0..BEAT).for_each(|_| world.step(0, false));
+    world.start();
+    (0..BEAT).for_each(|_| world.step(1, false));
+    world.now = world.now + SECOND * 2;
+    // The first one's write has taken effect, and its answer is under way. The second one takes what is free now.
+    (0..BEAT - 1).for_each(|_| world.step(0, false));
+    (0..BEAT).for_each(|_| world.step(1, false));
+    assert_eq!(world.shares(), [500_000, 500_000]);
+}
+
+#[test]
+fn more_is_in_use_once_it_is_written() {
+    let mut world = World::new(SECOND * 2);
+    world.start();
+    world.start();
+    world.run_for(SECOND * 9);
+    assert_eq!(world.shares(), [500_000, 500_000]);
+    world.programs[1].membership.leave(world.now);
+    (0..=BEAT).for_each(|_| world.step(world.programs.len() - 1, false));
+    assert_eq!(world.programs.len(), 1);
+    world.now = world.now + SECOND * 2;
+    // The first one is about to write that it has all, and a newcomer takes its half before that.
+    (0..4).for_each(|_| world.step(0, false));
+    world.start();
+    (0..BEAT).for_each(|_| world.step(1, false));
+    assert_eq!(world.shares(), [500_000, 500_000]);
+}
+
 #[test]
 fn who_cannot_write_itself_down_has_no_share() {
     let mut world = World::new(SECOND * 10);

@@ -21,6 +21,9 @@ impl Worker {
                 lease.holder,
                 effect.is_some()
             );
+            // `Debug` of a commit shows no cells.
+            let cells = commit.as_ref().map(|commit| &commit.cells);
+            let _ = writeln!(text, "{cells:?}");
         }
         for asked in self.asked.values() {
             let _ = match asked {

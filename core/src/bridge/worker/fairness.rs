@@ -9,7 +9,7 @@ use crate::id::AccountId;
 use crate::time::Now;
 
 /// How long a lane is put off whose account has all its places taken and its share of the lanes.
-const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// True if a further request or delivery of this account may begin.
@@ -49,12 +49,12 @@ impl Worker {
         self.lanes.keys().filter(is_same).count() > share
     }
 
-    /// Releases a lane for a while: lanes of other accounts are due before it.
-    pub(super) fn put_off(&mut self, id: &LaneId, now: Now) {
+    /// Releases a lane for a while: others are due before it.
+    pub(super) fn put_off(&mut self, id: &LaneId, pause: Duration, now: Now) {
         let term = self.config.lease_term();
         if let Some(held) = self.lanes.get_mut(id) {
             let mut draft = held.machine.release(now);
-            draft.next = DraftNext::After(CROWDED_PAUSE);
+            draft.next = DraftNext::After(pause);
             held.events = std::mem::take(&mut draft.events);
             held.commit = Some(draft.for_lease(&held.lease, term));
             self.to_commit.push_back(id.clone());

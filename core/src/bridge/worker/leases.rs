@@ -21,7 +21,9 @@ impl Worker {
         news: u64,
         now: Now,
     ) {
-        if claimed.is_empty() && news == self.news {
+        if let Some(pause) = self.throttled_pause(now.mono()) {
+            self.next_claim = now.mono() + pause;
+        } else if claimed.is_empty() && news == self.news {
             self.next_claim = now.mono() + self.claim_pause;
             self.claim_pause = self.claim_pause.saturating_mul(2).min(self.config.poll_most);
         } else {
@@ -60,6 +62,7 @@ impl Worker {
                 effect,
                 not_before,
                 is_suspected,
+                others_first: false,
             };
             // One that was held before was lost: the store gave it anew.
             self.lanes.insert(id.clone(), held);
@@ -98,8 +101,12 @@ impl Worker {
                 self.ready.push_back(id.clone());
             }
             Next::After(pause) => {
+                let due = match held.others_first {
+                    true => self.after_others(now + pause),
+                    false => now + pause,
+                };
                 self.lanes.remove(id);
-                self.note_due(now + pause);
+                self.note_due(due);
             }
             Next::Idle | Next::Gone => {
                 self.lanes.remove(id);
@@ -205,6 +212,7 @@ impl Worker {
         });
         let has_room = self.lane_room() > 0;
         let claim = (!self.is_stopping && !self.is_claiming && has_room).then(|| self.claim_at());
-        lanes.chain(claim).min().unwrap_or(Mono::NEVER)
+        let wake = lanes.chain(claim).min().unwrap_or(Mono::NEVER);
+        wake.min(self.throttled_until(now))
     }
 }

@@ -5,6 +5,7 @@ mod describe;
 mod fairness;
 mod leases;
 mod machine;
+mod rate;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
@@ -14,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::fairness::CROWDED_PAUSE;
 use self::machine::Machine;
+use self::rate::Rate;
 use super::config::BridgeConfig;
 use super::delivery::{Delivery, Verdict};
 use super::event::{BridgeEvent, BridgeEventKind};
@@ -110,6 +113,8 @@ pub struct Worker {
     effects: BTreeMap<u64, LaneId>,
     /// Lanes that wait until another one's request or delivery has ended.
     waiting: VecDeque<LaneId>,
+    /// The limit of requests, if there is one.
+    rate: Option<Rate>,
     number: u64,
     next_claim: Mono,
     claim_pause: Duration,
@@ -178,6 +183,8 @@ struct Held {
     not_before: Mono,
     /// The store refused a request with several commits, this one among them: it is asked for by itself.
     is_suspected: bool,
+    /// It is released because this program may send no more: others may have it first.
+    others_first: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -194,6 +201,7 @@ impl Worker {
     pub fn new(config: BridgeConfig, seed: Seed) -> Self {
         Self {
             claim_pause: config.poll_least,
+            rate: config.rate.map(Rate::new),
             config: Arc::new(config),
             seed,
             lanes: BTreeMap::new(),
@@ -217,7 +225,7 @@ impl Worker {
     /// The next step. It never returns the same step twice.
     pub fn poll(&mut self, now: Now) -> WorkerStep {
         self.drop_expired(now.mono());
-        while let Some(id) = self.next_waiting().or_else(|| self.next_ready(now.mono())) {
+        while let Some(id) = self.next_lane(now) {
             if let Some(step) = self.advance(&id, now) {
                 return step;
             }
@@ -407,6 +415,12 @@ impl Worker {
         self.number
     }
 
+    /// The lane to go on with.
+    fn next_lane(&mut self, now: Now) -> Option<LaneId> {
+        let waiting = self.next_waiting().or_else(|| self.next_throttled(now));
+        waiting.or_else(|| self.next_ready(now.mono()))
+    }
+
     fn next_ready(&mut self, now: Mono) -> Option<LaneId> {
         let lanes = &self.lanes;
         let is_due = |id: &LaneId| lanes.get(id).is_none_or(|held| held.not_before <= now);
@@ -418,6 +432,7 @@ impl Worker {
     fn advance(&mut self, id: &LaneId, now: Now) -> Option<WorkerStep> {
         let reserve = self.config.effect_reserve();
         let has_room = self.has_room(id.account());
+        let may_call = self.may_call(id.account(), now.mono());
         let held = self.lanes.get_mut(id)?;
         if held.commit.is_some() || held.effect.is_some() {
             return None;
@@ -441,11 +456,15 @@ impl Worker {
             }
             LaneStep::Effect(Effect::Call(_) | Effect::Deliver(_)) if !has_room => {
                 if self.is_crowded(id) {
-                    self.put_off(id, now);
+                    self.put_off(id, CROWDED_PAUSE, now);
                 } else if let Some(held) = self.lanes.get_mut(id) {
                     held.machine.cancelled();
                     self.waiting.push_back(id.clone());
                 }
+                None
+            }
+            LaneStep::Effect(Effect::Call(_)) if !may_call => {
+                self.throttle(id, now);
                 None
             }
             LaneStep::Effect(effect) => {
@@ -458,6 +477,9 @@ impl Worker {
                         WorkerStep::Ask(number, Request::Read(cells))
                     }
                     Effect::Call(outgoing) => {
+                        if let Some(rate) = &mut self.rate {
+                            rate.spend(id.account(), now.mono());
+                        }
                         self.effects.insert(number, id.clone());
                         WorkerStep::Call(number, id.account().clone(), outgoing)
                     }

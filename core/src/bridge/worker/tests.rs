@@ -86,6 +86,53 @@ fn a_lane_with_something_sealed_is_left_alone() {
     assert_eq!((worker.counters().committed, store.entries(), worker.lanes()), (0, before, 0));
 }
 
+/// How long after an append by another program the lane is claimed, if the store takes `trip` for a request and its answer. The
+/// worker has worked on `before` lanes, and has been idle for a while.
+fn found_after(idle: Duration, trip: Duration, before: usize) -> Duration {
+    let mut worker = Worker::new(BridgeConfig::new(), Seed::from_bytes([7; 16]));
+    let mut now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let mut store = MemoryStore::default();
+    let account = AccountId::new("91827364").unwrap();
+    let append = |store: &mut MemoryStore, key: &str, at: Mono| {
+        let lane = LaneId::new(account.clone(), LaneKind::Consumer, key);
+        store.perform(Request::Append(vec![Entry { lane, body: b"{}".to_vec() }]), at);
+    };
+    for number in 0..before {
+        append(&mut store, &format!("c{number}"), now.mono());
+    }
+    let appended_at = now.mono() + idle;
+    let mut is_appended = false;
+    loop {
+        let step = worker.poll(now);
+        let next = match &step {
+            WorkerStep::Ask(..) => now.mono() + trip / 2,
+            WorkerStep::Wait(until) => *until,
+            other => panic!("{other:?}"),
+        };
+        if !is_appended && next > appended_at {
+            append(&mut store, "late", appended_at);
+            is_appended = true;
+        }
+        now = now.later(next.since(now.mono()));
+        if let WorkerStep::Ask(number, request) = step {
+            let answer = store.perform(request, now.mono());
+            let has_it = |answer: &Answer| matches!(answer, Answer::Claimed(all) if all.iter().any(|one| one.lane.key() == "late"));
+            if has_it(&answer) {
+                return now.mono().since(appended_at);
+            }
+            now = now.later(trip / 2);
+            worker.handle(number, Some(answer), now);
+        }
+    }
+}
+
+#[test]
+fn an_append_is_found_after_long_idleness() {
+    let (trip, hours) = (Duration::from_millis(4), Duration::from_secs(3 * 3600));
+    let late = found_after(hours + Duration::from_millis(17), trip, 3);
+    assert!(late <= Duration::from_millis(250) + trip, "{late:?}");
+}
+
 /// A script of choices decides in which order everything ends. When nothing is under way, the only worker must wake
 /// no later than the first lane is due: it looks for others' appends but once an hour.
 fn wakes_in_time(script: &[u16]) -> Result<(), String> {
@@ -182,6 +229,15 @@ fn run(script: &[u16], instances: usize) -> Result<(), String> {
 }
 
 proptest! {
+    #[test]
+    fn an_append_of_another_program_is_found_within_250_ms(
+        idle in 0..90_000_u64, trip in 2..400_u64, before in 0..4_usize,
+    ) {
+        let trip = Duration::from_millis(trip);
+        let late = found_after(Duration::from_millis(idle), trip, before);
+        prop_assert!(late <= Duration::from_millis(250) + trip, "{late:?} with a trip of {trip:?}");
+    }
+
     #[test]
     fn a_due_lane_is_not_slept_through(script in prop::collection::vec(any::<u16>(), 0..200)) {
         prop_assert_eq!(wakes_in_time(&script), Ok(()));
