@@ -3,15 +3,15 @@
 #
 #   bash tests/chaos/beside.sh [REV [OPTION…]]
 #
-# builds the chaos program of REV (by default the newest tag, or else the first commit whose gate runs them on
-# PostgreSQL), and runs this one with half of its processes of that version. Options go to the program.
+# builds the chaos program of REV (by default the newest tag, or else the first commit with numbered migrations), and runs
+# this one with half of its processes of that version. Options go to the program.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rev=${1:-}
 [ $# = 0 ] || shift
 if [ -z "$rev" ]; then
     rev=$(git describe --tags --abbrev=0 2>/dev/null ||
-        git log --reverse --format=%H -S'--store postgres' -- .ci/run | head -n 1)
+        git log --reverse --format=%H -- adapters/postgres/src/migrations | head -n 1)
 fi
 if [ -z "$rev" ] || ! git rev-parse --quiet --verify "$rev^{commit}" >/dev/null; then
     echo "skipped: this clone does not have the version before"

@@ -28,7 +28,7 @@ Kills the bridge again and again, and compares the books of both sides.
   --gateway FILE      that gateway (adapters/cli/examples/gateway.py)
   --store STORE       sqlite, or postgres: that of LP_TEST_POSTGRES or pg_virtualenv, or one of its own (sqlite)
   --cold N            another run: start N processes at once, and count how often a token was asked for
-  --limit TIME        give up after this long (600s)
+  --limit TIME        give up after this long (600s, or 60ms for each message)
   --directory DIR     where the store is (a new one that is removed)";
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
         failover: false,
         beside: None,
         cold: None,
-        limit: Duration::from_secs(600),
+        limit: Duration::ZERO,
         directory: None,
     };
     let mut given = std::env::args().skip(1);
@@ -113,6 +113,10 @@ pub(crate) fn parse() -> Result<Arguments, ChaosError> {
     arguments.check()?;
     if arguments.consumers == 0 {
         arguments.consumers = (arguments.messages / 20).clamp(100, 1000);
+    }
+    if arguments.limit.is_zero() {
+        let each = Duration::from_millis(60).saturating_mul(arguments.messages.try_into()?);
+        arguments.limit = each.max(Duration::from_secs(600));
     }
     Ok(arguments)
 }

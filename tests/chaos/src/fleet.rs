@@ -101,6 +101,10 @@ impl Fleet {
         if !engine.is_durable() {
             environment.push((instance::ACCEPTS_LOSS, "yes".to_owned()));
         }
+        if !matches!(engine, Engine::File(_)) {
+            // Where a server is stopped every few seconds too, they fall behind further than the ordinary minute.
+            environment.push((instance::SETTLES, "300".to_owned()));
+        }
         // An earlier version does not have the key.
         if beside.is_none() {
             environment.push((instance::SEALS, "yes".to_owned()));

@@ -37,10 +37,14 @@ pub(crate) const ACCEPTS_LOSS: &str = "CHAOS_ACCEPTS_LOSS";
 /// The variable that is set where the instances seal what they store, and so share tokens.
 pub(crate) const SEALS: &str = "CHAOS_SEALS";
 
+/// The variable that says for how many seconds an unconfirmed message is looked for.
+pub(crate) const SETTLES: &str = "CHAOS_SETTLES";
+
 const KEY: [u8; 32] = [7; 32];
 
-/// How long lanes are leased, and an attempt may take: short, for a lane waits so long after each kill.
-const TERM: Duration = Duration::from_secs(3);
+/// How long lanes are leased, and an attempt may take: short, for a lane waits so long after each kill. A term is 5 s
+/// longer than an attempt at least.
+const TERM: Duration = Duration::from_millis(6500);
 const ATTEMPT: Duration = Duration::from_millis(1500);
 
 /// Runs until it is killed, or the parent ends.
@@ -80,7 +84,10 @@ async fn serve() -> Result<(), ChaosError> {
         None => Box::new(store),
     };
     let gateway = Gateway { url: variable("CHAOS_CHANNEL")?, agent: agent() };
-    let settings = BridgeConfig::new().attempt_timeout(ATTEMPT).term(TERM);
+    let mut settings = BridgeConfig::new().attempt_timeout(ATTEMPT).term(TERM);
+    if let Ok(seconds) = variable(SETTLES) {
+        settings = settings.settle_for(Duration::from_secs(seconds.parse()?));
+    }
     let bridge = Bridge::builder(Client::new(config)?, store, gateway)
         .config(settings)
         .on_event(|event| tell(&event.kind))
