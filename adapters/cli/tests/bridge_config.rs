@@ -86,6 +86,7 @@ fn the_sample_is_a_whole_configuration() {
             "ca_file",
             "trust_suffixes",
             "brand",
+            "rate",
             "public_url",
             "allowed_hosts",
             "urgency",

@@ -52,6 +52,9 @@ pub struct ServerConfig {
     pub settle_for: Duration,
     /// What happens to a text while a survey runs. Default: [`SurveyPolicy::AnswersOnly`].
     pub survey: SurveyPolicy,
+    /// How many requests a second the messages of each account may make of LivePerson, of all programs on the store
+    /// together: see [`BridgeConfig::rate`](lp_connector_bridge::BridgeConfig::rate). Default: no limit.
+    pub rate: Option<u32>,
     /// How long one request to LivePerson may take. Default: 10 s.
     pub attempt_timeout: Duration,
     /// How long a program has a lane to itself: after a crash, its work waits for the rest. It is lengthened to the
@@ -192,6 +195,7 @@ impl ServerConfig {
             unsettled: Unsettled::default(),
             settle_for: Duration::from_secs(60),
             survey: SurveyPolicy::default(),
+            rate: None,
             attempt_timeout: Duration::from_secs(10),
             term: Duration::from_secs(15),
             retention: Retention::default(),

@@ -401,6 +401,9 @@ fn bridge(
         .term(config.term)
         .max_effects(CALLS + concurrency)
         .max_lanes((CALLS + concurrency) * 4);
+    if let Some(rate) = config.rate {
+        settings = settings.rate(rate);
+    }
     for gateway in &config.gateways {
         let own = ConsumerSettings::new()
             .opening(gateway.open.clone())

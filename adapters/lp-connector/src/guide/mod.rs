@@ -17,20 +17,20 @@
 macro_rules! page {
     ($name:ident, $file:literal) => {
         #[cfg_attr(
-                            any(
-                                not(doctest),
-                                all(
-                                    feature = "axum",
-                                    feature = "bridge",
-                                    feature = "postgres",
-                                    feature = "sandbox",
-                                    feature = "sqlite",
-                                    feature = "tokio",
-                                    feature = "ureq"
-                                )
-                            ),
-                            doc = include_str!($file)
-                        )]
+                                            any(
+                                                not(doctest),
+                                                all(
+                                                    feature = "axum",
+                                                    feature = "bridge",
+                                                    feature = "postgres",
+                                                    feature = "sandbox",
+                                                    feature = "sqlite",
+                                                    feature = "tokio",
+                                                    feature = "ureq"
+                                                )
+                                            ),
+                                            doc = include_str!($file)
+                                        )]
         pub mod $name {}
     };
 }

@@ -41,6 +41,7 @@ pub(super) fn server(values: &Values, problems: &mut Problems) -> Option<ServerC
     config.term = values.time("bridge.term").unwrap_or(config.term);
     config.attempt_timeout =
         values.time("bridge.attempt_timeout").unwrap_or(config.attempt_timeout);
+    config.rate = values.number("bridge.rate").and_then(|rate| u32::try_from(rate).ok());
     let (kept, drain, listen) = (&mut config.retention, &mut config.drain, &mut config.listen);
     kept.conversations = values.time("retention.conversations").unwrap_or(kept.conversations);
     kept.dead_letters = values.time("retention.dead_letters").unwrap_or(kept.dead_letters);

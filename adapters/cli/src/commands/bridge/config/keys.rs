@@ -107,6 +107,7 @@ pub(super) const KEYS: &[Key] = &[
     key("drain.timeout", Kind::Time, "10s"),
     key("bridge.term", Kind::Limit, "15s"),
     key("bridge.attempt_timeout", Kind::Limit, "10s"),
+    bare("bridge.rate", Kind::Number(1, 1_000_000)),
     key("bridge.survey", Kind::Word(&["answers_only", "everything"]), "answers_only"),
     key("log.format", Kind::Word(&["json", "text"]), "json"),
     key("log.level", Kind::Word(&["error", "warn", "info", "debug", "trace"]), "info"),
