@@ -127,7 +127,7 @@ fn status(client: &Client, output: &Output) -> Result<(), Failure> {
         (true, _) => "running",
         _ => "starting",
     };
-    let mut text = format!("{state}; {}", line(&status, &["version", "lanes_held"]));
+    let mut text = format!("{state}; {}", line(&status, &["version", "lanes_held", "instances"]));
     text.push_str(&store_lines(&status));
     let gateways = status.get("gateways").and_then(Value::as_array);
     for gateway in gateways.into_iter().flatten() {

@@ -113,7 +113,7 @@ impl Metrics {
         all.values_mut().for_each(|series| series.value = 0.0);
     }
 
-    /// The series of a metric with one label that are not 0.
+    /// The series of a metric with at most one label, by its value, that are not 0.
     pub(super) fn by_label(&self, metric: Metric) -> BTreeMap<String, f64> {
         let Some(all) = self.0.get(metric as usize) else { return BTreeMap::new() };
         let all = all.lock().unwrap_or_else(PoisonError::into_inner);

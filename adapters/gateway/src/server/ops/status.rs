@@ -32,6 +32,8 @@ struct Status<'a> {
     /// The services of LivePerson that failed so often that they are left alone for a while.
     circuits_open: Vec<OpenCircuit>,
     store: StoreStatus<'a>,
+    /// How many programs run a bridge on the store, when they were counted last: every 10 s.
+    instances: u64,
     /// How many dead letters there are, by reason, when they were counted last: every 15 s.
     dead_letters: BTreeMap<String, u64>,
 }
@@ -136,7 +138,8 @@ pub(super) async fn status(State(app): State<App>, request: Request) -> Result<R
         failing: core.failures.failing(),
         circuits_open: core.failures.circuits_open(),
         store: store_status(core),
-        dead_letters: dead_letters(core),
+        instances: counted(core, Metric::Instances).into_values().sum(),
+        dead_letters: counted(core, Metric::DeadLetters),
     };
     Ok(answer(StatusCode::OK, &status))
 }
@@ -149,8 +152,9 @@ fn store_status(core: &Core) -> StoreStatus<'_> {
     }
 }
 
-fn dead_letters(core: &Core) -> BTreeMap<String, u64> {
-    let counted = core.metrics.by_label(Metric::DeadLetters);
+/// The counts of a metric, by its label.
+fn counted(core: &Core, metric: Metric) -> BTreeMap<String, u64> {
+    let counted = core.metrics.by_label(metric);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was counted")]
-    counted.into_iter().map(|(reason, count)| (reason, count as u64)).collect()
+    counted.into_iter().map(|(label, count)| (label, count as u64)).collect()
 }
