@@ -1,8 +1,8 @@
 //! The agents: they answer each second message, and say something now and then, so that there is something after a
 //! message whose answer was lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -23,22 +23,23 @@ const MAX_BEHIND: usize = 2000;
 /// Starts the agents. They end with `ends`.
 pub(crate) fn start(
     cloud: &Arc<Server>,
+    book: &Arc<CloudBook>,
     books: &Arc<Books>,
     fleet: &Arc<Fleet>,
     ends: &Arc<AtomicBool>,
 ) -> JoinHandle<()> {
-    let (cloud, books) = (cloud.clone(), books.clone());
+    let (cloud, book, books) = (cloud.clone(), book.clone(), books.clone());
     let (fleet, ends) = (fleet.clone(), ends.clone());
     std::thread::spawn(move || {
-        let (mut read, mut said) = (0, 0_usize);
+        let mut said = 0_usize;
         let mut spoken = SystemTime::now();
         while !ends.load(Ordering::Relaxed) {
             let mut open = None;
             if spoken.elapsed().unwrap_or_default() > EVERY {
                 spoken = SystemTime::now();
-                let book = books.lock();
-                let is_behind = said > book.acknowledged.len() + MAX_BEHIND;
-                let mut consumers = book.open_consumers();
+                let books = books.lock();
+                let is_behind = said > books.acknowledged.len() + MAX_BEHIND;
+                let mut consumers = books.open_consumers();
                 if is_behind {
                     // What they say next proves that a message did not arrive, before it is reported.
                     let doubted = fleet.log().doubted_consumers();
@@ -47,9 +48,7 @@ pub(crate) fn start(
                 open = Some(consumers);
             }
             cloud.with(|sandbox| {
-                let (answers, last) = questions(sandbox, read);
-                read = last;
-                for conversation in answers {
+                for conversation in book.read(sandbox) {
                     said += 1;
                     say(sandbox, &conversation, said);
                 }
@@ -77,21 +76,6 @@ fn say(sandbox: &mut Sandbox, conversation: &str, number: usize) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     // A conversation that is closed meanwhile needs no answer.
     let _ = sandbox.agent(now, conversation, text);
-}
-
-/// The conversations of each second new message of a consumer, and the number of the last message.
-fn questions(sandbox: &Sandbox, read: u64) -> (Vec<String>, u64) {
-    let new: Vec<_> = sandbox
-        .messages()
-        .iter()
-        .rev()
-        .take_while(|message| message.number > read)
-        .filter(|message| message.role == "CONSUMER" && text(&message.event).is_some())
-        .map(|message| (message.number, message.conversation.clone()))
-        .collect();
-    let last = sandbox.messages().back().map_or(read, |message| message.number);
-    let second = new.into_iter().rev().filter(|(number, _)| number % 2 == 0);
-    (second.map(|(_, conversation)| conversation).collect(), last)
 }
 
 fn text(event: &Value) -> Option<&str> {
@@ -123,16 +107,41 @@ fn channel_id(consumer: &str) -> &str {
     consumer.strip_prefix(PREFIX).unwrap_or(consumer)
 }
 
-/// The cloud's book.
-pub(crate) fn book(sandbox: &Sandbox) -> Cloud {
-    let mut cloud = Cloud::default();
-    for message in sandbox.messages() {
-        let Some(text) = text(&message.event) else { continue };
-        let side = match message.role {
-            "CONSUMER" => &mut cloud.texts,
-            _ => &mut cloud.agents,
-        };
-        side.entry(channel_id(&message.consumer).to_owned()).or_default().push(text.to_owned());
+/// The cloud's book, written while the run lasts: the sandbox keeps only its last messages.
+#[derive(Debug, Default)]
+pub(crate) struct CloudBook(Mutex<Written>);
+
+#[derive(Debug, Default)]
+struct Written {
+    cloud: Cloud,
+    /// The number of the last message.
+    last: u64,
+}
+
+impl CloudBook {
+    /// Writes down what is new, and returns the conversation of each second new message of a consumer.
+    pub(crate) fn read(&self, sandbox: &Sandbox) -> Vec<String> {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.last;
+        let new = sandbox.messages().iter().rev().take_while(|message| message.number > last);
+        let new: Vec<_> = new.collect();
+        let mut questions = Vec::new();
+        for message in new.into_iter().rev() {
+            written.last = message.number;
+            let Some(text) = text(&message.event) else { continue };
+            let is_consumer = message.role == "CONSUMER";
+            if is_consumer && message.number % 2 == 0 {
+                questions.push(message.conversation.clone());
+            }
+            let Written { cloud, .. } = &mut *written;
+            let side = if is_consumer { &mut cloud.texts } else { &mut cloud.agents };
+            side.entry(channel_id(&message.consumer).to_owned()).or_default().push(text.to_owned());
+        }
+        questions
     }
-    cloud
+
+    /// What is written so far.
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&Cloud) -> T) -> T {
+        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner).cloud)
+    }
 }

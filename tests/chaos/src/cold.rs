@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig, Webhooks};
 use serde_json::json;
 
+use crate::agents::CloudBook;
 use crate::arguments::Arguments;
 use crate::books::Books;
 use crate::engine::Engine;
 use crate::fleet::Fleet;
 use crate::outage::Outage;
-use crate::{ChaosError, agents, balancer, channel};
+use crate::{ChaosError, balancer, channel};
 
 /// The most token requests of all processes together.
 const MOST: u64 = 2;
@@ -54,7 +55,11 @@ pub(crate) fn run(arguments: &Arguments, count: usize) -> Result<bool, ChaosErro
         }
         Ok(())
     })?;
-    let sent = || cloud.with(|sandbox| agents::book(sandbox)).texts.len();
+    let book = CloudBook::default();
+    let sent = || {
+        cloud.with(|sandbox| book.read(sandbox));
+        book.with(|cloud| cloud.texts.len())
+    };
     while sent() < count * MESSAGES && start.elapsed() < arguments.limit {
         std::thread::sleep(Duration::from_millis(50));
     }

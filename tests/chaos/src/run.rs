@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lp_connector_sandbox::{Fault, Server, ServerConfig, Webhooks};
 
+use crate::agents::CloudBook;
 use crate::arguments::Arguments;
 use crate::books::{Books, Told, Verdict};
 use crate::engine::Engine;
@@ -91,7 +92,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         _ if arguments.failover => troubled.push(trouble.fail_over()),
         _ => troubled.extend(arguments.engine_restart.map(|every| trouble.restart_engine(every))),
     }
-    let talk = agents::start(&cloud, &books, &fleet, &ends);
+    let cloud_book = Arc::new(CloudBook::default());
+    let talk = agents::start(&cloud, &cloud_book, &books, &fleet, &ends);
     let entrance = program.as_ref().map(|program| program.entrance());
     let senders = senders::start(arguments, &fleet, &books, &outage, &gives_up, entrance);
     if let Some((kind, time)) = arguments.outage.filter(|(kind, _)| *kind != OutageKind::Stopped) {
@@ -117,9 +119,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         thread.join().map_err(|_| "the trouble ended with a panic")??;
     }
     talk.join().map_err(|_| "the agents ended with a panic")?;
-    wait_for_deliveries(arguments, start, &cloud, &books);
+    // They say nothing more.
+    cloud.with(|sandbox| cloud_book.read(sandbox));
+    wait_for_deliveries(arguments, start, &cloud_book, &books);
+    cloud.with(|sandbox| cloud_book.read(sandbox));
 
-    let verdict = Verdict::of(&books.lock(), &cloud.with(|sandbox| agents::book(sandbox)));
+    let verdict = cloud_book.with(|cloud| Verdict::of(&books.lock(), cloud));
     print(&verdict, &books, &trouble, accepted_after, start.elapsed());
     fleet.stop();
     let settled = print_log(&trouble, arguments, verdict.reported);
@@ -184,7 +189,7 @@ fn loses_notifications(arguments: &Arguments) -> bool {
 
 /// Waits until the channel has what the agents said. Where the cloud loses notifications on purpose, it waits until
 /// what was acknowledged is there and nothing more comes.
-fn wait_for_deliveries(arguments: &Arguments, start: Instant, cloud: &Server, books: &Books) {
+fn wait_for_deliveries(arguments: &Arguments, start: Instant, cloud: &CloudBook, books: &Books) {
     let some_are_lost = loses_notifications(arguments);
     let (mut before, mut changed) = (0, Instant::now());
     while start.elapsed() < arguments.limit && !all_delivered(cloud, books) {
@@ -199,9 +204,8 @@ fn wait_for_deliveries(arguments: &Arguments, start: Instant, cloud: &Server, bo
     }
 }
 
-fn all_delivered(cloud: &Server, books: &Books) -> bool {
-    let said: usize =
-        cloud.with(|sandbox| agents::book(sandbox)).agents.values().map(Vec::len).sum();
+fn all_delivered(cloud: &CloudBook, books: &Books) -> bool {
+    let said: usize = cloud.with(|cloud| cloud.agents.values().map(Vec::len).sum());
     books.lock().delivered() >= said
 }
 
