@@ -34,6 +34,68 @@ pub(crate) fn config(url: &str, time_limit: Duration) -> Result<Config, StoreErr
     Ok(config)
 }
 
+/// The same for each host alone.
+pub(crate) fn hosts(config: &Config) -> Vec<Config> {
+    let (hosts, addresses, ports) =
+        (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+    let count = hosts.len().max(addresses.len());
+    let alone = |at: usize| {
+        let mut one = Config::new();
+        match hosts.get(at) {
+            Some(Host::Tcp(name)) => {
+                one.host(name);
+            }
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => {
+                one.host_path(path);
+            }
+            None => {}
+        }
+        if let Some(address) = addresses.get(at) {
+            one.hostaddr(*address);
+        }
+        // One port counts for all.
+        if let Some(port) = ports.get(at).or_else(|| ports.first()) {
+            one.port(*port);
+        }
+        if let Some(user) = config.get_user() {
+            one.user(user);
+        }
+        if let Some(password) = config.get_password() {
+            one.password(password);
+        }
+        if let Some(name) = config.get_dbname() {
+            one.dbname(name);
+        }
+        if let Some(options) = config.get_options() {
+            one.options(options);
+        }
+        if let Some(name) = config.get_application_name() {
+            one.application_name(name);
+        }
+        if let Some(time) = config.get_connect_timeout() {
+            one.connect_timeout(*time);
+        }
+        if let Some(time) = config.get_tcp_user_timeout() {
+            one.tcp_user_timeout(*time);
+        }
+        if let Some(time) = config.get_keepalives_interval() {
+            one.keepalives_interval(time);
+        }
+        if let Some(count) = config.get_keepalives_retries() {
+            one.keepalives_retries(count);
+        }
+        one.ssl_mode(config.get_ssl_mode())
+            .ssl_negotiation(config.get_ssl_negotiation())
+            .channel_binding(config.get_channel_binding())
+            .keepalives(config.get_keepalives())
+            .keepalives_idle(config.get_keepalives_idle())
+            .target_session_attrs(config.get_target_session_attrs());
+        one
+    };
+    (0..count).map(alone).collect()
+}
+
 /// True if all hosts are this machine.
 fn is_local(config: &Config) -> bool {
     let addresses = config.get_hostaddrs();
@@ -81,6 +143,22 @@ mod tests {
         for (url, expected) in cases {
             assert_eq!(config(url, Duration::ZERO).unwrap().get_ssl_mode(), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn each_host_has_all_of_the_address() {
+        let url = "postgres://lp:secret@a.example:1,b.example:2/db?options=-csearch_path%3Dx";
+        let both = config(url, Duration::from_secs(3)).unwrap();
+        let hosts = hosts(&both);
+        let alone = |host: &str| {
+            let url = format!("postgres://lp:secret@{host}/db?options=-csearch_path%3Dx");
+            config(&url, Duration::from_secs(3)).unwrap()
+        };
+        assert_eq!(hosts, [alone("a.example:1"), alone("b.example:2")]);
+        let one_port = config("host=a,b port=7 user=lp", Duration::ZERO).unwrap();
+        assert!(super::hosts(&one_port).iter().all(|host| host.get_ports() == [7]));
+        let paths = config("host=/run/a hostaddr=127.0.0.1 user=lp", Duration::ZERO).unwrap();
+        assert_eq!(super::hosts(&paths), [paths]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One connection: made when it is needed, and made again when it is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::durability::{self, Accepted};
 use crate::error::{Failure, store_error};
 use crate::{PostgresOptions, address, facts, requests};
 
@@ -25,29 +26,61 @@ const TRIES: u32 = 5;
 
 /// Where the server is.
 pub(crate) struct Server {
-    config: Config,
+    /// One for each host, in the order in which they are tried.
+    hosts: Vec<Config>,
+    /// The host that was found last.
+    found: AtomicUsize,
     tls: MakeRustlsConnect,
     time_limit: Duration,
+    accepts: Accepted,
     /// The transactions that met another one and were repeated.
     repeated: AtomicU64,
 }
 
 impl Server {
     pub(crate) fn new(url: &str, options: &PostgresOptions) -> Result<Self, StoreError> {
-        let config = address::config(url, options.time_limit)?;
+        let hosts = address::hosts(&address::config(url, options.time_limit)?);
         let tls = lp_connector_tls::client_config_with(&options.extra_ca_pem)
             .map_err(|error| StoreError::new(Kind::Denied, error.to_string()))?;
         let tls = MakeRustlsConnect::new(tls);
-        Ok(Self { config, tls, time_limit: options.time_limit, repeated: AtomicU64::new(0) })
+        Ok(Self {
+            hosts,
+            found: AtomicUsize::new(0),
+            tls,
+            time_limit: options.time_limit,
+            accepts: options.accepts,
+            repeated: AtomicU64::new(0),
+        })
     }
 
-    /// A new connection. A task of its own drives it.
+    /// A new connection, to a server that keeps what it acknowledges. A task of its own drives it.
+    ///
+    /// Hosts are tried one after the other, beginning with the one that was found last. One that takes the connection
+    /// and then says nothing has its share of the time, and no more.
     pub(crate) async fn connect(&self) -> Result<Client, StoreError> {
-        let connecting = self.config.connect(self.tls.clone());
-        let connected = timeout_at(Instant::now() + self.time_limit, connecting).await;
-        let (client, connection) = connected.map_err(|_| late())?.map_err(not_connected)?;
+        let count = self.hosts.len().max(1);
+        let share = self.time_limit / u32::try_from(count).unwrap_or(1);
+        let first = self.found.load(Ordering::Relaxed);
+        let mut refused = late();
+        for at in (0..count).map(|next| (first + next) % count) {
+            let Some(host) = self.hosts.get(at) else { break };
+            match timeout_at(Instant::now() + share, self.connect_to(host)).await {
+                Ok(Ok(client)) => {
+                    self.found.store(at, Ordering::Relaxed);
+                    return Ok(client);
+                }
+                Ok(Err(error)) => refused = error,
+                Err(_) => refused = late(),
+            }
+        }
+        Err(refused)
+    }
+
+    async fn connect_to(&self, host: &Config) -> Result<Client, StoreError> {
+        let (client, connection) = host.connect(self.tls.clone()).await.map_err(not_connected)?;
         // It ends with its client, or when the server ends it: the next request finds that out.
         tokio::spawn(connection);
+        durability::check(&client, self.accepts).await?;
         Ok(client)
     }
 
@@ -84,19 +117,19 @@ impl Connection {
     }
 
     /// Performs a request, within the time limit.
-    pub(crate) async fn perform(&mut self, request: &Request) -> Result<Answer, StoreError> {
+    pub(crate) async fn perform(&mut self, request: &Request) -> Result<Answer, Refusal> {
         let deadline = Instant::now() + self.server.time_limit;
         match timeout_at(deadline, self.try_perform(request)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 // An answer may still come over it, to nobody.
                 self.client = None;
-                Err(late())
+                Err(late().into())
             }
         }
     }
 
-    async fn try_perform(&mut self, request: &Request) -> Result<Answer, StoreError> {
+    async fn try_perform(&mut self, request: &Request) -> Result<Answer, Refusal> {
         for tried in 1.. {
             let client = match self.client.take().filter(|client| !client.is_closed()) {
                 Some(client) => client,
@@ -113,19 +146,20 @@ impl Connection {
                     self.client = Some(client);
                 }
                 Err(failure) => {
+                    let is_locked = failure.is_locked();
                     let error = failure.into_store_error();
                     // What is unavailable may be found again at another host.
-                    if error.kind() != Kind::Unavailable {
+                    if is_locked || error.kind() != Kind::Unavailable {
                         self.client = Some(client);
                     }
-                    return Err(error);
+                    return Err(Refusal { error, is_locked });
                 }
             }
         }
-        Err(late())
+        Err(late().into())
     }
 
-    /// Removes what has expired, if it is time for that. Call it when nobody waits for an answer.
+    /// Removes what has expired and looks at the server again, if it is time for that. Call it when nobody waits for an answer.
     pub(crate) async fn prune(&mut self) {
         if self.pruned.elapsed() < PRUNE_EVERY {
             return;
@@ -133,7 +167,12 @@ impl Connection {
         self.pruned = Instant::now();
         if let Some(client) = self.client.take() {
             let deadline = Instant::now() + self.server.time_limit;
-            if let Ok(Ok(())) = timeout_at(deadline, requests::prune(&client)).await {
+            let work = async {
+                requests::prune(&client).await.map_err(Failure::into_store_error)?;
+                // A standby may have come since, or a setting may have changed.
+                durability::check(&client, self.server.accepts).await
+            };
+            if let Ok(Ok(())) = timeout_at(deadline, work).await {
                 self.client = Some(client);
             }
         }
@@ -142,7 +181,24 @@ impl Connection {
     async fn connect(&mut self) -> Result<Client, StoreError> {
         sleep_until(self.not_before).await;
         self.not_before = Instant::now() + PAUSE;
-        self.server.connect().await
+        // Perhaps another server, with another clock.
+        self.low = requests::LowerBound::default();
+        // Nothing is wrong with the request: once the server is well again, it is done.
+        let unavailable = |error: StoreError| StoreError::new(Kind::Unavailable, error.to_string());
+        self.server.connect().await.map_err(unavailable)
+    }
+}
+
+/// Why a request was not done.
+pub(crate) struct Refusal {
+    pub(crate) error: StoreError,
+    /// Another transaction holds a row for too long: the server is there.
+    pub(crate) is_locked: bool,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self { error, is_locked: false }
     }
 }
 

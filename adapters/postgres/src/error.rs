@@ -28,6 +28,11 @@ impl Failure {
         }
     }
 
+    /// Another transaction holds a row for too long.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self, Self::Server(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     pub(crate) fn into_store_error(self) -> StoreError {
         match self {
             Self::Server(error) => store_error(error, "the PostgreSQL server did not do it"),

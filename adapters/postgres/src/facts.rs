@@ -38,7 +38,8 @@ const SQL: &str = "
         (SELECT array_agg(bytes ORDER BY place) FROM part), (SELECT array_agg(dead ORDER BY place) FROM part),
         (SELECT array_agg(name ORDER BY name) FROM standby), (SELECT array_agg(state ORDER BY name) FROM standby),
         (SELECT array_agg(sync_state ORDER BY name) FROM standby),
-        (SELECT array_agg(behind ORDER BY name) FROM standby)";
+        (SELECT array_agg(behind ORDER BY name) FROM standby),
+        pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')";
 
 /// Reads them.
 pub(crate) async fn read(client: &Client, repeated: u64) -> Result<StoreFacts, Failure> {
@@ -62,7 +63,9 @@ fn facts(row: &Row, repeated: u64) -> Result<StoreFacts, Failure> {
     Ok(StoreFacts {
         oldest_due: get::<Option<i64>>(row, 0)?.map_or(Duration::ZERO, duration),
         due_lanes: count(get(row, 1)?),
-        oldest_snapshot: Some(get::<Option<i64>>(row, 2)?.map_or(Duration::ZERO, duration)),
+        // Who does not see the others' snapshots does not know the oldest.
+        oldest_snapshot: get::<bool>(row, 9)?
+            .then_some(get::<Option<i64>>(row, 2)?.map_or(Duration::ZERO, duration)),
         repeated,
         parts: parts
             .map(|((name, bytes), dead)| StorePart { name, bytes: count(bytes), dead: count(dead) })

@@ -59,6 +59,7 @@ use lp_connector_core::bridge::store::{
 use tokio::runtime::{Builder, Handle};
 
 use crate::connection::Server;
+use crate::durability::Accepted;
 pub use crate::migration::Migrated;
 use crate::queue::Queue;
 
@@ -67,7 +68,7 @@ use crate::queue::Queue;
 pub struct PostgresOptions {
     connections: usize,
     pub(crate) time_limit: Duration,
-    accepts_loss: bool,
+    pub(crate) accepts: Accepted,
     may_migrate: bool,
     pub(crate) extra_ca_pem: Vec<u8>,
 }
@@ -77,7 +78,7 @@ impl Default for PostgresOptions {
         Self {
             connections: 4,
             time_limit: Duration::from_secs(5),
-            accepts_loss: false,
+            accepts: Accepted::default(),
             may_migrate: true,
             extra_ca_pem: Vec::new(),
         }
@@ -100,11 +101,19 @@ impl PostgresOptions {
         self
     }
 
-    /// Starts even though what was acknowledged could be lost: when the server's settings do not keep it over a
-    /// crash, and when a standby that gets everything late is promoted.
+    /// Takes a server whose standbys get everything late. When one of them is promoted, the last that was acknowledged
+    /// is lost.
     #[must_use]
-    pub fn accept_loss_on_failover(mut self) -> Self {
-        self.accepts_loss = true;
+    pub const fn accept_loss_on_failover(mut self) -> Self {
+        self.accepts.failover = true;
+        self
+    }
+
+    /// Takes a server whose settings do not keep over a crash what was acknowledged, such as one for tests without
+    /// `fsync`.
+    #[must_use]
+    pub const fn accept_loss_in_crash(mut self) -> Self {
+        self.accepts.crash = true;
         self
     }
 
@@ -178,12 +187,12 @@ impl PostgresOptions {
     /// Checks the server, and brings its tables up to date.
     async fn prepare(&self, server: &Server) -> Result<Migrated, StoreError> {
         let mut client = server.connect().await?;
-        durability::check(&client, self.accepts_loss).await?;
         migration::bring_up(&mut client, migration::MIGRATIONS, self.may_migrate).await
     }
 }
 
-/// A store on a PostgreSQL server. When it is dropped, what was asked is done first.
+/// A store on a PostgreSQL server. When it is dropped, what was asked is done first, as long as
+/// the server is there.
 pub struct Postgres {
     queue: Arc<Queue>,
     server: Arc<Server>,

@@ -9,7 +9,7 @@ use lp_connector_core::bridge::store::{
 };
 use tokio::sync::Notify;
 
-use crate::connection::{Connection, Server};
+use crate::connection::{Connection, Refusal, Server};
 
 /// The most appends that share a transaction, and so one flush of the disk.
 const MAX_GROUP: usize = 64;
@@ -52,10 +52,23 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// What waits is still done.
+    /// What waits is still done, as long as the server is there.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_waiters();
+    }
+
+    /// Answers what waits, if nobody asks any more: the server is not there, and each would take its whole time.
+    fn give_up_if_closed(&self) {
+        let mut waiting = self.lock();
+        if !waiting.is_closed {
+            return;
+        }
+        let jobs = std::mem::take(&mut waiting.jobs);
+        drop(waiting);
+        for (_, reply) in jobs {
+            let _ = catch_unwind(AssertUnwindSafe(|| reply(Err(closed()))));
+        }
     }
 
     /// The next request, and appends that wait with it if it is one. `None`: it is closed, and nothing is left.
@@ -85,6 +98,10 @@ impl Queue {
     }
 }
 
+fn is_unavailable(outcome: &Result<Answer, StoreError>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable)
+}
+
 fn take(jobs: &mut VecDeque<(Request, Reply)>) -> Vec<(Request, Reply)> {
     let mut group: Vec<_> = jobs.pop_front().into_iter().collect();
     if matches!(group.first(), Some((Request::Append(_), _))) {
@@ -104,6 +121,9 @@ pub(crate) async fn serve(queue: Arc<Queue>, server: Arc<Server>) {
     while let Some(group) = queue.next().await {
         let (requests, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let outcomes = perform(&mut connection, requests).await;
+        if outcomes.iter().any(is_unavailable) {
+            queue.give_up_if_closed();
+        }
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             // A reply that panics is its author's fault, and stops nobody else.
             let _ = catch_unwind(AssertUnwindSafe(|| reply(outcome)));
@@ -126,7 +146,10 @@ async fn perform(
         let together = Request::Append(all.flatten().cloned().collect());
         match connection.perform(&together).await {
             Ok(answer) => return requests.iter().map(|_| Ok(answer.clone())).collect(),
-            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+            // Where one lane is locked, the others go on without it.
+            Err(Refusal { error, is_locked: false })
+                if error.kind() == StoreErrorKind::Unavailable =>
+            {
                 let copy = || StoreError::new(error.kind(), error.to_string());
                 return requests.iter().map(|_| Err(copy())).collect();
             }
@@ -135,7 +158,7 @@ async fn perform(
     }
     let mut outcomes = Vec::with_capacity(requests.len());
     for request in requests {
-        outcomes.push(connection.perform(&request).await);
+        outcomes.push(connection.perform(&request).await.map_err(|refusal| refusal.error));
     }
     outcomes
 }

@@ -17,6 +17,10 @@ use crate::values::{
 /// A lane that comes due may become visible a little later than one that comes due after it.
 const MARGIN: i64 = 5_000_000_000;
 
+/// What a claim gives, in bytes: so little that the sockets hold it. Its transaction ends when the answer is sent: a
+/// program that stops before it reads would keep the lanes locked, and no term would end for them.
+const CLAIM_BYTES: usize = 256 * 1024;
+
 /// How often claims look at everything.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -99,7 +103,8 @@ async fn claim(
 ) -> Result<Vec<Claimed>, Failure> {
     let holder = holder.0.to_be_bytes();
     let (lanes, entries, term) = (count(lanes), count(entries), nanos(term));
-    let (speaks, from, budget) = (i32::from(speaks), low.next(), count(MAX_CLAIM_BYTES));
+    let (speaks, from, budget) =
+        (i32::from(speaks), low.next(), count(CLAIM_BYTES.min(MAX_CLAIM_BYTES)));
     let values: [Typed<'_>; 7] = [
         (&holder.as_slice(), Type::BYTEA),
         (&lanes, Type::INT8),
@@ -230,9 +235,11 @@ async fn read(client: &Client, cells: &[CellId]) -> Result<Vec<Option<Cell>>, Fa
     let accounts: Vec<&str> = cells.iter().map(|cell| cell.account.as_str()).collect();
     let keys: Vec<&str> = cells.iter().map(|cell| cell.key.as_str()).collect();
     let values: [Typed<'_>; 2] = [(&accounts, Type::TEXT_ARRAY), (&keys, Type::TEXT_ARRAY)];
+    // The time is asked for once: within the join it would be asked for each cell there is.
     let sql = "SELECT cell.version, cell.value FROM unnest($1, $2) WITH ORDINALITY AS id (account, key, place)
-        LEFT JOIN (SELECT *, lp_now() AS moment FROM lp_cell) AS cell
-            ON cell.account = id.account AND cell.key = id.key AND (cell.until IS NULL OR cell.until > cell.moment)
+        CROSS JOIN (SELECT lp_now() AS moment OFFSET 0) AS clock
+        LEFT JOIN lp_cell AS cell
+            ON cell.account = id.account AND cell.key = id.key AND (cell.until IS NULL OR cell.until > clock.moment)
         ORDER BY id.place";
     let rows = client.query_typed(sql, &values).await?;
     let cell = |row: &Row| {

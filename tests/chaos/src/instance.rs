@@ -70,7 +70,7 @@ async fn serve() -> Result<(), ChaosError> {
         true => {
             let options = PostgresOptions::default();
             let options = match std::env::var_os(ACCEPTS_LOSS) {
-                Some(_) => options.accept_loss_on_failover(),
+                Some(_) => options.accept_loss_on_failover().accept_loss_in_crash(),
                 None => options,
             };
             Box::new(options.connect(&place)?)

@@ -24,7 +24,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(60), |seconds| seconds.parse())?;
     let Some(server) = PostgresServer::from_env() else { return Ok(ExitCode::SUCCESS) };
     let url = server.new_schema();
-    let store = PostgresOptions::default().accept_loss_on_failover().connect(&url)?;
+    let store = PostgresOptions::default()
+        .accept_loss_on_failover()
+        .accept_loss_in_crash()
+        .connect(&url)?;
     let (claimed, ends) = (AtomicU64::new(0), AtomicBool::new(false));
     let (without, under) = std::thread::scope(|scope| {
         for thread in 0..THREADS {

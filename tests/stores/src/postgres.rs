@@ -132,7 +132,12 @@ impl PostgresEngine {
 
 fn open(url: &str) -> Postgres {
     // A server of tests may do without flushing.
-    PostgresOptions::default().connections(2).accept_loss_on_failover().connect(url).unwrap()
+    PostgresOptions::default()
+        .connections(2)
+        .accept_loss_on_failover()
+        .accept_loss_in_crash()
+        .connect(url)
+        .unwrap()
 }
 
 impl Engine for PostgresEngine {

@@ -98,7 +98,11 @@ fn notifies(url: &str) -> bool {
     listener.run("LISTEN lp");
     // Nothing is taken out of the server's queue while somebody who listens is busy.
     listener.run("BEGIN; SELECT 1");
-    let store = PostgresOptions::default().accept_loss_on_failover().connect(url).unwrap();
+    let store = PostgresOptions::default()
+        .accept_loss_on_failover()
+        .accept_loss_in_crash()
+        .connect(url)
+        .unwrap();
     for number in 0..200_u32 {
         append(&store, &format!("{number:0>80}"));
         let claim = Request::Claim {
@@ -129,7 +133,11 @@ fn notifies(url: &str) -> bool {
 
 /// Somebody is at one lane, and at one cell that has expired.
 fn waits(url: &str) -> bool {
-    let store = PostgresOptions::default().accept_loss_on_failover().connect(url).unwrap();
+    let store = PostgresOptions::default()
+        .accept_loss_on_failover()
+        .accept_loss_in_crash()
+        .connect(url)
+        .unwrap();
     append(&store, "ada");
     append(&store, "bob");
     let session = Session::connect(url);
@@ -156,7 +164,13 @@ fn prunes(url: &str) -> bool {
 }
 
 fn swaps(url: &str) -> bool {
-    let connect = || PostgresOptions::default().accept_loss_on_failover().connect(url).unwrap();
+    let connect = || {
+        PostgresOptions::default()
+            .accept_loss_on_failover()
+            .accept_loss_in_crash()
+            .connect(url)
+            .unwrap()
+    };
     !one_wins_each_swap(&[connect(), connect()])
 }
 

@@ -67,6 +67,66 @@ fn a_lock_of_another_program_is_waited_for_a_while() {
 }
 
 #[test]
+fn one_locked_lane_fails_its_own_append_alone() {
+    let Some(cluster) = Cluster::create().unwrap() else { return };
+    let options = PostgresOptions::default().connections(1).time_limit(Duration::from_secs(300));
+    let store = options.connect(&cluster.url()).unwrap();
+    append(&store).unwrap();
+    let other = Session::connect(&cluster.url());
+    other.run("BEGIN; SELECT * FROM lp_lane FOR UPDATE");
+    let (sender, answers) = std::sync::mpsc::channel();
+    // The first may go alone. The others wait for it, and go together.
+    for name in ["bob", "cyd", "ada", "dan", "eve"] {
+        let lane = LaneId::new(AccountId::new("91827364").unwrap(), LaneKind::Consumer, name);
+        let sender = sender.clone();
+        let reply = move |answer: Result<_, _>| {
+            let _ = sender.send((name, answer.is_ok()));
+        };
+        store.submit(Request::Append(vec![Entry { lane, body: vec![1] }]), Box::new(reply));
+    }
+    drop(sender);
+    let mut refused: Vec<_> = answers.iter().filter(|(_, is_ok)| !is_ok).collect();
+    refused.sort();
+    assert_eq!(refused, [("ada", false)]);
+}
+
+#[test]
+fn a_host_that_says_nothing_is_passed_over() {
+    let Some(cluster) = Cluster::create().unwrap() else { return };
+    // It takes connections, as one whose server is frozen does.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?sslmode=disable",
+        silent.local_addr().unwrap().port(),
+        cluster.port()
+    );
+    let options = PostgresOptions::default().time_limit(Duration::from_secs(30));
+    append(&options.connect(&url).unwrap()).unwrap();
+}
+
+#[test]
+fn a_server_is_looked_at_again_when_it_is_connected_anew() {
+    let Some(cluster) = Cluster::create().unwrap() else { return };
+    let store = PostgresOptions::default().connections(1).connect(&cluster.url()).unwrap();
+    append(&store).unwrap();
+    cluster.sql("ALTER SYSTEM SET full_page_writes = off").unwrap();
+    cluster.sql("SELECT pg_reload_conf()").unwrap();
+    while cluster.sql("SHOW full_page_writes").unwrap() != ["off"] {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    cluster.sql(end).unwrap();
+    let reason = (0..100).find_map(|_| {
+        let error = append(&store).err()?;
+        // The request itself is as good as before.
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+        error.to_string().contains("full_page_writes").then_some(error)
+    });
+    assert!(reason.is_some());
+}
+
+#[test]
 fn the_host_that_can_be_written_is_found_and_found_again() {
     let (Some(one), Some(other)) = (Cluster::create().unwrap(), Cluster::create().unwrap()) else {
         return;

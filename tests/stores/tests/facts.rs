@@ -42,7 +42,11 @@ fn a_file_tells_its_sizes() {
 fn postgres_tells_its_sizes() {
     let Some(server) = PostgresServer::from_env() else { return };
     let url = server.new_schema();
-    let store = PostgresOptions::default().accept_loss_on_failover().connect(&url).unwrap();
+    let store = PostgresOptions::default()
+        .accept_loss_on_failover()
+        .accept_loss_in_crash()
+        .connect(&url)
+        .unwrap();
     let before = part(&store, "lp_entry");
     append(&store, 1_000);
     assert!(part(&store, "lp_entry") >= before + 100_000);
@@ -53,7 +57,11 @@ fn postgres_tells_its_sizes() {
 fn postgres_tells_of_a_snapshot_that_is_held() {
     let Some(server) = PostgresServer::from_env() else { return };
     let url = server.new_schema();
-    let store = PostgresOptions::default().accept_loss_on_failover().connect(&url).unwrap();
+    let store = PostgresOptions::default()
+        .accept_loss_on_failover()
+        .accept_loss_in_crash()
+        .connect(&url)
+        .unwrap();
     // Each of these keeps deleted rows: a snapshot, and a transaction that has written.
     for sql in ["BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1", "BEGIN; SELECT txid_current()"] {
         let session = server.session();

@@ -11,7 +11,13 @@ use lp_connector_stores::{
 };
 
 fn two(url: &str) -> [Postgres; 2] {
-    let connect = || PostgresOptions::default().accept_loss_on_failover().connect(url).unwrap();
+    let connect = || {
+        PostgresOptions::default()
+            .accept_loss_on_failover()
+            .accept_loss_in_crash()
+            .connect(url)
+            .unwrap()
+    };
     [connect(), connect()]
 }
 

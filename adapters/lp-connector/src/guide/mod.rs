@@ -14,23 +14,24 @@
 
 /// Includes a page. Its examples need clients, axum, the bridge, its stores and the sandbox: without these features it is read, and
 /// not tested.
+#[rustfmt::skip] // It would be indented further each time.
 macro_rules! page {
     ($name:ident, $file:literal) => {
         #[cfg_attr(
-                                            any(
-                                                not(doctest),
-                                                all(
-                                                    feature = "axum",
-                                                    feature = "bridge",
-                                                    feature = "postgres",
-                                                    feature = "sandbox",
-                                                    feature = "sqlite",
-                                                    feature = "tokio",
-                                                    feature = "ureq"
-                                                )
-                                            ),
-                                            doc = include_str!($file)
-                                        )]
+            any(
+                not(doctest),
+                all(
+                    feature = "axum",
+                    feature = "bridge",
+                    feature = "postgres",
+                    feature = "sandbox",
+                    feature = "sqlite",
+                    feature = "tokio",
+                    feature = "ureq"
+                )
+            ),
+            doc = include_str!($file)
+        )]
         pub mod $name {}
     };
 }

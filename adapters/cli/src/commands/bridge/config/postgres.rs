@@ -56,7 +56,9 @@ fn advice(kind: StoreErrorKind, text: &str) -> &'static str {
         }
         _ if says("3D000") => "; make it: createdb --owner=USER DATABASE",
         _ if says("42501") => "; the user must own the database, or may create in its schema",
-        StoreErrorKind::Incompatible if says("lose what it acknowledged") => {
+        StoreErrorKind::Incompatible
+            if says("lose what it acknowledged") && says("standby servers") =>
+        {
             "; accept_loss_on_failover = true accepts it"
         }
         StoreErrorKind::Unavailable if says("no connection") => {
@@ -89,7 +91,7 @@ mod tests {
             (Denied, "permission denied for schema public (42501)", "must own the database"),
             (
                 Incompatible,
-                "the server could lose what it acknowledged: fsync",
+                "the server could lose what it acknowledged: it has 1 standby servers",
                 "accept_loss_on_failover = true",
             ),
             (Incompatible, "PostgreSQL 12 is older than 13", ""),
