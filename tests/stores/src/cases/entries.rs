@@ -8,7 +8,7 @@ use lp_connector_core::bridge::store::{
 };
 use lp_connector_core::id::AccountId;
 
-use super::bench::{Bench, Held, SECOND, account, lane};
+use super::bench::{Bench, SECOND, account, lane};
 
 pub(super) fn an_answered_append_is_there_for_everybody(bench: &Bench) {
     bench.append(&[(&lane("ada"), "hello")]);
