@@ -215,5 +215,5 @@ planted! {
         => ("INSERT INTO lp_cell VALUES (account_, key_, nextval('lp_fence'),", "INSERT INTO lp_cell VALUES (account_, key_, 1,"),
             ("SELECT account, key, nextval('lp_fence'), until_, content", "SELECT account, key, 1, until_, content");
     "an empty cell stays": Case("an_empty_value_removes_a_cell") => ("WHERE octet_length(given.content) = 0 AND", "WHERE false AND");
-    "pruning takes what lives": Found(Trap::Prunes) => ("WHERE until <= lp_now() LIMIT most", "WHERE until IS NOT NULL LIMIT most");
+    "pruning takes what lives": Found(Trap::Prunes) => ("WHERE until <= moment LIMIT most", "WHERE until IS NOT NULL LIMIT most");
 }
