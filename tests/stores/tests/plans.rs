@@ -1,7 +1,6 @@
 //! What PostgreSQL reads for a request, in a store with many lanes and cells.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 use std::time::Duration;
 
