@@ -234,6 +234,7 @@
 //! | [`webhooks`](guide::webhooks) | How does a program receive what agents say, and lose nothing? |
 //! | [`testing`](guide::testing) | How is a connector tested without an account? |
 //! | [`bridge`](guide::bridge) | How does a connector lose nothing and double nothing, whatever dies? |
+//! | [`capacity`](guide::capacity) | How much does a bridge carry, and what does it need for more? |
 //! | [`deployment`](guide::deployment) | What does a connector need in production? |
 //! | [`architecture`](guide::architecture) | How is this library built, and what does it promise? |
 //!

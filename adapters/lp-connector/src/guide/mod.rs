@@ -7,6 +7,7 @@
 //! | [`webhooks`] | How does a program receive what agents say, and lose nothing? |
 //! | [`testing`] | How is a connector tested without an account? |
 //! | [`bridge`] | How does a connector lose nothing and double nothing, whatever dies? |
+//! | [`capacity`] | How much does a bridge carry? |
 //! | [`deployment`] | What does a connector need in production? |
 //! | [`architecture`] | How is this library built, and what does it promise? |
 //!
@@ -41,5 +42,6 @@ page!(errors, "errors.md");
 page!(webhooks, "webhooks.md");
 page!(testing, "testing.md");
 page!(bridge, "bridge.md");
+page!(capacity, "capacity.md");
 page!(deployment, "deployment.md");
 page!(architecture, "architecture.md");
