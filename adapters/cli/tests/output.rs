@@ -88,6 +88,7 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
         case(&format!("bridge migrate --store {folder}/made.db")),
         case(&format!("bridge ready --ops {}", running.operations())),
         case(&format!("bridge status {ops}")),
+        case(&format!("bridge instances {ops}")),
         case(&format!("bridge lanes {ops}")),
         case(&format!("bridge dead-letters --body {ops}")),
         case(&format!("bridge outbox grace {ops}")),
