@@ -8,7 +8,7 @@ import base64, hmac, json, os, sqlite3, sys, time, urllib.error, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 if missing := [name for name in ("BRIDGE_URL", "BRIDGE_TOKEN", "BRIDGE_SECRETS") if not os.environ.get(name)]:
-    print(f"set {', '.join(missing)}: lp-connector bridge prints them", file=sys.stderr)
+    print(f"set {', '.join(missing)}: lp-connector bridge prints them, or your secrets hold them", file=sys.stderr)
     sys.exit(2)
 BRIDGE, TOKEN = os.environ["BRIDGE_URL"], os.environ["BRIDGE_TOKEN"]
 KEYS = [base64.b64decode(one.removeprefix("whsec_"), validate=True) for one in os.environ["BRIDGE_SECRETS"].split()]
