@@ -33,7 +33,7 @@ CREATE TABLE lp_lane (
     tail bigint NOT NULL,    -- the number of the last entry
     version integer,
     record bytea,
-    PRIMARY KEY (kind, account, key) -- a list is of one kind
+    PRIMARY KEY (account, kind, key)
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 -- In the order of claims: whatever is due, none of it is sorted.
 CREATE INDEX lp_due ON lp_lane (due, account, kind, key) WHERE due IS NOT NULL;
