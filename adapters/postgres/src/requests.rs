@@ -283,13 +283,16 @@ async fn list(
         }
     };
     let after = after.filter(|_| key.is_none());
-    let (a, n) = after.map_or(("", ""), |lane| (lane.account().as_str(), lane.key()));
+    let (a, k, n) = after.map_or(("", 0, ""), |lane| {
+        (lane.account().as_str(), i16::from(lane.kind().number()), lane.key())
+    });
     let kind = i16::from(kind.number());
-    let values: [Typed<'_>; 7] = [
+    let values: [Typed<'_>; 8] = [
         (&kind, Type::INT2),
         (&account, Type::TEXT),
         (&key, Type::TEXT),
         (&a, Type::TEXT),
+        (&k, Type::INT2),
         (&n, Type::TEXT),
         (&limit, Type::INT8),
         (&entries, Type::INT8),
@@ -299,11 +302,11 @@ async fn list(
         FROM (SELECT lp_now() AS moment) AS clock CROSS JOIN lp_lane AS lane LEFT JOIN LATERAL (
             SELECT array_agg(one.number ORDER BY one.number) AS numbers,
                 array_agg(octet_length(one.body) ORDER BY one.number) AS sizes
-            FROM (SELECT * FROM lp_entry WHERE lp_entry.lane = lane.id ORDER BY number LIMIT $7) AS one
+            FROM (SELECT * FROM lp_entry WHERE lp_entry.lane = lane.id ORDER BY number LIMIT $8) AS one
         ) AS entry ON true
         WHERE lane.kind = $1 AND ($2 IS NULL OR lane.account = $2) AND ($3 IS NULL OR lane.key = $3)
-            AND (lane.account, lane.key) > ($4, $5)
-        ORDER BY lane.account, lane.key LIMIT $6";
+            AND (lane.account, lane.kind, lane.key) > ($4, $5, $6)
+        ORDER BY lane.account, lane.kind, lane.key LIMIT $7";
     let rows = client.query_typed(sql, &values).await?;
     rows.iter().map(details).collect()
 }

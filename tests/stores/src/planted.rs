@@ -109,9 +109,9 @@ planted! {
         => (LOCK_CELLS, ""), ("    ORDER BY account COLLATE \"C\", key COLLATE \"C\"\n    ON", "    ON"),
             ("WHERE owner = ANY (done) ORDER BY account, key, place DESC\n        ) AS one;",
              "WHERE owner = ANY (done) ORDER BY place\n        ) AS one;"),
-            ("PERFORM lp_write(array_agg(one.account), array_agg(one.key), array_agg(one.content), NULL)",
-             "PERFORM lp_write(ARRAY[one.account], ARRAY[one.key], ARRAY[one.content], NULL)"),
-            ("            SELECT DISTINCT ON (account, key) account, key, content\n", "            SELECT account, key, content\n");
+            ("array_agg(one.account), array_agg(one.key), array_agg(one.content), array_agg(one.number), NULL",
+             "ARRAY[one.account], ARRAY[one.key], ARRAY[one.content], ARRAY[one.number], NULL"),
+            ("            SELECT DISTINCT ON (account, key) account, key, content, number\n", "            SELECT account, key, content, number\n");
     "claim has no lower bound": Found(Trap::Visits)
         => ("WHERE one.due > low AND one.due <= moment", "WHERE one.due <= moment");
     "append notifies": Found(Trap::Notifies)
@@ -213,7 +213,7 @@ planted! {
     "a cell lives on": Case("a_cell_ends_with_its_life") => ("OR cell.until <= moment THEN", "THEN");
     "versions begin again": Case("versions_go_on_after_a_life")
         => ("INSERT INTO lp_cell VALUES (account_, key_, nextval('lp_fence'),", "INSERT INTO lp_cell VALUES (account_, key_, 1,"),
-            ("SELECT account, key, nextval('lp_fence'), until_, content", "SELECT account, key, 1, until_, content");
+            ("SELECT account, key, number, until_, content", "SELECT account, key, 1, until_, content");
     "an empty cell stays": Case("an_empty_value_removes_a_cell") => ("WHERE octet_length(given.content) = 0 AND", "WHERE false AND");
     "pruning takes what lives": Found(Trap::Prunes) => ("WHERE until <= moment LIMIT most", "WHERE until IS NOT NULL LIMIT most");
 }

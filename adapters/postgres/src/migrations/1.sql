@@ -56,15 +56,17 @@ CREATE TABLE lp_cell (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lp_until ON lp_cell (until) WHERE until IS NOT NULL;
 
--- Writes cells, each one once, in the order of their keys. An empty value removes a cell.
-CREATE FUNCTION lp_write(accounts text[], keys text[], contents bytea[], until_ bigint) RETURNS void
+-- Writes cells with these versions, each cell once, in the order of their keys. An empty value removes a cell.
+CREATE FUNCTION lp_write(
+    accounts text[], keys text[], contents bytea[], numbers bigint[], until_ bigint
+) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM lp_cell AS cell USING unnest(accounts, keys, contents) AS given (account, key, content)
     WHERE octet_length(given.content) = 0 AND cell.account = given.account AND cell.key = given.key;
     INSERT INTO lp_cell (account, key, version, until, value)
-    SELECT account, key, nextval('lp_fence'), until_, content
-    FROM unnest(accounts, keys, contents) AS given (account, key, content)
+    SELECT account, key, number, until_, content
+    FROM unnest(accounts, keys, contents, numbers) AS given (account, key, content, number)
     WHERE octet_length(content) > 0
     ORDER BY account COLLATE "C", key COLLATE "C"
     ON CONFLICT (account, key) DO UPDATE SET version = excluded.version, until = excluded.until,
@@ -191,6 +193,7 @@ DECLARE
     consumed bigint;
     new_fence bigint;
     done integer[] := '{}';
+    numbers bigint[] := array_fill(NULL::bigint, ARRAY[coalesce(array_length(cell_of, 1), 0)]);
     -- Each commit is by itself, one after the other. Where none appends to a lane of another one, that is the same as
     -- all appends at the end, which is one statement.
     crosses boolean := EXISTS (
@@ -251,6 +254,14 @@ BEGIN
                 ARRAY[i], entry_of, entry_accounts, entry_kinds, entry_keys, entry_bodies
             );
         END IF;
+        IF cell_of && ARRAY[i] THEN
+            -- Versions have the order of the commits, and locks that of the keys.
+            FOR place IN 1 .. array_length(cell_of, 1) LOOP
+                IF cell_of[place] = i AND octet_length(cell_values[place]) > 0 THEN
+                    numbers[place] := nextval('lp_fence');
+                END IF;
+            END LOOP;
+        END IF;
         RETURN NEXT new_fence;
     END LOOP;
     IF NOT crosses THEN
@@ -258,11 +269,12 @@ BEGIN
     END IF;
     -- A cell keeps what the last commit wrote.
     IF cell_of && done THEN
-        PERFORM lp_write(array_agg(one.account), array_agg(one.key), array_agg(one.content), NULL)
-        FROM (
-            SELECT DISTINCT ON (account, key) account, key, content
-            FROM unnest(cell_of, cell_accounts, cell_keys, cell_values) WITH ORDINALITY
-                AS c (owner, account, key, content, place)
+        PERFORM lp_write(
+            array_agg(one.account), array_agg(one.key), array_agg(one.content), array_agg(one.number), NULL
+        ) FROM (
+            SELECT DISTINCT ON (account, key) account, key, content, number
+            FROM unnest(cell_of, cell_accounts, cell_keys, cell_values, numbers) WITH ORDINALITY
+                AS c (owner, account, key, content, number, place)
             WHERE owner = ANY (done) ORDER BY account, key, place DESC
         ) AS one;
     END IF;
@@ -320,6 +332,9 @@ BEGIN
         -- The answer to this very swap may have been lost.
         RETURN cell.version > seen AND cell.value = value_;
     END IF;
-    PERFORM lp_write(ARRAY[account_], ARRAY[key_], ARRAY[value_], moment + life);
+    PERFORM lp_write(
+        ARRAY[account_], ARRAY[key_], ARRAY[value_], ARRAY[CASE WHEN octet_length(value_) > 0 THEN nextval('lp_fence') END],
+        moment + life
+    );
     RETURN true;
 END $$;
