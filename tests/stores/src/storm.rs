@@ -86,19 +86,6 @@ pub fn storm<S: Store>(stores: &[S]) -> BTreeSet<Disorder> {
     ledger.found
 }
 
-/// The same, where two transactions may meet in a circle now and then, and one of them is repeated: not in each of three.
-#[must_use]
-pub fn storms<S: Store>(stores: impl Fn() -> [S; 2]) -> BTreeSet<Disorder> {
-    let mut found = BTreeSet::new();
-    for _ in 0..3 {
-        found = storm(&stores());
-        if found != BTreeSet::from([Disorder::Repeated]) {
-            break;
-        }
-    }
-    found
-}
-
 fn account() -> AccountId {
     AccountId::new("91827364").unwrap()
 }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lp_connector_postgres::{Postgres, PostgresOptions};
 use lp_connector_stores::{
-    CASES, Finder, PLANTED_SQL, PlantedSql, PostgresEngine, PostgresServer, Trap, storm, storms,
+    CASES, Finder, PLANTED_SQL, PlantedSql, PostgresEngine, PostgresServer, Trap, storm,
 };
 
 fn two(url: &str) -> [Postgres; 2] {
@@ -31,7 +31,7 @@ fn sound(server: &PostgresServer) -> String {
 #[test]
 fn postgres_under_many_at_once_loses_nothing() {
     let Some(server) = PostgresServer::from_env() else { return };
-    assert_eq!(storms(|| two(&sound(&server))), BTreeSet::new());
+    assert_eq!(storm(&two(&sound(&server))), BTreeSet::new());
 }
 
 #[test]

@@ -62,15 +62,16 @@ CREATE FUNCTION lp_write(
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM lp_cell AS cell USING unnest(accounts, keys, contents) AS given (account, key, content)
-    WHERE octet_length(given.content) = 0 AND cell.account = given.account AND cell.key = given.key;
+    -- All of them in one statement, those that are new and those that go as well: a lock that was taken before or after
+    -- would be out of order.
     INSERT INTO lp_cell (account, key, version, until, value)
-    SELECT account, key, number, until_, content
+    SELECT account, key, coalesce(number, 0), until_, content
     FROM unnest(accounts, keys, contents, numbers) AS given (account, key, content, number)
-    WHERE octet_length(content) > 0
     ORDER BY account COLLATE "C", key COLLATE "C"
     ON CONFLICT (account, key) DO UPDATE SET version = excluded.version, until = excluded.until,
         value = excluded.value;
+    DELETE FROM lp_cell AS cell USING unnest(accounts, keys, contents) AS given (account, key, content)
+    WHERE octet_length(given.content) = 0 AND cell.account = given.account AND cell.key = given.key;
 END $$;
 
 -- Removes cells that have expired, a few at a time, and says how many. One that somebody is at is left for the next
@@ -211,9 +212,6 @@ BEGIN
         UNION SELECT * FROM unnest(entry_accounts, entry_kinds, entry_keys)
     )
     ORDER BY touched.account, touched.kind, touched.key FOR UPDATE;
-    PERFORM 1 FROM lp_cell AS touched
-    WHERE (touched.account, touched.key) IN (SELECT * FROM unnest(cell_accounts, cell_keys))
-    ORDER BY touched.account, touched.key FOR UPDATE;
     moment := lp_now();
     FOR i IN 1 .. coalesce(array_length(accounts, 1), 0) LOOP
         -- The lease holds, or the answer to this very commit was lost.
