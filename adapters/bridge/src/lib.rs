@@ -70,6 +70,8 @@ mod engine;
 mod file;
 mod handed_in;
 #[cfg(any(feature = "async", feature = "blocking"))]
+mod key_check;
+#[cfg(any(feature = "async", feature = "blocking"))]
 mod lent;
 #[cfg(any(feature = "async", feature = "blocking"))]
 mod listing;

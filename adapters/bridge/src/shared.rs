@@ -17,6 +17,7 @@ use lp_connector_core::time::{Mono, Now, Timestamp};
 use lp_connector_core::webhook::{Event as Happened, MessagingEvent, ReceivedChatState, Verified};
 
 use crate::engine::{Engine, Step};
+use crate::key_check::check_key;
 use crate::message::Typing;
 use crate::observe::{CallEnded, Observers};
 use crate::owners::Owners;
@@ -54,6 +55,7 @@ impl Shared {
         config: BridgeConfig,
         observers: Observers,
     ) -> Result<Arc<Self>, Error> {
+        check_key(&store)?;
         let time_limit = config.attempt_timeout_setting();
         // Where a rate is divided, a newcomer waits for the others to leave it a part.
         let beat = config.rate_setting().map_or(BEAT, |_| BEAT / 5);

@@ -86,7 +86,7 @@ impl<R: Spawn, C: Channel> Builder<R, C> {
     ///
     /// # Errors
     /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the operating system has no
-    /// randomness to give.
+    /// randomness to give, or the store is sealed and the bridge has no key.
     ///
     /// # Panics
     /// On tokio, outside a runtime.

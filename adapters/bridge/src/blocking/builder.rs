@@ -86,7 +86,7 @@ impl<C: Channel> Builder<C> {
     ///
     /// # Errors
     /// [`Configuration`](lp_connector_core::error::ErrorKind::Configuration) if the operating system has no
-    /// randomness or no thread to give.
+    /// randomness or no thread to give, or the store is sealed and the bridge has no key.
     pub fn start(self) -> Result<Bridge, Error> {
         let Self { clients, home, store, channel, config, observers } = self;
         let config = config.or_equal_shares(clients.len());
