@@ -16,11 +16,17 @@ struct Plug {
     store: Memory,
     is_out: AtomicBool,
     is_mute: AtomicBool,
+    /// An account that is not here any more.
+    moved: Mutex<Option<AccountId>>,
     kept: Mutex<Vec<Reply>>,
 }
 
 impl Store for Plug {
     fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        let moved = self.moved.lock().unwrap();
+        if moved.as_ref().is_some_and(|account| names(&request, account)) {
+            return Err(StoreError::new(Kind::Moved, "the account is elsewhere"));
+        }
         match self.is_out.load(Ordering::SeqCst) {
             true => Err(unavailable("it is pulled out")),
             false => self.store.perform(request),
@@ -33,6 +39,32 @@ impl Store for Plug {
             false => reply(self.perform(request)),
         }
     }
+}
+
+/// True for what a database refuses for an account that has moved away.
+fn names(request: &Request, account: &AccountId) -> bool {
+    match request {
+        Request::Append(entries) => entries.iter().any(|entry| entry.lane.account() == account),
+        Request::Read(cells) => cells.iter().any(|cell| cell.account == *account),
+        Request::Swap { cell, .. } => cell.account == *account,
+        _ => false,
+    }
+}
+
+/// Moves an account, which has nothing but a lane, as a database does: it is there, and then not here.
+fn move_account(from: &Plug, to: &Plug, account: u32) {
+    append(to, [account]).unwrap();
+    let cell = CellId { account: lane(account).account().clone(), key: "pod".into() };
+    let here = Request::Swap { cell, seen: 0, value: b"here".to_vec(), life: None };
+    assert_eq!(to.perform(here).unwrap(), Answer::Swapped(true));
+    *from.moved.lock().unwrap() = Some(lane(account).account().clone());
+}
+
+fn entries(store: &dyn Store, account: u32) -> u64 {
+    let what = Listed::Lane(lane(account));
+    let list = Request::List { what, after: None, limit: 9 };
+    let Answer::Listed(lanes) = store.perform(list).unwrap() else { panic!() };
+    lanes.first().map_or(0, |one| one.summary.entries)
 }
 
 fn plugs() -> [Arc<Plug>; 3] {
@@ -292,4 +324,55 @@ fn nobody_waits_for_a_pod_that_gave_no_answer() {
     let leases = vec![lease(own), lease(other)];
     let extended = store.perform(Request::Extend { leases, term: Duration::ZERO }).unwrap();
     assert_eq!(extended, Answer::Extended(vec![true, true]));
+}
+
+#[test]
+fn an_account_that_has_moved_is_looked_for_anew() {
+    let plugs = plugs();
+    let (own, other) = apart(&plugs, 1);
+    let near = list(&*plugs[1]).unwrap();
+    let near = (0..60).find(|one| *one != own && near.contains(&lane(*one))).unwrap();
+    let store = pods(&plugs);
+    append(&store, [own, near, other]).unwrap();
+    move_account(&plugs[1], &plugs[2], own);
+    let before = [own, near, other].map(|account| entries(&*plugs[1], account));
+    // Each of them once: what is refused together is sent again together.
+    append(&store, [near, own, other]).unwrap();
+    let after = [own, near, other].map(|account| entries(&*plugs[1], account));
+    assert_eq!(after, [before[0], before[1] + 1, before[2]]);
+    assert_eq!(entries(&*plugs[2], own), 2);
+    // A program that has just started finds it as well, and nobody gives it away anew.
+    append(&pods(&plugs), [own]).unwrap();
+    assert_eq!(entries(&*plugs[2], own), 3);
+    // It is refused where nobody has it, and so is whoever asks for more than one.
+    *plugs[2].moved.lock().unwrap() = Some(lane(own).account().clone());
+    for store in [store, pods(&plugs)] {
+        append(&store, [own]).unwrap_err();
+        append(&store, [own, other]).unwrap_err();
+        append(&store, [other]).unwrap();
+    }
+}
+
+#[test]
+fn a_claim_shows_where_an_account_has_moved_to() {
+    let plugs = plugs();
+    let (own, _) = apart(&plugs, 1);
+    let store = pods(&plugs);
+    append(&store, [own]).unwrap();
+    move_account(&plugs[1], &plugs[2], own);
+    let claimed = claim(&*plugs[2], 100).unwrap();
+    let fence = claimed.iter().find(|one| one.lane == lane(own)).unwrap().fence;
+    let lease = || Lease { lane: lane(own), fence, holder: Holder(7) };
+    let extend = || {
+        let extend = Request::Extend { leases: vec![lease()], term: Duration::ZERO };
+        store.perform(extend).unwrap()
+    };
+    assert_eq!(extend(), Answer::Extended(vec![false]), "it looks where the account was");
+    // Somebody else's lease ends, and this program's claim meets the lane in the other pod.
+    plugs[2].perform(Request::Extend { leases: vec![lease()], term: Duration::ZERO }).unwrap();
+    let claimed = claim(&store, 100).unwrap();
+    let one = claimed.iter().find(|one| one.lane == lane(own) && one.fence > fence).unwrap();
+    let lease = Lease { lane: lane(own), fence: one.fence, holder: Holder(7) };
+    let extend = Request::Extend { leases: vec![lease], term: Duration::ZERO };
+    assert_eq!(store.perform(extend).unwrap(), Answer::Extended(vec![true]));
 }

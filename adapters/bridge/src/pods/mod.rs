@@ -40,7 +40,9 @@ use self::places::Places;
 ///
 /// Add a pod to all programs before one that accepts no more accounts is said to be full.
 ///
-/// Nothing moves an account to another pod yet.
+/// An account moves to another pod while it is served, if the pods are databases: see
+/// `PostgresOptions::move_account`. A store that answers [`Moved`](Kind::Moved) does not have the account any more, and
+/// it is looked for anew.
 ///
 /// # When a pod is down
 ///

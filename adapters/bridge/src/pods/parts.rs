@@ -1,9 +1,12 @@
 //! Requests that name accounts: each part goes to the pod of its account.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lp_connector_core::bridge::store::{Answer, Listed, Reply, Request, StoreError};
+use lp_connector_core::bridge::store::{
+    Answer, Listed, Reply, Request, StoreError, StoreErrorKind as Kind,
+};
 use lp_connector_core::id::AccountId;
 
 use super::{Inner, unavailable};
@@ -69,18 +72,33 @@ impl Inner {
                 None => reply(Err(unavailable("there is no pod"))),
             };
         }
+        let count = accounts.len();
         let whole = Arc::new(Mutex::new(Whole {
-            pods: vec![None; accounts.len()],
-            parts: vec![None; accounts.len()],
-            left: accounts.len(),
+            pods: vec![None; count],
+            parts: vec![None; count],
+            // The whole, before it has parts.
+            left: 1,
             request,
             error: None,
             reply: Some(reply),
         }));
-        for (place, account) in accounts.iter().enumerate() {
+        self.locate(&whole, accounts.into_iter().enumerate().collect(), true);
+    }
+
+    /// Finds the pods of these places, and then sends the parts.
+    fn locate(
+        self: &Arc<Self>,
+        whole: &Arc<Mutex<Whole>>,
+        accounts: Vec<(usize, AccountId)>,
+        is_first: bool,
+    ) {
+        let places: Vec<usize> = accounts.iter().map(|(place, _)| *place).collect();
+        let left = Arc::new(AtomicUsize::new(places.len()));
+        for (place, account) in accounts {
             let (inner, whole) = (self.clone(), whole.clone());
+            let (left, places) = (left.clone(), places.clone());
             self.place(
-                account,
+                &account,
                 Box::new(move |found| {
                     let mut locked = whole.lock().unwrap_or_else(PoisonError::into_inner);
                     match (found, locked.pods.get_mut(place)) {
@@ -88,57 +106,78 @@ impl Inner {
                         (Err(error), _) => locked.error = Some(error),
                         _ => {}
                     }
-                    locked.left -= 1;
-                    if locked.left == 0 {
-                        drop(locked);
-                        inner.send(&whole);
+                    drop(locked);
+                    if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                        inner.send(&whole, &places, is_first);
                     }
                 }),
             );
         }
     }
 
-    /// Sends each pod its part, unless the request needs all of its accounts and one was not found.
-    fn send(self: &Arc<Self>, whole: &Arc<Mutex<Whole>>) {
+    /// Sends each pod its part of these places, unless the request needs all of its accounts and one was not found.
+    fn send(self: &Arc<Self>, whole: &Arc<Mutex<Whole>>, places: &[usize], is_first: bool) {
         let mut locked = whole.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_pod: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (place, pod) in locked.pods.iter().enumerate() {
-            if let Some(pod) = pod {
-                by_pod.entry(*pod).or_default().push(place);
+        for place in places {
+            if let Some(Some(pod)) = locked.pods.get(*place) {
+                by_pod.entry(*pod).or_default().push(*place);
             }
         }
-        if by_pod.len() > 1 && is_each_by_itself(&locked.request) {
+        let is_apart = is_each_by_itself(&locked.request);
+        if by_pod.len() > 1 && is_apart {
             // Those in other pods do not wait for it.
             by_pod.retain(|pod, _| !self.is_silent(*pod));
+        }
+        if by_pod.is_empty() {
+            locked.error.get_or_insert_with(|| unavailable("no pod answers"));
+        }
+        if locked.error.is_some() && !is_apart {
+            by_pod.clear();
         }
         let parts: Vec<_> = by_pod
             .into_iter()
             .map(|(pod, places)| (pod, part(&locked.request, &places), places))
             .collect();
-        if parts.is_empty() {
-            locked.error.get_or_insert_with(|| unavailable("no pod answers"));
-        }
-        if parts.is_empty() || (locked.error.is_some() && !is_each_by_itself(&locked.request)) {
-            return finish(locked);
-        }
-        locked.left = parts.len();
-        drop(locked);
+        locked.left += parts.len();
+        end_part(locked);
         for (number, request, places) in parts {
             let Some(pod) = self.pods.get(number) else { continue };
-            let whole = whole.clone();
-            let reply = move |answer| {
+            let (inner, whole) = (self.clone(), whole.clone());
+            let reply = move |answer: Result<Answer, StoreError>| {
                 let mut locked = whole.lock().unwrap_or_else(PoisonError::into_inner);
                 match answer {
                     Ok(answer) => locked.put(answer, &places),
+                    // Nothing of this part has happened. Each account is looked for anew, once.
+                    Err(error) if error.kind() == Kind::Moved && is_first => {
+                        let all = accounts(&locked.request);
+                        for place in &places {
+                            if let Some(slot) = locked.pods.get_mut(*place) {
+                                *slot = None;
+                            }
+                        }
+                        drop(locked);
+                        let of = |place: &usize| Some((*place, all.get(*place)?.clone()));
+                        let moved: Vec<_> = places.iter().filter_map(of).collect();
+                        for (_, account) in &moved {
+                            inner.forget(account, number);
+                        }
+                        return inner.locate(&whole, moved, false);
+                    }
                     Err(error) => locked.error = Some(error),
                 }
-                locked.left -= 1;
-                if locked.left == 0 {
-                    finish(locked);
-                }
+                end_part(locked);
             };
             pod.store.submit(request, Box::new(reply));
         }
+    }
+}
+
+/// One part is over. After the last one, so is the request.
+fn end_part(mut whole: MutexGuard<'_, Whole>) {
+    whole.left -= 1;
+    if whole.left == 0 {
+        finish(whole);
     }
 }
 
@@ -202,7 +241,7 @@ impl Whole {
     }
 }
 
-fn finish(mut whole: std::sync::MutexGuard<'_, Whole>) {
+fn finish(mut whole: MutexGuard<'_, Whole>) {
     let reply = whole.reply.take();
     let answer = whole.answer();
     drop(whole);

@@ -70,11 +70,20 @@ impl Inner {
         }
     }
 
-    /// The account is on this pod, as what was claimed there shows.
+    /// The account is on this pod, as what was claimed there shows. It may have moved since it was met last.
     pub(super) fn learn(&self, account: &AccountId, pod: usize) {
-        let is_known = matches!(self.places.lock().get(account), Some(Place::Known(_)));
+        let known = |place: &Place| matches!(place, Place::Known(known) if *known == pod);
+        let is_known = self.places.lock().get(account).is_some_and(known);
         if !is_known {
             self.found(account, Ok(pod));
+        }
+    }
+
+    /// The account is not on this pod any more.
+    pub(super) fn forget(&self, account: &AccountId, pod: usize) {
+        let mut places = self.places.lock();
+        if matches!(places.get(account), Some(Place::Known(known)) if *known == pod) {
+            places.remove(account);
         }
     }
 

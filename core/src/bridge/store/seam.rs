@@ -210,6 +210,8 @@ pub enum StoreErrorKind {
     Damaged,
     /// A value is sealed with a key that this program does not have, or was changed since.
     Unreadable,
+    /// The account is on another store now. Nothing happened.
+    Moved,
 }
 
 impl StoreErrorKind {
@@ -225,6 +227,7 @@ impl StoreErrorKind {
             Self::Incompatible => "incompatible",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
+            Self::Moved => "moved",
         }
     }
 
