@@ -304,7 +304,7 @@ pub mod bridge {
 #[cfg(feature = "postgres")]
 pub mod postgres {
     #[doc(inline)]
-    pub use lp_connector_postgres::{Postgres, PostgresOptions};
+    pub use lp_connector_postgres::{Migrated, Moved, Postgres, PostgresOptions};
 }
 
 /// The client for smol.

@@ -146,13 +146,13 @@ impl Connection {
                     self.client = Some(client);
                 }
                 Err(failure) => {
-                    let is_locked = failure.is_locked();
+                    let is_partial = failure.is_partial();
                     let error = failure.into_store_error();
                     // What is unavailable may be found again at another host.
-                    if is_locked || error.kind() != Kind::Unavailable {
+                    if is_partial || error.kind() != Kind::Unavailable {
                         self.client = Some(client);
                     }
-                    return Err(Refusal { error, is_locked });
+                    return Err(Refusal { error, is_partial });
                 }
             }
         }
@@ -192,13 +192,13 @@ impl Connection {
 /// Why a request was not done.
 pub(crate) struct Refusal {
     pub(crate) error: StoreError,
-    /// Another transaction holds a row for too long: the server is there.
-    pub(crate) is_locked: bool,
+    /// It is about some lanes only, and the server is there.
+    pub(crate) is_partial: bool,
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self { error, is_locked: false }
+        Self { error, is_partial: false }
     }
 }
 

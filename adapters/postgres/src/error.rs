@@ -4,12 +4,20 @@ use lp_connector_core::bridge::store::{StoreError, StoreErrorKind as Kind};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
+/// Codes of our own functions, see the second migration: the account is being moved, or on another database.
+const MOVING: &str = "LPM01";
+const MOVED: &str = "LPM02";
+
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Server(Error),
     /// A row holds what no release writes.
     Unreadable(&'static str),
+    /// The account is being moved.
+    Moving,
+    /// The account is on another database.
+    Moved,
 }
 
 impl From<Error> for Failure {
@@ -24,13 +32,19 @@ impl Failure {
         let conflicts = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
         match self {
             Self::Server(error) => error.code().is_some_and(|code| conflicts.contains(code)),
-            Self::Unreadable(_) => false,
+            _ => false,
         }
     }
 
-    /// Another transaction holds a row for too long.
-    pub(crate) fn is_locked(&self) -> bool {
-        matches!(self, Self::Server(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    /// It is about some lanes only: another transaction holds a row for too long, or an account is closed. What was
+    /// asked for others may go on without it.
+    pub(crate) fn is_partial(&self) -> bool {
+        let codes = [SqlState::LOCK_NOT_AVAILABLE.code(), MOVING, MOVED];
+        match self {
+            Self::Server(error) => error.code().is_some_and(|code| codes.contains(&code.code())),
+            Self::Moving | Self::Moved => true,
+            Self::Unreadable(_) => false,
+        }
     }
 
     pub(crate) fn into_store_error(self) -> StoreError {
@@ -39,6 +53,10 @@ impl Failure {
             Self::Unreadable(what) => {
                 StoreError::new(Kind::Damaged, format!("the store is damaged: {what}"))
             }
+            Self::Moving => {
+                StoreError::new(Kind::Unavailable, "the account is being moved to another database")
+            }
+            Self::Moved => StoreError::new(Kind::Moved, "the account is on another database"),
         }
     }
 }
@@ -65,6 +83,8 @@ fn kind(code: Option<&str>) -> Kind {
         // The server cannot be written: after a fail-over, another one can.
         _ if code == "25006" => Kind::Unavailable,
         _ if code == "53100" => Kind::Full,
+        _ if code == MOVING => Kind::Unavailable,
+        _ if code == MOVED => Kind::Moved,
         // Connection, resources, an operator who stops it, and two transactions that met.
         "08" | "53" | "57" | "40" | "55" => Kind::Unavailable,
         "28" | "3D" => Kind::Denied,
@@ -87,6 +107,8 @@ mod tests {
             (None, Kind::Unavailable),
             (Some("25006"), Kind::Unavailable),
             (Some("53100"), Kind::Full),
+            (Some("LPM01"), Kind::Unavailable),
+            (Some("LPM02"), Kind::Moved),
             (Some("53300"), Kind::Unavailable),
             (Some("57P01"), Kind::Unavailable),
             (Some("40P01"), Kind::Unavailable),

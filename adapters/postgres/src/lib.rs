@@ -44,6 +44,7 @@ mod durability;
 mod error;
 mod facts;
 mod migration;
+mod moving;
 mod queue;
 mod requests;
 mod values;
@@ -56,11 +57,13 @@ use std::time::Duration;
 use lp_connector_core::bridge::store::{
     Answer, Reply, Request, Store, StoreError, StoreErrorKind, StoreFacts,
 };
+use lp_connector_core::id::AccountId;
 use tokio::runtime::{Builder, Handle};
 
 use crate::connection::Server;
 use crate::durability::Accepted;
 pub use crate::migration::Migrated;
+pub use crate::moving::Moved;
 use crate::queue::Queue;
 
 /// How a store is reached.
@@ -174,21 +177,62 @@ impl PostgresOptions {
     pub fn migrate_now(mut self, url: &str) -> Result<Migrated, StoreError> {
         self.may_migrate = true;
         let server = Server::new(url, &self)?;
-        let failed = |_| StoreError::new(StoreErrorKind::Failed, "the migration cannot start");
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
-        // On a thread of its own: the caller may be on a runtime already.
-        let thread = thread::spawn(move || runtime.block_on(self.prepare(&server)));
-        thread.join().unwrap_or_else(|_| Err(failed(String::new())))
+        block_on(async move { self.prepare(&server).await })
+    }
+
+    /// Moves an account from one database to another while it is served: the bridges use both as pods, and find it
+    /// where it is. It blocks until that is done, and tells what is there then.
+    ///
+    /// While the account is copied, it is closed: what is asked for it fails as [`Unavailable`], its leases count as
+    /// lost, and nothing of it is claimed. The other accounts go on. Then it is open in the new database, and what is
+    /// asked for it in the old one fails as [`Moved`](StoreErrorKind::Moved). Fences, versions, numbers and times go on
+    /// where they were, so a bridge that was at work on a lane has lost it, and the next one knows that it takes over.
+    ///
+    /// It may be called again after every failure, also by another program: it goes on where it was. To move the account
+    /// back, call it with the addresses the other way round. All programs on both databases must be of this release, or
+    /// of the one before.
+    ///
+    /// # Errors
+    /// As [`Postgres::connect`], for both databases. [`Refused`](StoreErrorKind::Refused): the account is not in the
+    /// first one, both have lanes of it, or another move of it is not over. Nothing is changed then.
+    /// [`Damaged`](StoreErrorKind::Damaged): the copy is not like the original. The account stays closed, and the
+    /// original is whole.
+    ///
+    /// [`Unavailable`]: StoreErrorKind::Unavailable
+    pub fn move_account(
+        self,
+        account: &AccountId,
+        from: &str,
+        to: &str,
+    ) -> Result<Moved, StoreError> {
+        let (from, to) = (Server::new(from, &self)?, Server::new(to, &self)?);
+        let account = account.clone();
+        block_on(async move { moving::move_account(&self, &account, &from, &to).await })
     }
 
     /// Checks the server, and brings its tables up to date.
-    async fn prepare(&self, server: &Server) -> Result<Migrated, StoreError> {
+    pub(crate) async fn prepare(&self, server: &Server) -> Result<Migrated, StoreError> {
         let mut client = server.connect().await?;
         migration::bring_up(&mut client, migration::MIGRATIONS, self.may_migrate).await
     }
+}
+
+/// Does it on a thread of its own: the caller may be on a runtime already.
+fn block_on<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let failed = |why: String| {
+        StoreError::new(
+            StoreErrorKind::Failed,
+            format!("a thread for the store cannot start: {why}"),
+        )
+    };
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+    let thread = thread::Builder::new().name("lp-postgres".into());
+    let thread = thread.spawn(move || runtime.block_on(work));
+    let thread = thread.map_err(|error| failed(error.to_string()))?;
+    thread.join().unwrap_or_else(|_| Err(queue::closed()))
 }
 
 /// A store on a PostgreSQL server. When it is dropped, what was asked is done first, as long as

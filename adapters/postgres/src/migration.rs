@@ -27,8 +27,10 @@ pub(crate) struct Migration {
 }
 
 /// All of them, oldest first. The last one's version is that of this program.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, least_program: 1, sql: include_str!("migrations/1.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, least_program: 1, sql: include_str!("migrations/1.sql") },
+    Migration { version: 2, least_program: 1, sql: include_str!("migrations/2.sql") },
+];
 
 /// How often it is tried when another program does the same at this moment.
 const TRIES: u32 = 5;
@@ -147,4 +149,4 @@ fn failed(error: Error, version: i32) -> StoreError {
 
 #[cfg(test)]
 #[path = "migration_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -11,10 +11,10 @@ use tokio_postgres::{Client, NoTls};
 use super::*;
 use crate::{Postgres, PostgresOptions};
 
-/// A second version as it might be: a column that nothing old needs, a function in a new form beside the old one, and
+/// The next version as it might be: a column that nothing old needs, a function in a new form beside the old one, and
 /// one that is new.
-const SECOND: Migration = Migration {
-    version: 2,
+const NEXT: Migration = Migration {
+    version: OWN + 1,
     least_program: 1,
     sql: "ALTER TABLE lp_lane ADD COLUMN note text;
         CREATE FUNCTION lp_append(accounts text[], kinds smallint[], keys text[], bodies bytea[], note_ text)
@@ -25,19 +25,24 @@ const SECOND: Migration = Migration {
         CREATE FUNCTION lp_noted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM lp_lane WHERE note IS NOT NULL';",
 };
 
-fn first() -> Migration {
-    Migration { version: 1, least_program: 1, sql: MIGRATIONS[0].sql }
+/// The version of this program.
+const OWN: i32 = 2;
+
+/// The migrations of this program, and then this one.
+fn with(next: Migration) -> Vec<Migration> {
+    let own = MIGRATIONS.iter().map(|one| Migration { ..*one });
+    own.chain([next]).collect()
 }
 
 /// A schema of its own.
-struct Schema {
-    url: String,
-    runtime: Runtime,
+pub(crate) struct Schema {
+    pub(crate) url: String,
+    pub(crate) runtime: Runtime,
 }
 
 impl Schema {
     /// `None`, and a line that says so, if the environment names no server.
-    fn create() -> Option<Self> {
+    pub(crate) fn create() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         let server = match (variable("LP_TEST_POSTGRES"), variable("PGHOST")) {
@@ -62,7 +67,7 @@ impl Schema {
         Some(created)
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
             tokio::spawn(connection);
@@ -70,7 +75,7 @@ impl Schema {
         })
     }
 
-    fn run(&self, client: &mut Client, sql: &str) {
+    pub(crate) fn run(&self, client: &mut Client, sql: &str) {
         self.runtime.block_on(client.batch_execute(sql)).unwrap();
     }
 
@@ -79,7 +84,12 @@ impl Schema {
         self.runtime.block_on(bring_up(&mut client, migrations, true))
     }
 
-    fn ask(&self, sql: &str) -> i64 {
+    pub(crate) fn ask(&self, sql: &str) -> i64 {
+        let client = self.client();
+        self.runtime.block_on(client.query_one(sql, &[])).unwrap().get(0)
+    }
+
+    pub(crate) fn text(&self, sql: &str) -> String {
         let client = self.client();
         self.runtime.block_on(client.query_one(sql, &[])).unwrap().get(0)
     }
@@ -116,24 +126,24 @@ fn a_program_goes_on_while_the_tables_are_migrated() {
     let Some(schema) = Schema::create() else { return };
     let old = schema.store().unwrap();
     all_work(&old, 1);
-    let migrated = schema.bring_up(&[first(), SECOND]).unwrap();
-    assert_eq!(migrated, Migrated { from: 1, to: 2 });
+    let migrated = schema.bring_up(&with(NEXT)).unwrap();
+    assert_eq!(migrated, Migrated { from: 2, to: 3 });
     all_work(&old, 2);
     // One that starts afterwards, and one that knows the new tables.
     all_work(&schema.store().unwrap(), 2);
     schema.ask("SELECT 1::bigint FROM lp_append(ARRAY['1'], ARRAY[1::smallint], ARRAY['b'], ARRAY['x'::bytea], 'new')");
     assert_eq!(schema.ask("SELECT lp_noted()"), 1);
-    assert_eq!(schema.bring_up(&[first(), SECOND]).unwrap(), Migrated { from: 2, to: 2 });
+    assert_eq!(schema.bring_up(&with(NEXT)).unwrap(), Migrated { from: 3, to: 3 });
 }
 
 #[test]
 fn tables_that_an_old_program_must_not_use_are_refused() {
     let Some(schema) = Schema::create() else { return };
-    let strict = Migration { least_program: 2, ..SECOND };
-    schema.bring_up(&[first(), strict]).unwrap();
+    let strict = Migration { least_program: 3, ..NEXT };
+    schema.bring_up(&with(strict)).unwrap();
     let error = schema.store().unwrap_err();
     assert_eq!(error.kind(), Kind::Incompatible);
-    for words in ["version 2", "this one is for 1", "newer release"] {
+    for words in ["version 3", "this one is for 2", "newer release"] {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
@@ -153,47 +163,50 @@ fn a_program_that_may_not_migrate_says_what_to_do() {
         ),
         0
     );
-    assert_eq!(options().migrate_now(&schema.url).unwrap(), Migrated { from: 0, to: 1 });
-    assert_eq!(options().migrate_now(&schema.url).unwrap(), Migrated { from: 1, to: 1 });
+    assert_eq!(options().migrate_now(&schema.url).unwrap(), Migrated { from: 0, to: 2 });
+    assert_eq!(options().migrate_now(&schema.url).unwrap(), Migrated { from: 2, to: 2 });
     all_work(&options().connect(&schema.url).unwrap(), 1);
     // Tables that are one version behind.
     let mut client = schema.client();
-    let refused = schema.runtime.block_on(bring_up(&mut client, &[first(), SECOND], false));
-    assert!(refused.unwrap_err().to_string().contains("version 1, and this program needs 2"));
+    let refused = schema.runtime.block_on(bring_up(&mut client, &with(NEXT), false));
+    assert!(refused.unwrap_err().to_string().contains("version 2, and this program needs 3"));
 }
 
 #[test]
 fn a_migration_that_fails_leaves_nothing_behind() {
     let Some(schema) = Schema::create() else { return };
     let broken =
-        Migration { sql: "ALTER TABLE lp_lane ADD COLUMN note text; SELECT 1 / 0;", ..SECOND };
-    let nothing = Migration { sql: "CREATE TABLE lp_lane (); SELECT 1 / 0;", ..first() };
+        Migration { sql: "ALTER TABLE lp_lane ADD COLUMN note text; SELECT 1 / 0;", ..NEXT };
+    let nothing = Migration {
+        sql: "CREATE TABLE lp_lane (); SELECT 1 / 0;",
+        ..Migration { ..MIGRATIONS[0] }
+    };
     let error = schema.bring_up(&[nothing]).unwrap_err();
     assert!(error.to_string().contains("version 1, and are as before"), "{error}");
     let relations =
         "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace";
     assert_eq!(schema.ask(relations), 0);
-    schema.bring_up(&[first()]).unwrap();
+    schema.bring_up(MIGRATIONS).unwrap();
     let before = schema.ask(relations);
-    let error = schema.bring_up(&[first(), broken]).unwrap_err();
-    assert!(error.to_string().contains("version 2, and are as before"), "{error}");
+    let error = schema.bring_up(&with(broken)).unwrap_err();
+    assert!(error.to_string().contains("version 3, and are as before"), "{error}");
     assert_eq!(schema.ask(relations), before);
     all_work(&schema.store().unwrap(), 1);
     // The same step, mended.
-    assert_eq!(schema.bring_up(&[first(), SECOND]).unwrap(), Migrated { from: 1, to: 2 });
+    assert_eq!(schema.bring_up(&with(NEXT)).unwrap(), Migrated { from: 2, to: 3 });
 }
 
 #[test]
 fn a_migration_gives_up_on_a_table_that_is_in_use() {
     let Some(schema) = Schema::create() else { return };
-    schema.bring_up(&[first()]).unwrap();
+    schema.bring_up(MIGRATIONS).unwrap();
     let mut user = schema.client();
     schema.run(&mut user, "BEGIN; SELECT * FROM lp_lane");
-    let error = schema.bring_up(&[first(), SECOND]).unwrap_err();
+    let error = schema.bring_up(&with(NEXT)).unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.to_string().contains("nothing is changed. Try again"), "{error}");
     schema.run(&mut user, "COMMIT");
-    assert_eq!(schema.bring_up(&[first(), SECOND]).unwrap(), Migrated { from: 1, to: 2 });
+    assert_eq!(schema.bring_up(&with(NEXT)).unwrap(), Migrated { from: 2, to: 3 });
 }
 
 #[test]
@@ -205,13 +218,13 @@ fn programs_that_migrate_at_once_wait_for_each_other() {
         runtime.block_on(async {
             let (mut client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
             tokio::spawn(connection);
-            bring_up(&mut client, &[first(), SECOND], true).await.unwrap()
+            bring_up(&mut client, &with(NEXT), true).await.unwrap()
         })
     };
     let done: Vec<Migrated> = std::thread::scope(|scope| {
         let programs: Vec<_> = (0..8).map(|_| scope.spawn(migrate)).collect();
         programs.into_iter().map(|program| program.join().unwrap()).collect()
     });
-    assert!(done.iter().all(|one| one.to == 2), "{done:?}");
-    assert_eq!(schema.ask("SELECT count(*) FROM lp_store"), 2);
+    assert!(done.iter().all(|one| one.to == 3), "{done:?}");
+    assert_eq!(schema.ask("SELECT count(*) FROM lp_store"), 3);
 }

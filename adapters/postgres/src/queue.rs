@@ -146,8 +146,8 @@ async fn perform(
         let together = Request::Append(all.flatten().cloned().collect());
         match connection.perform(&together).await {
             Ok(answer) => return requests.iter().map(|_| Ok(answer.clone())).collect(),
-            // Where one lane is locked, the others go on without it.
-            Err(Refusal { error, is_locked: false })
+            // Where one lane is locked, or its account closed, the others go on without it.
+            Err(Refusal { error, is_partial: false })
                 if error.kind() == StoreErrorKind::Unavailable =>
             {
                 let copy = || StoreError::new(error.kind(), error.to_string());

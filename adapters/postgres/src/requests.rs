@@ -236,13 +236,21 @@ async fn read(client: &Client, cells: &[CellId]) -> Result<Vec<Option<Cell>>, Fa
     let keys: Vec<&str> = cells.iter().map(|cell| cell.key.as_str()).collect();
     let values: [Typed<'_>; 2] = [(&accounts, Type::TEXT_ARRAY), (&keys, Type::TEXT_ARRAY)];
     // The time is asked for once: within the join it would be asked for each cell there is.
-    let sql = "SELECT cell.version, cell.value FROM unnest($1, $2) WITH ORDINALITY AS id (account, key, place)
+    // An account that is closed, see the second migration, has no cells to show: what it has may be elsewhere.
+    let sql = "SELECT cell.version, cell.value, closed.state
+        FROM unnest($1, $2) WITH ORDINALITY AS id (account, key, place)
         CROSS JOIN (SELECT lp_now() AS moment OFFSET 0) AS clock
         LEFT JOIN lp_cell AS cell
             ON cell.account = id.account AND cell.key = id.key AND (cell.until IS NULL OR cell.until > clock.moment)
+        LEFT JOIN lp_closed AS closed ON closed.account = id.account AND closed.state < 4
         ORDER BY id.place";
     let rows = client.query_typed(sql, &values).await?;
     let cell = |row: &Row| {
+        match get(row, 2)? {
+            None => {}
+            Some(2_i16) => return Err(Failure::Moved),
+            Some(_) => return Err(Failure::Moving),
+        }
         let Some(version) = get::<Option<i64>>(row, 0)? else { return Ok(None) };
         Ok(Some(Cell { version: version.unsigned_abs(), value: get(row, 1)? }))
     };
