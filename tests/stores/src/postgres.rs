@@ -61,7 +61,8 @@ impl PostgresServer {
     /// The address of a schema of its own with a store in it that has a fault.
     #[must_use]
     pub fn planted_schema(&self, planted: &PlantedSql) -> String {
-        let url = self.new_schema();
+        // What the server says of a fault would hide what it says of a failure. Nothing here is to outlive a crash.
+        let url = self.new_schema_with(&["log_min_messages=fatal", "synchronous_commit=off"]);
         drop(open(&url));
         Session::connect(&url).run(&planted.functions());
         url
@@ -70,21 +71,25 @@ impl PostgresServer {
     /// The address of a schema of its own on this server, which is made now.
     #[must_use]
     pub fn new_schema(&self) -> String {
+        self.new_schema_with(&[])
+    }
+
+    /// The same, and these settings of the server for who works in it.
+    fn new_schema_with(&self, settings: &[&str]) -> String {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let schema = format!("t{}_{number}", std::process::id());
         let admin = Session::connect(&self.url);
         admin.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema};"));
+        let search_path = format!("search_path={schema}");
+        let all = [&[search_path.as_str(), "deadlock_timeout=50ms"], settings].concat();
         match self.url.contains("://") {
             true => {
                 let separator = if self.url.contains('?') { '&' } else { '?' };
-                format!(
-                    "{}{separator}options=-csearch_path%3D{schema}%20-cdeadlock_timeout%3D50ms",
-                    self.url
-                )
+                let all: Vec<String> =
+                    all.iter().map(|one| format!("-c{}", one.replace('=', "%3D"))).collect();
+                format!("{}{separator}options={}", self.url, all.join("%20"))
             }
-            false => {
-                format!("{} options='-c search_path={schema} -c deadlock_timeout=50ms'", self.url)
-            }
+            false => format!("{} options='-c {}'", self.url, all.join(" -c ")),
         }
     }
 }

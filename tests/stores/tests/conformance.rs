@@ -36,8 +36,10 @@ fn postgres_keeps_all_laws() {
 
 #[test]
 fn every_planted_fault_breaks_a_case() {
-    let breaks = |plant: Plant| broken(&|| Box::new(ModelEngine::with(plant)));
-    let survived: Vec<_> = Plant::ALL.iter().filter(|plant| breaks(**plant).is_empty()).collect();
+    let is_found = |plant: &&Plant| {
+        CASES.iter().any(|case| case.finds_fault(|| Box::new(ModelEngine::with(**plant))))
+    };
+    let survived: Vec<_> = Plant::ALL.iter().filter(|plant| !is_found(plant)).collect();
     assert!(survived.is_empty(), "no case finds {survived:?}");
 }
 

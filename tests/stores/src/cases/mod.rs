@@ -7,7 +7,9 @@ mod entries;
 mod leases;
 mod listing;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use self::bench::Bench;
 use crate::Engine;
@@ -28,6 +30,34 @@ impl Case {
     pub fn run(&self, engine: Box<dyn Engine>) {
         (self.run)(&Bench::new(engine));
     }
+
+    /// True if an engine with a fault breaks the promise. Its panic prints nothing: it is what a fault is planted for.
+    pub fn finds_fault(&self, make: impl FnOnce() -> Box<dyn Engine>) -> bool {
+        // What cannot be made is no fault that is found.
+        let engine = make();
+        panics_silently(|| self.run(engine))
+    }
+}
+
+thread_local! {
+    static IS_SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True if this panics. Panics of other threads are printed as usual.
+fn panics_silently(run: impl FnOnce()) -> bool {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !IS_SILENT.get() {
+                print(panic);
+            }
+        }));
+    });
+    IS_SILENT.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    IS_SILENT.set(false);
+    outcome.is_err()
 }
 
 macro_rules! cases {
