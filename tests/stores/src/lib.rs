@@ -44,5 +44,5 @@ pub use self::planted::{Finder, PLANTED_SQL, PlantedSql};
 pub use self::pooler::Pooler;
 pub use self::postgres::{PostgresEngine, PostgresServer};
 pub use self::session::Session;
-pub use self::storm::{Disorder, storm};
-pub use self::traps::{Trap, one_wins_each_swap};
+pub use self::storm::{Disorder, one_wins_each_swap, storm};
+pub use self::traps::Trap;

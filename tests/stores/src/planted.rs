@@ -72,6 +72,10 @@ const LOCK: &str = "    PERFORM 1 FROM lp_lane AS touched
         UNION SELECT * FROM unnest(entry_accounts, entry_kinds, entry_keys)
     )
     ORDER BY touched.account, touched.kind, touched.key FOR UPDATE;\n";
+const LOCK_ORDER: &str = "ORDER BY touched.account, touched.kind, touched.key FOR UPDATE;";
+const LOCK_OTHER_ORDER: &str =
+    "ORDER BY touched.account DESC, touched.kind DESC, touched.key DESC FOR UPDATE;";
+const WRITE: &str = "BEGIN\n    -- All of them in one statement,";
 const CONSUMED: &str = "consumed := greatest(lane.head, least(through[i], lane.tail));";
 const LOST: &str = "            RETURN NEXT NULL;\n            CONTINUE;";
 const CLAIMED_FENCE: &str = "        fence := nextval('lp_fence');";
@@ -91,24 +95,45 @@ planted! {
         => (CONSUMED, "consumed := lane.tail;");
     "due does not look at the tail": Case("what_came_meanwhile_makes_the_lane_due") => (NEWS, "\n");
     "due does not look at the tail, many at once": Storm(&[Disorder::Stuck]) => (NEWS, "\n");
-    "due looks at a tail that was read before the lock": Storm(&[Disorder::Stuck])
+    "due looks at a tail that was read before the lock": Found(Trap::Sticks)
         => ("    new_fence bigint;\n", TAILS), (NEWS, "WHEN tails[i] > greatest(seen[i], consumed) THEN moment\n");
-    "append locks lanes as they come": Storm(&[Disorder::Repeated])
+    "append locks lanes as they come": Found(Trap::Circles)
         => ("ORDER BY account COLLATE \"C\", kind, key COLLATE \"C\"\n        ON", "ORDER BY min(place)\n        ON");
-    "commit locks lanes as they come": Storm(&[Disorder::Repeated]) => (LOCK, "");
-    "commit locks lanes in another order": Storm(&[Disorder::Repeated])
-        => ("ORDER BY touched.account, touched.kind, touched.key FOR UPDATE;",
-            "ORDER BY touched.account DESC, touched.kind DESC, touched.key DESC FOR UPDATE;");
-    "extend locks lanes in another order": Storm(&[Disorder::Repeated])
+    "append locks lanes in the order of a language": Found(Trap::Circles)
+        => ("ORDER BY account COLLATE \"C\", kind, key COLLATE \"C\"\n        ON",
+            "ORDER BY account COLLATE \"C\", kind, lower(key) COLLATE \"C\"\n        ON");
+    "commit locks lanes as they come": Found(Trap::Circles) => (LOCK, "");
+    "commit locks its own lanes first": Found(Trap::Circles)
+        => ("        SELECT * FROM unnest(accounts, kinds, keys)\n        UNION SELECT * FROM unnest(entry_accounts, entry_kinds, entry_keys)\n    )",
+            "        SELECT * FROM unnest(accounts, kinds, keys)\n    )");
+    "commit locks lanes in another order": Found(Trap::Circles) => (LOCK_ORDER, LOCK_OTHER_ORDER);
+    "commit locks lanes in another order, many at once": Storm(&[Disorder::Repeated])
+        => (LOCK_ORDER, LOCK_OTHER_ORDER);
+    "commit locks lanes by their keys first": Found(Trap::Circles)
+        => (LOCK_ORDER, "ORDER BY touched.key, touched.account, touched.kind FOR UPDATE;");
+    "extend locks lanes as they come": Found(Trap::Circles)
+        => ("    ORDER BY lane.account, lane.kind, lane.key FOR UPDATE;", "    LIMIT 0;");
+    "extend locks lanes in another order": Found(Trap::Circles)
         => ("ORDER BY lane.account, lane.kind, lane.key FOR UPDATE;",
             "ORDER BY lane.account DESC, lane.kind DESC, lane.key DESC FOR UPDATE;");
-    "commit locks cells as they come": Storm(&[Disorder::Repeated])
+    "commit locks cells as they come": Found(Trap::Circles)
         => ("    ORDER BY account COLLATE \"C\", key COLLATE \"C\"\n    ON", "    ON"),
             ("WHERE owner = ANY (done) ORDER BY account, key, place DESC\n        ) AS one;",
              "WHERE owner = ANY (done) ORDER BY place\n        ) AS one;"),
             ("array_agg(one.account), array_agg(one.key), array_agg(one.content), array_agg(one.number), NULL",
              "ARRAY[one.account], ARRAY[one.key], ARRAY[one.content], ARRAY[one.number], NULL"),
             ("            SELECT DISTINCT ON (account, key) account, key, content, number\n", "            SELECT account, key, content, number\n");
+    "commit locks cells that are there before new ones": Found(Trap::Circles)
+        => (WRITE, "BEGIN
+    PERFORM 1 FROM lp_cell AS cell WHERE (cell.account, cell.key) IN (SELECT * FROM unnest(accounts, keys))
+    ORDER BY cell.account, cell.key FOR UPDATE;\n    --");
+    "commit locks cells that go before those that stay": Found(Trap::Circles)
+        => (WRITE, "BEGIN
+    DELETE FROM lp_cell AS cell USING unnest(accounts, keys, contents) AS given (account, key, content)
+    WHERE octet_length(given.content) = 0 AND cell.account = given.account AND cell.key = given.key;\n    --");
+    "commit locks cells that stay before those that go": Found(Trap::Circles)
+        => ("    ORDER BY account COLLATE \"C\", key COLLATE \"C\"\n    ON",
+            "    WHERE octet_length(content) > 0 ORDER BY account COLLATE \"C\", key COLLATE \"C\"\n    ON");
     "claim has no lower bound": Found(Trap::Visits)
         => ("WHERE one.due > low AND one.due <= moment", "WHERE one.due <= moment");
     "append notifies": Found(Trap::Notifies)
@@ -117,7 +142,8 @@ planted! {
     "commit notifies": Found(Trap::Notifies)
         => (COMMITTED_FENCE, "new_fence := nextval('lp_fence');\n        PERFORM pg_notify('lp', keys[i] || new_fence);");
     // Locks.
-    "claim locks nothing": Storm(&[Disorder::HeldTwice]) => ("lanes_ FOR UPDATE SKIP LOCKED", "lanes_");
+    "claim locks nothing": Found(Trap::Claims) => ("lanes_ FOR UPDATE SKIP LOCKED", "lanes_");
+    "claim locks nothing, many at once": Storm(&[Disorder::HeldTwice]) => ("lanes_ FOR UPDATE SKIP LOCKED", "lanes_");
     "claim waits for who is at work": Found(Trap::Waits) => ("lanes_ FOR UPDATE SKIP LOCKED", "lanes_ FOR UPDATE");
     "pruning waits for who is at work": Found(Trap::Waits) => ("most FOR UPDATE SKIP LOCKED", "most FOR UPDATE");
     "swap locks nothing": Found(Trap::Swaps)

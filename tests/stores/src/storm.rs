@@ -86,6 +86,35 @@ pub fn storm<S: Store>(stores: &[S]) -> BTreeSet<Disorder> {
     ledger.found
 }
 
+/// Lets threads swap one cell, which is removed now and then: of those who saw a version, one succeeds.
+pub fn one_wins_each_swap<S: Store>(stores: &[S]) -> bool {
+    let cell = CellId { account: account(), key: "token".into() };
+    let winners: Mutex<BTreeSet<u64>> = Mutex::default();
+    let doubled: Mutex<bool> = Mutex::default();
+    std::thread::scope(|scope| {
+        for thread in 0..8_u64 {
+            let (cell, winners, doubled) = (&cell, &winners, &doubled);
+            let store = &stores[thread as usize % stores.len()];
+            scope.spawn(move || {
+                for round in 0..40_u64 {
+                    let read = Request::Read(vec![cell.clone()]);
+                    let Answer::Cells(found) = store.perform(read).unwrap() else { panic!() };
+                    let seen = found[0].as_ref().map_or(0, |cell| cell.version);
+                    let value = [thread.to_be_bytes(), round.to_be_bytes()].concat();
+                    let swap = Request::Swap { cell: cell.clone(), seen, value, life: None };
+                    let Answer::Swapped(is_ours) = store.perform(swap).unwrap() else { panic!() };
+                    if is_ours && !winners.lock().unwrap().insert(seen) {
+                        *doubled.lock().unwrap() = true;
+                    }
+                }
+            });
+        }
+    });
+    let (winners, doubled) = (winners.into_inner().unwrap(), doubled.into_inner().unwrap());
+    assert!(winners.len() >= 40, "somebody wins each round");
+    !doubled
+}
+
 fn account() -> AccountId {
     AccountId::new("91827364").unwrap()
 }

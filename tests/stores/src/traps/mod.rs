@@ -1,18 +1,18 @@
 //! Traps that only a PostgreSQL server has.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
+mod meeting;
+mod order;
+mod races;
+
 use std::time::Duration;
 
-use lp_connector_core::bridge::store::{
-    Answer, CellId, Entry, Holder, LaneId, LaneKind, Request, Store,
-};
+use lp_connector_core::bridge::store::{Answer, Entry, Holder, LaneId, LaneKind, Request, Store};
 use lp_connector_core::id::AccountId;
-use lp_connector_postgres::PostgresOptions;
 
 use crate::Session;
 
-/// A trap, which is open if a fault is in the functions.
+/// A trap, which is open if a fault is in the functions. Nothing is left to chance: where two transactions must meet,
+/// they do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Trap {
@@ -22,6 +22,12 @@ pub enum Trap {
     Notifies,
     /// What should pass over a row that is locked waits for it.
     Waits,
+    /// Rows are locked in an order of their own: transactions wait for each other in a circle.
+    Circles,
+    /// Of two who claim a lane at once, both have it.
+    Claims,
+    /// An entry that is appended while a commit waits makes no lane due.
+    Sticks,
     /// Of those who swap a cell, two succeed.
     Swaps,
     /// A cell is removed that has not expired.
@@ -30,8 +36,16 @@ pub enum Trap {
 
 impl Trap {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Visits, Self::Notifies, Self::Waits, Self::Swaps, Self::Prunes];
+    pub const ALL: &'static [Self] = &[
+        Self::Visits,
+        Self::Notifies,
+        Self::Waits,
+        Self::Circles,
+        Self::Claims,
+        Self::Sticks,
+        Self::Swaps,
+        Self::Prunes,
+    ];
 
     /// True if the store at this address is in the trap.
     #[must_use]
@@ -39,8 +53,11 @@ impl Trap {
         match self {
             Self::Visits => visits(url),
             Self::Notifies => notifies(url),
-            Self::Waits => waits(url),
-            Self::Swaps => swaps(url),
+            Self::Waits => races::waits(url),
+            Self::Circles => order::is_broken(url),
+            Self::Claims => races::claims(url),
+            Self::Sticks => races::sticks(url),
+            Self::Swaps => races::swaps(url),
             Self::Prunes => prunes(url),
         }
     }
@@ -98,11 +115,7 @@ fn notifies(url: &str) -> bool {
     listener.run("LISTEN lp");
     // Nothing is taken out of the server's queue while somebody who listens is busy.
     listener.run("BEGIN; SELECT 1");
-    let store = PostgresOptions::default()
-        .accept_loss_on_failover()
-        .accept_loss_in_crash()
-        .connect(url)
-        .unwrap();
+    let store = meeting::connect(url);
     for number in 0..200_u32 {
         append(&store, &format!("{number:0>80}"));
         let claim = Request::Claim {
@@ -131,27 +144,6 @@ fn notifies(url: &str) -> bool {
     sent || speaks + triggers > 0
 }
 
-/// Somebody is at one lane, and at one cell that has expired.
-fn waits(url: &str) -> bool {
-    let store = PostgresOptions::default()
-        .accept_loss_on_failover()
-        .accept_loss_in_crash()
-        .connect(url)
-        .unwrap();
-    append(&store, "ada");
-    append(&store, "bob");
-    let session = Session::connect(url);
-    session.run("INSERT INTO lp_cell VALUES ('1', 'a', 1, 1, 'x'), ('1', 'b', 1, 1, 'x')");
-    session.run("BEGIN; SELECT * FROM lp_lane WHERE key = 'ada' FOR UPDATE; SELECT * FROM lp_cell WHERE key = 'a' FOR UPDATE");
-    let other = Session::connect(url);
-    let passes = |sql: &str| {
-        other.ask(&format!("SET lock_timeout = '1s'; {sql}")).is_some_and(|count| count == "1")
-    };
-    let claimed = passes("SELECT count(*) FROM lp_claim('', 9, 9, 9, 1, 0, 9999)");
-    let pruned = passes("SELECT lp_prune(9)");
-    !(claimed && pruned)
-}
-
 /// Cells that have expired, one that does so in a while, and one that stays.
 fn prunes(url: &str) -> bool {
     let session = Session::connect(url);
@@ -161,44 +153,4 @@ fn prunes(url: &str) -> bool {
     );
     let pruned = [3, 3, 3].map(|most| session.number(&format!("SELECT lp_prune({most})")));
     pruned != [3, 2, 0]
-}
-
-fn swaps(url: &str) -> bool {
-    let connect = || {
-        PostgresOptions::default()
-            .accept_loss_on_failover()
-            .accept_loss_in_crash()
-            .connect(url)
-            .unwrap()
-    };
-    !one_wins_each_swap(&[connect(), connect()])
-}
-
-/// Lets threads swap one cell, which is removed now and then: of those who saw a version, one succeeds.
-pub fn one_wins_each_swap<S: Store>(stores: &[S]) -> bool {
-    let cell = CellId { account: account(), key: "token".into() };
-    let winners: Mutex<BTreeSet<u64>> = Mutex::default();
-    let doubled: Mutex<bool> = Mutex::default();
-    std::thread::scope(|scope| {
-        for thread in 0..8_u64 {
-            let (cell, winners, doubled) = (&cell, &winners, &doubled);
-            let store = &stores[thread as usize % stores.len()];
-            scope.spawn(move || {
-                for round in 0..40_u64 {
-                    let read = Request::Read(vec![cell.clone()]);
-                    let Answer::Cells(found) = store.perform(read).unwrap() else { panic!() };
-                    let seen = found[0].as_ref().map_or(0, |cell| cell.version);
-                    let value = [thread.to_be_bytes(), round.to_be_bytes()].concat();
-                    let swap = Request::Swap { cell: cell.clone(), seen, value, life: None };
-                    let Answer::Swapped(is_ours) = store.perform(swap).unwrap() else { panic!() };
-                    if is_ours && !winners.lock().unwrap().insert(seen) {
-                        *doubled.lock().unwrap() = true;
-                    }
-                }
-            });
-        }
-    });
-    let (winners, doubled) = (winners.into_inner().unwrap(), doubled.into_inner().unwrap());
-    assert!(winners.len() >= 40, "somebody wins each round");
-    !doubled
 }
