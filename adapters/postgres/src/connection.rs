@@ -146,13 +146,17 @@ impl Connection {
                     self.client = Some(client);
                 }
                 Err(failure) => {
-                    let is_partial = failure.is_partial();
+                    let reach = match () {
+                        () if failure.is_locked() => Reach::Lane,
+                        () if failure.is_closed() => Reach::Account,
+                        () => Reach::Server,
+                    };
                     let error = failure.into_store_error();
                     // What is unavailable may be found again at another host.
-                    if is_partial || error.kind() != Kind::Unavailable {
+                    if reach != Reach::Server || error.kind() != Kind::Unavailable {
                         self.client = Some(client);
                     }
-                    return Err(Refusal { error, is_partial });
+                    return Err(Refusal { error, reach });
                 }
             }
         }
@@ -192,13 +196,23 @@ impl Connection {
 /// Why a request was not done.
 pub(crate) struct Refusal {
     pub(crate) error: StoreError,
-    /// It is about some lanes only, and the server is there.
-    pub(crate) is_partial: bool,
+    pub(crate) reach: Reach,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Some lanes, which somebody else holds.
+    Lane,
+    /// An account, which is closed.
+    Account,
+    /// The server, or the request as a whole.
+    Server,
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self { error, is_partial: false }
+        Self { error, reach: Reach::Server }
     }
 }
 

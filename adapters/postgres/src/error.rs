@@ -4,9 +4,12 @@ use lp_connector_core::bridge::store::{StoreError, StoreErrorKind as Kind};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-/// Codes of our own functions, see the second migration: the account is being moved, or on another database.
+/// Codes of our own functions, see the second migration: the account is being moved, or on another database; a move is
+/// another program's; a setting is not as it must be.
 const MOVING: &str = "LPM01";
 const MOVED: &str = "LPM02";
+const OVERTAKEN: &str = "LPM03";
+const UNFIT: &str = "LPM04";
 
 /// Why a request was not done.
 #[derive(Debug)]
@@ -36,14 +39,20 @@ impl Failure {
         }
     }
 
-    /// It is about some lanes only: another transaction holds a row for too long, or an account is closed. What was
-    /// asked for others may go on without it.
-    pub(crate) fn is_partial(&self) -> bool {
-        let codes = [SqlState::LOCK_NOT_AVAILABLE.code(), MOVING, MOVED];
+    /// Another transaction holds a row or a table for too long.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.has_code(&[SqlState::LOCK_NOT_AVAILABLE.code()])
+    }
+
+    /// The account is closed: it is being moved, or is on another database.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Moving | Self::Moved) || self.has_code(&[MOVING, MOVED])
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
         match self {
             Self::Server(error) => error.code().is_some_and(|code| codes.contains(&code.code())),
-            Self::Moving | Self::Moved => true,
-            Self::Unreadable(_) => false,
+            _ => false,
         }
     }
 
@@ -85,6 +94,8 @@ fn kind(code: Option<&str>) -> Kind {
         _ if code == "53100" => Kind::Full,
         _ if code == MOVING => Kind::Unavailable,
         _ if code == MOVED => Kind::Moved,
+        _ if code == OVERTAKEN => Kind::Unavailable,
+        _ if code == UNFIT => Kind::Incompatible,
         // Connection, resources, an operator who stops it, and two transactions that met.
         "08" | "53" | "57" | "40" | "55" => Kind::Unavailable,
         "28" | "3D" => Kind::Denied,
@@ -109,6 +120,8 @@ mod tests {
             (Some("53100"), Kind::Full),
             (Some("LPM01"), Kind::Unavailable),
             (Some("LPM02"), Kind::Moved),
+            (Some("LPM03"), Kind::Unavailable),
+            (Some("LPM04"), Kind::Incompatible),
             (Some("53300"), Kind::Unavailable),
             (Some("57P01"), Kind::Unavailable),
             (Some("40P01"), Kind::Unavailable),

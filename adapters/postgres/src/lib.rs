@@ -16,7 +16,7 @@
 //! * What was answered is on the server's disk, and on that of a synchronous standby if there is one. [`connect`]
 //!   checks what this rests on: `fsync`, `full_page_writes`, `synchronous_commit`, and whether a standby would lose
 //!   what was acknowledged. See [`PostgresOptions::accept_loss_on_failover`].
-//! * Every request is one round trip and one transaction, and waits for 4 s at most for another one's lock. There is no
+//! * Every request is one round trip and one transaction, and waits for 4 s at most for each lock of another one. There is no
 //!   session state: a pool in transaction mode between the two, such as pgbouncer, works. No transaction is ever idle,
 //!   so `idle_in_transaction_session_timeout` may be as short as you like for the bridge's user.
 //! * Several hosts may stand in the URL: the one that can be written is used, and looked for again when it is lost.
@@ -43,6 +43,7 @@ mod connection;
 mod durability;
 mod error;
 mod facts;
+mod group;
 mod migration;
 mod moving;
 mod queue;
@@ -189,8 +190,8 @@ impl PostgresOptions {
     /// where they were, so a bridge that was at work on a lane has lost it, and the next one knows that it takes over.
     ///
     /// It may be called again after every failure, also by another program: it goes on where it was. To move the account
-    /// back, call it with the addresses the other way round. All programs on both databases must be of this release, or
-    /// of the one before.
+    /// back, or to give a move up that is not over, call it with the addresses the other way round. All programs that use
+    /// both databases as pods must be of this release.
     ///
     /// # Errors
     /// As [`Postgres::connect`], for both databases. [`Refused`](StoreErrorKind::Refused): the account is not in the

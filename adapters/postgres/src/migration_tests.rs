@@ -79,7 +79,7 @@ impl Schema {
         self.runtime.block_on(client.batch_execute(sql)).unwrap();
     }
 
-    fn bring_up(&self, migrations: &[Migration]) -> Result<Migrated, StoreError> {
+    pub(crate) fn bring_up(&self, migrations: &[Migration]) -> Result<Migrated, StoreError> {
         let mut client = self.client();
         self.runtime.block_on(bring_up(&mut client, migrations, true))
     }
@@ -227,4 +227,38 @@ fn programs_that_migrate_at_once_wait_for_each_other() {
     });
     assert!(done.iter().all(|one| one.to == 3), "{done:?}");
     assert_eq!(schema.ask("SELECT count(*) FROM lp_store"), 3);
+}
+
+#[test]
+fn who_may_use_the_tables_may_use_those_of_a_migration() {
+    let Some(schema) = Schema::create() else { return };
+    schema.bring_up(&MIGRATIONS[..1]).unwrap();
+    let name = schema.url.rsplit_once('=').unwrap().1.trim_end_matches('\'');
+    let mut owner = schema.client();
+    let grants = format!(
+        "CREATE ROLE r{name}; GRANT USAGE ON SCHEMA {name} TO r{name};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO r{name};
+        GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {name} TO r{name};"
+    );
+    schema.run(&mut owner, &grants);
+    schema.bring_up(MIGRATIONS).unwrap();
+    let url = schema.url.replace("-c search_path", &format!("-c role=r{name} -c search_path"));
+    let options = PostgresOptions::default().accept_loss_on_failover().migrate(false);
+    let store = options.connect(&url).unwrap();
+    all_work(&store, 1);
+    drop(store);
+    schema.run(&mut owner, &format!("DROP SCHEMA {name} CASCADE; DROP ROLE r{name};"));
+}
+
+#[test]
+fn a_snapshot_for_a_whole_transaction_is_refused() {
+    let Some(schema) = Schema::create() else { return };
+    let isolation = "-c default_transaction_isolation=serializable -c search_path";
+    let url = schema.url.replace("-c search_path", isolation);
+    let store = PostgresOptions::default().accept_loss_on_failover().connect(&url).unwrap();
+    let lane = LaneId::new(AccountId::new("91827364").unwrap(), LaneKind::Consumer, "ada");
+    let append = Request::Append(vec![Entry { lane, body: vec![1] }]);
+    let error = store.perform(append).unwrap_err();
+    assert_eq!(error.kind(), Kind::Incompatible);
+    assert!(error.to_string().contains("read committed"), "{error}");
 }

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
-    Answer, Cell, CellId, Claimed, Commit, Entry, Holder, LaneId, LaneKind, Lease, Next, Record,
-    Request, Store,
+    Answer, Cell, CellId, Claimed, Commit, Entry, Holder, LaneId, LaneKind, Lease, Listed, Next,
+    Record, Request, Store,
 };
 
 use super::*;
@@ -57,6 +57,15 @@ fn swap(store: &Postgres, of: &AccountId, seen: u64, value: u8) -> Result<Answer
 fn read(store: &Postgres, of: &AccountId) -> Result<Cell, StoreError> {
     let Answer::Cells(cells) = store.perform(Request::Read(vec![cell(of, "c")]))? else { panic!() };
     Ok(cells[0].clone().unwrap())
+}
+
+fn list(store: &Postgres, of: Option<&AccountId>) -> Result<Vec<LaneId>, StoreError> {
+    let what = Listed::Lanes { account: of.cloned(), kind: LaneKind::Consumer };
+    let Answer::Listed(lanes) = store.perform(Request::List { what, after: None, limit: 99 })?
+    else {
+        panic!()
+    };
+    Ok(lanes.into_iter().map(|one| one.summary.lane).collect())
 }
 
 /// A lane that is held, one that is due in an hour, one that is idle, one with entries, and a cell.
@@ -134,6 +143,9 @@ fn an_account_moves_with_all_that_it_has() {
     let late = || Commit::new(held.lane.clone(), held.fence, Holder(7)).through(1);
     assert!(!commit(&from, late()));
     append(&from, &lane(&other, "new"), 1).unwrap();
+    assert_eq!(list(&from, Some(&own)).unwrap_err().kind(), Kind::Moved);
+    assert!(list(&from, None).unwrap().iter().all(|lane| *lane.account() == other));
+    assert_eq!(list(&to, Some(&own)).unwrap().len(), 4);
     // In the new one all goes on: what is due, numbers, versions, and a lease that still holds.
     let claimed = claim(&to);
     assert_eq!(claimed.len(), 1);
@@ -178,6 +190,7 @@ fn a_move_is_refused_that_would_mix_or_lose() {
     refused(one, other, "has nothing of the account");
     swap(&from, &own, 0, 1).unwrap();
     refused(one, one, "the same database");
+    assert_eq!(one.ask("SELECT count(*) FROM lp_closed"), 0);
     swap(&from, &own, read(&from, &own).unwrap().version, 1).unwrap();
     fill(&to, &own);
     append(&from, &lane(&own, "x"), 1).unwrap();
@@ -192,7 +205,6 @@ fn a_move_is_refused_that_would_mix_or_lose() {
         steps.next().unwrap().unwrap_err();
     }
     refused(other, one, "another move");
-    refused(&third, other, "another move");
     options().move_account(&own, &other.url, &third.url).unwrap();
 }
 
@@ -200,8 +212,8 @@ fn a_move_is_refused_that_would_mix_or_lose() {
 fn only_states_of_one_move_fit_together() {
     let Some(schemas) = schemas() else { return };
     let [from, to] = stores(&schemas);
-    // None, and those of the second migration.
-    for (here, there) in (0..5).flat_map(|here| (0..5).map(move |there| (here, there))) {
+    // -1 for none, and those of the second migration.
+    for (here, there) in (-1..5).flat_map(|here| (-1..5).map(move |there| (here, there))) {
         for is_one in [true, false] {
             let own = account(&format!("from{here}to{there}by{is_one}"));
             append(&from, &lane(&own, "x"), 1).unwrap();
@@ -209,13 +221,13 @@ fn only_states_of_one_move_fit_together() {
             for (schema, (state, name)) in schemas.iter().zip([here, there].into_iter().zip(names))
             {
                 let sql = format!(
-                    "INSERT INTO lp_closed SELECT '{own}', {state}, '{name}' WHERE {state} > 0"
+                    "INSERT INTO lp_closed SELECT '{own}', {state}, '{name}' WHERE {state} >= 0"
                 );
                 schema.run(&mut schema.client(), &sql);
             }
             let fits = match (here, there) {
-                (0, 0 | 2 | 3) | (2, 0) => true,
-                (1, 3 | 4) | (2, 4) => is_one,
+                (-1 | 0, -1 | 0 | 2 | 3) | (2, -1 | 0) => true,
+                (1, 3 | 4) | (2, 4) | (3 | 2, 1) => is_one,
                 _ => false,
             };
             let done = start(&schemas, &own);
@@ -284,6 +296,93 @@ async fn cut(of: &AccountId, from: &Schema, to: &Schema, steps: u32) -> Result<M
 }
 
 #[test]
+fn a_mover_that_was_away_harms_nothing() {
+    let Some(schemas) = schemas() else { return };
+    let [from, to] = stores(&schemas);
+    let way = |of: &AccountId, from: usize, to: usize| {
+        options().move_account(of, &schemas[from].url, &schemas[to].url)
+    };
+    for steps in 1.. {
+        let own = account(&format!("moves{steps}"));
+        fill(&from, &own);
+        let options = options();
+        let server = |at: usize| Server::new(&schemas[at].url, &options).unwrap();
+        let (source, target) = (server(0), server(1));
+        let work = Box::pin(move_account(&options, &own, &source, &target));
+        let mut late = CutOff { work, left: steps };
+        let begun = schemas[0].runtime.block_on(&mut late);
+        // Another one ends the move; then the account moves back, and is at work.
+        way(&own, 0, 1).unwrap();
+        way(&own, 1, 0).unwrap();
+        append(&from, &lane(&own, "back"), 1).unwrap();
+        let before = content(&schemas[0], &own);
+        late.left = u32::MAX;
+        if begun.is_none() {
+            let _ = schemas[0].runtime.block_on(&mut late);
+        }
+        if content(&schemas[0], &own).is_empty() {
+            // It began anew, and so it moved what there was.
+            assert_eq!(content(&schemas[1], &own), before, "after {steps} steps");
+            way(&own, 1, 0).unwrap();
+        }
+        assert_eq!(content(&schemas[0], &own), before, "after {steps} steps");
+        assert_eq!(content(&schemas[1], &own), "", "after {steps} steps");
+        append(&from, &lane(&own, "back"), 1).unwrap();
+        assert_eq!(append(&to, &lane(&own, "back"), 1).unwrap_err().kind(), Kind::Moved);
+        if begun.is_some() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_move_that_is_not_over_can_be_given_up() {
+    let Some(schemas) = schemas() else { return };
+    let [from, _to] = stores(&schemas);
+    let mut given_up = 0;
+    for steps in (1..).step_by(3) {
+        let own = account(&format!("moves{steps}"));
+        fill(&from, &own);
+        let before = content(&schemas[0], &own);
+        let cut = schemas[0].runtime.block_on(cut(&own, &schemas[0], &schemas[1], steps));
+        let is_closed = append(&from, &lane(&own, "idle"), 1).is_err();
+        let back = options().move_account(&own, &schemas[1].url, &schemas[0].url);
+        match back {
+            Ok(_) if is_closed => {
+                given_up += 1;
+                assert_eq!(content(&schemas[0], &own), before, "after {steps} steps");
+                append(&from, &lane(&own, "idle"), 1).unwrap();
+            }
+            Ok(_) => panic!("nothing was to be given up"),
+            // It had not begun, or had come.
+            Err(error) => assert_eq!(error.kind(), Kind::Refused, "{error}"),
+        }
+        if cut.is_ok() {
+            break;
+        }
+    }
+    assert!(given_up > 2, "{given_up}");
+}
+
+#[test]
+fn a_move_waits_for_calls_of_before_the_migration() {
+    let Some(schemas) = schemas() else { return };
+    let own = account("moves");
+    schemas[0].bring_up(&MIGRATIONS[..1]).unwrap();
+    // A program of the release before is at it.
+    let mut old = schemas[0].client();
+    let append =
+        "SELECT lp_append(ARRAY['moves'], ARRAY[1::smallint], ARRAY['x'], ARRAY['x'::bytea])";
+    schemas[0].run(&mut old, append);
+    schemas[0].run(&mut old, &format!("BEGIN; {}", append.replace("'x']", "'y']")));
+    let error = start(&schemas, &own).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    assert!(error.to_string().contains("began before the tables"), "{error}");
+    schemas[0].run(&mut old, "COMMIT");
+    assert_eq!(start(&schemas, &own).unwrap().lanes, 2);
+}
+
+#[test]
 fn a_move_that_is_cut_off_anywhere_goes_on() {
     let Some(schemas) = schemas() else { return };
     let [from, to] = stores(&schemas);
@@ -306,7 +405,11 @@ fn a_move_that_is_cut_off_anywhere_goes_on() {
         let late =
             || Commit::new(held.lane.clone(), held.fence, Holder(7)).seen(9).next(Next::Hold(HOUR));
         let lease = Lease { lane: held.lane.clone(), fence: held.fence, holder: Holder(7) };
-        let extend = Request::Extend { leases: vec![lease], term: HOUR };
+        let extend = Request::Extend { leases: vec![lease], term: 2 * HOUR };
+        if is_there {
+            // It has its own time, which the end of the move does not shorten.
+            assert_eq!(to.perform(extend.clone()).unwrap(), Answer::Extended(vec![true]));
+        }
         if !is_here {
             let extended = from.perform(extend).unwrap();
             assert_eq!(extended, Answer::Extended(vec![false]), "after {steps} steps");
@@ -321,11 +424,16 @@ fn a_move_that_is_cut_off_anywhere_goes_on() {
             assert_eq!(content(&schemas[1], &own), before, "after {steps} steps");
         }
         assert_eq!(claim(&to).len(), usize::from(!is_there), "after {steps} steps");
+        let left = format!(
+            "SELECT (due - lp_now()) / 3600000000000 FROM lp_lane WHERE account = '{own}' AND key = 'held'"
+        );
+        assert_eq!(schemas[1].ask(&left), i64::from(is_there), "after {steps} steps");
         assert!(commit(&to, late()), "after {steps} steps");
         assert_eq!(content(&schemas[0], &own), "", "after {steps} steps");
-        for rest in
-            ["SELECT count(*) FROM lp_parked", "SELECT count(*) FROM lp_closed WHERE state <> 2"]
-        {
+        for rest in [
+            "SELECT count(*) FROM lp_parked",
+            "SELECT count(*) FROM lp_closed WHERE state NOT IN (0, 2)",
+        ] {
             assert_eq!((schemas[0].ask(rest), schemas[1].ask(rest)), (0, 0), "after {steps} steps");
         }
         if is_over {

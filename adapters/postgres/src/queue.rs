@@ -9,9 +9,10 @@ use lp_connector_core::bridge::store::{
 };
 use tokio::sync::Notify;
 
-use crate::connection::{Connection, Refusal, Server};
+use crate::connection::{Connection, Server};
+use crate::group;
 
-/// The most appends that share a transaction, and so one flush of the disk.
+/// The most appends that share a transaction.
 const MAX_GROUP: usize = 64;
 
 /// Requests in the order in which they came.
@@ -120,7 +121,7 @@ pub(crate) async fn serve(queue: Arc<Queue>, server: Arc<Server>) {
     let mut connection = Connection::new(server);
     while let Some(group) = queue.next().await {
         let (requests, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let outcomes = perform(&mut connection, requests).await;
+        let outcomes = group::perform(&mut connection, &requests).await;
         if outcomes.iter().any(is_unavailable) {
             queue.give_up_if_closed();
         }
@@ -130,37 +131,6 @@ pub(crate) async fn serve(queue: Arc<Queue>, server: Arc<Server>) {
         }
         connection.prune().await;
     }
-}
-
-/// Performs one request, or some appends as one. If the appends fail for another reason than the server, each has a
-/// transaction of its own.
-async fn perform(
-    connection: &mut Connection,
-    requests: Vec<Request>,
-) -> Vec<Result<Answer, StoreError>> {
-    if requests.len() > 1 {
-        let all = requests.iter().filter_map(|one| match one {
-            Request::Append(entries) => Some(entries.as_slice()),
-            _ => None,
-        });
-        let together = Request::Append(all.flatten().cloned().collect());
-        match connection.perform(&together).await {
-            Ok(answer) => return requests.iter().map(|_| Ok(answer.clone())).collect(),
-            // Where one lane is locked, or its account closed, the others go on without it.
-            Err(Refusal { error, is_partial: false })
-                if error.kind() == StoreErrorKind::Unavailable =>
-            {
-                let copy = || StoreError::new(error.kind(), error.to_string());
-                return requests.iter().map(|_| Err(copy())).collect();
-            }
-            Err(_) => {}
-        }
-    }
-    let mut outcomes = Vec::with_capacity(requests.len());
-    for request in requests {
-        outcomes.push(connection.perform(&request).await.map_err(|refusal| refusal.error));
-    }
-    outcomes
 }
 
 pub(crate) fn closed() -> StoreError {

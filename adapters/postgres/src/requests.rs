@@ -242,7 +242,7 @@ async fn read(client: &Client, cells: &[CellId]) -> Result<Vec<Option<Cell>>, Fa
         CROSS JOIN (SELECT lp_now() AS moment OFFSET 0) AS clock
         LEFT JOIN lp_cell AS cell
             ON cell.account = id.account AND cell.key = id.key AND (cell.until IS NULL OR cell.until > clock.moment)
-        LEFT JOIN lp_closed AS closed ON closed.account = id.account AND closed.state < 4
+        LEFT JOIN lp_closed AS closed ON closed.account = id.account AND closed.state BETWEEN 1 AND 3
         ORDER BY id.place";
     let rows = client.query_typed(sql, &values).await?;
     let cell = |row: &Row| {
@@ -312,10 +312,17 @@ async fn list(
                 array_agg(octet_length(one.body) ORDER BY one.number) AS sizes
             FROM (SELECT * FROM lp_entry WHERE lp_entry.lane = lane.id ORDER BY number LIMIT $8) AS one
         ) AS entry ON true
-        WHERE lane.kind = $1 AND ($2 IS NULL OR lane.account = $2) AND ($3 IS NULL OR lane.key = $3)
+        WHERE lane.kind = $1 AND ($2 IS NULL AND NOT EXISTS (
+                SELECT FROM lp_closed AS closed WHERE closed.account = lane.account AND closed.state IN (2, 3)
+            ) OR lane.account = $2) AND ($3 IS NULL OR lane.key = $3)
             AND (lane.account, lane.kind, lane.key) > ($4, $5, $6)
         ORDER BY lane.account, lane.kind, lane.key LIMIT $7";
     let rows = client.query_typed(sql, &values).await?;
+    if account.is_some() {
+        // What was not there may be elsewhere.
+        let values: [Typed<'_>; 1] = [(&account, Type::TEXT)];
+        client.query_typed("SELECT lp_must_be_open(ARRAY[$1])", &values).await?;
+    }
     rows.iter().map(details).collect()
 }
 

@@ -1,7 +1,10 @@
 //! One of the two databases between which an account moves.
 
-use lp_connector_core::bridge::store::StoreError;
+use std::time::Duration;
+
+use lp_connector_core::bridge::store::{StoreError, StoreErrorKind as Kind};
 use lp_connector_core::id::AccountId;
+use tokio::time::sleep;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -12,11 +15,15 @@ use crate::values::{Typed, get};
 /// Rows that are copied or changed at a time.
 const BATCH: i64 = 2_000;
 
-/// How often a step is tried that waits for somebody else's lock.
-const TRIES: u32 = 5;
+/// How often a step is tried that waits for somebody else, and the pause in between.
+const TRIES: u32 = 60;
+/// How often old calls are looked for: they take some seconds at most.
+const OLD_TRIES: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The states of an account that `lp_closed` has, see `migrations/2.sql`.
 pub(super) mod state {
+    pub(in super::super) const OPEN: i16 = 0;
     pub(in super::super) const AWAY: i16 = 1;
     pub(in super::super) const ELSEWHERE: i16 = 2;
     pub(in super::super) const COMING: i16 = 3;
@@ -50,7 +57,8 @@ impl Table {
                 "'kind', kind, 'key', key, 'number', number, 'body', encode(body, 'hex')",
                 "SELECT lane.kind, lane.key, entry.number, entry.body, octet_length(entry.body) AS bytes
                 FROM lp_lane AS lane JOIN lp_entry AS entry ON entry.lane = lane.id
-                WHERE lane.account = $1 AND (lane.kind, lane.key, entry.number) > ($2, $3, $4)
+                WHERE lane.account = $1 AND (lane.kind, lane.key) >= ($2, $3)
+                    AND (lane.kind, lane.key, entry.number) > ($2, $3, $4)
                 ORDER BY lane.kind, lane.key, entry.number LIMIT $5",
             ),
             Self::Cells => (
@@ -69,39 +77,12 @@ impl Table {
         )
     }
 
-    /// Writes the rows of account `$1` that a JSON array holds. Those that are there already stay.
+    /// The function that writes such rows.
     const fn write(self) -> &'static str {
         match self {
-            Self::Lanes => {
-                "WITH clock AS MATERIALIZED (SELECT lp_now() AS moment), given AS (
-                    SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS one (kind smallint, key text, held boolean,
-                        holder text, fence bigint, committed_from bigint, committed bigint, head bigint, tail bigint,
-                        version integer, record text, due bigint)
-                ), lanes AS (
-                    INSERT INTO lp_lane (account, kind, key, held, holder, fence, committed_from, committed_at, head,
-                        tail, version, record)
-                    SELECT $1, kind, key, held, decode(holder, 'hex'), fence, committed_from, moment + committed, head,
-                        tail, version, decode(record, 'hex')
-                    FROM given CROSS JOIN clock ON CONFLICT DO NOTHING RETURNING id, kind, key
-                )
-                INSERT INTO lp_parked (lane, account, fence, due)
-                SELECT id, $1, fence, moment + due FROM lanes JOIN given USING (kind, key) CROSS JOIN clock
-                WHERE due IS NOT NULL"
-            }
-            Self::Entries => {
-                "INSERT INTO lp_entry (lane, number, body)
-                SELECT lane.id, one.number, decode(one.body, 'hex')
-                FROM jsonb_to_recordset($2::text::jsonb) AS one (kind smallint, key text, number bigint, body text)
-                JOIN lp_lane AS lane ON lane.account = $1 AND lane.kind = one.kind AND lane.key = one.key
-                ON CONFLICT DO NOTHING"
-            }
-            Self::Cells => {
-                "INSERT INTO lp_cell (account, key, version, until, value)
-                SELECT $1, key, version, moment + until, decode(value, 'hex')
-                FROM jsonb_to_recordset($2::text::jsonb) AS one (key text, version bigint, until bigint, value text)
-                CROSS JOIN (SELECT lp_now() AS moment OFFSET 0) AS clock
-                ON CONFLICT DO NOTHING"
-            }
+            Self::Lanes => "SELECT lp_bring_lanes($1, $2, $3::text::jsonb)",
+            Self::Entries => "SELECT lp_bring_entries($1, $2, $3::text::jsonb)",
+            Self::Cells => "SELECT lp_bring_cells($1, $2, $3::text::jsonb)",
         }
     }
 }
@@ -131,31 +112,69 @@ impl Side {
         self.one("SELECT gen_random_uuid()::text WHERE $1 IS NOT NULL", &[]).await
     }
 
-    pub(super) async fn close(&self, state: i16, name: &str) -> Result<(), StoreError> {
-        let values = [(&state as _, Type::INT2), (&name as _, Type::TEXT)];
-        self.rows("SELECT lp_close($1, $2, $3)", &values).await.map(drop)
+    /// Changes the state from what was known of it. False: it is not so any more.
+    pub(super) async fn close(
+        &self,
+        known: Option<&(i16, String)>,
+        state: i16,
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        let (was, was_name) = (known.map(|known| known.0), known.map(|known| known.1.as_str()));
+        let values: [Typed<'_>; 4] = [
+            (&was, Type::INT2),
+            (&was_name, Type::TEXT),
+            (&state, Type::INT2),
+            (&name, Type::TEXT),
+        ];
+        self.one("SELECT lp_close($1, $2, $3, $4, $5)", &values).await
     }
 
-    pub(super) async fn forget(&self) -> Result<(), StoreError> {
-        self.rows("DELETE FROM lp_closed WHERE account = $1", &[]).await.map(drop)
+    pub(super) async fn forget(&self, name: &str) -> Result<(), StoreError> {
+        self.rows("SELECT lp_forget($1, $2)", &[(&name, Type::TEXT)]).await.map(drop)
     }
 
-    pub(super) async fn park(&self) -> Result<(), StoreError> {
-        self.in_batches("SELECT lp_park($1, $2)").await
+    pub(super) async fn park(&self, name: &str) -> Result<(), StoreError> {
+        self.in_batches("SELECT lp_park($1, $2, $3)", name).await
     }
 
-    pub(super) async fn unpark(&self) -> Result<(), StoreError> {
-        self.in_batches("SELECT lp_unpark($1, $2)").await
+    pub(super) async fn unpark(&self, name: &str) -> Result<(), StoreError> {
+        self.in_batches("SELECT lp_unpark($1, $2, $3)", name).await
     }
 
-    /// Removes all that there is of the account, but not that it is closed.
-    pub(super) async fn remove(&self) -> Result<(), StoreError> {
-        self.in_batches("SELECT lp_remove($1, $2)").await
+    /// Removes all that there is of the account, but not that it is elsewhere.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.in_batches("SELECT lp_remove($1, $2, $3)", name).await
     }
 
-    async fn in_batches(&self, sql: &str) -> Result<(), StoreError> {
-        while self.one::<i64>(sql, &[(&BATCH, Type::INT8)]).await? > 0 {}
+    async fn in_batches(&self, sql: &str, name: &str) -> Result<(), StoreError> {
+        let values = [(&name as _, Type::TEXT), (&BATCH as _, Type::INT8)];
+        while self.one::<i64>(sql, &values).await? > 0 {}
         Ok(())
+    }
+
+    /// What tells this database and schema from every other one.
+    pub(super) async fn identity(&self) -> Result<String, StoreError> {
+        let sql = "SELECT concat_ws(' ', system_identifier, (SELECT oid FROM pg_database
+                WHERE datname = current_database()), 'lp_lane'::regclass::oid)
+            FROM pg_control_system() WHERE $1 IS NOT NULL";
+        self.one(sql, &[]).await
+    }
+
+    /// Waits for the transactions of before the migration that closes accounts: they do not look whether one is closed.
+    pub(super) async fn wait_for_old_calls(&self) -> Result<(), StoreError> {
+        let sql = "SELECT EXISTS (
+            SELECT FROM pg_stat_activity CROSS JOIN (SELECT xmin FROM lp_store WHERE version = 2) AS migration
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND $1 IS NOT NULL
+                AND greatest(age(backend_xmin), age(backend_xid)) >= age(migration.xmin))";
+        for _ in 0..OLD_TRIES {
+            if !self.one::<bool>(sql, &[]).await? {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        let text = "the account is not moved: a transaction is still under way that began before the tables were \
+                    brought up to date. Try again when it is over";
+        Err(StoreError::new(Kind::Unavailable, text))
     }
 
     pub(super) async fn has_anything(&self) -> Result<bool, StoreError> {
@@ -182,14 +201,18 @@ impl Side {
         self.one("SELECT last_value FROM lp_fence WHERE $1 IS NOT NULL", &[]).await
     }
 
-    pub(super) async fn draw_from(&self, last: i64) -> Result<(), StoreError> {
-        self.rows("SELECT lp_draw_from($2) WHERE $1 IS NOT NULL", &[(&last, Type::INT8)])
-            .await
-            .map(drop)
+    pub(super) async fn draw_from(&self, name: &str, last: i64) -> Result<(), StoreError> {
+        let values = [(&name as _, Type::TEXT), (&last as _, Type::INT8)];
+        self.rows("SELECT lp_draw_from($1, $2, $3)", &values).await.map(drop)
     }
 
     /// Copies a table's rows of the account to here.
-    pub(super) async fn receive(&self, from: &Self, table: Table) -> Result<(), StoreError> {
+    pub(super) async fn receive(
+        &self,
+        from: &Self,
+        table: Table,
+        name: &str,
+    ) -> Result<(), StoreError> {
         let (read, write) = (table.read(), table.write());
         let mut after = (i16::MIN, String::new(), 0_i64);
         loop {
@@ -205,7 +228,7 @@ impl Side {
             after = key().map_err(Failure::into_store_error)?;
             let batch: Result<Vec<&str>, Failure> = rows.iter().map(|row| get(row, 3)).collect();
             let batch = format!("[{}]", batch.map_err(Failure::into_store_error)?.join(","));
-            self.rows(write, &[(&batch, Type::TEXT)]).await?;
+            self.rows(write, &[(&name, Type::TEXT), (&batch, Type::TEXT)]).await?;
         }
     }
 
@@ -224,7 +247,7 @@ impl Side {
         all.extend(values.iter().cloned());
         for _ in 1..TRIES {
             match self.client.query_typed(sql, &all).await.map_err(Failure::from) {
-                Err(failure) if failure.is_partial() || failure.is_conflict() => {}
+                Err(failure) if failure.is_locked() || failure.is_conflict() => sleep(PAUSE).await,
                 other => return other.map_err(Failure::into_store_error),
             }
         }
