@@ -22,6 +22,8 @@
 
 mod agent;
 mod config;
+#[cfg(feature = "console")]
+pub mod console;
 mod control;
 mod conversation;
 mod domain;

@@ -1,0 +1,198 @@
+// What the page knows: a snapshot, and the events after it. No document, no network.
+
+/** How much the page keeps. */
+export const LIMITS = { rows: 10000, messages: 500, transcripts: 20, notifications: 1000 };
+
+export function empty() {
+	return {
+		ready: false,
+		epoch: null,
+		at: null,
+		info: {},
+		conversations: new Map(),
+		transcripts: new Map(),
+		rows: new Map(),
+		top: 0,
+		bottom: 1,
+		counts: {},
+		notifications: new Map(),
+		faults: [],
+		presets: [],
+		tokens: [],
+		webhooks: null,
+		installs: [],
+		files: [],
+		triggers: [],
+		version: 0,
+		rowsVersion: 0,
+	};
+}
+
+/** Replaces everything by a snapshot. Open transcripts must be fetched anew. */
+export function load(state, snapshot) {
+	const { conversations, wire, faults, tokens, webhooks, installs, files, notifications, ...info } = snapshot;
+	const { presets, triggers, rowsVersion } = state;
+	Object.assign(state, empty(), { presets, triggers, rowsVersion, ready: true, epoch: info.epoch, at: info.at, info });
+	state.counts = info.counts ?? {};
+	set(state, { faults, tokens, installs, files });
+	state.webhooks = webhooks ?? null;
+	for (const one of conversations ?? []) state.conversations.set(one.id, one);
+	for (const one of notifications ?? []) state.notifications.set(one.n, one);
+	const rows = wire ?? [];
+	addRows(state, rows);
+	state.bottom = Math.max(1, state.top - (info.wire_kept ?? rows.length) + 1);
+	return state;
+}
+
+const set = (state, lists) => {
+	for (const [name, list] of Object.entries(lists)) if (list) state[name] = list;
+};
+
+/** Carries one event of the stream out. Gives the messages that are new, for the announcer. */
+export function apply(state, kind, data) {
+	state.version += 1;
+	switch (kind) {
+		case "conversation":
+			state.conversations.set(data.id, data);
+			return [];
+		case "message":
+			return addMessage(state, data) ? [data] : [];
+		case "wire": {
+			const rows = data.rows ?? [];
+			// After a reset the numbers go on: what was before is not there.
+			if (state.top === 0 && rows.length) {
+				state.bottom = Math.max(1, Math.min(...rows.map(({ n }) => n)) - (data.left_out ?? 0));
+			}
+			addRows(state, rows);
+			return [];
+		}
+		case "notification":
+			state.notifications.set(data.n, data);
+			trim(state.notifications, LIMITS.notifications);
+			return [];
+		case "webhooks":
+			state.webhooks = data;
+			return [];
+		case "left_out":
+			for (const id of Object.keys(data.conversations ?? {})) {
+				const transcript = state.transcripts.get(id);
+				if (transcript) transcript.stale = true;
+			}
+			return [];
+		default:
+			// Also what a later version adds: only lists that are known here.
+			set(state, { [kind]: Array.isArray(state[kind]) ? data[kind] : undefined });
+			return [];
+	}
+}
+
+const trim = (map, limit) => {
+	for (const key of map.keys()) {
+		if (map.size <= limit) return;
+		map.delete(key);
+	}
+};
+
+/** Rows of the stream or of a page. A row that comes again replaces itself. */
+export function addRows(state, rows) {
+	state.rowsVersion += 1;
+	for (const row of rows) {
+		const faults = row.faults ?? (row.fault == null ? [] : [row.fault]);
+		const text = faults.map((n) => state.faults.find((fault) => fault.n === n)?.text ?? `fault ${n}`).join(" + ");
+		state.rows.set(row.n, { ...row, fault_text: text || state.rows.get(row.n)?.fault_text || "" });
+		if (row.n > state.top) state.top = row.n;
+	}
+	const oldest = state.top - LIMITS.rows + 1;
+	if (state.bottom < oldest) {
+		for (let n = Math.max(state.bottom, oldest - 4 * LIMITS.rows); n < oldest; n += 1) state.rows.delete(n);
+		state.bottom = oldest;
+	}
+}
+
+/** The newest number at or below `from` that has no row; `null` if all have one. */
+export function missing(state, from = state.top) {
+	for (let n = Math.min(from, state.top); n >= state.bottom; n -= 1) if (!state.rows.has(n)) return n;
+	return null;
+}
+
+/** Keeps a conversation's messages from now on; `list` is a page of the server. */
+export function addPage(state, id, list, earlier) {
+	const transcript = state.transcripts.get(id) ?? { list: [], earlier: false, stale: false };
+	const known = new Set(transcript.list.map(({ n }) => n));
+	const added = list.filter(({ n }) => !known.has(n));
+	transcript.list = [...transcript.list, ...added].sort((one, other) => one.n - other.n);
+	if (earlier !== undefined) transcript.earlier = earlier;
+	transcript.stale = false;
+	cut(transcript);
+	state.transcripts.delete(id);
+	state.transcripts.set(id, transcript);
+	trim(state.transcripts, LIMITS.transcripts);
+	return transcript;
+}
+
+const cut = (transcript) => {
+	if (transcript.list.length > LIMITS.messages) {
+		transcript.list = transcript.list.slice(-LIMITS.messages);
+		transcript.earlier = true;
+	}
+};
+
+/** Whether the message is new. Only transcripts that were opened keep theirs. */
+function addMessage(state, message) {
+	const transcript = state.transcripts.get(message.conversation);
+	if (!transcript) return true;
+	const { list } = transcript;
+	const at = list.findIndex(({ n }) => n === message.n);
+	if (at >= 0) {
+		transcript.list = list.with ? list.with(at, message) : list.map((one, i) => (i === at ? message : one));
+		return false;
+	}
+	const last = list.at(-1);
+	transcript.list = !last || last.n < message.n
+		? [...list, message]
+		: [...list, message].sort((one, other) => one.n - other.n);
+	cut(transcript);
+	return true;
+}
+
+/** Conversations as the list shows them: unread first, then the latest use. */
+export function ordered(state, { show = "open", find = "" } = {}) {
+	const wanted = find.toLowerCase();
+	const meets = (one) =>
+		(show === "all" || (show === "closed") === (one.state === "closed")) &&
+		(wanted === "" ||
+			[one.consumer, one.id, one.skill, one.last?.text].some((part) => (part ?? "").toLowerCase().includes(wanted)));
+	return [...state.conversations.values()]
+		.filter(meets)
+		.sort((one, other) => (other.unread > 0) - (one.unread > 0) || (other.updated ?? 0) - (one.updated ?? 0));
+}
+
+export const unread = (state) =>
+	[...state.conversations.values()].reduce((sum, one) => sum + (one.unread ?? 0), 0);
+
+export const faultsOn = (state) => state.faults.filter(({ on }) => on);
+
+/**
+ * The receipts in a list of messages: how far each side has got with the sequences of each dialog, as
+ * `READ` or `ACCEPT` by side, dialog and sequence.
+ */
+export function receipts(list) {
+	const found = new Map();
+	for (const { dialog, role, event } of list) {
+		if (event?.type !== "AcceptStatusEvent") continue;
+		const by = role === "CONSUMER" ? "consumer" : "agent";
+		for (const sequence of event.sequenceList ?? []) {
+			const key = `${by} ${dialog} ${sequence}`;
+			if (found.get(key) !== "READ") found.set(key, event.status);
+		}
+	}
+	return found;
+}
+
+/** What the other side has done with a message: `read`, `accepted` or `sent`. */
+export function tick(message, found) {
+	const by = message.role === "CONSUMER" ? "agent" : "consumer";
+	const status = found.get(`${by} ${message.dialog} ${message.sequence}`);
+	if (status === "READ") return "read";
+	return status === "ACCEPT" ? "accepted" : "sent";
+}
