@@ -44,8 +44,8 @@ impl Command {
                 Some(command) => command.is_question(),
             },
             Self::Webhook(command) => match command {
-                Webhook::Verify { .. } => false,
-                Webhook::Decode { .. } | Webhook::Listen { .. } => true,
+                Webhook::Verify { .. } | Webhook::Send(_) => false,
+                Webhook::Sign { .. } | Webhook::Decode { .. } | Webhook::Listen { .. } => true,
             },
             Self::Apps { command, .. } => match command {
                 Apps::List { .. } | Apps::Show { .. } => true,

@@ -45,3 +45,11 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     }
     Err("expected an IP address and a port, such as 127.0.0.1:8080, or localhost:8080".to_owned())
 }
+
+/// Parses `NAME=VALUE`. The value may be empty, and may have an `=` in it.
+pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected a name and a value, such as text=Coo".to_owned()),
+    }
+}

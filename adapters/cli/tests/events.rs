@@ -135,6 +135,8 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("engagement --consumer e --open", ""),
         ("chat --consumer f --listen 127.0.0.1:0", "one\n/what\n"),
         (&format!("webhook verify --signature {signature}"), "body"),
+        ("webhook sign", "body"),
+        (&format!("webhook send --preset text --to {}", program::endpoint()), ""),
         ("webhook decode", MESSAGES),
         ("webhook decode", STATES),
         (&format!("{apps} list"), ""),
@@ -267,7 +269,9 @@ fn profile_rejected() -> (Server, String) {
 fn listen(server: &Server) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
     let program = program.env_clear().envs(settings(server));
-    let program = program.args(["--json", "webhook", "listen", "--listen", "127.0.0.1:0"]);
+    let (to, listen) =
+        (program::endpoint(), ["--json", "webhook", "listen", "--listen", "127.0.0.1:0"]);
+    let program = program.args(listen).args(["--forward-to", &to]);
     let mut listening = program.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(listening.stdout.take().unwrap());
     let mut printed = String::new();
@@ -287,6 +291,7 @@ fn listen(server: &Server) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    lines.read_line(&mut printed).unwrap();
     lines.read_line(&mut printed).unwrap();
     listening.kill().unwrap();
     listening.wait().unwrap();

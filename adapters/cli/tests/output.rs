@@ -70,6 +70,7 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
     let ops = format!("--ops {} --ops-token-file {folder}/ops-token", running.operations());
     let (app, secret) = (server.client_id(), Secret::new(server.client_secret()));
     let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, BODY.as_bytes());
+    let endpoint = program::endpoint();
     vec![
         case("--help"),
         case("--version"),
@@ -113,7 +114,9 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
         case("engagement --consumer e --open"),
         Case { runs_on: true, ..case("chat --consumer f --listen 127.0.0.1:0") },
         with_stdin(&format!("webhook verify --signature {signature}"), BODY),
+        with_stdin("webhook sign", BODY),
         with_stdin("webhook decode", BODY),
+        case(&format!("webhook send --preset text --to {endpoint}")),
         Case { runs_on: true, ..case("webhook listen --listen 127.0.0.1:0") },
         case(&format!("{apps} list")),
         case(&format!("{apps} show {app}")),
@@ -229,6 +232,7 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
     &["upload", "--conversation"],
     &["copy.png"],
     &["verify"],
+    &["webhook", "send"],
     &["disable"],
     &["enable"],
     &["second.json"],

@@ -5,9 +5,10 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_core::id::ConversationId;
+use lp_connector_core::secret::Secret;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Change, Feed, FeedPoll, Receiver, Snapshot, Unreadable, Verified,
+    self, Algorithm, Change, Encoding, Feed, FeedPoll, Receiver, Snapshot, Unreadable, Verified,
 };
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 use crate::listener::{Arrival, Listener};
 use crate::notices;
 use crate::output::{Output, sanitize};
+use crate::post::{Poster, Target};
 
 /// How many notifications are printed, and answered, at once.
 const MAX_BATCH: usize = 64;
@@ -29,15 +31,17 @@ const MAX_STATES: usize = 10_000;
 /// Prints notifications until a signal, or until one cannot be printed.
 ///
 /// A notification is answered 200 after it was printed. Only one that waits for an earlier one is answered
-/// before; it is printed within 2 s, or at the end.
+/// before; it is printed within 2 s, or at the end. With a forwarder, it is answered 200 only if the endpoint
+/// there takes it too.
 pub(crate) fn listen(
     endpoint: &Endpoint,
     receiver: Receiver,
     as_they_come: bool,
+    forwarder: Option<Forwarder>,
     output: &Output,
 ) -> Result<(), Failure> {
     let listener = Listener::start_until_signal(endpoint.listen, receiver)?;
-    let mut printer = Printer::new(as_they_come, output);
+    let mut printer = Printer::new(as_they_come, forwarder, output);
     let Err(failure) = printer.start(&listener).and_then(|()| printer.print_all(&listener)) else {
         return Ok(());
     };
@@ -49,10 +53,53 @@ pub(crate) fn listen(
     )))
 }
 
+/// Posts notifications on to another endpoint.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    pub(crate) poster: Poster,
+    pub(crate) target: Target,
+    /// Signs what is posted on.
+    pub(crate) secret: Secret,
+}
+
+impl Forwarder {
+    /// Posts the bytes as they came, signed anew as the sender signed them. Returns whether the endpoint took
+    /// them, and what is printed of it.
+    fn forward(&self, verified: &Verified) -> (bool, Value, String) {
+        let matched = verified.signature_match();
+        let (algorithm, encoding) = matched
+            .map_or((Algorithm::Sha1, Encoding::Base64), |one| (one.algorithm, one.encoding));
+        let signature = webhook::sign(&self.secret, algorithm, encoding, verified.body());
+        let ids = [
+            ("x-liveperson-account-id", verified.account()),
+            ("x-liveperson-client-id", verified.client()),
+        ];
+        let mut headers = vec![("x-liveperson-signature", signature.as_str())];
+        headers.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
+        let to = self.target.shown();
+        match self.poster.post(&self.target, &headers, verified.body()) {
+            Ok(answer) => {
+                let (took, said) = (answer.took.as_millis(), answer.line());
+                let colon = if said.is_empty() { "" } else { ": " };
+                let event = json!({"event": "forwarded", "to": to, "status": answer.status,
+                    "accepted": answer.is_accepted(), "took_ms": took as u64, "body": said});
+                let line = format!("   -> {to} {} in {took} ms{colon}{said}", answer.status);
+                (answer.is_accepted(), event, line)
+            }
+            Err(reason) => {
+                let event = json!({"event": "forwarded", "to": to, "status": null,
+                    "accepted": false, "reason": reason});
+                (false, event, format!("   -> {to} no answer: {reason}"))
+            }
+        }
+    }
+}
+
 /// What is to be printed.
 struct Printer<'a> {
     output: &'a Output,
     as_they_come: bool,
+    forwarder: Option<Forwarder>,
     feed: Feed,
     /// The last state of each conversation, to print only what has changed.
     states: BTreeMap<ConversationId, Snapshot>,
@@ -62,17 +109,21 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(as_they_come: bool, output: &'a Output) -> Self {
-        let (feed, states) = (Feed::default(), BTreeMap::new());
-        Self { output, as_they_come, feed, states, text: String::new(), origin: Instant::now() }
+    fn new(as_they_come: bool, forwarder: Option<Forwarder>, output: &'a Output) -> Self {
+        let (feed, states, text) = (Feed::default(), BTreeMap::new(), String::new());
+        let origin = Instant::now();
+        Self { output, as_they_come, forwarder, feed, states, text, origin }
     }
 
     fn start(&mut self, listener: &Listener) -> Result<(), Failure> {
         let address = listener.address();
-        self.line(
-            &json!({"event": "listening", "listen": address.to_string()}),
-            &format!("listening at http://{address}/; stop it with Ctrl-C"),
-        );
+        let forwards = self.forwarder.as_ref().map(|forwarder| forwarder.target.shown());
+        let more = forwards.as_ref().map(|to| format!(", forwarding to {to}")).unwrap_or_default();
+        let mut event = json!({"event": "listening", "listen": address.to_string()});
+        if let (Some(to), Some(members)) = (forwards, event.as_object_mut()) {
+            members.insert("forward_to".to_owned(), json!(to));
+        }
+        self.line(&event, &format!("listening at http://{address}/{more}; stop it with Ctrl-C"));
         self.write()
     }
 
@@ -83,7 +134,9 @@ impl<'a> Printer<'a> {
             self.write()?;
             match listener.arrivals().recv_timeout(due.min(LOOK_INTERVAL)) {
                 Ok(first) => {
-                    let rest = listener.arrivals().try_iter().take(MAX_BATCH);
+                    // Each is forwarded before the next one is taken.
+                    let batch = if self.forwarder.is_some() { 0 } else { MAX_BATCH };
+                    let rest = listener.arrivals().try_iter().take(batch);
                     self.print_batch(std::iter::once(first).chain(rest))?;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -107,13 +160,30 @@ impl<'a> Printer<'a> {
                 continue; // dropped: it is answered 503
             }
             let (verified, answer) = arrival.into_parts();
+            let forwarded = self.forwarder.is_some().then(|| verified.clone());
             self.take(verified);
-            answers.push(answer);
+            let Some(verified) = forwarded else {
+                answers.push(answer);
+                continue;
+            };
+            self.take_due();
+            self.write()?;
+            if self.forward(&verified) {
+                answers.push(answer);
+            }
         }
         self.take_due();
         self.write()?;
         answers.into_iter().for_each(|answer| answer.accept());
         Ok(())
+    }
+
+    /// Posts a notification on. Returns whether the endpoint took it.
+    fn forward(&mut self, verified: &Verified) -> bool {
+        let Some(forwarder) = &self.forwarder else { return true };
+        let (accepted, event, line) = forwarder.forward(verified);
+        self.line(&event, &line);
+        accepted
     }
 
     fn take(&mut self, verified: Verified) {

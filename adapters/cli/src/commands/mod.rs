@@ -12,6 +12,7 @@ mod inspect;
 mod interactive;
 mod listen;
 mod manifest;
+pub(crate) mod presets;
 pub(crate) mod sandbox;
 mod tour;
 mod webhook;

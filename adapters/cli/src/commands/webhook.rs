@@ -1,16 +1,21 @@
 //! Verifies and decodes notifications.
 
 use std::path::Path;
+use std::time::Duration;
 
+use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{self, Change, Encoding, Receiver, Verified};
 use serde_json::json;
 
-use super::listen::listen;
-use crate::args::{Endpoint, Global, Webhook};
+use super::agent::tls;
+use super::listen::{Forwarder, listen};
+use super::presets;
+use crate::args::{Endpoint, Forward, Global, Post, Scheme, Webhook};
 use crate::failure::Failure;
 use crate::input;
 use crate::notices;
-use crate::output::{Output, count};
+use crate::output::{Output, count, sanitize};
+use crate::post::{Poster, Target};
 use crate::setup;
 
 /// The maximum size of a notification.
@@ -19,9 +24,15 @@ const MAX_BODY: usize = 64 * 1024 * 1024;
 pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result<(), Failure> {
     match command {
         Webhook::Verify { signature } => verify(signature, &setup::secret(global)?, output),
+        Webhook::Sign { file, signature } => {
+            sign(file, *signature, &setup::secret(global)?, output)
+        }
         Webhook::Decode { file } => decode(file, output),
-        Webhook::Listen { endpoint, as_they_come } => {
-            listen(endpoint, receiver(global, endpoint)?, *as_they_come, output)
+        Webhook::Send(post) => send(post, global, output),
+        Webhook::Listen { endpoint, as_they_come, forward } => {
+            let receiver = receiver(global, endpoint)?;
+            let forwarder = forwarder(forward, global)?;
+            listen(endpoint, receiver, *as_they_come, forwarder, output)
         }
     }
 }
@@ -48,11 +59,7 @@ fn body(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(body)
 }
 
-fn verify(
-    signature: &str,
-    secret: &lp_connector_core::secret::Secret,
-    output: &Output,
-) -> Result<(), Failure> {
+fn verify(signature: &str, secret: &Secret, output: &Output) -> Result<(), Failure> {
     let body = body(Path::new("-"))?;
     let matched = webhook::verify_signature(signature, &body, [secret])
         .map_err(|invalid| Failure::Local(invalid.to_string()))?;
@@ -66,6 +73,89 @@ fn verify(
         format!("valid: {algorithm}, {encoding}, over {}", count(body.len(), "byte")),
     );
     Ok(())
+}
+
+/// Prints the value of the header with the signature.
+fn sign(file: &Path, scheme: Scheme, secret: &Secret, output: &Output) -> Result<(), Failure> {
+    let body = body(file)?;
+    let (algorithm, encoding) = scheme.parts();
+    let signature = webhook::sign(secret, algorithm, encoding, &body);
+    output.done(
+        &json!({"event": "signed", "signature": signature, "algorithm": algorithm.name(),
+            "body_len": body.len()}),
+        &signature,
+    );
+    Ok(())
+}
+
+/// The time limit of a post: longer than the platform waits.
+const POST_LIMIT: Duration = Duration::from_secs(30);
+
+/// Signs a body, posts it, and prints the answer.
+fn send(post: &Post, global: &Global, output: &Output) -> Result<(), Failure> {
+    let to = match (&post.to, std::env::var("LP_WEBHOOK_LISTEN")) {
+        (Some(url), _) => Target::new(url, "--to", post.elsewhere)?,
+        (None, Ok(address)) => {
+            let url = format!("http://{address}/");
+            Target::new(&url, "the variable LP_WEBHOOK_LISTEN:", post.elsewhere)?
+        }
+        (None, Err(_)) => Target::new("http://127.0.0.1:8080/", "--to", false)?,
+    };
+    let secret = setup::secret(global)?;
+    let account = global.account.as_deref().unwrap_or("91827364");
+    let client = global.client_id.as_deref().unwrap_or("client");
+    setup::account_id(account)?;
+    setup::client_id(client)?;
+    let body = match (&post.preset, &post.file) {
+        (Some(preset), _) => presets::body(preset, &post.set, account)?,
+        (None, Some(file)) => body(file)?,
+        (None, None) => {
+            let reason = "say what is sent: a FILE, - for stdin, or --preset NAME";
+            return Err(Failure::usage(reason));
+        }
+    };
+    let (algorithm, encoding) = post.signature.parts();
+    let signature = webhook::sign(&secret, algorithm, encoding, &body);
+    let headers = [
+        ("x-liveperson-account-id", account),
+        ("x-liveperson-client-id", client),
+        ("x-liveperson-signature", &signature),
+    ];
+    let poster = Poster::new(tls(global)?, POST_LIMIT, post.elsewhere);
+    let answer = poster.post(&to, &headers, &body).map_err(|reason| {
+        Failure::Local(format!("no answer from {}: {reason}", sanitize(&to.shown())))
+    })?;
+    let took = answer.took.as_millis();
+    let said = answer.line();
+    let colon = if said.is_empty() { "" } else { ": " };
+    output.done(
+        &json!({"event": "answered", "to": to.shown(), "status": answer.status,
+            "accepted": answer.is_accepted(), "took_ms": took as u64, "body_len": body.len(),
+            "body": String::from_utf8_lossy(&answer.body)}),
+        format!("{} in {took} ms from {}{colon}{said}", answer.status, to.shown()),
+    );
+    match answer.is_accepted() {
+        true => Ok(()),
+        false => Err(Failure::Local(format!(
+            "the endpoint answered {}: LivePerson takes only 200 and 201 for a success",
+            answer.status
+        ))),
+    }
+}
+
+/// How long a forwarded notification may take: its sender gets an answer within 2 s.
+const FORWARD_LIMIT: Duration = Duration::from_millis(1_800);
+
+/// What posts received notifications on.
+fn forwarder(forward: &Forward, global: &Global) -> Result<Option<Forwarder>, Failure> {
+    let Some(url) = &forward.forward_to else { return Ok(None) };
+    let target = Target::new(url, "--forward-to", forward.elsewhere)?;
+    let secret = match &forward.forward_secret_file {
+        Some(file) => input::secret_in(file, "--forward-secret-file", input::SecretKind::App)?,
+        None => setup::secret(global)?,
+    };
+    let poster = Poster::new(tls(global)?, FORWARD_LIMIT, forward.elsewhere);
+    Ok(Some(Forwarder { poster, target, secret }))
 }
 
 /// Prints the notification in a file or on stdin. Its signature is not verified.

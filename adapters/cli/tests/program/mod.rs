@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "not every test file uses everything")]
 
 pub(crate) mod bridge;
+pub(crate) mod running;
 
 use std::ffi::OsStr;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
 use lp_connector_sandbox::{Server, ServerConfig};
@@ -114,4 +116,33 @@ pub(crate) fn settings(server: &Server) -> Vec<(&'static str, String)> {
         ("LP_CLIENT_ID", app.client_id().to_owned()),
         ("LP_CLIENT_SECRET", app.client_secret().to_owned()),
     ]
+}
+
+/// An endpoint that answers 200 to whatever is posted to it, until the tests end.
+pub(crate) fn endpoint() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let (mut read, mut bytes) = (Vec::new(), [0; 4096]);
+                let whole = |read: &[u8]| {
+                    let text = String::from_utf8_lossy(read).to_ascii_lowercase();
+                    let (head, body) = text.split_once("\r\n\r\n")?;
+                    let length = head.split("content-length: ").nth(1)?.lines().next()?;
+                    (body.len() >= length.parse().ok()?).then_some(())
+                };
+                while whole(&read).is_none() {
+                    match stream.read(&mut bytes) {
+                        Ok(some @ 1..) => read.extend(bytes.iter().take(some)),
+                        _ => return,
+                    }
+                }
+                let _ = stream.write_all(
+                    b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                );
+            });
+        }
+    });
+    url
 }

@@ -1,6 +1,8 @@
 //! The arguments of the command line.
 
-use std::net::SocketAddr;
+mod sandbox;
+mod webhook;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use crate::commands::bridge::args as bridge;
 use crate::values::pauses;
 pub(crate) use crate::values::{Pauses, limit, listen_address, time};
+pub(crate) use sandbox::{SandboxCommand, Serve};
+pub(crate) use webhook::{Endpoint, Forward, Post, Scheme, Webhook};
 
 const AFTER_HELP: &str = "\
 Without an account or a network:
@@ -21,21 +25,6 @@ Against the real cloud:
 
 Exit status: 0 success, 1 failure, 2 invalid usage or configuration.";
 
-const FAULTS: &str = "\
-A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
-ENDPOINT:p0.05=KIND applies to that share of them, at random.
-  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
-  KIND      503, or 429,retry-after:2   this status and headers, without effect
-            delay:2s                    a late response
-            drop, drop-after            no response: before, or after the effect
-            truncated, slow, chunked    how the response is sent
-            html, garbage               a web page, or bytes that are not HTTP
-            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
-                        and send, or at the latter two
-            loading             at monitoring: the account is still being loaded
-For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
-twice, or after the next one.";
-
 const CHAT: &str = "\
 Each line is sent as a text, as it is. A plain number, such as 3, clicks the button or reply with that
 number. /close, Ctrl-C or Ctrl-D closes the conversation. Any other line that begins with / is not sent;
@@ -45,20 +34,6 @@ Offline, in three terminals:
   lp-connector sandbox                   # prints the variables for the other two
   lp-connector chat --consumer ada
   lp-connector sandbox agent";
-
-const AGENT: &str = "\
-Without --conversation, the agent is in the open conversation that was opened last, and stays there until
-it is closed. Then it goes to the one that was opened last again, and says so.
-
-Each line is sent as a text, as it is; //text sends /text. The commands are:
-  /replies TEXT | A | B   send TEXT with the quick replies A and B
-  /card TEXT | A | B      send a card: TEXT with the buttons A and B
-  /file NAME              send a made-up picture called NAME, such as map.png: no file is read
-  /note TEXT              send a note that only agents see
-  /typing, /active        start, or stop, typing
-  /transfer SKILL         transfer to another skill
-  /close                  close the conversation; a survey may follow
-  /quit                   leave (as Ctrl-D does)";
 
 /// LivePerson's Connector API on the command line, with a local sandbox of the cloud
 #[derive(Debug, Parser)]
@@ -197,7 +172,7 @@ pub(crate) enum Command {
         bridge: bool,
     },
     /// Run a local sandbox of the cloud, until interrupted
-    #[command(after_help = FAULTS, args_conflicts_with_subcommands = true)]
+    #[command(after_help = sandbox::FAULTS, args_conflicts_with_subcommands = true)]
     Sandbox {
         #[command(flatten)]
         serve: Serve,
@@ -318,58 +293,6 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Webhook {
-    /// Verify the signature of the bytes on stdin: printf '%s' BODY | lp-connector webhook verify …
-    Verify {
-        /// The value of the header x-liveperson-signature
-        #[arg(long, value_name = "HEADER")]
-        signature: String,
-    },
-    /// Print a notification, whether signed or not
-    Decode {
-        /// The file with the body, or - for stdin
-        #[arg(value_name = "FILE", default_value = "-")]
-        file: PathBuf,
-    },
-    /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed
-    Listen {
-        #[command(flatten)]
-        endpoint: Endpoint,
-        /// Print notifications as they arrive: unordered, with duplicates
-        #[arg(long)]
-        as_they_come: bool,
-    },
-}
-
-/// The webhook endpoint.
-#[derive(Debug, Group)]
-pub(crate) struct Endpoint {
-    /// The address to listen on. The app install's webhooks must lead here
-    #[arg(
-        long,
-        env = "LP_WEBHOOK_LISTEN",
-        value_name = "ADDR",
-        value_parser = listen_address,
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(crate) listen: SocketAddr,
-    /// Refuse notifications that are signed with SHA-1
-    #[arg(long)]
-    pub(crate) require_sha256: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SandboxCommand {
-    /// Chat as the agent in a running sandbox: type messages, and see what the consumer does
-    #[command(after_help = AGENT)]
-    Agent {
-        /// The conversation's id [default: the open one that was opened last]
-        #[arg(long, value_name = "ID")]
-        conversation: Option<String>,
     },
 }
 
@@ -516,57 +439,4 @@ pub(crate) enum State {
     Composing,
     /// Stopped typing
     Pause,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct Serve {
-    /// The loopback address to listen on [default: a free port]
-    #[arg(
-        long,
-        value_name = "ADDR",
-        value_parser = listen_address,
-        default_value = "127.0.0.1:0",
-        hide_default_value = true
-    )]
-    pub(crate) listen: SocketAddr,
-    /// Use TLS, and write the CA's certificate to DIR/ca.pem
-    #[arg(long, value_name = "DIR")]
-    pub(crate) tls: Option<PathBuf>,
-    /// The lifetime of tokens in seconds
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 3600,
-        value_parser = clap::value_parser!(u64).range(1..)
-    )]
-    pub(crate) token_life: u64,
-    /// A file with the app's secret [default: a random secret]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// A fault, such as send:1-2=503 or send:1=drop-after (repeatable)
-    #[arg(long, value_name = "FAULT")]
-    pub(crate) fault: Vec<String>,
-    /// Post notifications to this URL on this machine, in place of a manifest's endpoints too
-    /// [default: a free port, printed on stdout]
-    #[arg(long, value_name = "URL", help_heading = "Webhooks")]
-    pub(crate) webhook: Option<String>,
-    /// Post notifications as this app install manifest says: its event types, endpoints and retries.
-    /// Only http:// URLs on this machine get them: to try a manifest for the real cloud, add --webhook
-    #[arg(long, value_name = "FILE", help_heading = "Webhooks")]
-    pub(crate) manifest: Option<PathBuf>,
-    /// The signature of notifications: sha1-base64, sha1-hex, sha256-base64 or sha256-hex
-    #[arg(long, value_name = "SCHEME", default_value = "sha1-base64", help_heading = "Webhooks")]
-    pub(crate) signature: String,
-    /// Retry by count, at most 5 times, instead of by time
-    #[arg(long, value_name = "N", conflicts_with = "manifest", help_heading = "Webhooks")]
-    pub(crate) max_retries: Option<u32>,
-    /// Do not start a survey after a conversation
-    #[arg(long)]
-    pub(crate) no_survey: bool,
-    /// Refuse old paths and types, which are taken with a warning otherwise
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Name the main dialog before the survey, as the official sample expects
-    #[arg(long, help_heading = "Webhooks")]
-    pub(crate) main_dialog_first: bool,
 }

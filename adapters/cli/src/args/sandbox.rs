@@ -1,0 +1,101 @@
+//! The arguments of `sandbox`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as Group, Subcommand};
+
+use crate::values::listen_address;
+
+pub(crate) const FAULTS: &str = "\
+A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
+ENDPOINT:p0.05=KIND applies to that share of them, at random.
+  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
+  KIND      503, or 429,retry-after:2   this status and headers, without effect
+            delay:2s                    a late response
+            drop, drop-after            no response: before, or after the effect
+            truncated, slow, chunked    how the response is sent
+            html, garbage               a web page, or bytes that are not HTTP
+            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
+                        and send, or at the latter two
+            loading             at monitoring: the account is still being loaded
+For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
+twice, or after the next one.";
+
+pub(crate) const AGENT: &str = "\
+Without --conversation, the agent is in the open conversation that was opened last, and stays there until
+it is closed. Then it goes to the one that was opened last again, and says so.
+
+Each line is sent as a text, as it is; //text sends /text. The commands are:
+  /replies TEXT | A | B   send TEXT with the quick replies A and B
+  /card TEXT | A | B      send a card: TEXT with the buttons A and B
+  /file NAME              send a made-up picture called NAME, such as map.png: no file is read
+  /note TEXT              send a note that only agents see
+  /typing, /active        start, or stop, typing
+  /transfer SKILL         transfer to another skill
+  /close                  close the conversation; a survey may follow
+  /quit                   leave (as Ctrl-D does)";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Chat as the agent in a running sandbox: type messages, and see what the consumer does
+    #[command(after_help = AGENT)]
+    Agent {
+        /// The conversation's id [default: the open one that was opened last]
+        #[arg(long, value_name = "ID")]
+        conversation: Option<String>,
+    },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Serve {
+    /// The loopback address to listen on [default: a free port]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        value_parser = listen_address,
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Use TLS, and write the CA's certificate to DIR/ca.pem
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls: Option<PathBuf>,
+    /// The lifetime of tokens in seconds
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub(crate) token_life: u64,
+    /// A file with the app's secret [default: a random secret]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// A fault, such as send:1-2=503 or send:1=drop-after (repeatable)
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<String>,
+    /// Post notifications to this URL on this machine, in place of a manifest's endpoints too
+    /// [default: a free port, printed on stdout]
+    #[arg(long, value_name = "URL", help_heading = "Webhooks")]
+    pub(crate) webhook: Option<String>,
+    /// Post notifications as this app install manifest says: its event types, endpoints and retries.
+    /// Only http:// URLs on this machine get them: to try a manifest for the real cloud, add --webhook
+    #[arg(long, value_name = "FILE", help_heading = "Webhooks")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The signature of notifications: sha1-base64, sha1-hex, sha256-base64 or sha256-hex
+    #[arg(long, value_name = "SCHEME", default_value = "sha1-base64", help_heading = "Webhooks")]
+    pub(crate) signature: String,
+    /// Retry by count, at most 5 times, instead of by time
+    #[arg(long, value_name = "N", conflicts_with = "manifest", help_heading = "Webhooks")]
+    pub(crate) max_retries: Option<u32>,
+    /// Do not start a survey after a conversation
+    #[arg(long)]
+    pub(crate) no_survey: bool,
+    /// Refuse old paths and types, which are taken with a warning otherwise
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Name the main dialog before the survey, as the official sample expects
+    #[arg(long, help_heading = "Webhooks")]
+    pub(crate) main_dialog_first: bool,
+}
