@@ -14,6 +14,13 @@ pub(crate) enum Failure {
     Call(Error),
     /// Something on this machine failed: exit status 1.
     Local(String),
+    /// A command that this program ran has ended with this exit status, or could not be run.
+    Command {
+        /// The exit status, which is ours too.
+        code: u8,
+        /// Why it could not be run. Otherwise it has told itself what there is to tell.
+        reason: Option<String>,
+    },
 }
 
 impl Failure {
@@ -29,6 +36,7 @@ impl Failure {
                 _ => 1,
             },
             Self::Local(_) => 1,
+            Self::Command { code, .. } => *code,
         })
     }
 }
@@ -38,6 +46,8 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Usage(line) | Self::Local(line) => f.write_str(line),
             Self::Call(error) => write!(f, "{error:#}"),
+            Self::Command { code, reason: None } => write!(f, "the exit status is {code}"),
+            Self::Command { reason: Some(reason), .. } => f.write_str(reason),
         }
     }
 }

@@ -25,6 +25,7 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["bridge", "forget"], &["ca_file"]),
     (&["bridge", "pause"], &["ca_file"]),
     (&["bridge", "resume"], &["ca_file"]),
+    (&["sandbox", "env"], &[]),
     (&["sandbox", "agent"], &["domain_api"]),
     (&["webhook", "verify"], &["client_secret_file"]),
     (&["webhook", "sign"], &["client_secret_file"]),

@@ -11,6 +11,7 @@ mod listener;
 mod needs_output;
 mod notices;
 mod output;
+mod paths;
 mod post;
 mod report;
 mod secret_file;

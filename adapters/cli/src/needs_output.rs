@@ -31,8 +31,12 @@ impl Command {
             Self::Engagement { .. } => true,
             Self::Download { output, .. } => is_stdout(output),
             // A random secret is printed, and nowhere else.
-            Self::Sandbox { serve, command: None } => serve.secret_file.is_none(),
-            Self::Sandbox { command: Some(SandboxCommand::Agent { .. }), .. } => true,
+            Self::Sandbox { serve, command: None } => {
+                serve.secret_file.is_none() && serve.run.is_empty()
+            }
+            Self::Sandbox { command: Some(command), .. } => match command {
+                SandboxCommand::Agent { .. } | SandboxCommand::Env { .. } => true,
+            },
             // The secrets of a run without a file are printed, and nowhere else.
             Self::Bridge(bridge) => match &bridge.command {
                 None => bridge.options.deliver.is_some(),

@@ -75,6 +75,9 @@ impl Output {
     pub(crate) fn failure(&self, failure: &Failure) {
         let line = match failure {
             Failure::Usage(line) | Failure::Local(line) => line.clone(),
+            // Nothing of ours belongs between what the command has printed.
+            Failure::Command { reason: None, .. } => return,
+            Failure::Command { reason: Some(line), .. } => line.clone(),
             Failure::Call(error) => {
                 // The error says what failed and what to do. Its causes follow.
                 let mut line = format!("{error:#}");
@@ -138,7 +141,7 @@ fn describe(failure: &Failure, line: &str) -> Value {
         Failure::Usage(_) => {
             json!({"event": "error", "kind": "usage", "delivery": Delivery::NotSent.name(), "message": line})
         }
-        Failure::Local(_) => {
+        Failure::Local(_) | Failure::Command { .. } => {
             json!({"event": "error", "kind": "local", "delivery": Delivery::NotSent.name(), "message": line})
         }
         Failure::Call(error) => json!({

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lp_connector_core::secret::Secret;
 use zeroize::Zeroizing;
 
-use crate::commands::sandbox::quoted;
+use crate::commands::sandbox::settings::quoted;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::signals;

@@ -13,7 +13,7 @@ use crate::output::Output;
 
 /// Reports invalid arguments, or prints the help that was asked for.
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
-    let json = std::env::args_os().any(|argument| argument == "--json");
+    let json = is_given("--json");
     let output = Output::new(json);
     let text = error.render();
     if !error.use_stderr() {

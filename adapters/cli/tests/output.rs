@@ -7,12 +7,14 @@ mod program;
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign};
 use lp_connector_sandbox::{Endpoint, Server};
 use program::bridge::{Bridge, OPS_TOKEN, with_dead_letter};
+use program::running::Running;
 use program::{Run, cloud, run, run_at, run_to, settings};
 
 /// A command that prints: its arguments and its stdin.
@@ -35,6 +37,14 @@ fn with_stdin(arguments: &str, stdin: &'static str) -> Case {
 const BODY: &str = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[
     {"sequence":4,"originatorMetadata":{"role":"ASSIGNED_AGENT"},"dialogId":"c1",
      "event":{"message":"Coo","type":"ContentEvent"}}]}}"#;
+
+/// A sandbox that keeps its keys in this folder, for `sandbox env`.
+fn beside(folder: &Path) -> Running {
+    let folder = folder.join("keys");
+    let running = Running::start(&[], &["sandbox", "--state", folder.to_str().unwrap()]);
+    running.stderr.find("listening;");
+    running
+}
 
 impl Case {
     fn is_help(&self) -> bool {
@@ -83,6 +93,7 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
         case("demo --interactive"),
         case("demo --bridge"),
         Case { runs_on: true, ..case("sandbox") },
+        case(&format!("sandbox env --state {folder}/keys")),
         Case { runs_on: true, ..with_stdin("sandbox agent", "coo\n") },
         Case { runs_on: true, ..case(&format!("bridge {bridge}")) },
         case(&format!("bridge config check {bridge}")),
@@ -152,6 +163,7 @@ fn for_both(server: &Server, case: &Case, stdout: impl Fn() -> Stdio, check: imp
 fn unwritable_output_is_a_failure_before_any_request() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let running = with_dead_letter(&server, folder.path());
+    let _beside = beside(folder.path());
     let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
     let before = requests();
@@ -176,6 +188,7 @@ fn unwritable_output_is_a_failure_before_any_request() {
 fn a_closed_pipe_fails_only_a_command_that_runs_on() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let running = with_dead_letter(&server, folder.path());
+    let _beside = beside(folder.path());
     let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -253,6 +266,7 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
 fn a_closed_stdout_fails_a_command_that_is_only_output() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let running = with_dead_letter(&server, folder.path());
+    let _beside = beside(folder.path());
     let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let requests = || Endpoint::ALL.map(|endpoint| server.requests(endpoint));
     let has = |case: &Case, word: &&str| case.arguments.iter().any(|one| one.ends_with(*word));
@@ -287,6 +301,7 @@ fn a_closed_stdout_fails_a_command_that_is_only_output() {
 fn the_id_of_a_new_app_is_on_stderr_if_stdout_is_closed() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let running = with_dead_letter(&server, folder.path());
+    let _beside = beside(folder.path());
     let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let create = cases.iter().find(|case| case.arguments.iter().any(|one| one == "create"));
     let mut arguments = create.unwrap().arguments.clone();
@@ -308,6 +323,7 @@ fn the_id_of_a_new_app_is_on_stderr_if_stdout_is_closed() {
 fn every_command_of_the_help_is_tried() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
     let running = with_dead_letter(&server, folder.path());
+    let _beside = beside(folder.path());
     let cases = every_command(&server, folder.path().to_str().unwrap(), &running);
     let tried = |path: &[String]| {
         cases.iter().any(|case| {

@@ -1,6 +1,6 @@
 //! `lp-connector webhook sign`, `send` and `listen --forward-to`.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod program;
 

@@ -95,6 +95,23 @@ impl Config {
         }
     }
 
+    /// Replaces the app and the user by those that [`new`](Self::new) derives from `seed`. The sandbox's own
+    /// ids and tokens stay those of its own seed, so that they do not come twice.
+    ///
+    /// ```
+    /// use lp_connector_sandbox::Config;
+    ///
+    /// let (first, second) = (Config::new("127.0.0.1:1", 7), Config::new("127.0.0.1:2", 8).keys_of(7));
+    /// assert_eq!(first.app(), second.app());
+    /// assert_eq!(first.admin(), second.admin());
+    /// ```
+    #[must_use]
+    pub fn keys_of(mut self, seed: u64) -> Self {
+        let Self { apps, admin, .. } = Self::new("", seed);
+        (self.apps, self.admin) = (apps, admin);
+        self
+    }
+
     /// Sets the account id.
     #[must_use]
     pub fn account(mut self, account: impl Into<String>) -> Self {

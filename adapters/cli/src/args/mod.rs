@@ -171,8 +171,8 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["interactive", "tour"])]
         bridge: bool,
     },
-    /// Run a local sandbox of the cloud, until interrupted
-    #[command(after_help = sandbox::FAULTS, args_conflicts_with_subcommands = true)]
+    /// Run a local sandbox of the cloud, until interrupted, or while a command runs
+    #[command(after_help = sandbox::AFTER_HELP, args_conflicts_with_subcommands = true)]
     Sandbox {
         #[command(flatten)]
         serve: Serve,

@@ -1,13 +1,23 @@
 //! The arguments of `sandbox`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args as Group, Subcommand};
+use clap::{Args as Group, Subcommand, ValueHint};
 
+use crate::commands::sandbox::settings::Format;
 use crate::values::listen_address;
 
-pub(crate) const FAULTS: &str = "\
+pub(crate) const AFTER_HELP: &str = "\
+Account, client id, secret, user and ports stay the same from start to start: they are kept in a folder of
+yours, which no other account can read. A second sandbox beside the first has keys of its own.
+
+  lp-connector sandbox                             until Ctrl-C; prints the variables
+  eval \"$(lp-connector sandbox env)\"             in another terminal: sets them
+  lp-connector sandbox -- pytest                   runs a command with them
+  lp-connector sandbox -- lp-connector converse --consumer ada Hello
+
 A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
 ENDPOINT:p0.05=KIND applies to that share of them, at random.
   ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
@@ -45,19 +55,22 @@ pub(crate) enum SandboxCommand {
         #[arg(long, value_name = "ID")]
         conversation: Option<String>,
     },
+    /// Print the variables of the running sandbox, the secret among them: eval "$(lp-connector sandbox env)"
+    Env {
+        /// The folder of its keys, as it was started with
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        state: Option<PathBuf>,
+        /// How they are written
+        #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Sh)]
+        format: Format,
+    },
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
-    /// The loopback address to listen on [default: a free port]
-    #[arg(
-        long,
-        value_name = "ADDR",
-        value_parser = listen_address,
-        default_value = "127.0.0.1:0",
-        hide_default_value = true
-    )]
-    pub(crate) listen: SocketAddr,
+    /// The loopback address to listen on [default: the port that its keys have]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    pub(crate) listen: Option<SocketAddr>,
     /// Use TLS, and write the CA's certificate to DIR/ca.pem
     #[arg(long, value_name = "DIR")]
     pub(crate) tls: Option<PathBuf>,
@@ -72,6 +85,19 @@ pub(crate) struct Serve {
     /// A file with the app's secret [default: a random secret]
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
+    /// Keep keys and ports in this folder
+    /// [default: $XDG_STATE_HOME/lp-connector/sandbox, or below ~/.local/state]
+    #[arg(long, value_name = "DIR", help_heading = "Keys", value_hint = ValueHint::DirPath)]
+    pub(crate) state: Option<PathBuf>,
+    /// Derive keys and ports, and all that is random, from a number, and keep nothing
+    #[arg(long, value_name = "N", conflicts_with = "state", help_heading = "Keys")]
+    pub(crate) seed: Option<u64>,
+    /// Write the variables to this file too, as NAME=VALUE
+    #[arg(long, value_name = "FILE", help_heading = "Keys", value_hint = ValueHint::FilePath)]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Run this command with the variables set; the sandbox stops when it ends, with its exit status
+    #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
+    pub(crate) run: Vec<OsString>,
     /// A fault, such as send:1-2=503 or send:1=drop-after (repeatable)
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,

@@ -20,7 +20,7 @@ pub(crate) fn start(output: &Output) -> Result<Server, Failure> {
         .map_err(|error| Failure::Local(format!("cannot start the sandbox: {error}")))?;
     output.say(format!("The sandbox listens at {}", server.base_url()));
     if output.is_json() {
-        sandbox::announce(&server, sandbox::ShownSecret::Random, None, None, output);
+        output.done(&sandbox::settings(&server, None, None, None).event(), "");
     }
     Ok(server)
 }

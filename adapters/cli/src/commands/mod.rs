@@ -36,7 +36,10 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Demo { tour: true, .. } => tour::tour(global.runtime, output),
         Command::Demo { bridge: true, .. } => bridge::demo::demo(output),
         Command::Demo { .. } => demo::demo(global.runtime, output),
-        Command::Sandbox { serve, command: None } => sandbox::serve(&serve, output),
+        Command::Sandbox { serve, command: None } => sandbox::serve(&serve, global.verbose, output),
+        Command::Sandbox { command: Some(SandboxCommand::Env { state, format }), .. } => {
+            sandbox::env(state.as_deref(), format, output)
+        }
         Command::Sandbox { command: Some(SandboxCommand::Agent { conversation }), .. } => {
             agent::agent(&global, conversation, output)
         }
