@@ -26,19 +26,25 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["bridge", "pause"], &["ca_file"]),
     (&["bridge", "resume"], &["ca_file"]),
     (&["sandbox", "env"], &[]),
-    (&["sandbox", "agent"], &["domain_api"]),
-    (&["webhook", "verify"], &["client_secret_file"]),
-    (&["webhook", "sign"], &["client_secret_file"]),
+    (&["sandbox", "agent"], &["domain_api", "profile"]),
+    (&["webhook", "verify"], &["client_secret_file", "profile"]),
+    (&["webhook", "sign"], &["client_secret_file", "profile"]),
     (&["webhook", "decode"], &[]),
-    (&["webhook", "send"], &["account", "client_id", "client_secret_file", "ca_file"]),
-    (&["webhook", "listen"], &["account", "client_id", "client_secret_file", "ca_file"]),
+    (&["webhook", "send"], ENDPOINT),
+    (&["webhook", "listen"], ENDPOINT),
     (&["manifest"], &[]),
     (&["manifest", "new"], &[]),
     (&["manifest", "check"], &[]),
     (&["manifest", "explain"], &[]),
+    (&["profile"], &[]),
+    (&["profile", "list"], &[]),
+    (&["profile", "show"], &[]),
     (&["schema"], &[]),
     (&["completions"], &[]),
 ];
+
+/// What a webhook endpoint, and a post to one, need.
+const ENDPOINT: &[&str] = &["account", "client_id", "client_secret_file", "ca_file", "profile"];
 
 /// What a bridge's configuration takes from the options that every command has.
 const BRIDGE: &[&str] =

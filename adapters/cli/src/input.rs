@@ -16,7 +16,7 @@ pub(crate) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 pub(crate) const MAX_CERTIFICATES: usize = 4 * 1024 * 1024;
 
 /// The maximum size of a secret, in bytes, wherever it comes from.
-const MAX_SECRET: usize = 64 * 1024;
+pub(crate) const MAX_SECRET: usize = 64 * 1024;
 
 /// The maximum length of a line on stdin, in bytes: longer than any text that can be sent.
 const MAX_LINE: usize = 64 * 1024;

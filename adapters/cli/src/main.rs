@@ -13,11 +13,13 @@ mod notices;
 mod output;
 mod paths;
 mod post;
+mod profile;
 mod report;
 mod secret_file;
 mod session;
 mod setup;
 mod signals;
+mod table;
 mod terminal;
 mod usage;
 mod values;
@@ -31,8 +33,9 @@ use output::Output;
 
 fn main() -> ExitCode {
     let matches = help::command().try_get_matches();
-    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
-        Ok(args) => args,
+    let parsed = matches.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)));
+    let (mut args, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage::report(&error),
     };
     // A bridge has a log of its own.
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
         true => output.check_open(),
         false => Ok(()),
     });
-    let done = ready.and_then(|()| commands::run(args, &output));
+    let done = ready.and_then(|()| profile::apply(&mut args, &matches));
+    let done = done.and_then(|()| commands::run(args, &output));
     match done.and_then(|()| output.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

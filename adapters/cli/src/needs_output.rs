@@ -23,6 +23,7 @@ impl Command {
             Self::Domains { .. }
             | Self::Token
             | Self::Consumer { .. }
+            | Self::Profile(_)
             | Self::Schema
             | Self::Completions { .. } => true,
             // They open a conversation.

@@ -1,4 +1,4 @@
-//! Where state is, as the XDG Base Directory Specification says.
+//! Where configuration and state are, as the XDG Base Directory Specification says.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,6 +6,11 @@ use std::path::PathBuf;
 /// The folder of this program's state, such as `~/.local/state/lp-connector`. `None` if there is no home.
 pub(crate) fn state() -> Option<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state", "LOCALAPPDATA", |name| std::env::var_os(name))
+}
+
+/// The folder of this program's configuration, such as `~/.config/lp-connector`.
+pub(crate) fn configuration() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME", ".config", "APPDATA", |name| std::env::var_os(name))
 }
 
 fn folder(

@@ -95,14 +95,15 @@ fn retry(global: &Global) -> RetryPolicy {
     }
 }
 
-/// The app install's secret, from the file or the variable. Never from the command line, which every
+/// The app install's secret, from the file, the profile or the variable. Never from the command line, which every
 /// user of the machine can read.
 pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
     let missing =
         "the app install's secret is missing: set LP_CLIENT_SECRET or --client-secret-file";
-    match &global.client_secret_file {
-        Some(file) => input::secret_in(file, "--client-secret-file", SecretKind::App),
-        None => input::secret_of("LP_CLIENT_SECRET", SecretKind::App)?
+    match (&global.client_secret_file, &global.secret) {
+        (Some(file), _) => input::secret_in(file, "--client-secret-file", SecretKind::App),
+        (None, Some(source)) => source.read(),
+        (None, None) => input::secret_of("LP_CLIENT_SECRET", SecretKind::App)?
             .ok_or_else(|| Failure::usage(missing)),
     }
 }

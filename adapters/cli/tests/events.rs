@@ -89,7 +89,9 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     let json = |arguments: &str, stdin: &str| {
         let mut all = vec!["--json", "--retry-pauses", "1ms,1ms"];
         all.extend(arguments.split(' '));
-        let run = run_to(Stdio::piped(), &settings(server), &all, stdin.as_bytes());
+        let mut at = settings(server);
+        at.push(("LP_CONFIG_FILE", program::CONFIG.to_owned()));
+        let run = run_to(Stdio::piped(), &at, &all, stdin.as_bytes());
         println!("{arguments}: {:?}\n{}", run.code, run.stdout);
         assert!(!run.stdout.is_empty(), "{arguments}: {}", run.stderr);
         run.stdout
@@ -148,6 +150,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("manifest check -", r#"{"client_name":"x","enabled":true,"redirect_uris":[],"colour":1}"#),
         (&format!("manifest check {manifest}"), ""),
         ("manifest explain", ""),
+        ("profile show pigeon", ""),
         (&format!("close {at}"), ""),
     ] {
         outputs.push(json(arguments, stdin));

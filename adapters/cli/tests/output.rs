@@ -138,11 +138,20 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
         case(new),
         case(&format!("manifest check {manifest}")),
         case("manifest explain"),
+        case("profile list"),
+        case("profile show pigeon"),
         case("schema"),
         case("completions bash"),
         case(&format!("close {at}")),
         case(&format!("{apps} delete {app}")),
     ]
+}
+
+/// The variables of every command.
+fn variables(server: &Server) -> Vec<(&'static str, String)> {
+    let mut all = settings(server);
+    all.push(("LP_CONFIG_FILE", program::CONFIG.to_owned()));
+    all
 }
 
 /// Runs a case with a stdout, for people and for programs.
@@ -152,7 +161,7 @@ fn for_both(server: &Server, case: &Case, stdout: impl Fn() -> Stdio, check: imp
         if json {
             arguments.insert(0, "--json".to_owned());
         }
-        let run = run_to(stdout(), &settings(server), &arguments, case.stdin.as_bytes());
+        let run = run_to(stdout(), &variables(server), &arguments, case.stdin.as_bytes());
         println!("{arguments:?}: {:?} {}", run.code, run.stderr);
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
         check(&run);
@@ -213,7 +222,7 @@ fn a_closed_pipe_fails_only_a_command_that_runs_on() {
         ];
         if once.iter().any(|word| case.arguments.iter().any(|argument| argument == word)) {
             // A second time it would fail for another reason.
-            let run = run_to(closed(), &settings(&server), &case.arguments, case.stdin.as_bytes());
+            let run = run_to(closed(), &variables(&server), &case.arguments, case.stdin.as_bytes());
             println!("{:?}: {:?} {}", case.arguments, run.code, run.stderr);
             assert_eq!(run.code, Some(i32::from(case.runs_on)), "{}", run.stderr);
             continue;
@@ -230,7 +239,7 @@ fn a_closed_pipe_fails_only_a_command_that_runs_on() {
 fn run_closed(server: &Server, arguments: &[String], stdin: &str) -> (Option<i32>, String) {
     let mut closed = Command::new("sh");
     closed.args(["-c", r#"exec timeout 30 "$0" "$@" >&-"#, env!("CARGO_BIN_EXE_lp-connector")]);
-    closed.args(arguments).env_clear().envs(settings(server)).stdin(Stdio::piped());
+    closed.args(arguments).env_clear().envs(variables(server)).stdin(Stdio::piped());
     let mut closed = closed.stderr(Stdio::piped()).spawn().unwrap();
     let _ = closed.stdin.take().unwrap().write_all(stdin.as_bytes());
     let ended = closed.wait_with_output().unwrap();

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use lp_connector_core::secret::Secret;
 
 use crate::commands::bridge::args as bridge;
+use crate::profile::SecretSource;
 use crate::values::pauses;
 pub(crate) use crate::values::{Pauses, limit, listen_address, time};
 pub(crate) use sandbox::{SandboxCommand, Serve};
@@ -35,6 +37,17 @@ Offline, in three terminals:
   lp-connector chat --consumer ada
   lp-connector sandbox agent";
 
+const PROFILES: &str = "\
+Profiles are in $XDG_CONFIG_HOME/lp-connector/config.toml, or below ~/.config, or in the file of LP_CONFIG_FILE:
+
+  [profile.staging]
+  account = \"91827364\"
+  client_id = \"5f0c2a7e-0d3c-4c59-9f6e-7d1b2f3a4c5d\"
+  secret_command = [\"pass\", \"show\", \"lp/staging\"]
+
+A secret is never in this file: secret_command prints it, or secret_file has it; with neither it comes from
+LP_CLIENT_SECRET. There are domain_api, ca_file, trust_suffix, webhook_listen, user and password_file too.";
+
 /// LivePerson's Connector API on the command line, with a local sandbox of the cloud
 #[derive(Debug, Parser)]
 #[command(name = "lp-connector", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -55,6 +68,16 @@ pub(crate) struct Global {
     /// Log more on stderr: -v retries, -vv requests, -vvv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Take the account, the app install and the addresses from this profile, and not from variables. `sandbox`
+    /// is the sandbox that runs
+    #[arg(long, global = true, env = "LP_PROFILE", value_name = "NAME", help_heading = "Client")]
+    pub(crate) profile: Option<String>,
+    /// The app install's secret, as the profile has it.
+    #[arg(skip)]
+    pub(crate) secret: Option<SecretSource>,
+    /// Where notifications come, as the profile has it.
+    #[arg(skip)]
+    pub(crate) webhook_listen: Option<String>,
     /// The client that sends the requests
     #[arg(long, global = true, value_enum, default_value_t = Runtime::Ureq, help_heading = "Client")]
     pub(crate) runtime: Runtime,
@@ -287,12 +310,28 @@ pub(crate) enum Command {
     /// Create, check and explain app install manifests
     #[command(subcommand)]
     Manifest(Manifest),
+    /// List the profiles of the configuration file: accounts with names
+    #[command(subcommand)]
+    Profile(Profiles),
     /// Print the JSON schema of what --json prints
     Schema,
     /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Profiles {
+    /// List the profiles, and the running sandbox
+    #[command(after_help = PROFILES)]
+    List,
+    /// Show a profile, without its secret
+    Show {
+        /// The profile's name
+        #[arg(value_name = "NAME")]
+        name: String,
     },
 }
 
@@ -305,6 +344,9 @@ pub(crate) struct User {
     /// A file with the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+    /// The password, as the profile has it.
+    #[arg(skip)]
+    pub(crate) password: Option<Secret>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -94,10 +94,13 @@ fn read_manifest(file: &Path) -> Result<Value, Failure> {
     Err(Failure::usage(format!("the manifest is invalid:\n  {}", errors.join("\n  "))))
 }
 
-/// The password, from the file, the variable or a prompt. Never from the command line.
+/// The password, from the file, the profile, the variable or a prompt. Never from the command line.
 fn password(user: &User) -> Result<Secret, Failure> {
     if let Some(file) = &user.password_file {
         return input::secret_in(file, "--password-file", SecretKind::Password);
+    }
+    if let Some(password) = &user.password {
+        return Ok(password.clone());
     }
     if let Some(password) = input::secret_of("LP_PASSWORD", SecretKind::Password)? {
         return Ok(password);

@@ -13,6 +13,7 @@ mod interactive;
 mod listen;
 mod manifest;
 pub(crate) mod presets;
+mod profile;
 pub(crate) mod sandbox;
 mod tour;
 mod webhook;
@@ -88,6 +89,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         }
         Command::Bridge(bridge) => bridge::run(*bridge, &global, output),
         Command::Manifest(command) => manifest::run(command, output),
+        Command::Profile(command) => profile::run(&command, output),
         Command::Schema => {
             output.raw(include_bytes!("../../docs/events.schema.json"));
             Ok(())

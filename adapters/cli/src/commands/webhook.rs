@@ -93,13 +93,15 @@ const POST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Signs a body, posts it, and prints the answer.
 fn send(post: &Post, global: &Global, output: &Output) -> Result<(), Failure> {
-    let to = match (&post.to, std::env::var("LP_WEBHOOK_LISTEN")) {
+    let of_profile = global.webhook_listen.clone();
+    let listen = of_profile.or_else(|| std::env::var("LP_WEBHOOK_LISTEN").ok());
+    let to = match (&post.to, listen) {
         (Some(url), _) => Target::new(url, "--to", post.elsewhere)?,
-        (None, Ok(address)) => {
+        (None, Some(address)) => {
             let url = format!("http://{address}/");
-            Target::new(&url, "the variable LP_WEBHOOK_LISTEN:", post.elsewhere)?
+            Target::new(&url, "LP_WEBHOOK_LISTEN:", post.elsewhere)?
         }
-        (None, Err(_)) => Target::new("http://127.0.0.1:8080/", "--to", false)?,
+        (None, None) => Target::new("http://127.0.0.1:8080/", "--to", false)?,
     };
     let secret = setup::secret(global)?;
     let account = global.account.as_deref().unwrap_or("91827364");

@@ -12,6 +12,9 @@ use std::process::{Command, Output, Stdio};
 use lp_connector_sandbox::{Server, ServerConfig};
 use serde_json::Value;
 
+/// A configuration file with the profile `pigeon`.
+pub(crate) const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/config.toml");
+
 /// A sandbox with these faults.
 #[allow(dead_code, reason = "not every test file uses it")]
 pub(crate) fn cloud(faults: &[&str]) -> Server {
