@@ -40,6 +40,7 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["profile", "list"], &[]),
     (&["profile", "show"], &[]),
     (&["schema"], &[]),
+    (&["man"], &[]),
     (&["completions"], &[]),
 ];
 

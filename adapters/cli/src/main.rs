@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod colour;
 mod commands;
+mod complete;
 mod failure;
 mod help;
 mod input;
@@ -32,6 +33,7 @@ use args::Args;
 use output::Output;
 
 fn main() -> ExitCode {
+    complete::answer();
     let matches = help::command().try_get_matches();
     let parsed = matches.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)));
     let (mut args, matches) = match parsed {

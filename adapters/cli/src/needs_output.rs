@@ -52,6 +52,7 @@ impl Command {
                 Webhook::Verify { .. } | Webhook::Send(_) => false,
                 Webhook::Sign { .. } | Webhook::Decode { .. } | Webhook::Listen { .. } => true,
             },
+            Self::Man { to, .. } => to.is_none(),
             Self::Apps { command, .. } => match command {
                 Apps::List { .. } | Apps::Show { .. } => true,
                 Apps::Create { secret_to, .. } => secret_to.as_deref().is_some_and(is_stdout),

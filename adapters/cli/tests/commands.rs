@@ -313,15 +313,6 @@ fn every_variant_of_a_signature_is_verified() {
 }
 
 #[test]
-fn completions_are_printed_for_every_shell() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let printed = run(&[], &["completions", shell]);
-        assert_eq!(printed.code, Some(0));
-        assert!(printed.stdout.contains("converse"), "{shell}");
-    }
-}
-
-#[test]
 fn a_new_manifest_is_valid_and_each_fault_is_listed() {
     let endpoint = "https://hooks.pigeon.example/lp";
     let new = ["manifest", "new", "--name", "pigeon-post", "--endpoint", endpoint];

@@ -151,6 +151,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         (&format!("manifest check {manifest}"), ""),
         ("manifest explain", ""),
         ("profile show pigeon", ""),
+        (&format!("man --to {folder}/man1"), ""),
         (&format!("close {at}"), ""),
     ] {
         outputs.push(json(arguments, stdin));

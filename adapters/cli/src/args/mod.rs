@@ -10,6 +10,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use lp_connector_core::secret::Secret;
 
 use crate::commands::bridge::args as bridge;
+use crate::complete;
 use crate::profile::SecretSource;
 use crate::values::pauses;
 pub(crate) use crate::values::{Pauses, limit, listen_address, time};
@@ -62,7 +63,7 @@ pub(crate) struct Args {
 #[derive(Debug, Group)]
 pub(crate) struct Global {
     /// Print only JSON on stdout: one object per line, as `lp-connector schema` describes. `manifest new`,
-    /// `schema`, `completions` and `download -o -` print their result itself
+    /// `schema`, `man`, `completions` and `download -o -` print their result itself
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Log more on stderr: -v retries, -vv requests, -vvv everything
@@ -70,7 +71,7 @@ pub(crate) struct Global {
     pub(crate) verbose: u8,
     /// Take the account, the app install and the addresses from this profile, and not from variables. `sandbox`
     /// is the sandbox that runs
-    #[arg(long, global = true, env = "LP_PROFILE", value_name = "NAME", help_heading = "Client")]
+    #[arg(long, global = true, env = "LP_PROFILE", value_name = "NAME", add = complete::profiles(), help_heading = "Client")]
     pub(crate) profile: Option<String>,
     /// The app install's secret, as the profile has it.
     #[arg(skip)]
@@ -208,6 +209,7 @@ pub(crate) enum Command {
     /// Show the hosts of the services
     Domains {
         /// Only this service, such as asyncMessagingEnt (case-sensitive)
+        #[arg(value_name = "SERVICE", add = complete::services())]
         service: Option<String>,
     },
     /// Check the credentials: get an AppJWT. The token is not shown
@@ -315,7 +317,16 @@ pub(crate) enum Command {
     Profile(Profiles),
     /// Print the JSON schema of what --json prints
     Schema,
-    /// Print shell completions
+    /// Print a manual page, or write all of them
+    Man {
+        /// The command, such as `webhook send` [default: the page of the program]
+        #[arg(value_name = "COMMAND", conflicts_with = "to")]
+        path: Vec<String>,
+        /// Write a page for each command into this folder, such as ~/.local/share/man/man1
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+    /// Print shell completions: source <(lp-connector completions bash)
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -330,7 +341,7 @@ pub(crate) enum Profiles {
     /// Show a profile, without its secret
     Show {
         /// The profile's name
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = complete::profiles())]
         name: String,
     },
 }
@@ -418,6 +429,7 @@ pub(crate) enum Manifest {
     /// Explain a field, or all fields
     Explain {
         /// The field's name, such as retention_time
+        #[arg(value_name = "FIELD", add = complete::fields())]
         field: Option<String>,
     },
 }

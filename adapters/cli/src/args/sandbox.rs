@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, Subcommand, ValueHint};
 
 use crate::commands::sandbox::settings::Format;
+use crate::complete;
 use crate::values::listen_address;
 
 pub(crate) const AFTER_HELP: &str = "\
@@ -99,7 +100,7 @@ pub(crate) struct Serve {
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     pub(crate) run: Vec<OsString>,
     /// A fault, such as send:1-2=503 or send:1=drop-after (repeatable)
-    #[arg(long, value_name = "FAULT")]
+    #[arg(long, value_name = "FAULT", add = complete::faults())]
     pub(crate) fault: Vec<String>,
     /// Post notifications to this URL on this machine, in place of a manifest's endpoints too
     /// [default: a free port, printed on stdout]

@@ -11,6 +11,7 @@ mod file;
 mod inspect;
 mod interactive;
 mod listen;
+mod man;
 mod manifest;
 pub(crate) mod presets;
 mod profile;
@@ -18,10 +19,9 @@ pub(crate) mod sandbox;
 mod tour;
 mod webhook;
 
-use clap::CommandFactory as _;
-
 use crate::args::{Args, Command, SandboxCommand};
 use crate::client::Client;
+use crate::complete;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::setup;
@@ -94,10 +94,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
             output.raw(include_bytes!("../../docs/events.schema.json"));
             Ok(())
         }
+        Command::Man { path, to } => man::man(&path, to.as_deref(), output),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "lp-connector", &mut script);
-            output.raw(&script);
+            output.raw(&complete::script(shell)?);
             Ok(())
         }
     }

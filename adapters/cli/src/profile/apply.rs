@@ -93,6 +93,7 @@ fn uses_profile(command: &Command) -> bool {
         | Command::Manifest(_)
         | Command::Profile(_)
         | Command::Schema
+        | Command::Man { .. }
         | Command::Completions { .. }
         | Command::Webhook(Webhook::Decode { .. }) => false,
         Command::Sandbox { command, .. } => command.is_some(),
