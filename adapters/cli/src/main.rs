@@ -15,6 +15,7 @@ mod output;
 mod paths;
 mod post;
 mod profile;
+mod progress;
 mod report;
 mod secret_file;
 mod session;

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -151,19 +151,6 @@ impl Output {
     /// Writes text to stderr as it is, also in JSON mode.
     pub(crate) fn text_to_stderr(&self, text: &str) {
         stderr(text.as_bytes());
-    }
-
-    /// Shows progress in thirds: a bar on a terminal, nothing elsewhere.
-    pub(crate) fn progress(&self, thirds: usize, step: &str) {
-        if self.json || !io::stderr().is_terminal() {
-            return;
-        }
-        if thirds >= 3 {
-            stderr(b"\r\x1b[K");
-        } else {
-            let (done, rest) = ("#".repeat(thirds * 10), ".".repeat(30 - thirds * 10));
-            stderr(format!("\r\x1b[K[{done}{rest}] {step}").as_bytes());
-        }
     }
 
     /// Tells what happened on the way: `event` for programs, `line` on stderr for people.

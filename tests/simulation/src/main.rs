@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lp_connector_simulation::{bridge, soak};
 
 /// Simulates connectors, network, clocks and cloud in one process, from seeds.
@@ -71,7 +72,10 @@ fn main() -> ExitCode {
     if arguments.bridge {
         return run_bridge(seeds, threads);
     }
-    match soak::run(seeds, threads) {
+    let bar = bar(arguments.seeds);
+    let result = soak::run_watched(seeds, threads, &|done| bar.set_position(done));
+    bar.finish_and_clear();
+    match result {
         Ok(summary) => {
             let took = started_at.elapsed().as_secs_f64();
             let years = summary.virtual_time.as_secs_f64() / (365.25 * 86_400.0);
@@ -88,6 +92,16 @@ fn main() -> ExitCode {
             println!("{broken}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A bar of so many seeds on a terminal; nothing elsewhere.
+fn bar(seeds: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(seeds), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("[{bar:30}] {pos} of {len} seeds, {eta} left");
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("#-.")),
+        Err(_) => bar,
     }
 }
 

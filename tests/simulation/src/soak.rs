@@ -68,6 +68,18 @@ impl fmt::Display for Broken {
 /// # Errors
 /// The broken invariant of the lowest seed that was found to break one.
 pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
+    run_watched(seeds, threads, &|_| {})
+}
+
+/// As [`run`], and tells how many seeds are done now and then.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watched(
+    seeds: Range<u64>,
+    threads: usize,
+    done: &(dyn Fn(u64) + Sync),
+) -> Result<Summary, Box<Broken>> {
     let next = AtomicU64::new(seeds.start);
     let found = Mutex::new((Summary::default(), None::<(u64, Violation)>));
     std::thread::scope(|scope| {
@@ -92,6 +104,7 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
                     }
                     let Ok(mut found) = found.lock() else { return };
                     found.0.add(&summary);
+                    done(found.0.seeds);
                 }
             });
         }

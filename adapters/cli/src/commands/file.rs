@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{Output, count};
+use crate::progress::Progress;
 use crate::session;
 
 /// The consumer and the conversation of an upload.
@@ -77,16 +78,17 @@ fn drive(
 ) -> Result<(Option<u64>, String), Failure> {
     let origin = Instant::now();
     let mut path = String::new();
+    let progress = Progress::new(3, output);
     loop {
         let now = Mono::from_origin(origin.elapsed());
         match upload.poll(now) {
             UploadStep::GetUrl(get) => {
-                output.progress(0, "requesting a signed URL");
+                progress.step(0, "requesting a signed URL");
                 let url = client.call(get)?.output;
                 upload.got_url(url, Mono::from_origin(origin.elapsed()));
             }
             UploadStep::Put(put) => {
-                output.progress(1, &format!("uploading {}", count(upload.file().size(), "byte")));
+                progress.step(1, format!("uploading {}", count(upload.file().size(), "byte")));
                 let stored = client.call(put).map(|done| done.output);
                 if matches!(&stored, Err(error) if error.status() == Some(401)) {
                     output.remark("the signed URL has expired; requesting another");
@@ -94,12 +96,11 @@ fn drive(
                 upload.stored(stored)?;
             }
             UploadStep::Publish(publish) => {
-                output.progress(2, "publishing");
+                progress.step(2, "publishing");
                 upload.relative_path().unwrap_or_default().clone_into(&mut path);
                 upload.published(client.call(publish)?);
             }
             UploadStep::Done(published) => {
-                output.progress(3, "");
                 return Ok((published.output.sequence, path));
             }
         }
@@ -118,11 +119,12 @@ pub(crate) fn download(
         // Before anything is sent.
         false => Some(Target::open(to)?),
     };
-    output.progress(0, "requesting a signed URL");
+    let progress = Progress::new(2, output);
+    progress.step(0, "requesting a signed URL");
     let url = client.call(GenerateDownloadUrl::new(conversation, relative_path))?.output;
-    output.progress(2, "downloading");
+    progress.step(1, "downloading");
     let bytes = client.call(GetFile::new(url))?.output;
-    output.progress(3, "");
+    drop(progress);
     let Some(target) = &mut target else {
         output.raw(&bytes);
         return Ok(());
