@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::file::MAX_FILE_SIZE;
 use crate::sandbox::Sandbox;
 use crate::state::{Publication, Survey, milliseconds};
 use crate::webhook::notification::SURVEY_BOT;
 
-/// LivePerson's id of the agent.
+/// LivePerson's id of the agent who acts where none is named.
 pub const AGENT: &str = "a9-agent";
+
+/// The longest id of an agent, in characters.
+const MAX_AGENT_ID: usize = 64;
 
 /// An action of the agent in a conversation; see [`Sandbox::agent`].
 #[derive(Clone, PartialEq, Debug)]
@@ -23,8 +27,10 @@ pub enum Agent {
     Note(String),
     /// Sends a card: a line of text, and a button for each of the titles.
     Card(String, Vec<String>),
-    /// Sends a file of this name.
+    /// Sends a file of this name, with made-up bytes.
     File(String),
+    /// Sends a file of this name with these bytes.
+    Upload(String, Vec<u8>),
     /// Sets the chat state, such as `COMPOSING` or `ACTIVE`.
     State(String),
     /// Marks everything that the consumer has sent as read.
@@ -73,25 +79,60 @@ impl Agent {
     }
 }
 
+/// What an agent's action has published.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Published {
+    /// The number of the message, if there is one.
+    pub message: Option<u64>,
+    /// Its sequence in the dialog, if it has one.
+    pub sequence: Option<u64>,
+    /// The number of the stored file, if it is a file.
+    pub file: Option<u64>,
+}
+
 impl Sandbox {
-    /// Performs an action of the agent in conversation `id`. The agent joins first if necessary. `now` is
-    /// the time since the Unix epoch.
+    /// Performs an action of the agent in conversation `id`, like [`agent_as`](Self::agent_as) with
+    /// [`AGENT`].
     ///
     /// # Errors
     /// If the conversation is unknown or closed: a message that says so.
     pub fn agent(&mut self, now: Duration, id: &str, action: Agent) -> Result<(), String> {
+        self.agent_as(now, id, AGENT, action).map(drop)
+    }
+
+    /// Performs an action of the agent with the id `who` in conversation `id`. The agent joins first if
+    /// necessary: there may be several. `now` is the time since the Unix epoch.
+    ///
+    /// # Errors
+    /// If the conversation is unknown or closed, or the agent's id is empty, longer than 64 characters, or the
+    /// id of the conversation's consumer: a message that says so.
+    pub fn agent_as(
+        &mut self,
+        now: Duration,
+        id: &str,
+        who: &str,
+        action: Agent,
+    ) -> Result<Published, String> {
         let conversation = self.state.conversations.get_mut(id).ok_or("no such conversation")?;
         if !conversation.main_open {
             return Err("the conversation is closed".to_owned());
         }
-        let has_joined = conversation.agents.iter().any(|agent| agent == AGENT);
+        if !(1..=MAX_AGENT_ID).contains(&who.chars().count()) {
+            return Err(format!("an agent's id has 1 to {MAX_AGENT_ID} characters"));
+        }
+        if who == conversation.consumer_lp || who == SURVEY_BOT {
+            return Err(format!("{who} is no agent"));
+        }
+        let has_joined = conversation.agents.iter().any(|agent| agent == who);
         let transfers = matches!(action, Agent::Transfer(_));
         if !has_joined && !transfers {
-            conversation.agents.push(AGENT.to_owned());
+            conversation.agents.push(who.to_owned());
             self.notify_conversation(now, id);
         }
+        let mut file = None;
         let event = match action {
-            Agent::Join => return Ok(()),
+            Agent::Join => return Ok(Published::default()),
             Agent::Text(text, replies) => {
                 let mut event = content(&text);
                 if let (false, Some(members)) = (replies.is_empty(), event.as_object_mut()) {
@@ -100,15 +141,15 @@ impl Sandbox {
                 event
             }
             Agent::Note(text) => {
-                self.publish_as(
+                let who = (who, "ASSIGNED_AGENT");
+                return Ok(self.publish_as(
                     now,
                     id,
                     id,
-                    (AGENT, "ASSIGNED_AGENT"),
+                    who,
                     content(&text),
                     "AGENTS_AND_MANAGERS",
-                );
-                return Ok(());
+                ));
             }
             Agent::Card(text, buttons) => {
                 let mut elements = vec![json!({"type": "text", "text": text})];
@@ -123,13 +164,18 @@ impl Sandbox {
                 json!({"type": "RichContentEvent", "content": content})
             }
             Agent::File(name) => {
-                let kind = name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
-                let account = &self.config.account;
-                let path = format!("/v1/AUTH_async-images/{account}/{}.{kind}", self.random.uuid());
-                // The consumer can download it.
-                self.state.files.insert(path.clone(), format!("the bytes of {name}").into_bytes());
-                json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {
-                    "caption": name, "relativePath": path, "fileType": kind}})
+                let bytes = format!("the bytes of {name}").into_bytes();
+                let (number, event) = self.agent_file(now, &name, bytes);
+                file = Some(number);
+                event
+            }
+            Agent::Upload(name, bytes) => {
+                if bytes.len() as u64 > MAX_FILE_SIZE {
+                    return Err("a file has at most 3 MiB".to_owned());
+                }
+                let (number, event) = self.agent_file(now, &name, bytes);
+                file = Some(number);
+                event
             }
             Agent::State(state) => json!({"type": "ChatStateEvent", "chatState": state}),
             Agent::Read => {
@@ -147,16 +193,29 @@ impl Sandbox {
                     conversation.agents.clear();
                 }
                 self.notify_conversation(now, id);
-                return Ok(());
+                return Ok(Published::default());
             }
             Agent::Close => {
                 self.close_main_dialog(now, id, "AGENT");
-                return Ok(());
+                return Ok(Published::default());
             }
             Agent::Raw(event) => event,
         };
-        self.publish_as(now, id, id, (AGENT, "ASSIGNED_AGENT"), event, "ALL");
-        Ok(())
+        let published = self.publish_as(now, id, id, (who, "ASSIGNED_AGENT"), event, "ALL");
+        Ok(Published { file, ..published })
+    }
+
+    /// Stores an agent's file, which the consumer can download. Returns its number, and the event.
+    fn agent_file(&mut self, now: Duration, name: &str, bytes: Vec<u8>) -> (u64, Value) {
+        let kind = name.rsplit('.').next().unwrap_or_default();
+        let is_plain = kind.len() < 16 && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let kind = if is_plain { kind.to_ascii_uppercase() } else { "BIN".to_owned() };
+        let account = &self.config.account;
+        let path = format!("/v1/AUTH_async-images/{account}/{}.{kind}", self.random.uuid());
+        let number = self.store_file(now, path.clone(), Some(name.to_owned()), bytes.into());
+        let event = json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {
+            "caption": name, "relativePath": path, "fileType": kind}});
+        (number, event)
     }
 
     fn publish_as(
@@ -167,10 +226,12 @@ impl Sandbox {
         who: (&str, &'static str),
         event: Value,
         audience: &'static str,
-    ) {
+    ) -> Published {
         let metadata = Value::Null;
         let agent = Some(who);
-        self.publish(now, Publication { conversation, dialog, agent, audience, metadata, event });
+        let publication = Publication { conversation, dialog, agent, audience, metadata, event };
+        let (message, sequence) = self.publish_message(now, publication).unzip();
+        Published { message, sequence: sequence.flatten(), file: None }
     }
 
     /// Closes the main dialog. A survey follows if the client supports several dialogs, an agent is

@@ -70,6 +70,10 @@ pub struct Config {
     pub(crate) admin: (String, String),
     pub(crate) host: String,
     pub(crate) hosts: BTreeMap<String, String>,
+    /// The seed of ids and keys.
+    pub(crate) seed: Option<u64>,
+    /// Whether the secret of an app may be a real one.
+    pub(crate) foreign_secret: bool,
 }
 
 impl Config {
@@ -92,6 +96,8 @@ impl Config {
             admin: ("admin".to_owned(), random.hex(1)),
             host: host.into(),
             hosts: BTreeMap::new(),
+            seed: Some(seed),
+            foreign_secret: false,
         }
     }
 
@@ -187,6 +193,23 @@ impl Config {
     #[must_use]
     pub fn changed_echo(mut self, yes: bool) -> Self {
         self.changed_echo = yes;
+        self
+    }
+
+    /// Says that the secret of an app comes from elsewhere and may be a real one: then the control API signs no
+    /// body of a caller's own. Default: no.
+    #[must_use]
+    pub fn foreign_secret(mut self, yes: bool) -> Self {
+        self.foreign_secret = yes;
+        self
+    }
+
+    /// Keeps the seed to itself: the control API does not tell it, for the keys follow from it. Default: no.
+    #[must_use]
+    pub fn hide_seed(mut self, yes: bool) -> Self {
+        if yes {
+            self.seed = None;
+        }
         self
     }
 

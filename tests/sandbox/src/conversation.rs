@@ -80,43 +80,68 @@ pub(crate) fn open(
         let refused = response::error(&message, &conversation_id);
         return response::json(400, &Value::Array(vec![profile_set, refused]));
     }
-    let new = sandbox.random.uuid();
-    sandbox.state.open.insert(consumer.clone(), new.clone());
-    let started_ms = milliseconds(now);
-    sandbox.state.opened += 1;
-    let field = |name: &str| text(&request_body, name).map(str::to_owned);
-    sandbox.state.conversations.insert(
-        new.clone(),
-        Conversation {
+    let profile_body = profile.get("body").cloned().unwrap_or_default();
+    let new = sandbox.open_conversation(now, consumer, profile_body, request_body, features);
+    let opened = response::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
+    let mut results = vec![profile_set, opened];
+    results.extend(first.map(|first| send::publish_first(sandbox, now, &new, first)));
+    response::json(200, &Value::Array(results))
+}
+
+impl Sandbox {
+    /// Opens a conversation for a consumer who has none. Returns its id.
+    pub(crate) fn open_conversation(
+        &mut self,
+        now: Duration,
+        consumer: String,
+        profile: Value,
+        request: Value,
+        features: Vec<String>,
+    ) -> String {
+        let new = self.random.uuid();
+        self.state.open.insert(consumer.clone(), new.clone());
+        let started_ms = milliseconds(now);
+        self.state.opened += 1;
+        let urgency = text(&request, "ttrDefName").unwrap_or("NORMAL").to_owned();
+        let conversation = Conversation {
             id: new.clone(),
-            consumer_lp: sandbox.lp_consumer_id(&consumer),
+            consumer_lp: self.lp_consumer_id(&consumer),
             consumer,
             open: true,
             main_open: true,
-            profile: profile.get("body").cloned().unwrap_or_default(),
+            profile,
             // The sample sends a number (protocol.md 6.3).
-            skill: request_body.get("skillId").and_then(|skill| match skill {
+            skill: request.get("skillId").and_then(|skill| match skill {
                 Value::Number(skill) => Some(skill.to_string()),
                 skill => skill.as_str().map(str::to_owned),
             }),
-            ttr: field("ttrDefName").unwrap_or_else(|| "NORMAL".to_owned()),
-            request: request_body,
+            ttr: urgency,
+            request,
             features,
             agents: Vec::new(),
             close_reason: None,
             csat: None,
             survey: None,
-            opened: sandbox.state.opened,
+            opened: self.state.opened,
             started_ms,
             updated_ms: started_ms,
             sequences: [(new.clone(), 0)].into(),
-        },
-    );
-    sandbox.notify_conversation(now, &new);
-    let opened = response::ok(&serde_json::json!({"conversationId": new}), &conversation_id);
-    let mut results = vec![profile_set, opened];
-    results.extend(first.map(|first| send::publish_first(sandbox, now, &new, first)));
-    response::json(200, &Value::Array(results))
+            unread: 0,
+            last: None,
+            typing: Vec::new(),
+            opened_by: self.trace.number,
+        };
+        self.state.conversations.insert(new.clone(), conversation);
+        self.trace.conversation = Some(new.clone());
+        self.notify_conversation(now, &new);
+        new
+    }
+
+    /// The conversation that was opened last, of those whose main dialog is open.
+    pub(crate) fn latest_open(&self) -> Option<&str> {
+        let mut newest_first = self.state.conversations.newest();
+        newest_first.find(|(_, one)| one.main_open).map(|(id, _)| id)
+    }
 }
 
 /// Checks what CONVERSATION and SEND have in common: version, content type, and the header of

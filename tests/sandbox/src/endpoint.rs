@@ -165,7 +165,7 @@ impl Route {
 }
 
 /// Percent-decodes one segment. Unlike in a form, `+` is a plus sign.
-fn decode(segment: &str) -> Cow<'_, str> {
+pub(crate) fn decode(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return Cow::Borrowed(segment);
     }

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
+use crate::journal::Subject;
 use crate::request::{fields, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
@@ -16,9 +18,31 @@ const URL_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The largest file, in bytes
 /// ([protocol.md 8.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8.1)).
-const MAX_FILE_SIZE: u64 = 3 * 1024 * 1024;
+pub(crate) const MAX_FILE_SIZE: u64 = 3 * 1024 * 1024;
 
 const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
+
+/// A stored file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct StoredFile {
+    pub(crate) number: u64,
+    /// The name that the agent gave it; a consumer's has none here.
+    pub(crate) name: Option<String>,
+    pub(crate) bytes: Bytes,
+    pub(crate) at: Duration,
+}
+
+impl StoredFile {
+    /// Its type by the signature of its bytes: a file is not trusted to be what it is called.
+    pub(crate) fn media_type(&self) -> &'static str {
+        match &*self.bytes {
+            [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => "image/png",
+            [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
+            _ => "application/octet-stream",
+        }
+    }
+}
 
 /// A signed URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,11 +135,12 @@ pub(crate) fn storage(
         if request.body().len() as u64 > MAX_FILE_SIZE {
             return response::json(413, &json!({"message": "too large"}));
         }
-        sandbox.state.files.insert(path.to_owned(), request.body().clone());
+        let path = path.to_owned();
+        sandbox.store_file(now, path, None, Bytes::copy_from_slice(request.body()));
         return response::json(201, &json!({}));
     }
     match sandbox.state.files.get(path) {
-        Some(bytes) => HttpResponse::new(bytes.clone()),
+        Some(file) => HttpResponse::new(file.bytes.to_vec()),
         None => response::json(404, &json!({"message": "no such file"})),
     }
 }
@@ -124,6 +149,21 @@ impl Sandbox {
     /// The bytes of a file that was uploaded, or sent by the agent.
     #[must_use]
     pub fn file(&self, relative_path: &str) -> Option<&[u8]> {
-        self.state.files.get(relative_path).map(Vec::as_slice)
+        self.state.files.get(relative_path).map(|file| &*file.bytes)
+    }
+
+    /// Stores a file, and returns its number.
+    pub(crate) fn store_file(
+        &mut self,
+        now: Duration,
+        path: String,
+        name: Option<String>,
+        bytes: Bytes,
+    ) -> u64 {
+        self.state.stored += 1;
+        let number = self.state.stored;
+        self.state.files.insert(path, StoredFile { number, name, bytes, at: now });
+        self.changed(Subject::Files);
+        number
     }
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
 use crate::config::App;
+use crate::journal::Subject;
 use crate::random::stable_hex;
 use crate::request::{Version, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
@@ -17,7 +18,7 @@ use crate::sandbox::Sandbox;
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Install {
     pub(crate) record: Value,
-    revision: u64,
+    pub(crate) revision: u64,
 }
 
 impl Install {
@@ -109,7 +110,8 @@ pub(crate) fn installs(
         (&Method::DELETE, Some(id)) => match check_revision(sandbox, id, request.headers()) {
             Ok(()) => {
                 sandbox.state.installs.remove(id);
-                sandbox.config.apps.retain(|app| app.client_id != id);
+                sandbox.remove_app(id);
+                sandbox.changed(Subject::Installs);
                 response::json(204, &Value::Null)
             }
             Err(refused) => *refused,
@@ -172,6 +174,7 @@ fn create(sandbox: &mut Sandbox, now: Duration, request: &Request<Vec<u8>>) -> H
     sandbox.config.apps.push(App::new(&id, &secret));
     let created = record.clone();
     sandbox.state.installs.insert(id, Install { record, revision: 1 });
+    sandbox.changed(Subject::Installs);
     response::json(201, &created)
 }
 
@@ -189,12 +192,13 @@ fn update(sandbox: &mut Sandbox, id: &str, request: &Request<Vec<u8>>) -> HttpRe
         install.record = record.clone();
         install.revision += 1;
     }
+    sandbox.changed(Subject::Installs);
     response::json(200, &record)
 }
 
 impl Sandbox {
     /// Adds an install for each app of the configuration.
-    fn register_configured_apps(&mut self) {
+    pub(crate) fn register_configured_apps(&mut self) {
         let apps = self.config.apps.clone();
         for app in apps {
             if self.state.installs.get(&app.client_id).is_none() {

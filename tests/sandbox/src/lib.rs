@@ -20,19 +20,33 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![cfg_attr(
+    not(feature = "server"),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the control API, which the server has, reads all of it"
+    )
+)]
+
 mod agent;
 mod config;
 #[cfg(feature = "console")]
 pub mod console;
-mod control;
+#[cfg(feature = "server")]
+pub mod control;
 mod conversation;
 mod domain;
 mod endpoint;
 mod fault;
 mod file;
 mod installs;
+mod journal;
+#[cfg(feature = "server")]
+mod mask;
 mod monitoring;
 mod notify;
+mod old_control;
 mod random;
 mod request;
 mod response;
@@ -44,10 +58,14 @@ mod state;
 mod tokens;
 mod webhook;
 
-pub use agent::{AGENT, Agent};
+pub use agent::{AGENT, Agent, Published};
 pub use config::{App, Config};
 pub use endpoint::Endpoint;
-pub use fault::{Fault, FaultKind};
+pub use fault::{ActiveFault, FAULT_PRESETS, Fault, FaultKind, FaultPreset};
+pub use journal::{
+    Attempted, EventLog, Exchange, FaultFilter, Half, KeptBody, Limits, RequestLog, StatusFilter,
+    Way, WireFilter,
+};
 pub use random::Random;
 pub use sandbox::{Reply, Sandbox, Transmission};
 #[cfg(feature = "server")]

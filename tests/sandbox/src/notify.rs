@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 
 use crate::Endpoint;
 use crate::fault::FaultKind;
+use crate::journal::{Attempted, Delivery, FinishedAttempt, NotificationRecord, Subject};
 use crate::random::stable_hex;
 use crate::sandbox::Sandbox;
 use crate::state::{Message, Publication, milliseconds};
 use crate::webhook::{
-    AppState, DeliveryQueue, NextPost, QueuedNotification, Webhooks, notification,
+    AppState, CompletedPost, DeliveryQueue, NextPost, QueuedNotification, Webhooks, notification,
 };
 
 /// How long a reordered notification waits for the next one.
@@ -22,6 +24,13 @@ impl Sandbox {
     pub fn set_webhooks(&mut self, webhooks: Webhooks) {
         self.deliveries = DeliveryQueue::replacing(&self.deliveries, webhooks.retention);
         self.webhooks = Some(webhooks);
+        self.record_queue_replaced();
+    }
+
+    /// The webhooks, if there are any.
+    #[must_use]
+    pub fn webhooks(&self) -> Option<&Webhooks> {
+        self.webhooks.as_ref()
     }
 
     /// The next step of delivery. `now` is the time since the Unix epoch.
@@ -29,12 +38,40 @@ impl Sandbox {
     /// A driver posts what it gets, reports the outcome with [`complete_post`](Self::complete_post), and
     /// calls this again after each change.
     pub fn next_post(&mut self, now: Duration) -> NextPost {
-        self.deliveries.poll(now)
+        let next = self.deliveries.poll(now);
+        self.record_dropped();
+        if let NextPost::Post(post) = &next {
+            self.record_delivery(post.notification, Delivery::Posting, None);
+        }
+        next
+    }
+
+    fn record_dropped(&mut self) {
+        for number in self.deliveries.take_dropped() {
+            self.record_delivery(number, Delivery::GaveUp, None);
+        }
     }
 
     /// Reports the outcome of a post: the status of the response, or `None` if none came within 5 s.
     pub fn complete_post(&mut self, now: Duration, id: u64, status: Option<u16>) {
-        self.deliveries.complete(now, id, status);
+        self.complete_attempt(now, id, &Attempted { status, ..Attempted::default() });
+    }
+
+    /// Reports the outcome of a post like [`complete_post`](Self::complete_post), with the response, for the
+    /// record.
+    pub fn complete_attempt(&mut self, now: Duration, id: u64, outcome: &Attempted) {
+        let Some(done) = self.deliveries.complete(now, id, outcome.status) else { return };
+        self.record_dropped();
+        let CompletedPost { number, request, began, next, delivered } = done;
+        let attempt =
+            FinishedAttempt { notification: number, request: &request, began, now, replay: false };
+        self.record_attempt(&attempt, outcome);
+        let state = match (delivered, next) {
+            (true, _) => Delivery::Delivered,
+            (false, Some(_)) => Delivery::Waiting,
+            (false, None) => Delivery::GaveUp,
+        };
+        self.record_delivery(number, state, next);
     }
 
     /// The state of the app's deliveries.
@@ -65,17 +102,31 @@ impl Sandbox {
 
     /// Publishes an event and queues its notification. Returns its sequence.
     pub(crate) fn publish(&mut self, now: Duration, publication: Publication<'_>) -> u64 {
-        let has_gaps = self.config.sequence_gaps;
-        let Some(message) = self.state.publish(now, publication, has_gaps) else { return 0 };
         // The sequence of a chat state has no meaning (protocol.md 7.1).
-        let sequence = message.sequence.unwrap_or(0);
+        self.publish_message(now, publication).and_then(|(_, sequence)| sequence).unwrap_or(0)
+    }
+
+    /// Publishes an event and queues its notification. Returns the message's number and sequence.
+    pub(crate) fn publish_message(
+        &mut self,
+        now: Duration,
+        publication: Publication<'_>,
+    ) -> Option<(u64, Option<u64>)> {
+        let (has_gaps, request) = (self.config.sequence_gaps, self.trace.number);
+        let message = self.state.publish(now, publication, has_gaps, request)?;
+        let (number, sequence) = (message.number, message.sequence);
         let conversation = message.conversation.clone();
         let (key, body) = match self.config.changed_echo && message.role == "CONSUMER" {
             true => notification::of_message(&with_changed_text(message)),
             false => notification::of_message(message),
         };
-        self.notify(now, &conversation, &key, &body);
-        sequence
+        self.changed(Subject::Message(number));
+        self.changed(Subject::Conversation(conversation.clone()));
+        let notification = self.notify(now, &conversation, &key, &body, Some(number));
+        if let Some(message) = self.state.messages.back_mut() {
+            message.notification = notification;
+        }
+        Some((number, sequence))
     }
 
     /// Queues a notification of a conversation's new state.
@@ -85,49 +136,91 @@ impl Sandbox {
         };
         changed.updated_ms = milliseconds(now).max(changed.updated_ms + 1);
         let (key, body) = notification::of_conversation(changed, &self.config);
-        self.notify(now, conversation, &key, &body);
+        self.changed(Subject::Conversation(conversation.to_owned()));
+        self.notify(now, conversation, &key, &body, None);
     }
 
-    fn notify(&mut self, now: Duration, conversation: &str, key: &str, body: &Value) {
-        let fault = self.fault_for(Endpoint::Webhook);
-        let Some(webhooks) = &self.webhooks else { return };
-        let Some(endpoint) = webhooks.endpoints.get(key) else { return };
+    /// Queues a notification, if its event has an endpoint. Returns its number.
+    fn notify(
+        &mut self,
+        now: Duration,
+        conversation: &str,
+        key: &str,
+        body: &Value,
+        message: Option<u64>,
+    ) -> Option<u64> {
+        let faults = self.faults_for(now, Endpoint::Webhook);
+        let endpoint = self.webhooks.as_ref()?.endpoints.get(key)?.clone();
         *self.requests.entry(Endpoint::Webhook).or_default() += 1;
         let body = body.to_string().into_bytes();
-        let Some(app) = self.config.app() else { return };
-        let mut request = Request::post(endpoint.url.as_str())
-            .header("content-type", "application/json")
-            .header("x-liveperson-account-id", self.config.account.as_str())
-            .header("x-liveperson-client-id", app.client_id())
-            .header("x-liveperson-signature", webhooks.signature.of(app.client_secret(), &body));
-        for (name, value) in &endpoint.headers {
-            request = request.header(name.as_str(), value.as_str());
+        let request = self.signed(&endpoint.url, &endpoint.headers, body)?;
+        self.notified += 1;
+        let number = self.notified;
+        let is_lost = faults.has(&FaultKind::Drop);
+        if self.journal.is_some() {
+            self.record_notification(NotificationRecord {
+                number,
+                key: key.to_owned(),
+                conversation: Some(conversation.to_owned()),
+                message,
+                cause: self.trace.number,
+                url: endpoint.url.clone(),
+                body: Bytes::copy_from_slice(request.body()),
+                state: if is_lost { Delivery::LostByFault } else { Delivery::Waiting },
+                attempts: 0,
+                next: None,
+                exchanges: Vec::new(),
+                faults: faults.numbers.clone(),
+                at: now,
+            });
         }
-        let Ok(request) = request.body(body) else { return };
-        let due = now
-            + match fault {
-                Some(FaultKind::Reorder) => REORDER_DELAY,
-                Some(FaultKind::Delay(pause)) => pause,
-                _ => Duration::ZERO,
-            };
+        let reorders = faults.has(&FaultKind::Reorder);
+        let held = if reorders { REORDER_DELAY } else { Duration::ZERO };
         let item = QueuedNotification {
+            number,
             conversation: conversation.to_owned(),
             request,
             max_retries: endpoint.max_retries,
-            due,
+            due: now.saturating_add(faults.delay()).saturating_add(held),
             created: now,
             attempts: 0,
             may_skip_at: None,
+            began: now,
         };
-        match fault {
-            Some(FaultKind::Drop) => {}
-            Some(FaultKind::Duplicate) => {
-                self.deliveries.enqueue(now, item.clone());
-                self.deliveries.enqueue(now, item);
+        let copies = match (is_lost, faults.has(&FaultKind::Duplicate)) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
+        for _ in 0..copies {
+            match reorders {
+                true => self.deliveries.enqueue_reordered(item.clone()),
+                false => self.deliveries.enqueue(now, item.clone()),
             }
-            Some(FaultKind::Reorder) => self.deliveries.enqueue_reordered(item),
-            _ => self.deliveries.enqueue(now, item),
         }
+        self.record_dropped();
+        Some(number)
+    }
+
+    /// The post of a notification, signed with the secret of the first app.
+    pub(crate) fn signed(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: Vec<u8>,
+    ) -> Option<Request<Vec<u8>>> {
+        let app = self.config.app()?;
+        let signature =
+            self.webhooks.as_ref().map(|webhooks| webhooks.signature).unwrap_or_default();
+        let mut request = Request::post(url)
+            .header("content-type", "application/json")
+            .header("x-liveperson-account-id", self.config.account.as_str())
+            .header("x-liveperson-client-id", app.client_id())
+            .header("x-liveperson-signature", signature.of(app.client_secret(), &body));
+        for (name, value) in headers {
+            request = request.header(name.as_str(), value.as_str());
+        }
+        request.body(body).ok()
     }
 
     /// LivePerson's id of a consumer, always the same

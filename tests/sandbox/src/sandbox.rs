@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::endpoint::{Endpoint, Route};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{ActiveFault, Fault, FaultKind, Faults, Matched};
+use crate::journal::{Journal, Subject, Trace};
 use crate::random::Random;
 use crate::request::credential;
 use crate::response::{self, HttpResponse};
@@ -38,17 +39,16 @@ pub struct Sandbox {
     pub(crate) webhooks: Option<Webhooks>,
     pub(crate) deliveries: DeliveryQueue,
     pub(crate) requests: BTreeMap<Endpoint, u64>,
-    faults: Vec<ActiveFault>,
+    pub(crate) faults: Faults,
+    /// How many notifications there were.
+    pub(crate) notified: u64,
+    pub(crate) journal: Option<Box<Journal>>,
+    /// The request that is being answered.
+    pub(crate) trace: Trace,
+    /// The address of the control API, if there is one.
+    pub(crate) control: Option<String>,
     /// The warnings of the request that is being answered.
     warnings: Vec<&'static str>,
-}
-
-/// A fault, and the number of requests to its endpoint since it was added.
-#[derive(Clone, Debug)]
-struct ActiveFault {
-    fault: Fault,
-    requests_seen: u64,
-    random: Random,
 }
 
 /// A response, and how to transmit it.
@@ -62,6 +62,10 @@ pub struct Reply {
     /// What the request has that is not documented, and was taken all the same: see
     /// [`Config::strict`](Config::strict).
     pub warnings: Vec<&'static str>,
+    /// A delay that comes before the transmission, if that is another one than [`Transmission::Delayed`].
+    pub delay: Duration,
+    /// The number of the request, if requests are recorded ([`Sandbox::record`]).
+    pub number: Option<u64>,
 }
 
 /// How a response is transmitted; a driver applies it.
@@ -95,7 +99,11 @@ impl Sandbox {
             webhooks: None,
             deliveries: DeliveryQueue::default(),
             requests: BTreeMap::new(),
-            faults: Vec::new(),
+            faults: Faults::default(),
+            notified: 0,
+            journal: None,
+            trace: Trace::default(),
+            control: None,
             warnings: Vec::new(),
         }
     }
@@ -109,19 +117,26 @@ impl Sandbox {
     /// Answers a request, and says how to transmit the response. `now` is the time since the Unix epoch
     /// by the cloud's clock.
     pub fn reply(&mut self, now: Duration, request: &Request<Vec<u8>>) -> Reply {
-        let (response, transmission) = self.answer(now, request);
-        Reply { response, transmission, warnings: std::mem::take(&mut self.warnings) }
+        if request.uri().path() == "/_sandbox" {
+            let response = self.locate_control();
+            return Reply::whole(response);
+        }
+        if request.uri().path().starts_with("/_sandbox/") {
+            let response = self.control(now, request);
+            return Reply::whole(response);
+        }
+        self.begin_trace();
+        let (response, transmission, delay) = self.answer(now, request);
+        let number = self.end_trace(now, request, &response, transmission);
+        let warnings = std::mem::take(&mut self.warnings);
+        Reply { response, transmission, warnings, delay, number }
     }
 
     fn answer(
         &mut self,
         now: Duration,
         request: &Request<Vec<u8>>,
-    ) -> (HttpResponse, Transmission) {
-        let without_fault = |response| (response, Transmission::Whole);
-        if request.uri().path().starts_with("/_sandbox/") {
-            return without_fault(self.control(now, request));
-        }
+    ) -> (HttpResponse, Transmission, Duration) {
         let route = Route::parse(request.uri().path());
         let Some(route) =
             route.filter(|route| route.deviation.is_none_or(|deviation| self.tolerates(deviation)))
@@ -130,30 +145,36 @@ impl Sandbox {
             let paths = Endpoint::ALL.into_iter().filter(|one| *one != Endpoint::Webhook);
             let there_is: Vec<_> = paths.map(Endpoint::name).collect();
             let there_is = format!("{}, at their own paths", there_is.join(", "));
-            return without_fault(response::json(
-                404,
-                &json!({"message": "no such path", "there_is": there_is}),
-            ));
+            let message = json!({"message": "no such path", "there_is": there_is});
+            return (response::json(404, &message), Transmission::Whole, Duration::ZERO);
         };
         *self.requests.entry(route.endpoint).or_default() += 1;
-        let kind = self.fault_for(route.endpoint);
-        if let Some(reply) = self.fault_reply(kind.as_ref(), request.headers()) {
-            return reply;
+        self.trace.endpoint = Some(route.endpoint);
+        let faults = self.faults_for(now, route.endpoint);
+        self.revoke(&faults, request.headers());
+        let response = match self.fault_response(&faults) {
+            Some(response) => response,
+            None if route.endpoint.methods().contains(request.method()) => {
+                self.route(now, &route, request)
+            }
+            None => response::json(405, &json!({"message": "no such method here"})),
+        };
+        let (transmission, delay) = transmission(&faults);
+        self.trace.faults = faults.numbers;
+        (response, transmission, delay)
+    }
+
+    /// Where the control API is.
+    fn locate_control(&self) -> HttpResponse {
+        match &self.control {
+            Some(control) => response::json(200, &json!({"control": control})),
+            None => response::json(404, &json!({"message": "this sandbox has no control API"})),
         }
-        let response = if route.endpoint.methods().contains(request.method()) {
-            self.route(now, &route, request)
-        } else {
-            response::json(405, &json!({"message": "no such method here"}))
-        };
-        let transmission = match kind {
-            Some(FaultKind::Delay(pause)) => Transmission::Delayed(pause),
-            Some(FaultKind::DropAfter) => Transmission::Dropped,
-            Some(FaultKind::Truncated) => Transmission::Truncated,
-            Some(FaultKind::Slow) => Transmission::Slow,
-            Some(FaultKind::Chunked) => Transmission::Chunked,
-            _ => Transmission::Whole,
-        };
-        (response, transmission)
+    }
+
+    /// Sets the address of the control API, which `GET /_sandbox` names.
+    pub fn set_control(&mut self, url: impl Into<String>) {
+        self.control = Some(url.into());
     }
 
     /// Whether to take what is not documented: with a warning, unless the sandbox is strict.
@@ -187,78 +208,129 @@ impl Sandbox {
         }
     }
 
-    /// The first fault that applies to this request; all faults of the endpoint count it.
-    pub(crate) fn fault_for(&mut self, endpoint: Endpoint) -> Option<FaultKind> {
-        let mut found = None;
-        for active in self.faults.iter_mut().filter(|active| active.fault.endpoint == endpoint) {
-            active.requests_seen += 1;
-            let applies = active.fault.applies_to(active.requests_seen, &mut active.random);
-            if found.is_none() && applies {
-                found = Some(active.fault.kind.clone());
-            }
+    /// The faults that apply to this request; all faults of the endpoint count it.
+    pub(crate) fn faults_for(&mut self, now: Duration, endpoint: Endpoint) -> Matched {
+        if self.faults.is_on(endpoint) {
+            self.changed(Subject::Faults);
         }
-        found
+        self.faults.matched(now, endpoint)
     }
 
-    /// The reply of a fault that replaces the endpoint's own.
-    fn fault_reply(
-        &mut self,
-        kind: Option<&FaultKind>,
-        headers: &HeaderMap,
-    ) -> Option<(HttpResponse, Transmission)> {
-        let empty = || Response::new(Vec::new());
-        let reply = match kind? {
-            FaultKind::Status(status, more) => {
-                let mut response =
-                    response::json(*status, &json!({"message": "an injected fault"}));
-                for (name, value) in more {
-                    if let (Ok(name), Ok(value)) =
-                        (HeaderName::try_from(name), HeaderValue::try_from(value))
-                    {
-                        response.headers_mut().insert(name, value);
+    /// Revokes the request's tokens where a fault says so.
+    fn revoke(&mut self, faults: &Matched, headers: &HeaderMap) {
+        if let (true, Some(token)) =
+            (faults.has(&FaultKind::RevokeApp), credential(headers, "authorization"))
+        {
+            self.state.app_tokens.remove(token);
+            self.changed(Subject::Tokens);
+        }
+        if let (true, Some(token)) =
+            (faults.has(&FaultKind::RevokeConsumer), credential(headers, tokens::ON_BEHALF))
+        {
+            self.state.consumer_tokens.remove(token);
+            self.changed(Subject::Tokens);
+        }
+    }
+
+    /// The response of the first fault that replaces the endpoint's own.
+    fn fault_response(&mut self, faults: &Matched) -> Option<HttpResponse> {
+        for kind in &faults.kinds {
+            match kind {
+                FaultKind::Status(status, more) => {
+                    let mut response =
+                        response::json(*status, &json!({"message": "an injected fault"}));
+                    for (name, value) in more {
+                        if let (Ok(name), Ok(value)) =
+                            (HeaderName::try_from(name), HeaderValue::try_from(value))
+                        {
+                            response.headers_mut().insert(name, value);
+                        }
                     }
+                    return Some(response);
                 }
-                (response, Transmission::Whole)
-            }
-            FaultKind::Html => {
-                let mut response =
-                    Response::new(b"<html><body>Please sign in</body></html>".to_vec());
-                let kind = HeaderValue::from_static("text/html");
-                response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-                (response, Transmission::Whole)
-            }
-            FaultKind::Loading => (monitoring::loading(self), Transmission::Whole),
-            FaultKind::Drop => (empty(), Transmission::Dropped),
-            FaultKind::Garbage => (empty(), Transmission::Garbage),
-            FaultKind::RevokeApp => {
-                if let Some(token) = credential(headers, "authorization") {
-                    self.state.app_tokens.remove(token);
+                FaultKind::Html => {
+                    let mut response =
+                        Response::new(b"<html><body>Please sign in</body></html>".to_vec());
+                    let kind = HeaderValue::from_static("text/html");
+                    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+                    return Some(response);
                 }
-                return None;
+                FaultKind::Loading => return Some(monitoring::loading(self)),
+                _ => {}
             }
-            FaultKind::RevokeConsumer => {
-                if let Some(token) = credential(headers, tokens::ON_BEHALF) {
-                    self.state.consumer_tokens.remove(token);
-                }
-                return None;
-            }
-            _ => return None,
-        };
-        Some(reply)
+        }
+        let without_effect = faults.has(&FaultKind::Drop) || faults.has(&FaultKind::Garbage);
+        without_effect.then(|| Response::new(Vec::new()))
     }
 
     /// Adds a fault, which counts requests from now on. The sandbox holds at most 1000 faults and ignores
     /// further ones.
     pub fn fault(&mut self, fault: Fault) {
-        if self.faults.len() < 1000 {
-            let random = Random::new(self.faults.len() as u64);
-            self.faults.push(ActiveFault { fault, requests_seen: 0, random });
-        }
+        let _ = self.add_fault(fault);
+    }
+
+    /// Adds a fault like [`fault`](Self::fault). Returns its number; `None` if there are 1000 already.
+    pub fn add_fault(&mut self, fault: Fault) -> Option<u64> {
+        self.changed(Subject::Faults);
+        self.faults.add(fault)
+    }
+
+    /// The faults, in the order in which they were added.
+    #[must_use]
+    pub fn faults(&self) -> &[ActiveFault] {
+        self.faults.all()
+    }
+
+    /// Switches a fault on or off. Returns whether there is a fault with this number.
+    pub fn switch_fault(&mut self, number: u64, on: bool) -> bool {
+        self.changed(Subject::Faults);
+        self.faults.switch(number, on)
+    }
+
+    /// Removes a fault. Returns whether there was a fault with this number.
+    pub fn remove_fault(&mut self, number: u64) -> bool {
+        self.changed(Subject::Faults);
+        self.faults.remove(number)
+    }
+
+    /// Switches all faults off.
+    pub fn switch_faults_off(&mut self) {
+        self.changed(Subject::Faults);
+        self.faults.switch_all_off();
     }
 
     /// Removes all faults.
     pub fn clear_faults(&mut self) {
+        self.changed(Subject::Faults);
         self.faults.clear();
+    }
+
+    /// Forgets conversations, messages, files, visits, faults and the counts of requests, and what waits to be
+    /// posted. Keys, tokens, app installs and webhooks stay. What is recorded begins anew, with the name
+    /// `epoch`; no number returns.
+    pub fn reset(&mut self, epoch: impl Into<String>) {
+        let state = std::mem::take(&mut self.state);
+        self.state = State {
+            app_tokens: state.app_tokens,
+            consumer_tokens: state.consumer_tokens,
+            bearers: state.bearers,
+            installs: state.installs,
+            published: state.published,
+            opened: state.opened,
+            tokens_issued: state.tokens_issued,
+            stored: state.stored,
+            ..State::default()
+        };
+        self.deliveries = DeliveryQueue::emptied(&self.deliveries, self.deliveries_kept());
+        self.faults.clear();
+        self.requests.clear();
+        if let Some(journal) = &mut self.journal {
+            journal.renew(epoch.into());
+        }
+    }
+
+    fn deliveries_kept(&self) -> Option<Duration> {
+        self.webhooks.as_ref().and_then(|webhooks| webhooks.retention)
     }
 
     /// How many requests an endpoint has received.
@@ -296,19 +368,64 @@ impl Sandbox {
 
     /// Revokes all AppJWTs issued so far.
     pub fn revoke_app_tokens(&mut self) {
+        self.changed(Subject::Tokens);
         self.state.app_tokens.clear();
     }
 
     /// Revokes all ConsumerJWSs issued so far.
     pub fn revoke_consumer_tokens(&mut self) {
+        self.changed(Subject::Tokens);
         self.state.consumer_tokens.clear();
+    }
+
+    /// Removes an app. Its secret may still be in the log.
+    pub(crate) fn remove_app(&mut self, client_id: &str) {
+        let removed = self.config.apps.extract_if(.., |app| app.client_id == client_id);
+        for app in removed.collect::<Vec<_>>() {
+            if let Some(journal) = &mut self.journal {
+                journal.retire(app.client_secret);
+            }
+        }
     }
 
     /// Replaces the secret of an app.
     pub fn rotate_secret(&mut self, client_id: &str, secret: impl Into<String>) {
         let secret = secret.into();
         for app in self.config.apps.iter_mut().filter(|app| app.client_id == client_id) {
-            app.client_secret.clone_from(&secret);
+            let previous = std::mem::replace(&mut app.client_secret, secret.clone());
+            if let Some(journal) = &mut self.journal {
+                journal.retire(previous);
+            }
         }
+    }
+}
+
+impl Reply {
+    fn whole(response: HttpResponse) -> Self {
+        Self {
+            response,
+            transmission: Transmission::Whole,
+            warnings: Vec::new(),
+            delay: Duration::ZERO,
+            number: None,
+        }
+    }
+}
+
+/// The worst transmission of these faults, and the delay that comes before it.
+fn transmission(faults: &Matched) -> (Transmission, Duration) {
+    let transmissions = [
+        (FaultKind::Drop, Transmission::Dropped),
+        (FaultKind::DropAfter, Transmission::Dropped),
+        (FaultKind::Garbage, Transmission::Garbage),
+        (FaultKind::Truncated, Transmission::Truncated),
+        (FaultKind::Slow, Transmission::Slow),
+        (FaultKind::Chunked, Transmission::Chunked),
+    ];
+    let worst = transmissions.into_iter().find(|(kind, _)| faults.has(kind));
+    match (worst, faults.delay()) {
+        (Some((_, worst)), delay) => (worst, delay),
+        (None, Duration::ZERO) => (Transmission::Whole, Duration::ZERO),
+        (None, delay) => (Transmission::Delayed(delay), Duration::ZERO),
     }
 }

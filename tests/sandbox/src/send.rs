@@ -35,6 +35,7 @@ pub(crate) fn send(
         Ok((_, document)) => document,
         Err(refused) => return *refused,
     };
+    sandbox.trace_send(&document);
     let Some(id) = id(&document) else {
         return response::bad_request("the request has no id of 1 to 64 characters", "");
     };

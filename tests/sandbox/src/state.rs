@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::file::SignedUrl;
+use crate::file::{SignedUrl, StoredFile};
 use crate::installs::Install;
 use crate::monitoring::Visit;
 
@@ -52,6 +52,16 @@ impl<V, const CAPACITY: usize> BoundedMap<V, CAPACITY> {
         self.entries.values()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The entries, newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = (&str, &V)> {
+        let value = |key: &'_ String| self.entries.get(key);
+        self.order.iter().rev().filter_map(move |key| Some((key.as_str(), value(key)?)))
+    }
+
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.order.clear();
@@ -64,9 +74,37 @@ impl<V, const CAPACITY: usize> BoundedMap<V, CAPACITY> {
     }
 }
 
+/// An AppJWT.
 #[derive(Clone, Debug)]
 pub(crate) struct AppToken {
+    pub(crate) number: u64,
+    pub(crate) owner: String,
+    pub(crate) issued: Duration,
     pub(crate) expires_at: Duration,
+    pub(crate) usage: Usage,
+}
+
+/// A ConsumerJWS.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerToken {
+    pub(crate) number: u64,
+    pub(crate) consumer: String,
+    pub(crate) issued: Duration,
+    pub(crate) usage: Usage,
+}
+
+/// How often a token was used, and when last.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Usage {
+    pub(crate) times: u64,
+    pub(crate) last: Option<Duration>,
+}
+
+impl Usage {
+    pub(crate) fn add(&mut self, now: Duration) {
+        self.times += 1;
+        self.last = Some(now);
+    }
 }
 
 /// A conversation.
@@ -109,7 +147,27 @@ pub struct Conversation {
     pub(crate) updated_ms: u64,
     /// The next sequence in each dialog.
     pub(crate) sequences: BTreeMap<String, u64>,
+    /// How many of the consumer's messages came since an agent wrote or read.
+    pub(crate) unread: u64,
+    /// The last line.
+    pub(crate) last: Option<LastLine>,
+    /// Who is typing.
+    pub(crate) typing: Vec<String>,
+    /// The number of the request that opened it, where requests are recorded.
+    pub(crate) opened_by: Option<u64>,
 }
+
+/// The last message of a conversation that has something to show, in short.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct LastLine {
+    pub(crate) from: String,
+    pub(crate) role: &'static str,
+    pub(crate) text: String,
+    pub(crate) at_ms: u64,
+}
+
+/// The longest last line, in characters.
+const MAX_LINE: usize = 120;
 
 /// The survey of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -151,6 +209,19 @@ pub struct Message {
     pub metadata: Value,
     /// The event.
     pub event: Value,
+    /// The number of the request that brought it; `None` for what an agent did, and where requests are not
+    /// recorded ([`Sandbox::record`](crate::Sandbox::record)).
+    pub request: Option<u64>,
+    /// The number of its notification, if its kind of event has an endpoint.
+    pub notification: Option<u64>,
+}
+
+impl Message {
+    /// Who published it: the connector's id of the consumer, or the agent's id.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        if self.role == "CONSUMER" { &self.consumer } else { &self.originator }
+    }
 }
 
 /// An event to publish.
@@ -168,14 +239,13 @@ pub(crate) struct Publication<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) app_tokens: BoundedMap<AppToken>,
-    /// The consumer of each ConsumerJWS.
-    pub(crate) consumer_tokens: BoundedMap<String>,
+    pub(crate) consumer_tokens: BoundedMap<ConsumerToken>,
     pub(crate) conversations: BoundedMap<Conversation>,
     /// The open conversation of each consumer.
     pub(crate) open: BoundedMap<String>,
     /// The signed URLs of files, by signature.
     pub(crate) signed: BoundedMap<SignedUrl>,
-    pub(crate) files: BoundedMap<Vec<u8>, MAX_FILES>,
+    pub(crate) files: BoundedMap<StoredFile, MAX_FILES>,
     pub(crate) visits: BoundedMap<Visit>,
     /// The tokens of logged-in users.
     pub(crate) bearers: BoundedMap<()>,
@@ -183,6 +253,10 @@ pub(crate) struct State {
     pub(crate) messages: VecDeque<Message>,
     pub(crate) published: u64,
     pub(crate) opened: u64,
+    /// How many tokens of both kinds were issued.
+    pub(crate) tokens_issued: u64,
+    /// How many files were stored.
+    pub(crate) stored: u64,
 }
 
 impl State {
@@ -192,7 +266,8 @@ impl State {
         now: Duration,
         publication: Publication<'_>,
         has_gaps: bool,
-    ) -> Option<&Message> {
+        request: Option<u64>,
+    ) -> Option<&mut Message> {
         let open = self.conversations.get_mut(publication.conversation)?;
         let kind = publication.event.get("type").and_then(Value::as_str);
         let sequence = (kind != Some("ChatStateEvent")).then(|| {
@@ -208,7 +283,7 @@ impl State {
             None => (open.consumer_lp.clone(), "CONSUMER"),
         };
         self.published += 1;
-        self.messages.push_back(Message {
+        let message = Message {
             number: self.published,
             conversation: publication.conversation.to_owned(),
             dialog: publication.dialog.to_owned(),
@@ -220,11 +295,22 @@ impl State {
             at_ms: milliseconds(now),
             metadata: publication.metadata,
             event: publication.event,
-        });
+            request,
+            notification: None,
+        };
+        open.note(&message);
+        self.messages.push_back(message);
         while self.messages.len() > MAX_KEPT {
             self.messages.pop_front();
         }
-        self.messages.back()
+        self.messages.back_mut()
+    }
+
+    /// The message with this number, if it is kept.
+    pub(crate) fn message(&self, number: u64) -> Option<&Message> {
+        let first = self.messages.front()?.number;
+        let place = usize::try_from(number.checked_sub(first)?).ok()?;
+        self.messages.get(place).filter(|message| message.number == number)
     }
 
     /// Closes a conversation with all its dialogs.
@@ -239,6 +325,76 @@ impl State {
             let consumer = closed.consumer.clone();
             self.open.remove(&consumer);
         }
+    }
+}
+
+impl Conversation {
+    /// When anything happened in it last, in milliseconds since the Unix epoch.
+    pub(crate) fn last_use_ms(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.at_ms).max(self.updated_ms)
+    }
+
+    /// Takes from a message what the conversation shows of it.
+    fn note(&mut self, message: &Message) {
+        let text = |name: &str| message.event.get(name).and_then(Value::as_str);
+        let from = message.from().to_owned();
+        let by_consumer = message.role == "CONSUMER";
+        match text("type") {
+            Some("ChatStateEvent") => {
+                self.typing.retain(|one| *one != from);
+                if text("chatState") == Some("COMPOSING") {
+                    self.typing.push(from);
+                }
+                return;
+            }
+            Some("AcceptStatusEvent") => {
+                if !by_consumer && text("status") == Some("READ") {
+                    self.unread = 0;
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.typing.retain(|one| *one != from);
+        let to_consumer = message.audience == "ALL";
+        self.unread = match (by_consumer, to_consumer) {
+            (true, _) => self.unread + 1,
+            (false, true) => 0,
+            (false, false) => self.unread,
+        };
+        let line = summary(&message.event).chars().take(MAX_LINE).collect();
+        self.last = Some(LastLine { from, role: message.role, text: line, at_ms: message.at_ms });
+    }
+}
+
+/// What a conversation's list shows of an event.
+fn summary(event: &Value) -> String {
+    let caption = |file: &Value| {
+        let name = file.get("caption").and_then(Value::as_str).unwrap_or("a file");
+        format!("{name} (file)")
+    };
+    match event.get("message") {
+        Some(Value::String(text)) => text.clone(),
+        Some(file @ Value::Object(_)) => caption(file),
+        _ => match first_text(event, 0) {
+            Some(text) => format!("{text} (card)"),
+            None => event.get("type").and_then(Value::as_str).unwrap_or("an event").to_owned(),
+        },
+    }
+}
+
+/// The first text of a card.
+fn first_text(value: &Value, depth: usize) -> Option<String> {
+    if depth > 16 {
+        return None;
+    }
+    match value {
+        Value::Object(members) => match members.get("text") {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => members.values().find_map(|value| first_text(value, depth + 1)),
+        },
+        Value::Array(values) => values.iter().find_map(|value| first_text(value, depth + 1)),
+        _ => None,
     }
 }
 

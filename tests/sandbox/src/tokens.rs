@@ -9,10 +9,12 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
 use crate::installs::Install;
+use crate::journal::Subject;
+use crate::journal::TokenName;
 use crate::request::{Version, credential, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
-use crate::state::AppToken;
+use crate::state::{AppToken, ConsumerToken, Usage};
 
 /// The header of the ConsumerJWS
 /// ([protocol.md 5](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#5)).
@@ -69,10 +71,18 @@ pub(crate) fn app_token(
     let claims = json!({"aud": account, "azp": id, "scope": "msg.consumer", "iss": "Sentinel",
         "iat": iat, "exp": exp});
     let token = sandbox.random.jws(&claims);
-    sandbox
-        .state
-        .app_tokens
-        .insert(token.clone(), AppToken { expires_at: Duration::from_secs(exp) });
+    sandbox.state.tokens_issued += 1;
+    let number = sandbox.state.tokens_issued;
+    let issued = AppToken {
+        number,
+        owner: id.to_owned(),
+        issued: now,
+        expires_at: Duration::from_secs(exp),
+        usage: Usage::default(),
+    };
+    sandbox.name_token(&token, TokenName::App(number));
+    sandbox.state.app_tokens.insert(token.clone(), issued);
+    sandbox.changed(Subject::Tokens);
     let mut body = json!({"access_token": token, "token_type": "Bearer"});
     if let (true, Some(body)) = (sandbox.config.expires_in, body.as_object_mut()) {
         body.insert("expires_in".to_owned(), lifetime.as_secs().into());
@@ -104,13 +114,19 @@ pub(crate) fn consumer_token(
     let lp = crate::random::stable_hex(&format!("{account}/{consumer}"));
     let claims = json!({"account_id": account, "ext_consumer_id": consumer, "lp_consumer_id": lp});
     let token = sandbox.random.jws(&claims);
-    sandbox.state.consumer_tokens.insert(token.clone(), consumer.to_owned());
+    sandbox.state.tokens_issued += 1;
+    let number = sandbox.state.tokens_issued;
+    let consumer = consumer.to_owned();
+    sandbox.name_token(&token, TokenName::Consumer(number, consumer.clone()));
+    let issued = ConsumerToken { number, consumer, issued: now, usage: Usage::default() };
+    sandbox.state.consumer_tokens.insert(token.clone(), issued);
+    sandbox.changed(Subject::Tokens);
     response::json(201, &json!({"token": token}))
 }
 
 /// Checks the AppJWT of a request.
 fn check_app_token(
-    sandbox: &Sandbox,
+    sandbox: &mut Sandbox,
     now: Duration,
     account: &str,
     headers: &HeaderMap,
@@ -118,17 +134,20 @@ fn check_app_token(
     let Some(token) = credential(headers, "authorization") else {
         return Err(Box::new(response::unauthorized(40105)));
     };
-    let valid = sandbox.state.app_tokens.get(token).is_some_and(|token| now < token.expires_at);
-    if valid && account == sandbox.config.account {
-        Ok(())
-    } else {
-        Err(Box::new(response::unauthorized(40102)))
+    let own_account = account == sandbox.config.account;
+    let token = sandbox.state.app_tokens.get_mut(token);
+    match token.filter(|token| own_account && now < token.expires_at) {
+        Some(token) => {
+            token.usage.add(now);
+            Ok(())
+        }
+        None => Err(Box::new(response::unauthorized(40102))),
     }
 }
 
 /// Checks both tokens of a request. Returns the consumer.
 pub(crate) fn authenticate_consumer(
-    sandbox: &Sandbox,
+    sandbox: &mut Sandbox,
     now: Duration,
     account: &str,
     headers: &HeaderMap,
@@ -137,8 +156,11 @@ pub(crate) fn authenticate_consumer(
     let Some(token) = credential(headers, ON_BEHALF) else {
         return Err(Box::new(response::unauthorized(40104)));
     };
-    match sandbox.state.consumer_tokens.get(token) {
-        Some(consumer) => Ok(consumer.clone()),
+    match sandbox.state.consumer_tokens.get_mut(token) {
+        Some(token) => {
+            token.usage.add(now);
+            Ok(token.consumer.clone())
+        }
         None => Err(Box::new(response::unauthorized(40103))),
     }
 }

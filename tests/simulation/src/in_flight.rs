@@ -131,7 +131,7 @@ impl World {
         self.log(LogEntry::RequestArrived { nth });
         let delay = match (fault, reply.transmission) {
             (NetworkFault::SlowResponse(delay), _) | (_, Transmission::Delayed(delay)) => delay,
-            _ => Duration::ZERO,
+            _ => reply.delay,
         };
         let outcome_at = now.saturating_add(response_latency).saturating_add(delay);
         let lost = matches!(fault, NetworkFault::ResponseLost)

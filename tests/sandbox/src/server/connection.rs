@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -57,7 +57,7 @@ pub(super) async fn serve(
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        shared.connections.fetch_add(1, Ordering::Relaxed);
+        let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let _ = stream.set_nodelay(true);
         let (acceptor, shared) = (acceptor.clone(), shared.clone());
         connections.spawn(async move {
@@ -66,20 +66,25 @@ pub(super) async fn serve(
                 // A failed handshake affects its client only.
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        connection(stream, shared).await;
+                        connection(stream, shared, number).await;
                     }
                 }
-                None => connection(stream, shared).await,
+                None => connection(stream, shared, number).await,
             }
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, shared: Arc<ServerState>) {
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    shared: Arc<ServerState>,
+    number: u64,
+) {
     let send_garbage = Arc::new(Notify::new());
     let signal = send_garbage.clone();
-    let service = service_fn(move |request| answer(request, shared.clone(), signal.clone()));
+    let service =
+        service_fn(move |request| answer(request, shared.clone(), signal.clone(), number));
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(30))
@@ -99,6 +104,7 @@ async fn answer(
     request: Request<Incoming>,
     shared: Arc<ServerState>,
     send_garbage: Arc<Notify>,
+    connection: u64,
 ) -> Result<Response<ResponseBody>, io::Error> {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
@@ -108,15 +114,30 @@ async fn answer(
         return Ok(refused);
     };
     let request = Request::from_parts(parts, body.to_bytes().to_vec());
+    let arrived = Instant::now();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let Reply { response, transmission, warnings } = shared.lock().reply(now, &request);
-    shared.wake.notify_one();
+    let Reply { response, transmission, warnings, delay, .. } = {
+        let mut sandbox = shared.lock();
+        let reply = sandbox.reply(now, &request);
+        if let Some(number) = reply.number {
+            let pause = match reply.transmission {
+                Transmission::Delayed(pause) => pause,
+                _ => reply.delay,
+            };
+            sandbox.record_transport(number, arrived.elapsed() + pause, connection);
+        }
+        reply
+    };
+    shared.notify();
     if let Some(on_request) = &shared.on_request {
         let silent = matches!(transmission, Transmission::Dropped | Transmission::Garbage);
         let status = (!silent).then(|| response.status().as_u16());
         on_request(&LoggedRequest { method, path, status, warnings });
     }
     let (parts, body) = response.into_parts();
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     let body = match transmission {
         Transmission::Dropped => return Err(io::Error::other("dropped by a fault")),
         Transmission::Garbage => {

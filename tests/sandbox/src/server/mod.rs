@@ -1,7 +1,10 @@
 //! The sandbox on a loopback socket.
 
 mod connection;
+mod control;
+mod pages;
 mod post;
+mod stream;
 mod tls;
 
 use std::fmt;
@@ -13,7 +16,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::{Config, Endpoint, Sandbox};
+use self::control::ControlServer;
+use crate::{Config, Endpoint, Limits, Sandbox};
 
 /// How a [`Server`] is set up.
 #[derive(Clone)]
@@ -23,6 +27,8 @@ pub struct ServerConfig {
     seed: u64,
     sandbox: Box<dyn Configure>,
     on_request: Option<OnRequest>,
+    control: Option<SocketAddr>,
+    limits: Limits,
 }
 
 /// A callback for each request.
@@ -71,7 +77,15 @@ impl ServerConfig {
     pub fn new() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let unchanged = |config: Config| config;
-        Self { listen, tls: false, seed: 1, sandbox: Box::new(unchanged), on_request: None }
+        Self {
+            listen,
+            tls: false,
+            seed: 1,
+            sandbox: Box::new(unchanged),
+            on_request: None,
+            control: None,
+            limits: Limits::default(),
+        }
     }
 
     /// Sets the address to listen on, which must be a loopback address. Default: a free port of 127.0.0.1.
@@ -87,6 +101,21 @@ impl ServerConfig {
     #[must_use]
     pub fn tls(mut self, yes: bool) -> Self {
         self.tls = yes;
+        self
+    }
+
+    /// Opens the control API ([`control`](crate::control)) at this address, which must be a loopback address, and
+    /// records what passes. Default: no. With the feature `console` it has the console's page, too.
+    #[must_use]
+    pub fn control(mut self, address: SocketAddr) -> Self {
+        self.control = Some(address);
+        self
+    }
+
+    /// Sets how much is recorded. Default: [`Limits::default`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -138,6 +167,8 @@ pub struct Server {
     address: SocketAddr,
     ca_pem: Option<String>,
     shared: Arc<ServerState>,
+    /// Stops before the cloud, which it looks at.
+    control: Option<ControlServer>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -149,11 +180,19 @@ struct ServerState {
     on_request: Option<OnRequest>,
     /// Notified when there may be something to post.
     wake: Notify,
+    /// Notified when there may be something to show.
+    changed: Notify,
 }
 
 impl ServerState {
     fn lock(&self) -> MutexGuard<'_, Sandbox> {
         self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the sandbox may have changed.
+    fn notify(&self) {
+        self.wake.notify_one();
+        self.changed.notify_waiters();
     }
 }
 
@@ -161,11 +200,15 @@ impl Server {
     /// Starts a server on a thread of its own.
     ///
     /// # Errors
-    /// If the address is in use or not a loopback address.
+    /// If an address is in use or not a loopback address.
     pub fn start(config: ServerConfig) -> io::Result<Self> {
-        if !config.listen.ip().is_loopback() {
-            let why = "the sandbox listens on loopback addresses alone, such as 127.0.0.1:0";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        for address in [Some(config.listen), config.control].into_iter().flatten() {
+            if !address.ip().is_loopback() {
+                let why = format!(
+                    "{address}: the sandbox listens on loopback addresses alone, such as 127.0.0.1:0"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
         }
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;
@@ -182,7 +225,19 @@ impl Server {
             connections: AtomicU64::new(0),
             on_request: config.on_request,
             wake: Notify::new(),
+            changed: Notify::new(),
         });
+        let scheme = if ca_pem.is_some() { "https" } else { "http" };
+        let control = match config.control {
+            None => None,
+            Some(at) => {
+                shared.lock().record(new_epoch(), config.limits);
+                let control =
+                    ControlServer::start(at, format!("{scheme}://{address}"), shared.clone())?;
+                shared.lock().set_control(control.url.clone());
+                Some(control)
+            }
+        };
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = shared.clone();
@@ -194,7 +249,14 @@ impl Server {
                 }
             });
         })?;
-        Ok(Self { address, ca_pem, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, ca_pem, shared, control, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The base URL of the control API, such as `http://127.0.0.1:40124`; `None` without one
+    /// ([`ServerConfig::control`]). The console's page is `/console` there.
+    #[must_use]
+    pub fn control_url(&self) -> Option<String> {
+        self.control.as_ref().map(|control| control.url.clone())
     }
 
     /// The base URL, such as `http://127.0.0.1:40123`: the address of the Domain API.
@@ -239,7 +301,7 @@ impl Server {
     /// Reads or changes the sandbox while it runs.
     pub fn with<T>(&self, inspect: impl FnOnce(&mut Sandbox) -> T) -> T {
         let result = inspect(&mut self.shared.lock());
-        self.shared.wake.notify_one();
+        self.shared.notify();
         result
     }
 
@@ -266,6 +328,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        drop(self.control.take());
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -273,6 +336,17 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
+}
+
+/// A name for what is recorded from now on.
+fn new_epoch() -> String {
+    static STARTS: AtomicU64 = AtomicU64::new(0);
+    let start = STARTS.fetch_add(1, Ordering::Relaxed);
+    let now = u64::try_from(post::now().as_micros()).unwrap_or(u64::MAX);
+    // Short, and as good as never the same.
+    let mut random =
+        crate::Random::new(now ^ start.rotate_left(40) ^ u64::from(std::process::id()) << 20);
+    format!("e{:08x}", random.next() & 0xffff_ffff)
 }
 
 impl fmt::Debug for Server {

@@ -1,9 +1,9 @@
 //! Posts notifications to endpoints on loopback addresses.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{LoggedRequest, ServerState};
-use crate::{NextPost, Post, webhook_target};
+use crate::{Attempted, NextPost, Post, webhook_target};
 
 /// The time-out of the connection, and of the response
 /// ([protocol.md 9.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.1)).
@@ -30,22 +30,22 @@ pub(super) async fn deliver(shared: Arc<ServerState>) {
             NextPost::Post(post) => {
                 let shared = shared.clone();
                 posts.spawn(async move {
-                    let Post { id, request } = post;
+                    let Post { id, request, .. } = post;
                     // Without the query, which may contain a password.
                     let uri = request.uri();
                     let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
                     let target = format!("-> {authority}{}", uri.path());
-                    let status = send(request).await;
+                    let outcome = send(request).await;
                     if let Some(on_request) = &shared.on_request {
                         on_request(&LoggedRequest {
                             method: "POST".to_owned(),
                             path: target,
-                            status,
+                            status: outcome.status,
                             warnings: Vec::new(),
                         });
                     }
-                    shared.lock().complete_post(now(), id, status);
-                    shared.wake.notify_one();
+                    shared.lock().complete_attempt(now(), id, &outcome);
+                    shared.notify();
                 });
             }
             NextPost::Wait(until) => {
@@ -58,18 +58,35 @@ pub(super) async fn deliver(shared: Arc<ServerState>) {
     }
 }
 
-/// Posts a request. Returns the status, if a response comes in time.
-async fn send(request: Request<Vec<u8>>) -> Option<u16> {
+/// Posts a request to this machine, and follows no redirect.
+pub(super) async fn send(request: Request<Vec<u8>>) -> Attempted {
+    let began = Instant::now();
+    let (status, headers, body) = match attempt(request).await {
+        Some((parts, body)) => (Some(parts.status.as_u16()), parts.headers, body),
+        None => (None, HeaderMap::new(), Vec::new()),
+    };
+    Attempted { status, headers, body, took: Some(began.elapsed()) }
+}
+
+async fn attempt(request: Request<Vec<u8>>) -> Option<(http::response::Parts, Vec<u8>)> {
     let (host, port) = webhook_target(&request.uri().to_string())?;
     let stream =
         timeout(POST_TIMEOUT, TcpStream::connect((host.as_str(), port))).await.ok()?.ok()?;
+    // A name may lead anywhere.
+    if !stream.peer_addr().ok()?.ip().is_loopback() {
+        return None;
+    }
     let _ = stream.set_nodelay(true);
     let host =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     timeout(POST_TIMEOUT, exchange(stream, request, &host)).await.ok()?
 }
 
-async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> Option<u16> {
+async fn exchange(
+    stream: TcpStream,
+    request: Request<Vec<u8>>,
+    host: &str,
+) -> Option<(http::response::Parts, Vec<u8>)> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     // It may end as soon as the response has arrived.
     let connection = tokio::spawn(connection);
@@ -79,13 +96,16 @@ async fn exchange(stream: TcpStream, request: Request<Vec<u8>>, host: &str) -> O
     parts.uri = Uri::try_from(path).ok()?;
     let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
     let response = sender.send_request(request).await.ok()?;
-    let status = response.status().as_u16();
-    // The body has no meaning.
-    let _ = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
+    let (parts, body) = response.into_parts();
+    // The body has no meaning but to the eye.
+    let body = match Limited::new(body, MAX_RESPONSE).collect().await {
+        Ok(body) => body.to_bytes().to_vec(),
+        Err(_) => Vec::new(),
+    };
     connection.abort();
-    Some(status)
+    Some((parts, body))
 }
 
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

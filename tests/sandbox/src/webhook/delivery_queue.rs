@@ -70,11 +70,14 @@ pub struct Post {
     pub id: u64,
     /// The signed request, with an absolute URL.
     pub request: Request<Vec<u8>>,
+    /// The number of the notification.
+    pub notification: u64,
 }
 
 /// A queued notification.
 #[derive(Clone, Debug)]
 pub(crate) struct QueuedNotification {
+    pub(crate) number: u64,
     pub(crate) conversation: String,
     pub(crate) request: Request<Vec<u8>>,
     pub(crate) max_retries: Option<u32>,
@@ -85,6 +88,19 @@ pub(crate) struct QueuedNotification {
     pub(crate) attempts: u32,
     /// From this time it does not wait for those before it.
     pub(crate) may_skip_at: Option<Duration>,
+    /// When its last post began.
+    pub(crate) began: Duration,
+}
+
+/// A post that has ended.
+#[derive(Debug)]
+pub(crate) struct CompletedPost {
+    pub(crate) number: u64,
+    pub(crate) request: Request<Vec<u8>>,
+    pub(crate) began: Duration,
+    /// When it is tried again, at the soonest.
+    pub(crate) next: Option<Duration>,
+    pub(crate) delivered: bool,
 }
 
 /// The queue of one app's notifications.
@@ -112,6 +128,8 @@ pub(crate) struct DeliveryQueue {
     /// Nothing is older than the retention time before this.
     expires_at: Duration,
     lost: u64,
+    /// The numbers of those that were lost since they were last taken.
+    dropped: Vec<u64>,
 }
 
 impl DeliveryQueue {
@@ -120,6 +138,11 @@ impl DeliveryQueue {
     pub(crate) fn replacing(previous: &Self, retention: Option<Duration>) -> Self {
         let lost = previous.lost + previous.waiting() as u64;
         Self { retention, next_id: previous.next_id, lost, ..Self::default() }
+    }
+
+    /// A queue that replaces another one, of which nothing counts any more.
+    pub(crate) fn emptied(previous: &Self, retention: Option<Duration>) -> Self {
+        Self { retention, next_id: previous.next_id, ..Self::default() }
     }
 
     pub(crate) fn state(&self) -> AppState {
@@ -146,6 +169,7 @@ impl DeliveryQueue {
     pub(crate) fn enqueue(&mut self, now: Duration, mut item: QueuedNotification) {
         if self.waiting() >= MAX_KEPT {
             self.lost += 1;
+            self.dropped.push(item.number);
             return;
         }
         self.next_id += 1;
@@ -217,7 +241,8 @@ impl DeliveryQueue {
             return wait.into_iter().chain(held).min().map_or(NextPost::Idle, NextPost::Wait);
         };
         let taken = self.queues.get_mut(&conversation).and_then(|queue| queue.remove(place));
-        let Some((_, item)) = taken else { return NextPost::Idle };
+        let Some((_, mut item)) = taken else { return NextPost::Idle };
+        item.began = now;
         self.skippers -= usize::from(item.may_skip_at.is_some());
         self.remove_if_empty(&conversation);
         let request = item.request.clone();
@@ -225,13 +250,19 @@ impl DeliveryQueue {
             self.probe = Some(id);
         }
         self.busy.insert(conversation);
+        let notification = item.number;
         self.in_flight.insert(id, item);
-        NextPost::Post(Post { id, request })
+        NextPost::Post(Post { id, request, notification })
     }
 
     /// Handles the outcome of a post: the status of the response, if one came in time.
-    pub(crate) fn complete(&mut self, now: Duration, id: u64, status: Option<u16>) {
-        let Some(mut item) = self.in_flight.remove(&id) else { return };
+    pub(crate) fn complete(
+        &mut self,
+        now: Duration,
+        id: u64,
+        status: Option<u16>,
+    ) -> Option<CompletedPost> {
+        let mut item = self.in_flight.remove(&id)?;
         if !self.in_flight.values().any(|other| other.conversation == item.conversation) {
             self.busy.remove(&item.conversation);
         }
@@ -239,6 +270,9 @@ impl DeliveryQueue {
         let probe = self.probe.take_if(|probe| *probe == id).is_some();
         // Only 200 and 201 (protocol.md 9.1).
         let accepted = matches!(status, Some(200 | 201));
+        let (number, began) = (item.number, item.began);
+        let request = item.request.clone();
+        let mut next = None;
         match (accepted, self.retention) {
             (true, None) => {}
             (true, Some(_)) if self.state == AppState::Failed && probe => {
@@ -252,6 +286,7 @@ impl DeliveryQueue {
                     self.lost += 1;
                 } else {
                     item.due = now + COUNT_BASED_PAUSE;
+                    next = Some(item.due);
                     self.requeue(id, item);
                 }
             }
@@ -268,9 +303,16 @@ impl DeliveryQueue {
                     self.next_try = now + self.pause;
                     self.state = AppState::Failed;
                 }
+                next = Some(self.next_try);
             }
         }
         self.update_state();
+        Some(CompletedPost { number, request, began, next, delivered: accepted })
+    }
+
+    /// Takes the numbers of the notifications that were lost without a post.
+    pub(crate) fn take_dropped(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.dropped)
     }
 
     fn next_reordered(&self) -> NextPost {
@@ -305,6 +347,7 @@ impl DeliveryQueue {
                     expires_at = expires_at.min(end);
                 } else {
                     lost += 1;
+                    self.dropped.push(item.number);
                     self.skippers -= usize::from(item.may_skip_at.is_some());
                 }
                 keeps

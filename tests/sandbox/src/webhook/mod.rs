@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use delivery_queue::{AppState, NextPost, Post};
-pub(crate) use delivery_queue::{DeliveryQueue, QueuedNotification};
+pub(crate) use delivery_queue::{CompletedPost, DeliveryQueue, QueuedNotification};
 pub use signature::Signature;
 pub use target::webhook_target;
 

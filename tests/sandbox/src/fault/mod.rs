@@ -1,5 +1,12 @@
 //! Faults that a test adds to the sandbox.
 
+mod active;
+mod preset;
+
+pub use active::ActiveFault;
+pub(crate) use active::{Faults, Matched};
+pub use preset::{FAULT_PRESETS, FaultPreset};
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,6 +32,10 @@ use crate::random::Random;
 /// | `revoke-app`, `revoke-consumer` | the request's token is revoked first |
 /// | `loading` | only `monitoring`: the account is still being loaded |
 /// | `duplicate`, `reorder` | only `webhook`: the notification comes twice, or after the next |
+///
+/// Every fault that matches a request applies to it: `webhook=duplicate` and `webhook=reorder` deliver each
+/// notification twice and late, delays add up. Of several responses the first added one is sent; the
+/// transmission is the worst of those ordered.
 ///
 /// With `webhook`, `drop` loses the notification and `delay` delays it; it has no other faults than these
 /// and its own two. `revoke-app` is for requests with an AppJWT, to `consumer`, `conversation` and `send`;
@@ -70,6 +81,27 @@ impl Fault {
     #[must_use]
     pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, kind: FaultKind) -> Self {
         Self { endpoint, requests: Requests::Range(first, last), kind }
+    }
+
+    /// The endpoint.
+    #[must_use]
+    pub const fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// What happens, as in the fault's text.
+    #[must_use]
+    pub const fn kind(&self) -> &FaultKind {
+        &self.kind
+    }
+
+    /// The requests that it applies to, as in the fault's text; `*` for all.
+    #[must_use]
+    pub fn requests(&self) -> String {
+        match self.requests {
+            Requests::All => "*".to_owned(),
+            requests => requests.to_string().trim_start_matches(':').to_owned(),
+        }
     }
 
     pub(crate) fn applies_to(&self, nth: u64, random: &mut Random) -> bool {
@@ -132,14 +164,19 @@ const NAMES: [(&str, FaultKind); 12] = [
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.endpoint)?;
-        match self.requests {
-            Requests::All => {}
-            Requests::Range(first, last) if first == last => write!(f, ":{first}")?,
-            Requests::Range(first, last) => write!(f, ":{first}-{last}")?,
-            Requests::Share(share) => write!(f, ":p{}", f64::from(share) / f64::from(WHOLE))?,
+        write!(f, "{}{}={}", self.endpoint, self.requests, self.kind)
+    }
+}
+
+/// With the colon before it; nothing if these are all requests.
+impl fmt::Display for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => Ok(()),
+            Self::Range(first, last) if first == last => write!(f, ":{first}"),
+            Self::Range(first, last) => write!(f, ":{first}-{last}"),
+            Self::Share(share) => write!(f, ":p{}", f64::from(*share) / f64::from(WHOLE)),
         }
-        write!(f, "={}", self.kind)
     }
 }
 
@@ -228,6 +265,36 @@ fn allowed_at(endpoint: Endpoint) -> String {
 
 impl FaultKind {
     /// Whether requests to this endpoint can have the fault.
+    /// What happens, as a sentence without its point.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Status(status, headers) if headers.is_empty() => {
+                format!("status {status}, no effect")
+            }
+            Self::Status(status, headers) => {
+                let headers = headers.iter().map(|(name, value)| format!("{name}: {value}"));
+                format!(
+                    "status {status} with {}, no effect",
+                    headers.collect::<Vec<_>>().join(", ")
+                )
+            }
+            Self::Delay(pause) => format!("comes {} ms later", pause.as_millis()),
+            Self::Drop => "no response, no effect".to_owned(),
+            Self::DropAfter => "no response, after the effect".to_owned(),
+            Self::Truncated => "the response ends early".to_owned(),
+            Self::Slow => "the response comes byte by byte".to_owned(),
+            Self::Chunked => "the response comes in chunks".to_owned(),
+            Self::Html => "status 200 with an HTML page, no effect".to_owned(),
+            Self::Garbage => "bytes that are not HTTP, no effect".to_owned(),
+            Self::RevokeApp => "the AppJWT is revoked first".to_owned(),
+            Self::RevokeConsumer => "the ConsumerJWS is revoked first".to_owned(),
+            Self::Loading => "the account is being loaded".to_owned(),
+            Self::Duplicate => "delivered twice".to_owned(),
+            Self::Reorder => "delivered after the next".to_owned(),
+        }
+    }
+
     fn can_be_at(&self, endpoint: Endpoint) -> bool {
         match self {
             Self::Drop | Self::Delay(_) => true,

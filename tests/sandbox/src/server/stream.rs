@@ -1,0 +1,90 @@
+//! Writes an event stream: a frame when something has changed, every 50 ms at the soonest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::control::ControlState;
+use crate::control::v1::frame::{self, Cursor, StreamedEvent};
+
+/// The time between two frames.
+const FRAME_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a stream is silent at most.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// What a browser waits before it connects again.
+const RETRY: &str = "retry: 1000\n\n";
+
+/// Writes until the reader leaves, or the sandbox stops. The channel has room for one frame: while the reader is
+/// stuck, nothing is made for it.
+pub(super) async fn write(
+    state: Arc<ControlState>,
+    after: Option<String>,
+    sender: mpsc::Sender<Bytes>,
+    _permit: OwnedSemaphorePermit,
+) {
+    let mut stopping = state.stopping.clone();
+    tokio::select! {
+        () = frames(&state, after, &sender) => {}
+        () = sender.closed() => {}
+        _ = stopping.wait_for(|stops| *stops) => {
+            let bye = StreamedEvent { name: "bye", id: None, data: serde_json::json!({}) };
+            // A stuck reader does not get it.
+            let _ = sender.try_send(encode("", &[bye]));
+        }
+    }
+}
+
+async fn frames(state: &ControlState, after: Option<String>, sender: &mpsc::Sender<Bytes>) {
+    let opened = frame::open(&mut state.server.lock(), after.as_deref());
+    let Some((mut cursor, first)) = opened else { return };
+    if sender.send(encode(RETRY, &first)).await.is_err() {
+        return;
+    }
+    let mut heartbeat = Instant::now() + HEARTBEAT;
+    loop {
+        let Ok(events) = timeout_at(heartbeat, changes(state, &mut cursor)).await else {
+            heartbeat = Instant::now() + HEARTBEAT;
+            if sender.send(Bytes::from_static(b": still there\n\n")).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        if events.is_empty() {
+            continue;
+        }
+        let earliest = Instant::now() + FRAME_PAUSE;
+        if sender.send(encode("", &events)).await.is_err() {
+            return;
+        }
+        heartbeat = Instant::now() + HEARTBEAT;
+        sleep_until(earliest).await;
+    }
+}
+
+/// What has changed, as soon as anything has.
+async fn changes(state: &ControlState, cursor: &mut Cursor) -> Vec<StreamedEvent> {
+    loop {
+        // Listening begins before looking, so that nothing is missed between.
+        let changed = state.server.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        {
+            let mut sandbox = state.server.lock();
+            if frame::has_news(&sandbox, cursor) {
+                return frame::next(&mut sandbox, cursor);
+            }
+        }
+        changed.await;
+    }
+}
+
+fn encode(before: &str, events: &[StreamedEvent]) -> Bytes {
+    let mut text = before.to_owned();
+    events.iter().for_each(|event| event.encode(&mut text));
+    text.into()
+}
