@@ -1,5 +1,6 @@
 //! Shell completions, with values: the shell asks this program what may come next.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 
@@ -7,8 +8,11 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, Shell};
 use lp_connector_core::manifest::FIELDS;
-use lp_connector_sandbox::{Endpoint, Fault};
+use lp_connector_sandbox::control::Control;
+use lp_connector_sandbox::{Endpoint, FAULT_PRESETS, Fault};
 
+use crate::commands::trigger;
+use crate::control;
 use crate::failure::Failure;
 use crate::help;
 use crate::profile::{Profile, Profiles, SANDBOX};
@@ -113,5 +117,53 @@ pub(crate) fn fields() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
         of(FIELDS.iter().map(|field| name(field.path)), typed)
+    })
+}
+
+/// What a running sandbox says, or nothing if none runs.
+fn sandbox() -> Option<Control> {
+    let url = control::running();
+    let named = || std::env::var("LP_DOMAIN_API").ok().and_then(|url| Control::find(&url).ok());
+    named().or_else(|| Control::at(&url?).ok())
+}
+
+/// The ids of open conversations.
+pub(crate) fn conversations() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let open = sandbox().and_then(|sandbox| sandbox.conversations("open", None).ok());
+        of(open.unwrap_or_default().conversations.into_iter().map(|one| one.id), typed)
+    })
+}
+
+/// Consumers who have a conversation.
+pub(crate) fn consumers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let all = sandbox().and_then(|sandbox| sandbox.conversations("all", None).ok());
+        let names = all.unwrap_or_default().conversations.into_iter().map(|one| one.consumer);
+        of(names.collect::<BTreeSet<_>>(), typed)
+    })
+}
+
+/// The numbers of faults.
+pub(crate) fn fault_numbers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let faults = sandbox().and_then(|sandbox| sandbox.faults().ok()).unwrap_or_default();
+        of(faults.faults.into_iter().map(|fault| fault.n.to_string()), typed)
+    })
+}
+
+/// The names of the presets of faults.
+pub(crate) fn fault_presets() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        of(FAULT_PRESETS.iter().map(|preset| preset.name.to_owned()), typed)
+    })
+}
+
+/// The names of triggers.
+pub(crate) fn triggers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let running = sandbox().and_then(|sandbox| sandbox.triggers().ok());
+        let all = running.or_else(|| trigger::own().ok()).unwrap_or_default();
+        of(all.into_iter().map(|one| one.name), typed)
     })
 }

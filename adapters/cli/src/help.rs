@@ -26,7 +26,17 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["bridge", "pause"], &["ca_file"]),
     (&["bridge", "resume"], &["ca_file"]),
     (&["sandbox", "env"], &[]),
-    (&["sandbox", "agent"], &["domain_api", "profile"]),
+    (&["sandbox", "agent"], CONTROL),
+    (&["sandbox", "conversations"], CONTROL),
+    (&["sandbox", "faults"], &[]),
+    (&["sandbox", "faults", "list"], CONTROL),
+    (&["sandbox", "faults", "add"], CONTROL),
+    (&["sandbox", "faults", "on"], CONTROL),
+    (&["sandbox", "faults", "off"], CONTROL),
+    (&["sandbox", "faults", "remove"], CONTROL),
+    (&["sandbox", "faults", "presets"], CONTROL),
+    (&["trigger"], CONTROL),
+    (&["webhook", "replay"], CONTROL),
     (&["webhook", "verify"], &["client_secret_file", "profile"]),
     (&["webhook", "sign"], &["client_secret_file", "profile"]),
     (&["webhook", "decode"], &[]),
@@ -43,6 +53,9 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["man"], &[]),
     (&["completions"], &[]),
 ];
+
+/// What leads to a running sandbox.
+const CONTROL: &[&str] = &["domain_api", "ca_file", "profile"];
 
 /// What a webhook endpoint, and a post to one, need.
 const ENDPOINT: &[&str] = &["account", "client_id", "client_secret_file", "ca_file", "profile"];

@@ -5,6 +5,7 @@ mod client;
 mod colour;
 mod commands;
 mod complete;
+mod control;
 mod failure;
 mod help;
 mod input;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::args::{Apps, Command, Manifest, SandboxCommand, Webhook};
+use crate::args::{Apps, Command, Faults, Manifest, SandboxCommand, Webhook};
 use crate::commands::bridge::args::{BridgeCommand, ConfigCommand};
 
 impl Command {
@@ -36,7 +36,16 @@ impl Command {
                 serve.secret_file.is_none() && serve.run.is_empty()
             }
             Self::Sandbox { command: Some(command), .. } => match command {
-                SandboxCommand::Agent { .. } | SandboxCommand::Env { .. } => true,
+                SandboxCommand::Agent(side) => side.say.is_empty() && side.act.is_empty(),
+                SandboxCommand::Env { .. } | SandboxCommand::Conversations { .. } => true,
+                SandboxCommand::Faults(command) => match command {
+                    Faults::List | Faults::Presets { name: None } => true,
+                    Faults::Add { .. }
+                    | Faults::On { .. }
+                    | Faults::Off { .. }
+                    | Faults::Remove { .. }
+                    | Faults::Presets { .. } => false,
+                },
             },
             // The secrets of a run without a file are printed, and nowhere else.
             Self::Bridge(bridge) => match &bridge.command {
@@ -49,9 +58,11 @@ impl Command {
                 Some(command) => command.is_question(),
             },
             Self::Webhook(command) => match command {
+                Webhook::Replay { list, .. } => *list,
                 Webhook::Verify { .. } | Webhook::Send(_) => false,
                 Webhook::Sign { .. } | Webhook::Decode { .. } | Webhook::Listen { .. } => true,
             },
+            Self::Trigger(trigger) => trigger.list,
             Self::Man { to, .. } => to.is_none(),
             Self::Apps { command, .. } => match command {
                 Apps::List { .. } | Apps::Show { .. } => true,

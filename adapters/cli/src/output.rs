@@ -81,6 +81,13 @@ impl Output {
         }
     }
 
+    /// Prints an event for programs alone: people get a table of all.
+    pub(crate) fn event_alone(&self, event: &Value) {
+        if self.json {
+            self.print(event.to_string());
+        }
+    }
+
     /// Prints a line only for people.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.json {

@@ -12,6 +12,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::args::{Credentials, Global, Pauses};
 use crate::colour;
@@ -128,6 +129,18 @@ pub(crate) fn trust<'a>(
         .map_err(|error| configuration(&place("--domain-api", "LP_DOMAIN_API"), &error))?;
     Trust::new(&global.domain_api, suffixes)
         .map_err(|error| configuration("--trust-suffix", &error))
+}
+
+/// Trusts the certificates of `--ca-file`, which a sandbox with TLS writes.
+pub(crate) fn tls(global: &Global) -> Result<TlsConfig, Failure> {
+    let roots = match &global.ca_file {
+        Some(file) => lp_connector_tls::certificates(&certificates(file)?)?,
+        None => Vec::new(),
+    };
+    let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::from(roots.collect::<Vec<_>>().into_iter()))
+        .build())
 }
 
 /// The certificates of `--ca-file`.

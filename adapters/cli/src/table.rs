@@ -31,6 +31,10 @@ impl Table {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Prints it, for people alone. Nothing without rows.
     pub(crate) fn print(&self, output: &Output) {
         if self.rows.is_empty() || output.is_json() {

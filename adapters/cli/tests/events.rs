@@ -117,6 +117,8 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     let app = last(&created)["id"].as_str().unwrap().to_owned();
     let mut outputs = vec![uploaded, created, agent(server)];
     server.with(|cloud| cloud.fault("send:1=503".parse().unwrap()));
+    let all = lp_connector_sandbox::Webhooks::all_at(program::endpoint());
+    server.with(|cloud| cloud.set_webhooks(all));
     for (arguments, stdin) in [
         ("converse --consumer b one", ""),
         ("send --consumer a --conversation unknown one", ""),
@@ -150,6 +152,15 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("manifest check -", r#"{"client_name":"x","enabled":true,"redirect_uris":[],"colour":1}"#),
         (&format!("manifest check {manifest}"), ""),
         ("manifest explain", ""),
+        ("trigger --list", ""),
+        ("trigger text", ""),
+        ("sandbox conversations", ""),
+        ("sandbox faults add webhook=drop", ""),
+        ("sandbox faults presets", ""),
+        ("sandbox faults remove --all", ""),
+        ("sandbox agent --say coo", ""),
+        ("webhook replay --list", ""),
+        ("webhook replay", ""),
         ("profile show pigeon", ""),
         (&format!("man --to {folder}/man1"), ""),
         (&format!("close {at}"), ""),

@@ -81,6 +81,10 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
     let (app, secret) = (server.client_id(), Secret::new(server.client_secret()));
     let signature = sign(&secret, Algorithm::Sha1, Encoding::Base64, BODY.as_bytes());
     let endpoint = program::endpoint();
+    server.with(|cloud| {
+        cloud.set_webhooks(lp_connector_sandbox::Webhooks::all_at(&endpoint));
+        cloud.fault("webhook=delay:1ms".parse().unwrap());
+    });
     vec![
         case("--help"),
         case("--version"),
@@ -126,6 +130,18 @@ fn every_command(server: &Server, folder: &str, running: &(Bridge, String)) -> V
         Case { runs_on: true, ..case("chat --consumer f --listen 127.0.0.1:0") },
         with_stdin(&format!("webhook verify --signature {signature}"), BODY),
         with_stdin("webhook sign", BODY),
+        case("trigger --list"),
+        case("trigger typing"),
+        case("webhook replay --list"),
+        case("webhook replay 1"),
+        case("sandbox conversations"),
+        case("sandbox faults list"),
+        case("sandbox faults add webhook=delay:1ms"),
+        case("sandbox faults on 1"),
+        case("sandbox faults off 1"),
+        case("sandbox faults presets"),
+        case("sandbox faults remove --all"),
+        case("sandbox agent --say coo"),
         with_stdin("webhook decode", BODY),
         case(&format!("webhook send --preset text --to {endpoint}")),
         Case { runs_on: true, ..case("webhook listen --listen 127.0.0.1:0") },
@@ -222,6 +238,7 @@ fn a_closed_pipe_fails_only_a_command_that_runs_on() {
             "engagement",
             "upload",
             "replay",
+            "remove",
         ];
         if once.iter().any(|word| case.arguments.iter().any(|argument| argument == word)) {
             // A second time it would fail for another reason.
@@ -258,6 +275,13 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
     &["copy.png"],
     &["verify"],
     &["webhook", "send"],
+    &["webhook", "replay", "1"],
+    &["trigger", "typing"],
+    &["faults", "add"],
+    &["faults", "on"],
+    &["faults", "off"],
+    &["faults", "remove"],
+    &["agent", "--say"],
     &["disable"],
     &["enable"],
     &["second.json"],
@@ -265,7 +289,7 @@ const SPEAKS_BY_STATUS: &[&[&str]] = &[
     &["migrate"],
     &["man1"],
     &["ready"],
-    &["replay"],
+    &["bridge", "replay"],
     &["settle"],
     &["adopt"],
     &["forget"],

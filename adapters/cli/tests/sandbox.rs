@@ -137,7 +137,8 @@ fn the_agent_speaks_to_this_machine_alone() {
 
 #[test]
 fn the_agent_says_that_the_endpoint_is_down() {
-    let server = Server::start(ServerConfig::new()).unwrap();
+    let here = ([127, 0, 0, 1], 0).into();
+    let server = Server::start(ServerConfig::new().control(here)).unwrap();
     // A port that refuses connections.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hour = Duration::from_secs(3600);

@@ -13,8 +13,9 @@ use crate::commands::bridge::args as bridge;
 use crate::complete;
 use crate::profile::SecretSource;
 use crate::values::pauses;
+use crate::values::setting;
 pub(crate) use crate::values::{Pauses, limit, listen_address, time};
-pub(crate) use sandbox::{SandboxCommand, Serve};
+pub(crate) use sandbox::{AgentSide, Faults, Openness, SandboxCommand, Serve};
 pub(crate) use webhook::{Endpoint, Forward, Post, Scheme, Webhook};
 
 const AFTER_HELP: &str = "\
@@ -199,7 +200,7 @@ pub(crate) enum Command {
     #[command(after_help = sandbox::AFTER_HELP, args_conflicts_with_subcommands = true)]
     Sandbox {
         #[command(flatten)]
-        serve: Serve,
+        serve: Box<Serve>,
         #[command(subcommand)]
         command: Option<SandboxCommand>,
     },
@@ -254,7 +255,7 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The consumer's id in your channel
-        #[arg(long, value_name = "EXT")]
+        #[arg(long, value_name = "EXT", add = complete::consumers())]
         consumer: String,
         /// The conversation's id, as `open` prints it [default: a new conversation]
         #[arg(long, value_name = "ID")]
@@ -287,13 +288,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         endpoint: Endpoint,
     },
-    /// Verify, decode and receive LivePerson's notifications
+    /// Make something happen in a running sandbox: an agent's text, a closed conversation, trouble
+    Trigger(Trigger),
+    /// Sign, send, forward, verify, decode and receive LivePerson's notifications
     #[command(subcommand)]
     Webhook(Webhook),
     /// Ask the Monitoring API for engagements, and open a conversation from one
     Engagement {
         /// The consumer's id: one that cannot be guessed
-        #[arg(long, value_name = "EXT")]
+        #[arg(long, value_name = "EXT", add = complete::consumers())]
         consumer: String,
         /// An entry point, such as sec://Sport (repeatable)
         #[arg(long, value_name = "URI")]
@@ -331,6 +334,20 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What is made to happen.
+#[derive(Debug, Group)]
+pub(crate) struct Trigger {
+    /// Its name
+    #[arg(value_name = "NAME", required_unless_present = "list", add = complete::triggers())]
+    pub(crate) name: Option<String>,
+    /// A parameter, such as text=Coo or replies=Blue|Grey (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", requires = "name", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
+    /// List what there is, with what can be set
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) list: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -438,7 +455,7 @@ pub(crate) enum Manifest {
 #[derive(Debug, Group)]
 pub(crate) struct Who {
     /// The consumer's id in your channel
-    #[arg(long, value_name = "EXT")]
+    #[arg(long, value_name = "EXT", add = complete::consumers())]
     pub(crate) consumer: String,
     /// The first name, which the agent sees
     #[arg(long, value_name = "NAME")]
@@ -456,10 +473,10 @@ pub(crate) struct Who {
 #[group(required = true, multiple = false)]
 pub(crate) struct Named {
     /// The consumer's id in your channel
-    #[arg(value_name = "EXT")]
+    #[arg(value_name = "EXT", add = complete::consumers())]
     argument: Option<String>,
     /// The same, as other commands take it
-    #[arg(long = "consumer", value_name = "EXT")]
+    #[arg(long = "consumer", value_name = "EXT", add = complete::consumers())]
     option: Option<String>,
 }
 
@@ -474,10 +491,10 @@ impl Named {
 #[derive(Debug, Group)]
 pub(crate) struct Target {
     /// The consumer's id in your channel
-    #[arg(long, value_name = "EXT")]
+    #[arg(long, value_name = "EXT", add = complete::consumers())]
     pub(crate) consumer: String,
     /// The conversation's id, as `open` prints it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::conversations())]
     pub(crate) conversation: String,
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args as Group, Subcommand, ValueHint};
+use clap::{Args as Group, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::sandbox::settings::Format;
 use crate::complete;
@@ -33,14 +33,30 @@ ENDPOINT:p0.05=KIND applies to that share of them, at random.
 For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
 twice, or after the next one.";
 
+const FAULTS: &str = "\
+A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
+ENDPOINT:p0.05=KIND applies to that share of them, at random.
+  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
+  KIND      503, or 429,retry-after:2   this status and headers, without effect
+            delay:2s                    a late response
+            drop, drop-after            no response: before, or after the effect
+            truncated, slow, chunked    how the response is sent
+            html, garbage               a web page, or bytes that are not HTTP
+            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
+                        and send, or at the latter two
+            loading             at monitoring: the account is still being loaded
+For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
+twice, or after the next one.";
+
 pub(crate) const AGENT: &str = "\
 Without --conversation, the agent is in the open conversation that was opened last, and stays there until
 it is closed. Then it goes to the one that was opened last again, and says so.
 
-Each line is sent as a text, as it is; //text sends /text. The commands are:
+Each line is sent as a text, as it is; //text sends /text. With --say or --do, no line is read. The commands
+are, with --do with or without the slash:
   /replies TEXT | A | B   send TEXT with the quick replies A and B
   /card TEXT | A | B      send a card: TEXT with the buttons A and B
-  /file NAME              send a made-up picture called NAME, such as map.png: no file is read
+  /file NAME              send the picture NAME, or a made-up one if there is no such file
   /note TEXT              send a note that only agents see
   /typing, /active        start, or stop, typing
   /transfer SKILL         transfer to another skill
@@ -51,11 +67,16 @@ Each line is sent as a text, as it is; //text sends /text. The commands are:
 pub(crate) enum SandboxCommand {
     /// Chat as the agent in a running sandbox: type messages, and see what the consumer does
     #[command(after_help = AGENT)]
-    Agent {
-        /// The conversation's id [default: the open one that was opened last]
-        #[arg(long, value_name = "ID")]
-        conversation: Option<String>,
+    Agent(AgentSide),
+    /// List the conversations of a running sandbox
+    Conversations {
+        /// Which ones
+        #[arg(long, value_enum, value_name = "STATE", default_value_t = Openness::All)]
+        state: Openness,
     },
+    /// Let things go wrong in a running sandbox
+    #[command(subcommand)]
+    Faults(Faults),
     /// Print the variables of the running sandbox, the secret among them: eval "$(lp-connector sandbox env)"
     Env {
         /// The folder of its keys, as it was started with
@@ -67,11 +88,84 @@ pub(crate) enum SandboxCommand {
     },
 }
 
+/// The agent's side.
+#[derive(Debug, Group)]
+pub(crate) struct AgentSide {
+    /// The conversation's id [default: the open one that was opened last]
+    #[arg(long, value_name = "ID", add = complete::conversations())]
+    pub(crate) conversation: Option<String>,
+    /// The agent's id [default: a9-agent]
+    #[arg(long = "as", value_name = "AGENT")]
+    pub(crate) who: Option<String>,
+    /// Send this text, and end (repeatable)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) say: Vec<String>,
+    /// Perform this command after the texts, such as \"close\" or \"replies Coming? | Yes | No\", and end
+    /// (repeatable)
+    #[arg(long = "do", value_name = "COMMAND")]
+    pub(crate) act: Vec<String>,
+}
+
+/// Which conversations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Openness {
+    /// Open ones
+    Open,
+    /// Closed ones
+    Closed,
+    /// All of them
+    All,
+}
+
+/// Faults of a running sandbox.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Faults {
+    /// List the faults, with how often each was applied
+    List,
+    /// Add faults, such as send:1-2=503: they count requests from now on
+    #[command(after_help = FAULTS)]
+    Add {
+        /// The faults
+        #[arg(required = true, value_name = "FAULT", add = complete::faults())]
+        faults: Vec<String>,
+    },
+    /// Switch a fault on
+    On {
+        /// Its number
+        #[arg(value_name = "N", add = complete::fault_numbers())]
+        number: u64,
+    },
+    /// Switch a fault off, or all of them
+    Off {
+        /// Its number [default: all of them]
+        #[arg(value_name = "N", add = complete::fault_numbers())]
+        number: Option<u64>,
+    },
+    /// Remove a fault, or all of them
+    Remove {
+        /// Its number
+        #[arg(value_name = "N", required_unless_present = "all", add = complete::fault_numbers())]
+        number: Option<u64>,
+        /// All of them
+        #[arg(long, conflicts_with = "number")]
+        all: bool,
+    },
+    /// List the presets, which are faults that belong together, or add one
+    Presets {
+        /// The preset to add
+        #[arg(value_name = "NAME", add = complete::fault_presets())]
+        name: Option<String>,
+    },
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct Serve {
     /// The loopback address to listen on [default: the port that its keys have]
     #[arg(long, value_name = "ADDR", value_parser = listen_address)]
     pub(crate) listen: Option<SocketAddr>,
+    /// The loopback address of the console and the control API [default: the port that its keys have]
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    pub(crate) console: Option<SocketAddr>,
     /// Use TLS, and write the CA's certificate to DIR/ca.pem
     #[arg(long, value_name = "DIR")]
     pub(crate) tls: Option<PathBuf>,

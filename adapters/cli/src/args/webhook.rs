@@ -35,6 +35,15 @@ pub(crate) enum Webhook {
     /// Sign a body and post it to an endpoint; print the answer. Exit status 1 unless it is 200 or 201
     #[command(after_help = presets::HELP)]
     Send(Post),
+    /// Let a running sandbox post a notification again, signed now; print the answer. Exit status 1 unless it is 200 or 201
+    Replay {
+        /// Its number [default: the last one]
+        #[arg(value_name = "N", conflicts_with = "list")]
+        number: Option<u64>,
+        /// List the newest ones, with their numbers
+        #[arg(long)]
+        list: bool,
+    },
     /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed
     Listen {
         #[command(flatten)]

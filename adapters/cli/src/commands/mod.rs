@@ -4,9 +4,11 @@ mod agent;
 mod apps;
 pub(crate) mod bridge;
 mod chat;
+mod conversations;
 mod converse;
 mod demo;
 mod engagement;
+mod faults;
 mod file;
 mod inspect;
 mod interactive;
@@ -15,13 +17,16 @@ mod man;
 mod manifest;
 pub(crate) mod presets;
 mod profile;
+mod replay;
 pub(crate) mod sandbox;
 mod tour;
+pub(crate) mod trigger;
 mod webhook;
 
 use crate::args::{Args, Command, SandboxCommand};
 use crate::client::Client;
 use crate::complete;
+use crate::control;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::setup;
@@ -38,12 +43,17 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Demo { bridge: true, .. } => bridge::demo::demo(output),
         Command::Demo { .. } => demo::demo(global.runtime, output),
         Command::Sandbox { serve, command: None } => sandbox::serve(&serve, global.verbose, output),
-        Command::Sandbox { command: Some(SandboxCommand::Env { state, format }), .. } => {
-            sandbox::env(state.as_deref(), format, output)
-        }
-        Command::Sandbox { command: Some(SandboxCommand::Agent { conversation }), .. } => {
-            agent::agent(&global, conversation, output)
-        }
+        Command::Sandbox { command: Some(command), .. } => match command {
+            SandboxCommand::Env { state, format } => sandbox::env(state.as_deref(), format, output),
+            SandboxCommand::Agent(side) => agent::agent(&global, side, output),
+            SandboxCommand::Conversations { state } => {
+                conversations::list(&control::find(&global)?, state, output)
+            }
+            SandboxCommand::Faults(command) => {
+                faults::run(&control::find(&global)?, &command, output)
+            }
+        },
+        Command::Trigger(trigger) => trigger::run(&trigger, &global, output),
         Command::Chat { who, endpoint } => {
             let receiver = webhook::receiver(&global, &endpoint)?;
             chat::chat(client()?, &who, &endpoint, receiver, output)

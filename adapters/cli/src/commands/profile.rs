@@ -32,9 +32,7 @@ fn list(output: &Output) -> Result<(), Failure> {
     let mut none = true;
     for (name, profile) in profiles.iter().chain(sandbox) {
         none = false;
-        if output.is_json() {
-            output.done(&describe(name, profile), "");
-        }
+        output.event_alone(&describe(name, profile));
         let text = |value: &Option<String>, without: &str| {
             value.clone().unwrap_or_else(|| without.to_owned())
         };

@@ -7,10 +7,10 @@ use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{self, Change, Encoding, Receiver, Verified};
 use serde_json::json;
 
-use super::agent::tls;
 use super::listen::{Forwarder, listen};
-use super::presets;
+use super::{presets, replay};
 use crate::args::{Endpoint, Forward, Global, Post, Scheme, Webhook};
+use crate::control;
 use crate::failure::Failure;
 use crate::input;
 use crate::notices;
@@ -29,6 +29,13 @@ pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result
         }
         Webhook::Decode { file } => decode(file, output),
         Webhook::Send(post) => send(post, global, output),
+        Webhook::Replay { number, list } => {
+            let control = control::find(global)?;
+            match list {
+                true => replay::list(&control, output),
+                false => replay::replay(&control, *number, output),
+            }
+        }
         Webhook::Listen { endpoint, as_they_come, forward } => {
             let receiver = receiver(global, endpoint)?;
             let forwarder = forwarder(forward, global)?;
@@ -123,7 +130,7 @@ fn send(post: &Post, global: &Global, output: &Output) -> Result<(), Failure> {
         ("x-liveperson-client-id", client),
         ("x-liveperson-signature", &signature),
     ];
-    let poster = Poster::new(tls(global)?, POST_LIMIT, post.elsewhere);
+    let poster = Poster::new(setup::tls(global)?, POST_LIMIT, post.elsewhere);
     let answer = poster.post(&to, &headers, &body).map_err(|reason| {
         Failure::Local(format!("no answer from {}: {reason}", sanitize(&to.shown())))
     })?;
@@ -156,7 +163,7 @@ fn forwarder(forward: &Forward, global: &Global) -> Result<Option<Forwarder>, Fa
         Some(file) => input::secret_in(file, "--forward-secret-file", input::SecretKind::App)?,
         None => setup::secret(global)?,
     };
-    let poster = Poster::new(tls(global)?, FORWARD_LIMIT, forward.elsewhere);
+    let poster = Poster::new(setup::tls(global)?, FORWARD_LIMIT, forward.elsewhere);
     Ok(Some(Forwarder { poster, target, secret }))
 }
 

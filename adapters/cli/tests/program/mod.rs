@@ -20,6 +20,7 @@ pub(crate) const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prog
 pub(crate) fn cloud(faults: &[&str]) -> Server {
     // A client of ours needs no tolerance.
     let config = ServerConfig::new().sandbox(|config| config.strict(true));
+    let config = config.control(([127, 0, 0, 1], 0).into());
     let server = Server::start(config).unwrap();
     for fault in faults {
         server.with(|cloud| cloud.fault(fault.parse().unwrap()));

@@ -11,9 +11,9 @@ use super::args::Operations;
 use super::config;
 use super::operations::line;
 use crate::args::Global;
-use crate::commands::agent;
 use crate::failure::Failure;
 use crate::input::{self, SecretKind};
+use crate::setup;
 use crate::usage;
 
 /// How long one request may take.
@@ -66,7 +66,7 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .tls_config(agent::tls(global)?)
+            .tls_config(setup::tls(global)?)
             .build();
         Ok(Self { base, agent: agent.into(), token: None })
     }

@@ -81,6 +81,9 @@ pub(crate) fn serve(args: &Serve, verbose: u8, output: &Output) -> Result<(), Fa
     }
     // Without its address nobody can use it.
     output.check()?;
+    if let Some(console) = settings.console() {
+        output.note(&format!("the console is at {console}"));
+    }
     output.note("listening; stop it with Ctrl-C");
     wait(server, ended, &end)
 }
@@ -118,8 +121,8 @@ fn keys(args: &Serve, output: &Output) -> Result<(Option<Home>, Option<Keys>), F
     }
 }
 
-/// Starts the server. A kept port that another program has taken meanwhile is left to it, unless the folder or
-/// the seed was asked for.
+/// Starts the server. Kept ports that another program has taken meanwhile are left to it, unless the folder, the
+/// seed or an address was asked for.
 fn start(
     args: &Serve,
     keys: Option<Keys>,
@@ -127,22 +130,38 @@ fn start(
     logs: bool,
     output: &Output,
 ) -> Result<Server, Failure> {
-    let kept = keys.map_or(0, Keys::cloud);
-    let address = args.listen.unwrap_or((Ipv4Addr::LOCALHOST, kept).into());
-    let asked = args.listen.is_some() || args.state.is_some() || args.seed.is_some();
-    match start_at(address, args, keys, secret, logs, output) {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listen = args.listen.unwrap_or(at(keys.map_or(0, Keys::cloud)));
+    let console = args.console.unwrap_or(at(keys.map_or(0, Keys::console)));
+    if !console.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "--console {console}: the console is for this machine alone, such as 127.0.0.1:0"
+        )));
+    }
+    let asked = args.listen.is_some()
+        || args.console.is_some()
+        || args.state.is_some()
+        || args.seed.is_some();
+    match start_at((listen, console), args, keys, secret, logs, output) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !asked => {
-            output.remark(&format!("port {kept} is taken: this time the sandbox has another one"));
-            let free = (Ipv4Addr::LOCALHOST, 0).into();
-            start_at(free, args, keys, secret, logs, output)
+            output.remark(&format!(
+                "port {} or {} is taken: this time the sandbox has other ones",
+                listen.port(),
+                console.port()
+            ));
+            start_at((at(0), at(0)), args, keys, secret, logs, output)
         }
         started => started,
     }
-    .map_err(|error| Failure::Usage(format!("cannot listen on {address}: {error}")))
+    .map_err(|error| {
+        Failure::Usage(format!(
+            "cannot listen on {listen} and, for the console, {console}: {error}"
+        ))
+    })
 }
 
 fn start_at(
-    address: SocketAddr,
+    (listen, console): (SocketAddr, SocketAddr),
     args: &Serve,
     keys: Option<Keys>,
     secret: Option<&Secret>,
@@ -160,13 +179,16 @@ fn start_at(
         let config = config.token_life(life).survey(survey);
         let config = config.strict(strict).main_dialog_first(main_first);
         match (&secret, config.app().map(|app| app.client_id().to_owned())) {
-            (Some(secret), Some(id)) => config.apps([App::new(id, secret.expose())]),
+            (Some(secret), Some(id)) => {
+                config.apps([App::new(id, secret.expose())]).foreign_secret(true)
+            }
             _ => config,
         }
     };
     let log = output.clone();
     let config = ServerConfig::new()
-        .listen(address)
+        .listen(listen)
+        .control(console)
         .tls(args.tls.is_some())
         .seed(args.seed.unwrap_or_else(seed))
         .sandbox(configure)
@@ -202,6 +224,7 @@ pub(crate) fn settings(
         password,
         webhook_listen,
         ca_file,
+        control: server.control_url(),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     /// Where notifications are posted to, if that is one address on this machine.
     pub(crate) webhook_listen: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
+    /// The base URL of the control API.
+    pub(crate) control: Option<String>,
 }
 
 /// The app's secret.
@@ -116,7 +118,13 @@ impl Settings {
         json!({"event": "ready", "domain_api": self.domain_api, "account": self.account,
             "client_id": self.client_id, "client_secret": secret,
             "webhook_listen": self.webhook_listen, "user": self.user, "password": self.password,
-            "ca_file": self.ca_file.as_ref().map(|file| file.display().to_string())})
+            "ca_file": self.ca_file.as_ref().map(|file| file.display().to_string()),
+            "control": self.control, "console": self.console()})
+    }
+
+    /// The address of the console.
+    pub(crate) fn console(&self) -> Option<String> {
+        self.control.as_ref().map(|control| format!("{control}/console"))
     }
 
     /// The variables of a program that runs with these settings.
@@ -174,6 +182,7 @@ impl Settings {
             password: text("password")?,
             webhook_listen: text("webhook_listen"),
             ca_file: text("ca_file").map(PathBuf::from),
+            control: text("control"),
         })
     }
 }
@@ -203,6 +212,7 @@ mod tests {
             password: "it's".to_owned(),
             webhook_listen: None,
             ca_file: Some("/tmp/a b/ca.pem".into()),
+            control: None,
         }
     }
 

@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+
+use super::watch::{open_elsewhere, open_or_closed};
 use super::*;
 
 /// The conversations in the order of their opening: a name, and whether it is open.

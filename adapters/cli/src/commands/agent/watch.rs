@@ -1,0 +1,203 @@
+//! Shows the agent what happens.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{self, Receiver, TrySendError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lp_connector_sandbox::control::Control;
+use serde_json::{Value, json};
+
+use super::Desk;
+use crate::session::Notice;
+use crate::terminal::Screen;
+
+/// How long to wait between two looks at what may have changed.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How often that is waited for, if nothing changes.
+const WAITS: u32 = 10;
+
+/// How many consecutive requests to the sandbox may fail.
+const MAX_FAILURES: u32 = 10;
+
+/// Shows what the consumer does, and marks it as read.
+pub(super) fn watch(desk: &Desk, screen: &Screen, stopped: impl Fn() -> bool) {
+    let (mut after, mut failures) = (0, 0);
+    let mut last: Option<(String, bool)> = None;
+    let mut elsewhere = BTreeSet::new();
+    let mut next_try = None;
+    let changes = changes(desk.control.clone());
+    let say = |line: String| {
+        let notice = Notice::text(line);
+        screen.show(&notice.json, &notice.lines);
+    };
+    while !stopped() {
+        let more = match desk.page(after) {
+            Ok(page) => {
+                failures = 0;
+                let shown = desk.shown(&page);
+                open_or_closed(shown, &mut last).into_iter().for_each(say);
+                open_elsewhere(&page, shown, &mut elsewhere).into_iter().for_each(say);
+                endpoint_line(&page, &mut next_try).into_iter().for_each(say);
+                let mut unread = false;
+                let messages = page.get("messages").and_then(Value::as_array);
+                for message in messages.into_iter().flatten() {
+                    after = message.get("n").and_then(Value::as_u64).unwrap_or(after);
+                    let of = |value: &Value, name: &str| value.get(name).cloned();
+                    let id = shown.and_then(|shown| of(shown, "id"));
+                    if id.is_some() && of(message, "conversation") == id {
+                        unread |= show(message, screen);
+                    }
+                }
+                if unread {
+                    // The consumer sees ticks. The sandbox refuses it once the conversation is closed.
+                    let _ = desk.act(json!({"do": "read"}));
+                }
+                page.get("more").is_some_and(|more| *more == true)
+            }
+            Err(_) if failures < MAX_FAILURES => {
+                failures += 1;
+                std::thread::sleep(POLL_INTERVAL);
+                false
+            }
+            Err(failure) => return say(format!("error: {failure}")),
+        };
+        if !more {
+            wait_for(&changes, &stopped);
+        }
+    }
+}
+
+/// Tells of each change in the sandbox, as long as its event stream lasts. The thread ends with the program.
+fn changes(control: Control) -> Receiver<()> {
+    // One that waits is enough.
+    let (send, changes) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        loop {
+            for event in control.events(None).into_iter().flatten() {
+                if event.is_err() {
+                    break;
+                }
+                if let Err(TrySendError::Disconnected(())) = send.try_send(()) {
+                    return;
+                }
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    });
+    changes
+}
+
+/// Waits for a change, or for as long as a stream that is down may hide one.
+fn wait_for(changes: &Receiver<()>, stopped: impl Fn() -> bool) {
+    for _ in 0..WAITS {
+        if changes.recv_timeout(POLL_INTERVAL).is_ok() || stopped() {
+            return;
+        }
+    }
+}
+
+/// A line if the conversation was opened or closed since `last`, or is another one.
+pub(super) fn open_or_closed(
+    shown: Option<&Value>,
+    last: &mut Option<(String, bool)>,
+) -> Option<String> {
+    let shown = shown?;
+    let text = |name: &str| shown.get(name).and_then(Value::as_str).unwrap_or_default();
+    let current = (text("id").to_owned(), shown.get("main_open").and_then(Value::as_bool)?);
+    if last.as_ref() == Some(&current) {
+        return None;
+    }
+    let state = if current.1 { "is open" } else { "is closed" };
+    let moved = last.as_ref().is_some_and(|(id, _)| *id != current.0);
+    let line = format!("the conversation {} with {} {state}", current.0, text("consumer"));
+    *last = Some(current);
+    Some(if moved {
+        format!("-- you are in another conversation now: {line}")
+    } else {
+        format!("-- {line}")
+    })
+}
+
+/// A line for each conversation that is open beside the shown one, and was not in `told`.
+pub(super) fn open_elsewhere(
+    page: &Value,
+    shown: Option<&Value>,
+    told: &mut BTreeSet<String>,
+) -> Vec<String> {
+    let text = |one: &Value, name: &str| {
+        one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let current = shown.map(|shown| text(shown, "id")).unwrap_or_default();
+    let all = page.get("conversations").and_then(Value::as_array);
+    let open = all
+        .into_iter()
+        .flatten()
+        .filter(|one| one.get("main_open").is_some_and(|open| *open == true));
+    let others = open.map(|one| (text(one, "id"), text(one, "consumer")));
+    others
+        .filter(|(id, _)| *id != current && told.insert(id.clone()))
+        .map(|(id, consumer)| {
+            format!("-- {consumer} has an open conversation too: sandbox agent --conversation {id}")
+        })
+        .collect()
+}
+
+/// A line if the webhook endpoint has failed again since `last`, the time of the next post, or is back.
+fn endpoint_line(page: &Value, last: &mut Option<u64>) -> Option<String> {
+    let webhooks = page.get("webhooks")?;
+    let next = webhooks.get("next").and_then(Value::as_u64);
+    let Some(at) = next else {
+        // A post under way has no next one yet.
+        let failed = webhooks.get("state").is_some_and(|state| state == "FAILED");
+        let was_down = !failed && last.take().is_some();
+        return was_down.then(|| "-- the webhook endpoint takes notifications again".to_owned());
+    };
+    if *last == next {
+        return None;
+    }
+    *last = next;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let seconds = u128::from(at).saturating_sub(now).div_ceil(1000);
+    let waiting = webhooks.get("waiting").and_then(Value::as_u64).unwrap_or_default();
+    Some(format!(
+        "-- the webhook endpoint takes no notifications, so the consumer's side sees nothing yet: the \
+         sandbox tries again in {seconds} s ({waiting} waiting)"
+    ))
+}
+
+/// Shows a message of the consumer or the bot. Returns whether it can be marked as read.
+fn show(message: &Value, screen: &Screen) -> bool {
+    let text = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let role = text(message, "role");
+    if role == "ASSIGNED_AGENT" {
+        return false;
+    }
+    let author = if role == "CONSUMER" { text(message, "from") } else { "bot".to_owned() };
+    let event = message.get("event").cloned().unwrap_or_default();
+    let (line, read) = match text(&event, "type").as_str() {
+        "ContentEvent" if event.get("message").is_some_and(Value::is_string) => {
+            (format!("{author}: {}", text(&event, "message")), role == "CONSUMER")
+        }
+        "ContentEvent" => {
+            let file = event.get("message").cloned().unwrap_or_default();
+            (format!("{author}: a file: {}", text(&file, "caption")), role == "CONSUMER")
+        }
+        "ChatStateEvent" => match text(&event, "chatState").as_str() {
+            "COMPOSING" => (format!("{author} is typing …"), false),
+            _ => return false,
+        },
+        "AcceptStatusEvent" => match text(&event, "status").as_str() {
+            "READ" => ("   ✓✓ read".to_owned(), false),
+            "ACTION" => ("   (clicked)".to_owned(), false),
+            _ => return false,
+        },
+        other => (format!("{author}: {other}"), false),
+    };
+    let json = json!({"event": "consumer", "role": role, "kind": text(&event, "type"),
+        "raw": event});
+    screen.show(&json, &[line]);
+    read
+}
