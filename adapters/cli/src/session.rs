@@ -1,12 +1,14 @@
 //! The consumer's side of a conversation, for `chat` and `demo --interactive`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lp_connector_core::api::{ChatState, ClientProperties, OpenConversation};
+use lp_connector_core::api::{ChatState, ClientProperties, ConversationRef, OpenConversation};
 use lp_connector_core::conversation::{Click, Conversation};
 use lp_connector_core::error::{Error, ErrorKind};
+use lp_connector_core::file::Upload;
 use lp_connector_core::id::DialogId;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
@@ -16,6 +18,8 @@ use lp_connector_core::webhook::{
 use serde_json::json;
 
 use crate::client::Client;
+use crate::commands::file;
+use crate::failure::Failure;
 use crate::notices;
 
 /// The features of our client ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
@@ -28,6 +32,8 @@ const MAX_SENT_TEXTS: usize = 1000;
 /// A conversation with its client and its inbox.
 pub(crate) struct Session {
     client: Client,
+    /// The main dialog, for files.
+    to: ConversationRef,
     state: Mutex<State>,
     origin: Instant,
     profile_rejected: Option<String>,
@@ -59,6 +65,7 @@ impl Session {
     /// Opens a conversation.
     pub(crate) fn open(client: Client, operation: OpenConversation) -> Result<Self, Error> {
         let opened = client.call(operation.client_properties(properties()))?.output;
+        let to = opened.conversation.clone();
         let state = State {
             conversation: Conversation::new(opened.conversation),
             feed: Feed::default(),
@@ -66,7 +73,7 @@ impl Session {
             sent_texts: BTreeMap::new(),
         };
         let (state, profile_rejected) = (Mutex::new(state), opened.profile_rejected);
-        Ok(Self { client, state, origin: Instant::now(), profile_rejected })
+        Ok(Self { client, to, state, origin: Instant::now(), profile_rejected })
     }
 
     /// Why the service did not take the profile of the consumer.
@@ -91,6 +98,16 @@ impl Session {
         let sequence = self.client.call(message)?.output.sequence;
         self.record_sent(&dialog, sequence, Some(text));
         Ok(sequence)
+    }
+
+    /// Sends a picture in a file. Returns its name and its size.
+    pub(crate) fn send_file(&self, path: &Path) -> Result<(String, usize), Failure> {
+        let (name, file) = file::read(path)?;
+        let (size, mut upload) = (file.size(), Upload::new(&self.to, file));
+        let (sequence, _) = file::drive(&self.client, &mut upload, |_| {})?;
+        let dialog = self.lock().conversation.dialog();
+        self.record_sent(&dialog, sequence, Some(&name));
+        Ok((name, size))
     }
 
     /// Clicks the `number`th element, from 1, of the last message with elements. Returns its label, or

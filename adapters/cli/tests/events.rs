@@ -137,7 +137,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         (&format!("typing {at}"), ""),
         (&format!("download {at} {path} -o {folder}/copy.png"), ""),
         ("engagement --consumer e --open", ""),
-        ("chat --consumer f --listen 127.0.0.1:0", "one\n/what\n"),
+        ("chat --consumer f --listen 127.0.0.1:0", &format!("one\n/what\n/file {picture}\n")),
         (&format!("webhook verify --signature {signature}"), "body"),
         ("webhook sign", "body"),
         (&format!("webhook send --preset text --to {}", program::endpoint()), ""),

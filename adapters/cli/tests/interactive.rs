@@ -181,6 +181,42 @@ fn a_chat_shows_and_sends_messages() {
 }
 
 #[test]
+fn a_consumer_sends_files_and_says_what_they_do() {
+    let server = cloud(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let ring = folder.path().join("the ring.png");
+    std::fs::write(&ring, b"\x89PNG\r\n\x1a\nand more").unwrap();
+    std::fs::write(folder.path().join("ring.html"), b"<html>").unwrap();
+    let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
+    chat.wait_for("the conversation is open");
+    agent(&server, Agent::Text("Show me".to_owned(), Vec::new()));
+    chat.wait_for("agent: Show me");
+    for (typed, shown) in [
+        (format!("/file {}\n", ring.display()), "you: the ring.png, 16 bytes"),
+        (format!("/file {}/ring.html\n", folder.path().display()), "error: "),
+        ("/file /no/such.png\n".to_owned(), "error: cannot read /no/such.png"),
+        ("/file\n".to_owned(), "error: /file PATH"),
+        ("/typing\n".to_owned(), "(typing)"),
+        ("/active\n".to_owned(), "(not typing)"),
+        ("/read\n".to_owned(), "(all is read)"),
+        ("/typing now\n".to_owned(), "unknown command /typing now"),
+    ] {
+        chat.type_bytes(typed.as_bytes());
+        chat.wait_for(shown);
+    }
+    chat.close_stdin();
+    assert_eq!(chat.finish().0, Some(0));
+    let events = server.with(|cloud| {
+        let ours = cloud.messages().iter().filter(|one| one.role == "CONSUMER");
+        ours.map(|one| one.event.clone()).collect::<Vec<_>>()
+    });
+    let states: Vec<_> = events.iter().filter_map(|event| event["chatState"].as_str()).collect();
+    assert_eq!(states, ["COMPOSING", "ACTIVE"]);
+    let files = events.iter().filter(|event| event["contentType"] == "hosted/file");
+    assert_eq!(files.count(), 1);
+}
+
+#[test]
 fn each_line_is_sent_as_it_is_or_refused() {
     let server = cloud(&[]);
     let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);

@@ -1,6 +1,7 @@
 //! A conversation with a person as the consumer.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,7 +17,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::input::Line;
 use crate::listener::Listener;
-use crate::output::Output;
+use crate::output::{Output, count};
 use crate::session::{Notice, Session};
 use crate::signals;
 use crate::terminal::{Lines, Screen, command_or_text};
@@ -120,6 +121,14 @@ fn send_lines(
         let sent = match (command, number(line)) {
             _ if line.is_empty() => continue,
             (Some("/close" | "/quit"), _) => break,
+            (Some(command), _) if is_known(command) => {
+                let notice = match act(session, command) {
+                    Ok(done) => done,
+                    Err(failure) => Notice::text(format!("error: {failure}")),
+                };
+                screen.show(&notice.json, &notice.lines);
+                continue;
+            }
             (None, Some(number)) => match session.choose(number) {
                 Ok(Some(label)) => {
                     let shown = format!("you: {label}");
@@ -139,8 +148,8 @@ fn send_lines(
             },
             (Some(command), _) => {
                 let notice = Notice::text(format!(
-                    "unknown command {command}: the line was not sent; /close closes the conversation, and \
-                     // sends a text that begins with /"
+                    "unknown command {command}: the line was not sent; there are /file PATH, /typing, /active, \
+                     /read and /close, which closes the conversation; // sends a text that begins with /"
                 ));
                 screen.show(&notice.json, &notice.lines);
                 continue;
@@ -168,6 +177,39 @@ fn send_lines(
         session.close()?;
     }
     lines.check()
+}
+
+/// Whether a line is a command that a chat goes on after.
+fn is_known(line: &str) -> bool {
+    matches!(line, "/file" | "/typing" | "/active" | "/read") || line.starts_with("/file ")
+}
+
+/// Carries out a [known](is_known) command.
+fn act(session: &Session, line: &str) -> Result<Notice, Failure> {
+    let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match command {
+        "/file" if rest.trim().is_empty() => {
+            Err(Failure::usage("/file PATH: the path of a picture is missing"))
+        }
+        "/file" => {
+            let (name, bytes) = session.send_file(Path::new(rest.trim()))?;
+            let json = json!({"event": "file_sent", "name": name, "bytes": bytes});
+            let lines = vec![format!("you: {name}, {}", count(bytes, "byte"))];
+            Ok(Notice { json, lines, finished: false })
+        }
+        "/typing" => {
+            session.set_chat_state(ChatState::Composing)?;
+            Ok(Notice::text("(typing)"))
+        }
+        "/active" => {
+            session.set_chat_state(ChatState::Active)?;
+            Ok(Notice::text("(not typing)"))
+        }
+        _ => {
+            session.mark_read()?;
+            Ok(Notice::text("(all is read)"))
+        }
+    }
 }
 
 /// The number that a line consists of, to click: `3`, but neither `+3` nor `03`, which are texts.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use lp_connector_core::api::{ConversationRef, GenerateDownloadUrl, GetFile, OpenConversation};
+use lp_connector_core::error::Error;
 use lp_connector_core::file::{File, MAX_FILE, Upload, UploadStep};
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::time::Mono;
@@ -33,11 +34,7 @@ pub(crate) fn upload(
     output: &Output,
 ) -> Result<(), Failure> {
     let consumer = ExtConsumerId::new(&sender.consumer)?;
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A file that is far too large is not read.
-    let bytes = input::read(file, "", 2 * MAX_FILE)?;
-    // The file is checked before anything is sent.
-    let file = File::new(&name, bytes).map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    let (name, file) = read(file)?;
     let file = match &sender.caption {
         Some(caption) => file.caption(caption),
         None => file,
@@ -61,7 +58,12 @@ pub(crate) fn upload(
     };
     let (size, id) = (file.size(), conversation.id().clone());
     let mut upload = Upload::new(&conversation, file);
-    let published = drive(client, &mut upload, output)?;
+    let progress = Progress::new(3, output);
+    let published = drive(client, &mut upload, |step| match step {
+        Step::At(done, text) => progress.step(done, text),
+        Step::UrlExpired => output.remark("the signed URL has expired; requesting another"),
+    })?;
+    drop(progress);
     output.done(
         &json!({"event": "uploaded", "conversation_id": id.as_str(), "bytes": size,
             "relative_path": published.1, "sequence": published.0}),
@@ -70,39 +72,54 @@ pub(crate) fn upload(
     Ok(())
 }
 
-/// Runs the upload and shows its progress.
-fn drive(
+/// The name of a picture, and the picture, checked before anything is sent.
+pub(crate) fn read(path: &Path) -> Result<(String, File), Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // A file that is far too large is not read.
+    let bytes = input::read(path, "", 2 * MAX_FILE)?;
+    let file = File::new(&name, bytes).map_err(|invalid| Failure::usage(invalid.to_string()))?;
+    Ok((name, file))
+}
+
+/// What an upload is at.
+pub(crate) enum Step {
+    /// So many of its three steps are done, and this one is under way.
+    At(u64, String),
+    /// The signed URL has expired.
+    UrlExpired,
+}
+
+/// Runs the upload, and tells its steps. Returns the sequence, and the path of the file.
+pub(crate) fn drive(
     client: &Client,
     upload: &mut Upload,
-    output: &Output,
-) -> Result<(Option<u64>, String), Failure> {
+    mut tell: impl FnMut(Step),
+) -> Result<(Option<u64>, String), Error> {
     let origin = Instant::now();
     let mut path = String::new();
-    let progress = Progress::new(3, output);
     loop {
         let now = Mono::from_origin(origin.elapsed());
         match upload.poll(now) {
             UploadStep::GetUrl(get) => {
-                progress.step(0, "requesting a signed URL");
+                tell(Step::At(0, "requesting a signed URL".to_owned()));
                 let url = client.call(get)?.output;
                 upload.got_url(url, Mono::from_origin(origin.elapsed()));
             }
             UploadStep::Put(put) => {
-                progress.step(1, format!("uploading {}", count(upload.file().size(), "byte")));
+                let size = count(upload.file().size(), "byte");
+                tell(Step::At(1, format!("uploading {size}")));
                 let stored = client.call(put).map(|done| done.output);
                 if matches!(&stored, Err(error) if error.status() == Some(401)) {
-                    output.remark("the signed URL has expired; requesting another");
+                    tell(Step::UrlExpired);
                 }
                 upload.stored(stored)?;
             }
             UploadStep::Publish(publish) => {
-                progress.step(2, "publishing");
+                tell(Step::At(2, "publishing".to_owned()));
                 upload.relative_path().unwrap_or_default().clone_into(&mut path);
                 upload.published(client.call(publish)?);
             }
-            UploadStep::Done(published) => {
-                return Ok((published.output.sequence, path));
-            }
+            UploadStep::Done(published) => return Ok((published.output.sequence, path)),
         }
     }
 }

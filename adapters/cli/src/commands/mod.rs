@@ -9,7 +9,7 @@ mod converse;
 mod demo;
 mod engagement;
 mod faults;
-mod file;
+pub(crate) mod file;
 mod inspect;
 mod interactive;
 mod listen;
