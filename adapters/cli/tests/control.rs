@@ -7,6 +7,7 @@ mod program;
 use std::collections::BTreeSet;
 use std::fs;
 
+use lp_connector_sandbox::control::Control;
 use lp_connector_sandbox::{Server, Webhooks};
 use program::running::Running;
 use program::{cloud, run, run_at, settings};
@@ -199,6 +200,11 @@ fn an_agent_acts_once_in_any_conversation() {
         let all = cloud.messages().iter().filter(|one| one.role == "ASSIGNED_AGENT");
         all.map(|one| (one.conversation.clone(), one.event["message"].clone())).collect::<Vec<_>>()
     });
+    let agents = server.with(|cloud| {
+        let mut found = cloud.conversations().filter(|one| one.id == ada);
+        found.next().unwrap().agents.clone()
+    });
+    assert_eq!(agents, ["a2-agent"]);
     let of = |id: &str| {
         texts.iter().filter(|(one, _)| one == id).map(|(_, text)| text.clone()).collect::<Vec<_>>()
     };
@@ -277,6 +283,33 @@ fn a_running_sandbox_is_found_without_variables() {
     assert_eq!(triggered.code, Some(0), "{}", triggered.stderr);
     let listed = run(&environment, &["--json", "sandbox", "conversations"]);
     assert_eq!(listed.events().len(), 1, "{}", listed.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_control_api_tells_no_secret_and_no_seed() {
+    let home = tempfile::tempdir().unwrap();
+    let environment = [("HOME", home.path().to_str().unwrap())];
+    let secret = home.path().join("secret");
+    fs::write(&secret, "r3al-s3cr3t").unwrap();
+    for options in [&[][..], &["--seed", "7777777"], &["--secret-file", secret.to_str().unwrap()]] {
+        let running = Running::start(&environment, &[&["--json", "sandbox"], options].concat());
+        let ready = running.event();
+        assert_eq!(run(&environment, &["trigger", "text"]).code, Some(0));
+        assert_eq!(run(&environment, &["--profile", "sandbox", "token"]).code, Some(0));
+        let control = Control::at(ready["control"].as_str().unwrap()).unwrap();
+        let secrets = ["client_secret", "password"].map(|name| ready[name].as_str());
+        let secrets = secrets.into_iter().flatten().chain(["r3al-s3cr3t", "7777777"]);
+        for path in ["/v1", "/v1/snapshot", "/v1/wire?limit=200", "/v1/installs"] {
+            let told = String::from_utf8(control.request("GET", path, None).unwrap()).unwrap();
+            for secret in secrets.clone() {
+                assert!(!told.contains(secret), "{options:?} {path}: {told}");
+            }
+        }
+        // A real secret signs no body of a caller's own.
+        let own = control.about().unwrap().signs_own_bodies;
+        assert_eq!(own, !options.contains(&"--secret-file"));
+    }
 }
 
 #[test]

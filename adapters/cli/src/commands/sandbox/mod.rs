@@ -176,7 +176,8 @@ fn start_at(
             Some(keys) => config.keys_of(keys.seed),
             None => config,
         };
-        let config = config.token_life(life).survey(survey);
+        // Whoever knows the seed knows the keys, or the tokens.
+        let config = config.token_life(life).survey(survey).hide_seed(true);
         let config = config.strict(strict).main_dialog_first(main_first);
         match (&secret, config.app().map(|app| app.client_id().to_owned())) {
             (Some(secret), Some(id)) => {
