@@ -68,7 +68,15 @@ fn a_trigger_takes_what_is_set() {
     }
     let replies = ["trigger", "quick-replies", "--set", "replies=Blue | Grey"];
     assert_eq!(run_at(&server, &replies).code, Some(0));
-    while !listener.event().to_string().contains("Grey") {}
+    let asked = loop {
+        let event = listener.event();
+        if event["raw"]["event"]["quickReplies"].is_object() {
+            break event;
+        }
+    };
+    let replies = asked["raw"]["event"]["quickReplies"]["replies"].as_array().unwrap();
+    let titles: Vec<_> = replies.iter().map(|one| one["title"].clone()).collect();
+    assert_eq!(titles, ["Blue", "Grey"]);
     for (arguments, part) in [
         (&["trigger", "no-such"][..], "trigger --list"),
         (&["trigger", "text", "--set", "colour=blue"], "it has text, "),

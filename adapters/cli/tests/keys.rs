@@ -76,7 +76,7 @@ fn a_seed_or_a_folder_gives_the_same_lines() {
     });
     assert_ne!(lines[0], lines[1]);
     let (_running, _) = start(home.path(), &of_folder);
-    let second = run(&[], &["sandbox", "--state", of_folder[1]]);
+    let second = run(&[], &["sandbox", "--state", of_folder[1], "--", "/bin/true"]);
     assert_eq!(second.code, Some(2));
     assert!(second.stderr.contains("another sandbox runs with this folder"), "{}", second.stderr);
     assert!(!home.path().join(".local/state/lp-connector/sandbox/keys.json").exists());
@@ -150,7 +150,8 @@ fn the_variables_of_the_running_sandbox_are_printed() {
     // Written again over its own file, and over no other.
     drop(start(home.path(), &["--env-file", file.to_str().unwrap()]));
     fs::write(&file, "LP_ACCOUNT_ID=1\n").unwrap();
-    let refused = run(&environment, &["sandbox", "--env-file", file.to_str().unwrap()]);
+    let again = ["sandbox", "--env-file", file.to_str().unwrap(), "--", "/bin/true"];
+    let refused = run(&environment, &again);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("something in it already"), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), "LP_ACCOUNT_ID=1\n");
@@ -187,7 +188,7 @@ fn a_folder_of_another_version_is_left_alone() {
     fs::create_dir(&folder).unwrap();
     let text = r#"{"version":9,"seed":1}"#;
     fs::write(folder.join("keys.json"), text).unwrap();
-    let refused = run(&[], &["sandbox", "--state", folder.to_str().unwrap()]);
+    let refused = run(&[], &["sandbox", "--state", folder.to_str().unwrap(), "--", "/bin/true"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("another version"), "{}", refused.stderr);
     assert_eq!(fs::read_to_string(folder.join("keys.json")).unwrap(), text);
