@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 use super::{ServerState, post, stream};
 use crate::control::guard;
-use crate::control::v1::Problem;
 use crate::control::v1::router::{self, Answer, PendingPost, Surroundings};
+use crate::control::v1::{Problem, frame};
 use crate::journal::FinishedAttempt;
 
 /// The largest body of a request, in bytes.
@@ -235,8 +235,11 @@ async fn handle(
             let permit = state.streams.clone().try_acquire_owned().map_err(|_| {
                 Problem::new(503, format!("{MAX_STREAMS} event streams are open already"))
             })?;
+            // The position is fixed before the response begins: nothing is missed after it.
+            let opened = frame::open(&mut state.server.lock(), after.as_deref());
+            let opened = opened.ok_or_else(|| Problem::new(409, "nothing is recorded"))?;
             let (sender, receiver) = mpsc::channel(1);
-            tokio::spawn(stream::write(state.clone(), after, sender, permit));
+            tokio::spawn(stream::write(state.clone(), opened, sender, permit));
             let response = router::response(200, "text/event-stream", Bytes::new());
             Ok(response.map(|_| ControlBody::Stream(receiver)))
         }

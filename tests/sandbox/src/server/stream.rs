@@ -23,13 +23,13 @@ const RETRY: &str = "retry: 1000\n\n";
 /// stuck, nothing is made for it.
 pub(super) async fn write(
     state: Arc<ControlState>,
-    after: Option<String>,
+    opened: (Cursor, Vec<StreamedEvent>),
     sender: mpsc::Sender<Bytes>,
     _permit: OwnedSemaphorePermit,
 ) {
     let mut stopping = state.stopping.clone();
     tokio::select! {
-        () = frames(&state, after, &sender) => {}
+        () = frames(&state, opened, &sender) => {}
         () = sender.closed() => {}
         _ = stopping.wait_for(|stops| *stops) => {
             let bye = StreamedEvent { name: "bye", id: None, data: serde_json::json!({}) };
@@ -39,9 +39,11 @@ pub(super) async fn write(
     }
 }
 
-async fn frames(state: &ControlState, after: Option<String>, sender: &mpsc::Sender<Bytes>) {
-    let opened = frame::open(&mut state.server.lock(), after.as_deref());
-    let Some((mut cursor, first)) = opened else { return };
+async fn frames(
+    state: &ControlState,
+    (mut cursor, first): (Cursor, Vec<StreamedEvent>),
+    sender: &mpsc::Sender<Bytes>,
+) {
     if sender.send(encode(RETRY, &first)).await.is_err() {
         return;
     }

@@ -205,6 +205,15 @@ impl Run<'_> {
         Ok(id)
     }
 
+    /// Opens a conversation for the consumer that is given, or for a new one.
+    fn open_new(&mut self) -> Result<String, String> {
+        let consumer = match self.parameters.contains_key("consumer") {
+            true => self.text("consumer")?,
+            false => format!("consumer-{}", self.sandbox.state.opened + 1),
+        };
+        self.open(consumer)
+    }
+
     fn agent(&mut self, action: Agent) -> Result<(), String> {
         let (id, who) = (self.conversation()?, self.text("as")?);
         self.sandbox.agent_as(self.now, &id, &who, action).map(drop)

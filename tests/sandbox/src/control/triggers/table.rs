@@ -192,17 +192,22 @@ pub(crate) const TRIGGERS: &[TriggerSpec] = &[
         },
     ),
     trigger(
+        "conversation",
+        "consumer",
+        "A consumer opens a conversation, past your connector, and says something.",
+        &[parameter("text", r#""Hello there""#, "what the consumer says")],
+        |run| {
+            let text = run.text("text")?;
+            run.open_new()?;
+            run.consumer(content(&text))
+        },
+    ),
+    trigger(
         "conversation-opened",
         "consumer",
         "A consumer opens a conversation, past your connector.",
         &[],
-        |run| {
-            let consumer = match run.parameters.contains_key("consumer") {
-                true => run.text("consumer")?,
-                false => format!("consumer-{}", run.sandbox.state.opened + 1),
-            };
-            run.open(consumer).map(drop)
-        },
+        |run| run.open_new().map(drop),
     ),
     trigger(
         "consumer-text",

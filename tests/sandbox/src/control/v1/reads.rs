@@ -129,10 +129,10 @@ fn page_of_messages(context: &Context<'_>, conversation: Option<&str>) -> Handle
     let (mut page, earlier, more);
     match (before, after) {
         (None, Some(after)) => {
-            let mut found = all.iter().skip(place(after + 1)).filter(is_here);
+            let mut found = all.iter().skip(place(after.saturating_add(1))).filter(is_here);
             page = found.by_ref().take(PAGE).collect::<Vec<_>>();
             more = found.next().is_some();
-            earlier = all.iter().take(place(after + 1)).any(|one| is_here(&one));
+            earlier = all.iter().take(place(after.saturating_add(1))).any(|one| is_here(&one));
         }
         (before, _) => {
             let end = before.map_or(all.len(), place);

@@ -1,0 +1,422 @@
+//! The rules of the control API's listener, each with the attack that it stops, over a raw socket.
+
+#![cfg(feature = "server")]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use lp_connector_sandbox::control::v1::ROUTES;
+use lp_connector_sandbox::control::{Control, ControlError};
+use lp_connector_sandbox::{Server, ServerConfig, Webhooks};
+use serde_json::{Value, json};
+
+/// A response as it came.
+struct Raw {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Raw {
+    fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+    }
+}
+
+struct World {
+    server: Server,
+    port: u16,
+}
+
+impl World {
+    fn new() -> Self {
+        let server =
+            Server::start(ServerConfig::new().control(([127, 0, 0, 1], 0).into())).unwrap();
+        let url = server.control_url().unwrap();
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        Self { server, port }
+    }
+
+    fn control(&self) -> Control {
+        Control::at(&self.server.control_url().unwrap()).unwrap()
+    }
+
+    /// Sends these bytes, and reads until the connection closes.
+    fn raw(&self, request: &str) -> Raw {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let request = request.replace("PORT", &self.port.to_string());
+        // A server that refuses may close before all is sent.
+        let _ = stream.write_all(request.as_bytes());
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Raw { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// A request with the right host and these headers, each ending with CRLF.
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Raw {
+        let length = body.len();
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: close\r\n{headers}\
+             content-length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    /// What an attack must not change.
+    fn state(&self) -> Value {
+        let mut snapshot = serde_json::to_value(self.control().snapshot().unwrap()).unwrap();
+        for varying in ["at", "streams"] {
+            snapshot.as_object_mut().unwrap().remove(varying);
+        }
+        snapshot
+    }
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+const FAULT: &str = r#"{"fault":"send=503"}"#;
+
+#[test]
+fn it_listens_on_loopback_alone() {
+    for address in ["0.0.0.0:0", "192.0.2.1:0", "[::]:0"] {
+        let config = ServerConfig::new().control(address.parse().unwrap());
+        let error = Server::start(config).unwrap_err().to_string();
+        assert!(error.contains("loopback addresses alone"), "{error}");
+    }
+}
+
+#[test]
+fn a_foreign_host_is_misdirected() {
+    let world = World::new();
+    let before = world.state();
+    for hosts in [
+        "",
+        "host: evil.example\r\n",
+        "host: evil.example:PORT\r\n",
+        "host: 127.0.0.1.evil.example:PORT\r\n",
+        "host: 127.0.0.1\r\n",
+        "host: 127.0.0.1:1\r\n",
+        "host: localhost.:PORT\r\n",
+        "host: 127.0.0.1:PORT\r\nhost: 127.0.0.1:PORT\r\n",
+        "host: 127.0.0.1:PORT\r\nhost: evil.example\r\n",
+    ] {
+        for path in ["/console", "/console/app.js", "/v1/snapshot", "/v1/events"] {
+            let response =
+                world.raw(&format!("GET {path} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n"));
+            // Without a host at all it is no HTTP/1.1.
+            assert!(matches!(response.status, 421 | 400), "{hosts:?} {path}: {}", response.head);
+            assert!(!response.body.contains("epoch"), "{}", response.body);
+        }
+        let write = format!(
+            "POST /v1/faults HTTP/1.1\r\n{hosts}{JSON}connection: close\r\n\
+             content-length: {}\r\n\r\n{FAULT}",
+            FAULT.len()
+        );
+        assert!(matches!(world.raw(&write).status, 421 | 400), "{hosts:?}");
+    }
+    for target in ["http://evil.example/v1", "http://127.0.0.1:PORT@evil.example/v1"] {
+        let request =
+            format!("GET {target} HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: close\r\n\r\n");
+        assert_eq!(world.raw(&request).status, 421, "{target}");
+    }
+    let own = "GET http://127.0.0.1:PORT/v1 HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nconnection: close\r\n\r\n";
+    assert_eq!(world.raw(own).status, 200);
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn a_page_of_another_origin_is_refused() {
+    let world = World::new();
+    let before = world.state();
+    let foreign = [
+        "sec-fetch-site: cross-site\r\n",
+        "sec-fetch-site: same-site\r\n",
+        "origin: null\r\n",
+        "origin: http://127.0.0.1:1\r\n",
+        "origin: http://localhost:PORT\r\n",
+        "origin: http://192.0.2.7:PORT\r\n",
+        "origin: https://evil.example\r\n",
+        "origin: http://127.0.0.1:PORT\r\norigin: http://evil.example\r\n",
+    ];
+    for headers in foreign {
+        for (method, path, body) in [
+            ("GET", "/v1/snapshot", ""),
+            ("GET", "/v1/events", ""),
+            ("GET", "/v1/files/1", ""),
+            ("POST", "/v1/faults", FAULT),
+            ("DELETE", "/v1/faults", ""),
+        ] {
+            let headers = format!("{headers}{JSON}").replace("PORT", &world.port.to_string());
+            let response = world.ask(method, path, &headers, body);
+            assert_eq!(response.status, 403, "{headers} {method} {path}");
+            assert!(!response.head.contains("access-control"), "{}", response.head);
+        }
+    }
+    assert_eq!(world.state(), before);
+    let own =
+        format!("sec-fetch-site: same-origin\r\norigin: http://127.0.0.1:{}\r\n{JSON}", world.port);
+    assert_eq!(world.ask("POST", "/v1/faults", &own, FAULT).status, 201);
+}
+
+#[test]
+fn a_write_without_json_is_refused_before_it_is_read() {
+    let world = World::new();
+    let before = world.state();
+    for kind in [
+        "",
+        "content-type: text/plain\r\n",
+        "content-type: application/x-www-form-urlencoded\r\n",
+        "content-type: multipart/form-data; boundary=x\r\n",
+        "content-type: text/plain;application/json\r\n",
+    ] {
+        for (method, path) in ROUTES.iter().filter(|(method, _)| *method != "GET") {
+            let path = path.replace("{id}", "latest").replace("{n}", "1").replace("{name}", "text");
+            let response = world.ask(method, &path, kind, "{");
+            assert_eq!(response.status, 415, "{method} {path} {kind}");
+        }
+    }
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn options_are_refused_and_no_cors_header_is_sent() {
+    let world = World::new();
+    let preflight = "access-control-request-method: POST\r\n\
+                     access-control-request-headers: content-type\r\n";
+    for path in ["/v1/faults", "/v1/events", "/console", "/nowhere"] {
+        assert_eq!(world.ask("OPTIONS", path, preflight, "").status, 403, "{path}");
+    }
+    for (method, path) in ROUTES.iter().filter(|(_, path)| *path != "/v1/events") {
+        let path = path.replace("{id}", "latest").replace("{n}", "1").replace("{name}", "text");
+        let response = world.ask(method, &path, JSON, "{}");
+        assert!(
+            !response.head.to_ascii_lowercase().contains("access-control"),
+            "{}",
+            response.head
+        );
+    }
+}
+
+#[test]
+fn a_read_changes_nothing() {
+    let world = World::new();
+    world.control().trigger("text", &json!({})).unwrap();
+    let before = world.state();
+    for (method, path) in ROUTES.iter().filter(|(method, _)| *method == "GET") {
+        if *path == "/v1/events" {
+            continue;
+        }
+        let path = path.replace("{id}", "latest").replace("{n}", "1");
+        world.ask(method, &path, "", "");
+        world.ask("HEAD", &path, "", "");
+        assert_eq!(world.state(), before, "{path}");
+    }
+}
+
+#[test]
+fn every_response_forbids_what_a_page_needs_not() {
+    let world = World::new();
+    for path in ["/console", "/v1", "/v1/snapshot", "/v1/wire/7", "/nowhere", "/"] {
+        let response = world.ask("GET", path, "", "");
+        let policy = response.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{path}: {policy}");
+        for part in
+            ["frame-ancestors 'none'", "require-trusted-types-for 'script'", "form-action 'none'"]
+        {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(response.header(name), Some(value), "{path}");
+        }
+        assert!(response.header("set-cookie").is_none());
+        if path.starts_with("/v1") {
+            assert_eq!(response.header("cache-control"), Some("no-store"), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_what_its_bytes_are() {
+    let world = World::new();
+    let control = world.control();
+    let conversation = control.trigger("text", &json!({})).unwrap().conversation.unwrap();
+    let html = b"<!doctype html><script>alert(1)</script>";
+    let sent = control.send_file(&conversation, None, "cat.png", "image/png", html).unwrap();
+    let response = world.ask("GET", &format!("/v1/files/{}", sent.file.unwrap()), "", "");
+    assert_eq!(response.header("content-type"), Some("application/octet-stream"));
+    assert_eq!(response.header("content-disposition"), Some("attachment"));
+    assert_eq!(response.header("content-security-policy"), Some("default-src 'none'; sandbox"));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    for (bytes, kind) in [
+        (&b"\x89PNG\r\n\x1a\n rest"[..], "image/png"),
+        (b"\xff\xd8\xff\xe0 rest", "image/jpeg"),
+        (b"GIF89a rest", "image/gif"),
+        (b"GIF88a rest", "application/octet-stream"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "application/octet-stream"),
+    ] {
+        let sent = control.send_file(&conversation, None, "x.gif", "image/gif", bytes).unwrap();
+        let number = sent.file.unwrap();
+        let response = world.ask("GET", &format!("/v1/files/{number}"), "", "");
+        assert_eq!(response.header("content-type"), Some(kind));
+        assert_eq!(control.file(number).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_file_has_three_mebibytes_at_most() {
+    let world = World::new();
+    let control = world.control();
+    control.trigger("text", &json!({})).unwrap();
+    let most = 3 * 1024 * 1024;
+    let send =
+        |length: usize| control.send_file("latest", None, "x.png", "image/png", &vec![0; length]);
+    assert!(send(most).is_ok());
+    let Err(ControlError::Refused(problem)) = send(most + 1) else { panic!("it was taken") };
+    assert_eq!((problem.status, problem.title.as_str()), (413, "a file has at most 3 MiB"));
+}
+
+#[test]
+fn nothing_is_posted_to_another_machine() {
+    let world = World::new();
+    let control = world.control();
+    world.server.with(|sandbox| sandbox.set_webhooks(Webhooks::all_at("http://127.0.0.1:1/")));
+    let before = world.state();
+    for url in [
+        "http://localhost.evil.example/",
+        "http://127.0.0.1@evil.example/",
+        "http://user@127.0.0.1/",
+        "http://0.0.0.0:8080/",
+        "http://192.0.2.1/",
+        "http://[::]/",
+        "https://127.0.0.1/",
+        "file:///etc/passwd",
+        "//127.0.0.1/",
+    ] {
+        for refused in [
+            control.post_notification(&json!({"a": 1}), Some(url)).map(drop),
+            control.set_webhooks(url).map(drop),
+        ] {
+            let Err(ControlError::Refused(problem)) = refused else { panic!("{url} was taken") };
+            assert_eq!(problem.status, 400, "{url}");
+        }
+    }
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let world = World::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer);
+        let answer =
+            "HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+        listener
+    });
+    let posted = world.control().post_notification(&json!({"a": 1}), Some(&url)).unwrap();
+    assert_eq!(posted.status, Some(302));
+    drop(answering.join().unwrap());
+}
+
+#[test]
+fn a_secret_from_elsewhere_signs_no_body_of_a_caller() {
+    let config = ServerConfig::new()
+        .control(([127, 0, 0, 1], 0).into())
+        .sandbox(|config| config.foreign_secret(true));
+    let server = Server::start(config).unwrap();
+    let control = Control::at(&server.control_url().unwrap()).unwrap();
+    assert!(!control.about().unwrap().signs_own_bodies);
+    let refused = control.post_notification(&json!({"a": 1}), Some("http://127.0.0.1:1/"));
+    let Err(ControlError::Refused(problem)) = refused else { panic!("it was signed") };
+    assert_eq!(problem.status, 403);
+    assert!(control.trigger("text", &json!({})).is_ok());
+}
+
+#[test]
+fn a_large_head_or_body_is_refused() {
+    let world = World::new();
+    let long = format!("x-long: {}\r\n", "x".repeat(20 * 1024));
+    let response = world.ask("GET", "/v1", &long, "");
+    assert!(matches!(response.status, 431 | 0), "{}", response.head);
+    let body = "x".repeat(5 * 1024 * 1024);
+    let response = world.ask("POST", "/v1/faults", JSON, &body);
+    // The connection may close before the whole body has gone.
+    assert!(matches!(response.status, 413 | 0), "{}", response.head);
+    let body = format!("{{\"fault\": \"{}\"}}", "x".repeat(1024 * 1024));
+    assert_eq!(world.ask("POST", "/v1/faults", JSON, &body).status, 413);
+}
+
+#[test]
+fn the_ninth_stream_is_refused_until_one_ends() {
+    let world = World::new();
+    let control = world.control();
+    let open = |_| control.events(None).map(|mut stream| stream.next().map(|_| stream));
+    let mut streams: Vec<_> = (0..8).map(|number| open(number).unwrap().unwrap()).collect();
+    assert_eq!(control.about().unwrap().streams, 8);
+    let Err(ControlError::Refused(problem)) = open(8) else { panic!("it was opened") };
+    assert_eq!(problem.status, 503);
+    streams.pop();
+    // The server learns of it by itself.
+    let limit = std::time::Instant::now() + Duration::from_secs(60);
+    while open(9).is_err() {
+        assert!(std::time::Instant::now() < limit, "the stream is still held");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_bad_request_is_a_problem_with_a_sentence() {
+    let world = World::new();
+    world.control().trigger("text", &json!({})).unwrap();
+    for (method, path, body, status, title) in [
+        ("GET", "/v1/nowhere", "", 404, "no such path"),
+        ("PUT", "/v1/faults", "{}", 405, "no such method here"),
+        ("GET", "/v1/conversations/nobody", "", 404, "no such conversation"),
+        ("GET", "/v1/wire/x", "", 404, "no exchange"),
+        ("GET", "/v1/wire/0", "", 404, "exchange 0 is not kept"),
+        ("GET", "/v1/wire?status=6", "", 400, "no status"),
+        ("GET", "/v1/wire?endpoint=sent", "", 400, "no endpoint"),
+        ("GET", "/v1/wire?before=-1", "", 400, "before=-1: it must be a number"),
+        ("GET", "/v1/wire?fault=some", "", 400, "fault=some: it must be a number"),
+        ("GET", "/v1/messages?after=1e3", "", 400, "after=1e3"),
+        ("GET", "/v1/conversations?state=ajar", "", 400, "state=ajar"),
+        ("POST", "/v1/faults", "[]", 400, "the body must be a JSON object"),
+        ("POST", "/v1/faults", "{", 400, "the body is no JSON"),
+        ("POST", "/v1/faults", "{}", 400, "fault is missing"),
+        ("POST", "/v1/faults", r#"{"fault":"send"}"#, 400, "the fault \"send\""),
+        ("PATCH", "/v1/faults/7", r#"{"on":true}"#, 404, "no fault 7"),
+        ("PATCH", "/v1/faults/7", r#"{"on":1}"#, 400, "on must be true or false"),
+        ("DELETE", "/v1/faults/7", "", 404, "no fault 7"),
+        ("POST", "/v1/faults/presets/x", "", 404, "no preset"),
+        ("POST", "/v1/tokens/7/revoke", "", 404, "no token 7"),
+        ("POST", "/v1/triggers/x", "", 404, "no trigger"),
+        ("POST", "/v1/notifications/99/replay", "", 404, "notification 99 is not kept"),
+        ("POST", "/v1/notifications", "{}", 400, "preset or body"),
+        ("POST", "/v1/conversations/latest/agent", r#"{"do":"fly"}"#, 400, "unknown action"),
+        ("POST", "/v1/conversations/latest/agent", r#"{"do":"text"}"#, 400, "text is missing"),
+        ("PUT", "/v1/webhooks", "{}", 400, "either endpoint or manifest"),
+    ] {
+        let response = world.ask(method, path, JSON, body);
+        assert_eq!(response.status, status, "{method} {path} {body}: {}", response.body);
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
+        let problem: Value = serde_json::from_str(&response.body).unwrap();
+        assert_eq!(problem.get("status").and_then(Value::as_u64), Some(u64::from(status)));
+        let found = problem.get("title").and_then(Value::as_str).unwrap_or_default();
+        assert!(found.starts_with(title), "{method} {path}: {found}");
+    }
+}
