@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::journal::Subject;
 use crate::request::{fields, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
+use crate::saved;
 
 /// How long a signed URL is valid
 /// ([protocol.md 8.2](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8.2)).
@@ -23,11 +25,12 @@ pub(crate) const MAX_FILE_SIZE: u64 = 3 * 1024 * 1024;
 const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
 
 /// A stored file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct StoredFile {
     pub(crate) number: u64,
     /// The name that the agent gave it; a consumer's has none here.
     pub(crate) name: Option<String>,
+    #[serde(with = "saved::bytes")]
     pub(crate) bytes: Bytes,
     pub(crate) at: Duration,
 }
@@ -45,9 +48,10 @@ impl StoredFile {
 }
 
 /// A signed URL.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct SignedUrl {
     path: String,
+    #[serde(with = "saved::text")]
     method: Method,
     until: Duration,
 }

@@ -15,7 +15,7 @@ use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
 /// The record of an app install, and its revision.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Install {
     pub(crate) record: Value,
     pub(crate) revision: u64,

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "server")] {
-//! use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
+//! use lp_connector_sandbox::{Endpoint, Server, ServerConfig, Stopper};
 //!
 //! let server = Server::start(ServerConfig::new())?;
 //! server.with(|sandbox| sandbox.fault("send:1=503".parse().unwrap()));
@@ -51,6 +51,7 @@ mod random;
 mod request;
 mod response;
 mod sandbox;
+mod saved;
 mod send;
 #[cfg(feature = "server")]
 mod server;
@@ -69,6 +70,6 @@ pub use journal::{
 pub use random::Random;
 pub use sandbox::{Reply, Sandbox, Transmission};
 #[cfg(feature = "server")]
-pub use server::{LoggedRequest, Server, ServerConfig};
+pub use server::{LoggedRequest, Server, ServerConfig, Stopper};
 pub use state::{Conversation, MAX_KEPT, Message, Survey};
 pub use webhook::{AppState, NextPost, Post, Signature, Webhooks, webhook_target};

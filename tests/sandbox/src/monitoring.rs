@@ -9,7 +9,7 @@ use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
 
 /// A visitor's session.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Visit {
     session: String,
 }

@@ -43,12 +43,14 @@ pub struct Sandbox {
     /// How many notifications there were.
     pub(crate) notified: u64,
     pub(crate) journal: Option<Box<Journal>>,
+    /// How many exchanges were recorded in earlier runs.
+    pub(crate) recorded_before: u64,
     /// The request that is being answered.
     pub(crate) trace: Trace,
     /// The address of the control API, if there is one.
     pub(crate) control: Option<String>,
     /// The warnings of the request that is being answered.
-    warnings: Vec<&'static str>,
+    pub(crate) warnings: Vec<&'static str>,
 }
 
 /// A response, and how to transmit it.
@@ -102,6 +104,7 @@ impl Sandbox {
             faults: Faults::default(),
             notified: 0,
             journal: None,
+            recorded_before: 0,
             trace: Trace::default(),
             control: None,
             warnings: Vec::new(),

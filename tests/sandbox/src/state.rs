@@ -3,17 +3,22 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::file::{SignedUrl, StoredFile};
 use crate::installs::Install;
 use crate::monitoring::Visit;
+use crate::saved;
 
 /// The most entries of each kind: messages, conversations, tokens and so on.
 pub const MAX_KEPT: usize = 100_000;
 
 /// The most files, which are large.
 const MAX_FILES: usize = 64;
+
+/// A text of a fixed set. By this name it can be read from bytes that do not live as long.
+type Fixed = &'static str;
 
 /// A map that removes its oldest entry when it is full.
 #[derive(Clone, Debug)]
@@ -25,6 +30,24 @@ pub(crate) struct BoundedMap<V, const CAPACITY: usize = MAX_KEPT> {
 impl<V, const CAPACITY: usize> Default for BoundedMap<V, CAPACITY> {
     fn default() -> Self {
         Self { entries: BTreeMap::new(), order: VecDeque::new() }
+    }
+}
+
+/// As pairs, oldest first.
+impl<V: Serialize, const CAPACITY: usize> Serialize for BoundedMap<V, CAPACITY> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = |key: &'_ String| self.entries.get(key);
+        serializer.collect_seq(self.order.iter().filter_map(move |key| Some((key, value(key)?))))
+    }
+}
+
+impl<'de, V: Deserialize<'de>, const CAPACITY: usize> Deserialize<'de> for BoundedMap<V, CAPACITY> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map = Self::default();
+        for (key, value) in Vec::<(String, V)>::deserialize(deserializer)? {
+            map.insert(key, value);
+        }
+        Ok(map)
     }
 }
 
@@ -52,6 +75,10 @@ impl<V, const CAPACITY: usize> BoundedMap<V, CAPACITY> {
         self.entries.values()
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.values_mut()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
@@ -75,7 +102,7 @@ impl<V, const CAPACITY: usize> BoundedMap<V, CAPACITY> {
 }
 
 /// An AppJWT.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct AppToken {
     pub(crate) number: u64,
     pub(crate) owner: String,
@@ -85,7 +112,7 @@ pub(crate) struct AppToken {
 }
 
 /// A ConsumerJWS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ConsumerToken {
     pub(crate) number: u64,
     pub(crate) consumer: String,
@@ -94,7 +121,7 @@ pub(crate) struct ConsumerToken {
 }
 
 /// How often a token was used, and when last.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) times: u64,
     pub(crate) last: Option<Duration>,
@@ -108,7 +135,7 @@ impl Usage {
 }
 
 /// A conversation.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Conversation {
     /// Its id, which is also that of its main dialog.
@@ -158,10 +185,11 @@ pub struct Conversation {
 }
 
 /// The last message of a conversation that has something to show, in short.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LastLine {
     pub(crate) from: String,
-    pub(crate) role: &'static str,
+    #[serde(with = "saved::fixed")]
+    pub(crate) role: Fixed,
     pub(crate) text: String,
     pub(crate) at_ms: u64,
 }
@@ -170,7 +198,7 @@ pub(crate) struct LastLine {
 const MAX_LINE: usize = 120;
 
 /// The survey of a conversation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Survey {
     /// The id of its dialog.
@@ -183,7 +211,7 @@ pub struct Survey {
 }
 
 /// A published event of a dialog.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Message {
     /// Its number among all messages, from 1.
@@ -200,9 +228,11 @@ pub struct Message {
     /// LivePerson's id of its publisher.
     pub originator: String,
     /// The publisher's role.
-    pub role: &'static str,
+    #[serde(with = "saved::fixed")]
+    pub role: Fixed,
     /// Its audience: `ALL` or `AGENTS_AND_MANAGERS`.
-    pub audience: &'static str,
+    #[serde(with = "saved::fixed")]
+    pub audience: Fixed,
     /// When it was published, in milliseconds since the Unix epoch.
     pub at_ms: u64,
     /// Its metadata; null if there is none.
@@ -236,7 +266,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) event: Value,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) app_tokens: BoundedMap<AppToken>,
     pub(crate) consumer_tokens: BoundedMap<ConsumerToken>,

@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Endpoint;
 use crate::fault::{Fault, FaultKind, Requests};
 use crate::random::Random;
+use crate::saved;
 
 /// The most faults.
 pub(crate) const MAX_FAULTS: usize = 1000;
 
 /// A fault that was added to a sandbox, with its counts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ActiveFault {
     /// Its number, from 1. No number returns.
     pub number: u64,
     /// The fault.
+    #[serde(with = "saved::text")]
     pub fault: Fault,
     /// Whether it is on. While it is off, it neither counts requests nor applies.
     pub on: bool,
@@ -62,7 +66,7 @@ impl Matched {
 }
 
 /// The faults of a sandbox, in the order in which they were added.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Faults {
     all: Vec<ActiveFault>,
     added: u64,

@@ -71,6 +71,7 @@ impl Sandbox {
     /// ```
     pub fn record(&mut self, epoch: impl Into<String>, limits: Limits) {
         let mut journal = Journal::new(epoch.into(), limits);
+        journal.requests.continue_from(self.recorded_before + 1);
         for (token, found) in self.state.app_tokens.newest() {
             journal.names.insert(token, TokenName::App(found.number));
         }

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
@@ -36,7 +36,7 @@ pub(super) async fn serve(
     listener: std::net::TcpListener,
     acceptor: Option<TlsAcceptor>,
     shared: Arc<ServerState>,
-    mut stopped: oneshot::Receiver<()>,
+    mut stopped: watch::Receiver<bool>,
 ) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
@@ -50,7 +50,7 @@ pub(super) async fn serve(
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = &mut stopped => return,
+            _ = stopped.wait_for(|stops| *stops) => return,
         };
         let Ok((stream, _)) = accepted else {
             // Probably out of file descriptors: give connections time to close.
@@ -124,7 +124,7 @@ async fn answer(
                 Transmission::Delayed(pause) => pause,
                 _ => reply.delay,
             };
-            sandbox.record_transport(number, arrived.elapsed() + pause, connection);
+            sandbox.record_transport(number, arrived.elapsed().saturating_add(pause), connection);
         }
         reply
     };

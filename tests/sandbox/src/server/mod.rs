@@ -4,19 +4,23 @@ mod connection;
 mod control;
 mod pages;
 mod post;
+mod state_file;
 mod stream;
 mod tls;
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, watch};
 
 use self::control::ControlServer;
+use self::state_file::StateFile;
 use crate::{Config, Endpoint, Limits, Sandbox};
 
 /// How a [`Server`] is set up.
@@ -29,6 +33,7 @@ pub struct ServerConfig {
     on_request: Option<OnRequest>,
     control: Option<SocketAddr>,
     limits: Limits,
+    state: Option<PathBuf>,
 }
 
 /// A callback for each request.
@@ -85,6 +90,7 @@ impl ServerConfig {
             on_request: None,
             control: None,
             limits: Limits::default(),
+            state: None,
         }
     }
 
@@ -109,6 +115,15 @@ impl ServerConfig {
     #[must_use]
     pub fn control(mut self, address: SocketAddr) -> Self {
         self.control = Some(address);
+        self
+    }
+
+    /// Keeps the state in this directory, which is made if it is missing: what the sandbox was when it stopped, it is
+    /// when it starts again ([`Sandbox::save`]). It is written every 5 s and at the end, readable for this user
+    /// alone. Account and keys are those of the state. Default: no.
+    #[must_use]
+    pub fn state(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.state = Some(directory.into());
         self
     }
 
@@ -169,8 +184,20 @@ pub struct Server {
     shared: Arc<ServerState>,
     /// Stops before the cloud, which it looks at.
     control: Option<ControlServer>,
-    stop: Option<oneshot::Sender<()>>,
+    is_restored: bool,
+    stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Ends [`Server::wait`] from another thread: see [`Server::stopper`].
+#[derive(Clone, Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stopper {
+    /// Ends it. The server says goodbye to its readers, and writes its state.
+    pub fn stop(&self) {
+        let _ = self.0.send(true);
+    }
 }
 
 /// State shared by the connections.
@@ -178,6 +205,7 @@ struct ServerState {
     sandbox: Mutex<Sandbox>,
     connections: AtomicU64,
     on_request: Option<OnRequest>,
+    state_file: Option<StateFile>,
     /// Notified when there may be something to post.
     wake: Notify,
     /// Notified when there may be something to show.
@@ -187,6 +215,13 @@ struct ServerState {
 impl ServerState {
     fn lock(&self) -> MutexGuard<'_, Sandbox> {
         self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save(&self) -> io::Result<()> {
+        match &self.state_file {
+            Some(file) => file.write(&self.sandbox),
+            None => Ok(()),
+        }
     }
 
     /// Says that the sandbox may have changed.
@@ -200,7 +235,7 @@ impl Server {
     /// Starts a server on a thread of its own.
     ///
     /// # Errors
-    /// If an address is in use or not a loopback address.
+    /// If an address is in use or not a loopback address, or if there is a state that cannot be read or written.
     pub fn start(config: ServerConfig) -> io::Result<Self> {
         for address in [Some(config.listen), config.control].into_iter().flatten() {
             if !address.ip().is_loopback() {
@@ -220,13 +255,28 @@ impl Server {
             (None, None)
         };
         let cloud = config.sandbox.configure(Config::new(address.to_string(), config.seed));
+        let state_file = match &config.state {
+            None => None,
+            Some(directory) => {
+                fs::create_dir_all(directory)?;
+                Some(StateFile::new(directory.join("state.json")))
+            }
+        };
+        let restored = match &state_file {
+            Some(file) => file.restore(cloud.clone(), config.seed)?,
+            None => None,
+        };
+        let is_restored = restored.is_some();
+        let sandbox = restored.unwrap_or_else(|| Sandbox::new(cloud, config.seed));
         let shared = Arc::new(ServerState {
-            sandbox: Mutex::new(Sandbox::new(cloud, config.seed)),
+            sandbox: Mutex::new(sandbox),
+            state_file,
             connections: AtomicU64::new(0),
             on_request: config.on_request,
             wake: Notify::new(),
             changed: Notify::new(),
         });
+        shared.save()?;
         let scheme = if ca_pem.is_some() { "https" } else { "http" };
         let control = match config.control {
             None => None,
@@ -238,18 +288,39 @@ impl Server {
                 Some(control)
             }
         };
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = shared.clone();
         let thread = std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = connection::serve(listener, acceptor, serving.clone(), stopped) => {}
-                    () = post::deliver(serving) => {}
+                    () = post::deliver(serving.clone()) => {}
+                    () = state_file::keep(serving) => {}
                 }
             });
         })?;
-        Ok(Self { address, ca_pem, shared, control, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, ca_pem, shared, control, is_restored, stop, thread: Some(thread) })
+    }
+
+    /// Whether it goes on with a state that was kept ([`ServerConfig::state`]).
+    #[must_use]
+    pub fn is_restored(&self) -> bool {
+        self.is_restored
+    }
+
+    /// Writes the state, if there is a directory for it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self) -> io::Result<()> {
+        self.shared.save()
+    }
+
+    /// A handle that ends [`wait`](Self::wait) from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
     }
 
     /// The base URL of the control API, such as `http://127.0.0.1:40124`; `None` without one
@@ -317,7 +388,7 @@ impl Server {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Blocks until the server stops, which happens only if its thread fails.
+    /// Blocks until the server stops: if its thread fails, or a [`Stopper`] ends it.
     pub fn wait(mut self) {
         if let Some(thread) = self.thread.take() {
             // The thread has already printed its panic.
@@ -329,12 +400,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.control.take());
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
+        let _ = self.stop.send(true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // Nobody can be told here: `save` tells.
+        let _ = self.shared.save();
     }
 }
 

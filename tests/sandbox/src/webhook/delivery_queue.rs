@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use http::Request;
+use serde::{Deserialize, Serialize};
 
+use crate::saved;
 use crate::state::MAX_KEPT;
 
 /// The pause between two attempts in the count-based mode.
@@ -32,7 +34,7 @@ const MAX_IN_FLIGHT: usize = 64;
 
 /// The state of an app's deliveries in the time-based mode
 /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AppState {
     /// All endpoints accept notifications.
@@ -75,10 +77,11 @@ pub struct Post {
 }
 
 /// A queued notification.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct QueuedNotification {
     pub(crate) number: u64,
     pub(crate) conversation: String,
+    #[serde(with = "saved::request")]
     pub(crate) request: Request<Vec<u8>>,
     pub(crate) max_retries: Option<u32>,
     /// The earliest time of the post.
@@ -104,7 +107,7 @@ pub(crate) struct CompletedPost {
 }
 
 /// The queue of one app's notifications.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DeliveryQueue {
     retention: Option<Duration>,
     next_id: u64,
@@ -308,6 +311,16 @@ impl DeliveryQueue {
         }
         self.update_state();
         Some(CompletedPost { number, request, began, next, delivered: accepted })
+    }
+
+    /// The queue as it is after the program has ended: what was on its way waits again.
+    pub(crate) fn interrupted(mut self) -> Self {
+        for (id, item) in std::mem::take(&mut self.in_flight) {
+            self.requeue(id, item);
+        }
+        self.busy.clear();
+        self.probe = None;
+        self
     }
 
     /// Takes the numbers of the notifications that were lost without a post.

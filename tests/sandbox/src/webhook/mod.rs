@@ -9,6 +9,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use delivery_queue::{AppState, NextPost, Post};
@@ -27,7 +28,7 @@ pub(crate) const EVENT_KEYS: [&str; 5] = [
 ];
 
 /// The endpoint of one kind of event.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct WebhookEndpoint {
     pub(crate) url: String,
     /// `None` if the manifest does not say, which means 0. Only an explicit 0 keeps the endpoint's
@@ -50,10 +51,11 @@ pub(crate) struct WebhookEndpoint {
 /// sandbox.set_webhooks(webhooks);
 /// assert_eq!(sandbox.notifications_waiting(), 0);
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Webhooks {
     pub(crate) endpoints: BTreeMap<String, WebhookEndpoint>,
     pub(crate) retention: Option<Duration>,
+    #[serde(with = "crate::saved::text")]
     pub(crate) signature: Signature,
 }
 
