@@ -28,6 +28,10 @@ async function load(name) {
 	page.draw();
 }
 
+/** The pause between two drawings while more comes than the stream tells. */
+const HEAVY = 300;
+let heavy = 0;
+
 /** A setting of this browser; the page works where there is no storage. */
 const kept = {
 	get(name, otherwise) {
@@ -65,6 +69,14 @@ const page = {
 		if (!page.drawing) page.drawing = requestAnimationFrame(draw);
 	},
 
+	/** Draws a little later: under heavy traffic a page that draws each frame would slow the sandbox down. */
+	drawLater() {
+		page.later ??= setTimeout(() => {
+			page.later = null;
+			page.draw();
+		}, HEAVY);
+	},
+
 	/** Goes to a place; `replace` leaves no step in the history. */
 	go(view, id, params, { replace = false, focus = false } = {}) {
 		const to = link(view, id, params);
@@ -95,6 +107,15 @@ const page = {
 			return undefined;
 		} finally {
 			page.draw();
+		}
+	},
+
+	/** Fetches a list that never changes, once. */
+	async once(name, path) {
+		if (page.state[name].length === 0) {
+			await page.act(name, async () => {
+				page.state[name] = (await api.get(path))[name];
+			});
 		}
 	},
 
@@ -195,8 +216,12 @@ const stream = new Stream(
 				if (!data.typing?.includes(data.consumer)) announcer.typing(data.consumer, false);
 			}
 			announce(store.apply(page.state, kind, data));
+			// Too many to be told one by one.
+			if (kind === "left_out" && data.conversations) stream.start();
 			for (const view of Object.values(views)) view.happened?.(page, kind, data);
-			page.draw();
+			if (data.left_out > 0) heavy = Date.now();
+			if (Date.now() - heavy < 2 * HEAVY) page.drawLater();
+			else page.draw();
 		},
 		status(status) {
 			if (status.kind === "restarted") {
@@ -245,10 +270,7 @@ addEventListener("keydown", (event) => {
 	event.preventDefault();
 });
 
-addEventListener("hashchange", () => {
-	routed();
-	page.draw();
-});
+// Links, and the browser's back and forward.
 addEventListener("popstate", () => {
 	routed();
 	page.draw();
@@ -263,8 +285,3 @@ routed();
 draw();
 if (document.hidden) stream.visible(false);
 else stream.start();
-for (const [name, path] of [["presets", "/v1/faults"], ["triggers", "/v1/triggers"]]) {
-	page.act(name, async () => {
-		page.state[name] = (await api.get(path))[name] ?? [];
-	});
-}

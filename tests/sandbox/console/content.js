@@ -53,7 +53,7 @@ export const PRESETS = {
 	card: {
 		type: "vertical",
 		elements: [
-			{ type: "text", text: "A silver ring", style: { bold: true } },
+			{ type: "text", text: "A silver ring" },
 			text("Size 17, in stock"),
 			{ type: "horizontal", elements: [publish("Buy"), publish("Another")] },
 		],
@@ -61,8 +61,7 @@ export const PRESETS = {
 	list: { type: "list", elements: [card("Ring", "Take the ring"), card("Chain", "Take the chain")] },
 	carousel: {
 		type: "carousel",
-		padding: 10,
-		elements: [card("Ring", "Take the ring"), card("Chain", "Take the chain"), card("Pin", "Take the pin")],
+		elements: [card("Ring", "Take the ring"), card("Chain", "Take the chain")],
 	},
 	link: {
 		type: "vertical",

@@ -74,7 +74,7 @@ export function apply(state, kind, data) {
 			state.webhooks = data;
 			return [];
 		case "left_out":
-			for (const id of Object.keys(data.conversations ?? {})) {
+			for (const id of Object.keys(data.messages ?? {})) {
 				const transcript = state.transcripts.get(id);
 				if (transcript) transcript.stale = true;
 			}
@@ -115,14 +115,17 @@ export function missing(state, from = state.top) {
 	return null;
 }
 
-/** Keeps a conversation's messages from now on; `list` is a page of the server. */
+/**
+ * Keeps a conversation's messages from now on; `list` is a page of the server. `earlier` says whether there are
+ * messages before the page, if the page was asked for them. A stale transcript may have a gap: it begins anew.
+ */
 export function addPage(state, id, list, earlier) {
-	const transcript = state.transcripts.get(id) ?? { list: [], earlier: false, stale: false };
-	const known = new Set(transcript.list.map(({ n }) => n));
-	const added = list.filter(({ n }) => !known.has(n));
-	transcript.list = [...transcript.list, ...added].sort((one, other) => one.n - other.n);
-	if (earlier !== undefined) transcript.earlier = earlier;
-	transcript.stale = false;
+	const { list: before = [], earlier: known = false, stale } = state.transcripts.get(id) ?? {};
+	const first = list[0]?.n ?? 0;
+	const kept = stale ? before.filter(({ n }) => n > first) : before;
+	const numbers = new Set(kept.map(({ n }) => n));
+	const all = [...kept, ...list.filter(({ n }) => !numbers.has(n))].sort((one, other) => one.n - other.n);
+	const transcript = { list: all, earlier: earlier ?? known, stale: false };
 	cut(transcript);
 	state.transcripts.delete(id);
 	state.transcripts.set(id, transcript);
@@ -172,10 +175,7 @@ export const unread = (state) =>
 
 export const faultsOn = (state) => state.faults.filter(({ on }) => on);
 
-/**
- * The receipts in a list of messages: how far each side has got with the sequences of each dialog, as
- * `READ` or `ACCEPT` by side, dialog and sequence.
- */
+/** The receipts among messages: `READ` or `ACCEPT` by side, dialog and sequence. */
 export function receipts(list) {
 	const found = new Map();
 	for (const { dialog, role, event } of list) {

@@ -10,10 +10,7 @@ const SILENCE = 40000;
 
 const PAUSES = [1000, 1000, 2000, 2000, 5000];
 
-/**
- * Follows the events. `world` has `open(url)` for an `EventSource`, `snapshot()`, `later(f, ms)` and `cancel`;
- * `tell` gets `snapshot`, `event` and `status`.
- */
+/** Follows the events: `world` has the network and the clock, `tell` gets `snapshot`, `event` and `status`. */
 export class Stream {
 	#world;
 	#tell;

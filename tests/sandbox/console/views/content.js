@@ -34,7 +34,7 @@ const replies = (all, click) => {
 		: nothing;
 };
 
-const button = (one, click) => html`<button class="pill" dir="auto" ?disabled=${!click} title=${one?.tooltip ?? ""} @click=${() =>
+const button = (one, click) => html`<button type="button" class="pill" dir="auto" ?disabled=${!click} title=${one?.tooltip ?? ""} @click=${() =>
 	click?.(one)}>${String(one?.title ?? "a button without a title")}</button>`;
 
 function rich(element, click, depth) {

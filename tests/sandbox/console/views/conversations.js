@@ -23,7 +23,7 @@ async function fetchPage(page, id, query) {
 	ui.fetching.add(id);
 	await page.act("transcript", async () => {
 		const found = await api.messages(id, query);
-		addPage(page.state, id, found.messages, query?.startsWith("?after") ? undefined : found.earlier);
+		addPage(page.state, id, found.messages, found.earlier);
 	});
 	ui.fetching.delete(id);
 }
@@ -43,9 +43,7 @@ export function enter(page, before) {
 
 export function happened(page, kind, data) {
 	const { id } = page.route;
-	if (kind !== "left_out" || !data.conversations?.[id]) return;
-	const last = page.state.transcripts.get(id)?.list.at(-1)?.n ?? 0;
-	fetchPage(page, id, `?after=${Math.max(0, last - data.conversations[id] - 200)}`);
+	if (kind === "left_out" && data.messages?.[id]) fetchPage(page, id);
 }
 
 const listed = (page) => {
@@ -179,7 +177,7 @@ const stateOf = ({ state, skill }) => `${state}${skill ? ` · skill ${skill}` : 
 export function view(page) {
 	const { state, route } = page;
 	const one = state.conversations.get(route.id);
-	if (state.conversations.size === 0 && !one) return firstSteps(page);
+	if (state.conversations.size === 0 && !one) return firstSteps(page, "No conversation yet");
 	return html`<div class="desk ${one ? "opened" : ""} ${ui.drawer ? "drawer" : ""}">
 		${list(page)}
 		${one

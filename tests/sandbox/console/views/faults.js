@@ -19,6 +19,10 @@ const off = (page) => page.status.kind !== "live";
 const flip = (page, fault) =>
 	page.act(`fault-${fault.n}`, () => api.send("PATCH", `/v1/faults/${fault.n}`, { on: !fault.on }));
 
+export function enter(page) {
+	if (page.route.view === "faults") page.once("presets", "/v1/faults");
+}
+
 const sorted = (page) => [...page.state.faults].sort((one, other) => one.n - other.n);
 
 function row(page, fault) {

@@ -101,7 +101,7 @@ function help(page) {
 	return html`<dialog id="help" aria-labelledby="help-title" @close=${close}>
 		<header><h2 id="help-title">Keys</h2><button class="quiet" aria-label="Close help" @click=${close}>${icon("close")}</button></header>
 		<div class="scroll" tabindex="0" role="region" aria-label="Keys and settings">
-		<dl class="keys">${HELP.map(([key, what]) => html`<dt>${key.split(" ").map((one) => (one === "–" ? " – " : html`<kbd>${one}</kbd>`))}</dt><dd>${what}</dd>`)}</dl>
+		<dl class="keys">${HELP.map(([key, what]) => html`<dt>${key.split(" ").map((one) => (one === "–" ? " – " : html`<kbd>${one}</kbd> `))}</dt><dd>${what}</dd>`)}</dl>
 		<p>In the composer: <kbd>Enter</kbd> sends, <kbd>Shift</kbd>+<kbd>Enter</kbd> is a new line, <kbd>/</kbd> lists the commands, <kbd>//</kbd> is a slash, <kbd>↑</kbd> in an empty line brings the last line back.</p>
 		${box("letters", "Single keys act outside of text fields")}
 		${box("plain", "Plain table: the newest 100 rows of the wire, for screen readers whose cursor cannot scroll a window")}
@@ -136,11 +136,11 @@ export function frame(page, view) {
 }
 
 /** What the empty views say. */
-export const firstSteps = (page) => html`<div class="empty">
-	<h2>No conversation yet</h2>
+export const firstSteps = (page, title) => html`<div class="empty">
+	<h2>${title}</h2>
 	<p>In a second terminal:</p>
 	<p>${copyable(page, "env", 'eval "$(lp-connector sandbox env)"')}</p>
 	<p>${copyable(page, "chat", "lp-connector chat --consumer ada")}</p>
-	<p>or <button @click=${() => page.act("start", () => api.send("POST", "/v1/triggers/conversation"))}>Start one for me</button></p>
+	<p>or <button @click=${() => page.act("start", () => api.send("POST", "/v1/triggers/consumer-text"))}>Start one for me</button></p>
 	${page.problem("start")}${page.problem("env")}${page.problem("chat")}
 </div>`;

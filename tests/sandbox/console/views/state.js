@@ -12,7 +12,7 @@ const off = (page) => page.status.kind !== "live";
 
 const table = (heads, rows, none) =>
 	rows.length
-		? html`<div class="table" tabindex="0" role="region" aria-label=${heads.join(", ")}><table><thead><tr>${heads.map((one) => html`<th scope="col">${one}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`
+		? html`<div class="table" tabindex="0" role="region" aria-label=${heads.filter(Boolean).join(", ")}><table><thead><tr>${heads.map((one) => (one ? html`<th scope="col">${one}</th>` : html`<td></td>`))}</tr></thead><tbody>${rows}</tbody></table></div>`
 		: html`<p class="muted">${none}</p>`;
 
 function expires({ expires: at }, now) {
@@ -47,23 +47,50 @@ function webhooks(page) {
 		}}></label> <button ?disabled=${off(page)}>Register</button></form>${page.problem("webhooks")}</section>`;
 }
 
-function trigger(page, one) {
-	const key = (name) => `${one.name} ${name}`;
+/** What all triggers take; it is asked for once. */
+const COMMON = ["conversation", "consumer", "as"];
+
+export function enter(page) {
+	if (page.route.view === "state") page.once("triggers", "/v1/triggers");
+}
+
+/** A field's text as the kind of value that the parameter has. */
+function valueOf(text, otherwise) {
+	if (typeof otherwise === "number") return Number(text);
+	if (Array.isArray(otherwise)) return text.split("|").map((one) => one.trim()).filter(Boolean);
+	return typeof otherwise === "object" && otherwise !== null ? JSON.parse(text) : text;
+}
+
+const shown = (value) =>
+	Array.isArray(value) ? value.join(" | ") : typeof value === "object" && value !== null ? JSON.stringify(value) : (value ?? "");
+
+const input = (key, name, otherwise) => html`<label>${name} <input placeholder=${shown(otherwise)} @input=${(event) =>
+	ui.values.set(key, event.target.value)}></label>`;
+
+function trigger(page, { name, sentence, parameters }) {
 	const run = (event) => {
 		event.preventDefault();
-		const body = {};
-		for (const { name } of one.parameters ?? []) {
-			const value = ui.values.get(key(name));
-			if (value !== undefined && value !== "") body[name] = value;
-		}
-		page.act(`trigger-${one.name}`, async () => {
-			await api.send("POST", `/v1/triggers/${encodeURIComponent(one.name)}`, body);
-			page.say(`${one.name}: done`);
+		page.act(`trigger-${name}`, async () => {
+			const body = {};
+			for (const one of parameters) {
+				const text = ui.values.get(COMMON.includes(one.name) ? one.name : `${name} ${one.name}`);
+				if (text) body[one.name] = valueOf(text, one.default);
+			}
+			await api.send("POST", `/v1/triggers/${encodeURIComponent(name)}`, body);
+			page.say(`${name}: done`);
 		});
 	};
-	return html`<form class="trigger" @submit=${run}><div><b>${one.name}</b> <span class="muted">${one.sentence}</span></div>
-		${(one.parameters ?? []).map(({ name, default: otherwise }) => html`<label>${name} <input placeholder=${otherwise == null ? "" : typeof otherwise === "string" ? otherwise : JSON.stringify(otherwise)} @input=${(event) => ui.values.set(key(name), event.target.value)}></label>`)}
-		<button ?disabled=${off(page)} aria-label="Run ${one.name}">Run</button>${page.problem(`trigger-${one.name}`)}</form>`;
+	return html`<form class="trigger" @submit=${run}><div><b>${name}</b> <span class="muted">${sentence}</span></div>
+		${parameters.filter((one) => !COMMON.includes(one.name)).map((one) => input(`${name} ${one.name}`, one.name, one.default))}
+		<button ?disabled=${off(page)} aria-label="Run ${name}">Run</button>${page.problem(`trigger-${name}`)}</form>`;
+}
+
+function triggers(page) {
+	const { triggers: all } = page.state;
+	const fields = all[0]?.parameters.filter(({ name }) => COMMON.includes(name)) ?? [];
+	return html`<section class="wide"><h2>Triggers</h2>
+		<div class="fields">${fields.map((one) => input(one.name, one.name, one.default ?? "the latest"))}</div>
+		${all.map((one) => trigger(page, one))}${page.problem("triggers")}</section>`;
 }
 
 export function view(page) {
@@ -82,6 +109,6 @@ export function view(page) {
 		<section><h2>App installs</h2>${table(["id", "name", "enabled", "revision"], state.installs.map((one) => html`<tr><td dir="auto">${one.id}</td><td dir="auto">${one.client_name}</td><td>${one.enabled ? "yes" : "no"}</td><td>${one.revision}</td></tr>`), "None.")}</section>
 		<section><h2>Sequence numbers</h2>${table(["consumer", "dialog", "id", "sequence", "state"], dialogs.slice(0, 200), "No conversation is open.")}</section>
 		<section><h2>Files</h2>${table(["file", "type", "size", "from", "at"], state.files.map((one) => html`<tr><td dir="auto"><a href="/v1/files/${one.n}" download>${one.name ?? one.path}</a></td><td>${one.type}</td><td>${size(one.bytes)}</td><td>${one.from}</td><td>${clock(one.at)}</td></tr>`), "None was sent yet.")}</section>
-		<section class="wide"><h2>Triggers</h2>${state.triggers.length ? state.triggers.map((one) => trigger(page, one)) : html`<p class="muted">None.</p>`}${page.problem("triggers")}</section>
+		${triggers(page)}
 	</div>`;
 }

@@ -20,7 +20,7 @@ const ui = {
 	scrollTop: 0,
 	viewport: 600,
 	cache: null,
-	filling: false,
+	filling: null,
 };
 
 const narrow = matchMedia("(max-width: 719px)");
@@ -57,10 +57,15 @@ export function happened(page, kind, data) {
 	}
 }
 
-/** Fetches the rows around a number that are not here. */
-async function fill(page, n) {
-	if (ui.filling || page.status.kind !== "live") return;
-	ui.filling = true;
+/** Fetches the rows up to a number that are not here; one request at a time. */
+function fill(page, n) {
+	ui.filling ??= fetchRows(page, n).finally(() => {
+		ui.filling = null;
+	});
+	return ui.filling;
+}
+
+async function fetchRows(page, n) {
 	await page.act("wire", async () => {
 		const { rows, next } = await api.get(`/v1/wire?before=${n + 1}&limit=200`);
 		addRows(page.state, rows);
@@ -68,19 +73,22 @@ async function fill(page, n) {
 		const oldest = rows.at(-1)?.n ?? n + 1;
 		if (next == null) page.state.bottom = Math.max(page.state.bottom, oldest);
 		const gone = [];
-		for (let one = n; one >= Math.max(oldest, n - 199); one -= 1) if (!page.state.rows.has(one)) gone.push({ n: one, gone: true });
+		for (let one = n; one >= Math.max(oldest, n - 199); one -= 1) {
+			if (!page.state.rows.has(one)) gone.push({ n: one, gone: true });
+		}
 		addRows(page.state, gone);
 	});
-	ui.filling = false;
 }
 
 /** A filter needs all rows: they are fetched when the traffic pauses. */
 async function backfill(page) {
-	while (page.route.view === "wire" && parse(ui.text).terms.length) {
+	let last = null;
+	while (page.route.view === "wire" && parse(ui.text).terms.length && page.status.kind === "live") {
 		const n = missing(page.state);
-		if (n == null) return;
+		if (n == null || n === last) return;
+		last = n;
 		await fill(page, n);
-		if (page.errors.has("wire") || page.status.kind !== "live") return;
+		if (page.errors.has("wire")) return;
 	}
 }
 
@@ -160,7 +168,7 @@ function bar(page, newer) {
 			${box("status:failed", "Failed")}${box("way:out", "Webhooks")}${box("fault:any", "Faulted")}
 			<span class="grow"></span>
 			<button aria-pressed=${ui.paused} @click=${() => pause(page)}>${ui.paused ? "Resume" : "Pause"}</button>
-			<button title="Hides what is older; the sandbox keeps it" @click=${() => clear(page)}>Clear</button>
+			<button @click=${() => clear(page)}>Clear</button>
 		</div>
 		<p id="filter-error" class="problem" role="status">${error ? `${error}. Nothing is filtered.` : nothing}</p>
 		${page.problem("wire")}
@@ -216,7 +224,7 @@ function none(page, total) {
 		ui.cleared = 0;
 		page.draw();
 	}}>Show what is older</button></p></div>`;
-	return firstSteps(page);
+	return firstSteps(page, "Nothing on the wire yet");
 }
 
 function table(page, all) {
@@ -235,7 +243,7 @@ function grid(page, all) {
 	const shown = [];
 	for (let index = place.first; index < place.last; index += 1) shown.push({ index, ...all.at(index) });
 	const absent = shown.find(({ n, row }) => n && !row);
-	if (absent) fill(page, absent.n);
+	if (absent && page.status.kind === "live" && !page.errors.has("wire")) fill(page, absent.n);
 	ui.place = place;
 	const at = ui.active == null ? -1 : all.indexOf(ui.active);
 	// The active row stays in the document: the focus points to it.

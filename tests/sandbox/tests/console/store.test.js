@@ -48,6 +48,15 @@ test("messages are in order of their numbers, each once", () => {
   assert.equal(earlier, false);
 });
 
+test("a transcript with a gap begins anew", () => {
+  const state = loaded();
+  store.addPage(state, "a", [message(1), message(2)], false);
+  store.apply(state, "left_out", { messages: { a: 300, b: 1 }, notifications: 0 });
+  store.apply(state, "message", message(500));
+  store.addPage(state, "a", [message(300), message(301)], true);
+  assert.deepEqual(state.transcripts.get("a"), { list: [message(300), message(301), message(500)], earlier: true, stale: false });
+});
+
 test("what the page keeps is bounded", () => {
   const state = loaded();
   store.addPage(state, "a", [], false);
