@@ -1,0 +1,294 @@
+//! The wire and the faults.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use lp_connector_sandbox::Webhooks;
+use serde_json::{Value, json};
+
+use super::{Result, World, done, ensure};
+use crate::browser::Page;
+use crate::cloud::Cloud;
+
+const ROWS: &str = "[...document.querySelectorAll('.rows [role=row]')]";
+
+pub(crate) async fn fault(world: World) -> Result<Option<String>> {
+    let (_cloud, page, mut chat) = world.chat().await?;
+    page.keys("\u{e00c}").await?;
+    page.keys("3").await?;
+    page.until("document.querySelector('.new-fault')").await?;
+    // To the form by the keyboard alone: `next`, one request, status 503 as it stands.
+    tab_to(&page, "document.activeElement.value === 'every'").await?;
+    page.keys("\u{e014}").await?;
+    page.shows(".option", "send:1=503").await?;
+    tab_to(&page, "document.activeElement.innerText === 'Switch on'").await?;
+    page.keys("\u{e007}").await?;
+    page.shows(".banner", "send → 503, 0 of 1").await?;
+    chat.say("Hello")?;
+    page.shows(".applied", "1 of 1").await?;
+    page.js("document.activeElement.blur()").await?;
+    page.keys("2").await?;
+    page.until(&format!("{ROWS}.some((one) => one.innerText.includes('503') && one.innerText.includes('send:1=503'))")).await?;
+    page.until(&format!(
+        "{ROWS}.some((one) => one.innerText.includes('200') && one.innerText.includes('↻2'))"
+    ))
+    .await?;
+    tab_to(&page, "document.activeElement.innerText === 'Disable all'").await?;
+    page.keys("\u{e007}").await?;
+    page.until("!document.querySelector('.banner')").await?;
+    done(page, None).await
+}
+
+/// Presses Tab until an expression is true.
+pub(crate) async fn tab_to(page: &Page, expression: &str) -> Result<()> {
+    for _ in 0..60 {
+        if page.value(expression).await? == true {
+            return Ok(());
+        }
+        page.keys("\u{e004}").await?;
+    }
+    Err(format!("Tab never comes to {expression}").into())
+}
+
+/// A notification's signature and body.
+type Posted = (String, Vec<u8>);
+
+/// An endpoint that answers 500 so many times, then 200. Returns its URL; each request's signature and body come.
+fn endpoint(failures: usize) -> Result<(String, mpsc::Receiver<Posted>)> {
+    let server = tiny_http::Server::http("127.0.0.1:0")?;
+    let url = format!("http://{}/", server.server_addr().to_ip().ok_or("no address")?);
+    let (sender, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        for (n, mut request) in server.incoming_requests().enumerate() {
+            let mut body = Vec::new();
+            let _ = request.as_reader().read_to_end(&mut body);
+            let signature =
+                request.headers().iter().find(|one| one.field.equiv("x-liveperson-signature"));
+            let signature = signature.map(|one| one.value.to_string()).unwrap_or_default();
+            let status = if n < failures { 500 } else { 200 };
+            let _ = request.respond(tiny_http::Response::empty(status));
+            if sender.send((signature, body)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok((url, requests))
+}
+
+pub(crate) async fn attempts(world: World) -> Result<Option<String>> {
+    let (cloud, page) = world.open().await?;
+    let conversation = cloud.conversation("ada", "Hello")?;
+    let (url, requests) = endpoint(1)?;
+    let event = "ms.MessagingEventNotification.ContentEvent";
+    let webhooks = json!({event: {"endpoint": url}, "retry": {"retention_time": 60}});
+    let webhooks = Webhooks::from_manifest(&json!({"capabilities": {"webhooks": webhooks}}))?;
+    cloud.server.with(|sandbox| sandbox.set_webhooks(webhooks));
+    page.place(&format!("#/conversations/{conversation}")).await?;
+    page.say("Which colour?").await?;
+    let wait = || requests.recv_timeout(Duration::from_secs(20)).map_err(|_| "no notification");
+    let (first, second) = (wait()?, wait()?);
+    ensure!(!first.0.is_empty() && first == second, "the attempts differ: {first:?}, {second:?}");
+    page.until("document.querySelector('.message.agent .links a[href*=wire]')").await?;
+    page.js("document.querySelector('.message.agent .links a').click()").await?;
+    page.until("document.querySelectorAll('.exchange tbody tr').length === 2").await?;
+    page.shows(".exchange tbody tr", "500").await?;
+    page.shows(".exchange tbody tr", "200").await?;
+    page.shows("#part", "delivered").await?;
+    page.js("document.querySelector('[role=grid]').focus()").await?;
+    page.keys("r").await?;
+    page.until("document.querySelectorAll('.exchange tbody tr').length === 3").await?;
+    let third = wait()?;
+    ensure!(third == first, "the replay differs: {third:?}");
+    done(page, None).await
+}
+
+pub(crate) async fn links(world: World) -> Result<Option<String>> {
+    let (_cloud, page, mut chat) = world.chat().await?;
+    chat.say("Hello there")?;
+    page.shows(".message.consumer", "Hello there").await?;
+    page.say("Which colour?").await?;
+    chat.wait_for("Which colour?")?;
+    // Message → the request that brought it.
+    page.js("[...document.querySelectorAll('.message.consumer')].at(-1).querySelector('.links a').click()").await?;
+    page.until("location.hash.startsWith('#/wire/')").await?;
+    page.shows(".exchange pre", "Hello there").await?;
+    page.driver.refresh().await?;
+    page.live().await?;
+    page.shows(".exchange pre", "Hello there").await?;
+    // Request → message.
+    page.press("Links").await?;
+    page.until("document.querySelector('dl.links a[href*=\"message=\"]')").await?;
+    page.js("document.querySelector('dl.links a[href*=\"message=\"]').click()").await?;
+    page.shows(".message.chosen", "Hello there").await?;
+    page.driver.refresh().await?;
+    page.live().await?;
+    page.shows(".message.chosen", "Hello there").await?;
+    // Message → its webhook → the attempt → back to the message.
+    page.until("document.querySelector('.message.agent .links a[href*=attempts]')").await?;
+    page.js("document.querySelector('.message.agent .links a[href*=attempts]').click()").await?;
+    page.shows("#part", "ContentEvent").await?;
+    page.shows("#part", "delivered").await?;
+    page.press("Links").await?;
+    page.until("document.querySelector('dl.links a[href*=\"message=\"]')").await?;
+    page.js("document.querySelector('dl.links a[href*=\"message=\"]').click()").await?;
+    page.shows(".message.chosen", "Which colour?").await?;
+    // And by the history.
+    page.driver.back().await?;
+    page.until("location.hash.includes('tab=links')").await?;
+    done(page, None).await
+}
+
+pub(crate) async fn filter(world: World) -> Result<Option<String>> {
+    let (cloud, page, mut chat) = world.chat().await?;
+    cloud.post("/v1/faults", &json!({"fault": "send:1=503"}))?;
+    chat.say("Hello")?;
+    page.shows(".message.consumer", "Hello").await?;
+    page.place("#/wire").await?;
+    page.click("[data-filter]").await?;
+    page.keys("endpoint:send status:5xx").await?;
+    let one = format!("{ROWS}.length === 1 && {ROWS}[0].innerText.includes('503')");
+    page.until(&one).await?;
+    page.until("location.hash.includes('endpoint=send') && location.hash.includes('status=5xx')")
+        .await?;
+    page.driver.refresh().await?;
+    page.live().await?;
+    page.until(&one).await?;
+    ensure!(
+        page.value("document.querySelector('[data-filter]').value").await?
+            == "endpoint:send status:5xx",
+        "the text is lost"
+    );
+    page.click("[data-filter]").await?;
+    page.keys(" stats:1").await?;
+    page.shows("#filter-error", "there is no key “stats”").await?;
+    page.until(&format!("{ROWS}.length > 3")).await?;
+    done(page, None).await
+}
+
+pub(crate) async fn pause(world: World) -> Result<Option<String>> {
+    let (cloud, page) = world.open().await?;
+    cloud.traffic(5)?;
+    page.place("#/wire").await?;
+    page.until(&format!("{ROWS}.length === 5")).await?;
+    page.keys("p").await?;
+    page.shows(".counts", "Paused").await?;
+    cloud.traffic(500)?;
+    page.shows(".counts", "Paused · 500 more · traffic continues").await?;
+    ensure!(page.value(&format!("{ROWS}.length")).await? == 5, "the list moved");
+    page.press("Resume").await?;
+    page.until("document.querySelector('.grid').getAttribute('aria-rowcount') === '506'").await?;
+    // All of them, none twice.
+    let mut seen = std::collections::BTreeSet::new();
+    for top in (0..506 * 28).step_by(400) {
+        page.js(&format!("document.querySelector('.grid').scrollTop = {top}")).await?;
+        page.until(&format!(
+            "{ROWS}.length && {ROWS}.every((one) => one.querySelector('.status'))"
+        ))
+        .await?;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        let ids = page.value(&format!("{ROWS}.map((one) => one.id)")).await?;
+        let ids: Vec<String> = ids
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        let different: std::collections::BTreeSet<_> = ids.iter().cloned().collect();
+        ensure!(different.len() == ids.len(), "a row is there twice: {ids:?}");
+        seen.extend(different);
+    }
+    ensure!(seen.len() == 505, "{} rows of 505", seen.len());
+    done(page, None).await
+}
+
+pub(crate) async fn still(world: World) -> Result<Option<String>> {
+    let (cloud, page) = world.open().await?;
+    cloud.traffic(300)?;
+    page.place("#/wire").await?;
+    page.until(&format!("{ROWS}.length > 20")).await?;
+    page.js("document.querySelector('.grid').scrollTop = 1400").await?;
+    page.until(&format!(
+        "{ROWS}[0].offsetParent && document.querySelector('.grid').scrollTop === 1400"
+    ))
+    .await?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    page.js(&format!("window.row = {ROWS}[9].id; document.getElementById(row).click()")).await?;
+    page.until("document.querySelector('.exchange pre, .exchange .headers')").await?;
+    let place = "(() => { const box = document.getElementById(row)?.getBoundingClientRect(); return box && [box.x, box.y, document.getElementById(row).innerText]; })()";
+    let before = page.value(place).await?;
+    cloud.traffic(1000)?;
+    page.shows(".counts", "new").await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let after = page.value(place).await?;
+    ensure!(before == after && !before.is_null(), "before {before}, after {after}");
+    page.until(
+        "document.querySelector('.counts').innerText.replace(/\\D/g, '').startsWith('1000')",
+    )
+    .await?;
+    done(page, None).await
+}
+
+/// The requests of one run, and in how many threads.
+const REQUESTS: usize = 10_000;
+const CLIENTS: usize = 4;
+
+/// Requests a second.
+fn rate(cloud: &Cloud) -> Result<f64> {
+    let started = Instant::now();
+    std::thread::scope(|scope| -> Result<()> {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| cloud.traffic(REQUESTS / CLIENTS))).collect();
+        for client in clients {
+            client.join().map_err(|_| "a client panicked")??;
+        }
+        Ok(())
+    })?;
+    Ok(REQUESTS as f64 / started.elapsed().as_secs_f64())
+}
+
+pub(crate) async fn many(world: World) -> Result<Option<String>> {
+    let (cloud, page) = world.open().await?;
+    page.goto("about:blank").await?;
+    rate(&cloud)?;
+    // In turns, so that a busy machine is busy for both.
+    let mut ratios = Vec::new();
+    let (mut nodes, mut heap, mut longest) = (0, 0.0_f64, 0.0_f64);
+    for _ in 0..3 {
+        let without = rate(&cloud)?;
+        page.goto(&format!("{}#/wire", cloud.console())).await?;
+        page.live().await?;
+        page.until(&format!("{ROWS}.length > 10")).await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let start = page.value("performance.now()").await?.as_f64().unwrap_or_default();
+        let with = rate(&cloud)?;
+        ratios.push(with / without);
+        page.until("document.querySelector('.grid').getAttribute('aria-rowcount') === '10001'")
+            .await?;
+        nodes = nodes.max(
+            page.value("document.querySelectorAll('*').length").await?.as_u64().unwrap_or(u64::MAX),
+        );
+        page.cdp("HeapProfiler.collectGarbage", json!({})).await?;
+        let used =
+            page.value("performance.memory.usedJSHeapSize").await?.as_f64().unwrap_or(f64::MAX);
+        heap = heap.max(used / 1_048_576.0);
+        let tasks = page.value("recorded.tasks").await?;
+        for task in tasks.as_array().into_iter().flatten() {
+            if task[0].as_f64().unwrap_or_default() > start {
+                longest = longest.max(task[1].as_f64().unwrap_or_default());
+            }
+        }
+        page.is_clean().await?;
+        page.goto("about:blank").await?;
+    }
+    let best = ratios.iter().copied().fold(0.0, f64::max);
+    let note = format!(
+        "{nodes} nodes, {heap:.1} MB heap, longest task {longest:.0} ms, throughput {ratios:.2?}"
+    );
+    ensure!(nodes <= 600, "{note}");
+    ensure!(heap < 30.0, "{note}");
+    ensure!(longest <= 100.0, "{note}");
+    ensure!(best >= 0.9, "{note}");
+    page.close().await?;
+    Ok(Some(note))
+}

@@ -1,0 +1,175 @@
+//! A sandbox with its console, and traffic for it.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use lp_connector_sandbox::{Server, ServerConfig};
+use serde_json::{Value, json};
+
+use crate::checks::Result;
+
+/// A running sandbox with its control listener.
+pub(crate) struct Cloud {
+    pub(crate) server: Server,
+    pub(crate) control: String,
+    agent: ureq::Agent,
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(20)))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .into()
+}
+
+impl Cloud {
+    pub(crate) fn start() -> Result<Self> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::start(ServerConfig::new().control(any))?;
+        let control = server.control_url().ok_or("no control listener")?;
+        Ok(Self { server, control, agent: agent() })
+    }
+
+    pub(crate) fn console(&self) -> String {
+        format!("{}/console", self.control)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        let mut response = self.agent.get(format!("{}{path}", self.control)).call()?;
+        Ok(serde_json::from_str(&response.body_mut().read_to_string()?)?)
+    }
+
+    pub(crate) fn get_text(&self, path: &str) -> Result<String> {
+        let mut response = self.agent.get(format!("{}{path}", self.control)).call()?;
+        Ok(response.body_mut().read_to_string()?)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.agent.post(format!("{}{path}", self.control));
+        let mut response = request.content_type("application/json").send(body.to_string())?;
+        let text = response.body_mut().read_to_string()?;
+        if !response.status().is_success() {
+            return Err(format!("POST {path}: {text}").into());
+        }
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+
+    /// So many requests to the cloud, one after the other on one connection.
+    pub(crate) fn traffic(&self, requests: usize) -> Result<()> {
+        let url = format!(
+            "{}/api/account/{}/service/baseURI.json?version=1.0",
+            self.server.base_url(),
+            self.server.account_id()
+        );
+        for _ in 0..requests {
+            let mut response = self.agent.get(&url).call()?;
+            response.body_mut().read_to_string()?;
+        }
+        Ok(())
+    }
+
+    /// Opens a conversation whose consumer says something, without a program.
+    pub(crate) fn conversation(&self, consumer: &str, text: &str) -> Result<String> {
+        let done =
+            self.post("/v1/triggers/consumer-text", &json!({"consumer": consumer, "text": text}))?;
+        Ok(done["conversation"].as_str().ok_or("no conversation")?.to_owned())
+    }
+}
+
+/// The program `lp-connector sandbox`, whose state is in a directory.
+pub(crate) struct Process {
+    child: std::process::Child,
+    pub(crate) console: String,
+    control: String,
+    agent: ureq::Agent,
+}
+
+impl Process {
+    pub(crate) fn start(program: &Path, directory: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .env_clear()
+            .env("HOME", directory)
+            .args(["sandbox", "--state"])
+            .arg(directory.join("state"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (sender, lines) = mpsc::channel();
+        for stream in [
+            child.stdout.take().map(|one| Box::new(one) as Box<dyn Read + Send>),
+            child.stderr.take().map(|one| Box::new(one) as Box<dyn Read + Send>),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(std::result::Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        let mut seen = Vec::new();
+        loop {
+            let Ok(line) = lines.recv_timeout(Duration::from_secs(20)) else {
+                let _ = child.kill();
+                return Err(format!("the sandbox names no console: {seen:#?}").into());
+            };
+            let address = line
+                .split_whitespace()
+                .find(|word| word.starts_with("http://") && word.ends_with("/console"));
+            if let Some(console) = address {
+                let control = console.trim_end_matches("/console").to_owned();
+                return Ok(Self { child, console: console.to_owned(), control, agent: agent() });
+            }
+            seen.push(line);
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        let mut response = self.agent.get(format!("{}{path}", self.control)).call()?;
+        Ok(serde_json::from_str(&response.body_mut().read_to_string()?)?)
+    }
+
+    pub(crate) fn trigger(&self, name: &str, body: &Value) -> Result<()> {
+        let request = self.agent.post(format!("{}/v1/triggers/{name}", self.control));
+        let response = request.content_type("application/json").send(body.to_string())?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(format!("{name}: {}", response.status()).into())
+        }
+    }
+
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Stops it as Ctrl-C does.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        #[cfg(unix)]
+        if let Some(id) = rustix::process::Pid::from_raw(i32::try_from(self.child.id())?) {
+            rustix::process::kill_process(id, rustix::process::Signal::INT)?;
+        }
+        #[cfg(not(unix))]
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
