@@ -46,7 +46,6 @@ mod journal;
 mod mask;
 mod monitoring;
 mod notify;
-mod old_control;
 mod random;
 mod request;
 mod response;

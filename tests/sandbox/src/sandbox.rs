@@ -124,10 +124,6 @@ impl Sandbox {
             let response = self.locate_control();
             return Reply::whole(response);
         }
-        if request.uri().path().starts_with("/_sandbox/") {
-            let response = self.control(now, request);
-            return Reply::whole(response);
-        }
         self.begin_trace();
         let (response, transmission, delay) = self.answer(now, request);
         let number = self.end_trace(now, request, &response, transmission);

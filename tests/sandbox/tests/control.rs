@@ -497,7 +497,7 @@ fn a_connection_keeps_its_number() {
 
 #[test]
 fn bodies_are_kept_within_bounds() {
-    let limits = Limits { exchanges: 20, body_bytes: 4096, body: 1000, ..Limits::default() };
+    let limits = Limits { exchanges: 20, body_bytes: 8192, body: 1000, ..Limits::default() };
     let world = World::with(ServerConfig::new().limits(limits));
     for number in 0..40 {
         world.say(&format!("{number} {}", "x".repeat(1200)));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lp_connector_sandbox::control::v1::ROUTES;
 use lp_connector_sandbox::control::{Control, ControlError};
-use lp_connector_sandbox::{Server, ServerConfig, Webhooks};
+use lp_connector_sandbox::{Limits, Server, ServerConfig, Webhooks};
 use serde_json::{Value, json};
 
 /// A response as it came.
@@ -33,8 +33,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let server =
-            Server::start(ServerConfig::new().control(([127, 0, 0, 1], 0).into())).unwrap();
+        Self::of(Server::start(ServerConfig::new().control(([127, 0, 0, 1], 0).into())).unwrap())
+    }
+
+    fn of(server: Server) -> Self {
         let url = server.control_url().unwrap();
         let port = url.rsplit(':').next().unwrap().parse().unwrap();
         Self { server, port }
@@ -375,6 +377,42 @@ fn the_ninth_stream_is_refused_until_one_ends() {
     let limit = std::time::Instant::now() + Duration::from_secs(60);
     while open(9).is_err() {
         assert!(std::time::Instant::now() < limit, "the stream is still held");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn readers_that_are_stuck_hold_nothing_up() {
+    let limits = Limits { exchanges: 100, body_bytes: 64 * 1024, ..Limits::default() };
+    let config = ServerConfig::new().control(([127, 0, 0, 1], 0).into()).limits(limits);
+    let world = World::of(Server::start(config).unwrap());
+    // A hundred of them, none of which reads: 64 connections at most, 8 streams at most.
+    let head = format!("GET /v1/events HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n", world.port);
+    let stuck: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+            let _ = stream.write_all(head.as_bytes());
+            stream
+        })
+        .collect();
+    let mut cloud = TcpStream::connect(world.server.authority()).unwrap();
+    let request = format!("GET /nowhere?{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(2000));
+    for _ in 0..2000 {
+        cloud.write_all(request.as_bytes()).unwrap();
+        let mut buffer = [0; 4096];
+        assert!(cloud.read(&mut buffer).unwrap() > 0);
+    }
+    let (kept, size) = world.server.with(|sandbox| {
+        let log = sandbox.recorded().unwrap();
+        (log.len(), log.size())
+    });
+    assert!(kept <= 100, "{kept}");
+    assert!(size <= 64 * 1024, "{size}");
+    // When they leave, others may come.
+    drop(stuck);
+    let limit = std::time::Instant::now() + Duration::from_secs(60);
+    while world.control().events(None).is_err() {
+        assert!(std::time::Instant::now() < limit, "the streams are still held");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

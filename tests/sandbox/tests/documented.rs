@@ -179,14 +179,14 @@ fn a_dropped_request_has_no_effect_a_dropped_response_has() {
 }
 
 #[test]
-fn the_state_shows_counts_and_no_secret() {
+fn the_cloud_says_where_its_control_api_is() {
     let mut cloud = Cloud::new();
-    let tokens = cloud.tokens("ring");
-    cloud.open(&tokens);
-    let (status, state) = cloud.get("/_sandbox/state");
-    assert_eq!((status, &state["requests"]["conversation"]), (200, &1.into()));
-    let shown = format!("{state}{:?}", cloud.sandbox.config());
-    assert!(!shown.contains("eyJ") && !shown.contains(&cloud.credentials().1));
+    let (status, _) = cloud.get("/_sandbox");
+    assert_eq!(status, 404);
+    cloud.sandbox.set_control("http://127.0.0.1:40124");
+    let (status, found) = cloud.get("/_sandbox");
+    assert_eq!((status, &found["control"]), (200, &"http://127.0.0.1:40124".into()));
+    assert!(!format!("{:?}", cloud.sandbox.config()).contains(&cloud.credentials().1));
 }
 
 proptest! {

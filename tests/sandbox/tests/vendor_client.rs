@@ -128,26 +128,26 @@ fn the_order_of_dialogs_is_an_option() {
 }
 
 #[test]
-fn the_control_interface_says_when_it_posts_again() {
+fn the_sandbox_says_when_it_posts_again() {
     let mut cloud = Cloud::new();
     let retention = Duration::from_secs(3600);
     cloud.sandbox.set_webhooks(Webhooks::all_at("http://127.0.0.1:1/").retention(retention));
-    let shown = |cloud: &mut Cloud| cloud.get("/_sandbox/messages").1["endpoint"].clone();
-    assert_eq!(shown(&mut cloud)["next_try_in_s"], Value::Null);
+    assert_eq!(cloud.sandbox.next_try(), None);
     let tokens = cloud.tokens("ring");
     opened(&mut cloud, &tokens);
     for pause in [2, 4, 8] {
         let NextPost::Post(post) = cloud.sandbox.next_post(cloud.now) else { panic!("no post") };
         cloud.sandbox.complete_post(cloud.now, post.id, None);
-        let endpoint = shown(&mut cloud);
-        assert_eq!(endpoint["next_try_in_s"], f64::from(pause), "{endpoint}");
-        assert_eq!((&endpoint["app_state"], &endpoint["waiting"]), (&"Failed".into(), &1.into()));
-        cloud.now += Duration::from_secs(u64::from(pause as u32));
+        let next = cloud.now + Duration::from_secs(pause);
+        assert_eq!(cloud.sandbox.next_try(), Some(next));
+        assert_eq!(cloud.sandbox.app_state(), AppState::Failed);
+        assert_eq!(cloud.sandbox.notifications_waiting(), 1);
+        cloud.now = next;
     }
     let NextPost::Post(post) = cloud.sandbox.next_post(cloud.now) else { panic!("no post") };
     cloud.sandbox.complete_post(cloud.now, post.id, Some(200));
     assert_eq!(cloud.sandbox.app_state(), AppState::Up);
-    assert_eq!(shown(&mut cloud)["next_try_in_s"], Value::Null);
+    assert_eq!(cloud.sandbox.next_try(), None);
 }
 
 #[test]

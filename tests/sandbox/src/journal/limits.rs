@@ -13,7 +13,7 @@
 pub struct Limits {
     /// The most requests and posts, with their responses. Default: 10 000.
     pub exchanges: usize,
-    /// The most bytes of their headers and bodies. Default: 32 MiB.
+    /// The most bytes of their headers, bodies and targets. Default: 32 MiB.
     pub body_bytes: usize,
     /// The most bytes of one body. Default: 64 KiB.
     pub body: usize,

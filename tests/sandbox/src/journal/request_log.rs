@@ -114,7 +114,8 @@ pub struct Exchange {
 
 impl Exchange {
     fn size(&self) -> usize {
-        self.request.size() + self.response.size() + self.target.len()
+        let conversation = self.conversation.as_ref().map_or(0, String::len);
+        self.request.size() + self.response.size() + self.target.len() + conversation
     }
 }
 
@@ -205,7 +206,7 @@ impl WireFilter {
     }
 }
 
-/// A bounded log of exchanges: the oldest bodies go first, then the oldest exchanges.
+/// A bounded log of exchanges: the oldest headers and bodies go first, then the oldest exchanges.
 #[derive(Clone, Debug)]
 pub struct RequestLog {
     limits: Limits,
@@ -256,6 +257,12 @@ impl RequestLog {
             oldest.response.forget();
             let after = oldest.size();
             self.size -= before - after;
+        }
+        // What is left of them may be long too.
+        while self.size > self.limits.body_bytes
+            && let Some(oldest) = self.exchanges.pop_front()
+        {
+            self.size -= oldest.size();
         }
         self.made
     }

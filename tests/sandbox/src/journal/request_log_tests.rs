@@ -12,7 +12,7 @@ fn exchange(endpoint: Endpoint, status: Option<u16>, body: usize) -> Exchange {
         endpoint: Some(endpoint),
         kind: None,
         method: Method::POST,
-        target: String::new(),
+        target: "/".repeat(body / 4),
         request: Half { headers: HeaderMap::new(), body: KeptBody::of(&vec![b'x'; body], 50) },
         status,
         response: Half::default(),
@@ -106,15 +106,35 @@ proptest! {
         let limits = Limits { exchanges, body_bytes, body: 50, ..Limits::default() };
         let mut log = RequestLog::new(limits);
         let mut naive: Vec<Exchange> = Vec::new();
+        // What is kept: number, size without and with headers and body.
+        let mut model: Vec<(u64, usize, usize)> = Vec::new();
         for exchange in pushed {
             let number = log.push(exchange.clone());
-            naive.push(Exchange { number, ..exchange });
+            naive.push(Exchange { number, ..exchange.clone() });
             prop_assert_eq!(number, naive.len() as u64);
+            let whole = exchange.size();
+            model.push((number, whole - exchange.request.body.bytes.len(), whole));
+            if model.len() > exchanges {
+                model.remove(0);
+            }
+            let total = |model: &[(u64, usize, usize)]| -> usize {
+                model.iter().map(|(.., size)| size).sum()
+            };
+            for place in 0..model.len() {
+                if total(&model) > body_bytes {
+                    model[place].2 = model[place].1;
+                }
+            }
+            while total(&model) > body_bytes {
+                model.remove(0);
+            }
             prop_assert!(log.len() <= exchanges && log.size() <= body_bytes);
             let kept: usize = log.exchanges.iter().map(Exchange::size).sum();
             prop_assert_eq!(log.size(), kept);
         }
-        let first = naive.len().saturating_sub(exchanges);
+        let first = naive.len() - log.len();
+        let numbers: Vec<u64> = log.exchanges.iter().map(|one| one.number).collect();
+        prop_assert_eq!(numbers, model.iter().map(|(number, ..)| *number).collect::<Vec<_>>());
         // Of what is kept, a body is whole or gone, and those that are gone are the oldest.
         let gone: Vec<bool> = log.exchanges.iter().map(|one| {
             one.request.body.bytes.is_empty() && one.request.body.total > 0

@@ -67,8 +67,10 @@ impl Secrets<'_> {
         }
     }
 
-    fn path(&self, path: &str) -> String {
-        if self.text(&percent_decoded(path)) == percent_decoded(path) {
+    /// A path without a query as it may be shown.
+    pub(crate) fn path(&self, path: &str) -> String {
+        let decoded = percent_decoded(path);
+        if matches!(self.text(&decoded), Cow::Borrowed(_)) {
             return self.text(path).into_owned();
         }
         path.split('/')

@@ -76,8 +76,18 @@ impl<'a> Secrets<'a> {
         }
     }
 
+    /// Whether a text may have a secret in it, by its length and the beginning of tokens.
+    fn may_have(&self, text: &str) -> bool {
+        text.len() >= MIN_SECRET
+            && (text.contains(JWS_START)
+                || self.values.iter().any(|(value, _)| text.contains(value.as_str())))
+    }
+
     /// A text with the names of the secrets in it.
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if !self.may_have(text) {
+            return Cow::Borrowed(text);
+        }
         let mut text = self.without_jws(text);
         for (value, name) in &self.values {
             if text.contains(value.as_str()) {
@@ -126,9 +136,8 @@ impl<'a> Secrets<'a> {
             }
             Value::Array(values) => values.iter_mut().for_each(|value| self.scrub(value)),
             Value::Object(members) => {
-                let has_secret = |name: &String| matches!(self.text(name), Cow::Owned(_));
-                let secret: Vec<String> =
-                    members.keys().filter(|name| has_secret(name)).cloned().collect();
+                let has_secret = |name: &&String| self.may_have(name);
+                let secret: Vec<String> = members.keys().filter(has_secret).cloned().collect();
                 for name in secret {
                     if let Some(value) = members.remove(&name) {
                         members.insert(self.text(&name).into_owned(), value);

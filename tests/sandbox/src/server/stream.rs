@@ -10,8 +10,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::control::ControlState;
 use crate::control::v1::frame::{self, Cursor, StreamedEvent};
 
-/// The time between two frames.
+/// The time between two frames, at the least and at the most.
 const FRAME_PAUSE: Duration = Duration::from_millis(50);
+const MAX_FRAME_PAUSE: Duration = Duration::from_millis(500);
+
+/// How many times as long as it took to make a frame the stream rests before the next one: so it takes little of
+/// the machine, however much passes.
+const REST: u32 = 40;
 
 /// How long a stream is silent at most.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -49,7 +54,7 @@ async fn frames(
     }
     let mut heartbeat = Instant::now() + HEARTBEAT;
     loop {
-        let Ok(events) = timeout_at(heartbeat, changes(state, &mut cursor)).await else {
+        let Ok((events, began)) = timeout_at(heartbeat, changes(state, &mut cursor)).await else {
             heartbeat = Instant::now() + HEARTBEAT;
             if sender.send(Bytes::from_static(b": still there\n\n")).await.is_err() {
                 return;
@@ -59,8 +64,11 @@ async fn frames(
         if events.is_empty() {
             continue;
         }
-        let earliest = Instant::now() + FRAME_PAUSE;
-        if sender.send(encode("", &events)).await.is_err() {
+        let frame = encode("", &events);
+        drop(events);
+        let rest = began.elapsed().saturating_mul(REST);
+        let earliest = began + rest.clamp(FRAME_PAUSE, MAX_FRAME_PAUSE);
+        if sender.send(frame).await.is_err() {
             return;
         }
         heartbeat = Instant::now() + HEARTBEAT;
@@ -68,8 +76,8 @@ async fn frames(
     }
 }
 
-/// What has changed, as soon as anything has.
-async fn changes(state: &ControlState, cursor: &mut Cursor) -> Vec<StreamedEvent> {
+/// What has changed, as soon as anything has, and when the making of it began.
+async fn changes(state: &ControlState, cursor: &mut Cursor) -> (Vec<StreamedEvent>, Instant) {
     loop {
         // Listening begins before looking, so that nothing is missed between.
         let changed = state.server.changed.notified();
@@ -78,7 +86,8 @@ async fn changes(state: &ControlState, cursor: &mut Cursor) -> Vec<StreamedEvent
         {
             let mut sandbox = state.server.lock();
             if frame::has_news(&sandbox, cursor) {
-                return frame::next(&mut sandbox, cursor);
+                let began = Instant::now();
+                return (frame::next(&mut sandbox, cursor), began);
             }
         }
         changed.await;

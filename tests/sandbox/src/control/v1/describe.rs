@@ -82,7 +82,7 @@ pub(crate) fn message(sandbox: &Sandbox, one: &Message) -> types::Message {
 
 pub(crate) fn row(secrets: &Secrets<'_>, one: &Exchange) -> types::Row {
     let endpoint = one.endpoint.map_or("other", |endpoint| endpoint.name());
-    let path = secrets.target(one.target.split('?').next().unwrap_or_default());
+    let path = secrets.path(one.target.split('?').next().unwrap_or_default());
     let short = match one.way {
         Way::Out => url_without_scheme(&path).to_owned(),
         Way::In => short_path(&path),
@@ -104,7 +104,7 @@ pub(crate) fn row(secrets: &Secrets<'_>, one: &Exchange) -> types::Row {
         us: one.micros,
         fault: one.faults.first().copied(),
         faults: one.faults.clone(),
-        conversation: one.conversation.clone(),
+        conversation: one.conversation.as_deref().map(|id| secrets.text(id).into_owned()),
         connection: one.connection,
         repeat: one.repeat,
         notification: one.notification,
