@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 
-use args::Args;
+use args::{Args, Command, SandboxCommand};
 use output::Output;
 
 fn main() -> ExitCode {
@@ -42,6 +42,9 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return usage::report(&error),
     };
+    if let Command::Sandbox { command: Some(SandboxCommand::Agent(side)), .. } = &mut args.command {
+        side.put_in_order(&matches);
+    }
     // A bridge has a log of its own.
     if !args.command.is_bridge() {
         setup::logging(args.global.verbose);

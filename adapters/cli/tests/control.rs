@@ -189,10 +189,10 @@ fn an_agent_acts_once_in_any_conversation() {
             "a2-agent",
             "--say",
             "Good morning",
-            "--say",
-            "/not a command",
             "--do",
             "replies Coming? | Yes | No",
+            "--say",
+            "/not a command",
             "--do",
             &file,
             "--do",
@@ -217,7 +217,7 @@ fn an_agent_acts_once_in_any_conversation() {
         texts.iter().filter(|(one, _)| one == id).map(|(_, text)| text.clone()).collect::<Vec<_>>()
     };
     let ours = of(&ada);
-    assert_eq!(ours[..3], ["Good morning", "/not a command", "Coming?"]);
+    assert_eq!(ours[..3], ["Good morning", "Coming?", "/not a command"]);
     assert_eq!((&ours[3]["caption"], &ours[4]), (&"ring.png".into(), &"Coo".into()));
     assert_eq!(of(&bob), ["Hello"]);
     let sent = ours[3]["relativePath"].as_str().unwrap().to_owned();

@@ -15,12 +15,13 @@ use crate::profile::SecretSource;
 use crate::values::pauses;
 use crate::values::setting;
 pub(crate) use crate::values::{Pauses, limit, listen_address, time};
-pub(crate) use sandbox::{AgentSide, Faults, Openness, SandboxCommand, Serve};
+pub(crate) use sandbox::{AgentSide, Faults, OneAction, Openness, SandboxCommand, Serve};
 pub(crate) use webhook::{Endpoint, Forward, Post, Scheme, Webhook};
 
 const AFTER_HELP: &str = "\
 Without an account or a network:
   lp-connector demo
+  lp-connector sandbox -- lp-connector converse --consumer ada Hello
 
 Against the real cloud:
   export LP_ACCOUNT_ID=… LP_CLIENT_ID=… LP_CLIENT_SECRET=…

@@ -1,10 +1,11 @@
 //! The arguments of `sandbox`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args as Group, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgMatches, Args as Group, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::sandbox::settings::Format;
 use crate::complete;
@@ -15,7 +16,7 @@ Account, client id, secret, user and ports stay the same from start to start: th
 yours, which no other account can read. A second sandbox beside the first has keys of its own.
 
   lp-connector sandbox                             until Ctrl-C; prints the variables
-  eval \"$(lp-connector sandbox env)\"             in another terminal: sets them
+  eval \"$(lp-connector sandbox env)\"               in another terminal: sets them
   lp-connector sandbox -- pytest                   runs a command with them
   lp-connector sandbox -- lp-connector converse --consumer ada Hello
 
@@ -100,10 +101,37 @@ pub(crate) struct AgentSide {
     /// Send this text, and end (repeatable)
     #[arg(long, value_name = "TEXT")]
     pub(crate) say: Vec<String>,
-    /// Perform this command after the texts, such as \"close\" or \"replies Coming? | Yes | No\", and end
-    /// (repeatable)
+    /// Perform this command, such as "close" or "replies Coming? | Yes | No", and end (repeatable; in the order
+    /// of both options)
     #[arg(long = "do", value_name = "COMMAND")]
     pub(crate) act: Vec<String>,
+    /// The texts and the commands in their order.
+    #[arg(skip)]
+    pub(crate) actions: Vec<OneAction>,
+}
+
+/// What an agent does once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum OneAction {
+    /// Sends a text.
+    Say(String),
+    /// Performs a command.
+    Do(String),
+}
+
+impl AgentSide {
+    /// Puts the texts and the commands into the order in which they are on the command line.
+    pub(crate) fn put_in_order(&mut self, matches: &ArgMatches) {
+        let mut found = matches;
+        while let Some((_, below)) = found.subcommand() {
+            found = below;
+        }
+        let places = |id: &str| found.indices_of(id).into_iter().flatten();
+        let say = places("say").zip(&self.say).map(|(at, text)| (at, OneAction::Say(text.clone())));
+        let act = places("act").zip(&self.act).map(|(at, text)| (at, OneAction::Do(text.clone())));
+        let all: BTreeMap<usize, OneAction> = say.chain(act).collect();
+        self.actions = all.into_values().collect();
+    }
 }
 
 /// Which conversations.
@@ -197,7 +225,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FAULT", add = complete::faults())]
     pub(crate) fault: Vec<String>,
     /// Post notifications to this URL on this machine, in place of a manifest's endpoints too
-    /// [default: a free port, printed on stdout]
+    /// [default: the port that its keys have, printed on stdout]
     #[arg(long, value_name = "URL", help_heading = "Webhooks")]
     pub(crate) webhook: Option<String>,
     /// Post notifications as this app install manifest says: its event types, endpoints and retries.

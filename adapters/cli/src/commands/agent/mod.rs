@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lp_connector_sandbox::control::{Control, v1};
 use serde_json::{Value, json};
 
-use crate::args::{AgentSide, Global};
+use crate::args::{AgentSide, Global, OneAction};
 use crate::control;
 use crate::failure::Failure;
 use crate::input::{self, Line};
@@ -55,7 +55,7 @@ impl Place {
 }
 
 pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result<(), Failure> {
-    let AgentSide { conversation, who, say, act } = args;
+    let AgentSide { conversation, who, actions, .. } = args;
     // `latest` is what the agent does without one.
     let conversation = conversation.filter(|id| id != LATEST);
     let desk = Desk {
@@ -63,8 +63,8 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
         place: Mutex::new(Place { chosen: conversation.is_some(), conversation }),
         who,
     };
-    if !say.is_empty() || !act.is_empty() {
-        return once(&desk, &say, &act, output);
+    if !actions.is_empty() {
+        return once(&desk, &actions, output);
     }
     let page = desk.page(LAST)?;
     desk.check_conversation(&page)?;
@@ -131,15 +131,18 @@ const LAST: u64 = i64::MAX as u64;
 /// The open conversation that was opened last.
 const LATEST: &str = "latest";
 
-/// Sends the texts, then performs the commands, and ends.
-fn once(desk: &Desk, say: &[String], act: &[String], output: &Output) -> Result<(), Failure> {
-    let texts = say.iter().map(|text| (text, json!({"do": "text", "text": text})));
-    let mut actions: Vec<(&String, Value)> = texts.collect();
-    for line in act {
-        // The slash may be left out, as a shell may take it for a folder.
-        let command = if line.starts_with('/') { line.clone() } else { format!("/{line}") };
-        actions.push((line, parse(&command).map_err(Failure::Usage)?));
-    }
+/// Sends the texts and performs the commands, and ends.
+fn once(desk: &Desk, all: &[OneAction], output: &Output) -> Result<(), Failure> {
+    let read = |one: &OneAction| match one {
+        OneAction::Say(text) => Ok((text.clone(), json!({"do": "text", "text": text}))),
+        OneAction::Do(line) => {
+            // The slash may be left out, as a shell may take it for a folder.
+            let command = if line.starts_with('/') { line.clone() } else { format!("/{line}") };
+            Ok((line.clone(), parse(&command).map_err(Failure::Usage)?))
+        }
+    };
+    // All can be read, or nothing is done.
+    let actions: Vec<(String, Value)> = all.iter().map(read).collect::<Result<_, Failure>>()?;
     for (line, action) in actions {
         let done = desk.act(action)?;
         let sequence = done.sequence.map(|sequence| format!("  (sequence {sequence})"));

@@ -107,7 +107,7 @@ fn keys(args: &Serve, output: &Output) -> Result<(Option<Home>, Option<Keys>), F
         }
         (Ok(None), None) => {
             if args.run.is_empty() {
-                output.remark(
+                output.note(
                     "another sandbox runs, which `lp-connector sandbox env` shows: this one has keys of its \
                      own",
                 );
@@ -115,7 +115,7 @@ fn keys(args: &Serve, output: &Output) -> Result<(Option<Home>, Option<Keys>), F
             Ok((None, None))
         }
         (Err(failure), seed) => {
-            output.remark(&format!("{failure}: the keys are not kept"));
+            output.note(&format!("{failure}: the keys are not kept"));
             Ok((None, seed.map(Keys::of)))
         }
     }
@@ -144,7 +144,7 @@ fn start(
         || args.seed.is_some();
     match start_at((listen, console), args, keys, secret, logs, output) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !asked => {
-            output.remark(&format!(
+            output.note(&format!(
                 "port {} or {} is taken: this time the sandbox has other ones",
                 listen.port(),
                 console.port()
