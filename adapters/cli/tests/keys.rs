@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use lp_connector_sandbox::control::Control;
 use program::run;
 use program::running::Running;
 use tempfile::TempDir;
@@ -81,6 +82,74 @@ fn a_seed_or_a_folder_gives_the_same_lines() {
     assert!(second.stderr.contains("another sandbox runs with this folder"), "{}", second.stderr);
     assert!(!home.path().join(".local/state/lp-connector/sandbox/keys.json").exists());
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// What a sandbox of this folder has: consumers with their state, faults, and notifications that wait.
+fn shown(state: &str) -> (Vec<String>, Vec<String>, u64) {
+    let ready = run(&[], &["--json", "sandbox", "env", "--state", state]);
+    let control = Control::at(ready.last()["control"].as_str().unwrap()).unwrap();
+    let snapshot = control.snapshot().unwrap();
+    let consumers = snapshot.conversations.iter();
+    let consumers = consumers.map(|one| format!("{} {}", one.consumer, one.state)).collect();
+    let faults = snapshot.faults.iter().map(|fault| fault.text.clone()).collect();
+    (consumers, faults, snapshot.counts.messages)
+}
+
+#[test]
+fn a_sandbox_goes_on_where_it_stopped() {
+    let home = home();
+    let state = home.path().join("state");
+    let state = state.to_str().unwrap();
+    let options = ["--state", state, "--fault", "file=503"];
+    let (mut running, lines) = start(home.path(), &options);
+    let ready = run(&[], &["--json", "sandbox", "env", "--state", state]).last();
+    let at = [("LP_DOMAIN_API", ready["domain_api"].as_str().unwrap())];
+    for arguments in [
+        &["trigger", "conversation-opened", "--set", "consumer=ada"][..],
+        &["sandbox", "agent", "--say", "Coo"],
+        &["sandbox", "faults", "add", "send:1=503"],
+    ] {
+        assert_eq!(run(&at, arguments).code, Some(0), "{arguments:?}");
+    }
+    let before = shown(state);
+    assert_eq!(
+        (&before.0[..], &before.1[..]),
+        (&["ada open".to_owned()][..], &["file=503".to_owned(), "send:1=503".to_owned()][..])
+    );
+    for signal in ["-INT", "-TERM"] {
+        running.signal(signal);
+        assert_eq!(running.end().code(), Some(0), "{signal}");
+        let (again, same) = start(home.path(), &options);
+        assert_eq!((same, shown(state)), (lines.clone(), before.clone()));
+        running = again;
+    }
+    // A command sees the same, and what it does is kept.
+    running.signal("-INT");
+    running.end();
+    let program = env!("CARGO_BIN_EXE_lp-connector");
+    let command = ["sandbox", "--state", state, "--", program, "trigger", "text"];
+    assert_eq!(run(&[], &command).code, Some(0));
+    let (_running, _) = start(home.path(), &options);
+    let after = shown(state);
+    assert_eq!((after.0, after.2), (before.0, before.2 + 1));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let state = Path::new(state);
+    assert_eq!((mode(state), mode(&state.join("state.json"))), (0o700, 0o600));
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_left_alone() {
+    let home = home();
+    let state = home.path().join("state.json");
+    fs::write(&state, "{}").unwrap();
+    let folder = home.path().to_str().unwrap();
+    let refused = run(&[], &["sandbox", "--state", folder, "--", "/bin/true"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("state.json"), "{}", refused.stderr);
+    assert_eq!(fs::read_to_string(state).unwrap(), "{}");
+    // A real secret is not written there.
+    let both = ["sandbox", "--state", folder, "--secret-file", "x", "--", "/bin/true"];
+    assert_eq!(run(&[], &both).code, Some(2));
 }
 
 #[test]

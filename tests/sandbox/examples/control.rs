@@ -25,6 +25,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("LP_CLIENT_ID={}", server.client_id());
     println!("LP_CLIENT_SECRET={}", server.client_secret());
     println!("{}/console", server.control_url().unwrap_or_default());
-    server.wait();
+    server.wait()?;
     Ok(())
 }

@@ -80,7 +80,7 @@ fn a_stopped_server_ends_and_keeps_its_state() {
     let waiting = std::thread::spawn(move || server.wait());
     control.trigger("text", &json!({})).unwrap();
     stopper.stop();
-    waiting.join().unwrap();
+    waiting.join().unwrap().unwrap();
     let (_server, control) = start(&directory, 1).unwrap();
     assert_eq!(control.snapshot().unwrap().counts.messages, 1);
 }

@@ -208,9 +208,15 @@ pub(crate) struct Serve {
     /// A file with the app's secret [default: a random secret]
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Keep keys and ports in this folder
-    /// [default: $XDG_STATE_HOME/lp-connector/sandbox, or below ~/.local/state]
-    #[arg(long, value_name = "DIR", help_heading = "Keys", value_hint = ValueHint::DirPath)]
+    /// Keep keys, ports and all that happens in this folder: a sandbox goes on where it stopped [default: keys
+    /// and ports alone, in $XDG_STATE_HOME/lp-connector/sandbox, or below ~/.local/state]
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "secret_file",
+        help_heading = "Keys",
+        value_hint = ValueHint::DirPath
+    )]
     pub(crate) state: Option<PathBuf>,
     /// Derive keys and ports, and all that is random, from a number, and keep nothing
     #[arg(long, value_name = "N", conflicts_with = "state", help_heading = "Keys")]

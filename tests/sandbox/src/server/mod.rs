@@ -388,12 +388,17 @@ impl Server {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Blocks until the server stops: if its thread fails, or a [`Stopper`] ends it.
-    pub fn wait(mut self) {
+    /// Blocks until the server stops: if its thread fails, or a [`Stopper`] ends it. Then it writes the state.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
+    pub fn wait(mut self) -> io::Result<()> {
         if let Some(thread) = self.thread.take() {
             // The thread has already printed its panic.
             let _ = thread.join();
         }
+        drop(self.control.take());
+        self.shared.save()
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `keys.json` | the seed of account, app, user and ports: from start to start |
+//! | `state.json` | with `--state`: all that the sandbox was when it stopped |
 //! | `running.json` | the settings of the sandbox that runs now |
 //! | `lock` | locked while a sandbox runs, so that there is one at a time |
 //!

@@ -9,11 +9,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use lp_connector_core::secret::Secret;
-use lp_connector_sandbox::{App, Fault, LoggedRequest, Server, ServerConfig};
+use lp_connector_sandbox::{App, Fault, LoggedRequest, Server, ServerConfig, Stopper};
 
 use crate::args::Serve;
 use crate::failure::Failure;
@@ -46,18 +46,24 @@ pub(crate) fn serve(args: &Serve, verbose: u8, output: &Output) -> Result<(), Fa
     let (webhooks, listen) = webhooks::webhooks(args, keys, output)?;
     let waits = args.run.is_empty();
     // From here on a signal ends the program, also one that the shell lets a job in the background ignore.
-    let (ended, end) = mpsc::channel();
+    let ending = Arc::new(Ending::default());
     if waits {
-        let signalled = ended.clone();
-        signals::at_first_signal(output, move || {
-            let _ = signalled.send(Ok(()));
-        })?;
+        let ending = Arc::clone(&ending);
+        signals::at_first_signal(output, move || ending.stop())?;
     }
     let server = start(args, keys, secret.as_ref(), waits || verbose > 0, output)?;
-    for fault in faults {
-        server.with(|sandbox| sandbox.fault(fault));
-    }
-    server.with(|sandbox| sandbox.set_webhooks(webhooks));
+    ending.set(server.stopper());
+    add_faults(&server, faults);
+    // One that was killed early has kept none.
+    let has_webhooks = server.is_restored() && server.with(|sandbox| sandbox.webhooks().is_some());
+    let listen = match has_webhooks && !webhooks::is_chosen() {
+        // They are as they were, with what waits to be posted.
+        true => server.with(|sandbox| sandbox.webhooks().and_then(webhooks::only_target)),
+        false => {
+            server.with(|sandbox| sandbox.set_webhooks(webhooks));
+            listen
+        }
+    };
     let ca_file = match (&args.tls, server.ca_pem()) {
         (Some(directory), Some(pem)) => Some(write_ca(directory, pem)?),
         _ => None,
@@ -71,7 +77,8 @@ pub(crate) fn serve(args: &Serve, verbose: u8, output: &Output) -> Result<(), Fa
     }
     if !waits {
         let settings = Settings { secret: in_use(&server, &settings), ..settings };
-        return run::run(&args.run, &settings);
+        let ran = run::run(&args.run, &settings);
+        return server.save().map_err(|error| unsaved(&error)).and(ran);
     }
     output.done(&settings.event(), settings.lines(Format::Sh));
     if matches!(settings.secret, SecretPlace::File { command: None, .. }) {
@@ -85,7 +92,57 @@ pub(crate) fn serve(args: &Serve, verbose: u8, output: &Output) -> Result<(), Fa
         output.note(&format!("the console is at {console}"));
     }
     output.note("listening; stop it with Ctrl-C");
-    wait(server, ended, &end)
+    server.wait().map_err(|error| unsaved(&error))?;
+    match ending.is_stopped() {
+        true => Ok(()),
+        false => Err(Failure::Local("the sandbox has failed".to_owned())),
+    }
+}
+
+fn unsaved(error: &io::Error) -> Failure {
+    Failure::Local(format!("the state of the sandbox cannot be written: {error}"))
+}
+
+/// How a sandbox ends: a signal stops its server, or it has failed.
+#[derive(Debug, Default)]
+struct Ending {
+    is_stopped: AtomicBool,
+    stopper: OnceLock<Stopper>,
+}
+
+impl Ending {
+    /// The server that a signal stops: one that has come already stops it now.
+    fn set(&self, stopper: Stopper) {
+        let stopper = self.stopper.get_or_init(|| stopper);
+        if self.is_stopped() {
+            stopper.stop();
+        }
+    }
+
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        if let Some(stopper) = self.stopper.get() {
+            stopper.stop();
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::SeqCst)
+    }
+}
+
+/// Adds faults, but for those that the kept state has already.
+fn add_faults(server: &Server, faults: Vec<Fault>) {
+    let is_restored = server.is_restored();
+    server.with(|sandbox| {
+        for fault in faults {
+            let text = fault.to_string();
+            let is_there = sandbox.faults().iter().any(|there| there.fault.to_string() == text);
+            if !(is_restored && is_there) {
+                sandbox.fault(fault);
+            }
+        }
+    });
 }
 
 /// The folder and the keys of a sandbox. Without a home, or beside another sandbox, all is made up.
@@ -202,6 +259,10 @@ fn start_at(
                 }
             }
         });
+    let config = match &args.state {
+        Some(folder) => config.state(folder),
+        None => config,
+    };
     Server::start(config)
 }
 
@@ -279,19 +340,6 @@ pub(crate) fn running(folder: Option<&Path>) -> Result<Settings, Failure> {
         let with = with.unwrap_or_default();
         Failure::Local(format!("no sandbox runs: start one with `lp-connector sandbox{with}`"))
     })
-}
-
-/// How a sandbox has ended: well by a signal, or because its server failed.
-type Ending = Result<(), Failure>;
-
-/// Waits for the first of the two.
-fn wait(server: Server, ended: Sender<Ending>, end: &Receiver<Ending>) -> Result<(), Failure> {
-    // The thread ends with the program.
-    thread::spawn(move || {
-        server.wait();
-        let _ = ended.send(Err(Failure::Local("the sandbox has failed".to_owned())));
-    });
-    end.recv().unwrap_or(Ok(()))
 }
 
 /// Writes the CA's certificate to `ca.pem`. Returns its path, which holds in every directory.

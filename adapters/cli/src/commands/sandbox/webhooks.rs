@@ -11,6 +11,7 @@ use crate::args::Serve;
 use crate::failure::Failure;
 use crate::input;
 use crate::output::Output;
+use crate::usage::is_given;
 
 /// How long notifications to the default endpoint are kept: the endpoint may start later.
 const RETENTION: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -68,8 +69,13 @@ pub(super) fn webhooks(
     Ok((webhooks, listen))
 }
 
+/// Whether an option says anything about the webhooks.
+pub(super) fn is_chosen() -> bool {
+    ["--webhook", "--manifest", "--signature", "--max-retries"].into_iter().any(is_given)
+}
+
 /// The host and port that all endpoints have, for `LP_WEBHOOK_LISTEN`.
-fn only_target(webhooks: &Webhooks) -> Option<String> {
+pub(super) fn only_target(webhooks: &Webhooks) -> Option<String> {
     let mut targets = webhooks.endpoints().map(|(_, url)| webhook_target(url));
     let (host, port) = targets.next()??;
     let same = targets.all(|target| target.as_ref() == Some(&(host.clone(), port)));
