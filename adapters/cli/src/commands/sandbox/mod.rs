@@ -250,9 +250,9 @@ fn start_at(
         .tls(args.tls.is_some())
         .seed(args.seed.unwrap_or_else(seed))
         .sandbox(configure)
-        // `sandbox agent` polls five times a second: that is not logged.
+        // That commands ask where the control API is: that is not logged.
         .on_request(move |request| {
-            if logs && !request.path.starts_with("/_sandbox/") {
+            if logs && request.path != "/_sandbox" {
                 log.log(&request_line(request));
                 for warning in &request.warnings {
                     log.log(&format!("  warning, this is not documented: {warning}"));
