@@ -1,0 +1,9 @@
+//! The control API of a running sandbox, through its client.
+
+#![cfg(feature = "server")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
+
+mod secrets;
+mod stream;
+mod things;
+mod world;

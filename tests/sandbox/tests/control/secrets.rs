@@ -1,0 +1,153 @@
+//! No secret comes out.
+
+use http::Request;
+use lp_connector_sandbox::Webhooks;
+use serde_json::{Value, json};
+
+use crate::world::{SEND, World, now};
+
+/// Every secret that a tour brings out, with the length of the parts that must not be seen.
+fn tour(world: &World) -> Vec<(String, usize)> {
+    // Six hexadecimal digits are found by chance in ids and times; twelve are not.
+    let mut secrets = vec![
+        (world.tokens.0.clone(), 6),
+        (world.tokens.1.clone(), 6),
+        (world.server.client_secret(), 12),
+    ];
+    let (user, password) = world.server.with(|sandbox| {
+        let (user, password) = sandbox.config().admin();
+        (user.to_owned(), password.to_owned())
+    });
+    secrets.push((password.clone(), 12));
+    let upload = json!({"fileSize": "3", "fileType": "PNG"});
+    let (_, answer) = world.send("ms.GenerateURLForUploadFile", &upload);
+    let signature = answer["body"]["queryParams"]["temp_url_sig"].as_str().unwrap().to_owned();
+    let path = answer["body"]["relativePath"].as_str().unwrap();
+    let expires = answer["body"]["queryParams"]["temp_url_expires"].as_str().unwrap();
+    let put = Request::put(format!("{path}?temp_url_sig={signature}&temp_url_expires={expires}"));
+    let put = put.body(b"\x89PNG\r\n\x1a\n".to_vec()).unwrap();
+    let stored = world.server.with(|sandbox| sandbox.reply(now(), &put)).response.status();
+    assert_eq!(stored, 201);
+    secrets.push((signature, 12));
+    let login = json!({"username": user, "password": password});
+    let (_, answer) = world.post("/api/account/91827364/login?v=1.3", &login);
+    secrets.push((answer["bearer"].as_str().unwrap().to_owned(), 12));
+    secrets.push((answer["csrf"].as_str().unwrap().to_owned(), 12));
+    let manifest = json!({"client_name": "mine", "capabilities": {"webhooks": {
+        "ms.MessagingEventNotification.ContentEvent": {"endpoint": "http://127.0.0.1:1/",
+            "headers": [{"header_name": "x-own", "header_value": "very-private-value"}]}}}});
+    let request =
+        Request::post("/api/account/91827364/configuration/app-install/installations?v=1.0")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", answer["bearer"].as_str().unwrap()))
+            .body(manifest.to_string().into_bytes())
+            .unwrap();
+    let response = world.server.with(|sandbox| sandbox.reply(now(), &request)).response;
+    let install: Value = serde_json::from_slice(response.body()).unwrap();
+    secrets.push((install["client_secret"].as_str().unwrap().to_owned(), 12));
+    secrets.push(("very-private-value".to_owned(), 6));
+    let webhooks = Webhooks::from_manifest(&manifest).unwrap();
+    world.server.with(|sandbox| sandbox.set_webhooks(webhooks));
+    // Secrets where they should not be: in texts, ids and paths.
+    world.say(&format!("my token is {}", world.tokens.0));
+    world.say(&format!("the secret: {}.", world.server.client_secret()));
+    world.post(
+        &format!("/nowhere/{}?x={}", world.tokens.0, world.server.client_secret()),
+        &json!({}),
+    );
+    let odd = json!({"ext_consumer_id": format!("of {}", world.tokens.1)});
+    world.post("/api/account/91827364/consumer?v=1.0", &odd);
+    // A secret that was replaced is still one.
+    let (id, old) = (world.server.client_id(), world.server.client_secret());
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={old}");
+    world.server.with(|sandbox| sandbox.rotate_secret(&id, "9fQz7Lwk3Xr0-Pt6"));
+    let path = "/sentinel/api/account/91827364/app/token?v=1.0";
+    world.request(path, "application/x-www-form-urlencoded", &form);
+    secrets.push(("9fQz7Lwk3Xr0-Pt6".to_owned(), 6));
+    world.server.with(|sandbox| sandbox.revoke_app_tokens());
+    world.say("after it was revoked");
+    secrets
+}
+
+#[test]
+fn no_answer_has_a_part_of_a_secret() {
+    let world = World::new();
+    let mut stream = world.control.events(None).unwrap();
+    let secrets = tour(&world);
+    let last = world.control.wire("").unwrap().rows[0].n;
+    let mut texts: Vec<String> = Vec::new();
+    loop {
+        let event = stream.next().unwrap().unwrap();
+        texts.push(event.data.to_string());
+        let rows = event.data["rows"].as_array().cloned().unwrap_or_default();
+        if rows.iter().any(|row| row["n"] == last) {
+            break;
+        }
+    }
+    let mut paths: Vec<String> = [
+        "/v1",
+        "/v1/snapshot",
+        "/v1/conversations",
+        "/v1/conversations/latest",
+        "/v1/conversations/latest/messages",
+        "/v1/messages",
+        "/v1/wire",
+        "/v1/notifications",
+        "/v1/faults",
+        "/v1/tokens",
+        "/v1/webhooks",
+        "/v1/installs",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for number in 1..=last {
+        paths.push(format!("/v1/wire/{number}"));
+        paths.push(format!("/v1/wire/{number}/curl"));
+    }
+    for one in &world.control.notifications().unwrap().notifications {
+        paths.push(format!("/v1/notifications/{}", one.n));
+    }
+    for message in 1..=2 {
+        paths.push(format!("/v1/messages/{message}"));
+    }
+    for path in &paths {
+        let bytes = world.control.request("GET", path, None).unwrap();
+        texts.push(format!("{path} {}", String::from_utf8(bytes).unwrap()));
+    }
+    // What is refused does not say back what it was asked: the tokens and the secret, which are known by value.
+    for (secret, _) in secrets.iter().take(4) {
+        let path = format!("/v1/conversations/{secret}");
+        if let Err(error) = world.control.request("GET", &path, None) {
+            texts.push(error.to_string());
+        }
+    }
+    for text in &texts {
+        for (secret, length) in &secrets {
+            let parts = secret.as_bytes().windows(*length);
+            for part in parts.map(|part| std::str::from_utf8(part).unwrap()) {
+                assert!(!text.contains(part), "{part} of {secret} is in {text}");
+            }
+        }
+    }
+    // It is still to be seen which one it was.
+    let all = texts.concat();
+    for name in ["‹AppJWT 1›", "‹ConsumerJWS 2, ada›", "‹old client secret›", "‹password›"]
+    {
+        assert!(all.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn a_copied_command_names_variables_for_its_secrets() {
+    let world = World::new();
+    world.say("it's \"here\"");
+    let row = world.control.wire("endpoint=send").unwrap().rows[0].n;
+    let command = world.control.curl(row).unwrap();
+    assert!(command.contains("-H \"authorization: Bearer $LP_APP_JWT\""), "{command}");
+    assert!(command.contains("-H \"x-lp-on-behalf: $LP_CONSUMER_JWS\""), "{command}");
+    assert!(command.contains("# Set LP_APP_JWT"), "{command}");
+    assert!(command.contains(&format!("'{}{SEND}'", world.server.base_url())), "{command}");
+    let token = world.control.wire("endpoint=token").unwrap().rows[0].n;
+    let command = world.control.curl(token).unwrap();
+    assert!(command.contains("client_secret='\"$LP_CLIENT_SECRET\"''"), "{command}");
+}
