@@ -206,7 +206,7 @@ pub(crate) async fn still(world: World) -> Result<Option<String>> {
     let (cloud, page) = world.open().await?;
     cloud.traffic(300)?;
     page.place("#/wire").await?;
-    page.until(&format!("{ROWS}.length > 20")).await?;
+    page.until("document.querySelector('.grid')?.getAttribute('aria-rowcount') === '301'").await?;
     page.js("document.querySelector('.grid').scrollTop = 1400").await?;
     page.until(&format!(
         "{ROWS}[0].offsetParent && document.querySelector('.grid').scrollTop === 1400"
