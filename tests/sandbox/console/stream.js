@@ -5,7 +5,7 @@ const KINDS = [
 	"left_out", "reset", "bye",
 ];
 
-/** Without a sign of life for so long, the stream is opened anew. */
+/** After so long without a sign of life it is opened anew. */
 const SILENCE = 40000;
 
 const PAUSES = [1000, 1000, 2000, 2000, 5000];

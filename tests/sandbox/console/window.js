@@ -30,10 +30,7 @@ export function move(key, index, count, page) {
 	return Math.min(count - 1, Math.max(0, index + step));
 }
 
-/**
- * The list of the wire, newest first. Without terms a row's place follows from its number, so rows that have
- * not been fetched have a place too.
- */
+/** The list, newest first. Without terms a row's number is its place, so rows that are not here have one too. */
 export function list({ rows, top, bottom, terms, matches }) {
 	if (terms.length === 0) {
 		const count = Math.max(0, top - bottom + 1);

@@ -111,16 +111,20 @@ function menu(page, conversation, found) {
 	)}</ul>`;
 }
 
-function pressed(page, conversation, found, event) {
+/** The commands to choose from now: also where the last drawing is older than the text. */
+const suggestions = ({ text }) => (text === ui.hidden ? [] : suggest(text));
+
+function pressed(page, conversation, event) {
 	const { key, shiftKey } = event;
 	const one = draft(conversation.id);
+	const found = suggestions(one);
 	if (event.isComposing) return;
 	if (found.length && (key === "ArrowDown" || key === "ArrowUp")) {
 		ui.chosen = (ui.chosen + (key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
 	} else if (found.length && key === "Escape") {
 		ui.hidden = one.text;
-	} else if (found.length && (key === "Tab" || (key === "Enter" && found[ui.chosen].name !== one.text))) {
-		const { name, usage } = found[ui.chosen];
+	} else if (found.length && (key === "Tab" || (key === "Enter" && found[ui.chosen]?.name !== one.text))) {
+		const { name, usage } = found[ui.chosen] ?? found[0];
 		put(page, conversation, usage ? `${name} ` : name);
 	} else if (key === "Enter" && !shiftKey) {
 		submit(page, conversation);
@@ -138,7 +142,7 @@ export function composer(page, conversation) {
 	const one = draft(id);
 	page.as = ui.as;
 	const why = refusal(page, conversation);
-	const found = one.text === ui.hidden ? [] : suggest(one.text);
+	const found = suggestions(one);
 	const note = (on) => () => {
 		one.note = on;
 		page.draw();
@@ -166,7 +170,7 @@ export function composer(page, conversation) {
 			page.errors.delete("composer");
 			typing(page, conversation, one.text);
 			page.draw();
-		}} @keydown=${(event) => pressed(page, conversation, found, event)}></textarea>
+		}} @keydown=${(event) => pressed(page, conversation, event)}></textarea>
 		<div class="row">
 			<button type="button" @click=${() => put(page, conversation, "/replies ")}>Quick replies…</button>
 			<button type="button" @click=${() => openEditor(page)}>Card…</button>

@@ -47,7 +47,7 @@ function rich(element, click, depth) {
 		case "carousel":
 			return html`<div class=${element.type} tabindex=${element.type === "carousel" ? 0 : nothing} role="group" aria-label=${element.type}>${inner()}</div>`;
 		case "text":
-			return html`<p class="text ${element.style?.bold ? "bold" : ""}" dir="auto">${String(element.text ?? "")}</p>`;
+			return html`<p class="text" dir="auto">${String(element.text ?? "")}</p>`;
 		case "button":
 			return button(element, click);
 		case "image":

@@ -43,7 +43,8 @@ export function enter(page, before) {
 
 export function happened(page, kind, data) {
 	const { id } = page.route;
-	if (kind === "left_out" && data.messages?.[id]) fetchPage(page, id);
+	const isNew = kind === "conversation" && data.id === id && !page.state.transcripts.has(id);
+	if (isNew || (kind === "left_out" && data.messages?.[id])) fetchPage(page, id);
 }
 
 const listed = (page) => {
