@@ -109,7 +109,7 @@ fn the_sample_is_a_whole_configuration() {
 }
 
 #[test]
-fn an_option_counts_more_than_a_variable_and_that_more_than_the_file() {
+fn an_option_outranks_a_variable_and_that_the_file() {
     let one = folder(&format!("{SAMPLE}\n[log]\nlevel = \"warn\"\n"));
     let variable = ("LP_BRIDGE__LOG__LEVEL", "error");
     for (environment, options, value, source) in [

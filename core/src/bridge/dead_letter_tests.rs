@@ -101,7 +101,7 @@ fn an_entry_that_cannot_be_read_ends_no_letter() {
 }
 
 #[test]
-fn a_failure_that_nobody_takes_is_a_letter_that_can_be_put_back() {
+fn a_failure_nobody_takes_is_a_letter_that_can_be_put_back() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
     go_on(&mut world);

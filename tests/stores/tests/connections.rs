@@ -176,7 +176,7 @@ fn certificate(name: &str) -> (String, String, String) {
 }
 
 #[test]
-fn a_server_is_trusted_by_its_certificate_and_no_secret_is_shown() {
+fn a_server_is_trusted_by_its_certificate_no_secret_is_shown() {
     let Some(cluster) = Cluster::create().unwrap() else { return };
     let sql = |sql: &str| cluster.sql(sql).unwrap();
     sql("CREATE ROLE lp LOGIN PASSWORD 'hunter2'; CREATE SCHEMA AUTHORIZATION lp");

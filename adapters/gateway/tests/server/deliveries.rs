@@ -60,7 +60,7 @@ fn an_event_of_yesterday_is_signed_with_todays_time() {
 }
 
 #[test]
-fn the_messages_of_a_conversation_come_one_at_a_time_and_in_order() {
+fn messages_of_a_conversation_come_one_at_a_time_in_order() {
     let world = World::new();
     world.begin();
     *world.toy.pause.lock().unwrap() = Duration::from_millis(20);

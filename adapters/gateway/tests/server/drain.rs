@@ -7,7 +7,7 @@ use lp_connector_sandbox::Agent;
 use crate::world::{Ask, World, eventually};
 
 #[test]
-fn a_draining_server_is_not_ready_and_takes_notifications_all_the_same() {
+fn a_draining_server_takes_notifications_all_the_same() {
     let mut world = World::with(|config| config.drain.delay = Duration::from_secs(2));
     world.begin();
     eventually("the conversation is told", || world.toy.got("conversation.changed").pop());

@@ -30,7 +30,7 @@ fn cell(store: &mut MemoryStore, key: &str, now: Mono) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn a_consumer_token_is_requested_once_and_kept_for_the_next_program() {
+fn a_consumer_token_is_kept_for_the_next_program() {
     let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
     for number in 1..=3 {
         let mut program = Program::new(number, true);
