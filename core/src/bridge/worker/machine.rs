@@ -16,8 +16,8 @@ use crate::time::{Now, Timestamp};
 
 #[derive(Clone, Debug)]
 pub(super) enum Machine {
-    Consumer(ConsumerLane),
-    Conversation(ConversationLane),
+    Consumer(Box<ConsumerLane>),
+    Conversation(Box<ConversationLane>),
     Status(StatusLane),
     DeadLetter(DeadLetterLane),
     /// The key or the record cannot be read: it is set aside whole, and the lane begins anew.
@@ -39,11 +39,16 @@ impl Machine {
         Some(match claimed.lane.kind() {
             LaneKind::Consumer => {
                 let consumer = ExtConsumerId::new(key).ok()?;
-                Self::Consumer(ConsumerLane::restore(claimed, consumer, config, now)?)
+                Self::Consumer(Box::new(ConsumerLane::restore(claimed, consumer, config, now)?))
             }
             LaneKind::Conversation => {
                 let conversation = ConversationId::new(key).ok()?;
-                Self::Conversation(ConversationLane::restore(claimed, conversation, config, now)?)
+                Self::Conversation(Box::new(ConversationLane::restore(
+                    claimed,
+                    conversation,
+                    config,
+                    now,
+                )?))
             }
             LaneKind::Status => {
                 let consumer = ExtConsumerId::new(key).ok()?;
