@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo build --release -p lp-connector-cli
-//! cargo run --release -p lp-connector-console-tests -- --only 1,8
+//! cargo run --release --manifest-path tests/console/Cargo.toml -- --only 1,8
 //! ```
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a check reports by panicking")]
 
@@ -34,11 +34,9 @@ struct Options {
 
 impl Options {
     fn parse() -> Result<Self, String> {
-        let directory = std::env::current_exe().map_err(|error| error.to_string())?;
-        let directory = directory.parent().ok_or("the program has no directory")?.to_owned();
         let mut options = Self {
             only: Vec::new(),
-            program: directory.join("lp-connector"),
+            program: PathBuf::from("target/release/lp-connector"),
             output: PathBuf::from("target/console"),
         };
         let mut arguments = std::env::args().skip(1);
