@@ -11,7 +11,7 @@ rev=${1:-}
 [ $# = 0 ] || shift
 if [ -z "$rev" ]; then
     rev=$(git describe --tags --abbrev=0 2>/dev/null ||
-        git log --reverse --format=%H -- adapters/postgres/src/migrations | head -n 1)
+        git log --reverse --format=%H -- adapters/postgres/src/migrations | sed -n 1p)
 fi
 if [ -z "$rev" ] || ! git rev-parse --quiet --verify "$rev^{commit}" >/dev/null; then
     echo "skipped: this clone does not have the version before"
