@@ -3,8 +3,12 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::time::Instant;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::middleware::{Next, from_fn};
 use lp_connector_axum::{Webhooks, serve, shutdown_signal};
 use lp_connector_core::webhook::{Receiver, Verified};
 use tokio::net::TcpListener;
@@ -19,14 +23,26 @@ const MAX_WAITING: usize = 1024;
 pub(crate) struct Listener {
     address: SocketAddr,
     arrivals: mpsc::Receiver<Arrival>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Stop,
 }
+
+/// Ends the endpoint when it is dropped.
+pub(crate) struct Stop(#[expect(dead_code, reason = "it is dropped")] oneshot::Sender<()>);
 
 /// A notification whose sender waits for the answer: 200 once it is kept, 503 if this is dropped, or after
 /// 2 s.
 pub(crate) struct Arrival {
-    verified: Verified,
-    answer: Answer,
+    pub(crate) verified: Verified,
+    /// The headers that it came with. The signature does not cover them.
+    pub(crate) headers: HeaderMap,
+    /// When it came.
+    pub(crate) came: Instant,
+    pub(crate) answer: Answer,
+}
+
+tokio::task_local! {
+    /// The headers of the request that is being answered.
+    static HEADERS: HeaderMap;
 }
 
 /// The answer that a sender waits for.
@@ -37,11 +53,6 @@ impl Arrival {
     pub(crate) fn keep(self) -> Verified {
         self.answer.accept();
         self.verified
-    }
-
-    /// The notification, and its answer for later.
-    pub(crate) fn into_parts(self) -> (Verified, Answer) {
-        (self.verified, self.answer)
     }
 }
 
@@ -85,9 +96,12 @@ impl Listener {
         };
         let (sender, arrivals) = mpsc::sync_channel(MAX_WAITING);
         let router = Webhooks::new(receiver).durable(move |verified| answer(&sender, verified));
+        let router = router.layer(from_fn(|request: Request, next: Next| {
+            HEADERS.scope(request.headers().clone(), next.run(request))
+        }));
         let (stop, stopped) = oneshot::channel();
         std::thread::spawn(move || runtime.block_on(receive(listener, router, stopped, signal)));
-        Ok(Self { address, arrivals, stop: Some(stop) })
+        Ok(Self { address, arrivals, stop: Stop(stop) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -98,10 +112,9 @@ impl Listener {
         &self.arrivals
     }
 
-    /// Answers 503 from now on; returns when every request under way has its answer.
-    pub(crate) fn close(mut self) {
-        drop(self.stop.take());
-        while self.arrivals.recv().is_ok() {}
+    /// What arrives, and what ends it: then it answers the requests under way, and the arrivals end.
+    pub(crate) fn into_parts(self) -> (mpsc::Receiver<Arrival>, Stop) {
+        (self.arrivals, self.stop)
     }
 }
 
@@ -111,7 +124,9 @@ fn answer(
     verified: Verified,
 ) -> impl Future<Output = Result<(), &'static str>> + use<> {
     let (answer, answered) = oneshot::channel();
-    let handed = sender.try_send(Arrival { verified, answer: Answer(answer) });
+    let headers = HEADERS.try_with(HeaderMap::clone).unwrap_or_default();
+    let arrival = Arrival { verified, headers, came: Instant::now(), answer: Answer(answer) };
+    let handed = sender.try_send(arrival);
     async {
         handed.map_err(|error| match error {
             TrySendError::Full(_) => "too many notifications wait",

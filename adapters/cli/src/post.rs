@@ -3,6 +3,7 @@
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
+use ureq::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use ureq::tls::TlsConfig;
 use url::{Host, Url};
 
@@ -108,10 +109,8 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    /// A post may take this long in all.
-    pub(crate) fn new(tls: TlsConfig, limit: Duration, elsewhere: bool) -> Self {
+    pub(crate) fn new(tls: TlsConfig, elsewhere: bool) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(limit))
             .http_status_as_error(false)
             .max_redirects(0)
             .tls_config(tls);
@@ -119,21 +118,23 @@ impl Poster {
         Self { agent: config.build().into() }
     }
 
-    /// Posts a body. An error says why there is no answer.
+    /// Posts a body with these headers, JSON unless they say otherwise, and takes this long at most. An error says
+    /// why there is no answer.
     pub(crate) fn post(
         &self,
         target: &Target,
-        headers: &[(&str, &str)],
+        headers: HeaderMap,
         body: &[u8],
+        limit: Duration,
     ) -> Result<Answer, String> {
         target.check()?;
         let started = Instant::now();
-        let request = self.agent.post(target.url.as_str());
-        let request = headers
-            .iter()
-            .fold(request.header("content-type", "application/json"), |request, (name, value)| {
-                request.header(*name, *value)
-            });
+        let mut request = self.agent.post(target.url.as_str());
+        if let Some(all) = request.headers_mut() {
+            *all = headers;
+            all.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        }
+        let request = request.config().timeout_global(Some(limit)).build();
         let response = request.send(body).map_err(|error| error.to_string())?;
         let status = response.status().as_u16();
         let mut read = Vec::new();

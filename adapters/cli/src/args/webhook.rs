@@ -82,8 +82,9 @@ pub(crate) struct Post {
 /// Where received notifications go on to.
 #[derive(Debug, Group)]
 pub(crate) struct Forward {
-    /// Post each verified notification on to this URL, and print its answer. The sender gets 200 if that
-    /// is 200 or 201, otherwise 503, so that it is sent again
+    /// Post each verified notification on to this URL, with the headers that it came with, and print its answer.
+    /// The sender gets 200 if that is 200 or 201 within 1.8 s, otherwise 503, so that it is sent again. Up to 16 are
+    /// under way at a time, those of one conversation one after another
     #[arg(long, value_name = "URL", help_heading = "Forwarding", value_hint = ValueHint::Url)]
     pub(crate) forward_to: Option<String>,
     /// Sign what is forwarded with the secret in this file [default: the secret that verified it]

@@ -264,11 +264,10 @@ fn show_events(
             Ok(_) if session.is_full() => {}
             Ok(arrival) => {
                 received = true;
-                let (verified, answer) = arrival.into_parts();
-                session.receive(verified);
+                session.receive(arrival.verified);
                 let shown = show_due(session, screen);
                 if screen.is_seen() {
-                    answer.accept();
+                    arrival.answer.accept();
                 }
                 if shown.finished {
                     leave_at = Some(Instant::now() + DRAIN_TIME);

@@ -1,23 +1,24 @@
 //! Receives notifications and prints them. What is answered 200 was printed, or is printed before the end.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::RecvTimeoutError;
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_core::id::ConversationId;
-use lp_connector_core::secret::Secret;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    self, Algorithm, Change, Encoding, Feed, FeedPoll, Receiver, Snapshot, Unreadable, Verified,
+    Change, Feed, FeedPoll, Receiver, Snapshot, Unreadable, Verified,
 };
 use serde_json::{Value, json};
 
+use super::forward::{Forwarded, Forwarder, Forwarding};
 use crate::args::Endpoint;
 use crate::failure::Failure;
-use crate::listener::{Arrival, Listener};
+use crate::listener::{Answer, Arrival, Listener};
 use crate::notices;
 use crate::output::{Output, sanitize};
-use crate::post::{Poster, Target};
 
 /// How many notifications are printed, and answered, at once.
 const MAX_BATCH: usize = 64;
@@ -27,6 +28,14 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The maximum number of states. Beyond it, all are dropped.
 const MAX_STATES: usize = 10_000;
+
+/// Something to print.
+enum Happening {
+    Arrived(Arrival),
+    Forwarded(Forwarded),
+    /// Nothing arrives any more.
+    Ended,
+}
 
 /// Prints notifications until a signal, or until one cannot be printed.
 ///
@@ -41,65 +50,41 @@ pub(crate) fn listen(
     output: &Output,
 ) -> Result<(), Failure> {
     let listener = Listener::start_until_signal(endpoint.listen, receiver)?;
-    let mut printer = Printer::new(as_they_come, forwarder, output);
-    let Err(failure) = printer.start(&listener).and_then(|()| printer.print_all(&listener)) else {
+    let address = listener.address();
+    let (arrivals, stop) = listener.into_parts();
+    let (sender, happenings) = mpsc::sync_channel(MAX_BATCH);
+    let forwarding = forwarder.map(|forwarder| {
+        let sender = sender.clone();
+        Forwarding::start(forwarder, move |done| sender.send(Happening::Forwarded(done)).is_ok())
+    });
+    let pump = thread::spawn(move || {
+        for arrival in arrivals {
+            // Dropped, it is answered 503.
+            let _ = sender.send(Happening::Arrived(arrival));
+        }
+        let _ = sender.send(Happening::Ended);
+    });
+    let mut printer = Printer::new(as_they_come, forwarding, output);
+    let printed = printer.start(address).and_then(|()| printer.print_all(&happenings));
+    let Err(failure) = printed else {
         return Ok(());
     };
     // Answers 503 to what was not printed.
-    listener.close();
+    drop((happenings, stop));
+    let _ = pump.join();
     printer.rescue();
     Err(Failure::Local(format!(
         "{failure}; what was not printed was answered 503, and is sent again"
     )))
 }
 
-/// Posts notifications on to another endpoint.
-#[derive(Debug)]
-pub(crate) struct Forwarder {
-    pub(crate) poster: Poster,
-    pub(crate) target: Target,
-    /// Signs what is posted on.
-    pub(crate) secret: Secret,
-}
-
-impl Forwarder {
-    /// Posts the bytes as they came, signed anew as the sender signed them. Returns whether the endpoint took
-    /// them, and what is printed of it.
-    fn forward(&self, verified: &Verified) -> (bool, Value, String) {
-        let matched = verified.signature_match();
-        let (algorithm, encoding) = matched
-            .map_or((Algorithm::Sha1, Encoding::Base64), |one| (one.algorithm, one.encoding));
-        let signature = webhook::sign(&self.secret, algorithm, encoding, verified.body());
-        let ids = [
-            ("x-liveperson-account-id", verified.account()),
-            ("x-liveperson-client-id", verified.client()),
-        ];
-        let mut headers = vec![("x-liveperson-signature", signature.as_str())];
-        headers.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
-        let to = self.target.shown();
-        match self.poster.post(&self.target, &headers, verified.body()) {
-            Ok(answer) => {
-                let (took, said) = (answer.took.as_millis(), answer.line());
-                let colon = if said.is_empty() { "" } else { ": " };
-                let event = json!({"event": "forwarded", "to": to, "status": answer.status,
-                    "accepted": answer.is_accepted(), "took_ms": took as u64, "body": said});
-                let line = format!("   -> {to} {} in {took} ms{colon}{said}", answer.status);
-                (answer.is_accepted(), event, line)
-            }
-            Err(reason) => {
-                let event = json!({"event": "forwarded", "to": to, "status": null,
-                    "accepted": false, "reason": reason});
-                (false, event, format!("   -> {to} no answer: {reason}"))
-            }
-        }
-    }
-}
-
 /// What is to be printed.
 struct Printer<'a> {
     output: &'a Output,
     as_they_come: bool,
-    forwarder: Option<Forwarder>,
+    forwarding: Option<Forwarding>,
+    /// How many notifications are being forwarded.
+    under_way: usize,
     feed: Feed,
     /// The last state of each conversation, to print only what has changed.
     states: BTreeMap<ConversationId, Snapshot>,
@@ -109,15 +94,14 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(as_they_come: bool, forwarder: Option<Forwarder>, output: &'a Output) -> Self {
+    fn new(as_they_come: bool, forwarding: Option<Forwarding>, output: &'a Output) -> Self {
         let (feed, states, text) = (Feed::default(), BTreeMap::new(), String::new());
-        let origin = Instant::now();
-        Self { output, as_they_come, forwarder, feed, states, text, origin }
+        let (under_way, origin) = (0, Instant::now());
+        Self { output, as_they_come, forwarding, under_way, feed, states, text, origin }
     }
 
-    fn start(&mut self, listener: &Listener) -> Result<(), Failure> {
-        let address = listener.address();
-        let forwards = self.forwarder.as_ref().map(|forwarder| forwarder.target.shown());
+    fn start(&mut self, address: SocketAddr) -> Result<(), Failure> {
+        let forwards = self.forwarding.as_ref().map(|forwarding| forwarding.target().to_owned());
         let more = forwards.as_ref().map(|to| format!(", forwarding to {to}")).unwrap_or_default();
         let mut event = json!({"event": "listening", "listen": address.to_string()});
         if let (Some(to), Some(members)) = (forwards, event.as_object_mut()) {
@@ -127,63 +111,63 @@ impl<'a> Printer<'a> {
         self.write()
     }
 
-    /// Prints what arrives until no more can.
-    fn print_all(&mut self, listener: &Listener) -> Result<(), Failure> {
-        loop {
+    /// Prints what arrives until no more can, and what became of all that is being forwarded.
+    fn print_all(&mut self, happenings: &mpsc::Receiver<Happening>) -> Result<(), Failure> {
+        let mut ended = false;
+        while !ended || self.under_way > 0 {
             let due = self.take_due();
             self.write()?;
-            match listener.arrivals().recv_timeout(due.min(LOOK_INTERVAL)) {
+            match happenings.recv_timeout(due.min(LOOK_INTERVAL)) {
                 Ok(first) => {
-                    // Each is forwarded before the next one is taken.
-                    let batch = if self.forwarder.is_some() { 0 } else { MAX_BATCH };
-                    let rest = listener.arrivals().try_iter().take(batch);
-                    self.print_batch(std::iter::once(first).chain(rest))?;
+                    let rest = happenings.try_iter().take(MAX_BATCH);
+                    ended |= self.print_batch(std::iter::once(first).chain(rest))?;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.feed.finish();
-                    self.take_due();
-                    return self.write();
-                }
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        self.feed.finish();
+        self.take_due();
+        self.write()
     }
 
-    /// Prints notifications, and answers them once they are written.
-    fn print_batch(&mut self, arrivals: impl Iterator<Item = Arrival>) -> Result<(), Failure> {
-        let mut answers = Vec::new();
-        for arrival in arrivals {
-            if self.feed.is_full() {
-                self.take_due();
-            }
-            if self.feed.is_full() {
-                continue; // dropped: it is answered 503
-            }
-            let (verified, answer) = arrival.into_parts();
-            let forwarded = self.forwarder.is_some().then(|| verified.clone());
-            self.take(verified);
-            let Some(verified) = forwarded else {
-                answers.push(answer);
-                continue;
-            };
-            self.take_due();
-            self.write()?;
-            if self.forward(&verified) {
-                answers.push(answer);
+    /// Prints what happened; once it is written, notifications are answered or forwarded. Returns whether no more
+    /// can arrive.
+    fn print_batch(
+        &mut self,
+        happenings: impl Iterator<Item = Happening>,
+    ) -> Result<bool, Failure> {
+        let (mut arrivals, mut answers, mut ended) = (Vec::new(), Vec::new(), false);
+        for happening in happenings {
+            match happening {
+                Happening::Arrived(arrival) => {
+                    if self.feed.is_full() {
+                        self.take_due();
+                    }
+                    if self.feed.is_full() {
+                        continue; // dropped: it is answered 503
+                    }
+                    self.take(arrival.verified.clone());
+                    arrivals.push(arrival);
+                }
+                Happening::Forwarded(Forwarded { event, line, answer }) => {
+                    self.under_way = self.under_way.saturating_sub(1);
+                    self.line(&event, &line);
+                    answers.extend(answer);
+                }
+                Happening::Ended => ended = true,
             }
         }
         self.take_due();
         self.write()?;
-        answers.into_iter().for_each(|answer| answer.accept());
-        Ok(())
-    }
-
-    /// Posts a notification on. Returns whether the endpoint took it.
-    fn forward(&mut self, verified: &Verified) -> bool {
-        let Some(forwarder) = &self.forwarder else { return true };
-        let (accepted, event, line) = forwarder.forward(verified);
-        self.line(&event, &line);
-        accepted
+        for arrival in arrivals {
+            match &self.forwarding {
+                Some(forwarding) => self.under_way += usize::from(forwarding.push(arrival)),
+                None => arrival.answer.accept(),
+            }
+        }
+        answers.into_iter().for_each(Answer::accept);
+        Ok(ended)
     }
 
     fn take(&mut self, verified: Verified) {

@@ -10,6 +10,7 @@ mod demo;
 mod engagement;
 mod faults;
 pub(crate) mod file;
+mod forward;
 mod inspect;
 mod interactive;
 mod listen;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{self, Change, Encoding, Receiver, Verified};
 use serde_json::json;
+use ureq::http::header::{HeaderMap, HeaderValue};
 
-use super::listen::{Forwarder, listen};
+use super::forward::Forwarder;
+use super::listen::listen;
 use super::{presets, replay};
 use crate::args::{Endpoint, Forward, Global, Post, Scheme, Webhook};
 use crate::control;
@@ -125,13 +127,18 @@ fn send(post: &Post, global: &Global, output: &Output) -> Result<(), Failure> {
     };
     let (algorithm, encoding) = post.signature.parts();
     let signature = webhook::sign(&secret, algorithm, encoding, &body);
-    let headers = [
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
         ("x-liveperson-account-id", account),
         ("x-liveperson-client-id", client),
         ("x-liveperson-signature", &signature),
-    ];
-    let poster = Poster::new(setup::tls(global)?, POST_LIMIT, post.elsewhere);
-    let answer = poster.post(&to, &headers, &body).map_err(|reason| {
+    ] {
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| Failure::usage(format!("{name}: it cannot be sent in a header")))?;
+        headers.insert(name, value);
+    }
+    let poster = Poster::new(setup::tls(global)?, post.elsewhere);
+    let answer = poster.post(&to, headers, &body, POST_LIMIT).map_err(|reason| {
         Failure::Local(format!("no answer from {}: {reason}", sanitize(&to.shown())))
     })?;
     let took = answer.took.as_millis();
@@ -152,9 +159,6 @@ fn send(post: &Post, global: &Global, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// How long a forwarded notification may take: its sender gets an answer within 2 s.
-const FORWARD_LIMIT: Duration = Duration::from_millis(1_800);
-
 /// What posts received notifications on.
 fn forwarder(forward: &Forward, global: &Global) -> Result<Option<Forwarder>, Failure> {
     let Some(url) = &forward.forward_to else { return Ok(None) };
@@ -163,7 +167,7 @@ fn forwarder(forward: &Forward, global: &Global) -> Result<Option<Forwarder>, Fa
         Some(file) => input::secret_in(file, "--forward-secret-file", input::SecretKind::App)?,
         None => setup::secret(global)?,
     };
-    let poster = Poster::new(setup::tls(global)?, FORWARD_LIMIT, forward.elsewhere);
+    let poster = Poster::new(setup::tls(global)?, forward.elsewhere);
     Ok(Some(Forwarder { poster, target, secret }))
 }
 
