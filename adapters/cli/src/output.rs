@@ -2,8 +2,13 @@
 //!
 //! Every command writes to stdout here and nowhere else. The first failure is kept, what follows is
 //! dropped, and the program ends with exit status 1 and a line on stderr. One failure alone is harmless:
-//! the reader of a pipe has closed it, and the command is one that ends by itself, as in
-//! `lp-connector domains | head -1`. A command that runs on asks [`Output::check`] and stops.
+//! the reader of a pipe has closed it, as in `lp-connector domains | head -1`. What ends then depends on the command:
+//!
+//! - One that ends by itself does what it was asked to do ([`Output::finish`]).
+//! - One that runs on and is only output stops ([`Output::check`]), and that is no failure ([`Output::end`]), as in
+//!   `lp-connector chat | head -1`. It is one if nothing of it was read, or if something is lost that cannot be had
+//!   again.
+//! - A server runs on: after its address nobody has to read more.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -34,6 +39,10 @@ pub(crate) struct Output {
 struct Stdout {
     stream: Option<Box<dyn Write + Send>>,
     failure: Option<WriteFailure>,
+    /// Whether a part of it was written.
+    has_begun: bool,
+    /// Whether something was not written that cannot be had again.
+    has_lost: bool,
 }
 
 /// Why stdout cannot be written.
@@ -57,7 +66,7 @@ impl Output {
             Ok(stream) => (Some(stream), None),
             Err(error) => (None, Some(WriteFailure::of(&error))),
         };
-        let mut stdout = Stdout { stream, failure };
+        let mut stdout = Stdout { stream, failure, has_begun: false, has_lost: false };
         stdout.write(b"");
         Self { json, colour: colour::stderr(), stdout: Arc::new(Mutex::new(stdout)) }
     }
@@ -77,8 +86,15 @@ impl Output {
     pub(crate) fn keep(&self, event: &Value, line: impl AsRef<str>) {
         self.done(event, line.as_ref());
         if self.is_lost() {
+            self.lock().has_lost = true;
             self.log(&sanitize(line.as_ref()));
         }
+    }
+
+    /// Writes lines to stderr that cannot be printed, and that nobody sends again.
+    pub(crate) fn rescue(&self, lines: &str) {
+        self.lock().has_lost = true;
+        self.text_to_stderr(lines);
     }
 
     /// Prints an event for programs alone: people get a table of all.
@@ -133,6 +149,16 @@ impl Output {
             self.lock().failure.get_or_insert(WriteFailure::ReaderGone);
         }
         self.check()
+    }
+
+    /// As [`check`](Self::check), for a command that runs on and is only output: a reader that is gone has read
+    /// enough, unless there was nothing to read yet, or something is lost.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        let has_read_enough = {
+            let stdout = self.lock();
+            stdout.has_begun && !stdout.has_lost
+        };
+        if has_read_enough { self.finish() } else { self.check() }
     }
 
     /// As [`check`](Self::check), for a command that ends by itself.
@@ -196,9 +222,11 @@ impl Stdout {
     fn write(&mut self, bytes: &[u8]) {
         if self.failure.is_none()
             && let Some(stream) = &mut self.stream
-            && let Err(error) = write_all(stream, bytes)
         {
-            self.failure = Some(WriteFailure::of(&error));
+            match write_all(stream, bytes) {
+                Ok(()) => self.has_begun |= !bytes.is_empty(),
+                Err(error) => self.failure = Some(WriteFailure::of(&error)),
+            }
         }
     }
 }
@@ -353,6 +381,27 @@ mod tests {
         }
         let closed = Output::to(Err(io::Error::from_raw_os_error(9)), false);
         assert!(closed.finish().is_err());
+    }
+
+    #[test]
+    fn a_reader_that_goes_has_read_enough_or_nothing() {
+        // The writes that succeed: of the first line, none, a part, and all; of the second one, a part.
+        for (writes, begun) in [(0, false), (1, false), (3, true), (4, true)] {
+            for (error, is_gone) in [(ErrorKind::BrokenPipe, true), (ErrorKind::StorageFull, false)]
+            {
+                let output = || Output::to(Ok(Box::new(Filling(1 + writes, error))), false);
+                let chat = output();
+                ["coo", "coo", "coo"].iter().for_each(|line| chat.say(line));
+                assert_eq!(chat.end().is_ok(), is_gone && begun, "{error} after {writes}");
+                let rescued = output();
+                ["coo", "coo", "coo"].iter().for_each(|line| rescued.say(line));
+                rescued.rescue("");
+                assert!(rescued.end().is_err());
+                let kept = output();
+                ["coo", "coo", "coo"].iter().for_each(|id| kept.keep(&Value::Null, id));
+                assert!(kept.end().is_err());
+            }
+        }
     }
 
     #[test]

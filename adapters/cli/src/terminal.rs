@@ -22,13 +22,16 @@ const MAX_QUEUED: usize = 16;
 /// How often the editor checks for lines to print.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How often to look whether stdout still has a reader, and whether to stop.
+const WAIT: Duration = Duration::from_millis(50);
+
 /// The source of lines: an editor with a history on a terminal, otherwise plain stdin.
 pub(crate) struct Lines {
     source: Source,
     screen: Screen,
     stop: Arc<AtomicBool>,
-    /// Why there are no more lines, if it is not their end.
-    failure: Option<io::Error>,
+    /// Why there are no more lines, if it is not their end, nor that of the output.
+    failure: Option<String>,
 }
 
 enum Source {
@@ -103,21 +106,26 @@ impl Lines {
                 }
             }
             Source::Piped(lines) => loop {
-                if self.screen.output.check().is_err() {
-                    break Ok(None);
-                }
-                match lines.recv_timeout(Duration::from_millis(50)) {
-                    Ok(line) => break line.map(Some),
-                    Err(RecvTimeoutError::Disconnected) => break Ok(None),
-                    Err(RecvTimeoutError::Timeout) if self.stop.load(Ordering::Relaxed) => {
+                let seen = self.screen.output.check();
+                match (lines.recv_timeout(WAIT), seen) {
+                    (Ok(line), Ok(())) => break line.map(Some),
+                    (Ok(_), Err(failure)) => {
+                        self.failure = Some(format!("{failure}, and there are more lines to read"));
                         break Ok(None);
                     }
-                    Err(RecvTimeoutError::Timeout) => {}
+                    (Err(_), Err(_)) | (Err(RecvTimeoutError::Disconnected), _) => break Ok(None),
+                    (Err(RecvTimeoutError::Timeout), _) if self.stop.load(Ordering::Relaxed) => {
+                        break Ok(None);
+                    }
+                    // What is typed comes first.
+                    (Err(RecvTimeoutError::Timeout), Ok(())) => {
+                        let _ = self.screen.output.check_reader();
+                    }
                 }
             },
         };
         let line = line.unwrap_or_else(|error| {
-            self.failure = Some(error);
+            self.failure = Some(format!("cannot read the next line: {error}"));
             None
         });
         if line.is_none() {
@@ -126,11 +134,11 @@ impl Lines {
         line
     }
 
-    /// Whether the lines ended because there are no more.
+    /// Whether all lines were read until there were no more.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match &self.failure {
             None => Ok(()),
-            Some(error) => Err(Failure::Local(format!("cannot read the next line: {error}"))),
+            Some(reason) => Err(Failure::Local(reason.clone())),
         }
     }
 
@@ -158,7 +166,7 @@ impl Screen {
     /// Writes a notice to stderr that cannot be shown any more.
     pub(crate) fn rescue(&self, lines: &[String]) {
         for line in lines {
-            self.output.text_to_stderr(&format!("{}\n", sanitize(line)));
+            self.output.rescue(&format!("{}\n", sanitize(line)));
         }
     }
 

@@ -97,8 +97,8 @@ pub(crate) fn chat(
         &json!({"event": "closed", "conversation_id": session.id()}),
         format!("closed {}", session.id()),
     );
-    // A chat that nobody can see any more was closed, and did not end well.
-    result.and_then(|()| output.check())
+    // A chat that nobody can see any more was closed.
+    result.and_then(|()| output.end())
 }
 
 /// Sends what the consumer types.

@@ -73,6 +73,10 @@ pub(crate) fn listen(
     drop((happenings, stop));
     let _ = pump.join();
     printer.rescue();
+    // Without its reader it forwards no more: that is worth an error.
+    if printer.forwarding.is_none() && output.end().is_ok() {
+        return Ok(());
+    }
     Err(Failure::Local(format!(
         "{failure}; what was not printed was answered 503, and is sent again"
     )))
@@ -85,6 +89,8 @@ struct Printer<'a> {
     forwarding: Option<Forwarding>,
     /// How many notifications are being forwarded.
     under_way: usize,
+    /// Whether the feed may have what was answered 200.
+    owes: bool,
     feed: Feed,
     /// The last state of each conversation, to print only what has changed.
     states: BTreeMap<ConversationId, Snapshot>,
@@ -96,8 +102,8 @@ struct Printer<'a> {
 impl<'a> Printer<'a> {
     fn new(as_they_come: bool, forwarding: Option<Forwarding>, output: &'a Output) -> Self {
         let (feed, states, text) = (Feed::default(), BTreeMap::new(), String::new());
-        let (under_way, origin) = (0, Instant::now());
-        Self { output, as_they_come, forwarding, under_way, feed, states, text, origin }
+        let (under_way, owes, origin) = (0, false, Instant::now());
+        Self { output, as_they_come, forwarding, under_way, owes, feed, states, text, origin }
     }
 
     fn start(&mut self, address: SocketAddr) -> Result<(), Failure> {
@@ -167,6 +173,7 @@ impl<'a> Printer<'a> {
             }
         }
         answers.into_iter().for_each(Answer::accept);
+        self.owes = !self.feed.is_empty();
         Ok(ended)
     }
 
@@ -238,6 +245,7 @@ impl<'a> Printer<'a> {
             self.output.check()?;
             self.text.clear();
         }
+        self.owes &= !self.feed.is_empty();
         Ok(())
     }
 
@@ -245,9 +253,9 @@ impl<'a> Printer<'a> {
     fn rescue(&mut self) {
         self.feed.finish();
         self.take_due();
-        if !self.text.is_empty() {
+        if self.owes && !self.text.is_empty() {
             self.output.log("answered 200, and not printed on stdout:");
-            self.output.text_to_stderr(&self.text);
+            self.output.rescue(&self.text);
         }
     }
 

@@ -122,7 +122,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
         }
         stop.store(true, Ordering::Relaxed);
     });
-    output.check().and_then(|()| lines.check())
+    lines.check().and_then(|()| output.end())
 }
 
 /// After every message.
