@@ -10,9 +10,10 @@ use thirtyfour::TypingData;
 use thirtyfour::prelude::*;
 
 use crate::checks::Result;
+use crate::cloud::agent;
 
 /// How long the page has to show what is waited for, where a check names no time.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The process of `chromedriver`. It ends with this value.
 pub(crate) struct Driver {
@@ -59,10 +60,26 @@ impl Driver {
     pub(crate) fn address(&self) -> (String, String) {
         (self.url.clone(), self.chromium.clone())
     }
+
+    /// Closes the windows that a failed check has left.
+    pub(crate) fn close_windows(&self) {
+        let agent = agent();
+        let sessions = || -> Result<Value> {
+            let mut response = agent.get(format!("{}/sessions", self.url)).call()?;
+            Ok(serde_json::from_str(&response.body_mut().read_to_string()?)?)
+        };
+        let Ok(sessions) = sessions() else { return };
+        for session in sessions["value"].as_array().into_iter().flatten() {
+            if let Some(id) = session["id"].as_str() {
+                let _ = agent.delete(format!("{}/session/{id}", self.url)).call();
+            }
+        }
+    }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.close_windows();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -84,7 +101,12 @@ pub(crate) struct Page {
 
 /// What each document records: violations of its policy, long tasks, dialogs.
 const RECORDER: &str = r"
-window.recorded = { violations: [], tasks: [], dialogs: [], errors: [] };
+window.recorded = { violations: [], tasks: [], dialogs: [], errors: [], live: null };
+new MutationObserver((_, observer) => {
+    if (!document.querySelector('[data-status=live]')) return;
+    recorded.live = performance.now();
+    observer.disconnect();
+}).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-status'] });
 addEventListener('securitypolicyviolation', (event) =>
     recorded.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 addEventListener('error', (event) => recorded.errors.push(String(event.message)));
@@ -117,9 +139,15 @@ impl Page {
         capabilities.set("goog:loggingPrefs", json!({"browser": "ALL", "performance": "ALL"}))?;
         let driver = WebDriver::new(driver, capabilities).await?;
         let page = Self { driver };
-        page.cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": RECORDER})).await?;
+        page.record().await?;
         page.size(1440, 900).await?;
         Ok(page)
+    }
+
+    /// Records what goes wrong in the documents of this tab from now on.
+    pub(crate) async fn record(&self) -> Result<()> {
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": RECORDER})).await?;
+        Ok(())
     }
 
     pub(crate) async fn close(self) -> Result<()> {
@@ -205,6 +233,13 @@ impl Page {
         Ok(())
     }
 
+    /// Waits for the stream; returns how long after the navigation began it was shown.
+    pub(crate) async fn live_after(&self) -> Result<Duration> {
+        self.live().await?;
+        let ms = self.value("recorded.live").await?.as_f64().ok_or("no time")?;
+        Ok(Duration::from_secs_f64(ms / 1000.0))
+    }
+
     pub(crate) async fn click(&self, selector: &str) -> Result<()> {
         self.until(&format!("document.querySelector({})", quoted(selector))).await?;
         Ok(self.driver.find(By::Css(selector)).await?.click().await?)
@@ -231,6 +266,18 @@ impl Page {
         self.until("document.getElementById('composer')").await?;
         let field = self.driver.find(By::Id("composer")).await?;
         Ok(field.send_keys(format!("{text}\u{e007}")).await?)
+    }
+
+    /// Replaces the text of a field, as typing does.
+    pub(crate) async fn fill(&self, selector: &str, text: &str) -> Result<()> {
+        self.until(&format!("document.querySelector({})", quoted(selector))).await?;
+        self.js(&format!(
+            "const field = document.querySelector({}); field.focus(); field.value = {}; field.dispatchEvent(new InputEvent('input'));",
+            quoted(selector),
+            quoted(text)
+        ))
+        .await?;
+        Ok(())
     }
 
     /// Goes to a place of the page, without a reload.

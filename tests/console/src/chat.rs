@@ -13,7 +13,7 @@ use lp_connector_sandbox::{Server, Webhooks};
 use crate::checks::Result;
 
 /// How long the chat has to print what is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running chat. It is killed with this value.
 pub(crate) struct Chat {

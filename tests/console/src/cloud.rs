@@ -20,13 +20,29 @@ pub(crate) struct Cloud {
     agent: ureq::Agent,
 }
 
-fn agent() -> ureq::Agent {
+/// A client of its own, without a proxy.
+pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(20)))
         .http_status_as_error(false)
         .proxy(None)
         .build()
         .into()
+}
+
+/// The simplest request to a cloud.
+fn simple(base: &str, account: &str) -> String {
+    format!("{base}/api/account/{account}/service/baseURI.json?version=1.0")
+}
+
+/// Gets this so many times, on one connection.
+pub(crate) fn requests(url: &str, count: usize) -> Result<()> {
+    let agent = agent();
+    for _ in 0..count {
+        let mut response = agent.get(url).call()?;
+        response.body_mut().read_to_string()?;
+    }
+    Ok(())
 }
 
 impl Cloud {
@@ -62,17 +78,8 @@ impl Cloud {
     }
 
     /// So many requests to the cloud, one after the other on one connection.
-    pub(crate) fn traffic(&self, requests: usize) -> Result<()> {
-        let url = format!(
-            "{}/api/account/{}/service/baseURI.json?version=1.0",
-            self.server.base_url(),
-            self.server.account_id()
-        );
-        for _ in 0..requests {
-            let mut response = self.agent.get(&url).call()?;
-            response.body_mut().read_to_string()?;
-        }
-        Ok(())
+    pub(crate) fn traffic(&self, count: usize) -> Result<()> {
+        requests(&simple(&self.server.base_url(), &self.server.account_id()), count)
     }
 
     /// Opens a conversation whose consumer says something, without a program.
@@ -136,6 +143,21 @@ impl Process {
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
         let mut response = self.agent.get(format!("{}{path}", self.control)).call()?;
         Ok(serde_json::from_str(&response.body_mut().read_to_string()?)?)
+    }
+
+    /// The simplest request to its cloud.
+    pub(crate) fn simple(&self) -> Result<String> {
+        let about = self.get("/v1")?;
+        let text = |name: &str| about[name].as_str().ok_or("not said in /v1");
+        Ok(simple(text("cloud")?, text("account")?))
+    }
+
+    /// The memory that it uses, in MiB, where the system tells.
+    pub(crate) fn memory(&self) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib / 1024.0)
     }
 
     pub(crate) fn trigger(&self, name: &str, body: &Value) -> Result<()> {

@@ -3,6 +3,9 @@
 //! It needs Chromium and its driver (Debian: `chromium`, `chromium-driver`); where they are missing it says so in
 //! one line, and ends well. Screenshots are written to `target/console`.
 //!
+//! Nothing but a check itself runs beside it. One that fails runs once more, and both results are printed. A limit of
+//! time is judged by the best of at most three tries, and what was measured is printed: the machine may be busy.
+//!
 //! ```text
 //! cargo build --release -p lp-connector-cli
 //! cargo run --release --manifest-path tests/console/Cargo.toml -- --only 1,8
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 use browser::Driver;
 
 /// How long one check may take.
-const CHECK_LIMIT: Duration = Duration::from_secs(120);
+const CHECK_LIMIT: Duration = Duration::from_secs(180);
 
 /// The settings of a run.
 struct Options {
@@ -87,42 +90,57 @@ async fn run() -> ExitCode {
     std::fs::create_dir_all(&options.output).unwrap();
     // A failed check has its own line.
     std::panic::set_hook(Box::new(|_| {}));
-    let (mut passed, mut failed) = (0, 0);
-    for (number, title, check) in checks::ALL {
-        if !options.only.is_empty() && !options.only.contains(number) {
+    let started = Instant::now();
+    let (mut passed, mut again, mut failed) = (0, 0, 0);
+    for check in checks::ALL {
+        if !options.only.is_empty() && !options.only.contains(&check.0) {
             continue;
         }
-        let started = Instant::now();
-        let world = checks::World::new(&driver, &options.program, &options.output);
-        let run = tokio::task::spawn_local(check(world));
-        let abort = run.abort_handle();
-        let outcome = tokio::time::timeout(CHECK_LIMIT, run).await;
-        let took = started.elapsed().as_secs_f64();
-        let wrong = match outcome {
-            Ok(Ok(Ok(note))) => {
-                passed += 1;
-                println!(
-                    "{number:>2} ok      {title}{} ({took:.1} s)",
-                    note.map(|note| format!(": {note}")).unwrap_or_default()
-                );
-                continue;
-            }
-            // A driver's error has its stack.
-            Ok(Ok(Err(error))) => {
-                error.to_string().split("Stacktrace").next().unwrap_or_default().trim().to_owned()
-            }
-            Ok(Err(panic)) => panicked(panic),
-            Err(_) => {
-                abort.abort();
-                format!("not done within {} s", CHECK_LIMIT.as_secs())
-            }
-        };
-        failed += 1;
-        println!("{number:>2} FAILED  {title} ({took:.1} s)\n           {wrong}");
+        if attempt(check, "", &driver, &options).await {
+            passed += 1;
+        } else if attempt(check, ", once more", &driver, &options).await {
+            again += 1;
+        } else {
+            failed += 1;
+        }
     }
     drop(driver);
-    println!("{passed} passed, {failed} failed");
+    println!(
+        "{passed} passed, {again} passed at the second attempt, {failed} failed ({:.0} s)",
+        started.elapsed().as_secs_f64()
+    );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs a check and prints its line. Whether it passed.
+async fn attempt(check: &checks::Check, which: &str, driver: &Driver, options: &Options) -> bool {
+    let (number, title, run) = check;
+    let started = Instant::now();
+    let world = checks::World::new(driver, &options.program, &options.output);
+    let run = tokio::task::spawn_local(run(world));
+    let abort = run.abort_handle();
+    let outcome = tokio::time::timeout(CHECK_LIMIT, run).await;
+    let took = started.elapsed().as_secs_f64();
+    let wrong = match outcome {
+        Ok(Ok(Ok(note))) => {
+            let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+            println!("{number:>2} ok      {title}{which}{note} ({took:.1} s)");
+            return true;
+        }
+        // A driver's error has its stack.
+        Ok(Ok(Err(error))) => {
+            error.to_string().split("Stacktrace").next().unwrap_or_default().trim().to_owned()
+        }
+        Ok(Err(panic)) => panicked(panic),
+        Err(_) => {
+            abort.abort();
+            format!("not done within {} s", CHECK_LIMIT.as_secs())
+        }
+    };
+    println!("{number:>2} FAILED  {title}{which} ({took:.1} s)\n           {wrong}");
+    // Its windows are still open: what comes next is alone.
+    driver.close_windows();
+    false
 }
 
 fn panicked(error: tokio::task::JoinError) -> String {

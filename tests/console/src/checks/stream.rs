@@ -1,38 +1,16 @@
 //! The stream: restarts and hidden pages.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Result, World, done, ensure};
+use super::{Result, World, done, ensure, within};
+use crate::browser::Page;
 use crate::cloud::Process;
 
-pub(crate) async fn restarts(world: World) -> Result<Option<String>> {
-    let directory = tempfile::tempdir()?;
-    let process = Process::start(&world.program, directory.path())?;
-    let page = world.page(&process.console).await?;
-    process.trigger("consumer-text", &json!({"consumer": "ada", "text": "Before"}))?;
-    page.shows("[role=option]", "ada").await?;
-    page.click("[role=option]").await?;
-    page.shows(".message", "Before").await?;
-    page.click("#composer").await?;
-    page.keys("a draft").await?;
-    let epoch = process.get("/v1")?["epoch"].clone();
-    process.kill()?;
-    page.within(Duration::from_secs(2), "document.querySelector('[data-status=reconnecting]')")
-        .await?;
-    page.shows("#refusal", "the draft stays").await?;
-    ensure!(
-        page.value("document.querySelector('.composer .primary').disabled").await? == true,
-        "Send is not disabled"
-    );
-    let process = Process::start(&world.program, directory.path())?;
-    page.live().await?;
-    let again = process.get("/v1")?["epoch"].clone();
-    ensure!(epoch != again, "the epoch is the same");
-    page.shows(".notice", "The sandbox was restarted").await?;
-    process.trigger("consumer-text", &json!({"consumer": "ada", "text": "After"}))?;
-    // Kept or new: the page shows what the sandbox has, each message once.
+/// The page shows what the sandbox has, each message once.
+async fn same(page: &Page, process: &Process) -> Result<usize> {
     let all = process.get("/v1/conversations?state=all")?;
     let id = all["conversations"][0]["id"].as_str().ok_or("no conversation")?.to_owned();
     page.place(&format!("#/conversations/{id}")).await?;
@@ -48,17 +26,80 @@ pub(crate) async fn restarts(world: World) -> Result<Option<String>> {
         .value("[...document.querySelectorAll('.message > .text')].map((one) => one.innerText)")
         .await?;
     ensure!(shown == json!(kept), "shown {shown}, kept {kept:?}");
-    let same = kept.len() == 2;
-    if same {
-        ensure!(
-            page.value("document.getElementById('composer').value").await? == "a draft",
-            "the draft is lost"
-        );
+    Ok(kept.len())
+}
+
+async fn draft(page: &Page) -> Result<()> {
+    let draft = page.value("document.getElementById('composer').value").await?;
+    ensure!(draft == "a draft", "the draft is {draft}");
+    Ok(())
+}
+
+pub(crate) async fn restarts(world: World) -> Result<Option<String>> {
+    let directory = tempfile::tempdir()?;
+    let start = || Process::start(&world.program, directory.path());
+    let mut process = Some(start()?);
+    let console = process.as_ref().map(|one| one.console.clone()).unwrap_or_default();
+    let page = world.page(&console).await?;
+    let mut epochs = Vec::new();
+    // Killed, it is missed within 2 s; a busy machine gets three tries.
+    let missed = within("reconnecting after", Duration::from_secs(2), async || {
+        let running = match process.take() {
+            Some(running) => running,
+            None => start()?,
+        };
+        page.live().await?;
+        epochs.push(running.get("/v1")?["epoch"].clone());
+        running.trigger("consumer-text", &json!({"consumer": "ada", "text": "Before"}))?;
+        page.place("#/conversations").await?;
+        page.shows("[role=option]", "ada").await?;
+        page.click("[role=option]").await?;
+        page.shows(".message", "Before").await?;
+        page.fill("#composer", "a draft").await?;
+        running.kill()?;
+        let took = page.until("document.querySelector('[data-status=reconnecting]')").await?;
+        page.shows("#refusal", "the draft stays").await?;
+        let send = page.value("document.querySelector('.composer .primary').disabled").await?;
+        ensure!(send == true, "Send is not disabled");
+        draft(&page).await?;
+        Ok(took)
+    })
+    .await?;
+    // On what was written of its state until then: another epoch, so all is loaded anew.
+    let running = start()?;
+    page.live().await?;
+    epochs.push(running.get("/v1")?["epoch"].clone());
+    page.shows(".notice", "The sandbox was restarted").await?;
+    running.trigger("consumer-text", &json!({"consumer": "ada", "text": "After"}))?;
+    let count = same(&page, &running).await?;
+    page.fill("#composer", "a draft").await?;
+    // Stopped as by Ctrl-C it says so, and goes on where it was.
+    running.stop()?;
+    page.shows(".notice", "The sandbox has stopped: run lp-connector sandbox").await?;
+    let running = start()?;
+    page.live().await?;
+    epochs.push(running.get("/v1")?["epoch"].clone());
+    let different: BTreeSet<_> = epochs.iter().map(Value::to_string).collect();
+    ensure!(different.len() == epochs.len(), "an epoch came twice: {epochs:?}");
+    let kept = same(&page, &running).await?;
+    ensure!(kept == count, "{kept} messages of {count} are kept");
+    draft(&page).await?;
+    running.stop()?;
+    page.until("document.querySelector('[data-status=stopped]')").await?;
+    done(page, Some(format!("{missed}; {kept} messages kept"))).await
+}
+
+/// Waits until there are so many streams.
+async fn settled(streams: &impl Fn() -> Result<u64>, wanted: u64, what: &str) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let seen = streams()?;
+        if seen == wanted {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < Duration::from_secs(10), "{what}: {seen} streams");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    process.stop()?;
-    page.until("document.querySelector('[data-status=stopped], [data-status=reconnecting]')")
-        .await?;
-    done(page, Some(format!("messages {}", if same { "kept" } else { "new" }))).await
 }
 
 pub(crate) async fn hidden(world: World) -> Result<Option<String>> {
@@ -71,15 +112,7 @@ pub(crate) async fn hidden(world: World) -> Result<Option<String>> {
     let first = page.driver.window().await?;
     let other = page.driver.new_tab().await?;
     page.driver.switch_to_window(other).await?;
-    let none = std::time::Instant::now();
-    while streams()? != 0 {
-        ensure!(
-            none.elapsed() < Duration::from_secs(10),
-            "a hidden page has {} streams",
-            streams()?
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    settled(&streams, 0, "a hidden page").await?;
     for n in 0..10 {
         cloud.post(
             "/v1/triggers/consumer-text",
@@ -94,17 +127,27 @@ pub(crate) async fn hidden(world: World) -> Result<Option<String>> {
     page.shows(".message", "hidden 9").await?;
     page.until("document.querySelectorAll('.message').length === 11").await?;
     // Seven pages: the seventh loads too, since six of them are hidden.
-    let mut slowest = Duration::ZERO;
-    for _ in 1..7 {
+    let open = async || -> Result<Duration> {
         let tab = page.driver.new_tab().await?;
         page.driver.switch_to_window(tab).await?;
-        let started = std::time::Instant::now();
+        page.record().await?;
         page.goto(&cloud.console()).await?;
-        page.live().await?;
-        slowest = started.elapsed();
+        page.live_after().await
+    };
+    for _ in 1..6 {
+        open().await?;
     }
-    ensure!(slowest < Duration::from_secs(2), "the seventh page took {slowest:?}");
-    ensure!(streams()? == 1, "seven pages have {} streams", streams()?);
+    let seventh = within("the seventh page is live after", Duration::from_secs(1), async || {
+        let took = open().await?;
+        settled(&streams, 1, "seven pages").await?;
+        // The next try is the seventh again.
+        if took > Duration::from_secs(1) {
+            page.driver.close_window().await?;
+            page.driver.switch_to_window(first.clone()).await?;
+        }
+        Ok(took)
+    })
+    .await?;
     page.driver.switch_to_window(first).await?;
-    done(page, Some(format!("the seventh page took {slowest:.1?}"))).await
+    done(page, Some(seventh)).await
 }

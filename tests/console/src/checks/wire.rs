@@ -1,16 +1,16 @@
 //! The wire and the faults.
 
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lp_connector_sandbox::Webhooks;
 use serde_json::{Value, json};
 
 use super::{Result, World, done, ensure};
 use crate::browser::Page;
-use crate::cloud::Cloud;
 
-const ROWS: &str = "[...document.querySelectorAll('.rows [role=row]')]";
+/// The rows in the document.
+pub(super) const ROWS: &str = "[...document.querySelectorAll('.rows [role=row]')]";
 
 pub(crate) async fn fault(world: World) -> Result<Option<String>> {
     let (_cloud, page, mut chat) = world.chat().await?;
@@ -227,68 +227,4 @@ pub(crate) async fn still(world: World) -> Result<Option<String>> {
     )
     .await?;
     done(page, None).await
-}
-
-/// The requests of one run, and in how many threads.
-const REQUESTS: usize = 10_000;
-const CLIENTS: usize = 4;
-
-/// Requests a second.
-fn rate(cloud: &Cloud) -> Result<f64> {
-    let started = Instant::now();
-    std::thread::scope(|scope| -> Result<()> {
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|_| scope.spawn(|| cloud.traffic(REQUESTS / CLIENTS))).collect();
-        for client in clients {
-            client.join().map_err(|_| "a client panicked")??;
-        }
-        Ok(())
-    })?;
-    Ok(REQUESTS as f64 / started.elapsed().as_secs_f64())
-}
-
-pub(crate) async fn many(world: World) -> Result<Option<String>> {
-    let (cloud, page) = world.open().await?;
-    page.goto("about:blank").await?;
-    rate(&cloud)?;
-    // In turns, so that a busy machine is busy for both.
-    let mut ratios = Vec::new();
-    let (mut nodes, mut heap, mut longest) = (0, 0.0_f64, 0.0_f64);
-    for _ in 0..3 {
-        let without = rate(&cloud)?;
-        page.goto(&format!("{}#/wire", cloud.console())).await?;
-        page.live().await?;
-        page.until(&format!("{ROWS}.length > 10")).await?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let start = page.value("performance.now()").await?.as_f64().unwrap_or_default();
-        let with = rate(&cloud)?;
-        ratios.push(with / without);
-        page.until("document.querySelector('.grid').getAttribute('aria-rowcount') === '10001'")
-            .await?;
-        nodes = nodes.max(
-            page.value("document.querySelectorAll('*').length").await?.as_u64().unwrap_or(u64::MAX),
-        );
-        page.cdp("HeapProfiler.collectGarbage", json!({})).await?;
-        let used =
-            page.value("performance.memory.usedJSHeapSize").await?.as_f64().unwrap_or(f64::MAX);
-        heap = heap.max(used / 1_048_576.0);
-        let tasks = page.value("recorded.tasks").await?;
-        for task in tasks.as_array().into_iter().flatten() {
-            if task[0].as_f64().unwrap_or_default() > start {
-                longest = longest.max(task[1].as_f64().unwrap_or_default());
-            }
-        }
-        page.is_clean().await?;
-        page.goto("about:blank").await?;
-    }
-    let best = ratios.iter().copied().fold(0.0, f64::max);
-    let note = format!(
-        "{nodes} nodes, {heap:.1} MB heap, longest task {longest:.0} ms, throughput {ratios:.2?}"
-    );
-    ensure!(nodes <= 600, "{note}");
-    ensure!(heap < 30.0, "{note}");
-    ensure!(longest <= 100.0, "{note}");
-    ensure!(best >= 0.9, "{note}");
-    page.close().await?;
-    Ok(Some(note))
 }

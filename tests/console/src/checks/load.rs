@@ -1,0 +1,94 @@
+//! Much traffic.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::wire::ROWS;
+use super::{Result, TRIES, World, ensure};
+use crate::cloud::{Process, requests};
+
+/// The requests of one run, and in how many threads.
+const REQUESTS: usize = 10_000;
+const CLIENTS: usize = 4;
+
+/// Requests a second.
+fn rate(url: &str) -> Result<f64> {
+    let started = Instant::now();
+    std::thread::scope(|scope| -> Result<()> {
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| scope.spawn(|| requests(url, REQUESTS / CLIENTS))).collect();
+        for client in clients {
+            client.join().map_err(|_| "a client panicked")??;
+        }
+        Ok(())
+    })?;
+    Ok(REQUESTS as f64 / started.elapsed().as_secs_f64())
+}
+
+/// How much more a sandbox may use after seventy thousand requests than after ten thousand, in MiB: by then its log is
+/// full.
+const GROWTH: f64 = 24.0;
+
+pub(crate) async fn many(world: World) -> Result<Option<String>> {
+    let directory = tempfile::tempdir()?;
+    // A process of its own, whose memory can be told.
+    let sandbox = Process::start(&world.program, directory.path())?;
+    let url = sandbox.simple()?;
+    let page = world.page(&sandbox.console).await?;
+    page.goto("about:blank").await?;
+    rate(&url)?;
+    let memory = sandbox.memory();
+    let (mut ratios, mut longest) = (Vec::new(), Vec::new());
+    let (mut nodes, mut heap) = (0, 0.0_f64);
+    // In pairs, so that a busy machine is busy for both.
+    for _ in 0..TRIES {
+        let without = rate(&url)?;
+        page.goto(&format!("{}#/wire", sandbox.console)).await?;
+        page.live().await?;
+        page.until(&format!("{ROWS}.length > 10")).await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let start = page.value("performance.now()").await?.as_f64().unwrap_or_default();
+        let with = rate(&url)?;
+        ratios.push(with / without);
+        page.until("document.querySelector('.grid').getAttribute('aria-rowcount') === '10001'")
+            .await?;
+        nodes = nodes.max(
+            page.value("document.querySelectorAll('*').length").await?.as_u64().unwrap_or(u64::MAX),
+        );
+        page.cdp("HeapProfiler.collectGarbage", json!({})).await?;
+        let used =
+            page.value("performance.memory.usedJSHeapSize").await?.as_f64().unwrap_or(f64::MAX);
+        heap = heap.max(used / 1_048_576.0);
+        let tasks = page.value("recorded.tasks").await?;
+        let tasks = tasks.as_array().into_iter().flatten();
+        let after = tasks.filter(|task| task[0].as_f64().unwrap_or_default() > start);
+        longest.push(after.filter_map(|task| task[1].as_f64()).fold(0.0, f64::max));
+        page.is_clean().await?;
+        page.goto("about:blank").await?;
+    }
+    let kept = sandbox.get("/v1/wire?limit=1")?;
+    let grown = match (memory, sandbox.memory()) {
+        (Some(before), Some(after)) => Some((before, after)),
+        _ => None,
+    };
+    ratios.sort_by(f64::total_cmp);
+    longest.sort_by(f64::total_cmp);
+    let note = format!(
+        "{nodes} nodes, {heap:.1} MB heap, longest task {longest:.0?} ms, throughput with the page {:.2} of that without \
+         ({ratios:.2?}), memory {}",
+        ratios[ratios.len() / 2],
+        grown.map_or("unknown here".to_owned(), |(before, after)| format!(
+            "{before:.0} MiB, then {after:.0} MiB"
+        )),
+    );
+    ensure!(nodes <= 600, "{note}");
+    ensure!(heap < 30.0, "{note}");
+    ensure!(longest.first().is_some_and(|least| *least <= 100.0), "{note}");
+    ensure!(ratios.last().is_some_and(|best| *best >= 0.9), "{note}");
+    ensure!(kept["kept"] == 10_000, "kept: {kept}");
+    ensure!(grown.is_none_or(|(before, after)| after < before + GROWTH), "{note}");
+    page.close().await?;
+    sandbox.stop()?;
+    Ok(Some(note))
+}
