@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::delivered::Delivered;
@@ -141,7 +142,77 @@ fn sequence_of(event: &MessagingEvent) -> Option<u64> {
 
 /// Distinguishes states of the same timestamp.
 fn digest(change: &ConversationChange) -> u64 {
-    // A tree sorts its members, so their order does not count.
-    let json = change.raw().to_value().to_string();
+    let mut json = String::new();
+    write_sorted(&change.raw().to_value(), &mut json);
     Sha256::digest(json.as_bytes()).iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// Writes a value with the members of each object by their names, so that their order does not count. In a
+/// [`Value`], it may: that depends on the features of `serde_json`, which any crate of the program can turn on.
+fn write_sorted(value: &Value, json: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            json.push('{');
+            for (place, (name, value)) in members.into_iter().enumerate() {
+                let comma = if place > 0 { "," } else { "" };
+                json.push_str(&format!("{comma}{}:", Value::from(name.as_str())));
+                write_sorted(value, json);
+            }
+            json.push('}');
+        }
+        Value::Array(items) => {
+            json.push('[');
+            for (place, item) in items.iter().enumerate() {
+                json.push_str(if place > 0 { "," } else { "" });
+                write_sorted(item, json);
+            }
+            json.push(']');
+        }
+        simple => json.push_str(&simple.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let simple = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        simple.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_sorted_is_the_same_value(value in any_value()) {
+            let mut json = String::new();
+            write_sorted(&value, &mut json);
+            prop_assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value.clone());
+            // As it was always written where a map is sorted: stored digests hold.
+            prop_assert_eq!(json.len(), value.to_string().len());
+        }
+    }
+
+    #[test]
+    fn members_are_written_by_their_names() {
+        let mut json = String::new();
+        let text = r#"{"b":[{"d":1,"c":{"f":null,"e":"\""}}],"a":true}"#;
+        write_sorted(&serde_json::from_str(text).unwrap(), &mut json);
+        assert_eq!(json, r#"{"a":true,"b":[{"c":{"e":"\"","f":null},"d":1}]}"#);
+    }
 }

@@ -397,6 +397,27 @@ fn a_seen_state_is_dropped_among_others_of_its_time() {
 }
 
 #[test]
+fn a_state_with_its_members_in_another_order_is_the_same() {
+    let state = |details: &str| {
+        let body = format!(
+            r#"{{"type":"cqm.ExConversationChangeNotification","body":{{"changes":[{{"type":"UPSERT",
+            "result":{{"convId":"0","conversationDetails":{{{details}}}}}}}]}}}}"#
+        );
+        let notification = crate::webhook::Verified::dangerous_unverified(body).parse().unwrap();
+        notification.into_changes().remove(0)
+    };
+    let mut inbox = Inbox::default();
+    for details in [
+        r#""metaDataLastUpdateTs":7,"skillId":"a","state":"OPEN""#,
+        r#""state":"OPEN","skillId":"a","metaDataLastUpdateTs":7"#,
+    ] {
+        assert!(matches!(state(details), Change::Conversation(_)));
+        inbox.handle(state(details), Mono::ZERO).unwrap();
+    }
+    assert_eq!(inbox.len(), 1);
+}
+
+#[test]
 fn an_evicted_conversation_still_delivers_its_changes() {
     let (mut inbox, mut world) = (Inbox::new(WINDOW).max_conversations(1), World::default());
     inbox.handle(text(0, false, 3), world.now()).unwrap();
