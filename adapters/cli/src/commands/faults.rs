@@ -85,21 +85,21 @@ fn list(control: &Control, output: &Output) -> Result<(), Failure> {
 }
 
 /// How often a fault was applied.
-fn applied(fault: &v1::Fault) -> String {
+fn applied(fault: &v1::NumberedFault) -> String {
     match fault.of {
         Some(of) => format!("{} of {of}", fault.applied),
         None => fault.applied.to_string(),
     }
 }
 
-fn show(fault: &v1::Fault, output: &Output) {
+fn show(fault: &v1::NumberedFault, output: &Output) {
     let on = if fault.on { "on" } else { "off" };
     let (n, applied) = (fault.n, applied(fault));
     let line = format!("fault {n} is {on}: {}; {}; applied {applied}", fault.text, fault.sentence);
     output.done(&describe(fault), line);
 }
 
-fn describe(fault: &v1::Fault) -> serde_json::Value {
+fn describe(fault: &v1::NumberedFault) -> serde_json::Value {
     json!({"event": "sandbox_fault", "number": fault.n, "fault": fault.text,
         "sentence": fault.sentence, "on": fault.on, "counted": fault.counted,
         "applied": fault.applied, "of": fault.of, "last": fault.last})

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use self::connection::Connection;
 pub use self::stream::{EventStream, StreamEvent};
 use crate::control::v1::{
-    About, Acted, Conversation, Conversations, ExchangeDetail, Fault, Faults, Message, Messages,
-    NotificationDetail, Notifications, Posted, Problem, Rows, Snapshot, Token, Trigger, Triggered,
-    Webhooks,
+    About, Acted, Conversation, Conversations, ExchangeDetail, Faults, Message, Messages,
+    NotificationDetail, Notifications, NumberedFault, Posted, Problem, Rows, Snapshot, Token,
+    Trigger, Triggered, Webhooks,
 };
 use crate::webhook_target;
 
@@ -357,7 +357,7 @@ impl Control {
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    pub fn add_fault(&self, fault: &str) -> Result<Fault, ControlError> {
+    pub fn add_fault(&self, fault: &str) -> Result<NumberedFault, ControlError> {
         self.typed("POST", "/v1/faults", Some(&json!({"fault": fault})))
     }
 
@@ -365,7 +365,7 @@ impl Control {
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    pub fn add_preset(&self, name: &str) -> Result<Vec<Fault>, ControlError> {
+    pub fn add_preset(&self, name: &str) -> Result<Vec<NumberedFault>, ControlError> {
         let added: Faults =
             self.typed("POST", &format!("/v1/faults/presets/{}", encoded(name)), None)?;
         Ok(added.faults)
@@ -375,7 +375,7 @@ impl Control {
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    pub fn switch_fault(&self, number: u64, on: bool) -> Result<Fault, ControlError> {
+    pub fn switch_fault(&self, number: u64, on: bool) -> Result<NumberedFault, ControlError> {
         self.typed("PATCH", &format!("/v1/faults/{number}"), Some(&json!({"on": on})))
     }
 

@@ -157,8 +157,8 @@ pub(crate) fn notification(one: &NotificationRecord) -> types::Notification {
     }
 }
 
-pub(crate) fn fault(one: &ActiveFault) -> types::Fault {
-    types::Fault {
+pub(crate) fn fault(one: &ActiveFault) -> types::NumberedFault {
+    types::NumberedFault {
         n: one.number,
         text: one.fault.to_string(),
         endpoint: one.fault.endpoint().name().to_owned(),

@@ -55,7 +55,7 @@ pub struct Snapshot {
     /// How many exchanges are kept at most.
     pub wire_limit: usize,
     /// The faults.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<NumberedFault>,
     /// The tokens: the newest 100 of each kind.
     pub tokens: Vec<Token>,
     /// The webhooks.
@@ -197,11 +197,11 @@ pub struct Message {
     pub file: Option<u64>,
 }
 
-/// A fault.
+/// A [fault](crate::Fault) with its number, its switch and its counts.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(default)]
-pub struct Fault {
+pub struct NumberedFault {
     /// Its number, from 1.
     pub n: u64,
     /// Its text, as for `--fault`.
@@ -245,7 +245,7 @@ pub struct Preset {
 #[serde(default)]
 pub struct Faults {
     /// The faults.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<NumberedFault>,
     /// The presets.
     pub presets: Vec<Preset>,
 }
