@@ -364,6 +364,42 @@ fn a_large_head_or_body_is_refused() {
 }
 
 #[test]
+fn a_request_that_does_not_arrive_is_ended() {
+    let world = World::new();
+    let head = "POST /v1/faults HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\n";
+    std::thread::scope(|scope| {
+        // The rest of the head, or of the body, never comes.
+        let no_head = scope.spawn(|| world.raw(head));
+        let no_body =
+            scope.spawn(|| world.raw(&format!("{head}{JSON}content-length: 20\r\n\r\n{{")));
+        let (no_head, no_body) = (no_head.join().unwrap(), no_body.join().unwrap());
+        assert!(matches!(no_head.status, 408 | 0), "{}", no_head.head);
+        assert_eq!(no_body.status, 408, "{}", no_body.head);
+    });
+}
+
+#[test]
+fn the_sixty_fifth_connection_is_closed() {
+    let world = World::new();
+    let head = format!("GET /v1 HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n", world.port);
+    let answered = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let _ = stream.write_all(head.as_bytes());
+        let read = stream.read(&mut [0; 4096]);
+        read.is_ok_and(|read| read > 0).then_some(stream)
+    };
+    let mut open: Vec<_> = (0..64).map(|_| answered().unwrap()).collect();
+    assert!(answered().is_none(), "a connection more");
+    open.pop();
+    let limit = std::time::Instant::now() + Duration::from_secs(60);
+    while answered().is_none() {
+        assert!(std::time::Instant::now() < limit, "the connection is still held");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn the_ninth_stream_is_refused_until_one_ends() {
     let world = World::new();
     let control = world.control();

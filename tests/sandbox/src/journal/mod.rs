@@ -86,3 +86,7 @@ impl Journal {
         self.retired.push_back(secret);
     }
 }
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod tests;

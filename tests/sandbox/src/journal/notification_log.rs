@@ -57,6 +57,10 @@ impl NotificationRecord {
         short_kind(&self.key)
     }
 
+    fn size(&self) -> usize {
+        self.body.len() + self.url.len()
+    }
+
     pub(crate) fn add_attempt(&mut self, exchange: u64) {
         self.attempts += 1;
         if self.exchanges.len() >= MAX_ATTEMPTS {
@@ -87,12 +91,12 @@ impl NotificationLog {
 
     /// Appends a notification. Numbers grow.
     pub(crate) fn push(&mut self, record: NotificationRecord) {
-        self.bytes += record.body.len();
+        self.bytes += record.size();
         self.records.push_back(record);
         while (self.records.len() > self.capacity || self.bytes > self.max_bytes)
             && let Some(oldest) = self.records.pop_front()
         {
-            self.bytes -= oldest.body.len();
+            self.bytes -= oldest.size();
         }
     }
 

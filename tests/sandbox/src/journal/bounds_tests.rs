@@ -1,0 +1,104 @@
+//! Much more passes than there is room for.
+
+use http::Request;
+use serde_json::json;
+
+use super::*;
+use crate::{Agent, Config, NextPost, Sandbox, Webhooks};
+
+const LIMITS: Limits =
+    Limits { exchanges: 100, body_bytes: 64 * 1024, body: 1024, events: 200, notifications: 50 };
+
+/// A sandbox after many times as many requests, notifications, attempts and old secrets as it may keep.
+fn filled() -> Sandbox {
+    let mut sandbox = Sandbox::new(Config::new("127.0.0.1:4711", 1), 1);
+    sandbox.record("e1", LIMITS);
+    sandbox.set_webhooks(Webhooks::all_at("http://127.0.0.1:1/"));
+    let client = sandbox.config().app().unwrap().client_id().to_owned();
+    let features = vec!["MULTI_DIALOG".to_owned()];
+    let now = Duration::from_secs(1_711_000_000);
+    let id = sandbox.open_conversation(now, "ada".to_owned(), json!({}), json!({}), features);
+    for number in 0..3000_u64 {
+        let now = now + Duration::from_millis(number);
+        let path = format!("/nowhere?{}", "x".repeat(number as usize % 300));
+        let request = Request::post(path).header("x-long", "y".repeat(500));
+        let body = format!("{number} {}", "z".repeat(5000));
+        sandbox.reply(now, &request.body(body.into_bytes()).unwrap());
+        let text = Agent::Text(format!("{number} {}", "t".repeat(3000)), Vec::new());
+        sandbox.agent(now, &id, text).unwrap();
+        while let NextPost::Post(post) = sandbox.next_post(now) {
+            let body = vec![b'a'; 5000];
+            sandbox.complete_attempt(
+                now,
+                post.id,
+                &Attempted { status: Some(200), body, ..Attempted::default() },
+            );
+        }
+        sandbox.rotate_secret(&client, format!("a secret of {number}"));
+    }
+    sandbox
+}
+
+#[test]
+fn what_is_recorded_stays_within_its_limits() {
+    let mut sandbox = filled();
+    let journal = sandbox.journal.as_mut().unwrap();
+    let log = &journal.requests;
+    // Each of them had a request and a post.
+    assert!(log.next_number() > 6000, "{}", log.next_number());
+    assert!(log.len() <= LIMITS.exchanges && log.size() <= LIMITS.body_bytes);
+    let all = WireFilter::default();
+    let kept: Vec<&Exchange> = log.find(None, None, &all).collect();
+    // The newest are, without a gap, and the very newest are whole.
+    let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
+    let newest: Vec<u64> = (1..log.next_number()).rev().take(numbers.len()).collect();
+    assert_eq!(numbers, newest);
+    assert!(numbers.len() > 10, "{numbers:?}");
+    for one in &kept[..2] {
+        let bodies = [&one.request.body, &one.response.body];
+        assert!(bodies.iter().any(|body| body.total > 3000 && body.bytes.len() == LIMITS.body));
+    }
+    let bytes: usize = kept
+        .iter()
+        .map(|one| {
+            let halves = [&one.request, &one.response].map(|half| half.body.bytes.len());
+            one.target.len() + halves.iter().sum::<usize>()
+        })
+        .sum();
+    assert!(bytes <= LIMITS.body_bytes, "{bytes}");
+
+    let notifications: Vec<_> = journal.notifications.before(u64::MAX).collect();
+    let bytes: usize = notifications.iter().map(|one| one.body.len() + one.url.len()).sum();
+    assert!(notifications.len() <= LIMITS.notifications && bytes <= LIMITS.body_bytes, "{bytes}");
+    assert!(notifications.is_sorted_by_key(|one| std::cmp::Reverse(one.number)));
+    assert_eq!(notifications[0].number, sandbox.notified);
+
+    let position = journal.events.position();
+    let reachable = (0..position).find(|from| journal.events.after(*from).is_some()).unwrap();
+    assert_eq!(position - reachable, LIMITS.events as u64);
+    assert_eq!(journal.retired.len(), MAX_RETIRED);
+}
+
+#[test]
+fn an_address_counts_as_a_body_does() {
+    let mut log = NotificationLog::new(LIMITS.notifications, LIMITS.body_bytes);
+    for number in 1..=20 {
+        log.push(NotificationRecord {
+            number,
+            key: "own".to_owned(),
+            conversation: None,
+            message: None,
+            cause: None,
+            url: format!("http://127.0.0.1:1/{}", "x".repeat(10_000)),
+            body: bytes::Bytes::new(),
+            state: Delivery::Posting,
+            attempts: 0,
+            next: None,
+            exchanges: Vec::new(),
+            faults: Vec::new(),
+            at: Duration::ZERO,
+        });
+    }
+    let kept: Vec<u64> = log.before(u64::MAX).map(|one| one.number).collect();
+    assert_eq!(kept, [20, 19, 18, 17, 16, 15]);
+}
