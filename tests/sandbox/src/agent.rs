@@ -54,15 +54,21 @@ impl Agent {
             let found = value.get(name).and_then(Value::as_str).map(str::to_owned);
             found.ok_or_else(|| format!("{name} is missing"))
         };
-        let texts = |name: &str| -> Vec<String> {
-            let all = value.get(name).and_then(Value::as_array).into_iter().flatten();
-            all.filter_map(Value::as_str).map(str::to_owned).collect()
+        let texts = |name: &str| -> Result<Vec<String>, String> {
+            let all: Option<Vec<String>> = match value.get(name) {
+                None => Some(Vec::new()),
+                Some(Value::Array(all)) => {
+                    all.iter().map(|one| one.as_str().map(str::to_owned)).collect()
+                }
+                Some(_) => None,
+            };
+            all.ok_or_else(|| format!("{name} must be a list of texts"))
         };
         Ok(match value.get("do").and_then(Value::as_str).unwrap_or_default() {
             "join" => Self::Join,
-            "text" => Self::Text(text("text")?, texts("replies")),
+            "text" => Self::Text(text("text")?, texts("replies")?),
             "note" => Self::Note(text("text")?),
-            "card" => Self::Card(text("text")?, texts("buttons")),
+            "card" => Self::Card(text("text")?, texts("buttons")?),
             "file" => Self::File(text("name")?),
             "state" => Self::State(text("state")?),
             "read" => Self::Read,
@@ -140,6 +146,8 @@ impl Sandbox {
                 }
                 event
             }
+            // The connector is told of a note like of any other event: `messageAudience` alone says that it is not
+            // for the consumer (protocol.md 9.4), and the connector must look.
             Agent::Note(text) => {
                 let who = (who, "ASSIGNED_AGENT");
                 return Ok(self.publish_as(

@@ -454,6 +454,22 @@ fn readers_that_are_stuck_hold_nothing_up() {
 }
 
 #[test]
+fn a_wrong_method_is_told_which_there_are() {
+    let world = World::new();
+    for (method, path, allowed) in [
+        ("PUT", "/v1", "GET, HEAD"),
+        ("PUT", "/v1/faults", "GET, POST, DELETE, HEAD"),
+        ("POST", "/v1/faults/7", "PATCH, DELETE"),
+        ("POST", "/console", "GET, HEAD"),
+        ("POST", "/", "GET, HEAD"),
+    ] {
+        let response = world.ask(method, path, JSON, "");
+        assert_eq!((response.status, response.header("allow")), (405, Some(allowed)), "{path}");
+    }
+    assert_eq!(world.ask("GET", "/v1", "", "").header("allow"), None);
+}
+
+#[test]
 fn a_bad_request_is_a_problem_with_a_sentence() {
     let world = World::new();
     world.control().trigger("text", &json!({})).unwrap();
@@ -472,6 +488,14 @@ fn a_bad_request_is_a_problem_with_a_sentence() {
         ("POST", "/v1/faults", "[]", 400, "the body must be a JSON object"),
         ("POST", "/v1/faults", "{", 400, "the body is no JSON"),
         ("POST", "/v1/faults", "{}", 400, "fault is missing"),
+        ("POST", "/v1/faults", r#"{"fault":7}"#, 400, "fault must be text"),
+        ("POST", "/v1/faults/off", "[]", 400, "the body must be a JSON object"),
+        ("DELETE", "/v1/faults", "[]", 400, "the body must be a JSON object"),
+        ("DELETE", "/v1/faults/7", "[]", 400, "the body must be a JSON object"),
+        ("POST", "/v1/faults/presets/slow", "[]", 400, "the body must be a JSON object"),
+        ("POST", "/v1/tokens/1/revoke", "[]", 400, "the body must be a JSON object"),
+        ("POST", "/v1/notifications/1/replay", "[]", 400, "the body must be a JSON object"),
+        ("POST", "/v1/reset", "[]", 400, "the body must be a JSON object"),
         ("POST", "/v1/faults", r#"{"fault":"send"}"#, 400, "the fault \"send\""),
         ("PATCH", "/v1/faults/7", r#"{"on":true}"#, 404, "no fault 7"),
         ("PATCH", "/v1/faults/7", r#"{"on":1}"#, 400, "on must be true or false"),
@@ -481,8 +505,33 @@ fn a_bad_request_is_a_problem_with_a_sentence() {
         ("POST", "/v1/triggers/x", "", 404, "no trigger"),
         ("POST", "/v1/notifications/99/replay", "", 404, "notification 99 is not kept"),
         ("POST", "/v1/notifications", "{}", 400, "preset or body"),
+        ("POST", "/v1/notifications", r#"{"preset":{},"body":{}}"#, 400, "preset must be text"),
+        ("POST", "/v1/notifications", r#"{"body":{},"url":7}"#, 400, "url must be text"),
+        ("PUT", "/v1/webhooks", r#"{"endpoint":7}"#, 400, "endpoint must be text"),
+        ("POST", "/v1/notifications", r#"{"preset":"text"}"#, 400, "no webhook is configured"),
+        (
+            "POST",
+            "/v1/notifications",
+            r#"{"preset":"text","url":"http://127.0.0.1:1/"}"#,
+            400,
+            "a preset has a body",
+        ),
         ("POST", "/v1/conversations/latest/agent", r#"{"do":"fly"}"#, 400, "unknown action"),
         ("POST", "/v1/conversations/latest/agent", r#"{"do":"text"}"#, 400, "text is missing"),
+        (
+            "POST",
+            "/v1/conversations/latest/agent",
+            r#"{"do":"join","as":7}"#,
+            400,
+            "as must be text",
+        ),
+        (
+            "POST",
+            "/v1/conversations/latest/agent",
+            r#"{"do":"text","text":"a","replies":[7]}"#,
+            400,
+            "replies must be",
+        ),
         ("PUT", "/v1/webhooks", "{}", 400, "either endpoint or manifest"),
     ] {
         let response = world.ask(method, path, JSON, body);

@@ -107,6 +107,12 @@ fn every_route_is_described_and_nothing_else() {
         assert_eq!(in_path, parts.collect(), "{method} {path}");
         assert!(operation["summary"].as_str().unwrap().ends_with('.'), "{method} {path}");
         assert_eq!(operation["requestBody"].is_object(), method != "GET", "{method} {path}");
+        // A write says that it is JSON, even if it says nothing else.
+        assert_eq!(
+            operation["requestBody"]["required"] == true,
+            method != "GET",
+            "{method} {path}"
+        );
     }
 }
 
@@ -118,6 +124,10 @@ fn every_type_is_described_with_its_members() {
     let names: BTreeSet<String> = types.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(keys(schemas), names);
     for (name, mut members) in types {
+        // What is always there is so described.
+        let required = schemas[name]["required"].as_array().unwrap();
+        let required = required.iter().map(|member| member.as_str().unwrap().to_owned());
+        assert_eq!(required.collect::<BTreeSet<_>>(), members, "{name}");
         if name == "Problem" {
             // Left out where there is none.
             members.insert("detail".to_owned());

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -18,12 +18,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{ServerState, post, stream};
+use crate::Sandbox;
 use crate::control::guard;
 use crate::control::v1::router::{self, Answer, PendingPost, Surroundings};
-use crate::control::v1::{Problem, frame};
+use crate::control::v1::{Posted, Problem, actions, describe, frame};
 use crate::journal::FinishedAttempt;
 
 /// The largest body of a request, in bytes.
@@ -44,8 +45,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open streams have to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(300);
 
-/// The most bytes of an endpoint's answer that are told.
-const MAX_ANSWER: usize = 4096;
+/// How long a request waits for a notification to be posted: a connection and a response have 5 s each.
+const POSTED_WITHIN: Duration = Duration::from_secs(12);
 
 /// The page may load its own scripts, styles and pictures, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
@@ -161,10 +162,17 @@ async fn connection(stream: TcpStream, state: Arc<ControlState>, _permit: OwnedS
 
 async fn respond(request: Request<Incoming>, state: &Arc<ControlState>) -> Response<ControlBody> {
     let is_head = request.method() == Method::HEAD;
+    let path = request.uri().path().to_owned();
     let mut response = match handle(request, state).await {
         Ok(response) => response,
         Err(problem) => problem_response(&problem),
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // A page is got.
+        let methods = router::allowed(&path).unwrap_or_else(|| "GET, HEAD".to_owned());
+        let methods = HeaderValue::try_from(methods);
+        response.headers_mut().extend(methods.ok().map(|methods| (ALLOW, methods)));
+    }
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &'static str| {
         let name = HeaderName::from_static(name);
@@ -231,6 +239,7 @@ async fn handle(
         Answer::Empty => Ok(whole(router::response(204, "", Bytes::new()))),
         Answer::File(bytes, kind) => Ok(file_response(bytes, kind)),
         Answer::Post(post) => post_and_tell(*post, state).await,
+        Answer::Posting(number) => Ok(wait_and_tell(number, state).await),
         Answer::Stream(after) => {
             let permit = state.streams.clone().try_acquire_owned().map_err(|_| {
                 Problem::new(503, format!("{MAX_STREAMS} event streams are open already"))
@@ -267,27 +276,45 @@ async fn post_and_tell(
     let outcome = post::send(request.clone()).await;
     let now = post::now();
     let attempt = FinishedAttempt { notification, request: &request, began, now, replay };
-    let document = {
+    let response = {
         let mut sandbox = state.server.lock();
         let numbers = sandbox.record_requested(&attempt, &outcome);
         let (attempt, wire) = numbers.unwrap_or_default();
-        let answer = outcome.body.get(..MAX_ANSWER).unwrap_or(&outcome.body);
-        let document = crate::control::v1::Posted {
+        let posted = Posted {
             notification,
             attempt,
             wire,
             status: outcome.status,
             us: outcome.took.map_or(0, |took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             url: request.uri().to_string(),
-            answer: std::str::from_utf8(answer).ok().map(str::to_owned),
+            answer: outcome.status.and_then(|_| actions::answer(&outcome.body)),
         };
-        let mut document = serde_json::to_value(document).unwrap_or_default();
-        crate::control::v1::describe::secrets(&sandbox).scrub(&mut document);
-        document
+        tell(&sandbox, posted)
     };
     state.server.notify();
+    Ok(response)
+}
+
+/// Waits until the queue has posted a notification, and tells what came of it.
+async fn wait_and_tell(number: u64, state: &Arc<ControlState>) -> Response<ControlBody> {
+    let end = Instant::now() + POSTED_WITHIN;
+    loop {
+        // Listening begins before looking, so that nothing is missed between.
+        let mut changed = std::pin::pin!(state.server.changed.notified());
+        changed.as_mut().enable();
+        let waits = actions::is_unposted(&state.server.lock(), number);
+        if !waits || timeout_at(end, changed).await.is_err() {
+            let sandbox = state.server.lock();
+            return tell(&sandbox, actions::posted(&sandbox, number));
+        }
+    }
+}
+
+fn tell(sandbox: &Sandbox, posted: Posted) -> Response<ControlBody> {
+    let mut document = serde_json::to_value(posted).unwrap_or_default();
+    describe::secrets(sandbox).scrub(&mut document);
     let body = document.to_string().into_bytes();
-    Ok(whole(router::response(200, "application/json", body.into())))
+    whole(router::response(200, "application/json", body.into()))
 }
 
 /// The body of a response: whole, or as it comes.

@@ -120,7 +120,8 @@ impl ServerConfig {
 
     /// Keeps the state in this directory, which is made if it is missing: what the sandbox was when it stopped, it is
     /// when it starts again ([`Sandbox::save`]). It is written every 5 s and at the end, readable for this user
-    /// alone. Account and keys are those of the state. Default: no.
+    /// alone. Account and keys are those of the state. What passed is no part of it: the log of requests and notifications
+    /// begins anew, with the next numbers. Default: no.
     #[must_use]
     pub fn state(mut self, directory: impl Into<PathBuf>) -> Self {
         self.state = Some(directory.into());

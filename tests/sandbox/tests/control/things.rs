@@ -76,6 +76,52 @@ fn a_message_leads_to_its_request_webhook_and_attempts() {
 }
 
 #[test]
+fn a_preset_waits_for_its_answer_as_a_body_does() {
+    let world = World::new();
+    let (url, posts) = endpoint(&[500]);
+    // Who is there already does not join once more.
+    world.control.act("latest", &json!({"do": "join"})).unwrap();
+    world.server.with(|sandbox| sandbox.set_webhooks(Webhooks::all_at(&url)));
+    for status in [500, 200] {
+        let posted = world.control.post_preset("text").unwrap();
+        let (_, body) = posts.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(String::from_utf8(body).unwrap().contains("Which colour?"));
+        assert_eq!((posted.attempt, posted.status, posted.url.as_str()), (1, Some(status), &*url));
+        assert_eq!(posted.answer.as_deref(), Some("noted"));
+        let exchange = world.control.exchange_detail(posted.wire).unwrap();
+        assert_eq!(exchange.row.notification, Some(posted.notification));
+        assert_eq!((exchange.row.status, exchange.row.us), (Some(status), posted.us));
+    }
+    let own = world.control.post_notification(&json!({"a": 1}), None).unwrap();
+    assert_eq!((own.attempt, own.status, own.answer.as_deref()), (1, Some(200), Some("noted")));
+    // A fault that loses it is no reason to wait.
+    world.control.add_fault("webhook=drop").unwrap();
+    let lost = world.control.post_preset("text").unwrap();
+    assert_eq!((lost.attempt, lost.wire, lost.status, lost.answer), (0, 0, None, None));
+    assert_eq!(
+        world.control.notification(lost.notification).unwrap().notification.state,
+        "lost by fault"
+    );
+}
+
+#[test]
+fn an_answer_is_cut_between_two_characters() {
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        // At 4096 bytes a character is half told.
+        let text = format!("x{}", "é".repeat(3000));
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", text.len());
+        stream.write_all(format!("{head}{text}").as_bytes()).unwrap();
+    });
+    let posted = world.control.post_notification(&json!({"a": 1}), Some(&url)).unwrap();
+    assert_eq!(posted.answer, Some(format!("x{}", "é".repeat(2047))));
+}
+
+#[test]
 fn an_attempt_without_response_has_a_next_one() {
     let world = World::new();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -169,6 +215,9 @@ fn several_agents_act_in_one_conversation() {
     };
     act("a9-agent", json!({"do": "text", "text": "Which colour?", "replies": ["Blue", "Grey"]}));
     let done = act("a2-agent", json!({"do": "note", "text": "He asked yesterday too"}));
+    let own = act("a2-agent", json!({"do": "text", "text": "Blue is sold out"}));
+    let text = world.control.message(own.message.unwrap()).unwrap();
+    assert_eq!((text.from.as_str(), text.audience.as_str()), ("a2-agent", "ALL"));
     let note = world.control.message(done.message.unwrap()).unwrap();
     assert_eq!((note.from.as_str(), note.audience.as_str()), ("a2-agent", "AGENTS_AND_MANAGERS"));
     let found: Conversation = world.control.conversation(&world.conversation).unwrap();

@@ -19,7 +19,7 @@ use crate::control::v1::{
 };
 use crate::webhook_target;
 
-/// How long a response may take. A replay waits for the endpoint.
+/// How long a response may take. A post waits for the endpoint.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a request to the control API failed.
@@ -343,6 +343,14 @@ impl Control {
             members.insert("url".to_owned(), json!(url));
         }
         self.typed("POST", "/v1/notifications", Some(&document))
+    }
+
+    /// Runs a trigger, and waits for the answer of the endpoint to its last notification.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn post_preset(&self, trigger: &str) -> Result<Posted, ControlError> {
+        self.typed("POST", "/v1/notifications", Some(&json!({"preset": trigger})))
     }
 
     /// The faults, and the presets.

@@ -70,9 +70,9 @@ pub struct Acted {
 pub struct Posted {
     /// The notification.
     pub notification: u64,
-    /// Which attempt it was.
+    /// Which attempt it was; 0 if there was none: a fault has lost the notification, or it still waits after 12 s.
     pub attempt: u32,
-    /// The exchange.
+    /// The exchange; 0 without an attempt.
     pub wire: u64,
     /// The status; none if no response came within 5 s.
     pub status: Option<u16>,

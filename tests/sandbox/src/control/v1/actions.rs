@@ -5,19 +5,27 @@ use serde_json::{Map, Value, json};
 
 use super::describe;
 use super::router::{Answer, Context, Handled, PendingPost, json};
-use super::{Acted, Problem};
+use super::{Acted, Posted, Problem};
 use crate::control::guard::IMAGE_TYPES;
 use crate::control::triggers;
 use crate::file::MAX_FILE_SIZE;
 use crate::journal::{Delivery, NotificationRecord, Subject};
 use crate::webhook::EVENT_KEYS;
-use crate::{AGENT, Agent, FAULT_PRESETS, Published, Webhooks, webhook_target};
+use crate::{AGENT, Agent, FAULT_PRESETS, Published, Sandbox, Webhooks, webhook_target};
 
 /// The longest name of a file, in characters.
 const MAX_NAME: usize = 200;
 
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    members.get(name).and_then(Value::as_str)
+/// The most bytes of an endpoint's answer that are told.
+const MAX_ANSWER: usize = 4096;
+
+/// A member, if it is there: a text.
+fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Problem> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Problem::new(400, format!("{name} must be text"))),
+    }
 }
 
 fn acted(conversation: String, published: Published) -> Handled {
@@ -34,7 +42,7 @@ fn refused(why: String) -> Problem {
 pub(super) fn act(context: &mut Context<'_>) -> Handled {
     let id = context.conversation()?;
     let members = context.object()?;
-    let who = text(&members, "as").unwrap_or(AGENT).to_owned();
+    let who = text(&members, "as")?.unwrap_or(AGENT).to_owned();
     let action = Agent::from_json(&Value::Object(members)).map_err(refused)?;
     let now = context.around.now;
     acted(id.clone(), context.sandbox.agent_as(now, &id, &who, action).map_err(refused)?)
@@ -67,7 +75,7 @@ pub(super) fn send_file(context: &mut Context<'_>) -> Handled {
 
 pub(super) fn add_fault(context: &mut Context<'_>) -> Handled {
     let members = context.object()?;
-    let fault = text(&members, "fault")
+    let fault = text(&members, "fault")?
         .ok_or_else(|| Problem::new(400, "fault is missing: such as send:1-20=503"))?;
     let number = add(context, fault)?;
     json(201, context.sandbox.faults.get(number).map(describe::fault))
@@ -81,6 +89,7 @@ fn add(context: &mut Context<'_>, fault: &str) -> Result<u64, Problem> {
 }
 
 pub(super) fn add_preset(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     let name = context.parameter();
     let preset = FAULT_PRESETS.iter().find(|preset| preset.name == name);
     let preset = preset.ok_or_else(|| {
@@ -110,12 +119,14 @@ fn no_fault(number: u64) -> Problem {
 }
 
 pub(super) fn switch_faults_off(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     context.sandbox.switch_faults_off();
     let faults: Vec<_> = context.sandbox.faults().iter().map(describe::fault).collect();
     json(200, json!({"faults": faults}))
 }
 
 pub(super) fn remove_fault(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     let number = context.number("fault")?;
     match context.sandbox.remove_fault(number) {
         true => Ok(Answer::Empty),
@@ -124,6 +135,7 @@ pub(super) fn remove_fault(context: &mut Context<'_>) -> Handled {
 }
 
 pub(super) fn remove_faults(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     context.sandbox.clear_faults();
     Ok(Answer::Empty)
 }
@@ -135,6 +147,7 @@ pub(super) fn trigger(context: &mut Context<'_>) -> Handled {
 }
 
 pub(super) fn revoke(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     let number = context.number("token")?;
     match context.sandbox.revoke_token(number) {
         true => Ok(Answer::Empty),
@@ -145,7 +158,7 @@ pub(super) fn revoke(context: &mut Context<'_>) -> Handled {
 pub(super) fn set_webhooks(context: &mut Context<'_>) -> Handled {
     let members = context.object()?;
     let previous = context.sandbox.webhooks().cloned().unwrap_or_default();
-    let webhooks = match (text(&members, "endpoint"), members.get("manifest")) {
+    let webhooks = match (text(&members, "endpoint")?, members.get("manifest")) {
         (Some(url), None) => {
             check_target(url)?;
             // Retries and signature stay.
@@ -174,12 +187,14 @@ fn check_target(url: &str) -> Result<(), Problem> {
 }
 
 pub(super) fn reset(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     let epoch = context.around.next_epoch.clone();
     context.sandbox.reset(epoch.clone());
     json(200, json!({"epoch": epoch}))
 }
 
 pub(super) fn replay(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
     let number = context.number("notification")?;
     let journal = context.sandbox.journal.as_ref();
     let record = journal.and_then(|journal| journal.notifications.get(number));
@@ -200,7 +215,11 @@ fn unsigned() -> Problem {
 
 pub(super) fn post_notification(context: &mut Context<'_>) -> Handled {
     let members = context.object()?;
-    if let Some(preset) = text(&members, "preset") {
+    if let Some(preset) = text(&members, "preset")? {
+        if members.contains_key("body") || members.contains_key("url") {
+            let why = "a preset has a body, and goes to the endpoint of its event";
+            return Err(Problem::new(400, why).detail("leave out body and url"));
+        }
         return post_preset(context, preset);
     }
     let body = members.get("body").filter(|body| body.is_object());
@@ -217,7 +236,7 @@ pub(super) fn post_notification(context: &mut Context<'_>) -> Handled {
         let own = key.as_ref().and_then(|key| webhooks.endpoints.get(key));
         own.or_else(|| webhooks.endpoints.values().next()).cloned()
     });
-    let url = match (text(&members, "url"), &configured) {
+    let url = match (text(&members, "url")?, &configured) {
         (Some(url), _) => url.to_owned(),
         (None, Some(endpoint)) => endpoint.url.clone(),
         (None, None) => return Err(Problem::new(400, "url is missing: no webhook is configured")),
@@ -244,10 +263,57 @@ pub(super) fn post_notification(context: &mut Context<'_>) -> Handled {
     Ok(Answer::Post(Box::new(PendingPost { notification: number, request, replay: false })))
 }
 
-/// Runs a trigger, and posts its last notification at once.
+/// Runs a trigger. What comes of its last notification is the answer.
 fn post_preset(context: &mut Context<'_>, preset: &str) -> Handled {
+    if context.sandbox.webhooks().is_none() {
+        return Err(Problem::new(400, "no webhook is configured")
+            .detail("PUT /v1/webhooks says where notifications go"));
+    }
     let done = triggers::run(context.sandbox, context.around.now, preset, Map::new())?;
-    json(200, done)
+    let last = done.notifications.last().copied();
+    let last = last.ok_or_else(|| {
+        Problem::new(409, format!("{preset} has happened, and no webhook is told of it"))
+    })?;
+    Ok(Answer::Posting(last))
+}
+
+/// Whether the queue still has a notification that it has not posted.
+pub(crate) fn is_unposted(sandbox: &Sandbox, number: u64) -> bool {
+    let journal = sandbox.journal.as_ref();
+    let record = journal.and_then(|journal| journal.notifications.get(number));
+    record.is_some_and(|record| {
+        let waits = matches!(record.state, Delivery::Waiting | Delivery::Posting);
+        waits && record.exchanges.is_empty()
+    })
+}
+
+/// What has come of the first attempt of a notification.
+pub(crate) fn posted(sandbox: &Sandbox, number: u64) -> Posted {
+    let mut told = Posted { notification: number, ..Posted::default() };
+    let Some(journal) = &sandbox.journal else { return told };
+    let Some(record) = journal.notifications.get(number) else { return told };
+    told.url.clone_from(&record.url);
+    let Some(wire) = record.exchanges.first().copied() else { return told };
+    (told.attempt, told.wire) = (1, wire);
+    if let Some(exchange) = journal.requests.get(wire) {
+        told.status = exchange.status;
+        told.us = exchange.micros;
+        told.answer = exchange.status.and_then(|_| answer(&exchange.response.body.bytes));
+    }
+    told
+}
+
+/// The answer of an endpoint, if it is text: its beginning.
+pub(crate) fn answer(body: &[u8]) -> Option<String> {
+    let told = body.get(..MAX_ANSWER).unwrap_or(body);
+    match std::str::from_utf8(told) {
+        Ok(text) => Some(text.to_owned()),
+        // A character is cut at the end.
+        Err(error) if told.len() < body.len() && error.error_len().is_none() => {
+            told.get(..error.valid_up_to()).map(|text| String::from_utf8_lossy(text).into_owned())
+        }
+        Err(_) => None,
+    }
 }
 
 /// The key under which a notification's endpoint is registered.
@@ -261,7 +327,7 @@ fn event_key(body: &Value) -> Option<String> {
     EVENT_KEYS.contains(&key.as_str()).then_some(key)
 }
 
-impl crate::Sandbox {
+impl Sandbox {
     /// Records a notification that somebody asked for. Returns its number.
     fn record_own(&mut self, record: NotificationRecord) -> u64 {
         self.notified += 1;

@@ -11,7 +11,7 @@
 //! ```
 
 mod action_types;
-mod actions;
+pub(crate) mod actions;
 pub(crate) mod describe;
 pub(crate) mod frame;
 pub(crate) mod page;

@@ -48,6 +48,8 @@ pub(crate) enum Answer {
     Stream(Option<String>),
     /// To be posted; what came of it is the answer.
     Post(Box<PendingPost>),
+    /// The queue posts this notification; what came of it is the answer.
+    Posting(u64),
 }
 
 /// A post that somebody asked for.
@@ -139,27 +141,32 @@ pub(crate) fn answer(
 }
 
 fn find(method: &Method, path: &str) -> Result<(Handler, Vec<String>), Problem> {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    // A fixed part comes before one that varies.
-    let fitting = TABLE.iter().filter_map(|(of, pattern, handler)| {
-        fit(pattern, path).map(|parameters| (*of, *handler, parameters))
-    });
-    let fitting: Vec<_> = fitting.collect();
-    let least = fitting.iter().map(|(.., parameters)| parameters.len()).min();
-    let mut allowed: Vec<&str> = Vec::new();
-    for (of, handler, parameters) in fitting {
-        if of == method.as_str() {
-            return Ok((handler, parameters));
-        }
-        allowed.push(of);
+    let mut fitting = fitting(path);
+    if let Some((_, handler, parameters)) = fitting.find(|(of, ..)| *of == method.as_str()) {
+        return Ok((handler, parameters));
     }
-    match least {
+    match allowed(path) {
         None => Err(Problem::new(404, "no such path").detail("GET /v1 is the beginning")),
-        Some(_) => {
-            let detail = format!("there is {}", allowed.join(", "));
-            Err(Problem::new(405, "no such method here").detail(detail))
+        Some(methods) => {
+            Err(Problem::new(405, "no such method here").detail(format!("there is {methods}")))
         }
     }
+}
+
+/// The methods that a path has, as the header `allow` lists them.
+pub(crate) fn allowed(path: &str) -> Option<String> {
+    let methods: Vec<&str> = fitting(path).map(|(method, ..)| method).collect();
+    let head = methods.contains(&"GET").then_some("HEAD");
+    let methods: Vec<&str> = methods.into_iter().chain(head).collect();
+    (!methods.is_empty()).then(|| methods.join(", "))
+}
+
+/// The routes that a path fits: in the table, a fixed part comes before one that varies.
+fn fitting(path: &str) -> impl Iterator<Item = (&'static str, Handler, Vec<String>)> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    TABLE.iter().filter_map(move |(of, pattern, handler)| {
+        fit(pattern, path).map(|parameters| (*of, *handler, parameters))
+    })
 }
 
 /// The parts that vary, if the path has this pattern.
@@ -215,6 +222,11 @@ impl Context<'_> {
                     .detail(format!("{id} was never opened")))
             }
         }
+    }
+
+    /// Checks the body of a request that needs none: it may be an object all the same, whose members are ignored.
+    pub(crate) fn nothing(&self) -> Result<(), Problem> {
+        self.object().map(drop)
     }
 
     /// The body: an object, empty without a body.
