@@ -59,8 +59,12 @@ impl Shared {
         let time_limit = config.attempt_timeout_setting();
         // Where a rate is divided, a newcomer waits for the others to leave it a part.
         let beat = config.rate_setting().map_or(BEAT, |_| BEAT / 5);
-        let worker = Worker::new(config, lp_connector_tls::seed()?);
         let membership = Membership::new(lp_connector_tls::seed()?, beat);
+        let membership = match config.host_setting() {
+            Some(name) => membership.host(name),
+            None => membership,
+        };
+        let worker = Worker::new(config, lp_connector_tls::seed()?);
         Ok(Arc::new(Self {
             store: observers.watch(store),
             engine: Mutex::new(Engine::new(worker, membership, time_limit)),

@@ -51,6 +51,7 @@ pub struct BridgeConfig {
     pub(super) poll_most: Duration,
     token_patience: Duration,
     pub(super) rate: Option<u32>,
+    host: Option<String>,
 }
 
 impl Default for BridgeConfig {
@@ -80,6 +81,7 @@ impl BridgeConfig {
             poll_most: Duration::from_millis(250),
             token_patience: Duration::from_secs(3),
             rate: None,
+            host: None,
         }
     }
 
@@ -261,6 +263,19 @@ impl BridgeConfig {
     #[must_use]
     pub const fn rate_setting(&self) -> Option<u32> {
         self.rate
+    }
+
+    /// Sets the name of this program's machine, for whoever lists the programs on the store. Default: none is told.
+    #[must_use]
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.host = Some(name.into());
+        self
+    }
+
+    /// The name of this program's machine, if it is told.
+    #[must_use]
+    pub fn host_setting(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// How tokens are shared.

@@ -33,7 +33,7 @@ const LEAVE_TIME: Duration = Duration::from_secs(2);
 /// The most programs in the list. A further one is not in it, and has no share.
 const MAX_INSTANCES: usize = 256;
 
-/// The most characters of an id and of a version.
+/// The most characters of an id, of a version and of a host's name.
 const MAX_CHARS: usize = 64;
 
 /// The version of the list's format. Another one is left alone.
@@ -48,6 +48,8 @@ const WHOLE: u32 = 1_000_000;
 pub struct Instance {
     /// Its id: random, and new for each start.
     pub id: String,
+    /// The name of its machine, if it [told](Membership::host) one: 64 characters at most.
+    pub host: Option<String>,
     /// The version of the library.
     pub version: String,
     /// How long it has run, when it was last heard of.
@@ -106,6 +108,7 @@ pub enum MembershipStep {
 #[derive(Clone, Debug)]
 pub struct Membership {
     id: String,
+    host: Option<String>,
     seed: Seed,
     every: Duration,
     /// The first poll.
@@ -146,6 +149,8 @@ struct List {
 struct Listed {
     id: String,
     beat: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     version: String,
     up_ms: u64,
     lanes: u64,
@@ -162,6 +167,7 @@ impl Membership {
     pub fn new(seed: Seed, every: Duration) -> Self {
         Self {
             id: seed.uuid(0),
+            host: None,
             seed,
             every: every.clamp(Duration::from_millis(100), DEAD_AFTER / 3),
             started: None,
@@ -176,6 +182,13 @@ impl Membership {
             state: State::Until(Mono::ZERO),
             leaving: None,
         }
+    }
+
+    /// Sets the name of the program's machine, for whoever lists the programs. Its first 64 characters count.
+    #[must_use]
+    pub fn host(mut self, name: &str) -> Self {
+        self.host = Some(short(name));
+        self
     }
 
     /// This program's id.
@@ -225,6 +238,7 @@ impl Membership {
             all.push(Listed {
                 id: self.id.clone(),
                 beat: self.beat,
+                host: self.host.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
                 lanes: self.lanes,
@@ -321,6 +335,7 @@ impl Membership {
     fn shown(&self, others: &[Listed], now: Mono) -> Vec<Instance> {
         let of_other = |one: &Listed| Instance {
             id: one.id.clone(),
+            host: one.host.as_deref().map(short),
             version: one.version.clone(),
             up: Duration::from_millis(one.up_ms),
             lanes: one.lanes,
@@ -334,6 +349,7 @@ impl Membership {
         {
             all.push(Instance {
                 id: self.id.clone(),
+                host: self.host.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 up: now.since(started),
                 lanes: self.lanes,
@@ -376,6 +392,11 @@ fn instances_cell() -> CellId {
 #[must_use]
 pub fn instances_request() -> Request {
     Request::Read(vec![instances_cell()])
+}
+
+/// The first characters of a name.
+fn short(name: &str) -> String {
+    name.chars().take(MAX_CHARS).collect()
 }
 
 fn read(value: &[u8]) -> Option<Vec<Listed>> {

@@ -153,6 +153,22 @@ fn more_is_in_use_once_it_is_written() {
 }
 
 #[test]
+fn a_program_tells_the_name_of_its_machine() {
+    let mut world = World::new(SECOND * 10);
+    (0..3).for_each(|_| world.start());
+    let name = "é".repeat(MAX_CHARS);
+    world.programs[1].membership = world.programs[1].membership.clone().host("loft-1");
+    world.programs[2].membership = world.programs[2].membership.clone().host(&format!("{name}x"));
+    world.run_for(SECOND * 11);
+    for program in &world.programs {
+        let all = program.membership.instances(world.now);
+        let mut hosts: Vec<_> = all.into_iter().map(|one| one.host).collect();
+        hosts.sort();
+        assert_eq!(hosts, [None, Some("loft-1".to_owned()), Some(name.clone())]);
+    }
+}
+
+#[test]
 fn who_cannot_write_itself_down_has_no_share() {
     let mut world = World::new(SECOND * 10);
     world.start();

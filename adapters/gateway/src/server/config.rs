@@ -55,6 +55,8 @@ pub struct ServerConfig {
     /// How many requests a second the messages of each account may make of LivePerson, of all programs on the store
     /// together: see [`BridgeConfig::rate`](lp_connector_bridge::BridgeConfig::rate). Default: no limit.
     pub rate: Option<u32>,
+    /// The name of this machine, for whoever lists the programs on the store. Default: none is told.
+    pub host: Option<String>,
     /// How long one request to LivePerson may take. Default: 10 s.
     pub attempt_timeout: Duration,
     /// How long a program has a lane to itself: after a crash, its work waits for the rest. It is lengthened to the
@@ -196,6 +198,7 @@ impl ServerConfig {
             settle_for: Duration::from_secs(60),
             survey: SurveyPolicy::default(),
             rate: None,
+            host: None,
             attempt_timeout: Duration::from_secs(10),
             term: Duration::from_secs(15),
             retention: Retention::default(),

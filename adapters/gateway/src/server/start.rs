@@ -404,6 +404,9 @@ fn bridge(
     if let Some(rate) = config.rate {
         settings = settings.rate(rate);
     }
+    if let Some(host) = &config.host {
+        settings = settings.host(host);
+    }
     for gateway in &config.gateways {
         let own = ConsumerSettings::new()
             .opening(gateway.open.clone())

@@ -102,7 +102,7 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
 }
 
 /// What people see of a program on the store, and how many there may be.
-const INSTANCE: &[&str] = &["id", "version", "up", "lanes", "silent", "asked"];
+const INSTANCE: &[&str] = &["id", "host", "version", "up", "lanes", "silent", "asked"];
 const MAX_INSTANCES: u32 = 1000;
 
 /// What people see of a lane.

@@ -17,6 +17,8 @@ use crate::server::calls::unstored;
 struct Shown {
     /// Random, and new for each start.
     id: String,
+    /// The name of its machine. Null: it tells none.
+    host: Option<String>,
     version: String,
     /// It is the one that was asked.
     asked: bool,
@@ -34,6 +36,7 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Res
     let all = in_time(app.bridge.instances()).await.map_err(|error| unstored(&error))?;
     let items = all.into_iter().map(|one| Shown {
         id: one.id,
+        host: one.host,
         version: one.version,
         asked: one.is_self,
         up: one.up.as_secs_f64(),

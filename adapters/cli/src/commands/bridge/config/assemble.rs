@@ -41,6 +41,7 @@ pub(super) fn server(values: &Values, problems: &mut Problems) -> Option<ServerC
     config.term = values.time("bridge.term").unwrap_or(config.term);
     config.attempt_timeout =
         values.time("bridge.attempt_timeout").unwrap_or(config.attempt_timeout);
+    config.host = host();
     config.rate = values.number("bridge.rate").and_then(|rate| u32::try_from(rate).ok());
     let (kept, drain, listen) = (&mut config.retention, &mut config.drain, &mut config.listen);
     kept.conversations = values.time("retention.conversations").unwrap_or(kept.conversations);
@@ -60,6 +61,18 @@ pub(super) fn server(values: &Values, problems: &mut Problems) -> Option<ServerC
             None
         }
     }
+}
+
+/// The name of this machine.
+#[cfg(unix)]
+fn host() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+#[cfg(not(unix))]
+fn host() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok().filter(|name| !name.is_empty())
 }
 
 fn account(table: &str, values: &Values, problems: &mut Problems) -> Option<AccountConfig> {
