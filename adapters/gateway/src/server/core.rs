@@ -17,6 +17,7 @@ use super::gateway::Gateway;
 use super::keys::Tokens;
 use super::metered::StoreHealth;
 use super::metrics::Metrics;
+use super::trouble::Trouble;
 
 /// What everything of a server shares.
 pub(super) struct Core {
@@ -25,6 +26,8 @@ pub(super) struct Core {
     pub(super) home: AccountId,
     pub(super) store: Arc<dyn Store>,
     pub(super) health: Arc<StoreHealth>,
+    /// Why the store cannot be used.
+    pub(super) trouble: Trouble,
     pub(super) metrics: Arc<Metrics>,
     pub(super) public_url: Url,
     pub(super) retention: Retention,
@@ -80,6 +83,7 @@ impl Core {
             home,
             store,
             health,
+            trouble: Trouble::default(),
             metrics,
             public_url,
             retention,

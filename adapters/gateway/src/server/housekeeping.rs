@@ -1,16 +1,17 @@
 //! What a server does every second.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lp_connector_bridge::Bridge;
+use lp_connector_bridge::store::StoreError;
 
 use super::ask::in_time;
 use super::core::Core;
 use super::metrics::Metric;
 use super::pause;
 
-/// The pause between two turns, and before the store was reached for the first time.
+/// The pause between two turns. Before the store was reached for the first time, it begins with [`FIRST`] and grows.
 const SECOND: Duration = Duration::from_secs(1);
 /// How often programs write themselves down.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -26,12 +27,33 @@ pub(super) async fn tick(core: Arc<Core>) {
 
 /// Reads what operators have set in the store. It ends with the server.
 pub(super) async fn follow(core: Arc<Core>) {
+    let mut pause = FIRST;
     loop {
-        if let Err(error) = pause::refresh(&core).await {
-            tracing::warn!(target: super::LOG, event = "store", cause = %error);
-        }
-        let pause = if core.is_started() { SECOND } else { FIRST };
+        let read = pause::refresh(&core).await;
+        tell(&core, read.err());
+        pause = if core.is_started() { SECOND } else { (pause * 2).min(SECOND) };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Logs why the store cannot be used, and that it can again.
+fn tell(core: &Core, error: Option<StoreError>) {
+    let Some(error) = error else {
+        if let Some(lasted) = core.trouble.ended(Instant::now()) {
+            let seconds = lasted.as_secs_f64();
+            tracing::info!(target: super::LOG, event = "store_back", seconds);
+        }
+        return;
+    };
+    let Some(news) = core.trouble.failed(&error, Instant::now()) else { return };
+    let (attempt, seconds) = (news.times, news.lasted.as_secs_f64());
+    match news.lasts {
+        true => tracing::error!(
+            target: super::LOG, event = "store", attempt, seconds, cause = %error
+        ),
+        false => tracing::warn!(
+            target: super::LOG, event = "store", attempt, seconds, cause = %error
+        ),
     }
 }
 

@@ -74,6 +74,7 @@ mod routes;
 mod segment;
 mod start;
 mod threads;
+mod trouble;
 
 pub use self::check::InvalidConfig;
 pub use self::config::{

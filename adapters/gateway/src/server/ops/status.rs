@@ -43,6 +43,9 @@ struct StoreStatus<'a> {
     kind: &'a str,
     /// It answered this instance within 10 s.
     up: bool,
+    /// Why it cannot be used at present, and for how long, in seconds. Null: it can.
+    cause: Option<String>,
+    failing_for: Option<f64>,
     /// The rest is what it told of itself last. Null: it has told nothing yet.
     facts: Option<ToldFacts>,
 }
@@ -145,9 +148,15 @@ pub(super) async fn status(State(app): State<App>, request: Request) -> Result<R
 }
 
 fn store_status(core: &Core) -> StoreStatus<'_> {
+    let (cause, failing_for) = match core.trouble.cause() {
+        Some((cause, lasted)) => (Some(cause), Some(lasted.as_secs_f64())),
+        None => (None, None),
+    };
     StoreStatus {
         kind: &core.store_kind,
         up: core.health.is_reached_within(STORE),
+        cause,
+        failing_for,
         facts: core.facts.last().map(ToldFacts::of),
     }
 }
