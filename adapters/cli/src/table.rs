@@ -1,6 +1,7 @@
 //! Tables that fit the terminal.
 
 use std::io;
+use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -16,13 +17,26 @@ const LEAST: usize = 8;
 /// A table with a line of titles.
 #[derive(Debug)]
 pub(crate) struct Table {
-    titles: Vec<&'static str>,
+    titles: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(titles: &[&'static str]) -> Self {
-        Self { titles: titles.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(titles: &[&str]) -> Self {
+        let titles = titles.iter().map(|title| (*title).to_owned()).collect();
+        Self { titles, rows: Vec::new() }
+    }
+
+    /// Leaves out the columns that no row has anything in.
+    pub(crate) fn without_empty_columns(mut self) -> Self {
+        let has =
+            |at: usize| self.rows.iter().any(|row| row.get(at).is_some_and(|one| !one.is_empty()));
+        let kept: Vec<bool> = (0..self.titles.len()).map(has).collect();
+        for row in self.rows.iter_mut().chain([&mut self.titles]) {
+            let mut column = kept.iter();
+            row.retain(|_| column.next().is_none_or(|kept| *kept));
+        }
+        self
     }
 
     /// Adds a row. Control characters of others' texts are replaced.
@@ -50,9 +64,8 @@ impl Table {
 
     /// The lines, cut to a width.
     fn lines(&self, width: Option<usize>) -> Vec<String> {
-        let titles: Vec<String> = self.titles.iter().map(|title| (*title).to_owned()).collect();
-        let all = || std::iter::once(&titles).chain(&self.rows);
-        let mut widths: Vec<usize> = vec![0; titles.len()];
+        let all = || std::iter::once(&self.titles).chain(&self.rows);
+        let mut widths: Vec<usize> = vec![0; self.titles.len()];
         for row in all() {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.width());
@@ -67,6 +80,12 @@ impl Table {
         };
         all().map(line).collect()
     }
+}
+
+/// A time as a cell, such as `31s` or `6days`: its largest unit alone.
+pub(crate) fn time(time: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Takes from the widest column as long as they do not fit.
@@ -98,10 +117,15 @@ fn padded(cell: &str, width: usize) -> String {
     format!("{cut}…{}", " ".repeat(blanks))
 }
 
+/// Whether people look at stdout: it is a terminal.
+pub(crate) fn is_looked_at() -> bool {
+    use std::io::IsTerminal as _;
+    io::stdout().is_terminal()
+}
+
 /// The width of the terminal that stdout is. `None` elsewhere: programs get all.
 fn width() -> Option<usize> {
-    use std::io::IsTerminal as _;
-    if !io::stdout().is_terminal() {
+    if !is_looked_at() {
         return None;
     }
     let set = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
@@ -139,6 +163,14 @@ mod tests {
         let cut = table().lines(Some(30));
         assert_eq!(cut[1], "a            The endpoint ans…");
         assert_eq!(cut[2], "a-long-name  鳩の輪 \u{fffd}[31m ring");
+    }
+
+    #[test]
+    fn a_column_without_anything_in_it_is_left_out() {
+        let mut table = Table::new(&["A", "B", "C"]);
+        table.row(["1".to_owned(), String::new(), String::new()]);
+        table.row([String::new(), String::new(), "3".to_owned()]);
+        assert_eq!(table.without_empty_columns().lines(None), ["A  C", "1", "   3"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod program;
 
+use std::process::{Command, Stdio};
+
 use program::bridge::{Bridge, OPS_TOKEN, TOKEN, arrived, say, wait_for, with_dead_letter};
 use program::{Run, cloud, run};
 use serde_json::json;
@@ -39,6 +41,9 @@ fn an_operator_sees_what_waits_and_decides() {
     let instances = || Some(said(&bridge, &["instances"])).filter(|all| all.contains("asked=true"));
     let instances = wait_for("the instance", instances);
     assert!(instances.starts_with("id=") && instances.contains(" version="), "{instances}");
+    let host = Command::new("uname").arg("-n").output().unwrap().stdout;
+    let host = String::from_utf8(host).unwrap();
+    assert!(instances.contains(&format!(" host={} ", host.trim())), "{instances}");
     let lanes = said(&bridge, &["lanes", "--gateway", "sms"]);
     assert!(lanes.contains("kind=consumer key=sms:ada gateway=sms"), "{lanes}");
     assert_eq!(said(&bridge, &["lanes", "--consumer", "nobody"]), "");
@@ -72,6 +77,9 @@ fn an_operator_sees_what_waits_and_decides() {
     assert_eq!(bridge.post(&message), 202);
     wait_for("the message", || (arrived(&cloud).len() == 2).then_some(()));
     said(&bridge, &["forget", "ada"]);
+    let nobody = said(&bridge, &["outbox", "nobody"]);
+    assert_eq!(nobody, "no conversation; queued=0; nothing is known of a consumer nobody\n");
+    assert!(!outbox.contains("nothing is known"), "{outbox}");
     let forgotten =
         || said(&bridge, &["outbox", "ada"]).starts_with("no conversation").then_some(());
     wait_for("the end of the record", forgotten);
@@ -207,4 +215,60 @@ fn many_letters_are_put_back_and_some_are_deleted() {
     wait_for("it is deleted", || (letters().len() == 2).then_some(()));
     assert_eq!(said(&bridge, &["replay", "--all", "--yes"]), "2 dead letters put back\n");
     wait_for("all are put back", || letters().is_empty().then_some(()));
+}
+
+/// What a command prints on a terminal of this width.
+fn on_terminal(bridge: &Bridge, columns: u16, arguments: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_lp-connector");
+    let line = format!("stty cols {columns}; {program} bridge {}", arguments.join(" "));
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).env_clear().env("PATH", "/usr/bin:/bin");
+    script.env("LP_BRIDGE_OPS", bridge.operations()).env("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN);
+    let ran = script.env("NO_COLOR", "1").stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(ran.stdout).unwrap().replace("\r\n", "\n");
+    assert_eq!(ran.status.code(), Some(0), "{text}");
+    text
+}
+
+#[test]
+fn a_list_is_a_table_on_a_terminal_alone() {
+    let (cloud, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    let (bridge, letter) = with_dead_letter(&cloud, folder.path());
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no `script` to make a terminal");
+        return;
+    }
+    wait_for("the instance", || said(&bridge, &["instances"]).contains("asked=true").then_some(()));
+    for (arguments, titles, cell) in [
+        (&["instances"][..], "ID HOST VERSION UP LANES SILENT ASKED", "yes"),
+        (&["lanes"], "KIND KEY GATEWAY", "sms:ada"),
+        (&["dead-letters"], "ID REASON GATEWAY CONSUMER", "refused"),
+        (&["outbox", "ada"], "ID STATUS", "SM1"),
+        (&["status"], "NAME ACCOUNT", "sms"),
+    ] {
+        let piped = said(&bridge, arguments);
+        for columns in [200, 70] {
+            let table = on_terminal(&bridge, columns, arguments);
+            let width = table.lines().map(|line| line.chars().count()).max();
+            let head = table.lines().find(|line| {
+                line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(titles)
+            });
+            let is_list = !matches!(arguments[0], "outbox" | "status");
+            assert!(!is_list || width <= Some(usize::from(columns)), "{columns}: {table}");
+            assert!(head.is_some() && table.contains(cell), "{arguments:?} {titles}: {table}");
+            assert!(is_list || table.lines().next() == piped.lines().next(), "{table} {piped}");
+            assert!(!is_list || !table.contains("id="), "{table}");
+        }
+        assert!(piped.contains('=') && !piped.contains(titles), "{piped}");
+    }
+    // What a message says is not cut.
+    let whole = on_terminal(&bridge, 60, &["dead-letters", "--body"]);
+    assert!(whole.contains(&letter) && whole.contains("On its way."), "{whole}");
+    for (arguments, none) in [
+        (&["lanes", "--consumer", "nobody"][..], "no lane"),
+        (&["dead-letters", "--reason", "expired"], "no dead letter"),
+    ] {
+        assert!(on_terminal(&bridge, 80, arguments).contains(none), "{arguments:?}");
+        assert_eq!(said(&bridge, arguments), "");
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::args::Openness;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::table::Table;
+use crate::table::{self, Table};
 
 pub(crate) fn list(control: &Control, state: Openness, output: &Output) -> Result<(), Failure> {
     let state = match state {
@@ -50,10 +50,8 @@ pub(crate) fn list(control: &Control, state: Openness, output: &Output) -> Resul
     Ok(())
 }
 
-/// How long ago a time was, such as `31s`, by its largest unit.
+/// How long ago a time was, such as `31s`.
 pub(crate) fn age(milliseconds: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let passed = now.saturating_sub(Duration::from_millis(milliseconds)).as_secs();
-    let text = humantime::format_duration(Duration::from_secs(passed)).to_string();
-    text.split(' ').next().unwrap_or_default().to_owned()
+    table::time(now.saturating_sub(Duration::from_millis(milliseconds)))
 }

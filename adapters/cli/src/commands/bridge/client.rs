@@ -9,7 +9,7 @@ use url::Url;
 
 use super::args::Operations;
 use super::config;
-use super::operations::line;
+use super::rows::line;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::input::{self, SecretKind};

@@ -7,7 +7,8 @@ use ureq::http::Method;
 
 use super::args::{Bulk, LetterFilter};
 use super::client::Client;
-use super::operations::{done, line};
+use super::operations::done;
+use super::rows::Rows;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::{Output, count};
@@ -29,13 +30,17 @@ pub(super) fn list(
     client.check_gateway(filter.gateway.as_ref())?;
     let mut query = members(filter, global);
     query.extend(body.then(|| ("body", "true".to_owned())));
+    let mut rows = match body {
+        true => Rows::of_lines(output, LETTER),
+        false => Rows::new(output, LETTER),
+    };
     client.list(&["dead-letters"], &query, limit, |letter| {
-        let mut text = line(letter, LETTER);
-        if let Some(body) = letter.get("body").and_then(Value::as_str) {
-            text.push_str(&format!("\n  {body}"));
-        }
-        output.done(&json!({"event": "dead_letter", "letter": letter}), text);
-    })
+        let body = letter.get("body").and_then(Value::as_str);
+        let body = body.map(|body| format!("\n  {body}")).unwrap_or_default();
+        rows.show(Some(&json!({"event": "dead_letter", "letter": letter})), letter, &body);
+    })?;
+    rows.end("there is no dead letter");
+    Ok(())
 }
 
 pub(super) fn replay(client: &Client, ids: &[String], output: &Output) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 mod letters;
 mod log;
 mod operations;
+mod rows;
 mod run;
 mod signals;
 

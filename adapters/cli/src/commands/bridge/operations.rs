@@ -7,6 +7,7 @@ use ureq::http::Method;
 
 use super::args::{BridgeCommand, Consumer, LettersCommand, Operations, Options, Page, StorePlace};
 use super::client::Client;
+use super::rows::{Rows, line};
 use super::{config, letters};
 use crate::args::Global;
 use crate::failure::Failure;
@@ -23,16 +24,22 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
         BridgeCommand::Status { at } => status(&Client::new(&at, global)?, output),
         BridgeCommand::Instances { at } => {
             let client = Client::new(&at, global)?;
+            let mut rows = Rows::new(output, INSTANCE);
             client.list(&["instances"], &[], MAX_INSTANCES, |one| {
-                output.done(&json!({"event": "instance", "instance": one}), line(one, INSTANCE));
-            })
+                rows.show(Some(&json!({"event": "instance", "instance": one})), one, "");
+            })?;
+            rows.end("no program has written itself down yet");
+            Ok(())
         }
         BridgeCommand::Lanes { at, page } => {
             let client = Client::new(&at, global)?;
             client.check_gateway(page.gateway.as_ref())?;
+            let mut rows = Rows::new(output, LANE);
             client.list(&["lanes"], &of_page(&page), page.limit, |lane| {
-                output.done(&json!({"event": "lane", "lane": lane}), line(lane, LANE));
-            })
+                rows.show(Some(&json!({"event": "lane", "lane": lane})), lane, "");
+            })?;
+            rows.end("there is no lane");
+            Ok(())
         }
         BridgeCommand::DeadLetters {
             command: Some(LettersCommand::Delete { at, ids }), ..
@@ -119,6 +126,12 @@ fn ready(at: &Operations, global: &Global, output: &Output) -> Result<(), Failur
     Ok(())
 }
 
+/// What people see of a gateway, of what fails, and of a circuit that is open.
+const GATEWAY: &[&str] = &["name", "account", "paused", "circuit_open"];
+const FAILING: &[&str] =
+    &["account", "operation", "request", "service", "status", "since", "failures"];
+const CIRCUIT: &[&str] = &["account", "service"];
+
 fn status(client: &Client, output: &Output) -> Result<(), Failure> {
     let status = client.send(Method::GET, &["status"], &[], None)?;
     let is = |name: &str| status.get(name) == Some(&Value::Bool(true));
@@ -129,26 +142,20 @@ fn status(client: &Client, output: &Output) -> Result<(), Failure> {
     };
     let mut text = format!("{state}; {}", line(&status, &["version", "lanes_held", "instances"]));
     text.push_str(&store_lines(&status));
-    let gateways = status.get("gateways").and_then(Value::as_array);
-    for gateway in gateways.into_iter().flatten() {
-        text.push_str(&format!(
-            "\n  {}",
-            line(gateway, &["name", "account", "paused", "circuit_open"])
-        ));
+    output.done(&json!({"event": "bridge_status", "status": status}), text);
+    if output.is_json() {
+        return Ok(());
     }
     let all = |name: &str| status.get(name).and_then(Value::as_array).into_iter().flatten();
-    for failing in all("failing") {
-        let cause = failing.get("cause").and_then(Value::as_str).unwrap_or_default();
-        let facts = line(
-            failing,
-            &["account", "operation", "request", "service", "status", "since", "failures"],
-        );
-        text.push_str(&format!("\n  {facts} waits because {cause}"));
-    }
-    for circuit in all("circuits_open") {
-        text.push_str(&format!("\n  {} circuit_open=true", line(circuit, &["account", "service"])));
-    }
-    output.done(&json!({"event": "bridge_status", "status": status}), text);
+    let mut rows = Rows::below(output, GATEWAY);
+    all("gateways").for_each(|gateway| rows.show(None, gateway, ""));
+    rows.end("");
+    let mut rows = Rows::below(output, FAILING).reason("cause", "waits because");
+    all("failing").for_each(|failing| rows.show(None, failing, ""));
+    rows.end("");
+    let mut rows = Rows::below(output, CIRCUIT);
+    all("circuits_open").for_each(|circuit| rows.show(None, circuit, " circuit_open=true"));
+    rows.end("");
     Ok(())
 }
 
@@ -175,6 +182,10 @@ fn migrate(at: StorePlace, global: &Global, output: &Output) -> Result<(), Failu
 fn store_lines(status: &Value) -> String {
     let Some(store) = status.get("store") else { return String::new() };
     let mut text = format!("\n  store {}", line(store, &["kind", "up"]));
+    if let Some(cause) = store.get("cause").and_then(Value::as_str) {
+        let lasts = line(store, &["failing_for"]);
+        text.push_str(&format!(" {lasts} cannot be used: {cause}"));
+    }
     if let Some(facts) = store.get("facts").filter(|facts| facts.is_object()) {
         let names = ["due_lanes", "oldest_due", "oldest_snapshot", "bytes", "repeated", "age"];
         text.push_str(&format!(" {}", line(facts, &names)));
@@ -192,40 +203,37 @@ fn store_lines(status: &Value) -> String {
     text
 }
 
+/// What people see of a message.
+const MESSAGE: &[&str] = &["id", "status", "reason", "detail", "at"];
+
 fn outbox(client: &Client, who: &Consumer, output: &Output) -> Result<(), Failure> {
     let state = client.send(Method::GET, &["consumer"], &of_consumer(who), None)?;
     let conversation = state.get("conversation").filter(|one| !one.is_null());
+    let recent = state.get("recent").and_then(Value::as_array).map(Vec::as_slice);
+    let recent = recent.unwrap_or_default();
+    let is_idle = state.get("queued").and_then(Value::as_u64).unwrap_or(0) == 0;
+    let is_known = conversation.is_some() || !recent.is_empty() || !is_idle;
     let mut text = match conversation {
         Some(one) => format!("conversation {}", line(one, &["id", "state", "survey"])),
         None => "no conversation".to_owned(),
     };
     text.push_str(&format!("; {}", line(&state, &["queued"])));
-    for message in state.get("recent").and_then(Value::as_array).into_iter().flatten() {
-        text.push_str(&format!(
-            "\n  {}",
-            line(message, &["id", "status", "reason", "detail", "at"])
-        ));
+    if !is_known {
+        text.push_str(&format!("; nothing is known of a consumer {}", who.consumer));
     }
-    output.done(&json!({"event": "outbox", "consumer": who.consumer, "state": state}), text);
+    let event =
+        json!({"event": "outbox", "consumer": who.consumer, "known": is_known, "state": state});
+    output.done(&event, text);
+    if !output.is_json() {
+        let mut rows = Rows::below(output, MESSAGE);
+        recent.iter().for_each(|message| rows.show(None, message, ""));
+        rows.end("");
+    }
     Ok(())
 }
 
 pub(super) fn done(output: &Output, action: &str, of: &str, text: &str) {
     output.done(&json!({"event": "bridge_done", "action": action, "of": of}), text);
-}
-
-/// These members of an object, those that are null left out.
-pub(super) fn line(object: &Value, names: &[&str]) -> String {
-    let shown = names.iter().filter_map(|name| match object.get(name)? {
-        Value::Null => None,
-        Value::String(text) => Some(format!("{name}={text}")),
-        Value::Number(number) => Some(match number.as_f64().filter(|_| number.is_f64()) {
-            Some(number) => format!("{name}={number:.1}s"),
-            None => format!("{name}={number}"),
-        }),
-        other => Some(format!("{name}={other}")),
-    });
-    shown.collect::<Vec<_>>().join(" ")
 }
 
 fn of_page(page: &Page) -> Vec<(&'static str, String)> {
