@@ -418,6 +418,16 @@ fn a_store_on_postgres_shows_its_host_and_database() {
             "the password has a place of its own",
         ),
         (at("postgres://lp@pw-s3cr3t@db/lp"), &[], &[], "is written %40"),
+        (at("postgres://lp@db:99999/lp"), &[], &[], "the URL cannot be read"),
+        (at("postgres://lp@db/lp?sslmode=perhaps"), &[], &[], "the URL cannot be read"),
+        (at("postgres://lp@db/lp?connect_timeout=soon"), &[], &[], "the URL cannot be read"),
+        (at("postgres://lp@db/lp?ssl_mode=require"), &[], &[], "the URL cannot be read"),
+        (
+            SAMPLE.to_owned(),
+            &[("LP_STORE", "postgres://lp:pw-s3cr3t@db:pw-s3cr3t/lp")],
+            &[],
+            "postgres://USER@HOST:PORT/DATABASE is wanted",
+        ),
         (SAMPLE.to_owned(), &[], &["--store", variable.1], "every user of this machine sees"),
         (
             SAMPLE.to_owned(),

@@ -137,6 +137,15 @@ impl PostgresOptions {
         self
     }
 
+    /// Checks the form of an address, and asks nobody.
+    ///
+    /// # Errors
+    /// [`Denied`](StoreErrorKind::Denied): [`connect`](Self::connect) would fail too. The error quotes nothing of the
+    /// address.
+    pub fn check(&self, url: &str) -> Result<(), StoreError> {
+        address::config(url, self.time_limit).map(drop)
+    }
+
     /// Connects, checks the server and brings the tables up to date. It blocks until that is done.
     ///
     /// # Errors

@@ -34,23 +34,7 @@ impl Bridge {
         deliver: &str,
         more: &[(&str, &str)],
     ) -> Self {
-        let own = [
-            ("LP_BRIDGE__STORE", "bridge.db"),
-            ("LP_BRIDGE__OPERATIONS_TOKENS", OPS_TOKEN),
-            ("LP_BRIDGE__DRAIN__DELAY", "0s"),
-            ("LP_BRIDGE__LISTEN__WEBHOOKS", "127.0.0.1:0"),
-            ("LP_BRIDGE__LISTEN__GATEWAYS", "127.0.0.1:0"),
-            ("LP_BRIDGE__LISTEN__OPERATIONS", "127.0.0.1:0"),
-            ("LP_BRIDGE__GATEWAY__SMS__TOKENS", TOKEN),
-            ("LP_BRIDGE__GATEWAY__SMS__DELIVER__URL", deliver),
-            ("LP_BRIDGE__GATEWAY__SMS__DELIVER__SECRETS", SIGNING),
-        ];
-        let all: BTreeMap<&str, &str> = own.into_iter().chain(more.iter().copied()).collect();
-        // An empty one stands for none.
-        let all = all.into_iter().filter(|(_, value)| !value.is_empty());
-        let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
-        program.env_clear().envs(settings(cloud)).envs(all).current_dir(folder);
-        program.args(["--json", "bridge"]);
+        let mut program = Self::program(cloud, folder, deliver, more);
         let piped = program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
         let mut line = String::new();
@@ -71,6 +55,33 @@ impl Bridge {
         let bridge = Self { child, ready, log: Some(log) };
         wait_for("the start", || (bridge.get("/readyz").0 == 200).then_some(()));
         bridge
+    }
+
+    /// The program of a bridge, which is not started.
+    pub(crate) fn program(
+        cloud: &Server,
+        folder: &Path,
+        deliver: &str,
+        more: &[(&str, &str)],
+    ) -> Command {
+        let own = [
+            ("LP_BRIDGE__STORE", "bridge.db"),
+            ("LP_BRIDGE__OPERATIONS_TOKENS", OPS_TOKEN),
+            ("LP_BRIDGE__DRAIN__DELAY", "0s"),
+            ("LP_BRIDGE__LISTEN__WEBHOOKS", "127.0.0.1:0"),
+            ("LP_BRIDGE__LISTEN__GATEWAYS", "127.0.0.1:0"),
+            ("LP_BRIDGE__LISTEN__OPERATIONS", "127.0.0.1:0"),
+            ("LP_BRIDGE__GATEWAY__SMS__TOKENS", TOKEN),
+            ("LP_BRIDGE__GATEWAY__SMS__DELIVER__URL", deliver),
+            ("LP_BRIDGE__GATEWAY__SMS__DELIVER__SECRETS", SIGNING),
+        ];
+        let all: BTreeMap<&str, &str> = own.into_iter().chain(more.iter().copied()).collect();
+        // An empty one stands for none.
+        let all = all.into_iter().filter(|(_, value)| !value.is_empty());
+        let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+        program.env_clear().envs(settings(cloud)).envs(all).current_dir(folder);
+        program.args(["--json", "bridge"]);
+        program
     }
 
     /// The status and the body of a page of its operations.

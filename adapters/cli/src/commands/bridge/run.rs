@@ -46,7 +46,8 @@ async fn serve(
     again: impl Fn(&Loaded) -> Result<Loaded, Failure>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let server = Server::start(loaded.server()?, loaded.store()?).await.map_err(not_started)?;
+    let started = Server::start(loaded.server()?, loaded.store()?).await;
+    let server = started.map_err(|error| not_started(error, &loaded))?;
     announce(&loaded, server.addresses(), output);
     // Without its addresses nobody can use it.
     output.check()?;
@@ -55,6 +56,7 @@ async fn serve(
     tracing::info!(
         target: log::TARGET, event = "started", version, store, %webhooks, %gateways, %operations
     );
+    listening(&loaded, server.addresses());
     let mut loaded = loaded;
     loop {
         tokio::select! {
@@ -101,10 +103,22 @@ fn reload(
     }
 }
 
-fn not_started(error: StartError) -> Failure {
+/// Logs each address with where it comes from: a variable counts more than the file, and nobody may remember it.
+fn listening(loaded: &Loaded, addresses: Addresses) {
+    let Addresses { webhooks, gateways, operations, .. } = addresses;
+    let origin = |setting| format!("the address comes from {}", loaded.origin(setting));
+    let (first, second, third) =
+        (origin("listen.webhooks"), origin("listen.gateways"), origin("listen.operations"));
+    tracing::info!(target: log::TARGET, event = "listening", %webhooks, cause = first);
+    tracing::info!(target: log::TARGET, event = "listening", %gateways, cause = second);
+    tracing::info!(target: log::TARGET, event = "listening", %operations, cause = third);
+}
+
+fn not_started(error: StartError, loaded: &Loaded) -> Failure {
     match error {
         StartError::Listen(setting, address, error) => Failure::usage(format!(
-            "cannot listen on {address}: {error}; choose another address with --{} or {setting}",
+            "cannot listen on {address}: {error}; the address comes from {}; choose another one with --{} or {setting}",
+            loaded.origin(setting),
             setting.replace('.', "-"),
         )),
         StartError::Client(error) => Failure::Call(error),

@@ -33,7 +33,7 @@ use self::file::ConfigFile;
 use self::keys::{Kind, SecretForm};
 use self::problem::Problems;
 use self::source::Source;
-use self::values::Values;
+use self::values::{Setting, Values};
 use super::args::Options;
 use super::log::{self, Consumers, Log, LogFormat};
 use crate::args::Global;
@@ -172,6 +172,17 @@ impl Loaded {
     /// The server's settings.
     pub(crate) fn server(&self) -> Result<ServerConfig, Failure> {
         self.server.clone().ok_or_else(|| Failure::usage("the configuration cannot be used"))
+    }
+
+    /// Where a setting comes from, and what it counts more than.
+    pub(crate) fn origin(&self, path: &str) -> String {
+        match self.values.find(path) {
+            None | Some(Setting { source: Source::Default, .. }) => "the default".to_owned(),
+            Some(Setting { source, over: None, .. }) => source.to_string(),
+            Some(Setting { source, over: Some(over), .. }) => {
+                format!("{source}, which counts more than {over}")
+            }
+        }
     }
 
     /// Where the store is. Fails with what is wrong with the store's settings, or with the file; what else is wrong or

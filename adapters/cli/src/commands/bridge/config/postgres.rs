@@ -15,6 +15,18 @@ pub(super) fn connect(url: &PostgresUrl, values: &Values) -> Result<Postgres, Fa
     connected.map_err(|error| failed(url, &error))
 }
 
+/// Checks the URL, without connecting. The reason quotes nothing of it.
+pub(super) fn check(url: &PostgresUrl, values: &Values) -> Result<(), String> {
+    // What is wrong with the certificates is said of their file.
+    let whole = url.with_password(values.secrets("store_password").first());
+    let checked = PostgresOptions::default().check(whole.expose());
+    checked.map_err(|_| {
+        "the URL cannot be read: postgres://USER@HOST:PORT/DATABASE is wanted, with a port up to 65535, and \
+         parameters such as ?sslmode=verify-full"
+            .to_owned()
+    })
+}
+
 /// Brings the tables up to date. From which version to which.
 pub(super) fn migrate(url: &PostgresUrl, values: &Values) -> Result<(u32, u32), Failure> {
     let whole = url.with_password(values.secrets("store_password").first());

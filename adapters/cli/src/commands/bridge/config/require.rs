@@ -70,6 +70,12 @@ const POSTGRES_ALONE: &[&str] = &[
 /// The store can be opened by this program, and its password is where nobody else reads it.
 fn store(values: &Values, problems: &mut Problems) {
     let (Some(setting), Some(address)) = (values.find("store"), values.store()) else { return };
+    #[cfg(feature = "postgres")]
+    if let StoreAddress::Postgres(url) = address
+        && let Err(reason) = super::postgres::check(url, values)
+    {
+        problems.error("store", Some(&setting.source), reason);
+    }
     if let StoreAddress::File(_) = address {
         for path in POSTGRES_ALONE {
             if let Some(other) = values.find(path) {

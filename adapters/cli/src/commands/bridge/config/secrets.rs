@@ -58,7 +58,8 @@ pub(super) fn read(
         }
     }
     let value = Value::Secrets(secrets);
-    is_good.then(|| Setting { path: path.to_owned(), kind: key.kind, value, source })
+    let path = path.to_owned();
+    is_good.then(|| Setting { path, kind: key.kind, value, source, over: None })
 }
 
 /// The path of the setting that names the files.

@@ -15,7 +15,10 @@ pub(crate) fn check(loaded: &Loaded, output: &Output) -> Result<(), Failure> {
     let width = loaded.values.all().iter().map(|one| line(one).chars().count()).max().unwrap_or(0);
     for setting in loaded.values.all() {
         let source = &setting.source;
-        let place = source.place().map(|place| format!(" {place}")).unwrap_or_default();
+        let mut place = source.place().map(|place| format!(" {place}")).unwrap_or_default();
+        if let Some(over) = &setting.over {
+            place.push_str(&format!(", over {over}"));
+        }
         output.done(
             &json!({"event": "setting", "setting": setting.path, "value": shown(setting),
                 "source": source.word(), "place": source.place()}),

@@ -122,6 +122,10 @@ impl PostgresUrl {
         {
             return Err(WANTED);
         }
+        // Without a host, a password would be shown as its port.
+        if !hosts.split(',').all(has_good_port) {
+            return Err(WANTED);
+        }
         let at = user.map(|user| format!("{user}@")).unwrap_or_default();
         let slash = database.map(|name| format!("/{name}")).unwrap_or_default();
         let query: Vec<_> =
@@ -147,6 +151,13 @@ impl PostgresUrl {
         let mark = if self.url.contains('?') { '&' } else { '?' };
         Secret::new(format!("{}{mark}password={encoded}", self.url))
     }
+}
+
+/// Whether what follows the host's colon, if anything, is a number.
+fn has_good_port(host: &str) -> bool {
+    let name_ends = host.rfind(']').map_or(0, |end| end + 1);
+    let port = host.get(name_ends..).and_then(|rest| rest.split_once(':'));
+    port.is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_plain(text: &str, more: &str) -> bool {
@@ -211,6 +222,9 @@ mod tests {
         for text in [
             "sqlite:",
             "postgres:lp",
+            "postgres://lp:s3cr3t",
+            "postgres://a:1,lp:s3cr3t/lp",
+            "postgres://[::1]:s3cr3t/lp",
             "postgres://lp:s3cr@3t@db/lp",
             "postgres://lp@s3cr3t@db/lp",
             "postgres://lp:x@db/lp?s3cr3t",

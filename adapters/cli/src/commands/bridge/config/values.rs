@@ -21,6 +21,8 @@ pub(super) struct Setting {
     pub(super) kind: Kind,
     pub(super) value: Value,
     pub(super) source: Source,
+    /// The source that it counts more than: the highest one below it that says something else.
+    pub(super) over: Option<Source>,
 }
 
 /// All settings that have a value, in the order in which they are shown.
@@ -59,7 +61,8 @@ impl Values {
     /// Sets what this run made up.
     pub(super) fn generate(&mut self, path: &str, kind: Kind, secret: Secret) {
         let value = Value::Secrets(vec![secret]);
-        self.put(Setting { path: path.to_owned(), kind, value, source: Source::Generated });
+        let (path, source) = (path.to_owned(), Source::Generated);
+        self.put(Setting { path, kind, value, source, over: None });
     }
 
     fn put(&mut self, setting: Setting) {
@@ -251,7 +254,10 @@ fn winner(
         (None, None) => return None,
     };
     match read::read(key.kind, &raw, base(&source, folder)) {
-        Ok(value) => Some(Setting { path: path.to_owned(), kind: key.kind, value, source }),
+        Ok(value) => {
+            let over = below(given, path, &source);
+            Some(Setting { path: path.to_owned(), kind: key.kind, value, source, over })
+        }
         Err(reason) => {
             problems.error(path, Some(&source), reason);
             None
@@ -263,6 +269,14 @@ fn winner(
 pub(super) fn highest<'a>(given: &'a [Given], path: &str) -> Option<&'a Given> {
     let at = |one: &&Given| one.path == path;
     given.iter().filter(at).max_by_key(|one| one.source.clone())
+}
+
+/// The highest layer below this one that says something else of a path.
+fn below(given: &[Given], path: &str, source: &Source) -> Option<Source> {
+    let said = |one: &&Given| one.path == path;
+    let own = given.iter().filter(said).find(|one| one.source == *source)?;
+    let others = given.iter().filter(said).filter(|one| one.source < *source);
+    others.filter(|one| one.raw != own.raw).map(|one| one.source.clone()).max()
 }
 
 /// Where relative files start: in the file's folder if the file names them, otherwise here.
