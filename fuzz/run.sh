@@ -26,11 +26,10 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions"
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 cargo +nightly build -q --release --target "$host"
-for target in "${targets[@]}"; do
+
+run_target() {
+    local target=$1 log=target/found/$1.log found=target/found/$1 options=() length executions took
     mkdir -p "artifacts/$target" "target/found/$target"
-    log="target/found/$target.log"
-    found="target/found/$target"
-    options=()
     if [ -n "${FUZZ_SEED:-}" ]; then
         found=$(mktemp -d)
         options+=("-seed=$FUZZ_SEED")
@@ -44,11 +43,20 @@ for target in "${targets[@]}"; do
         "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
         tail -40 "$log"
         echo "$target: FAILED; the input is in fuzz/artifacts/$target"
-        exit 1
+        return 1
     fi
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     took=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "$log")
     reached() { grep "$1" "$log" | grep -oE 'cov: [0-9]+' | tail -1 | cut -c6- || true; }
     printf '%-20s %12s executions in %4s s, coverage %5s -> %5s\n' \
         "$target" "$executions" "$took" "$(reached INITED)" "$(reached .)"
+}
+
+# One target for each core at a time.
+failed=0
+for target in "${targets[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || failed=1; done
+    run_target "$target" &
 done
+while [ "$(jobs -p | wc -l)" -gt 0 ]; do wait -n || failed=1; done
+exit "$failed"

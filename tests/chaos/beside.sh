@@ -20,7 +20,8 @@ fi
 rev=$(git rev-parse --short "$rev")
 here=$PWD
 built=$here/target/beside/$rev/release/lp-connector-chaos
-cargo build --locked -q --release -p lp-connector-chaos
+# With the features of the whole workspace: what the gate has built so is not built again.
+cargo build --locked -q --release --workspace --bin lp-connector-chaos
 if [ ! -x "$built" ]; then
     source=$(mktemp -d)
     trap 'rm -rf "$source"' EXIT
@@ -30,7 +31,7 @@ if [ ! -x "$built" ]; then
     mkdir -p "target/beside/$rev"
     [ -d "target/beside/$rev/release" ] || cp -a target/release "target/beside/$rev/release"
     (cd "$source/beside-$rev" &&
-        CARGO_TARGET_DIR="$here/target/beside/$rev" cargo build --locked -q --release -p lp-connector-chaos)
+        CARGO_TARGET_DIR="$here/target/beside/$rev" cargo build --locked -q --release --workspace --bin lp-connector-chaos)
 fi
 if [ $# = 0 ]; then
     set -- --store postgres --instances 4 --kill-every 300ms --messages 2000
