@@ -12,6 +12,9 @@ use super::{DecodeError, Limit, Limits};
 /// The maximum number of interim responses before the final one.
 const MAX_INTERIM: u32 = 16;
 
+/// A length alone gets no more memory than this, in bytes, before the body comes.
+const MAX_RESERVED: usize = 64 * 1024;
+
 /// Decodes the response to one request, from bytes that arrive in pieces of any size.
 ///
 /// The work is linear in the number of bytes, however they are split. The decoder keeps no more than
@@ -107,7 +110,7 @@ impl Decoder {
                 Ok((taken, Some(head))) => {
                     self.state = State::Ended(DecodeError::Finished);
                     let leftover = rest.len().saturating_sub(taken);
-                    return Ok(Progress::Done(complete(*head, leftover)));
+                    return Ok(Progress::Done(complete(head, leftover)));
                 }
                 Err(error) => {
                     self.state = State::Ended(error);
@@ -150,7 +153,7 @@ impl Decoder {
 
     /// Decodes as far as one state goes. Returns how many bytes it consumed, and the response if it
     /// is complete.
-    fn step(&mut self, bytes: &[u8]) -> Result<(usize, Option<Box<Head>>), DecodeError> {
+    fn step(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), DecodeError> {
         match &mut self.state {
             State::Ended(error) => Err(*error),
             State::Head(buffer) => {
@@ -158,8 +161,8 @@ impl Decoder {
                 if !end {
                     return Ok((taken, None));
                 }
-                let head = Box::new(head::parse(buffer.bytes(), &self.method, &self.limits)?);
-                Ok((taken, self.begin_body(head)?))
+                let head = head::parse(buffer.release(), &self.method, &self.limits)?;
+                self.begin_body(head, bytes, taken)
             }
             State::Length(head, left) => {
                 let data = bytes.get(..*left).unwrap_or(bytes);
@@ -185,8 +188,14 @@ impl Decoder {
     }
 
     /// Continues after a head: with the body, or with the next head after an interim response.
-    /// Returns the response if it has no body.
-    fn begin_body(&mut self, head: Box<Head>) -> Result<Option<Box<Head>>, DecodeError> {
+    /// Returns how many of the bytes it has consumed, of which `taken` are the head's, and the response if it
+    /// is complete.
+    fn begin_body(
+        &mut self,
+        mut head: Head,
+        bytes: &[u8],
+        taken: usize,
+    ) -> Result<(usize, Option<Head>), DecodeError> {
         let status = head.response.status();
         if status == http::StatusCode::SWITCHING_PROTOCOLS {
             return Err(DecodeError::Unsupported("another protocol"));
@@ -197,20 +206,29 @@ impl Decoder {
                 return Err(DecodeError::TooLarge(Limit::Interim));
             }
             self.state = State::Head(HeadBuffer::default());
-            return Ok(None);
+            return Ok((taken, None));
         }
         self.state = match head.framing {
-            Framing::None | Framing::Length(0) => return Ok(Some(head)),
-            Framing::Length(length) => State::Length(head, length),
-            Framing::Chunked => State::Chunked(head, Box::new(Chunked::new())),
-            Framing::UntilClose => State::UntilClose(head),
+            Framing::None | Framing::Length(0) => return Ok((taken, Some(head))),
+            Framing::Length(length) => {
+                let after = bytes.get(taken..).unwrap_or_default();
+                if let Some(body) = after.get(..length) {
+                    // The usual case: all of it is here.
+                    head.response.body_mut().extend_from_slice(body);
+                    return Ok((taken + length, Some(head)));
+                }
+                head.response.body_mut().reserve_exact(length.min(MAX_RESERVED));
+                State::Length(Box::new(head), length)
+            }
+            Framing::Chunked => State::Chunked(Box::new(head), Box::new(Chunked::new())),
+            Framing::UntilClose => State::UntilClose(Box::new(head)),
         };
-        Ok(None)
+        Ok((taken, None))
     }
 
-    fn take_head(&mut self) -> Option<Box<Head>> {
+    fn take_head(&mut self) -> Option<Head> {
         match std::mem::replace(&mut self.state, State::Ended(DecodeError::Finished)) {
-            State::Length(head, _) | State::Chunked(head, _) => Some(head),
+            State::Length(head, _) | State::Chunked(head, _) => Some(*head),
             _ => None,
         }
     }

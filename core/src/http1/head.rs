@@ -1,11 +1,16 @@
 //! The head of a response: its end, its contents, and the framing of the body.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::{DecodeError, Limit, Limits};
+
+/// A head with as many lines is read without memory of its own for them.
+const FEW_FIELDS: usize = 32;
 
 /// Collects the bytes of a head up to its empty line.
 #[derive(Debug, Default)]
@@ -28,23 +33,34 @@ impl HeadBuffer {
         limits: &Limits,
     ) -> Result<(usize, bool), DecodeError> {
         let mut taken = 0;
+        let mut end = false;
+        // What came before of the line that these bytes begin with.
+        let mut begun = self.bytes.get(self.line..).unwrap_or_default();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if self.bytes.len() + line.len() > limits.head {
+            taken += line.len();
+            if self.bytes.len() + taken > limits.head {
                 return Err(DecodeError::TooLarge(Limit::Head));
             }
-            self.bytes.extend_from_slice(line);
-            taken += line.len();
-            if line.ends_with(b"\n") {
-                // A bare LF ends a line too (RFC 9112, 2.2).
-                let line = self.bytes.get(self.line..).unwrap_or_default();
-                let empty = matches!(line, b"\r\n" | b"\n");
-                self.line = self.bytes.len();
-                if empty {
-                    return Ok((taken, true));
-                }
+            if !line.ends_with(b"\n") {
+                break;
             }
+            // A bare LF ends a line too (RFC 9112, 2.2).
+            if matches!((begun, line), (b"", b"\r\n" | b"\n") | (b"\r", b"\n")) {
+                end = true;
+                break;
+            }
+            begun = b"";
+            self.line = self.bytes.len() + taken;
         }
-        Ok((taken, false))
+        // At once, so that a head in one piece takes no more memory than it needs.
+        self.bytes.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        Ok((taken, end))
+    }
+
+    /// The bytes so far, which this forgets.
+    pub(super) fn release(&mut self) -> Vec<u8> {
+        self.line = 0;
+        std::mem::take(&mut self.bytes)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -75,19 +91,33 @@ pub(super) enum Framing {
 }
 
 /// Parses a complete head. `bytes` ends with the empty line.
-pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
+pub(super) fn parse(bytes: Vec<u8>, method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
     // The status line has no continuation.
-    let unfolded = unfolded(bytes, 2);
-    // A break belongs in no name, so a folded head has no blank after one.
-    let may_have_blanks = matches!(unfolded, Cow::Borrowed(_));
-    let bytes = &*unfolded;
-    let mut fields = fields(bytes, limits);
-    let mut parsed = httparse::Response::new(&mut fields);
+    let (bytes, is_folded) = match unfolded(&bytes, 2) {
+        Cow::Borrowed(_) => (Bytes::from(bytes), false),
+        Cow::Owned(unfolded) => (Bytes::from(unfolded), true),
+    };
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count().min(limits.headers);
+    let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
+    let (mut many, mut again) = (Vec::new(), Vec::new());
+    let fields = match few.get_mut(..lines) {
+        Some(few) => few,
+        None => {
+            many.resize_with(lines, MaybeUninit::uninit);
+            many.as_mut_slice()
+        }
+    };
     let mut config = httparse::ParserConfig::default();
-    config.allow_spaces_after_header_name_in_responses(
-        may_have_blanks && !has_blank_in_framing(bytes),
-    );
-    match config.parse_response(&mut parsed, bytes) {
+    let mut parsed = httparse::Response::new(&mut []);
+    let mut read = config.parse_response_with_uninit_headers(&mut parsed, &bytes, fields);
+    // A break belongs in no name, so a folded head has no blank after one.
+    if read.is_err() && !is_folded && !has_blank_in_framing(&bytes) {
+        config.allow_spaces_after_header_name_in_responses(true);
+        again.resize_with(lines, MaybeUninit::uninit);
+        parsed = httparse::Response::new(&mut []);
+        read = config.parse_response_with_uninit_headers(&mut parsed, &bytes, &mut again);
+    }
+    match read {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(DecodeError::Malformed("empty head")),
         Err(httparse::Error::TooManyHeaders) => return Err(DecodeError::TooLarge(Limit::Headers)),
@@ -101,7 +131,8 @@ pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<He
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let name = name.map_err(|_| DecodeError::Malformed("invalid header name"))?;
-        let value = HeaderValue::from_bytes(field.value);
+        // It shares the memory of the head: a copy of each value would cost more than all the rest here.
+        let value = HeaderValue::from_maybe_shared(part_of(&bytes, field.value));
         let value = value.map_err(|_| DecodeError::Malformed("invalid header value"))?;
         headers.try_append(name, value).map_err(too_many)?;
     }
@@ -114,6 +145,16 @@ pub(super) fn parse(bytes: &[u8], method: &Method, limits: &Limits) -> Result<He
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(Head { response, persists, framing })
+}
+
+/// `part`, which lies in `whole`, without a copy.
+fn part_of(whole: &Bytes, part: &[u8]) -> Bytes {
+    let at = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize);
+    let range = at.and_then(|at| Some(at..at.checked_add(part.len())?));
+    match range.filter(|range| range.end <= whole.len()) {
+        Some(range) => whole.slice(range),
+        None => Bytes::copy_from_slice(part),
+    }
 }
 
 /// Whether there is a blank between the name and the colon of a header that frames the body.
