@@ -60,8 +60,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, NotJson> {
         source: &text,
         at: 0,
         builder: Builder::for_source(text.len()),
-        kinds: Vec::new(),
-        nodes: Vec::new(),
+        depth: 0,
+        open: 0,
+        deep: Vec::new(),
         lossy: matches!(text, Cow::Owned(_)),
         no_value: None,
     };
@@ -102,10 +103,13 @@ struct Parser<'a> {
     source: &'a str,
     at: usize,
     builder: Builder,
-    /// The open arrays and objects, outermost first.
-    kinds: Vec<Kind>,
-    /// The nodes of those that are kept: the first [`MAX_DEPTH`].
-    nodes: Vec<usize>,
+    /// The number of open arrays and objects.
+    depth: usize,
+    /// The innermost open one whose elements are kept: 1 more than the place of its node. Until it is closed, its node
+    /// holds the same of the one around it. 0: there is none.
+    open: u32,
+    /// The open ones whose elements are not kept, outermost first: those after the first [`MAX_DEPTH`].
+    deep: Vec<Kind>,
     lossy: bool,
     /// The first element that is no JSON value.
     no_value: Option<usize>,
@@ -117,7 +121,7 @@ impl Parser<'_> {
             self.value()?;
             // After a value: what follows in the innermost open array or object.
             loop {
-                let Some(kind) = self.kinds.last().copied() else {
+                let Some(kind) = self.kind() else {
                     self.skip_space();
                     return (self.at == self.source.len()).then_some(());
                 };
@@ -166,31 +170,44 @@ impl Parser<'_> {
 
     /// False inside an element that is nested too deeply.
     fn is_kept(&self) -> bool {
-        self.kinds.len() <= MAX_DEPTH
+        self.depth <= MAX_DEPTH
+    }
+
+    /// The kind of the innermost open element.
+    fn kind(&self) -> Option<Kind> {
+        if let Some(kind) = self.deep.last() {
+            return Some(*kind);
+        }
+        match self.builder.node(self.open.checked_sub(1)? as usize)? {
+            TapeNode::Array { .. } => Some(Kind::Array),
+            _ => Some(Kind::Object),
+        }
     }
 
     fn open(&mut self, kind: Kind) -> Option<()> {
-        if self.is_kept() {
-            let node = self.builder.open(kind.node(0))?;
-            if self.kinds.len() < MAX_DEPTH {
-                self.nodes.push(node);
-            }
+        if self.depth < MAX_DEPTH {
+            let node = self.builder.open(kind.node(self.open))?;
+            self.open = u32::try_from(node).ok()?.checked_add(1)?;
         } else {
-            self.lossy = true;
+            if self.is_kept() {
+                self.builder.push(kind.node(0))?;
+            } else {
+                self.lossy = true;
+            }
+            self.deep.push(kind);
         }
         self.at += 1;
-        self.kinds.push(kind);
+        self.depth += 1;
         Some(())
     }
 
     fn close(&mut self) {
         self.at += 1;
-        let is_whole = self.kinds.len() <= MAX_DEPTH;
-        if let Some(kind) = self.kinds.pop()
-            && is_whole
-            && let Some(node) = self.nodes.pop()
+        self.depth = self.depth.saturating_sub(1);
+        if self.deep.pop().is_none()
+            && let Some(node) = self.open.checked_sub(1)
         {
-            self.builder.close(node, |nodes| kind.node(nodes));
+            self.open = self.builder.close(node as usize);
         }
     }
 
@@ -207,28 +224,25 @@ impl Parser<'_> {
         let (keep, start) = (self.is_kept(), self.builder.text_len());
         self.lossy |= !keep;
         self.at += 1;
-        // The next quote. It is searched again only once it is passed: the time is linear.
-        let mut quote = 0;
         loop {
-            if quote < self.at {
-                quote = self.at + self.source.get(self.at..)?.find('"')?;
-            }
-            let plain = self.source.get(self.at..quote)?;
-            let Some(end) = plain.find('\\') else {
-                if keep {
-                    self.builder.add_text(plain);
-                }
-                self.at = quote + 1;
-                return if keep { self.builder.end_text(start) } else { Some(()) };
-            };
-            let (character, length) = escape(self.source.get(self.at + end..)?);
+            let rest = self.source.as_bytes().get(self.at..)?;
+            let length = memchr::memchr2(b'"', b'\\', rest)?;
+            let plain = self.source.get(self.at..self.at + length)?;
             if keep {
-                self.builder.add_text(plain.get(..end)?);
+                self.builder.add_text(plain);
+            }
+            self.at += length;
+            if rest.get(length) == Some(&b'"') {
+                self.at += 1;
+                return if keep { self.builder.end_text(start) } else { Some(()) };
+            }
+            let (character, length) = escape(self.source.get(self.at..)?);
+            if keep {
                 self.lossy |= character.is_none();
                 let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
                 self.builder.add_text(character.encode_utf8(&mut [0; 4]));
             }
-            self.at += end + length;
+            self.at += length;
         }
     }
 
@@ -255,7 +269,7 @@ impl Parser<'_> {
     /// What is no JSON value. A document that is nothing else is not JSON.
     #[cold]
     fn unreadable(&mut self, rest: &str) -> Option<()> {
-        if self.kinds.is_empty() {
+        if self.depth == 0 {
             return None;
         }
         // A bracket or quote in it has lost its other half, or is meant to open something: then the end
@@ -268,7 +282,7 @@ impl Parser<'_> {
             return Some(());
         }
         let [array, null] = UNREADABLE;
-        if self.kinds.len() == MAX_DEPTH {
+        if self.depth == MAX_DEPTH {
             return self.builder.push(TapeNode::Array { nodes: 0 });
         }
         self.builder.push(array)?;

@@ -12,8 +12,8 @@ use serde_json::Value;
 /// A tape holds all texts in one string and all values in one list.
 #[derive(Clone)]
 pub(crate) struct JsonTape {
-    pub(super) text: Box<str>,
-    pub(super) nodes: Box<[TapeNode]>,
+    pub(super) text: String,
+    pub(super) nodes: Vec<TapeNode>,
 }
 
 /// One value, or the name of a member, which precedes its value. An array or object is followed by
@@ -48,9 +48,19 @@ impl TapeNode {
     }
 }
 
+impl JsonTape {
+    /// The value whose node is at `at`, and nothing else of the document but its texts. Nothing is copied.
+    pub(crate) fn into_part(mut self, at: usize) -> Self {
+        let span = self.nodes.get(at).map_or(0, |node| node.span());
+        self.nodes.truncate(at.saturating_add(span));
+        self.nodes.drain(..at.min(self.nodes.len()));
+        self
+    }
+}
+
 impl Default for JsonTape {
     fn default() -> Self {
-        Self { text: Box::default(), nodes: Box::new([TapeNode::Null]) }
+        Self { text: String::new(), nodes: vec![TapeNode::Null] }
     }
 }
 
@@ -89,8 +99,15 @@ impl Builder {
         Self { text: String::with_capacity(length), nodes: Vec::with_capacity(length / 16) }
     }
 
-    pub(super) fn finish(self) -> JsonTape {
-        JsonTape { text: self.text.into_boxed_str(), nodes: self.nodes.into_boxed_slice() }
+    pub(super) fn finish(mut self) -> JsonTape {
+        // Giving a little memory back costs as much as asking for it.
+        if self.text.len() < self.text.capacity() / 2 {
+            self.text.shrink_to_fit();
+        }
+        if self.nodes.len() < self.nodes.capacity() / 2 {
+            self.nodes.shrink_to_fit();
+        }
+        JsonTape { text: self.text, nodes: self.nodes }
     }
 
     pub(super) fn push(&mut self, node: TapeNode) -> Option<()> {
@@ -104,12 +121,21 @@ impl Builder {
         Some(at)
     }
 
-    /// Ends the array or object at `at`: every node after it belongs to it.
-    pub(super) fn close(&mut self, at: usize, holding: impl FnOnce(u32) -> TapeNode) {
+    /// Ends the array or object at `at`: every node after it belongs to it. Returns what stood in the place of
+    /// their number until then.
+    pub(super) fn close(&mut self, at: usize) -> u32 {
         let held = self.nodes.len().saturating_sub(at + 1);
-        if let (Some(node), Ok(held)) = (self.nodes.get_mut(at), u32::try_from(held)) {
-            *node = holding(held);
+        match (self.nodes.get_mut(at), u32::try_from(held)) {
+            (Some(TapeNode::Array { nodes } | TapeNode::Object { nodes }), Ok(held)) => {
+                std::mem::replace(nodes, held)
+            }
+            _ => 0,
         }
+    }
+
+    /// The node at `at`.
+    pub(super) fn node(&self, at: usize) -> Option<TapeNode> {
+        self.nodes.get(at).copied()
     }
 
     /// Where the next text begins.
@@ -135,7 +161,7 @@ impl Builder {
         self.end_text(start).ok_or_else(too_long)
     }
 
-    fn node<E: de::Error>(&mut self, node: TapeNode) -> Result<(), E> {
+    fn add<E: de::Error>(&mut self, node: TapeNode) -> Result<(), E> {
         self.push(node).ok_or_else(too_long)
     }
 }
@@ -160,11 +186,11 @@ impl<'de> Visitor<'de> for &mut Builder {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.node(TapeNode::Null)
+        self.add(TapeNode::Null)
     }
 
     fn visit_none<E: de::Error>(self) -> Result<(), E> {
-        self.node(TapeNode::Null)
+        self.add(TapeNode::Null)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -172,20 +198,20 @@ impl<'de> Visitor<'de> for &mut Builder {
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        self.node(TapeNode::Bool(value))
+        self.add(TapeNode::Bool(value))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
-        self.node(TapeNode::Unsigned(value))
+        self.add(TapeNode::Unsigned(value))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        self.node(u64::try_from(value).map_or(TapeNode::Signed(value), TapeNode::Unsigned))
+        self.add(u64::try_from(value).map_or(TapeNode::Signed(value), TapeNode::Unsigned))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
         // JSON can write neither infinity nor NaN.
-        self.node(if value.is_finite() { TapeNode::Float(value) } else { TapeNode::Null })
+        self.add(if value.is_finite() { TapeNode::Float(value) } else { TapeNode::Null })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
@@ -194,19 +220,19 @@ impl<'de> Visitor<'de> for &mut Builder {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let at = self.nodes.len();
-        self.node(TapeNode::Array { nodes: 0 })?;
+        self.add(TapeNode::Array { nodes: 0 })?;
         while elements.next_element_seed(&mut *self)?.is_some() {}
-        self.close(at, |nodes| TapeNode::Array { nodes });
+        self.close(at);
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let at = self.nodes.len();
-        self.node(TapeNode::Object { nodes: 0 })?;
+        self.add(TapeNode::Object { nodes: 0 })?;
         while members.next_key_seed(Name(self))?.is_some() {
             members.next_value_seed(&mut *self)?;
         }
-        self.close(at, |nodes| TapeNode::Object { nodes });
+        self.close(at);
         Ok(())
     }
 }

@@ -187,9 +187,15 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Where this value's node is in the tape that it is a view of.
+    pub(crate) fn place_in(self, tape: &JsonTape) -> usize {
+        let bytes = (self.nodes.as_ptr() as usize).saturating_sub(tape.nodes.as_ptr() as usize);
+        bytes / size_of::<TapeNode>()
+    }
+
     /// A tape that holds this value and nothing else of the document.
     pub(crate) fn to_tape(self) -> JsonTape {
-        let mut tape = JsonTape { text: Box::default(), nodes: self.nodes.into() };
+        let mut tape = JsonTape { text: String::new(), nodes: self.nodes.into() };
         // The texts of a value are contiguous, in the order of its nodes.
         let texts = || {
             self.nodes.iter().filter_map(|node| match *node {

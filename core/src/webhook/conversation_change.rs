@@ -34,7 +34,7 @@ impl TryFrom<JsonTape> for ConversationChange {
     type Error = UnusableChange;
 
     fn try_from(raw: JsonTape) -> Result<Self, UnusableChange> {
-        Self::of(raw).map_err(|(why, _)| why)
+        Ok(Self::new(Self::id(raw.root())?, raw))
     }
 }
 
@@ -59,20 +59,23 @@ impl From<ConversationChange> for Value {
 }
 
 impl ConversationChange {
-    pub(super) fn of(raw: JsonTape) -> Result<Self, (UnusableChange, JsonTape)> {
-        let Some(result) = object(raw.root(), "result").known() else {
-            return Err((UnusableChange("the change has no result"), raw));
-        };
+    /// Whose change this is, if it can be used.
+    pub(super) fn id(change: Json<'_>) -> Result<ConversationId, UnusableChange> {
+        let result = object(change, "result").known();
+        let result = result.ok_or(UnusableChange("the change has no result"))?;
         // Without its details a conversation counts as open, which unreadable ones do not say.
         if object(result, "conversationDetails") == Field::Unreadable {
-            return Err((UnusableChange("the conversation's details are unreadable"), raw));
+            return Err(UnusableChange("the conversation's details are unreadable"));
         }
         // `convId` here, `conversationId` everywhere else.
         let id = scalar_field(result, "convId").or(|| scalar_field(result, "conversationId"));
-        match id.and_then(|id| ConversationId::new(id).ok()).known() {
-            Some(conversation) => Ok(Self { conversation, raw }),
-            None => Err((UnusableChange("the change names no conversation"), raw)),
-        }
+        let id = id.and_then(|id| ConversationId::new(id).ok()).known();
+        id.ok_or(UnusableChange("the change names no conversation"))
+    }
+
+    /// `conversation` is that of `raw`.
+    pub(super) fn new(conversation: ConversationId, raw: JsonTape) -> Self {
+        Self { conversation, raw }
     }
 
     /// The conversation's id.

@@ -40,7 +40,7 @@ impl TryFrom<JsonTape> for MessagingEvent {
     type Error = UnusableChange;
 
     fn try_from(raw: JsonTape) -> Result<Self, UnusableChange> {
-        Self::of(raw).map_err(|(why, _)| why)
+        Ok(Self::new(Self::ids(raw.root())?, raw))
     }
 }
 
@@ -65,12 +65,14 @@ impl From<MessagingEvent> for Value {
 }
 
 impl MessagingEvent {
-    pub(super) fn of(raw: JsonTape) -> Result<Self, (UnusableChange, JsonTape)> {
-        let root = raw.root();
-        match ids(root) {
-            Ok((conversation, dialog)) => Ok(Self { conversation, dialog, raw }),
-            Err(why) => Err((UnusableChange(why), raw)),
-        }
+    /// Whose event this is, if it can be used.
+    pub(super) fn ids(change: Json<'_>) -> Result<(ConversationId, DialogId), UnusableChange> {
+        ids(change).map_err(UnusableChange)
+    }
+
+    /// `ids` are those of `raw`.
+    pub(super) fn new((conversation, dialog): (ConversationId, DialogId), raw: JsonTape) -> Self {
+        Self { conversation, dialog, raw }
     }
 
     /// The conversation's id.

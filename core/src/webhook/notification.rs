@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation_change::ConversationChange;
 use super::messaging::{MessagingEvent, UnusableChange};
+use crate::id::{ConversationId, DialogId};
 use crate::json::field::{Field, any, object, one_or_many, text_field};
 use crate::json::{self, Json, JsonTape};
 
@@ -16,9 +17,16 @@ use crate::json::{self, Json, JsonTape};
 /// the changes next to it are not affected.
 #[derive(Clone, PartialEq)]
 pub struct Notification {
-    changes: Vec<Change>,
+    changes: Changes,
     lossy: bool,
     is_empty: bool,
+}
+
+/// Nearly always it is one, which needs no list.
+#[derive(Clone, PartialEq)]
+enum Changes {
+    One([Change; 1]),
+    Several(Vec<Change>),
 }
 
 /// One change in a notification.
@@ -76,28 +84,42 @@ impl Notification {
     pub(super) fn parse(body: &[u8]) -> Result<Self, UnreadableNotification> {
         let parsed = json::parse(body)
             .map_err(|error| UnreadableNotification { line: error.line, column: error.column })?;
+        let lossy = parsed.lossy;
+        if let Some((kind, change)) = only_change(parsed.tape.root())
+            && let Ok(ids) = Ids::of(kind, change)
+        {
+            let at = change.place_in(&parsed.tape);
+            let changes = Changes::One([ids.with(parsed.tape.into_part(at))]);
+            return Ok(Self { changes, lossy, is_empty: false });
+        }
         let (mut changes, mut held) = (Vec::new(), 0);
         for envelope in one_or_many(Some(parsed.tape.root())) {
             held += changes_of(envelope, &mut changes);
         }
         if changes.is_empty() && one_or_many(Some(parsed.tape.root())).next().is_none() {
             let reason = "the notification is empty".to_owned();
-            let raw = parsed.tape.clone();
+            let raw = parsed.tape;
             changes.push(Change::Other(OtherChange { notification_type: None, reason, raw }));
         }
-        Ok(Self { changes, lossy: parsed.lossy, is_empty: held == 0 })
+        Ok(Self { changes: Changes::Several(changes), lossy, is_empty: held == 0 })
     }
 
     /// The changes, in their order.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
-        &self.changes
+        match &self.changes {
+            Changes::One(one) => one,
+            Changes::Several(several) => several,
+        }
     }
 
     /// The changes, in their order, by value.
     #[must_use]
     pub fn into_changes(self) -> Vec<Change> {
-        self.changes
+        match self.changes {
+            Changes::One(one) => one.into(),
+            Changes::Several(several) => several,
+        }
     }
 
     /// True if there is nothing in it: no list of changes, or an empty one. JSON that is no
@@ -120,7 +142,7 @@ impl Notification {
 impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notification")
-            .field("changes", &self.changes)
+            .field("changes", &self.changes())
             .field("lossy", &self.lossy)
             .finish()
     }
@@ -152,6 +174,40 @@ impl Kind {
     }
 }
 
+/// Whose a change is.
+enum Ids {
+    Message((ConversationId, DialogId)),
+    Conversation(ConversationId),
+}
+
+impl Ids {
+    fn of(kind: Kind, change: Json<'_>) -> Result<Self, UnusableChange> {
+        match kind {
+            Kind::Messaging => MessagingEvent::ids(change).map(Self::Message),
+            Kind::Conversation => ConversationChange::id(change).map(Self::Conversation),
+            Kind::Unknown => Err(UnusableChange("the notification's type is unknown")),
+        }
+    }
+
+    /// The change that `raw` is, which has these ids.
+    fn with(self, raw: JsonTape) -> Change {
+        match self {
+            Self::Message(ids) => Change::Message(MessagingEvent::new(ids, raw)),
+            Self::Conversation(id) => Change::Conversation(ConversationChange::new(id, raw)),
+        }
+    }
+}
+
+/// The change, if this document lists only one.
+fn only_change(document: Json<'_>) -> Option<(Kind, Json<'_>)> {
+    let mut envelopes = one_or_many(Some(document));
+    let envelope = envelopes.next().filter(|_| envelopes.next().is_none())?;
+    let body = object(envelope, "body").known()?;
+    let mut changes = one_or_many(any(body, "changes").known());
+    let change = changes.next().filter(|_| changes.next().is_none())?;
+    Some((Kind::of(text_field(envelope, "type"), change), change))
+}
+
 /// Adds the changes of a notification, and returns how many it lists.
 fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) -> usize {
     let notification_type = text_field(envelope, "type");
@@ -177,12 +233,10 @@ fn changes_of(envelope: Json<'_>, changes: &mut Vec<Change>) -> usize {
         held += 1;
         // Each change owns its part, so that keeping one does not keep the others in memory.
         let raw = change.to_tape();
-        let read = match Kind::of(notification_type, change) {
-            Kind::Messaging => MessagingEvent::of(raw).map(Change::Message),
-            Kind::Conversation => ConversationChange::of(raw).map(Change::Conversation),
-            Kind::Unknown => Err((UnusableChange("the notification's type is unknown"), raw)),
-        };
-        changes.push(read.unwrap_or_else(|(reason, raw)| other(reason.0, raw)));
+        changes.push(match Ids::of(Kind::of(notification_type, change), change) {
+            Ok(ids) => ids.with(raw),
+            Err(reason) => other(reason.0, raw),
+        });
     }
     held
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::apps::Apps;
 use super::rejection::Rejection;
-use super::signature::ParsedSignature;
+use super::signature::{ParsedSignature, SignatureMatch};
 use super::verified::Verified;
-use crate::secret::Secret;
 
 /// A request whose head was accepted. [`finish`](Self::finish) verifies its body.
 ///
@@ -15,11 +15,10 @@ use crate::secret::Secret;
 /// its head is acceptable.
 #[must_use = "nothing is verified before `finish`"]
 pub struct Pending<'a> {
+    pub(super) apps: &'a Apps,
     pub(super) signature: ParsedSignature,
     pub(super) account: Option<String>,
     pub(super) client: Option<String>,
-    /// The secrets that may have signed the body, and whether each is that of the named account and app alone.
-    pub(super) secrets: Vec<(&'a Secret, bool)>,
     pub(super) max_body: usize,
 }
 
@@ -43,16 +42,22 @@ impl Pending<'_> {
         if body.len() > self.max_body {
             return Err(Rejection::TooLarge);
         }
-        let all = self.secrets.iter().map(|(secret, _)| *secret);
-        let signature_match =
-            self.signature.verify(&body, all).map_err(Rejection::InvalidSignature)?;
-        let mut own = self.secrets.iter().filter(|(_, is_own)| *is_own).peekable();
+        let (signature_match, is_proven) = self.matching(&body)?;
+        Ok(Verified::new(self.account, self.client, signature_match, is_proven, body))
+    }
+
+    /// How the signature was made, and whether with a secret that is that of the named account and app alone.
+    fn matching(&self, body: &[u8]) -> Result<(SignatureMatch, bool), Rejection> {
+        let secrets = || self.apps.secrets(self.account.as_deref(), self.client.as_deref());
+        let all = secrets().map(|(secret, _)| secret);
+        let found = self.signature.verify(body, all).map_err(Rejection::InvalidSignature)?;
+        let mut own = secrets().filter(|(_, is_own)| *is_own).peekable();
         let is_proven = match own.peek() {
             None => false,
-            Some(_) if self.secrets.iter().all(|(_, is_own)| *is_own) => true,
-            Some(_) => self.signature.verify(&body, own.map(|(secret, _)| *secret)).is_ok(),
+            Some(_) if secrets().all(|(_, is_own)| is_own) => true,
+            Some(_) => self.signature.verify(body, own.map(|(secret, _)| secret)).is_ok(),
         };
-        Ok(Verified::new(self.account, self.client, signature_match, is_proven, body))
+        Ok((found, is_proven))
     }
 }
 

@@ -3,6 +3,7 @@
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, Method, Request, StatusCode};
 
+use super::apps::Apps;
 use super::pending::Pending;
 use super::rejection::Rejection;
 use super::signature::{Algorithm, InvalidSignature, ParsedSignature};
@@ -51,30 +52,24 @@ static CLIENT: HeaderName = HeaderName::from_static("x-liveperson-client-id");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Receiver {
-    apps: Vec<App>,
+    apps: Apps,
     require_sha256: bool,
     max_body: usize,
 }
 
 /// An app installation, or any, and the secrets that sign its notifications.
-#[derive(Clone, Debug)]
-struct App {
-    ids: Option<(AccountId, ClientId)>,
-    secrets: Vec<Secret>,
-}
-
 impl Receiver {
     /// A receiver without a secret, which rejects every request.
     #[must_use]
     pub const fn new() -> Self {
-        Self { apps: Vec::new(), require_sha256: false, max_body: MAX_BODY }
+        Self { apps: Apps::new(), require_sha256: false, max_body: MAX_BODY }
     }
 
     /// Accepts notifications signed with this secret, for any account and app. While you rotate a
     /// secret, add the old one and the new one.
     #[must_use]
     pub fn secret(mut self, secret: Secret) -> Self {
-        self.apps.push(App { ids: None, secrets: vec![secret] });
+        self.apps.add(None, vec![secret]);
         self
     }
 
@@ -87,8 +82,7 @@ impl Receiver {
         client: ClientId,
         secrets: impl IntoIterator<Item = Secret>,
     ) -> Self {
-        let secrets = secrets.into_iter().collect();
-        self.apps.push(App { ids: Some((account, client)), secrets });
+        self.apps.add(Some((account, client)), secrets.into_iter().collect());
         self
     }
 
@@ -154,34 +148,16 @@ impl Receiver {
             return Err(Rejection::Sha256Required);
         }
         let (account, client) = (text(headers, &ACCOUNT), text(headers, &CLIENT));
-        let secrets: Vec<_> = self.secrets(account, client).collect();
-        if secrets.is_empty() {
+        if self.apps.secrets(account, client).next().is_none() {
             return Err(Rejection::UnknownApp);
         }
         Ok(Pending {
+            apps: &self.apps,
             signature,
             account: account.map(str::to_owned),
             client: client.map(str::to_owned),
-            secrets,
             max_body: self.max_body,
         })
-    }
-
-    /// The secrets that may have signed for this account and client, and whether each is that of no other.
-    fn secrets<'a>(
-        &'a self,
-        account: Option<&str>,
-        client: Option<&str>,
-    ) -> impl Iterator<Item = (&'a Secret, bool)> {
-        let matches = move |app: &&App| match &app.ids {
-            None => true,
-            Some((of, at)) => account == Some(of.as_str()) && client == Some(at.as_str()),
-        };
-        // Anybody can sign with an empty secret.
-        let apps = self.apps.iter().filter(matches);
-        let secrets =
-            apps.flat_map(|app| app.secrets.iter().map(|secret| (secret, app.ids.is_some())));
-        secrets.filter(|(secret, _)| !secret.is_empty())
     }
 }
 
