@@ -8,6 +8,7 @@ mod bench_server;
 mod bridge;
 mod cases;
 mod contention;
+mod counts;
 mod load;
 mod machine;
 mod memory;
@@ -81,6 +82,12 @@ enum Command {
         /// The template, with placeholders for tables and figures.
         template: PathBuf,
     },
+    /// Counts instructions with valgrind, and fails if there are 2 % more than counts.txt says.
+    Counts {
+        /// Writes what is counted into counts.txt.
+        #[arg(long)]
+        write: bool,
+    },
     /// Runs one case a number of times.
     #[command(hide = true)]
     Repeat { case: String, times: u64 },
@@ -110,6 +117,7 @@ fn main() -> Result<(), BenchError> {
             print!("{}", render::render(&report, &weight, &template)?);
             Ok(())
         }
+        Some(Command::Counts { write }) => counts::check(write),
         Some(Command::Repeat { case, times }) => pure::repeat(&case, times),
         Some(Command::Hold { what, count }) => memory::hold(&what, count),
         Some(Command::Serve) => Ok(bench_server::run()?),

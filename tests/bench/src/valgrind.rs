@@ -61,14 +61,15 @@ pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
     Ok(())
 }
 
-struct Count {
-    instructions: f64,
+/// What one run takes.
+pub(crate) struct Count {
+    pub(crate) instructions: f64,
     allocations: f64,
     bytes: f64,
 }
 
 impl Count {
-    fn of(id: &str) -> Option<Self> {
+    pub(crate) fn of(id: &str) -> Option<Self> {
         let each = |few: u64, many: u64| {
             many.checked_sub(few).map(|n| n as f64 / f64::from(MANY_RUNS - FEW_RUNS))
         };

@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Request;
 use lp_connector_core::secret::Secret;
@@ -55,12 +56,15 @@ fn signed(length: usize) -> Request<Vec<u8>> {
     Request::post("/lp").header(HEADER, signature).body(body).unwrap()
 }
 
-/// From the request to the agent's text.
+/// From the request, as a server has it, to the agent's text.
 fn ours(length: usize) -> Once {
     let receiver = Receiver::new().secret(Secret::new(SECRET.to_owned()));
-    let request = signed(length);
+    let (head, body) = signed(length).into_parts();
+    let parts = (head, Bytes::from(body));
     Box::new(move || {
-        let verified = receiver.verify(black_box(&request)).unwrap();
+        let (head, body) = black_box(&parts);
+        let pending = receiver.begin(&head.method, &head.headers).unwrap();
+        let verified = pending.finish(body.clone()).unwrap();
         let notification = verified.parse().unwrap();
         for change in notification.changes() {
             let Change::Message(message) = change else { unreachable!() };
