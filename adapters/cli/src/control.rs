@@ -31,14 +31,7 @@ pub(crate) fn find(global: &Global) -> Result<Control, Failure> {
         ));
     }
     let base = trust.domain_api().to_string();
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .tls_config(setup::tls(global)?)
-        .build();
-    let agent: ureq::Agent = config.into();
+    let agent: ureq::Agent = setup::direct(setup::tls(global)?, LIMIT).into();
     let response = agent.get(format!("{base}/_sandbox")).call();
     let mut response = response.map_err(|error| {
         Failure::Local(format!(

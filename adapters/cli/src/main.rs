@@ -57,11 +57,5 @@ fn main() -> ExitCode {
     });
     let done = ready.and_then(|()| profile::apply(&mut args, &matches));
     let done = done.and_then(|()| commands::run(args, &output));
-    match done.and_then(|()| output.finish()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output.failure(&failure);
-            failure.exit_code()
-        }
-    }
+    output.exit(done)
 }

@@ -1,6 +1,7 @@
 //! Reports of events during a call, and of why a command failed.
 
 use std::error::Error as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use lp_connector_core::connector::{CallEvent, EventKind, TokenKind};
@@ -68,6 +69,17 @@ impl Output {
             }
             // Requests and responses are for the log; that a circuit is closed again shows by itself.
             _ => {}
+        }
+    }
+
+    /// The exit status of a command that ended so, once all is written; a failure is reported.
+    pub(crate) fn exit(&self, done: Result<(), Failure>) -> ExitCode {
+        match done.and_then(|()| self.finish()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                self.failure(&failure);
+                failure.exit_code()
+            }
         }
     }
 

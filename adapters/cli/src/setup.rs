@@ -1,6 +1,7 @@
 //! Reads the configuration from the command line and the environment.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lp_connector_core::api::CredentialsIn;
 use lp_connector_core::connector::{Config, TRUSTED_SUFFIXES, Trust};
@@ -85,7 +86,7 @@ pub(crate) fn config_with_credentials(global: &Global, output: &Output) -> Resul
     })
 }
 
-const CONNECT: std::time::Duration = std::time::Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(5);
 
 fn retry(global: &Global) -> RetryPolicy {
     let policy = RetryPolicy::documented().at_least_once(global.at_least_once);
@@ -141,6 +142,18 @@ pub(crate) fn tls(global: &Global) -> Result<TlsConfig, Failure> {
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::from(roots.collect::<Vec<_>>().into_iter()))
         .build())
+}
+
+/// The settings of a client for one server that is named: no other is asked, by a redirect or a proxy, and each status is
+/// an answer.
+pub(crate) fn direct(tls: TlsConfig, limit: Duration) -> ureq::config::Config {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(limit))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .tls_config(tls)
+        .build()
 }
 
 /// The certificates of `--ca-file`.

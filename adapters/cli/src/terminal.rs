@@ -15,6 +15,7 @@ use crate::colour;
 use crate::failure::Failure;
 use crate::input::{self, Line};
 use crate::output::{Output, sanitize};
+use crate::session::Notice;
 
 /// The capacity of the editor's queue of lines to print.
 const MAX_QUEUED: usize = 16;
@@ -91,8 +92,20 @@ impl Lines {
         (Self { source, screen: screen.clone(), stop, failure: None }, screen)
     }
 
-    /// The next line, or `None` at the end, and once the output cannot be written.
-    pub(crate) fn next(&mut self) -> Option<Line> {
+    /// The next line, or `None` at the end, and once the output cannot be written. That a line is refused is shown.
+    pub(crate) fn next(&mut self) -> Option<String> {
+        loop {
+            match self.read()? {
+                Line::Text(line) => return Some(line),
+                Line::Refused(reason) => {
+                    let notice = Notice::text(reason);
+                    self.screen.show(&notice.json, &notice.lines);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self) -> Option<Line> {
         let line = match &mut self.source {
             Source::Terminal(editor) => {
                 self.screen.typing.store(true, Ordering::SeqCst);

@@ -22,13 +22,7 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
         if open.is_ok() {
             output.raw(text.as_bytes());
         }
-        return match open.and_then(|()| output.finish()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => {
-                output.failure(&failure);
-                failure.exit_code()
-            }
-        };
+        return output.exit(open);
     }
     let text = text.to_string();
     // An argument that is not UTF-8 may be an unknown one too, which is quoted with U+FFFD.

@@ -12,13 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use program::bridge::{Bridge, OPS_TOKEN, TOKEN, wait_for};
 use program::running::Running;
-use program::{Run, cloud, run};
+use program::{cloud, run};
 use serde_json::{Value, json};
-
-fn ops(bridge: &Bridge, arguments: &[&str]) -> Run {
-    let environment = [("LP_BRIDGE_OPS", bridge.operations()), ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN)];
-    run(&environment, &[&["bridge"], arguments].concat())
-}
 
 /// The lines of a log with this event.
 fn lines(log: &str, event: &str) -> Vec<Value> {
@@ -40,7 +35,7 @@ fn wrong_credentials_are_an_error_with_advice() {
             assert_eq!(bridge.post(&message), 202);
         }
         let status = wait_for("the failure", || {
-            let status = ops(&bridge, &["status"]).stdout;
+            let status = bridge.ops(&["status"]).stdout;
             status.contains("waits because").then_some(status)
         });
         assert!(status.contains(&format!("request={request}")), "{status}");
@@ -61,7 +56,7 @@ fn a_service_that_keeps_failing_is_named() {
     let (cloud, folder) = (cloud(&["conversation=503"]), tempfile::tempdir().unwrap());
     let bridge = Bridge::start(&cloud, folder.path(), "http://127.0.0.1:9/", &[]);
     assert_eq!(bridge.post(&json!({"id": "1", "consumer": "ada", "text": "Coo?"})), 202);
-    let shown = |what: &str| ops(&bridge, &["status"]).stdout.contains(what).then_some(());
+    let shown = |what: &str| bridge.ops(&["status"]).stdout.contains(what).then_some(());
     wait_for("the failures", || shown("failures=3"));
     bridge.signal("-TERM");
     let (_, log) = bridge.wait();
@@ -121,7 +116,7 @@ fn a_wrong_store_key_is_logged_once_and_in_the_status() {
     let bridge =
         Bridge::start(&cloud, folder.path(), "http://127.0.0.1:9/", &[("LP_STORE_KEY", &first)]);
     // The store keeps something that is sealed.
-    assert_eq!(ops(&bridge, &["pause", "sms"]).code, Some(0));
+    assert_eq!(bridge.ops(&["pause", "sms"]).code, Some(0));
     bridge.signal("-TERM");
     bridge.wait();
     let more = [("LP_STORE_KEY", &*second)];

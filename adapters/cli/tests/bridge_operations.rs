@@ -8,17 +8,12 @@ mod program;
 use std::process::{Command, Stdio};
 
 use program::bridge::{Bridge, OPS_TOKEN, TOKEN, arrived, say, wait_for, with_dead_letter};
-use program::{Run, cloud, run};
+use program::{cloud, run};
 use serde_json::json;
-
-fn ops(bridge: &Bridge, arguments: &[&str]) -> Run {
-    let environment = [("LP_BRIDGE_OPS", bridge.operations()), ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN)];
-    run(&environment, &[&["bridge"], arguments].concat())
-}
 
 #[track_caller]
 fn said(bridge: &Bridge, arguments: &[&str]) -> String {
-    let run = ops(bridge, arguments);
+    let run = bridge.ops(arguments);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{arguments:?}");
     run.stdout
 }
@@ -64,7 +59,7 @@ fn an_operator_sees_what_waits_and_decides() {
     assert!(said(&bridge, &["status"]).contains("paused=true"));
     said(&bridge, &["replay", &letter]);
     wait_for("the replay", || said(&bridge, &["dead-letters"]).is_empty().then_some(()));
-    let again = ops(&bridge, &["replay", &letter]);
+    let again = bridge.ops(&["replay", &letter]);
     assert_eq!(again.code, Some(1));
     assert!(again.stderr.contains("status 409"), "{}", again.stderr);
     said(&bridge, &["resume", "sms"]);
@@ -151,14 +146,14 @@ fn operators_settle_and_are_told_known_names() {
         (&["dead-letters", "--gateway", "nope"], "there are sms"),
         (&["dead-letters", "--reason", "bogus"], "refused"),
     ] {
-        let refused = ops(&bridge, arguments);
+        let refused = bridge.ops(arguments);
         assert!(refused.code == Some(2) && refused.stderr.contains(known), "{}", refused.stderr);
     }
     for decision in ["sent", "resend", "drop"] {
         let settled = said(&bridge, &["settle", "ada", "SM1", decision]);
         assert!(settled.starts_with("SM1 ") && settled.contains("if it is held"), "{settled}");
     }
-    let unknown = ops(&bridge, &["settle", "ada", "SM1", "perhaps"]);
+    let unknown = bridge.ops(&["settle", "ada", "SM1", "perhaps"]);
     assert!(unknown.code == Some(2) && unknown.stderr.contains("resend"), "{}", unknown.stderr);
 }
 
@@ -192,7 +187,7 @@ fn many_letters_are_put_back_and_some_are_deleted() {
         (&["replay", "--gateway", "nope", "--yes"], "there are sms"),
         (&["dead-letters", "delete"], "required"),
     ] {
-        let refused = ops(&bridge, arguments);
+        let refused = bridge.ops(arguments);
         assert_eq!((refused.code, &*refused.stdout), (Some(2), ""), "{arguments:?}");
         assert!(refused.stderr.contains(why), "{why}: {}", refused.stderr);
     }
@@ -208,7 +203,7 @@ fn many_letters_are_put_back_and_some_are_deleted() {
     wait_for("the oldest is put back", || (letters().len() == 3).then_some(()));
     assert!(letters().iter().all(|line| !line.contains(&format!("id={first} "))));
     let id = letters()[0].split([' ', '=']).nth(1).unwrap().to_owned();
-    let deleted = ops(&bridge, &["dead-letters", "delete", "nothing", &id]);
+    let deleted = bridge.ops(&["dead-letters", "delete", "nothing", &id]);
     assert_eq!(deleted.code, Some(1), "{}", deleted.stdout);
     assert!(deleted.stdout.contains(&format!("{id} is deleted")), "{}", deleted.stdout);
     assert!(deleted.stderr.contains("1 of 2 were refused"), "{}", deleted.stderr);

@@ -4,8 +4,8 @@
 
 mod program;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign, verify_signature};
 use lp_connector_sandbox::Webhooks;
+use program::http::{self, Request};
 use program::running::Running;
 use program::{cloud, run_at, settings};
 use serde_json::{Value, json};
@@ -22,61 +23,13 @@ const SECRET: (&str, &str) = ("LP_CLIENT_SECRET", "n3v3r");
 /// How long a step may take; it is a matter of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A request at the target, which waits for its answer.
-struct Request {
-    head: String,
-    body: String,
-    stream: TcpStream,
-}
-
-impl Request {
-    fn answer(mut self, status: &str, body: &str) {
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        let _ = self.stream.write_all(answer.as_bytes());
-    }
-
-    /// The values of a header.
-    fn header(&self, name: &str) -> Vec<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.filter(|(one, _)| one.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
-    }
-}
-
 /// A target whose requests the test answers.
 fn target() -> (String, Receiver<Request>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let (send, requests) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let send = send.clone();
-            thread::spawn(move || {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut head, mut length) = (String::new(), 0);
-                loop {
-                    let start = head.len();
-                    if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                        return;
-                    }
-                    let line = head[start..].to_ascii_lowercase();
-                    if let Some(value) = line.strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    if line.trim().is_empty() {
-                        break;
-                    }
-                }
-                let mut body = vec![0; length];
-                reader.read_exact(&mut body).unwrap();
-                let body = String::from_utf8(body).unwrap();
-                let _ = send.send(Request { head, body, stream });
-            });
-        }
+    let url = http::serve(move |request| {
+        let _ = send.send(request);
     });
-    (url, requests)
+    (format!("{url}hook"), requests)
 }
 
 /// A listener that forwards to this URL, and its address.
@@ -145,7 +98,7 @@ fn headers_go_on_but_those_of_the_connection() {
     let secret = Secret::new(SECRET.1.to_owned());
     let signature = request.header("x-liveperson-signature")[0];
     assert!(signature.starts_with("sha256="), "{signature}");
-    assert!(verify_signature(signature, request.body.as_bytes(), [&secret]).is_ok());
+    assert!(verify_signature(signature, &request.body, [&secret]).is_ok());
     request.answer("200 OK", "");
     assert_eq!(sent.join().unwrap(), "200");
 }
@@ -195,14 +148,14 @@ fn side_by_side() -> Option<[String; 6]> {
     let printed = [running.event(), running.event()].map(|event| event["text"].to_string());
     let beside = post(&at, "c2", "beside", "");
     let request = next()?;
-    let came_beside = request.body.clone();
+    let came_beside = request.text().to_owned();
     request.answer("201 Created", "coo");
     let status = beside.join().unwrap();
     let told = forwarded(&running).to_string();
     held.answer("200 OK", "");
     let statuses = first.join().unwrap();
     let request = next()?;
-    let came_last = request.body.clone();
+    let came_last = request.text().to_owned();
     request.answer("500 Oops", "");
     let statuses = format!("{statuses} {}", second.join().unwrap());
     let last = [forwarded(&running), forwarded(&running)].map(|event| event["status"].to_string());

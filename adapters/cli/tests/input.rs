@@ -12,7 +12,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lp_connector_sandbox::{Endpoint, Server};
-use program::{Run, cloud, run, run_at, run_to, run_with, settings};
+use program::{
+    Run, assert_no_request, assert_refused, cloud, run, run_at, run_to, run_with, settings,
+};
 
 fn bytes(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())
@@ -33,19 +35,6 @@ fn run_os(
 
 fn words(arguments: &str) -> Vec<OsString> {
     arguments.split(' ').map(OsString::from).collect()
-}
-
-#[track_caller]
-fn assert_refused(run: &Run, why: &str) {
-    assert_eq!(run.code, Some(2), "{why}: {}", run.stderr);
-    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
-    assert!(run.stderr.contains(why), "{why:?} is not in {}", run.stderr);
-    assert_eq!(run.stdout, "");
-}
-
-#[track_caller]
-fn assert_no_request(server: &Server) {
-    assert!(Endpoint::ALL.iter().all(|endpoint| server.requests(*endpoint) == 0));
 }
 
 #[test]

@@ -11,20 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lp_connector_sandbox::{Endpoint, Server};
-use program::{Run, cloud, run, run_at, settings};
-
-#[track_caller]
-fn assert_refused(run: &Run, why: &str) {
-    assert_eq!(run.code, Some(2), "{why}: {}", run.stderr);
-    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
-    assert!(run.stderr.contains(why), "{why:?} is not in {}", run.stderr);
-    assert_eq!(run.stdout, "");
-}
-
-#[track_caller]
-fn assert_no_request(server: &Server) {
-    assert!(Endpoint::ALL.iter().all(|endpoint| server.requests(*endpoint) == 0));
-}
+use program::{Run, assert_no_request, assert_refused, cloud, run, run_at, settings};
 
 /// The arguments of `apps` for the user of the sandbox, and a valid manifest in `folder`.
 fn apps(server: &Server, folder: &Path, more: &[&str]) -> Vec<String> {

@@ -4,67 +4,27 @@
 
 mod program;
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lp_connector_sandbox::{Server, ServerConfig, Webhooks};
+use program::running::Running;
 use program::{run, run_at, run_with};
 use serde_json::Value;
 
-/// The lines of a program's output.
-struct Lines(Receiver<String>);
-
-impl Lines {
-    fn of(output: impl Read + Send + 'static) -> Self {
-        let (send, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self(lines)
-    }
-
-    /// The next line, which comes within 10 s.
-    fn next(&self) -> String {
-        self.0.recv_timeout(Duration::from_secs(10)).unwrap()
-    }
-
-    /// The next line with this text.
-    fn find(&self, text: &str) -> String {
-        loop {
-            let line = self.next();
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-}
-
 /// A running `lp-connector sandbox`, which ends with the test.
 struct Sandbox {
-    running: Child,
+    running: Running,
     ready: Value,
-    log: Lines,
 }
 
 impl Sandbox {
     fn start(arguments: &[&str]) -> Self {
-        let mut running = Command::new(env!("CARGO_BIN_EXE_lp-connector"))
-            .env_clear()
-            .args([&["--json", "sandbox"], arguments].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let line = Lines::of(running.stdout.take().unwrap()).next();
-        let log = Lines::of(running.stderr.take().unwrap());
-        Self { running, ready: serde_json::from_str(&line).unwrap(), log }
+        let running = Running::start(&[], &[&["--json", "sandbox"], arguments].concat());
+        let ready = running.event();
+        Self { running, ready }
     }
 
     fn text(&self, name: &str) -> String {
@@ -90,13 +50,6 @@ impl Sandbox {
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         response
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        let _ = self.running.kill();
-        let _ = self.running.wait();
     }
 }
 
@@ -145,21 +98,15 @@ fn the_agent_says_that_the_endpoint_is_down() {
     let webhooks = Webhooks::all_at(format!("http://{closed}/")).retention(hour);
     server.with(|sandbox| sandbox.set_webhooks(webhooks));
     assert_eq!(run_at(&server, &["open", "--consumer", "ada"]).code, Some(0));
-    let mut agent = Command::new(env!("CARGO_BIN_EXE_lp-connector"))
-        .env_clear()
-        .env("LP_DOMAIN_API", server.base_url())
-        .args(["sandbox", "agent"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = Lines::of(agent.stdout.take().unwrap());
-    let down = lines.find("takes no notifications");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+    program.env_clear().env("LP_DOMAIN_API", server.base_url()).args(["sandbox", "agent"]);
+    let mut agent = Running::spawn(program.stdin(Stdio::piped()));
+    let down = agent.stdout.find("takes no notifications");
     assert!(down.contains("tries again in ") && down.contains("1 waiting"), "{down}");
     server.with(|sandbox| sandbox.set_webhooks(Webhooks::default()));
-    lines.find("-- the webhook endpoint takes notifications again");
-    drop(agent.stdin.take());
-    assert!(agent.wait().unwrap().success());
+    agent.stdout.find("-- the webhook endpoint takes notifications again");
+    drop(agent.child.stdin.take());
+    assert!(agent.end().success());
 }
 
 #[test]
@@ -168,8 +115,8 @@ fn an_old_path_is_taken_with_a_warning_unless_strict() {
                host: x\r\nconnection: close\r\n\r\n";
     let sandbox = Sandbox::start(&[]);
     assert!(sandbox.ask(old).starts_with("HTTP/1.1 200 "));
-    sandbox.log.find("baseURI 200");
-    let warning = sandbox.log.next();
+    sandbox.running.stderr.find("baseURI 200");
+    let warning = sandbox.running.stderr.next();
     assert!(warning.contains("warning") && warning.contains("no .json"), "{warning}");
     let strict = Sandbox::start(&["--strict"]);
     assert!(strict.ask(old).starts_with("HTTP/1.1 404 "));

@@ -5,10 +5,9 @@
 mod program;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::mpsc::{self, Receiver};
 
+use program::http;
 use program::running::Running;
 use program::{run, run_with};
 use serde_json::json;
@@ -39,31 +38,12 @@ fn what_is_signed_verifies_in_each_scheme() {
 
 /// An endpoint that answers every post with these bytes, and keeps the requests.
 fn endpoint(answer: &'static str) -> (String, Receiver<(String, Vec<u8>)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
     let (send, requests) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let start = head.len();
-                stream.read_line(&mut head).unwrap();
-                let line = head[start..].to_ascii_lowercase();
-                if let Some(value) = line.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                if line.trim().is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            let _ = send.send((head, body));
-            stream.get_mut().write_all(answer.as_bytes()).unwrap();
-        }
+    let url = http::serve(move |request| {
+        let _ = send.send((request.head.clone(), request.body.clone()));
+        request.answer_with(answer);
     });
-    (address, requests)
+    (url.trim_end_matches('/').to_owned(), requests)
 }
 
 #[test]

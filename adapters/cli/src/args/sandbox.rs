@@ -11,7 +11,30 @@ use crate::commands::sandbox::settings::Format;
 use crate::complete;
 use crate::values::listen_address;
 
-pub(crate) const AFTER_HELP: &str = "\
+/// What a fault is, for two commands.
+macro_rules! faults {
+    () => {
+        "\
+A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
+ENDPOINT:p0.05=KIND applies to that share of them, at random.
+  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
+  KIND      503, or 429,retry-after:2   this status and headers, without effect
+            delay:2s                    a late response
+            drop, drop-after            no response: before, or after the effect
+            truncated, slow, chunked    how the response is sent
+            html, garbage               a web page, or bytes that are not HTTP
+            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
+                        and send, or at the latter two
+            loading             at monitoring: the account is still being loaded
+For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
+twice, or after the next one."
+    };
+}
+
+const FAULTS: &str = faults!();
+
+pub(crate) const AFTER_HELP: &str = concat!(
+    "\
 Account, client id, secret, user and ports stay the same from start to start: they are kept in a folder of
 yours, which no other account can read. A second sandbox beside the first has keys of its own.
 
@@ -20,34 +43,9 @@ yours, which no other account can read. A second sandbox beside the first has ke
   lp-connector sandbox -- pytest                   runs a command with them
   lp-connector sandbox -- lp-connector converse --consumer ada Hello
 
-A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
-ENDPOINT:p0.05=KIND applies to that share of them, at random.
-  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
-  KIND      503, or 429,retry-after:2   this status and headers, without effect
-            delay:2s                    a late response
-            drop, drop-after            no response: before, or after the effect
-            truncated, slow, chunked    how the response is sent
-            html, garbage               a web page, or bytes that are not HTTP
-            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
-                        and send, or at the latter two
-            loading             at monitoring: the account is still being loaded
-For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
-twice, or after the next one.";
-
-const FAULTS: &str = "\
-A FAULT is ENDPOINT[:N[-M]]=KIND. It applies to the Nth to Mth request to an endpoint, or to all of them;
-ENDPOINT:p0.05=KIND applies to that share of them, at random.
-  ENDPOINT  domain, token, consumer, conversation, send, file, monitoring, login, installs, webhook
-  KIND      503, or 429,retry-after:2   this status and headers, without effect
-            delay:2s                    a late response
-            drop, drop-after            no response: before, or after the effect
-            truncated, slow, chunked    how the response is sent
-            html, garbage               a web page, or bytes that are not HTTP
-            revoke-app, revoke-consumer revokes the request's token first: at consumer, conversation
-                        and send, or at the latter two
-            loading             at monitoring: the account is still being loaded
-For webhook, KIND is drop, delay, duplicate or reorder: the notification is never posted, posted late,
-twice, or after the next one.";
+",
+    faults!()
+);
 
 pub(crate) const AGENT: &str = "\
 Without --conversation, the agent is in the open conversation that was opened last, and stays there until

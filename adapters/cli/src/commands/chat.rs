@@ -15,7 +15,6 @@ use super::converse;
 use crate::args::{Endpoint, Who};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::input::Line;
 use crate::listener::Listener;
 use crate::output::{Output, count};
 use crate::session::{Notice, Session};
@@ -109,15 +108,7 @@ fn send_lines(
     typed: mpsc::Sender<Typing>,
 ) -> Result<(), Failure> {
     while let Some(line) = lines.next() {
-        let line = match &line {
-            Line::Text(line) => line.as_str(),
-            Line::Refused(reason) => {
-                let notice = Notice::text(*reason);
-                screen.show(&notice.json, &notice.lines);
-                continue;
-            }
-        };
-        let (command, line) = command_or_text(line);
+        let (command, line) = command_or_text(&line);
         let sent = match (command, number(line)) {
             _ if line.is_empty() => continue,
             (Some("/close" | "/quit"), _) => break,

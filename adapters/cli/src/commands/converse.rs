@@ -1,8 +1,8 @@
 //! Opens conversations, sends texts, closes.
 
 use lp_connector_core::api::{
-    ChatState, CloseConversation, ConversationRef, OpenConversation, Operation as _, PersonalInfo,
-    Profile, SendText, SetChatState,
+    ChatState, CloseConversation, ConversationRef, OpenConversation, Opened, Operation as _,
+    PersonalInfo, Profile, SendText, SetChatState,
 };
 use lp_connector_core::connector::Config;
 use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
@@ -103,6 +103,11 @@ fn opened(
     before_id: &str,
 ) -> Result<ConversationRef, Failure> {
     let opened = client.call(opening(who)?)?.output;
+    Ok(tell_opened(opened, before_id, output))
+}
+
+/// Prints the id of a conversation that was opened, and whether its profile was rejected.
+pub(crate) fn tell_opened(opened: Opened, before_id: &str, output: &Output) -> ConversationRef {
     let conversation = opened.conversation;
     output.keep(
         &json!({"event": "conversation", "conversation_id": conversation.id().as_str(),
@@ -110,7 +115,7 @@ fn opened(
         format!("{before_id}{}", conversation.id()),
     );
     profile_rejected(conversation.id().as_str(), opened.profile_rejected.as_deref(), output);
-    Ok(conversation)
+    conversation
 }
 
 /// Tells that the conversation is open without the consumer's profile.

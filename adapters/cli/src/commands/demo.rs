@@ -36,15 +36,9 @@ pub(crate) fn demo(runtime: Runtime, output: &Output) -> Result<(), Failure> {
     }
     output.say("\nThe app and the consumer:");
     inspect::token(&client, None, output)?;
-    inspect::consumer(&client, "pigeon-ring-0042", output)?;
+    inspect::consumer(&client, &ada().consumer, output)?;
     output.say("\nThe conversation:");
-    let who = Who {
-        consumer: "pigeon-ring-0042".to_owned(),
-        first_name: Some("Ada".to_owned()),
-        last_name: Some("Dove".to_owned()),
-        skill: None,
-    };
-    let conversation = converse::open(&client, &who, output)?;
+    let conversation = converse::open(&client, &ada(), output)?;
     converse::typing(&client, &conversation, State::Composing, output)?;
     converse::send(&client, &conversation, &TEXTS.map(str::to_owned), output)?;
     converse::close(&client, &conversation, output)?;
@@ -75,4 +69,14 @@ pub(crate) fn config(server: &Server, output: &Output) -> Result<Config, Failure
         .credentials(client, Secret::new(app.client_secret().to_owned()))
         .trust(Trust::new(&server.base_url(), TRUSTED_SUFFIXES)?)
         .observer(move |event| output.event(event)))
+}
+
+/// The consumer of the demos.
+pub(super) fn ada() -> Who {
+    Who {
+        consumer: "pigeon-ring-0042".to_owned(),
+        first_name: Some("Ada".to_owned()),
+        last_name: Some("Dove".to_owned()),
+        skill: None,
+    }
 }

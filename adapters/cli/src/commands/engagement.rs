@@ -57,12 +57,6 @@ pub(crate) fn engagement(
         .open(consumer.clone())
         .ok_or_else(|| Failure::Local("no engagement is offered".to_owned()))?;
     let opened = client.call(operation)?.output;
-    output.keep(
-        &json!({"event": "conversation", "conversation_id": opened.conversation.id().as_str(),
-            "ext_consumer_id": consumer.as_str()}),
-        format!("conversation {}", opened.conversation.id()),
-    );
-    let id = opened.conversation.id().as_str();
-    converse::profile_rejected(id, opened.profile_rejected.as_deref(), output);
+    converse::tell_opened(opened, "conversation ", output);
     Ok(())
 }

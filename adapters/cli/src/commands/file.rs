@@ -45,15 +45,7 @@ pub(crate) fn upload(
         None => {
             let open = OpenConversation::new(consumer.clone());
             let opened = client.call(open.client_properties(session::properties()))?.output;
-            output.keep(
-                &json!({"event": "conversation",
-                    "conversation_id": opened.conversation.id().as_str(),
-                    "ext_consumer_id": consumer.as_str()}),
-                format!("conversation {}", opened.conversation.id()),
-            );
-            let id = opened.conversation.id().as_str();
-            converse::profile_rejected(id, opened.profile_rejected.as_deref(), output);
-            opened.conversation
+            converse::tell_opened(opened, "conversation ", output)
         }
     };
     let (size, id) = (file.size(), conversation.id().clone());

@@ -13,7 +13,7 @@ use lp_connector_sandbox::{Agent, Server, Webhooks};
 use serde_json::{Value, json};
 
 use super::{converse, demo};
-use crate::args::{Runtime, Who};
+use crate::args::Runtime;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::listener::Listener;
@@ -39,13 +39,7 @@ pub(crate) fn interactive(runtime: Runtime, output: &Output) -> Result<(), Failu
     let webhooks = Webhooks::all_at(endpoint).retention(Duration::from_secs(60));
     server.with(|cloud| cloud.set_webhooks(webhooks));
     let client = Client::new(runtime, demo::config(&server, output)?)?;
-    let who = Who {
-        consumer: "pigeon-ring-0042".to_owned(),
-        first_name: Some("Ada".to_owned()),
-        last_name: Some("Dove".to_owned()),
-        skill: None,
-    };
-    let session = Session::open(client, converse::opening(&who)?)?;
+    let session = Session::open(client, converse::opening(&demo::ada())?)?;
     let script = Script { server: &server, listener: &listener, session: &session, output };
     script.run()?;
     let posted = server.requests(lp_connector_sandbox::Endpoint::Webhook);

@@ -2,17 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use lp_connector_sandbox::{Agent, Server, Webhooks};
 use serde_json::{Value, json};
 
-use super::settings;
+use super::{Run, http, run, settings};
 
 pub(crate) const TOKEN: &str = "lpb_k3rW0b2Jm5s7uV1xY4zA6cE8gI0kM2oQ4sU6wY8aC1e";
 pub(crate) const OPS_TOKEN: &str = "lpb_b7Qe2Hn4p6r8tZ0xW3yC5dF7gJ9kL1mN3oP5qR7sT9u";
@@ -113,6 +113,13 @@ impl Bridge {
         self.ready["operations"].as_str().unwrap()
     }
 
+    /// Runs a command of operators on it.
+    pub(crate) fn ops(&self, arguments: &[&str]) -> Run {
+        let environment =
+            [("LP_BRIDGE_OPS", self.operations()), ("LP_BRIDGE_OPS_TOKEN", OPS_TOKEN)];
+        run(&environment, &[&["bridge"], arguments].concat())
+    }
+
     /// Sends a signal, such as `-TERM`.
     pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
@@ -181,34 +188,14 @@ pub(crate) fn say(cloud: &Server, text: &str) {
 pub(crate) fn gateway(
     answer: impl Fn(usize, &str) -> (&'static str, String) + Send + 'static,
 ) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/bridge?key=qu3ry", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for (turn, stream) in listener.incoming().enumerate() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if stream.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
-                    break;
-                }
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            if stream.read_exact(&mut body).is_err() {
-                continue;
-            }
-            let (status, body) = answer(turn, &String::from_utf8(body).unwrap());
-            let length = body.len();
-            let head = format!(
-                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-            );
-            let _ = stream.get_mut().write_all((head + &body).as_bytes());
-        }
+    let state = Mutex::new((0, answer));
+    let url = http::serve(move |request| {
+        let mut state = state.lock().unwrap();
+        let (status, body) = (state.1)(state.0, request.text());
+        state.0 += 1;
+        request.answer(status, &body);
     });
-    url
+    format!("{url}bridge?key=qu3ry")
 }
 
 /// A bridge with a consumer, an open conversation, and a dead letter, whose id this returns too.

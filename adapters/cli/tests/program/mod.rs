@@ -2,14 +2,14 @@
 #![allow(dead_code, reason = "not every test file uses everything")]
 
 pub(crate) mod bridge;
+pub(crate) mod http;
 pub(crate) mod running;
 
 use std::ffi::OsStr;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use lp_connector_sandbox::{Server, ServerConfig};
+use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 use serde_json::Value;
 
 /// A configuration file with the profile `pigeon`.
@@ -124,29 +124,20 @@ pub(crate) fn settings(server: &Server) -> Vec<(&'static str, String)> {
 
 /// An endpoint that answers 200 to whatever is posted to it, until the tests end.
 pub(crate) fn endpoint() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                let (mut read, mut bytes) = (Vec::new(), [0; 4096]);
-                let whole = |read: &[u8]| {
-                    let text = String::from_utf8_lossy(read).to_ascii_lowercase();
-                    let (head, body) = text.split_once("\r\n\r\n")?;
-                    let length = head.split("content-length: ").nth(1)?.lines().next()?;
-                    (body.len() >= length.parse().ok()?).then_some(())
-                };
-                while whole(&read).is_none() {
-                    match stream.read(&mut bytes) {
-                        Ok(some @ 1..) => read.extend(bytes.iter().take(some)),
-                        _ => return,
-                    }
-                }
-                let _ = stream.write_all(
-                    b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-                );
-            });
-        }
-    });
-    url
+    http::serve(|request| request.answer("200 OK", ""))
+}
+
+/// Checks that a command was refused in one line, which says why.
+#[track_caller]
+pub(crate) fn assert_refused(run: &Run, why: &str) {
+    assert_eq!(run.code, Some(2), "{why}: {}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains(why), "{why:?} is not in {}", run.stderr);
+    assert_eq!(run.stdout, "");
+}
+
+/// Checks that nothing was asked of the cloud.
+#[track_caller]
+pub(crate) fn assert_no_request(server: &Server) {
+    assert!(Endpoint::ALL.iter().all(|endpoint| server.requests(*endpoint) == 0));
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::args::{AgentSide, Global, OneAction};
 use crate::control;
 use crate::failure::Failure;
-use crate::input::{self, Line};
+use crate::input;
 use crate::output::Output;
 use crate::session::Notice;
 use crate::signals;
@@ -77,15 +77,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
     std::thread::scope(|scope| {
         scope.spawn(|| watch::watch(&desk, &screen, || stop.load(Ordering::Relaxed)));
         while let Some(line) = lines.next() {
-            let line = match &line {
-                Line::Text(line) => line.as_str(),
-                Line::Refused(reason) => {
-                    let notice = Notice::text(*reason);
-                    screen.show(&notice.json, &notice.lines);
-                    continue;
-                }
-            };
-            let (command, text) = command_or_text(line);
+            let (command, text) = command_or_text(&line);
             let line = command.unwrap_or(text);
             if command.is_some() && line == "/quit" {
                 break;

@@ -61,13 +61,7 @@ impl Client {
                 "would send the token in the clear: https:// is needed for another machine",
             ));
         }
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .tls_config(setup::tls(global)?)
-            .build();
+        let agent = setup::direct(setup::tls(global)?, TIMEOUT);
         Ok(Self { base, agent: agent.into(), token: None })
     }
 
