@@ -86,6 +86,21 @@ fn messages_and_deliveries_are_told_once() {
 }
 
 #[test]
+fn a_private_note_reaches_no_channel() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    go_on(&mut world);
+    world.cloud.agent_notes("c1", "psst");
+    world.cloud.agent_says("c1", "Good morning");
+    go_on(&mut world);
+    let texts: Vec<&str> = world.channel.delivered.iter().map(|(_, text, _)| &**text).collect();
+    assert_eq!(texts, ["Good morning"]);
+    let events: Vec<String> = world.events().iter().map(shown).collect();
+    let taken = |event: &&String| event.starts_with("message") || event.starts_with("dead");
+    assert_eq!(events.iter().filter(taken).collect::<Vec<_>>(), ["message 1 taken"]);
+}
+
+#[test]
 fn events_name_the_consumer_and_hold_no_text() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "a private word");

@@ -110,6 +110,15 @@ impl Cloud {
         self.event(conversation, "ASSIGNED_AGENT", event, text.to_owned());
     }
 
+    /// An agent writes a private note, of which the connector is told all the same.
+    pub(in crate::bridge) fn agent_notes(&mut self, conversation: &str, text: &str) {
+        self.agent_says(conversation, text);
+        self.conversations.get_mut(conversation).unwrap().events.last_mut().unwrap().0 = "NOTE";
+        let mut body: Value = serde_json::from_slice(self.to_post.back().unwrap()).unwrap();
+        body["body"]["changes"][0]["messageAudience"] = "AGENTS_AND_MANAGERS".into();
+        *self.to_post.back_mut().unwrap() = body.to_string().into_bytes();
+    }
+
     /// The newest notification tells another text than was sent.
     pub(in crate::bridge) fn change_last_text(&mut self, text: &str) {
         let mut body: Value = serde_json::from_slice(self.to_post.back().unwrap()).unwrap();
