@@ -94,6 +94,15 @@ fn a_preset_waits_for_its_answer_as_a_body_does() {
     }
     let own = world.control.post_notification(&json!({"a": 1}), None).unwrap();
     assert_eq!((own.attempt, own.status, own.answer.as_deref()), (1, Some(200), Some("noted")));
+    // Where nobody answers, there is no answer.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let webhooks = Webhooks::all_at(format!("http://{closed}/"));
+    world.server.with(|sandbox| sandbox.set_webhooks(webhooks));
+    let preset = world.control.post_preset("text").unwrap();
+    let own = world.control.post_notification(&json!({"a": 1}), None).unwrap();
+    for posted in [preset, own] {
+        assert_eq!((posted.attempt, posted.status, posted.answer), (1, None, None));
+    }
     // A fault that loses it is no reason to wait.
     world.control.add_fault("webhook=drop").unwrap();
     let lost = world.control.post_preset("text").unwrap();
