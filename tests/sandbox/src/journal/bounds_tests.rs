@@ -79,9 +79,9 @@ fn what_is_recorded_stays_within_its_limits() {
     assert_eq!(journal.retired.len(), MAX_RETIRED);
 }
 
-#[test]
-fn an_address_counts_as_a_body_does() {
-    let mut log = NotificationLog::new(LIMITS.notifications, LIMITS.body_bytes);
+/// The numbers of the notifications that are kept of twenty with such addresses and bodies.
+fn kept(url: usize, body: usize) -> Vec<u64> {
+    let mut log = NotificationLog::new(LIMITS.notifications / 5, LIMITS.body_bytes);
     for number in 1..=20 {
         log.push(NotificationRecord {
             number,
@@ -89,8 +89,8 @@ fn an_address_counts_as_a_body_does() {
             conversation: None,
             message: None,
             cause: None,
-            url: format!("http://127.0.0.1:1/{}", "x".repeat(10_000)),
-            body: bytes::Bytes::new(),
+            url: "u".repeat(url),
+            body: vec![b'b'; body].into(),
             state: Delivery::Posting,
             attempts: 0,
             next: None,
@@ -99,6 +99,13 @@ fn an_address_counts_as_a_body_does() {
             at: Duration::ZERO,
         });
     }
-    let kept: Vec<u64> = log.before(u64::MAX).map(|one| one.number).collect();
-    assert_eq!(kept, [20, 19, 18, 17, 16, 15]);
+    log.before(u64::MAX).map(|one| one.number).collect()
+}
+
+#[test]
+fn the_newest_notifications_are_kept() {
+    assert_eq!(kept(20, 20), (11..=20).rev().collect::<Vec<_>>());
+    // An address counts as a body does.
+    assert_eq!(kept(0, 10_000), (15..=20).rev().collect::<Vec<_>>());
+    assert_eq!(kept(10_000, 0), (15..=20).rev().collect::<Vec<_>>());
 }
