@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::header::{CONTENT_SECURITY_POLICY, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,6 +22,10 @@ const URL_LIFETIME: Duration = Duration::from_secs(60);
 /// The largest file, in bytes
 /// ([protocol.md 8.1](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#8.1)).
 pub(crate) const MAX_FILE_SIZE: u64 = 3 * 1024 * 1024;
+
+/// With these headers a browser runs nothing of a file that it opens.
+const INERT: [(HeaderName, &str); 2] =
+    [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (CONTENT_SECURITY_POLICY, "sandbox")];
 
 const FILE_TYPES: [&str; 4] = ["JPG", "JPEG", "PNG", "GIF"];
 
@@ -144,7 +149,14 @@ pub(crate) fn storage(
         return response::json(201, &json!({}));
     }
     match sandbox.state.files.get(path) {
-        Some(file) => HttpResponse::new(file.bytes.to_vec()),
+        Some(file) => {
+            let mut response = HttpResponse::new(file.bytes.to_vec());
+            // No content type is sent: a browser must not find one, and run a file that is a page.
+            for (name, value) in INERT {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+            response
+        }
         None => response::json(404, &json!({"message": "no such file"})),
     }
 }

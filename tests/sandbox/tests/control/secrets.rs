@@ -145,7 +145,11 @@ fn a_copied_command_names_variables_for_its_secrets() {
     let command = world.control.curl(row).unwrap();
     assert!(command.contains("-H \"authorization: Bearer $LP_APP_JWT\""), "{command}");
     assert!(command.contains("-H \"x-lp-on-behalf: $LP_CONSUMER_JWS\""), "{command}");
-    assert!(command.contains("# Set LP_APP_JWT"), "{command}");
+    let comments: Vec<_> = command.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    let [env, app, consumer] = comments[..] else { panic!("{command}") };
+    assert_eq!(env, "eval \"$(lp-connector sandbox env)\"");
+    assert!(app.starts_with("LP_APP_JWT=$(curl "), "{app}");
+    assert!(consumer.contains(r#"-d '{"ext_consumer_id":"ada"}'"#), "{consumer}");
     assert!(command.contains(&format!("'{}{SEND}'", world.server.base_url())), "{command}");
     let token = world.control.wire("endpoint=token").unwrap().rows[0].n;
     let command = world.control.curl(token).unwrap();
