@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use thirtyfour::TypingData;
 use thirtyfour::prelude::*;
 
 use crate::checks::Result;
@@ -257,8 +256,15 @@ impl Page {
     }
 
     /// Types into the focused element.
-    pub(crate) async fn keys(&self, keys: impl Into<TypingData>) -> Result<()> {
-        Ok(self.driver.active_element().await?.send_keys(keys).await?)
+    pub(crate) async fn keys(&self, keys: &str) -> Result<()> {
+        // The page may draw anew in between.
+        for _ in 0..5 {
+            match self.driver.active_element().await?.send_keys(keys).await {
+                Err(error) if error.to_string().contains("stale element") => {}
+                sent => return Ok(sent?),
+            }
+        }
+        Err("what has the focus is drawn anew again and again".into())
     }
 
     /// Types into the composer, and sends.
@@ -314,16 +320,36 @@ impl Page {
         Ok(())
     }
 
-    /// What the clipboard has.
-    pub(crate) async fn clipboard(&self) -> Result<String> {
-        self.cdp(
-            "Browser.grantPermissions",
-            json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}),
-        )
-        .await?;
-        let read = "const done = arguments[0]; navigator.clipboard.readText().then(done, (error) => done(`! ${error}`))";
-        let text = self.driver.execute_async(read, Vec::new()).await?.json().clone();
-        Ok(text.as_str().unwrap_or_default().to_owned())
+    /// Clicks a button that copies, and returns what the clipboard has then.
+    pub(crate) async fn copied(&self, button: &str) -> Result<String> {
+        self.until(&format!("Boolean({button})")).await?;
+        let permissions = json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]});
+        self.cdp("Browser.grantPermissions", permissions).await?;
+        self.clipboard("navigator.clipboard.writeText('nothing was copied').then(() => '')")
+            .await?;
+        self.js(&format!("{button}.click()")).await?;
+        let started = Instant::now();
+        loop {
+            let text = self.clipboard("navigator.clipboard.readText()").await?;
+            if text != "nothing was copied" {
+                return Ok(text);
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(format!("{button} copies nothing").into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn clipboard(&self, promise: &str) -> Result<String> {
+        let wait = format!(
+            "const done = arguments[0]; {promise}.then(done, (error) => done(`! ${{error}}`))"
+        );
+        let text = self.driver.execute_async(wait, Vec::new()).await?.json().clone();
+        match text.as_str().unwrap_or_default() {
+            error if error.starts_with("! ") => Err(error.to_owned().into()),
+            text => Ok(text.to_owned()),
+        }
     }
 }
 

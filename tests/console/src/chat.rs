@@ -72,6 +72,22 @@ impl Chat {
     }
 }
 
+impl Chat {
+    /// The next lines that belong to the message shown last.
+    pub(crate) fn more(&mut self, count: usize) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        while lines.len() < count {
+            self.wait_for("   ")?;
+            let line = self.seen.last().cloned().unwrap_or_default();
+            // Receipts are indented too.
+            if line.starts_with("   ") && !line.contains("✓") {
+                lines.push(line.trim().to_owned());
+            }
+        }
+        Ok(lines)
+    }
+}
+
 impl Drop for Chat {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -67,6 +67,11 @@ impl Cloud {
         Ok(response.body_mut().read_to_string()?)
     }
 
+    /// The headers of an answer.
+    pub(crate) fn headers(&self, url: &str) -> Result<ureq::http::HeaderMap> {
+        Ok(self.agent.get(url).call()?.headers().clone())
+    }
+
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request = self.agent.post(format!("{}{path}", self.control));
         let mut response = request.content_type("application/json").send(body.to_string())?;
@@ -80,6 +85,59 @@ impl Cloud {
     /// So many requests to the cloud, one after the other on one connection.
     pub(crate) fn traffic(&self, count: usize) -> Result<()> {
         requests(&simple(&self.server.base_url(), &self.server.account_id()), count)
+    }
+
+    /// A token for the app and one for a consumer, asked for as a connector does.
+    pub(crate) fn tokens(&self, consumer: &str) -> Result<[String; 2]> {
+        let (base, account) = (self.server.base_url(), self.server.account_id());
+        let form = [
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_id", self.server.client_id()),
+            ("client_secret", self.server.client_secret()),
+        ];
+        let url = format!("{base}/sentinel/api/account/{account}/app/token?v=1.0");
+        let mut response = self.agent.post(url).send_form(form)?;
+        let app: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+        let app = app["access_token"].as_str().ok_or("no access_token")?.to_owned();
+        let url = format!("{base}/api/account/{account}/consumer?v=1.0");
+        let request = self.agent.post(url).content_type("application/json");
+        let body = json!({"ext_consumer_id": consumer}).to_string();
+        let mut response = request.header("authorization", format!("Bearer {app}")).send(body)?;
+        let jws: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+        Ok([app, jws["token"].as_str().ok_or("no token")?.to_owned()])
+    }
+
+    /// The address at which the cloud gives a file back to the consumer.
+    pub(crate) fn download_url(&self, consumer: &str, path: &str) -> Result<String> {
+        let [app, jws] = self.tokens(consumer)?;
+        let (base, account) = (self.server.base_url(), self.server.account_id());
+        let body = json!({"kind": "req", "id": "1", "type": "ms.GenerateURLForDownloadFile",
+            "body": {"relativePath": path}});
+        let url = format!("{base}/api/account/{account}/messaging/consumer/conversation/send?v=3");
+        let request = self.agent.post(url).content_type("application/json");
+        let request = request.header("authorization", format!("Bearer {app}"));
+        let mut response = request.header("x-lp-on-behalf", jws).send(body.to_string())?;
+        let answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
+        let fields = &answer["body"]["queryParams"];
+        let field =
+            |name: &str| fields[name].as_str().ok_or_else(|| format!("no {name}: {answer}"));
+        let (signature, expires) = (field("temp_url_sig")?, field("temp_url_expires")?);
+        Ok(format!("{base}{path}?temp_url_sig={signature}&temp_url_expires={expires}"))
+    }
+
+    /// Sends an agent's file; the answer's status and text.
+    pub(crate) fn upload(
+        &self,
+        conversation: &str,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(u16, String)> {
+        let url = format!(
+            "{}/v1/conversations/{conversation}/files?as=a9-agent&name={name}",
+            self.control
+        );
+        let mut response = self.agent.post(url).content_type("image/png").send(bytes)?;
+        Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     }
 
     /// Opens a conversation whose consumer says something, without a program.
@@ -99,15 +157,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(program: &Path, directory: &Path) -> Result<Self> {
-        let mut child = Command::new(program)
-            .env_clear()
-            .env("HOME", directory)
-            .args(["sandbox", "--state"])
-            .arg(directory.join("state"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+    /// Starts one whose home is this directory; with `state` it keeps its state there.
+    pub(crate) fn start(program: &Path, directory: &Path, state: bool) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", directory).arg("sandbox");
+        if state {
+            command.arg("--state").arg(directory.join("state"));
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (sender, lines) = mpsc::channel();
         for stream in [
             child.stdout.take().map(|one| Box::new(one) as Box<dyn Read + Send>),

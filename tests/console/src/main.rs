@@ -33,6 +33,8 @@ struct Options {
     program: PathBuf,
     /// Where screenshots and axe-core go.
     output: PathBuf,
+    /// Where the pictures of the guide go.
+    docs: Option<PathBuf>,
 }
 
 impl Options {
@@ -41,6 +43,7 @@ impl Options {
             only: Vec::new(),
             program: PathBuf::from("target/release/lp-connector"),
             output: PathBuf::from("target/console"),
+            docs: None,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -52,9 +55,10 @@ impl Options {
                 }
                 "--program" => options.program = value.into(),
                 "--output" => options.output = value.into(),
+                "--docs" => options.docs = Some(value.into()),
                 _ => {
                     return Err(format!(
-                        "there is no {name}: there are --only, --program, --output"
+                        "there is no {name}: there are --only, --program, --output, --docs"
                     ));
                 }
             }
@@ -116,7 +120,7 @@ async fn run() -> ExitCode {
 async fn attempt(check: &checks::Check, which: &str, driver: &Driver, options: &Options) -> bool {
     let (number, title, run) = check;
     let started = Instant::now();
-    let world = checks::World::new(driver, &options.program, &options.output);
+    let world = checks::World::new(driver, options);
     let run = tokio::task::spawn_local(run(world));
     let abort = run.abort_handle();
     let outcome = tokio::time::timeout(CHECK_LIMIT, run).await;

@@ -165,11 +165,14 @@ function draw() {
 	document.title = title();
 	if (!views[view]) load(view);
 	const shown = page.state.ready && views[view]?.view?.(page);
+	const had = document.activeElement;
 	render(frame(page, shown || html`<p class="loading">Connecting …</p>${page.problem("view")}`), app);
 	const after = page.after;
 	page.after = [];
 	for (const one of after) one();
 	views[view]?.drawn?.(page);
+	// What had the focus is gone, or can have it no more.
+	if (had !== document.body && (!had.isConnected || had.disabled) && [had, document.body].includes(document.activeElement)) focusMain();
 }
 
 function title() {
@@ -276,6 +279,7 @@ addEventListener("popstate", () => {
 	page.draw();
 });
 addEventListener("resize", () => page.draw());
+addEventListener("load", () => page.draw(), true);
 document.addEventListener("visibilitychange", () => stream.visible(!document.hidden));
 // Ages and countdowns.
 setInterval(() => page.draw(), 1000);

@@ -6,7 +6,7 @@ export const ENDPOINTS = [
 
 const WITH_TOKEN = ["consumer", "conversation", "send"];
 
-/** What can happen, in words, and at which endpoints; without `at`, everywhere but at the webhook. */
+/** What can happen, and at which endpoints; without `at`, at all but the webhook. */
 export const KINDS = [
 	{ kind: "status", label: "status", takes: "503", words: "no effect" },
 	{ kind: "delay", label: "delay", takes: "2s", at: ENDPOINTS },

@@ -1,5 +1,7 @@
 // What the page knows: a snapshot, and the events after it. No document, no network.
 
+import { isReceipt } from "./content.js";
+
 /** How much the page keeps. */
 export const LIMITS = { rows: 10000, messages: 500, transcripts: 20, notifications: 1000 };
 
@@ -116,8 +118,8 @@ export function missing(state, from = state.top) {
 }
 
 /**
- * Keeps a conversation's messages from now on; `list` is a page of the server. `earlier` says whether there are
- * messages before the page, if the page was asked for them. A stale transcript may have a gap: it begins anew.
+ * Keeps a conversation's messages from now on; `list` is a page of the server. `earlier`: whether there are
+ * messages before it, if that was asked. A stale transcript may have a gap: it begins anew.
  */
 export function addPage(state, id, list, earlier) {
 	const { list: before = [], earlier: known = false, stale } = state.transcripts.get(id) ?? {};
@@ -175,24 +177,34 @@ export const unread = (state) =>
 
 export const faultsOn = (state) => state.faults.filter(({ on }) => on);
 
-/** The receipts among messages: `READ` or `ACCEPT` by side, dialog and sequence. */
+/** The receipts among messages, by side, dialog and sequence: the first `READ`, or else an `ACCEPT`. */
 export function receipts(list) {
 	const found = new Map();
-	for (const { dialog, role, event } of list) {
-		if (event?.type !== "AcceptStatusEvent") continue;
+	for (const one of list) {
+		if (!isReceipt(one.event)) continue;
+		const { dialog, role, event } = one;
 		const by = role === "CONSUMER" ? "consumer" : "agent";
 		for (const sequence of event.sequenceList ?? []) {
 			const key = `${by} ${dialog} ${sequence}`;
-			if (found.get(key) !== "READ") found.set(key, event.status);
+			if (found.get(key)?.event.status !== "READ") found.set(key, one);
 		}
 	}
 	return found;
 }
 
+/** The receipt of the other side for a message. */
+export const receipt = ({ role, dialog, sequence }, found) =>
+	found.get(`${role === "CONSUMER" ? "agent" : "consumer"} ${dialog} ${sequence}`);
+
 /** What the other side has done with a message: `read`, `accepted` or `sent`. */
-export function tick(message, found) {
-	const by = message.role === "CONSUMER" ? "agent" : "consumer";
-	const status = found.get(`${by} ${message.dialog} ${message.sequence}`);
-	if (status === "READ") return "read";
-	return status === "ACCEPT" ? "accepted" : "sent";
+export const tick = (message, found) =>
+	({ READ: "read", ACCEPT: "accepted" })[receipt(message, found)?.event.status] ?? "sent";
+
+/** The message that is meant by a number: the last one that a receipt names, if it is one. */
+export function meant(list, n) {
+	const one = list.find((other) => other.n === n);
+	if (!isReceipt(one?.event)) return n;
+	const named = list.filter(({ dialog, sequence, event }) =>
+		dialog === one.dialog && one.event.sequenceList?.includes(sequence) && !isReceipt(event));
+	return named.at(-1)?.n ?? n;
 }

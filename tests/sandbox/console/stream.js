@@ -1,4 +1,4 @@
-// The stream of events: one connection for a visible page, none for a hidden one, and a position to go on from.
+// The stream of events: a connection while the page is visible, and a position to go on from.
 
 const KINDS = [
 	"hello", "conversation", "message", "wire", "notification", "faults", "tokens", "webhooks", "installs", "files",

@@ -19,7 +19,7 @@ export function reveal({ index, height, scrollTop, viewport }) {
 	return scrollTop;
 }
 
-/** The index after a key: `j`, `k`, arrows, Home, End, PgUp, PgDn; `null` if the key moves nothing. */
+/** The index after a key; `null` if it moves nothing. */
 export function move(key, index, count, page) {
 	const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: page, PageUp: -page }[key];
 	if (count === 0) return null;

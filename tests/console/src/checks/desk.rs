@@ -110,112 +110,73 @@ pub(crate) async fn replies(world: World) -> Result<Option<String>> {
     done(page, None).await
 }
 
-pub(crate) async fn card(world: World) -> Result<Option<String>> {
-    let (_cloud, page, mut chat) = world.chat().await?;
-    page.press("Card…").await?;
-    page.until("document.querySelector('#editor[open]')").await?;
-    page.fill(
-        "#editor textarea",
-        "{\n \"type\": \"vertical\",\n \"elements\": [\n  {\"type\": \"text\" \"text\": \"a\"}]}",
+/// The ticks of the message with this text.
+fn ticks(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('.message')].find((one) => one.querySelector('.text')?.innerText === {})?.querySelector('.ticks')?.innerText",
+        quoted(text)
     )
-    .await?;
-    page.shows("#card-errors", "Line 4").await?;
-    ensure!(
-        page.value("document.querySelector('#editor .primary').disabled").await? == true,
-        "a wrong card can be sent"
-    );
-    page.press("buttons").await?;
-    page.shows(".preview", "Which colour?").await?;
-    page.js("document.querySelector('.preview .pill').click()").await?;
-    page.shows(".preview .metadata", "\"id\":\"Blue\"").await?;
-    let preview = page
-        .value("[...document.querySelectorAll('.preview .pill')].map((one) => one.innerText)")
-        .await?;
-    page.js("document.querySelector('#editor .primary').click()").await?;
-    page.until("!document.getElementById('editor')").await?;
-    chat.wait_for("Which colour?")?;
-    for title in preview.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
-        if !chat.seen.iter().any(|line| line.contains(title)) {
-            chat.wait_for(title)?;
-        }
-    }
-    chat.say("1")?;
-    page.shows(".message.consumer .metadata", "ExternalId Blue").await?;
-    done(page, None).await
-}
-
-/// An image of one pixel.
-const PNG: &[u8] = &[
-    0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
-    0, 1, 8, 4, 0, 0, 0, 0xb5, 0x1c, 0x0c, 0x02, 0, 0, 0, 0x0b, b'I', b'D', b'A', b'T', 0x78, 0xda,
-    0x63, 0x64, 0x60, 0, 0, 0, 6, 0, 2, 0x30, 0x81, 0xd0, 0x2f, 0, 0, 0, 0, b'I', b'E', b'N',
-];
-
-pub(crate) async fn files(world: World) -> Result<Option<String>> {
-    let (cloud, page, mut chat) = world.chat().await?;
-    let directory = tempfile::tempdir()?;
-    let file = |name: &str, bytes: &[u8]| -> Result<String> {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes)?;
-        Ok(path.display().to_string())
-    };
-    let png = [PNG, &[b'D', 0xae, 0x42, 0x60, 0x82]].concat();
-    let choose = async |path: String| -> Result<()> {
-        let input = page.driver.find(thirtyfour::By::Id("file")).await?;
-        Ok(input.send_keys(path).await?)
-    };
-    choose(file("ring.png", &png)?).await?;
-    page.until("[...document.querySelectorAll('.message.agent img')].some((one) => one.complete && one.naturalWidth === 1)").await?;
-    chat.wait_for("ring.png")?;
-    // The other way, by the program.
-    let conversation =
-        cloud.get("/v1/conversations/latest")?["id"].as_str().ok_or("no conversation")?.to_owned();
-    let photo = file("photo.png", &png)?;
-    let sent = std::process::Command::new(&world.program)
-        .env_clear()
-        .envs(crate::chat::settings(&cloud.server))
-        .args(["upload", "--consumer", "ada", "--conversation", &conversation, &photo])
-        .output()?;
-    let said = String::from_utf8_lossy(&sent.stderr).into_owned();
-    ensure!(sent.status.success(), "the program did not send a file: {said}");
-    page.until("document.querySelector('.message.consumer img')?.naturalWidth === 1").await?;
-    // One byte too many.
-    choose(file("large.png", &[&png[..], &vec![0; 3 * 1024 * 1024 + 1 - png.len()]].concat())?)
-        .await?;
-    page.until("document.querySelector('.composer .problem')?.innerText.length > 10").await?;
-    let refused = page.text(".composer .problem").await?;
-    // A page that calls itself an image is no image, and nothing of it runs.
-    choose(file("page.png", b"<script>alert(1)</script><img src=x onerror=alert(2)>")?).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let shown = page.value("document.querySelectorAll('.message img').length").await?;
-    ensure!(shown == 2, "{shown} images are shown");
-    if let Some(n) = cloud.get("/v1/snapshot")?["files"]
-        .as_array()
-        .and_then(|all| all.iter().find(|one| one["name"] == "page.png"))
-        .map(|one| one["n"].clone())
-    {
-        page.goto(&format!("{}/v1/files/{n}", cloud.control)).await.ok();
-        page.goto(&cloud.console()).await?;
-        page.live().await?;
-    }
-    done(page, Some(refused)).await
 }
 
 pub(crate) async fn typing(world: World) -> Result<Option<String>> {
     let (cloud, page, mut chat) = world.chat().await?;
+    // The agent: by a command, and by writing. The chat says when it begins, the sandbox when it ends.
+    let typing = async |wanted: bool| -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let who = cloud.get("/v1/conversations/latest")?["typing"].clone();
+            if who == if wanted { json!(["a9-agent"]) } else { json!([]) } {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < Duration::from_secs(20), "who types: {who}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
     page.say("/typing").await?;
-    chat.wait_for("typing")?;
+    chat.wait_for("agent is typing")?;
+    typing(true).await?;
     page.say("/active").await?;
-    cloud.post("/v1/triggers/consumer-typing", &json!({"consumer": "ada"}))?;
+    typing(false).await?;
+    page.click("#composer").await?;
+    page.keys("I wri").await?;
+    chat.wait_for("agent is typing")?;
+    typing(true).await?;
+    // Nothing more is written.
+    typing(false).await?;
+    page.fill("#composer", "").await?;
+    // The consumer.
+    chat.say("/typing")?;
     page.shows(".typing", "ada is typing").await?;
-    chat.say("I am here")?;
+    chat.say("/active")?;
     page.until("!document.querySelector('.typing').innerText").await?;
+    chat.say("/typing")?;
+    page.shows(".typing", "ada is typing").await?;
+    chat.say("first")?;
+    chat.say("/active")?;
+    page.until("!document.querySelector('.typing').innerText").await?;
+    // What the agent has read is read, and what came later is not.
+    page.until(&ticks("first")).await?;
+    let sent = page.value(&ticks("first")).await?;
+    ensure!(sent == "✓ sent", "before it is read: {sent}");
+    page.say("/read").await?;
+    page.until(&format!("{} === '✓✓ read'", ticks("first"))).await?;
+    chat.wait_for("read: first")?;
+    chat.say("second")?;
+    page.until(&ticks("second")).await?;
+    // The chat reads what it shows; what never comes to it stays sent.
     page.say("one").await?;
     chat.wait_for("one")?;
-    // The chat's program accepts and reads what it shows.
-    page.shows(".message.agent .ticks", "✓✓ read").await?;
-    page.say("/read").await?;
-    page.shows(".message.consumer .ticks", "✓✓ read").await?;
+    page.until(&format!("{} === '✓✓ read'", ticks("one"))).await?;
+    cloud.post("/v1/faults", &json!({"fault": "webhook=drop"}))?;
+    page.say("two").await?;
+    page.until(&ticks("two")).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for (text, wanted) in
+        [("first", "✓✓ read"), ("second", "✓ sent"), ("one", "✓✓ read"), ("two", "✓ sent")]
+    {
+        let seen = page.value(&ticks(text)).await?;
+        ensure!(seen == wanted, "the ticks of {text:?} are {seen}, not {wanted}");
+    }
     done(page, None).await
 }
 

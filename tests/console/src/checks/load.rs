@@ -33,7 +33,7 @@ const GROWTH: f64 = 24.0;
 pub(crate) async fn many(world: World) -> Result<Option<String>> {
     let directory = tempfile::tempdir()?;
     // A process of its own, whose memory can be told.
-    let sandbox = Process::start(&world.program, directory.path())?;
+    let sandbox = Process::start(&world.program, directory.path(), true)?;
     let url = sandbox.simple()?;
     let page = world.page(&sandbox.console).await?;
     page.goto("about:blank").await?;

@@ -1,17 +1,22 @@
 //! The checks, by number.
 
 mod access;
+mod content;
 mod desk;
+mod keyboard;
 mod load;
 mod safety;
+mod secrets;
+mod start;
 mod stream;
 mod wire;
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::Options;
 use crate::browser::{Driver, Page};
 use crate::chat::Chat;
 use crate::cloud::Cloud;
@@ -45,10 +50,11 @@ macro_rules! checks {
 
 checks! {
     1 "the address opens the console, small and from one origin" desk::opens;
+    2 "the empty page's lines start a conversation" start::lines;
     3 "twenty texts each way beside a real chat, in order" desk::texts;
     4 "quick replies are clicked in the chat" desk::replies;
-    5 "a card is edited, named by line, and clicked" desk::card;
-    6 "images go both ways, other bytes are not shown" desk::files;
+    5 "a card is edited, named by line, and clicked" content::card;
+    6 "images go both ways, other bytes are not shown" content::files;
     7 "typing appears and ends, receipts tick" desk::typing;
     8 "a private note stays private" desk::note;
     9 "two agents, transfer, survey and end" desk::agents;
@@ -61,12 +67,12 @@ checks! {
     16 "ten thousand requests stay light" load::many;
     17 "a sandbox that stops and comes back" stream::restarts;
     18 "a hidden page has no stream" stream::hidden;
-    19 "the keyboard is enough" access::keyboard;
+    19 "the keyboard is enough" keyboard::enough;
     20 "axe finds nothing" access::axe;
     21 "narrow and enlarged, nothing scrolls sideways" access::narrow;
     22 "hostile text stays text" safety::hostile;
     23 "foreign pages and requests are refused" safety::foreign;
-    24 "no secret is shown or copied" safety::secrets;
+    24 "no secret is shown or copied" secrets::secrets;
     25 "news is announced once; screenshots" access::announced;
 }
 
@@ -75,11 +81,18 @@ pub(crate) struct World {
     driver: (String, String),
     program: PathBuf,
     output: PathBuf,
+    docs: Option<PathBuf>,
 }
 
 impl World {
-    pub(crate) fn new(driver: &Driver, program: &Path, output: &Path) -> Self {
-        Self { driver: driver.address(), program: program.to_owned(), output: output.to_owned() }
+    pub(crate) fn new(driver: &Driver, options: &Options) -> Self {
+        let Options { program, output, docs, .. } = options;
+        Self {
+            driver: driver.address(),
+            program: program.clone(),
+            output: output.clone(),
+            docs: docs.clone(),
+        }
     }
 
     /// A new sandbox, and its console in a new browser.

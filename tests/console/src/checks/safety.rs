@@ -1,4 +1,4 @@
-//! What others send stays text, foreign pages get nothing, and no secret is shown.
+//! What others send stays text, and foreign pages get nothing.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{Result, World, done, ensure};
 use crate::browser::quoted;
-use crate::chat::settings;
 
 /// Markup that would run, with marks that change the direction of text.
 const HOSTILE: &str =
@@ -193,75 +192,4 @@ pub(crate) async fn foreign(world: World) -> Result<Option<String>> {
     }
     page.close().await?;
     Ok(None)
-}
-
-pub(crate) async fn secrets(world: World) -> Result<Option<String>> {
-    let (cloud, page, mut chat) = world.chat().await?;
-    chat.say("Hello there")?;
-    page.shows(".message.consumer", "Hello there").await?;
-    page.say("Which colour?").await?;
-    chat.wait_for("Which colour?")?;
-    // What is secret: the client's secret, and every part of every token that is on the wire.
-    let rows = cloud.get("/v1/wire?limit=200")?;
-    let mut texts = vec![
-        cloud.get_text("/v1/snapshot")?,
-        cloud.get_text("/v1/tokens")?,
-        cloud.get_text("/v1/wire")?,
-    ];
-    let mut numbers = Vec::new();
-    for row in rows["rows"].as_array().into_iter().flatten() {
-        let n = row["n"].as_u64().ok_or("a row without a number")?;
-        numbers.push(n);
-        texts.push(cloud.get_text(&format!("/v1/wire/{n}"))?);
-        texts.push(cloud.get_text(&format!("/v1/wire/{n}/curl"))?);
-    }
-    for n in &numbers {
-        for tab in ["request", "response"] {
-            page.place(&format!("#/wire/{n}?tab={tab}")).await?;
-            page.until(&format!("document.querySelector('.exchange')?.getAttribute('aria-label') === 'Exchange {n}' && !document.getElementById('part').innerText.includes('Loading')")).await?;
-            texts.push(
-                page.value("document.documentElement.outerHTML")
-                    .await?
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-            );
-        }
-    }
-    page.place("#/state").await?;
-    page.shows("h2", "Tokens").await?;
-    texts.push(
-        page.value("document.documentElement.outerHTML")
-            .await?
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-    );
-    let send = rows["rows"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|row| row["endpoint"] == "send")
-        .ok_or("no send")?["n"]
-        .clone();
-    page.place(&format!("#/wire/{send}")).await?;
-    page.clipboard().await?;
-    page.press("Copy as cURL").await?;
-    page.shows(".exchange button", "Copied").await?;
-    let curl = page.clipboard().await?;
-    ensure!(curl.contains("curl ") && curl.contains("$LP_APP_JWT"), "the clipboard: {curl}");
-    texts.push(curl);
-    let [_, _, _, (_, secret)] = settings(&cloud.server);
-    let mut found = 0;
-    for window in secret.as_bytes().windows(6) {
-        let part = std::str::from_utf8(window)?;
-        found += texts.iter().filter(|text| text.contains(part)).count();
-    }
-    ensure!(found == 0, "six characters of the secret are in {found} texts");
-    // A JWS begins with `eyJ`, which is `{"` in Base64.
-    let token = texts.iter().find_map(|text| {
-        text.find("eyJ").map(|at| text[at..].chars().take(40).collect::<String>())
-    });
-    ensure!(token.is_none(), "a token is shown: {token:?}");
-    done(page, Some(format!("{} texts", texts.len()))).await
 }

@@ -121,6 +121,7 @@ function pressed(page, conversation, event) {
 	if (event.isComposing) return;
 	if (found.length && (key === "ArrowDown" || key === "ArrowUp")) {
 		ui.chosen = (ui.chosen + (key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
+		page.after.push(() => document.getElementById(`command-${ui.chosen}`)?.scrollIntoView({ block: "nearest" }));
 	} else if (found.length && key === "Escape") {
 		ui.hidden = one.text;
 	} else if (found.length && (key === "Tab" || (key === "Enter" && found[ui.chosen]?.name !== one.text))) {
@@ -163,7 +164,7 @@ export function composer(page, conversation) {
 		${menu(page, conversation, found)}
 		<textarea id="composer" rows="2" dir="auto" aria-label=${one.note ? "Private note" : `Message to ${consumer}`} aria-controls=${
 			found.length ? "commands" : nothing
-		} aria-describedby="refusal" placeholder="Write, or / for commands" .value=${live(one.text)} @input=${(event) => {
+		} aria-activedescendant=${found.length ? `command-${ui.chosen}` : nothing} aria-describedby="refusal" placeholder="Write, or / for commands" .value=${live(one.text)} @input=${(event) => {
 			one.text = event.target.value;
 			ui.chosen = 0;
 			ui.hidden = null;

@@ -5,7 +5,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import * as api from "../api.js";
 import { isReceipt, isTyping, metadata } from "../content.js";
 import { age, clock, plural } from "../format.js";
-import { addPage, ordered, receipts, tick } from "../store.js";
+import { addPage, meant, ordered, receipt, receipts, tick } from "../store.js";
 import { move } from "../window.js";
 import { composer } from "./composer.js";
 import { content } from "./content.js";
@@ -33,6 +33,7 @@ export function enter(page, before) {
 	if (page.route.view !== "conversations") return;
 	if (before?.id !== id) {
 		ui.stick = true;
+		ui.top = 0;
 		ui.drawer = false;
 		page.errors.delete("composer");
 	}
@@ -137,11 +138,13 @@ function message(page, one, found, chosen) {
 	const side = isNote ? "note" : one.role === "CONSUMER" ? "consumer" : "agent";
 	const clicked = side === "consumer" ? metadata(one.metadata) : [];
 	const file = page.state.files.find(({ n }) => n === one.file);
+	const by = receipt(one, found)?.wire;
+	const ticks = TICKS[tick(one, found)];
 	return html`<article id="m-${one.n}" tabindex="-1" class="message ${side} ${chosen ? "chosen" : ""}">
 		<header><time>${clock(one.at)}</time> <b dir="auto">${one.from}</b>${
 			isNote ? html` <strong>· private note</strong>` : nothing
 		}${clicked.length ? html` <span class="clicked">clicked</span>` : nothing}${
-			isNote ? nothing : html` <span class="ticks">${TICKS[tick(one, found)]}</span>`
+			isNote ? nothing : html` <span class="ticks">${by ? html`<a href=${page.link("wire", by)} title="its receipt">${ticks}</a>` : ticks}</span>`
 		} <span class="links">${links(page, one)}</span></header>
 		${content(one.event, { file })}${
 			clicked.length ? html`<p class="metadata" dir="auto">${clicked.join(", ")}</p>` : nothing
@@ -154,20 +157,22 @@ function transcript(page, conversation) {
 	const kept = page.state.transcripts.get(id);
 	const shown = (kept?.list ?? []).filter(({ event }) => !isTyping(event) && !isReceipt(event));
 	const found = receipts(kept?.list ?? []);
-	const chosen = Number(page.route.params.get("message"));
+	ui.chosen = meant(kept?.list ?? [], Number(page.route.params.get("message")));
 	const typing = (conversation.typing ?? []).filter((who) => who !== page.as);
 	return html`<div class="transcript" role="log" aria-live="off" aria-label="Messages with ${conversation.consumer}" tabindex="0" data-list @scroll=${(
 		event,
 	) => {
 		const { scrollTop, scrollHeight, clientHeight } = event.target;
-		ui.stick = scrollTop + clientHeight >= scrollHeight - 24;
+		// Down, unless it is moved up: a picture that comes late is no move.
+		ui.stick = scrollTop + clientHeight >= scrollHeight - 24 || (ui.stick && scrollTop >= ui.top);
+		ui.top = scrollTop;
 	}}>
 		${kept?.earlier
 			? html`<p class="center"><button @click=${() => fetchPage(page, id, `?before=${kept.list[0]?.n ?? ""}`)}>Earlier messages</button></p>`
 			: nothing}
 		${kept ? nothing : html`<p class="center muted">Loading …</p>`}
 		${kept && shown.length === 0 ? html`<p class="center muted">No message yet</p>` : nothing}
-		${repeat(shown, ({ n }) => n, (one) => message(page, one, found, one.n === chosen))}
+		${repeat(shown, ({ n }) => n, (one) => message(page, one, found, one.n === ui.chosen))}
 		${page.problem("transcript")}
 		<p class="typing muted" dir="auto">${typing.length ? `${typing.join(", ")} ${typing.length > 1 ? "are" : "is"} typing …` : nothing}</p>
 	</div>`;
@@ -209,7 +214,7 @@ export function drawn(page) {
 	if (!log) return;
 	const chosen = page.route.params.get("message");
 	const mark = `${page.route.id} ${chosen}`;
-	const target = chosen && document.getElementById(`m-${chosen}`);
+	const target = chosen && document.getElementById(`m-${ui.chosen}`);
 	if (target && ui.shown !== mark) {
 		ui.shown = mark;
 		ui.stick = false;

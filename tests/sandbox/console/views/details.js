@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { short } from "../format.js";
 import { perform } from "./composer.js";
-import { copyButton, icon } from "./frame.js";
+import { closer, copyButton } from "./frame.js";
 
 const ui = { skill: null };
 
@@ -42,7 +42,7 @@ export function details(page, one, close) {
 	const line = (name, value) => (value == null || value === "" ? nothing : html`<dt>${name}</dt><dd dir="auto">${value}</dd>`);
 	const dialogs = (one.dialogs ?? []).map(({ kind, open, sequence }) => `${kind} ${sequence}${open ? "" : ", closed"}`);
 	return html`<section class="details" aria-label="Details">
-		<header class="head"><h2>Details</h2><button class="quiet close" aria-label="Close details" @click=${close}>${icon("close")}</button></header>
+		<header class="head"><h2>Details</h2>${closer("Close details", close)}</header>
 		<div class="scroll" tabindex="0" role="region" aria-label="Details of the conversation">
 			<dl>
 				${line("consumer", one.consumer)}

@@ -5,7 +5,7 @@ import { live } from "../vendor/lit-html/directives/live.js";
 import { PRESETS, check } from "../content.js";
 import { perform } from "./composer.js";
 import { content } from "./content.js";
-import { icon, modal } from "./frame.js";
+import { closer, modal, shut } from "./frame.js";
 
 const show = (value) => JSON.stringify(value, null, 2);
 const ui = { open: false, text: show(PRESETS.buttons), clicked: null };
@@ -26,7 +26,7 @@ export function editor(page, conversation) {
 	};
 	const send = async (event) => {
 		event.preventDefault();
-		if (await perform(page, conversation.id, { do: "raw", event: { type: "RichContentEvent", content: card } }, "editor")) close();
+		if (await perform(page, conversation.id, { do: "raw", event: { type: "RichContentEvent", content: card } }, "editor")) shut(event);
 	};
 	const off = page.status.kind !== "live" || conversation.state !== "open" && conversation.state !== "no agent";
 	return html`<dialog id="editor" class="wide" aria-labelledby="editor-title" @close=${close}>
@@ -39,7 +39,7 @@ export function editor(page, conversation) {
 						page.draw();
 					}}>${name}</button>`,
 				)}</span>
-				<button type="button" class="quiet" aria-label="Close the editor" @click=${close}>${icon("close")}</button>
+				${closer("Close the editor", shut)}
 			</header>
 			<div class="halves">
 				<textarea aria-label="The card’s JSON" spellcheck="false" aria-describedby="card-errors" .value=${live(ui.text)} @input=${(event) => {
@@ -62,7 +62,7 @@ export function editor(page, conversation) {
 						: nothing
 				}</div>
 			</div>
-			<ul id="card-errors" class="errors" role="status">${errors.map(({ line, message }) => html`<li>Line ${line}: ${message}</li>`)}</ul>
+			<div id="card-errors" class="errors" role="status">${errors.map(({ line, message }) => html`<p>Line ${line}: ${message}</p>`)}</div>
 			${page.problem("editor")}
 			<footer><button class="primary" ?disabled=${errors.length > 0 || off}>Send</button></footer>
 		</form>

@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import * as api from "../api.js";
 import { clock, duration, plural, pretty, short, size } from "../format.js";
-import { copyButton, icon } from "./frame.js";
+import { closer, copyButton } from "./frame.js";
 import { statusOf } from "./wire.js";
 
 /** How many opened exchanges are kept. */
@@ -78,9 +78,11 @@ function attempts(page, found, row) {
 		return html`<p class="muted">${sent.length ? "Its webhooks are under Links." : "This is no webhook."}</p>`;
 	}
 	const next = notification.next ? `, next in ${Math.max(0, Math.ceil((notification.next - page.now) / 1000))} s` : "";
+	const signature = (found.request.headers ?? []).find(([name]) => name === "x-liveperson-signature")?.[1];
 	const dead = page.status.kind !== "live";
 	return html`<p>Webhook ${notification.n} · ${notification.kind} · <b>${notification.state}</b> · ${plural(notification.attempts, "attempt")}${next}
 			<button ?disabled=${dead} @click=${() => replay(page, notification.n)}>Replay</button></p>${page.problem("replay")}
+		${signature ? html`<p>signature <code>${signature}</code></p>` : nothing}
 		<table><thead><tr><th scope="col">attempt</th><th scope="col">time</th><th scope="col">status</th><th scope="col">ms</th><th scope="col">exchange</th></tr></thead>
 		<tbody>${all.map((one) => html`<tr class=${one.n === row?.n ? "here" : ""}><td>${one.attempt}${one.replay ? ", replay" : ""}</td><td>${clock(one.at, true)}</td><td>${statusOf(one)}</td><td>${duration(one.us)}</td>
 			<td><a href=${page.link("wire", one.n, { tab: "attempts" })}>${one.n} ›</a></td></tr>`)}</tbody></table>`;
@@ -146,10 +148,10 @@ export function exchange(page, n, close) {
 	};
 	return html`<section class="exchange" aria-label="Exchange ${n}">
 		<header><h2><code dir="auto">${found?.request?.line ?? row?.line ?? `exchange ${n}`}</code></h2>
-			<button class="quiet" aria-label="Close the exchange" @click=${close}>${icon("close")}</button></header>
+			${closer("Close the exchange", close)}</header>
 		<div class="under"><div role="tablist" aria-label="Parts" @keydown=${turn}>${TABS.map((name) => html`<button role="tab" id="tab-${name}" aria-selected=${
 			name === tab
-		} aria-controls="part" tabindex=${name === tab ? 0 : -1} @click=${() => choose(name)}>${name[0].toUpperCase() + name.slice(1)}</button>`)}</div>
+		} aria-controls="part" tabindex=${name === tab ? 0 : -1} @click=${() => choose(name)}>${name}</button>`)}</div>
 			<p class="facts" dir="auto">${facts}</p></div>
 		<div id="part" role="tabpanel" class="scroll" aria-labelledby="tab-${tab}" tabindex="0">${page.problem("exchange")}${page.problem("curl")}${tab === "attempts" ? nothing : page.problem("replay")}${content()}</div>
 	</section>`;

@@ -9,6 +9,8 @@ import { faultsOn, unread } from "../store.js";
 
 export const icon = (name) => html`<svg class="icon" aria-hidden="true"><use href="/console/icons.svg#${name}"></use></svg>`;
 
+export const closer = (label, close) => html`<button type="button" class="quiet close" aria-label=${label} @click=${close}>${icon("close")}</button>`;
+
 /** Text to paste, with a button that copies it. */
 export const copyable = (page, key, text, label = text) => html`<span class="copyable"><code>${label}</code><button
 	class="quiet" aria-label="Copy ${label}" title="Copy" @click=${() => page.copy(key, text)}>${
@@ -74,12 +76,15 @@ const notice = (page) => {
 	}</p>${
 		stopped
 			? nothing
-			: html`<button class="quiet" aria-label="Close the notice" @click=${() => {
+			: closer("Close the notice", () => {
 					page.notice = null;
 					page.draw();
-				}}>${icon("close")}</button>`
+				})
 	}</aside>`;
 };
+
+/** Closes the dialog of a button, so that the focus goes back. */
+export const shut = ({ target }) => target.closest("dialog").close();
 
 /** Opens a dialog after it is drawn. */
 export const modal = (page, id) => {
@@ -99,7 +104,7 @@ function help(page) {
 	const box = (name, label) => html`<label><input type="checkbox" .checked=${page[name]} @change=${(event) =>
 		page.keep(name, event.target.checked)}> ${label}</label>`;
 	return html`<dialog id="help" aria-labelledby="help-title" @close=${close}>
-		<header><h2 id="help-title">Keys</h2><button class="quiet" aria-label="Close help" @click=${close}>${icon("close")}</button></header>
+		<header><h2 id="help-title">Keys</h2>${closer("Close help", shut)}</header>
 		<div class="scroll" tabindex="0" role="region" aria-label="Keys and settings">
 		<dl class="keys">${HELP.map(([key, what]) => html`<dt>${key.split(" ").map((one) => (one === "–" ? " – " : html`<kbd>${one}</kbd> `))}</dt><dd>${what}</dd>`)}</dl>
 		<p>In the composer: <kbd>Enter</kbd> sends, <kbd>Shift</kbd>+<kbd>Enter</kbd> is a new line, <kbd>/</kbd> lists the commands, <kbd>//</kbd> is a slash, <kbd>↑</kbd> in an empty line brings the last line back.</p>

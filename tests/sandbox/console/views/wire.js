@@ -92,7 +92,7 @@ async function backfill(page) {
 	}
 }
 
-/** The list, which stands still when it is scrolled, when a row is open, or when it is paused. */
+/** The list; it stands still when it is scrolled or paused, or a row is open. */
 function rows(page) {
 	const { state, route } = page;
 	const still = ui.paused || route.id || ui.scrollTop > 0;

@@ -116,3 +116,18 @@ test("a receipt ticks the message of its dialog and sequence", () => {
   assert.deepEqual([1, 2, 3, 4].map((sequence) => tick("ASSIGNED_AGENT", sequence)), ["read", "accepted", "sent", "sent"]);
   assert.deepEqual([1, 4].map((sequence) => tick("CONSUMER", sequence)), ["sent", "read"]);
 });
+
+test("a receipt's number means the last message it names", () => {
+  const text = (n, sequence) => message(n, { sequence, event: { type: "ContentEvent" } });
+  const receipt = message(8, { sequence: 4, event: { type: "AcceptStatusEvent", status: "READ", sequenceList: [1, 2] } });
+  const list = [text(5, 1), text(6, 2), message(7, { dialog: "survey", sequence: 2, event: {} }), receipt];
+  assert.deepEqual([5, 7, 8, 99].map((n) => store.meant(list, n)), [5, 7, 6, 99]);
+  assert.equal(store.meant([receipt], 8), 8);
+});
+
+test("a message's receipt is the one that says most", () => {
+  const receipt = (n, status) => message(n, { event: { type: "AcceptStatusEvent", status, sequenceList: [1] } });
+  const found = store.receipts([receipt(2, "ACCEPT"), receipt(3, "READ"), receipt(4, "ACCEPT"), receipt(5, "READ")]);
+  assert.equal(store.receipt(message(1, { role: "ASSIGNED_AGENT" }), found).n, 3);
+  assert.equal(store.receipt(message(1), found), undefined);
+});
