@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use thirtyfour::By;
 
 use super::{Result, World, done, ensure};
 use crate::browser::quoted;
@@ -184,7 +185,11 @@ pub(crate) async fn foreign(world: World) -> Result<Option<String>> {
                 && results["stream"] == "refused",
             "{host}: {results}"
         );
-        page.goto(&format!("http://{host}:{port}/")).await?;
+        // The console does not stand in a frame of it.
+        page.driver.find(By::Id("frame")).await?.enter_frame().await?;
+        let framed = page.value("Boolean(document.querySelector('#app, nav'))").await?;
+        page.driver.enter_default_frame().await?;
+        ensure!(framed == false, "{host}: the console is framed");
     }
     let after = state()?;
     for (name, value) in before.as_object().into_iter().flatten() {
