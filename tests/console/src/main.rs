@@ -9,6 +9,7 @@
 //! ```text
 //! cargo build --release -p lp-connector-cli
 //! cargo run --release --manifest-path tests/console/Cargo.toml -- --only 1,8
+//! cargo run --release --manifest-path tests/console/Cargo.toml -- --only 25 --docs tests/sandbox/console-shots
 //! ```
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a check reports by panicking")]
 
