@@ -14,6 +14,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,6 +26,14 @@ use crate::failure::Failure;
 
 /// How long to wait for a stdout that another program has made non-blocking.
 const WOULD_BLOCK: Duration = Duration::from_millis(10);
+
+/// Whether the reader of stdout has gone.
+static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Whether the reader of stdout has gone. What is answered 503 then, because nobody reads it, is no news.
+pub(crate) fn has_lost_its_reader() -> bool {
+    READER_IS_GONE.load(Ordering::Relaxed)
+}
 
 /// Where a command prints, and how.
 #[derive(Clone, Debug)]
@@ -146,6 +155,7 @@ impl Output {
     /// As [`check`](Self::check), and finds that the reader is gone before anything is written.
     pub(crate) fn check_reader(&self) -> Result<(), Failure> {
         if reader_is_gone() {
+            READER_IS_GONE.store(true, Ordering::Relaxed);
             self.lock().failure.get_or_insert(WriteFailure::ReaderGone);
         }
         self.check()
@@ -240,7 +250,10 @@ impl fmt::Debug for Stdout {
 impl WriteFailure {
     fn of(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            io::ErrorKind::BrokenPipe => {
+                READER_IS_GONE.store(true, Ordering::Relaxed);
+                Self::ReaderGone
+            }
             _ => Self::Failed(format!("cannot write to stdout: {error}")),
         }
     }

@@ -10,7 +10,7 @@ use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_core::secret::Secret;
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -19,8 +19,11 @@ use crate::args::{Credentials, Global, Pauses};
 use crate::colour;
 use crate::failure::Failure;
 use crate::input::{self, SecretKind};
-use crate::output::{Output, Stderr};
+use crate::output::{self, Output, Stderr};
 use crate::usage::place;
+
+/// What logs which notifications were refused.
+const REFUSALS: &str = "lp_connector_axum::refusals";
 
 /// Logs events of this project's crates to stderr.
 pub(crate) fn logging(verbose: u8) {
@@ -37,7 +40,11 @@ pub(crate) fn logging(verbose: u8) {
         .without_time();
     let ours = if verbose == 0 { "lp_connector_axum" } else { "lp_connector" };
     let ours = Targets::new().with_target(ours, level);
-    tracing_subscriber::registry().with(lines).with(ours).init();
+    // The end of the command tells what there is to tell.
+    let news = dynamic_filter_fn(|metadata, _| {
+        !(metadata.target() == REFUSALS && output::has_lost_its_reader())
+    });
+    tracing_subscriber::registry().with(lines).with(ours).with(news).init();
 }
 
 /// The configuration of an account, without credentials.

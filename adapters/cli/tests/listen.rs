@@ -207,10 +207,7 @@ fn nothing_is_answered_200_once_the_reader_is_gone() {
     let good = burst(program.1, || {});
     let (code, errors) = program.end();
     assert!(good.is_empty(), "{good:?}");
-    assert_eq!(code, Some(0), "{errors}");
-    // Of each that was answered 503 the log may tell.
-    let is_refusal = |line: &str| line.contains("notification_refused");
-    assert!(errors.lines().all(is_refusal), "{errors}");
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -6,11 +6,11 @@
 mod program;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lp_connector_sandbox::Server;
+use lp_connector_sandbox::{Server, Webhooks};
 use program::{cloud, settings};
 
 /// What a command does once nobody reads its output.
@@ -31,7 +31,7 @@ fn streams(folder: &str) -> Vec<(String, Then)> {
          127.0.0.1:0 --listen-gateways 127.0.0.1:0 --listen-operations 127.0.0.1:0"
     );
     vec![
-        ("chat --consumer ada --listen 127.0.0.1:0".to_owned(), Then::EndsQuietly),
+        ("chat --consumer ada".to_owned(), Then::EndsQuietly),
         ("sandbox agent".to_owned(), Then::EndsQuietly),
         ("webhook listen --listen 127.0.0.1:0".to_owned(), Then::EndsQuietly),
         (
@@ -55,8 +55,14 @@ impl Drop for Stream {
 
 impl Stream {
     fn start(server: &Server, arguments: &[&str]) -> Self {
+        Self::start_at(server, arguments, "127.0.0.1:0")
+    }
+
+    /// With this address for notifications.
+    fn start_at(server: &Server, arguments: &[&str], listen: &str) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
         program.env_clear().envs(settings(server)).env("LP_BRIDGE__DRAIN__DELAY", "0s");
+        program.env("LP_WEBHOOK_LISTEN", listen);
         program.args(arguments);
         let program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(program.spawn().unwrap())
@@ -91,6 +97,10 @@ impl Stream {
 #[test]
 fn a_reader_that_goes_ends_what_is_only_output() {
     let (server, folder) = (cloud(&[]), tempfile::tempdir().unwrap());
+    // The chat gets notifications when nobody reads it any more.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    server.with(|cloud| cloud.set_webhooks(Webhooks::all_at(format!("http://{free}/"))));
+    let listen = free.to_string();
     // For the agent to have something to show.
     let opened = program::run_at(&server, &["open", "--consumer", "grace"]);
     assert_eq!(opened.code, Some(0), "{}", opened.stderr);
@@ -101,7 +111,7 @@ fn a_reader_that_goes_ends_what_is_only_output() {
                 arguments.insert(0, "--json");
             }
             std::fs::create_dir_all(folder.path().join(json.to_string())).unwrap();
-            let mut stream = Stream::start(&server, &arguments);
+            let mut stream = Stream::start_at(&server, &arguments, &listen);
             let line = stream.head();
             assert!(!line.is_empty(), "{command}");
             if then == Then::Serves {
@@ -125,6 +135,7 @@ fn a_reader_that_goes_ends_what_is_only_output() {
             let fails = then == Then::Fails;
             assert_eq!(code, Some(i32::from(fails)), "{command}: {stderr}");
             assert_eq!(stderr.contains("error: cannot write"), fails, "{command}: {stderr}");
+            assert!(!stderr.contains("WARN"), "{command}: {stderr}");
             assert_eq!(stderr.contains("stdout"), fails, "{command}: {stderr}");
         }
     }
