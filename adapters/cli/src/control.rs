@@ -26,8 +26,8 @@ pub(crate) fn find(global: &Global) -> Result<Control, Failure> {
     let trust = setup::trust(global, std::iter::empty())?;
     if !trust.is_local() {
         return Err(Failure::usage(
-            "this needs a sandbox on this machine: start one with `lp-connector sandbox`, or set its address \
-             with LP_DOMAIN_API or --domain-api",
+            "this needs a sandbox on this machine: start one with `lp-connector sandbox`; of one that was started \
+             with --state DIR, set the variables, which `lp-connector sandbox env --state DIR` prints",
         ));
     }
     let base = trust.domain_api().to_string();

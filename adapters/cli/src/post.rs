@@ -85,9 +85,9 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whether the platform takes it for a success ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
+    /// Whether the platform takes it for a [success].
     pub(crate) fn is_accepted(&self) -> bool {
-        matches!(self.status, 200 | 201)
+        success(Some(self.status)).is_ok()
     }
 
     /// Its body as one line, cut after 200 characters.
@@ -99,6 +99,20 @@ impl Answer {
             words.push('…');
         }
         words
+    }
+}
+
+/// Whether the platform takes a status for a success ([protocol.md 9.1](lp_connector_core::protocol#9.1)), or the failure
+/// that says so.
+pub(crate) fn success(status: Option<u16>) -> Result<(), Failure> {
+    match status {
+        Some(200 | 201) => Ok(()),
+        Some(status) => Err(Failure::Local(format!(
+            "the endpoint answered {status}: LivePerson takes only 200 and 201 for a success"
+        ))),
+        None => {
+            Err(Failure::Local("there was no response: does anything listen there?".to_owned()))
+        }
     }
 }
 

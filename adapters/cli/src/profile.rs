@@ -20,6 +20,7 @@ use std::process::{Command, Stdio};
 use lp_connector_core::secret::Secret;
 use zeroize::Zeroizing;
 
+use crate::commands::sandbox::NO_SANDBOX;
 use crate::commands::sandbox::home;
 use crate::commands::sandbox::settings::Settings;
 use crate::failure::Failure;
@@ -145,9 +146,7 @@ impl Profile {
             return Ok(profile.clone());
         }
         if name == SANDBOX {
-            return Self::of_sandbox().ok_or_else(|| {
-                Failure::Local("no sandbox runs: start one with `lp-connector sandbox`".to_owned())
-            });
+            return Self::of_sandbox().ok_or_else(|| Failure::Local(NO_SANDBOX.to_owned()));
         }
         Err(profiles.unknown(name))
     }

@@ -17,6 +17,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::args::{Credentials, Global, Pauses};
 use crate::colour;
+use crate::control;
 use crate::failure::Failure;
 use crate::input::{self, SecretKind};
 use crate::output::{self, Output, Stderr};
@@ -50,7 +51,7 @@ pub(crate) fn logging(verbose: u8) {
 /// The configuration of an account, without credentials.
 pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure> {
     let account = global.account.as_deref().ok_or_else(|| {
-        Failure::usage(
+        missing(
             "the account is missing: set LP_ACCOUNT_ID or --account (or try `lp-connector demo`)",
         )
     })?;
@@ -74,12 +75,20 @@ pub(crate) fn config(global: &Global, output: &Output) -> Result<Config, Failure
     Ok(config.observer(move |event| output.event(event)))
 }
 
+/// The failure that something is missing. It names the sandbox that runs, if one does.
+fn missing(what: &str) -> Failure {
+    let instead =
+        control::running().map_or("", |_| "; --profile sandbox takes that of the sandbox");
+    Failure::usage(format!("{what}{instead}"))
+}
+
 /// The configuration of an account, with credentials.
 pub(crate) fn config_with_credentials(global: &Global, output: &Output) -> Result<Config, Failure> {
     let config = config(global, output)?;
-    let client = global.client_id.as_deref().ok_or_else(|| {
-        Failure::usage("the app install is missing: set LP_CLIENT_ID or --client-id")
-    })?;
+    let client = global
+        .client_id
+        .as_deref()
+        .ok_or_else(|| missing("the app install is missing: set LP_CLIENT_ID or --client-id"))?;
     let config = config.credentials(client_id(client)?, secret(global)?);
     Ok(match global.credentials_in {
         Credentials::Body => config,
@@ -107,13 +116,13 @@ fn retry(global: &Global) -> RetryPolicy {
 /// The app install's secret, from the file, the profile or the variable. Never from the command line, which every
 /// user of the machine can read.
 pub(crate) fn secret(global: &Global) -> Result<Secret, Failure> {
-    let missing =
-        "the app install's secret is missing: set LP_CLIENT_SECRET or --client-secret-file";
+    let what = "the app install's secret is missing: set LP_CLIENT_SECRET or --client-secret-file";
     match (&global.client_secret_file, &global.secret) {
         (Some(file), _) => input::secret_in(file, "--client-secret-file", SecretKind::App),
         (None, Some(source)) => source.read(),
-        (None, None) => input::secret_of("LP_CLIENT_SECRET", SecretKind::App)?
-            .ok_or_else(|| Failure::usage(missing)),
+        (None, None) => {
+            input::secret_of("LP_CLIENT_SECRET", SecretKind::App)?.ok_or_else(|| missing(what))
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn a_notification_is_replayed_and_verifies() {
     let nobody = run_at(&server, &["webhook", "replay"]);
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.stderr.contains("no response"), "{}", nobody.stderr);
+    assert!(!nobody.stderr.contains("answer was"), "{}", nobody.stderr);
     let none = run_at(&server, &["webhook", "replay", "4711"]);
     assert_eq!(none.code, Some(1), "{}", none.stderr);
 }
@@ -287,6 +288,13 @@ fn a_running_sandbox_is_found_without_variables() {
     assert!(url.ends_with("/console"), "{url}");
     let shown = run(&environment, &["--json", "sandbox", "env"]).last();
     assert_eq!(shown["console"], Value::from(url));
+    for command in [&["token"][..], &["chat", "--consumer", "ada"], &["webhook", "listen"]] {
+        let lost = run(&environment, command);
+        assert_eq!(lost.code, Some(2), "{command:?}");
+        let hint = "; --profile sandbox takes that of the sandbox\n";
+        assert!(lost.stderr.ends_with(hint), "{command:?}: {}", lost.stderr);
+    }
+    assert_eq!(run(&environment, &["--profile", "sandbox", "token"]).code, Some(0));
     let triggered = run(&environment, &["trigger", "text"]);
     assert_eq!(triggered.code, Some(0), "{}", triggered.stderr);
     let listed = run(&environment, &["--json", "sandbox", "conversations"]);

@@ -262,7 +262,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "EXT", add = complete::consumers())]
         consumer: String,
         /// The conversation's id, as `open` prints it [default: a new conversation]
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", add = complete::conversations())]
         conversation: Option<String>,
         /// The caption
         #[arg(long, value_name = "TEXT")]

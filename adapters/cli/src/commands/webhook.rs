@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::input;
 use crate::notices;
 use crate::output::{Output, count, sanitize};
-use crate::post::{Poster, Target};
+use crate::post::{Poster, Target, success};
 use crate::setup;
 
 /// The maximum size of a notification.
@@ -150,13 +150,7 @@ fn send(post: &Post, global: &Global, output: &Output) -> Result<(), Failure> {
             "body": String::from_utf8_lossy(&answer.body)}),
         format!("{} in {took} ms from {}{colon}{said}", answer.status, to.shown()),
     );
-    match answer.is_accepted() {
-        true => Ok(()),
-        false => Err(Failure::Local(format!(
-            "the endpoint answered {}: LivePerson takes only 200 and 201 for a success",
-            answer.status
-        ))),
-    }
+    success(Some(answer.status))
 }
 
 /// What posts received notifications on.

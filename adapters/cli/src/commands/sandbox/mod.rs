@@ -329,6 +329,10 @@ pub(crate) fn env(folder: Option<&Path>, format: Format, output: &Output) -> Res
     Ok(())
 }
 
+/// That no sandbox runs which can be found without anything that names it.
+pub(crate) const NO_SANDBOX: &str = "no sandbox runs: start one with `lp-connector sandbox`; of one that was \
+    started with --state DIR, `lp-connector sandbox env --state DIR` has the variables";
+
 /// The settings of the sandbox that runs with this folder, or with the default one.
 pub(crate) fn running(folder: Option<&Path>) -> Result<Settings, Failure> {
     let found = match folder {
@@ -336,9 +340,13 @@ pub(crate) fn running(folder: Option<&Path>) -> Result<Settings, Failure> {
         None => home::default_folder().and_then(|folder| home::running(&folder)),
     };
     found.ok_or_else(|| {
-        let with = folder.map(|folder| format!(" --state {}", folder.display()));
-        let with = with.unwrap_or_default();
-        Failure::Local(format!("no sandbox runs: start one with `lp-connector sandbox{with}`"))
+        Failure::Local(match folder {
+            None => NO_SANDBOX.to_owned(),
+            Some(folder) => {
+                let with = folder.display();
+                format!("no sandbox runs: start one with `lp-connector sandbox --state {with}`")
+            }
+        })
     })
 }
 
