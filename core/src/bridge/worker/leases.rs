@@ -1,6 +1,6 @@
 //! Which lanes a worker holds, and for how long.
 
-use super::{Held, MAX_DUES, STORE_PAUSE, Worker};
+use super::{Held, STORE_PAUSE, Worker};
 use crate::bridge::event::BridgeEventKind;
 use crate::bridge::store::{Answer, Claimed, Fence, Holder, LaneId, Lease, Next, is_sealed};
 use crate::bridge::worker::machine::Machine;
@@ -35,9 +35,10 @@ impl Worker {
             if has_sealed(&lane) {
                 // It stays as it is: its term ends, and a program with the key goes on.
                 self.counters.unreadable += 1;
-                self.note_due(now.mono() + self.config.lease_term());
+                self.dues.note(&lane.lane, now.mono() + self.config.lease_term());
                 continue;
             }
+            self.dues.held(&lane.lane);
             self.counters.claimed += 1;
             self.counters.taken_over += u64::from(lane.taken_over);
             let id = lane.lane.clone();
@@ -106,7 +107,7 @@ impl Worker {
                     false => now + pause,
                 };
                 self.lanes.remove(id);
-                self.note_due(due);
+                self.dues.note(id, due);
             }
             Next::Idle | Next::Gone => {
                 self.lanes.remove(id);
@@ -166,7 +167,7 @@ impl Worker {
     pub(super) fn lose(&mut self, id: &LaneId, now: Mono) {
         if self.lanes.remove(id).is_some() {
             self.counters.lost += 1;
-            self.note_due(now + self.config.lease_term());
+            self.dues.note(id, now + self.config.lease_term());
             self.tell_of_lane(id, BridgeEventKind::CommitLost(id.kind()));
         }
     }
@@ -185,14 +186,6 @@ impl Worker {
         }
     }
 
-    /// A lane comes due then.
-    pub(super) fn note_due(&mut self, at: Mono) {
-        self.dues.insert(at);
-        if self.dues.len() > MAX_DUES {
-            self.dues.pop_last();
-        }
-    }
-
     /// A lane may be due now.
     pub(super) fn claim_soon(&mut self) {
         self.next_claim = Mono::ZERO;
@@ -201,7 +194,7 @@ impl Worker {
 
     /// When the next claim is to be asked for.
     pub(super) fn claim_at(&self) -> Mono {
-        self.dues.first().map_or(self.next_claim, |due| self.next_claim.min(*due))
+        self.dues.first().map_or(self.next_claim, |due| self.next_claim.min(due))
     }
 
     /// When something can be done without a result.

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod describe;
+mod dues;
 mod fairness;
 mod leases;
 mod machine;
@@ -11,10 +12,11 @@ mod refusal_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::dues::Dues;
 use self::fairness::CROWDED_PAUSE;
 use self::machine::Machine;
 use self::rate::Rate;
@@ -35,9 +37,6 @@ const MAX_COMMIT_REQUESTS: usize = 2;
 
 /// While the records and entries that were given with the held lanes have this many bytes, no further one is claimed.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
-
-/// The most instants at which lanes come due. Later ones are found by looking now and then.
-const MAX_DUES: usize = 1024;
 
 /// The most events that nobody took yet.
 const MAX_EVENTS: usize = 4096;
@@ -119,8 +118,8 @@ pub struct Worker {
     next_claim: Mono,
     claim_pause: Duration,
     is_claiming: bool,
-    /// When lanes come due that this program had, at most [`MAX_DUES`].
-    dues: BTreeSet<Mono>,
+    /// When lanes come due that this program had.
+    dues: Dues,
     /// How often this program appended something.
     news: u64,
     is_stopping: bool,
@@ -214,7 +213,7 @@ impl Worker {
             number: 0,
             next_claim: Mono::ZERO,
             is_claiming: false,
-            dues: BTreeSet::new(),
+            dues: Dues::default(),
             news: 0,
             is_stopping: false,
             counters: WorkerCounters::default(),
@@ -257,7 +256,7 @@ impl Worker {
                     _ => {
                         // Perhaps it took effect, and lanes wait for the end of their term.
                         self.next_claim = now.mono() + STORE_PAUSE;
-                        self.note_due(now.mono() + self.config.lease_term());
+                        self.dues.note_unnamed(now.mono() + self.config.lease_term());
                     }
                 }
             }
@@ -558,7 +557,7 @@ impl Worker {
             return None;
         }
         self.is_claiming = true;
-        self.dues = self.dues.split_off(&(now + Duration::from_nanos(1)));
+        self.dues.looked(now);
         let number = self.next_number();
         let holder = Holder(self.seed.derive(number).bits());
         self.asked.insert(number, Asked::Claim { holder, at: now, news: self.news });
