@@ -87,13 +87,17 @@ impl World {
             && self.instances.iter().all(|it| it.calls.is_empty())
     }
 
-    /// At rest, workers look for lanes now and then, and nothing else happens.
+    /// At rest, workers look for lanes now and then, and once for each lane that another instance took before it came
+    /// due; nothing else happens.
     fn check_idle(&mut self) -> Result<(), Broken> {
         let before = self.counts.asks;
         let span = Duration::from_secs(60);
         self.run_until(self.now + span)?;
         let asks = self.counts.asks - before;
-        let most = (span.as_secs() / POLL_MOST.as_secs() + 2) * self.scenario.instances as u64;
+        let instances = self.scenario.instances as u64;
+        // A lane for each consumer, and one for its conversation.
+        let taken = if instances > 1 { 2 * CONSUMERS as u64 } else { 0 };
+        let most = (span.as_secs() / POLL_MOST.as_secs() + 2 + taken) * instances;
         match asks <= most {
             true => Ok(()),
             false => {
