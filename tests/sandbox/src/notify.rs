@@ -23,7 +23,13 @@ impl Sandbox {
     /// Replaces the webhooks. Undelivered notifications are lost.
     pub fn set_webhooks(&mut self, webhooks: Webhooks) {
         self.deliveries = DeliveryQueue::replacing(&self.deliveries, webhooks.retention);
-        self.webhooks = Some(webhooks);
+        let previous = self.webhooks.replace(webhooks);
+        if let Some(journal) = &mut self.journal {
+            let endpoints = previous.into_iter().flat_map(|previous| previous.endpoints);
+            for (name, value) in endpoints.flat_map(|(_, endpoint)| endpoint.headers) {
+                journal.retire_header(name, value);
+            }
+        }
         self.record_queue_replaced();
     }
 

@@ -195,7 +195,7 @@ pub(crate) struct LastLine {
 }
 
 /// The longest last line, in characters.
-const MAX_LINE: usize = 120;
+pub(crate) const MAX_LINE: usize = 120;
 
 /// The survey of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -38,6 +38,14 @@ pub(crate) enum Subject {
     Files,
 }
 
+/// A secret that was replaced. The log may still have it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Retired {
+    pub(crate) secret: String,
+    /// The webhook header whose value it was; `None` for a client secret.
+    pub(crate) header: Option<String>,
+}
+
 /// What a sandbox remembers.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
@@ -51,8 +59,7 @@ pub(crate) struct Journal {
     pub(crate) names: Names,
     /// By the key of an event: the status of the last post, and when it ended.
     pub(crate) last_posts: BTreeMap<String, (Option<u16>, Duration)>,
-    /// Secrets that were replaced. The log may still have them.
-    pub(crate) retired: VecDeque<String>,
+    pub(crate) retired: VecDeque<Retired>,
 }
 
 impl Journal {
@@ -80,10 +87,21 @@ impl Journal {
     }
 
     pub(crate) fn retire(&mut self, secret: String) {
+        self.keep_retired(Retired { secret, header: None });
+    }
+
+    /// Keeps the value of a webhook header.
+    pub(crate) fn retire_header(&mut self, name: String, secret: String) {
+        self.keep_retired(Retired { secret, header: Some(name) });
+    }
+
+    fn keep_retired(&mut self, retired: Retired) {
+        // Webhooks that are set again and again with the same headers push out nothing.
+        self.retired.retain(|kept| *kept != retired);
         if self.retired.len() >= MAX_RETIRED {
             self.retired.pop_front();
         }
-        self.retired.push_back(secret);
+        self.retired.push_back(retired);
     }
 }
 

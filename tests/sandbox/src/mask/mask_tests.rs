@@ -17,7 +17,7 @@ fn secrets() -> Secrets<'static> {
     let mut secrets = Secrets::new(Some(Box::leak(Box::new(names))));
     secrets.add(SECRET, "client secret");
     secrets.add("hunter22", "password");
-    secrets.add_header("X-Own");
+    secrets.add_header("X-Own", "");
     secrets.sort();
     secrets
 }

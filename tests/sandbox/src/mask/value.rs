@@ -56,8 +56,17 @@ impl<'a> Secrets<'a> {
         self.values.dedup();
     }
 
-    pub(crate) fn add_header(&mut self, name: &str) {
-        self.headers.push(name.to_owned());
+    /// Adds a header that was registered for webhooks: an endpoint may say back what it got.
+    pub(crate) fn add_header(&mut self, name: &str, value: &str) {
+        if !self.headers.iter().any(|known| known == name) {
+            self.headers.push(name.to_owned());
+        }
+        let value = value.trim();
+        self.add(value, "webhook header");
+        // A credential may come back without its scheme.
+        if let Some((_, credential)) = value.split_once(' ') {
+            self.add(credential.trim(), "webhook header");
+        }
     }
 
     /// The name of what stands where a secret stands.
@@ -150,7 +159,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// Without what may be the beginning of a secret, at the end of a text that was cut.
-    pub(super) fn cut(&self, mut text: String) -> String {
+    pub(crate) fn cut(&self, mut text: String) -> String {
         for (value, name) in &self.values {
             let starts = (4..value.len()).rev().filter_map(|length| value.get(..length));
             for start in starts {

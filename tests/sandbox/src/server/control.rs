@@ -287,7 +287,10 @@ async fn post_and_tell(
             status: outcome.status,
             us: outcome.took.map_or(0, |took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             url: request.uri().to_string(),
-            answer: outcome.status.and_then(|_| actions::answer(&outcome.body)),
+            answer: outcome.status.and_then(|_| {
+                let secrets = describe::secrets(&sandbox);
+                actions::answer(&secrets, &outcome.headers, &outcome.body, false)
+            }),
         };
         tell(&sandbox, posted)
     };

@@ -1,7 +1,11 @@
 //! No secret comes out.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use http::Request;
 use lp_connector_sandbox::Webhooks;
+use lp_connector_sandbox::control::v1;
 use serde_json::{Value, json};
 
 use crate::world::{SEND, World, now};
@@ -154,4 +158,93 @@ fn a_copied_command_names_variables_for_its_secrets() {
     let token = world.control.wire("endpoint=token").unwrap().rows[0].n;
     let command = world.control.curl(token).unwrap();
     assert!(command.contains("client_secret='\"$LP_CLIENT_SECRET\"''"), "{command}");
+}
+
+/// An endpoint that answers each post with what this makes of its head and body.
+fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut buffer = vec![0; 64 * 1024];
+            let mut length = 0;
+            // A post is a head and a JSON object.
+            while !buffer[..length].ends_with(b"}") {
+                match stream.read(&mut buffer[length..]).unwrap() {
+                    0 => break,
+                    read => length += read,
+                }
+            }
+            let body = answer(&String::from_utf8_lossy(&buffer[..length]));
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+fn with_headers(url: &str, headers: &[(&str, &str)]) -> Value {
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| json!({"header_name": name, "header_value": value}))
+        .collect();
+    json!({"capabilities": {"webhooks": {"ms.MessagingEventNotification.ContentEvent":
+        {"endpoint": url, "headers": headers}}}})
+}
+
+#[test]
+fn webhook_headers_stay_secret_when_echoed_or_replaced() {
+    let world = World::new();
+    let url = answering(str::to_owned);
+    let headers = [("x-api-key", "clear \"key\" 7712"), ("authorization", "Bearer hook-5512-cred")];
+    let put = |document: Value| {
+        world.control.request("PUT", "/v1/webhooks", Some(&document)).unwrap();
+    };
+    put(json!({"manifest": with_headers(&url, &headers)}));
+    let posted =
+        world.control.request("POST", "/v1/notifications", Some(&json!({"preset": "text"})));
+    let posted: Value = serde_json::from_slice(&posted.unwrap()).unwrap();
+    let answer = posted["answer"].as_str().unwrap();
+    assert!(answer.contains("x-api-key: ‹webhook header›"), "{answer}");
+    assert!(answer.contains("authorization: ‹webhook header›"), "{answer}");
+    let row = posted["wire"].as_u64().unwrap();
+    let mut texts = vec![posted.to_string()];
+    let mut look = || {
+        for path in ["snapshot", "wire", &format!("wire/{row}"), &format!("wire/{row}/curl")] {
+            let bytes = world.control.request("GET", &format!("/v1/{path}"), None).unwrap();
+            texts.push(String::from_utf8(bytes).unwrap());
+        }
+    };
+    look();
+    put(json!({"manifest": with_headers(&url, &[("x-api-key", "another-key-9")])}));
+    look();
+    put(json!({"endpoint": url}));
+    look();
+    for text in texts {
+        for part in ["clear", "7712", "5512", "cred"] {
+            assert!(!text.contains(part), "{part} is in {text}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_named_before_a_text_is_cut() {
+    let world = World::new();
+    let secret = world.server.client_secret();
+    let is_seen = |text: &str| (4..secret.len()).any(|length| text.contains(&secret[..length]));
+    for length in [100, 112, 119] {
+        world.say(&format!("{}{secret}", ".".repeat(length)));
+        let found: v1::Conversation = world.read("/v1/conversations/latest");
+        let last = found.last.unwrap().text;
+        assert!(last.starts_with(&".".repeat(length)) && !is_seen(&last), "{last}");
+    }
+    let padded = format!("{}{secret}", "x".repeat(4090));
+    let url = answering(move |_| padded.clone());
+    world.server.with(|sandbox| sandbox.set_webhooks(Webhooks::all_at(&url)));
+    for body in [json!({"preset": "text"}), json!({"body": {"a": 1}, "url": url})] {
+        let posted = world.control.request("POST", "/v1/notifications", Some(&body)).unwrap();
+        let posted = String::from_utf8(posted).unwrap();
+        assert!(posted.contains("xxxx") && !is_seen(&posted), "{posted}");
+    }
 }

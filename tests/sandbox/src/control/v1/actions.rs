@@ -1,5 +1,6 @@
 //! The writes of the API.
 
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,7 @@ use crate::control::guard::IMAGE_TYPES;
 use crate::control::triggers;
 use crate::file::MAX_FILE_SIZE;
 use crate::journal::{Delivery, NotificationRecord, Subject};
+use crate::mask::Secrets;
 use crate::webhook::EVENT_KEYS;
 use crate::{AGENT, Agent, FAULT_PRESETS, Published, Sandbox, Webhooks, webhook_target};
 
@@ -298,22 +300,27 @@ pub(crate) fn posted(sandbox: &Sandbox, number: u64) -> Posted {
     if let Some(exchange) = journal.requests.get(wire) {
         told.status = exchange.status;
         told.us = exchange.micros;
-        told.answer = exchange.status.and_then(|_| answer(&exchange.response.body.bytes));
+        let (secrets, response) = (describe::secrets(sandbox), &exchange.response);
+        let is_cut = response.body.bytes.len() < response.body.total;
+        let read = |_| answer(&secrets, &response.headers, &response.body.bytes, is_cut);
+        told.answer = exchange.status.and_then(read);
     }
     told
 }
 
-/// The answer of an endpoint, if it is text: its beginning.
-pub(crate) fn answer(body: &[u8]) -> Option<String> {
-    let told = body.get(..MAX_ANSWER).unwrap_or(body);
-    match std::str::from_utf8(told) {
-        Ok(text) => Some(text.to_owned()),
-        // A character is cut at the end.
-        Err(error) if told.len() < body.len() && error.error_len().is_none() => {
-            told.get(..error.valid_up_to()).map(|text| String::from_utf8_lossy(text).into_owned())
-        }
-        Err(_) => None,
-    }
+/// The answer of an endpoint, if it is text: its beginning. Secrets have their names before it is cut: a part of
+/// one would not be known.
+pub(crate) fn answer(
+    secrets: &Secrets<'_>,
+    headers: &HeaderMap,
+    body: &[u8],
+    is_cut: bool,
+) -> Option<String> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let shown = secrets.body(kind.unwrap_or_default(), body, is_cut)?;
+    let most = shown.len().min(MAX_ANSWER);
+    let end = (0..=most).rev().find(|end| shown.is_char_boundary(*end))?;
+    shown.get(..end).map(str::to_owned)
 }
 
 /// The key under which a notification's endpoint is registered.

@@ -8,14 +8,14 @@ use crate::file::StoredFile;
 use crate::journal::{Exchange, NotificationRecord, Way, short_kind};
 use crate::mask::Secrets;
 use crate::sandbox::Sandbox;
-use crate::state::{Conversation, Message, milliseconds};
+use crate::state::{Conversation, MAX_LINE, Message, milliseconds};
 use crate::webhook::EVENT_KEYS;
 use crate::{ActiveFault, AppState, FAULT_PRESETS, Transmission, webhook_target};
 
 /// The newest tokens of each kind that are listed.
 const MAX_TOKENS: usize = 100;
 
-pub(crate) fn conversation(one: &Conversation) -> types::Conversation {
+pub(crate) fn conversation(secrets: &Secrets<'_>, one: &Conversation) -> types::Conversation {
     let survey_open = one.survey.as_ref().is_some_and(|survey| survey.open);
     let state = match (one.main_open, survey_open, one.agents.is_empty()) {
         (true, _, false) => "open",
@@ -46,7 +46,7 @@ pub(crate) fn conversation(one: &Conversation) -> types::Conversation {
         last: one.last.as_ref().map(|last| types::LastLine {
             from: last.from.clone(),
             role: last.role.to_owned(),
-            text: last.text.clone(),
+            text: last_text(secrets, &last.text),
             at: last.at_ms,
         }),
         typing: one.typing.clone(),
@@ -58,6 +58,12 @@ pub(crate) fn conversation(one: &Conversation) -> types::Conversation {
         request: one.request.clone(),
         wire: one.opened_by,
     }
+}
+
+/// The text of a last line. Where it was cut, it may end with the beginning of a secret.
+fn last_text(secrets: &Secrets<'_>, text: &str) -> String {
+    let shown = secrets.text(text).into_owned();
+    if text.chars().count() < MAX_LINE { shown } else { secrets.cut(shown) }
 }
 
 pub(crate) fn message(sandbox: &Sandbox, one: &Message) -> types::Message {
@@ -321,15 +327,18 @@ pub(crate) fn secrets(sandbox: &Sandbox) -> Secrets<'_> {
         secrets.add(&app.client_secret, "client secret");
     }
     for retired in journal.into_iter().flat_map(|journal| &journal.retired) {
-        secrets.add(retired, "old client secret");
+        match &retired.header {
+            None => secrets.add(&retired.secret, "old client secret"),
+            Some(name) => secrets.add_header(name, &retired.secret),
+        }
     }
     secrets.add(&sandbox.config.admin.1, "password");
     for (bearer, ()) in sandbox.state.bearers.newest().take(MAX_TOKENS) {
         secrets.add(bearer, "bearer");
     }
     for endpoint in sandbox.webhooks.iter().flat_map(|webhooks| webhooks.endpoints.values()) {
-        for (name, _) in &endpoint.headers {
-            secrets.add_header(name);
+        for (name, value) in &endpoint.headers {
+            secrets.add_header(name, value);
         }
     }
     secrets.sort();

@@ -172,7 +172,7 @@ impl Frame {
                 let Some(found) = sandbox.state.conversations.get(id) else { return };
                 self.conversations += 1;
                 match self.conversations <= MAX_IN_FRAME {
-                    true => self.push("conversation", describe::conversation(found)),
+                    true => self.push("conversation", describe::conversation(secrets, found)),
                     false => self.conversations_left_out += 1,
                 }
             }

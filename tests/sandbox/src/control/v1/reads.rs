@@ -57,6 +57,8 @@ pub(super) fn snapshot(context: &mut Context<'_>) -> Handled {
         all.truncate(most);
     }
     let rows = wire::newest(sandbox);
+    let secrets = describe::secrets(sandbox);
+    let shown = |one| describe::conversation(&secrets, one);
     json(
         200,
         Snapshot {
@@ -64,7 +66,7 @@ pub(super) fn snapshot(context: &mut Context<'_>) -> Handled {
             at,
             seed: sandbox.config.seed.map(|seed| seed.to_string()),
             counts,
-            conversations: open.into_iter().chain(closed).map(describe::conversation).collect(),
+            conversations: open.into_iter().chain(closed).map(shown).collect(),
             wire: rows,
             wire_kept: sandbox.recorded().map_or(0, crate::RequestLog::len),
             wire_limit: sandbox.recorded().map_or(0, |log| log.limits().exchanges),
@@ -98,13 +100,17 @@ pub(super) fn conversations(context: &mut Context<'_>) -> Handled {
         .filter(|one| consumer.is_none_or(|consumer| one.consumer == *consumer));
     let page: Vec<&Conversation> = found.by_ref().take(PAGE).collect();
     let next = found.next().and_then(|_| page.last().map(|one| one.opened));
-    let conversations = page.into_iter().map(describe::conversation).collect();
+    let secrets = describe::secrets(context.sandbox);
+    let shown = |one| describe::conversation(&secrets, one);
+    let conversations = page.into_iter().map(shown).collect();
     json(200, Conversations { conversations, next })
 }
 
 pub(super) fn conversation(context: &mut Context<'_>) -> Handled {
     let id = context.conversation()?;
-    json(200, context.sandbox.state.conversations.get(&id).map(describe::conversation))
+    let secrets = describe::secrets(context.sandbox);
+    let shown = |one| describe::conversation(&secrets, one);
+    json(200, context.sandbox.state.conversations.get(&id).map(shown))
 }
 
 pub(super) fn messages_of(context: &mut Context<'_>) -> Handled {
