@@ -10,8 +10,8 @@ use std::fs;
 use lp_connector_sandbox::control::Control;
 use lp_connector_sandbox::{Server, Webhooks};
 use program::running::Running;
-use program::{cloud, run, run_at, settings};
-use serde_json::Value;
+use program::{cloud, run, run_at, run_with, settings};
+use serde_json::{Value, json};
 
 /// A listener for the notifications of a sandbox, and the sandbox.
 fn listening() -> (Server, Running) {
@@ -235,6 +235,31 @@ fn an_agent_acts_once_in_any_conversation() {
         let refused = run_at(&server, &[&["sandbox", "agent"], arguments].concat());
         assert_eq!(refused.code, Some(code), "{arguments:?}: {}", refused.stderr);
     }
+}
+
+#[test]
+fn an_agent_is_another_one_and_publishes_any_event() {
+    let server = cloud(&[]);
+    run_at(&server, &["open", "--consumer", "ada"]);
+    let event = json!({"type": "ContentEvent", "contentType": "text/plain", "message": "a | b"});
+    let (raw, typed) =
+        (format!("raw {event}"), format!("/raw {event}\n/as a4-agent\nCoo\n/quit\n"));
+    let (as_a3, options) = (["--do", "as a3-agent"], ["sandbox", "agent", "--as", "a2-agent"]);
+    let acted = run_at(&server, &[&options[..], &["--say", "x"], &as_a3, &["--do", &raw]].concat());
+    assert_eq!((acted.code, acted.stdout.lines().count()), (Some(0), 2), "{}", acted.stderr);
+    let url = server.base_url();
+    let session = run_with(&[("LP_DOMAIN_API", &url)], &["sandbox", "agent"], typed.as_bytes());
+    assert_eq!(session.code, Some(0), "{}{}", session.stdout, session.stderr);
+    let said: Vec<_> = server.with(|cloud| {
+        let all = cloud.messages().iter().filter(|one| one.role == "ASSIGNED_AGENT");
+        let texts = all.filter(|one| one.event["type"] == "ContentEvent");
+        texts.map(|one| (one.originator.clone(), one.event["message"].clone())).collect()
+    });
+    let expected =
+        [("a2-agent", "x"), ("a3-agent", "a | b"), ("a9-agent", "a | b"), ("a4-agent", "Coo")];
+    assert_eq!(said, expected.map(|(who, text)| (who.to_owned(), text.into())));
+    let refused = run_at(&server, &[&["sandbox", "agent", "--do", "raw {"][..], &as_a3].concat());
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
 }
 
 #[test]

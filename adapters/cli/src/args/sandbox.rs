@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Args as Group, Subcommand, ValueEnum, ValueHint};
 
+use crate::commands::agent::parse;
 use crate::commands::sandbox::settings::Format;
 use crate::complete;
 use crate::values::listen_address;
@@ -47,25 +48,24 @@ yours, which no other account can read. A second sandbox beside the first has ke
     faults!()
 );
 
-pub(crate) const AGENT: &str = "\
+/// What is said of the agent's commands.
+fn agent_help() -> String {
+    format!(
+        "\
 Without --conversation, the agent is in the open conversation that was opened last, and stays there until
 it is closed. Then it goes to the one that was opened last again, and says so.
 
 Each line is sent as a text, as it is; //text sends /text. With --say or --do, no line is read. The commands
-are, with --do with or without the slash:
-  /replies TEXT | A | B   send TEXT with the quick replies A and B
-  /card TEXT | A | B      send a card: TEXT with the buttons A and B
-  /file NAME              send the picture NAME, or a made-up one if there is no such file
-  /note TEXT              send a note that only agents see
-  /typing, /active        start, or stop, typing
-  /transfer SKILL         transfer to another skill
-  /close                  close the conversation; a survey may follow
-  /quit                   leave (as Ctrl-D does)";
+are those of the console, with --do with or without the slash:
+{}",
+        parse::help()
+    )
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SandboxCommand {
     /// Chat as the agent in a running sandbox: type messages, and see what the consumer does
-    #[command(after_help = AGENT)]
+    #[command(after_help = agent_help())]
     Agent(AgentSide),
     /// List the conversations of a running sandbox
     Conversations {

@@ -1,6 +1,6 @@
 //! The commands: each file has one, or a few that belong together.
 
-mod agent;
+pub(crate) mod agent;
 mod apps;
 pub(crate) mod bridge;
 mod chat;

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::parse::{COMMANDS, help};
 use super::watch::{open_elsewhere, open_or_closed};
 use super::*;
 
@@ -10,6 +11,58 @@ fn conversations(all: &[(&str, bool)]) -> Value {
         .map(|(name, open)| json!({"id": name, "consumer": name, "main_open": open}))
         .collect();
     json!({"conversations": all})
+}
+
+/// The commands of the console's composer, and their arguments.
+fn commands_of_the_console() -> Vec<(String, String)> {
+    let file = "../../tests/sandbox/console/commands.js";
+    let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (table, _) = source.split_once("];").unwrap();
+    let quoted = |row: &str, member: &str| -> String {
+        let (_, behind) = row.split_once(&format!("{member}: \"")).unwrap();
+        behind.split('"').next().unwrap().to_owned()
+    };
+    let rows = table.lines().filter(|line| line.contains("name: \"/"));
+    rows.map(|row| (quoted(row, "name"), quoted(row, "usage"))).collect()
+}
+
+#[test]
+fn the_commands_are_those_of_the_console() {
+    let console = commands_of_the_console();
+    let names = |all: &mut dyn Iterator<Item = String>| all.collect::<BTreeSet<_>>();
+    assert_eq!(
+        names(&mut COMMANDS.iter().map(|one| one.0.to_owned()).filter(|name| name != "/quit")),
+        names(&mut console.iter().map(|one| one.0.clone()))
+    );
+    for (name, argument) in &console {
+        let ours = COMMANDS.iter().find(|one| one.0 == name).unwrap();
+        // The console opens a dialog for a file.
+        assert!(name == "/file" || ours.1 == argument, "{name} {argument}");
+    }
+}
+
+#[test]
+fn each_command_is_explained_and_understood() {
+    let help = help();
+    for (name, argument, about) in COMMANDS {
+        assert!(help.contains(format!("  {name} {argument}").trim_end()), "{name}: {help}");
+        assert!(help.contains(about), "{name}: {help}");
+        let example = match argument {
+            "TEXT | A | B" => "Coming? | Yes | No",
+            "JSON" => r#"{"type": "ContentEvent"}"#,
+            "NAME" => "ring.png",
+            other => other,
+        };
+        let parsed = parse(&format!("{name} {example}"));
+        assert!(parsed.is_ok() || name == "/quit", "{name}: {parsed:?}");
+        let alone = parse(name);
+        assert!(alone.is_ok() == argument.is_empty() || name == "/quit", "{name}: {alone:?}");
+    }
+    assert_eq!(parse("/as  a2-agent "), Ok(Typed::As("a2-agent".to_owned())));
+    let event = json!({"type": "ContentEvent", "message": "a | b"});
+    let raw = Typed::Action(json!({"do": "raw", "event": event}));
+    assert_eq!(parse(&format!("/raw {event}")), Ok(raw));
+    assert!(parse("/raw {").unwrap_err().starts_with("/raw takes an event in JSON: "));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The agent's side of a running sandbox, from another terminal.
 
-mod parse;
+pub(crate) mod parse;
 mod watch;
 
 use std::path::Path;
@@ -18,14 +18,14 @@ use crate::output::Output;
 use crate::session::Notice;
 use crate::signals;
 use crate::terminal::{Lines, command_or_text};
-use parse::{COMMANDS, parse};
+use parse::{Typed, parse, summary};
 
 /// The agent at a sandbox.
 struct Desk {
     control: Control,
     place: Mutex<Place>,
     /// The agent's id, if it is not the usual one.
-    who: Option<String>,
+    who: Mutex<Option<String>>,
 }
 
 /// Where the agent is.
@@ -61,7 +61,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
     let desk = Desk {
         control: control::find(global)?,
         place: Mutex::new(Place { chosen: conversation.is_some(), conversation }),
-        who,
+        who: Mutex::new(who),
     };
     if !actions.is_empty() {
         return once(&desk, &actions, output);
@@ -83,7 +83,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
                 break;
             }
             if command.is_some() && line == "/help" {
-                let notice = Notice::text(COMMANDS);
+                let notice = Notice::text(summary());
                 screen.show(&notice.json, &notice.lines);
                 continue;
             }
@@ -92,9 +92,9 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
             }
             let action = match command {
                 Some(_) => parse(line).map_err(Failure::Usage),
-                None => Ok(json!({"do": "text", "text": line})),
+                None => Ok(Typed::Action(json!({"do": "text", "text": line}))),
             };
-            let done = action.and_then(|action| desk.act(action));
+            let done = action.and_then(|action| desk.obey(action));
             match done {
                 Ok(_) => {
                     let shown = if lines.is_terminal() {
@@ -126,7 +126,9 @@ const LATEST: &str = "latest";
 /// Sends the texts and performs the commands, and ends.
 fn once(desk: &Desk, all: &[OneAction], output: &Output) -> Result<(), Failure> {
     let read = |one: &OneAction| match one {
-        OneAction::Say(text) => Ok((text.clone(), json!({"do": "text", "text": text}))),
+        OneAction::Say(text) => {
+            Ok((text.clone(), Typed::Action(json!({"do": "text", "text": text}))))
+        }
         OneAction::Do(line) => {
             // The slash may be left out, as a shell may take it for a folder.
             let command = if line.starts_with('/') { line.clone() } else { format!("/{line}") };
@@ -134,9 +136,9 @@ fn once(desk: &Desk, all: &[OneAction], output: &Output) -> Result<(), Failure> 
         }
     };
     // All can be read, or nothing is done.
-    let actions: Vec<(String, Value)> = all.iter().map(read).collect::<Result<_, Failure>>()?;
+    let actions: Vec<(String, Typed)> = all.iter().map(read).collect::<Result<_, Failure>>()?;
     for (line, action) in actions {
-        let done = desk.act(action)?;
+        let Some(done) = desk.obey(action)? else { continue };
         let sequence = done.sequence.map(|sequence| format!("  (sequence {sequence})"));
         output.done(
             &json!({"event": "acted", "conversation_id": done.conversation, "line": line,
@@ -148,14 +150,26 @@ fn once(desk: &Desk, all: &[OneAction], output: &Output) -> Result<(), Failure> 
 }
 
 impl Desk {
+    /// Does what was typed. Returns what the sandbox has done, if it was asked.
+    fn obey(&self, typed: Typed) -> Result<Option<v1::Acted>, Failure> {
+        match typed {
+            Typed::Action(action) => self.act(action).map(Some),
+            Typed::As(agent) => {
+                *lock(&self.who) = Some(agent);
+                Ok(None)
+            }
+        }
+    }
+
     /// Performs an action in the agent's conversation.
     fn act(&self, mut action: Value) -> Result<v1::Acted, Failure> {
         let conversation = self.place().conversation.clone();
         let id = conversation.as_deref().unwrap_or(LATEST);
+        let who = lock(&self.who).clone();
         if let Some(Picture { name, kind, bytes }) = picture(&action)? {
-            return Ok(self.control.send_file(id, self.who.as_deref(), &name, kind, &bytes)?);
+            return Ok(self.control.send_file(id, who.as_deref(), &name, kind, &bytes)?);
         }
-        if let (Some(who), Some(members)) = (&self.who, action.as_object_mut()) {
+        if let (Some(who), Some(members)) = (who, action.as_object_mut()) {
             members.insert("as".to_owned(), json!(who));
         }
         Ok(self.control.act(id, &action)?)
@@ -203,8 +217,12 @@ impl Desk {
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.place)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The largest picture that an agent may send.
