@@ -1,7 +1,9 @@
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::parse::{COMMANDS, help};
-use super::watch::{open_elsewhere, open_or_closed};
+use super::watch::{open_elsewhere, open_or_closed, wait_for};
 use super::*;
 
 /// The conversations in the order of their opening: a name, and whether it is open.
@@ -112,4 +114,20 @@ fn the_agent_says_who_else_waits_and_that_it_moves() {
             "-- you are in another conversation now: the conversation bob with bob is open",
         ]
     );
+}
+
+#[test]
+fn a_busy_sandbox_is_looked_at_five_times_a_second() {
+    let (now, looks) = (Cell::new(Duration::ZERO), Cell::new(0));
+    let passes = |time| now.set(now.get() + time);
+    while now.get() < Duration::from_secs(2) {
+        looks.set(looks.get() + 1);
+        assert!(looks.get() <= 10, "in {:?}", now.get());
+        // Something changes all the time.
+        wait_for(passes, |_| true, || false);
+    }
+    // In a quiet one, a change is seen at once.
+    let before = now.get();
+    wait_for(passes, |_| now.get() - before >= Duration::from_millis(200), || false);
+    assert_eq!(now.get() - before, Duration::from_millis(200));
 }

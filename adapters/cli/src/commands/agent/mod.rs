@@ -66,7 +66,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
     if !actions.is_empty() {
         return once(&desk, &actions, output);
     }
-    let page = desk.page(LAST)?;
+    let page = desk.page()?;
     desk.check_conversation(&page)?;
     desk.shown(&page);
     output.note("you are the agent; /help lists the commands");
@@ -116,9 +116,6 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
     });
     lines.check().and_then(|()| output.end())
 }
-
-/// After every message.
-const LAST: u64 = i64::MAX as u64;
 
 /// The open conversation that was opened last.
 const LATEST: &str = "latest";
@@ -175,8 +172,15 @@ impl Desk {
         Ok(self.control.act(id, &action)?)
     }
 
-    /// What there is now: the conversations, oldest first, the messages after one, and the webhooks.
-    fn page(&self, after: u64) -> Result<Value, Failure> {
+    /// The messages after one, oldest first: some of them, and whether there are more.
+    fn messages(&self, after: u64) -> Result<v1::Messages, Failure> {
+        let messages = self.control.request("GET", &format!("/v1/messages?after={after}"), None)?;
+        serde_json::from_slice(&messages)
+            .map_err(|error| Failure::Local(format!("the sandbox's messages: {error}")))
+    }
+
+    /// What there is now: the conversations, oldest first, and the webhooks.
+    fn page(&self) -> Result<Value, Failure> {
         let mut all = self.control.conversations("open", None)?.conversations;
         if all.is_empty() {
             all = self.control.conversations("all", None)?.conversations;
@@ -191,11 +195,7 @@ impl Desk {
             json!({"id": one.id, "consumer": one.consumer, "main_open": main_open})
         };
         let all: Vec<Value> = all.iter().map(describe).collect();
-        let messages = self.control.request("GET", &format!("/v1/messages?after={after}"), None)?;
-        let messages: v1::Messages = serde_json::from_slice(&messages)
-            .map_err(|error| Failure::Local(format!("the sandbox's messages: {error}")))?;
-        Ok(json!({"conversations": all, "messages": messages.messages, "more": messages.more,
-            "webhooks": self.control.webhooks()?}))
+        Ok(json!({"conversations": all, "webhooks": self.control.webhooks()?}))
     }
 
     /// Checks that the conversation of the command line exists.

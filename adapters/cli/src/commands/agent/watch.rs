@@ -4,18 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{self, Receiver, TrySendError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lp_connector_sandbox::control::Control;
+use lp_connector_sandbox::control::{Control, v1};
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::failure::Failure;
 use crate::session::Notice;
 use crate::terminal::Screen;
 
-/// How long to wait between two looks at what may have changed.
+/// How long to wait at least between two looks at what may have changed: much may, and each asks for the
+/// conversations, the messages and the webhooks.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often that is waited for, if nothing changes.
 const WAITS: u32 = 10;
+
+/// How many pages of messages one look reads at most: more than the sandbox keeps.
+const MAX_PAGES: u32 = 200;
 
 /// How many consecutive requests to the sandbox may fail.
 const MAX_FAILURES: u32 = 10;
@@ -32,40 +37,54 @@ pub(super) fn watch(desk: &Desk, screen: &Screen, stopped: impl Fn() -> bool) {
         screen.show(&notice.json, &notice.lines);
     };
     while !stopped() {
-        let more = match desk.page(after) {
-            Ok(page) => {
+        match look(desk, after) {
+            Ok((messages, page)) => {
                 failures = 0;
+                after = messages.last().map_or(after, |last| last.n);
+                let left = desk.place().conversation.clone();
                 let shown = desk.shown(&page);
+                let id = shown.and_then(|shown| shown.get("id")?.as_str());
+                // The last words of the conversation that is left now.
+                if left.as_deref() != id {
+                    for message in of(&messages, left.as_deref()) {
+                        show(message, screen);
+                    }
+                }
                 open_or_closed(shown, &mut last).into_iter().for_each(say);
                 open_elsewhere(&page, shown, &mut elsewhere).into_iter().for_each(say);
                 endpoint_line(&page, &mut next_try).into_iter().for_each(say);
                 let mut unread = false;
-                let messages = page.get("messages").and_then(Value::as_array);
-                for message in messages.into_iter().flatten() {
-                    after = message.get("n").and_then(Value::as_u64).unwrap_or(after);
-                    let of = |value: &Value, name: &str| value.get(name).cloned();
-                    let id = shown.and_then(|shown| of(shown, "id"));
-                    if id.is_some() && of(message, "conversation") == id {
-                        unread |= show(message, screen);
-                    }
+                for message in of(&messages, id) {
+                    unread |= show(message, screen);
                 }
                 if unread {
                     // The consumer sees ticks. The sandbox refuses it once the conversation is closed.
                     let _ = desk.act(json!({"do": "read"}));
                 }
-                page.get("more").is_some_and(|more| *more == true)
             }
-            Err(_) if failures < MAX_FAILURES => {
-                failures += 1;
-                std::thread::sleep(POLL_INTERVAL);
-                false
-            }
+            Err(_) if failures < MAX_FAILURES => failures += 1,
             Err(failure) => return say(format!("error: {failure}")),
-        };
-        if !more {
-            wait_for(&changes, &stopped);
         }
+        let is_changed = |wait| changes.recv_timeout(wait).is_ok();
+        wait_for(std::thread::sleep, is_changed, &stopped);
     }
+}
+
+/// Those of a conversation.
+fn of<'a>(all: &'a [v1::Message], id: Option<&'a str>) -> impl Iterator<Item = &'a v1::Message> {
+    all.iter().filter(move |one| id == Some(&*one.conversation))
+}
+
+/// The messages after one, and then what else there is: the conversations of all of them are among it.
+fn look(desk: &Desk, after: u64) -> Result<(Vec<v1::Message>, Value), Failure> {
+    let mut all = desk.messages(after)?;
+    for _ in 1..MAX_PAGES {
+        let Some(last) = all.messages.last().filter(|_| all.more) else { break };
+        let next = desk.messages(last.n)?;
+        all.messages.extend(next.messages);
+        all.more = next.more;
+    }
+    Ok((all.messages, desk.page()?))
 }
 
 /// Tells of each change in the sandbox, as long as its event stream lasts. The thread ends with the program.
@@ -88,10 +107,15 @@ fn changes(control: Control) -> Receiver<()> {
     changes
 }
 
-/// Waits for a change, or for as long as a stream that is down may hide one.
-fn wait_for(changes: &Receiver<()>, stopped: impl Fn() -> bool) {
+/// Pauses, and waits for a change, or for as long as a stream that is down may hide one.
+pub(super) fn wait_for(
+    pause: impl FnOnce(Duration),
+    mut is_changed: impl FnMut(Duration) -> bool,
+    stopped: impl Fn() -> bool,
+) {
+    pause(POLL_INTERVAL);
     for _ in 0..WAITS {
-        if changes.recv_timeout(POLL_INTERVAL).is_ok() || stopped() {
+        if stopped() || is_changed(POLL_INTERVAL) {
             return;
         }
     }
@@ -167,16 +191,16 @@ fn endpoint_line(page: &Value, last: &mut Option<u64>) -> Option<String> {
 }
 
 /// Shows a message of the consumer or the bot. Returns whether it can be marked as read.
-fn show(message: &Value, screen: &Screen) -> bool {
+fn show(message: &v1::Message, screen: &Screen) -> bool {
     let text = |value: &Value, name: &str| {
         value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
-    let role = text(message, "role");
+    let role = message.role.clone();
     if role == "ASSIGNED_AGENT" {
         return false;
     }
-    let author = if role == "CONSUMER" { text(message, "from") } else { "bot".to_owned() };
-    let event = message.get("event").cloned().unwrap_or_default();
+    let author = if role == "CONSUMER" { message.from.clone() } else { "bot".to_owned() };
+    let event = message.event.clone();
     let (line, read) = match text(&event, "type").as_str() {
         "ContentEvent" if event.get("message").is_some_and(Value::is_string) => {
             (format!("{author}: {}", text(&event, "message")), role == "CONSUMER")
