@@ -20,6 +20,9 @@ const MAX_POSTS: usize = 16;
 /// How many may wait for their turn. Beyond it they are answered 503.
 const MAX_WAITING: usize = 1024;
 
+/// Once no more than that wait, it is told again that too many do.
+const CALM: usize = MAX_WAITING / 2;
+
 /// How long a notification may take, from its arrival to the endpoint's answer: its sender gets one within 2 s,
 /// well before the platform calls an endpoint slow ([protocol.md 9.1](lp_connector_core::protocol#9.1)).
 const LIMIT: Duration = Duration::from_millis(1_800);
@@ -86,13 +89,23 @@ impl Forwarding {
         &self.target
     }
 
-    /// Posts a notification on when its turn comes. Returns false if too many wait: it is answered 503.
-    pub(crate) fn push(&self, arrival: Arrival) -> bool {
+    /// Posts a notification on when its turn comes. If too many wait it is answered 503, and for the first of such a
+    /// burst there is something to print.
+    pub(crate) fn push(&self, arrival: Arrival) -> Pushed<Forwarded> {
         let (queue, pushed) = &*self.queue;
-        let conversation = about(&arrival.verified).0;
-        let is_taken = lock(queue).push(conversation, arrival);
+        let (conversation, sequence) = about(&arrival.verified);
+        let taken = lock(queue).push(conversation.clone(), arrival);
         pushed.notify_one();
-        is_taken
+        match taken {
+            Pushed::Taken => Pushed::Taken,
+            Pushed::Refused(first) => Pushed::Refused(first.map(|_| {
+                let reason = format!(
+                    "{MAX_WAITING} wait for their turn: this one, and all for which there is no room, are \
+                     answered 503, and are sent again"
+                );
+                not_forwarded(&self.target, conversation.as_deref(), sequence, &reason)
+            })),
+        }
     }
 }
 
@@ -126,6 +139,14 @@ fn work(
     }
 }
 
+/// Whether something waits for its turn now.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Pushed<T> {
+    Taken,
+    /// There is no room; with something for the first one of a burst.
+    Refused(Option<T>),
+}
+
 /// What is to be posted. Of each conversation one thing is under way at a time.
 #[derive(Debug)]
 struct Queue<T> {
@@ -133,36 +154,40 @@ struct Queue<T> {
     /// The conversations of which one is ready or under way, and what waits for that.
     waiting: BTreeMap<String, VecDeque<T>>,
     len: usize,
+    /// Whether one was refused, and many wait since.
+    is_full: bool,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { ready: VecDeque::new(), waiting: BTreeMap::new(), len: 0 }
+        Self { ready: VecDeque::new(), waiting: BTreeMap::new(), len: 0, is_full: false }
     }
 }
 
 impl<T> Queue<T> {
-    /// Adds one, of no conversation if it is not known. Returns false if there is no room.
-    fn push(&mut self, conversation: Option<String>, one: T) -> bool {
+    /// Adds one, of no conversation if it is not known.
+    fn push(&mut self, conversation: Option<String>, one: T) -> Pushed<()> {
         if self.len >= MAX_WAITING {
-            return false;
+            let is_first = !std::mem::replace(&mut self.is_full, true);
+            return Pushed::Refused(is_first.then_some(()));
         }
         self.len += 1;
         if let Some(id) = &conversation {
             if let Some(behind) = self.waiting.get_mut(id) {
                 behind.push_back(one);
-                return true;
+                return Pushed::Taken;
             }
             self.waiting.insert(id.clone(), VecDeque::new());
         }
         self.ready.push_back((conversation, one));
-        true
+        Pushed::Taken
     }
 
     /// The next one, which is under way until its conversation is [finished](Self::finish) with it.
     fn pop(&mut self) -> Option<(Option<String>, T)> {
         let next = self.ready.pop_front()?;
         self.len = self.len.saturating_sub(1);
+        self.is_full &= self.len > CALM;
         Some(next)
     }
 
@@ -188,16 +213,11 @@ impl Forwarder {
         let Arrival { verified, headers, came, answer } = arrival;
         let to = self.target.shown();
         let (conversation, sequence) = about(&verified);
-        let mut event = json!({"event": "forwarded", "to": to, "status": null, "accepted": false,
-            "conversation_id": conversation, "sequence": sequence});
+        let mut event = event(&to, conversation.as_deref(), sequence);
         let mut told = |name: &str, value: Value| {
             event.as_object_mut().map(|members| members.insert(name.to_owned(), value))
         };
-        let place = match (&conversation, sequence) {
-            (Some(id), Some(sequence)) => format!("{id} #{sequence} "),
-            (Some(id), None) => format!("{id} "),
-            _ => String::new(),
-        };
+        let place = place(conversation.as_deref(), sequence);
         let left = LIMIT.saturating_sub(came.elapsed());
         let posted = match left.is_zero() {
             true => Err("its turn came too late: those before it took too long".to_owned()),
@@ -217,11 +237,7 @@ impl Forwarder {
                 let line = format!("   {place}-> {to} {} in {took} ms{colon}{said}", got.status);
                 Forwarded { event, line, answer: got.is_accepted().then_some(answer) }
             }
-            Err(reason) => {
-                told("reason", json!(reason));
-                let line = format!("   {place}-> {to} no answer: {reason}");
-                Forwarded { event, line, answer: None }
-            }
+            Err(reason) => not_forwarded(&to, conversation.as_deref(), sequence, &reason),
         }
     }
 
@@ -231,6 +247,36 @@ impl Forwarder {
             .map_or((Algorithm::Sha1, Encoding::Base64), |one| (one.algorithm, one.encoding));
         webhook::sign(&self.secret, algorithm, encoding, verified.body())
     }
+}
+
+/// The event of a notification that has no answer yet.
+fn event(to: &str, conversation: Option<&str>, sequence: Option<u64>) -> Value {
+    json!({"event": "forwarded", "to": to, "status": null, "accepted": false,
+        "conversation_id": conversation, "sequence": sequence})
+}
+
+/// The beginning of a notification's line.
+fn place(conversation: Option<&str>, sequence: Option<u64>) -> String {
+    match (conversation, sequence) {
+        (Some(id), Some(sequence)) => format!("{id} #{sequence} "),
+        (Some(id), None) => format!("{id} "),
+        _ => String::new(),
+    }
+}
+
+/// A notification without an answer from the endpoint.
+fn not_forwarded(
+    to: &str,
+    conversation: Option<&str>,
+    sequence: Option<u64>,
+    reason: &str,
+) -> Forwarded {
+    let mut event = event(to, conversation, sequence);
+    if let Some(members) = event.as_object_mut() {
+        members.insert("reason".to_owned(), json!(reason));
+    }
+    let line = format!("   {}-> {to} no answer: {reason}", place(conversation, sequence));
+    Forwarded { event, line, answer: None }
 }
 
 /// The conversation and the sequence of a notification's first change.
@@ -273,7 +319,7 @@ mod tests {
         let id = |name: &str| Some(name.to_owned());
         for (conversation, n) in [("a", 1), ("a", 2), ("b", 3), ("", 4), ("", 5), ("a", 6)] {
             let conversation = id(conversation).filter(|name| !name.is_empty());
-            assert!(queue.push(conversation, n));
+            assert_eq!(queue.push(conversation, n), Pushed::Taken);
         }
         let mut under_way = Vec::new();
         while let Some(next) = queue.pop() {
@@ -289,16 +335,31 @@ mod tests {
         }
         assert!(!queue.finish(id("a")));
         assert!(queue.waiting.is_empty() && queue.len == 0);
-        assert!(queue.push(id("a"), 7) && queue.pop().is_some());
+        assert!(queue.push(id("a"), 7) == Pushed::Taken && queue.pop().is_some());
     }
 
     #[test]
-    fn what_waits_is_bounded() {
+    fn what_waits_is_bounded_and_a_burst_is_told_once() {
         let mut queue = Queue::default();
-        let all = (0..MAX_WAITING).filter(|n| queue.push((n % 2 == 0).then(String::new), *n));
+        let all = (0..MAX_WAITING)
+            .filter(|n| queue.push((n % 2 == 0).then(String::new), *n) == Pushed::Taken);
         assert_eq!(all.count(), MAX_WAITING);
-        assert!(!queue.push(None, 0) && !queue.push(Some("b".to_owned()), 0));
-        assert!(queue.pop().is_some() && queue.push(None, 0));
+        let (first, later) = (Pushed::Refused(Some(())), Pushed::Refused(None));
+        assert_eq!(queue.push(None, 0), first);
+        assert_eq!(queue.push(Some("b".to_owned()), 0), later);
+        // There is room for one again and again, and no more.
+        for _ in 0..10 {
+            assert!(queue.pop().is_some());
+            assert_eq!(queue.push(None, 0), Pushed::Taken);
+            assert_eq!(queue.push(None, 0), later);
+        }
+        while queue.len > CALM {
+            assert!(queue.pop().is_some() || queue.finish(Some(String::new())));
+        }
+        while queue.len < MAX_WAITING {
+            assert_eq!(queue.push(None, 0), Pushed::Taken);
+        }
+        assert_eq!([(); 2].map(|()| queue.push(None, 0)), [first, later]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use lp_connector_core::webhook::{
 };
 use serde_json::{Value, json};
 
-use super::forward::{Forwarded, Forwarder, Forwarding};
+use super::forward::{Forwarded, Forwarder, Forwarding, Pushed};
 use crate::args::Endpoint;
 use crate::failure::Failure;
 use crate::listener::{Answer, Arrival, Listener};
@@ -166,13 +166,18 @@ impl<'a> Printer<'a> {
         }
         self.take_due();
         self.write()?;
+        let mut refused = Vec::new();
         for arrival in arrivals {
             match &self.forwarding {
-                Some(forwarding) => self.under_way += usize::from(forwarding.push(arrival)),
+                Some(forwarding) => match forwarding.push(arrival) {
+                    Pushed::Taken => self.under_way += 1,
+                    Pushed::Refused(first) => refused.extend(first),
+                },
                 None => arrival.answer.accept(),
             }
         }
         answers.into_iter().for_each(Answer::accept);
+        refused.iter().for_each(|one| self.line(&one.event, &one.line));
         self.owes = !self.feed.is_empty();
         Ok(ended)
     }
