@@ -153,8 +153,8 @@ fn lines_that_are_not_sent_are_an_error() {
         [&["chat", "--consumer", "ada", "--listen", "127.0.0.1:0"][..], &["sandbox", "agent"]]
     {
         let mut stream = Stream::start(&server, command);
-        stream.head();
-        // Of many lines, the first ones may be sent before it is seen that nobody reads.
+        // Of many lines, the first ones may be sent before it is seen that nobody reads. There are more when the
+        // reader goes: without any, it would be no error.
         let mut stdin = stream.0.stdin.take().unwrap();
         let writer = std::thread::spawn(move || {
             for _ in 0..100_000 {
@@ -163,6 +163,7 @@ fn lines_that_are_not_sent_are_an_error() {
                 }
             }
         });
+        stream.head();
         let (code, stderr) = stream.end();
         assert_eq!(code, Some(1), "{command:?}: {stderr}");
         assert!(stderr.contains("there are more lines to read"), "{command:?}: {stderr}");
