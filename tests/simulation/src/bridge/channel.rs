@@ -69,7 +69,9 @@ impl Channel {
                 if let Some((kind, most)) = TRIES.iter().find(|(kind, _)| text.starts_with(kind)) {
                     let tries = self.poison.entry(delivery.id.clone()).or_default();
                     *tries += u32::from(is_answered);
-                    if *tries > most + takeovers {
+                    // Of what is repeated after its consumer was forgotten, no try is remembered.
+                    let again = self.forgotten.contains(&delivery.consumer.to_string());
+                    if *tries > most * (1 + u32::from(again)) + takeovers {
                         let why = format!("{} was tried {tries} times", delivery.id);
                         return Err(Broken::new(Invariant::PoisonGivenUp, why));
                     }
