@@ -64,6 +64,10 @@ const page = {
 	after: [],
 	now: Date.now(),
 
+	get off() {
+		return page.status.kind !== "live";
+	},
+
 	/** Draws once in the next frame, however often it is asked. */
 	draw() {
 		if (!page.drawing) page.drawing = requestAnimationFrame(draw);

@@ -37,7 +37,7 @@ export const metadata = (list) =>
 export const isTyping = (event) => event?.type === "ChatStateEvent";
 export const isReceipt = (event) => event?.type === "AcceptStatusEvent";
 
-const CONTAINERS = { vertical: "elements", horizontal: "elements", list: "elements", carousel: "elements" };
+const CONTAINERS = ["vertical", "horizontal", "list", "carousel"];
 const NEEDS = { text: ["text"], button: ["title"], image: ["url"], map: ["la", "lo"], link: ["url"] };
 
 /** Presets of the editor. */
@@ -48,21 +48,19 @@ const publish = (title) => ({
 });
 const text = (words) => ({ type: "text", text: words });
 const card = (title, ...buttons) => ({ type: "vertical", elements: [text(title), ...buttons.map(publish)] });
+const two = [card("Ring", "Take the ring"), card("Chain", "Take the chain")];
 export const PRESETS = {
 	buttons: card("Which colour?", "Blue", "Grey"),
 	card: {
 		type: "vertical",
 		elements: [
-			{ type: "text", text: "A silver ring" },
+			text("A silver ring"),
 			text("Size 17, in stock"),
 			{ type: "horizontal", elements: [publish("Buy"), publish("Another")] },
 		],
 	},
-	list: { type: "list", elements: [card("Ring", "Take the ring"), card("Chain", "Take the chain")] },
-	carousel: {
-		type: "carousel",
-		elements: [card("Ring", "Take the ring"), card("Chain", "Take the chain")],
-	},
+	list: { type: "list", elements: two },
+	carousel: { type: "carousel", elements: two },
 	link: {
 		type: "vertical",
 		elements: [
@@ -97,7 +95,7 @@ function examine(value, path, lines, errors, depth) {
 	}
 	if (depth > 12) return fail("it is nested too deep");
 	const { type } = value;
-	if (Object.hasOwn(CONTAINERS, type ?? "")) {
+	if (CONTAINERS.includes(type)) {
 		if (!Array.isArray(value.elements)) return fail(`${type} needs elements, a list`);
 		value.elements.forEach((one, index) => {
 			if (typeof one !== "object" || one === null) fail(`element ${index + 1} must be an object`, value.elements);
@@ -106,7 +104,7 @@ function examine(value, path, lines, errors, depth) {
 	} else if (Object.hasOwn(NEEDS, type ?? "")) {
 		for (const name of NEEDS[type]) if (value[name] === undefined) fail(`${type} needs ${name}`);
 	} else {
-		const known = [...Object.keys(CONTAINERS), ...Object.keys(NEEDS)].join(", ");
+		const known = [...CONTAINERS, ...Object.keys(NEEDS)].join(", ");
 		fail(type === undefined ? "it has no type" : `there is no type “${type}”: there are ${known}`);
 	}
 }

@@ -19,7 +19,7 @@ const field = () => document.getElementById("composer");
 
 /** Why nothing can be sent now; `null` if it can. */
 function refusal(page, conversation) {
-	if (page.status.kind !== "live") return "not connected: the draft stays";
+	if (page.off) return "not connected: the draft stays";
 	if (conversation.state === "closed") return "the conversation is closed";
 	if (conversation.state === "survey") return "the survey is on: only the consumer answers";
 	return null;

@@ -15,7 +15,7 @@ const more = (title, value, extra = nothing) =>
 		: nothing;
 
 function actions(page, one) {
-	const over = one.state === "closed" || one.state === "survey" || page.status.kind !== "live";
+	const over = one.state === "closed" || one.state === "survey" || page.off;
 	const button = (name, action) => html`<button ?disabled=${over} @click=${() => perform(page, one.id, action, "details")}>${name}</button>`;
 	const transfer = async (event) => {
 		event.preventDefault();

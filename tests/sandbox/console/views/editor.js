@@ -28,7 +28,7 @@ export function editor(page, conversation) {
 		event.preventDefault();
 		if (await perform(page, conversation.id, { do: "raw", event: { type: "RichContentEvent", content: card } }, "editor")) shut(event);
 	};
-	const off = page.status.kind !== "live" || conversation.state !== "open" && conversation.state !== "no agent";
+	const off = page.off || conversation.state !== "open" && conversation.state !== "no agent";
 	return html`<dialog id="editor" class="wide" aria-labelledby="editor-title" @close=${close}>
 		<form @submit=${send}>
 			<header><h2 id="editor-title">Card</h2>

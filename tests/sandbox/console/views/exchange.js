@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import * as api from "../api.js";
 import { clock, duration, plural, pretty, short, size } from "../format.js";
-import { closer, copyButton } from "./frame.js";
+import { closer, copyButton, heads } from "./frame.js";
 import { statusOf } from "./wire.js";
 
 /** How many opened exchanges are kept. */
@@ -79,11 +79,10 @@ function attempts(page, found, row) {
 	}
 	const next = notification.next ? `, next in ${Math.max(0, Math.ceil((notification.next - page.now) / 1000))} s` : "";
 	const signature = (found.request.headers ?? []).find(([name]) => name === "x-liveperson-signature")?.[1];
-	const dead = page.status.kind !== "live";
 	return html`<p>Webhook ${notification.n} · ${notification.kind} · <b>${notification.state}</b> · ${plural(notification.attempts, "attempt")}${next}
-			<button ?disabled=${dead} @click=${() => replay(page, notification.n)}>Replay</button></p>${page.problem("replay")}
+			<button ?disabled=${page.off} @click=${() => replay(page, notification.n)}>Replay</button></p>${page.problem("replay")}
 		${signature ? html`<p>signature <code>${signature}</code></p>` : nothing}
-		<table><thead><tr><th scope="col">attempt</th><th scope="col">time</th><th scope="col">status</th><th scope="col">ms</th><th scope="col">exchange</th></tr></thead>
+		<table>${heads(["attempt", "time", "status", "ms", "exchange"])}
 		<tbody>${all.map((one) => html`<tr class=${one.n === row?.n ? "here" : ""}><td>${one.attempt}${one.replay ? ", replay" : ""}</td><td>${clock(one.at, true)}</td><td>${statusOf(one)}</td><td>${duration(one.us)}</td>
 			<td><a href=${page.link("wire", one.n, { tab: "attempts" })}>${one.n} ›</a></td></tr>`)}</tbody></table>`;
 }
@@ -138,8 +137,8 @@ export function exchange(page, n, close) {
 		row.connection ? `connection ${row.connection}` : "",
 		row.repeat > 1 ? `↻${row.repeat}` : "",
 	].filter(Boolean).join(" · ");
-	const curl = html`<button @click=${() => page.copy("curl", api.text(`/v1/wire/${n}/curl`))}>${page.copied === "curl" ? "Copied" : "Copy as cURL"}</button>`;
-	const extra = html`${curl}${row?.notification ? html`<button @click=${() => replay(page, row.notification)} ?disabled=${page.status.kind !== "live"}>Replay</button>` : nothing}`;
+	const curl = copyButton(page, "curl", "Copy as cURL", () => api.text(`/v1/wire/${n}/curl`));
+	const extra = html`${curl}${row?.notification ? html`<button @click=${() => replay(page, row.notification)} ?disabled=${page.off}>Replay</button>` : nothing}`;
 	const content = () => {
 		if (!found?.request) return page.errors.has("exchange") ? nothing : html`<p class="muted">Loading …</p>`;
 		if (tab === "request") return half(page, "request", found.request, extra);

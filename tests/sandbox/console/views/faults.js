@@ -7,14 +7,12 @@ import * as api from "../api.js";
 import { ENDPOINTS, applied, build, describe, kindsAt } from "../fault.js";
 import { clock } from "../format.js";
 import { move } from "../window.js";
-import { copyButton, icon } from "./frame.js";
+import { copyButton, heads, icon } from "./frame.js";
 
 const ui = {
 	chosen: null,
 	form: { endpoint: "send", which: "every", first: 1, last: 20, kind: "status", value: "503" },
 };
-
-const off = (page) => page.status.kind !== "live";
 
 const flip = (page, fault) =>
 	page.act(`fault-${fault.n}`, () => api.send("PATCH", `/v1/faults/${fault.n}`, { on: !fault.on }));
@@ -35,12 +33,12 @@ function row(page, fault) {
 	}} @focusin=${() => {
 		ui.chosen = n;
 	}}>
-		<td><button role="switch" aria-checked=${on} aria-label=${text} class="switch" ?disabled=${off(page)} @click=${() => flip(page, fault)}>${on ? "on" : "off"}</button></td>
+		<td><button role="switch" aria-checked=${on} aria-label=${text} class="switch" ?disabled=${page.off} @click=${() => flip(page, fault)}>${on ? "on" : "off"}</button></td>
 		<td class="endpoint">${endpoint}</td><td class="requests">${requests}</td>
 		<td class="what" dir="auto" title=${text}>${what}</td>
 		<td class="applied"><a href=${page.link("wire", "", { fault: n })} title="Show the exchanges">${applied(fault)}</a></td>
 		<td class="last">${clock(fault.last)}</td>
-		<td><button class="quiet" aria-label="Remove ${text}" ?disabled=${off(page)} @click=${() => page.act(`fault-${n}`, () => api.send("DELETE", `/v1/faults/${n}`))}>${icon("close")}</button></td>
+		<td><button class="quiet" aria-label="Remove ${text}" ?disabled=${page.off} @click=${() => page.act(`fault-${n}`, () => api.send("DELETE", `/v1/faults/${n}`))}>${icon("close")}</button></td>
 	</tr>${page.errors.has(`fault-${n}`) ? html`<tr><td colspan="7">${page.problem(`fault-${n}`)}</td></tr>` : nothing}`;
 }
 
@@ -76,7 +74,7 @@ function newFault(page) {
 			</fieldset>
 			<select aria-label="What happens" @change=${put("kind")}>${kinds.map((one) => html`<option value=${one.kind} ?selected=${one.kind === form.kind}>${one.label}</option>`)}</select>
 			${kind.takes ? html`<input class="value" aria-label=${kind.label} autocomplete="off" .value=${live(form.value)} @input=${put("value")}>` : nothing}
-			<button class="primary" ?disabled=${off(page)}>Switch on</button>
+			<button class="primary" ?disabled=${page.off}>Switch on</button>
 		</div>
 		${page.problem("fault")}
 		<p class="muted option"><code>${text}</code> · as an option: <code>--fault '${text}'</code> ${copyButton(page, "fault-option", "Copy", () => `--fault '${text}'`)}</p>
@@ -88,15 +86,15 @@ export function view(page) {
 	const all = sorted(page);
 	return html`<div class="page">
 		<div class="presets" role="group" aria-label="Presets"><span class="muted">Presets</span>${state.presets.map(
-			({ name, title, faults }) => html`<button title=${(faults ?? []).join(", ")} ?disabled=${off(page)} @click=${() =>
+			({ name, title, faults }) => html`<button title=${(faults ?? []).join(", ")} ?disabled=${page.off} @click=${() =>
 				page.act("preset", () => api.send("POST", `/v1/faults/presets/${encodeURIComponent(name)}`))}>${title}</button>`,
 		)}<span class="grow"></span>
-			<button ?disabled=${off(page) || !all.some(({ on }) => on)} @click=${() => page.act("preset", () => api.send("POST", "/v1/faults/off"))}>Disable all</button>
-			<button ?disabled=${off(page) || all.length === 0} @click=${() => page.act("preset", () => api.send("DELETE", "/v1/faults"))}>Remove all</button>
+			<button ?disabled=${page.off || !all.some(({ on }) => on)} @click=${() => page.act("preset", () => api.send("POST", "/v1/faults/off"))}>Disable all</button>
+			<button ?disabled=${page.off || all.length === 0} @click=${() => page.act("preset", () => api.send("DELETE", "/v1/faults"))}>Remove all</button>
 		</div>
 		${page.problem("preset")}${page.problem("presets")}
 		${all.length
-			? html`<div class="table" data-main data-list tabindex="0" role="region" aria-label="Faults"><table><thead><tr><th scope="col">on</th><th scope="col">endpoint</th><th scope="col">requests</th><th scope="col">what happens</th><th scope="col">applied</th><th scope="col">last</th><th scope="col"><span class="unseen">remove</span></th></tr></thead>
+			? html`<div class="table" data-main data-list tabindex="0" role="region" aria-label="Faults"><table>${heads(["on", "endpoint", "requests", "what happens", "applied", "last", ""])}
 					<tbody>${repeat(all, ({ n }) => n, (fault) => row(page, fault))}</tbody></table></div>`
 			: html`<div class="empty" data-main tabindex="-1"><p>Everything works. Pick what should fail.</p></div>`}
 		${newFault(page)}

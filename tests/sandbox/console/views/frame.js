@@ -17,6 +17,9 @@ export const copyable = (page, key, text, label = text) => html`<span class="cop
 		page.copied === key ? "copied" : icon("copy")
 	}</button></span>`;
 
+/** The head of a table. */
+export const heads = (names) => html`<thead><tr>${names.map((one) => (one ? html`<th scope="col">${one}</th>` : html`<td></td>`))}</tr></thead>`;
+
 /** The button of a copy. */
 export const copyButton = (page, key, label, text) => html`<button @click=${() => page.copy(key, text())}>${
 	page.copied === key ? "Copied" : label
@@ -24,11 +27,9 @@ export const copyButton = (page, key, label, text) => html`<button @click=${() =
 
 function connection(page) {
 	const { kind, until } = page.status;
-	if (kind === "live") return html`<span class="live" data-status="live">● live</span>`;
-	if (kind === "connecting") return html`<span class="muted" data-status="connecting">○ connecting</span>`;
-	if (kind === "stopped") return html`<span class="error" data-status="stopped">○ stopped</span>`;
+	const style = { live: "live", connecting: "muted", stopped: "error" }[kind] ?? "warn";
 	const seconds = Math.max(0, Math.ceil((until - page.now) / 1000));
-	return html`<span class="warn" data-status="reconnecting">○ reconnecting in ${seconds} s</span>`;
+	return html`<span class=${style} data-status=${kind}>${kind === "live" ? "●" : "○"} ${kind}${style === "warn" ? ` in ${seconds} s` : ""}</span>`;
 }
 
 const THEMES = { auto: "light", light: "dark", dark: "auto" };

@@ -4,15 +4,13 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import * as api from "../api.js";
 import { clock, count, short, size } from "../format.js";
-import { copyButton } from "./frame.js";
+import { copyButton, heads } from "./frame.js";
 
 const ui = { url: null, values: new Map() };
 
-const off = (page) => page.status.kind !== "live";
-
-const table = (heads, rows, none) =>
+const table = (names, rows, none) =>
 	rows.length
-		? html`<div class="table" tabindex="0" role="region" aria-label=${heads.filter(Boolean).join(", ")}><table><thead><tr>${heads.map((one) => (one ? html`<th scope="col">${one}</th>` : html`<td></td>`))}</tr></thead><tbody>${rows}</tbody></table></div>`
+		? html`<div class="table" tabindex="0" role="region" aria-label=${names.filter(Boolean).join(", ")}><table>${heads(names)}<tbody>${rows}</tbody></table></div>`
 		: html`<p class="muted">${none}</p>`;
 
 function expires({ expires: at }, now) {
@@ -22,7 +20,7 @@ function expires({ expires: at }, now) {
 
 function tokens(page) {
 	const rows = page.state.tokens.map((one) => html`<tr><td>${one.name}</td><td dir="auto">${one.owner}</td><td>${expires(one, page.now)}</td><td>${one.uses}</td><td>${clock(one.last)}</td>
-		<td><button ?disabled=${off(page)} @click=${() => page.act("tokens", () => api.send("POST", `/v1/tokens/${one.n}/revoke`))} aria-label="Revoke ${one.name}">Revoke</button></td></tr>`);
+		<td><button ?disabled=${page.off} @click=${() => page.act("tokens", () => api.send("POST", `/v1/tokens/${one.n}/revoke`))} aria-label="Revoke ${one.name}">Revoke</button></td></tr>`);
 	return html`<section><h2>Tokens</h2>${table(["token", "owner", "expires in", "uses", "last use", ""], rows, "None was issued yet.")}${page.problem("tokens")}</section>`;
 }
 
@@ -44,7 +42,7 @@ function webhooks(page) {
 		${table(["event", "URL", "last status", "last", ""], rows, "No endpoint is registered.")}
 		<form class="row" @submit=${submit}><label class="grow">All events to <input type="url" placeholder="an address of this machine" .value=${live(ui.url ?? "")} @input=${(event) => {
 			ui.url = event.target.value;
-		}}></label> <button ?disabled=${off(page)}>Register</button></form>${page.problem("webhooks")}</section>`;
+		}}></label> <button ?disabled=${page.off}>Register</button></form>${page.problem("webhooks")}</section>`;
 }
 
 /** What all triggers take; it is asked for once. */
@@ -82,7 +80,7 @@ function trigger(page, { name, sentence, parameters }) {
 	};
 	return html`<form class="trigger" @submit=${run}><div><b>${name}</b> <span class="muted">${sentence}</span></div>
 		${parameters.filter((one) => !COMMON.includes(one.name)).map((one) => input(`${name} ${one.name}`, one.name, one.default))}
-		<button ?disabled=${off(page)} aria-label="Run ${name}">Run</button>${page.problem(`trigger-${name}`)}</form>`;
+		<button ?disabled=${page.off} aria-label="Run ${name}">Run</button>${page.problem(`trigger-${name}`)}</form>`;
 }
 
 function triggers(page) {
@@ -103,7 +101,7 @@ export function view(page) {
 	return html`<div class="page sections" data-main tabindex="-1">
 		<section><h2>Sandbox</h2><dl>
 			${fact("account", account)}${fact("cloud", cloud && html`${cloud} ${copyButton(page, "cloud", "Copy", () => cloud)}`)}${fact("client id", client)}${fact("seed", seed)}${fact("epoch", state.epoch)}
-			</dl><p><button ?disabled=${off(page)} @click=${() => page.act("reset", () => api.send("POST", "/v1/reset"))}>Reset</button> <span class="muted">forgets conversations, tokens, faults and the wire; the keys stay</span></p>${page.problem("reset")}</section>
+			</dl><p><button ?disabled=${page.off} @click=${() => page.act("reset", () => api.send("POST", "/v1/reset"))}>Reset</button> <span class="muted">forgets conversations, faults and the wire; keys, tokens and webhooks stay</span></p>${page.problem("reset")}</section>
 		${webhooks(page)}
 		${tokens(page)}
 		<section><h2>App installs</h2>${table(["id", "name", "enabled", "revision"], state.installs.map((one) => html`<tr><td dir="auto">${one.id}</td><td dir="auto">${one.client_name}</td><td>${one.enabled ? "yes" : "no"}</td><td>${one.revision}</td></tr>`), "None.")}</section>

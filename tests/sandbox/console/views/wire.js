@@ -9,7 +9,7 @@ import { clock, count, duration } from "../format.js";
 import { addRows, missing } from "../store.js";
 import { list, move, reveal, visible } from "../window.js";
 import { exchange, followLink, forget, replay, want } from "./exchange.js";
-import { firstSteps } from "./frame.js";
+import { firstSteps, heads } from "./frame.js";
 
 const ui = {
 	text: "",
@@ -83,7 +83,8 @@ async function fetchRows(page, n) {
 /** A filter needs all rows: they are fetched when the traffic pauses. */
 async function backfill(page) {
 	let last = null;
-	while (page.route.view === "wire" && parse(ui.text).terms.length && page.status.kind === "live") {
+	while (page.route.view === "wire" && parse(ui.text).terms.length && !page.off) {
+		await ui.filling;
 		const n = missing(page.state);
 		if (n == null || n === last) return;
 		last = n;
@@ -230,8 +231,7 @@ function none(page, total) {
 function table(page, all) {
 	const shown = Array.from({ length: Math.min(100, all.count) }, (_, index) => all.at(index)).filter(({ row }) => row && !row.gone);
 	return html`<div class="grid plain" data-main tabindex="0" role="region" aria-label="The newest 100 exchanges"><table><caption class="unseen">The newest 100 exchanges</caption>
-		<thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-		<tbody>${shown.map(({ n, row }) => html`<tr>
+		${heads(COLUMNS)}<tbody>${shown.map(({ n, row }) => html`<tr>
 			<td>${clock(row.at, true)}</td><td>${row.way === "out" ? "sent" : "received"} ${nameOf(row)}</td>
 			<td><a href=${page.link("wire", n, page.route.params)} dir="auto">${row.line}</a></td><td>${statusOf(row)}</td><td>${duration(row.us)}</td>
 			<td>${faultOf(row)}</td><td>${(row.conversation ?? "").slice(0, 4)}</td><td>${row.connection ?? ""}</td></tr>`)}</tbody></table></div>`;
@@ -243,7 +243,7 @@ function grid(page, all) {
 	const shown = [];
 	for (let index = place.first; index < place.last; index += 1) shown.push({ index, ...all.at(index) });
 	const absent = shown.find(({ n, row }) => n && !row);
-	if (absent && page.status.kind === "live" && !page.errors.has("wire")) fill(page, absent.n);
+	if (absent && !page.off && !page.errors.has("wire")) fill(page, absent.n);
 	ui.place = place;
 	const at = ui.active == null ? -1 : all.indexOf(ui.active);
 	// The active row stays in the document: the focus points to it.
