@@ -26,9 +26,12 @@ const wrong = (name) => {
 	return { error: `${name} ${usage}: ${about}` };
 };
 
+/** Why no command is taken in a private note. */
+export const ONLY_TEXT = "a private note is text: other things go to the consumer";
+
 /**
  * What a line does: `{ action }` for the sandbox, `{ local, value }` for the page, or `{ error }`.
- * A text in a private note is one; a command says itself what it is.
+ * In a private note only text and `/note` are taken: the consumer would get the rest.
  */
 export function parse(line, asNote = false) {
 	const text = line.trim();
@@ -39,6 +42,7 @@ export function parse(line, asNote = false) {
 	if (!COMMANDS.some((one) => one.name === name)) {
 		return { error: `there is no ${name}: type / for the list, or // for a slash` };
 	}
+	if (asNote && name !== "/note") return { error: ONLY_TEXT };
 	const [first, ...parts] = rest.split("|").map((part) => part.trim());
 	const more = parts.filter(Boolean);
 	switch (name) {

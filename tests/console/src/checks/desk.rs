@@ -190,10 +190,38 @@ pub(crate) async fn note(world: World) -> Result<Option<String>> {
     page.until("document.querySelector('[name=to]:checked').value === 'all' && !document.querySelector('.composer.note')").await?;
     page.say("/note And the day before").await?;
     page.shows(".message.note", "And the day before").await?;
+    // The last line comes back as the note that it was.
+    page.click("#composer").await?;
+    page.keys("\u{e013}").await?;
+    page.until("document.querySelector('.composer.note')").await?;
+    page.fill("#composer", "").await?;
+    // Where a note is chosen, nothing else goes to the consumer.
+    page.js("document.querySelector('[name=to][value=note]').click()").await?;
+    for line in [
+        "/replies Secret? | A | B",
+        "/card Secret | A",
+        r#"/raw {"type":"ContentEvent","contentType":"text/plain","message":"Secret"}"#,
+        "/file",
+    ] {
+        page.say(line).await?;
+        page.shows(".composer .problem", "private note").await?;
+        ensure!(
+            page.value("document.getElementById('composer').value").await? == line,
+            "{line:?} was taken"
+        );
+        page.fill("#composer", "").await?;
+    }
+    let open = "[...document.querySelectorAll('.composer button:not(.primary), #file')].filter((one) => !one.disabled).length";
+    ensure!(page.value(open).await? == 0, "a button sends something to the consumer");
+    page.shows("#refusal", "private note").await?;
+    page.js("document.querySelector('[name=to][value=all]').click()").await?;
+    page.until(&format!("!document.querySelector('.composer.note') && {open} === 4")).await?;
     page.say("Hello").await?;
     chat.wait_for("Hello")?;
-    let leak =
-        chat.seen.iter().find(|line| line.contains("yesterday") || line.contains("day before"));
+    let leak = chat
+        .seen
+        .iter()
+        .find(|line| ["yesterday", "day before", "Secret"].iter().any(|part| line.contains(part)));
     ensure!(leak.is_none(), "the chat shows {leak:?}");
     done(page, None).await
 }

@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import * as api from "../api.js";
-import { parse, suggest } from "../commands.js";
+import { ONLY_TEXT, parse, suggest } from "../commands.js";
 import { openEditor } from "./editor.js";
 
 const AGENTS = ["a9-agent", "a2-agent"];
@@ -14,6 +14,9 @@ const draft = (id) => {
 	if (!ui.drafts.has(id)) ui.drafts.set(id, { text: "", note: false, last: "" });
 	return ui.drafts.get(id);
 };
+
+/** Whether what is written is a private note. */
+const isNote = ({ note, text }) => note || /^\s*\/note\b/.test(text);
 
 const field = () => document.getElementById("composer");
 
@@ -43,7 +46,7 @@ function typing(page, conversation, text) {
 		perform(page, where, { do: "state", state: "ACTIVE" }, "typing");
 	};
 	// Only an agent who has joined is seen typing, and never in a note.
-	const shows = text && !one.note && !text.startsWith("/") && agents.includes(ui.as) && !refusal(page, conversation);
+	const shows = text && !isNote(one) && !text.startsWith("/") && agents.includes(ui.as) && !refusal(page, conversation);
 	if (!shows || ui.typed?.id !== id) stop();
 	if (!shows) return;
 	if (!ui.typed) {
@@ -64,8 +67,9 @@ async function submit(page, conversation) {
 		page.draw();
 		return;
 	}
-	const line = one.text;
-	one.last = line;
+	const { text: line, note } = one;
+	// What was a note comes back as one.
+	one.last = action?.do === "note" ? `/note ${action.text}` : line;
 	one.text = "";
 	if (local === "as") ui.as = value;
 	if (local === "file") document.getElementById("file").click();
@@ -76,7 +80,7 @@ async function submit(page, conversation) {
 		const done = await perform(page, id, action);
 		if (!done && one.text === "") {
 			one.text = line;
-			one.note = action.do === "note" && !line.startsWith("/");
+			one.note = note;
 		}
 	} else {
 		page.errors.delete("composer");
@@ -144,12 +148,13 @@ export function composer(page, conversation) {
 	page.as = ui.as;
 	const why = refusal(page, conversation);
 	const found = suggestions(one);
+	const noted = isNote(one);
 	const note = (on) => () => {
 		one.note = on;
 		page.draw();
 	};
 	const agents = [...new Set([...AGENTS, ...conversation.agents, ui.as])];
-	return html`<form class="composer ${one.note || one.text.startsWith("/note ") ? "note" : ""}" @submit=${(event) => {
+	return html`<form class="composer ${noted ? "note" : ""}" @submit=${(event) => {
 		event.preventDefault();
 		submit(page, conversation);
 	}}>
@@ -162,7 +167,7 @@ export function composer(page, conversation) {
 			}}>${agents.map((name) => html`<option value=${name} ?selected=${name === ui.as}>${name}</option>`)}</select></label>
 		</fieldset>
 		${menu(page, conversation, found)}
-		<textarea id="composer" rows="2" dir="auto" aria-label=${one.note ? "Private note" : `Message to ${consumer}`} aria-controls=${
+		<textarea id="composer" rows="2" dir="auto" aria-label=${noted ? "Private note" : `Message to ${consumer}`} aria-controls=${
 			found.length ? "commands" : nothing
 		} aria-activedescendant=${found.length ? `command-${ui.chosen}` : nothing} aria-describedby="refusal" placeholder="Write, or / for commands" .value=${live(one.text)} @input=${(event) => {
 			one.text = event.target.value;
@@ -173,12 +178,12 @@ export function composer(page, conversation) {
 			page.draw();
 		}} @keydown=${(event) => pressed(page, conversation, event)}></textarea>
 		<div class="row">
-			<button type="button" @click=${() => put(page, conversation, "/replies ")}>Quick replies…</button>
-			<button type="button" @click=${() => openEditor(page)}>Card…</button>
-			<button type="button" @click=${() => document.getElementById("file").click()} ?disabled=${why != null}>File…</button>
-			<input id="file" class="unseen" type="file" tabindex="-1" aria-label="Image to send" accept="image/png,image/jpeg,image/gif" @change=${(event) =>
+			<button type="button" ?disabled=${noted} @click=${() => put(page, conversation, "/replies ")}>Quick replies…</button>
+			<button type="button" ?disabled=${noted} @click=${() => openEditor(page)}>Card…</button>
+			<button type="button" @click=${() => document.getElementById("file").click()} ?disabled=${noted || why != null}>File…</button>
+			<input id="file" class="unseen" type="file" ?disabled=${noted} tabindex="-1" aria-label="Image to send" accept="image/png,image/jpeg,image/gif" @change=${(event) =>
 				sendFile(page, id, event.target)}>
-			<span id="refusal" class="muted grow">${why}</span>
+			<span id="refusal" class="muted grow">${why ?? (noted ? ONLY_TEXT : nothing)}</span>
 			<button type="submit" class="primary" ?disabled=${why != null}>Send</button>
 		</div>
 		${page.problem("composer")}

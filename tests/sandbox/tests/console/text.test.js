@@ -29,10 +29,17 @@ test("each command says what it does", () => {
   assert.deepEqual(parse("/file"), { local: "file", value: "" });
 });
 
-test("a private note is one only for text", () => {
-  assert.deepEqual(parse("a", true).action, { do: "note", text: "a" });
-  assert.deepEqual(parse("//a", true).action, { do: "note", text: "/a" });
-  assert.deepEqual(parse("/replies A | B", true).action.do, "text");
+test("as a private note nothing goes to the consumer", () => {
+  assert.deepEqual(parse("a", true), { action: { do: "note", text: "a" } });
+  assert.deepEqual(parse("//a", true), { action: { do: "note", text: "/a" } });
+  assert.deepEqual(parse("/note a", true), { action: { do: "note", text: "a" } });
+  for (const { name } of COMMANDS) {
+    if (name === "/note") continue;
+    for (const line of [name, `${name} A | B`, ` ${name} {"type":"ContentEvent"}`]) {
+      const { error, action: done, local } = parse(line, true);
+      assert.ok(error.includes("private note") && !done && !local, line);
+    }
+  }
 });
 
 test("an incomplete command is explained", () => {
