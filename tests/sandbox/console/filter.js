@@ -1,7 +1,13 @@
 // The filter of the wire: its text, its terms, its place in the URL.
 
+import { ENDPOINTS } from "./fault.js";
+
 const STATUS = /^(\d{3}|[1-5]xx|failed|none|ok)$/;
-const WAY = { in: "in", out: "out" };
+const WAYS = ["in", "out"];
+const NAMES = [
+	...ENDPOINTS, "other", "open", "text", "card", "file", "receipt", "typing", "update", "upload", "download", "profile",
+	"clock", "contentevent", "richcontentevent", "acceptstatusevent", "chatstateevent", "exconversationchangenotification",
+];
 
 /** The keys of a term, with what they take. */
 export const KEYS = {
@@ -45,7 +51,8 @@ function check(key, value) {
 	const wrong =
 		value === "" ||
 		(key === "status" && !STATUS.test(value)) ||
-		(key === "way" && !Object.hasOwn(WAY, value)) ||
+		(key === "way" && !WAYS.includes(value)) ||
+		(key === "endpoint" && !NAMES.includes(value)) ||
 		((key === "notification" || key === "conn") && !/^\d+$/.test(value));
 	return wrong ? `${key} takes ${KEYS[key]}` : null;
 }
@@ -65,10 +72,10 @@ function meets(row, { key, value }) {
 		case "conv":
 			return (row.conversation ?? "").toLowerCase().startsWith(value);
 		case "fault":
-			if (!row.fault_text) return false;
-			return value === "any" || (row.faults ?? []).map(String).includes(value) || row.fault_text.includes(value);
+			if (/^\d+$/.test(value)) return row.faults?.includes(Number(value)) ?? false;
+			return value === "any" ? Boolean(row.fault_text) : (row.fault_text ?? "").toLowerCase().includes(value);
 		case "way":
-			return row.way === WAY[value];
+			return row.way === value;
 		case "notification":
 			return String(row.notification) === value;
 		case "conn":

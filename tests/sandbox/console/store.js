@@ -101,7 +101,7 @@ export function addRows(state, rows) {
 	for (const row of rows) {
 		const faults = row.faults ?? (row.fault == null ? [] : [row.fault]);
 		const text = faults.map((n) => state.faults.find((fault) => fault.n === n)?.text ?? `fault ${n}`).join(" + ");
-		state.rows.set(row.n, { ...row, fault_text: text || state.rows.get(row.n)?.fault_text || "" });
+		state.rows.set(row.n, { ...row, faults, fault_text: text || state.rows.get(row.n)?.fault_text || "" });
 		if (row.n > state.top) state.top = row.n;
 	}
 	const oldest = state.top - LIMITS.rows + 1;

@@ -40,6 +40,7 @@ export function enter(page) {
 		ui.active = n;
 		if (page.state.ready) want(page, n);
 	}
+	backfill(page);
 }
 
 export function loaded(page) {
@@ -51,6 +52,10 @@ export function loaded(page) {
 
 export function happened(page, kind, data) {
 	if (kind === "notification") forget(data);
+	if (kind === "hello") {
+		page.errors.delete("wire");
+		backfill(page);
+	}
 	if (kind === "wire" && data.left_out) {
 		clearTimeout(ui.idle);
 		ui.idle = setTimeout(() => backfill(page), 1000);
@@ -80,7 +85,7 @@ async function fetchRows(page, n) {
 	});
 }
 
-/** A filter needs all rows: they are fetched when the traffic pauses. */
+/** A filter needs all rows: they are fetched when it is seen, and when the traffic pauses. */
 async function backfill(page) {
 	let last = null;
 	while (page.route.view === "wire" && parse(ui.text).terms.length && !page.off) {
@@ -156,7 +161,6 @@ function filterTo(page, text) {
 	ui.text = text;
 	ui.scrollTop = 0;
 	page.go("wire", page.route.id, toParams(text, new URLSearchParams(page.route.params)), { replace: true });
-	backfill(page);
 }
 
 function bar(page, newer) {

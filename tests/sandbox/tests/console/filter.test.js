@@ -16,7 +16,7 @@ test("each term of a filter selects its rows", () => {
     "endpoint:send status:5xx conv:4a",
   ];
   const no = [
-    "endpoint:sen", "status:200", "status:4xx", "status:ok", "status:none", "conv:a8c", "fault:9", "way:out", "conn:33",
+    "endpoint:conversation", "endpoint:card", "status:200", "status:4xx", "status:ok", "status:none", "conv:a8c", "fault:9", "fault:1", "fault:5", "fault:503", "way:out", "conn:33",
     "notification:7", "nothing", "endpoint:send status:200",
   ];
   for (const text of yes) assert.ok(met(text), text);
@@ -34,6 +34,9 @@ test("a mistake is explained and filters nothing", () => {
     ["stats:503", "there is no key “stats”: there are endpoint"],
     ["endpoint:send status:6xx", "status takes 503, 5xx"],
     ["way:up", "way takes in or out"],
+    ["endpoint:sent", "endpoint takes an endpoint, such as send"],
+    ["endpoint:sen status:503", "endpoint takes an endpoint, such as send"],
+    ["endpoint:constructor", "endpoint takes"],
     ["conn:a", "conn takes"],
     ["fault:", "fault takes any"],
     ["constructor:1", "there is no key"],
@@ -55,4 +58,16 @@ test("a filter goes through the address unchanged", () => {
 test("a button adds its word and removes it", () => {
   assert.equal(toggle("endpoint:send", "status:failed"), "endpoint:send status:failed");
   assert.equal(toggle("endpoint:send status:failed", "status:failed"), "endpoint:send");
+});
+
+test("every endpoint and kind of exchange can be asked for", () => {
+  const kinds = [
+    "domain", "token", "consumer", "conversation", "send", "file", "monitoring", "login", "installs", "webhook", "other",
+    "open", "text", "card", "file", "receipt", "typing", "update", "upload", "download", "profile", "clock", "ContentEvent",
+    "RichContentEvent", "AcceptStatusEvent", "ChatStateEvent", "ExConversationChangeNotification",
+  ];
+  for (const kind of kinds) {
+    assert.equal(parse(`endpoint:${kind}`).error, null, kind);
+    assert.ok(met(`endpoint:${kind}`, { ...row, kind }), kind);
+  }
 });
