@@ -168,9 +168,14 @@ function draw() {
 	const { view } = page.route;
 	document.title = title();
 	if (!views[view]) load(view);
-	const shown = page.state.ready && views[view]?.view?.(page);
+	let shown = null;
+	try {
+		shown = page.state.ready && views[view]?.view?.(page);
+	} catch (error) {
+		page.errors.set("view", `This view cannot be shown: ${error.message}`);
+	}
 	const had = document.activeElement;
-	render(frame(page, shown || html`<p class="loading">Connecting …</p>${page.problem("view")}`), app);
+	render(frame(page, shown || (page.problem("view") ?? html`<p class="loading">Connecting …</p>`)), app);
 	const after = page.after;
 	page.after = [];
 	for (const one of after) one();

@@ -1,28 +1,36 @@
 // What an event is, in one line and in parts; and the check of a card's JSON by line. Pure.
 
+/** What others sent as text: an object or a number stands as JSON, so that no value does anything. */
+export const words = (value) => (typeof value === "string" ? value : value == null ? "" : JSON.stringify(value));
+
+const array = (value) => (Array.isArray(value) ? value : []);
+
+/** The numbers that a receipt names. */
+export const sequences = (event) => array(event?.sequenceList).filter(Number.isInteger);
+
 /** One line for lists and announcements. */
 export function summary(event) {
 	switch (event?.type) {
 		case "ContentEvent": {
 			const { message, contentType } = event;
-			if (contentType === "hosted/file") return `${message?.caption || "a file"} (file)`;
-			return typeof message === "string" ? message : JSON.stringify(message ?? "");
+			if (contentType === "hosted/file") return `${words(message?.caption) || "a file"} (file)`;
+			return words(message);
 		}
 		case "RichContentEvent":
 			return `${firstText(event.content) ?? "structured content"} (card)`;
 		case "ChatStateEvent":
-			return event.chatState ?? "";
+			return words(event.chatState);
 		case "AcceptStatusEvent":
-			return `${event.status} ${(event.sequenceList ?? []).join(", ")}`;
+			return `${words(event.status)} ${sequences(event).join(", ")}`;
 		default:
-			return event?.type ?? "an event without a type";
+			return words(event?.type) || "an event without a type";
 	}
 }
 
-function firstText(content) {
-	if (content?.type === "text") return content.text;
-	for (const element of content?.elements ?? []) {
-		const found = firstText(element);
+function firstText(content, depth = 0) {
+	if (content?.type === "text") return words(content.text);
+	for (const element of depth < 12 ? array(content?.elements) : []) {
+		const found = firstText(element, depth + 1);
 		if (found) return found;
 	}
 	return undefined;
@@ -30,9 +38,7 @@ function firstText(content) {
 
 /** The ids in a message's metadata, such as `ExternalId Grey`. */
 export const metadata = (list) =>
-	(Array.isArray(list) ? list : []).map((one) =>
-		[one?.type, one?.id ?? one?.externalId ?? ""].filter(Boolean).join(" "),
-	);
+	array(list).map((one) => [one?.type, one?.id ?? one?.externalId].map(words).filter(Boolean).join(" "));
 
 export const isTyping = (event) => event?.type === "ChatStateEvent";
 export const isReceipt = (event) => event?.type === "AcceptStatusEvent";

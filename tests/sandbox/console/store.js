@@ -1,6 +1,6 @@
 // What the page knows: a snapshot, and the events after it. No document, no network.
 
-import { isReceipt } from "./content.js";
+import { isReceipt, sequences, words } from "./content.js";
 
 /** How much the page keeps. */
 export const LIMITS = { rows: 10000, messages: 500, transcripts: 20, notifications: 1000 };
@@ -184,7 +184,7 @@ export function receipts(list) {
 		if (!isReceipt(one.event)) continue;
 		const { dialog, role, event } = one;
 		const by = role === "CONSUMER" ? "consumer" : "agent";
-		for (const sequence of event.sequenceList ?? []) {
+		for (const sequence of sequences(event)) {
 			const key = `${by} ${dialog} ${sequence}`;
 			if (found.get(key)?.event.status !== "READ") found.set(key, one);
 		}
@@ -198,13 +198,13 @@ export const receipt = ({ role, dialog, sequence }, found) =>
 
 /** What the other side has done with a message: `read`, `accepted` or `sent`. */
 export const tick = (message, found) =>
-	({ READ: "read", ACCEPT: "accepted" })[receipt(message, found)?.event.status] ?? "sent";
+	({ READ: "read", ACCEPT: "accepted" })[words(receipt(message, found)?.event.status)] ?? "sent";
 
 /** The message that is meant by a number: the last one that a receipt names, if it is one. */
 export function meant(list, n) {
 	const one = list.find((other) => other.n === n);
 	if (!isReceipt(one?.event)) return n;
 	const named = list.filter(({ dialog, sequence, event }) =>
-		dialog === one.dialog && one.event.sequenceList?.includes(sequence) && !isReceipt(event));
+		dialog === one.dialog && sequences(one.event).includes(sequence) && !isReceipt(event));
 	return named.at(-1)?.n ?? n;
 }

@@ -28,6 +28,35 @@ pub(crate) async fn hostile(world: World) -> Result<Option<String>> {
         {"type": "image", "url": format!("http://127.0.0.1:1/{HOSTILE}")}, {"type": HOSTILE},
         {"type": "button", "title": HOSTILE, "tooltip": HOSTILE, "click": {"metadata": [{"type": HOSTILE, "id": HOSTILE}]}}]}}}),
     )?;
+    // What no field expects, each in a message of its own.
+    for strange in [
+        json!({"nodeType": 1}),
+        json!({"_$litType$": 1, "strings": ["<b>"], "values": []}),
+        json!({"toString": 1, "valueOf": 1}),
+        json!([{"nodeType": 1}]),
+        json!(5),
+        json!(true),
+        Value::Null,
+    ] {
+        for event in [
+            json!({"type": "ContentEvent", "contentType": "text/plain", "message": strange}),
+            json!({"type": "ContentEvent", "contentType": strange, "message": "x"}),
+            json!({"type": "ContentEvent", "contentType": "hosted/file", "message": {"caption": strange, "relativePath": strange, "fileType": strange}}),
+            json!({"type": "ContentEvent", "contentType": "text/plain", "message": "x", "quickReplies": {"replies": [strange, {"title": strange, "tooltip": strange}]}}),
+            json!({"type": "RichContentEvent", "content": strange}),
+            json!({"type": "RichContentEvent", "content": {"type": "vertical", "elements": strange}}),
+            json!({"type": "RichContentEvent", "content": {"type": "vertical", "elements": [strange,
+                {"type": strange}, {"type": "text", "text": strange}, {"type": "button", "title": strange, "tooltip": strange},
+                {"type": "image", "url": strange}, {"type": "map", "la": strange, "lo": strange}, {"type": "link", "title": strange, "url": strange}]}}),
+            json!({"type": "AcceptStatusEvent", "status": strange, "sequenceList": strange}),
+            json!({"type": "AcceptStatusEvent", "status": "READ", "sequenceList": [strange]}),
+            json!({"type": "ChatStateEvent", "chatState": strange}),
+            json!({"type": strange}),
+        ] {
+            // What the sandbox refuses comes to no page.
+            let _ = act(json!({"do": "raw", "event": event}));
+        }
+    }
     act(json!({"do": "transfer", "skill": HOSTILE}))?;
     act(json!({"do": "text", "text": "after", "as": "<img src=x onerror=alert(11)>"}))?;
     cloud

@@ -1,7 +1,7 @@
 // An event as the consumer sees it. Nothing of another host is fetched: an image there is a box with its URL.
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { summary } from "../content.js";
+import { summary, words } from "../content.js";
 import { size } from "../format.js";
 
 /** A message's body. `click` gets the element that was clicked, in a preview. */
@@ -18,11 +18,11 @@ export function content(event, { file, click } = {}) {
 }
 
 function hosted({ caption, relativePath, fileType }, file) {
-	const name = caption || relativePath || "a file";
+	const name = words(caption || relativePath) || "a file";
 	if (file && file.type?.startsWith("image/")) {
 		return html`<figure><img src="/v1/files/${file.n}" alt=${name}><figcaption dir="auto">${name}, ${size(file.bytes)}</figcaption></figure>`;
 	}
-	return html`<p class="file"><span dir="auto">${name}</span> <span class="muted">${fileType ?? ""}${
+	return html`<p class="file"><span dir="auto">${name}</span> <span class="muted">${words(fileType)}${
 		file ? `, ${size(file.bytes)}, no image` : ""
 	}</span></p>`;
 }
@@ -34,8 +34,8 @@ const replies = (all, click) => {
 		: nothing;
 };
 
-const button = (one, click) => html`<button type="button" class="pill" dir="auto" ?disabled=${!click} title=${one?.tooltip ?? ""} @click=${() =>
-	click?.(one)}>${String(one?.title ?? "a button without a title")}</button>`;
+const button = (one, click) => html`<button type="button" class="pill" dir="auto" ?disabled=${!click} title=${words(one?.tooltip)} @click=${() =>
+	click?.(one)}>${words(one?.title) || "a button without a title"}</button>`;
 
 function rich(element, click, depth) {
 	if (typeof element !== "object" || element === null || depth > 12) return nothing;
@@ -47,16 +47,16 @@ function rich(element, click, depth) {
 		case "carousel":
 			return html`<div class=${element.type} tabindex=${element.type === "carousel" ? 0 : nothing} role="group" aria-label=${element.type}>${inner()}</div>`;
 		case "text":
-			return html`<p class="text" dir="auto">${String(element.text ?? "")}</p>`;
+			return html`<p class="text" dir="auto">${words(element.text)}</p>`;
 		case "button":
 			return button(element, click);
 		case "image":
-			return html`<p class="box" dir="auto">Image: ${String(element.url ?? "")}</p>`;
+			return html`<p class="box" dir="auto">Image: ${words(element.url)}</p>`;
 		case "map":
-			return html`<p class="box">Map: ${String(element.la)}, ${String(element.lo)}</p>`;
+			return html`<p class="box">Map: ${words(element.la)}, ${words(element.lo)}</p>`;
 		case "link":
-			return html`<p class="box" dir="auto">${String(element.title ?? "Link")}: ${String(element.url ?? "")}</p>`;
+			return html`<p class="box" dir="auto">${words(element.title) || "Link"}: ${words(element.url)}</p>`;
 		default:
-			return html`<p class="box">${String(element.type ?? "an element without a type")}</p>`;
+			return html`<p class="box">${words(element.type) || "an element without a type"}</p>`;
 	}
 }

@@ -172,7 +172,13 @@ function transcript(page, conversation) {
 			: nothing}
 		${kept ? nothing : html`<p class="center muted">Loading …</p>`}
 		${kept && shown.length === 0 ? html`<p class="center muted">No message yet</p>` : nothing}
-		${repeat(shown, ({ n }) => n, (one) => message(page, one, found, one.n === ui.chosen))}
+		${repeat(shown, ({ n }) => n, (one) => {
+			try {
+				return message(page, one, found, one.n === ui.chosen);
+			} catch {
+				return html`<p class="problem">This message cannot be shown.</p>`;
+			}
+		})}
 		${page.problem("transcript")}
 		<p class="typing muted" dir="auto">${typing.length ? `${typing.join(", ")} ${typing.length > 1 ? "are" : "is"} typing …` : nothing}</p>
 	</div>`;

@@ -131,3 +131,17 @@ test("a message's receipt is the one that says most", () => {
   assert.equal(store.receipt(message(1, { role: "ASSIGNED_AGENT" }), found).n, 3);
   assert.equal(store.receipt(message(1), found), undefined);
 });
+
+test("a receipt that names no list of numbers names none", () => {
+  for (const strange of [5, "12", true, null, {}, { toString: 1 }, [{ toString: 1 }], [null]]) {
+    for (const status of ["READ", strange]) {
+      const list = [message(1), message(2, { role: "AGENT", event: { type: "AcceptStatusEvent", status, sequenceList: strange } })];
+      const found = store.receipts(list);
+      assert.equal(found.size, 0);
+      assert.equal(store.tick(list[0], found), "sent");
+      assert.equal(store.meant(list, 2), 2);
+    }
+  }
+  const odd = message(2, { role: "AGENT", event: { type: "AcceptStatusEvent", status: { toString: 1 }, sequenceList: [1] } });
+  assert.equal(store.tick(message(1), store.receipts([message(1), odd])), "sent");
+});

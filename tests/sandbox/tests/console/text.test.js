@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { COMMANDS, parse, suggest } from "../../console/commands.js";
-import { PRESETS, check, metadata, summary } from "../../console/content.js";
+import { PRESETS, check, metadata, sequences, summary, words } from "../../console/content.js";
 import { KINDS, ENDPOINTS, applied, build, describe, kindsAt } from "../../console/fault.js";
 import { age, clock, count, duration, pretty, short, size } from "../../console/format.js";
 import { action } from "../../console/keys.js";
@@ -167,4 +167,31 @@ test("numbers are written for people", () => {
   assert.deepEqual([short("4a8c0123456"), short("4a8c"), clock(null)], ["4a8c0123…", "4a8c", "–"]);
   assert.equal(pretty('{"a":1}'), '{\n  "a": 1\n}');
   for (const text of ["{", "hello", ""]) assert.equal(pretty(text), text);
+});
+
+/** What no field expects; the first is the body of a comment, the second of a template, the third has no text. */
+const STRANGE = [
+  { nodeType: 1 }, { _$litType$: 1 }, { toString: 1 }, { length: 3 }, 5, true, null, [], [null], [{ toString: 1 }], "", "constructor",
+];
+
+test("whatever an event holds is text in its line", () => {
+  const events = STRANGE.flatMap((one) => [
+    one, { type: one }, { type: "ContentEvent", message: one }, { type: "ContentEvent", contentType: one, message: "x" },
+    { type: "ContentEvent", contentType: "hosted/file", message: one },
+    { type: "ContentEvent", contentType: "hosted/file", message: { caption: one } },
+    { type: "RichContentEvent", content: one }, { type: "RichContentEvent", content: { type: "text", text: one } },
+    { type: "RichContentEvent", content: { type: "vertical", elements: one } },
+    { type: "RichContentEvent", content: { type: "vertical", elements: [one, { type: one }] } },
+    { type: "ChatStateEvent", chatState: one }, { type: "AcceptStatusEvent", status: one, sequenceList: one },
+  ]);
+  for (const event of events) assert.equal(typeof summary(event), "string", JSON.stringify(event));
+  for (const one of STRANGE) {
+    assert.equal(typeof words(one), "string");
+    for (const list of [one, [one], [{ type: one, id: one }]]) assert.ok(metadata(list).every((text) => typeof text === "string"));
+    assert.ok(sequences({ sequenceList: one }).every(Number.isInteger));
+  }
+  assert.deepEqual(sequences({ sequenceList: [1, "2", { toString: 1 }, 3] }), [1, 3]);
+  let deep = { type: "text", text: "a" };
+  for (let depth = 0; depth < 20000; depth += 1) deep = { type: "vertical", elements: [deep] };
+  assert.equal(summary({ type: "RichContentEvent", content: deep }), "structured content (card)");
 });
