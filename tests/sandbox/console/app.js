@@ -237,7 +237,7 @@ const stream = new Stream(
 		},
 		status(status) {
 			if (status.kind === "restarted") {
-				page.notice = status.why === "restarted" ? "The sandbox was restarted." : `Everything is loaded anew: ${status.why}.`;
+				page.notice = status.why === "too far behind" ? "The page was too far behind: it has loaded everything again." : `The sandbox was ${status.why}.`;
 			} else {
 				page.status = { ...status, until: Date.now() + (status.pause ?? 0) };
 			}
