@@ -12,7 +12,7 @@ use crate::checks::Result;
 use crate::cloud::agent;
 
 /// How long the page has to show what is waited for, where a check names no time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// The process of `chromedriver`. It ends with this value.
 pub(crate) struct Driver {
@@ -22,37 +22,30 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// `None` where Chromium or its driver is missing.
-    pub(crate) fn start() -> Option<Self> {
-        let has = |program: &str| {
-            let run = Command::new(program)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            run.is_ok_and(|status| status.success())
+    /// `None` where Chromium or its driver is missing; an error where the driver is there and does not start.
+    pub(crate) fn start() -> std::result::Result<Option<Self>, String> {
+        let (Some(chromium), Some(program)) = (in_path("chromium"), in_path("chromedriver")) else {
+            return Ok(None);
         };
-        if !has("chromium") {
-            return None;
-        }
-        let chromium = in_path("chromium")?;
-        let mut child = Command::new("chromedriver")
+        let mut child = Command::new(&program)
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .ok()?;
-        let lines = BufReader::new(child.stdout.take()?).lines();
+            .map_err(|error| format!("{program} does not start: {error}"))?;
+        let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         // "ChromeDriver was started successfully on port 41393."
-        let port = lines.map_while(std::result::Result::ok).find_map(|line| {
-            line.split_once("successfully on port ")
-                .map(|(_, port)| port.trim_end_matches('.').to_owned())
-        });
+        let port =
+            lines.into_iter().flatten().map_while(std::result::Result::ok).find_map(|line| {
+                line.split_once("successfully on port ")
+                    .map(|(_, port)| port.trim_end_matches('.').to_owned())
+            });
         let Some(port) = port else {
             let _ = child.kill();
-            return None;
+            let ended = child.wait().map_or_else(|error| error.to_string(), |one| one.to_string());
+            return Err(format!("{program} names no port, and ended: {ended}"));
         };
-        Some(Self { child, chromium, url: format!("http://127.0.0.1:{port}") })
+        Ok(Some(Self { child, chromium, url: format!("http://127.0.0.1:{port}") }))
     }
 
     /// Where a session is asked for, and the browser of it.
@@ -193,7 +186,7 @@ impl Page {
 
     /// Waits until an expression is true.
     pub(crate) async fn until(&self, expression: &str) -> Result<Duration> {
-        self.within(PATIENCE, expression).await
+        self.within(WAIT_LIMIT, expression).await
     }
 
     /// Waits so long at most until an expression is true.
@@ -334,7 +327,7 @@ impl Page {
             if text != "nothing was copied" {
                 return Ok(text);
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > WAIT_LIMIT {
                 return Err(format!("{button} copies nothing").into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

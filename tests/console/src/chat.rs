@@ -13,7 +13,7 @@ use lp_connector_sandbox::{Server, Webhooks};
 use crate::checks::Result;
 
 /// How long the chat has to print what is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running chat. It is killed with this value.
 pub(crate) struct Chat {
@@ -58,7 +58,7 @@ impl Chat {
 
     /// Waits for a line with this part; returns when it came.
     pub(crate) fn wait_for(&mut self, part: &str) -> Result<Instant> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_LIMIT;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let Ok((at, line)) = self.lines.recv_timeout(left) else {

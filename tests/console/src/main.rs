@@ -1,10 +1,11 @@
 //! Drives the sandbox's console in a real browser, beside a real `lp-connector chat`, and reports each check.
 //!
 //! It needs Chromium and its driver (Debian: `chromium`, `chromium-driver`); where they are missing it says so in
-//! one line, and ends well. Screenshots are written to `target/console`.
+//! one line, and ends well. A driver that is there and does not start is a failure. Screenshots are written to
+//! `target/console`.
 //!
-//! Nothing but a check itself runs beside it. One that fails runs once more, and both results are printed. A limit of
-//! time is judged by the best of at most three tries, and what was measured is printed: the machine may be busy.
+//! Nothing but a check itself runs beside it. One that fails runs once more, and both results are printed; the last
+//! line names those that passed only then, and those that were skipped. A limit of time is judged by the best of at most three tries, and what was measured is printed: the machine may be busy.
 //!
 //! ```text
 //! cargo build --release -p lp-connector-cli
@@ -81,9 +82,16 @@ async fn run() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Some(driver) = Driver::start() else {
-        println!("skipped: the console's checks need chromium and chromedriver");
-        return ExitCode::SUCCESS;
+    let driver = match Driver::start() {
+        Ok(Some(driver)) => driver,
+        Ok(None) => {
+            println!("skipped: the console's checks need chromium and chromedriver");
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return ExitCode::FAILURE;
+        }
     };
     if !options.program.is_file() {
         eprintln!(
@@ -96,29 +104,56 @@ async fn run() -> ExitCode {
     // A failed check has its own line.
     std::panic::set_hook(Box::new(|_| {}));
     let started = Instant::now();
-    let (mut passed, mut again, mut failed) = (0, 0, 0);
+    let mut passed = 0;
+    let (mut again, mut skipped, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for check in checks::ALL {
         if !options.only.is_empty() && !options.only.contains(&check.0) {
             continue;
         }
-        if attempt(check, "", &driver, &options).await {
-            passed += 1;
-        } else if attempt(check, ", once more", &driver, &options).await {
-            again += 1;
-        } else {
-            failed += 1;
+        match attempt(check, "", &driver, &options).await {
+            Outcome::Passed => passed += 1,
+            Outcome::Skipped => skipped.push(check.0),
+            Outcome::Failed => match attempt(check, ", once more", &driver, &options).await {
+                Outcome::Passed => again.push(check.0),
+                Outcome::Skipped => skipped.push(check.0),
+                Outcome::Failed => failed.push(check.0),
+            },
         }
     }
     drop(driver);
     println!(
-        "{passed} passed, {again} passed at the second attempt, {failed} failed ({:.0} s)",
+        "{passed} passed{}{}; {} ({:.0} s)",
+        numbered("; ", "only at the second attempt", &again),
+        numbered("; ", "skipped", &skipped),
+        if failed.is_empty() { "0 failed".to_owned() } else { numbered("", "failed", &failed) },
         started.elapsed().as_secs_f64()
     );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs a check and prints its line. Whether it passed.
-async fn attempt(check: &checks::Check, which: &str, driver: &Driver, options: &Options) -> bool {
+/// Such as `; 2 skipped: 16, 18`; nothing for none.
+fn numbered(before: &str, what: &str, numbers: &[u32]) -> String {
+    if numbers.is_empty() {
+        return String::new();
+    }
+    let list: Vec<_> = numbers.iter().map(u32::to_string).collect();
+    format!("{before}{} {what}: {}", list.len(), list.join(", "))
+}
+
+/// How an attempt ended.
+enum Outcome {
+    Passed,
+    Skipped,
+    Failed,
+}
+
+/// Runs a check and prints its line.
+async fn attempt(
+    check: &checks::Check,
+    which: &str,
+    driver: &Driver,
+    options: &Options,
+) -> Outcome {
     let (number, title, run) = check;
     let started = Instant::now();
     let world = checks::World::new(driver, options);
@@ -130,7 +165,11 @@ async fn attempt(check: &checks::Check, which: &str, driver: &Driver, options: &
         Ok(Ok(Ok(note))) => {
             let note = note.map(|note| format!(": {note}")).unwrap_or_default();
             println!("{number:>2} ok      {title}{which}{note} ({took:.1} s)");
-            return true;
+            return Outcome::Passed;
+        }
+        Ok(Ok(Err(error))) if error.is::<checks::Skipped>() => {
+            println!("{number:>2} skipped {title}: {error}");
+            return Outcome::Skipped;
         }
         // A driver's error has its stack.
         Ok(Ok(Err(error))) => {
@@ -145,7 +184,7 @@ async fn attempt(check: &checks::Check, which: &str, driver: &Driver, options: &
     println!("{number:>2} FAILED  {title}{which} ({took:.1} s)\n           {wrong}");
     // Its windows are still open: what comes next is alone.
     driver.close_windows();
-    false
+    Outcome::Failed
 }
 
 fn panicked(error: tokio::task::JoinError) -> String {

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Result, TRIES, World, done, ensure};
+use super::{Result, Skipped, TRIES, World, done, ensure};
 use crate::browser::Page;
 use crate::chat::Chat;
 use crate::cloud::Cloud;
@@ -34,7 +34,7 @@ const RING: &str = "const canvas = document.createElement('canvas'); [canvas.wid
     return canvas.toDataURL('image/png').split(',')[1];";
 
 impl Scene {
-    pub(super) async fn furnish(world: &World, cloud: &Cloud, page: &Page) -> Result<Self> {
+    pub(super) async fn set_up(world: &World, cloud: &Cloud, page: &Page) -> Result<Self> {
         cloud.traffic(20)?;
         cloud.conversation("dora", "Can I pay later?")?;
         cloud.conversation("cleo", "Where is my order?")?;
@@ -142,10 +142,10 @@ async fn violations(page: &Page, part: &str) -> Result<Vec<String>> {
 
 pub(crate) async fn axe(world: World) -> Result<Option<String>> {
     let Some(axe) = axe_core(&world.output) else {
-        return Ok(Some("skipped: npm has no axe-core here".to_owned()));
+        return Err(Skipped("npm has no axe-core here").into());
     };
     let (cloud, page) = world.open().await?;
-    let scene = Scene::furnish(&world, &cloud, &page).await?;
+    let scene = Scene::set_up(&world, &cloud, &page).await?;
     page.js(&format!("{axe}\nwindow.axe = axe;")).await?;
     let (mut runs, mut found) = (0, Vec::new());
     for scheme in ["light", "dark"] {
@@ -216,7 +216,7 @@ const SMALL: &str = "[...document.querySelectorAll('button, select, input, nav a
 
 pub(crate) async fn narrow(world: World) -> Result<Option<String>> {
     let (cloud, page) = world.open().await?;
-    let scene = Scene::furnish(&world, &cloud, &page).await?;
+    let scene = Scene::set_up(&world, &cloud, &page).await?;
     let mut notes = Vec::new();
     for (what, width, height, ratio) in [
         ("360 px", 360, 740, 1.0),
@@ -297,7 +297,7 @@ pub(crate) async fn announced(world: World) -> Result<Option<String>> {
     drop(cloud);
     page.close().await?;
     let (cloud, page) = world.open().await?;
-    let scene = Scene::furnish(&world, &cloud, &page).await?;
+    let scene = Scene::set_up(&world, &cloud, &page).await?;
     let mut files = 0;
     for (scheme, width, height) in [
         ("light", 1440, 900),

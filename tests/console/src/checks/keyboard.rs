@@ -35,12 +35,12 @@ const FOCUS: &str = "(() => {
 })()";
 
 /// A person without a mouse.
-struct Hands<'a> {
+struct Keyboard<'a> {
     page: &'a Page,
     pressed: usize,
 }
 
-impl Hands<'_> {
+impl Keyboard<'_> {
     /// Presses keys; after that the focus is somewhere, and seen.
     async fn press(&mut self, keys: &str) -> Result<()> {
         self.page.keys(keys).await?;
@@ -112,90 +112,90 @@ async fn alone(world: &World) -> Result<usize> {
     page.goto(&cloud.console()).await?;
     page.live().await?;
     page.shows("[role=option]", "ada").await?;
-    let mut hands = Hands { page: &page, pressed: 0 };
+    let mut keyboard = Keyboard { page: &page, pressed: 0 };
     page.keys("1").await?;
-    hands.composer().await?;
+    keyboard.composer().await?;
     // 3: texts each way.
     for n in 0..3 {
-        hands.say(&format!("by keyboard {n}")).await?;
+        keyboard.say(&format!("by keyboard {n}")).await?;
         chat.wait_for(&format!("by keyboard {n}"))?;
         chat.say(&format!("answer {n}"))?;
         page.shows(".message.consumer", &format!("answer {n}")).await?;
     }
-    replies_and_states(&mut hands, &mut chat).await?;
-    card(&mut hands, &mut chat).await?;
-    file(&mut hands, &mut chat).await?;
-    agents(&mut hands, &mut chat).await?;
-    attempts(&mut hands).await?;
-    let pressed = hands.pressed;
+    replies_and_states(&mut keyboard, &mut chat).await?;
+    card(&mut keyboard, &mut chat).await?;
+    file(&mut keyboard, &mut chat).await?;
+    agents(&mut keyboard, &mut chat).await?;
+    attempts(&mut keyboard).await?;
+    let pressed = keyboard.pressed;
     done(page, None).await?;
     Ok(pressed)
 }
 
 /// 4, 7, 8: the list of commands, quick replies, typing, receipts, and a private note.
-async fn replies_and_states(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
-    let page = hands.page;
-    hands.press("/re").await?;
+async fn replies_and_states(keyboard: &mut Keyboard<'_>, chat: &mut Chat) -> Result<()> {
+    let page = keyboard.page;
+    keyboard.press("/re").await?;
     page.until("document.querySelectorAll('.menu [role=option]').length === 2").await?;
-    hands.press(DOWN).await?;
-    hands.press(TAB).await?;
+    keyboard.press(DOWN).await?;
+    keyboard.press(TAB).await?;
     page.until("document.getElementById('composer').value === '/read'").await?;
-    hands.press(ENTER).await?;
+    keyboard.press(ENTER).await?;
     chat.wait_for("read: answer 2")?;
-    hands.press("/re").await?;
-    hands.press(TAB).await?;
-    hands.say("Which colour? | Blue | Grey").await?;
+    keyboard.press("/re").await?;
+    keyboard.press(TAB).await?;
+    keyboard.say("Which colour? | Blue | Grey").await?;
     chat.wait_for("Grey")?;
     chat.say("2")?;
     page.shows(".message.consumer .metadata", "ExternalId Grey").await?;
-    hands.say("/typing").await?;
+    keyboard.say("/typing").await?;
     chat.wait_for("typing")?;
     chat.say("/typing")?;
     page.shows(".typing", "ada is typing").await?;
     chat.say("/active")?;
     // Esc closes the list of commands first, and keeps what is written.
-    hands.press("/").await?;
+    keyboard.press("/").await?;
     page.until("document.querySelector('.menu')").await?;
-    hands.press(ESCAPE).await?;
+    keyboard.press(ESCAPE).await?;
     page.until("!document.querySelector('.menu')").await?;
     ensure!(page.value("document.activeElement.id").await? == "composer", "Esc left the composer");
-    hands.press("\u{e003}").await?;
+    keyboard.press("\u{e003}").await?;
     // A private note by the radio buttons.
-    hands.to(BACK, "one.matches('[name=to]')").await?;
-    hands.press(RIGHT).await?;
+    keyboard.to(BACK, "one.matches('[name=to]')").await?;
+    keyboard.press(RIGHT).await?;
     page.until("document.querySelector('.composer.note')").await?;
-    hands.to(TAB, "one.id === 'composer'").await?;
-    hands.say("He asked yesterday too").await?;
+    keyboard.to(TAB, "one.id === 'composer'").await?;
+    keyboard.say("He asked yesterday too").await?;
     page.shows(".message.note", "He asked yesterday too").await?;
     page.until("document.querySelector('[name=to]:checked').value === 'all'").await?;
     Ok(())
 }
 
 /// 5: the editor of cards.
-async fn card(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
-    let page = hands.page;
-    hands.button("Card…").await?;
-    hands.press(ENTER).await?;
+async fn card(keyboard: &mut Keyboard<'_>, chat: &mut Chat) -> Result<()> {
+    let page = keyboard.page;
+    keyboard.button("Card…").await?;
+    keyboard.press(ENTER).await?;
     page.until("document.querySelector('#editor[open]')").await?;
-    hands.to(TAB, "one.matches('#editor textarea')").await?;
-    hands.press(ALL).await?;
-    hands.press("{").await?;
+    keyboard.to(TAB, "one.matches('#editor textarea')").await?;
+    keyboard.press(ALL).await?;
+    keyboard.press("{").await?;
     page.shows("#card-errors", "Line 1").await?;
     // Esc leads out, to where it was opened.
-    hands.press(ESCAPE).await?;
+    keyboard.press(ESCAPE).await?;
     page.until(
         "!document.getElementById('editor') && document.activeElement.innerText === 'Card…'",
     )
     .await?;
-    hands.press(ENTER).await?;
+    keyboard.press(ENTER).await?;
     page.until("document.querySelector('#editor[open]')").await?;
-    hands.button("buttons").await?;
-    hands.press(ENTER).await?;
-    hands.to(TAB, "one.matches('.preview .pill')").await?;
-    hands.press(ENTER).await?;
+    keyboard.button("buttons").await?;
+    keyboard.press(ENTER).await?;
+    keyboard.to(TAB, "one.matches('.preview .pill')").await?;
+    keyboard.press(ENTER).await?;
     page.shows(".preview .metadata", "\"id\":\"Blue\"").await?;
-    hands.button("Send").await?;
-    hands.press(ENTER).await?;
+    keyboard.button("Send").await?;
+    keyboard.press(ENTER).await?;
     page.until(
         "!document.getElementById('editor') && document.activeElement.innerText === 'Card…'",
     )
@@ -206,8 +206,8 @@ async fn card(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
 }
 
 /// 6: a file. The system's dialog is not the page's: the file is put where it would put it.
-async fn file(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
-    let page = hands.page;
+async fn file(keyboard: &mut Keyboard<'_>, chat: &mut Chat) -> Result<()> {
+    let page = keyboard.page;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("ring.png");
     std::fs::write(&path, PNG)?;
@@ -216,8 +216,8 @@ async fn file(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
         "document.getElementById('file').addEventListener('click', () => { window.asked = true; })",
     )
     .await?;
-    hands.button("File…").await?;
-    hands.press(ENTER).await?;
+    keyboard.button("File…").await?;
+    keyboard.press(ENTER).await?;
     page.until("window.asked").await?;
     let root = page.cdp("DOM.getDocument", json!({})).await?;
     let field = json!({"nodeId": root["root"]["nodeId"], "selector": "#file"});
@@ -231,58 +231,58 @@ async fn file(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
 }
 
 /// 9: another agent, a transfer, and the end with its survey.
-async fn agents(hands: &mut Hands<'_>, chat: &mut Chat) -> Result<()> {
-    let page = hands.page;
-    hands.to(BACK, "one.matches('.as select')").await?;
-    hands.press("a2").await?;
-    hands.to(TAB, "one.id === 'composer'").await?;
-    hands.say("second agent").await?;
+async fn agents(keyboard: &mut Keyboard<'_>, chat: &mut Chat) -> Result<()> {
+    let page = keyboard.page;
+    keyboard.to(BACK, "one.matches('.as select')").await?;
+    keyboard.press("a2").await?;
+    keyboard.to(TAB, "one.id === 'composer'").await?;
+    keyboard.say("second agent").await?;
     chat.wait_for("second agent")?;
     page.shows(".details dd", "a9-agent, a2-agent").await?;
-    hands.button("Transfer…").await?;
-    hands.press(ENTER).await?;
+    keyboard.button("Transfer…").await?;
+    keyboard.press(ENTER).await?;
     page.until("document.activeElement.id === 'skill'").await?;
-    hands.press("4711").await?;
-    hands.press(ENTER).await?;
+    keyboard.press("4711").await?;
+    keyboard.press(ENTER).await?;
     page.shows(".talk h2", "skill 4711").await?;
     page.shows(".details dd", "none").await?;
-    hands.composer().await?;
-    hands.button("Join").await?;
-    hands.press(ENTER).await?;
+    keyboard.composer().await?;
+    keyboard.button("Join").await?;
+    keyboard.press(ENTER).await?;
     page.shows(".details dd", "a2-agent").await?;
-    hands.button("Close").await?;
-    hands.press(ENTER).await?;
+    keyboard.button("Close").await?;
+    keyboard.press(ENTER).await?;
     page.shows(".talk h2", "survey").await?;
     chat.wait_for("from 1 to 5")?;
     chat.say("5")?;
     page.shows(".talk h2", "closed").await?;
-    hands.press(TAB).await
+    keyboard.press(TAB).await
 }
 
 /// 11: a webhook's attempts, and its replay; 10 is a check of its own.
-async fn attempts(hands: &mut Hands<'_>) -> Result<()> {
-    let page = hands.page;
-    hands.to(ESCAPE, "!one.matches('textarea, input, select, button')").await?;
-    hands.press("2").await?;
+async fn attempts(keyboard: &mut Keyboard<'_>) -> Result<()> {
+    let page = keyboard.page;
+    keyboard.to(ESCAPE, "!one.matches('textarea, input, select, button')").await?;
+    keyboard.press("2").await?;
     page.until("document.querySelectorAll('.rows [role=row]').length > 5").await?;
-    hands.press("/").await?;
-    hands.press("endpoint:ContentEvent").await?;
+    keyboard.press("/").await?;
+    keyboard.press("endpoint:ContentEvent").await?;
     page.until("[...document.querySelectorAll('.rows [role=row]')].every((one) => one.innerText.includes('ContentEvent'))").await?;
-    hands.press(ESCAPE).await?;
-    hands.press("j").await?;
-    hands.press(ENTER).await?;
+    keyboard.press(ESCAPE).await?;
+    keyboard.press("j").await?;
+    keyboard.press(ENTER).await?;
     page.until("document.activeElement.matches('[role=tab]')").await?;
-    hands.press(RIGHT).await?;
-    hands.press(RIGHT).await?;
+    keyboard.press(RIGHT).await?;
+    keyboard.press(RIGHT).await?;
     page.shows("#part", "attempt").await?;
     let count = "document.querySelectorAll('.exchange tbody tr').length";
     page.until(&format!("{count} === 1")).await?;
-    hands.button("Replay").await?;
-    hands.press(ENTER).await?;
+    keyboard.button("Replay").await?;
+    keyboard.press(ENTER).await?;
     page.until(&format!("{count} === 2")).await?;
-    hands.press("r").await?;
+    keyboard.press("r").await?;
     page.until(&format!("{count} === 3")).await?;
-    hands.press(ESCAPE).await?;
+    keyboard.press(ESCAPE).await?;
     page.until(
         "!document.querySelector('.exchange') && document.activeElement.matches('[role=grid]')",
     )
@@ -293,7 +293,7 @@ async fn attempts(hands: &mut Hands<'_>) -> Result<()> {
 /// The rest: every stop of Tab in every view, and single keys that are switched off.
 async fn stops(world: &World) -> Result<usize> {
     let (cloud, page) = world.open().await?;
-    let scene = Scene::furnish(world, &cloud, &page).await?;
+    let scene = Scene::set_up(world, &cloud, &page).await?;
     let mut stops = 0;
     for (name, place) in scene.places() {
         visit(&page, name, &place).await?;

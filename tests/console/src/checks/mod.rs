@@ -23,6 +23,18 @@ use crate::cloud::Cloud;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// A check that cannot be done here: what is missing.
+#[derive(Debug)]
+pub(crate) struct Skipped(&'static str);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
 /// Does a check: a note on what it measured, or what is wrong.
 type Run = fn(World) -> Pin<Box<dyn Future<Output = Result<Option<String>>>>>;
 
