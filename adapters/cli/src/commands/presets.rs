@@ -16,7 +16,8 @@ The endpoint must be on this machine, unless --elsewhere is given. No redirect i
   lp-connector webhook send --preset text --set sequence=7 --set conversation=5f0c
   lp-connector webhook send body.json --to http://127.0.0.1:9000/hook
 
-Presets take text, conversation, dialog, sequence, agent, consumer, skill and name, as far as they have them.";
+Presets take text, conversation, dialog, sequence, agent, consumer, skill and name, as far as they have them. Each is of a
+conversation of its own unless one is set: of two messages of one conversation with the same sequence, receivers drop one.";
 
 /// A made-up notification.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,7 @@ pub(crate) fn parser() -> PossibleValuesParser {
 /// The names of the values that a preset may use, each with what it is if it is not set.
 const NAMES: [(&str, &str); 8] = [
     ("text", ""),
-    ("conversation", "5f0c2a7e-0d3c-4c59-9f6e-7d1b2f3a4c5d"),
+    ("conversation", ""),
     ("dialog", ""),
     ("sequence", "0"),
     ("agent", "a9-agent"),
@@ -94,6 +95,9 @@ fn body_at(
 ) -> Result<Vec<u8>, Failure> {
     let known = || NAMES.map(|(name, _)| name).join(", ");
     let mut values: BTreeMap<&str, &str> = NAMES.into_iter().collect();
+    // Of its own: a second message with the first one's sequence would be a repeat, which receivers drop.
+    let conversation = format!("5f0c2a7e-0d3c-4c59-9f6e-{:012x}", now & 0xffff_ffff_ffff);
+    values.insert("conversation", &conversation);
     for (name, value) in set {
         let found = values.get_mut(name.as_str()).ok_or_else(|| {
             Failure::usage(format!("--set {name}: there is no such value; there are {}", known()))
@@ -282,5 +286,17 @@ mod tests {
         }
         let most = body("batch", &[set("sequence", &u64::MAX.to_string())], "1");
         assert!(most.is_ok());
+    }
+
+    #[test]
+    fn each_is_of_a_conversation_of_its_own_unless_one_is_set() {
+        let of = |now, set: &[(String, String)]| {
+            let made = body_at(now, "text", set, "1").unwrap();
+            let made: Value = serde_json::from_slice(&made).unwrap();
+            made["body"]["changes"][0]["conversationId"].as_str().unwrap().to_owned()
+        };
+        assert_ne!(of(1_700_000_000_000, &[]), of(1_700_000_000_001, &[]));
+        let set = [("conversation".to_owned(), "5f0c".to_owned())];
+        assert_eq!(of(1_700_000_000_000, &set), "5f0c");
     }
 }
