@@ -3,6 +3,8 @@
 #![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
+#[cfg(unix)]
+mod curl;
 mod secrets;
 mod stream;
 mod things;

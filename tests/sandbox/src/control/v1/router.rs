@@ -131,6 +131,7 @@ pub(crate) fn answer(
             secrets.scrub(&mut document);
             Ok(Answer::Json(status, document))
         }
+        Ok(Answer::Text(text)) => Ok(Answer::Text(secrets.text(&text).into_owned())),
         Err(problem) => Err(Problem {
             title: secrets.text(&problem.title).into_owned(),
             detail: problem.detail.map(|detail| secrets.text(&detail).into_owned()),
