@@ -155,8 +155,9 @@ impl Sandbox {
         body: &Value,
         message: Option<u64>,
     ) -> Option<u64> {
-        let faults = self.faults_for(now, Endpoint::Webhook);
         let endpoint = self.webhooks.as_ref()?.endpoints.get(key)?.clone();
+        // A fault counts what would be posted.
+        let faults = self.faults_for(now, Endpoint::Webhook);
         *self.requests.entry(Endpoint::Webhook).or_default() += 1;
         let body = body.to_string().into_bytes();
         let request = self.signed(&endpoint.url, &endpoint.headers, body)?;

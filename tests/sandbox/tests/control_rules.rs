@@ -107,6 +107,12 @@ fn it_listens_on_loopback_alone() {
         let error = Server::start(config).unwrap_err().to_string();
         assert!(error.contains("loopback addresses alone"), "{error}");
     }
+    // Another name of this machine is none by which the page answers.
+    for address in ["127.0.0.2:0", "127.1.2.3:0"] {
+        let config = ServerConfig::new().control(address.parse().unwrap());
+        let error = Server::start(config).unwrap_err().to_string();
+        assert!(error.contains("127.0.0.1 or [::1] alone"), "{error}");
+    }
 }
 
 #[test]

@@ -393,3 +393,17 @@ fn the_first_of_concurrent_failures_sets_the_pause() {
     let NextPost::Wait(until) = cloud.sandbox.next_post(cloud.now) else { panic!() };
     assert_eq!(until - cloud.now, secs(2));
 }
+
+#[test]
+fn a_fault_counts_only_what_has_an_endpoint() {
+    let mut cloud = Cloud::new(all().without("ms.MessagingEventNotification.ChatStateEvent"));
+    cloud.agent(Agent::Join);
+    cloud.run(secs(1), |_| Some(200));
+    cloud.sandbox.fault("webhook:1=drop".parse().unwrap());
+    cloud.agent(Agent::State("COMPOSING".to_owned()));
+    assert_eq!(cloud.sandbox.faults()[0].applied, 0);
+    cloud.say("one");
+    cloud.say("two");
+    cloud.run(secs(2), |_| Some(200));
+    assert_eq!(texts(&cloud.posted), ["two"]);
+}

@@ -11,7 +11,7 @@ mod tls;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -110,7 +110,7 @@ impl ServerConfig {
         self
     }
 
-    /// Opens the control API ([`control`](crate::control)) at this address, which must be a loopback address, and
+    /// Opens the control API ([`control`](crate::control)) at this address, 127.0.0.1 or ::1 with any port, and
     /// records what passes. Default: no. With the feature `console` it has the console's page, too.
     #[must_use]
     pub fn control(mut self, address: SocketAddr) -> Self {
@@ -236,7 +236,7 @@ impl Server {
     /// Starts a server on a thread of its own.
     ///
     /// # Errors
-    /// If an address is in use or not a loopback address, or if there is a state that cannot be read or written.
+    /// If an address is in use or not one of those that it may listen at, or if there is a state that cannot be read or written.
     pub fn start(config: ServerConfig) -> io::Result<Self> {
         for address in [Some(config.listen), config.control].into_iter().flatten() {
             if !address.ip().is_loopback() {
@@ -245,6 +245,12 @@ impl Server {
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
+        }
+        // Its page answers by these names of this machine alone.
+        let by_name = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        if let Some(control) = config.control.filter(|at| !by_name.contains(&at.ip())) {
+            let why = format!("{control}: the console listens at 127.0.0.1 or [::1] alone");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let listener = TcpListener::bind(config.listen)?;
         listener.set_nonblocking(true)?;

@@ -9,6 +9,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -169,7 +170,18 @@ fn endpoint(value: &Value) -> Result<WebhookEndpoint, String> {
     for header in value.get("headers").and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| header.get(name).and_then(Value::as_str).map(str::to_owned);
         let both = text("header_name").zip(text("header_value"));
-        headers.push(both.ok_or("a header has no header_name or header_value")?);
+        let (name, value) = both.ok_or("a header has no header_name or header_value")?;
+        // The value may be a secret: it is not said back.
+        if HeaderName::try_from(&name).is_err() {
+            return Err(format!("header_name {name:?} is no name of a header"));
+        }
+        if HeaderValue::try_from(&value).is_err() {
+            return Err(format!("header_value of {name} has what no header may have"));
+        }
+        headers.push((name, value));
+    }
+    if !target::is_http_url(url) {
+        return Err(format!("endpoint {url:?} is no http:// or https:// URL"));
     }
     Ok(WebhookEndpoint { url: url.to_owned(), max_retries, headers })
 }
@@ -190,12 +202,27 @@ mod tests {
         assert_eq!(read.retention, Some(Duration::from_secs(60)));
         let endpoint = &read.endpoints["cqm.ExConversationChangeNotification"];
         assert_eq!((endpoint.max_retries, endpoint.headers.len()), (Some(3), 1));
+        let with_header = |name: &str, value: &str| {
+            json!({EVENT_KEYS[0]: {"endpoint": "http://127.0.0.1/",
+                "headers": [{"header_name": name, "header_value": value}]}})
+        };
         for (wrong, why) in [
             (json!({"retry": {"retention_time": 1}}), "259200"),
             (json!({"x": {"endpoint": "https://x/"}}), "no event x"),
             (json!({EVENT_KEYS[0]: {}}), "no endpoint"),
             (json!({EVENT_KEYS[0]: {"endpoint": "x", "max_retries": 6}}), "0 to 5"),
             (json!({EVENT_KEYS[0]: {"endpoint": "x", "headers": [{}]}}), "header_name"),
+            (with_header("x y", "z"), "header_name \"x y\""),
+            (with_header("", "z"), "header_name"),
+            (with_header("x\r\ny", "z"), "header_name"),
+            (with_header("x-own", "z\ny"), "header_value of x-own"),
+            (with_header("x-own", "z\u{0}"), "header_value of x-own"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "x"}}), "is no http:// or https:// URL"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "/x"}}), "is no http://"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "http://"}}), "is no http://"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "http://127.0.0.1:8080/a b"}}), "is no http://"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "http://127.0.0.1:99999/"}}), "is no http://"),
+            (json!({EVENT_KEYS[0]: {"endpoint": "ftp://127.0.0.1/"}}), "is no http://"),
         ] {
             let error = Webhooks::from_manifest(&webhook(wrong)).unwrap_err();
             assert!(error.contains(why), "{error}");

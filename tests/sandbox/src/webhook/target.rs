@@ -2,6 +2,13 @@
 
 use url::{Host, Url};
 
+/// Whether a notification can be posted to a URL. Parsers differ: both that read it must take it.
+pub(super) fn is_http_url(url: &str) -> bool {
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    Url::parse(url).is_ok_and(|url| is_http(&url))
+        && url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(|host| !host.is_empty()))
+}
+
 /// Host and port of a URL that the sandbox posts to: `http://` and a loopback host. It posts nowhere else.
 ///
 /// ```
@@ -14,6 +21,9 @@ use url::{Host, Url};
 /// ```
 #[must_use]
 pub fn webhook_target(url: &str) -> Option<(String, u16)> {
+    if !is_http_url(url) {
+        return None;
+    }
     let url = Url::parse(url).ok()?;
     let host = match url.host()? {
         Host::Domain(name) => (name == "localhost").then(|| name.to_owned()),
@@ -36,7 +46,9 @@ mod tests {
             ("http://LOCALHOST:81/", Some(("localhost", 81))),
             ("http://[::1]:81/", Some(("::1", 81))),
             ("http://0x7f.1:81/", Some(("127.0.0.1", 81))),
-            ("http://127.0.0.1:81\\@hooks.example/", Some(("127.0.0.1", 81))),
+            ("http://127.0.0.1:81\\@hooks.example/", None),
+            ("http://127.0.0.1:81/a b", None),
+            ("\thttp://127.0.0.1:81/", None),
             ("http://localhost:81@hooks.example/", None),
             ("http://user@localhost:81/", None),
             ("http://localhost.hooks.example/", None),

@@ -413,3 +413,24 @@ fn the_largest_number_is_a_number_like_any_other() {
     assert_eq!(world.control.faults().unwrap().faults[0].of, Some(most));
     assert!(world.control.wire(&format!("fault={most}")).unwrap().rows.is_empty());
 }
+
+#[test]
+fn webhooks_that_cannot_be_posted_to_are_refused() {
+    let world = World::new();
+    let header = |name: &str, value: &str| {
+        json!({"manifest": {"capabilities": {"webhooks": {"cqm.ExConversationChangeNotification":
+            {"endpoint": "http://127.0.0.1/", "headers": [{"header_name": name, "header_value": value}]}}}}})
+    };
+    for (document, why) in [
+        (header("x own", "a"), "no name of a header"),
+        (header("x-own", "private\nvalue"), "header_value of x-own"),
+        (json!({"endpoint": "http://127.0.0.1:1/a b"}), "only to http:// URLs"),
+        (json!({"endpoint": "http://127.0.0.1:1\\@x/"}), "only to http:// URLs"),
+    ] {
+        let refused = world.control.request("PUT", "/v1/webhooks", Some(&document)).unwrap_err();
+        let ControlError::Refused(problem) = &refused else { panic!("{refused}") };
+        assert_eq!(problem.status, 400);
+        assert!(problem.title.contains(why) && !problem.title.contains("private"), "{problem:?}");
+    }
+    assert_eq!(world.control.snapshot().unwrap().webhooks.endpoints, []);
+}
