@@ -128,19 +128,11 @@ export function addPage(state, id, list, earlier) {
 	const numbers = new Set(kept.map(({ n }) => n));
 	const all = [...kept, ...list.filter(({ n }) => !numbers.has(n))].sort((one, other) => one.n - other.n);
 	const transcript = { list: all, earlier: earlier ?? known, stale: false };
-	cut(transcript);
 	state.transcripts.delete(id);
 	state.transcripts.set(id, transcript);
 	trim(state.transcripts, LIMITS.transcripts);
 	return transcript;
 }
-
-const cut = (transcript) => {
-	if (transcript.list.length > LIMITS.messages) {
-		transcript.list = transcript.list.slice(-LIMITS.messages);
-		transcript.earlier = true;
-	}
-};
 
 /** Whether the message is new. Only transcripts that were opened keep theirs. */
 function addMessage(state, message) {
@@ -156,7 +148,11 @@ function addMessage(state, message) {
 	transcript.list = !last || last.n < message.n
 		? [...list, message]
 		: [...list, message].sort((one, other) => one.n - other.n);
-	cut(transcript);
+	// What was asked for stays: one comes, the first goes.
+	if (list.length >= LIMITS.messages) {
+		transcript.list.shift();
+		transcript.earlier = true;
+	}
 	return true;
 }
 

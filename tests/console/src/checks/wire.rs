@@ -13,6 +13,7 @@ use sha1::Sha1;
 
 use super::{Result, TRIES, World, done, ensure};
 use crate::browser::Page;
+use crate::cloud::Cloud;
 
 /// The rows in the document.
 pub(super) const ROWS: &str = "[...document.querySelectorAll('.rows [role=row]')]";
@@ -158,7 +159,7 @@ pub(crate) async fn attempts(world: World) -> Result<Option<String>> {
 }
 
 pub(crate) async fn links(world: World) -> Result<Option<String>> {
-    let (_cloud, page, mut chat) = world.chat().await?;
+    let (_chatting, page, mut chat) = world.chat().await?;
     chat.say("Hello there")?;
     page.shows(".message.consumer", "Hello there").await?;
     page.say("Which colour?").await?;
@@ -206,7 +207,57 @@ pub(crate) async fn links(world: World) -> Result<Option<String>> {
     page.driver.refresh().await?;
     page.live().await?;
     page.shows(".message.chosen", "Which colour?").await?;
+    page.is_clean().await?;
+    page.close().await?;
+    let (cloud, page) = world.open().await?;
+    older(&cloud, &page).await?;
     done(page, None).await
+}
+
+/// Links to a message before the newest 200, and to a conversation that the snapshot leaves out.
+async fn older(cloud: &Cloud, page: &Page) -> Result<()> {
+    let long = cloud.conversation("eva", "The first of many")?;
+    let act = |text: &str| {
+        cloud.post(&format!("/v1/conversations/{long}/agent"), &json!({"do": "text", "text": text}))
+    };
+    for n in 0..450 {
+        act(&format!("one of many {n}"))?;
+    }
+    let all = cloud.get(&format!("/v1/conversations/{long}/messages?after=0"))?;
+    let first = all["messages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| one["event"]["message"] == "The first of many");
+    let first = first.and_then(|one| one["n"].as_u64()).ok_or("no first message")?;
+    page.place(&format!("#/conversations/{long}?message={first}")).await?;
+    page.shows(".message.chosen", "The first of many").await?;
+    page.place(&format!("#/conversations/{long}")).await?;
+    page.shows(".message", "one of many 449").await?;
+    page.place(&format!("#/conversations/{long}?message={first}")).await?;
+    page.driver.refresh().await?;
+    page.live().await?;
+    page.shows(".message.chosen", "The first of many").await?;
+    let old = cloud.conversation("fay", "Long ago")?;
+    cloud.post("/v1/triggers/closed", &json!({"consumer": "fay"}))?;
+    for n in 0..201 {
+        let consumer = format!("guest {n}");
+        cloud.conversation(&consumer, "Hello")?;
+        cloud.post("/v1/triggers/closed", &json!({"consumer": consumer}))?;
+    }
+    let known = cloud.get("/v1/snapshot")?;
+    let is_known = known["conversations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|one| one["id"] == old.as_str());
+    ensure!(!is_known, "the snapshot has {old}: nothing older is tried");
+    page.driver.refresh().await?;
+    page.live().await?;
+    page.place(&format!("#/conversations/{old}")).await?;
+    page.shows(".talk h2", "fay").await?;
+    page.shows(".message", "Long ago").await?;
+    Ok(())
 }
 
 pub(crate) async fn filter(world: World) -> Result<Option<String>> {

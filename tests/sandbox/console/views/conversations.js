@@ -17,13 +17,23 @@ const MARKS = { open: "●", "no agent": "○", survey: "◐", closed: "–" };
 
 const ui = { active: null, stick: true, shown: null, fetching: new Set(), drawer: false, more: true };
 
-/** Fetches the transcript that is looked at. */
+const wanted = ({ route }) => Number(route.params.get("message"));
+
+/** Whether the message of the address is before those that are here. */
+const isBefore = (page) => wanted(page) && wanted(page) < page.state.transcripts.get(page.route.id)?.list[0]?.n;
+
+/** Fetches the transcript that is looked at, back to the message of the address. */
 async function fetchPage(page, id, query) {
 	if (ui.fetching.has(id)) return;
 	ui.fetching.add(id);
 	await page.act("transcript", async () => {
-		const found = await api.messages(id, query);
-		addPage(page.state, id, found.messages, found.earlier);
+		const { state } = page;
+		if (!state.conversations.has(id)) state.conversations.set(id, await api.get(api.conversation(id)));
+		do {
+			const { messages, earlier } = await api.messages(id, query);
+			addPage(state, id, messages, earlier);
+			query = `?before=${messages[0]?.n}`;
+		} while (state.transcripts.get(id).earlier && isBefore(page));
 	});
 	ui.fetching.delete(id);
 }
@@ -39,7 +49,7 @@ export function enter(page, before) {
 	}
 	if (id) ui.active = id;
 	const transcript = page.state.transcripts.get(id);
-	if (id && page.state.ready && (!transcript || transcript.stale)) fetchPage(page, id);
+	if (id && page.state.ready && (!transcript || transcript.stale || isBefore(page))) fetchPage(page, id);
 }
 
 export function happened(page, kind, data) {
@@ -157,7 +167,7 @@ function transcript(page, conversation) {
 	const kept = page.state.transcripts.get(id);
 	const shown = (kept?.list ?? []).filter(({ event }) => !isTyping(event) && !isReceipt(event));
 	const found = receipts(kept?.list ?? []);
-	ui.chosen = meant(kept?.list ?? [], Number(page.route.params.get("message")));
+	ui.chosen = meant(kept?.list ?? [], wanted(page));
 	const typing = (conversation.typing ?? []).filter((who) => who !== page.as);
 	return html`<div class="transcript" role="log" aria-live="off" aria-label="Messages with ${conversation.consumer}" tabindex="0" data-list @scroll=${(
 		event,

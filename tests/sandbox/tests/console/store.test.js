@@ -57,6 +57,16 @@ test("a transcript with a gap begins anew", () => {
   assert.deepEqual(state.transcripts.get("a"), { list: [message(300), message(301), message(500)], earlier: true, stale: false });
 });
 
+test("earlier pages stay, also of a long transcript", () => {
+  const state = loaded();
+  const pages = [[801, 1000], [601, 800], [401, 600], [201, 400]];
+  for (const [from, to] of pages) store.addPage(state, "a", rows(from, to).map(({ n }) => message(n)), true);
+  const transcript = state.transcripts.get("a");
+  assert.deepEqual([transcript.list[0].n, transcript.list.length], [201, 800]);
+  store.apply(state, "message", message(1001));
+  assert.deepEqual([transcript.list[0].n, transcript.list.at(-1).n, transcript.list.length], [202, 1001, 800]);
+});
+
 test("what the page keeps is bounded", () => {
   const state = loaded();
   store.addPage(state, "a", [], false);

@@ -169,7 +169,7 @@ test("numbers are written for people", () => {
   for (const text of ["{", "hello", ""]) assert.equal(pretty(text), text);
 });
 
-/** What no field expects; the first is the body of a comment, the second of a template, the third has no text. */
+/** What no field expects; the first looks like a node, the second like a template, the third cannot be made text. */
 const STRANGE = [
   { nodeType: 1 }, { _$litType$: 1 }, { toString: 1 }, { length: 3 }, 5, true, null, [], [null], [{ toString: 1 }], "", "constructor",
 ];
