@@ -4,6 +4,8 @@
 
 mod program;
 
+use std::path::Path;
+
 use program::{Run, run, run_with};
 
 fn decode(body: &[u8]) -> Run {
@@ -92,4 +94,30 @@ fn weak_and_misspelt_manifests_are_warned_of() {
         texts.contains("receipts take sequences") && texts.contains("it appears twice"),
         "{texts}"
     );
+}
+
+#[test]
+fn the_guide_has_all_keys_and_filters_of_the_console() {
+    let read = |file: &str| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        std::fs::read_to_string(root.join(file)).unwrap()
+    };
+    let guide = read("adapters/lp-connector/src/guide/testing.md");
+    let (_, console) = guide.split_once("# The console").unwrap();
+    let part = |text: &str, from: &str, to: &str| -> String {
+        let (_, behind) = text.split_once(from).unwrap();
+        behind.split(to).next().unwrap().to_owned()
+    };
+    let filters = part(&read("tests/sandbox/console/filter.js"), "KEYS = {", "}");
+    let filters: Vec<_> = filters.lines().filter_map(|line| line.trim().split_once(": ")).collect();
+    assert!(filters.len() >= 7, "{filters:?}");
+    for (name, _) in filters {
+        assert!(console.contains(&format!("`{name}:`")), "{name}");
+    }
+    let keys = part(&read("tests/sandbox/console/keys.js"), "HELP = [", "];");
+    let keys: Vec<_> = keys.split("[\"").skip(1).map(|row| part(row, "", "\"")).collect();
+    assert!(keys.len() >= 12, "{keys:?}");
+    for key in keys.iter().flat_map(|row| row.split_whitespace()).filter(|key| *key != "–") {
+        assert!(console.contains(&format!("`{key}`")), "{key}");
+    }
 }
