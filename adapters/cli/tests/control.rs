@@ -258,8 +258,16 @@ fn an_agent_is_another_one_and_publishes_any_event() {
     let expected =
         [("a2-agent", "x"), ("a3-agent", "a | b"), ("a9-agent", "a | b"), ("a4-agent", "Coo")];
     assert_eq!(said, expected.map(|(who, text)| (who.to_owned(), text.into())));
-    let refused = run_at(&server, &[&["sandbox", "agent", "--do", "raw {"][..], &as_a3].concat());
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    for (last, reason) in [
+        ("raw {", "/raw takes an event in JSON: "),
+        ("as a3-agent", "nothing is to be done as this agent"),
+        ("quit", "--do ends by itself"),
+    ] {
+        let refused = run_at(&server, &["sandbox", "agent", "--say", "no", "--do", last]);
+        assert_eq!(refused.code, Some(2), "{last}: {}", refused.stderr);
+        assert!(refused.stderr.contains(reason), "{last}: {}", refused.stderr);
+    }
+    assert!(server.with(|cloud| cloud.messages().iter().all(|one| one.event["message"] != "no")));
 }
 
 #[test]

@@ -343,7 +343,7 @@ pub(crate) enum Command {
 /// What is made to happen.
 #[derive(Debug, Group)]
 pub(crate) struct Trigger {
-    /// Its name
+    /// What happens: one of those that --list names, such as text or quick-replies
     #[arg(value_name = "NAME", required_unless_present = "list", add = complete::triggers())]
     pub(crate) name: Option<String>,
     /// A parameter, such as text=Coo or replies=Blue|Grey (repeatable)

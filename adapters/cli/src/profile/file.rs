@@ -82,7 +82,7 @@ impl Profiles {
             false => format!("there are {}", names.join(", ")),
         };
         Failure::usage(format!(
-            "there is no profile {name:?} in {place}: {there}, and {SANDBOX} while a sandbox runs"
+            "there is no profile {name:?} in {place}: {there}; {SANDBOX} is another one, while a sandbox runs"
         ))
     }
 }

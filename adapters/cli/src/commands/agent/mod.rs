@@ -134,6 +134,11 @@ fn once(desk: &Desk, all: &[OneAction], output: &Output) -> Result<(), Failure> 
     };
     // All can be read, or nothing is done.
     let actions: Vec<(String, Typed)> = all.iter().map(read).collect::<Result<_, Failure>>()?;
+    if let Some((line, Typed::As(_))) = actions.last() {
+        return Err(Failure::Usage(format!(
+            "{line}: nothing is to be done as this agent after it"
+        )));
+    }
     for (line, action) in actions {
         let Some(done) = desk.obey(action)? else { continue };
         let sequence = done.sequence.map(|sequence| format!("  (sequence {sequence})"));

@@ -99,6 +99,7 @@ pub(super) fn parse(line: &str) -> Result<Typed, String> {
                 .map_err(|error| format!("/raw takes an event in JSON: {error}"))?;
             json!({"do": "raw", "event": event})
         }
+        "/quit" => return Err("/quit is for typed lines, alone: --do ends by itself".to_owned()),
         _ => return Err(format!("unknown command {command}; {}", summary())),
     }))
 }
