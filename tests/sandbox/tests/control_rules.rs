@@ -155,6 +155,24 @@ fn a_foreign_host_is_misdirected() {
 }
 
 #[test]
+fn a_client_that_reads_no_response_is_left() {
+    let world = World::new();
+    world.control().trigger("text", &json!({})).unwrap();
+    let bytes = vec![0; 3 << 20];
+    world.control().send_file("latest", None, "x.png", "image/png", &bytes).unwrap();
+    let request = format!("GET /v1/files/1 HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n", world.port);
+    let mut stream = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    let requests = request.repeat(1000);
+    let error = loop {
+        if let Err(error) = stream.write_all(requests.as_bytes()) {
+            break error;
+        }
+    };
+    assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+}
+
+#[test]
 fn a_page_of_another_origin_is_refused() {
     let world = World::new();
     let before = world.state();

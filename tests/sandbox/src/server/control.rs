@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::timed::TimedStream;
 use super::{ServerState, post, stream};
 use crate::Sandbox;
 use crate::control::guard;
@@ -139,9 +141,17 @@ async fn serve(listener: TcpListener, state: Arc<ControlState>) {
 async fn connection(stream: TcpStream, state: Arc<ControlState>, _permit: OwnedSemaphorePermit) {
     let _ = stream.set_nodelay(true);
     let mut stopping = state.stopping.clone();
+    let is_streaming = Arc::new(AtomicBool::new(false));
+    let stream = TimedStream::new(stream, is_streaming.clone());
     let service = service_fn(move |request| {
-        let state = state.clone();
-        async move { Ok::<_, Infallible>(respond(request, &state).await) }
+        let (state, is_streaming) = (state.clone(), is_streaming.clone());
+        async move {
+            let response = respond(request, &state).await;
+            if matches!(response.body(), ControlBody::Stream(_)) {
+                is_streaming.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut serving = std::pin::pin!(
         http1::Builder::new()

@@ -6,6 +6,7 @@ mod pages;
 mod post;
 mod state_file;
 mod stream;
+mod timed;
 mod tls;
 
 use std::fmt;
@@ -207,6 +208,8 @@ struct ServerState {
     connections: AtomicU64,
     on_request: Option<OnRequest>,
     state_file: Option<StateFile>,
+    /// How often the sandbox may have changed.
+    changes: AtomicU64,
     /// Notified when there may be something to post.
     wake: Notify,
     /// Notified when there may be something to show.
@@ -220,13 +223,18 @@ impl ServerState {
 
     fn save(&self) -> io::Result<()> {
         match &self.state_file {
-            Some(file) => file.write(&self.sandbox),
+            Some(file) => file.write(&self.sandbox, self.changes.load(Ordering::Relaxed)),
             None => Ok(()),
         }
     }
 
+    fn count_change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Says that the sandbox may have changed.
     fn notify(&self) {
+        self.count_change();
         self.wake.notify_one();
         self.changed.notify_waiters();
     }
@@ -279,6 +287,7 @@ impl Server {
             sandbox: Mutex::new(sandbox),
             state_file,
             connections: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             on_request: config.on_request,
             wake: Notify::new(),
             changed: Notify::new(),

@@ -26,6 +26,8 @@ pub(super) async fn deliver(shared: Arc<ServerState>) {
     let mut posts = JoinSet::new();
     loop {
         let next = shared.lock().next_post(now());
+        // What has waited for too long may be gone.
+        shared.count_change();
         match next {
             NextPost::Post(post) => {
                 let shared = shared.clone();

@@ -21,8 +21,8 @@ const MAX_FILE: u64 = 4 * 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct StateFile {
     path: PathBuf,
-    /// The hash of what was written last. Held while it is written.
-    written: Mutex<Option<Vec<u8>>>,
+    /// Of what was written last: how often the sandbox may have changed before, and the hash. Held while it is written.
+    written: Mutex<Option<(u64, Vec<u8>)>>,
 }
 
 impl StateFile {
@@ -49,18 +49,21 @@ impl StateFile {
         Sandbox::restore(config, seed, &bytes).map(Some).map_err(unreadable)
     }
 
-    /// Writes the state, if it has changed. The file is whole at any time.
-    pub(super) fn write(&self, sandbox: &Mutex<Sandbox>) -> io::Result<()> {
+    /// Writes the state, if it has changed. `changes` counts what may have changed it: without another one, the state
+    /// is not even looked at. The file is whole at any time.
+    pub(super) fn write(&self, sandbox: &Mutex<Sandbox>, changes: u64) -> io::Result<()> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.as_ref().is_some_and(|(before, _)| *before == changes) {
+            return Ok(());
+        }
         // A copy, so that requests do not wait for the writing.
         let copy = sandbox.lock().unwrap_or_else(PoisonError::into_inner).without_record();
         let bytes = copy.save();
         let hash = digest::digest(&digest::SHA256, &bytes).as_ref().to_vec();
-        if written.as_ref() == Some(&hash) {
-            return Ok(());
+        if written.as_ref().is_none_or(|(_, before)| *before != hash) {
+            replace(&self.path, &bytes)?;
         }
-        replace(&self.path, &bytes)?;
-        *written = Some(hash);
+        *written = Some((changes, hash));
         Ok(())
     }
 }
@@ -91,5 +94,26 @@ pub(super) async fn keep(shared: Arc<ServerState>) {
         let shared = shared.clone();
         // A failure is told at the end, where somebody can be told.
         let _ = tokio::task::spawn_blocking(move || shared.save()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_without_a_change_is_not_looked_at() {
+        let name = format!("lp-sandbox-unchanged-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = StateFile::new(path.clone());
+        let sandbox = Mutex::new(Sandbox::new(Config::new("127.0.0.1:1", 1), 1));
+        file.write(&sandbox, 1).unwrap();
+        let first = fs::read(&path).unwrap();
+        sandbox.lock().unwrap().fault("send=503".parse().unwrap());
+        file.write(&sandbox, 1).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first);
+        file.write(&sandbox, 2).unwrap();
+        assert_ne!(fs::read(&path).unwrap(), first);
+        fs::remove_file(&path).unwrap();
     }
 }
