@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::invariant::{Broken, Invariant};
 use super::scenario::{Assumption, CONSUMERS, Scenario};
 use super::store::store_clock;
-use super::world::{POLL_MOST, World, consumer_name};
+use super::world::{POLL_LEAST, POLL_MOST, World, consumer_name};
 
 /// Until then everything must be at rest, from the end of the faults. The longest pauses are 300 s, and each of a
 /// consumer's messages may take 60 s to settle.
@@ -97,7 +97,9 @@ impl World {
         let instances = self.scenario.instances as u64;
         // A lane for each consumer, and one for its conversation.
         let taken = if instances > 1 { 2 * CONSUMERS as u64 } else { 0 };
-        let most = (span.as_secs() / POLL_MOST.as_secs() + 2 + taken) * instances;
+        // What was found last may be just over.
+        let doublings = u64::from((POLL_MOST.as_millis() / POLL_LEAST.as_millis()).ilog2()) + 1;
+        let most = (span.as_secs() / POLL_MOST.as_secs() + 2 + doublings + taken) * instances;
         match asks <= most {
             true => Ok(()),
             false => {

@@ -23,6 +23,9 @@ use super::store::WatchedStore;
 /// The cloud's wall clock at the start.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_711_000_000);
 
+/// How soon a worker looks again after it found something; each look for nothing doubles it.
+pub(crate) const POLL_LEAST: Duration = Duration::from_millis(25);
+
 /// How long a worker without work waits at most before it looks for lanes.
 pub(crate) const POLL_MOST: Duration = Duration::from_secs(5);
 
@@ -189,7 +192,7 @@ impl World {
         let mut bridge = BridgeConfig::new()
             .unsettled(scenario.unsettled)
             .give_up_after(scenario.give_up_after)
-            .poll(Duration::from_millis(25), POLL_MOST);
+            .poll(POLL_LEAST, POLL_MOST);
         if scenario.surveys {
             let mut opening = Opening::default();
             let properties = ClientProperties::new().feature("MULTI_DIALOG");
