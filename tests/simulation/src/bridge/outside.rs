@@ -334,8 +334,11 @@ impl World {
         let accepted = self.channel.accepted.get(&consumer).cloned().unwrap_or_default();
         let ids = accepted.iter().filter_map(|at| self.scenario.messages.get(*at));
         let ids: Vec<String> = ids.map(super::scenario::Message::id).collect();
-        let is_open =
-            |it: &&String| !self.channel.statuses.contains_key(&(name.clone(), (*it).clone()));
+        // Of a forgotten consumer, a message that was told of may have been repeated, and be held.
+        let is_forgotten = self.channel.forgotten.contains(&name);
+        let is_open = |it: &&String| {
+            is_forgotten || !self.channel.statuses.contains_key(&(name.clone(), (*it).clone()))
+        };
         let open: Vec<String> = ids.iter().filter(is_open).cloned().collect();
         if decision == Resolution::Resend {
             *self.resends.entry(consumer).or_default() += 1;
