@@ -98,11 +98,11 @@ async function backfill(page) {
 	}
 }
 
-/** The list; it stands still when it is scrolled or paused, or a row is open. */
+/** The list; it stands still when it is scrolled or paused, or a row is open, once there are rows. */
 function rows(page) {
 	const { state, route } = page;
 	const still = ui.paused || route.id || ui.scrollTop > 0;
-	ui.pin = still ? (ui.pin ?? state.top) : null;
+	ui.pin = still ? (ui.pin || state.top) : null;
 	const top = ui.pin ?? state.top;
 	const bottom = Math.max(state.bottom, ui.cleared + 1);
 	const { terms } = parse(ui.text);
