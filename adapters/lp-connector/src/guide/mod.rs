@@ -15,6 +15,9 @@
 
 /// Includes a page. Its examples need clients, axum, the bridge, its stores and the sandbox: without these features it is read, and
 /// not tested.
+///
+/// A page ends with definitions of its links for those who read it in the repository. Here the first definition counts: that in
+/// `links.txt`, which is a path.
 #[rustfmt::skip] // It would be indented further each time.
 macro_rules! page {
     ($name:ident, $file:literal) => {
@@ -31,6 +34,7 @@ macro_rules! page {
                     feature = "ureq"
                 )
             ),
+            doc = include_str!("links.txt"),
             doc = include_str!($file)
         )]
         pub mod $name {}
