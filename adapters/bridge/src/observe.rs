@@ -1,4 +1,4 @@
-//! What a program is told of a bridge while it runs: for logs and metrics.
+//! What a bridge reports to its program while it runs: for logs and metrics.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

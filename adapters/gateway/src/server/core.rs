@@ -42,7 +42,7 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     /// What of LivePerson fails.
     pub(super) failures: Arc<Failures>,
-    /// What the store told of itself last.
+    /// The last figures of the store.
     pub(super) facts: Facts,
     /// The name of the store's kind.
     pub(super) store_kind: String,

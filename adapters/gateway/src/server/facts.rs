@@ -1,4 +1,4 @@
-//! What the store tells of itself: asked when somebody looks, and not more often than every few seconds.
+//! The figures of the store: asked for when somebody looks, and not more often than every few seconds.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;

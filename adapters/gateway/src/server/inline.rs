@@ -1,4 +1,4 @@
-//! Files that come along in a delivery. One that cannot is told of by its URL alone: it never costs the delivery.
+//! Files that come along in a delivery. Of one that cannot, the delivery has the URL alone: it is never lost for that.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -15,7 +15,7 @@ fn media(world: &World) -> Value {
     world.begin();
     world.agent(Agent::File("label.png".to_owned()));
     let file = || world.toy.got("message.created").pop();
-    eventually("the file is told of", file).body["data"]["media"].clone()
+    eventually("the message with the file", file).body["data"]["media"].clone()
 }
 
 /// The signature of a file's URL, as the interface derives it.

@@ -26,7 +26,7 @@ impl<'a> Rows<'a> {
         Self { output, names, indent: "", reason: None, table }.with_titles()
     }
 
-    /// A list below a line that tells of it.
+    /// A list below its heading.
     pub(super) fn below(output: &'a Output, names: &'a [&'static str]) -> Self {
         Self { indent: "  ", ..Self::new(output, names) }
     }

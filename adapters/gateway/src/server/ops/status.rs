@@ -46,7 +46,7 @@ struct StoreStatus<'a> {
     /// Why it cannot be used at present, and for how long, in seconds. Null: it can.
     cause: Option<String>,
     failing_for: Option<f64>,
-    /// The rest is what it told of itself last. Null: it has told nothing yet.
+    /// Its figures, when it last gave them. Null: it has given none yet.
     facts: Option<ToldFacts>,
 }
 
