@@ -24,6 +24,7 @@ mod setup;
 mod signals;
 mod table;
 mod terminal;
+mod typed_ahead;
 mod usage;
 mod values;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::Output;
+use crate::terminal;
 
 /// How often the bar moves while a step takes its time.
 const TICK: Duration = Duration::from_millis(120);
@@ -17,8 +18,7 @@ pub(crate) struct Progress(Option<ProgressBar>);
 impl Progress {
     /// A bar of so many steps.
     pub(crate) fn new(steps: u64, output: &Output) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if output.is_json() || dumb || !io::stderr().is_terminal() {
+        if output.is_json() || terminal::is_dumb() || !io::stderr().is_terminal() {
             return Self(None);
         }
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());

@@ -1,7 +1,7 @@
 //! Reads lines that a person types while notices are printed.
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufRead, Cursor, IsTerminal as _, Read as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::input::{self, Line};
 use crate::output::{Output, sanitize};
 use crate::session::Notice;
+use crate::typed_ahead::TypedAhead;
 
 /// The capacity of the editor's queue of lines to print.
 const MAX_QUEUED: usize = 16;
@@ -26,7 +27,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How often to look whether stdout still has a reader, and whether to stop.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// The source of lines: an editor with a history on a terminal, otherwise plain stdin.
+/// Whether the terminal says that it can do nothing but write lines.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// The source of lines: an editor with a history on a terminal, otherwise plain stdin. A terminal that does not say
+/// where its cursor is has no editor.
 pub(crate) struct Lines {
     source: Source,
     screen: Screen,
@@ -51,6 +58,28 @@ pub(crate) struct Screen {
     typing: Arc<AtomicBool>,
 }
 
+impl Source {
+    /// Lines as they come, those that were typed for an editor first.
+    fn plain(ahead: TypedAhead) -> Self {
+        let (sender, lines) = mpsc::sync_channel(1);
+        // The thread ends with the program: a read from stdin cannot be interrupted.
+        std::thread::spawn(move || {
+            let typed = Cursor::new(ahead.text);
+            let mut source: Box<dyn BufRead> = match ahead.ended {
+                true => Box::new(typed),
+                false => Box::new(typed.chain(io::stdin().lock())),
+            };
+            while let Some(line) = input::next_line(&mut source).transpose() {
+                let failed = line.is_err();
+                if sender.send(line).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Self::Piped(lines)
+    }
+}
+
 impl Lines {
     /// On a terminal, `typing` is called for each change of the line. Once `stop` is true, there are no
     /// more lines.
@@ -59,7 +88,7 @@ impl Lines {
         stop: Arc<AtomicBool>,
         typing: impl Fn() + Send + 'static,
     ) -> (Self, Screen) {
-        let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+        let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb();
         let (source, printer) = if terminal && !output.is_json() {
             let printer = ExternalPrinter::new(MAX_QUEUED);
             let editor = Reedline::create()
@@ -70,18 +99,7 @@ impl Lines {
                 .with_hinter(Box::new(TypingHinter(Box::new(typing))));
             (Source::Terminal(Box::new(editor)), Some(printer))
         } else {
-            let (sender, lines) = mpsc::sync_channel(1);
-            // The thread ends with the program: a read from stdin cannot be interrupted.
-            std::thread::spawn(move || {
-                let mut stdin = io::stdin().lock();
-                while let Some(line) = input::next_line(&mut stdin).transpose() {
-                    let failed = line.is_err();
-                    if sender.send(line).is_err() || failed {
-                        return;
-                    }
-                }
-            });
-            (Source::Piped(lines), None)
+            (Source::plain(TypedAhead::default()), None)
         };
         let screen = Screen {
             output: output.clone(),
@@ -106,18 +124,23 @@ impl Lines {
     }
 
     fn read(&mut self) -> Option<Line> {
-        let line = match &mut self.source {
-            Source::Terminal(editor) => {
-                self.screen.typing.store(true, Ordering::SeqCst);
-                let typed = editor.read_line(&LinePrompt);
-                self.screen.typing.store(false, Ordering::SeqCst);
-                self.screen.flush();
-                match typed {
-                    Ok(Signal::Success(line)) => Ok(Some(Line::Text(line))),
-                    Ok(_) => Ok(None),
-                    Err(error) => Err(error),
+        if let Source::Terminal(editor) = &mut self.source {
+            self.screen.typing.store(true, Ordering::SeqCst);
+            let typed = editor.read_line(&LinePrompt);
+            self.screen.typing.store(false, Ordering::SeqCst);
+            self.screen.flush();
+            match typed {
+                Ok(Signal::Success(line)) => return Some(Line::Text(line)),
+                Ok(_) => return None,
+                Err(error) => {
+                    self.source = Source::plain(TypedAhead::take());
+                    let notice = Notice::text(format!("(lines cannot be edited here: {error})"));
+                    self.screen.show(&notice.json, &notice.lines);
                 }
             }
+        }
+        let line = match &mut self.source {
+            Source::Terminal(_) => Ok(None),
             Source::Piped(lines) => loop {
                 let seen = self.screen.output.check();
                 match (lines.recv_timeout(WAIT), seen) {
@@ -200,6 +223,10 @@ impl Screen {
                 std::thread::sleep(POLL_INTERVAL);
             }
             std::thread::sleep(POLL_INTERVAL);
+        }
+        // The editor may have ended before it printed the last one.
+        if !self.typing.load(Ordering::SeqCst) {
+            self.flush();
         }
     }
 
