@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::parse::{COMMANDS, help};
-use super::watch::{open_elsewhere, open_or_closed, wait_for};
+use super::watch::{endpoint_line, open_elsewhere, open_or_closed, wait_for};
 use super::*;
 
 /// The conversations in the order of their opening: a name, and whether it is open.
@@ -130,4 +130,22 @@ fn a_busy_sandbox_is_looked_at_five_times_a_second() {
     let before = now.get();
     wait_for(passes, |_| now.get() - before >= Duration::from_millis(200), || false);
     assert_eq!(now.get() - before, Duration::from_millis(200));
+}
+
+#[test]
+fn an_endpoint_is_down_only_where_failures_are_kept() {
+    let page = |retention: Value, next: Value, state: &str| json!({"webhooks": {"retention_s": retention, "next": next, "state": state, "waiting": 3}});
+    let mut last = None;
+    for (retention, next, state, expected) in [
+        (json!(null), json!(30_000), "UP", None),
+        (json!(null), json!(null), "UP", None),
+        (json!(60), json!(2_000), "FAILED", Some("tries again in 0 s (3 waiting)")),
+        (json!(60), json!(2_000), "FAILED", None),
+        (json!(60), json!(null), "FAILED", None),
+        (json!(60), json!(null), "UP", Some("takes notifications again")),
+    ] {
+        let line = endpoint_line(&page(retention, next, state), &mut last);
+        let ends = |end: &str| line.as_ref().is_some_and(|line| line.ends_with(end));
+        assert!(expected.map_or(line.is_none(), ends), "{line:?}, not {expected:?}");
+    }
 }

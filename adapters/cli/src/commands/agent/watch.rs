@@ -168,9 +168,11 @@ pub(super) fn open_elsewhere(
 }
 
 /// A line if the webhook endpoint has failed again since `last`, the time of the next post, or is back.
-fn endpoint_line(page: &Value, last: &mut Option<u64>) -> Option<String> {
+pub(super) fn endpoint_line(page: &Value, last: &mut Option<u64>) -> Option<String> {
     let webhooks = page.get("webhooks")?;
-    let next = webhooks.get("next").and_then(Value::as_u64);
+    // Without retention each notification has its own next try, and no endpoint is down.
+    let has_retention = webhooks.get("retention_s").is_some_and(|time| !time.is_null());
+    let next = webhooks.get("next").and_then(Value::as_u64).filter(|_| has_retention);
     let Some(at) = next else {
         // A post under way has no next one yet.
         let failed = webhooks.get("state").is_some_and(|state| state == "FAILED");
