@@ -13,16 +13,55 @@ use crate::random::stable_hex;
 use crate::sandbox::Sandbox;
 use crate::state::{Message, Publication, milliseconds};
 use crate::webhook::{
-    AppState, CompletedPost, DeliveryQueue, NextPost, QueuedNotification, Webhooks, notification,
+    AppState, CompletedPost, DeliveryQueue, NextPost, QueuedNotification, Target, Webhooks,
+    event_key, notification,
 };
 
 /// How long a reordered notification waits for the next one.
 const REORDER_DELAY: Duration = Duration::from_millis(300);
 
 impl Sandbox {
-    /// Replaces the webhooks. Undelivered notifications are lost.
+    /// Replaces the webhooks. Undelivered notifications are lost: see
+    /// [`redirect_webhooks`](Self::redirect_webhooks).
     pub fn set_webhooks(&mut self, webhooks: Webhooks) {
         self.deliveries = DeliveryQueue::replacing(&self.deliveries, webhooks.retention);
+        self.replace_webhooks(webhooks);
+        self.record_queue_replaced();
+    }
+
+    /// Replaces the webhooks like [`set_webhooks`](Self::set_webhooks), and keeps what is not delivered: it goes to
+    /// the new endpoints, signed for them, without waiting for its next attempt. `now` is the time since the Unix
+    /// epoch. Only notifications whose event has no endpoint any more are lost.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use lp_connector_sandbox::{Config, Sandbox, Webhooks};
+    ///
+    /// let mut sandbox = Sandbox::new(Config::new("127.0.0.1:4711", 1), 1);
+    /// sandbox.set_webhooks(Webhooks::all_at("http://127.0.0.1:8080/"));
+    /// sandbox.redirect_webhooks(Duration::ZERO, Webhooks::all_at("http://127.0.0.1:8081/"));
+    /// assert_eq!(sandbox.notifications_lost(), 0);
+    /// ```
+    pub fn redirect_webhooks(&mut self, now: Duration, webhooks: Webhooks) {
+        let retention = webhooks.retention;
+        self.replace_webhooks(webhooks);
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        deliveries.redirect(now, retention, |item| self.target(item));
+        self.deliveries = deliveries;
+        self.record_dropped();
+        self.record_redirected(now);
+    }
+
+    /// Where a notification goes by the webhooks that there are now.
+    fn target(&self, item: &QueuedNotification) -> Option<Target> {
+        let body = item.request.body();
+        let key = event_key(&serde_json::from_slice(body).ok()?)?;
+        let endpoint = self.webhooks.as_ref()?.endpoints.get(&key)?;
+        let request = self.signed(&endpoint.url, &endpoint.headers, body.clone())?;
+        Some(Target { request, max_retries: endpoint.max_retries })
+    }
+
+    fn replace_webhooks(&mut self, webhooks: Webhooks) {
         let previous = self.webhooks.replace(webhooks);
         if let Some(journal) = &mut self.journal {
             let endpoints = previous.into_iter().flat_map(|previous| previous.endpoints);
@@ -30,7 +69,20 @@ impl Sandbox {
                 journal.retire_header(name, value);
             }
         }
-        self.record_queue_replaced();
+    }
+
+    /// Tries all notifications at once that are held back because an endpoint took none, oldest first. With
+    /// retention the first is tried, and the others follow it if it is taken
+    /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)); without, each
+    /// is, and one more of its retries is used up. If it is not taken, the pauses begin anew: 2, 4, 8 … s. `now` is
+    /// the time since the Unix epoch. Returns how many were held back.
+    pub fn retry_notifications(&mut self, now: Duration) -> usize {
+        let held = self.deliveries.retry(now);
+        for number in &held {
+            self.record_due(*number, now);
+        }
+        self.changed(Subject::Webhooks);
+        held.len()
     }
 
     /// The webhooks, if there are any.
@@ -68,10 +120,11 @@ impl Sandbox {
     pub fn complete_attempt(&mut self, now: Duration, id: u64, outcome: &Attempted) {
         let Some(done) = self.deliveries.complete(now, id, outcome.status) else { return };
         self.record_dropped();
-        let CompletedPost { number, request, began, next, delivered } = done;
+        let CompletedPost { number, request, began, next, delivered, moved_to } = done;
         let attempt =
             FinishedAttempt { notification: number, request: &request, began, now, replay: false };
         self.record_attempt(&attempt, outcome);
+        self.record_moved(number, moved_to);
         let state = match (delivered, next) {
             (true, _) => Delivery::Delivered,
             (false, Some(_)) => Delivery::Waiting,
@@ -86,8 +139,8 @@ impl Sandbox {
         self.deliveries.state()
     }
 
-    /// When the next notification is posted, as the time since the Unix epoch, if the endpoint did not take
-    /// the last one: time-based retry waits 2, 4, 8 … 300 s
+    /// When the next of the notifications that are held back is tried, as the time since the Unix epoch; `None`
+    /// while it is. Time-based retry waits 2, 4, 8 … 300 s, and count-based retry 30 s
     /// ([protocol.md 9.3](https://docs.rs/lp-connector-core/latest/lp_connector_core/protocol/#9.3)).
     #[must_use]
     pub fn next_try(&self) -> Option<Duration> {
@@ -104,6 +157,13 @@ impl Sandbox {
     #[must_use]
     pub fn notifications_waiting(&self) -> usize {
         self.deliveries.waiting()
+    }
+
+    /// How many of those are held back until their next attempt, because an endpoint took no notification
+    /// ([`next_try`](Self::next_try)).
+    #[must_use]
+    pub fn notifications_held(&self) -> usize {
+        self.deliveries.held()
     }
 
     /// Publishes an event and queues its notification. Returns its sequence.
@@ -193,6 +253,7 @@ impl Sandbox {
             attempts: 0,
             may_skip_at: None,
             began: now,
+            moved: None,
         };
         let copies = match (is_lost, faults.has(&FaultKind::Duplicate)) {
             (true, _) => 0,

@@ -78,6 +78,7 @@ types!(
     Posted,
     Preset,
     Problem,
+    Retried,
     Row,
     Rows,
     Snapshot,

@@ -407,3 +407,123 @@ fn a_fault_counts_only_what_has_an_endpoint() {
     cloud.run(secs(2), |_| Some(200));
     assert_eq!(texts(&cloud.posted), ["two"]);
 }
+
+/// An endpoint that is down for a while, until the pause is at its longest.
+fn held_back(webhooks: Webhooks) -> Cloud {
+    let mut cloud = Cloud::new(webhooks);
+    cloud.run(secs(1), |_| Some(200));
+    for text in ["one", "two", "three"] {
+        cloud.say(text);
+    }
+    cloud.open_for("bob");
+    cloud.run(secs(600), |_| None);
+    cloud.posted.clear();
+    cloud
+}
+
+#[test]
+fn a_retry_sends_all_that_is_held_back_in_order() {
+    let mut cloud = held_back(all().retention(secs(3600)));
+    assert_eq!(cloud.sandbox.notifications_held(), 4);
+    assert_eq!(cloud.sandbox.next_try(), Some(START + secs(811)), "1 + 2 + 4 … + 300 s");
+    assert_eq!(cloud.sandbox.retry_notifications(cloud.now), 4);
+    assert_eq!(cloud.sandbox.retry_notifications(cloud.now), 4, "nothing was posted meanwhile");
+    cloud.run(secs(600), |_| Some(200));
+    assert_eq!(texts(&cloud.posted), ["one", "two", "three"]);
+    assert_eq!(cloud.posted.len(), 4, "and each once");
+    assert_eq!((cloud.sandbox.notifications_held(), cloud.sandbox.next_try()), (0, None));
+    assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+    assert_eq!(cloud.sandbox.retry_notifications(cloud.now), 0);
+}
+
+#[test]
+fn a_retry_that_fails_begins_the_pauses_anew() {
+    let mut cloud = held_back(all().retention(secs(3600)));
+    cloud.sandbox.retry_notifications(cloud.now);
+    cloud.run(secs(620), |_| Some(503));
+    assert_eq!(cloud.times(), [600, 602, 606, 614]);
+    assert_eq!(cloud.sandbox.notifications_held(), 4);
+    cloud.posted.clear();
+    // Without one the schedule is the platform's.
+    cloud.run(secs(1000), |_| Some(503));
+    assert_eq!(cloud.times(), [630, 662, 726, 854]);
+}
+
+#[test]
+fn a_retry_takes_the_count_based_mode_out_of_its_pause() {
+    let mut cloud = Cloud::new(all().max_retries(3));
+    cloud.run(secs(1), |_| Some(200));
+    cloud.sandbox.fault("webhook:3=delay:60s".parse().unwrap());
+    cloud.say("one");
+    cloud.say("two");
+    cloud.say("late");
+    cloud.posted.clear();
+    cloud.run(secs(5), |_| None);
+    assert_eq!(cloud.sandbox.notifications_held(), 2, "what a fault delays is not held back");
+    assert_eq!(cloud.sandbox.next_try(), Some(START + secs(31)));
+    assert_eq!(cloud.sandbox.retry_notifications(cloud.now), 2);
+    cloud.run(secs(5), |_| Some(200));
+    assert_eq!(texts(&cloud.posted), ["one", "two", "one", "two"]);
+    assert_eq!(cloud.sandbox.notifications_waiting(), 1);
+    cloud.run(secs(90), |_| Some(200));
+    assert_eq!(cloud.times().last(), Some(&61));
+}
+
+#[test]
+fn other_webhooks_get_what_waits_at_once() {
+    let modes = [all().retention(secs(3600)), all().max_retries(1)];
+    for (old, new) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let mut cloud = Cloud::new(modes[old].clone());
+        cloud.run(secs(1), |_| Some(200));
+        cloud.say("one");
+        cloud.say("two");
+        cloud.run(secs(20), |_| None);
+        cloud.posted.clear();
+        let webhooks = modes[new].clone().redirect("http://127.0.0.1:10/new");
+        cloud.sandbox.redirect_webhooks(cloud.now, webhooks.signature(Signature::Sha256Hex));
+        let NextPost::Post(post) = cloud.sandbox.next_post(cloud.now) else { panic!() };
+        assert_eq!(post.request.uri(), "http://127.0.0.1:10/new", "{old} {new}");
+        let signature = post.request.headers()["x-liveperson-signature"].to_str().unwrap();
+        assert!(signature.starts_with("sha256="), "{signature}");
+        // The first try at a new place uses up none of its retries.
+        cloud.sandbox.complete_post(cloud.now, post.id, Some(503));
+        cloud.run(secs(80), |_| Some(200));
+        let mut arrived = texts(&cloud.posted);
+        arrived.sort_unstable();
+        assert_eq!(arrived, ["one", "two"], "{old} {new}");
+        assert_eq!(cloud.sandbox.notifications_lost(), 0);
+        assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+    }
+}
+
+#[test]
+fn a_post_on_its_way_fails_over_to_other_webhooks() {
+    for webhooks in [all().retention(secs(3600)), all()] {
+        let mut cloud = Cloud::new(webhooks.clone());
+        cloud.run(secs(1), |_| Some(200));
+        cloud.say("one");
+        let NextPost::Post(old) = cloud.sandbox.next_post(cloud.now) else { panic!() };
+        let moved = webhooks.redirect("http://127.0.0.1:10/new");
+        cloud.sandbox.redirect_webhooks(cloud.now, moved);
+        assert!(!matches!(cloud.sandbox.next_post(cloud.now), NextPost::Post(_)), "not twice");
+        cloud.sandbox.complete_post(cloud.now, old.id, None);
+        let NextPost::Post(new) = cloud.sandbox.next_post(cloud.now) else { panic!() };
+        assert_eq!(new.request.uri(), "http://127.0.0.1:10/new");
+        assert_eq!(new.notification, old.notification);
+        cloud.sandbox.complete_post(cloud.now, new.id, Some(200));
+        assert_eq!(cloud.sandbox.notifications_waiting(), 0);
+        assert_eq!(cloud.sandbox.app_state(), AppState::Up);
+    }
+}
+
+#[test]
+fn what_has_no_endpoint_any_more_is_lost() {
+    let mut cloud = held_back(all().retention(secs(3600)));
+    let content = "ms.MessagingEventNotification.ContentEvent";
+    cloud.sandbox.redirect_webhooks(cloud.now, all().retention(secs(3600)).without(content));
+    assert_eq!(cloud.sandbox.notifications_lost(), 3);
+    cloud.run(secs(601), |_| Some(200));
+    assert_eq!((texts(&cloud.posted).len(), cloud.posted.len()), (0, 1));
+    cloud.sandbox.redirect_webhooks(cloud.now, Webhooks::default());
+    assert_eq!(cloud.sandbox.retry_notifications(cloud.now), 0);
+}

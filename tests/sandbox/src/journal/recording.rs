@@ -1,5 +1,6 @@
 //! What the machine writes into its journal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response};
@@ -216,6 +217,16 @@ impl Sandbox {
         }
     }
 
+    /// Notes that the next attempt of a notification that waits for it comes now.
+    pub(crate) fn record_due(&mut self, notification: u64, now: Duration) {
+        let Some(journal) = &mut self.journal else { return };
+        let record = journal.notifications.get_mut(notification);
+        if let Some(next) = record.and_then(|record| record.next.as_mut()) {
+            *next = now;
+            journal.events.push(Subject::Notification(notification));
+        }
+    }
+
     /// Records an attempt to post a notification. Returns its number and that of the exchange.
     pub(crate) fn record_attempt(
         &mut self,
@@ -275,6 +286,32 @@ impl Sandbox {
             (false, _) => {}
         }
         Some(numbers)
+    }
+
+    /// Notes where what waits goes, now that the webhooks are other ones.
+    pub(crate) fn record_redirected(&mut self, now: Duration) {
+        let Some(journal) = &mut self.journal else { return };
+        let endpoints = self.webhooks.iter().flat_map(|webhooks| &webhooks.endpoints);
+        let urls: BTreeMap<&String, &String> =
+            endpoints.map(|(key, endpoint)| (key, &endpoint.url)).collect();
+        let waits = |record: &&mut NotificationRecord| record.state == Delivery::Waiting;
+        for record in journal.notifications.iter_mut().filter(waits) {
+            if let Some(url) = urls.get(&record.key) {
+                record.url.clone_from(url);
+            }
+            record.next = record.next.map(|_| now);
+            journal.events.push(Subject::Notification(record.number));
+        }
+        journal.last_posts.clear();
+        journal.events.push(Subject::Webhooks);
+    }
+
+    /// Notes where a notification goes from now on.
+    pub(crate) fn record_moved(&mut self, notification: u64, url: Option<String>) {
+        let Some(journal) = &mut self.journal else { return };
+        if let (Some(record), Some(url)) = (journal.notifications.get_mut(notification), url) {
+            record.url = url;
+        }
     }
 
     /// Marks everything that is not delivered as given up: its queue is gone.

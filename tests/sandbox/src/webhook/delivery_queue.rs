@@ -10,12 +10,15 @@
 //!   Recovered ── later ones delivered ──▶ Up                     (any failure leads to Failed)
 //! ```
 
+mod retry;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use http::Request;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::retry::Target;
 use crate::saved;
 use crate::state::MAX_KEPT;
 
@@ -93,6 +96,9 @@ pub(crate) struct QueuedNotification {
     pub(crate) may_skip_at: Option<Duration>,
     /// When its last post began.
     pub(crate) began: Duration,
+    /// Where it goes after the post that is on its way, if that was changed meanwhile.
+    #[serde(skip)]
+    pub(crate) moved: Option<Option<Target>>,
 }
 
 /// A post that has ended.
@@ -104,6 +110,8 @@ pub(crate) struct CompletedPost {
     /// When it is tried again, at the soonest.
     pub(crate) next: Option<Duration>,
     pub(crate) delivered: bool,
+    /// Where it goes then, if that is another place.
+    pub(crate) moved_to: Option<String>,
 }
 
 /// The queue of one app's notifications.
@@ -155,12 +163,6 @@ impl DeliveryQueue {
     /// How many notifications were dropped.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
-    }
-
-    /// When the next post is tried, while the app has failed.
-    pub(crate) fn next_try(&self) -> Option<Duration> {
-        let failed = self.state == AppState::Failed && !self.queues.is_empty();
-        (failed && self.probe.is_none()).then_some(self.next_try)
     }
 
     /// How many notifications are not delivered yet.
@@ -276,6 +278,14 @@ impl DeliveryQueue {
         let (number, began) = (item.number, item.began);
         let request = item.request.clone();
         let mut next = None;
+        let moved = item.moved.take().filter(|_| !accepted);
+        if let Some(target) = moved {
+            let moved_to = target.as_ref().map(|target| target.request.uri().to_string());
+            next = self.requeue_redirected(now, id, item, target);
+            self.update_state();
+            let delivered = false;
+            return Some(CompletedPost { number, request, began, next, delivered, moved_to });
+        }
         match (accepted, self.retention) {
             (true, None) => {}
             (true, Some(_)) if self.state == AppState::Failed && probe => {
@@ -302,7 +312,10 @@ impl DeliveryQueue {
                 let first = self.state != AppState::Failed;
                 // Of several posts in flight, the first failure sets the pause.
                 if first || probe {
-                    self.pause = if first { FIRST_PAUSE } else { (self.pause * 2).min(MAX_PAUSE) };
+                    self.pause = match first || self.pause.is_zero() {
+                        true => FIRST_PAUSE,
+                        false => (self.pause * 2).min(MAX_PAUSE),
+                    };
                     self.next_try = now + self.pause;
                     self.state = AppState::Failed;
                 }
@@ -310,13 +323,17 @@ impl DeliveryQueue {
             }
         }
         self.update_state();
-        Some(CompletedPost { number, request, began, next, delivered: accepted })
+        let (delivered, moved_to) = (accepted, None);
+        Some(CompletedPost { number, request, began, next, delivered, moved_to })
     }
 
     /// The queue as it is after the program has ended: what was on its way waits again.
     pub(crate) fn interrupted(mut self) -> Self {
-        for (id, item) in std::mem::take(&mut self.in_flight) {
-            self.requeue(id, item);
+        for (id, mut item) in std::mem::take(&mut self.in_flight) {
+            match item.moved.take() {
+                Some(target) => drop(self.requeue_redirected(item.due, id, item, target)),
+                None => self.requeue(id, item),
+            }
         }
         self.busy.clear();
         self.probe = None;

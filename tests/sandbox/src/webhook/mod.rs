@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use delivery_queue::{AppState, NextPost, Post};
-pub(crate) use delivery_queue::{CompletedPost, DeliveryQueue, QueuedNotification};
+pub(crate) use delivery_queue::{CompletedPost, DeliveryQueue, QueuedNotification, Target};
 pub use signature::Signature;
 pub use target::webhook_target;
 
@@ -27,6 +27,17 @@ pub(crate) const EVENT_KEYS: [&str; 5] = [
     "ms.MessagingEventNotification.ChatStateEvent",
     "cqm.ExConversationChangeNotification",
 ];
+
+/// The key under which the endpoint of a notification is registered, from its body.
+pub(crate) fn event_key(body: &Value) -> Option<String> {
+    let kind = body.get("type").and_then(Value::as_str)?;
+    let event = body.pointer("/body/changes/0/event/type").and_then(Value::as_str);
+    let key = match event {
+        Some(event) => format!("{kind}.{event}"),
+        None => kind.to_owned(),
+    };
+    EVENT_KEYS.contains(&key.as_str()).then_some(key)
+}
 
 /// The endpoint of one kind of event.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

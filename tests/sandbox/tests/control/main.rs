@@ -5,6 +5,7 @@
 
 #[cfg(unix)]
 mod curl;
+mod retry;
 mod secrets;
 mod stream;
 mod things;

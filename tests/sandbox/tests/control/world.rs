@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use http::Request;
@@ -91,8 +92,16 @@ pub(crate) fn now() -> Duration {
 
 /// An endpoint that answers each post with the next of these statuses, then with 200. Its posts: signature and
 /// body.
-pub(crate) fn endpoint(statuses: &[u16]) -> (String, std::sync::mpsc::Receiver<(String, Vec<u8>)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+pub(crate) fn endpoint(statuses: &[u16]) -> (String, Receiver<(String, Vec<u8>)>) {
+    endpoint_at("127.0.0.1:0", statuses)
+}
+
+/// The same at an address.
+pub(crate) fn endpoint_at(
+    address: &str,
+    statuses: &[u16],
+) -> (String, Receiver<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind(address.trim_end_matches('/')).unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (sender, receiver) = std::sync::mpsc::channel();
     let statuses = statuses.to_vec();

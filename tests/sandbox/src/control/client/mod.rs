@@ -14,8 +14,8 @@ use self::connection::Connection;
 pub use self::stream::{EventStream, StreamEvent};
 use crate::control::v1::{
     About, Acted, Conversation, Conversations, ExchangeDetail, Faults, Message, Messages,
-    NotificationDetail, Notifications, NumberedFault, Posted, Problem, Rows, Snapshot, Token,
-    Trigger, Triggered, Webhooks,
+    NotificationDetail, Notifications, NumberedFault, Posted, Problem, Retried, Rows, Snapshot,
+    Token, Trigger, Triggered, Webhooks,
 };
 use crate::webhook_target;
 
@@ -444,12 +444,23 @@ impl Control {
         self.typed("GET", "/v1/webhooks", None)
     }
 
-    /// Sends all notifications to this URL.
+    /// Sends all notifications to this URL: what waits goes there too, at once.
     ///
     /// # Errors
     /// As [`request`](Self::request).
     pub fn set_webhooks(&self, endpoint: &str) -> Result<Webhooks, ControlError> {
         self.typed("PUT", "/v1/webhooks", Some(&json!({"endpoint": endpoint})))
+    }
+
+    /// Tries all notifications at once that are held back because an endpoint took none: with retention the oldest
+    /// is tried first, and the others follow it if it is taken. If it is not, the pauses begin anew. Returns how
+    /// many there were.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn retry_webhooks(&self) -> Result<usize, ControlError> {
+        let retried: Retried = self.typed("POST", "/v1/webhooks/retry", None)?;
+        Ok(retried.retried)
     }
 
     /// Forgets conversations, messages, files and faults. Keys and tokens stay.

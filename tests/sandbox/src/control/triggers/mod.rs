@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::v1::{Parameter, Problem, Trigger, Triggered};
-use crate::state::Publication;
+use crate::state::{Publication, milliseconds};
 use crate::{Agent, Sandbox};
 
 pub(crate) use table::TRIGGERS;
@@ -108,6 +108,8 @@ pub(crate) fn run(
         messages: (messages + 1..=sandbox.state.published).collect(),
         notifications: (notifications + 1..=sandbox.notified).collect(),
         faults,
+        held: sandbox.notifications_held(),
+        next: sandbox.next_try().map(milliseconds),
     })
 }
 

@@ -46,6 +46,19 @@ pub struct Triggered {
     pub notifications: Vec<u64>,
     /// The faults that it added.
     pub faults: Vec<u64>,
+    /// How many notifications are held back after it, as in [`Webhooks`](super::Webhooks).
+    pub held: usize,
+    /// When the next of those is tried.
+    pub next: Option<u64>,
+}
+
+/// What a retry of the notifications that were held back did.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct Retried {
+    /// How many notifications were held back, and are tried now.
+    pub retried: usize,
 }
 
 /// What an agent's action did.

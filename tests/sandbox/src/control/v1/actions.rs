@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::describe;
 use super::router::{Answer, Context, Handled, PendingPost, json};
-use super::{Acted, Posted, Problem};
+use super::{Acted, Posted, Problem, Retried};
 use crate::control::guard::IMAGE_TYPES;
 use crate::control::triggers;
 use crate::file::MAX_FILE_SIZE;
 use crate::journal::{Delivery, NotificationRecord, Subject};
 use crate::mask::Secrets;
-use crate::webhook::EVENT_KEYS;
+use crate::webhook::event_key;
 use crate::{AGENT, Agent, FAULT_PRESETS, Published, Sandbox, Webhooks, webhook_target};
 
 /// The longest name of a file, in characters.
@@ -176,8 +176,15 @@ pub(super) fn set_webhooks(context: &mut Context<'_>) -> Handled {
         }
         _ => return Err(Problem::new(400, "either endpoint or manifest is needed")),
     };
-    context.sandbox.set_webhooks(webhooks.signature(previous.signature));
+    // Who moves an endpoint wants to see there what waits.
+    let now = context.around.now;
+    context.sandbox.redirect_webhooks(now, webhooks.signature(previous.signature));
     json(200, describe::webhooks(context.sandbox))
+}
+
+pub(super) fn retry(context: &mut Context<'_>) -> Handled {
+    context.nothing()?;
+    json(200, Retried { retried: context.sandbox.retry_notifications(context.around.now) })
 }
 
 fn check_target(url: &str) -> Result<(), Problem> {
@@ -321,17 +328,6 @@ pub(crate) fn answer(
     let most = shown.len().min(MAX_ANSWER);
     let end = (0..=most).rev().find(|end| shown.is_char_boundary(*end))?;
     shown.get(..end).map(str::to_owned)
-}
-
-/// The key under which a notification's endpoint is registered.
-fn event_key(body: &Value) -> Option<String> {
-    let kind = body.get("type").and_then(Value::as_str)?;
-    let event = body.pointer("/body/changes/0/event/type").and_then(Value::as_str);
-    let key = match event {
-        Some(event) => format!("{kind}.{event}"),
-        None => kind.to_owned(),
-    };
-    EVENT_KEYS.contains(&key.as_str()).then_some(key)
 }
 
 impl Sandbox {

@@ -245,6 +245,7 @@ pub(crate) fn webhooks(sandbox: &Sandbox) -> types::Webhooks {
     types::Webhooks {
         state: state.to_owned(),
         waiting: sandbox.notifications_waiting(),
+        held: sandbox.notifications_held(),
         lost: sandbox.notifications_lost(),
         next: sandbox.next_try().map(milliseconds),
         retention_s: configured.and_then(|webhooks| webhooks.retention).map(|time| time.as_secs()),

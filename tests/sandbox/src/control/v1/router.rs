@@ -110,6 +110,7 @@ const TABLE: &[(&str, &str, Handler)] = &[
     ("POST", "/v1/tokens/{n}/revoke", actions::revoke),
     ("GET", "/v1/webhooks", reads::webhooks),
     ("PUT", "/v1/webhooks", actions::set_webhooks),
+    ("POST", "/v1/webhooks/retry", actions::retry),
     ("GET", "/v1/installs", reads::installs),
     ("POST", "/v1/reset", actions::reset),
 ];

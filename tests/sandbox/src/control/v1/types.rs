@@ -280,11 +280,13 @@ pub struct Token {
 pub struct Webhooks {
     /// `UP`, `FAILED`, `IN_TRANSITION` or `RECOVERED`.
     pub state: String,
-    /// How many notifications wait.
+    /// How many notifications are not delivered yet.
     pub waiting: usize,
+    /// How many of those wait for their next attempt, because an endpoint took no notification.
+    pub held: usize,
     /// How many were lost.
     pub lost: u64,
-    /// When a failed endpoint is tried again.
+    /// When the next of those is tried; none while it is.
     pub next: Option<u64>,
     /// For how many seconds failed notifications are kept, in the time-based mode.
     pub retention_s: Option<u64>,
