@@ -146,8 +146,8 @@ impl Sandbox {
                 }
                 event
             }
-            // The connector is told of a note like of any other event: `messageAudience` alone says that it is not
-            // for the consumer (protocol.md 9.4), and the connector must look.
+            // A note is notified like any other event: `messageAudience` alone says that it is not for the consumer
+            // (protocol.md 9.4), and the connector must look.
             Agent::Note(text) => {
                 let who = (who, "ASSIGNED_AGENT");
                 return Ok(self.publish_as(

@@ -92,7 +92,7 @@ pub(super) async fn keep(shared: Arc<ServerState>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let shared = shared.clone();
-        // A failure is told at the end, where somebody can be told.
+        // A failure is reported at the end, where somebody reads it.
         let _ = tokio::task::spawn_blocking(move || shared.save()).await;
     }
 }

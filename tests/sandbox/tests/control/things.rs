@@ -114,6 +114,20 @@ fn a_preset_waits_for_its_answer_as_a_body_does() {
 }
 
 #[test]
+fn a_preset_without_an_endpoint_says_so() {
+    let world = World::new();
+    let webhooks = Webhooks::all_at("http://127.0.0.1:1/")
+        .without("ms.MessagingEventNotification.ChatStateEvent");
+    world.server.with(|sandbox| sandbox.set_webhooks(webhooks));
+    world.control.trigger("joined", &json!({})).unwrap();
+    let Err(ControlError::Refused(problem)) = world.control.post_preset("typing") else {
+        panic!("it was posted");
+    };
+    let title = "typing has happened, but no webhook is registered for it";
+    assert_eq!((problem.status, problem.title.as_str()), (409, title));
+}
+
+#[test]
 fn an_answer_is_cut_between_two_characters() {
     let world = World::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -118,7 +118,7 @@ pub(crate) const TRIGGERS: &[TriggerSpec] = &[
     trigger("joined", "agent", "An agent joins the conversation.", &[], |run| {
         let id = run.conversation()?;
         run.agent(Agent::Join)?;
-        // Who was there already joins once more to no effect: the state is told all the same.
+        // Who was there already joins once more to no effect: the state is notified all the same.
         run.sandbox.notify_conversation(run.now, &id);
         Ok(())
     }),

@@ -18,7 +18,7 @@ use crate::{AGENT, Agent, FAULT_PRESETS, Published, Sandbox, Webhooks, webhook_t
 /// The longest name of a file, in characters.
 const MAX_NAME: usize = 200;
 
-/// The most bytes of an endpoint's answer that are told.
+/// The most bytes of an endpoint's answer that are shown.
 const MAX_ANSWER: usize = 4096;
 
 /// A member, if it is there: a text.
@@ -281,7 +281,7 @@ fn post_preset(context: &mut Context<'_>, preset: &str) -> Handled {
     let done = triggers::run(context.sandbox, context.around.now, preset, Map::new())?;
     let last = done.notifications.last().copied();
     let last = last.ok_or_else(|| {
-        Problem::new(409, format!("{preset} has happened, and no webhook is told of it"))
+        Problem::new(409, format!("{preset} has happened, but no webhook is registered for it"))
     })?;
     Ok(Answer::Posting(last))
 }
