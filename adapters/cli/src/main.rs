@@ -7,6 +7,7 @@ mod commands;
 mod complete;
 mod control;
 mod failure;
+mod gaps;
 mod help;
 mod input;
 mod listener;

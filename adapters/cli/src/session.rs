@@ -12,14 +12,15 @@ use lp_connector_core::file::Upload;
 use lp_connector_core::id::DialogId;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Change, Element, Event, Feed, FeedPoll, MessagingEvent, ReceiptStatus, ReceivedChatState,
-    Transition, Verified,
+    Change, Delivered, Element, Event, Feed, FeedPoll, MessagingEvent, ReceiptStatus,
+    ReceivedChatState, Transition, Verified,
 };
 use serde_json::json;
 
 use crate::client::Client;
 use crate::commands::file;
 use crate::failure::Failure;
+use crate::gaps::Gaps;
 use crate::notices;
 
 /// The features of our client ([protocol.md 6.5](lp_connector_core::protocol#6.5)).
@@ -42,6 +43,10 @@ pub(crate) struct Session {
 struct State {
     conversation: Conversation,
     feed: Feed,
+    /// What is missing among what came.
+    gaps: Gaps,
+    /// What to show next, before anything else comes.
+    next: Option<Notice>,
     /// The last message with elements to click.
     clickable: Option<MessagingEvent>,
     /// Our own texts, to show which one was read.
@@ -69,6 +74,8 @@ impl Session {
         let state = State {
             conversation: Conversation::new(opened.conversation),
             feed: Feed::default(),
+            gaps: Gaps::default(),
+            next: None,
             clickable: None,
             sent_texts: BTreeMap::new(),
         };
@@ -205,10 +212,15 @@ impl Session {
         loop {
             let now = self.now();
             let state = &mut *self.lock();
+            if let Some(notice) = state.next.take() {
+                return Ok(notice);
+            }
             match state.feed.poll(now) {
                 FeedPoll::Deliver(delivered) => {
-                    if let Some(notice) = state.notice(&delivered.change) {
-                        return Ok(notice);
+                    let gap = state.gap(&delivered);
+                    state.next = state.notice(&delivered.change);
+                    if let Some(first) = gap.or_else(|| state.next.take()) {
+                        return Ok(first);
                     }
                 }
                 FeedPoll::Unreadable(unreadable) => {
@@ -226,6 +238,7 @@ impl Session {
         if let Some(sequence) = sequence {
             let id = state.conversation.id().clone();
             state.feed.inbox_mut().mark_seen(&id, dialog, sequence);
+            state.gaps.seen(&id, dialog, sequence);
             if let Some(text) = text {
                 state.sent_texts.insert((dialog.clone(), sequence), text.to_owned());
                 if state.sent_texts.len() > MAX_SENT_TEXTS {
@@ -245,6 +258,18 @@ impl Session {
 }
 
 impl State {
+    /// What is missing before a message of this conversation.
+    fn gap(&mut self, delivered: &Delivered) -> Option<Notice> {
+        let gap = self.gaps.before(delivered)?;
+        let lines = match &delivered.change {
+            Change::Message(message) if message.conversation() == self.conversation.id() => {
+                vec![format!("({gap})")]
+            }
+            _ => return None,
+        };
+        Some(Notice { json: gap.describe(), lines, finished: false })
+    }
+
     /// What to show of a change: nothing of other conversations, of our own messages, or of messages
     /// that the consumer must not see.
     fn notice(&mut self, change: &Change) -> Option<Notice> {

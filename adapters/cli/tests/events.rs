@@ -285,7 +285,7 @@ fn profile_rejected() -> (Server, String) {
     (server, format!("http://{address}"))
 }
 
-/// What `webhook listen` prints when it receives a signed body that is not JSON.
+/// What `webhook listen` prints when it receives a signed body that is not JSON, and a message before which one is missing.
 fn listen(server: &Server) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
     let program = program.env_clear().envs(settings(server));
@@ -298,21 +298,28 @@ fn listen(server: &Server) -> String {
     lines.read_line(&mut printed).unwrap();
     let address = serde_json::from_str::<Value>(&printed).unwrap()["listen"].clone();
     let secret = Secret::new(server.client_secret());
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\
-         x-liveperson-account-id: {}\r\nx-liveperson-client-id: {}\r\n\
-         x-liveperson-signature: {}\r\n\r\ncoo",
-        server.account_id(),
-        server.client_id(),
-        sign(&secret, Algorithm::Sha1, Encoding::Base64, b"coo"),
-    );
-    let mut stream = TcpStream::connect(address.as_str().unwrap()).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    lines.read_line(&mut printed).unwrap();
-    lines.read_line(&mut printed).unwrap();
+    let message = r#"{"type":"ms.MessagingEventNotification","body":{"changes":[{"sequence":1,
+        "dialogId":"c","event":{"type":"ContentEvent","message":"coo"}}]}}"#;
+    for body in ["coo", message] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\
+             x-liveperson-account-id: {}\r\nx-liveperson-client-id: {}\r\n\
+             x-liveperson-signature: {}\r\n\r\n{body}",
+            body.len(),
+            server.account_id(),
+            server.client_id(),
+            sign(&secret, Algorithm::Sha1, Encoding::Base64, body.as_bytes()),
+        );
+        let mut stream = TcpStream::connect(address.as_str().unwrap()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    // The address, both bodies, how each was forwarded, and the gap.
+    for _ in 1..6 {
+        lines.read_line(&mut printed).unwrap();
+    }
     listening.kill().unwrap();
     listening.wait().unwrap();
     printed

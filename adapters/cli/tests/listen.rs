@@ -352,3 +352,49 @@ fn a_line_shows_time_conversation_and_dialog() {
         assert_eq!(line.find("Z c1"), Some(23), "{line:?}");
     }
 }
+
+#[test]
+fn what_is_missing_has_a_line() {
+    for people in [false, true] {
+        let mut program = match people {
+            true => Program::start_for_people(),
+            false => Program::start(Stdio::piped()),
+        };
+        let mut lines = program.lines();
+        let mut line = || {
+            let mut line = String::new();
+            lines.read_line(&mut line).unwrap();
+            line
+        };
+        line();
+        for sequence in [0, 3, 2] {
+            let body = format!(
+                r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{{
+                "sequence":{sequence},"serverTimestamp":1,"dialogId":"c1",
+                "originatorMetadata":{{"role":"ASSIGNED_AGENT"}},
+                "event":{{"type":"ContentEvent","message":"Coo"}}}}]}}}}"#
+            );
+            assert_eq!(post_signed(program.1, &body).unwrap(), Some(200));
+            if sequence == 2 {
+                continue;
+            }
+            if sequence == 3 && people {
+                let gap = "c1 -- #1 to #2 have not come: lost, not sent yet, or of a kind that has no webhook\n";
+                let said = line();
+                assert!(said.ends_with(gap), "{said}");
+            } else if sequence == 3 {
+                let gap: serde_json::Value = serde_json::from_str(&line()).unwrap();
+                let expected = serde_json::json!({"event": "gap", "conversation_id": "c1",
+                    "dialog_id": "c1", "from": 1, "to": 2});
+                assert_eq!(gap, expected);
+            }
+            let order = if sequence == 3 { "after_gap" } else { "in_order" };
+            let said = line();
+            assert!(people || said.contains(order), "{said}");
+            assert!(!people || said.ends_with(&format!("c1 #{sequence} agent: Coo\n")), "{said}");
+        }
+        let said = line();
+        let late = if people { "c1 (late) #2 agent: Coo\n" } else { "\"order\":\"late\"" };
+        assert!(said.contains(late), "{said}");
+    }
+}

@@ -44,7 +44,8 @@ pub(crate) enum Webhook {
         #[arg(long)]
         list: bool,
     },
-    /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed
+    /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed.
+    /// A line says which messages have not come
     Listen {
         #[command(flatten)]
         endpoint: Endpoint,

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant, SystemTime};
 use lp_connector_core::id::ConversationId;
 use lp_connector_core::time::Mono;
 use lp_connector_core::webhook::{
-    Change, Feed, FeedPoll, Receiver, Snapshot, Unreadable, Verified,
+    Change, Delivered, Feed, FeedPoll, Order, Receiver, Snapshot, Unreadable, Verified,
 };
 use serde_json::{Value, json};
 
 use super::forward::{Forwarded, Forwarder, Forwarding, Pushed};
 use crate::args::Endpoint;
 use crate::failure::Failure;
+use crate::gaps::Gaps;
 use crate::listener::{Answer, Arrival, Listener};
 use crate::notices;
 use crate::output::{Output, sanitize};
@@ -92,6 +93,8 @@ struct Printer<'a> {
     /// Whether the feed may have what was answered 200.
     owes: bool,
     feed: Feed,
+    /// What is missing among what came.
+    gaps: Gaps,
     /// The last state of each conversation, to print only what has changed.
     states: BTreeMap<ConversationId, Snapshot>,
     /// Lines that are not written yet.
@@ -101,9 +104,18 @@ struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     fn new(as_they_come: bool, forwarding: Option<Forwarding>, output: &'a Output) -> Self {
-        let (feed, states, text) = (Feed::default(), BTreeMap::new(), String::new());
-        let (under_way, owes, origin) = (0, false, Instant::now());
-        Self { output, as_they_come, forwarding, under_way, owes, feed, states, text, origin }
+        Self {
+            output,
+            as_they_come,
+            forwarding,
+            under_way: 0,
+            owes: false,
+            feed: Feed::default(),
+            gaps: Gaps::default(),
+            states: BTreeMap::new(),
+            text: String::new(),
+            origin: Instant::now(),
+        }
     }
 
     fn start(&mut self, address: SocketAddr) -> Result<(), Failure> {
@@ -187,7 +199,7 @@ impl<'a> Printer<'a> {
             && let Ok(notification) = verified.parse()
         {
             for change in notification.changes() {
-                self.change(change, &notices::lines(change));
+                self.change(notices::describe(change), change, &notices::lines(change));
             }
         } else {
             self.feed.push(verified, self.now());
@@ -198,10 +210,7 @@ impl<'a> Printer<'a> {
     fn take_due(&mut self) -> Duration {
         loop {
             match self.feed.poll(self.now()) {
-                FeedPoll::Deliver(delivered) => {
-                    let lines = self.news(&delivered.change);
-                    self.change(&delivered.change, &lines);
-                }
+                FeedPoll::Deliver(delivered) => self.delivered(&delivered),
                 FeedPoll::Unreadable(unreadable) => self.unreadable(&unreadable),
                 FeedPoll::Wait(until) => return until.since(self.now()),
                 FeedPoll::Idle => return Duration::from_secs(3600),
@@ -219,10 +228,27 @@ impl<'a> Printer<'a> {
         notices::transitions(state, &last.apply(state))
     }
 
-    fn change(&mut self, change: &Change, lines: &[String]) {
+    /// A change in its order, after a line for what is missing before it.
+    fn delivered(&mut self, delivered: &Delivered) {
+        let (change, order) = (&delivered.change, delivered.order);
+        if let Some(gap) = self.gaps.before(delivered) {
+            self.change(gap.describe(), change, &[format!("-- {gap}")]);
+        }
+        let mut lines = self.news(change);
+        if order == Order::Late {
+            lines.iter_mut().for_each(|line| line.insert_str(0, "(late) "));
+        }
+        let mut event = notices::describe(change);
+        if let (Change::Message(_), Some(members)) = (change, event.as_object_mut()) {
+            members.insert("order".to_owned(), json!(order));
+        }
+        self.change(event, change, &lines);
+    }
+
+    fn change(&mut self, event: Value, change: &Change, lines: &[String]) {
         let place = notices::time_and_place(change, SystemTime::now());
         let lines: Vec<_> = lines.iter().map(|line| format!("{place} {line}")).collect();
-        self.line(&notices::describe(change), &lines.join("\n"));
+        self.line(&event, &lines.join("\n"));
     }
 
     /// A notification that is not JSON. Any answer but 200 would hold back all others.
