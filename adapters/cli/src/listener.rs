@@ -29,8 +29,8 @@ pub(crate) struct Listener {
 /// Ends the endpoint when it is dropped.
 pub(crate) struct Stop(#[expect(dead_code, reason = "it is dropped")] oneshot::Sender<()>);
 
-/// A notification whose sender waits for the answer: 200 once it is kept, 503 if this is dropped, or after
-/// 2 s.
+/// A notification whose sender waits for the answer: 200 once it is kept, 503 if it is refused or dropped, or
+/// after 2 s.
 pub(crate) struct Arrival {
     pub(crate) verified: Verified,
     /// The headers that it came with. The signature does not cover them.
@@ -46,7 +46,7 @@ tokio::task_local! {
 }
 
 /// The answer that a sender waits for.
-pub(crate) struct Answer(oneshot::Sender<()>);
+pub(crate) struct Answer(oneshot::Sender<Result<(), String>>);
 
 impl Arrival {
     /// Answers 200, for a notification that is handled at once.
@@ -60,7 +60,12 @@ impl Answer {
     /// Answers 200: the platform does not send the notification again.
     pub(crate) fn accept(self) {
         // The sender may have given up.
-        let _ = self.0.send(());
+        let _ = self.0.send(Ok(()));
+    }
+
+    /// Answers 503, and logs why: the platform sends the notification again.
+    pub(crate) fn refuse(self, reason: String) {
+        let _ = self.0.send(Err(reason));
     }
 }
 
@@ -122,17 +127,18 @@ impl Listener {
 fn answer(
     sender: &SyncSender<Arrival>,
     verified: Verified,
-) -> impl Future<Output = Result<(), &'static str>> + use<> {
+) -> impl Future<Output = Result<(), String>> + use<> {
     let (answer, answered) = oneshot::channel();
     let headers = HEADERS.try_with(HeaderMap::clone).unwrap_or_default();
     let arrival = Arrival { verified, headers, came: Instant::now(), answer: Answer(answer) };
     let handed = sender.try_send(arrival);
     async {
         handed.map_err(|error| match error {
-            TrySendError::Full(_) => "too many notifications wait",
-            TrySendError::Disconnected(_) => "the program is ending",
+            TrySendError::Full(_) => "too many notifications wait".to_owned(),
+            TrySendError::Disconnected(_) => "the program is ending".to_owned(),
         })?;
-        answered.await.map_err(|_| "it was not printed, so it is sent again")
+        let dropped = || Err("it was not taken, so it is sent again".to_owned());
+        answered.await.unwrap_or_else(|_| dropped())
     }
 }
 

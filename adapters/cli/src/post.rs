@@ -1,5 +1,6 @@
 //! Posts to a webhook endpoint, on this machine unless it is said otherwise, and reads the answer.
 
+use std::io::{self, Read as _};
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
@@ -149,13 +150,30 @@ impl Poster {
             all.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
         let request = request.config().timeout_global(Some(limit)).build();
-        let response = request.send(body).map_err(|error| error.to_string())?;
+        let response = request.send(body).map_err(|error| no_answer(&error, limit))?;
         let status = response.status().as_u16();
         let mut read = Vec::new();
         // What was read until it breaks off is enough.
         let reader = response.into_body().into_reader();
-        let _ = std::io::Read::read_to_end(&mut std::io::Read::take(reader, MAX_ANSWER), &mut read);
+        let _ = reader.take(MAX_ANSWER).read_to_end(&mut read);
         Ok(Answer { status, body: read, took: started.elapsed() })
+    }
+}
+
+/// Why there is no answer.
+fn no_answer(error: &ureq::Error, limit: Duration) -> String {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset};
+    match error {
+        ureq::Error::Io(error) => match error.kind() {
+            ConnectionRefused => "connection refused: nothing listens there".to_owned(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | io::ErrorKind::UnexpectedEof => {
+                "the connection was closed before an answer".to_owned()
+            }
+            _ => error.to_string(),
+        },
+        ureq::Error::Timeout(_) => format!("it took longer than {:.1} s", limit.as_secs_f64()),
+        ureq::Error::HostNotFound => "there is no host of this name".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@
 mod program;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use lp_connector_core::webhook::{Algorithm, Encoding, sign, verify_signature};
 use lp_connector_sandbox::Webhooks;
 use program::http::{self, Request};
 use program::running::Running;
-use program::{cloud, run_at, settings};
+use program::{cloud, run, run_at, settings};
 use serde_json::{Value, json};
 
 const SECRET: (&str, &str) = ("LP_CLIENT_SECRET", "n3v3r");
@@ -219,4 +219,39 @@ fn what_is_being_forwarded_at_a_signal_is_printed() {
     // On a slow machine the listener had given it up.
     assert_eq!(forwarded(&running)["accepted"], status == "200", "{status}");
     assert!(running.end().success());
+}
+
+#[test]
+fn a_target_that_takes_nothing_is_named_with_the_reason() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hangs_up = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs_up_at = hangs_up.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in hangs_up.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 64]);
+        }
+    });
+    let (broken, requests) = target();
+    thread::spawn(move || requests.iter().for_each(|request| request.answer("500 Oops", "")));
+    let name = closed.port();
+    for (url, reason) in [
+        (format!("http://{closed}/a?key=s3cr3t"), "connection refused: nothing listens there"),
+        (format!("http://localhost:{name}/a"), "connection refused: nothing listens there"),
+        (format!("http://{hangs_up_at}/a"), "the connection was closed before an answer"),
+        (broken, "answered 500"),
+    ] {
+        let (running, at) = listener(&url);
+        assert_eq!(post(&at, "c1", "coo", "").join().unwrap(), "503");
+        let event = forwarded(&running);
+        let shown = url.split('?').next().unwrap();
+        assert_eq!(event["to"], *shown);
+        assert!(reason == "answered 500" || event["reason"] == *reason, "{event}");
+        let logged = running.stderr.find("notification_refused");
+        assert!(logged.contains(shown) && logged.contains(reason), "{logged}");
+        assert!(!logged.contains("printed") && !logged.contains("s3cr3t"), "{logged}");
+    }
+    let none = format!("http://{closed}/");
+    let sent = run(&[SECRET], &["webhook", "send", "--preset", "text", "--to", &none]);
+    let line = format!("error: no answer from {none}: connection refused: nothing listens there\n");
+    assert_eq!((sent.code, sent.stderr), (Some(1), line));
 }

@@ -235,9 +235,16 @@ impl Forwarder {
                 told("took_ms", json!(u64::try_from(took).unwrap_or(u64::MAX)));
                 told("body", json!(said));
                 let line = format!("   {place}-> {to} {} in {took} ms{colon}{said}", got.status);
-                Forwarded { event, line, answer: got.is_accepted().then_some(answer) }
+                if got.is_accepted() {
+                    return Forwarded { event, line, answer: Some(answer) };
+                }
+                answer.refuse(format!("{to} answered {}", got.status));
+                Forwarded { event, line, answer: None }
             }
-            Err(reason) => not_forwarded(&to, conversation.as_deref(), sequence, &reason),
+            Err(reason) => {
+                answer.refuse(format!("{to} gave no answer: {reason}"));
+                not_forwarded(&to, conversation.as_deref(), sequence, &reason)
+            }
         }
     }
 
