@@ -169,7 +169,7 @@ export function ordered(state, { show = "open", find = "" } = {}) {
 }
 
 export const unread = (state) =>
-	[...state.conversations.values()].reduce((sum, one) => sum + (one.unread ?? 0), 0);
+	[...state.conversations.values()].reduce((sum, one) => sum + (one.state === "closed" ? 0 : one.unread), 0);
 
 export const faultsOn = (state) => state.faults.filter(({ on }) => on);
 

@@ -11,6 +11,9 @@ export function visible({ count, height, scrollTop, viewport, overscan = 4 }) {
 	return { first, last, offset: first * height, total };
 }
 
+/** The top row of a list that stands still; not 0, at which no row is. */
+export const pinned = (pin, top, still) => (still ? pin || top : null);
+
 /** Where to scroll so that row `index` is seen whole; the place itself if it is. */
 export function reveal({ index, height, scrollTop, viewport }) {
 	const top = index * height;

@@ -7,7 +7,7 @@ import * as api from "../api.js";
 import { fromParams, has, isFailed, matches, parse, toParams, toggle } from "../filter.js";
 import { clock, count, duration } from "../format.js";
 import { addRows, missing } from "../store.js";
-import { list, move, reveal, visible } from "../window.js";
+import { list, move, pinned, reveal, visible } from "../window.js";
 import { exchange, followLink, forget, replay, want } from "./exchange.js";
 import { firstSteps, heads } from "./frame.js";
 
@@ -98,11 +98,10 @@ async function backfill(page) {
 	}
 }
 
-/** The list; it stands still when it is scrolled or paused, or a row is open, once there are rows. */
+/** The list; it stands still when it is scrolled or paused, or a row is open. */
 function rows(page) {
 	const { state, route } = page;
-	const still = ui.paused || route.id || ui.scrollTop > 0;
-	ui.pin = still ? (ui.pin || state.top) : null;
+	ui.pin = pinned(ui.pin, state.top, ui.paused || route.id || ui.scrollTop > 0);
 	const top = ui.pin ?? state.top;
 	const bottom = Math.max(state.bottom, ui.cleared + 1);
 	const { terms } = parse(ui.text);
@@ -126,7 +125,7 @@ export const statusOf = (row) => {
 		: String(row.status);
 };
 
-const faultOf = (row) => [row.attempt ? `attempt ${row.attempt}` : "", row.replay ? "replay" : "", row.fault_text].filter(Boolean).join(" · ");
+const faultOf = (row) => [row.attempt > 1 ? `attempt ${row.attempt}` : "", row.replay ? "replay" : "", row.fault_text].filter(Boolean).join(" · ");
 
 const nameOf = (row) => (row.way === "out" ? (row.kind ?? row.endpoint) : row.endpoint);
 

@@ -106,7 +106,7 @@ test("unread conversations are first, then the latest", () => {
   const state = loaded({
     conversations: [
       { id: "old", state: "open", unread: 0, updated: 1 }, { id: "new", state: "no agent", unread: 0, updated: 9 },
-      { id: "unread", state: "open", unread: 2, updated: 3, consumer: "Ada" }, { id: "over", state: "closed", unread: 0, updated: 7 },
+      { id: "unread", state: "open", unread: 2, updated: 3, consumer: "Ada" }, { id: "over", state: "closed", unread: 3, updated: 7 },
     ],
   });
   const ids = (options) => store.ordered(state, options).map(({ id }) => id);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { list, move, reveal, visible } from "../../console/window.js";
+import { list, move, pinned, reveal, visible } from "../../console/window.js";
 
 test("the window covers what is seen and stays small", () => {
   for (const count of [0, 1, 10, 57, 10000]) {
@@ -19,6 +19,13 @@ test("the window covers what is seen and stays small", () => {
 test("a row is revealed with the least scrolling", () => {
   const at = (index, scrollTop) => reveal({ index, height: 28, scrollTop, viewport: 280 });
   assert.deepEqual([at(0, 100), at(5, 100), at(20, 100)], [0, 100, 308]);
+});
+
+test("a list opened before any row came stands at the first", () => {
+  let pin = null;
+  const at = (top, still) => (pin = pinned(pin, top, still));
+  assert.deepEqual([at(0, true), at(5, true), at(9, true)], [0, 5, 5]);
+  assert.deepEqual([at(9, false), at(12, true), at(13, true)], [null, 12, 12]);
 });
 
 test("keys move within the list", () => {
