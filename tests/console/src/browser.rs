@@ -24,10 +24,23 @@ pub(crate) struct Driver {
 impl Driver {
     /// `None` where Chromium or its driver is missing; an error where the driver is there and does not start.
     pub(crate) fn start() -> std::result::Result<Option<Self>, String> {
+        Self::spawn(|program| Command::new(program))
+    }
+
+    /// As [`Driver::start`], with a driver and a browser that run when nothing else wants the processor.
+    pub(crate) fn start_in_background() -> std::result::Result<Option<Self>, String> {
+        Self::spawn(|program| {
+            let mut command = Command::new("nice");
+            command.args(["-n", "19", program]);
+            command
+        })
+    }
+
+    fn spawn(command: impl FnOnce(&str) -> Command) -> std::result::Result<Option<Self>, String> {
         let (Some(chromium), Some(program)) = (in_path("chromium"), in_path("chromedriver")) else {
             return Ok(None);
         };
-        let mut child = Command::new(&program)
+        let mut child = command(&program)
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::wire::ROWS;
 use super::{Result, TRIES, World, ensure};
+use crate::browser::{Driver, Page};
 use crate::cloud::{Process, requests};
 
 /// The requests of one run, and in how many threads.
@@ -30,27 +31,48 @@ fn rate(url: &str) -> Result<f64> {
 /// full.
 const GROWTH: f64 = 24.0;
 
+/// How long the page may be busy at once, in milliseconds.
+const LONG_TASK: f64 = 100.0;
+
+/// How often throughput is compared.
+const PAIRS: usize = 5;
+
 pub(crate) async fn many(world: World) -> Result<Option<String>> {
     let directory = tempfile::tempdir()?;
     // A process of its own, whose memory can be told.
     let sandbox = Process::start(&world.program, directory.path(), true)?;
     let url = sandbox.simple()?;
-    let page = world.page(&sandbox.console).await?;
-    page.goto("about:blank").await?;
     rate(&url)?;
     let memory = sandbox.memory();
-    let (mut ratios, mut longest) = (Vec::new(), Vec::new());
+    let page = page_under_load(&world, &sandbox, &url).await?;
+    let shares = shares(&sandbox, &url).await?;
+    let kept = sandbox.get("/v1/wire?limit=1")?;
+    let grown = match (memory, sandbox.memory()) {
+        (Some(before), Some(after)) => Some((before, after)),
+        _ => None,
+    };
+    let memory = grown.map_or("unknown here".to_owned(), |(before, after)| {
+        format!("{before:.0} MiB, then {after:.0} MiB")
+    });
+    let median = shares[shares.len() / 2];
+    let note = format!(
+        "{page}, throughput with the page {median:.2} of that without ({shares:.2?}), memory {memory}"
+    );
+    ensure!(median >= 0.9, "{note}");
+    ensure!(kept["kept"] == 10_000, "kept: {kept}");
+    ensure!(grown.is_none_or(|(before, after)| after < before + GROWTH), "{note}");
+    sandbox.stop()?;
+    Ok(Some(note))
+}
+
+/// The page stays small and quick while requests pass. Returns what was measured.
+async fn page_under_load(world: &World, sandbox: &Process, url: &str) -> Result<String> {
+    let page = world.page(&sandbox.console).await?;
+    let mut longest: Vec<f64> = Vec::new();
     let (mut nodes, mut heap) = (0, 0.0_f64);
-    // In pairs, so that a busy machine is busy for both.
-    for _ in 0..TRIES {
-        let without = rate(&url)?;
-        page.goto(&format!("{}#/wire", sandbox.console)).await?;
-        page.live().await?;
-        page.until(&format!("{ROWS}.length > 10")).await?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let start = page.value("performance.now()").await?.as_f64().unwrap_or_default();
-        let with = rate(&url)?;
-        ratios.push(with / without);
+    while longest.len() < TRIES && longest.last().is_none_or(|last| *last > LONG_TASK) {
+        let start = open_list(&page, sandbox).await?;
+        rate(url)?;
         page.until("document.querySelector('.grid').getAttribute('aria-rowcount') === '10001'")
             .await?;
         nodes = nodes.max(
@@ -67,28 +89,37 @@ pub(crate) async fn many(world: World) -> Result<Option<String>> {
         page.is_clean().await?;
         page.goto("about:blank").await?;
     }
-    let kept = sandbox.get("/v1/wire?limit=1")?;
-    let grown = match (memory, sandbox.memory()) {
-        (Some(before), Some(after)) => Some((before, after)),
-        _ => None,
-    };
-    ratios.sort_by(f64::total_cmp);
-    longest.sort_by(f64::total_cmp);
-    let note = format!(
-        "{nodes} nodes, {heap:.1} MB heap, longest task {longest:.0?} ms, throughput with the page {:.2} of that without \
-         ({ratios:.2?}), memory {}",
-        ratios[ratios.len() / 2],
-        grown.map_or("unknown here".to_owned(), |(before, after)| format!(
-            "{before:.0} MiB, then {after:.0} MiB"
-        )),
-    );
+    page.close().await?;
+    let note = format!("{nodes} nodes, {heap:.1} MB heap, longest task {longest:.0?} ms");
     ensure!(nodes <= 600, "{note}");
     ensure!(heap < 30.0, "{note}");
-    ensure!(longest.first().is_some_and(|least| *least <= 100.0), "{note}");
-    ensure!(ratios.last().is_some_and(|best| *best >= 0.9), "{note}");
-    ensure!(kept["kept"] == 10_000, "kept: {kept}");
-    ensure!(grown.is_none_or(|(before, after)| after < before + GROWTH), "{note}");
+    ensure!(longest.last().is_some_and(|last| *last <= LONG_TASK), "{note}");
+    Ok(note)
+}
+
+/// The sandbox's throughput while the page is open, as shares of that without, sorted. The browser has the lowest
+/// priority: what it takes of a small machine's processors is not the sandbox's.
+async fn shares(sandbox: &Process, url: &str) -> Result<Vec<f64>> {
+    let driver = Driver::start_in_background()?.ok_or("the browser is gone")?;
+    let page = Page::open(&driver.address()).await?;
+    let mut shares = Vec::new();
+    // In pairs, so that a busy machine is busy for both.
+    for _ in 0..PAIRS {
+        let without = rate(url)?;
+        open_list(&page, sandbox).await?;
+        shares.push(rate(url)? / without);
+        page.goto("about:blank").await?;
+    }
     page.close().await?;
-    sandbox.stop()?;
-    Ok(Some(note))
+    shares.sort_by(f64::total_cmp);
+    Ok(shares)
+}
+
+/// Opens the list of requests, and waits until it rests. Returns the page's time.
+async fn open_list(page: &Page, sandbox: &Process) -> Result<f64> {
+    page.goto(&format!("{}#/wire", sandbox.console)).await?;
+    page.live().await?;
+    page.until(&format!("{ROWS}.length > 10")).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    Ok(page.value("performance.now()").await?.as_f64().unwrap_or_default())
 }
