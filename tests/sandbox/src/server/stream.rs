@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::control::ControlState;
+use crate::control::v1::Bye;
 use crate::control::v1::frame::{self, Cursor, StreamedEvent};
 
 /// The time between two frames, at the least and at the most.
@@ -37,7 +38,7 @@ pub(super) async fn write(
         () = frames(&state, opened, &sender) => {}
         () = sender.closed() => {}
         _ = stopping.wait_for(|stops| *stops) => {
-            let bye = StreamedEvent { name: "bye", id: None, data: serde_json::json!({}) };
+            let bye = StreamedEvent::new("bye", Bye::default());
             // A stuck reader does not get it.
             let _ = sender.try_send(encode("", &[bye]));
         }

@@ -5,7 +5,9 @@
 
 #[cfg(unix)]
 mod curl;
+mod events;
 mod retry;
+mod schema;
 mod secrets;
 mod stream;
 mod things;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ControlError;
 use super::connection::Connection;
+use crate::control::v1::Event;
 
 /// A stream that is silent for longer is dead: a comment comes every 15 s.
 pub(super) const SILENCE: Duration = Duration::from_secs(40);
@@ -22,6 +23,17 @@ pub struct StreamEvent {
     pub name: String,
     /// Its document.
     pub data: Value,
+}
+
+impl StreamEvent {
+    /// The event with its document read; [`Event::Unknown`] for one of a later version.
+    ///
+    /// # Errors
+    /// If the document is not one of this event.
+    pub fn event(&self) -> Result<Event, ControlError> {
+        let read = Event::from_json(&self.name, self.data.clone());
+        read.map_err(|error| ControlError::NoSandbox(format!("event {}: {error}", self.name)))
+    }
 }
 
 /// An open event stream, as an iterator that blocks. It ends when the sandbox closes it.

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::API_VERSION;
 use super::describe;
+use super::{
+    API_VERSION, FaultList, FileList, Hello, InstallList, LeftOut, Reset, Row, TokenList, WireRows,
+};
 use crate::journal::Subject;
 use crate::mask::Secrets;
 use crate::sandbox::Sandbox;
@@ -58,8 +60,10 @@ pub(crate) struct StreamedEvent {
 }
 
 impl StreamedEvent {
-    fn new(name: &'static str, data: Value) -> Self {
-        Self { name, id: None, data }
+    /// An event without a position.
+    pub(crate) fn new(name: &'static str, data: impl Serialize) -> Self {
+        // A document without a map whose keys are no texts is always JSON.
+        Self { name, id: None, data: serde_json::to_value(data).unwrap_or_default() }
     }
 
     fn at(self, cursor: &Cursor) -> Self {
@@ -87,8 +91,8 @@ pub(crate) fn open(
         wanted.epoch == now.epoch && journal.events.after(wanted.position).is_some()
     });
     let hello = |resumed: bool| {
-        let data = json!({"api": API_VERSION, "epoch": now.epoch, "resumed": resumed});
-        StreamedEvent::new("hello", data)
+        let (api, epoch) = (API_VERSION.to_owned(), now.epoch.clone());
+        StreamedEvent::new("hello", Hello { api, epoch, resumed })
     };
     Some(match (known, after) {
         (Some(known), _) => {
@@ -99,10 +103,13 @@ pub(crate) fn open(
         (None, Some(_)) => {
             let same = wanted.is_some_and(|wanted| wanted.epoch == now.epoch);
             let why = if same { "too far behind" } else { "restarted" };
-            let reset = StreamedEvent::new("reset", json!({"why": why})).at(&now);
-            (now.clone(), vec![reset, hello(false).at(&now)])
+            (now.clone(), vec![reset(why).at(&now), hello(false).at(&now)])
         }
     })
+}
+
+fn reset(why: &str) -> StreamedEvent {
+    StreamedEvent::new("reset", Reset { why: why.to_owned() })
 }
 
 /// Whether there is anything for a reader.
@@ -117,12 +124,11 @@ pub(crate) fn next(sandbox: &mut Sandbox, cursor: &mut Cursor) -> Vec<StreamedEv
     let Some(now) = Cursor::now(sandbox) else { return Vec::new() };
     let previous = std::mem::replace(cursor, now.clone());
     let Some(journal) = &sandbox.journal else { return Vec::new() };
-    let reset = |why: &str| vec![StreamedEvent::new("reset", json!({"why": why})).at(&now)];
     if previous.epoch != now.epoch {
-        return reset("reset");
+        return vec![reset("reset").at(&now)];
     }
     let Some(changed) = journal.events.after(previous.position) else {
-        return reset("too far behind");
+        return vec![reset("too far behind").at(&now)];
     };
     let secrets = describe::secrets(sandbox);
     let mut events = Frame::of(sandbox, &secrets, &changed).into_events();
@@ -140,7 +146,7 @@ pub(crate) fn next(sandbox: &mut Sandbox, cursor: &mut Cursor) -> Vec<StreamedEv
 struct Frame {
     /// Newest first.
     events: Vec<StreamedEvent>,
-    rows: Vec<Value>,
+    rows: Vec<Row>,
     rows_left_out: usize,
     messages: usize,
     notifications: usize,
@@ -160,9 +166,7 @@ impl Frame {
     }
 
     fn push(&mut self, name: &'static str, data: impl Serialize) {
-        if let Ok(data) = serde_json::to_value(data) {
-            self.events.push(StreamedEvent::new(name, data));
-        }
+        self.events.push(StreamedEvent::new(name, data));
     }
 
     fn add(&mut self, sandbox: &Sandbox, secrets: &Secrets<'_>, subject: &Subject) {
@@ -191,7 +195,7 @@ impl Frame {
                 if self.rows.len() >= MAX_IN_FRAME {
                     self.rows_left_out += 1;
                 } else if let Some(found) = journal.requests.get(*number) {
-                    self.rows.extend(serde_json::to_value(describe::row(secrets, found)).ok());
+                    self.rows.push(describe::row(secrets, found));
                 }
             }
             Subject::Notification(number) => {
@@ -203,15 +207,17 @@ impl Frame {
                 }
             }
             Subject::Faults => {
-                let faults: Vec<_> = sandbox.faults().iter().map(describe::fault).collect();
-                self.push("faults", json!({"faults": faults}));
+                let faults = sandbox.faults().iter().map(describe::fault).collect();
+                self.push("faults", FaultList { faults });
             }
-            Subject::Tokens => self.push("tokens", json!({"tokens": describe::tokens(sandbox)})),
+            Subject::Tokens => {
+                self.push("tokens", TokenList { tokens: describe::tokens(sandbox) });
+            }
             Subject::Webhooks => self.push("webhooks", describe::webhooks(sandbox)),
             Subject::Installs => {
-                self.push("installs", json!({"installs": describe::installs(sandbox)}));
+                self.push("installs", InstallList { installs: describe::installs(sandbox) });
             }
-            Subject::Files => self.push("files", json!({"files": describe::files(sandbox)})),
+            Subject::Files => self.push("files", FileList { files: describe::files(sandbox) }),
         }
     }
 
@@ -220,14 +226,16 @@ impl Frame {
         self.events.reverse();
         self.rows.reverse();
         if !self.rows.is_empty() {
-            let rows = json!({"rows": self.rows, "left_out": self.rows_left_out});
-            self.events.push(StreamedEvent::new("wire", rows));
+            let (rows, left_out) = (self.rows, self.rows_left_out);
+            self.events.push(StreamedEvent::new("wire", WireRows { rows, left_out }));
         }
         let left_out = self.messages_left_out.len() + self.notifications_left_out;
         if left_out + self.conversations_left_out > 0 {
-            let left_out = json!({"messages": self.messages_left_out,
-                "notifications": self.notifications_left_out,
-                "conversations": self.conversations_left_out});
+            let left_out = LeftOut {
+                messages: self.messages_left_out,
+                notifications: self.notifications_left_out,
+                conversations: self.conversations_left_out,
+            };
             self.events.push(StreamedEvent::new("left_out", left_out));
         }
         self.events

@@ -13,6 +13,7 @@
 mod action_types;
 pub(crate) mod actions;
 pub(crate) mod describe;
+mod event_types;
 pub(crate) mod frame;
 pub(crate) mod page;
 mod problem;
@@ -23,6 +24,7 @@ mod wire;
 mod wire_types;
 
 pub use action_types::*;
+pub use event_types::*;
 pub use router::ROUTES;
 pub use types::*;
 pub use wire_types::*;
