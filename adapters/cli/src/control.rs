@@ -1,13 +1,17 @@
 //! The control API of a running sandbox.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lp_connector_sandbox::control::{Control, ControlError};
-use serde_json::Value;
+use lp_connector_sandbox::control::{Control, ControlError, v1};
+use serde_json::{Value, json};
+use url::Url;
 
 use crate::args::Global;
 use crate::commands::sandbox::home;
 use crate::failure::Failure;
+use crate::output::{Output, count};
 use crate::setup;
 use crate::usage::is_given;
 
@@ -51,6 +55,74 @@ pub(crate) fn find(global: &Global) -> Result<Control, Failure> {
 /// The control API of the sandbox that runs with the default folder.
 pub(crate) fn running() -> Option<String> {
     home::running(&home::default_folder()?)?.control
+}
+
+/// Lets the sandbox whose notifications lead to this listener, if there is one, try at once what it holds back, as it
+/// pauses for up to 300 s after a time without a listener. Returns a line if it held back anything.
+pub(crate) fn try_now(global: &Global, listener: SocketAddr) -> Option<String> {
+    let control = find(global).ok()?;
+    let webhooks = control.webhooks().ok()?;
+    let leads_here = |one: &v1::WebhookEndpoint| {
+        Url::parse(&one.url).is_ok_and(|url| url.port_or_known_default() == Some(listener.port()))
+    };
+    if webhooks.held == 0 || !webhooks.endpoints.iter().any(leads_here) {
+        return None;
+    }
+    let held = control.retry_webhooks().ok().filter(|held| *held > 0)?;
+    Some(format!(
+        "the sandbox has held back {} while nothing listened here, and sends them now",
+        count(held, "notification")
+    ))
+}
+
+/// How long the first attempt of a notification usually takes at most.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Says if the sandbox holds back notifications after something was made to happen. Whether it has to is known once
+/// it has tried.
+pub(crate) fn tell_held_back(control: &Control, output: &Output) {
+    let begun = Instant::now();
+    let webhooks = loop {
+        let Ok(webhooks) = control.webhooks() else { return };
+        if webhooks.held > 0 || webhooks.waiting == 0 || begun.elapsed() >= FIRST_ATTEMPT {
+            break webhooks;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    if let Some(line) = held_back(&webhooks) {
+        let event = json!({"event": "held_back", "notifications": webhooks.held,
+            "next": webhooks.next, "text": line});
+        output.tell(&event, &line);
+    }
+}
+
+/// How many notifications are held back, until when, and what to do, if there are any.
+pub(crate) fn held_back(webhooks: &v1::Webhooks) -> Option<String> {
+    let are = match webhooks.held {
+        0 => return None,
+        1 => "is",
+        _ => "are",
+    };
+    // A query may contain a password.
+    let shown = |one: &v1::WebhookEndpoint| one.url.split('?').next().map(str::to_owned);
+    let urls: BTreeSet<String> = webhooks.endpoints.iter().filter_map(shown).collect();
+    let place = match urls.first() {
+        Some(url) if urls.len() == 1 => url.as_str(),
+        _ => "the endpoint",
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let next = match webhooks.next {
+        Some(at) => {
+            let seconds = u128::from(at).saturating_sub(now).div_ceil(1000);
+            format!("the sandbox tries again in {seconds} s")
+        }
+        None => "the sandbox tries again now".to_owned(),
+    };
+    Some(format!(
+        "{} {are} held back, as {place} has taken none: {next}; it does so at once for `lp-connector webhook \
+         replay --held`, and when `chat` or `webhook listen` starts there",
+        count(webhooks.held, "notification")
+    ))
 }
 
 impl From<ControlError> for Failure {

@@ -41,7 +41,7 @@ const USES: &[(&[&str], &[&str])] = &[
     (&["webhook", "sign"], &["client_secret_file", "profile"]),
     (&["webhook", "decode"], &[]),
     (&["webhook", "send"], ENDPOINT),
-    (&["webhook", "listen"], ENDPOINT),
+    (&["webhook", "listen"], LISTENER),
     (&["manifest"], &[]),
     (&["manifest", "new"], &[]),
     (&["manifest", "check"], &[]),
@@ -57,7 +57,11 @@ const USES: &[(&[&str], &[&str])] = &[
 /// What leads to a running sandbox.
 const CONTROL: &[&str] = &["domain_api", "ca_file", "profile"];
 
-/// What a webhook endpoint, and a post to one, need.
+/// What a webhook endpoint needs: with the Domain API it finds a sandbox.
+const LISTENER: &[&str] =
+    &["domain_api", "account", "client_id", "client_secret_file", "ca_file", "profile"];
+
+/// What a post to a webhook endpoint needs.
 const ENDPOINT: &[&str] = &["account", "client_id", "client_secret_file", "ca_file", "profile"];
 
 /// What a bridge's configuration takes from the options that every command has.

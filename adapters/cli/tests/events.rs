@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign};
-use lp_connector_sandbox::{Server, ServerConfig};
+use lp_connector_sandbox::{Server, ServerConfig, Webhooks};
 use program::bridge::{OPS_TOKEN, with_dead_letter};
-use program::{cloud, run_to, settings};
+use program::{cloud, run_at, run_to, settings};
 use serde_json::Value;
 
 fn schema() -> Value {
@@ -117,7 +117,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
     let app = last(&created)["id"].as_str().unwrap().to_owned();
     let mut outputs = vec![uploaded, created, agent(server)];
     server.with(|cloud| cloud.fault("send:1=503".parse().unwrap()));
-    let all = lp_connector_sandbox::Webhooks::all_at(program::endpoint());
+    let all = Webhooks::all_at(program::endpoint());
     server.with(|cloud| cloud.set_webhooks(all));
     for (arguments, stdin) in [
         ("converse --consumer b one", ""),
@@ -161,6 +161,7 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         ("sandbox agent --say coo", ""),
         ("webhook replay --list", ""),
         ("webhook replay", ""),
+        ("webhook replay --held", ""),
         ("profile show pigeon", ""),
         (&format!("man --to {folder}/man1"), ""),
         (&format!("close {at}"), ""),
@@ -168,6 +169,10 @@ fn outputs(server: &Server, folder: &str) -> Vec<String> {
         outputs.push(json(arguments, stdin));
     }
     outputs.push(listen(server));
+    let without_listener = cloud(&[]);
+    let webhooks = Webhooks::all_at("http://127.0.0.1:9/").retention(Duration::from_secs(60));
+    without_listener.with(|cloud| cloud.set_webhooks(webhooks));
+    outputs.push(run_at(&without_listener, &["--json", "trigger", "text"]).stdout);
     outputs.push(bridge(server, folder));
     let (running, letter) = with_dead_letter(server, std::path::Path::new(folder));
     fs::write(format!("{folder}/ops-token"), OPS_TOKEN).unwrap();

@@ -65,7 +65,7 @@ pub(crate) struct Args {
 }
 
 /// The options of every command.
-#[derive(Debug, Group)]
+#[derive(Clone, Debug, Group)]
 pub(crate) struct Global {
     /// Print only JSON on stdout: one object per line, as `lp-connector schema` describes. `manifest new`,
     /// `schema`, `man`, `completions` and `download -o -` print their result itself

@@ -35,7 +35,8 @@ pub(crate) enum Webhook {
     /// Sign a body and post it to an endpoint; print the answer. Exit status 1 unless it is 200 or 201
     #[command(after_help = presets::HELP)]
     Send(Post),
-    /// Let a running sandbox post a notification again, signed now; print the answer. Exit status 1 unless it is 200 or 201
+    /// Let a running sandbox post a notification again, signed now; print the answer. Exit status 1 unless it is 200 or 201.
+    /// With --held, let it try at once what it holds back
     Replay {
         /// Its number [default: the last one]
         #[arg(value_name = "N", conflicts_with = "list")]
@@ -43,6 +44,9 @@ pub(crate) enum Webhook {
         /// List the newest ones, with their numbers
         #[arg(long)]
         list: bool,
+        /// Let the sandbox try all at once that it holds back because the endpoint took none
+        #[arg(long, conflicts_with_all = ["number", "list"])]
+        held: bool,
     },
     /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed.
     /// A line says which messages have not come

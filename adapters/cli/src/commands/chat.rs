@@ -30,11 +30,16 @@ const DRAIN_TIME: Duration = Duration::from_millis(2_200);
 /// How long to wait for the end after the consumer has closed the conversation.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Lets the sandbox that posts to an address, if there is one, try at once what it holds back. Returns a line about
+/// it.
+pub(crate) type Retry<'a> = &'a (dyn Fn(SocketAddr) -> Option<String> + Sync);
+
+/// Lets a person be the consumer.
 pub(crate) fn chat(
     client: Client,
     who: &Who,
     endpoint: &Endpoint,
-    receiver: Receiver,
+    (receiver, retry): (Receiver, Retry<'_>),
     output: &Output,
 ) -> Result<(), Failure> {
     // A signal ends the chat as Ctrl-D does. The editor resets this flag when it has seen it, so it has one of
@@ -63,11 +68,18 @@ pub(crate) fn chat(
         let _ = typed.send(Typing::Key);
     });
     let (shared_session, shared_screen, finished) = (&session, &screen, &finished);
+    let address = listener.address();
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
             show_events(shared_session, &listener, shared_screen, || stop.load(Ordering::Relaxed));
             finished.store(true, Ordering::Relaxed);
             leave.store(true, Ordering::Relaxed);
+        });
+        scope.spawn(move || {
+            if let Some(line) = retry(address) {
+                let notice = Notice::text(format!("({line})"));
+                shared_screen.show(&notice.json, &notice.lines);
+            }
         });
         scope.spawn(move || {
             send_chat_states(shared_session, &typing, || stop.load(Ordering::Relaxed));
@@ -220,7 +232,8 @@ fn silence(since: Duration, received: bool, told: &mut bool, listen: SocketAddr)
     *told = true;
     Some(Notice::text(format!(
         "(no notification has come yet, although one follows the opening: do the app install's webhooks \
-         lead to {listen}? They are also held back after an endpoint was down, for 2, 4, 8 … 300 s)"
+         lead to {listen}? They are also held back after an endpoint was down, for 2, 4, 8 … 300 s; in a sandbox, `lp-connector \
+         webhook replay --held` ends that)"
     )))
 }
 

@@ -34,6 +34,8 @@ const MAX_STATES: usize = 10_000;
 enum Happening {
     Arrived(Arrival),
     Forwarded(Forwarded),
+    /// A line about the sandbox.
+    Said(String),
     /// Nothing arrives any more.
     Ended,
 }
@@ -42,12 +44,13 @@ enum Happening {
 ///
 /// A notification is answered 200 after it was printed. Only one that waits for an earlier one is answered
 /// before; it is printed within 2 s, or at the end. With a forwarder, it is answered 200 only if the endpoint
-/// there takes it too.
+/// there takes it too. Once it listens, `retry` lets a sandbox try what it holds back.
 pub(crate) fn listen(
     endpoint: &Endpoint,
     receiver: Receiver,
     as_they_come: bool,
     forwarder: Option<Forwarder>,
+    retry: impl FnOnce(SocketAddr) -> Option<String> + Send + 'static,
     output: &Output,
 ) -> Result<(), Failure> {
     let listener = Listener::start_until_signal(endpoint.listen, receiver)?;
@@ -57,6 +60,12 @@ pub(crate) fn listen(
     let forwarding = forwarder.map(|forwarder| {
         let sender = sender.clone();
         Forwarding::start(forwarder, move |done| sender.send(Happening::Forwarded(done)).is_ok())
+    });
+    let said = sender.clone();
+    thread::spawn(move || {
+        if let Some(line) = retry(address) {
+            let _ = said.send(Happening::Said(line));
+        }
     });
     let pump = thread::spawn(move || {
         for arrival in arrivals {
@@ -172,6 +181,9 @@ impl<'a> Printer<'a> {
                     self.under_way = self.under_way.saturating_sub(1);
                     self.line(&event, &line);
                     answers.extend(answer);
+                }
+                Happening::Said(line) => {
+                    self.line(&json!({"event": "note", "text": line}), &format!("-- {line}"));
                 }
                 Happening::Ended => ended = true,
             }

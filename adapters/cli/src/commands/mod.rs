@@ -57,7 +57,8 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Trigger(trigger) => trigger::run(&trigger, &global, output),
         Command::Chat { who, endpoint } => {
             let receiver = webhook::receiver(&global, &endpoint)?;
-            chat::chat(client()?, &who, &endpoint, receiver, output)
+            let asked = |listener| control::try_now(&global, listener);
+            chat::chat(client()?, &who, &endpoint, (receiver, &asked), output)
         }
         Command::Domains { service } => {
             let config = setup::config(&global, output)?;

@@ -4,8 +4,9 @@ use lp_connector_sandbox::control::Control;
 use serde_json::json;
 
 use super::conversations::age;
+use crate::control;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, count};
 use crate::post::success;
 use crate::table::Table;
 
@@ -31,6 +32,20 @@ pub(crate) fn list(control: &Control, output: &Output) -> Result<(), Failure> {
         output.remark("there is no notification yet");
     }
     table.print(output);
+    Ok(())
+}
+
+/// Lets the sandbox try at once all that it holds back.
+pub(crate) fn held(control: &Control, output: &Output) -> Result<(), Failure> {
+    let held = control.retry_webhooks()?;
+    let line = match held {
+        0 => "nothing is held back".to_owned(),
+        _ => format!("tried again: {}", count(held, "notification")),
+    };
+    output.done(&json!({"event": "retried", "notifications": held}), line);
+    if held > 0 {
+        control::tell_held_back(control, output);
+    }
     Ok(())
 }
 

@@ -44,6 +44,9 @@ pub(crate) fn run(trigger: &Trigger, global: &Global, output: &Output) -> Result
             "faults": done.faults}),
         line,
     );
+    if !done.notifications.is_empty() || done.held > 0 {
+        control::tell_held_back(&control, output);
+    }
     Ok(())
 }
 

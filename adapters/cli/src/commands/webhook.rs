@@ -31,17 +31,20 @@ pub(crate) fn run(command: &Webhook, global: &Global, output: &Output) -> Result
         }
         Webhook::Decode { file } => decode(file, output),
         Webhook::Send(post) => send(post, global, output),
-        Webhook::Replay { number, list } => {
+        Webhook::Replay { number, list, held } => {
             let control = control::find(global)?;
-            match list {
-                true => replay::list(&control, output),
-                false => replay::replay(&control, *number, output),
+            match (list, held) {
+                (true, _) => replay::list(&control, output),
+                (_, true) => replay::held(&control, output),
+                _ => replay::replay(&control, *number, output),
             }
         }
         Webhook::Listen { endpoint, as_they_come, forward } => {
             let receiver = receiver(global, endpoint)?;
             let forwarder = forwarder(forward, global)?;
-            listen(endpoint, receiver, *as_they_come, forwarder, output)
+            let global = global.clone();
+            let retry = move |listener| control::try_now(&global, listener);
+            listen(endpoint, receiver, *as_they_come, forwarder, retry, output)
         }
     }
 }

@@ -1,0 +1,80 @@
+//! Notifications that a sandbox holds back, because nothing listened.
+
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+
+mod program;
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lp_connector_sandbox::{Server, Webhooks};
+use program::bridge::wait_for;
+use program::running::Running;
+use program::{cloud, run_at, settings};
+
+/// A sandbox whose notifications lead to where nothing listens.
+fn without_listener() -> (Server, SocketAddr) {
+    let server = cloud(&[]);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let webhooks = Webhooks::all_at(format!("http://{free}/")).retention(Duration::from_secs(3600));
+    server.with(|cloud| cloud.set_webhooks(webhooks));
+    (server, free)
+}
+
+/// A command that listens there.
+fn start(server: &Server, at: SocketAddr, arguments: &[&str]) -> Running {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lp-connector"));
+    program.env_clear().envs(settings(server)).env("LP_WEBHOOK_LISTEN", at.to_string());
+    Running::spawn(program.args(arguments).stdin(Stdio::piped()))
+}
+
+#[test]
+fn who_makes_something_happen_hears_what_is_held_back() {
+    let (server, at) = without_listener();
+    for arguments in [
+        &["trigger", "text"][..],
+        &["sandbox", "agent", "--say", "Coo"],
+        &["webhook", "replay", "--held"],
+    ] {
+        let said = run_at(&server, arguments);
+        assert_eq!(said.code, Some(0), "{arguments:?}: {}", said.stderr);
+        for part in [
+            "notifications are held back",
+            &format!("as http://{at}/ has taken none"),
+            "the sandbox tries again ",
+            "`lp-connector webhook replay --held`",
+        ] {
+            assert!(said.stderr.contains(part), "{arguments:?}, {part}: {}", said.stderr);
+        }
+        let told = run_at(&server, &[&["--json"], arguments].concat());
+        assert_eq!(told.last()["event"], "held_back", "{arguments:?}: {}", told.stdout);
+        assert!(told.last()["notifications"].as_u64().is_some_and(|held| held > 1));
+    }
+}
+
+#[test]
+fn who_listens_gets_what_was_held_back_at_once() {
+    for listen in [&["webhook", "listen"][..], &["chat", "--consumer", "bob"]] {
+        let (server, at) = without_listener();
+        assert_eq!(run_at(&server, &["trigger", "text", "--set", "text=Coo"]).code, Some(0));
+        let listening = start(&server, at, listen);
+        let said = listening.stdout.find("held back");
+        assert!(said.contains("the sandbox has held back "), "{said}");
+        assert!(said.contains(" while nothing listened here, and sends them now"), "{said}");
+        let waiting = || server.with(|cloud| cloud.notifications_waiting());
+        wait_for("the notifications", || (waiting() == 0).then_some(()));
+        let said = run_at(&server, &["trigger", "text"]);
+        assert!(!said.stderr.contains("held back"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn a_listener_elsewhere_leaves_a_sandbox_alone() {
+    let (server, _) = without_listener();
+    assert_eq!(run_at(&server, &["trigger", "text"]).code, Some(0));
+    let listening = start(&server, ([127, 0, 0, 1], 0).into(), &["webhook", "listen"]);
+    listening.stdout.find("listening at ");
+    listening.signal("-TERM");
+    assert!(listening.stdout.rest().iter().all(|line| !line.contains("held back")));
+}
