@@ -271,6 +271,27 @@ fn an_agent_is_another_one_and_publishes_any_event() {
 }
 
 #[test]
+fn lines_for_an_agent_with_nothing_open_are_an_error() {
+    let server = cloud(&[]);
+    let url = server.base_url();
+    let hint = "no conversation is open: `lp-connector trigger conversation-opened` opens one";
+    let piped = run_with(&[("LP_DOMAIN_API", &url)], &["sandbox", "agent"], b"hello\n/typing\n");
+    assert_eq!(piped.code, Some(1), "{}", piped.stderr);
+    assert!(piped.stderr.contains("error: nothing was done: "), "{}", piped.stderr);
+    let said = run_at(&server, &["sandbox", "agent", "--say", "hello"]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    for run in [piped, said] {
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    }
+    // What it says to do helps.
+    assert_eq!(run_at(&server, &["trigger", "conversation-opened"]).code, Some(0));
+    let piped = run_with(&[("LP_DOMAIN_API", &url)], &["sandbox", "agent"], b"hello\n");
+    assert_eq!(piped.code, Some(0), "{}", piped.stderr);
+    let none = run_with(&[("LP_DOMAIN_API", &url)], &["sandbox", "agent"], b"");
+    assert_eq!(none.code, Some(0), "{}", none.stderr);
+}
+
+#[test]
 fn conversations_are_listed() {
     let server = cloud(&[]);
     let none = run_at(&server, &["sandbox", "conversations"]);

@@ -74,6 +74,8 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
     let ended = stop.clone();
     signals::at_first_signal(output, move || ended.store(true, Ordering::Relaxed))?;
     let (mut lines, screen) = Lines::open(output, stop.clone(), || {});
+    // How many lines were read, how many of them were not carried out, and why the first was not.
+    let (mut read, mut failed, mut first) = (0_usize, 0_usize, None);
     std::thread::scope(|scope| {
         scope.spawn(|| watch::watch(&desk, &screen, || stop.load(Ordering::Relaxed)));
         while let Some(line) = lines.next() {
@@ -95,6 +97,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
                 None => Ok(Typed::Action(json!({"do": "text", "text": line}))),
             };
             let done = action.and_then(|action| desk.obey(action));
+            read += 1;
             match done {
                 Ok(_) => {
                     let shown = if lines.is_terminal() {
@@ -109,13 +112,26 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
                 Err(failure) => {
                     let notice = Notice::text(format!("error: {failure}"));
                     screen.show(&notice.json, &notice.lines);
+                    failed += 1;
+                    first.get_or_insert(failure);
                 }
             }
         }
         stop.store(true, Ordering::Relaxed);
     });
-    lines.check().and_then(|()| output.end())
+    lines.check().and_then(|()| output.end())?;
+    match first {
+        // A person has seen it, and could do something about it.
+        Some(first) if failed == read && !lines.is_terminal() => {
+            Err(Failure::Local(format!("nothing was done: {first}")))
+        }
+        _ => Ok(()),
+    }
 }
+
+/// What to do where an agent has nothing to answer to.
+const NOTHING_OPEN: &str = "no conversation is open: `lp-connector trigger conversation-opened` opens one, and so does \
+                            `lp-connector chat --consumer ada`";
 
 /// The open conversation that was opened last.
 const LATEST: &str = "latest";
@@ -165,10 +181,27 @@ impl Desk {
     }
 
     /// Performs an action in the agent's conversation.
-    fn act(&self, mut action: Value) -> Result<v1::Acted, Failure> {
+    fn act(&self, action: Value) -> Result<v1::Acted, Failure> {
         let conversation = self.place().conversation.clone();
         let id = conversation.as_deref().unwrap_or(LATEST);
         let who = lock(&self.who).clone();
+        self.perform(id, who, action).map_err(|failure| {
+            let open = self.control.conversations("open", None);
+            match conversation {
+                None if open.is_ok_and(|open| open.conversations.is_empty()) => {
+                    Failure::Local(NOTHING_OPEN.to_owned())
+                }
+                _ => failure,
+            }
+        })
+    }
+
+    fn perform(
+        &self,
+        id: &str,
+        who: Option<String>,
+        mut action: Value,
+    ) -> Result<v1::Acted, Failure> {
         if let Some(Picture { name, kind, bytes }) = picture(&action)? {
             return Ok(self.control.send_file(id, who.as_deref(), &name, kind, &bytes)?);
         }
