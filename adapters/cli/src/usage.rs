@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use lp_connector_core::spelling::nearest;
 
 use crate::colour;
 use crate::failure::Failure;
@@ -69,6 +70,11 @@ fn of_variable(command: &Command, option: &str) -> Option<String> {
         variable.to_str().map(str::to_owned)
     });
     variable.or_else(|| command.get_subcommands().find_map(|one| of_variable(one, option)))
+}
+
+/// The known name that was probably meant, as a question to put behind an unknown one. Empty if none is near.
+pub(crate) fn meant<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|near| format!(" (did you mean {near}?)")).unwrap_or_default()
 }
 
 /// Whether an option is among the arguments.

@@ -79,6 +79,8 @@ fn a_trigger_takes_what_is_set() {
     assert_eq!(titles, ["Blue", "Grey"]);
     for (arguments, part) in [
         (&["trigger", "no-such"][..], "trigger --list"),
+        (&["trigger", "quick_replys"], "(did you mean quick-replies?)"),
+        (&["trigger", "text", "--set", "txt=Coo"], "(did you mean text?)"),
         (&["trigger", "text", "--set", "colour=blue"], "it has text, "),
         (&["trigger", "text", "--set", "text"], "such as text=Coo"),
         (&["trigger", "long-text", "--set", "length=long"], "expected a number"),

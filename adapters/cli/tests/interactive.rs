@@ -238,6 +238,11 @@ fn each_line_is_sent_as_it_is_or_refused() {
         (b"/closed\n", "unknown command /closed: the line was not sent"),
         (b"/ close\n", "unknown command / close: the line was not sent"),
         (b"/close the door\n", "unknown command /close the door: the line was not sent"),
+        (
+            b"/tipping\n",
+            "the line was not sent (did you mean /typing?); /file PATH sends a picture, ",
+        ),
+        (b"/help\n", "/file PATH sends a picture, /typing says that you type, "),
         (b"//shrug hi \n", "you: /shrug hi "),
         (b"///\n", "you: //"),
         (b"//close\n", "you: /close"),

@@ -80,11 +80,26 @@ fn a_profile_that_cannot_be_used_says_why() {
         (&["--profile", "b", "token"], 2, "LP_CLIENT_SECRET"),
         (&["--profile", "a", "bridge", "config", "check"], 2, "a configuration file of its own"),
         (&["profile", "show", "none"], 2, "there are a, b"),
+        (&["profile", "show", "sandbux"], 2, "(did you mean sandbox?)"),
+        (
+            &["profile", "show", "none"],
+            2,
+            "/.config/lp-connector/config.toml; the profile sandbox is there",
+        ),
     ] {
         let refused = at(home.path(), &[], arguments);
         assert_eq!(refused.code, Some(code), "{arguments:?}: {}", refused.stderr);
         assert!(refused.stderr.contains(part), "{arguments:?}: {}", refused.stderr);
     }
+    let empty = tempfile::tempdir().unwrap();
+    let refused = at(empty.path(), &[], &["profile", "show", "none"]);
+    let place = empty.path().join(".config/lp-connector/config.toml");
+    let sentence = format!(
+        "error: there is no profile \"none\": no profile is in {}, which does not exist; the profile sandbox is \
+         there while a sandbox runs\n",
+        place.display()
+    );
+    assert_eq!((refused.code, refused.stderr), (Some(2), sentence));
     // A command that uses no account does not mind.
     assert_eq!(at(home.path(), &[("LP_PROFILE", "none")], &["schema"]).code, Some(0));
     let file = home.path().join("other.toml");

@@ -36,6 +36,7 @@ number. Any other line that begins with / is not sent; //text sends /text. The c
   /file PATH              send a picture: JPG, JPEG, PNG or GIF, at most 3 MB
   /typing, /active        start, or stop, typing
   /read                   say that all is read, which is said by itself too when it is shown
+  /help                   list the commands
   /close                  close the conversation (as Ctrl-C or Ctrl-D does)
 
 Offline, in three terminals:

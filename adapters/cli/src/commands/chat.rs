@@ -20,6 +20,7 @@ use crate::output::{Output, count};
 use crate::session::{Notice, Session};
 use crate::signals;
 use crate::terminal::{Lines, Screen, command_or_text};
+use crate::usage::meant;
 
 /// After how long without a key the consumer has stopped typing.
 const TYPING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -150,9 +151,11 @@ fn send_lines(
                 Err(error) => Err(error),
             },
             (Some(command), _) => {
+                let name = command.split(' ').next().unwrap_or(command);
+                let near = meant(name, COMMANDS.iter().map(|(known, ..)| *known));
                 let notice = Notice::text(format!(
-                    "unknown command {command}: the line was not sent; there are /file PATH, /typing, /active, \
-                     /read and /close, which closes the conversation; // sends a text that begins with /"
+                    "unknown command {command}: the line was not sent{near}; {}",
+                    summary()
                 ));
                 screen.show(&notice.json, &notice.lines);
                 continue;
@@ -182,9 +185,32 @@ fn send_lines(
     lines.check()
 }
 
+/// The commands: name, argument, and what they do.
+const COMMANDS: [(&str, &str, &str); 6] = [
+    ("/file", "PATH", "sends a picture"),
+    ("/typing", "", "says that you type"),
+    ("/active", "", "says that you do not"),
+    ("/read", "", "says that you have read all"),
+    ("/help", "", "lists the commands"),
+    ("/close", "", "closes the conversation"),
+];
+
+/// The commands, in a sentence.
+fn summary() -> String {
+    let line = |(name, argument, does): &(&str, &str, &str)| {
+        format!("{} {does}", format!("{name} {argument}").trim_end())
+    };
+    let all: Vec<String> = COMMANDS.iter().map(line).collect();
+    format!(
+        "{}; a number clicks an element; // sends a text that begins with /; any other line is sent",
+        all.join(", ")
+    )
+}
+
 /// Whether a line is a command that a chat goes on after.
 fn is_known(line: &str) -> bool {
-    matches!(line, "/file" | "/typing" | "/active" | "/read") || line.starts_with("/file ")
+    matches!(line, "/file" | "/typing" | "/active" | "/read" | "/help")
+        || line.starts_with("/file ")
 }
 
 /// Carries out a [known](is_known) command.
@@ -200,6 +226,7 @@ fn act(session: &Session, line: &str) -> Result<Notice, Failure> {
             let lines = vec![format!("you: {name}, {}", count(bytes, "byte"))];
             Ok(Notice { json, lines, finished: false })
         }
+        "/help" => Ok(Notice::text(summary())),
         "/typing" => {
             session.set_chat_state(ChatState::Composing)?;
             Ok(Notice::text("(typing)"))

@@ -11,6 +11,7 @@ use crate::control;
 use crate::failure::Failure;
 use crate::output::{Output, count};
 use crate::table::Table;
+use crate::usage::meant;
 
 pub(crate) fn run(trigger: &Trigger, global: &Global, output: &Output) -> Result<(), Failure> {
     let Some(name) = &trigger.name else {
@@ -20,7 +21,11 @@ pub(crate) fn run(trigger: &Trigger, global: &Global, output: &Output) -> Result
     let control = control::find(global)?;
     let triggers = control.triggers()?;
     let found = triggers.iter().find(|one| one.name == *name).ok_or_else(|| {
-        Failure::usage(format!("there is no trigger {name:?}: see `lp-connector trigger --list`"))
+        let names = triggers.iter().map(|one| one.name.as_str());
+        let near = meant(name, names);
+        Failure::usage(format!(
+            "there is no trigger {name:?}{near}: see `lp-connector trigger --list`"
+        ))
     })?;
     let done = control.trigger(name, &parameters(found, &trigger.set)?)?;
     let numbers = |all: &[u64]| {
@@ -96,8 +101,9 @@ fn parameters(trigger: &v1::Trigger, set: &[(String, String)]) -> Result<Value, 
         let found = trigger.parameters.iter().find(|one| one.name == *name).ok_or_else(|| {
             let names: Vec<&str> = trigger.parameters.iter().map(|one| one.name.as_str()).collect();
             Failure::usage(format!(
-                "--set {name}: {} has no such parameter; it has {}",
+                "--set {name}: {} has no such parameter{}; it has {}",
                 trigger.name,
+                meant(name, names.iter().copied()),
                 names.join(", ")
             ))
         })?;

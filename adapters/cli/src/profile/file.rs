@@ -10,6 +10,7 @@ use super::{Profile, SANDBOX, SecretSource};
 use crate::failure::Failure;
 use crate::input;
 use crate::paths;
+use crate::usage::meant;
 
 /// The maximum size of the file, in bytes.
 const MAX_FILE: usize = 1024 * 1024;
@@ -72,17 +73,24 @@ impl Profiles {
 
     /// There is no profile of this name: what there is instead.
     pub(super) fn unknown(&self, name: &str) -> Failure {
-        let place = self
-            .path
-            .as_ref()
-            .map_or("the configuration file".to_owned(), |path| path.display().to_string());
+        let place = match &self.path {
+            Some(path) if path.exists() => path.display().to_string(),
+            Some(path) => format!("{}, which does not exist", path.display()),
+            None => "the configuration file".to_owned(),
+        };
         let names: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
-        let there = match names.is_empty() {
-            true => "there is none".to_owned(),
-            false => format!("there are {}", names.join(", ")),
+        let near = meant(name, names.iter().copied().chain([SANDBOX]));
+        let there = match names.as_slice() {
+            [] => "no profile is".to_owned(),
+            [one] => format!("there is {one}"),
+            _ => format!("there are {}", names.join(", ")),
+        };
+        let sandbox = match Profile::of_sandbox() {
+            Some(_) => "that of the sandbox which runs",
+            None => "there while a sandbox runs",
         };
         Failure::usage(format!(
-            "there is no profile {name:?} in {place}: {there}; {SANDBOX} is another one, while a sandbox runs"
+            "there is no profile {name:?}{near}: {there} in {place}; the profile {SANDBOX} is {sandbox}"
         ))
     }
 }
