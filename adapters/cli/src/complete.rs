@@ -148,7 +148,8 @@ pub(crate) fn consumers() -> ArgValueCompleter {
 pub(crate) fn fault_numbers() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let faults = sandbox().and_then(|sandbox| sandbox.faults().ok()).unwrap_or_default();
-        of(faults.faults.into_iter().map(|fault| fault.n.to_string()), typed)
+        let numbers = faults.faults.into_iter().map(|fault| fault.n.to_string());
+        of(numbers.chain(["all".to_owned()]), typed)
     })
 }
 

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let parsed = matches.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, matches)));
     let (mut args, matches) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => return usage::report(&error),
+        Err(error) => return usage::report(error),
     };
     if let Command::Sandbox { command: Some(SandboxCommand::Agent(side)), .. } = &mut args.command {
         side.put_in_order(&matches);

@@ -13,7 +13,12 @@ use crate::help;
 use crate::output::Output;
 
 /// Reports invalid arguments, or prints the help that was asked for.
-pub(crate) fn report(error: &clap::Error) -> ExitCode {
+pub(crate) fn report(mut error: clap::Error) -> ExitCode {
+    if let Some(tip) = other_order(&error, &arguments()) {
+        let tip = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tip);
+    }
+    let error = &error;
     let json = is_given("--json");
     let output = Output::new(json);
     let text = error.render();
@@ -44,6 +49,30 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
     let text = if colour::stderr() { error.render().ansi().to_string() } else { text };
     output.text_to_stderr(&text);
     ExitCode::from(2)
+}
+
+/// The arguments that are text.
+fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).filter_map(|one| one.into_string().ok()).collect()
+}
+
+/// The right order, where the command comes after its argument, as in `sandbox faults all off`.
+fn other_order(error: &clap::Error, arguments: &[String]) -> Option<String> {
+    let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(unknown))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    else {
+        return None;
+    };
+    let (mut command, mut path) = (&help::command(), vec!["lp-connector"]);
+    let at = arguments.iter().position(|one| one == unknown)?;
+    for name in arguments.get(..at)? {
+        if let Some(below) = command.find_subcommand(name) {
+            (command, path) = (below, [&path[..], &[name]].concat());
+        }
+    }
+    let after = arguments.get(at + 1).filter(|next| command.find_subcommand(next).is_some())?;
+    path.extend([after.as_str(), unknown]);
+    Some(format!("the command comes first: '{}'", path.join(" ")))
 }
 
 /// The variable whose value is invalid, and why.

@@ -139,16 +139,26 @@ fn faults_are_added_counted_switched_and_removed() {
     assert_eq!(run_at(&server, &none).code, Some(1), "the fault applies");
     let listed = faults(&["list"]);
     assert_eq!((&listed[0]["applied"], &listed[0]["of"]), (&1.into(), &1.into()));
+    assert_eq!((&listed[0]["spent"], &listed[1]["spent"]), (&true.into(), &false.into()));
+    let table = run_at(&server, &["sandbox", "faults", "list"]).stdout;
+    let states: Vec<_> = table.lines().map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(states, [Some("STATE"), Some("spent"), Some("on")], "{table}");
     assert_eq!(run_at(&server, &none).code, Some(0), "it does so once");
     assert_eq!(faults(&["off", &number])[0]["on"], false);
     assert_eq!(faults(&["on", &number])[0]["on"], true);
-    assert!(faults(&["off"]).iter().all(|fault| fault["on"] == false));
+    for (arguments, on) in [(&["off"][..], false), (&["on", "all"], true), (&["off", "all"], false)]
+    {
+        let all = faults(arguments);
+        assert!(all.len() == 2 && all.iter().all(|fault| fault["on"] == on), "{arguments:?}");
+    }
     faults(&["remove", &number]);
     assert_eq!(faults(&["list"]).len(), 1);
     let presets = faults(&["presets"]);
     let name = presets[0]["name"].as_str().unwrap();
     assert_eq!(faults(&["presets", name]).len(), presets[0]["faults"].as_array().unwrap().len());
     faults(&["remove", "--all"]);
+    faults(&["add", "send=503"]);
+    faults(&["remove", "all"]);
     let table = run_at(&server, &["sandbox", "faults", "list"]);
     assert_eq!(
         (table.stdout.as_str(), table.stderr.as_str()),
@@ -161,6 +171,7 @@ fn faults_are_added_counted_switched_and_removed() {
         &["remove", "99"],
         &["presets", "no-such"],
         &["remove"],
+        &["off", "some"],
     ] {
         let refused = run_at(&server, &[&["sandbox", "faults"], arguments].concat());
         assert_ne!(refused.code, Some(0), "{arguments:?}");

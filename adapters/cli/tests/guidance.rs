@@ -212,3 +212,22 @@ fn a_sandbox_in_the_background_ends_well_at_a_signal() {
         assert_eq!(sandbox.wait().unwrap().code(), Some(0), "SIG{signal}");
     }
 }
+
+#[test]
+fn a_command_after_its_argument_is_told_its_place() {
+    for (arguments, order) in [
+        (&["sandbox", "faults", "all", "off"][..], Some("lp-connector sandbox faults off all")),
+        (&["sandbox", "faults", "1", "remove"], Some("lp-connector sandbox faults remove 1")),
+        (&["profile", "pigeon", "show"], Some("lp-connector profile show pigeon")),
+        (&["--json", "listen", "webhook"], Some("lp-connector webhook listen")),
+        (&["sandbox", "faults", "off", "off"], None),
+        (&["sandbox", "faults", "some"], None),
+        (&["sandbox", "faults", "some", "--json"], None),
+    ] {
+        let refused = run(&[], arguments);
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {}", refused.stderr);
+        let tip = "the command comes first: '";
+        let said = refused.stderr.split(tip).nth(1).and_then(|rest| rest.split('\'').next());
+        assert_eq!(said, order, "{arguments:?}: {}", refused.stderr);
+    }
+}

@@ -15,7 +15,9 @@ use crate::profile::SecretSource;
 use crate::values::pauses;
 use crate::values::setting;
 pub(crate) use crate::values::{Pauses, limit, listen_address, time};
-pub(crate) use sandbox::{AgentSide, Faults, OneAction, Openness, SandboxCommand, Serve};
+pub(crate) use sandbox::{
+    AgentSide, FaultNumber, Faults, OneAction, Openness, SandboxCommand, Serve,
+};
 pub(crate) use webhook::{Endpoint, Forward, Post, Scheme, Webhook};
 
 const AFTER_HELP: &str = "\

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ArgMatches, Args as Group, Subcommand, ValueEnum, ValueHint};
 
@@ -155,23 +156,23 @@ pub(crate) enum Faults {
         #[arg(required = true, value_name = "FAULT", add = complete::faults())]
         faults: Vec<String>,
     },
-    /// Switch a fault on
+    /// Switch a fault on, or all of them
     On {
-        /// Its number
+        /// Its number, or all
         #[arg(value_name = "N", add = complete::fault_numbers())]
-        number: u64,
+        number: FaultNumber,
     },
     /// Switch a fault off, or all of them
     Off {
-        /// Its number [default: all of them]
-        #[arg(value_name = "N", add = complete::fault_numbers())]
-        number: Option<u64>,
+        /// Its number, or all
+        #[arg(value_name = "N", default_value = "all", add = complete::fault_numbers())]
+        number: FaultNumber,
     },
     /// Remove a fault, or all of them
     Remove {
-        /// Its number
+        /// Its number, or all
         #[arg(value_name = "N", required_unless_present = "all", add = complete::fault_numbers())]
-        number: Option<u64>,
+        number: Option<FaultNumber>,
         /// All of them
         #[arg(long, conflicts_with = "number")]
         all: bool,
@@ -182,6 +183,24 @@ pub(crate) enum Faults {
         #[arg(value_name = "NAME", add = complete::fault_presets())]
         name: Option<String>,
     },
+}
+
+/// A fault of a running sandbox, or all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FaultNumber {
+    All,
+    One(u64),
+}
+
+impl FromStr for FaultNumber {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            _ => text.parse().map(Self::One).map_err(|_| "expected the number of a fault, or all"),
+        }
+    }
 }
 
 #[derive(Debug, Group)]

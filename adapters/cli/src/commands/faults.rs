@@ -4,7 +4,7 @@ use lp_connector_sandbox::control::{Control, v1};
 use serde_json::json;
 
 use super::conversations::age;
-use crate::args::Faults;
+use crate::args::{FaultNumber, Faults};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::Table;
@@ -22,20 +22,30 @@ pub(crate) fn run(control: &Control, command: &Faults, output: &Output) -> Resul
             }
             Ok(())
         }
-        Faults::On { number } => {
+        Faults::On { number: FaultNumber::One(number) } => {
             show(&control.switch_fault(*number, true)?, output);
             Ok(())
         }
-        Faults::Off { number: Some(number) } => {
+        Faults::On { number: FaultNumber::All } => {
+            for fault in control.faults()?.faults.iter().filter(|fault| !fault.on) {
+                control.switch_fault(fault.n, true)?;
+            }
+            list(control, output)
+        }
+        Faults::Off { number: FaultNumber::One(number) } => {
             show(&control.switch_fault(*number, false)?, output);
             Ok(())
         }
-        Faults::Off { number: None } => {
+        Faults::Off { number: FaultNumber::All } => {
             control.switch_faults_off()?;
             list(control, output)
         }
         Faults::Remove { number, .. } => {
-            control.remove_faults(*number)?;
+            let number = match number {
+                Some(FaultNumber::One(number)) => Some(*number),
+                Some(FaultNumber::All) | None => None,
+            };
+            control.remove_faults(number)?;
             let line = match number {
                 Some(number) => format!("fault {number} is removed"),
                 None => "all faults are removed".to_owned(),
@@ -64,13 +74,13 @@ pub(crate) fn run(control: &Control, command: &Faults, output: &Output) -> Resul
 
 fn list(control: &Control, output: &Output) -> Result<(), Failure> {
     let faults = control.faults()?.faults;
-    let mut table = Table::new(&["N", "ON", "FAULT", "WHAT HAPPENS", "APPLIED", "LAST"]);
+    let mut table = Table::new(&["N", "STATE", "FAULT", "WHAT HAPPENS", "APPLIED", "LAST"]);
     for fault in faults {
         output.event_alone(&describe(&fault));
         let ago = |at| format!("{} ago", age(at));
         table.row([
             fault.n.to_string(),
-            if fault.on { "on" } else { "off" }.to_owned(),
+            state(&fault).to_owned(),
             fault.text.clone(),
             fault.sentence.clone(),
             applied(&fault),
@@ -84,6 +94,20 @@ fn list(control: &Control, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether a fault is on, in one word: one that has been applied as often as it can be is not.
+fn state(fault: &v1::NumberedFault) -> &'static str {
+    match fault.on {
+        true if is_spent(fault) => "spent",
+        true => "on",
+        false => "off",
+    }
+}
+
+/// Whether a fault has been applied as often as it can be.
+fn is_spent(fault: &v1::NumberedFault) -> bool {
+    fault.of.is_some_and(|of| fault.applied >= of)
+}
+
 /// How often a fault was applied.
 fn applied(fault: &v1::NumberedFault) -> String {
     match fault.of {
@@ -93,7 +117,7 @@ fn applied(fault: &v1::NumberedFault) -> String {
 }
 
 fn show(fault: &v1::NumberedFault, output: &Output) {
-    let on = if fault.on { "on" } else { "off" };
+    let on = state(fault);
     let (n, applied) = (fault.n, applied(fault));
     let line = format!("fault {n} is {on}: {}; {}; applied {applied}", fault.text, fault.sentence);
     output.done(&describe(fault), line);
@@ -101,6 +125,6 @@ fn show(fault: &v1::NumberedFault, output: &Output) {
 
 fn describe(fault: &v1::NumberedFault) -> serde_json::Value {
     json!({"event": "sandbox_fault", "number": fault.n, "fault": fault.text,
-        "sentence": fault.sentence, "on": fault.on, "counted": fault.counted,
+        "sentence": fault.sentence, "on": fault.on, "spent": is_spent(fault), "counted": fault.counted,
         "applied": fault.applied, "of": fault.of, "last": fault.last})
 }
