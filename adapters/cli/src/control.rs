@@ -12,6 +12,7 @@ use crate::args::Global;
 use crate::commands::sandbox::home;
 use crate::failure::Failure;
 use crate::output::{Output, count};
+use crate::post::is_here;
 use crate::setup;
 use crate::usage::is_given;
 
@@ -62,10 +63,7 @@ pub(crate) fn running() -> Option<String> {
 pub(crate) fn try_now(global: &Global, listener: SocketAddr) -> Option<String> {
     let control = find(global).ok()?;
     let webhooks = control.webhooks().ok()?;
-    let leads_here = |one: &v1::WebhookEndpoint| {
-        Url::parse(&one.url).is_ok_and(|url| url.port_or_known_default() == Some(listener.port()))
-    };
-    if webhooks.held == 0 || !webhooks.endpoints.iter().any(leads_here) {
+    if webhooks.held == 0 || !webhooks.endpoints.iter().any(|one| leads_to(&one.url, listener)) {
         return None;
     }
     let held = control.retry_webhooks().ok().filter(|held| *held > 0)?;
@@ -73,6 +71,12 @@ pub(crate) fn try_now(global: &Global, listener: SocketAddr) -> Option<String> {
         "the sandbox has held back {} while nothing listened here, and sends them now",
         count(held, "notification")
     ))
+}
+
+/// Whether the URL of an endpoint leads to a listener of this machine.
+fn leads_to(url: &str, listener: SocketAddr) -> bool {
+    Url::parse(url)
+        .is_ok_and(|url| is_here(&url) && url.port_or_known_default() == Some(listener.port()))
 }
 
 /// How long the first attempt of a notification usually takes at most.
@@ -128,5 +132,47 @@ pub(crate) fn held_back(webhooks: &v1::Webhooks) -> Option<String> {
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
         Self::Local(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_endpoint_at_the_listener_leads_to_it() {
+        let listener = ([127, 0, 0, 1], 8080).into();
+        for (url, expected) in [
+            ("http://127.0.0.1:8080/lp", true),
+            ("http://localhost:8080/", true),
+            ("http://[::1]:8080/?key=x", true),
+            ("http://127.0.0.1:8081/", false),
+            ("http://127.0.0.1/", false),
+            ("https://hooks.example:8080/", false),
+            ("", false),
+        ] {
+            assert_eq!(leads_to(url, listener), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_back_is_said_with_what_to_do() {
+        let with = |held: usize, urls: &[&str]| {
+            let endpoints: Vec<Value> = urls.iter().map(|url| json!({"url": url})).collect();
+            let webhooks = json!({"held": held, "next": 0, "endpoints": endpoints});
+            held_back(&serde_json::from_value(webhooks).unwrap())
+        };
+        assert_eq!(with(0, &["http://a/"]), None);
+        let one = with(1, &["http://a/?key=s3cr3t", "http://a/"]).unwrap();
+        let begin = "1 notification is held back, as http://a/ has taken none: the sandbox tries again in 0 s; ";
+        assert!(
+            one.starts_with(begin) && one.contains("`lp-connector webhook replay --held`"),
+            "{one}"
+        );
+        let two = with(2, &["http://a/", "http://b/"]).unwrap();
+        assert!(
+            two.starts_with("2 notifications are held back, as the endpoint has taken none: "),
+            "{two}"
+        );
     }
 }

@@ -68,13 +68,3 @@ fn who_listens_gets_what_was_held_back_at_once() {
         assert!(!said.stderr.contains("held back"), "{}", said.stderr);
     }
 }
-
-#[test]
-fn a_listener_elsewhere_leaves_a_sandbox_alone() {
-    let (server, _) = without_listener();
-    assert_eq!(run_at(&server, &["trigger", "text"]).code, Some(0));
-    let listening = start(&server, ([127, 0, 0, 1], 0).into(), &["webhook", "listen"]);
-    listening.stdout.find("listening at ");
-    listening.signal("-TERM");
-    assert!(listening.stdout.rest().iter().all(|line| !line.contains("held back")));
-}
