@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::parse::{COMMANDS, help};
-use super::watch::{endpoint_line, open_elsewhere, open_or_closed, wait_for};
+use super::watch::{endpoint_line, missed, open_elsewhere, open_or_closed, wait_for};
 use super::*;
 
 /// The conversations in the order of their opening: a name, and whether it is open.
@@ -147,5 +147,26 @@ fn an_endpoint_is_down_only_where_failures_are_kept() {
         let line = endpoint_line(&page(retention, next, state), &mut last);
         let ends = |end: &str| line.as_ref().is_some_and(|line| line.ends_with(end));
         assert!(expected.map_or(line.is_none(), ends), "{line:?}, not {expected:?}");
+    }
+}
+
+#[test]
+fn messages_that_were_forgotten_unseen_have_a_line() {
+    for (after, first, expected) in [
+        (0, Some(9), None),
+        (4, None, None),
+        (4, Some(5), None),
+        (4, Some(6), Some("1 message")),
+        (4, Some(9), Some("4 messages")),
+    ] {
+        let messages: Vec<v1::Message> = first
+            .map(|n: u64| serde_json::from_value(json!({"n": n})).unwrap())
+            .into_iter()
+            .collect();
+        let line = missed(after, &messages);
+        let expected = expected.map(|how_many| {
+            format!("-- not shown: {how_many} that the sandbox has forgotten since the last look")
+        });
+        assert_eq!(line, expected, "{after} {first:?}");
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use crate::failure::Failure;
+use crate::output::count;
 use crate::session::Notice;
 use crate::terminal::Screen;
 
@@ -40,6 +41,7 @@ pub(super) fn watch(desk: &Desk, screen: &Screen, stopped: impl Fn() -> bool) {
         match look(desk, after) {
             Ok((messages, page)) => {
                 failures = 0;
+                missed(after, &messages).into_iter().for_each(say);
                 after = messages.last().map_or(after, |last| last.n);
                 let left = desk.place().conversation.clone();
                 let shown = desk.shown(&page);
@@ -73,6 +75,15 @@ pub(super) fn watch(desk: &Desk, screen: &Screen, stopped: impl Fn() -> bool) {
 /// Those of a conversation.
 fn of<'a>(all: &'a [v1::Message], id: Option<&'a str>) -> impl Iterator<Item = &'a v1::Message> {
     all.iter().filter(move |one| id == Some(&*one.conversation))
+}
+
+/// A line if the sandbox has forgotten messages since `after`, the last one that was seen.
+pub(super) fn missed(after: u64, messages: &[v1::Message]) -> Option<String> {
+    let gone = messages.first()?.n.saturating_sub(after).saturating_sub(1);
+    (after > 0 && gone > 0).then(|| {
+        let how_many = count(usize::try_from(gone).unwrap_or(usize::MAX), "message");
+        format!("-- not shown: {how_many} that the sandbox has forgotten since the last look")
+    })
 }
 
 /// The messages after one, and then what else there is: the conversations of all of them are among it.
