@@ -187,7 +187,7 @@ impl Sandbox {
             }
             Agent::State(state) => json!({"type": "ChatStateEvent", "chatState": state}),
             Agent::Read => {
-                let sent = self.state.messages.iter().filter(|message| {
+                let sent = self.state.messages.entries().iter().filter(|message| {
                     message.conversation == id && message.dialog == id && message.role == "CONSUMER"
                 });
                 let content = |kind: &Value| kind == "ContentEvent" || kind == "RichContentEvent";

@@ -70,7 +70,7 @@ pub(crate) fn open(
     }
     let profile_set =
         response::ok(&serde_json::json!({"msg": "OK User Profile set successfully"}), &profile_id);
-    if sandbox.state.open.get(&consumer).is_some() {
+    if sandbox.state.open_of(&consumer).is_some() {
         // protocol.md 6.6: status 400, and the codes are mixed.
         let lp = sandbox.lp_consumer_id(&consumer);
         let message = format!(

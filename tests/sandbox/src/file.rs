@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::journal::Subject;
+use crate::kept::Weigh;
 use crate::request::{fields, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
@@ -49,6 +50,18 @@ impl StoredFile {
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
             _ => "application/octet-stream",
         }
+    }
+}
+
+impl Weigh for StoredFile {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.bytes.len() + self.name.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Weigh for SignedUrl {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.path.len()
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::config::App;
 use crate::journal::Subject;
+use crate::kept::Weigh;
 use crate::random::stable_hex;
 use crate::request::{Version, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
@@ -24,6 +25,12 @@ pub(crate) struct Install {
 impl Install {
     pub(crate) fn is_enabled(&self) -> bool {
         self.record.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+    }
+}
+
+impl Weigh for Install {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.record.weight()
     }
 }
 
@@ -192,6 +199,7 @@ fn update(sandbox: &mut Sandbox, id: &str, request: &Request<Vec<u8>>) -> HttpRe
         install.record = record.clone();
         install.revision += 1;
     }
+    sandbox.state.installs.weigh_again(id);
     sandbox.changed(Subject::Installs);
     response::json(200, &record)
 }

@@ -42,6 +42,7 @@ mod fault;
 mod file;
 mod installs;
 mod journal;
+mod kept;
 #[cfg(feature = "server")]
 mod mask;
 mod monitoring;
@@ -66,9 +67,10 @@ pub use journal::{
     Attempted, EventLog, Exchange, FaultFilter, Half, KeptBody, Limits, RequestLog, StatusFilter,
     Way, WireFilter,
 };
+pub use kept::{MAX_KEPT, MAX_KEPT_BYTES};
 pub use random::Random;
 pub use sandbox::{Reply, Sandbox, Transmission};
 #[cfg(feature = "server")]
 pub use server::{LoggedRequest, Server, ServerConfig, Stopper};
-pub use state::{Conversation, MAX_KEPT, Message, Survey};
+pub use state::{Conversation, Message, Survey};
 pub use webhook::{AppState, NextPost, Post, Signature, Webhooks, webhook_target};

@@ -4,6 +4,7 @@
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
+use crate::kept::Weigh;
 use crate::request::{Version, fields, has_content_type, text};
 use crate::response::{self, HttpResponse};
 use crate::sandbox::Sandbox;
@@ -12,6 +13,12 @@ use crate::sandbox::Sandbox;
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Visit {
     session: String,
+}
+
+impl Weigh for Visit {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.session.len()
+    }
 }
 
 fn refuse(status: u16, code: u32, message: &str) -> HttpResponse {

@@ -119,7 +119,6 @@ impl Sandbox {
     /// record.
     pub fn complete_attempt(&mut self, now: Duration, id: u64, outcome: &Attempted) {
         let Some(done) = self.deliveries.complete(now, id, outcome.status) else { return };
-        self.record_dropped();
         let CompletedPost { number, request, began, next, delivered, moved_to } = done;
         let attempt =
             FinishedAttempt { notification: number, request: &request, began, now, replay: false };
@@ -131,6 +130,8 @@ impl Sandbox {
             (false, None) => Delivery::GaveUp,
         };
         self.record_delivery(number, state, next);
+        // It may be among them: there was no room for it any more.
+        self.record_dropped();
     }
 
     /// The state of the app's deliveries.
@@ -189,7 +190,7 @@ impl Sandbox {
         self.changed(Subject::Message(number));
         self.changed(Subject::Conversation(conversation.clone()));
         let notification = self.notify(now, &conversation, &key, &body, Some(number));
-        if let Some(message) = self.state.messages.back_mut() {
+        if let Some(message) = self.state.messages.entries_mut().next_back() {
             message.notification = notification;
         }
         Some((number, sequence))
@@ -197,6 +198,7 @@ impl Sandbox {
 
     /// Queues a notification of a conversation's new state.
     pub(crate) fn notify_conversation(&mut self, now: Duration, conversation: &str) {
+        self.state.conversations.weigh_again(conversation);
         let Some(changed) = self.state.conversations.get_mut(conversation) else {
             return;
         };

@@ -338,10 +338,11 @@ impl Sandbox {
         self.requests.get(&endpoint).copied().unwrap_or(0)
     }
 
-    /// The published messages, oldest first; at most [`MAX_KEPT`](crate::MAX_KEPT).
+    /// The published messages, oldest first; at most [`MAX_KEPT`](crate::MAX_KEPT), of at most
+    /// [`MAX_KEPT_BYTES`](crate::MAX_KEPT_BYTES).
     #[must_use]
     pub fn messages(&self) -> &VecDeque<Message> {
-        &self.state.messages
+        self.state.messages.entries()
     }
 
     /// All conversations, open and closed.

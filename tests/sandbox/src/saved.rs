@@ -123,6 +123,7 @@ impl Sandbox {
         sandbox.state = saved.state;
         sandbox.webhooks = saved.webhooks;
         sandbox.deliveries = saved.deliveries;
+        sandbox.deliveries.count_again();
         for (name, number) in saved.requests {
             let endpoint: Endpoint = name.parse()?;
             sandbox.requests.insert(endpoint, number);
@@ -136,7 +137,7 @@ impl Sandbox {
 
     /// Links to what was recorded in another run lead nowhere; nobody types any more.
     fn forget_unreachable(&mut self) {
-        for message in &mut self.state.messages {
+        for message in self.state.messages.entries_mut() {
             message.request = None;
             message.notification = None;
         }

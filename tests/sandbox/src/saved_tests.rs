@@ -78,6 +78,13 @@ fn what_is_restored_is_saved_again_as_it_was() {
     assert_eq!(of(&first), of(&second));
     assert_eq!(restored.config.host, "127.0.0.1:4712");
     assert_eq!(restored.config.account, "91827364");
+    // It weighs what it did.
+    let before = lived();
+    let waiting = before.deliveries.clone().interrupted();
+    assert!(waiting.bytes() > 0);
+    assert_eq!(restored.deliveries.bytes(), waiting.bytes());
+    assert_eq!(restored.state.messages.bytes(), before.state.messages.bytes());
+    assert_eq!(restored.state.files.bytes(), before.state.files.bytes());
     // What was on its way waits again, and all of it is posted.
     assert_eq!(restored.notifications_waiting(), posts(&mut restored).len());
     // No number returns.

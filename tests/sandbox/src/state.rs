@@ -1,6 +1,7 @@
 //! The state of the cloud. All of it is bounded; the oldest entries are removed first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::mem::size_of;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,98 +9,15 @@ use serde_json::Value;
 
 use crate::file::{SignedUrl, StoredFile};
 use crate::installs::Install;
+use crate::kept::{BoundedList, BoundedMap, Weigh};
 use crate::monitoring::Visit;
 use crate::saved;
-
-/// The most entries of each kind: messages, conversations, tokens and so on.
-pub const MAX_KEPT: usize = 100_000;
 
 /// The most files, which are large.
 const MAX_FILES: usize = 64;
 
 /// A text of a fixed set. By this name it can be read from bytes that do not live as long.
 type Fixed = &'static str;
-
-/// A map that removes its oldest entry when it is full.
-#[derive(Clone, Debug)]
-pub(crate) struct BoundedMap<V, const CAPACITY: usize = MAX_KEPT> {
-    entries: BTreeMap<String, V>,
-    order: VecDeque<String>,
-}
-
-impl<V, const CAPACITY: usize> Default for BoundedMap<V, CAPACITY> {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new(), order: VecDeque::new() }
-    }
-}
-
-/// As pairs, oldest first.
-impl<V: Serialize, const CAPACITY: usize> Serialize for BoundedMap<V, CAPACITY> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = |key: &'_ String| self.entries.get(key);
-        serializer.collect_seq(self.order.iter().filter_map(move |key| Some((key, value(key)?))))
-    }
-}
-
-impl<'de, V: Deserialize<'de>, const CAPACITY: usize> Deserialize<'de> for BoundedMap<V, CAPACITY> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut map = Self::default();
-        for (key, value) in Vec::<(String, V)>::deserialize(deserializer)? {
-            map.insert(key, value);
-        }
-        Ok(map)
-    }
-}
-
-impl<V, const CAPACITY: usize> BoundedMap<V, CAPACITY> {
-    pub(crate) fn insert(&mut self, key: String, value: V) {
-        if self.entries.insert(key.clone(), value).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > CAPACITY {
-            if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
-            }
-        }
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<&V> {
-        self.entries.get(key)
-    }
-
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.entries.get_mut(key)
-    }
-
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.values()
-    }
-
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.values_mut()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// The entries, newest first.
-    pub(crate) fn newest(&self) -> impl Iterator<Item = (&str, &V)> {
-        let value = |key: &'_ String| self.entries.get(key);
-        self.order.iter().rev().filter_map(move |key| Some((key.as_str(), value(key)?)))
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.order.clear();
-    }
-
-    pub(crate) fn remove(&mut self, key: &str) {
-        if self.entries.remove(key).is_some() {
-            self.order.retain(|kept| kept != key);
-        }
-    }
-}
 
 /// An AppJWT.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -280,7 +198,7 @@ pub(crate) struct State {
     /// The tokens of logged-in users.
     pub(crate) bearers: BoundedMap<()>,
     pub(crate) installs: BoundedMap<Install>,
-    pub(crate) messages: VecDeque<Message>,
+    pub(crate) messages: BoundedList<Message>,
     pub(crate) published: u64,
     pub(crate) opened: u64,
     /// How many tokens of both kinds were issued.
@@ -329,18 +247,22 @@ impl State {
             notification: None,
         };
         open.note(&message);
-        self.messages.push_back(message);
-        while self.messages.len() > MAX_KEPT {
-            self.messages.pop_front();
-        }
-        self.messages.back_mut()
+        self.conversations.weigh_again(publication.conversation);
+        self.messages.push(message);
+        self.messages.entries_mut().next_back()
     }
 
     /// The message with this number, if it is kept.
     pub(crate) fn message(&self, number: u64) -> Option<&Message> {
-        let first = self.messages.front()?.number;
+        let messages = self.messages.entries();
+        let first = messages.front()?.number;
         let place = usize::try_from(number.checked_sub(first)?).ok()?;
-        self.messages.get(place).filter(|message| message.number == number)
+        messages.get(place).filter(|message| message.number == number)
+    }
+
+    /// The open conversation of a consumer, if it is kept.
+    pub(crate) fn open_of(&self, consumer: &str) -> Option<&String> {
+        self.open.get(consumer).filter(|id| self.conversations.get(id).is_some())
     }
 
     /// Closes a conversation with all its dialogs.
@@ -394,6 +316,41 @@ impl Conversation {
         };
         let line = summary(&message.event).chars().take(MAX_LINE).collect();
         self.last = Some(LastLine { from, role: message.role, text: line, at_ms: message.at_ms });
+    }
+}
+
+impl Weigh for AppToken {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.owner.len()
+    }
+}
+
+impl Weigh for ConsumerToken {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.consumer.len()
+    }
+}
+
+impl Weigh for Message {
+    fn weight(&self) -> usize {
+        let ids = [&self.conversation, &self.dialog, &self.consumer, &self.originator];
+        let ids = ids.into_iter().map(String::len).sum::<usize>();
+        size_of::<Self>() + ids + self.event.weight() + self.metadata.weight()
+    }
+}
+
+impl Weigh for Conversation {
+    fn weight(&self) -> usize {
+        let ids = [&self.id, &self.consumer, &self.consumer_lp, &self.ttr];
+        let ids = ids.into_iter().map(String::len).sum::<usize>();
+        let lists = [&self.features, &self.agents, &self.typing];
+        let lists = lists.into_iter().map(Weigh::weight).sum::<usize>();
+        let texts = self.skill.weight() + self.close_reason.weight();
+        let documents = self.profile.weight() + self.request.weight() + self.csat.weight();
+        let survey = self.survey.as_ref().map_or(0, |one| one.dialog.len() + one.answers.weight());
+        let dialogs = self.sequences.keys().map(Weigh::weight).sum::<usize>();
+        let last = self.last.as_ref().map_or(0, |last| last.from.len() + last.text.len());
+        size_of::<Self>() + ids + lists + texts + documents + survey + dialogs + last
     }
 }
 

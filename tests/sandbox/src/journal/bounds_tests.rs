@@ -109,3 +109,66 @@ fn the_newest_notifications_are_kept() {
     assert_eq!(kept(0, 10_000), (15..=20).rev().collect::<Vec<_>>());
     assert_eq!(kept(10_000, 0), (15..=20).rev().collect::<Vec<_>>());
 }
+
+#[test]
+fn ten_thousand_large_messages_stay_within_the_budget() {
+    use crate::{Config, MAX_KEPT_BYTES};
+    let mut sandbox = Sandbox::new(Config::new("127.0.0.1:4711", 1), 1);
+    // The record forgets nothing here: it is compared.
+    let limits = Limits { body_bytes: usize::MAX, notifications: 20_000, ..Limits::default() };
+    sandbox.record("e1", limits);
+    // Nobody takes them: all of them wait.
+    let webhooks = Webhooks::all_at("http://127.0.0.1:1/").retention(Duration::from_secs(3600));
+    sandbox.set_webhooks(webhooks);
+    let now = Duration::from_secs(1_711_000_000);
+    let text = "t".repeat(8_000);
+    let mut latest = String::new();
+    for number in 0..10_000_u64 {
+        if number % 100 == 0 {
+            let profile = json!({"long": "p".repeat(1_000_000)});
+            let consumer = format!("{number}-{}", "c".repeat(500));
+            latest = sandbox.open_conversation(now, consumer, profile, json!({}), Vec::new());
+        }
+        sandbox.agent(now, &latest, Agent::Text(text.clone(), Vec::new())).unwrap();
+        if number % 100 == 0 {
+            sandbox.store_file(now, format!("/{number}"), None, vec![0; 2 * 1024 * 1024].into());
+        }
+    }
+    let state = &sandbox.state;
+    for (kind, bytes) in [
+        ("messages", state.messages.bytes()),
+        ("conversations", state.conversations.bytes()),
+        ("open", state.open.bytes()),
+        ("files", state.files.bytes()),
+        ("waiting", sandbox.deliveries.bytes()),
+    ] {
+        assert!(bytes <= MAX_KEPT_BYTES, "{kind}: {bytes}");
+    }
+    // What they count is no less than what they are.
+    let length = |value: &serde_json::Value| value.as_str().unwrap().len();
+    let messages: usize = sandbox.messages().iter().map(|one| length(&one.event["message"])).sum();
+    let conversations = state.conversations.values().map(|one| length(&one.profile["long"]));
+    let files: usize = state.files.values().map(|one| one.bytes.len()).sum();
+    assert!(messages <= MAX_KEPT_BYTES && files <= MAX_KEPT_BYTES, "{messages} {files}");
+    assert!(conversations.sum::<usize>() <= MAX_KEPT_BYTES);
+    // As much as there is room for, and the newest.
+    assert!((5000..10_000).contains(&sandbox.messages().len()), "{}", sandbox.messages().len());
+    let numbers: Vec<u64> = sandbox.messages().iter().map(|one| one.number).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1) && numbers.last() == Some(&10_000)
+    );
+    assert_eq!((state.conversations.len(), state.files.len()), (66, 31));
+    assert!(state.conversations.get(&latest).is_some());
+    let lost = sandbox.notifications_lost();
+    assert_eq!(lost + sandbox.notifications_waiting() as u64, sandbox.notified);
+    // The record says it of each that it keeps.
+    let journal = sandbox.journal.as_ref().unwrap();
+    let records = journal.notifications.before(u64::MAX);
+    assert_eq!(
+        records.filter(|one| one.state == Delivery::Waiting).count(),
+        sandbox.notifications_waiting()
+    );
+    // A consumer whose conversation has gone can open another one.
+    let first = sandbox.state.open.newest().last().unwrap().0.to_owned();
+    assert_eq!(sandbox.state.open_of(&first), None);
+}

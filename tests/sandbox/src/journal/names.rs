@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
 use crate::Endpoint;
-use crate::state::MAX_KEPT;
+use crate::kept::{MAX_KEPT, MAX_KEPT_BYTES};
 
 /// The name of a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,18 +35,29 @@ pub(crate) fn digest(parts: impl Hash) -> u64 {
 pub(crate) struct Names {
     names: BTreeMap<u64, TokenName>,
     order: VecDeque<u64>,
+    /// How many bytes the names have.
+    bytes: usize,
+}
+
+impl TokenName {
+    fn size(&self) -> usize {
+        let consumer = if let Self::Consumer(_, consumer) = self { consumer.len() } else { 0 };
+        size_of::<Self>() + consumer
+    }
 }
 
 impl Names {
     pub(crate) fn insert(&mut self, token: &str, name: TokenName) {
         let key = digest(token);
-        if self.names.insert(key, name).is_none() {
-            self.order.push_back(key);
+        self.bytes += name.size();
+        match self.names.insert(key, name) {
+            None => self.order.push_back(key),
+            Some(before) => self.bytes -= before.size(),
         }
-        while self.order.len() > MAX_KEPT
+        while (self.order.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES)
             && let Some(oldest) = self.order.pop_front()
         {
-            self.names.remove(&oldest);
+            self.bytes -= self.names.remove(&oldest).map_or(0, |name| name.size());
         }
     }
 

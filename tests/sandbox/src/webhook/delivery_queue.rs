@@ -10,6 +10,7 @@
 //!   Recovered ── later ones delivered ──▶ Up                     (any failure leads to Failed)
 //! ```
 
+mod budget;
 mod retry;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,8 +20,8 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::retry::Target;
+use crate::kept::{MAX_KEPT, MAX_KEPT_BYTES};
 use crate::saved;
-use crate::state::MAX_KEPT;
 
 /// The pause between two attempts in the count-based mode.
 const COUNT_BASED_PAUSE: Duration = Duration::from_secs(30);
@@ -77,6 +78,19 @@ pub struct Post {
     pub request: Request<Vec<u8>>,
     /// The number of the notification.
     pub notification: u64,
+}
+
+/// How much may wait. When there is more, the oldest goes first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { entries: MAX_KEPT, bytes: MAX_KEPT_BYTES }
+    }
 }
 
 /// A queued notification.
@@ -141,6 +155,11 @@ pub(crate) struct DeliveryQueue {
     lost: u64,
     /// The numbers of those that were lost since they were last taken.
     dropped: Vec<u64>,
+    #[serde(skip)]
+    budget: Budget,
+    /// The bytes of what is in `queues`.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 impl DeliveryQueue {
@@ -148,12 +167,14 @@ impl DeliveryQueue {
     /// outcomes of its posts are ignored.
     pub(crate) fn replacing(previous: &Self, retention: Option<Duration>) -> Self {
         let lost = previous.lost + previous.waiting() as u64;
-        Self { retention, next_id: previous.next_id, lost, ..Self::default() }
+        let (next_id, budget) = (previous.next_id, previous.budget);
+        Self { retention, next_id, lost, budget, ..Self::default() }
     }
 
     /// A queue that replaces another one, of which nothing counts any more.
     pub(crate) fn emptied(previous: &Self, retention: Option<Duration>) -> Self {
-        Self { retention, next_id: previous.next_id, ..Self::default() }
+        let (next_id, budget) = (previous.next_id, previous.budget);
+        Self { retention, next_id, budget, ..Self::default() }
     }
 
     pub(crate) fn state(&self) -> AppState {
@@ -172,11 +193,6 @@ impl DeliveryQueue {
     }
 
     pub(crate) fn enqueue(&mut self, now: Duration, mut item: QueuedNotification) {
-        if self.waiting() >= MAX_KEPT {
-            self.lost += 1;
-            self.dropped.push(item.number);
-            return;
-        }
         self.next_id += 1;
         let queue = self.queues.entry(item.conversation.clone()).or_default();
         if self.state == AppState::Recovered && !queue.is_empty() {
@@ -187,7 +203,9 @@ impl DeliveryQueue {
             self.expires_at = self.expires_at.min(item.created.saturating_add(retention));
         }
         let conversation = item.conversation.clone();
+        self.bytes += item.size();
         queue.push_back((self.next_id, item));
+        self.trim();
         let waiting_for_it = |item: &mut QueuedNotification| item.conversation == conversation;
         let late: Vec<QueuedNotification> = self.reordered.extract_if(.., waiting_for_it).collect();
         for mut item in late {
@@ -248,6 +266,7 @@ impl DeliveryQueue {
         let taken = self.queues.get_mut(&conversation).and_then(|queue| queue.remove(place));
         let Some((_, mut item)) = taken else { return NextPost::Idle };
         item.began = now;
+        self.bytes -= item.size();
         self.skippers -= usize::from(item.may_skip_at.is_some());
         self.remove_if_empty(&conversation);
         let request = item.request.clone();
@@ -367,7 +386,7 @@ impl DeliveryQueue {
     /// Drops notifications that are older than the retention time.
     fn expire(&mut self, now: Duration) {
         let Some(retention) = self.retention.filter(|_| self.expires_at <= now) else { return };
-        let (mut lost, mut expires_at) = (0, Duration::MAX);
+        let (mut lost, mut freed, mut expires_at) = (0, 0, Duration::MAX);
         for queue in self.queues.values_mut() {
             queue.retain(|(_, item)| {
                 let untried = item.attempts == 0 && self.state == AppState::Up;
@@ -377,6 +396,7 @@ impl DeliveryQueue {
                     expires_at = expires_at.min(end);
                 } else {
                     lost += 1;
+                    freed += item.size();
                     self.dropped.push(item.number);
                     self.skippers -= usize::from(item.may_skip_at.is_some());
                 }
@@ -384,6 +404,7 @@ impl DeliveryQueue {
             });
         }
         self.expires_at = expires_at;
+        self.bytes -= freed;
         self.queues.retain(|_, queue| !queue.is_empty());
         self.lost += lost;
     }
@@ -393,9 +414,11 @@ impl DeliveryQueue {
         if let Some(retention) = self.retention {
             self.expires_at = self.expires_at.min(item.created.saturating_add(retention));
         }
+        self.bytes += item.size();
         let queue = self.queues.entry(item.conversation.clone()).or_default();
         let place = queue.partition_point(|(other, _)| *other < id);
         queue.insert(place, (id, item));
+        self.trim();
     }
 
     fn remove_if_empty(&mut self, conversation: &str) {

@@ -172,7 +172,7 @@ impl Run<'_> {
                 // A named consumer has one conversation.
                 let named = self.parameters.contains_key("consumer");
                 let consumer = self.text("consumer")?;
-                let own = self.sandbox.state.open.get(&consumer).filter(|_| named).cloned();
+                let own = self.sandbox.state.open_of(&consumer).filter(|_| named).cloned();
                 let found = match named {
                     true => own,
                     false => self.sandbox.latest_open().map(str::to_owned),
@@ -192,7 +192,7 @@ impl Run<'_> {
         if consumer.is_empty() {
             return Err("consumer must not be empty".to_owned());
         }
-        if self.sandbox.state.open.get(&consumer).is_some() {
+        if self.sandbox.state.open_of(&consumer).is_some() {
             return Err(format!("{consumer} has an open conversation already"));
         }
         let account = self.sandbox.config.account.clone();

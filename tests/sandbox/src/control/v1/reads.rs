@@ -169,7 +169,7 @@ pub(super) fn file(context: &mut Context<'_>) -> Handled {
     match files.find(|file| file.number == number) {
         Some(file) => Ok(Answer::File(file.bytes.clone(), file.media_type())),
         None => Err(Problem::new(404, format!("file {number} is not kept"))
-            .detail("the sandbox keeps the newest 64")),
+            .detail("the sandbox keeps the newest 64, of at most 64 MiB")),
     }
 }
 

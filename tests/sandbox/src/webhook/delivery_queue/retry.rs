@@ -107,6 +107,7 @@ impl DeliveryQueue {
         for item in self.in_flight.values_mut() {
             item.moved = Some(target(item));
         }
+        self.count_again();
         self.lost += lost.len() as u64;
         self.dropped.extend(lost);
         self.update_state();

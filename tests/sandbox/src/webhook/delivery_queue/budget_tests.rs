@@ -1,0 +1,125 @@
+//! What waits, beside a list that counts everything anew each time; and much more than there is room for.
+
+use std::time::Duration;
+
+use http::Request;
+use proptest::prelude::*;
+
+use super::super::{Budget, NextPost};
+use super::*;
+
+const BUDGET: Budget = Budget { entries: 8, bytes: 8000 };
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// One for a conversation, with a body of this size.
+    Enqueue(u8, usize),
+    Post,
+    /// The end of the oldest post in flight, and whether it was taken.
+    Complete(bool),
+    Redirect,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (0u8..4, prop_oneof![0usize..200, 500usize..3000, Just(9000)])
+            .prop_map(|(conversation, size)| Step::Enqueue(conversation, size)),
+        3 => Just(Step::Post),
+        3 => any::<bool>().prop_map(Step::Complete),
+        1 => Just(Step::Redirect),
+    ];
+    prop::collection::vec(step, 0..80)
+}
+
+fn item(number: u64, conversation: u8, size: usize) -> QueuedNotification {
+    QueuedNotification {
+        number,
+        conversation: conversation.to_string(),
+        request: Request::post("http://127.0.0.1:1/").body(vec![b'x'; size]).unwrap(),
+        max_retries: Some(5),
+        due: Duration::ZERO,
+        created: Duration::ZERO,
+        attempts: 0,
+        may_skip_at: None,
+        began: Duration::ZERO,
+        moved: None,
+    }
+}
+
+/// Those that wait, oldest first, and those in flight: number and size.
+#[derive(Default)]
+struct Model {
+    queued: Vec<(u64, usize)>,
+    in_flight: Vec<(u64, usize)>,
+    lost: Vec<u64>,
+}
+
+impl Model {
+    fn shorten(&mut self) {
+        let bytes = |queued: &[(u64, usize)]| queued.iter().map(|(_, size)| size).sum::<usize>();
+        while !self.queued.is_empty()
+            && self.queued.len() + self.in_flight.len() > 1
+            && (self.queued.len() + self.in_flight.len() > BUDGET.entries
+                || bytes(&self.queued) > BUDGET.bytes)
+        {
+            self.lost.push(self.queued.remove(0).0);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_full_queue_loses_what_a_naive_list_loses(
+        steps in steps(),
+        retention in prop::option::of(Just(Duration::from_secs(3600))),
+    ) {
+        let mut queue = DeliveryQueue { budget: BUDGET, retention, ..DeliveryQueue::default() };
+        let (mut model, mut number, mut now) = (Model::default(), 0, Duration::ZERO);
+        let mut ids = Vec::new();
+        for step in steps {
+            now += Duration::from_millis(100);
+            match step {
+                Step::Enqueue(conversation, size) => {
+                    number += 1;
+                    let item = item(number, conversation, size);
+                    model.queued.push((number, item.size()));
+                    queue.enqueue(now, item);
+                }
+                Step::Post => {
+                    queue.retry(now);
+                    if let NextPost::Post(post) = queue.poll(now) {
+                        let place = model.queued.iter().position(|one| one.0 == post.notification);
+                        let taken = model.queued.remove(place.unwrap());
+                        model.in_flight.push(taken);
+                        ids.push(post.id);
+                    }
+                }
+                Step::Complete(is_taken) if !ids.is_empty() => {
+                    let (number, size) = model.in_flight.remove(0);
+                    let done = queue.complete(now, ids.remove(0), is_taken.then_some(200)).unwrap();
+                    prop_assert_eq!(done.number, number);
+                    if done.next.is_some() {
+                        let place = model.queued.partition_point(|one| one.0 < number);
+                        model.queued.insert(place, (number, size));
+                    } else if !is_taken {
+                        prop_assert!(retention.is_none());
+                    }
+                }
+                Step::Complete(_) => {}
+                // To where they go already.
+                Step::Redirect => queue.redirect(now, retention, |item| {
+                    let (request, max_retries) = (item.request.clone(), item.max_retries);
+                    Some(super::super::Target { request, max_retries })
+                }),
+            }
+            model.shorten();
+            let mut kept: Vec<u64> =
+                queue.queues.values().flatten().map(|(_, item)| item.number).collect();
+            kept.sort_unstable();
+            let expected: Vec<u64> = model.queued.iter().map(|(number, _)| *number).collect();
+            prop_assert_eq!(kept, expected);
+            prop_assert_eq!(queue.bytes, model.queued.iter().map(|(_, size)| size).sum::<usize>());
+            prop_assert_eq!(queue.take_dropped(), std::mem::take(&mut model.lost));
+        }
+    }
+}
