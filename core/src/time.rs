@@ -22,37 +22,42 @@ use serde::{Deserialize, Serialize};
 /// A point on the caller's monotonic clock: the time since an origin of the caller's choosing.
 ///
 /// Every wait and every lifetime in this crate is measured on this clock, so a wall clock that is hours
-/// wrong, or that jumps, changes nothing. All arithmetic saturates.
+/// wrong, or that jumps, changes nothing. It counts nanoseconds, for some 584 years; all arithmetic saturates.
 ///
 /// Where that clock stops while the machine is suspended, as [`std::time::Instant`] does on Linux, a
 /// token may be used past its lifetime: the service rejects it, it is refreshed once, and the request is
 /// repeated.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Mono(Duration);
+pub struct Mono(u64);
 
 impl Mono {
     /// The origin.
-    pub const ZERO: Self = Self(Duration::ZERO);
+    pub const ZERO: Self = Self(0);
     /// Later than any other point: a deadline that never comes.
-    pub const NEVER: Self = Self(Duration::MAX);
+    pub const NEVER: Self = Self(u64::MAX);
 
     /// The point `elapsed` after the origin.
     #[must_use]
     pub const fn from_origin(elapsed: Duration) -> Self {
-        Self(elapsed)
+        Self(nanos(elapsed))
     }
 
     /// The time from the origin to this point.
     #[must_use]
     pub const fn elapsed_from_origin(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.0)
     }
 
     /// The time from `earlier` to this point, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// In nanoseconds, or the most there can be.
+const fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Mono {
@@ -60,13 +65,17 @@ impl Add<Duration> for Mono {
 
     /// Saturates at [`Mono::NEVER`].
     fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(by))
+        Self(self.0.saturating_add(nanos(by)))
     }
 }
 
 impl fmt::Debug for Mono {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::NEVER { f.write_str("never") } else { write!(f, "+{:?}", self.0) }
+        if *self == Self::NEVER {
+            f.write_str("never")
+        } else {
+            write!(f, "+{:?}", self.elapsed_from_origin())
+        }
     }
 }
 
@@ -180,6 +189,22 @@ mod tests {
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Timestamp::from_system_time(before).as_millis(), 0);
         assert_eq!(Timestamp::from_millis(253_402_300_799_999).to_system_time(), last);
+    }
+
+    #[test]
+    fn a_point_saturates_and_keeps_its_nanoseconds() {
+        let last = Mono::from_origin(Duration::from_nanos(u64::MAX - 1));
+        assert!(last < Mono::NEVER);
+        assert_eq!(last + Duration::from_nanos(1), Mono::NEVER);
+        assert_eq!(Mono::NEVER + Duration::MAX, Mono::NEVER);
+        assert_eq!(Mono::from_origin(Duration::MAX), Mono::NEVER);
+        assert_eq!(
+            Mono::from_origin(Duration::from_secs(u64::MAX / 1_000_000_000 + 1)),
+            Mono::NEVER
+        );
+        let odd = Duration::new(7, 123_456_789);
+        assert_eq!(Mono::from_origin(odd).elapsed_from_origin(), odd);
+        assert_eq!((Mono::ZERO + odd + odd).since(Mono::from_origin(odd)), odd);
     }
 
     #[test]
