@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// No place in the list.
-const NONE: usize = usize::MAX;
+const NONE: u32 = u32::MAX;
 
-/// A map whose entries are ordered by their last use.
+/// A map whose entries are ordered by their last use. It is full with four thousand million.
 ///
 /// The tree compares the digests of two keys before the keys. Each key lives in its own allocation, so
 /// a look-up among a million entries would otherwise miss the CPU cache about twenty times; now it misses
@@ -24,7 +24,7 @@ pub(crate) struct LruMap<K, V> {
 struct Slot<V> {
     value: V,
     /// The key's place in the list.
-    place: usize,
+    place: u32,
 }
 
 impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
@@ -48,6 +48,20 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
     /// The value of `key`. Does not count as a use.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.entries.get_mut(&entry_of(key)).map(|slot| &mut slot.value)
+    }
+
+    /// The value of `key`, if it is there and meets the condition. Counts as a use then.
+    pub(crate) fn touch_if(
+        &mut self,
+        key: &K,
+        condition: impl FnOnce(&mut V) -> bool,
+    ) -> Option<&mut V> {
+        let slot = self.entries.get_mut(&entry_of(key))?;
+        if !condition(&mut slot.value) {
+            return None;
+        }
+        self.order.move_to_end(slot.place);
+        Some(&mut slot.value)
     }
 
     /// The value of `key`, inserted if absent. Counts as a use.
@@ -119,16 +133,16 @@ fn digest(text: &str) -> u64 {
 struct LinkedList<K> {
     links: Vec<Link<K>>,
     /// Unused places.
-    free: Vec<usize>,
-    oldest: usize,
-    newest: usize,
+    free: Vec<u32>,
+    oldest: u32,
+    newest: u32,
 }
 
 #[derive(Clone, Debug)]
 struct Link<K> {
     key: Option<K>,
-    older: usize,
-    newer: usize,
+    older: u32,
+    newer: u32,
 }
 
 impl<K> LinkedList<K> {
@@ -137,11 +151,12 @@ impl<K> LinkedList<K> {
     }
 
     /// Appends a key. Returns its place, which stays the same until the key is removed.
-    fn push(&mut self, key: K) -> usize {
+    fn push(&mut self, key: K) -> u32 {
         let link = Link { key: Some(key), older: NONE, newer: NONE };
-        let reused = self.free.pop().filter(|place| *place < self.links.len());
-        let place = reused.unwrap_or(self.links.len());
-        match self.links.get_mut(place) {
+        let next = u32::try_from(self.links.len()).unwrap_or(NONE);
+        let reused = self.free.pop().filter(|place| *place < next);
+        let place = reused.unwrap_or(next);
+        match self.link(place) {
             Some(free) => *free = link,
             None => self.links.push(link),
         }
@@ -149,8 +164,12 @@ impl<K> LinkedList<K> {
         place
     }
 
+    fn link(&mut self, place: u32) -> Option<&mut Link<K>> {
+        self.links.get_mut(usize::try_from(place).ok()?)
+    }
+
     /// Moves the key at `place` to the end.
-    fn move_to_end(&mut self, place: usize) {
+    fn move_to_end(&mut self, place: u32) {
         if place != self.newest {
             self.unlink(place);
             self.link_last(place);
@@ -161,8 +180,8 @@ impl<K> LinkedList<K> {
         self.remove(self.oldest)
     }
 
-    fn remove(&mut self, place: usize) -> Option<K> {
-        let key = self.links.get_mut(place)?.key.take();
+    fn remove(&mut self, place: u32) -> Option<K> {
+        let key = self.link(place)?.key.take();
         self.unlink(place);
         self.free.push(place);
         key
@@ -171,32 +190,32 @@ impl<K> LinkedList<K> {
     fn keys(&self) -> impl Iterator<Item = &K> {
         let mut place = self.oldest;
         std::iter::from_fn(move || {
-            let link = self.links.get(place)?;
+            let link = self.links.get(usize::try_from(place).ok()?)?;
             place = link.newer;
             link.key.as_ref()
         })
     }
 
-    fn unlink(&mut self, place: usize) {
-        let Some(link) = self.links.get(place) else { return };
+    fn unlink(&mut self, place: u32) {
+        let Some(link) = self.link(place) else { return };
         let (older, newer) = (link.older, link.newer);
-        match self.links.get_mut(older) {
+        match self.link(older) {
             Some(link) => link.newer = newer,
             None => self.oldest = newer,
         }
-        match self.links.get_mut(newer) {
+        match self.link(newer) {
             Some(link) => link.older = older,
             None => self.newest = older,
         }
     }
 
-    fn link_last(&mut self, place: usize) {
+    fn link_last(&mut self, place: u32) {
         let last = std::mem::replace(&mut self.newest, place);
-        match self.links.get_mut(last) {
+        match self.link(last) {
             Some(link) => link.newer = place,
             None => self.oldest = place,
         }
-        if let Some(link) = self.links.get_mut(place) {
+        if let Some(link) = self.link(place) {
             (link.older, link.newer) = (last, NONE);
         }
     }
@@ -210,6 +229,7 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Act {
         Touch(u8),
+        TouchIfEven(u8),
         Remove(u8),
         Pop,
     }
@@ -217,6 +237,7 @@ mod tests {
     fn acts() -> impl Strategy<Value = Vec<Act>> {
         let act = prop_oneof![
             6 => (0u8..12).prop_map(Act::Touch),
+            2 => (0u8..12).prop_map(Act::TouchIfEven),
             1 => (0u8..12).prop_map(Act::Remove),
             1 => Just(Act::Pop),
         ];
@@ -238,6 +259,15 @@ mod tests {
                         let mut entry = at.map_or((key, 0), |at| list.remove(at));
                         entry.1 += 1;
                         list.push(entry);
+                    }
+                    Act::TouchIfEven(n) => {
+                        let key = format!("consumer-{n}");
+                        let at = list.iter().position(|(known, _)| *known == key);
+                        let at = at.filter(|at| list[*at].1.is_multiple_of(2));
+                        let expected = at.map(|at| list.remove(at));
+                        let touched = map.touch_if(&key, |uses: &mut u8| uses.is_multiple_of(2));
+                        prop_assert_eq!(touched.copied(), expected.as_ref().map(|(_, uses)| *uses));
+                        list.extend(expected);
                     }
                     Act::Remove(n) => {
                         let key = format!("consumer-{n}");

@@ -15,7 +15,13 @@ use crate::secret::Secret;
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerJws {
     pub(crate) header: HeaderValue,
-    pub(crate) claims: ConsumerClaims,
+}
+
+impl ConsumerJws {
+    /// Read from the token each time: they are seldom asked for, and of a million tokens they would be held.
+    pub(crate) fn claims(&self) -> ConsumerClaims {
+        self.header.to_str().map(ConsumerClaims::of).unwrap_or_default()
+    }
 }
 
 #[derive(Serialize)]
@@ -43,12 +49,7 @@ pub(crate) fn parse(response: &ResponseView<'_>) -> Result<ConsumerJws, ApiRejec
     let Some(header) = secret.header() else {
         return Err(ApiRejection::unreadable("the token cannot be sent in a header"));
     };
-    Ok(ConsumerJws { header, claims: ConsumerClaims::of(secret.expose()) })
-}
-
-/// A token that another program requested.
-pub(crate) fn shared(header: HeaderValue, token: &Secret) -> ConsumerJws {
-    ConsumerJws { header, claims: ConsumerClaims::of(token.expose()) }
+    Ok(ConsumerJws { header })
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@ const LOOKED_AT: usize = 32;
 #[derive(Debug)]
 pub(super) struct Consumers {
     capacity: usize,
-    flights: LruMap<ExtConsumerId, SingleFlight<ConsumerJws>>,
+    /// Each has an allocation of its own: a tree's nodes are a third empty, which is little for pointers and much for
+    /// what they point to.
+    flights: LruMap<ExtConsumerId, Box<SingleFlight<ConsumerJws>>>,
 }
 
 impl Consumers {
@@ -29,7 +31,16 @@ impl Consumers {
         if self.flights.len() >= self.capacity && !self.flights.contains(consumer) {
             self.make_room(now);
         }
-        self.flights.touch(consumer, SingleFlight::new)
+        self.flights.touch(consumer, new)
+    }
+
+    /// True if its entry meets the condition. The entry is the most recently used then.
+    pub(super) fn touch_if(
+        &mut self,
+        consumer: &ExtConsumerId,
+        condition: impl FnOnce(&mut SingleFlight<ConsumerJws>) -> bool,
+    ) -> bool {
+        self.flights.touch_if(consumer, |flight| condition(flight)).is_some()
     }
 
     /// The entry of `consumer`, if there is one; this is no use of it.
@@ -37,11 +48,11 @@ impl Consumers {
         &mut self,
         consumer: &ExtConsumerId,
     ) -> Option<&mut SingleFlight<ConsumerJws>> {
-        self.flights.get_mut(consumer)
+        self.flights.get_mut(consumer).map(|flight| &mut **flight)
     }
 
     pub(super) fn get(&self, consumer: &ExtConsumerId) -> Option<&SingleFlight<ConsumerJws>> {
-        self.flights.get(consumer)
+        self.flights.get(consumer).map(|flight| &**flight)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,12 +69,16 @@ impl Consumers {
             }
             let Some(oldest) = self.flights.oldest().cloned() else { return };
             if self.flights.get(&oldest).is_some_and(|flight| flight.is_in_flight(now)) {
-                self.flights.touch(&oldest, SingleFlight::new);
+                self.flights.touch(&oldest, new);
             } else {
                 self.flights.pop_oldest();
             }
         }
     }
+}
+
+fn new() -> Box<SingleFlight<ConsumerJws>> {
+    Box::new(SingleFlight::new())
 }
 
 #[cfg(test)]
@@ -97,6 +112,12 @@ mod tests {
         cache.touch(&consumer(2000), Mono::from_origin(std::time::Duration::from_secs(20)));
         cache.touch(&consumer(2001), Mono::from_origin(std::time::Duration::from_secs(20)));
         assert_eq!(cache.len(), 10);
+    }
+
+    #[test]
+    fn a_consumer_at_rest_takes_few_bytes() {
+        let bytes = size_of::<SingleFlight<ConsumerJws>>();
+        assert!(bytes <= 104, "{bytes} bytes: what a fetch alone needs belongs into its progress");
     }
 
     proptest! {

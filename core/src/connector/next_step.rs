@@ -10,6 +10,7 @@ use super::outcome::{Attempt, Step};
 use super::prerequisite::{Prerequisite, domain};
 use super::single_flight::{Acquire, AcquireRequest, Lease};
 use super::state::ConnectorState;
+use crate::api::idp::ConsumerJws;
 use crate::api::{Endpoint, Origin, Prepared, Principal, RelativeRequest};
 use crate::error::{Error, ErrorKind, Stage};
 use crate::policy::{Permit, Poll};
@@ -300,10 +301,11 @@ impl<C: Callable> Call<C> {
     fn look_up(&mut self, state: &ConnectorState, now: Mono, origin: &Origin) {
         let app = state.app_jwt.value(now);
         let consumer = state.consumer_jws(&self.principal).and_then(|flight| flight.value(now));
+        let consumer = consumer.map(ConsumerJws::claims);
         let prepared = Prepared {
             origin,
             app: app.map(|jwt| (jwt, state.app_jwt.remaining(now))),
-            consumer: consumer.map(|jws| &jws.claims),
+            consumer: consumer.as_ref(),
         };
         if let Some(output) = self.operation.look_up(&prepared) {
             self.succeed(output);

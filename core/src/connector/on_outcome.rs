@@ -148,9 +148,9 @@ impl<C: Callable> Call<C> {
         if failure.error.kind() == ErrorKind::AlreadyOpen
             && let Some(jws) =
                 state.consumer_jws(&self.principal).and_then(|flight| flight.value(now))
-            && let Some(id) = &jws.claims.lp_consumer_id
+            && let Some(id) = jws.claims().lp_consumer_id
         {
-            failure.error = failure.error.with_consumer_id(id.clone());
+            failure.error = failure.error.with_consumer_id(id);
         }
         failure
     }

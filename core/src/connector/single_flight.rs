@@ -45,31 +45,46 @@ struct Cached<T> {
 }
 
 /// The state of the fetch, independent of the type of the value.
-#[derive(Debug)]
+///
+/// Of a million consumers most are at rest: what only a fetch, a pause or a failure needs has an allocation of its own.
+#[derive(Debug, Default)]
 pub(super) struct Refresh {
+    /// The number of the present round, or of the last one.
+    round: u64,
+    progress: Option<Box<Progress>>,
+}
+
+/// What is neither at rest nor forgotten.
+#[derive(Debug, Default)]
+struct Progress {
     state: State,
-    round: Round,
+    attempts: Attempts,
     /// The last round that failed for good, and its error.
     failed: Option<(u64, Error)>,
     ahead: Ahead,
     /// No round begins before this: the documented pause after a failed refresh ahead of expiry, or the
     /// pause that the service asked for.
     not_before: Mono,
-    /// The expiry of the cached value.
+    /// The expiry of the value that was cached when the fetch began.
     expires_at: Mono,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum State {
+    #[default]
     Idle,
-    InFlight { lease: Lease, until: Mono },
-    Backoff { until: Mono },
+    InFlight {
+        lease: Lease,
+        until: Mono,
+    },
+    Backoff {
+        until: Mono,
+    },
 }
 
-/// Attempts that share one count of retries.
+/// The attempts of a round, which share one count of retries.
 #[derive(Debug, Default)]
-struct Round {
-    number: u64,
+struct Attempts {
     failures: u32,
     /// The earliest generation of the AppJWT for this round, once the service has rejected one in it.
     min_app_jwt: Option<u64>,
@@ -131,7 +146,7 @@ pub(super) struct AcquireRequest {
 
 impl<T> SingleFlight<T> {
     pub(super) fn new() -> Self {
-        Self { cached: None, generation: 0, is_rejected: false, refresh: Refresh::new() }
+        Self { cached: None, generation: 0, is_rejected: false, refresh: Refresh::default() }
     }
 
     /// True if [`acquire`](Self::acquire) would begin or await a fetch, so that a call can first prepare
@@ -161,14 +176,17 @@ impl<T> SingleFlight<T> {
             .filter(|cached| self.is_usable(cached, now, request.min_generation));
         if let Some(cached) = usable {
             if let Some(until) = self.replacement_due(cached) {
-                return Acquire::Wait { until, round: self.refresh.round.number, pausing: false };
+                return Acquire::Wait { until, round: self.refresh.round, pausing: false };
             }
+            let expires_at = cached.expires_at;
             let refresh_at = cached.refresh_at;
             let due = self.refresh.is_due_ahead(refresh_at, now) && now >= request.not_before;
             return match due.then(permit) {
-                Some(Permit::Granted) => Acquire::Fetch(self.refresh.lease(request, true, None)),
+                Some(Permit::Granted) => {
+                    Acquire::Fetch(self.refresh.lease_ahead(request, None, expires_at))
+                }
                 Some(Permit::Probe(probe)) => {
-                    Acquire::Fetch(self.refresh.lease(request, true, Some(probe)))
+                    Acquire::Fetch(self.refresh.lease_ahead(request, Some(probe), expires_at))
                 }
                 Some(Permit::Denied(_)) | None => Acquire::Cached,
             };
@@ -182,7 +200,7 @@ impl<T> SingleFlight<T> {
 
     /// When the fetch in flight ends at the latest, if the cached value is not to be used before.
     fn replacement_due(&self, cached: &Cached<T>) -> Option<Mono> {
-        match self.refresh.state {
+        match self.refresh.state() {
             State::InFlight { until, .. } if cached.stale => Some(until),
             _ => None,
         }
@@ -218,7 +236,7 @@ impl<T> SingleFlight<T> {
             self.is_rejected = false;
             self.cached =
                 Some(Cached { value, stored_at: now, refresh_at, expires_at, stale: false });
-            self.refresh.succeed(expires_at);
+            self.refresh.succeed();
         }
     }
 
@@ -227,7 +245,9 @@ impl<T> SingleFlight<T> {
         if generation == self.generation {
             self.cached = None;
             self.is_rejected = true;
-            self.refresh.expires_at = Mono::ZERO;
+            if let Some(progress) = &mut self.refresh.progress {
+                progress.expires_at = Mono::ZERO;
+            }
         }
     }
 
@@ -247,37 +267,37 @@ impl<T> SingleFlight<T> {
 
     /// True while a call fetches the value: its waiters would miss the result if this were dropped now.
     pub(super) fn is_in_flight(&self, now: Mono) -> bool {
-        matches!(self.refresh.state, State::InFlight { until, .. } if now < until)
+        matches!(self.refresh.state(), State::InFlight { until, .. } if now < until)
     }
 }
 
 impl Refresh {
-    fn new() -> Self {
-        Self {
-            state: State::Idle,
-            round: Round::default(),
-            failed: None,
-            ahead: Ahead::default(),
-            not_before: Mono::ZERO,
-            expires_at: Mono::ZERO,
-        }
+    fn state(&self) -> State {
+        self.progress.as_ref().map(|progress| progress.state).unwrap_or_default()
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        self.progress.get_or_insert_default()
     }
 
     fn is_due_ahead(&self, refresh_at: Mono, now: Mono) -> bool {
-        now >= refresh_at && now >= self.ahead.not_before && matches!(self.state, State::Idle)
+        let ahead = self.progress.as_ref().map(|progress| progress.ahead.not_before);
+        now >= refresh_at && now >= ahead.unwrap_or_default() && matches!(self.state(), State::Idle)
     }
 
     /// Frees an expired lease: its holder is gone, or its attempt timed out.
     fn expire(&mut self, now: Mono) {
-        if let State::InFlight { lease, until } = self.state
+        let Some(progress) = &mut self.progress else { return };
+        if let State::InFlight { lease, until } = progress.state
             && until <= now
         {
-            self.state = if lease.refresh_ahead { State::Idle } else { State::Backoff { until } };
+            progress.state =
+                if lease.refresh_ahead { State::Idle } else { State::Backoff { until } };
         }
-        if let State::Backoff { until } = self.state
+        if let State::Backoff { until } = progress.state
             && until + ROUND_TTL <= now
         {
-            self.state = State::Idle;
+            progress.state = State::Idle;
         }
     }
 
@@ -287,22 +307,26 @@ impl Refresh {
         request: AcquireRequest,
         permit: impl FnOnce() -> Permit,
     ) -> Acquire {
-        if let (Some(joined), Some((failed, error))) = (request.joined, &self.failed)
-            && *failed >= joined
-        {
-            return Acquire::Failed(error.clone());
+        let mut not_before = Mono::ZERO;
+        if let Some(progress) = &self.progress {
+            if let (Some(joined), Some((failed, error))) = (request.joined, &progress.failed)
+                && *failed >= joined
+            {
+                return Acquire::Failed(error.clone());
+            }
+            not_before = progress.not_before;
         }
-        let (from, begins_round) = match self.state {
+        let (from, begins_round) = match self.state() {
             State::InFlight { until, .. } => {
-                return Acquire::Wait { until, round: self.round.number, pausing: false };
+                return Acquire::Wait { until, round: self.round, pausing: false };
             }
             State::Backoff { until } => (until, false),
-            State::Idle => (self.not_before, true),
+            State::Idle => (not_before, true),
         };
         let from = from.max(request.not_before);
         if now < from {
             // A pause before a round has begun belongs to the round to come.
-            let round = self.round.number + u64::from(begins_round);
+            let round = self.round + u64::from(begins_round);
             return Acquire::Wait { until: from, round, pausing: true };
         }
         let probe = match permit() {
@@ -313,62 +337,76 @@ impl Refresh {
         if begins_round {
             self.begin_round();
         }
-        Acquire::Fetch(self.lease(request, false, probe))
+        let lease = Lease { id: request.lease_id, refresh_ahead: false, probe };
+        Acquire::Fetch(self.lease(lease, request.deadline, Mono::ZERO))
     }
 
     fn begin_round(&mut self) {
-        self.round = Round { number: self.round.number + 1, ..Round::default() };
+        self.round += 1;
+        self.progress().attempts = Attempts::default();
     }
 
-    fn lease(
+    /// Leases the fetch of a new value while the old one is good, until `expires_at`.
+    fn lease_ahead(
         &mut self,
         request: AcquireRequest,
-        refresh_ahead: bool,
         probe: Option<Probe>,
+        expires_at: Mono,
     ) -> Lease {
-        let lease = Lease { id: request.lease_id, refresh_ahead, probe };
-        self.state = State::InFlight { lease, until: request.deadline };
+        let lease = Lease { id: request.lease_id, refresh_ahead: true, probe };
+        self.lease(lease, request.deadline, expires_at)
+    }
+
+    fn lease(&mut self, lease: Lease, until: Mono, expires_at: Mono) -> Lease {
+        let progress = self.progress();
+        progress.expires_at = expires_at;
+        progress.state = State::InFlight { lease, until };
         lease
     }
 
     fn holds(&self, lease: Lease) -> bool {
-        matches!(&self.state, State::InFlight { lease: held, .. } if *held == lease)
+        matches!(self.state(), State::InFlight { lease: held, .. } if held == lease)
     }
 
-    fn succeed(&mut self, expires_at: Mono) {
-        self.expires_at = expires_at;
-        self.state = State::Idle;
-        self.round = Round { number: self.round.number, ..Round::default() };
-        self.ahead = Ahead::default();
-        self.not_before = Mono::ZERO;
+    /// What is going on, if it is this lease's fetch.
+    fn held(&mut self, lease: Lease) -> Option<&mut Progress> {
+        if self.holds(lease) { self.progress.as_deref_mut() } else { None }
+    }
+
+    fn succeed(&mut self) {
+        // Who waited for a failed round may still ask for its error.
+        let failed = self.progress.take().and_then(|progress| progress.failed);
+        if failed.is_some() {
+            self.progress().failed = failed;
+        }
     }
 
     /// The round that a call waits for.
     pub(super) const fn round(&self) -> u64 {
-        self.round.number
+        self.round
     }
 
     /// How many attempts of this round have failed.
-    pub(super) const fn failures(&self) -> u32 {
-        self.round.failures
+    pub(super) fn failures(&self) -> u32 {
+        self.progress.as_ref().map_or(0, |progress| progress.attempts.failures)
     }
 
     /// How many refreshes ahead of expiry in a row have failed.
-    pub(super) const fn failures_ahead(&self) -> u32 {
-        self.ahead.failures
+    pub(super) fn failures_ahead(&self) -> u32 {
+        self.progress.as_ref().map_or(0, |progress| progress.ahead.failures)
     }
 
     /// How the last attempt of this round failed.
-    pub(super) const fn last(&self) -> Option<&Error> {
-        self.round.last.as_ref()
+    pub(super) fn last(&self) -> Option<&Error> {
+        self.progress.as_ref().and_then(|progress| progress.attempts.last.as_ref())
     }
 
     /// Ends a fetch that any call retries after `pause`.
     pub(super) fn back_off(&mut self, now: Mono, lease: Lease, pause: Duration, error: &Error) {
-        if self.holds(lease) {
-            self.round.failures = self.round.failures.saturating_add(1);
-            self.round.last = Some(error.clone());
-            self.state = State::Backoff { until: now + pause };
+        if let Some(progress) = self.held(lease) {
+            progress.attempts.failures = progress.attempts.failures.saturating_add(1);
+            progress.attempts.last = Some(error.clone());
+            progress.state = State::Backoff { until: now + pause };
         }
     }
 
@@ -383,28 +421,26 @@ impl Refresh {
         pause: Duration,
         error: &Error,
     ) {
-        if !self.holds(lease) {
-            return;
-        }
-        self.ahead.failures = self.ahead.failures.saturating_add(1);
-        self.ahead.not_before = now + pause;
-        self.round.last = Some(error.clone());
-        self.not_before = now + floor;
-        self.state = State::Idle;
-        if self.expires_at <= now {
-            self.begin_round();
-            self.round.failures = 1;
-            self.round.last = Some(error.clone());
-            self.state = State::Backoff { until: now + floor };
+        let Some(progress) = self.held(lease) else { return };
+        progress.ahead.failures = progress.ahead.failures.saturating_add(1);
+        progress.ahead.not_before = now + pause;
+        progress.attempts.last = Some(error.clone());
+        progress.not_before = now + floor;
+        progress.state = State::Idle;
+        if progress.expires_at <= now {
+            progress.attempts =
+                Attempts { failures: 1, last: Some(error.clone()), min_app_jwt: None };
+            progress.state = State::Backoff { until: now + floor };
+            self.round += 1;
         }
     }
 
     /// Ends a fetch that the deadline of its own call cut short: that says nothing about the service,
     /// and counts as no failure; but such calls, however many, fetch at most once every `pause`.
     pub(super) fn deadline_truncated(&mut self, now: Mono, lease: Lease, pause: Duration) {
-        if self.holds(lease) {
-            self.ahead.not_before = now + pause;
-            self.state = if lease.refresh_ahead && now < self.expires_at {
+        if let Some(progress) = self.held(lease) {
+            progress.ahead.not_before = now + pause;
+            progress.state = if lease.refresh_ahead && now < progress.expires_at {
                 State::Idle
             } else {
                 State::Backoff { until: now + pause }
@@ -415,29 +451,29 @@ impl Refresh {
     /// Ends a fetch, and with it the round, for every call that waited for it. The next round begins no
     /// earlier than after `retry_after`.
     pub(super) fn fail(&mut self, now: Mono, lease: Lease, retry_after: Duration, error: &Error) {
-        if self.holds(lease) {
-            self.state = State::Idle;
-            self.not_before = self.not_before.max(now + retry_after);
-            self.failed = Some((self.round.number, error.clone()));
+        let round = self.round;
+        if let Some(progress) = self.held(lease) {
+            progress.state = State::Idle;
+            progress.not_before = progress.not_before.max(now + retry_after);
+            progress.failed = Some((round, error.clone()));
         }
     }
 
     /// Releases the lease without a result: the round goes on with the next call. True if it was held.
     pub(super) fn release(&mut self, now: Mono, lease: Lease) -> bool {
-        let held = self.holds(lease);
-        if held {
-            self.state =
-                if lease.refresh_ahead { State::Idle } else { State::Backoff { until: now } };
-        }
-        held
+        let Some(progress) = self.held(lease) else { return false };
+        progress.state =
+            if lease.refresh_ahead { State::Idle } else { State::Backoff { until: now } };
+        true
     }
 
     /// Makes this round go on with an AppJWT of at least this generation. False if the round has
     /// refreshed the AppJWT already: each round does so once.
     pub(super) fn refresh_app_jwt_once(&mut self, lease: Lease, min_generation: u64) -> bool {
-        let first = self.holds(lease) && self.round.min_app_jwt.is_none();
+        let Some(progress) = self.held(lease) else { return false };
+        let first = progress.attempts.min_app_jwt.is_none();
         if first {
-            self.round.min_app_jwt = Some(min_generation);
+            progress.attempts.min_app_jwt = Some(min_generation);
         }
         first
     }
@@ -445,7 +481,7 @@ impl Refresh {
     /// The earliest generation of the AppJWT that a fetch in this round may send: every call that
     /// takes over the round needs it, not only the one whose attempt was rejected.
     pub(super) fn min_app_jwt(&self) -> u64 {
-        self.round.min_app_jwt.unwrap_or(0)
+        self.progress.as_ref().and_then(|progress| progress.attempts.min_app_jwt).unwrap_or(0)
     }
 }
 

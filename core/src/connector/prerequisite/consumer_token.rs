@@ -2,7 +2,6 @@
 
 use super::{Adopted, Fetched};
 use crate::api::{ApiRejection, RelativeRequest, idp};
-use crate::connector::outcome::SharedToken;
 use crate::connector::state::ConnectorState;
 use crate::error::Error;
 use crate::id::ExtConsumerId;
@@ -16,21 +15,15 @@ pub(super) fn adopt(
     adopted: &Adopted<'_>,
 ) {
     if let Some(flight) = state.consumers.get_mut(consumer) {
-        let SharedToken { header, token, .. } = adopted.token;
-        let jws = idp::shared(header.clone(), token);
+        let jws = idp::ConsumerJws { header: adopted.token.header.clone() };
         flight.store(now, adopted.lease, jws, Mono::NEVER, Mono::NEVER);
     }
 }
 
 /// Using a cached token makes its consumer the last to be evicted.
 pub(super) fn is_cached(state: &mut ConnectorState, consumer: &ExtConsumerId, now: Mono) -> bool {
-    // Looked up first: only a call that can fill an entry creates one.
-    let cached =
-        state.consumers.get_mut(consumer).is_some_and(|flight| !flight.wants_fetch(now, 0));
-    if cached {
-        state.consumers.touch(consumer, now);
-    }
-    cached
+    // Only a call that can fill an entry creates one.
+    state.consumers.touch_if(consumer, |flight| !flight.wants_fetch(now, 0))
 }
 
 pub(super) fn request(
