@@ -119,7 +119,8 @@ fn ten_thousand_large_messages_stay_within_the_budget() {
     sandbox.record("e1", limits);
     // Nobody takes them: all of them wait.
     let webhooks = Webhooks::all_at("http://127.0.0.1:1/").retention(Duration::from_secs(3600));
-    sandbox.set_webhooks(webhooks);
+    // SHA-1 takes most of the time where it is not optimised.
+    sandbox.set_webhooks(webhooks.signature(crate::Signature::Sha256Base64));
     let now = Duration::from_secs(1_711_000_000);
     let text = "t".repeat(8_000);
     let mut latest = String::new();
