@@ -27,6 +27,7 @@ use crate::time::{Mono, Now};
 /// [`abandon`](Self::abandon), so that other calls take over what the call was fetching; otherwise they
 /// wait until the deadline of its attempt.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Call<C: Callable> {
     pub(super) operation: C,
     pub(super) principal: Principal,
@@ -55,6 +56,7 @@ pub struct Call<C: Callable> {
 
 /// The attempts so far.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Attempts {
     /// Numbers all attempts of the call, of every stage.
     pub(super) number: u32,
@@ -70,6 +72,7 @@ pub(super) struct Attempts {
 
 /// The tokens refreshed after a rejection: each at most once, never a loop.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Refreshes {
     pub(super) app_jwt: bool,
     pub(super) consumer_jws: bool,
@@ -79,6 +82,7 @@ pub(super) struct Refreshes {
 
 /// The attempt in flight.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct InFlight {
     pub(super) number: u32,
     pub(super) purpose: Purpose,
@@ -106,6 +110,7 @@ pub(super) struct Tokens {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum CallResult<T> {
     None,
     Ready(Box<Result<Completed<T>, Error>>),

@@ -10,6 +10,7 @@ use crate::time::Mono;
 const LOOKED_AT: usize = 32;
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Consumers {
     capacity: usize,
     /// Each has an allocation of its own: a tree's nodes are a third empty, which is little for pointers and much for

@@ -137,6 +137,7 @@ impl fmt::Display for Cause {
 
 /// Queued events. There is rarely more than one at a time, which needs no allocation.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct EventQueue {
     first: Option<CallEvent>,
     rest: VecDeque<CallEvent>,

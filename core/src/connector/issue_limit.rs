@@ -11,6 +11,7 @@ use crate::time::Mono;
 /// live shorter than that, or that are rejected as soon as they are issued, and keeps either from
 /// flooding Sentinel.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct IssueLimit {
     interval: Duration,
     /// The time until which the issued tokens are accounted for, at one in each interval.

@@ -50,6 +50,8 @@ mod callable;
 mod config;
 mod consumers;
 mod event;
+#[cfg(test)]
+mod interleavings;
 mod issue_limit;
 mod next_step;
 mod on_outcome;

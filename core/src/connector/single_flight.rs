@@ -23,6 +23,7 @@ use crate::time::Mono;
 const ROUND_TTL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct SingleFlight<T> {
     cached: Option<Cached<T>>,
     /// Numbers the cached values: a rejection names a token by its number.
@@ -33,6 +34,7 @@ pub(super) struct SingleFlight<T> {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Cached<T> {
     value: T,
     stored_at: Mono,
@@ -48,6 +50,7 @@ struct Cached<T> {
 ///
 /// Of a million consumers most are at rest: what only a fetch, a pause or a failure needs has an allocation of its own.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Refresh {
     /// The number of the present round, or of the last one.
     round: u64,
@@ -56,6 +59,7 @@ pub(super) struct Refresh {
 
 /// What is neither at rest nor forgotten.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 struct Progress {
     state: State,
     attempts: Attempts,
@@ -84,6 +88,7 @@ enum State {
 
 /// The attempts of a round, which share one count of retries.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 struct Attempts {
     failures: u32,
     /// The earliest generation of the AppJWT for this round, once the service has rejected one in it.
@@ -93,6 +98,7 @@ struct Attempts {
 
 /// Refreshing a value ahead of its expiry.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 struct Ahead {
     not_before: Mono,
     failures: u32,

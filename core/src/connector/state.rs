@@ -28,6 +28,7 @@ use crate::time::Mono;
 ///
 /// Its size is bounded by the consumer cache, the services that were called, and the calls in progress.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct ConnectorState {
     pub(super) config: Arc<Config>,
     /// The app's secret, if it has replaced that of the configuration.
