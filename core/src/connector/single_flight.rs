@@ -455,12 +455,13 @@ impl Refresh {
     }
 
     /// Ends a fetch, and with it the round, for every call that waited for it. The next round begins no
-    /// earlier than after `retry_after`.
+    /// earlier than after `retry_after`, and so does a refresh ahead of a value that other calls still use.
     pub(super) fn fail(&mut self, now: Mono, lease: Lease, retry_after: Duration, error: &Error) {
         let round = self.round;
         if let Some(progress) = self.held(lease) {
             progress.state = State::Idle;
             progress.not_before = progress.not_before.max(now + retry_after);
+            progress.ahead.not_before = progress.ahead.not_before.max(now + retry_after);
             progress.failed = Some((round, error.clone()));
         }
     }

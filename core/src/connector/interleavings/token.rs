@@ -133,3 +133,15 @@ fn no_order_of_steps_breaks_a_refresh_ahead() {
     world.now = world.now + secs(95);
     search(&world, 3);
 }
+
+/// The token that a caller has seen refused is due for a refresh for the other.
+#[test]
+fn no_order_of_steps_asks_within_a_pause() {
+    let once = |config| settings(config).retry(RetryPolicy::documented().pauses([]));
+    let mut world = World::new(Tokens::default(), once);
+    world.now = world.now + secs(80);
+    world.perform(Action::Poll(0));
+    world.perform(Action::Poll(1));
+    world.now = world.now + secs(10);
+    search(&world, 2);
+}
