@@ -63,6 +63,8 @@ mod state;
 #[cfg(test)]
 mod status_tests;
 mod trust;
+#[cfg(test)]
+mod wiring_tests;
 
 pub use call::Call;
 pub use callable::Callable;
