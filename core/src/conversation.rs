@@ -233,7 +233,10 @@ impl Conversation {
             Receipt::Read => &mut waiting.unread,
             _ => return,
         };
-        again.extend(receipt.sequences().iter().take(MAX_WAITING));
+        again.extend(receipt.sequences());
+        while again.len() > MAX_WAITING {
+            again.pop_first();
+        }
     }
 
     fn receipt(

@@ -161,3 +161,21 @@ fn a_stored_conversation_keeps_dialog_and_receipts() {
     assert_eq!(again.mark_read().unwrap().sequences(), [1]);
     sent(&again.text("hi"));
 }
+
+/// The oldest go, also where a receipt that could not be sent comes back.
+#[test]
+fn of_too_many_messages_the_oldest_have_no_receipt() {
+    let newest = |count: u64| (count.saturating_sub(1000)..count).collect::<Vec<_>>();
+    for count in [1, 999, 1000, 1001, 1500] {
+        let mut conversation = conversation();
+        (0..count).for_each(|n| drop(conversation.apply(&from_agent(n, "c"))));
+        assert!(conversation.mark_delivered().unwrap().sequences() == newest(count), "{count}");
+        let read = conversation.mark_read().unwrap();
+        assert!(read.sequences() == newest(count), "{count}");
+
+        (count..count + 10).for_each(|n| drop(conversation.apply(&from_agent(n, "c"))));
+        conversation.restore_receipt(&read);
+        let again = conversation.mark_read().unwrap();
+        assert!(again.sequences() == newest(count + 10), "{count}");
+    }
+}
