@@ -252,3 +252,28 @@ proptest! {
         prop_assert_eq!(world.shares(), vec![equal; count]);
     }
 }
+
+/// Those who start at once try again at different times, and later the more often it was in vain.
+#[test]
+fn who_writes_in_vain_tries_again_within_bounds_that_grow() {
+    for contended in [1, 2, 3, 16, 17, 40] {
+        let mut pauses = std::collections::BTreeSet::new();
+        for n in 0..=255 {
+            let mut one = Membership::new(Seed::from_bytes([n; 16]).derive(n.into()), SECOND);
+            let mut now = Mono::ZERO;
+            for _ in 0..contended {
+                let MembershipStep::Ask(number, _) = one.poll(0, now) else { panic!("it waits") };
+                one.handle(number, Some(Answer::Cells(vec![None])), now);
+                let MembershipStep::Ask(number, _) = one.poll(0, now) else { panic!("it waits") };
+                one.handle(number, Some(Answer::Swapped(false)), now);
+                let MembershipStep::Wait(until) = one.poll(0, now) else { panic!("no pause") };
+                if contended == one.contended {
+                    pauses.insert(until.since(now).as_millis());
+                }
+                now = until;
+            }
+        }
+        let unit = 20 * u128::from(contended.min(16));
+        assert_eq!(pauses, (1..=8).map(|times| times * unit).collect(), "{contended}");
+    }
+}

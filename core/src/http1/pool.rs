@@ -263,6 +263,67 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// The oracle is one list, in the order of use. No two things happen in one instant.
+        #[test]
+        fn which_connection_is_taken_kept_or_dropped(
+            all in prop::collection::vec(action(), 0..200), bound in 1usize..5,
+        ) {
+            let uris = uris();
+            let mut pool = Pool::new(bound, Duration::from_secs(15));
+            let mut now = Mono::ZERO;
+            let mut next = 0u32;
+            let mut held: Vec<(usize, u32)> = Vec::new();
+            let mut idle: Vec<(Mono, usize, u32)> = Vec::new();
+            for one in all {
+                now = now + Duration::from_millis(1);
+                idle.retain(|(since, ..)| now.since(*since) < Duration::from_secs(15));
+                match one {
+                    Action::Acquire(to) => {
+                        let last = idle.iter().rposition(|(_, of, _)| *of == to);
+                        let expected = match last {
+                            _ if held.len() >= bound => Acquired::Full,
+                            Some(last) => Acquired::Idle(idle.remove(last).2),
+                            None => Acquired::Connect,
+                        };
+                        prop_assert_eq!(pool.acquire(&uris[to], now), expected);
+                        match expected {
+                            Acquired::Full => {}
+                            Acquired::Idle(id) => held.push((to, id)),
+                            Acquired::Connect => {
+                                next += 1;
+                                held.push((to, next));
+                                if held.len() + idle.len() > bound {
+                                    idle.remove(0);
+                                }
+                            }
+                        }
+                    }
+                    Action::NextIdle(which) if !held.is_empty() => {
+                        let which = which % held.len();
+                        let to = held[which].0;
+                        let last = idle.iter().rposition(|(_, of, _)| *of == to);
+                        let expected = last.map(|last| idle.remove(last).2);
+                        prop_assert_eq!(pool.next_idle(&uris[to], now), expected);
+                        next += 1;
+                        held[which].1 = expected.unwrap_or(next);
+                    }
+                    Action::End(which, clean) if !held.is_empty() => {
+                        let (to, id) = held.swap_remove(which % held.len());
+                        if clean {
+                            pool.release(&uris[to], id, now);
+                            idle.push((now, to, id));
+                        } else {
+                            pool.discard();
+                        }
+                    }
+                    Action::Pass(seconds) => now = now + Duration::from_secs(seconds),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     fn at(seconds: u64) -> Mono {
         Mono::from_origin(Duration::from_secs(seconds))
     }

@@ -415,3 +415,7 @@ impl ConsumerRecord {
         self.queue.iter().map(Queued::bytes).sum()
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -188,3 +188,7 @@ impl Sightings {
         arrived.stamps.iter().any(is_late).then_some(Verdict::Absent)
     }
 }
+
+#[cfg(test)]
+#[path = "sightings_tests.rs"]
+mod tests;

@@ -351,6 +351,50 @@ fn an_inbox_full_of_held_events_releases_them() {
     inbox.handle(back, now).unwrap();
 }
 
+/// One that goes too early is a gap that is not one: it is the one whose time is over first.
+#[test]
+fn a_full_inbox_releases_what_is_due_first() {
+    let mut inbox = Inbox::new(WINDOW).max_changes(3);
+    let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+    for (conversation, second) in [(1, 0), (0, 1), (2, 1)] {
+        inbox.handle(text(conversation, false, 5), at(second)).unwrap();
+    }
+    inbox.handle(text(3, false, 5), at(1)).unwrap_err();
+    let InboxPoll::Deliver(delivered) = inbox.poll(at(1)) else { panic!("nothing is ready") };
+    assert_eq!(delivered.change, text(1, false, 5));
+    assert_eq!(inbox.poll(at(1)), InboxPoll::Wait(at(3)), "the others wait on");
+}
+
+/// Nothing says that it is older or newer: it is delivered once, and leaves the time of the newest.
+#[test]
+fn a_state_without_a_time_is_delivered_once() {
+    let state = |updated: Option<u64>, mark: &str| {
+        let mut details = json!({"skillId": mark});
+        if let Some(updated) = updated {
+            details["metaDataLastUpdateTs"] = json!(updated);
+        }
+        let raw = json!({"result": {"convId": "c", "conversationDetails": details}});
+        Change::Conversation(ConversationChange::try_from(raw).unwrap())
+    };
+    let mut inbox = Inbox::default();
+    for (updated, mark, is_new) in [
+        (None, "a", true),
+        (None, "a", false),
+        (Some(7), "b", true),
+        (None, "c", true),
+        (None, "c", false),
+        (Some(6), "d", false),
+        (Some(7), "b", false),
+        (Some(7), "e", true),
+        (Some(8), "f", true),
+        (Some(7), "g", false),
+    ] {
+        inbox.handle(state(updated, mark), Mono::ZERO).unwrap();
+        let delivered = matches!(inbox.poll(Mono::ZERO), InboxPoll::Deliver(_));
+        assert_eq!(delivered, is_new, "{updated:?} {mark}");
+    }
+}
+
 #[test]
 fn unscoped_changes_survive_a_restart() {
     let other = || {

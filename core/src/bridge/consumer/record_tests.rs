@@ -1,0 +1,158 @@
+//! What goes when the record is full: each list beside a naive one.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn conversation(n: usize) -> ConversationId {
+    ConversationId::new(format!("c{n}")).unwrap()
+}
+
+fn dialog(n: u8) -> DialogId {
+    // Their order is not that of their use.
+    DialogId::new(format!("d{}", 9 - n)).unwrap()
+}
+
+/// The last of these, in order.
+fn last<T: Clone>(all: &[T], most: usize) -> Vec<T> {
+    all.iter().skip(all.len().saturating_sub(most)).cloned().collect()
+}
+
+fn receipt(n: usize) -> PendingReceipt {
+    PendingReceipt {
+        conversation: conversation(n),
+        dialog: DialogId::main_of(&conversation(n)),
+        kind: PendingKind::Receipt(ReceiptKind::Read),
+        sequences: vec![0],
+        metadata: Value::Null,
+        tries: 0,
+    }
+}
+
+#[test]
+fn of_too_many_receipts_the_oldest_go() {
+    let mut record = ConsumerRecord::default();
+    let all: Vec<_> = (0..100).collect();
+    for n in &all {
+        record.add_receipt(receipt(*n));
+        let kept: Vec<_> = record.receipts.iter().map(|one| one.conversation.clone()).collect();
+        let expected: Vec<_> =
+            last(&all[..=*n], MAX_RECEIPTS).into_iter().map(conversation).collect();
+        assert_eq!(kept, expected);
+    }
+}
+
+#[test]
+fn a_full_receipt_keeps_its_sequences() {
+    let mut record = ConsumerRecord::default();
+    for sequence in (0..1500).chain(0..10) {
+        record.add_receipt(PendingReceipt { sequences: vec![sequence], ..receipt(0) });
+    }
+    let kept = record.receipts.front().map(|one| one.sequences.clone());
+    assert_eq!(kept, Some((0..MAX_SEQUENCES as u64).collect()));
+}
+
+#[test]
+fn of_too_many_messages_with_options_the_oldest_go() {
+    let offered = |n: usize, dialog: u8, bytes: usize| Offered {
+        message: n.to_string(),
+        dialog: self::dialog(dialog),
+        options: vec![Choice {
+            title: "x".repeat(bytes),
+            text: None,
+            metadata: Value::Null,
+            sequence: n as u64,
+        }],
+    };
+    let mut record = ConsumerRecord::default();
+    for n in 0..30 {
+        record.offer(Some(offered(n, 0, 1)));
+        for m in 0..=n {
+            let is_kept = m + MAX_OFFERED >= n;
+            assert_eq!(record.offered_by(&m.to_string()).is_some(), is_kept, "{m} of {n}");
+        }
+    }
+    // As much as there is room for.
+    record.offer(Some(offered(30, 0, MAX_OFFERED_BYTES)));
+    record.offer(Some(offered(31, 0, 1)));
+    assert!(record.offered_before.is_empty(), "that one was too large");
+    // The newest of one name counts.
+    record.offer(Some(offered(7, 1, 1)));
+    record.offer(Some(offered(7, 2, 1)));
+    record.offer(None);
+    assert_eq!(record.offered_by("7").map(|one| one.dialog.clone()), Some(dialog(2)));
+}
+
+proptest! {
+    #[test]
+    fn of_too_many_conversations_the_one_seen_longest_ago_goes(
+        seen in prop::collection::vec((0usize..8, prop::bool::weighted(0.2)), 0..60),
+    ) {
+        let mut record = ConsumerRecord::default();
+        let mut model = Vec::new();
+        for (n, closes) in seen {
+            record.note_seen(&conversation(n), if closes { &Phase::Closed } else { &Phase::Open });
+            model.retain(|other| *other != n);
+            if !closes {
+                model.push(n);
+            }
+            model = last(&model, MAX_SEEN);
+            let kept: Vec<_> = record.seen.iter().map(|(id, _)| id.clone()).collect();
+            prop_assert_eq!(kept, model.iter().map(|n| conversation(*n)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn of_too_many_ids_the_oldest_go_and_none_of_the_queue(waiting in 0usize..100, count in 1usize..200) {
+        let mut record = ConsumerRecord::default();
+        let queued = |n: usize| Queued {
+            id: format!("q{n}"),
+            content: Content::Close { survey: false },
+            opening: None,
+            state: SendState::Waiting,
+            attempt: 0,
+            accepted: None,
+            part: None,
+        };
+        let mut all: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        for id in &all {
+            record.remember(id.clone(), 0, Timestamp::from_millis(0));
+        }
+        for n in 0..waiting {
+            record.remember(format!("q{n}"), 0, Timestamp::from_millis(0));
+            record.queue.push_back(queued(n));
+            all.push(format!("q{n}"));
+        }
+        let kept: Vec<_> = record.recent.iter().map(|one| one.id.clone()).collect();
+        prop_assert_eq!(kept, last(&all, MAX_RECENT.max(waiting)));
+    }
+
+    #[test]
+    fn of_too_many_ranks_the_lowest_of_the_oldest_dialog_go(
+        news in prop::collection::vec((0u8..3, 0u64..400), 0..600),
+    ) {
+        let mut record = ConsumerRecord::default();
+        let mut model: Vec<(u8, Vec<u64>)> = Vec::new();
+        for (at, sequence) in news {
+            let known = match model.iter().position(|(other, _)| *other == at) {
+                Some(known) => known,
+                None => { model.push((at, Vec::new())); model.len() - 1 }
+            };
+            let is_new = !model[known].1.contains(&sequence);
+            prop_assert_eq!(record.is_news(&dialog(at), sequence, Rank::Read), is_new);
+            if is_new {
+                model[known].1.push(sequence);
+                model[known].1.sort_unstable();
+            }
+            if model.iter().map(|(_, known)| known.len()).sum::<usize>() > MAX_RANKS {
+                model[0].1.remove(0);
+                model.retain(|(_, known)| !known.is_empty());
+            }
+            let kept: Vec<_> = record.ranks.iter().map(|(of, known)| {
+                (of.clone(), known.keys().copied().collect::<Vec<_>>())
+            }).collect();
+            let expected: Vec<_> = model.iter().map(|(of, known)| (dialog(*of), known.clone())).collect();
+            prop_assert_eq!(kept, expected);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is forgotten when there is too much: each list beside a naive one.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+/// The consumer's own message number `n`, received in that millisecond.
+fn own(dialog: &str, n: u64) -> MessagingEvent {
+    let raw = json!({"sequence": n, "conversationId": "c", "dialogId": dialog,
+        "originatorMetadata": {"role": "CONSUMER"}, "serverTimestamp": n,
+        "event": {"type": "ContentEvent", "contentType": "text/plain", "message": format!("m{n}")}});
+    MessagingEvent::try_from(raw).unwrap()
+}
+
+fn question(n: u64) -> Question {
+    Question {
+        message: n.to_string(),
+        attempt: 1,
+        dialog: DialogId::new("d").unwrap(),
+        least: 0,
+        digest: digest::text(&format!("m{n}")),
+        ended: Timestamp::from_millis(1_000_000),
+        is_ambiguous: false,
+    }
+}
+
+fn newest(n: u64, most: usize) -> Vec<u64> {
+    (0..=n).rev().take(most).collect::<Vec<_>>().into_iter().rev().collect()
+}
+
+#[test]
+fn of_too_many_echoes_and_times_the_oldest_go() {
+    let mut sightings = Sightings::default();
+    for n in 0..50 {
+        sightings.record(&own("d", n), true);
+        let echoes: Vec<_> = sightings.echoes.iter().map(|echo| echo.sequence).collect();
+        assert_eq!(echoes, newest(n, MAX_ECHOES));
+        let stamps = &sightings.dialogs[&DialogId::new("d").unwrap()].stamps;
+        let stamps: Vec<_> = stamps.iter().map(|(sequence, _)| *sequence).collect();
+        assert_eq!(stamps, newest(n, MAX_STAMPS));
+    }
+}
+
+#[test]
+fn of_too_many_questions_the_oldest_go() {
+    let mut sightings = Sightings::default();
+    for n in 0..50 {
+        sightings.ask(question(n));
+        sightings.ask(question(n));
+        let open: Vec<u64> =
+            sightings.questions.iter().map(|one| one.message.parse().unwrap()).collect();
+        assert_eq!(open, newest(n, MAX_QUESTIONS));
+    }
+    // The newest one is answered.
+    sightings.record(&own("d", 49), true);
+    let settled = sightings.settle();
+    assert_eq!(settled, [(question(49), Verdict::Echo(49))]);
+}
+
+proptest! {
+    /// What is forgotten counts as if it had never come, so nothing is proven by it.
+    #[test]
+    fn of_too_many_ranges_the_lowest_are_forgotten(
+        sequences in prop::collection::vec(0u64..200, 0..120),
+    ) {
+        let mut arrived = Arrived::default();
+        let mut model: BTreeSet<u64> = BTreeSet::new();
+        for sequence in sequences {
+            prop_assert_eq!(arrived.insert(sequence), model.insert(sequence));
+            let mut ranges: Vec<(u64, u64)> = Vec::new();
+            for number in &model {
+                match ranges.last_mut() {
+                    Some((_, last)) if *last + 1 == *number => *last = *number,
+                    _ => ranges.push((*number, *number)),
+                }
+            }
+            if ranges.len() > MAX_RANGES {
+                model.retain(|number| *number > ranges[0].1);
+                ranges.remove(0);
+            }
+            prop_assert_eq!(&arrived.ranges, &ranges);
+            for least in 0..200 {
+                let horizon = (least..).take_while(|number| model.contains(number)).last();
+                prop_assert_eq!(arrived.horizon(least), horizon);
+            }
+        }
+    }
+}
