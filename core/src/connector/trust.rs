@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn a_suffix_in_upper_case_is_the_same_suffix() {
+        let trust = Trust::new("https://API.LivePerson.NET", ["LivePerson.Net", ".LPRND.net"]);
+        let trust = trust.unwrap();
+        for base in ["va.msg.liveperson.net", "VA.LIVEPERSON.NET", "x.lprnd.net", "LpRnD.net"] {
+            assert!(trust.resolve_trusted(base).is_ok(), "{base}");
+        }
+        assert!(trust.resolve_trusted("evil.example").is_err());
+    }
+
+    #[test]
     fn every_other_host_is_refused() {
         for base in [
             "liveperson.net.evil.example",

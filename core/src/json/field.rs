@@ -158,6 +158,22 @@ mod tests {
         assert_eq!(scalar(value, "g"), None);
     }
 
+    /// The first integer that a float does not have is 2^53 + 1.
+    #[test]
+    fn large_integers_keep_their_last_digit() {
+        for number in [9_007_199_254_740_993, 9_223_372_036_854_775_807_i64] {
+            let tape = JsonTape::from(
+                &json!({"number": number, "digits": number.to_string(), "blanks": format!(" {number}\n")}),
+            );
+            for name in ["number", "digits", "blanks"] {
+                let read = (integer(tape.root(), name), unsigned(tape.root(), name));
+                assert_eq!(read, (Some(number), Some(number as u64)), "{name}");
+            }
+        }
+        let tape = JsonTape::parse(r#"{"m":18446744073709551613}"#).unwrap();
+        assert_eq!(unsigned(tape.root(), "m"), Some(u64::MAX - 2));
+    }
+
     #[test]
     fn floats_are_integers_while_they_are_exact() {
         let tape = JsonTape::from(&json!({"a": 8.9e15, "b": 9e15, "c": -8.9e15}));
@@ -192,6 +208,9 @@ mod tests {
             ("7", Some("7")),
             ("-7", Some("-7")),
             ("7.0", Some("7")),
+            ("9007199254740993", Some("9007199254740993")),
+            ("-9007199254740993", Some("-9007199254740993")),
+            ("9223372036854775807", Some("9223372036854775807")),
             ("18446744073709551615", Some("18446744073709551615")),
             ("18446744073709551616", None),
             ("7.5", None),

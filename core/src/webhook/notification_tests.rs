@@ -570,6 +570,28 @@ fn agents_are_assigned_and_active() {
     assert_eq!(state.agents(), ["on"]);
 }
 
+/// A state of the one role says nothing about the other.
+#[test]
+fn one_id_in_two_roles_is_both() {
+    let one = |id: &str, role: &str, state: &str| json!({"id": id, "role": role, "state": state});
+    let main = json!([{"dialogId": "c", "dialogType": "MAIN", "participantsDetails": [
+        one("a", "READER", "CLOSE"),
+        one("a", "ASSIGNED_AGENT", "ACTIVE"),
+        one("b", "ASSIGNED_AGENT", "CLOSE"),
+        one("b", "MANAGER", "ACTIVE"),
+        one("d", "CONSUMER", "ACTIVE"),
+    ]}]);
+    let all = json!([
+        one("d", "CONSUMER", "ACTIVE"),
+        one("d", "ASSIGNED_AGENT", "ACTIVE"),
+        one("a", "ASSIGNED_AGENT", "ACTIVE"),
+        one("b", "ASSIGNED_AGENT", "ACTIVE"),
+    ]);
+    let state = change(json!({"dialogs": main, "participants": all}));
+    assert_eq!(state.agents(), ["a", "d"]);
+    assert_eq!(state.consumer().as_deref(), Some("d"));
+}
+
 #[test]
 fn a_first_skill_without_an_agent_is_no_transfer() {
     let state = |skill: Value, agents: Value| {

@@ -222,6 +222,86 @@ mod tests {
         assert_eq!(receiver.verify(&nameless).unwrap_err(), Rejection::UnknownApp);
     }
 
+    /// What a header does not say counts for no app: a secret of one app is not that of another of its account.
+    #[test]
+    fn a_notification_without_both_ids_is_of_no_app() {
+        let ids = (AccountId::new("a").unwrap(), ClientId::new("x").unwrap());
+        let receiver = Receiver::new().app(ids.0, ids.1, [secret("own")]);
+        let with_any = receiver.clone().secret(secret("any"));
+        for (account, client, is_app) in [
+            (&["a"][..], &["x"][..], true),
+            (&["a"], &[], false),
+            (&[], &["x"], false),
+            (&[], &[], false),
+            (&["a"], &[""], false),
+            (&[""], &["x"], false),
+            (&["A"], &["x"], false),
+            (&["a"], &["X"], false),
+            (&["a"], &["x "], false),
+            // Of several fields the first counts, whatever the others are.
+            (&["a", "b"], &["x"], true),
+            (&["b", "a"], &["x"], false),
+            (&["a"], &["x", "y"], true),
+            (&["a"], &["y", "x"], false),
+            (&["\u{e9}", "a"], &["x"], false),
+        ] {
+            let build = |by: &str| {
+                let mut request = request(by, Algorithm::Sha1, b"{}");
+                for account in account {
+                    request = request.header("x-liveperson-account-id", *account);
+                }
+                for client in client {
+                    request = request.header("x-liveperson-client-id", *client);
+                }
+                request.body(b"{}").unwrap()
+            };
+            let shown = format!("{account:?} {client:?}");
+            let own = receiver.verify(&build("own"));
+            assert_eq!(own.as_ref().err(), (!is_app).then_some(&Rejection::UnknownApp), "{shown}");
+            assert_eq!(own.is_ok_and(|own| own.proven_account().is_some()), is_app, "{shown}");
+            assert_eq!(with_any.verify(&build("own")).is_ok(), is_app, "{shown}");
+            let any = with_any.verify(&build("any")).unwrap();
+            assert_eq!(any.proven_account(), None, "{shown}");
+        }
+    }
+
+    #[test]
+    fn of_several_signatures_the_first_counts() {
+        let receiver = Receiver::new().secret(secret("s"));
+        for (first, second, is_good) in [("s", "x", true), ("x", "s", false)] {
+            let signature = sign(&secret(second), Algorithm::Sha1, Encoding::Base64, b"{}");
+            let request = request(first, Algorithm::Sha1, b"{}");
+            let request = request.header("X-LivePerson-Signature", signature).body(b"{}").unwrap();
+            assert_eq!(receiver.verify(&request).is_ok(), is_good, "{first} {second}");
+        }
+    }
+
+    /// As where a variable of the environment is not set.
+    #[test]
+    fn an_empty_secret_in_a_list_counts_as_none() {
+        let id = || (AccountId::new("a").unwrap(), ClientId::new("x").unwrap());
+        let lists = [&["", "s"][..], &["s", ""], &["", "s", ""], &["", "", "s"]];
+        for list in lists {
+            let secrets: Vec<_> = list.iter().map(|text| secret(text)).collect();
+            let all = secrets.iter().cloned().fold(Receiver::new(), Receiver::secret);
+            let own = Receiver::new().app(id().0, id().1, secrets.clone());
+            for (by, is_good) in [("s", true), ("", false)] {
+                let request = request(by, Algorithm::Sha256, b"{}")
+                    .header("x-liveperson-account-id", "a")
+                    .header("x-liveperson-client-id", "x")
+                    .body(b"{}")
+                    .unwrap();
+                for receiver in [&all, &own] {
+                    assert_eq!(receiver.verify(&request).is_ok(), is_good, "{list:?} {by:?}");
+                }
+                let signature = sign(&secret(by), Algorithm::Sha1, Encoding::Hex, b"{}");
+                let matched = crate::webhook::verify_signature(&signature, b"{}", &secrets);
+                let at = list.iter().position(|text| *text == "s").filter(|_| is_good);
+                assert_eq!(matched.ok().map(|one| one.secret), at, "{list:?} {by:?}");
+            }
+        }
+    }
+
     #[test]
     fn an_account_is_proven_by_its_own_secret_alone() {
         let id = |n: &str| (AccountId::new(n).unwrap(), ClientId::new(n).unwrap());
