@@ -144,6 +144,29 @@ mod tests {
             prop_assert_ne!(seed.derive(a), seed.derive(b));
         }
 
+        /// Within a thousandth: callers that failed together are spread over the whole of the jitter.
+        #[test]
+        fn jitter_reaches_both_ends_of_its_range(bytes: [u8; 16]) {
+            let mut jitter = Seed::from_bytes(bytes).jitter();
+            let draws: Vec<u32> = (0..20_000).map(|_| jitter.draw()).collect();
+            let (least, most) = (draws.iter().min(), draws.iter().max());
+            prop_assert!(least < Some(&(u32::MAX / 1000)), "{least:?}");
+            prop_assert!(most > Some(&(u32::MAX - u32::MAX / 1000)), "{most:?}");
+            let lower = draws.iter().filter(|draw| **draw < u32::MAX / 2).count();
+            prop_assert!((9_000..11_000).contains(&lower), "{lower}");
+        }
+
+        /// Each call has a seed of its own, and draws once or twice.
+        #[test]
+        fn the_first_jitter_of_calls_differs(bytes: [u8; 16]) {
+            let seed = Seed::from_bytes(bytes);
+            let first = |index| seed.derive(index).jitter().draw();
+            let draws: Vec<u32> = (0..20_000).map(first).collect();
+            let (least, most) = (draws.iter().min(), draws.iter().max());
+            prop_assert!(least < Some(&(u32::MAX / 1000)), "{least:?}");
+            prop_assert!(most > Some(&(u32::MAX - u32::MAX / 1000)), "{most:?}");
+        }
+
         #[test]
         fn ids_with_different_indices_differ(bytes: [u8; 16], a in 0u64..1000, b in 0u64..1000) {
             prop_assume!(a != b);

@@ -337,3 +337,91 @@ fn a_look_up_of_a_host_wakes_those_who_wait_for_it() {
     assert_eq!(call.abandon(state, now(1)), Wake::Waiters);
     assert_eq!(sent(waiter.poll(state, now(1))).stage(), attempt.stage());
 }
+
+fn pause_of(events: &[EventKind]) -> Duration {
+    let pause = events.iter().find_map(|event| match event {
+        EventKind::Retry { pause, .. } | EventKind::RefreshDeferred { pause, .. } => Some(*pause),
+        _ => None,
+    });
+    pause.unwrap_or_else(|| panic!("{events:?}"))
+}
+
+/// Up to a tenth, for the call's own requests, for what is fetched for all, and where a refresh is put off.
+#[test]
+fn calls_that_fail_together_are_spread_over_all_of_the_jitter() {
+    let begin_at = |n: u8, begun: u64| {
+        let seed = [n; 16];
+        let mut harness = CallHarness::new(AuthorizeApp::new());
+        harness.state.jitter = Seed::from_bytes(seed).derive(u64::from(n)).jitter();
+        if begun > 0 {
+            harness.finish("");
+            harness = harness.next(AuthorizeApp::new(), secs(begun));
+        }
+        harness
+    };
+    let fetch = |n: u8, begun| {
+        let mut harness = begin_at(n, begun);
+        let attempt = harness.attempt_of(Stage::AppJwt);
+        harness.answer(&attempt, 503, "");
+        pause_of(&harness.events())
+    };
+    let own = |n: u8| {
+        let mut harness = CallHarness::new(message());
+        harness.attempt_of(Stage::Operation);
+        let seed = Seed::from_bytes([n; 16]).derive(1);
+        let call = Call::new(message(), harness.state.config(), seed, now(0));
+        harness.call = call;
+        let attempt = harness.attempt_of(Stage::Operation);
+        harness.answer(&attempt, 503, "");
+        pause_of(&harness.events())
+    };
+    let own: Vec<_> = (0..=255).map(own).collect();
+    let shared: Vec<_> = (0..=255).map(|n| fetch(n, 0)).collect();
+    let put_off: Vec<_> = (0..=255).map(|n| fetch(n, 3598)).collect();
+    for pauses in [own, shared, put_off] {
+        let (least, most) = (*pauses.iter().min().unwrap(), *pauses.iter().max().unwrap());
+        assert!((5_000..5_010).contains(&least.as_millis()), "{least:?}");
+        assert!((5_490..=5_500).contains(&most.as_millis()), "{most:?}");
+    }
+}
+
+/// As a call's own pauses at first, then as those of a circuit.
+#[test]
+fn a_refresh_is_put_off_longer_and_longer() {
+    let exact = |config: Config| {
+        let retry = RetryPolicy::documented().jitter_percent(0);
+        config
+            .retry(retry)
+            .circuit(CircuitPolicy::never())
+            .domain_ttl(secs(1_000_000))
+            .refresh_margin(secs(100_000))
+    };
+    let day = r#"{"access_token":"x","expires_in":86400}"#;
+    let mut harness = CallHarness::with(AuthorizeApp::new(), exact);
+    let attempt = harness.attempt_of(Stage::AppJwt);
+    harness.answer(&attempt, 200, day);
+    harness.finish("");
+    // It is due from nine tenths on, as the margin is never more.
+    let mut second = 77_800;
+    for (asked, expected) in [
+        (None, 5),
+        (None, 10),
+        (None, 15),
+        (None, 120),
+        (Some(100), 240),
+        (Some(1_000), 1_000),
+        (None, 960),
+        (None, 1_920),
+        (None, 1_920),
+    ] {
+        harness = harness.next(AuthorizeApp::new(), secs(second));
+        let attempt = harness.attempt_of(Stage::AppJwt);
+        harness.handle(&attempt, status(503, asked, "{}"));
+        let pause = pause_of(&harness.events());
+        assert_eq!(pause, secs(expected), "{asked:?} at {second}");
+        // Not before that, and then.
+        second += expected;
+        harness = harness.next(AuthorizeApp::new(), secs(second - 1));
+        assert!(harness.finish("").is_empty(), "{second}");
+    }
+}

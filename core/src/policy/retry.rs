@@ -326,7 +326,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_pause_is_shorter_than_documented_or_asked(state in state()) {
+        fn every_pause_is_as_documented_or_asked_and_its_jitter(state in state()) {
             let Decision::Retry(pause) = RetryPolicy::documented().decide(&state) else {
                 return Ok(());
             };
@@ -342,10 +342,11 @@ mod tests {
                 | FailureClass::NotProcessed => state.retry_after,
                 _ => None,
             };
+            // Exactly so long: the share of the jitter that was drawn, of a tenth.
             let least = floor.max(asked.unwrap_or_default());
-            prop_assert!(pause >= least, "{pause:?} < {least:?}");
-            let most = least.saturating_add(least / 10).saturating_add(Duration::from_nanos(1));
-            prop_assert!(pause <= most, "{pause:?} > {most:?}");
+            let more = least.as_nanos() / 10 * u128::from(state.jitter) / u128::from(u32::MAX);
+            let exact = least.saturating_add(Duration::from_nanos(more.try_into().unwrap_or(u64::MAX)));
+            prop_assert!(pause.abs_diff(exact) <= Duration::from_nanos(1), "{pause:?} for {exact:?}");
         }
 
         #[test]
@@ -389,8 +390,11 @@ mod tests {
             let pause = Duration::from_nanos(nanos);
             let policy = RetryPolicy::documented().jitter_percent(percent);
             let longer = policy.lengthened(pause, jitter);
-            prop_assert!(longer >= pause && longer <= pause.saturating_mul(2));
+            prop_assert!(longer >= pause);
             prop_assert_eq!(policy.lengthened(pause, 0), pause);
+            let share = Duration::from_nanos((u128::from(nanos) * u128::from(percent.min(100)) / 100) as u64);
+            prop_assert_eq!(policy.lengthened(pause, u32::MAX), pause.saturating_add(share));
+            prop_assert!(longer <= pause.saturating_add(share));
         }
     }
 
