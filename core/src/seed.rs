@@ -71,12 +71,12 @@ impl Seed {
         RequestId(id)
     }
 
-    /// Derives a stream of jitter values.
     /// The number itself, for what only has to be unique.
     pub(crate) const fn bits(self) -> u128 {
         self.0
     }
 
+    /// Derives a stream of jitter values.
     pub(crate) fn jitter(self) -> Jitter {
         Jitter((self.0 >> 64) as u64 ^ self.0 as u64)
     }
