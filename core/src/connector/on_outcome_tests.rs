@@ -117,6 +117,32 @@ fn a_truncated_probe_leaves_the_probing_to_the_next() {
     assert_eq!(harness.attempt().stage(), Stage::Operation);
 }
 
+/// What ends a probe without a word about the service leaves the probing to the next, at once.
+#[test]
+fn a_token_of_another_program_and_a_full_client_end_no_probing() {
+    let token = || {
+        let token = crate::secret::Secret::new("x".to_owned());
+        Outcome::Shared(SharedToken::new(token, secs(100)).unwrap())
+    };
+    let full = || Outcome::Failed(Failure::never_sent(FailureKind::NoFreeConnection));
+    for outcome in [token(), full()] {
+        let mut harness = CallHarness::with(AuthorizeApp::new(), circuits);
+        open_circuit(&mut harness.state, Service::SENTINEL, Mono::ZERO);
+        let mut harness = harness.next(AuthorizeApp::new(), secs(130));
+        let attempt = harness.attempt_of(Stage::AppJwt);
+        let now = Mono::from_origin(secs(130));
+        let sentinel = Endpoint::Service(Service::SENTINEL);
+        assert_eq!(harness.state.circuit(&sentinel).open_until(now), Some(attempt.deadline()));
+        let shown = format!("{outcome:?}");
+        harness.handle(&attempt, outcome);
+        assert_eq!(circuit(&harness.events()), None, "{shown}");
+        assert_eq!(harness.state.circuit(&sentinel).open_until(now), None, "{shown}");
+        let now = Now::new(now, std::time::SystemTime::UNIX_EPOCH);
+        let permit = harness.state.circuit(&sentinel).acquire(now.mono(), now.mono() + secs(1));
+        assert!(matches!(permit, crate::policy::Permit::Probe(_)), "{shown}: it is open still");
+    }
+}
+
 #[test]
 fn a_probe_for_a_token_counts_as_any_other() {
     // With no token held, and with one that is only due for a refresh.

@@ -153,3 +153,17 @@ fn after_a_truncated_fetch_nobody_fetches_for_a_pause() {
     let next = acquire(&mut flight, at(195), AcquireRequest { lease_id: 3, ..rejected });
     assert!(matches!(next, Acquire::Wait { until, pausing: true, .. } if until == at(197)));
 }
+
+/// It has not been polled since the round before: it does not begin a third one.
+#[test]
+fn a_waiter_of_a_round_before_the_last_has_failed_too() {
+    let mut flight = SingleFlight::new();
+    for (round, now) in [(1, at(0)), (2, at(100))] {
+        let holder = lease(&mut flight, now, who(round, now));
+        flight.refresh.fail(now, holder, secs(0), &error("no"));
+        for joined in 1..=round {
+            let waiter = AcquireRequest { joined: Some(joined), ..who(9, now) };
+            assert!(matches!(acquire(&mut flight, now, waiter), Acquire::Failed(_)), "{joined}");
+        }
+    }
+}
