@@ -349,9 +349,11 @@ fn pause_of(events: &[EventKind]) -> Duration {
 /// Up to a tenth, for the call's own requests, for what is fetched for all, and where a refresh is put off.
 #[test]
 fn calls_that_fail_together_are_spread_over_all_of_the_jitter() {
-    let begin_at = |n: u8, begun: u64| {
+    let begin_at = |n: u8, begun: u64, policy: &RetryPolicy| {
         let seed = [n; 16];
-        let mut harness = CallHarness::new(AuthorizeApp::new());
+        let settings =
+            |config: Config| config.circuit(CircuitPolicy::never()).retry(policy.clone());
+        let mut harness = CallHarness::with(AuthorizeApp::new(), settings);
         harness.state.jitter = Seed::from_bytes(seed).derive(u64::from(n)).jitter();
         if begun > 0 {
             harness.finish("");
@@ -359,8 +361,8 @@ fn calls_that_fail_together_are_spread_over_all_of_the_jitter() {
         }
         harness
     };
-    let fetch = |n: u8, begun| {
-        let mut harness = begin_at(n, begun);
+    let fetch = |n: u8, begun, policy: &RetryPolicy| {
+        let mut harness = begin_at(n, begun, policy);
         let attempt = harness.attempt_of(Stage::AppJwt);
         harness.answer(&attempt, 503, "");
         pause_of(&harness.events())
@@ -375,13 +377,20 @@ fn calls_that_fail_together_are_spread_over_all_of_the_jitter() {
         harness.answer(&attempt, 503, "");
         pause_of(&harness.events())
     };
-    let own: Vec<_> = (0..=255).map(own).collect();
-    let shared: Vec<_> = (0..=255).map(|n| fetch(n, 0)).collect();
-    let put_off: Vec<_> = (0..=255).map(|n| fetch(n, 3598)).collect();
-    for pauses in [own, shared, put_off] {
+    let (documented, none) = (RetryPolicy::documented(), RetryPolicy::none());
+    let all = |pause: &dyn Fn(u8) -> Duration| (0..=255).map(pause).collect::<Vec<_>>();
+    for (seconds, pauses) in [
+        (5, all(&own)),
+        (5, all(&|n| fetch(n, 0, &documented))),
+        (5, all(&|n| fetch(n, 3598, &documented))),
+        // As long as the first pause of a circuit.
+        (120, all(&|n| fetch(n, 3598, &none))),
+    ] {
         let (least, most) = (*pauses.iter().min().unwrap(), *pauses.iter().max().unwrap());
-        assert!((5_000..5_010).contains(&least.as_millis()), "{least:?}");
-        assert!((5_490..=5_500).contains(&most.as_millis()), "{most:?}");
+        let (exact, bit) = (secs(seconds), secs(seconds) / 500);
+        assert!((exact..exact + bit).contains(&least), "{least:?}");
+        let longest = exact + exact / 10;
+        assert!((longest - bit..=longest).contains(&most), "{most:?}");
     }
 }
 
