@@ -47,7 +47,7 @@ bridge)
     ;;
 core)
     patches=core/tests/planted
-    tested=(-p lp-connector-core)
+    tested=(-p lp-connector-core --lib)
     ;;
 gateway)
     patches=adapters/gateway/tests/planted
