@@ -140,6 +140,33 @@ fn a_host_is_looked_up_again_at_the_age_of_a_second() {
     }
 }
 
+#[test]
+fn a_host_without_a_connection_is_not_used_while_another_is_looked_up() {
+    for (answer, expected) in [
+        (
+            status(200, None, r#"{"service":"asyncMessagingEnt","baseURI":"new.liveperson.net"}"#),
+            "new",
+        ),
+        (status(503, None, ""), "asyncmessagingent"),
+    ] {
+        let no_retries =
+            |config: Config| config.retry(RetryPolicy::none()).circuit(CircuitPolicy::never());
+        let mut harness = CallHarness::with(message(), no_retries);
+        let attempt = harness.attempt_of(Stage::Operation);
+        harness.now = secs(5);
+        harness.handle(&attempt, Outcome::Failed(Failure::never_sent(FailureKind::Connect)));
+        let mut harness = harness.next(message(), secs(5));
+        let look_up = harness.attempt();
+        assert_eq!(look_up.stage(), Stage::Domain);
+        let mut other = begin(&harness.state, "ada", 5);
+        assert_eq!(until(other.poll(&mut harness.state, now(5))), secs(20));
+        harness.handle(&look_up, answer);
+        let sent = sent(other.poll(&mut harness.state, now(5)));
+        let host = sent.request().uri().host().unwrap();
+        assert_eq!((sent.stage(), host.split('.').next()), (Stage::Operation, Some(expected)));
+    }
+}
+
 fn limited(config: Config) -> Config {
     config.rate(Service::MESSAGING, RatePolicy::new(1, secs(10)))
 }
