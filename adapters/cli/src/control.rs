@@ -79,29 +79,42 @@ fn leads_to(url: &str, listener: SocketAddr) -> bool {
         .is_ok_and(|url| is_here(&url) && url.port_or_known_default() == Some(listener.port()))
 }
 
-/// How long the first attempt of a notification usually takes at most.
+/// How long to wait for an attempt that decides whether something is held back.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Says if the sandbox holds back notifications after something was made to happen. Whether it has to is known once
-/// it has tried.
-pub(crate) fn tell_held_back(control: &Control, output: &Output) {
+/// Prints a line if the sandbox holds back notifications after something was made to happen. Whether it has to is
+/// known once it has tried.
+pub(crate) fn print_held_back(control: &Control, output: &Output) {
     let begun = Instant::now();
-    let webhooks = loop {
+    let (webhooks, now) = loop {
         let Ok(webhooks) = control.webhooks() else { return };
-        if webhooks.held > 0 || webhooks.waiting == 0 || begun.elapsed() >= FIRST_ATTEMPT {
-            break webhooks;
+        let now = milliseconds_now();
+        if is_decided(&webhooks, now) || begun.elapsed() >= FIRST_ATTEMPT {
+            break (webhooks, now);
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    if let Some(line) = held_back(&webhooks) {
+    if let Some(line) = held_back(&webhooks, now) {
         let event = json!({"event": "held_back", "notifications": webhooks.held,
             "next": webhooks.next, "text": line});
         output.tell(&event, &line);
     }
 }
 
+/// Whether no attempt that is due or under way can change what is held back: until it ends, all that wait behind it
+/// count as held back.
+fn is_decided(webhooks: &v1::Webhooks, now: u64) -> bool {
+    webhooks.waiting == 0 || webhooks.held > 0 && webhooks.next.is_some_and(|next| next > now)
+}
+
+/// The time since the Unix epoch.
+fn milliseconds_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How many notifications are held back, until when, and what to do, if there are any.
-pub(crate) fn held_back(webhooks: &v1::Webhooks) -> Option<String> {
+fn held_back(webhooks: &v1::Webhooks, now: u64) -> Option<String> {
     let are = match webhooks.held {
         0 => return None,
         1 => "is",
@@ -114,18 +127,16 @@ pub(crate) fn held_back(webhooks: &v1::Webhooks) -> Option<String> {
         Some(url) if urls.len() == 1 => url.as_str(),
         _ => "the endpoint",
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let next = match webhooks.next {
-        Some(at) => {
-            let seconds = u128::from(at).saturating_sub(now).div_ceil(1000);
-            format!("the sandbox tries again in {seconds} s")
-        }
-        None => "the sandbox tries again now".to_owned(),
+    let held = count(webhooks.held, "notification");
+    let Some(at) = webhooks.next.filter(|next| *next > now) else {
+        return Some(format!(
+            "{held} {are} held back until {place} takes one: the sandbox tries it now"
+        ));
     };
+    let seconds = (at - now).div_ceil(1000);
     Some(format!(
-        "{} {are} held back, as {place} has taken none: {next}; it does so at once for `lp-connector webhook \
-         replay --held`, and when `chat` or `webhook listen` starts there",
-        count(webhooks.held, "notification")
+        "{held} {are} held back, as {place} has taken none: the sandbox tries again in {seconds} s; it does so at once \
+         for `lp-connector webhook replay --held`, and when `chat` or `webhook listen` starts there"
     ))
 }
 
@@ -159,12 +170,12 @@ mod tests {
     fn what_is_held_back_is_said_with_what_to_do() {
         let with = |held: usize, urls: &[&str]| {
             let endpoints: Vec<Value> = urls.iter().map(|url| json!({"url": url})).collect();
-            let webhooks = json!({"held": held, "next": 0, "endpoints": endpoints});
-            held_back(&serde_json::from_value(webhooks).unwrap())
+            let webhooks = json!({"held": held, "next": 9_001, "endpoints": endpoints});
+            held_back(&serde_json::from_value(webhooks).unwrap(), 1_000)
         };
         assert_eq!(with(0, &["http://a/"]), None);
         let one = with(1, &["http://a/?key=s3cr3t", "http://a/"]).unwrap();
-        let begin = "1 notification is held back, as http://a/ has taken none: the sandbox tries again in 0 s; ";
+        let begin = "1 notification is held back, as http://a/ has taken none: the sandbox tries again in 9 s; ";
         assert!(
             one.starts_with(begin) && one.contains("`lp-connector webhook replay --held`"),
             "{one}"
@@ -174,5 +185,24 @@ mod tests {
             two.starts_with("2 notifications are held back, as the endpoint has taken none: "),
             "{two}"
         );
+    }
+    #[test]
+    fn what_is_held_back_is_known_once_no_attempt_is_due() {
+        for (waiting, held, next, expected) in [
+            (0, 0, None, true),
+            (3, 3, Some(1_001), true),
+            // It is tried now, or is about to be.
+            (3, 3, None, false),
+            (3, 3, Some(1_000), false),
+            // The first attempt is under way.
+            (1, 0, None, false),
+            (1, 0, Some(1_001), false),
+        ] {
+            let webhooks = json!({"waiting": waiting, "held": held, "next": next});
+            let webhooks = serde_json::from_value(webhooks).unwrap();
+            assert_eq!(is_decided(&webhooks, 1_000), expected, "{webhooks:?}");
+            let line = held_back(&webhooks, 1_000).unwrap_or_default();
+            assert_eq!(line.contains("has taken none"), expected && held > 0, "{line}");
+        }
     }
 }

@@ -6,12 +6,15 @@ mod program;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lp_connector_sandbox::{Server, Webhooks};
 use program::bridge::wait_for;
 use program::running::Running;
-use program::{cloud, run_at, settings};
+use program::{cloud, http, run_at, settings};
 
 /// A sandbox whose notifications lead to where nothing listens.
 fn without_listener() -> (Server, SocketAddr) {
@@ -51,6 +54,56 @@ fn who_makes_something_happen_hears_what_is_held_back() {
         assert_eq!(told.last()["event"], "held_back", "{arguments:?}: {}", told.stdout);
         assert!(told.last()["notifications"].as_u64().is_some_and(|held| held > 1));
     }
+}
+
+/// An endpoint that takes notifications only while the flag is set, each after a moment. Returns its URL, and how
+/// many it has taken.
+fn endpoint(takes: &Arc<AtomicBool>) -> (String, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let (takes, counted) = (Arc::clone(takes), Arc::clone(&taken));
+    let url = http::serve(move |request| match takes.load(Ordering::SeqCst) {
+        true => {
+            // As one that has to do something for it.
+            thread::sleep(Duration::from_millis(100));
+            counted.fetch_add(1, Ordering::SeqCst);
+            request.answer("200 OK", "");
+        }
+        false => request.answer("503 Service Unavailable", ""),
+    });
+    (url, taken)
+}
+
+#[test]
+fn what_an_endpoint_is_taking_is_not_said_to_be_held_back() {
+    for arguments in [
+        &["webhook", "replay", "--held"][..],
+        &["trigger", "text"],
+        &["sandbox", "agent", "--say", "Coo"],
+    ] {
+        let (server, takes) = (cloud(&[]), Arc::new(AtomicBool::new(false)));
+        let (url, taken) = endpoint(&takes);
+        let webhooks = Webhooks::all_at(url).retention(Duration::from_secs(3600));
+        server.with(|cloud| cloud.set_webhooks(webhooks));
+        for _ in 0..2 {
+            assert_eq!(run_at(&server, &["trigger", "text"]).code, Some(0));
+        }
+        let waiting = || server.with(|cloud| cloud.notifications_waiting());
+        let held = waiting();
+        assert!(held >= 3, "{held}");
+        takes.store(true, Ordering::SeqCst);
+        if !arguments.contains(&"--held") {
+            server.with(|cloud| cloud.retry_notifications(now()));
+        }
+        let done = run_at(&server, arguments);
+        assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.stderr);
+        assert!(!done.stderr.contains("has taken none"), "{arguments:?}: {}", done.stderr);
+        wait_for("the notifications", || (waiting() == 0).then_some(()));
+        assert!(taken.load(Ordering::SeqCst) >= held, "{arguments:?}");
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(crate) fn held(control: &Control, output: &Output) -> Result<(), Failure> {
     };
     output.done(&json!({"event": "retried", "notifications": held}), line);
     if held > 0 {
-        control::tell_held_back(control, output);
+        control::print_held_back(control, output);
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(trigger: &Trigger, global: &Global, output: &Output) -> Result
         line,
     );
     if !done.notifications.is_empty() || done.held > 0 {
-        control::tell_held_back(&control, output);
+        control::print_held_back(&control, output);
     }
     Ok(())
 }

@@ -164,7 +164,7 @@ fn once(desk: &Desk, all: &[OneAction], output: &Output) -> Result<(), Failure> 
             format!("{}: {line}{}", done.conversation, sequence.unwrap_or_default()),
         );
     }
-    control::tell_held_back(&desk.control, output);
+    control::print_held_back(&desk.control, output);
     Ok(())
 }
 
