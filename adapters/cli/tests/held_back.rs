@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lp_connector_sandbox::{Server, Webhooks};
 use program::bridge::wait_for;
 use program::running::Running;
-use program::{cloud, http, run_at, settings};
+use program::{cloud, http, run, run_at, settings};
 
 /// A sandbox whose notifications lead to where nothing listens.
 fn without_listener() -> (Server, SocketAddr) {
@@ -100,6 +100,23 @@ fn what_an_endpoint_is_taking_is_not_said_to_be_held_back() {
         wait_for("the notifications", || (waiting() == 0).then_some(()));
         assert!(taken.load(Ordering::SeqCst) >= held, "{arguments:?}");
     }
+}
+
+#[test]
+fn a_restart_with_the_same_options_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let takes = Arc::new(AtomicBool::new(false));
+    let (url, taken) = endpoint(&takes);
+    let options = ["sandbox", "--state", state.to_str().unwrap(), "--webhook", &url];
+    let program = env!("CARGO_BIN_EXE_lp-connector");
+    let command = ["--", program, "trigger", "conversation-opened", "--set", "consumer=ada"];
+    let first = run(&[], &[&options[..], &command].concat());
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+    takes.store(true, Ordering::SeqCst);
+    let _second = Running::start(&[], &options);
+    wait_for("what was held back", || (taken.load(Ordering::SeqCst) > 0).then_some(()));
 }
 
 fn now() -> Duration {

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lp_connector_core::secret::Secret;
 use lp_connector_sandbox::{App, Fault, LoggedRequest, Server, ServerConfig, Stopper};
@@ -55,12 +56,18 @@ pub(crate) fn serve(args: &Serve, verbose: u8, output: &Output) -> Result<(), Fa
     ending.set(server.stopper());
     add_faults(&server, faults);
     // One that was killed early has kept none.
-    let has_webhooks = server.is_restored() && server.with(|sandbox| sandbox.webhooks().is_some());
+    let is_restored = server.is_restored();
+    let has_webhooks = is_restored && server.with(|sandbox| sandbox.webhooks().is_some());
     let listen = match has_webhooks && !webhooks::is_chosen() {
         // They are as they were, with what waits to be posted.
         true => server.with(|sandbox| sandbox.webhooks().and_then(webhooks::only_target)),
         false => {
-            server.with(|sandbox| sandbox.set_webhooks(webhooks));
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            server.with(|sandbox| match is_restored {
+                // What waits to be posted goes there.
+                true => sandbox.redirect_webhooks(now, webhooks),
+                false => sandbox.set_webhooks(webhooks),
+            });
             listen
         }
     };
