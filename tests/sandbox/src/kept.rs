@@ -1,6 +1,6 @@
 //! What is kept, within bounds of number and size: the oldest goes first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::size_of;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,6 +15,11 @@ pub const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
 /// About how much memory a value takes.
 pub(crate) trait Weigh {
     fn weight(&self) -> usize;
+
+    /// True if it is still in use: it goes only after all that are not.
+    fn is_in_use(&self) -> bool {
+        false
+    }
 }
 
 impl Weigh for () {
@@ -55,22 +60,39 @@ impl Weigh for Value {
     }
 }
 
-/// A map that removes its oldest entries when it is full. It keeps the newest, whatever its size.
+/// A map that removes its oldest entries when it is full, and those in use last. What is added or changed stays, whatever
+/// its size.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedMap<
     V,
     const CAPACITY: usize = MAX_KEPT,
     const BYTES: usize = MAX_KEPT_BYTES,
 > {
-    /// Each with the weight by which it counts.
-    entries: BTreeMap<String, (V, usize)>,
-    order: VecDeque<String>,
+    entries: BTreeMap<String, Entry<V>>,
+    /// The keys by their ages, and the ages of those that are not in use.
+    order: BTreeMap<u64, String>,
+    unused: BTreeSet<u64>,
+    added: u64,
     bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<V> {
+    value: V,
+    /// By what it counts.
+    weight: usize,
+    age: u64,
 }
 
 impl<V, const CAPACITY: usize, const BYTES: usize> Default for BoundedMap<V, CAPACITY, BYTES> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), order: VecDeque::new(), bytes: 0 }
+        Self {
+            entries: BTreeMap::new(),
+            order: BTreeMap::new(),
+            unused: BTreeSet::new(),
+            added: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -79,8 +101,8 @@ impl<V: Serialize, const CAPACITY: usize, const BYTES: usize> Serialize
     for BoundedMap<V, CAPACITY, BYTES>
 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = |key: &'_ String| self.entries.get(key).map(|(value, _)| value);
-        serializer.collect_seq(self.order.iter().filter_map(move |key| Some((key, value(key)?))))
+        let value = |key: &'_ String| self.entries.get(key).map(|entry| &entry.value);
+        serializer.collect_seq(self.order.values().filter_map(move |key| Some((key, value(key)?))))
     }
 }
 
@@ -99,61 +121,67 @@ impl<'de, V: Deserialize<'de> + Weigh, const CAPACITY: usize, const BYTES: usize
 impl<V: Weigh, const CAPACITY: usize, const BYTES: usize> BoundedMap<V, CAPACITY, BYTES> {
     /// Adds an entry. One that replaces another keeps its age.
     pub(crate) fn insert(&mut self, key: String, value: V) {
-        // The key is there twice.
-        let weight = 2 * key.weight() + value.weight();
-        self.bytes += weight;
-        match self.entries.insert(key.clone(), (value, weight)) {
-            None => self.order.push_back(key),
-            Some((_, before)) => self.bytes -= before,
+        self.added += 1;
+        let mut age = self.added;
+        if let Some(before) = self.entries.remove(&key) {
+            self.bytes -= before.weight;
+            age = before.age;
         }
-        self.trim();
-    }
-
-    fn trim(&mut self) {
-        while (self.order.len() > CAPACITY || self.bytes > BYTES)
-            && self.order.len() > 1
-            && let Some(oldest) = self.order.pop_front()
-        {
-            if let Some((_, weight)) = self.entries.remove(&oldest) {
-                self.bytes -= weight;
-            }
-        }
+        self.order.insert(age, key.clone());
+        self.entries.insert(key.clone(), Entry { value, weight: 0, age });
+        self.weigh_again(&key);
     }
 
     /// Weighs an entry again, which has changed.
     pub(crate) fn weigh_again(&mut self, key: &str) {
-        if let Some((value, weight)) = self.entries.get_mut(key) {
-            self.bytes -= *weight;
-            *weight = 2 * (size_of::<String>() + key.len()) + value.weight();
-            self.bytes += *weight;
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        self.bytes -= entry.weight;
+        // The key is there twice.
+        entry.weight = 2 * (size_of::<String>() + key.len()) + entry.value.weight();
+        self.bytes += entry.weight;
+        match entry.value.is_in_use() {
+            true => self.unused.remove(&entry.age),
+            false => self.unused.insert(entry.age),
+        };
+        let age = entry.age;
+        self.trim(age);
+    }
+
+    /// Removes entries until the others fit; this one stays.
+    fn trim(&mut self, kept: u64) {
+        while self.order.len() > CAPACITY || self.bytes > BYTES {
+            let unused = self.unused.iter().find(|age| **age != kept);
+            let oldest = unused.or_else(|| self.order.keys().find(|age| **age != kept)).copied();
+            let Some(key) = oldest.and_then(|age| self.order.get(&age)).cloned() else { return };
+            self.remove(&key);
         }
-        self.trim();
     }
 
     pub(crate) fn remove(&mut self, key: &str) {
-        if let Some((_, weight)) = self.entries.remove(key) {
-            self.bytes -= weight;
-            self.order.retain(|kept| kept != key);
+        if let Some(entry) = self.entries.remove(key) {
+            self.bytes -= entry.weight;
+            self.order.remove(&entry.age);
+            self.unused.remove(&entry.age);
         }
     }
 }
 
 impl<V, const CAPACITY: usize, const BYTES: usize> BoundedMap<V, CAPACITY, BYTES> {
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
-        self.entries.get(key).map(|(value, _)| value)
+        self.entries.get(key).map(|entry| &entry.value)
     }
 
-    /// An entry to change; if it grows, [`weigh_again`](Self::weigh_again) follows.
+    /// An entry to change; [`weigh_again`](Self::weigh_again) follows if it grows, or if it is in use or no more.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.entries.get_mut(key).map(|(value, _)| value)
+        self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.values().map(|(value, _)| value)
+        self.entries.values().map(|entry| &entry.value)
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.values_mut().map(|(value, _)| value)
+        self.entries.values_mut().map(|entry| &mut entry.value)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -168,7 +196,7 @@ impl<V, const CAPACITY: usize, const BYTES: usize> BoundedMap<V, CAPACITY, BYTES
 
     /// The entries, newest first.
     pub(crate) fn newest(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.order.iter().rev().filter_map(|key| Some((key.as_str(), self.get(key)?)))
+        self.order.values().rev().filter_map(|key| Some((key.as_str(), self.get(key)?)))
     }
 
     pub(crate) fn clear(&mut self) {

@@ -276,6 +276,7 @@ impl State {
             }
             let consumer = closed.consumer.clone();
             self.open.remove(&consumer);
+            self.conversations.weigh_again(conversation);
         }
     }
 }
@@ -351,6 +352,10 @@ impl Weigh for Conversation {
         let dialogs = self.sequences.keys().map(Weigh::weight).sum::<usize>();
         let last = self.last.as_ref().map_or(0, |last| last.from.len() + last.text.len());
         size_of::<Self>() + ids + lists + texts + documents + survey + dialogs + last
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.open
     }
 }
 
