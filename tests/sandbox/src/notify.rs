@@ -264,7 +264,7 @@ impl Sandbox {
         };
         for _ in 0..copies {
             match reorders {
-                true => self.deliveries.enqueue_reordered(item.clone()),
+                true => self.deliveries.enqueue_reordered(now, item.clone()),
                 false => self.deliveries.enqueue(now, item.clone()),
             }
         }

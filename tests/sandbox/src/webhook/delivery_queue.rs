@@ -33,6 +33,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// How long a new notification waits for those before it while a backlog is delivered.
 const BACKLOG_WAIT: Duration = Duration::from_secs(4);
 
+/// The most notifications that wait for the next one of their conversation.
+const MAX_REORDERED: usize = 1000;
+
 /// The most posts in flight.
 const MAX_IN_FLIGHT: usize = 64;
 
@@ -214,9 +217,17 @@ impl DeliveryQueue {
         }
     }
 
-    /// Queues a notification after the next one of its conversation, or when it is due.
-    pub(crate) fn enqueue_reordered(&mut self, item: QueuedNotification) {
+    /// Queues a notification after the next one of its conversation, or when it is due. Where too many wait so, the
+    /// oldest is queued as any other.
+    pub(crate) fn enqueue_reordered(&mut self, now: Duration, item: QueuedNotification) {
         self.reordered.push(item);
+        let bytes = |waiting: &[QueuedNotification]| {
+            waiting.iter().map(QueuedNotification::size).sum::<usize>()
+        };
+        while self.reordered.len() > MAX_REORDERED || bytes(&self.reordered) > self.budget.bytes {
+            let oldest = self.reordered.remove(0);
+            self.enqueue(now, oldest);
+        }
     }
 
     pub(crate) fn poll(&mut self, now: Duration) -> NextPost {

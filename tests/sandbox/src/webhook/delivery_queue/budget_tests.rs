@@ -67,6 +67,52 @@ impl Model {
     }
 }
 
+#[test]
+fn no_more_than_a_thousand_wait_for_a_next_one() {
+    let mut queue = DeliveryQueue::default();
+    for number in 0..1500 {
+        queue.enqueue_reordered(Duration::ZERO, item(number, number as u8, 10));
+    }
+    let waiting: Vec<u64> = queue.reordered.iter().map(|item| item.number).collect();
+    assert!(waiting.len() <= 1000 && waiting.last() == Some(&1499), "{}", waiting.len());
+    assert_eq!((queue.waiting(), queue.lost()), (1500, 0));
+
+    let mut queue = DeliveryQueue { budget: BUDGET, ..DeliveryQueue::default() };
+    (0..5).for_each(|number| {
+        queue.enqueue_reordered(Duration::ZERO, item(number, number as u8, 3000))
+    });
+    assert_eq!((queue.reordered.len(), queue.waiting(), queue.lost()), (2, 4, 1));
+}
+
+#[test]
+fn a_moved_queue_does_not_wait_for_the_old_endpoint() {
+    let retention = Some(Duration::from_secs(3600));
+    let mut queue = DeliveryQueue { retention, ..DeliveryQueue::default() };
+    (0..3).for_each(|number| queue.enqueue(Duration::ZERO, item(number, number as u8, 10)));
+    let NextPost::Post(first) = queue.poll(Duration::ZERO) else { panic!("nothing is posted") };
+    queue.complete(Duration::ZERO, first.id, None);
+    queue.retry(Duration::ZERO);
+    let NextPost::Post(probe) = queue.poll(Duration::ZERO) else { panic!("nothing is tried") };
+    assert!(!matches!(queue.poll(Duration::ZERO), NextPost::Post(_)));
+
+    let anywhere = |item: &QueuedNotification| {
+        let (request, max_retries) = (item.request.clone(), item.max_retries);
+        Some(super::super::Target { request, max_retries })
+    };
+    queue.redirect(Duration::ZERO, retention, anywhere);
+    let NextPost::Post(next) = queue.poll(Duration::ZERO) else { panic!("it waits for the probe") };
+    assert_ne!(next.notification, probe.notification);
+    assert!(queue.complete(Duration::ZERO, next.id, Some(200)).is_some_and(|post| post.delivered));
+    // The old endpoint hangs up at last: its post goes to the new one.
+    queue.complete(Duration::ZERO, probe.id, None);
+    let mut posted = Vec::new();
+    while let NextPost::Post(post) = queue.poll(Duration::ZERO) {
+        queue.complete(Duration::ZERO, post.id, Some(200));
+        posted.push(post.notification);
+    }
+    assert_eq!((posted.len(), queue.waiting()), (2, 0));
+}
+
 proptest! {
     #[test]
     fn a_full_queue_loses_what_a_naive_list_loses(

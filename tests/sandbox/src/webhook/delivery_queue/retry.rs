@@ -85,8 +85,10 @@ impl DeliveryQueue {
             self.retention = retention;
             self.expires_at = Duration::ZERO;
         }
+        // What the old endpoint says of its probe does not matter any more.
+        self.probe = None;
         if retention.is_none() {
-            (self.state, self.probe) = (AppState::Up, None);
+            self.state = AppState::Up;
         }
         let mut lost = Vec::new();
         let mut keep = |item: &mut QueuedNotification| {
