@@ -98,8 +98,11 @@ pub(crate) async fn attempts(world: World) -> Result<Option<String>> {
     let conversation = cloud.conversation("ada", "Hello")?;
     let (url, requests) = endpoint()?;
     let event = "ms.MessagingEventNotification.ContentEvent";
-    let webhooks = json!({event: {"endpoint": url}, "retry": {"retention_time": 60}});
-    let webhooks = Webhooks::from_manifest(&json!({"capabilities": {"webhooks": webhooks}}))?;
+    let webhooks_at = |url: &str| {
+        let webhooks = json!({event: {"endpoint": url}, "retry": {"retention_time": 60}});
+        Webhooks::from_manifest(&json!({"capabilities": {"webhooks": webhooks}}))
+    };
+    let webhooks = webhooks_at(&url)?;
     cloud.server.with(|sandbox| sandbox.set_webhooks(webhooks));
     let secret = cloud.server.client_secret();
     let wait = || -> Result<Posted> {
@@ -155,6 +158,29 @@ pub(crate) async fn attempts(world: World) -> Result<Option<String>> {
     page.until("document.querySelector('.message.agent .links a[href*=wire]')").await?;
     page.js("[...document.querySelectorAll('.message.agent .links a')].at(-1).click()").await?;
     page.until("document.querySelectorAll('.exchange tbody tr').length === 3").await?;
+    // What is held back is posted on request, though its time has not come.
+    let nowhere = webhooks_at("http://127.0.0.1:9/")?;
+    cloud.server.with(|sandbox| sandbox.set_webhooks(nowhere));
+    page.place(&format!("#/conversations/{conversation}")).await?;
+    page.say("Which size?").await?;
+    page.place("#/state").await?;
+    page.shows("#retry", "Post 1 held back now").await?;
+    let tries = || -> Result<u64> {
+        let all = cloud.get("/v1/notifications")?;
+        Ok(all["notifications"][0]["attempts"].as_u64().unwrap_or_default())
+    };
+    // By itself it would be tried five times in 30 s.
+    for _ in 0..100 {
+        if tries()? >= 6 {
+            break;
+        }
+        page.click("#retry").await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    ensure!(tries()? >= 6, "the button posts nothing");
+    let nothing_waits = webhooks_at(&url)?;
+    cloud.server.with(|sandbox| sandbox.set_webhooks(nothing_waits));
+    page.until("!document.getElementById('retry')").await?;
     done(page, Some(format!("signed {signed}"))).await
 }
 

@@ -38,7 +38,9 @@ function webhooks(page) {
 	};
 	const next = hooks?.next ? `, next in ${Math.max(0, Math.ceil((hooks.next - page.now) / 1000))} s` : "";
 	return html`<section><h2>Webhooks</h2>
-		${hooks ? html`<p><b class=${hooks.state === "UP" ? "ok" : "error"}>${hooks.state}</b> · ${count(hooks.waiting)} waiting${next} · ${count(hooks.lost)} lost${hooks.signature ? ` · ${hooks.signature}` : ""}</p>` : nothing}
+		${hooks ? html`<p><b class=${hooks.state === "UP" ? "ok" : "error"}>${hooks.state}</b> · ${count(hooks.waiting)} waiting${next} · ${count(hooks.lost)} lost${hooks.signature ? ` · ${hooks.signature}` : ""}
+		${hooks.held ? html`<button id="retry" ?disabled=${page.off} @click=${() =>
+			page.act("webhooks", () => api.send("POST", "/v1/webhooks/retry"))}>Post ${count(hooks.held)} held back now</button>` : nothing}</p>` : nothing}
 		${table(["event", "URL", "last status", "last", ""], rows, "No endpoint is registered.")}
 		<form class="row" @submit=${submit}><label class="grow">All events to <input type="url" placeholder="an address of this machine" .value=${live(ui.url ?? "")} @input=${(event) => {
 			ui.url = event.target.value;
