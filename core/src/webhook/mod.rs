@@ -89,6 +89,8 @@ pub use transition::Transition;
 pub use verified::Verified;
 
 #[cfg(test)]
+mod any_json_tests;
+#[cfg(test)]
 mod deciding_tests;
 #[cfg(test)]
 mod notification_tests;
