@@ -43,8 +43,73 @@ pub(crate) struct Lines {
 }
 
 enum Source {
-    Terminal(Box<Reedline>),
+    Terminal(Editor),
     Piped(mpsc::Receiver<io::Result<Line>>),
+    /// The terminal is gone.
+    Gone,
+}
+
+/// A line editor on a thread of its own: where the terminal hangs up, its read does not return.
+struct Editor {
+    wanted: mpsc::Sender<()>,
+    typed: mpsc::Receiver<io::Result<Signal>>,
+}
+
+impl Editor {
+    fn start(mut editor: Reedline) -> Self {
+        let (wanted, wants) = mpsc::channel();
+        let (sender, typed) = mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            while wants.recv().is_ok() && sender.send(editor.read_line(&LinePrompt)).is_ok() {}
+        });
+        Self { wanted, typed }
+    }
+
+    fn read_line(&self) -> io::Result<Signal> {
+        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the terminal is gone");
+        self.wanted.send(()).map_err(|_| gone())?;
+        loop {
+            match self.typed.recv_timeout(WAIT) {
+                Ok(typed) => return typed,
+                Err(RecvTimeoutError::Timeout) if !is_hung_up() => {}
+                Err(_) => return Err(gone()),
+            }
+        }
+    }
+}
+
+/// Whether stdin is a terminal, or a pipe, whose other end is closed.
+#[cfg(unix)]
+fn is_hung_up() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let mut polled = [PollFd::new(&stdin, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    poll(&mut polled, Some(&now)).is_ok()
+        && polled.iter().any(|stdin| stdin.revents().intersects(gone))
+}
+
+#[cfg(not(unix))]
+fn is_hung_up() -> bool {
+    false
+}
+
+/// Whether an editor has failed because the terminal does not say where its cursor is.
+fn is_without_cursor(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other && error.to_string().contains("cursor position")
+}
+
+/// A line without the places of the cursor that it begins with (`ESC [ row ; column R`): the terminal has said them too
+/// late for an editor.
+fn without_cursor(mut line: &str) -> &str {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    while let Some((place, rest)) = line.strip_prefix("\x1b[").and_then(|rest| rest.split_once('R'))
+        && place.split_once(';').is_some_and(|(row, column)| number(row) && number(column))
+    {
+        line = rest;
+    }
+    line
 }
 
 /// Prints notices while a line may be being typed.
@@ -59,8 +124,9 @@ pub(crate) struct Screen {
 }
 
 impl Source {
-    /// Lines as they come, those that were typed for an editor first.
-    fn plain(ahead: TypedAhead) -> Self {
+    /// Lines as they come, those that were typed for an editor first. After an editor, what the terminal answers to
+    /// it is no part of them.
+    fn plain(ahead: TypedAhead, after_editor: bool) -> Self {
         let (sender, lines) = mpsc::sync_channel(1);
         // The thread ends with the program: a read from stdin cannot be interrupted.
         std::thread::spawn(move || {
@@ -71,6 +137,12 @@ impl Source {
             };
             while let Some(line) = input::next_line(&mut source).transpose() {
                 let failed = line.is_err();
+                let line = line.map(|line| match line {
+                    Line::Text(text) if after_editor => {
+                        Line::Text(without_cursor(&text).to_owned())
+                    }
+                    line => line,
+                });
                 if sender.send(line).is_err() || failed {
                     return;
                 }
@@ -97,9 +169,9 @@ impl Lines {
                 .with_break_signal(stop.clone())
                 .with_poll_interval(POLL_INTERVAL)
                 .with_hinter(Box::new(TypingHinter(Box::new(typing))));
-            (Source::Terminal(Box::new(editor)), Some(printer))
+            (Source::Terminal(Editor::start(editor)), Some(printer))
         } else {
-            (Source::plain(TypedAhead::default()), None)
+            (Source::plain(TypedAhead::default(), false), None)
         };
         let screen = Screen {
             output: output.clone(),
@@ -124,23 +196,28 @@ impl Lines {
     }
 
     fn read(&mut self) -> Option<Line> {
-        if let Source::Terminal(editor) = &mut self.source {
+        if let Source::Terminal(editor) = &self.source {
             self.screen.typing.store(true, Ordering::SeqCst);
-            let typed = editor.read_line(&LinePrompt);
+            let typed = editor.read_line();
             self.screen.typing.store(false, Ordering::SeqCst);
             self.screen.flush();
             match typed {
                 Ok(Signal::Success(line)) => return Some(Line::Text(line)),
                 Ok(_) => return None,
-                Err(error) => {
-                    self.source = Source::plain(TypedAhead::take());
+                Err(error) if is_without_cursor(&error) && !is_hung_up() => {
+                    self.source = Source::plain(TypedAhead::take(), true);
                     let notice = Notice::text(format!("(lines cannot be edited here: {error})"));
                     self.screen.show(&notice.json, &notice.lines);
+                }
+                Err(error) => {
+                    self.source = Source::Gone;
+                    self.failure = Some(format!("cannot read the next line: {error}"));
+                    return None;
                 }
             }
         }
         let line = match &mut self.source {
-            Source::Terminal(_) => Ok(None),
+            Source::Terminal(_) | Source::Gone => Ok(None),
             Source::Piped(lines) => loop {
                 let seen = self.screen.output.check();
                 match (lines.recv_timeout(WAIT), seen) {
@@ -280,5 +357,35 @@ impl Prompt for LinePrompt {
 
     fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
         Cow::Owned(format!("({}) ", search.term))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_place_of_the_cursor_is_no_text() {
+        for (line, text) in [
+            ("\x1b[24;80RCoo", "Coo"),
+            ("\x1b[1;1R\x1b[2;1R", ""),
+            ("Coo \x1b[1;1R", "Coo \x1b[1;1R"),
+            ("\x1b[1;RCoo", "\x1b[1;RCoo"),
+            ("\x1b[1RCoo", "\x1b[1RCoo"),
+            ("\x1b[A", "\x1b[A"),
+            ("[1;1RCoo", "[1;1RCoo"),
+        ] {
+            assert_eq!(without_cursor(line), text, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_missing_cursor_position_leads_to_plain_lines() {
+        let other = |text: &str| io::Error::other(text.to_owned());
+        let late = "The cursor position could not be read within a normal duration";
+        assert!(is_without_cursor(&other(late)));
+        assert!(!is_without_cursor(&other("Coo")));
+        assert!(!is_without_cursor(&io::Error::new(io::ErrorKind::BrokenPipe, late)));
+        assert!(!is_without_cursor(&io::ErrorKind::UnexpectedEof.into()));
     }
 }

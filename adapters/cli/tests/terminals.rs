@@ -10,25 +10,36 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use lp_connector_sandbox::{Agent, Server, Webhooks};
 use program::bridge::wait_for;
 use program::{cloud, settings};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// A program on a terminal that answers nothing, as a recorder's or an editor's.
 struct OnTerminal {
-    keyboard: File,
+    keyboard: Option<File>,
     child: Child,
     shown: Arc<Mutex<Vec<u8>>>,
+    closed: Arc<AtomicBool>,
+    screen: Option<JoinHandle<()>>,
 }
+
+/// Held while a program starts.
+static STARTING: Mutex<()> = Mutex::new(());
 
 impl OnTerminal {
     fn start(server: &Server, term: &str, arguments: &[&str]) -> Self {
+        // Only this test has the other end of the terminal: no program that another one starts meanwhile.
+        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        fcntl_setfd(&keyboard, FdFlags::CLOEXEC).unwrap();
         grantpt(&keyboard).unwrap();
         unlockpt(&keyboard).unwrap();
         let name = ptsname(&keyboard, Vec::new()).unwrap();
@@ -45,14 +56,29 @@ impl OnTerminal {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let keyboard = File::from(keyboard);
         let (mut screen, all) = (keyboard.try_clone().unwrap(), Arc::clone(&shown));
-        thread::spawn(move || {
+        let closed = Arc::new(AtomicBool::new(false));
+        let gone = Arc::clone(&closed);
+        let screen = thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // It fails once no program has the terminal any more.
-            while let Ok(read) = screen.read(&mut bytes) {
+            while !gone.load(Ordering::SeqCst) {
+                let pause = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+                let mut polled = [PollFd::new(&screen, PollFlags::IN)];
+                if poll(&mut polled, Some(&pause)).unwrap() == 0 {
+                    continue;
+                }
+                // It fails once no program has the terminal any more.
+                let Ok(read) = screen.read(&mut bytes) else { return };
                 all.lock().unwrap().extend_from_slice(bytes.get(..read).unwrap());
             }
         });
-        Self { keyboard, child, shown }
+        Self { keyboard: Some(keyboard), child, shown, closed, screen: Some(screen) }
+    }
+
+    /// Closes the terminal, as one whose window is closed. The program gets no signal: it is not its controlling one.
+    fn hang_up(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.keyboard = None;
+        self.screen.take().unwrap().join().unwrap();
     }
 
     fn shown(&self) -> String {
@@ -65,7 +91,11 @@ impl OnTerminal {
 
     fn type_line(&mut self, line: &str) {
         // Enter is a carriage return.
-        self.keyboard.write_all(format!("{line}\r").as_bytes()).unwrap();
+        self.type_keys(&format!("{line}\r"));
+    }
+
+    fn type_keys(&mut self, keys: &str) {
+        self.keyboard.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     fn end(&mut self) -> ExitStatus {
@@ -118,4 +148,46 @@ fn an_agent_goes_on_where_no_line_can_be_edited() {
     agent.wait_for("/note ");
     agent.type_line("/quit");
     assert!(agent.end().success(), "{}", agent.shown());
+}
+
+/// The terminal's answer to the question where its cursor is.
+const CURSOR: &str = "\x1b[1;1R";
+
+#[test]
+fn a_program_ends_when_its_terminal_is_gone() {
+    for (command, begin) in [
+        (&["chat", "--consumer", "ada"][..], "conversation "),
+        (&["sandbox", "agent"], "you are the agent"),
+    ] {
+        for (term, until) in [
+            // While the editor asks for the cursor, while it reads, once lines are plain, and without an editor.
+            ("xterm", "\x1b[6n"),
+            ("xterm", "> "),
+            ("xterm", "lines cannot be edited here"),
+            ("dumb", begin),
+        ] {
+            let server = cloud(&[]);
+            let mut program = OnTerminal::start(&server, term, command);
+            program.wait_for(begin);
+            if until == "> " {
+                program.wait_for("\x1b[6n");
+                program.type_keys(CURSOR);
+            }
+            program.wait_for(until);
+            program.hang_up();
+            program.end();
+            assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)), "{until:?}");
+        }
+    }
+}
+
+#[test]
+fn a_late_answer_of_the_terminal_is_not_sent() {
+    let server = cloud(&[]);
+    let mut chat = OnTerminal::start(&server, "xterm", &["chat", "--consumer", "ada"]);
+    chat.wait_for("lines cannot be edited here");
+    chat.type_line(&format!("{CURSOR}Coo"));
+    chat.wait_for("you: Coo");
+    chat.type_line("/close");
+    assert!(chat.end().success(), "{}", chat.shown());
 }

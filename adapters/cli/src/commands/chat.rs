@@ -25,6 +25,9 @@ use crate::usage::meant;
 /// After how long without a key the consumer has stopped typing.
 const TYPING_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often to look whether the chat has ended while nobody types: an editor whose terminal is gone does not say so.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How long to wait for delayed messages after the end: longer than the inbox waits.
 const DRAIN_TIME: Duration = Duration::from_millis(2_200);
 
@@ -100,7 +103,7 @@ pub(crate) fn chat(
             }
         }
         stop.store(true, Ordering::Relaxed);
-        // Dropping the editor ends the thread that sends chat states.
+        // Dropping the editor ends the thread that sends chat states sooner.
         drop(lines);
         result
     });
@@ -367,11 +370,11 @@ fn send_chat_states(
     typing: &mpsc::Receiver<Typing>,
     stopped: impl Fn() -> bool,
 ) {
-    while let Ok(first) = typing.recv()
-        && !stopped()
-    {
-        if matches!(first, Typing::Sent) {
-            continue;
+    while !stopped() {
+        match typing.recv_timeout(STOP_INTERVAL) {
+            Ok(Typing::Key) => {}
+            Ok(Typing::Sent) | Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
         }
         let _ = session.set_chat_state(ChatState::Composing);
         let next = loop {
