@@ -191,3 +191,16 @@ fn a_late_answer_of_the_terminal_is_not_sent() {
     chat.type_line("/close");
     assert!(chat.end().success(), "{}", chat.shown());
 }
+
+#[test]
+fn a_person_who_errs_is_no_error_on_any_terminal() {
+    for term in ["xterm", "dumb"] {
+        let server = cloud(&[]);
+        let mut agent = OnTerminal::start(&server, term, &["sandbox", "agent"]);
+        agent.wait_for("you are the agent");
+        agent.type_line("/no-such-command");
+        agent.wait_for("error: ");
+        agent.type_line("/quit");
+        assert!(agent.end().success(), "{term}: {}", agent.shown());
+    }
+}

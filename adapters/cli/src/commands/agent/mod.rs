@@ -3,6 +3,7 @@
 pub(crate) mod parse;
 mod watch;
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,7 +123,7 @@ pub(crate) fn agent(global: &Global, args: AgentSide, output: &Output) -> Result
     lines.check().and_then(|()| output.end())?;
     match first {
         // A person has seen it, and could do something about it.
-        Some(first) if failed == read && !lines.is_terminal() => {
+        Some(first) if failed == read && !io::stdin().is_terminal() => {
             Err(Failure::Local(format!("nothing was done: {first}")))
         }
         _ => Ok(()),
