@@ -58,19 +58,27 @@ pub(crate) fn running() -> Option<String> {
     home::running(&home::default_folder()?)?.control
 }
 
-/// Lets the sandbox whose notifications lead to this listener, if there is one, try at once what it holds back, as it
-/// pauses for up to 300 s after a time without a listener. Returns a line if it held back anything.
+/// Lets the sandbox of this account whose notifications lead to this listener, if there is one, try at once what it
+/// holds back, as it pauses for up to 300 s after its endpoint took none. Returns a line if it held back anything.
 pub(crate) fn try_now(global: &Global, listener: SocketAddr) -> Option<String> {
     let control = find(global).ok()?;
     let webhooks = control.webhooks().ok()?;
     if webhooks.held == 0 || !webhooks.endpoints.iter().any(|one| leads_to(&one.url, listener)) {
         return None;
     }
+    if !is_of(global.account.as_deref(), &control.about().ok()?.account) {
+        return None;
+    }
     let held = control.retry_webhooks().ok().filter(|held| *held > 0)?;
     Some(format!(
-        "the sandbox has held back {} while nothing listened here, and sends them now",
+        "the sandbox has held back {}, as its endpoint took none, and sends them now",
         count(held, "notification")
     ))
+}
+
+/// Whether a sandbox with this account is meant: each is, where no account was named.
+fn is_of(named: Option<&str>, account: &str) -> bool {
+    named.is_none_or(|named| named == account)
 }
 
 /// Whether the URL of an endpoint leads to a listener of this machine.
@@ -164,6 +172,12 @@ mod tests {
         ] {
             assert_eq!(leads_to(url, listener), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn only_the_sandbox_of_the_named_account_is_meant() {
+        assert!(is_of(None, "1") && is_of(Some("1"), "1"));
+        assert!(!is_of(Some("12"), "1") && !is_of(Some(""), "1"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Notifications that a sandbox holds back, because nothing listened.
+//! Notifications that a sandbox holds back, because its endpoint took none.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -131,7 +131,7 @@ fn who_listens_gets_what_was_held_back_at_once() {
         let listening = start(&server, at, listen);
         let said = listening.stdout.find("held back");
         assert!(said.contains("the sandbox has held back "), "{said}");
-        assert!(said.contains(" while nothing listened here, and sends them now"), "{said}");
+        assert!(said.contains(", as its endpoint took none, and sends them now"), "{said}");
         let waiting = || server.with(|cloud| cloud.notifications_waiting());
         wait_for("the notifications", || (waiting() == 0).then_some(()));
         let said = run_at(&server, &["trigger", "text"]);
