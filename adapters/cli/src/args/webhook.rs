@@ -49,11 +49,11 @@ pub(crate) enum Webhook {
         held: bool,
     },
     /// Receive and print notifications, until interrupted. Each is answered 200 once it is printed.
-    /// A line says which messages have not come
+    /// A line says which messages have not come, but not with --as-they-come
     Listen {
         #[command(flatten)]
         endpoint: Endpoint,
-        /// Print notifications as they arrive: unordered, with duplicates
+        /// Print notifications as they arrive: unordered, with duplicates, and no line about what has not come
         #[arg(long)]
         as_they_come: bool,
         #[command(flatten)]
