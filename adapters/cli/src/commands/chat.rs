@@ -36,14 +36,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lets the sandbox that posts to an address, if there is one, try at once what it holds back. Returns a line about
 /// it.
-pub(crate) type Retry<'a> = &'a (dyn Fn(SocketAddr) -> Option<String> + Sync);
+pub(crate) type Retry = Box<dyn FnOnce(SocketAddr) -> Option<String> + Send>;
 
 /// Lets a person be the consumer.
 pub(crate) fn chat(
     client: Client,
     who: &Who,
     endpoint: &Endpoint,
-    (receiver, retry): (Receiver, Retry<'_>),
+    (receiver, retry): (Receiver, Retry),
     output: &Output,
 ) -> Result<(), Failure> {
     // A signal ends the chat as Ctrl-D does. The editor resets this flag when it has seen it, so it has one of
@@ -73,17 +73,19 @@ pub(crate) fn chat(
     });
     let (shared_session, shared_screen, finished) = (&session, &screen, &finished);
     let address = listener.address();
+    let shown = screen.clone();
+    // The end does not wait for it: a sandbox that is stopped does not answer.
+    std::thread::spawn(move || {
+        if let Some(line) = retry(address) {
+            let notice = Notice::text(format!("({line})"));
+            shown.show(&notice.json, &notice.lines);
+        }
+    });
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
             show_events(shared_session, &listener, shared_screen, || stop.load(Ordering::Relaxed));
             finished.store(true, Ordering::Relaxed);
             leave.store(true, Ordering::Relaxed);
-        });
-        scope.spawn(move || {
-            if let Some(line) = retry(address) {
-                let notice = Notice::text(format!("({line})"));
-                shared_screen.show(&notice.json, &notice.lines);
-            }
         });
         scope.spawn(move || {
             send_chat_states(shared_session, &typing, || stop.load(Ordering::Relaxed));

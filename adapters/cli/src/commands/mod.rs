@@ -57,8 +57,9 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         Command::Trigger(trigger) => trigger::run(&trigger, &global, output),
         Command::Chat { who, endpoint } => {
             let receiver = webhook::receiver(&global, &endpoint)?;
-            let asked = |listener| control::try_now(&global, listener);
-            chat::chat(client()?, &who, &endpoint, (receiver, &asked), output)
+            let client = client()?;
+            let retry = Box::new(move |listener| control::try_now(&global, listener));
+            chat::chat(client, &who, &endpoint, (receiver, retry), output)
         }
         Command::Domains { service } => {
             let config = setup::config(&global, output)?;
