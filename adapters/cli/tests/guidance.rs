@@ -214,7 +214,7 @@ fn a_sandbox_in_the_background_ends_well_at_a_signal() {
 }
 
 #[test]
-fn a_command_after_its_argument_is_told_its_place() {
+fn a_command_after_its_argument_gets_the_right_order() {
     for (arguments, order) in [
         (&["sandbox", "faults", "all", "off"][..], Some("lp-connector sandbox faults off all")),
         (&["sandbox", "faults", "1", "remove"], Some("lp-connector sandbox faults remove 1")),
