@@ -6,6 +6,7 @@ mod colour;
 mod commands;
 mod complete;
 mod control;
+mod editor;
 mod failure;
 mod gaps;
 mod help;
