@@ -56,6 +56,9 @@ export function describe(text) {
 	return { endpoint, requests, of, what: words, short: found?.label ?? what };
 }
 
+/** Whether a fault has been applied as often as it can be. */
+export const isSpent = ({ of, applied }) => of > 0 && applied >= of;
+
 /** `3 of 20`, or `14`. */
 export function applied(fault) {
 	const of = fault.limit ?? describe(fault.text).of;

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import * as api from "../api.js";
-import { ENDPOINTS, applied, build, describe, kindsAt } from "../fault.js";
+import { ENDPOINTS, applied, build, describe, isSpent, kindsAt } from "../fault.js";
 import { clock } from "../format.js";
 import { move } from "../window.js";
 import { copyButton, heads, icon } from "./frame.js";
@@ -33,7 +33,7 @@ function row(page, fault) {
 	}} @focusin=${() => {
 		ui.chosen = n;
 	}}>
-		<td><button role="switch" aria-checked=${on} aria-label=${text} class="switch" ?disabled=${page.off} @click=${() => flip(page, fault)}>${on ? "on" : "off"}</button></td>
+		<td><button role="switch" aria-checked=${on} aria-label=${text} class="switch" ?disabled=${page.off} @click=${() => flip(page, fault)}>${on ? (isSpent(fault) ? "spent" : "on") : "off"}</button></td>
 		<td class="endpoint">${endpoint}</td><td class="requests">${requests}</td>
 		<td class="what" dir="auto" title=${text}>${what}</td>
 		<td class="applied"><a href=${page.link("wire", "", { fault: n })} title="Show the exchanges">${applied(fault)}</a></td>

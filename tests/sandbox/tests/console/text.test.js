@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { COMMANDS, parse, suggest } from "../../console/commands.js";
 import { PRESETS, check, metadata, sequences, summary, words } from "../../console/content.js";
-import { KINDS, ENDPOINTS, applied, build, describe, kindsAt } from "../../console/fault.js";
+import { KINDS, ENDPOINTS, applied, build, describe, isSpent, kindsAt } from "../../console/fault.js";
 import { age, clock, count, duration, pretty, short, size } from "../../console/format.js";
 import { action } from "../../console/keys.js";
 import * as routes from "../../console/routes.js";
@@ -194,4 +194,9 @@ test("whatever an event holds is text in its line", () => {
   let deep = { type: "text", text: "a" };
   for (let depth = 0; depth < 20000; depth += 1) deep = { type: "vertical", elements: [deep] };
   assert.equal(summary({ type: "RichContentEvent", content: deep }), "structured content (card)");
+});
+
+test("a fault that was applied as often as it can be is spent", () => {
+  const faults = [[0, 1], [1, 1], [9, null], [0, undefined], [3, 2]];
+  assert.deepEqual(faults.map(([applied, of]) => isSpent({ applied, of })), [false, true, false, false, true]);
 });

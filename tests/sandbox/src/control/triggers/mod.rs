@@ -100,7 +100,14 @@ pub(crate) fn run(
     }
     let (messages, notifications) = (sandbox.state.published, sandbox.notified);
     let mut run = Run { sandbox, now, parameters, spec, conversation: None, faults: Vec::new() };
-    (spec.run)(&mut run).map_err(|why| Problem::new(400, why))?;
+    if let Err(why) = (spec.run)(&mut run) {
+        // What did not happen leaves no fault behind.
+        let faults = run.faults;
+        for number in faults {
+            sandbox.remove_fault(number);
+        }
+        return Err(Problem::new(400, why));
+    }
     let (conversation, faults) = (run.conversation, run.faults);
     Ok(Triggered {
         trigger: name.to_owned(),
@@ -179,6 +186,10 @@ impl Run<'_> {
                 };
                 match found {
                     Some(id) => id,
+                    // Nobody asked for this consumer, who is in a survey.
+                    None if !named && self.sandbox.state.open_of(&consumer).is_some() => {
+                        self.open_new()?
+                    }
                     None => self.open(consumer)?,
                 }
             }
@@ -192,8 +203,11 @@ impl Run<'_> {
         if consumer.is_empty() {
             return Err("consumer must not be empty".to_owned());
         }
-        if self.sandbox.state.open_of(&consumer).is_some() {
-            return Err(format!("{consumer} has an open conversation already"));
+        if let Some(open) = self.sandbox.state.open_of(&consumer) {
+            return Err(format!(
+                "{consumer} has an open conversation already, {open}, perhaps in its survey: close it, or name another \
+                 consumer"
+            ));
         }
         let account = self.sandbox.config.account.clone();
         let features =

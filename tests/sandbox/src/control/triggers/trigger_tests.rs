@@ -50,6 +50,31 @@ fn every_trigger_ends_in_a_signed_notification() {
 }
 
 #[test]
+fn any_trigger_works_after_any_other() {
+    for first in TRIGGERS {
+        for second in TRIGGERS {
+            let mut sandbox = sandbox();
+            run(&mut sandbox, NOW, first.name, Map::new()).unwrap();
+            let done = run(&mut sandbox, NOW, second.name, Map::new());
+            assert!(done.is_ok(), "{} after {}: {:?}", second.name, first.name, done.err());
+        }
+    }
+}
+
+#[test]
+fn a_trigger_that_fails_leaves_no_fault() {
+    let ada = || parameters(json!({"consumer": "ada"}));
+    for spec in TRIGGERS {
+        let mut sandbox = sandbox();
+        run(&mut sandbox, NOW, "survey", ada()).unwrap();
+        let before = sandbox.faults().len();
+        if let Err(problem) = run(&mut sandbox, NOW, spec.name, ada()) {
+            assert_eq!(sandbox.faults().len(), before, "{}: {problem}", spec.name);
+        }
+    }
+}
+
+#[test]
 fn every_kind_of_notification_and_trouble_has_a_trigger() {
     let mut sandbox = sandbox();
     for spec in TRIGGERS {
