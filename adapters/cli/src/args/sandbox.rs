@@ -225,8 +225,9 @@ pub(crate) struct Serve {
     /// A file with the app's secret [default: a random secret]
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
-    /// Keep keys, ports and all that happens in this folder: a sandbox goes on where it stopped [default: keys
-    /// and ports alone, in $XDG_STATE_HOME/lp-connector/sandbox, or below ~/.local/state]
+    /// Keep keys, ports and all that happens in this folder: a sandbox goes on where it stopped; one that was killed,
+    /// where it was up to 5 s before [default: keys and ports alone, in $XDG_STATE_HOME/lp-connector/sandbox, or
+    /// below ~/.local/state]
     #[arg(
         long,
         value_name = "DIR",
