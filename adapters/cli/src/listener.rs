@@ -86,8 +86,14 @@ impl Listener {
 
     fn run(address: SocketAddr, receiver: Receiver, heeds: bool) -> Result<Self, Failure> {
         let local = |error: io::Error| {
+            let taken = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    "an earlier chat or listener may still be ending there; "
+                }
+                _ => "",
+            };
             Failure::Usage(format!(
-                "cannot listen on {address}: {error}; choose another address with --listen or \
+                "cannot listen on {address}: {error}; {taken}choose another address with --listen or \
                  LP_WEBHOOK_LISTEN"
             ))
         };

@@ -398,3 +398,21 @@ fn what_is_missing_has_a_line() {
         assert!(said.contains(late), "{said}");
     }
 }
+
+#[test]
+fn an_address_that_is_taken_may_soon_be_free() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let settings = [
+        ("LP_ACCOUNT_ID", "91827364"),
+        ("LP_CLIENT_ID", "5f0c2a7e-0d3c-4c59-9f6e-7d1b2f3a4c5d"),
+        ("LP_CLIENT_SECRET", SECRET),
+    ];
+    for command in [&["webhook", "listen"][..], &["chat", "--consumer", "ada"]] {
+        let ran = program::run(&settings, &[command, &["--listen", &address]].concat());
+        program::assert_refused(
+            &ran,
+            "an earlier chat or listener may still be ending there; choose another address",
+        );
+    }
+}
