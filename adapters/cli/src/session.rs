@@ -92,6 +92,11 @@ impl Session {
         self.lock().conversation.id().to_string()
     }
 
+    /// The conversation, and its consumer.
+    pub(crate) fn conversation(&self) -> &ConversationRef {
+        &self.to
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.lock().conversation.is_finished()
     }
@@ -185,10 +190,13 @@ impl Session {
         }
     }
 
-    /// Closes the conversation.
+    /// Closes the conversation, unless it is closed already.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let close = self.lock().conversation.close_all();
-        self.client.call(close).map(|_| ())
+        match self.client.call(close) {
+            Err(error) if error.kind() != ErrorKind::ConversationClosed => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is no room for another notification.

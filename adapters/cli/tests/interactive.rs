@@ -247,21 +247,23 @@ fn each_line_is_sent_as_it_is_or_refused() {
         (b"///\n", "you: //"),
         (b"//close\n", "you: /close"),
         (b"//\n", "you: /"),
-        (b"\n  \n", "you:   "),
-        (b"3\n", "you: Red"),
+        (b"\n  \n \t\xc2\xa0\xe3\x80\x80\r\n3\n", "you: Red"),
     ] {
         chat.type_bytes(typed);
         chat.wait_for(shown);
     }
     chat.type_bytes(b"/close \n");
-    assert_eq!(chat.finish().0, Some(0));
+    let (code, lines) = chat.finish();
+    assert_eq!(code, Some(0));
+    // One line for each text that was sent, and none for what was not.
+    assert_eq!(lines.iter().filter(|line| line.starts_with("you: ")).count(), 11, "{lines:#?}");
     let texts = server.with(|cloud| {
         let ours = cloud.messages().iter().filter(|one| one.role == "CONSUMER");
         ours.filter_map(|one| one.event["message"].as_str().map(str::to_owned)).collect::<Vec<_>>()
     });
     let slashes = ["/shrug hi ", "//", "/close", "/"];
     let before = ["  two blanks ", "+3", "03", " 3", "3 ", " /close"];
-    assert_eq!(texts, [&before[..], &slashes, &["  ", "Red"]].concat());
+    assert_eq!(texts, [&before[..], &slashes, &["Red"]].concat());
 }
 
 #[test]
@@ -276,6 +278,64 @@ fn the_end_of_input_closes_the_conversation() {
     assert!(serde_json::from_str::<Value>(&closed).is_ok());
     assert_eq!(chat.finish().0, Some(0));
     assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)));
+}
+
+#[test]
+fn only_what_was_sent_has_a_line_of_the_consumer() {
+    let server = cloud(&[]);
+    let mut chat = Running::start(&server, &["chat", "--consumer", "ada"]);
+    chat.wait_for("the conversation is open");
+    agent(&server, Agent::Text("Which?".to_owned(), vec!["Blue".to_owned()]));
+    chat.wait_for("[1] Blue");
+    server.with(|cloud| cloud.fault("send=400".parse().unwrap()));
+    for line in ["Hello", "1", "2"] {
+        chat.type_line(line);
+        chat.wait_for("error: ");
+    }
+    chat.close_stdin();
+    let (code, lines) = chat.finish();
+    assert_eq!(code, Some(1));
+    let sent = |line: &&String| line.starts_with("you: ") || line.starts_with("(sent");
+    assert_eq!(lines.iter().find(sent), None, "{lines:#?}");
+}
+
+#[test]
+fn a_conversation_is_closed_only_once_that_is_known() {
+    for (command, fault) in [
+        ("chat --consumer ada", "send=400"),
+        ("converse --consumer ada Hello", "send:1=400"),
+        ("converse --consumer ada Hello", "send:2=400"),
+        ("close", "send=400"),
+    ] {
+        for json in [true, false] {
+            let server = cloud(&[fault]);
+            let mut words: Vec<_> = command.split(' ').collect();
+            let id;
+            if words == ["close"] {
+                id = program::run_at(&server, &["open", "--consumer", "ada"]).stdout;
+                words.extend(["--consumer", "ada", "--conversation", id.trim()]);
+            }
+            let arguments = [if json { &["--json"][..] } else { &[] }, &words].concat();
+            let ran =
+                program::run_at_with(&server, &[("LP_WEBHOOK_LISTEN", "127.0.0.1:0")], &arguments);
+            assert_eq!(ran.code, Some(1), "{command}: {}", ran.stdout);
+            assert!(!ran.stdout.contains("closed"), "{command}: {}", ran.stdout);
+            if command == "close" {
+                continue;
+            }
+            if json {
+                let told = ran.names().contains(&"maybe_open".to_owned());
+                assert!(told, "{command}: {}", ran.stdout);
+            } else {
+                let id = server.with(|cloud| cloud.conversations().last().unwrap().id.clone());
+                let says = format!(
+                    "the conversation may still be open: lp-connector close --consumer ada \
+                     --conversation {id}\n"
+                );
+                assert!(ran.stderr.contains(&says), "{command}: {}", ran.stderr);
+            }
+        }
+    }
 }
 
 #[cfg(unix)]

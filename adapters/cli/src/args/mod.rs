@@ -33,8 +33,9 @@ Against the real cloud:
 Exit status: 0 success, 1 failure, 2 invalid usage or configuration.";
 
 const CHAT: &str = "\
-Each line is sent as a text, as it is. A plain number, such as 3, clicks the button or reply with that
-number. Any other line that begins with / is not sent; //text sends /text. The commands are:
+Each line is sent as a text, as it is, but for one of white space alone. A plain number, such as 3, clicks
+the button or reply with that number. Any other line that begins with / is not sent; //text sends /text.
+The commands are:
   /file PATH              send a picture: JPG, JPEG, PNG or GIF, at most 3 MB
   /typing, /active        start, or stop, typing
   /read                   say that all is read, which is said by itself too when it is shown

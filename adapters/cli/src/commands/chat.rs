@@ -81,7 +81,7 @@ pub(crate) fn chat(
             shown.show(&notice.json, &notice.lines);
         }
     });
-    let result = std::thread::scope(|scope| {
+    let (closed, result) = std::thread::scope(|scope| {
         scope.spawn(move || {
             show_events(shared_session, &listener, shared_screen, || stop.load(Ordering::Relaxed));
             finished.store(true, Ordering::Relaxed);
@@ -90,7 +90,10 @@ pub(crate) fn chat(
         scope.spawn(move || {
             send_chat_states(shared_session, &typing, || stop.load(Ordering::Relaxed));
         });
-        let result = send_lines(shared_session, &mut lines, shared_screen, sent);
+        send_lines(shared_session, &mut lines, shared_screen, sent);
+        let close = if session.is_finished() { Ok(()) } else { session.close() };
+        let closed = close.is_ok();
+        let result = close.map_err(Failure::from).and_then(|()| lines.check());
         if result.is_ok() {
             if !finished.load(Ordering::Relaxed) {
                 let seconds = CLOSE_TIMEOUT.as_secs();
@@ -107,28 +110,27 @@ pub(crate) fn chat(
         stop.store(true, Ordering::Relaxed);
         // Dropping the editor ends the thread that sends chat states sooner.
         drop(lines);
-        result
+        (closed, result)
     });
     screen.flush();
-    output.done(
-        &json!({"event": "closed", "conversation_id": session.id()}),
-        format!("closed {}", session.id()),
-    );
+    if closed || session.is_finished() {
+        output.done(
+            &json!({"event": "closed", "conversation_id": session.id()}),
+            format!("closed {}", session.id()),
+        );
+    } else {
+        converse::tell_maybe_open(session.conversation(), output);
+    }
     // A chat that nobody can see any more was closed.
     result.and_then(|()| output.end())
 }
 
 /// Sends what the consumer types.
-fn send_lines(
-    session: &Session,
-    lines: &mut Lines,
-    screen: &Screen,
-    typed: mpsc::Sender<Typing>,
-) -> Result<(), Failure> {
+fn send_lines(session: &Session, lines: &mut Lines, screen: &Screen, typed: mpsc::Sender<Typing>) {
     while let Some(line) = lines.next() {
         let (command, line) = command_or_text(&line);
         let sent = match (command, number(line)) {
-            _ if line.is_empty() => continue,
+            _ if line.trim().is_empty() => continue,
             (Some("/close" | "/quit"), _) => break,
             (Some(command), _) if is_known(command) => {
                 let notice = match act(session, command) {
@@ -142,7 +144,8 @@ fn send_lines(
                 Ok(Some(label)) => {
                     let shown = format!("you: {label}");
                     screen.show(&json!({"event": "chosen", "text": label}), &[shown]);
-                    Ok(None)
+                    let _ = typed.send(Typing::Sent);
+                    continue;
                 }
                 Ok(None) => {
                     let notice = Notice::text(match session.choices() {
@@ -150,8 +153,8 @@ fn send_lines(
                         1 => "(sent as a text: only 1 can be clicked)".to_owned(),
                         max => format!("(sent as a text: only 1 to {max} can be clicked)"),
                     });
-                    screen.show(&notice.json, &notice.lines);
-                    session.send(line)
+                    // What is not sent has no line.
+                    session.send(line).inspect(|_| screen.show(&notice.json, &notice.lines))
                 }
                 Err(error) => Err(error),
             },
@@ -184,10 +187,6 @@ fn send_lines(
             }
         }
     }
-    if !session.is_finished() {
-        session.close()?;
-    }
-    lines.check()
 }
 
 /// The commands: name, argument, and what they do.

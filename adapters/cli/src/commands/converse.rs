@@ -35,16 +35,21 @@ pub(crate) fn converse(
     let result = send(client, &conversation, texts, output)
         .and_then(|()| close(client, &conversation, output));
     if result.is_err() {
-        let (consumer, id) = (conversation.consumer().as_str(), conversation.id().as_str());
-        output.tell(
-            &json!({"event": "maybe_open", "conversation_id": id, "ext_consumer_id": consumer}),
-            &format!(
-                "the conversation may still be open: lp-connector close --consumer {consumer} \
-                 --conversation {id}"
-            ),
-        );
+        tell_maybe_open(&conversation, output);
     }
     result
+}
+
+/// Tells that a conversation may still be open, and what closes it.
+pub(crate) fn tell_maybe_open(conversation: &ConversationRef, output: &Output) {
+    let (consumer, id) = (conversation.consumer().as_str(), conversation.id().as_str());
+    output.tell(
+        &json!({"event": "maybe_open", "conversation_id": id, "ext_consumer_id": consumer}),
+        &format!(
+            "the conversation may still be open: lp-connector close --consumer {consumer} \
+             --conversation {id}"
+        ),
+    );
 }
 
 /// Checks that each text can be sent.
