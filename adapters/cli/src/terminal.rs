@@ -36,6 +36,8 @@ pub(crate) struct Lines {
     source: Source,
     screen: Screen,
     stop: Arc<AtomicBool>,
+    /// Whether Ctrl-C ended the lines in an editor.
+    is_interrupted: bool,
     /// Why there are no more lines, if it is not their end, nor that of the output.
     failure: Option<String>,
 }
@@ -114,7 +116,10 @@ impl Lines {
             printing: Arc::default(),
             typing: Arc::default(),
         };
-        (Self { source, screen: screen.clone(), stop, failure: None }, screen)
+        (
+            Self { source, screen: screen.clone(), stop, is_interrupted: false, failure: None },
+            screen,
+        )
     }
 
     /// The next line, or `None` at the end, and once the output cannot be written. That a line is refused is shown.
@@ -138,7 +143,10 @@ impl Lines {
             self.screen.flush();
             match typed {
                 Ok(Signal::Success(line)) => return Some(Line::Text(line)),
-                Ok(_) => return None,
+                Ok(end) => {
+                    self.is_interrupted = matches!(end, Signal::CtrlC);
+                    return None;
+                }
                 Err(error) if is_without_cursor(&error) && !is_hung_up() => {
                     self.source = Source::plain(TypedAhead::take(), true);
                     let notice = Notice::text(format!("(lines cannot be edited here: {error})"));
@@ -188,6 +196,11 @@ impl Lines {
             None => Ok(()),
             Some(reason) => Err(Failure::Local(reason.clone())),
         }
+    }
+
+    /// Whether Ctrl-C ended the lines, and was no signal: an editor reads it as a key.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.is_interrupted
     }
 
     pub(crate) fn is_terminal(&self) -> bool {

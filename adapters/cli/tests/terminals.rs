@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use lp_connector_sandbox::{Agent, Server, Webhooks};
+use lp_connector_sandbox::{Agent, Endpoint, Server, Webhooks};
 use program::bridge::wait_for;
 use program::{cloud, settings};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -98,6 +98,18 @@ impl OnTerminal {
         self.keyboard.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
+    /// As [`wait_for`](Self::wait_for), of a terminal that says where its cursor is. It has done so `answers` times.
+    fn wait_and_answer(&mut self, text: &str, answers: &mut usize) {
+        wait_for(text, || {
+            let shown = self.shown();
+            for _ in *answers..shown.matches("\x1b[6n").count() {
+                self.type_keys(CURSOR);
+                *answers += 1;
+            }
+            shown.contains(text).then_some(())
+        });
+    }
+
     fn end(&mut self) -> ExitStatus {
         wait_for("the end", || self.child.try_wait().unwrap())
     }
@@ -178,6 +190,61 @@ fn a_program_ends_when_its_terminal_is_gone() {
             program.end();
             assert!(server.with(|cloud| cloud.conversations().all(|one| !one.open)), "{until:?}");
         }
+    }
+}
+
+#[test]
+fn a_chat_that_waits_says_what_a_second_ctrl_c_does() {
+    // Where the close has no effect before its answer comes, and where it has.
+    for (term, faults) in [
+        ("xterm", &["send=400", "send=delay:60s"][..]),
+        ("dumb", &["send=400", "send=delay:60s"]),
+        ("dumb", &["send=delay:60s"]),
+    ] {
+        let server = cloud(&[]);
+        let mut chat = OnTerminal::start(&server, term, &["chat", "--consumer", "ada"]);
+        chat.wait_for("conversation ");
+        let slow = || {
+            faults.iter().for_each(|one| server.with(|cloud| cloud.fault(one.parse().unwrap())));
+        };
+        let interrupt = |chat: &OnTerminal| {
+            let id = chat.child.id().to_string();
+            assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        };
+        if term == "dumb" {
+            chat.wait_for("the conversation is open");
+            slow();
+            if faults.len() > 1 {
+                // The end waits for a line that is being sent, too.
+                chat.type_line("Hello");
+                let under_way = || (server.requests(Endpoint::Send) > 0).then_some(());
+                wait_for("the request", under_way);
+            }
+            interrupt(&chat);
+        } else {
+            let mut answers = 0;
+            chat.wait_and_answer("the conversation is open", &mut answers);
+            chat.wait_and_answer("> ", &mut answers);
+            slow();
+            // The editor reads it as a key.
+            chat.type_keys("\x03");
+            chat.wait_and_answer("a second Ctrl-C", &mut answers);
+        }
+        chat.wait_for("a second Ctrl-C ends this chat at once");
+        let is_closed = faults.len() == 1;
+        if is_closed {
+            chat.wait_for("the conversation has ended");
+        }
+        interrupt(&chat);
+        assert_eq!(chat.end().code(), Some(1), "{term}: {}", chat.shown());
+        chat.wait_for("a second time: it ends at once");
+        let id = server.with(|cloud| cloud.conversations().last().unwrap().id.clone());
+        let open = format!(
+            "it ends at once; the conversation may still be open: lp-connector close --consumer \
+             ada --conversation {id}"
+        );
+        chat.wait_for(if is_closed { "it ends at once\r\n" } else { &open });
+        assert!(!chat.shown().contains("closed "), "{}", chat.shown());
     }
 }
 

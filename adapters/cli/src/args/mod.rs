@@ -40,7 +40,7 @@ The commands are:
   /typing, /active        start, or stop, typing
   /read                   say that all is read, which is said by itself too when it is shown
   /help                   list the commands
-  /close                  close the conversation (as Ctrl-C or Ctrl-D does)
+  /close                  close the conversation (as Ctrl-C or Ctrl-D does; a second Ctrl-C waits for nothing)
 
 Offline, in three terminals:
   lp-connector sandbox                   # prints the variables for the other two

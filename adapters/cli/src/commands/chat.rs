@@ -12,6 +12,7 @@ use lp_connector_core::webhook::Receiver;
 use serde_json::json;
 
 use super::converse;
+use super::interrupt::Interrupt;
 use crate::args::{Endpoint, Who};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -50,10 +51,20 @@ pub(crate) fn chat(
     // its own.
     let leave = Arc::new(AtomicBool::new(false));
     let ended = leave.clone();
-    signals::at_first_signal(output, move || ended.store(true, Ordering::Relaxed))?;
+    let interrupt = Interrupt::new(output);
+    let (begun, left) = (interrupt.clone(), interrupt.clone());
+    let begin = move || {
+        let is_first = begun.begin();
+        ended.store(true, Ordering::Relaxed);
+        // On a thread of its own: a second signal does not wait for a stdout that nobody reads.
+        std::thread::spawn(move || begun.tell());
+        is_first
+    };
+    signals::at_signals(output, begin, move || left.left())?;
     // The endpoint starts first: the first notification comes as soon as the conversation is open.
     let listener = Listener::start(endpoint.listen, receiver)?;
     let session = Session::open(client, converse::opening(who)?)?;
+    interrupt.opened(session.conversation());
     output.keep(
         &json!({"event": "conversation", "conversation_id": session.id(),
             "ext_consumer_id": who.consumer, "listen": listener.address().to_string()}),
@@ -71,6 +82,8 @@ pub(crate) fn chat(
     let (mut lines, screen) = Lines::open(output, leave.clone(), move || {
         let _ = typed.send(Typing::Key);
     });
+    interrupt.shows_on(&screen);
+    let shown_end = &interrupt;
     let (shared_session, shared_screen, finished) = (&session, &screen, &finished);
     let address = listener.address();
     let shown = screen.clone();
@@ -83,7 +96,9 @@ pub(crate) fn chat(
     });
     let (closed, result) = std::thread::scope(|scope| {
         scope.spawn(move || {
-            show_events(shared_session, &listener, shared_screen, || stop.load(Ordering::Relaxed));
+            show_events(shared_session, &listener, shared_screen, shown_end, || {
+                stop.load(Ordering::Relaxed)
+            });
             finished.store(true, Ordering::Relaxed);
             leave.store(true, Ordering::Relaxed);
         });
@@ -91,8 +106,21 @@ pub(crate) fn chat(
             send_chat_states(shared_session, &typing, || stop.load(Ordering::Relaxed));
         });
         send_lines(shared_session, &mut lines, shared_screen, sent);
-        let close = if session.is_finished() { Ok(()) } else { session.close() };
+        if lines.is_interrupted() {
+            interrupt.begin();
+        }
+        let close = if session.is_finished() {
+            Ok(())
+        } else {
+            if interrupt.has_begun() {
+                interrupt.tell();
+            }
+            session.close()
+        };
         let closed = close.is_ok();
+        if closed {
+            interrupt.closed();
+        }
         let result = close.map_err(Failure::from).and_then(|()| lines.check());
         if result.is_ok() {
             if !finished.load(Ordering::Relaxed) {
@@ -112,6 +140,7 @@ pub(crate) fn chat(
         drop(lines);
         (closed, result)
     });
+    interrupt.settle();
     screen.flush();
     if closed || session.is_finished() {
         output.done(
@@ -274,12 +303,13 @@ fn show_events(
     session: &Session,
     listener: &Listener,
     screen: &Screen,
+    interrupt: &Interrupt,
     stopped: impl Fn() -> bool,
 ) {
     let mut leave_at: Option<Instant> = None;
     let (opened, mut received, mut told) = (Instant::now(), false, false);
     loop {
-        let due = show_due(session, screen);
+        let due = show_due(session, screen, interrupt);
         if due.finished {
             // Delayed messages are still shown.
             leave_at = Some(Instant::now() + DRAIN_TIME);
@@ -300,7 +330,7 @@ fn show_events(
             Ok(arrival) => {
                 received = true;
                 session.receive(arrival.verified);
-                let shown = show_due(session, screen);
+                let shown = show_due(session, screen, interrupt);
                 if screen.is_seen() {
                     arrival.answer.accept();
                 }
@@ -338,11 +368,14 @@ struct Shown {
 }
 
 /// Shows what is due.
-fn show_due(session: &Session, screen: &Screen) -> Shown {
+fn show_due(session: &Session, screen: &Screen, interrupt: &Interrupt) -> Shown {
     let (mut any, mut finished) = (false, false);
     loop {
         match session.next_notice() {
             Ok(notice) => {
+                if notice.finished {
+                    interrupt.closed();
+                }
                 screen.show(&notice.json, &notice.lines);
                 finished |= notice.finished;
                 any = true;

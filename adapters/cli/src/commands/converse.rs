@@ -45,11 +45,17 @@ pub(crate) fn tell_maybe_open(conversation: &ConversationRef, output: &Output) {
     let (consumer, id) = (conversation.consumer().as_str(), conversation.id().as_str());
     output.tell(
         &json!({"event": "maybe_open", "conversation_id": id, "ext_consumer_id": consumer}),
-        &format!(
-            "the conversation may still be open: lp-connector close --consumer {consumer} \
-             --conversation {id}"
-        ),
+        &maybe_open(conversation),
     );
+}
+
+/// That a conversation may still be open, and what closes it.
+pub(crate) fn maybe_open(conversation: &ConversationRef) -> String {
+    format!(
+        "the conversation may still be open: lp-connector close --consumer {} --conversation {}",
+        conversation.consumer(),
+        conversation.id()
+    )
 }
 
 /// Checks that each text can be sent.

@@ -13,6 +13,7 @@ pub(crate) mod file;
 mod forward;
 mod inspect;
 mod interactive;
+mod interrupt;
 mod listen;
 mod man;
 mod manifest;
