@@ -217,6 +217,15 @@ impl Process {
         Some(kib / 1024.0)
     }
 
+    /// The processor time that it has used, in ticks, where the system tells.
+    pub(crate) fn processor_time(&self) -> Option<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // Behind the name, which may have spaces, user and system time are the 12th and 13th.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place)?.parse::<f64>().ok();
+        Some(ticks(11)? + ticks(12)?)
+    }
+
     pub(crate) fn trigger(&self, name: &str, body: &Value) -> Result<()> {
         let request = self.agent.post(format!("{}/v1/triggers/{name}", self.control));
         let response = request.content_type("application/json").send(body.to_string())?;

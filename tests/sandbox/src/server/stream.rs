@@ -17,7 +17,7 @@ const MAX_FRAME_PAUSE: Duration = Duration::from_millis(500);
 
 /// How many times as long as it took to make a frame the stream rests before the next one: so it takes little of
 /// the machine, however much passes.
-const REST: u32 = 40;
+const REST: u32 = 100;
 
 /// How long a stream is silent at most.
 const HEARTBEAT: Duration = Duration::from_secs(15);
