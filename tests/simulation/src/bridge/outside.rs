@@ -334,7 +334,7 @@ impl World {
         let accepted = self.channel.accepted.get(&consumer).cloned().unwrap_or_default();
         let ids = accepted.iter().filter_map(|at| self.scenario.messages.get(*at));
         let ids: Vec<String> = ids.map(super::scenario::Message::id).collect();
-        // Of a forgotten consumer, a message that was told of may have been repeated, and be held.
+        // Of a forgotten consumer, a message whose status was given may have been repeated, and be held.
         let is_forgotten = self.channel.forgotten.contains(&name);
         let is_open = |it: &&String| {
             is_forgotten || !self.channel.statuses.contains_key(&(name.clone(), (*it).clone()))
