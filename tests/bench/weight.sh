@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Measures the weight of a program that sends one message: crates in the tree, clean build times, and the
-# size of the stripped program, with each adapter and with the alternatives. Prints a table in Markdown.
+# Measures the weight of a program that sends one message: the crates in its tree, clean build times, and the size of
+# the stripped program; with each adapter, with more features of `lp-connector`, and with the alternatives. Prints a line
+# of JSON for each, as `lp-connector-bench` takes it.
 #
-#     tests/bench/weight.sh              everything: some ten minutes on two cores
-#     tests/bench/weight.sh --no-builds  the crates only
+#     tests/bench/weight.sh crates    nothing is built
+#     tests/bench/weight.sh targets   release builds of what has a target: some three minutes on two cores
+#     tests/bench/weight.sh all       all builds: half an hour
 #
 # It builds in a temporary directory, which it removes. The programs are not run.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-builds=yes
-[ "${1:-}" = --no-builds ] && builds=no
+builds=${1:?crates, targets or all}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export CARGO_TERM_COLOR=never CARGO_NET_RETRY=3
-unset CARGO_TARGET_DIR RUSTFLAGS
+export CARGO_TERM_COLOR=never CARGO_NET_RETRY=3 CARGO_INCREMENTAL=0
+unset CARGO_TARGET_DIR RUSTFLAGS CARGO_PROFILE_RELEASE_DEBUG
 
 # Creates a program in a directory of its own: name, dependencies, source.
 program() {
@@ -76,6 +77,23 @@ lp-connector-tokio = { path = \"$root/adapters/tokio\" }" \
     "$(message lp_connector_tokio "async " .await \
         "tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(send())")"
 
+program smol "smol = \"2\"
+lp-connector-smol = { path = \"$root/adapters/smol\" }" \
+    "$(message lp_connector_smol "async " .await "smol::block_on(send())")"
+
+# What each feature adds to the program with tokio.
+with_features() { # name, features
+    program "$1" "tokio = { version = \"1\", features = [\"rt\", \"net\", \"time\"] }
+lp-connector = { path = \"$root/adapters/lp-connector\", default-features = false, features = [$2] }" \
+        "$(message lp_connector::tokio "async " .await \
+            "tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(send())")"
+}
+with_features axum '"tokio", "axum"'
+with_features bridge '"tokio", "axum", "bridge"'
+with_features sqlite '"tokio", "axum", "bridge", "sqlite"'
+with_features postgres '"tokio", "axum", "bridge", "postgres"'
+with_features sandbox '"tokio", "sandbox"'
+
 # By hand: a token and a message, without error handling.
 by_hand='async fn send(client: &reqwest::Client, token: &str) -> Result<(), Box<dyn std::error::Error>> {
     let url = "https://va.msg.liveperson.net/api/account/91827364/messaging/consumer/conversation/send?v=3";
@@ -128,31 +146,31 @@ seconds() { # the duration of a command
     awk -v a="$began" -v b="$ended" 'BEGIN { printf "%.1f", b - a }'
 }
 
-row() { # directory, label, the largest number of crates
+row() { # directory, the largest number of crates or nothing, `target` if a target needs its build
     cd "$work/$1"
     cargo fetch -q >&2
-    local tree crates names debug=– release=– size=– bound="${3:-}"
-    tree=$(cargo tree -e normal --prefix none --offline | sort -u)
-    crates=$(wc -l <<<"$tree")
+    local crates debug=null release=null size=null
     # Each crate once, without the program itself.
-    names=$(sed 's/ (\*)$//' <<<"$tree" | sort -u | grep -vc '^one-message ')
-    if [ "$builds" = yes ]; then
-        debug=$(seconds cargo build -q --offline)
+    crates=$(cargo tree -e normal --prefix none --offline | sed 's/ (\*)$//' | sort -u | grep -vc '^one-message ')
+    if [ "$builds" = all ] || [ "$builds${3:-}" = targetstarget ]; then
         release=$(seconds cargo build -q --offline --release)
-        size=$(awk -v b="$(wc -c <target/release/one-message)" 'BEGIN { printf "%.1f MB", b / 1e6 }')
+        size=$(wc -c <target/release/one-message)
+        [ "$builds" = all ] && debug=$(seconds cargo build -q --offline)
         rm -rf target
     fi
-    if [ -n "$bound" ]; then
-        [ "$names" -le "$bound" ] && bound="≤ $bound: met" || bound="≤ $bound: not met"
-    fi
-    echo "| $2 | $names | ${bound:-} | $crates | $debug | $release | $size |"
+    printf '{"name": "%s", "crates": %s, "most": %s, "release_build": %s, "debug_build": %s, "bytes": %s}\n' \
+        "$1" "$crates" "${2:-null}" "$release" "$debug" "$size"
 }
 
-echo "| one message with | crates | target | lines of \`cargo tree\` | clean debug build, s | clean release build, s | program |"
-echo "|---|---|---|---|---|---|---|"
-row core "\`lp-connector-core\` (sends nothing)" 33
-row ureq "\`lp-connector-ureq\`" 53
-row async-std "\`lp-connector-async-std\`" 87
-row tokio "\`lp-connector-tokio\`" 74
-row reqwest "\`reqwest\` by hand"
-row oauth2 "\`oauth2\` and \`reqwest\` by hand"
+row core 33
+row ureq 53
+row async-std 87
+row smol 87
+row tokio 74 target
+row reqwest "" target
+row oauth2
+row axum
+row bridge
+row sqlite
+row postgres
+row sandbox

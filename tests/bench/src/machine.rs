@@ -13,7 +13,6 @@ pub(crate) fn describe() -> Machine {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or_else(|| "unknown".to_owned(), |(_, name)| name.trim().to_owned());
-    let load = fs::read_to_string("/proc/loadavg").ok();
     Machine {
         processor,
         cores: thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -21,7 +20,6 @@ pub(crate) fn describe() -> Machine {
             .unwrap_or_else(|| std::env::consts::OS.to_owned()),
         compiler: command_output("rustc", &["--version"]).unwrap_or_default(),
         valgrind: command_output("valgrind", &["--version"]),
-        load_before: load.and_then(|load| load.split(' ').next()?.parse().ok()),
     }
 }
 

@@ -12,13 +12,19 @@ mod counts;
 mod load;
 mod machine;
 mod memory;
+mod peer;
 mod pure;
+mod quiet;
 mod ratio;
 mod render;
 mod report;
+mod simulation;
+mod spread;
 mod table;
+mod targets;
 mod token;
 mod valgrind;
+mod weight;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -26,6 +32,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::load::ClientKind;
+use crate::quiet::Watch;
 use crate::report::Report;
 
 /// An error of a measurement.
@@ -51,6 +58,14 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
+    /// Measures whatever the load is. The report says what it was.
+    #[arg(long)]
+    busy: bool,
+
+    /// Measures crates and builds of every program, not only of those that have a target.
+    #[arg(long)]
+    all_builds: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -69,6 +84,10 @@ enum Section {
     Load,
     /// Notifications through the bridge, over SQLite and PostgreSQL.
     Bridge,
+    /// The soak of the simulation.
+    Simulation,
+    /// Crates and clean builds of a program that sends one message.
+    Weight,
 }
 
 #[derive(Subcommand)]
@@ -77,8 +96,6 @@ enum Command {
     Render {
         /// The output of `--json`.
         report: PathBuf,
-        /// The output of `weight.sh`.
-        weight: PathBuf,
         /// The template, with placeholders for tables and figures.
         template: PathBuf,
     },
@@ -90,7 +107,12 @@ enum Command {
     },
     /// Runs one case a number of times.
     #[command(hide = true)]
-    Repeat { case: String, times: u64 },
+    Repeat {
+        case: String,
+        times: u64,
+        #[arg(long)]
+        when_told: bool,
+    },
     /// Fills a cache, and prints the bytes that it takes.
     #[command(hide = true)]
     Hold { what: String, count: usize },
@@ -113,12 +135,12 @@ enum Command {
 fn main() -> Result<(), BenchError> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Render { report, weight, template }) => {
-            print!("{}", render::render(&report, &weight, &template)?);
+        Some(Command::Render { report, template }) => {
+            print!("{}", render::render(&report, &template)?);
             Ok(())
         }
         Some(Command::Counts { write }) => counts::check(write),
-        Some(Command::Repeat { case, times }) => pure::repeat(&case, times),
+        Some(Command::Repeat { case, times, when_told }) => pure::repeat(&case, times, when_told),
         Some(Command::Hold { what, count }) => memory::hold(&what, count),
         Some(Command::Serve) => Ok(bench_server::run()?),
         Some(Command::Send { kind, callers, millis, base }) => {
@@ -135,7 +157,10 @@ fn main() -> Result<(), BenchError> {
             {
                 std::process::exit(status);
             }
-            let report = measure(wanted, arguments.quick)?;
+            if !arguments.busy && !arguments.quick {
+                quiet::wait()?;
+            }
+            let report = measure(wanted, arguments.quick, arguments.all_builds)?;
             if arguments.json {
                 println!("{}", serde_json::to_string_pretty(&report)?);
             } else {
@@ -146,34 +171,61 @@ fn main() -> Result<(), BenchError> {
     }
 }
 
-/// Measures the wanted sections one after the other.
-fn measure(wanted: impl Fn(Section) -> bool, quick: bool) -> Result<Report, BenchError> {
+/// Measures the wanted sections one after the other: what needs a quiet machine first.
+fn measure(
+    wanted: impl Fn(Section) -> bool,
+    quick: bool,
+    all_builds: bool,
+) -> Result<Report, BenchError> {
     let mut report = Report::new(machine::describe());
-    if wanted(Section::Time) {
-        eprintln!("time of the core's cases");
+    let mut sections = Vec::new();
+    let mut section = |section, name, measure: &mut dyn FnMut() -> Result<(), BenchError>| {
+        if wanted(section) {
+            let watch = Watch::begin(name);
+            measure()?;
+            sections.push(watch.end());
+        }
+        Ok::<(), BenchError>(())
+    };
+    section(Section::Load, "every adapter and its alternatives over loopback", &mut || {
+        report.load = load::measure(quick)?;
+        Ok(())
+    })?;
+    section(Section::Time, "time of the core's cases", &mut || {
         report.cases = pure::time(quick);
-    }
-    if wanted(Section::Counts) {
-        eprintln!("instructions and allocations of the core's cases");
-        valgrind::count(&mut report)?;
-    }
-    if wanted(Section::Waiting) {
-        eprintln!("callers that wait for a token");
+        Ok(())
+    })?;
+    section(Section::Waiting, "callers that wait for a token", &mut || {
         report.contention = Some(contention::measure(quick));
         report.token = Some(token::measure(quick));
-    }
-    if wanted(Section::Memory) {
-        eprintln!("memory");
-        report.memory = memory::measure(quick)?;
-    }
-    if wanted(Section::Load) {
-        eprintln!("every adapter and its alternatives over loopback");
-        report.load = load::measure(quick)?;
-    }
-    if wanted(Section::Bridge) {
-        eprintln!("the bridge over its stores");
+        Ok(())
+    })?;
+    section(Section::Simulation, "the simulation", &mut || {
+        report.simulation = simulation::measure(quick)?;
+        Ok(())
+    })?;
+    section(Section::Bridge, "the bridge over its stores", &mut || {
         report.bridge = bridge::measure(quick)?;
-    }
+        report.durability = bridge::sending::measure(quick)?;
+        Ok(())
+    })?;
+    section(Section::Memory, "memory", &mut || {
+        report.memory = memory::measure(quick)?;
+        Ok(())
+    })?;
+    section(Section::Counts, "instructions and allocations of the core's cases", &mut || {
+        valgrind::count(&mut report, quick)?;
+        report.profiles = targets::PROFILED
+            .iter()
+            .filter_map(|group| valgrind::profile(&format!("{group}: {}", cases::OURS)))
+            .collect();
+        Ok(())
+    })?;
+    section(Section::Weight, "crates and clean builds", &mut || {
+        report.weight = weight::measure(quick, all_builds)?;
+        Ok(())
+    })?;
+    report.sections = sections;
     report.ratios = ratio::of(&report);
     Ok(report)
 }

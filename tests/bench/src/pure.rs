@@ -1,13 +1,16 @@
 //! Times the core's cases. The cases of a group alternate, so that a disturbance affects all of them.
 
 use crate::BenchError;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::cases::{self, Case, Once};
 use crate::report::{Measured, Rounds};
+use crate::spread::Spread;
+use crate::targets;
 
-/// The rounds of each case.
-const ROUNDS: usize = 11;
+/// The fewest and the most rounds of each case: there are more until the ratios of a group are steady.
+const ROUNDS: std::ops::RangeInclusive<usize> = 11..=45;
 
 /// The length of a round.
 const ROUND: Duration = Duration::from_millis(40);
@@ -15,17 +18,21 @@ const ROUND: Duration = Duration::from_millis(40);
 pub(crate) fn time(quick: bool) -> Vec<Measured> {
     let all = cases::all();
     let round = if quick { ROUND / 20 } else { ROUND };
+    let most = if quick { *ROUNDS.start() } else { *ROUNDS.end() };
     let mut measured = Vec::new();
     for group in all.chunk_by(|a, b| a.group == b.group) {
         let group: Vec<&Case> = group.iter().filter(|case| !(quick && case.heavy)).collect();
-        let mut ready: Vec<(Once, Vec<f64>)> =
-            group.iter().map(|case| ((case.prepare)(), Vec::new())).collect();
-        for _ in 0..ROUNDS {
-            for (run, times) in &mut ready {
+        let mut ready: Vec<Once> = group.iter().map(|case| (case.prepare)()).collect();
+        let mut times: Vec<Vec<f64>> = group.iter().map(|_| Vec::new()).collect();
+        for done in 1..=most {
+            for (run, times) in ready.iter_mut().zip(&mut times) {
                 times.push(nanoseconds_per_run(run, round));
             }
+            if done >= *ROUNDS.start() && are_steady(&group, &times) {
+                break;
+            }
         }
-        measured.extend(group.iter().zip(ready).map(|(case, (_, times))| Measured {
+        measured.extend(group.iter().zip(times).map(|(case, times)| Measured {
             group: case.group.to_owned(),
             name: case.name.to_owned(),
             nanoseconds: Some(Rounds::of(times)),
@@ -33,6 +40,19 @@ pub(crate) fn time(quick: bool) -> Vec<Measured> {
         }));
     }
     measured
+}
+
+/// True if all ratios of this group that have a target are steady.
+fn are_steady(group: &[&Case], times: &[Vec<f64>]) -> bool {
+    let pairs = targets::CASES.iter().filter(|pair| pair.time.is_some());
+    pairs.filter(|pair| group.iter().any(|case| case.group == pair.group)).all(|pair| {
+        let of = |name| {
+            let at = group.iter().position(|case| case.name == name)?;
+            times.get(at)
+        };
+        let (Some(ours), Some(theirs)) = (of(pair.of), of(pair.to)) else { return true };
+        Spread::of_ratios(ours, theirs).is_steady()
+    })
 }
 
 /// The nanoseconds of one run, averaged over this time.
@@ -51,13 +71,21 @@ pub(crate) fn nanoseconds_per_run(run: &mut Once, for_: Duration) -> f64 {
     }
 }
 
-/// Runs one case a number of times, for valgrind.
-pub(crate) fn repeat(id: &str, times: u64) -> Result<(), BenchError> {
+/// Runs one case a number of times, for valgrind: at once, or when a line comes after it has said that it is ready.
+pub(crate) fn repeat(id: &str, times: u64, when_told: bool) -> Result<(), BenchError> {
     let all = cases::all();
     let case = all.iter().find(|case| case.id() == id).ok_or("no such case")?;
     let mut run = (case.prepare)();
+    if when_told {
+        println!("ready");
+        io::stdin().read_line(&mut String::new())?;
+    }
     for _ in 0..times {
         run();
+    }
+    if when_told {
+        // To empty a large cache is not part of a run.
+        std::mem::forget(run);
     }
     Ok(())
 }

@@ -1,183 +1,164 @@
-//! The ratios of our figures to those of the alternatives, and the targets.
+//! The ratios of our figures to those of the alternatives.
 
 use crate::bridge;
 use crate::cases::OURS;
-use crate::report::{Measured, Ratio, Report, Rounds};
-
-/// The bound of a ratio or figure.
-#[derive(Clone, Copy)]
-enum Target {
-    AtMost(f64),
-    AtLeast(f64),
-}
-
-impl Target {
-    fn met(self, figure: f64) -> bool {
-        match self {
-            Self::AtMost(bound) => figure <= bound,
-            Self::AtLeast(bound) => figure >= bound,
-        }
-    }
-
-    fn text(self) -> String {
-        match self {
-            Self::AtMost(bound) => format!("<= {bound}"),
-            Self::AtLeast(bound) => format!(">= {bound}"),
-        }
-    }
-}
-
-use Target::{AtLeast, AtMost};
-
-/// Pairs of cases. A target is for the time: valgrind lacks the processor's instructions for hashing.
-const CASES: &[(&str, &str, &str, Option<Target>)] = &[
-    ("build a SEND", OURS, "by hand, all parts cached", Some(AtMost(1.10))),
-    ("build a SEND", OURS, "by hand, naive", None),
-    ("build a SEND", "this crate, as a call's first step", "by hand, all parts cached", None),
-    ("a whole call", OURS, "request and answer by hand", None),
-    ("notification of 1 KiB", OURS, "HMAC and typed parse", Some(AtMost(1.05))),
-    ("notification of 1 KiB", "parsed, written again, HMAC", OURS, Some(AtLeast(2.5))),
-    ("notification of 16 KiB", OURS, "HMAC and typed parse", None),
-    ("notification of 16 KiB", "parsed, written again, HMAC", OURS, None),
-    ("HTTP/1.1 answer", OURS, "httparse, the head alone", None),
-    ("HTTP/1.1 exchange", OURS, "ureq-proto", None),
-    ("HTTP/1.1 exchange", OURS, "hyper, a connection that is open", None),
-    ("inbox: one event in and out", "10,000 conversations", "1 conversation", None),
-    ("inbox: one event in and out", "1,000,000 conversations", "1 conversation", None),
-    ("tokens: one call", "10,000 consumers", "1 consumer", None),
-    ("tokens: one call", "1,000,000 consumers", "1 consumer", None),
-];
-
-/// A pair of clients: ours, the alternative, the numbers of callers, whether the target is for the rate
-/// (otherwise it is for the processor time), and the target.
-type Pair = (&'static str, &'static str, &'static [usize], bool, Option<Target>);
-
-const LOADS: &[Pair] = &[
-    ("lp-connector-ureq", "ureq", &[1, 16, 256], false, Some(AtMost(1.03))),
-    ("lp-connector-ureq", "ureq with time-outs", &[1, 16, 256], false, Some(AtMost(1.03))),
-    ("lp-connector-tokio", "hyper-util", &[1, 16, 256], false, Some(AtMost(1.03))),
-    ("lp-connector-tokio", "reqwest", &[1, 16, 256], false, None),
-    ("lp-connector-async-std", "reqwest", &[1, 16, 64, 256], true, Some(AtLeast(1.6))),
-];
+use crate::report::{Load, Measured, Ratio, Report, Rounds, Sureness};
+use crate::spread::Spread;
+use crate::targets::{self, LoadPair, Measure, Target};
 
 pub(crate) fn of(report: &Report) -> Vec<Ratio> {
     let mut ratios = Vec::new();
-    for (group, of, to, target) in CASES {
-        let case = |name: &str| report.case(&format!("{group}: {name}"));
-        let (Some(ours), Some(theirs)) = (case(of), case(to)) else { continue };
-        let mut push =
-            |unit: &str, figure: fn(&Measured) -> Option<f64>, target: Option<Target>| {
-                if let (Some(a), Some(b)) = (figure(ours), figure(theirs)) {
-                    ratios.push(ratio((group, of, to), unit, a / b, target));
-                }
-            };
-        push("time", |case| case.nanoseconds.map(|ns| ns.median), *target);
-        push("instructions", |case| case.instructions, None);
-    }
-    for (of, to, callers, by_rate, target) in LOADS {
-        for callers in *callers {
-            let (Some(ours), Some(theirs)) = (report.load(of, *callers), report.load(to, *callers))
-            else {
-                continue;
-            };
-            let what = format!("sending, {callers} at once");
-            // The target for the rate is for 64 callers.
-            let target = target.filter(|_| !by_rate || *callers == 64);
-            let of = (what.as_str(), *of, *to);
-            let (cpu, rate) = (
-                quotient(&ours.cpu_per_message, &theirs.cpu_per_message),
-                quotient(&ours.messages_per_second, &theirs.messages_per_second),
-            );
-            ratios.push(ratio(of, "CPU per message", cpu, target.filter(|_| !by_rate)));
-            ratios.push(ratio(of, "messages per second", rate, target.filter(|_| *by_rate)));
+    for pair in targets::CASES {
+        let case = |name: &str| report.case(&format!("{}: {name}", pair.group));
+        let (Some(ours), Some(theirs)) = (case(pair.of), case(pair.to)) else { continue };
+        let of = (pair.group, pair.of, pair.to);
+        if let (Some(ours), Some(theirs)) = (&ours.nanoseconds, &theirs.nanoseconds) {
+            ratios.push(compared(of, "time", ours, theirs, pair.time));
+        }
+        if let (Some(ours), Some(theirs)) = (ours.instructions, theirs.instructions) {
+            ratios.push(counted(of, "instructions", ours / theirs, pair.instructions));
         }
     }
-    ratios.extend(figures(report));
+    for pair in targets::loads() {
+        let load = |client| report.load(client, pair.callers);
+        let (Some(ours), Some(theirs)) = (load(pair.of), load(pair.to)) else { continue };
+        let what = format!("sending, {} at once", pair.callers);
+        let of = (what.as_str(), pair.of, pair.to);
+        let (ours, theirs) = (measured(&pair, ours), measured(&pair, theirs));
+        ratios.push(compared(of, pair.measure.name(), ours, theirs, pair.target));
+    }
+    figures(report, &mut ratios);
+    bridges(report, &mut ratios);
+    ratios
+}
+
+/// True if the ratios of all these pairs that have a target are steady.
+pub(crate) fn are_steady(pairs: &[LoadPair], loads: &[Load]) -> bool {
+    pairs.iter().filter(|pair| pair.target.is_some()).all(|pair| {
+        let of = |client: &str| loads.iter().find(|load| load.client == client);
+        let (Some(ours), Some(theirs)) = (of(pair.of), of(pair.to)) else { return true };
+        let rounds = |load| &measured(pair, load).rounds;
+        Spread::of_ratios(rounds(ours), rounds(theirs)).is_steady()
+    })
+}
+
+fn measured<'a>(pair: &LoadPair, load: &'a Load) -> &'a Rounds {
+    match pair.measure {
+        Measure::Cpu => &load.cpu_per_message,
+        Measure::Rate => &load.messages_per_second,
+    }
+}
+
+/// Figures with a target, as ratios to one unit; and those of other programs.
+fn figures(report: &Report, ratios: &mut Vec<Ratio>) {
+    for (group, target) in targets::ALLOCATIONS {
+        let case = report.case(&format!("{group}: {OURS}"));
+        if let Some(allocations) = case.and_then(|case: &Measured| case.allocations) {
+            let of = (*group, OURS, "1 allocation");
+            ratios.push(counted(of, "allocations", allocations, Some(*target)));
+        }
+    }
+    if let Some(contention) = &report.contention {
+        let of = ("callers who wait for a token", OURS, "1 poll of each");
+        ratios.push(counted(of, "polls", contention.polls_per_caller, Some(targets::POLLS)));
+    }
+    if let Some(token) = &report.token {
+        let of = ("a token that is there, read", OURS, "1 ns");
+        ratios.push(counted(of, "time", token.alone_ns.median, Some(targets::TOKEN)));
+    }
+    let million = |memory: &&crate::report::MemoryUse| {
+        memory.what == "consumers" && memory.count == 1_000_000
+    };
+    if let Some(memory) = report.memory.iter().find(million) {
+        let of = ("a consumer among 1,000,000", OURS, "1 byte");
+        ratios.push(counted(of, "bytes", memory.bytes_each, Some(targets::CONSUMER)));
+    }
+    if let Some(run) = &report.simulation {
+        let of = ("the soak, a core", "simulated calls", "1 call");
+        let rate = run.calls_per_second_and_core;
+        ratios.push(counted(of, "per second", rate, Some(targets::SIMULATED)));
+    }
+    let weight = |name: &str| report.weight.iter().find(|weight| weight.name == name);
+    if let (Some(ours), Some(theirs)) = (weight("tokio"), weight("reqwest")) {
+        let of = ("a program that sends one message", "lp-connector-tokio", "reqwest");
+        let crates = ours.crates as f64 / theirs.crates as f64;
+        ratios.push(counted(of, "crates", crates, Some(targets::WEIGHT)));
+        if let (Some(ours), Some(theirs)) = (ours.release_build, theirs.release_build) {
+            ratios.push(counted(of, "release build", ours / theirs, Some(targets::WEIGHT)));
+        }
+    }
+}
+
+fn bridges(report: &Report, ratios: &mut Vec<Ratio>) {
     for run in &report.bridge {
         let of = match run.instances {
             1 => format!("{}, 1 bridge", run.store),
             several => format!("{}, {several} bridges", run.store),
         };
-        let least = bridge::cycles_target(&run.store);
-        ratios.push(ratio(
-            ("cycles", &of, ""),
-            "per second",
-            run.cycles_per_second,
-            least.map(AtLeast),
-        ));
-        let most = Some(AtMost(bridge::P99_TARGET));
-        ratios.push(ratio(("post to hand-over, 99 of 100", &of, ""), "ms", run.p99_ms, most));
+        let least = bridge::cycles_target(&run.store).map(Target::AtLeast);
+        ratios.push(counted(("cycles", &of, ""), "per second", run.cycles_per_second, least));
+        let of = ("post to hand-over, 99 of 100", of.as_str(), "");
+        ratios.push(counted(of, "ms", run.p99_ms, Some(Target::AtMost(bridge::P99_TARGET))));
     }
-    ratios
 }
 
-/// Figures with a target, as ratios to one unit.
-fn figures(report: &Report) -> Vec<Ratio> {
-    let mut figures = Vec::new();
-    let build = format!("build a SEND: {OURS}");
-    if let Some(allocations) = report.case(&build).and_then(|case| case.allocations) {
-        let of = ("build a SEND", OURS, "1 allocation");
-        figures.push(ratio(of, "allocations", allocations, Some(AtMost(3.0))));
-    }
-    if let Some(contention) = &report.contention {
-        let of = ("callers who wait for a token", OURS, "1 poll of each");
-        figures.push(ratio(of, "polls", contention.polls_per_caller, Some(AtMost(3.0))));
-    }
-    if let Some(token) = &report.token {
-        let of = ("a token that is there, read", OURS, "1 ns");
-        figures.push(ratio(of, "time", token.alone_ns.median, Some(AtMost(50.0))));
-    }
-    figures
-}
+type Names<'a> = (&'a str, &'a str, &'a str);
 
-fn quotient(ours: &Rounds, theirs: &Rounds) -> f64 {
-    ours.median / theirs.median
-}
-
-fn ratio(
-    (what, of, to): (&str, &str, &str),
+/// A ratio of rounds that were measured in turn.
+fn compared(
+    of: Names<'_>,
     unit: &str,
-    ratio: f64,
+    ours: &Rounds,
+    theirs: &Rounds,
     target: Option<Target>,
 ) -> Ratio {
+    let spread = Spread::of_ratios(&ours.rounds, &theirs.rounds);
+    let sureness = spread.high.is_finite().then(|| Sureness {
+        low: thousandths(spread.low),
+        high: thousandths(spread.high),
+        rounds: spread.rounds,
+        steady: spread.is_steady(),
+    });
+    Ratio { sureness, ..counted(of, unit, spread.median, target) }
+}
+
+/// A ratio or figure that is the same each time, or that was measured once.
+fn counted((what, of, to): Names<'_>, unit: &str, ratio: f64, target: Option<Target>) -> Ratio {
     Ratio {
         what: what.to_owned(),
         of: of.to_owned(),
         to: to.to_owned(),
         unit: unit.to_owned(),
-        ratio: (ratio * 1000.0).round() / 1000.0,
+        ratio: thousandths(ratio),
+        sureness: None,
         target: target.map(Target::text),
         met: target.map(|target| target.met(ratio)),
     }
 }
 
+fn thousandths(ratio: f64) -> f64 {
+    (ratio * 1000.0).round() / 1000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cases;
 
-    #[test]
-    fn every_ratio_compares_existing_cases() {
-        let all: Vec<String> = cases::all().iter().map(cases::Case::id).collect();
-        for (group, of, to, _) in CASES {
-            for name in [of, to] {
-                assert!(all.contains(&format!("{group}: {name}")), "{group}: {name}");
-            }
-        }
-        for (of, to, ..) in LOADS {
-            for name in [of, to] {
-                assert!(
-                    crate::load::ClientKind::ALL.iter().any(|kind| kind.name() == *name),
-                    "{name}"
-                );
-            }
-        }
+    fn load(client: &str, cpu: Vec<f64>) -> Load {
+        let cpu_per_message = Rounds::of(cpu);
+        Load { client: client.to_owned(), callers: 64, cpu_per_message, ..Load::default() }
     }
 
     #[test]
-    fn a_target_is_met_on_its_bound() {
-        assert!(AtMost(1.1).met(1.1) && !AtMost(1.1).met(1.11));
-        assert!(AtLeast(2.5).met(2.5) && !AtLeast(2.5).met(2.4));
-        assert_eq!(AtMost(1.1).text(), "<= 1.1");
+    fn a_ratio_is_that_of_rounds_side_by_side() {
+        let load = vec![
+            load("lp-connector-tokio", vec![8.0, 80.0, 8.0, 8.0, 8.0, 8.0]),
+            load("hyper-util with a time-out", vec![10.0, 100.0, 10.0, 10.0, 10.0, 10.0]),
+        ];
+        let ratios = of(&Report { load, ..Report::default() });
+        let cpu = ratios.iter().find(|ratio| ratio.unit == "CPU per message").unwrap();
+        assert_eq!((cpu.ratio, cpu.met), (0.8, Some(true)));
+        let sure = cpu.sureness.unwrap();
+        assert!(sure.steady && (sure.low, sure.high, sure.rounds) == (0.8, 0.8, 6));
     }
 }

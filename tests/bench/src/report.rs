@@ -2,10 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::spread;
+
 /// All figures; `--json` prints this.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// What else ran meanwhile.
+    #[serde(default)]
+    pub(crate) sections: Vec<Section>,
     /// Our figures to those of the alternatives; below 1 is better, except for rates.
     pub(crate) ratios: Vec<Ratio>,
     pub(crate) cases: Vec<Measured>,
@@ -15,6 +20,14 @@ pub(crate) struct Report {
     pub(crate) load: Vec<Load>,
     #[serde(default)]
     pub(crate) bridge: Vec<BridgeRun>,
+    #[serde(default)]
+    pub(crate) durability: Vec<Durability>,
+    #[serde(default)]
+    pub(crate) simulation: Option<SimulationRun>,
+    #[serde(default)]
+    pub(crate) weight: Vec<Weight>,
+    #[serde(default)]
+    pub(crate) profiles: Vec<Profile>,
 }
 
 impl Report {
@@ -39,30 +52,40 @@ pub(crate) struct Machine {
     pub(crate) system: String,
     pub(crate) compiler: String,
     pub(crate) valgrind: Option<String>,
-    /// The load average of the minute before.
+}
+
+/// What the machine did while a section was measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) seconds: f64,
+    /// The load average of the minute before, if it is known.
     pub(crate) load_before: Option<f64>,
+    /// How many processors' time others used, on average: other programs, and servers that outlive the section.
+    pub(crate) others: Option<f64>,
 }
 
 /// The median, minimum and maximum of several rounds.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rounds {
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
-    pub(crate) rounds: usize,
+    /// In the order in which they were measured.
+    pub(crate) rounds: Vec<f64>,
 }
 
 impl Rounds {
-    pub(crate) fn of(mut all: Vec<f64>) -> Self {
-        all.sort_by(f64::total_cmp);
-        let at = |index: usize| all.get(index).copied().unwrap_or_default();
-        let middle = all.len() / 2;
-        let median = if all.len() % 2 == 1 || all.is_empty() {
-            at(middle)
-        } else {
-            f64::midpoint(at(middle - 1), at(middle))
-        };
-        Self { median, min: at(0), max: at(all.len().saturating_sub(1)), rounds: all.len() }
+    pub(crate) fn of(rounds: Vec<f64>) -> Self {
+        let mut sorted = rounds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+        Self {
+            median: spread::median(&sorted),
+            min: at(0),
+            max: at(sorted.len().saturating_sub(1)),
+            rounds,
+        }
     }
 }
 
@@ -127,6 +150,8 @@ pub(crate) struct Load {
     pub(crate) messages_per_second: Rounds,
     /// Of the client's process alone, in microseconds.
     pub(crate) cpu_per_message: Rounds,
+    /// Of that, the system's part: the time in the kernel, from 0 to 1.
+    pub(crate) system_share: Option<f64>,
 }
 
 /// A ratio of our figure to that of an alternative.
@@ -137,6 +162,8 @@ pub(crate) struct Ratio {
     pub(crate) to: String,
     pub(crate) unit: String,
     pub(crate) ratio: f64,
+    /// Where several rounds were measured: how sure it is.
+    pub(crate) sureness: Option<Sureness>,
     /// The target: `<=` or `>=`, and a number.
     pub(crate) target: Option<String>,
     pub(crate) met: Option<bool>,
@@ -162,4 +189,76 @@ pub(crate) struct BridgeRun {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
+}
+
+/// How sure a ratio of two series is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sureness {
+    /// The ratio's bounds, with a confidence of 95 %.
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) rounds: usize,
+    /// The bounds are no further apart than 5 % of the ratio.
+    pub(crate) steady: bool,
+}
+
+/// The soak of the simulation.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SimulationRun {
+    pub(crate) seeds: u64,
+    pub(crate) calls_per_second_and_core: f64,
+}
+
+/// A program that sends one message: what it is built from.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Weight {
+    pub(crate) name: String,
+    /// Each once, without the program itself.
+    pub(crate) crates: usize,
+    /// The most that it may have.
+    pub(crate) most: Option<usize>,
+    /// Seconds, from nothing.
+    pub(crate) release_build: Option<f64>,
+    pub(crate) debug_build: Option<f64>,
+    /// Of the stripped program.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// What sending costs with a store below it, or without.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Durability {
+    /// The store; `None` for the client alone.
+    pub(crate) store: Option<String>,
+    pub(crate) messages_per_second: f64,
+    /// Microseconds of this process, without the database's server.
+    pub(crate) cpu_per_message: f64,
+    /// Bytes: of PostgreSQL's log, or all writes for SQLite.
+    pub(crate) written_per_message: Option<f64>,
+    pub(crate) requests: Vec<StoreRequests>,
+}
+
+/// The requests of one kind to the store.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct StoreRequests {
+    pub(crate) verb: String,
+    pub(crate) per_message: f64,
+    /// From the request to its answer, on average; many are under way at a time.
+    pub(crate) milliseconds: f64,
+}
+
+/// Where the instructions of a case go.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub(crate) case: String,
+    /// Of one run.
+    pub(crate) instructions: f64,
+    /// The functions with most of them.
+    pub(crate) top: Vec<Function>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    /// Of its own, without those of what it calls.
+    pub(crate) instructions: f64,
 }

@@ -1,6 +1,6 @@
 //! The tables of a report, for the terminal and for Markdown.
 
-use crate::report::{Report, Rounds};
+use crate::report::{Durability, Ratio, Report, Rounds};
 
 /// A table: a head, and rows of as many cells.
 pub(crate) struct Table {
@@ -47,18 +47,39 @@ pub(crate) fn plain(report: &Report) -> String {
 /// All tables of a report. Their names are the places in the template too.
 pub(crate) fn all(report: &Report) -> Vec<Table> {
     vec![
+        sections(report),
         targets(report),
         memory_cases(report),
         waiting(report),
         memory(report),
         load(report),
         bridge(report),
+        durability(report),
+        requests(report),
         ratios(report),
+        weight(report),
+        profiles(report),
     ]
 }
 
+fn sections(report: &Report) -> Table {
+    let head = ["section", "took, s", "load before", "others' processors meanwhile"];
+    let mut table = Table::new("sections", &head);
+    let maybe = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), figure);
+    for section in &report.sections {
+        table.rows.push(vec![
+            section.name.clone(),
+            whole(section.seconds.round()),
+            maybe(section.load_before),
+            maybe(section.others),
+        ]);
+    }
+    table
+}
+
 fn targets(report: &Report) -> Table {
-    let mut table = Table::new("targets", &["what", "of", "to", "in", "figure", "target", ""]);
+    let head = ["what", "of", "to", "in", "figure", "between", "target", ""];
+    let mut table = Table::new("targets", &head);
     for ratio in report.ratios.iter().filter(|ratio| ratio.target.is_some()) {
         let verdict = if ratio.met == Some(true) { "met" } else { "not met" };
         table.rows.push(vec![
@@ -67,6 +88,7 @@ fn targets(report: &Report) -> Table {
             ratio.to.clone(),
             ratio.unit.clone(),
             figure(ratio.ratio),
+            between(ratio),
             ratio.target.clone().unwrap_or_default(),
             verdict.to_owned(),
         ]);
@@ -75,7 +97,7 @@ fn targets(report: &Report) -> Table {
 }
 
 fn ratios(report: &Report) -> Table {
-    let mut table = Table::new("ratios", &["what", "of", "to", "in", "ratio"]);
+    let mut table = Table::new("ratios", &["what", "of", "to", "in", "ratio", "between"]);
     for ratio in report.ratios.iter().filter(|ratio| ratio.target.is_none()) {
         table.rows.push(vec![
             ratio.what.clone(),
@@ -83,9 +105,77 @@ fn ratios(report: &Report) -> Table {
             ratio.to.clone(),
             ratio.unit.clone(),
             figure(ratio.ratio),
+            between(ratio),
         ]);
     }
     table
+}
+
+/// The bounds of a ratio, and whether they are too far apart.
+fn between(ratio: &Ratio) -> String {
+    let Some(sure) = &ratio.sureness else { return String::new() };
+    let unsteady = if sure.steady { "" } else { ", unsteady" };
+    format!("{:.2} … {:.2}{unsteady}", sure.low, sure.high)
+}
+
+fn weight(report: &Report) -> Table {
+    let head = [
+        "one message with",
+        "crates",
+        "most",
+        "clean release build, s",
+        "clean debug build, s",
+        "program",
+    ];
+    let mut table = Table::new("weight", &head);
+    let maybe = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), figure);
+    for weight in &report.weight {
+        let bytes = weight.bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6));
+        table.rows.push(vec![
+            weight.name.clone(),
+            weight.crates.to_string(),
+            weight.most.map(|most| most.to_string()).unwrap_or_default(),
+            maybe(weight.release_build),
+            maybe(weight.debug_build),
+            bytes.unwrap_or_else(|| "–".to_owned()),
+        ]);
+    }
+    table
+}
+
+fn profiles(report: &Report) -> Table {
+    let mut table = Table::new("profiles", &["case", "function", "instructions", "share"]);
+    for profile in &report.profiles {
+        let mut case = profile.case.as_str();
+        for function in &profile.top {
+            let share = function.instructions / profile.instructions * 100.0;
+            table.rows.push(vec![
+                std::mem::take(&mut case).to_owned(),
+                format!("`{}`", without_arguments(&function.name)),
+                whole(function.instructions.round()),
+                format!("{share:.1} %"),
+            ]);
+        }
+    }
+    table
+}
+
+/// A function's name without its type arguments, which may be longer than a line.
+fn without_arguments(name: &str) -> String {
+    let mut depth = 0_usize;
+    let kept = name.chars().filter(|each| match each {
+        '<' => {
+            depth += 1;
+            false
+        }
+        '>' => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0,
+    });
+    let kept: String = kept.collect();
+    if kept.is_empty() { name.to_owned() } else { kept.trim_start_matches("::").to_owned() }
 }
 
 fn memory_cases(report: &Report) -> Table {
@@ -99,7 +189,7 @@ fn memory_cases(report: &Report) -> Table {
         table.rows.push(vec![
             group.to_owned(),
             case.name.clone(),
-            maybe(case.nanoseconds.map(|ns| ns.median)),
+            maybe(case.nanoseconds.as_ref().map(|ns| ns.median)),
             case.nanoseconds.as_ref().map_or_else(|| "–".to_owned(), spread),
             maybe(case.instructions),
             maybe(case.allocations),
@@ -155,7 +245,8 @@ fn memory(report: &Report) -> Table {
 }
 
 fn load(report: &Report) -> Table {
-    let head = ["at once", "client", "messages/s", "spread", "CPU µs/message", "spread"];
+    let head =
+        ["at once", "client", "messages/s", "spread", "CPU µs/message", "spread", "in the kernel"];
     let mut table = Table::new("load", &head);
     for load in &report.load {
         table.rows.push(vec![
@@ -165,6 +256,7 @@ fn load(report: &Report) -> Table {
             spread(&load.messages_per_second),
             format!("{:.1}", load.cpu_per_message.median),
             spread(&load.cpu_per_message),
+            load.system_share.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0)),
         ]);
     }
     table
@@ -199,6 +291,43 @@ fn bridge(report: &Report) -> Table {
         ]);
     }
     table
+}
+
+fn durability(report: &Report) -> Table {
+    let head = ["sent by", "messages/s", "CPU µs/message", "written a message"];
+    let mut table = Table::new("durability", &head);
+    for run in &report.durability {
+        table.rows.push(vec![
+            sent_by(run),
+            whole(run.messages_per_second),
+            whole(run.cpu_per_message),
+            run.written_per_message.map_or_else(|| "–".to_owned(), whole),
+        ]);
+    }
+    table
+}
+
+fn requests(report: &Report) -> Table {
+    let head = ["sent by", "request to the store", "per message", "ms each"];
+    let mut table = Table::new("requests", &head);
+    for run in &report.durability {
+        for requests in &run.requests {
+            table.rows.push(vec![
+                sent_by(run),
+                requests.verb.clone(),
+                figure(requests.per_message),
+                figure(requests.milliseconds),
+            ]);
+        }
+    }
+    table
+}
+
+fn sent_by(run: &Durability) -> String {
+    match &run.store {
+        None => "the client alone".to_owned(),
+        Some(store) => format!("a bridge on {store}"),
+    }
 }
 
 fn spread(rounds: &Rounds) -> String {

@@ -2,19 +2,24 @@
 //! many runs of a case and few.
 
 use crate::BenchError;
-use std::process::Command;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::cases;
-use crate::report::{Measured, Report};
+use crate::report::{Function, Measured, Profile, Report};
 
 const FEW_RUNS: u32 = 100;
 const MANY_RUNS: u32 = 1100;
 
+/// The functions of a profile.
+const TOP: usize = 10;
+
 /// Adds valgrind's counts to the report. Without valgrind it prints a note only.
-pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
+pub(crate) fn count(report: &mut Report, quick: bool) -> Result<(), BenchError> {
     if report.machine.valgrind.is_none() {
         eprintln!(
             "valgrind is not installed: no instructions and no allocations are counted. \
@@ -22,16 +27,20 @@ pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
         );
         return Ok(());
     }
-    let all: Vec<_> = cases::all().into_iter().filter(|case| !case.heavy).collect();
+    let all: Vec<_> = cases::all().into_iter().filter(|case| !(quick && case.heavy)).collect();
+    let mut work: Vec<_> = all.iter().collect();
+    // These take longest: the others are counted beside them.
+    work.sort_by_key(|case| !case.heavy);
     let (next, counted) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let workers = report.machine.cores.clamp(1, 8);
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(case) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let count = Count::of(&case.id());
+                while let Some(case) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let id = case.id();
+                    let count = if case.heavy { Count::of_heavy(&id) } else { Count::of(&id) };
                     if let Ok(mut counted) = counted.lock() {
-                        counted.push((case, count));
+                        counted.push((case.id(), count));
                     }
                 }
             });
@@ -39,7 +48,7 @@ pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
     });
     let counted = counted.into_inner().map_err(|_| "a counter has panicked")?;
     for case in &all {
-        let Some((_, Some(count))) = counted.iter().find(|(of, _)| of.id() == case.id()) else {
+        let Some((_, Some(count))) = counted.iter().find(|(of, _)| *of == case.id()) else {
             eprintln!("valgrind could not count {}", case.id());
             continue;
         };
@@ -54,8 +63,8 @@ pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
         };
         if let Some(known) = report.cases.get_mut(at) {
             known.instructions = Some(count.instructions);
-            known.allocations = Some(count.allocations);
-            known.bytes = Some(count.bytes);
+            known.allocations = count.allocations;
+            known.bytes = count.bytes;
         }
     }
     Ok(())
@@ -64,8 +73,8 @@ pub(crate) fn count(report: &mut Report) -> Result<(), BenchError> {
 /// What one run takes.
 pub(crate) struct Count {
     pub(crate) instructions: f64,
-    allocations: f64,
-    bytes: f64,
+    allocations: Option<f64>,
+    bytes: Option<f64>,
 }
 
 impl Count {
@@ -77,17 +86,85 @@ impl Count {
         let (heap_few, heap_many) = (heap(id, FEW_RUNS)?, heap(id, MANY_RUNS)?);
         Some(Self {
             instructions: each(few, many)?,
-            allocations: each(heap_few.0, heap_many.0)?,
-            bytes: each(heap_few.1, heap_many.1)?,
+            allocations: Some(each(heap_few.0, heap_many.0)?),
+            bytes: Some(each(heap_few.1, heap_many.1)?),
         })
     }
+
+    /// The instructions of a case that takes long to prepare: callgrind counts from when it is ready.
+    fn of_heavy(id: &str) -> Option<Self> {
+        let instructions = once_ready(id, "/dev/null")? as f64 / f64::from(MANY_RUNS);
+        Some(Self { instructions, allocations: None, bytes: None })
+    }
+}
+
+/// The functions that take most instructions of one run of a case.
+pub(crate) fn profile(id: &str) -> Option<Profile> {
+    let directory = tempfile::tempdir().ok()?;
+    let file = directory.path().join("profile");
+    let runs = f64::from(MANY_RUNS);
+    let instructions = once_ready(id, file.to_str()?)? as f64 / runs;
+    let annotated = Command::new("callgrind_annotate").arg("--auto=no").arg(&file).output().ok()?;
+    let top = functions(&String::from_utf8_lossy(&annotated.stdout), TOP);
+    let top = top.into_iter().map(|(name, count)| Function { name, instructions: count / runs });
+    Some(Profile { case: id.to_owned(), instructions, top: top.collect() })
+}
+
+/// The functions of callgrind_annotate's list, with the sum of their lines: it has one for each file that is inlined.
+fn functions(annotated: &str, most: usize) -> Vec<(String, f64)> {
+    let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
+    for line in annotated.lines() {
+        // `1,234 ( 8.01%)  path/file.rs:function [object]`
+        let Some((count, rest)) = line.trim_start().split_once(" (") else { continue };
+        let Some((_, place)) = rest.split_once("%)") else { continue };
+        let Ok(count) = count.replace(',', "").parse::<f64>() else { continue };
+        let place = place.trim();
+        let Some((_, function)) = place.split_once(':') else { continue };
+        let function = function.split(" [").next().unwrap_or(function);
+        *sums.entry(function).or_default() += count;
+    }
+    let mut all: Vec<(String, f64)> =
+        sums.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all.truncate(most);
+    all
+}
+
+/// The instructions of many runs, without what comes before them.
+fn once_ready(id: &str, file: &str) -> Option<u64> {
+    let mut child = Command::new("valgrind")
+        .args(["--tool=callgrind", "--instr-atstart=no"])
+        .arg(format!("--callgrind-out-file={file}"))
+        .arg(std::env::current_exe().ok()?)
+        .args(["repeat", id, &MANY_RUNS.to_string(), "--when-told"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take()?).read_line(&mut ready).ok()?;
+    let begun = Command::new("callgrind_control")
+        .args(["--instr=on", &child.id().to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    // Ends it too, where nothing is counted.
+    child.stdin.take()?.write_all(b"\n").ok()?;
+    let mut said = String::new();
+    child.stderr.take()?.read_to_string(&mut said).ok()?;
+    let succeeded = child.wait().ok()?.success() && begun.ok()?.success();
+    collected(&said).filter(|_| succeeded)
 }
 
 fn instructions(id: &str, times: u32) -> Option<u64> {
     let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
-    let output = under_valgrind(&tool, id, times)?;
-    let line = output.lines().find(|line| line.contains("Collected :"))?;
-    line.rsplit(' ').next()?.parse().ok()
+    collected(&under_valgrind(&tool, id, times)?)
+}
+
+/// The number in what callgrind prints at the end.
+fn collected(said: &str) -> Option<u64> {
+    said.lines().find(|line| line.contains("Collected :"))?.rsplit(' ').next()?.parse().ok()
 }
 
 /// Allocations, and bytes.
@@ -113,4 +190,22 @@ fn under_valgrind(tool: &[&str], id: &str, times: u32) -> Option<String> {
         .output()
         .ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_function_are_added_up() {
+        let annotated = "\
+Profile data file 'x'
+7,000 (100.0%)  PROGRAM TOTALS
+1,200 (17.1%)  core/src/seed.rs:a::Seed::id [/x/bench]
+2,500 (35.7%)  ./string/memmove.S:memcpy [/usr/lib/libc.so.6]
+1,500 (21.4%)  /rustc/ptr.rs:a::Seed::id";
+        let top = functions(annotated, 1);
+        assert_eq!(top, [("a::Seed::id".to_owned(), 2700.0)]);
+        assert_eq!(functions(annotated, 9).len(), 2);
+    }
 }

@@ -7,6 +7,7 @@
 mod fleet;
 mod load;
 mod place;
+pub(crate) mod sending;
 
 use std::process::Command;
 use std::sync::Arc;

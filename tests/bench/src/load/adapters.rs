@@ -100,3 +100,31 @@ pub(super) fn on_async_std(
         Ok(())
     })
 }
+
+pub(super) fn on_smol(
+    callers: usize,
+    base: &str,
+    progress: &Arc<Progress>,
+) -> Result<(), BenchError> {
+    let client = lp_connector_smol::Client::new(config(callers, base)?)?;
+    let senders: Vec<_> = (0..callers)
+        .map(|caller| {
+            let (client, progress) = (client.clone(), progress.clone());
+            smol::spawn(async move {
+                let conversation = conversation_of(caller)?;
+                loop {
+                    client.send_text(&conversation, TEXT).await?;
+                    if !progress.count_message() {
+                        return Ok::<(), BenchError>(());
+                    }
+                }
+            })
+        })
+        .collect();
+    smol::block_on(async {
+        for sender in senders {
+            sender.await?;
+        }
+        Ok(())
+    })
+}

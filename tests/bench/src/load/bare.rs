@@ -17,6 +17,9 @@ use crate::BenchError;
 use crate::cases::by_hand::{Answer, Cached};
 use crate::cases::cloud::{TEXT, conversation};
 
+/// How long a request may take where the client has time-outs, as in the adapters.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
 /// How long idle connections are kept, as in the adapters.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -42,9 +45,7 @@ pub(super) fn over_ureq(
         .max_idle_connections_per_host(callers.max(64))
         .proxy(None);
     let config = if timed {
-        config
-            .timeout_global(Some(Duration::from_secs(15)))
-            .timeout_connect(Some(Duration::from_secs(5)))
+        config.timeout_global(Some(TIMEOUT)).timeout_connect(Some(Duration::from_secs(5)))
     } else {
         config
     };
@@ -99,6 +100,7 @@ pub(super) fn over_hyper_util(
     callers: usize,
     base: &str,
     progress: &Arc<Progress>,
+    timed: bool,
 ) -> Result<(), BenchError> {
     in_tokio(callers, progress, || {
         let mut http = HttpConnector::new();
@@ -115,9 +117,17 @@ pub(super) fn over_hyper_util(
                 loop {
                     let request = cached.request(conversation.as_str(), TEXT);
                     let request: Request<Full<Bytes>> = request.map(|body| Full::new(body.into()));
-                    let (parts, body) = client.request(request).await?.into_parts();
-                    let body = body.collect().await?.to_bytes();
-                    parse(&Response::from_parts(parts, body))?;
+                    let exchange = async {
+                        let (parts, body) = client.request(request).await?.into_parts();
+                        let body = body.collect().await?.to_bytes();
+                        Ok::<_, BenchError>(Response::from_parts(parts, body))
+                    };
+                    let response = if timed {
+                        tokio::time::timeout(TIMEOUT, exchange).await??
+                    } else {
+                        exchange.await?
+                    };
+                    parse(&response)?;
                     if !progress.count_message() {
                         return Ok(());
                     }
@@ -136,7 +146,7 @@ pub(super) fn over_reqwest(
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(15))
+            .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;

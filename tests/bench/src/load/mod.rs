@@ -5,8 +5,8 @@ mod bare;
 #[cfg(test)]
 mod tests;
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::ops::RangeInclusive;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::peer::Peer;
 use crate::report::{Load, Rounds};
-use crate::{BenchError, machine};
+use crate::targets::{self, LoadPair};
+use crate::{BenchError, machine, quiet, ratio};
 
-/// Rounds of each client; the clients alternate.
-const ROUNDS: usize = 7;
+/// The fewest and the most rounds of each client; the clients alternate. There are more until the ratios are steady.
+const ROUNDS: RangeInclusive<usize> = 7..=15;
 
 /// A client that sends messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -32,23 +34,29 @@ pub(crate) enum ClientKind {
     UreqTimed,
     /// `lp-connector-tokio`.
     OnTokio,
-    /// hyper-util's pooled client.
+    /// hyper-util's pooled client without a time-out.
     HyperUtil,
+    /// The same with a time-out for each request, as any program has to set one.
+    HyperUtilTimed,
     /// reqwest.
     Reqwest,
     /// `lp-connector-async-std`.
     OnAsyncStd,
+    /// `lp-connector-smol`.
+    OnSmol,
 }
 
 impl ClientKind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::OnUreq,
         Self::Ureq,
         Self::UreqTimed,
         Self::OnTokio,
         Self::HyperUtil,
+        Self::HyperUtilTimed,
         Self::Reqwest,
         Self::OnAsyncStd,
+        Self::OnSmol,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -58,8 +66,10 @@ impl ClientKind {
             Self::UreqTimed => "ureq with time-outs",
             Self::OnTokio => "lp-connector-tokio",
             Self::HyperUtil => "hyper-util",
+            Self::HyperUtilTimed => "hyper-util with a time-out",
             Self::Reqwest => "reqwest",
             Self::OnAsyncStd => "lp-connector-async-std",
+            Self::OnSmol => "lp-connector-smol",
         }
     }
 
@@ -75,6 +85,8 @@ pub(crate) struct Sent {
     seconds: f64,
     /// Processor time, in microseconds.
     cpu: f64,
+    /// The same apart: in the program, and in the kernel for it. Known to a hundredth of a second.
+    user_and_system: Option<(f64, f64)>,
 }
 
 /// The shared state of the senders of a process.
@@ -112,9 +124,9 @@ pub(crate) fn send(
     thread::sleep(Duration::from_millis(millis / 5));
     let sample =
         || (progress.messages.load(Ordering::Relaxed), machine::cpu_time(), Instant::now());
-    let before = sample();
+    let (before, apart_before) = (sample(), quiet::user_and_system());
     thread::sleep(Duration::from_millis(millis));
-    let after = sample();
+    let (after, apart_after) = (sample(), quiet::user_and_system());
     progress.stopped.store(true, Ordering::Relaxed);
     let sent: Result<(), BenchError> = sending.join().map_err(|_| "a sender has panicked")?;
     sent?;
@@ -122,6 +134,9 @@ pub(crate) fn send(
         messages: after.0 - before.0,
         seconds: (after.2 - before.2).as_secs_f64(),
         cpu: after.1 - before.1,
+        user_and_system: apart_before
+            .zip(apart_after)
+            .map(|(before, after)| (after.0 - before.0, after.1 - before.1)),
     })
 }
 
@@ -137,69 +152,59 @@ fn start(
         ClientKind::OnAsyncStd => adapters::on_async_std(callers, base, progress),
         ClientKind::Ureq => bare::over_ureq(callers, base, progress, false),
         ClientKind::UreqTimed => bare::over_ureq(callers, base, progress, true),
-        ClientKind::HyperUtil => bare::over_hyper_util(callers, base, progress),
+        ClientKind::OnSmol => adapters::on_smol(callers, base, progress),
+        ClientKind::HyperUtil => bare::over_hyper_util(callers, base, progress, false),
+        ClientKind::HyperUtilTimed => bare::over_hyper_util(callers, base, progress, true),
         ClientKind::Reqwest => bare::over_reqwest(callers, base, progress),
     }
 }
 
-/// A server in a process of its own. It ends when this is dropped.
-struct Server {
-    child: Child,
-    base: String,
-}
-
-impl Server {
-    fn start() -> Result<Self, BenchError> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut base = String::new();
-        let stdout = child.stdout.take().ok_or("the server has no output")?;
-        BufReader::new(stdout).read_line(&mut base)?;
-        Ok(Self { child, base: base.trim().to_owned() })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Measures all clients with 1, 16 and 256 callers, and with 64 those that have a target there.
+/// Measures all clients that are compared, with as many callers as they are compared with.
 pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, BenchError> {
-    let server = Server::start()?;
-    let (rounds, millis) = if quick { (2, 100) } else { (ROUNDS, 800) };
+    let server = Peer::start()?;
+    let (most, millis) = if quick { (2, 100) } else { (*ROUNDS.end(), 600) };
     let mut loads = Vec::new();
     for callers in [1, 16, 64, 256] {
-        let kinds: Vec<ClientKind> = ClientKind::ALL
-            .into_iter()
-            .filter(|kind| {
-                callers != 64 || matches!(kind, ClientKind::OnAsyncStd | ClientKind::Reqwest)
-            })
-            .collect();
+        let pairs: Vec<LoadPair> =
+            targets::loads().into_iter().filter(|pair| pair.callers == callers).collect();
+        let is_compared =
+            |kind: &ClientKind| pairs.iter().any(|pair| [pair.of, pair.to].contains(&kind.name()));
+        let kinds: Vec<ClientKind> = ClientKind::ALL.into_iter().filter(is_compared).collect();
         let mut sent: Vec<Vec<Sent>> = kinds.iter().map(|_| Vec::new()).collect();
-        for _ in 0..rounds {
+        let mut measured: Vec<Load> = Vec::new();
+        for done in 1..=most {
             for (kind, sent) in kinds.iter().zip(&mut sent) {
-                sent.push(send_in_process(*kind, callers, millis, &server.base)?);
+                sent.push(send_in_process(*kind, callers, millis, server.base())?);
+            }
+            let each = kinds.iter().zip(&sent);
+            measured = each.map(|(kind, sent)| load_of(*kind, callers, sent)).collect();
+            if done >= *ROUNDS.start() && ratio::are_steady(&pairs, &measured) {
+                break;
             }
         }
-        for (kind, sent) in kinds.iter().zip(sent) {
-            let rate = sent.iter().map(|one| one.messages as f64 / one.seconds).collect();
-            let cpu = sent.iter().map(|one| one.cpu / one.messages.max(1) as f64).collect();
-            loads.push(Load {
-                client: kind.name().to_owned(),
-                callers,
-                messages_per_second: Rounds::of(rate),
-                cpu_per_message: Rounds::of(cpu),
-            });
-        }
+        loads.extend(measured);
     }
     Ok(loads)
+}
+
+fn load_of(kind: ClientKind, callers: usize, sent: &[Sent]) -> Load {
+    let apart: Option<Vec<(f64, f64)>> = sent.iter().map(|one| one.user_and_system).collect();
+    let system_share = apart.map(|apart| {
+        let (user, system) =
+            apart.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        system / (user + system)
+    });
+    Load {
+        client: kind.name().to_owned(),
+        callers,
+        messages_per_second: Rounds::of(
+            sent.iter().map(|one| one.messages as f64 / one.seconds).collect(),
+        ),
+        cpu_per_message: Rounds::of(
+            sent.iter().map(|one| one.cpu / one.messages.max(1) as f64).collect(),
+        ),
+        system_share: system_share.filter(|share| share.is_finite()),
+    }
 }
 
 /// Sends from a process of its own, whose processor time is that of the client alone.
@@ -214,6 +219,7 @@ fn send_in_process(
         .args(["--callers", &callers.to_string(), "--millis", &millis.to_string()])
         // One thread, as in the other runtimes.
         .env("ASYNC_STD_THREAD_COUNT", "1")
+        .env("SMOL_THREADS", "1")
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {

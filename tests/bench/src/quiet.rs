@@ -1,0 +1,122 @@
+//! Whether the machine is quiet, and who else used it meanwhile.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::BenchError;
+use crate::report::Section;
+
+/// The load average of the last minute above which nothing is measured.
+pub(crate) const LOAD: f64 = 0.3;
+
+/// How long to wait for it: what was built just before is forgotten after some minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits until the load is low enough.
+///
+/// # Errors
+/// The load stays above the limit, so that the figures would mean nothing.
+pub(crate) fn wait() -> Result<(), BenchError> {
+    let began = Instant::now();
+    let mut said = false;
+    while let Some(load) = load().filter(|load| *load > LOAD) {
+        if began.elapsed() > PATIENCE {
+            return Err(format!(
+                "the load is {load}, and above {LOAD} for five minutes: stop what else runs, or measure with --busy, \
+                 which says so in the report"
+            )
+            .into());
+        }
+        if !said {
+            eprintln!("the load is {load}: waits until it is {LOAD} at most");
+            said = true;
+        }
+        thread::sleep(Duration::from_secs(2));
+    }
+    Ok(())
+}
+
+/// The load average of the last minute.
+pub(crate) fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
+
+/// What the machine did during a section.
+pub(crate) struct Watch {
+    name: &'static str,
+    began: Instant,
+    load: Option<f64>,
+    times: Option<(f64, f64)>,
+}
+
+impl Watch {
+    pub(crate) fn begin(name: &'static str) -> Self {
+        eprintln!("{name}");
+        Self { name, began: Instant::now(), load: load(), times: times() }
+    }
+
+    pub(crate) fn end(self) -> Section {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let others = self.times.zip(times()).map(|(before, after)| {
+            let (all, own) = (after.0 - before.0, after.1 - before.1);
+            ((all - own) / 100.0 / seconds).max(0.0)
+        });
+        Section { name: self.name.to_owned(), seconds, load_before: self.load, others }
+    }
+}
+
+/// Hundredths of a second of processor time: of the whole machine, and of this process with the children that it has
+/// waited for.
+fn times() -> Option<(f64, f64)> {
+    let all = fs::read_to_string("/proc/stat").ok()?;
+    let own = fs::read_to_string("/proc/self/stat").ok()?;
+    Some((busy(&all)?, of_process(&own)?))
+}
+
+/// user, nice, system, irq, softirq and steal of the first line; not idle and iowait.
+fn busy(stat: &str) -> Option<f64> {
+    let columns: Vec<f64> = stat
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let at = |index: usize| columns.get(index).copied();
+    Some(at(0)? + at(1)? + at(2)? + at(5)? + at(6)? + at(7)?)
+}
+
+/// utime, stime, cutime and cstime: the 14th to 17th column. The second is a name in parentheses, which may have
+/// spaces.
+fn of_process(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let columns = rest.split_whitespace().skip(11).take(4);
+    columns.map(|word| word.parse::<f64>().ok()).sum()
+}
+
+/// User and system time of this process, in microseconds, to a hundredth of a second.
+pub(crate) fn user_and_system() -> Option<(f64, f64)> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut columns = rest.split_whitespace().skip(11).map(|word| word.parse::<f64>().ok());
+    Some((columns.next()?? * 1e4, columns.next()?? * 1e4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_times_are_read_past_a_name_with_spaces() {
+        let stat = "7 (a (b) c) R 1 7 7 0 -1 4194304 108 0 0 0 11 22 33 44 20 0 1 0";
+        assert_eq!(of_process(stat), Some(110.0));
+        assert_eq!(of_process("nothing"), None);
+    }
+
+    #[test]
+    fn idle_time_is_not_busy_time() {
+        assert_eq!(busy("cpu  1 2 4 1000 500 8 16 32 0 0\ncpu0 1"), Some(63.0));
+        assert_eq!(busy(""), None);
+    }
+}
