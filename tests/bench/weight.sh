@@ -162,12 +162,22 @@ row() { # directory, the largest number of crates or nothing, `target` if a targ
         "$1" "$crates" "${2:-null}" "$release" "$debug" "$size"
 }
 
+# The same without Unicode names of hosts: `url`, which `reqwest` has too, then needs no ICU.
+ascii() { # name, the program
+    cp -r "$work/$2" "$work/$1"
+    (cd "$work/$1" && cargo update -q -p idna_adapter --precise 1.0.0) >&2
+}
+ascii tokio-ascii tokio
+ascii reqwest-ascii reqwest
+
 row core 33
 row ureq 53
 row async-std 87
 row smol 87
 row tokio 74 target
 row reqwest "" target
+row tokio-ascii
+row reqwest-ascii
 row oauth2
 row axum
 row bridge

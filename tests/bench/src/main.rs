@@ -218,6 +218,7 @@ fn measure(
         report.profiles = targets::PROFILED
             .iter()
             .filter_map(|group| valgrind::profile(&format!("{group}: {}", cases::OURS)))
+            .chain(simulation::profile())
             .collect();
         Ok(())
     })?;

@@ -4,6 +4,7 @@
 use crate::BenchError;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,12 +103,34 @@ impl Count {
 pub(crate) fn profile(id: &str) -> Option<Profile> {
     let directory = tempfile::tempdir().ok()?;
     let file = directory.path().join("profile");
-    let runs = f64::from(MANY_RUNS);
-    let instructions = once_ready(id, file.to_str()?)? as f64 / runs;
-    let annotated = Command::new("callgrind_annotate").arg("--auto=no").arg(&file).output().ok()?;
+    let instructions = once_ready(id, file.to_str()?)?;
+    profile_of(id, &file, instructions, f64::from(MANY_RUNS))
+}
+
+/// The same of a program, which does something as often as `times` reads in its output.
+pub(crate) fn profile_program(
+    what: &str,
+    command: &[&str],
+    times: fn(&str) -> Option<f64>,
+) -> Option<Profile> {
+    let directory = tempfile::tempdir().ok()?;
+    let file = directory.path().join("profile");
+    let output = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", file.to_str()?))
+        .args(command)
+        .output()
+        .ok()?;
+    let instructions = collected(&String::from_utf8_lossy(&output.stderr))?;
+    profile_of(what, &file, instructions, times(&String::from_utf8_lossy(&output.stdout))?)
+}
+
+fn profile_of(what: &str, file: &Path, instructions: u64, times: f64) -> Option<Profile> {
+    let annotated = Command::new("callgrind_annotate").arg("--auto=no").arg(file).output().ok()?;
     let top = functions(&String::from_utf8_lossy(&annotated.stdout), TOP);
-    let top = top.into_iter().map(|(name, count)| Function { name, instructions: count / runs });
-    Some(Profile { case: id.to_owned(), instructions, top: top.collect() })
+    let top = top.into_iter().map(|(name, count)| Function { name, instructions: count / times });
+    let instructions = instructions as f64 / times;
+    Some(Profile { case: what.to_owned(), instructions, top: top.collect() })
 }
 
 /// The functions of callgrind_annotate's list, with the sum of their lines: it has one for each file that is inlined.
