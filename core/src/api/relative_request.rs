@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::id::AccountId;
 use crate::seed::{RequestId, Seed};
 
+/// The capacity for an ordinary JSON document, in bytes: two ids of 36 and an envelope.
+pub(super) const ROOM: usize = 512;
+
 /// The input of [`Operation::request`](super::Operation::request) besides the operation itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -67,6 +70,13 @@ impl<'a> Context<'a> {
 
     pub(crate) fn id(&self, index: u64) -> RequestId {
         self.seed.id(index)
+    }
+
+    fn send_target(&self) -> PathQuery {
+        match self.send_path {
+            Some(path) => PathQuery::Known(path.clone()),
+            None => send_target(self.account),
+        }
     }
 }
 
@@ -206,36 +216,34 @@ impl RelativeRequest {
         query: impl IntoIterator<Item = (&'a str, &'a str)>,
         document: &impl Serialize,
     ) -> Result<Self, InvalidInput> {
-        Self::post_json_to(PathQuery::new(path, query), document, 512)
+        Self::post_json_to(PathQuery::new(path, query), document)
     }
 
-    /// A SEND request with a JSON document of at most about `room` bytes
-    /// ([protocol.md 7.1](crate::protocol#7.1)).
+    /// A SEND request with a JSON document ([protocol.md 7.1](crate::protocol#7.1)).
     pub(crate) fn post_message(
         context: &Context<'_>,
         document: &impl Serialize,
-        room: usize,
     ) -> Result<Self, InvalidInput> {
-        let target = match context.send_path {
-            Some(path) => PathQuery::Known(path.clone()),
-            None => send_target(context.account),
-        };
-        Self::post_json_to(target, document, room)
+        Self::post_json_to(context.send_target(), document)
     }
 
-    fn post_json_to(
-        target: PathQuery,
-        document: &impl Serialize,
-        room: usize,
-    ) -> Result<Self, InvalidInput> {
+    /// A SEND request with a JSON document that is written already.
+    pub(crate) fn post_written(context: &Context<'_>, document: Vec<u8>) -> Self {
+        Self::post_bytes_to(context.send_target(), document)
+    }
+
+    fn post_json_to(target: PathQuery, document: &impl Serialize) -> Result<Self, InvalidInput> {
+        let mut body = Vec::with_capacity(ROOM);
+        write_json(document, &mut body)?;
+        Ok(Self::post_bytes_to(target, body))
+    }
+
+    fn post_bytes_to(target: PathQuery, document: Vec<u8>) -> Self {
         let mut request = Self::to(Method::POST, target);
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // A full `Vec` converts to `Bytes` without another allocation.
-        let mut body = Vec::with_capacity(room);
-        serde_json::to_writer(&mut body, document)
-            .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))?;
-        request.body = body.into();
-        Ok(request)
+        request.body = document.into();
+        request
     }
 
     /// A `PUT` request with a JSON document.
@@ -319,6 +327,12 @@ impl RelativeRequest {
         *request.headers_mut() = self.headers;
         Ok(request)
     }
+}
+
+/// Appends the JSON of `value`.
+pub(super) fn write_json(value: &impl Serialize, json: &mut Vec<u8>) -> Result<(), InvalidInput> {
+    serde_json::to_writer(json, value)
+        .map_err(|_| InvalidInput::new("the request cannot be written as JSON"))
 }
 
 impl fmt::Debug for RelativeRequest {

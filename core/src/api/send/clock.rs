@@ -3,7 +3,7 @@
 //! `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
 //! `GetClock` ([protocol.md 7.10](crate::protocol#7.10))
 
-use super::{ConversationRef, Message, ROOM, on_send};
+use super::{ConversationRef, Message, on_send};
 use crate::api::envelope::Request;
 use crate::api::response::{number, take};
 use crate::api::{
@@ -46,7 +46,7 @@ impl Operation for GetClock {
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         // The request has no body.
         let request = Request::<()>::bare(context.id(0), "GetClock");
-        self.message.post(context, &request, ROOM)
+        self.message.post(context, &request)
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<u64, ApiRejection> {

@@ -34,9 +34,6 @@ pub use update::{
     CloseConversation, CloseDialog, RateConversation, Rating, Resolution, SetUrgency,
 };
 
-/// The capacity for an ordinary request, in bytes: two ids of 36 and the envelope.
-const ROOM: usize = 512;
-
 /// The parts that all SEND operations share: the conversation and the metadata.
 #[derive(Clone, Debug)]
 struct Message {
@@ -56,7 +53,7 @@ impl Message {
         type_: &'static str,
         body: &B,
     ) -> Result<RelativeRequest, InvalidInput> {
-        self.post(context, &self.envelope(context, type_, body), ROOM)
+        self.post(context, &self.envelope(context, type_, body))
     }
 
     fn envelope<'a, B: Serialize>(
@@ -72,9 +69,8 @@ impl Message {
         &self,
         context: &Context<'_>,
         request: &Request<'_, B>,
-        room: usize,
     ) -> Result<RelativeRequest, InvalidInput> {
-        let request = RelativeRequest::post_message(context, request, room)?;
+        let request = RelativeRequest::post_message(context, request)?;
         with_properties(request, self.to.client_properties())
     }
 
@@ -85,19 +81,9 @@ impl Message {
         context: &Context<'_>,
         event: E,
     ) -> Result<RelativeRequest, InvalidInput> {
-        self.publish_in(context, event, ROOM)
-    }
-
-    /// Publishes an event, with a capacity of `room` bytes.
-    fn publish_in<E: Serialize>(
-        &self,
-        context: &Context<'_>,
-        event: E,
-        room: usize,
-    ) -> Result<RelativeRequest, InvalidInput> {
         let (dialog_id, conversation_id) = (self.to.dialog_text(), self.to.id());
         let body = PublishEvent { dialog_id, conversation_id, event };
-        self.post(context, &self.envelope(context, "ms.PublishEvent", &body), room)
+        self.request(context, "ms.PublishEvent", &body)
     }
 }
 

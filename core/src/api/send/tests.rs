@@ -44,6 +44,34 @@ fn the_documented_text_is_written() {
     assert_eq!(body_of(&text("Coo?")), expected);
 }
 
+/// `serde` is the oracle, with the structs of the other operations.
+#[test]
+fn a_text_is_written_as_serde_writes_events() {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "ContentEvent", rename_all = "camelCase")]
+    struct Event<'a> {
+        content_type: &'static str,
+        message: &'a str,
+    }
+    let long = "a".repeat(70);
+    let account = AccountId::new("91827364").unwrap();
+    let context = Context::new(&account, Seed::from_bytes([7; 16]));
+    let quoted = ConversationId::new(r#"a "quoted\" id"#).unwrap();
+    let quoted = ConversationRef::new(ExtConsumerId::new("ring").unwrap(), quoted);
+    for to in [conversation(), survey(), quoted] {
+        for message in ["Coo?", "\"Coo\" \\ \n\u{1f} \u{1f426}", &long] {
+            for metadata in [Value::Null, json!([{"type": "ExternalId", "n": 1.5}])] {
+                let text = SendText::new(&to, message).metadata(metadata.clone());
+                let written = Operation::request(&text, &context).unwrap();
+                let event = Event { content_type: "text/plain", message };
+                let oracle = Message { metadata: Metadata::of(metadata), ..Message::new(&to) };
+                let expected = oracle.publish(&context, event).unwrap();
+                assert_eq!(written.body(), expected.body());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_text_can_be_sent_to_another_dialog() {
     let body = body_of(&SendText::new(&survey(), "5"));
