@@ -15,6 +15,9 @@ use sha1::Sha1;
 
 use super::{Case, OURS, Once};
 
+#[cfg(feature = "alternatives")]
+mod alternatives;
+
 const KIB: &str = "notification of 1 KiB";
 const KIB_16: &str = "notification of 16 KiB";
 const SECRET: &str = "n3v3r-u5e-7h15-1n-pr0d";
@@ -23,19 +26,26 @@ const SMALL: usize = 1024;
 const LARGE: usize = 16 * 1024;
 
 pub(super) const CASES: fn() -> Vec<Case> = || {
-    vec![
+    let mut cases = vec![
         Case::new(KIB, OURS, || ours(SMALL)),
         Case::new(KIB, "HMAC and typed parse", || both(SMALL)),
         Case::new(KIB, "parsed, written again, HMAC", || vendor(SMALL)),
         Case::new(KIB, "HMAC alone", || hmac_alone(SMALL)),
         Case::new(KIB, "typed parse alone", || parse_alone(SMALL)),
         Case::new(KIB, "typed parse alone, borrowed", || borrowed_alone(SMALL)),
+    ];
+    #[cfg(feature = "alternatives")]
+    cases.extend(alternatives::small());
+    cases.extend([
         Case::new(KIB_16, OURS, || ours(LARGE)),
         Case::new(KIB_16, "HMAC and typed parse", || both(LARGE)),
         Case::new(KIB_16, "parsed, written again, HMAC", || vendor(LARGE)),
         Case::new(KIB_16, "HMAC alone", || hmac_alone(LARGE)),
         Case::new(KIB_16, "typed parse alone", || parse_alone(LARGE)),
-    ]
+    ]);
+    #[cfg(feature = "alternatives")]
+    cases.extend(alternatives::large());
+    cases
 };
 
 /// A notification of an agent's text, with a body of this many bytes.
