@@ -20,6 +20,8 @@ struct Scripted {
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Accepts,
+    /// Once another address was tried too.
+    AcceptsLate,
     Refuses,
     Hangs,
 }
@@ -36,8 +38,12 @@ impl Runtime for Scripted {
 
     async fn connect(&self, address: SocketAddr) -> io::Result<To> {
         self.tried.lock().unwrap().push(address);
-        match self.addresses.iter().find(|(known, _)| *known == address).unwrap().1 {
-            Then::Accepts => {
+        let then = self.addresses.iter().find(|(known, _)| *known == address).unwrap().1;
+        while matches!(then, Then::AcceptsLate) && self.tried.lock().unwrap().len() < 2 {
+            smol::Timer::after(Duration::from_millis(1)).await;
+        }
+        match then {
+            Then::Accepts | Then::AcceptsLate => {
                 TcpStream::connect(self.listener).await.map(|stream| To(stream, address))
             }
             Then::Refuses => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -115,6 +121,13 @@ fn the_other_family_waits_for_a_head_start() {
     assert_eq!(to.unwrap().to_string(), V4);
     assert_eq!(tried, [V6, V4]);
     assert!(took >= HEAD_START, "{took:?}");
+}
+
+#[test]
+fn the_preferred_family_may_come_late_if_the_other_refuses() {
+    let (to, tried, _) = dialled(&[(V6, Then::AcceptsLate), (V4, Then::Refuses)]);
+    assert_eq!(to.unwrap().to_string(), V6);
+    assert_eq!(tried, [V6, V4]);
 }
 
 #[test]

@@ -174,3 +174,7 @@ impl<C: Callable, R: Runtime, N: Fn() -> Now> Drop for AbandonOnDrop<'_, C, R, N
         }
     }
 }
+
+#[cfg(test)]
+#[path = "waiting_tests.rs"]
+mod tests;

@@ -89,3 +89,8 @@ pub use lp_connector_core::{
 pub use request::Request;
 pub use runtime::{Runtime, Spawn};
 pub use socket2::SockRef;
+
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod world_tests;
