@@ -293,6 +293,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_place_is_told_of_each_that_comes_free() {
+        let slots = ConnectionSlots::new(2);
+        let mut connections = fill(&slots, 2);
+        let is_told = || {
+            let freed = pin!(slots.freed());
+            freed.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+        };
+        assert!(!is_told());
+        connections.pop();
+        assert!(is_told(), "one is closed");
+        assert!(!is_told(), "once");
+        connections[0].set_busy(true);
+        assert!(!is_told());
+        connections[0].set_busy(false);
+        assert!(is_told(), "one can be evicted again");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_evicted_connection_takes_no_place_again() {
         let slots = ConnectionSlots::new(1);
         let evicted = fill(&slots, 1);

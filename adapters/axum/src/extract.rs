@@ -203,3 +203,7 @@ async fn read(
     bytes.shrink_to_fit();
     Ok(bytes)
 }
+
+#[cfg(test)]
+#[path = "proofs_tests.rs"]
+mod tests;

@@ -17,7 +17,8 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, sleep_until, timeout};
@@ -155,7 +156,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// Serves one connection to its end. An error ends this connection only.
 async fn run(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
     connection: Connection,
     mut stopped: watch::Receiver<()>,
@@ -219,9 +220,14 @@ impl Drop for Busy<'_> {
 }
 
 #[cfg(test)]
+#[path = "lives_tests.rs"]
+mod lives;
+
+#[cfg(test)]
 mod tests {
     use axum::routing::{any, get};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
     use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
@@ -331,5 +337,27 @@ mod tests {
         permits.add_permits(1);
         assert!(answer(&mut working).await.starts_with("HTTP/1.1 200"));
         assert_eq!(answer(&mut working).await, "");
+    }
+    #[tokio::test]
+    async fn the_stop_waits_for_no_place() {
+        let (address, permits, stop) = start().await;
+        let mut known = Vec::new();
+        for _ in 0..4 {
+            let mut stream = connect(address, "/proof").await;
+            send(&mut stream, "/wait").await;
+            known.push(stream);
+        }
+        let mut next = TcpStream::connect(address).await.unwrap();
+        send(&mut next, "/").await;
+        // It is accepted by then, and waits for a place; where the machine is busy, it may be in the backlog still.
+        sleep(Duration::from_millis(200)).await;
+        stop.send(()).unwrap();
+        // All places are taken still. Ten seconds are for ever.
+        let closed = timeout(Duration::from_secs(10), answer(&mut next)).await;
+        assert_eq!(closed.as_deref(), Ok(""), "it waits for a place");
+        permits.add_permits(4);
+        for stream in &mut known {
+            assert!(answer(stream).await.starts_with("HTTP/1.1 200"));
+        }
     }
 }
