@@ -118,3 +118,21 @@ fn not_made(error: &std::io::Error) -> StoreError {
     };
     StoreError::new(kind, format!("the store's file cannot be made: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A crash of the machine is nothing that a test can make: what the disk is asked for stands in for it.
+    #[test]
+    fn a_commit_is_flushed_and_what_is_deleted_is_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open(&directory.path().join("bridge.db"), Duration::ZERO, None).unwrap();
+        let setting = |name: &str| -> String {
+            let pragma = format!("SELECT CAST(\"{name}\" AS TEXT) FROM pragma_{name}");
+            connection.query_row(&pragma, (), |row| row.get(0)).unwrap()
+        };
+        let found = ["journal_mode", "synchronous", "fullfsync", "secure_delete"].map(setting);
+        assert_eq!(found, ["wal", "2", "1", "1"]);
+    }
+}

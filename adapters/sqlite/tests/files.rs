@@ -8,11 +8,11 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
-    Answer, Commit, Entry, Holder, LaneId, LaneKind, Next, Request, Store, StoreError,
+    Answer, CellId, Commit, Entry, Holder, LaneId, LaneKind, Next, Request, Store, StoreError,
     StoreErrorKind as Kind,
 };
 use lp_connector_core::id::AccountId;
-use lp_connector_sqlite::{Sqlite, SqliteOptions};
+use lp_connector_sqlite::{ClockReading, Sqlite, SqliteOptions};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -350,4 +350,67 @@ fn what_is_deleted_leaves_no_bytes() {
     // The journal is emptied after the answer, and before the next request.
     store.perform(Request::Read(Vec::new())).unwrap();
     assert!(!holds());
+}
+
+#[test]
+fn what_cannot_be_committed_is_not_answered() {
+    let (_directory, path) = directory();
+    let store = Sqlite::open(&path).unwrap();
+    // A key that refers to nothing is found out at the commit alone.
+    let refers_to_nothing = "CREATE TABLE other (id INTEGER PRIMARY KEY);
+        CREATE TABLE refers (id REFERENCES other DEFERRABLE INITIALLY DEFERRED);
+        CREATE TRIGGER fails AFTER INSERT ON lp_entry BEGIN INSERT INTO refers VALUES (1); END;";
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch(refers_to_nothing).unwrap();
+    let error = store.perform(append("ada", 1)).unwrap_err();
+    assert!(error.to_string().contains("FOREIGN KEY"), "{error}");
+    other.execute_batch("DROP TRIGGER fails").unwrap();
+    let Answer::Claimed(claimed) = store.perform(claim()).unwrap() else { panic!() };
+    assert_eq!(claimed, []);
+}
+
+#[test]
+fn appends_are_refused_while_much_waits_for_a_lock() {
+    let (_directory, path) = directory();
+    let store = SqliteOptions::default().busy_timeout(Duration::MAX).open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (sender, answers) = mpsc::channel();
+    for _ in 0..100 {
+        let sender = sender.clone();
+        let reply = move |result: Result<Answer, StoreError>| sender.send(result.is_ok()).unwrap();
+        store.submit(append("ada", 1_000_000), Box::new(reply));
+    }
+    // Nobody else is answered while the lock is held.
+    let refused = answers.try_iter().inspect(|taken| assert!(!taken)).count();
+    assert!((30..50).contains(&refused), "{refused} of 100 are refused, beyond 64 MiB");
+    other.execute_batch("COMMIT").unwrap();
+    assert!(answers.iter().take(100 - refused).all(|taken| taken));
+}
+
+#[test]
+fn a_cell_that_has_expired_leaves_no_row() {
+    let (_directory, path) = directory();
+    let date = Arc::new(std::sync::Mutex::new(Duration::from_secs(1000)));
+    let clock = Arc::clone(&date);
+    let read = move || {
+        let now = *clock.lock().unwrap();
+        ClockReading { boot: "test".into(), uptime: now, date: now }
+    };
+    let store = SqliteOptions::default().clock(read).open(&path).unwrap();
+    let put = |key: &str, life: u64| {
+        let cell = CellId { account: AccountId::new("91827364").unwrap(), key: key.to_owned() };
+        let life = Some(Duration::from_secs(life));
+        let swap = Request::Swap { cell, seen: 0, value: b"x".to_vec(), life };
+        assert_eq!(store.perform(swap).unwrap(), Answer::Swapped(true));
+    };
+    put("one", 10);
+    put("two", 20);
+    *date.lock().unwrap() += Duration::from_secs(10);
+    put("three", 10);
+    let other = Connection::open(&path).unwrap();
+    let mut keys = other.prepare("SELECT key FROM lp_cell ORDER BY key").unwrap();
+    let keys: Vec<String> =
+        keys.query_map((), |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(keys, ["three", "two"]);
 }
