@@ -105,6 +105,11 @@ mod tests {
             (Alert::BadCertificate, ClientCertificate, false, true),
             (Alert::UnknownCA, ClientCertificate, false, true),
             (Alert::AccessDenied, ClientCertificate, false, true),
+            (Alert::NoCertificate, ClientCertificate, false, true),
+            (Alert::UnsupportedCertificate, ClientCertificate, false, true),
+            (Alert::CertificateRevoked, ClientCertificate, false, true),
+            (Alert::CertificateExpired, ClientCertificate, false, true),
+            (Alert::CertificateUnknown, ClientCertificate, false, true),
             (Alert::HandshakeFailure, ClientCertificate, true, true),
             (Alert::InternalError, Broken, true, true),
             (Alert::BadRecordMac, Broken, true, true),
@@ -130,6 +135,21 @@ mod tests {
             (io::ErrorKind::UnexpectedEof.into(), FailureKind::Connect),
         ] {
             assert_eq!(handshake_failure(&error), kind, "{error}");
+        }
+    }
+    #[test]
+    fn a_peer_that_closes_may_have_said_why() {
+        use io::ErrorKind as Kind;
+        for (kind, closed) in [
+            (Kind::BrokenPipe, true),
+            (Kind::ConnectionAborted, true),
+            (Kind::ConnectionReset, true),
+            (Kind::NotConnected, true),
+            (Kind::TimedOut, false),
+            (Kind::WouldBlock, false),
+            (Kind::InvalidData, false),
+        ] {
+            assert_eq!(is_closed_by_peer(&kind.into()), closed, "{kind:?}");
         }
     }
 }

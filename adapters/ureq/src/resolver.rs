@@ -50,7 +50,7 @@ impl CachingResolver {
         (since.elapsed() < LIFE).then(|| addresses.clone())
     }
 
-    fn remember(&self, authority: &str, addresses: &[SocketAddr]) {
+    pub(crate) fn remember(&self, authority: &str, addresses: &[SocketAddr]) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_HOSTS {
             known.clear();
@@ -84,3 +84,7 @@ impl Resolver for CachingResolver {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+#[path = "resolver_tests.rs"]
+mod tests;

@@ -166,3 +166,7 @@ fn failure(error: ureq::Error, exchange: &Exchange) -> Failure {
         error => failure.with_source(error),
     }
 }
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;

@@ -5,12 +5,14 @@
 mod fixtures;
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use fixtures::{ada, config, faulty, open, server};
+use lp_connector_core::bridge::share::ShareSettings;
+use lp_connector_core::bridge::store::{Answer, Reply, Request, Store, StoreError};
 use lp_connector_sandbox::{Endpoint, Server, ServerConfig};
 use lp_connector_ureq::api::{AuthorizeApp, ChatState, OpenConversation};
 use lp_connector_ureq::connector::{Proxy, ProxyUrl, Trust};
@@ -222,4 +224,36 @@ fn an_invalid_proxy_is_an_error_and_a_dead_one_is_named() {
 #[test]
 fn an_unusable_domain_api_is_no_client() {
     assert!(Trust::new("http://api.liveperson.net", ["liveperson.net"]).is_err());
+}
+
+/// Takes requests and answers none.
+struct Stuck(Mutex<Vec<Reply>>);
+
+impl Store for Stuck {
+    fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+        panic!("nobody blocks")
+    }
+
+    fn submit(&self, _: Request, reply: Reply) {
+        self.0.lock().unwrap().push(reply);
+    }
+
+    fn is_sealed(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_store_that_never_answers_holds_no_token_up() {
+    let server = server();
+    let client = Client::new(config(&server)).unwrap();
+    let store = Arc::new(Stuck(Mutex::default()));
+    let patience = ShareSettings::new().patience(Duration::from_millis(100));
+    assert!(client.share_tokens(store.clone(), patience));
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || drop(sender.send(client.call(AuthorizeApp::new()).map_err(Box::new))));
+    // That long is for ever.
+    let done = ended.recv_timeout(Duration::from_secs(20)).expect("it waits for ever");
+    assert!(done.is_ok(), "{done:?}");
+    assert!(!store.0.lock().unwrap().is_empty(), "the store was asked");
 }

@@ -1,0 +1,44 @@
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::SystemTime;
+
+use lp_connector_core::api::{ResolveDomain, Service};
+use lp_connector_core::connector::{Call, Config, ConnectorState, Proxy, Step, Trust};
+use lp_connector_core::id::AccountId;
+use lp_connector_core::time::Now;
+
+use super::*;
+
+/// The host has moved: what was known of it leads to nobody.
+#[test]
+fn an_address_that_nobody_listens_at_is_forgotten() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let gone: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        // Open until the client has read it.
+        let _ = stream.read(&mut request);
+    });
+    let trust = Trust::new(&format!("http://{authority}"), ["sandbox.test"]).unwrap();
+    let config = Config::new(AccountId::new("91827364").unwrap()).proxy(Proxy::None).trust(trust);
+    let sender = Sender::new(config.transport()).unwrap();
+    let seed = lp_connector_tls::seed().unwrap();
+    let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let send = || {
+        let mut state = ConnectorState::new(config.clone(), seed);
+        let operation = ResolveDomain::new(Service::IDP);
+        let mut call = Call::new(operation, &state.config().clone(), seed, now);
+        let step = call.poll(&mut state, now);
+        let Step::Send(attempt) = step else { panic!("{step:?}") };
+        sender.send(attempt, now.mono())
+    };
+    sender.resolver.remember(&authority, &[gone]);
+    let Outcome::Failed(failure) = send() else { panic!("somebody listens there") };
+    assert_eq!((failure.kind(), failure.may_have_left()), (FailureKind::Connect, false));
+    assert!(matches!(send(), Outcome::Response(_)), "it tries the same address again");
+}
