@@ -1,12 +1,13 @@
 //! What the cases have in common: a sandbox, a configuration for it, a probe.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lp_connector_core::api::{
     ApiRejection, Context, ConversationRef, Endpoint, Idempotency, InvalidInput, OpenConversation,
     Operation, Principal, RelativeRequest, ResponseView,
 };
-use lp_connector_core::connector::{Config, Proxy, Trust};
+use lp_connector_core::connector::{Config, EventKind, FailureKind, Proxy, Trust};
 use lp_connector_core::error::{Delivery, Error, ErrorKind};
 use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
 use lp_connector_core::policy::RetryPolicy;
@@ -62,6 +63,21 @@ pub(crate) fn assert_fails(error: &Error, kind: ErrorKind, delivery: Delivery) {
     assert_eq!((error.kind(), error.delivery()), (kind, delivery), "{error}");
 }
 
+/// The attempts without a response: why, and whether the request may have left.
+pub(crate) type Failures = Arc<Mutex<Vec<(FailureKind, bool)>>>;
+
+/// Notes each attempt without a response.
+pub(crate) fn observed(config: Config) -> (Config, Failures) {
+    let failures = Failures::default();
+    let seen = failures.clone();
+    let config = config.observer(move |event| {
+        if let EventKind::NoResponse { failure, may_have_left, .. } = event.kind {
+            seen.lock().unwrap().push((failure, may_have_left));
+        }
+    });
+    (config, failures)
+}
+
 /// One `POST` to the address of the Domain API, which is not retried if its response is lost.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe;
@@ -94,3 +110,49 @@ impl Operation for Probe {
         }
     }
 }
+
+/// One `GET`.
+#[derive(Clone, Debug)]
+pub(crate) struct Get;
+
+/// One `POST` of 3 MB.
+#[derive(Clone, Debug)]
+pub(crate) struct Large;
+
+/// An anonymous request to the address of the Domain API.
+macro_rules! anonymous {
+    ($name:ident, $idempotency:ident, $request:expr) => {
+        impl Operation for $name {
+            type Output = ();
+
+            const NAME: &'static str = "probe";
+
+            fn endpoint(&self) -> Endpoint {
+                Endpoint::DomainApi
+            }
+
+            fn principal(&self) -> Principal {
+                Principal::Anonymous
+            }
+
+            fn idempotency(&self) -> Idempotency {
+                Idempotency::$idempotency
+            }
+
+            fn request(&self, _: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+                $request
+            }
+
+            fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+                if response.status() == 200 { Ok(()) } else { Err(response.rejection()) }
+            }
+        }
+    };
+}
+
+anonymous!(Get, Idempotent, Ok(RelativeRequest::get(["probe"], [("v", "1")])));
+anonymous!(
+    Large,
+    NonIdempotent,
+    RelativeRequest::post_json(["probe"], [("v", "1")], &"x".repeat(3_000_000))
+);

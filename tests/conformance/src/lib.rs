@@ -74,6 +74,9 @@ macro_rules! conformance {
                 a_reset_after_the_request_may_have_taken_effect
                 a_close_before_the_request_is_reported_truly
                 a_stalled_response_ends_at_the_attempt_timeout
+                a_request_that_stalls_halfway_may_have_taken_effect
+                a_connection_is_used_again_within_the_idle_time_only
+                a_connection_that_will_close_is_not_used_again
                 the_longest_timeouts_do_not_overflow
                 a_closed_idle_connection_costs_no_message
                 an_unsolicited_200_behind_a_response_is_no_response
@@ -88,10 +91,12 @@ macro_rules! conformance {
                 an_attempt_that_ends_while_connecting_sends_nothing
                 all_traffic_goes_through_the_proxy
                 a_proxy_that_refuses_passes_nothing_on
+                an_endless_tunnel_sends_nothing
                 a_407_of_the_proxy_is_one_try
                 the_proxy_receives_user_and_password_exactly
                 loopback_has_no_proxy
                 a_panic_strands_no_other_call
+                a_panic_wakes_a_call_that_waits
                 a_dropped_call_strands_no_other_call
                 a_call_dropped_at_any_poll_strands_no_other_call
                 a_dropped_call_leaves_no_half_read_connection

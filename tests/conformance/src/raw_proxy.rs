@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::raw_server::read_head;
 
@@ -30,6 +31,8 @@ pub struct Connect {
 pub enum Policy {
     /// It leads here.
     LeadTo(SocketAddr),
+    /// Each byte of the answer comes a little later than the last, for 10 s; it never ends.
+    Dribble,
     /// It is refused with this status, and a body that never ends.
     Refuse(u16),
 }
@@ -72,6 +75,15 @@ fn serve(mut client: TcpStream, policy: Policy, seen: &Mutex<Vec<Connect>>) {
     seen.lock().unwrap().push(Connect { to, authorization });
     let server = match policy {
         Policy::LeadTo(server) => server,
+        Policy::Dribble => {
+            for byte in b"HTTP/1.1 200 OK\r\nx: ".iter().chain(std::iter::repeat_n(&b'x', 500)) {
+                if client.write_all(&[*byte]).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            return;
+        }
         Policy::Refuse(status) => {
             let refusal = format!("HTTP/1.1 {status} No\r\ncontent-length: 9999\r\n\r\nno");
             let _ = client.write_all(refusal.as_bytes());

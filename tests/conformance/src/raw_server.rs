@@ -35,8 +35,10 @@ pub(crate) enum Act {
     RespondAndEndTls(Vec<u8>),
     /// Closes, when [`RawServer::proceed`] says so.
     Close,
-    /// Keeps the connection open, and does nothing with it.
+    /// Keeps the connection open for 10 s, and does nothing with it.
     Stall,
+    /// Reads the head of a request, and then nothing for 10 s.
+    StallAtHead,
 }
 
 pub(crate) struct RawServer {
@@ -236,6 +238,11 @@ fn play(
             Act::Close => {
                 stage.wait()?;
                 break;
+            }
+            Act::StallAtHead => {
+                begin_request(&mut wire, &stage.requests)?;
+                // Nobody says go on.
+                return stage.wait();
             }
             Act::Stall => {
                 // Until the client gives up.

@@ -1,7 +1,7 @@
 //! Calls that are given up.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +25,36 @@ pub fn a_panic_strands_no_other_call<A: Adapter>() {
     let panicking = client.clone();
     assert!(thread::spawn(move || panicking.call(AuthorizeApp::new()).is_ok()).join().is_err());
     client.call(AuthorizeApp::new()).unwrap();
+}
+
+/// A panic while another call waits already for what is fetched: it is woken.
+pub fn a_panic_wakes_a_call_that_waits<A: Adapter>() {
+    let server = cloud(&[]);
+    let (reached, reaches) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let (first, goes) = (AtomicBool::new(true), Mutex::new(goes));
+    let config = config(&server).observer(move |event| {
+        // The host is known, and the call is to request the token.
+        if matches!(event.kind, EventKind::Answered { .. }) && first.swap(false, Ordering::Relaxed)
+        {
+            reached.send(()).unwrap();
+            let _ = goes.lock().unwrap().recv();
+            panic!("a panic on purpose");
+        }
+    });
+    // The lease would end by itself long after the second call has.
+    let client = A::new(config.attempt_timeout(Duration::from_secs(60))).unwrap();
+    let panicking = client.clone();
+    let panics = thread::spawn(move || panicking.call(AuthorizeApp::new()).is_ok());
+    reaches.recv().unwrap();
+    let waits = thread::spawn(move || {
+        client.call_with(AuthorizeApp::new(), Some(Duration::from_secs(30)), None)
+    });
+    // It waits by then. On a busy machine it may not, and finds that nobody fetches.
+    thread::sleep(Duration::from_millis(100));
+    drop(go);
+    assert!(panics.join().is_err());
+    waits.join().unwrap().unwrap();
 }
 
 /// A future is dropped while it fetches the token that another call waits for.

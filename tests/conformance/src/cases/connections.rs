@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use lp_connector_core::api::SendText;
+use lp_connector_core::connector::FailureKind;
 use lp_connector_core::error::{Delivery, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 
 use crate::Adapter;
-use crate::fixtures::{Probe, assert_fails, at, cloud, config, open};
-use crate::raw_server::{Act, RawServer};
+use crate::fixtures::{Large, Probe, assert_fails, at, cloud, config, observed, open};
+use crate::raw_server::{Act, RawServer, ok};
 
 /// Nobody listens.
 pub fn a_refused_connection_sends_nothing<A: Adapter>() {
@@ -41,12 +42,58 @@ pub fn a_close_before_the_request_is_reported_truly<A: Adapter>() {
     assert_eq!(server.requests().len(), 0);
 }
 
-/// The response never comes.
+/// The response never comes. The server itself would end it after 10 s, which is no time-out.
 pub fn a_stalled_response_ends_at_the_attempt_timeout<A: Adapter>() {
     let server = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&server.url()).attempt_timeout(Duration::from_millis(100));
+    let (config, failures) = observed(config);
     let error = A::new(config).unwrap().call(Probe).unwrap_err();
     assert_fails(&error, ErrorKind::Unconfirmed, Delivery::Unknown);
+    assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, true)]);
+}
+
+/// The server takes the head of a long request and no more: what has left may have had its effect. The server itself
+/// would end it after 10 s.
+pub fn a_request_that_stalls_halfway_may_have_taken_effect<A: Adapter>() {
+    for tls in [false, true] {
+        let scripts = vec![vec![Act::StallAtHead]];
+        let server = if tls { RawServer::start_tls(scripts) } else { RawServer::start(scripts) };
+        let config = at(&server.url()).extra_ca_pem(server.ca_pem());
+        // Time enough for the handshake on a busy machine.
+        let (config, failures) = observed(config.attempt_timeout(Duration::from_secs(2)));
+        let error = A::new(config).unwrap().call(Large).unwrap_err();
+        assert_fails(&error, ErrorKind::Unconfirmed, Delivery::Unknown);
+        assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, true)], "TLS: {tls}");
+    }
+}
+
+/// Without any idle time each request has a connection of its own.
+pub fn a_connection_is_used_again_within_the_idle_time_only<A: Adapter>() {
+    for (idle, connections) in [(Duration::MAX, 1), (Duration::ZERO, 2)] {
+        let server = RawServer::start(vec![
+            vec![Act::Respond(ok("one")), Act::Respond(ok("one")), Act::Stall],
+            vec![Act::Respond(ok("one"))],
+        ]);
+        let client = A::new(at(&server.url()).idle_timeout(idle)).unwrap();
+        client.call(Probe).unwrap();
+        client.call(Probe).unwrap();
+        assert_eq!(server.connections(), connections, "{idle:?}");
+    }
+}
+
+/// The server announces its close, and closes later: until then too, no request goes there.
+pub fn a_connection_that_will_close_is_not_used_again<A: Adapter>() {
+    for tls in [false, true] {
+        let last = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 3\r\n\r\none";
+        let scripts = vec![
+            vec![Act::Respond(last.to_vec()), Act::Respond(ok("wrong")), Act::Stall],
+            vec![Act::Respond(ok("two"))],
+        ];
+        let server = if tls { RawServer::start_tls(scripts) } else { RawServer::start(scripts) };
+        let client = A::new(at(&server.url()).extra_ca_pem(server.ca_pem())).unwrap();
+        assert_eq!(client.call(Probe).unwrap().output, "one");
+        assert_eq!(client.call(Probe).unwrap().output, "two", "TLS: {tls}");
+    }
 }
 
 /// `Duration::MAX` means no limit.

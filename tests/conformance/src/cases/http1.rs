@@ -1,15 +1,11 @@
 //! HTTP/1.1 as RFC 9112 has it: what is unusual and is read, and what is refused since it leaves doubt.
 
-use lp_connector_core::api::{
-    ApiRejection, Context, Endpoint, Idempotency, InvalidInput, Operation, Principal,
-    RelativeRequest, ResponseView,
-};
 use lp_connector_core::error::{Delivery, Error, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 use rustls::version::{TLS12, TLS13};
 
 use crate::Adapter;
-use crate::fixtures::{Probe, assert_fails, at};
+use crate::fixtures::{Get, Large, Probe, assert_fails, at};
 use crate::raw_server::{Act, RawServer, ok};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
@@ -359,49 +355,3 @@ fn probe<A: Adapter>(response: &str) -> Result<String, Error> {
     assert_eq!(server.requests().len(), 1, "sent again");
     result.map(|done| done.output)
 }
-
-/// One `GET`.
-#[derive(Clone, Debug)]
-struct Get;
-
-/// One `POST` of 3 MB.
-#[derive(Clone, Debug)]
-struct Large;
-
-/// An anonymous request to the address of the Domain API.
-macro_rules! anonymous {
-    ($name:ident, $idempotency:ident, $request:expr) => {
-        impl Operation for $name {
-            type Output = ();
-
-            const NAME: &'static str = "probe";
-
-            fn endpoint(&self) -> Endpoint {
-                Endpoint::DomainApi
-            }
-
-            fn principal(&self) -> Principal {
-                Principal::Anonymous
-            }
-
-            fn idempotency(&self) -> Idempotency {
-                Idempotency::$idempotency
-            }
-
-            fn request(&self, _: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
-                $request
-            }
-
-            fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-                if response.status() == 200 { Ok(()) } else { Err(response.rejection()) }
-            }
-        }
-    };
-}
-
-anonymous!(Get, Idempotent, Ok(RelativeRequest::get(["probe"], [("v", "1")])));
-anonymous!(
-    Large,
-    NonIdempotent,
-    RelativeRequest::post_json(["probe"], [("v", "1")], &"x".repeat(3_000_000))
-);

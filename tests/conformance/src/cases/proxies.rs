@@ -1,15 +1,16 @@
 //! Proxies.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, SendText};
-use lp_connector_core::connector::{Config, Proxy, ProxyUrl, Trust};
+use lp_connector_core::connector::{Config, FailureKind, Proxy, ProxyUrl, Trust};
 use lp_connector_core::error::{Delivery, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::{Server, ServerConfig};
 
 use crate::Adapter;
-use crate::fixtures::{PROXIED, Probe, assert_fails, at, config, open, quick};
+use crate::fixtures::{PROXIED, Probe, assert_fails, at, config, observed, open, quick};
 use crate::raw_proxy::{Policy, RawProxy};
 
 /// A sandbox that only a proxy leads to: it names hosts that do not resolve.
@@ -54,6 +55,21 @@ pub fn a_proxy_that_refuses_passes_nothing_on<A: Adapter>() {
     assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
     assert!(!format!("{error:?} {error:#?} {client:?}").contains("s3cr3t"));
     assert_eq!(server.connections(), 0);
+}
+
+/// The tunnel ends with the connect time-out, though there is a byte of it now and then: before the proxy ends it after
+/// 10 s, and the attempt after 60 s.
+pub fn an_endless_tunnel_sends_nothing<A: Adapter>() {
+    let proxy = RawProxy::start(Policy::Dribble);
+    let config = at("https://cloud.sandbox.test")
+        .proxy(Proxy::Url(ProxyUrl::new(proxy.url(""))))
+        .connect_timeout(Duration::from_millis(300))
+        .attempt_timeout(Duration::from_secs(60))
+        .retry(RetryPolicy::none());
+    let (config, failures) = observed(config);
+    let error = A::new(config).unwrap().call(Probe).unwrap_err();
+    assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
+    assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, false)]);
 }
 
 /// A rejected password stays so: one try, and the error says what to look at.

@@ -1,6 +1,7 @@
 //! What calls share: connections and tokens.
 
 use std::thread;
+use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, ChatState, CloseConversation, SendText, SetChatState};
 use lp_connector_sandbox::Endpoint;
@@ -25,13 +26,16 @@ pub fn a_conversation_takes_one_connection<A: Adapter>() {
     assert_eq!(server.requests(Endpoint::Consumer), 1);
 }
 
-/// However many calls need the token, one request fetches it.
+/// However many calls need the token, one request fetches it, and wakes them all: none sleeps to the end of the lease.
 pub fn a_hundred_concurrent_calls_fetch_one_token<A: Adapter>() {
     let server = cloud(&["token:1=delay:100ms"]);
-    let client = A::new(config(&server)).unwrap();
+    let lease = Duration::from_secs(300);
+    let client = A::new(config(&server).attempt_timeout(lease).call_timeout(lease)).unwrap();
+    let within = Some(Duration::from_secs(60));
+    let call = || client.call_with(AuthorizeApp::new(), within, None).unwrap();
     thread::scope(|scope| {
         for _ in 0..100 {
-            scope.spawn(|| client.call(AuthorizeApp::new()).unwrap());
+            scope.spawn(call);
         }
     });
     assert_eq!(server.requests(Endpoint::Token), 1);
