@@ -112,9 +112,10 @@ pub(super) fn a_commit_consumes_what_was_given(bench: &Bench) {
     let held = bench.claim_one();
     assert_eq!(held.entries(), [(2, "b"), (3, "c"), (4, "d")]);
     // A number that is consumed already, and none.
+    let mut fence = held.claimed.fence;
     for through in [1, 0] {
-        let fence = bench.look(&ada).map(|_| held.claimed.fence).unwrap();
-        bench.commit(held.commit_under(fence).through(through).next(Next::Hold(TERM)));
+        let commit = held.commit_under(fence).through(through).next(Next::Hold(TERM));
+        fence = bench.commit(commit).unwrap();
         assert_eq!(bench.look(&ada).unwrap().summary.entries, 3);
     }
 }
@@ -175,6 +176,12 @@ pub(super) fn what_was_seen_does_not_make_the_lane_due(bench: &Bench) {
     bench.wait(SECOND);
     let held = bench.claim_one();
     bench.commit(held.commit().seen(3)).unwrap();
+    bench.nothing_is_due();
+    // Nor does what is consumed, whether or not the commit says that it was seen.
+    let bob = lane("bob");
+    bench.append(&[(&bob, "a")]);
+    let held = bench.claim_one();
+    bench.commit(held.commit().through(1).next(Next::After(SECOND))).unwrap();
     bench.nothing_is_due();
 }
 
