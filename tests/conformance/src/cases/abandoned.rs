@@ -48,7 +48,7 @@ pub fn a_panic_wakes_a_call_that_waits<A: Adapter>() {
     let panics = thread::spawn(move || panicking.call(AuthorizeApp::new()).is_ok());
     reaches.recv().unwrap();
     let waits = thread::spawn(move || {
-        client.call_with(AuthorizeApp::new(), Some(Duration::from_secs(30)), None)
+        client.call_with(AuthorizeApp::new(), Some(Duration::from_secs(20)), None)
     });
     // It waits by then. On a busy machine it may not, and finds that nobody fetches.
     thread::sleep(Duration::from_millis(100));

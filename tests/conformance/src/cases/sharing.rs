@@ -31,7 +31,7 @@ pub fn a_hundred_concurrent_calls_fetch_one_token<A: Adapter>() {
     let server = cloud(&["token:1=delay:100ms"]);
     let lease = Duration::from_secs(300);
     let client = A::new(config(&server).attempt_timeout(lease).call_timeout(lease)).unwrap();
-    let within = Some(Duration::from_secs(60));
+    let within = Some(Duration::from_secs(30));
     let call = || client.call_with(AuthorizeApp::new(), within, None).unwrap();
     thread::scope(|scope| {
         for _ in 0..100 {

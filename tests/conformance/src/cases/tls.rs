@@ -10,7 +10,7 @@ use lp_connector_sandbox::{Server, ServerConfig};
 
 use crate::Adapter;
 use crate::fixtures::{Probe, assert_fails, at, config, observed, open};
-use crate::raw_server::{Act, RawServer};
+use crate::raw_server::{Act, RawServer, ok};
 
 /// TLS with the CA of the sandbox.
 pub fn tls_works_with_the_configured_ca<A: Adapter>() {
@@ -29,15 +29,21 @@ pub fn an_unknown_ca_is_rejected<A: Adapter>() {
     assert_eq!(error.attempts(), 1);
 }
 
-/// A certificate for other names.
+/// The certificate is for the address, and the URL has a name that leads to the same server.
 pub fn a_wrong_host_name_is_rejected<A: Adapter>() {
-    let server = Server::start(ServerConfig::new().tls(true)).unwrap();
-    let url = server.base_url().replace("127.0.0.1", "127.0.0.2");
-    let config = at(&url).extra_ca_pem(server.ca_pem().unwrap()).retry(RetryPolicy::none());
-    let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    // Where 127.0.0.2 is no address of this machine, nothing listens there.
-    assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Unavailable), "{error}");
-    assert_eq!(error.delivery(), Delivery::NotSent);
+    for (host, right) in [("127.0.0.1", true), ("localhost", false)] {
+        let server = RawServer::start_tls(vec![vec![Act::Respond(ok("one"))]]);
+        let url = server.url().replace("127.0.0.1", host);
+        let config = at(&url).extra_ca_pem(server.ca_pem()).retry(RetryPolicy::none());
+        match A::new(config).unwrap().call(Probe) {
+            Ok(_) => assert!(right, "{host}"),
+            Err(error) => {
+                assert!(!right, "{host}: {error}");
+                assert_fails(&error, ErrorKind::Tls, Delivery::NotSent);
+                assert_eq!((server.connections(), server.requests().len()), (1, 0));
+            }
+        }
+    }
 }
 
 /// The handshake ends with the connect time-out: before the server ends it after 10 s, and the attempt after 60 s.
