@@ -30,6 +30,10 @@ impl Runtime for AsyncStd {
     async fn sleep(&self, time: Duration) {
         async_std::task::sleep(time).await;
     }
+
+    fn has_global_timers(&self) -> bool {
+        true
+    }
 }
 
 impl Spawn for AsyncStd {

@@ -56,10 +56,12 @@ impl<R: Runtime> Client<R> {
     /// As [`new`](Self::new).
     pub fn with_runtime(config: Config, runtime: R) -> Result<Self, Error> {
         let seed = lp_connector_tls::seed()?;
+        let origin = Instant::now();
+        let clock = Box::new(move || Mono::from_origin(origin.elapsed()));
         Ok(Self {
             inner: Arc::new(Inner {
-                driver: Driver::new(config, runtime, seed)?,
-                origin: Instant::now(),
+                driver: Driver::new(config, runtime, clock, seed)?,
+                origin,
                 // 0 has made the jitter that calls share.
                 calls: AtomicU64::new(1),
                 seed,

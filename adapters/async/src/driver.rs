@@ -14,6 +14,7 @@ use lp_connector_core::trace;
 use tracing::Instrument as _;
 
 use crate::Runtime;
+use crate::deadlines::Clock;
 use crate::race::either;
 use crate::send::Sender;
 use crate::sharing::Sharing;
@@ -31,8 +32,8 @@ pub(crate) struct Driver<R: Runtime> {
 
 impl<R: Runtime> Driver<R> {
     /// `seed` makes the jitter of the pauses that calls share.
-    pub(crate) fn new(config: Config, runtime: R, seed: Seed) -> Result<Self, Error> {
-        let sender = Sender::new(runtime, config.transport())?;
+    pub(crate) fn new(config: Config, runtime: R, clock: Clock, seed: Seed) -> Result<Self, Error> {
+        let sender = Sender::new(runtime, clock, config.transport())?;
         let state = ConnectorState::new(config, seed);
         Ok(Self {
             config: state.config().clone(),

@@ -68,6 +68,7 @@ mod client;
 mod connect;
 mod connection;
 mod connections;
+mod deadlines;
 mod dial;
 mod driver;
 mod handle;

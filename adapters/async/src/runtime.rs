@@ -59,6 +59,13 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Waits for this time; for ever, if it is [`Duration::MAX`].
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// True if a sleep wakes who polled it last, whichever thread that was on and whatever its executor does since: where
+    /// one reactor serves the process, as in smol. All attempts of a client then share one sleep, because each new one
+    /// interrupts that reactor. False, unless a runtime says otherwise: each attempt has a sleep of its own.
+    fn has_global_timers(&self) -> bool {
+        false
+    }
 }
 
 /// A runtime that runs tasks beside the one that starts them. A bridge needs it; a [`Client`](crate::Client)

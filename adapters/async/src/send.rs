@@ -14,20 +14,21 @@ use crate::Runtime;
 use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::connections::{Connections, Permit};
+use crate::deadlines::{Clock, Deadlines};
 use crate::race::either;
 
 /// The core's codec on the runtime's streams.
 pub(crate) struct Sender<R: Runtime> {
-    runtime: R,
+    deadlines: Deadlines<R>,
     connector: Connector,
     connections: Connections<Connection<R>>,
     limits: Limits,
 }
 
 impl<R: Runtime> Sender<R> {
-    pub(crate) fn new(runtime: R, transport: &Transport) -> Result<Self, Error> {
+    pub(crate) fn new(runtime: R, clock: Clock, transport: &Transport) -> Result<Self, Error> {
         Ok(Self {
-            runtime,
+            deadlines: Deadlines::new(runtime, clock),
             connector: Connector::new(transport)?,
             connections: Connections::new(transport),
             limits: Limits::new().body(transport.max_body()),
@@ -35,17 +36,18 @@ impl<R: Runtime> Sender<R> {
     }
 
     pub(crate) fn runtime(&self) -> &R {
-        &self.runtime
+        self.deadlines.runtime()
     }
 
     /// Performs one attempt, within its time. A future that is dropped closes its connection.
     pub(crate) async fn send(&self, attempt: Attempt, clock: impl Fn() -> Mono) -> Outcome {
-        let left = attempt.time_left(clock());
+        let now = clock();
+        let deadline = now + attempt.time_left(now);
         let request = attempt.into_request();
         let (connecting, request_left) = (AtomicBool::new(false), AtomicBool::new(false));
         let exchange = pin!(self.exchange(&request, &connecting, &request_left, &clock));
         let time_is_up = pin!(async {
-            self.runtime.sleep(left).await;
+            self.deadlines.wait_until(deadline, now).await;
             Err(if request_left.load(Ordering::Relaxed) {
                 Failure::answer_lost(FailureKind::Timeout)
             } else if connecting.load(Ordering::Relaxed) {
@@ -76,7 +78,7 @@ impl<R: Runtime> Sender<R> {
         let mut connection = match reusable(&permit, idle, clock).await {
             Some(connection) => connection,
             // On the heap: it is rare, and would make the future of each call larger.
-            None => Box::pin(self.connector.connect(&self.runtime, request.uri())).await?,
+            None => Box::pin(self.connector.connect(self.runtime(), request.uri())).await?,
         };
         let decoder = Decoder::new(request.method(), self.limits.clone());
         let decoded = connection.exchange(&bytes, decoder, request_left).await?;

@@ -317,7 +317,9 @@ pub(crate) fn config(url: &str) -> Config {
 }
 
 pub(crate) fn driver(world: &World, config: Config) -> Driver<World> {
-    Driver::new(config, world.clone(), lp_connector_tls::seed().unwrap()).unwrap()
+    let clocked = world.clone();
+    let clock = Box::new(move || clocked.now().mono());
+    Driver::new(config, world.clone(), clock, lp_connector_tls::seed().unwrap()).unwrap()
 }
 
 /// A call that begins now.

@@ -30,6 +30,10 @@ impl Runtime for Smol {
     async fn sleep(&self, time: Duration) {
         smol::Timer::after(time).await;
     }
+
+    fn has_global_timers(&self) -> bool {
+        true
+    }
 }
 
 impl Spawn for Smol {
