@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use async_std::net::{TcpStream, ToSocketAddrs as _};
-use lp_connector_async::{Runtime, SockRef, Spawn};
+use async_std::net::ToSocketAddrs as _;
+use lp_connector_async::{AsyncIoStream, Runtime, SockRef, Spawn};
 
 /// async-std, which is no longer maintained upstream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,18 +13,18 @@ use lp_connector_async::{Runtime, SockRef, Spawn};
 pub struct AsyncStd;
 
 impl Runtime for AsyncStd {
-    type Stream = TcpStream;
+    type Stream = AsyncIoStream;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok((host, port).to_socket_addrs().await?.collect())
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(address).await
+    async fn connect(&self, address: SocketAddr) -> io::Result<AsyncIoStream> {
+        AsyncIoStream::connect(address).await
     }
 
-    fn socket(stream: &TcpStream) -> SockRef<'_> {
-        stream.into()
+    fn socket(stream: &AsyncIoStream) -> SockRef<'_> {
+        stream.socket()
     }
 
     async fn sleep(&self, time: Duration) {

@@ -64,6 +64,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "async-io")]
+mod async_io;
 mod client;
 mod connect;
 mod connection;
@@ -79,6 +81,8 @@ mod runtime;
 mod send;
 mod sharing;
 
+#[cfg(feature = "async-io")]
+pub use async_io::AsyncIoStream;
 pub use bytes::Bytes;
 pub use client::Client;
 pub use handle::Conversation;

@@ -2,7 +2,7 @@
 //!
 //! A [`Client`] is made once and cloned into every task: clones share tokens, hosts and connections. It
 //! is the client of [`lp_connector_async`], whose documentation says what it promises. This crate adds
-//! 31 lines of code, which resolve, connect, sleep and spawn on smol.
+//! 30 lines of code, which resolve, connect, sleep and spawn on smol.
 //!
 //! ```no_run
 //! use lp_connector_smol::api::OpenConversation;

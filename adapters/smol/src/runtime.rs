@@ -4,8 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lp_connector_async::{Runtime, SockRef, Spawn};
-use smol::net::TcpStream;
+use lp_connector_async::{AsyncIoStream, Runtime, SockRef, Spawn};
 
 /// smol.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,18 +12,18 @@ use smol::net::TcpStream;
 pub struct Smol;
 
 impl Runtime for Smol {
-    type Stream = TcpStream;
+    type Stream = AsyncIoStream;
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         smol::net::resolve((host, port)).await
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(address).await
+    async fn connect(&self, address: SocketAddr) -> io::Result<AsyncIoStream> {
+        AsyncIoStream::connect(address).await
     }
 
-    fn socket(stream: &TcpStream) -> SockRef<'_> {
-        stream.into()
+    fn socket(stream: &AsyncIoStream) -> SockRef<'_> {
+        stream.socket()
     }
 
     async fn sleep(&self, time: Duration) {
