@@ -161,7 +161,7 @@ impl Decoder {
                 if !end {
                     return Ok((taken, None));
                 }
-                let head = head::parse(buffer.release(), &self.method, &self.limits)?;
+                let head = head::parse(std::mem::take(buffer), &self.method, &self.limits)?;
                 self.begin_body(head, bytes, taken)
             }
             State::Length(head, left) => {

@@ -2,9 +2,14 @@
 
 use std::error;
 use std::fmt;
+use std::io::Write as _;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{Method, Request};
+use memchr::{memchr3, memrchr};
+
+/// What a request takes beside its parts: method, scheme, version, and the headers that this module writes.
+const OVERHEAD: usize = 96;
 
 /// The form of a request's target (RFC 9112, 3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,25 +49,31 @@ pub fn encode(
 ) -> Result<(), EncodeError> {
     let authority = request.uri().authority().ok_or(EncodeError("its URL has no host"))?;
     // User information must not be sent (RFC 9110, 4.2.4).
-    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let authority = authority.as_str();
+    let host = match memrchr(b'@', authority.as_bytes()) {
+        Some(at) => authority.get(at + 1..).unwrap_or_default(),
+        None => authority,
+    };
     if host.is_empty() {
         return Err(EncodeError("its URL has no host"));
     }
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.is_empty() { "/" } else { path };
+    let mut length = OVERHEAD + 2 * host.len() + path.len() + request.body().as_ref().len();
     for (name, value) in request.headers() {
+        length += name.as_str().len() + value.len() + b": \r\n".len();
         if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
             return Err(EncodeError("it sets Host, Content-Length or Transfer-Encoding"));
         }
         // `http` rejects these too, but a request that can be split must not depend on that.
-        if value.as_bytes().iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        if memchr3(b'\r', b'\n', 0, value.as_bytes()).is_some() {
             return Err(EncodeError("a header's value has a line break or a null byte"));
         }
     }
     let body = request.body().as_ref();
-    into.reserve(512 + body.len());
+    into.reserve(length);
     into.extend_from_slice(request.method().as_str().as_bytes());
     into.push(b' ');
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let path = if path.is_empty() { "/" } else { path };
     match target {
         RequestTarget::Origin => {}
         RequestTarget::Absolute => {
@@ -92,8 +103,8 @@ pub fn encode(
     let anticipates = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     if !body.is_empty() || anticipates {
         into.extend_from_slice(b"content-length: ");
-        into.extend_from_slice(body.len().to_string().as_bytes());
-        into.extend_from_slice(b"\r\n");
+        // Memory takes all that is written.
+        let _ = write!(into, "{}\r\n", body.len());
     }
     into.extend_from_slice(b"\r\n");
     into.extend_from_slice(body);

@@ -6,11 +6,15 @@ use std::mem::MaybeUninit;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use memchr::memchr_iter;
 
 use super::{DecodeError, Limit, Limits};
 
 /// A head with as many lines is read without memory of its own for them.
 const FEW_FIELDS: usize = 32;
+
+/// The first line that can continue another one: the status line has no continuation.
+const FIRST_CONTINUATION: usize = 2;
 
 /// Collects the bytes of a head up to its empty line.
 #[derive(Debug, Default)]
@@ -18,6 +22,10 @@ pub(super) struct HeadBuffer {
     bytes: Vec<u8>,
     /// Where the current line begins. Earlier lines are not searched again.
     line: usize,
+    /// How many lines are complete.
+    lines: usize,
+    /// A line continues the header before it.
+    is_folded: bool,
 }
 
 impl HeadBuffer {
@@ -32,35 +40,37 @@ impl HeadBuffer {
         bytes: &[u8],
         limits: &Limits,
     ) -> Result<(usize, bool), DecodeError> {
+        let before = self.bytes.len();
         let mut taken = 0;
         let mut end = false;
         // What came before of the line that these bytes begin with.
         let mut begun = self.bytes.get(self.line..).unwrap_or_default();
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            taken += line.len();
-            if self.bytes.len() + taken > limits.head {
+        for break_at in memchr_iter(b'\n', bytes) {
+            let line = bytes.get(taken..=break_at).unwrap_or_default();
+            taken = break_at + 1;
+            if before + taken > limits.head {
                 return Err(DecodeError::TooLarge(Limit::Head));
-            }
-            if !line.ends_with(b"\n") {
-                break;
             }
             // A bare LF ends a line too (RFC 9112, 2.2).
             if matches!((begun, line), (b"", b"\r\n" | b"\n") | (b"\r", b"\n")) {
                 end = true;
                 break;
             }
+            let first = begun.first().or(line.first());
+            self.is_folded |= self.lines >= FIRST_CONTINUATION && first.is_some_and(is_blank);
+            self.lines += 1;
             begun = b"";
-            self.line = self.bytes.len() + taken;
+            self.line = before + taken;
+        }
+        if !end {
+            taken = bytes.len();
+            if before + taken > limits.head {
+                return Err(DecodeError::TooLarge(Limit::Head));
+            }
         }
         // At once, so that a head in one piece takes no more memory than it needs.
         self.bytes.extend_from_slice(bytes.get(..taken).unwrap_or_default());
         Ok((taken, end))
-    }
-
-    /// The bytes so far, which this forgets.
-    pub(super) fn release(&mut self) -> Vec<u8> {
-        self.line = 0;
-        std::mem::take(&mut self.bytes)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -90,14 +100,18 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// Parses a complete head. `bytes` ends with the empty line.
-pub(super) fn parse(bytes: Vec<u8>, method: &Method, limits: &Limits) -> Result<Head, DecodeError> {
-    // The status line has no continuation.
-    let (bytes, is_folded) = match unfolded(&bytes, 2) {
-        Cow::Borrowed(_) => (Bytes::from(bytes), false),
-        Cow::Owned(unfolded) => (Bytes::from(unfolded), true),
+/// Parses a complete head.
+pub(super) fn parse(
+    head: HeadBuffer,
+    method: &Method,
+    limits: &Limits,
+) -> Result<Head, DecodeError> {
+    let HeadBuffer { bytes, is_folded, .. } = head;
+    let bytes = match is_folded.then(|| unfolded(&bytes, FIRST_CONTINUATION)) {
+        Some(Cow::Owned(unfolded)) => Bytes::from(unfolded),
+        _ => Bytes::from(bytes),
     };
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count().min(limits.headers);
+    let lines = memchr_iter(b'\n', &bytes).count().min(limits.headers);
     let mut few = [const { MaybeUninit::uninit() }; FEW_FIELDS];
     let (mut many, mut again) = (Vec::new(), Vec::new());
     let fields = match few.get_mut(..lines) {
@@ -176,7 +190,7 @@ fn has_blank_in_framing(bytes: &[u8]) -> bool {
 
 /// Room for as many fields as `bytes` has lines, within the limit.
 pub(super) fn fields<'a>(bytes: &[u8], limits: &Limits) -> Vec<httparse::Header<'a>> {
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    let lines = memchr_iter(b'\n', bytes).count();
     vec![httparse::EMPTY_HEADER; lines.min(limits.headers)]
 }
 
@@ -185,7 +199,7 @@ pub(super) fn fields<'a>(bytes: &[u8], limits: &Limits) -> Vec<httparse::Header<
 pub(super) fn unfolded(bytes: &[u8], first: usize) -> Cow<'_, [u8]> {
     let lines = || bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
     let continues =
-        |number: usize, line: &[u8]| number >= first && matches!(line.first(), Some(b' ' | b'\t'));
+        |number: usize, line: &[u8]| number >= first && line.first().is_some_and(is_blank);
     if !lines().any(|(number, line)| continues(number, line)) {
         return Cow::Borrowed(bytes);
     }
@@ -199,12 +213,16 @@ pub(super) fn unfolded(bytes: &[u8], first: usize) -> Cow<'_, [u8]> {
         for end in [b'\n', b'\r'] {
             unfolded.pop_if(|byte| *byte == end);
         }
-        while unfolded.pop_if(|byte| matches!(byte, b' ' | b'\t')).is_some() {}
+        while unfolded.pop_if(|byte| is_blank(byte)).is_some() {}
         unfolded.push(b' ');
-        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let blanks = line.iter().take_while(|byte| is_blank(byte)).count();
         unfolded.extend_from_slice(line.get(blanks..).unwrap_or_default());
     }
     Cow::Owned(unfolded)
+}
+
+const fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// The framing, and whether it leaves no doubt about where the body ends.
