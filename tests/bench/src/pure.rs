@@ -73,7 +73,7 @@ pub(crate) fn nanoseconds_per_run(run: &mut Once, for_: Duration) -> f64 {
 
 /// Runs one case a number of times, for valgrind: at once, or when a line comes after it has said that it is ready.
 pub(crate) fn repeat(id: &str, times: u64, when_told: bool) -> Result<(), BenchError> {
-    let all = cases::all();
+    let all: Vec<_> = cases::all().into_iter().chain(cases::sending::cases()).collect();
     let case = all.iter().find(|case| case.id() == id).ok_or("no such case")?;
     let mut run = (case.prepare)();
     if when_told {

@@ -13,8 +13,10 @@ pub(crate) mod caches;
 mod call;
 pub(crate) mod cloud;
 mod http1;
+mod memory;
 mod notification;
 mod send;
+pub(crate) mod sending;
 pub(crate) mod waiting;
 
 /// A case: one way of doing something.
