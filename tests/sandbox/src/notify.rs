@@ -10,6 +10,7 @@ use crate::Endpoint;
 use crate::fault::FaultKind;
 use crate::journal::{Attempted, Delivery, FinishedAttempt, NotificationRecord, Subject};
 use crate::random::stable_hex;
+use crate::response::text_of;
 use crate::sandbox::Sandbox;
 use crate::state::{Message, Publication, milliseconds};
 use crate::webhook::{
@@ -221,7 +222,7 @@ impl Sandbox {
         // A fault counts what would be posted.
         let faults = self.faults_for(now, Endpoint::Webhook);
         *self.requests.entry(Endpoint::Webhook).or_default() += 1;
-        let body = body.to_string().into_bytes();
+        let body = text_of(body);
         let request = self.signed(&endpoint.url, &endpoint.headers, body)?;
         self.notified += 1;
         let number = self.notified;

@@ -6,8 +6,16 @@ use serde_json::{Value, json};
 
 pub(crate) type HttpResponse = Response<Vec<u8>>;
 
+/// The text of a document, without the detour of `Display`.
+pub(crate) fn text_of(document: &Value) -> Vec<u8> {
+    let mut text = Vec::with_capacity(512);
+    // Neither a value nor a vector fails.
+    let _ = serde_json::to_writer(&mut text, document);
+    text
+}
+
 pub(crate) fn json(status: u16, document: &Value) -> HttpResponse {
-    let mut response = Response::new(document.to_string().into_bytes());
+    let mut response = Response::new(text_of(document));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // protocol.md 4.2.

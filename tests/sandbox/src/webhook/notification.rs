@@ -13,18 +13,21 @@ pub(crate) fn of_message(message: &Message) -> (String, Value) {
     let mut change = json!({
         "originatorId": message.originator,
         "originatorMetadata": {"id": message.originator, "role": message.role},
-        "event": message.event,
         "conversationId": message.conversation,
         "dialogId": message.dialog,
     });
-    if let (Some(sequence), Some(members)) = (message.sequence, change.as_object_mut()) {
-        members.insert("sequence".to_owned(), json!(sequence));
-        members.insert("serverTimestamp".to_owned(), json!(message.at_ms));
-        members.insert("messageAudience".to_owned(), json!(message.audience));
-        members.insert("metadata".to_owned(), message.metadata.clone());
+    if let Some(members) = change.as_object_mut() {
+        members.insert("event".to_owned(), message.event.clone());
+        if let Some(sequence) = message.sequence {
+            members.insert("sequence".to_owned(), json!(sequence));
+            members.insert("serverTimestamp".to_owned(), json!(message.at_ms));
+            members.insert("messageAudience".to_owned(), json!(message.audience));
+            members.insert("metadata".to_owned(), message.metadata.clone());
+        }
     }
     let kind = format!("ms.MessagingEventNotification.{kind}");
-    (kind, envelope("ms.MessagingEventNotification", json!({"changes": [change]})))
+    let body = object([("changes", Value::Array(vec![change]))]);
+    (kind, envelope("ms.MessagingEventNotification", body))
 }
 
 /// The event key and the body of a conversation's notification, which has its whole state.
@@ -102,5 +105,10 @@ pub(crate) fn of_conversation(conversation: &Conversation, config: &Config) -> (
 pub(crate) const SURVEY_BOT: &str = "b07-survey-bot";
 
 fn envelope(kind: &str, body: Value) -> Value {
-    json!({"kind": "notification", "type": kind, "body": body})
+    object([("kind", json!("notification")), ("type", json!(kind)), ("body", body)])
+}
+
+/// An object of these members. `json!` would copy each of them, whole.
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
