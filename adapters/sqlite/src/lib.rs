@@ -33,7 +33,10 @@
 //!   keeps no lock that SQLite may rely on.
 //! * The file is made for its owner alone (mode 0600). Deleted content is overwritten in the file at the
 //!   next checkpoint, and the journal is emptied each minute in which something is written, and when the last program
-//!   closes the file. The file does not shrink, but what is free in it is used again.
+//!   closes the file. The file does not shrink, but what is free in it is used again. If SQLite has moved a value
+//!   from one page to another before it was deleted, a copy may stay on the first page until that place is used
+//!   again, or until `VACUUM` rewrites the file: where that matters, seal what is stored (`Sealed` of
+//!   `lp-connector-bridge`).
 //!
 //! # Its clock
 //!
