@@ -2,6 +2,7 @@
 # Plants bugs in a copy of the committed tree, one at a time, and runs what must catch them. Prints a line for each: what
 # caught it, or SURVIVED. Exits with 1 if a bug survives, and with 2 if a patch cannot be tried: it does not apply, or
 # what it makes does not build or run.
+# Tests that fail without any bug catch nothing: they run once before, and if they fail that is all, with 2.
 #
 #   bash tests/planted.sh SET [--seeds N] [NAME...]
 #   bash tests/planted.sh all
@@ -130,6 +131,21 @@ unusable() { # name, what is wrong with it
     sed 's/^/    /' "$log" >&2
     broken=$((broken + 1))
 }
+
+# The tests of all these patches, each once, on the tree as it is. A simulation has no such tests.
+for name in "${names[@]}"; do
+    [ ! -e "$root/$patches/$name.patch" ] || tests_of "$root/$patches/$name.patch"
+done | sort -u >"$copy/tests"
+while read -ra tested; do
+    [ ${#tested[@]} -ne 0 ] || continue
+    status=0
+    { "${build[@]}" "${tested[@]}" && timeout 900 "${run[@]}" "${tested[@]}"; } >"$log" 2>&1 </dev/null || status=$?
+    if [ "$status" -ne 0 ]; then
+        echo "without a bug these tests fail already, or do not build: ${tested[*]}"
+        sed 's/^/    /' "$log" >&2
+        exit 2
+    fi
+done <"$copy/tests"
 
 for name in "${names[@]}"; do
     git checkout -q .
