@@ -44,10 +44,10 @@ impl CachingResolver {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(authority);
     }
 
-    fn remembered(&self, authority: &str) -> Option<Vec<SocketAddr>> {
+    fn remembered(&self, authority: &str, now: Instant) -> Option<Vec<SocketAddr>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, addresses) = known.get(authority)?;
-        (since.elapsed() < LIFE).then(|| addresses.clone())
+        (now.saturating_duration_since(*since) < LIFE).then(|| addresses.clone())
     }
 
     pub(crate) fn remember(&self, authority: &str, addresses: &[SocketAddr]) {
@@ -69,7 +69,9 @@ impl Resolver for CachingResolver {
         let authority = uri.authority().map(Authority::as_str).unwrap_or_default();
         let proxy = self.rules.for_uri(uri).map_err(failed)?.and_then(ProxyUrl::authority);
         let literal = proxy.as_deref().unwrap_or(authority).parse().ok();
-        if let Some(addresses) = self.remembered(authority).or(literal.map(|one| vec![one])) {
+        if let Some(addresses) =
+            self.remembered(authority, Instant::now()).or(literal.map(|one| vec![one]))
+        {
             let mut all = self.empty();
             addresses.into_iter().for_each(|address| all.push(address));
             return Ok(all);

@@ -1,5 +1,5 @@
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::SystemTime;
 
@@ -15,7 +15,10 @@ use super::*;
 fn an_address_that_nobody_listens_at_is_forgotten() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
-    let gone: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // This end of a connection has its port as long as the test runs, and does not listen.
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = TcpStream::connect(busy.local_addr().unwrap()).unwrap();
+    let gone = held.local_addr().unwrap();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
