@@ -272,6 +272,15 @@ fn nothing_is_left_behind() {
     assert!(runtime.0.state.lock().unwrap().timers.is_empty());
 }
 
+/// One of those that run, until it is dropped: a thread that panics runs no longer too.
+struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn deadlines_from_many_threads_are_all_met() {
     const THREADS: u64 = 4;
@@ -282,6 +291,7 @@ fn deadlines_from_many_threads_are_all_met() {
         for thread in 0..THREADS {
             let (runtime, deadlines, running) = (&runtime, &deadlines, &running);
             scope.spawn(move || {
+                let _running = Running(running);
                 for n in 0..300 {
                     let now = runtime.0.state.lock().unwrap().now;
                     let until = now + 1 + (n * 7 + thread * 13) % 50;
@@ -289,7 +299,6 @@ fn deadlines_from_many_threads_are_all_met() {
                     smol::future::block_on(waiting);
                     assert!(runtime.0.state.lock().unwrap().now >= until);
                 }
-                running.fetch_sub(1, Ordering::Relaxed);
             });
         }
         while running.load(Ordering::Relaxed) > 0 {

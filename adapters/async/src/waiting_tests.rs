@@ -77,6 +77,7 @@ fn what_comes_while_a_call_lies_down_is_not_missed() {
         let mut waits = Task::new(driver.drive(waiting, clock));
         let mut done = waits.poll().is_some();
         if left.get() >= 0 {
+            assert!(left.get() < i32::from(reading), "it has not read the clock");
             return;
         }
         done = done || waits.poll().is_some();
