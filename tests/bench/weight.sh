@@ -4,13 +4,14 @@
 # of JSON for each, as `lp-connector-bench` takes it.
 #
 #     tests/bench/weight.sh crates    nothing is built
+#     tests/bench/weight.sh check     all programs are checked, to see that they compile
 #     tests/bench/weight.sh targets   release builds of what has a target: some three minutes on two cores
 #     tests/bench/weight.sh all       all builds: half an hour
 #
 # It builds in a temporary directory, which it removes. The programs are not run.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
-builds=${1:?crates, targets or all}
+builds=${1:?crates, check, targets or all}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CARGO_TERM_COLOR=never CARGO_NET_RETRY=3 CARGO_INCREMENTAL=0
@@ -39,20 +40,21 @@ TOML
 }
 
 # The program for one adapter.
-message() { # crate, `async` or nothing, `.await` or nothing, the body of main
+message() { # crate, `async` or nothing, `.await` or nothing, the body of main, the client's path if it is another
     cat <<RUST
 use $1::api::OpenConversation;
 use $1::id::{AccountId, ClientId, ExtConsumerId};
 use $1::secret::Secret;
-use $1::{Client, Config};
+use $1::Config;
+use ${5:-$1}::Client;
 
 $2fn send() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::new(std::env::var("LP_CLIENT_SECRET")?);
     let config = Config::new(AccountId::new("91827364")?).credentials(ClientId::new("0a1b2c3d")?, secret);
     let client = Client::new(config)?;
     let ada = ExtConsumerId::new("pigeon-ring-0042")?;
-    let opened = client.open_conversation(OpenConversation::new(ada.clone()))$3?.output;
-    client.send_text(&ada, &opened.conversation, "Coo?")$3?;
+    let opened = client.open_conversation(OpenConversation::new(ada))$3?.output;
+    client.send_text(&opened.conversation, "Coo?")$3?;
     Ok(())
 }
 
@@ -85,8 +87,9 @@ lp-connector-smol = { path = \"$root/adapters/smol\" }" \
 with_features() { # name, features
     program "$1" "tokio = { version = \"1\", features = [\"rt\", \"net\", \"time\"] }
 lp-connector = { path = \"$root/adapters/lp-connector\", default-features = false, features = [$2] }" \
-        "$(message lp_connector::tokio "async " .await \
-            "tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(send())")"
+        "$(message lp_connector "async " .await \
+            "tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(send())" \
+            lp_connector::tokio)"
 }
 with_features axum '"tokio", "axum"'
 with_features bridge '"tokio", "axum", "bridge"'
@@ -138,10 +141,10 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     send(&http, token.access_token().secret()).await
 }'
 
-seconds() { # the duration of a command
+seconds() { # the duration of a command, which must succeed
     local began ended
     began=$(date +%s.%N)
-    "$@" >&2
+    "$@" >&2 || return 1
     ended=$(date +%s.%N)
     awk -v a="$began" -v b="$ended" 'BEGIN { printf "%.1f", b - a }'
 }
@@ -152,10 +155,13 @@ row() { # directory, the largest number of crates or nothing, `target` if a targ
     local crates debug=null release=null size=null
     # Each crate once, without the program itself.
     crates=$(cargo tree -e normal --prefix none --offline | sed 's/ (\*)$//' | sort -u | grep -vc '^one-message ')
+    if [ "$builds" = check ]; then
+        CARGO_TARGET_DIR=$work/target cargo check -q --offline >&2
+    fi
     if [ "$builds" = all ] || [ "$builds${3:-}" = targetstarget ]; then
         release=$(seconds cargo build -q --offline --release)
         size=$(wc -c <target/release/one-message)
-        [ "$builds" = all ] && debug=$(seconds cargo build -q --offline)
+        if [ "$builds" = all ]; then debug=$(seconds cargo build -q --offline); fi
         rm -rf target
     fi
     printf '{"name": "%s", "crates": %s, "most": %s, "release_build": %s, "debug_build": %s, "bytes": %s}\n' \
