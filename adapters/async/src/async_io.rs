@@ -12,8 +12,8 @@ use socket2::SockRef;
 
 /// A TCP connection for a [`Runtime`](crate::Runtime) that is built on async-io.
 ///
-/// The connections of smol and async-std try to read twice before they wait. After a request there is never anything to
-/// read: this one waits first.
+/// The connections of smol and async-std try to read twice before they wait. Right after a request there is seldom
+/// anything to read: this one waits first.
 #[derive(Debug)]
 pub struct AsyncIoStream {
     stream: Async<TcpStream>,
@@ -61,6 +61,17 @@ impl AsyncWrite for AsyncIoStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.has_written = true;
+        Poll::Ready(Ok(written))
+    }
+
+    /// TLS gives several records at once: they leave together.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, bytes))?;
         self.has_written = true;
         Poll::Ready(Ok(written))
     }

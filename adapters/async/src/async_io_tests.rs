@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::io::Write as _;
+use std::io::{IoSlice, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,4 +76,31 @@ fn the_end_is_read_after_a_write() {
         peer.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read(&mut stream).await, "");
     });
+}
+
+#[test]
+fn a_read_after_a_write_waits_for_the_reactor() {
+    let (mut stream, mut peer) = pair();
+    peer.write_all(b"early").unwrap();
+    smol::block_on(async {
+        write(&mut stream).await;
+        let mut polls = 0;
+        let mut buffer = [0; 5];
+        poll_fn(|context| {
+            polls += 1;
+            Pin::new(&mut stream).poll_read(context, &mut buffer)
+        })
+        .await
+        .unwrap();
+        assert!(polls > 1, "it reads only what the reactor has reported");
+        assert_eq!(&buffer, b"early");
+    });
+}
+
+#[test]
+fn several_records_leave_in_one_call() {
+    let (mut stream, _peer) = pair();
+    let records = [IoSlice::new(b"Coo"), IoSlice::new(b"Coo?")];
+    let write = poll_fn(|context| Pin::new(&mut stream).poll_write_vectored(context, &records));
+    assert_eq!(smol::block_on(write).unwrap(), 7);
 }

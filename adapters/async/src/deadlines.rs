@@ -3,7 +3,7 @@
 //! Where each timer costs much, all attempts share one. It is set for the earliest deadline, and stays set when that
 //! attempt ends: later ones have later deadlines, as a rule, so that it is set once in a while and not once an attempt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
@@ -100,9 +100,9 @@ impl<R: Runtime> Shared<R> {
             state.is_taken = true;
             state.timer.take()
         };
+        let mut turn = Turn { shared: self, due: VecDeque::new(), is_over: false };
         let waker = Waker::from(self.clone());
         let mut context = Context::from_waker(&waker);
-        let mut due = Vec::new();
         loop {
             if let Some((_, sleep)) = &mut timer
                 && sleep.as_mut().poll(&mut context).is_ready()
@@ -112,7 +112,7 @@ impl<R: Runtime> Shared<R> {
             let now = (self.clock)();
             let next = {
                 let mut state = self.lock();
-                state.take_due(now, &mut due);
+                state.take_due(now, &mut turn.due);
                 let next = state.waiting.keys().next().map(|(at, _)| *at);
                 let is_set = match (&timer, next) {
                     (_, None) => true,
@@ -122,6 +122,7 @@ impl<R: Runtime> Shared<R> {
                 if is_set && !mem::take(&mut state.has_changed) {
                     state.timer = timer.take();
                     state.is_taken = false;
+                    turn.is_over = true;
                     break;
                 }
                 next.filter(|_| !is_set)
@@ -131,15 +132,48 @@ impl<R: Runtime> Shared<R> {
                 timer = Some((at, Box::pin(async move { runtime.sleep(left).await })));
             }
         }
-        due.into_iter().for_each(Waker::wake);
+        turn.wake();
+    }
+}
+
+/// A thread's time with the timer. If the runtime or a waker panics, the timer is given back, and who is due is woken.
+struct Turn<'a, R> {
+    shared: &'a Shared<R>,
+    due: VecDeque<Waker>,
+    is_over: bool,
+}
+
+impl<R> Turn<'_, R> {
+    fn wake(&mut self) {
+        while let Some(waker) = self.due.pop_front() {
+            waker.wake();
+        }
+    }
+}
+
+impl<R> Drop for Turn<'_, R> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.is_taken = false;
+            state.has_changed = false;
+            // Each of them sets the timer that is gone, when it is polled.
+            self.due.extend(state.waiting.values().cloned());
+        }
+        self.wake();
     }
 }
 
 impl State {
-    fn take_due(&mut self, now: Mono, due: &mut Vec<Waker>) {
+    fn take_due(&mut self, now: Mono, due: &mut VecDeque<Waker>) {
         while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= now) {
-            due.push(first.remove());
+            due.push_back(first.remove());
         }
+    }
+
+    /// True if a thread looks at the timer now, or it wakes by then.
+    fn is_set_for(&self, at: Mono) -> bool {
+        self.is_taken || self.timer.as_ref().is_some_and(|(set_for, _)| *set_for <= at)
     }
 }
 
@@ -173,13 +207,24 @@ impl<R: Runtime> Future for Deadline<'_, R> {
             }
             return Poll::Pending;
         };
-        // A waker is dropped after the lock: a task may end with it, and that task's deadline takes the lock.
-        let replaced = match self.shared.lock().waiting.get_mut(&(at, number)) {
-            None => return Poll::Ready(()),
-            Some(waker) if waker.will_wake(context.waker()) => None,
-            Some(waker) => Some(mem::replace(waker, context.waker().clone())),
+        let (is_known, is_set) = {
+            let state = self.shared.lock();
+            let Some(waker) = state.waiting.get(&(at, number)) else { return Poll::Ready(()) };
+            (waker.will_wake(context.waker()), state.is_set_for(at))
         };
-        drop(replaced);
+        if !is_known {
+            // Made before the lock, and the old one dropped after it: a task may end with its waker, and its deadline
+            // takes the lock.
+            let waker = context.waker().clone();
+            let replaced = match self.shared.lock().waiting.get_mut(&(at, number)) {
+                None => return Poll::Ready(()),
+                Some(known) => mem::replace(known, waker),
+            };
+            drop(replaced);
+        }
+        if !is_set {
+            self.shared.advance();
+        }
         Poll::Pending
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -23,6 +24,8 @@ struct Clockwork {
     set: AtomicUsize,
     /// Each timer wakes within its own poll too, for nothing.
     restless: AtomicBool,
+    /// The next timer cannot be set.
+    panics: AtomicBool,
     /// How often the clock is read before so much time passes at once.
     readings: AtomicUsize,
     passes_then: AtomicU64,
@@ -60,6 +63,7 @@ impl Runtime for Scripted {
 
     async fn sleep(&self, time: Duration) {
         let clockwork = &*self.0;
+        assert!(!clockwork.panics.swap(false, Ordering::Relaxed), "there is no runtime");
         let number = clockwork.set.fetch_add(1, Ordering::Relaxed);
         let at = clockwork.state.lock().unwrap().now + u64::try_from(time.as_nanos()).unwrap();
         let ticket = Ticket(clockwork, (at, number));
@@ -151,6 +155,23 @@ impl<'a> Attempt<'a> {
     fn wakes(&self) -> usize {
         self.task.0.load(Ordering::Relaxed)
     }
+}
+
+#[test]
+fn all_deadlines_pass_after_a_runtime_has_panicked() {
+    let runtime = Scripted::default();
+    let deadlines = runtime.deadlines();
+    let mut before = Attempt::begin(&deadlines, 30);
+    runtime.0.panics.store(true, Ordering::Relaxed);
+    let begin = AssertUnwindSafe(|| drop(Attempt::begin(&deadlines, 10)));
+    assert!(catch_unwind(begin).is_err());
+    assert_eq!(before.wakes(), 1, "it is asked to set the timer again");
+    assert!(!before.is_over());
+    let mut after = Attempt::begin(&deadlines, 20);
+    runtime.pass(20);
+    assert!(after.is_over() && !before.is_over());
+    runtime.pass(10);
+    assert!(before.is_over());
 }
 
 #[test]

@@ -64,7 +64,7 @@
 //! # }
 //! ```
 
-#[cfg(feature = "async-io")]
+#[cfg(any(test, feature = "async-io"))]
 mod async_io;
 mod client;
 mod connect;

@@ -44,8 +44,11 @@ fn connecting_ends_with_its_time_whatever_it_waits_for() {
         ("TCP, then the tunnel", TLS, proxied("http://192.0.2.9:1"), Duration::ZERO, slow),
     ] {
         // Whichever of the two is shorter.
-        for (connect, attempt, ends) in [(connect, attempt, connect), (NEVER, attempt, attempt)] {
+        let limits = [(connect, attempt, connect), (NEVER, attempt, attempt)];
+        let both = |limits| [(limits, false), (limits, true)];
+        for ((connect, attempt, ends), global) in limits.into_iter().flat_map(both) {
             let world = World::new([peer.clone()]).resolves_after(resolves_after);
+            let world = world.global_timers(global);
             let config = config(url).proxy(proxy.clone());
             let config = config.connect_timeout(connect).attempt_timeout(attempt);
             let driver = driver(&world, config);
@@ -66,12 +69,14 @@ fn an_attempt_ends_with_its_time_whatever_it_waits_for() {
         ("room for the request", Peer { takes: 20, ..Peer::silent() }),
         ("TCP, then the response", Peer { accepts_after: SECOND * 4, ..Peer::silent() }),
     ] {
-        let world = World::new([peer]);
-        let driver = driver(&world, config(PLAIN));
-        let error = world.run(call(&driver, Probe)).unwrap_err();
-        let reported = (error.kind(), error.delivery());
-        assert_eq!(reported, (ErrorKind::Unconfirmed, Delivery::Unknown), "{what}: {error}");
-        assert_eq!(world.elapsed(), SECOND * 15, "{what}");
+        for global in [false, true] {
+            let world = World::new([peer.clone()]).global_timers(global);
+            let driver = driver(&world, config(PLAIN));
+            let error = world.run(call(&driver, Probe)).unwrap_err();
+            let reported = (error.kind(), error.delivery());
+            assert_eq!(reported, (ErrorKind::Unconfirmed, Delivery::Unknown), "{what}: {error}");
+            assert_eq!(world.elapsed(), SECOND * 15, "{what}");
+        }
     }
 }
 
@@ -86,12 +91,14 @@ fn each_attempt_has_all_its_time_and_no_more() {
         }
     });
     for (of_the_call, ends) in [(SECOND * 120, None), (SECOND * 20, Some(SECOND * 20))] {
-        *pauses.lock().unwrap() = Duration::ZERO;
-        let world = World::new([(); 3].map(|()| Peer::silent()));
-        let driver = driver(&world, config.clone().call_timeout(of_the_call));
-        world.run(call(&driver, Probe)).unwrap_err();
-        let whole = SECOND * 45 + *pauses.lock().unwrap();
-        assert_eq!(world.elapsed(), ends.unwrap_or(whole));
+        for global in [false, true] {
+            *pauses.lock().unwrap() = Duration::ZERO;
+            let world = World::new([(); 3].map(|()| Peer::silent())).global_timers(global);
+            let driver = driver(&world, config.clone().call_timeout(of_the_call));
+            world.run(call(&driver, Probe)).unwrap_err();
+            let whole = SECOND * 45 + *pauses.lock().unwrap();
+            assert_eq!(world.elapsed(), ends.unwrap_or(whole));
+        }
     }
 }
 

@@ -80,6 +80,7 @@ struct State {
     resolves_after: Duration,
     resolved: Vec<(String, u16)>,
     connections: usize,
+    has_global_timers: bool,
 }
 
 #[derive(Debug)]
@@ -102,6 +103,12 @@ impl World {
     /// Names take so long to resolve.
     pub(crate) fn resolves_after(self, time: Duration) -> Self {
         self.lock().resolves_after = time;
+        self
+    }
+
+    /// All attempts share a timer, as on smol and async-std, or not, as on tokio.
+    pub(crate) fn global_timers(self, yes: bool) -> Self {
+        self.lock().has_global_timers = yes;
         self
     }
 
@@ -239,6 +246,10 @@ impl Runtime for World {
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send {
         self.until(self.elapsed().saturating_add(time))
+    }
+
+    fn has_global_timers(&self) -> bool {
+        self.lock().has_global_timers
     }
 }
 

@@ -66,11 +66,41 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
 
+    /// TLS gives several records at once: they leave together.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, bytes)
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(context)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::IoSlice;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn several_records_leave_in_one_call() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let written = runtime.block_on(async {
+            let mut stream = Tokio.connect(listener.local_addr().unwrap()).await.unwrap();
+            let records = [IoSlice::new(b"Coo"), IoSlice::new(b"Coo?")];
+            poll_fn(|context| Pin::new(&mut stream).poll_write_vectored(context, &records)).await
+        });
+        assert_eq!(written.unwrap(), 7);
     }
 }
