@@ -115,6 +115,10 @@ impl Operation for Probe {
 #[derive(Clone, Debug)]
 pub(crate) struct Get;
 
+/// One `POST` of 32 MB.
+#[derive(Clone, Debug)]
+pub(crate) struct Huge;
+
 /// One `POST` of 3 MB.
 #[derive(Clone, Debug)]
 pub(crate) struct Large;
@@ -151,6 +155,11 @@ macro_rules! anonymous {
 }
 
 anonymous!(Get, Idempotent, Ok(RelativeRequest::get(["probe"], [("v", "1")])));
+anonymous!(
+    Huge,
+    NonIdempotent,
+    RelativeRequest::post_json(["probe"], [("v", "1")], &"x".repeat(32_000_000))
+);
 anonymous!(
     Large,
     NonIdempotent,

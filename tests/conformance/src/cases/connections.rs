@@ -8,7 +8,7 @@ use lp_connector_core::error::{Delivery, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 
 use crate::Adapter;
-use crate::fixtures::{Large, Probe, assert_fails, at, cloud, config, observed, open};
+use crate::fixtures::{Huge, Probe, assert_fails, at, cloud, config, observed, open};
 use crate::raw_server::{Act, RawServer, ok};
 
 /// Nobody listens.
@@ -52,7 +52,7 @@ pub fn a_stalled_response_ends_at_the_attempt_timeout<A: Adapter>() {
     assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, true)]);
 }
 
-/// The server takes the head of a long request and no more: what has left may have had its effect. The server itself
+/// The server takes the head of a request that no socket's buffers hold, and no more: what has left may have had its effect. The server itself
 /// would end it after 10 s.
 pub fn a_request_that_stalls_halfway_may_have_taken_effect<A: Adapter>() {
     for tls in [false, true] {
@@ -61,7 +61,7 @@ pub fn a_request_that_stalls_halfway_may_have_taken_effect<A: Adapter>() {
         let config = at(&server.url()).extra_ca_pem(server.ca_pem());
         // Time enough for the handshake on a busy machine.
         let (config, failures) = observed(config.attempt_timeout(Duration::from_secs(2)));
-        let error = A::new(config).unwrap().call(Large).unwrap_err();
+        let error = A::new(config).unwrap().call(Huge).unwrap_err();
         assert_fails(&error, ErrorKind::Unconfirmed, Delivery::Unknown);
         assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, true)], "TLS: {tls}");
     }
