@@ -16,17 +16,15 @@ pub(crate) fn check(write: bool) -> Result<(), BenchError> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("counts.txt");
     let (mut table, mut grown) = (String::new(), Vec::new());
     for line in fs::read_to_string(&path)?.lines() {
-        let counts = columns(line).and_then(|(allocations, known, case)| {
-            Some((allocations, known.parse::<f64>().ok()?, case))
-        });
-        let Some((allocations, known, case)) = counts else {
+        let Some(row) = row(line)? else {
             writeln!(table, "{line}")?;
             continue;
         };
+        let Row { allocations, instructions: known, case } = row;
         let counted = Count::of(case).ok_or("valgrind is missing, or cannot run this program")?;
         let counted = counted.instructions.round();
         println!("{counted:8} of {known:8} {case}");
-        if counted > known * MARGIN {
+        if counted > known as f64 * MARGIN {
             grown.push(case.to_owned());
         }
         writeln!(table, "{allocations:>6} {counted:6} {case}")?;
@@ -39,10 +37,60 @@ pub(crate) fn check(write: bool) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Allocations, instructions, and the case, which has spaces. `None` for a comment.
-fn columns(line: &str) -> Option<(&str, &str, &str)> {
-    let line = Some(line).filter(|line| !line.starts_with('#'))?;
+/// A line of the table.
+struct Row<'a> {
+    allocations: u64,
+    instructions: u64,
+    /// Its name may have spaces.
+    case: &'a str,
+}
+
+/// `None` for a comment and an empty line.
+fn row(line: &str) -> Result<Option<Row<'_>>, BenchError> {
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    match columns(line) {
+        Some(row) => Ok(Some(row)),
+        None => Err(format!("counts.txt: not a line of the table: {line}").into()),
+    }
+}
+
+fn columns(line: &str) -> Option<Row<'_>> {
     let (allocations, rest) = line.trim_start().split_once(' ')?;
     let (instructions, case) = rest.trim_start().split_once(' ')?;
-    Some((allocations, instructions, case.trim_start()))
+    let case = Some(case.trim_start()).filter(|case| !case.is_empty())?;
+    Some(Row {
+        allocations: allocations.parse().ok()?,
+        instructions: instructions.parse().ok()?,
+        case,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::{self, OURS};
+
+    #[test]
+    fn the_table_has_every_case_of_ours() {
+        let rows = include_str!("../counts.txt").lines().filter_map(|line| row(line).unwrap());
+        let known: Vec<&str> = rows.map(|row| row.case).collect();
+        let light = cases::all().into_iter().filter(|case| case.name == OURS && !case.heavy);
+        let missing: Vec<String> = light
+            .chain(cases::sending::cases())
+            .map(|case| case.id())
+            .filter(|id| !known.contains(&id.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    #[test]
+    fn a_line_that_is_no_row_is_an_error() {
+        assert!(row("# 1 2 three").unwrap().is_none() && row("").unwrap().is_none());
+        assert_eq!(row("  12  25195 a case: ours").unwrap().unwrap().case, "a case: ours");
+        for line in ["12 25195", "12 25195 ", "x 25195 a case", "12 25.195 a case", " "] {
+            assert!(row(line).is_err(), "{line}");
+        }
+    }
 }
