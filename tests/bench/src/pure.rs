@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::cases::{self, Case, Once};
 use crate::report::{Measured, Rounds};
-use crate::spread::Spread;
+use crate::spread::{self, Spread};
 use crate::targets;
 
 /// The fewest and the most rounds of each case: there are more until the ratios of a group are steady.
@@ -25,7 +25,7 @@ pub(crate) fn time(quick: bool) -> Vec<Measured> {
         let mut ready: Vec<Once> = group.iter().map(|case| (case.prepare)()).collect();
         let mut times: Vec<Vec<f64>> = group.iter().map(|_| Vec::new()).collect();
         for done in 1..=most {
-            for (run, times) in ready.iter_mut().zip(&mut times) {
+            for (run, times) in spread::in_turn(done, ready.iter_mut().zip(&mut times)) {
                 times.push(nanoseconds_per_run(run, round));
             }
             if done >= *ROUNDS.start() && are_steady(&group, &times) {

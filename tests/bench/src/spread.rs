@@ -41,6 +41,16 @@ impl Spread {
     }
 }
 
+/// The rivals of a round, in their order or the reverse: what the one before leaves behind (a warm cache, a busy kernel)
+/// is not always left to the same one.
+pub(crate) fn in_turn<T>(round: usize, rivals: impl Iterator<Item = T>) -> Vec<T> {
+    let mut rivals: Vec<T> = rivals.collect();
+    if round % 2 == 1 {
+        rivals.reverse();
+    }
+    rivals
+}
+
 /// The median of sorted figures; 0 of none.
 pub(crate) fn median(sorted: &[f64]) -> f64 {
     let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
@@ -98,6 +108,20 @@ mod tests {
         assert_eq!((spread.low, spread.high), (1.0, 1.0));
         ours[5] = 7.0;
         assert_eq!(Spread::of_ratios(&ours, &[1.0; 9]).high, 7.0);
+    }
+
+    #[test]
+    fn odd_rounds_go_backwards_and_values_stay_with_their_rival() {
+        let (rivals, mut values) = (["a", "b", "c"], [const { Vec::new() }; 3]);
+        let mut order = Vec::new();
+        for round in 1..=2 {
+            for (rival, values) in in_turn(round, rivals.iter().zip(&mut values)) {
+                order.push(*rival);
+                values.push(*rival);
+            }
+        }
+        assert_eq!(order, ["c", "b", "a", "a", "b", "c"]);
+        assert_eq!(values, rivals.map(|rival| vec![rival; 2]));
     }
 
     #[test]

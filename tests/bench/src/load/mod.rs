@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::peer::Peer;
 use crate::report::{Load, Rounds};
 use crate::targets::{self, LoadPair};
-use crate::{BenchError, machine, quiet, ratio};
+use crate::{BenchError, machine, quiet, ratio, spread};
 
 /// The fewest and the most rounds of each client; the clients alternate. There are more until the ratios are steady.
 const ROUNDS: RangeInclusive<usize> = 7..=15;
@@ -173,7 +173,7 @@ pub(crate) fn measure(quick: bool) -> Result<Vec<Load>, BenchError> {
         let mut sent: Vec<Vec<Sent>> = kinds.iter().map(|_| Vec::new()).collect();
         let mut measured: Vec<Load> = Vec::new();
         for done in 1..=most {
-            for (kind, sent) in kinds.iter().zip(&mut sent) {
+            for (kind, sent) in spread::in_turn(done, kinds.iter().zip(&mut sent)) {
                 sent.push(send_in_process(*kind, callers, millis, server.base())?);
             }
             let each = kinds.iter().zip(&sent);
