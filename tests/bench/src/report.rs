@@ -194,7 +194,7 @@ pub(crate) struct BridgeRun {
 /// How sure a ratio of two series is.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sureness {
-    /// The ratio's bounds, with a confidence of 95 %.
+    /// The ratio's bounds, with a confidence of 95 %, and somewhat less where rounds were added until they are close.
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) rounds: usize,

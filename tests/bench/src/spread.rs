@@ -11,7 +11,9 @@ const DOUBT: f64 = 0.05;
 pub(crate) struct Spread {
     /// The median of the rounds' ratios.
     pub(crate) median: f64,
-    /// Its bounds, with a confidence of 95 %. Both are infinite if there are too few rounds to tell.
+    /// Its bounds, with a confidence of 95 % for a number of rounds that was fixed before. Where rounds are added until
+    /// the ratio is steady, it is somewhat less: they end when the bounds happen to be close. Both are infinite if there
+    /// are too few rounds to tell.
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) rounds: usize,
