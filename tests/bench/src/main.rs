@@ -204,7 +204,7 @@ fn measure(
         report.simulation = simulation::measure(quick)?;
         Ok(())
     })?;
-    section(Section::Bridge, "the bridge over its stores", &mut || {
+    section(Section::Bridge, bridge::SECTION, &mut || {
         report.bridge = bridge::measure(quick)?;
         report.durability = bridge::sending::measure(quick)?;
         Ok(())

@@ -5,10 +5,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::BenchError;
+use crate::bridge;
 use crate::report::Section;
 
 /// The load average of the last minute above which nothing is measured.
 pub(crate) const LOAD: f64 = 0.3;
+
+/// How many processors of others during a section make its figures doubtful.
+const OTHERS: f64 = 0.1;
+
+/// True if others used the machine during this section. In the bridge's, the database is one of them.
+pub(crate) fn was_busy(section: &Section) -> bool {
+    section.name != bridge::SECTION && section.others.is_some_and(|others| others > OTHERS)
+}
 
 /// How long to wait for it: what was built just before is forgotten after some minutes.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -112,6 +121,15 @@ mod tests {
         let stat = "7 (a (b) c) R 1 7 7 0 -1 4194304 108 0 0 0 11 22 33 44 20 0 1 0";
         assert_eq!(of_process(stat), Some(110.0));
         assert_eq!(of_process("nothing"), None);
+    }
+
+    #[test]
+    fn a_section_beside_others_was_busy_but_for_the_bridges() {
+        let was_busy = |name: &str, others| {
+            was_busy(&Section { name: name.to_owned(), others, ..Section::default() })
+        };
+        assert!(was_busy("memory", Some(0.11)) && !was_busy("memory", Some(0.1)));
+        assert!(!was_busy("memory", None) && !was_busy(bridge::SECTION, Some(2.0)));
     }
 
     #[test]

@@ -102,6 +102,26 @@ fn bridges(report: &Report, ratios: &mut Vec<Ratio>) {
     }
 }
 
+/// Whether the target is met, and whether its bounds leave a doubt. Nothing without a target.
+pub(crate) fn verdict(ratio: &Ratio) -> String {
+    let Some(target) = ratio.target.as_deref().and_then(Target::of_text) else {
+        return String::new();
+    };
+    let sure = ratio.sureness.as_ref();
+    let surely = sure.is_none_or(|sure| target.met(target.worse(sure.low, sure.high)));
+    let verdict = match (ratio.met, surely) {
+        (Some(true), true) => "met",
+        (Some(true), false) => "met, not surely",
+        _ => "not met",
+    };
+    format!("{verdict}{}", sure.map_or("", steadiness))
+}
+
+/// What is said of bounds that are too far apart.
+pub(crate) const fn steadiness(sure: &Sureness) -> &'static str {
+    if sure.steady { "" } else { ", unsteady" }
+}
+
 type Names<'a> = (&'a str, &'a str, &'a str);
 
 /// A ratio of rounds that were measured in turn.
@@ -147,6 +167,26 @@ mod tests {
     fn load(client: &str, cpu: Vec<f64>) -> Load {
         let cpu_per_message = Rounds::of(cpu);
         Load { client: client.to_owned(), callers: 64, cpu_per_message, ..Load::default() }
+    }
+
+    #[test]
+    fn a_target_is_met_if_the_worse_bound_meets_it_too() {
+        let verdict = |ratio: f64, target: Target, sure: Option<(f64, f64, bool)>| {
+            let sureness =
+                sure.map(|(low, high, steady)| Sureness { low, high, rounds: 9, steady });
+            verdict(&Ratio { sureness, ..counted(("", "", ""), "", ratio, Some(target)) })
+        };
+        let (most, least) = (Target::AtMost(1.05), Target::AtLeast(2.0));
+        assert_eq!(verdict(1.0, most, None), "met");
+        assert_eq!(verdict(1.1, most, None), "not met");
+        assert_eq!(verdict(1.04, most, Some((1.03, 1.05, true))), "met");
+        assert_eq!(verdict(1.04, most, Some((1.03, 1.06, true))), "met, not surely");
+        assert_eq!(verdict(1.06, most, Some((1.04, 1.07, true))), "not met");
+        assert_eq!(verdict(2.1, least, Some((2.0, 2.2, true))), "met");
+        assert_eq!(verdict(2.1, least, Some((1.9, 2.2, true))), "met, not surely");
+        assert_eq!(verdict(1.0, most, Some((0.9, 1.0, false))), "met, unsteady");
+        assert_eq!(verdict(1.0, most, Some((0.9, 1.2, false))), "met, not surely, unsteady");
+        assert_eq!(super::verdict(&Ratio::default()), "");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The tables of a report, for the terminal and for Markdown.
 
 use crate::report::{Durability, Ratio, Report, Rounds};
+use crate::{quiet, ratio};
 
 /// A table: a head, and rows of as many cells.
 pub(crate) struct Table {
@@ -71,7 +72,7 @@ fn sections(report: &Report) -> Table {
             section.name.clone(),
             whole(section.seconds.round()),
             maybe(section.load_before),
-            maybe(section.others),
+            maybe(section.others) + if quiet::was_busy(section) { ", busy" } else { "" },
         ]);
     }
     table
@@ -81,7 +82,6 @@ fn targets(report: &Report) -> Table {
     let head = ["what", "of", "to", "in", "figure", "between", "target", ""];
     let mut table = Table::new("targets", &head);
     for ratio in report.ratios.iter().filter(|ratio| ratio.target.is_some()) {
-        let verdict = if ratio.met == Some(true) { "met" } else { "not met" };
         table.rows.push(vec![
             ratio.what.clone(),
             ratio.of.clone(),
@@ -90,7 +90,7 @@ fn targets(report: &Report) -> Table {
             figure(ratio.ratio),
             between(ratio),
             ratio.target.clone().unwrap_or_default(),
-            verdict.to_owned(),
+            ratio::verdict(ratio),
         ]);
     }
     table
@@ -114,8 +114,7 @@ fn ratios(report: &Report) -> Table {
 /// The bounds of a ratio, and whether they are too far apart.
 fn between(ratio: &Ratio) -> String {
     let Some(sure) = &ratio.sureness else { return String::new() };
-    let unsteady = if sure.steady { "" } else { ", unsteady" };
-    format!("{:.2} … {:.2}{unsteady}", sure.low, sure.high)
+    format!("{:.2} … {:.2}{}", sure.low, sure.high, ratio::steadiness(sure))
 }
 
 fn weight(report: &Report) -> Table {

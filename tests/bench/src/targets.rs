@@ -17,6 +17,25 @@ impl Target {
         }
     }
 
+    /// The one of two bounds of a figure that is further from the target.
+    pub(crate) fn worse(self, low: f64, high: f64) -> f64 {
+        match self {
+            Self::AtMost(_) => high,
+            Self::AtLeast(_) => low,
+        }
+    }
+
+    /// What [`Target::text`] has written.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        let (sign, bound) = text.split_once(' ')?;
+        let bound = bound.parse().ok()?;
+        match sign {
+            "<=" => Some(Self::AtMost(bound)),
+            ">=" => Some(Self::AtLeast(bound)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn text(self) -> String {
         match self {
             Self::AtMost(bound) => format!("<= {bound}"),
@@ -187,5 +206,8 @@ mod tests {
         assert!(AtMost(1.1).met(1.1) && !AtMost(1.1).met(1.11));
         assert!(AtLeast(2.5).met(2.5) && !AtLeast(2.5).met(2.4));
         assert_eq!(AtMost(1.1).text(), "<= 1.1");
+        for target in [AtMost(1.1), AtLeast(60_000.0)] {
+            assert_eq!(Target::of_text(&target.text()), Some(target));
+        }
     }
 }

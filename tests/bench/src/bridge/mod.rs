@@ -18,6 +18,9 @@ use self::place::Place;
 use crate::BenchError;
 use crate::report::BridgeRun;
 
+/// The section of the report.
+pub(crate) const SECTION: &str = "the bridge over its stores";
+
 /// Set where this program has made a server for itself.
 const MADE: &str = "LP_BENCH_SERVER_MADE";
 
