@@ -173,7 +173,8 @@ fn without_arguments(name: &str) -> String {
         }
         _ => depth == 0,
     });
-    let kept: String = kept.collect();
+    // Two braces would be a placeholder of the page.
+    let kept = kept.collect::<String>().replace("{{", "{").replace("}}", "}");
     if kept.is_empty() { name.to_owned() } else { kept.trim_start_matches("::").to_owned() }
 }
 

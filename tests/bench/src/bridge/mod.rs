@@ -66,14 +66,20 @@ pub(crate) fn with_server() -> Result<Option<i32>, BenchError> {
     if ["PGHOST", "LP_TEST_POSTGRES", MADE].iter().any(is_set) {
         return Ok(None);
     }
-    let program = std::env::current_exe()?;
-    let made = Command::new("pg_virtualenv")
-        .args(["-o", "fsync=on"])
-        .arg(program)
+    // Its own messages go to standard error: the report alone goes to standard output.
+    let within = "command -v pg_virtualenv >/dev/null || exit 127
+        exec 3>&1 1>&2
+        exec pg_virtualenv -o fsync=on sh -c 'exec \"$0\" \"$@\" >&3' \"$0\" \"$@\"";
+    let made = Command::new("sh")
+        .args(["-c", within])
+        .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .env(MADE, "1")
-        .status();
-    Ok(made.ok().map(|status| status.code().unwrap_or(1)))
+        .status()?;
+    Ok(match made.code() {
+        Some(127) => None,
+        code => Some(code.unwrap_or(1)),
+    })
 }
 
 /// Measures each store with one and three bridges. Where there is no PostgreSQL server, it says so.
