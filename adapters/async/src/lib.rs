@@ -65,6 +65,10 @@
 //! ```
 
 #[cfg(any(test, feature = "async-io"))]
+#[cfg_attr(
+    not(feature = "async-io"),
+    expect(unreachable_pub, reason = "its tests run without the feature too")
+)]
 mod async_io;
 mod client;
 mod connect;
