@@ -294,15 +294,21 @@ mod tests {
         assert!(answer(&mut known).await.starts_with("HTTP/1.1 200"));
     }
 
-    #[tokio::test]
-    async fn a_busy_authenticated_connection_is_never_evicted() {
-        let (address, permits, _stop) = start().await;
-        let mut known = Vec::new();
+    /// A request that waits on each of four authenticated connections: there is no place for a fifth.
+    async fn take_all_places(address: std::net::SocketAddr) -> Vec<TcpStream> {
+        let mut connections = Vec::new();
         for _ in 0..4 {
             let mut stream = connect(address, "/proof").await;
             send(&mut stream, "/wait").await;
-            known.push(stream);
+            connections.push(stream);
         }
+        connections
+    }
+
+    #[tokio::test]
+    async fn a_busy_authenticated_connection_is_never_evicted() {
+        let (address, permits, _stop) = start().await;
+        let mut known = take_all_places(address).await;
         let mut next = TcpStream::connect(address).await.unwrap();
         send(&mut next, "/").await;
         permits.add_permits(4);
@@ -338,15 +344,11 @@ mod tests {
         assert!(answer(&mut working).await.starts_with("HTTP/1.1 200"));
         assert_eq!(answer(&mut working).await, "");
     }
+
     #[tokio::test]
     async fn the_stop_waits_for_no_place() {
         let (address, permits, stop) = start().await;
-        let mut known = Vec::new();
-        for _ in 0..4 {
-            let mut stream = connect(address, "/proof").await;
-            send(&mut stream, "/wait").await;
-            known.push(stream);
-        }
+        let mut known = take_all_places(address).await;
         let mut next = TcpStream::connect(address).await.unwrap();
         send(&mut next, "/").await;
         // It is accepted by then, and waits for a place; where the machine is busy, it may be in the backlog still.
