@@ -66,6 +66,15 @@ pub(crate) fn assert_fails(error: &Error, kind: ErrorKind, delivery: Delivery) {
 /// The attempts without a response: why, and whether the request may have left.
 pub(crate) type Failures = Arc<Mutex<Vec<(FailureKind, bool)>>>;
 
+/// An attempt of this configuration ends before it is connected: its time was up, nothing else ended it.
+#[track_caller]
+pub(crate) fn assert_connecting_times_out<A: Adapter>(config: Config) {
+    let (config, failures) = observed(config.retry(RetryPolicy::none()));
+    let error = A::new(config).unwrap().call(Probe).unwrap_err();
+    assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
+    assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, false)]);
+}
+
 /// Notes each attempt without a response.
 pub(crate) fn observed(config: Config) -> (Config, Failures) {
     let failures = Failures::default();

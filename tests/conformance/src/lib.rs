@@ -64,7 +64,7 @@ macro_rules! conformance {
                 a_204_or_304_has_no_body
                 a_body_that_is_cut_off_is_incomplete
                 a_body_shorter_than_announced_is_incomplete
-                a_get_says_nothing_of_a_body
+                a_post_alone_says_how_long_its_body_is
                 a_demand_for_a_client_certificate_is_one_try
                 a_redirect_may_have_taken_effect
                 the_longest_retry_after_counts

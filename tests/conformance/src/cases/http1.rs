@@ -221,7 +221,7 @@ pub fn a_body_shorter_than_announced_is_incomplete<A: Adapter>() {
 }
 
 /// A GET has no body, and does not say how long it is; a POST does, once.
-pub fn a_get_says_nothing_of_a_body<A: Adapter>() {
+pub fn a_post_alone_says_how_long_its_body_is<A: Adapter>() {
     let server = RawServer::start(vec![vec![
         Act::Respond(ok("one")),
         Act::Respond(ok("two")),

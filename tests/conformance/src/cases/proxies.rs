@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, SendText};
-use lp_connector_core::connector::{Config, FailureKind, Proxy, ProxyUrl, Trust};
+use lp_connector_core::connector::{Config, Proxy, ProxyUrl, Trust};
 use lp_connector_core::error::{Delivery, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::{Server, ServerConfig};
 
 use crate::Adapter;
-use crate::fixtures::{PROXIED, Probe, assert_fails, at, config, observed, open, quick};
+use crate::fixtures::{
+    PROXIED, Probe, assert_connecting_times_out, assert_fails, at, config, open, quick,
+};
 use crate::raw_proxy::{Policy, RawProxy};
 
 /// A sandbox that only a proxy leads to: it names hosts that do not resolve.
@@ -64,12 +66,8 @@ pub fn an_endless_tunnel_sends_nothing<A: Adapter>() {
     let config = at("https://cloud.sandbox.test")
         .proxy(Proxy::Url(ProxyUrl::new(proxy.url(""))))
         .connect_timeout(Duration::from_millis(300))
-        .attempt_timeout(Duration::from_secs(60))
-        .retry(RetryPolicy::none());
-    let (config, failures) = observed(config);
-    let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
-    assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, false)]);
+        .attempt_timeout(Duration::from_secs(60));
+    assert_connecting_times_out::<A>(config);
 }
 
 /// A rejected password stays so: one try, and the error says what to look at.

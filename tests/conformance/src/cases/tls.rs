@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, SendText};
-use lp_connector_core::connector::FailureKind;
 use lp_connector_core::error::{Delivery, ErrorKind};
 use lp_connector_core::policy::RetryPolicy;
 use lp_connector_sandbox::{Server, ServerConfig};
 
 use crate::Adapter;
-use crate::fixtures::{Probe, assert_fails, at, config, observed, open};
+use crate::fixtures::{Probe, assert_connecting_times_out, assert_fails, at, config, open};
 use crate::raw_server::{Act, RawServer, ok};
 
 /// TLS with the CA of the sandbox.
@@ -51,12 +50,8 @@ pub fn an_endless_tls_handshake_sends_nothing<A: Adapter>() {
     let server = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&server.url().replace("http:", "https:"))
         .connect_timeout(Duration::from_millis(100))
-        .attempt_timeout(Duration::from_secs(60))
-        .retry(RetryPolicy::none());
-    let (config, failures) = observed(config);
-    let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
-    assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, false)]);
+        .attempt_timeout(Duration::from_secs(60));
+    assert_connecting_times_out::<A>(config);
 }
 
 /// The same, where the attempt's own time ends first.
@@ -64,10 +59,6 @@ pub fn an_attempt_that_ends_while_connecting_sends_nothing<A: Adapter>() {
     let server = RawServer::start(vec![vec![Act::Stall]]);
     let config = at(&server.url().replace("http:", "https:"))
         .connect_timeout(Duration::from_secs(60))
-        .attempt_timeout(Duration::from_millis(100))
-        .retry(RetryPolicy::none());
-    let (config, failures) = observed(config);
-    let error = A::new(config).unwrap().call(Probe).unwrap_err();
-    assert_fails(&error, ErrorKind::Unavailable, Delivery::NotSent);
-    assert_eq!(*failures.lock().unwrap(), [(FailureKind::Timeout, false)]);
+        .attempt_timeout(Duration::from_millis(100));
+    assert_connecting_times_out::<A>(config);
 }
