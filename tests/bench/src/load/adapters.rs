@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
+use lp_connector_async::{Client, Runtime};
 use lp_connector_core::api::ConversationRef;
 use lp_connector_core::connector::{Config, Trust};
 use lp_connector_core::id::{AccountId, ClientId, ExtConsumerId};
@@ -58,18 +59,7 @@ pub(super) fn on_tokio(
     let config = config(callers, base)?;
     super::bare::in_tokio(callers, progress, move || {
         let client = lp_connector_tokio::Client::new(config)?;
-        Ok(move |caller: usize, progress: Arc<Progress>| {
-            let client = client.clone();
-            async move {
-                let conversation = conversation_of(caller)?;
-                loop {
-                    client.send_text(&conversation, TEXT).await?;
-                    if !progress.count_message() {
-                        return Ok(());
-                    }
-                }
-            }
-        })
+        Ok(move |caller, progress| send_texts(client.clone(), caller, progress))
     })
 }
 
@@ -79,26 +69,10 @@ pub(super) fn on_async_std(
     progress: &Arc<Progress>,
 ) -> Result<(), BenchError> {
     let client = lp_connector_async_std::Client::new(config(callers, base)?)?;
-    let senders: Vec<_> = (0..callers)
-        .map(|caller| {
-            let (client, progress) = (client.clone(), progress.clone());
-            async_std::task::spawn(async move {
-                let conversation = conversation_of(caller)?;
-                loop {
-                    client.send_text(&conversation, TEXT).await?;
-                    if !progress.count_message() {
-                        return Ok::<(), BenchError>(());
-                    }
-                }
-            })
-        })
-        .collect();
-    async_std::task::block_on(async {
-        for sender in senders {
-            sender.await?;
-        }
-        Ok(())
-    })
+    let spawn =
+        |caller| async_std::task::spawn(send_texts(client.clone(), caller, progress.clone()));
+    let senders: Vec<_> = (0..callers).map(spawn).collect();
+    async_std::task::block_on(all_of(senders))
 }
 
 pub(super) fn on_smol(
@@ -107,24 +81,32 @@ pub(super) fn on_smol(
     progress: &Arc<Progress>,
 ) -> Result<(), BenchError> {
     let client = lp_connector_smol::Client::new(config(callers, base)?)?;
-    let senders: Vec<_> = (0..callers)
-        .map(|caller| {
-            let (client, progress) = (client.clone(), progress.clone());
-            smol::spawn(async move {
-                let conversation = conversation_of(caller)?;
-                loop {
-                    client.send_text(&conversation, TEXT).await?;
-                    if !progress.count_message() {
-                        return Ok::<(), BenchError>(());
-                    }
-                }
-            })
-        })
-        .collect();
-    smol::block_on(async {
-        for sender in senders {
-            sender.await?;
+    let spawn = |caller| smol::spawn(send_texts(client.clone(), caller, progress.clone()));
+    let senders: Vec<_> = (0..callers).map(spawn).collect();
+    smol::block_on(all_of(senders))
+}
+
+/// One caller of an async client, until all messages are sent.
+async fn send_texts<R: Runtime>(
+    client: Client<R>,
+    caller: usize,
+    progress: Arc<Progress>,
+) -> Result<(), BenchError> {
+    let conversation = conversation_of(caller)?;
+    loop {
+        client.send_text(&conversation, TEXT).await?;
+        if !progress.count_message() {
+            return Ok(());
         }
-        Ok(())
-    })
+    }
+}
+
+async fn all_of<T>(senders: Vec<T>) -> Result<(), BenchError>
+where
+    T: Future<Output = Result<(), BenchError>>,
+{
+    for sender in senders {
+        sender.await?;
+    }
+    Ok(())
 }
