@@ -1,12 +1,14 @@
 //! The connections of a client: how many there may be, and which request gets the next.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use event_listener::{Event, EventListener, IntoNotification as _};
 use http::Uri;
 use lp_connector_core::connector::Transport;
 use lp_connector_core::http1::{Acquired, Pool};
 use lp_connector_core::time::Mono;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// The core's pool, and a queue for it: first come, first served.
 #[derive(Debug)]

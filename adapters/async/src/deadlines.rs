@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use lp_connector_core::time::Mono;
 
 use crate::Runtime;
+use crate::sync::{Mutex, MutexGuard};
 
 /// A client's clock.
 pub(crate) type Clock = Box<dyn Fn() -> Mono + Send + Sync>;

@@ -1,7 +1,7 @@
 //! The loop that drives a call within a task.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use event_listener::Event;
 use lp_connector_core::connector::{
@@ -18,6 +18,7 @@ use crate::deadlines::Clock;
 use crate::race::either;
 use crate::send::Sender;
 use crate::sharing::Sharing;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What all calls of a client share.
 pub(crate) struct Driver<R: Runtime> {

@@ -85,6 +85,12 @@ mod runtime;
 mod send;
 mod sharing;
 
+/// The locks that calls share. `tests/interleavings` compiles the modules that use them with others, and runs their threads
+/// in many orders.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
 #[cfg(feature = "async-io")]
 pub use async_io::AsyncIoStream;
 pub use bytes::Bytes;

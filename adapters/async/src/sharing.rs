@@ -1,7 +1,7 @@
 //! Shares tokens with other programs, through a store.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use event_listener::Event;
 use lp_connector_core::bridge::share::{FetchStep, TokenFetch, TokenSharing};
@@ -12,6 +12,7 @@ use lp_connector_core::time::Mono;
 use crate::Runtime;
 use crate::race::either;
 use crate::send::Sender;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a client shares, and where.
 pub(crate) struct Sharing {
