@@ -15,15 +15,15 @@ use super::*;
 
 /// A runtime whose time is the test's.
 #[derive(Clone, Default)]
-struct Scripted(Arc<Clockwork>);
+struct Scripted(Arc<TestClock>);
 
 #[derive(Default)]
-struct Clockwork {
-    state: Mutex<Ticking>,
+struct TestClock {
+    state: Mutex<ClockState>,
     /// How many timers were set.
     set: AtomicUsize,
     /// Each timer wakes within its own poll too, for nothing.
-    restless: AtomicBool,
+    wakes_early: AtomicBool,
     /// The next timer cannot be set.
     panics: AtomicBool,
     /// How often the clock is read before so much time passes at once.
@@ -32,15 +32,15 @@ struct Clockwork {
 }
 
 #[derive(Default)]
-struct Ticking {
+struct ClockState {
     now: u64,
     timers: BTreeMap<(u64, usize), Waker>,
 }
 
 /// A timer that is forgotten when it is dropped.
-struct Ticket<'a>(&'a Clockwork, (u64, usize));
+struct TimerGuard<'a>(&'a TestClock, (u64, usize));
 
-impl Drop for Ticket<'_> {
+impl Drop for TimerGuard<'_> {
     fn drop(&mut self) {
         self.0.state.lock().unwrap().timers.remove(&self.1);
     }
@@ -62,21 +62,21 @@ impl Runtime for Scripted {
     }
 
     async fn sleep(&self, time: Duration) {
-        let clockwork = &*self.0;
-        assert!(!clockwork.panics.swap(false, Ordering::Relaxed), "there is no runtime");
-        let number = clockwork.set.fetch_add(1, Ordering::Relaxed);
-        let at = clockwork.state.lock().unwrap().now + u64::try_from(time.as_nanos()).unwrap();
-        let ticket = Ticket(clockwork, (at, number));
+        let clock = &*self.0;
+        assert!(!clock.panics.swap(false, Ordering::Relaxed), "there is no runtime");
+        let number = clock.set.fetch_add(1, Ordering::Relaxed);
+        let at = clock.state.lock().unwrap().now + u64::try_from(time.as_nanos()).unwrap();
+        let timer = TimerGuard(clock, (at, number));
         let mut polls = 0;
         poll_fn(|context| {
             polls += 1;
-            let mut state = clockwork.state.lock().unwrap();
+            let mut state = clock.state.lock().unwrap();
             if state.now >= at {
                 return Poll::Ready(());
             }
-            state.timers.insert(ticket.1, context.waker().clone());
+            state.timers.insert(timer.1, context.waker().clone());
             drop(state);
-            if polls < 3 && clockwork.restless.load(Ordering::Relaxed) {
+            if polls < 3 && clock.wakes_early.load(Ordering::Relaxed) {
                 context.waker().wake_by_ref();
             }
             Poll::Pending
@@ -261,7 +261,7 @@ fn the_task_that_polled_last_is_woken() {
 #[test]
 fn a_timer_that_wakes_for_nothing_changes_nothing() {
     let runtime = Scripted::default();
-    runtime.0.restless.store(true, Ordering::Relaxed);
+    runtime.0.wakes_early.store(true, Ordering::Relaxed);
     let deadlines = runtime.deadlines();
     let mut attempt = Attempt::begin(&deadlines, 10);
     deadlines.shared.as_ref().unwrap().wake_by_ref();
