@@ -83,3 +83,74 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RecordStream<S> {
         Pin::new(&mut self.stream).poll_close(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes everything at once, or nothing any more.
+    struct Peer {
+        is_gone: bool,
+    }
+
+    impl Peer {
+        fn take(&self, bytes: usize) -> Poll<io::Result<usize>> {
+            Poll::Ready(match self.is_gone {
+                true => Err(io::ErrorKind::BrokenPipe.into()),
+                false => Ok(bytes),
+            })
+        }
+    }
+
+    impl AsyncWrite for Peer {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.take(bytes.len())
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.take(bytes.iter().map(|bytes| bytes.len()).sum())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// How many bytes of two records of 3 and 4 bytes leave in one call.
+    fn written(stream: &mut RecordStream<Peer>) -> Option<usize> {
+        let records = [IoSlice::new(b"Coo"), IoSlice::new(b"Coo?")];
+        let mut context = Context::from_waker(Waker::noop());
+        match Pin::new(stream).poll_write_vectored(&mut context, &records) {
+            Poll::Ready(written) => written.ok(),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn several_records_leave_in_one_call_under_tls() {
+        assert_eq!(written(&mut RecordStream::new(Peer { is_gone: false })), Some(7));
+    }
+
+    #[test]
+    fn a_handshake_reads_on_after_a_write_that_fails() {
+        let mut stream = RecordStream::new(Peer { is_gone: true });
+        assert_eq!(written(&mut stream), Some(7));
+        stream.end_handshake();
+        assert_eq!(written(&mut stream), None);
+    }
+}
