@@ -10,6 +10,7 @@
 #
 #   calls         the simulation of calls: an invariant, within 20000 seeds
 #   bridge        the simulation of the bridge: an invariant, within 10000 seeds
+#   bridge-tests  the tests of lp-connector-core, or those of lp-connector-bridge if the bug is there
 #   core          the tests of lp-connector-core
 #   gateway       the tests of lp-connector-gateway with its server
 #   sandbox       the tests of lp-connector-sandbox
@@ -56,6 +57,7 @@ simulate=() # the options of the simulation, if this is one
 case $set_name in
 calls) patches=tests/simulation/planted simulate=(--threads 1) seeds=${seeds:-20000} ;;
 bridge) patches=tests/simulation/planted/bridge simulate=(--threads 1 --bridge) seeds=${seeds:-10000} ;;
+bridge-tests) patches=adapters/bridge/tests/planted ;;
 core) patches=core/tests/planted ;;
 gateway) patches=adapters/gateway/tests/planted ;;
 sandbox) patches=tests/sandbox/tests/planted ;;
@@ -64,7 +66,7 @@ axum) patches=adapters/axum/tests/planted ;;
 sqlite) patches=adapters/sqlite/tests/planted ;;
 all)
     status=0
-    for one in calls bridge core gateway sandbox adapters axum sqlite; do
+    for one in calls bridge bridge-tests core gateway sandbox adapters axum sqlite; do
         echo "== $one"
         bash tests/planted.sh "$one" "${options[@]}" || status=$?
     done
@@ -81,6 +83,12 @@ whole_set() { # patch
     case $set_name in
     calls | bridge) echo "--seeds $seeds" ;;
     core) echo "-p lp-connector-core --lib" ;;
+    bridge-tests)
+        case $adapter in
+        bridge) echo "-p lp-connector-bridge --features axum,blocking --lib" ;;
+        *) echo "-p lp-connector-core --lib" ;;
+        esac
+        ;;
     gateway) echo "-p lp-connector-gateway --features server --lib --tests" ;;
     sandbox) echo "-p lp-connector-sandbox --features console --lib --tests" ;;
     adapters)

@@ -31,13 +31,18 @@ impl World {
         membership.leave(now.mono());
         let engine = Engine::new(worker, membership, LIMIT);
         let mut world = Self { engine, store: MemoryStore::default(), now };
-        let account = AccountId::new("91827364").unwrap();
+        world.accept("91827364", consumers);
+        world
+    }
+
+    fn accept(&mut self, account: &str, consumers: usize) {
+        let account = AccountId::new(account).unwrap();
         for number in 0..consumers {
             let consumer = ExtConsumerId::new(format!("ada{number}")).unwrap();
             let entries = accept(&account, &consumer, Inbound::text("1", "Coo?").unwrap());
-            world.store.perform(Request::Append(entries), world.now.mono());
+            self.store.perform(Request::Append(entries), self.now.mono());
         }
-        world
+        self.engine.appended();
     }
 
     /// Runs until a delivery is to be begun, or nothing is to be done before the instant.
@@ -140,4 +145,14 @@ fn handlers_that_hang_are_bounded() {
         }
     }
     assert_eq!((others, world.store.entries()), (MAX_AT_WORK, 0));
+}
+
+#[test]
+fn handlers_that_hang_stop_no_other_account() {
+    let mut world = World::new(2 * MAX_AT_WORK);
+    assert_eq!(world.begun_within(Duration::from_secs(1000)).len(), MAX_AT_WORK);
+    world.accept("le2", 2);
+    let begun = world.begun_within(LIMIT / 2);
+    let accounts: Vec<_> = begun.iter().map(|job| job.what.account.as_str()).collect();
+    assert_eq!(accounts, ["le2", "le2"]);
 }

@@ -86,6 +86,15 @@ mod tests {
     }
 
     #[test]
+    fn an_observed_store_is_sealed_if_it_is() {
+        let mut observers = Observers::default();
+        observers.on_store(|_| {});
+        let sealed = Sealed::new(Memory::new(), StoreKey::from_bytes(&[7; 32]));
+        assert!(observers.watch(Arc::new(sealed)).is_sealed());
+        assert!(!observers.watch(Arc::new(Memory::new())).is_sealed());
+    }
+
+    #[test]
     fn a_store_that_is_not_sealed_needs_no_key() {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
         write(&*store);

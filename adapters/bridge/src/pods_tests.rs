@@ -8,7 +8,7 @@ use lp_connector_core::bridge::store::{
 use lp_connector_core::id::AccountId;
 
 use super::*;
-use crate::Memory;
+use crate::{Memory, Sealed, StoreKey};
 
 /// A store that can be pulled out, and one that says nothing for a while.
 #[derive(Default)]
@@ -375,4 +375,57 @@ fn a_claim_shows_where_an_account_has_moved_to() {
     let lease = Lease { lane: lane(own), fence: one.fence, holder: Holder(7) };
     let extend = Request::Extend { leases: vec![lease], term: Duration::ZERO };
     assert_eq!(store.perform(extend).unwrap(), Answer::Extended(vec![true]));
+}
+
+#[test]
+fn a_list_of_all_pods_has_its_first_lanes_alone() {
+    let store = pods(&plugs());
+    append(&store, 0..60).unwrap();
+    let all = list(&store).unwrap();
+    for limit in [1, 7, 59, 60, 61] {
+        let what = Listed::Lanes { account: None, kind: LaneKind::Consumer };
+        let listed = store.perform(Request::List { what, after: None, limit }).unwrap();
+        let Answer::Listed(lanes) = listed else { panic!() };
+        let lanes: Vec<_> = lanes.into_iter().map(|lane| lane.summary.lane).collect();
+        assert_eq!(lanes, all[..limit.min(60)]);
+    }
+}
+
+/// A store that only tells of itself.
+struct Told(StoreFacts);
+
+impl Store for Told {
+    fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+        Err(unavailable("it only tells of itself"))
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        Ok(self.0.clone())
+    }
+}
+
+#[test]
+fn pods_tell_of_the_oldest_and_of_the_sum() {
+    let facts = |due: u64, snapshot: Option<u64>, lanes: u64| StoreFacts {
+        oldest_due: Duration::from_secs(due),
+        due_lanes: lanes,
+        oldest_snapshot: snapshot.map(Duration::from_secs),
+        repeated: lanes,
+        ..StoreFacts::default()
+    };
+    for (one, two, both) in [
+        (facts(3, None, 1), facts(5, Some(2), 10), facts(5, Some(2), 11)),
+        (facts(5, Some(7), 10), facts(3, Some(2), 1), facts(5, Some(7), 11)),
+    ] {
+        let store = Pods::new("one", Told(one)).pod("two", Told(two));
+        assert_eq!(store.facts().unwrap(), both);
+    }
+}
+
+#[test]
+fn pods_are_sealed_if_all_of_them_are() {
+    let sealed = || Sealed::new(Memory::new(), StoreKey::from_bytes(&[7; 32]));
+    assert!(Pods::new("one", sealed()).pod("two", sealed()).is_sealed());
+    assert!(!Pods::new("one", sealed()).pod("two", Memory::new()).is_sealed());
+    assert!(!Pods::new("one", Memory::new()).pod("two", sealed()).is_sealed());
 }

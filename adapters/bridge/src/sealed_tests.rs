@@ -181,6 +181,18 @@ fn a_value_that_was_changed_or_moved_does_not_open() {
 }
 
 #[test]
+fn no_two_places_are_one() {
+    let account = |account: &str| AccountId::new(account).unwrap();
+    let cell = |name: &str, key: &str| of_cell(&CellId { account: account(name), key: key.into() });
+    assert_ne!(cell("1", "23"), cell("12", "3"));
+    let lane = |name: &str, kind, key: &str| LaneId::new(account(name), kind, key);
+    let ada = lane("1", LaneKind::Consumer, "ada");
+    assert_ne!(of_lane("entry", &ada), of_lane("record", &ada));
+    assert_ne!(of_lane("entry", &ada), of_lane("entry", &lane("1", LaneKind::Status, "ada")));
+    assert_ne!(of_lane("entry", &ada), of_lane("entry", &lane("2", LaneKind::Consumer, "ada")));
+}
+
+#[test]
 fn what_was_stored_before_the_key_is_read_and_sealed_next() {
     let disk = Disk::default();
     used(&disk);

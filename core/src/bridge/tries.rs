@@ -212,3 +212,68 @@ impl Tries {
         self.waited_before.saturating_add(since)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::config::BridgeConfig;
+    use crate::id::ExtConsumerId;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u32) -> Mono {
+        Mono::ZERO + SECOND * seconds
+    }
+
+    fn tried(tries: &mut Tries, verdict: &Verdict, give_up_after: Duration, now: Mono) -> Tried {
+        let config = BridgeConfig::new().give_up_after(give_up_after);
+        tries.on_verdict(verdict, config.of(&ExtConsumerId::new("ada").unwrap()), now)
+    }
+
+    #[test]
+    fn a_channel_may_ask_for_five_minutes_at_most() {
+        for (asked, expected) in [(0, 0), (299, 299), (300, 300), (301, 300), (86_400, 300)] {
+            let asked = SECOND * asked;
+            for verdict in [Verdict::Paused(asked), Verdict::NotTried(asked)] {
+                let mut tries = Tries::default();
+                assert_eq!(tried(&mut tries, &verdict, SECOND * 90_000, at(7)), Tried::Again);
+                assert_eq!(tries.paused_until(), Some(at(7 + expected)), "{verdict:?}");
+            }
+            // After an outage there is a pause in any case.
+            let (mut tries, verdict) = (Tries::default(), Verdict::Outage(Some(asked)));
+            assert_eq!(tried(&mut tries, &verdict, SECOND * 90_000, at(7)), Tried::Again);
+            assert_eq!(tries.paused_until(), Some(at(7 + expected.max(1))), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_between_two_claims_counts_as_waited() {
+        for (waited, expected) in
+            [(19, Tried::Again), (20, Tried::GivenUp(DeadLetterReason::Expired))]
+        {
+            for verdict in [Verdict::Outage(None), Verdict::NotTried(SECOND)] {
+                let mut tries = Tries::default();
+                assert_eq!(tried(&mut tries, &verdict, SECOND * 20, at(0)), Tried::Again);
+                // 10 s in the first claim, 5 s between the two, and the rest in the second.
+                let saved = tries.save(at(10));
+                let mut tries = Tries::restore(saved.as_ref(), SECOND * 5, at(100));
+                let now = at(100 + waited - 15);
+                assert_eq!(tried(&mut tries, &verdict, SECOND * 20, now), expected, "{verdict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn while_a_channel_is_paused_nothing_counts_as_waited() {
+        let (mut tries, verdict) = (Tries::default(), Verdict::Paused(SECOND * 200));
+        assert_eq!(tried(&mut tries, &verdict, SECOND * 20, at(0)), Tried::Again);
+        let saved = tries.save(at(10));
+        let mut tries = Tries::restore(saved.as_ref(), SECOND * 150, at(100));
+        assert_eq!(tries.paused_until(), Some(at(140)), "40 s of the pause are left");
+        let outage = Verdict::Outage(None);
+        assert_eq!(tried(&mut tries, &outage, SECOND * 20, at(140)), Tried::Again);
+        assert_eq!(tried(&mut tries, &outage, SECOND * 20, at(159)), Tried::Again);
+        let expired = Tried::GivenUp(DeadLetterReason::Expired);
+        assert_eq!(tried(&mut tries, &outage, SECOND * 20, at(160)), expired);
+    }
+}

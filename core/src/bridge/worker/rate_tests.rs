@@ -199,6 +199,44 @@ fn a_program_that_stops_gives_back_what_waits() {
     assert!(matches!(world.programs[0].worker.poll(now), WorkerStep::Stopped));
 }
 
+#[test]
+fn whoever_has_just_sent_is_not_forgotten() {
+    let mut rate = Rate::new(1);
+    let (now, account) = (Mono::ZERO, |n: usize| AccountId::new(format!("le{n}")).unwrap());
+    rate.spend(&account(0), now);
+    for n in 1..2 * MAX_ACCOUNTS {
+        rate.credits.account(&account(n), now);
+        assert!(rate.credits.accounts.len() <= MAX_ACCOUNTS);
+    }
+    assert_eq!(rate.credits.next(&account(0), 0, now), now + SECOND);
+    assert_eq!(rate.credits.next(&account(1), 0, now), now);
+}
+
+#[test]
+fn lanes_are_released_one_after_the_other_for_a_minute_at_most() {
+    for per_second in [1, 4] {
+        let (mut rate, now) = (Rate::new(per_second), Mono::ZERO + SECOND * 1000);
+        let pauses: Vec<_> = (0..300).map(|_| rate.pause(&account(), now)).collect();
+        let turn = |n: u32| (SECOND + SECOND * n / per_second).min(SECOND * 60);
+        assert_eq!(pauses, (0..300).map(turn).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn programs_that_let_others_go_first_look_at_different_times() {
+    let mut worker = Worker::new(BridgeConfig::new(), Seed::from_bytes([7; 16]));
+    for (due, second) in [(12_000, 13), (12_400, 13), (12_999, 13), (13_000, 14)] {
+        let due = Mono::from_origin(Duration::from_millis(due));
+        let mut millis = std::collections::BTreeSet::new();
+        for n in 0..20_000 {
+            worker.seed = Seed::from_bytes([7; 16]).derive(n);
+            let looks = worker.after_others(due).since(Mono::ZERO + SECOND * second);
+            millis.insert(looks.as_millis());
+        }
+        assert_eq!(millis, (300..1000).collect());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
