@@ -136,6 +136,13 @@ impl Chunked {
         self.state == State::Trailers && self.trailers.is_empty()
     }
 
+    /// Whether every reader finds the same end. Some end the trailers with CRLF alone, and so after more bytes where
+    /// a line ends with a bare LF.
+    pub(super) fn ends_clearly(&self) -> bool {
+        let bare = |line: &[u8]| line.ends_with(b"\n") && !line.ends_with(b"\r\n");
+        !self.trailers.bytes().split_inclusive(|byte| *byte == b'\n').any(bare)
+    }
+
     /// Checks that the trailers are valid, and drops them.
     fn check_trailers(&self, limits: &Limits) -> Result<(), DecodeError> {
         let trailers = &*unfolded(self.trailers.bytes(), 1);

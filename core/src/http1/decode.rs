@@ -174,6 +174,7 @@ impl Decoder {
             State::Chunked(head, chunked) => {
                 let body = head.response.body_mut();
                 let (taken, end) = chunked.take(bytes, body, &self.limits)?;
+                head.persists &= !end || chunked.ends_clearly();
                 if end { Ok((taken, self.take_head())) } else { Ok((taken, None)) }
             }
             State::UntilClose(head) => {

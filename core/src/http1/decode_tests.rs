@@ -98,6 +98,19 @@ fn invalid_chunks_are_refused() {
     }
 }
 
+/// Others read on after such an end, or refuse it.
+#[test]
+fn trailers_with_a_bare_lf_make_the_connection_unusable() {
+    let text =
+        |trailers: &str| format!("{OK}transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n{trailers}");
+    for clear in ["\r\n", "x: y\r\n\r\n", "x: y\r\n z\r\n\r\n"] {
+        assert_eq!(whole(&text(clear)), ok("a", true, 0), "{clear:?}");
+    }
+    for bare in ["\n", "x: y\n\r\n", "x: y\r\n\n", "x: y\n\n", "x: y\n z\r\n\r\n"] {
+        assert_eq!(whole(&text(bare)), ok("a", false, 0), "{bare:?}");
+    }
+}
+
 #[test]
 fn a_body_without_a_length_ends_with_the_connection() {
     assert_eq!(whole(&format!("{OK}\r\nabc")), ok("abc", false, 0));
