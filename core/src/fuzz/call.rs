@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{conversation, outcome};
+use super::conversation;
 use crate::api::SendText;
 use crate::connector::{
     Attempt, Call, Config, ConnectorState, Failure, FailureKind, Outcome, Step, Wake,
@@ -127,6 +127,46 @@ fn met(script: &mut &[u8]) -> Outcome {
         response.headers_mut().insert("retry-after", http::HeaderValue::from(asked as u64));
     }
     Outcome::Response(response)
+}
+
+/// The outcome of an attempt, from the script's next bytes.
+fn outcome(script: &mut &[u8]) -> Outcome {
+    const STATUSES: [u16; 16] =
+        [200, 200, 200, 200, 201, 400, 401, 401, 403, 429, 451, 500, 502, 503, 302, 204];
+    const BODIES: [&str; 12] = [
+        r#"{"service":"asyncMessagingEnt","baseURI":"va.msg.liveperson.net"}"#,
+        r#"{"baseURIs":[{"service":"sentinel","baseURI":"a.liveperson.net"},{"service":"idp","baseURI":"b.liveperson.net"},{"service":"asyncMessagingEnt","baseURI":"c.liveperson.net"}]}"#,
+        r#"{"access_token":"fuzz-canary-token","expires_in":3}"#,
+        r#"{"access_token":"fuzz-canary-token"}"#,
+        r#"{"token":"fuzz-canary-jws"}"#,
+        r#"{"code":"OK","body":{"sequence":1}}"#,
+        r#"{"code":"BAD_REQUEST","body":{"msg":"Bad Request, Conversation is close"}}"#,
+        r#"{"body":{"errorCode":40102}}"#,
+        r#"{"body":{"errorCode":40103}}"#,
+        r#"{"code":"TOO_MANY_REQUESTS","body":{"msg":"fuzz-canary-secret"}}"#,
+        r#"{"baseURI":"evil.example","service":"sentinel"}"#,
+        "<html>",
+    ];
+    let mut next = || usize::from(script.split_off_first().copied().unwrap_or(0));
+    let (kind, body) = (next(), next());
+    match kind % 20 {
+        16 => Outcome::Failed(Failure::never_sent(FailureKind::Connect)),
+        17 => Outcome::Failed(Failure::answer_lost(FailureKind::Broken)),
+        18 => Outcome::Failed(Failure::never_sent(FailureKind::Tls)),
+        19 => Outcome::Failed(Failure::answer_lost(FailureKind::TooLarge)),
+        status => {
+            let status = STATUSES.get(status).copied().unwrap_or(200);
+            let body = BODIES.get(body % BODIES.len()).copied().unwrap_or_default();
+            let mut response = http::Response::new(Bytes::from_static(body.as_bytes()));
+            *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+            if next() % 4 == 0 {
+                response
+                    .headers_mut()
+                    .insert("retry-after", http::HeaderValue::from(next() as u64));
+            }
+            Outcome::Response(response)
+        }
+    }
 }
 
 fn hides(shown: &str) {

@@ -1,4 +1,4 @@
-//! Webhooks: signatures, notifications and the inbox.
+//! Webhooks: signatures and the inbox.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::id::{ConversationId, DialogId};
 use crate::secret::Secret;
 use crate::time::Mono;
 use crate::webhook::{
-    Algorithm, Change, Encoding, Event, Inbox, InboxPoll, MessagingEvent, Order, ReorderWindow,
-    SavedConversation, Verified, sign, verify_signature,
+    Algorithm, Change, Encoding, Inbox, InboxPoll, MessagingEvent, Order, ReorderWindow,
+    SavedConversation, sign, verify_signature,
 };
 
 /// A signature, a line break and a body: only a valid signature passes, and one flipped bit of the
@@ -42,56 +42,6 @@ pub fn verify(data: &[u8]) {
             );
         }
     }
-}
-
-/// Any bytes as a notification: every accessor is called, and each change survives serialisation.
-pub fn notification(data: &[u8]) {
-    let verified = Verified::dangerous_unverified(data.to_vec());
-    let Ok(notification) = verified.parse() else { return };
-    for change in notification.changes() {
-        let stored = serde_json::to_string(change).expect("JSON");
-        let again: Change = serde_json::from_str(&stored).expect("what was stored");
-        assert_eq!(&again, change, "{stored}");
-        read_all(change);
-    }
-}
-
-fn read_all(change: &Change) {
-    match change {
-        Change::Message(message) => {
-            let _ = (message.sequence(), message.server_timestamp(), message.originator_id());
-            let _ = (message.metadata().count(), message.event_type(), message.audience());
-            if message.is_for_consumer() {
-                assert_ne!(message.role(), Some(crate::webhook::Role::Consumer));
-            }
-            match message.event() {
-                Event::RichContent(rich) => {
-                    let clickable = rich.clickable();
-                    let _ =
-                        (rich.to_text(), clickable.iter().map(|one| one.actions().count()).max());
-                }
-                Event::Text(text) => {
-                    let _ = text.quick_replies.map(|replies| replies.to_text());
-                }
-                Event::AcceptStatus(receipt) => {
-                    let _ = receipt.sequences().count();
-                }
-                _ => {}
-            }
-        }
-        Change::Conversation(change) => {
-            assert!(change.diff(Some(change)).is_empty(), "a state differs from itself");
-            if change.is_finished() {
-                assert_eq!(change.dialog_to_publish_to(), None);
-            }
-            let _ = (change.diff(None), change.csat(), change.response_target(), change.delay());
-            let _ = (change.answer_due(), change.consumer(), change.manual_ettr());
-        }
-        Change::Other(other) => {
-            let _ = (other.reason(), other.notification_type());
-        }
-    }
-    let _ = format!("{change:?}");
 }
 
 /// A script of events, waits, polls and restarts: the inbox delivers each event once, reports its

@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lp_connector_core::fuzz;
+use lp_connector_differential as differential;
+
+fn fuzz_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
 
 fn replay(target: &str, body: fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let corpus = fuzz_directory().join("corpus").join(target);
     let mut inputs = 0;
     for entry in fs::read_dir(&corpus).unwrap() {
         let path = entry.unwrap().path();
@@ -22,22 +28,32 @@ fn replay(target: &str, body: fn(&[u8])) {
 }
 
 macro_rules! corpora {
-    ($($target:ident)*) => {$(
-        #[test]
-        fn $target() {
-            replay(stringify!($target), fuzz::$target);
-        }
-    )*};
+    ($($of:ident: $($target:ident)*;)*) => {
+        const TARGETS: &[&str] = &[$($(stringify!($target),)*)*];
+
+        $($(
+            #[test]
+            fn $target() {
+                replay(stringify!($target), $of::$target);
+            }
+        )*)*
+    };
 }
 
-corpora!(domain_answer token_answer claims consumer_answer conversation_answer send_answer
-    retry_after_header call http1_response http1_roundtrip verify notification inbox
-    other_answer json manifest);
+corpora! {
+    fuzz: answer call calls claims consumer_answer conversation_answer domain_answer feed http1_response
+        http1_roundtrip inbox json manifest notification other_answer policy pool proxy receiver request
+        retry_after_header send_answer token_answer verify;
+    differential: http1_hyper http1_ureq signature_ring;
+}
 
 #[test]
 fn every_target_is_replayed() {
-    let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/fuzz_targets");
-    assert_eq!(fs::read_dir(targets).unwrap().count(), 16);
+    let targets: BTreeSet<_> = TARGETS.iter().map(|target| format!("{target}.rs")).collect();
+    let files = fs::read_dir(fuzz_directory().join("fuzz_targets")).unwrap();
+    let files: BTreeSet<_> =
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(targets, files);
 }
 
 proptest::proptest! {

@@ -1,0 +1,459 @@
+//! Calls of every operation under any configuration.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use http::HeaderValue;
+
+use super::document::document;
+use super::operation::{PASSWORD, Use, consumer, operation};
+use super::words::{DOMAINS, MESSAGING, OTHERS, TOKENS};
+use crate::api::{
+    AuthorizeApp, CredentialsIn, Idempotency, IdentifyConsumer, Operation, ResolveDomain, Service,
+};
+use crate::connector::{
+    Attempt, Call, CallEvent, Callable, Config, ConnectorState, DomainLookup, Failure, FailureKind,
+    Outcome, SharedToken, Step, Wake,
+};
+use crate::error::Stage;
+use crate::id::{AccountId, ClientId};
+use crate::policy::{CircuitPolicy, RatePolicy, RetryPolicy};
+use crate::secret::Secret;
+use crate::seed::Seed;
+use crate::time::{Mono, Now};
+
+/// Texts that no output may contain.
+const CANARIES: [&str; 5] =
+    ["fuzz-canary-secret", "fuzz-canary-token", "fuzz-canary-jws", "fuzz-canary-bearer", PASSWORD];
+
+/// No timeout of the input is longer.
+const LONGEST: Duration = Duration::from_secs(200);
+
+#[derive(Arbitrary, Debug)]
+struct Setting {
+    all_services: bool,
+    in_query: bool,
+    retry: u8,
+    at_least_once: bool,
+    circuit: u8,
+    rate: Option<(u8, u16)>,
+    domain_ttl: Option<u16>,
+    margin: Option<u16>,
+    interval: Option<u16>,
+    consumers: Option<u8>,
+    attempt: Option<u8>,
+    call: Option<u8>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Event {
+    Poll { who: u8 },
+    Good { who: u8, life: u16 },
+    Status { who: u8, status: u8, asked: Option<u8>, refresh: u8 },
+    Document { who: u8, status: u8, length: u8 },
+    Fail { who: u8, kind: u8, may_have_left: bool },
+    Share { who: u8, life: u16 },
+    Stale { who: u8, number: u8 },
+    Abandon { who: u8 },
+    Pass { ms: u16 },
+    PassLong { seconds: u16 },
+    NewLogin,
+}
+
+/// Up to four calls of any operation over one state: each ends by its deadline, sends to trusted hosts, shows no
+/// secret, and repeats nothing that may have had an effect unless it is told to.
+pub fn calls(data: &[u8]) {
+    let _ = run(&mut Unstructured::new(data));
+}
+
+fn run(input: &mut Unstructured<'_>) -> Result<()> {
+    let setting = Setting::arbitrary(input)?;
+    let config = setting.config();
+    let mut world = World {
+        state: ConnectorState::new(config, Seed::from_bytes([1; 16])),
+        calls: Vec::new(),
+        now: Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH),
+        at_least_once: setting.at_least_once,
+    };
+    for _ in 0..input.int_in_range(1..=4u8)? {
+        // An id that is none ends the list.
+        let Ok(call) = world.call(input) else { break };
+        world.calls.push(call);
+    }
+    while !input.is_empty() {
+        let Ok(event) = Event::arbitrary(input) else { break };
+        world.event(event, input);
+    }
+    world.now = world.now.later(LONGEST + LONGEST);
+    for who in 0..world.calls.len() {
+        for _ in 0..50 {
+            world.poll(who);
+        }
+        assert!(world.calls.get(who).is_some_and(|it| it.call.is_none()), "it never ends");
+    }
+    hides(&format!("{:?}", world.state));
+    Ok(())
+}
+
+fn hides(shown: &str) {
+    for canary in CANARIES {
+        assert!(!shown.contains(canary), "{canary} is shown");
+    }
+}
+
+impl Setting {
+    fn config(&self) -> Config {
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        let short = |seconds: u8| Duration::from_secs(u64::from(seconds % 190) + 1);
+        let mut config = config("fuzz-canary-secret");
+        let retry = match self.retry % 4 {
+            0 => RetryPolicy::documented(),
+            1 => RetryPolicy::cautious(),
+            2 => RetryPolicy::none(),
+            _ => RetryPolicy::documented().pauses([Duration::ZERO; 8]),
+        };
+        config = config.retry(retry.at_least_once(self.at_least_once));
+        config = match self.circuit % 3 {
+            0 => config.circuit(CircuitPolicy::documented()),
+            1 => config.circuit(CircuitPolicy::never()),
+            _ => config.circuit(
+                CircuitPolicy::documented().threshold_for_messages(1).first_pause(short(1)),
+            ),
+        };
+        if self.all_services {
+            config = config.domain_lookup(DomainLookup::AllServices);
+        }
+        if self.in_query {
+            config = config.credentials_in(CredentialsIn::Query);
+        }
+        if let Some((burst, every)) = self.rate {
+            let policy = RatePolicy::new(burst.into(), Duration::from_millis(every.into()));
+            config = config.rate(Service::MESSAGING, policy);
+        }
+        if let Some(ttl) = self.domain_ttl {
+            config = config.domain_ttl(seconds(ttl));
+        }
+        if let Some(margin) = self.margin {
+            config = config.refresh_margin(seconds(margin));
+        }
+        if let Some(interval) = self.interval {
+            config = config.app_jwt_interval(seconds(interval));
+        }
+        if let Some(consumers) = self.consumers {
+            config = config.consumer_cache(consumers.into());
+        }
+        if let Some(timeout) = self.attempt {
+            config = config.attempt_timeout(short(timeout));
+        }
+        if let Some(timeout) = self.call {
+            config = config.call_timeout(short(timeout));
+        }
+        config
+    }
+}
+
+fn config(secret: &str) -> Config {
+    Config::new(AccountId::new("91827364").expect("a good id"))
+        .credentials(ClientId::new("0a1b").expect("a good id"), Secret::new(secret.to_owned()))
+}
+
+/// A call of any operation.
+trait Driven {
+    fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<()>;
+    fn handle(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        number: u32,
+        outcome: Outcome,
+    ) -> Wake;
+    fn abandon(&mut self, state: &mut ConnectorState, now: Now) -> Wake;
+    fn event(&mut self) -> Option<CallEvent>;
+    fn shown(&self) -> String;
+}
+
+impl<C: Callable<Output: Debug> + Debug> Driven for Call<C> {
+    fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<()> {
+        match Self::poll(self, state, now) {
+            Step::Send(attempt) => Step::Send(attempt),
+            Step::Wait(until) => Step::Wait(until),
+            Step::Done(Ok(_)) => Step::Done(Ok(crate::connector::Completed::new(()))),
+            Step::Done(Err(error)) => Step::Done(Err(error)),
+        }
+    }
+
+    fn handle(
+        &mut self,
+        state: &mut ConnectorState,
+        now: Now,
+        number: u32,
+        outcome: Outcome,
+    ) -> Wake {
+        Self::handle(self, state, now, number, outcome)
+    }
+
+    fn abandon(&mut self, state: &mut ConnectorState, now: Now) -> Wake {
+        Self::abandon(self, state, now)
+    }
+
+    fn event(&mut self) -> Option<CallEvent> {
+        self.next_event()
+    }
+
+    fn shown(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// A call, and what an observer knows about it.
+struct Watched {
+    call: Option<Box<dyn Driven>>,
+    idempotency: Idempotency,
+    deadline: Mono,
+    last_number: u32,
+    /// The attempt in flight: its number, stage and deadline.
+    flight: Option<(u32, Stage, Mono)>,
+    /// The service whose host that attempt looks up.
+    service: String,
+    /// An attempt of the operation may have had an effect.
+    may_be_done: bool,
+    idle_polls: u32,
+}
+
+struct World {
+    state: ConnectorState,
+    calls: Vec<Watched>,
+    now: Now,
+    at_least_once: bool,
+}
+
+/// Begins a call of an operation.
+struct Begin<'a> {
+    config: &'a Arc<Config>,
+    seed: Seed,
+    now: Now,
+}
+
+impl Use for Begin<'_> {
+    type Output = (Box<dyn Driven>, Idempotency);
+
+    fn with<O: Operation<Output: Debug> + Debug + 'static>(self, operation: O) -> Self::Output {
+        let idempotency = operation.idempotency();
+        (Box::new(Call::new(operation, self.config, self.seed, self.now)), idempotency)
+    }
+}
+
+impl World {
+    fn call(&self, input: &mut Unstructured<'_>) -> Result<Watched> {
+        let config = self.state.config();
+        let seed = Seed::from_bytes([self.calls.len() as u8 + 2; 16]);
+        let now = self.now;
+        let lookup = |call: Box<dyn Driven>| (call, Idempotency::Idempotent);
+        let (call, idempotency) = match input.int_in_range(0..=9u8)? {
+            0 => {
+                let service = Service::named(super::operation::text(input)?);
+                lookup(Box::new(Call::new(ResolveDomain::new(service), config, seed, now)))
+            }
+            1 => lookup(Box::new(Call::new(AuthorizeApp::new(), config, seed, now))),
+            2 => {
+                let identify = IdentifyConsumer::new(consumer(input)?);
+                lookup(Box::new(Call::new(identify, config, seed, now)))
+            }
+            _ => operation(input, Begin { config, seed, now })?,
+        };
+        Ok(Watched {
+            call: Some(call),
+            idempotency,
+            deadline: now.mono() + LONGEST,
+            last_number: 0,
+            flight: None,
+            service: String::new(),
+            may_be_done: false,
+            idle_polls: 0,
+        })
+    }
+
+    fn event(&mut self, event: Event, input: &mut Unstructured<'_>) {
+        let who = |who: u8| usize::from(who % 4);
+        match event {
+            Event::Poll { who: it } => self.poll(who(it)),
+            Event::Good { who: it, life } => self.good(who(it), life),
+            Event::Status { who: it, status, asked, refresh } => {
+                let body = match refresh % 3 {
+                    0 => r#"{"body":{"errorCode":40102}}"#,
+                    1 => r#"{"body":{"errorCode":40103}}"#,
+                    _ => r#"{"body":{"msg":"fuzz-canary-secret was rejected"}}"#,
+                };
+                let mut response = super::answers::response(&[status]);
+                *response.body_mut() = body.into();
+                if let Some(asked) = asked {
+                    response.headers_mut().insert("retry-after", HeaderValue::from(asked as u64));
+                }
+                self.answer(who(it), Outcome::Response(response));
+            }
+            Event::Document { who: it, status, length } => {
+                let description = input.bytes(usize::from(length).min(input.len()));
+                let mut response = super::answers::response(&[status]);
+                let valid = [DOMAINS, TOKENS, MESSAGING, OTHERS].concat();
+                *response.body_mut() = document(description.unwrap_or_default(), &valid).into();
+                self.answer(who(it), Outcome::Response(response));
+            }
+            Event::Fail { who: it, kind, may_have_left } => {
+                let failure = if may_have_left {
+                    Failure::answer_lost(kind_of(kind))
+                } else {
+                    Failure::never_sent(kind_of(kind))
+                };
+                self.answer(who(it), Outcome::Failed(failure));
+            }
+            Event::Share { who: it, life } => {
+                let token = Secret::new("fuzz-canary-token".to_owned());
+                let token = SharedToken::new(token, Duration::from_secs(life.into()));
+                self.answer(who(it), Outcome::Shared(token.expect("a good token")));
+            }
+            Event::Stale { who: it, number } => self.stale(who(it), number.into()),
+            Event::Abandon { who: it } => {
+                if let Some(it) = self.calls.get_mut(who(it))
+                    && let Some(call) = &mut it.call
+                {
+                    let _ = call.abandon(&mut self.state, self.now);
+                    it.flight = None;
+                }
+            }
+            Event::Pass { ms } => self.now = self.now.later(Duration::from_millis(ms.into())),
+            Event::PassLong { seconds } => {
+                self.now = self.now.later(Duration::from_secs(seconds.into()));
+            }
+            Event::NewLogin => assert!(self.state.replace_login(&config("fuzz-canary-secret-2"))),
+        }
+    }
+
+    fn poll(&mut self, who: usize) {
+        let now = self.now.mono();
+        let Some(it) = self.calls.get_mut(who) else { return };
+        if it.flight.is_some_and(|(.., lost)| lost <= now)
+            && let Some((_, Stage::Operation, _)) = it.flight.take()
+        {
+            it.may_be_done = true;
+        }
+        let Some(call) = &mut it.call else { return };
+        it.idle_polls += 1;
+        let step = call.poll(&mut self.state, self.now);
+        while let Some(event) = call.event() {
+            hides(&format!("{event:?}"));
+        }
+        assert!(it.idle_polls < 40, "polls make no progress");
+        match step {
+            Step::Send(attempt) => self.sent(who, &attempt),
+            Step::Wait(until) => {
+                assert!(until > now && until <= it.deadline, "it waits beyond its deadline");
+                it.idle_polls = 0;
+            }
+            Step::Done(result) => {
+                if let Err(error) = result {
+                    hides(&format!("{error:#} {error:?} {error:#?}"));
+                }
+                hides(&it.call.take().map(|call| call.shown()).unwrap_or_default());
+                it.flight = None;
+            }
+        }
+    }
+
+    fn sent(&mut self, who: usize, attempt: &Attempt) {
+        let now = self.now.mono();
+        hides(&format!("{attempt:?}"));
+        let uri = attempt.request().uri();
+        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+        let trusted = super::answers::is_trusted(host.trim_end_matches('.'));
+        assert!(trusted && uri.scheme_str() == Some("https"), "it goes to {host}");
+        if attempt.stage() == Stage::AppJwt {
+            let held = |it: &Watched| {
+                it.flight.is_some_and(|(_, stage, lost)| stage == Stage::AppJwt && lost > now)
+            };
+            assert!(!self.calls.iter().any(held), "two token requests at a time");
+        }
+        let Some(it) = self.calls.get_mut(who) else { return };
+        assert!(it.flight.is_none(), "two attempts at a time");
+        assert!(attempt.number() > it.last_number, "an attempt handed out twice");
+        assert!(now < attempt.deadline() && attempt.deadline() <= it.deadline);
+        if attempt.stage() == Stage::Operation {
+            let may_repeat = it.idempotency == Idempotency::Idempotent || self.at_least_once;
+            assert!(!it.may_be_done || may_repeat, "what may be done is sent again");
+        }
+        it.service = uri.path().split('/').nth(5).unwrap_or_default().to_owned();
+        it.last_number = attempt.number();
+        it.flight = Some((attempt.number(), attempt.stage(), attempt.deadline()));
+        it.idle_polls = 0;
+    }
+
+    /// What the service would answer.
+    fn good(&mut self, who: usize, life: u16) {
+        let Some(it) = self.calls.get(who) else { return };
+        let Some((_, stage, _)) = it.flight else { return };
+        let service = &it.service;
+        let body = match stage {
+            Stage::Domain if service == "baseURI.json" => concat!(
+                r#"{"baseURIs":[{"service":"sentinel","baseURI":"a.liveperson.net"},"#,
+                r#"{"service":"idp","baseURI":"b.liveperson.net"},"#,
+                r#"{"service":"asyncMessagingEnt","baseURI":"c.lprnd.net"},"#,
+                r#"{"service":"swift","baseURI":"d.liveperson.net"},"#,
+                r#"{"service":"smt","baseURI":"e.liveperson.net:8443"}]}"#
+            )
+            .to_owned(),
+            Stage::Domain => {
+                format!(r#"{{"service":"{service}","baseURI":"va.msg.liveperson.net"}}"#)
+            }
+            Stage::AppJwt => {
+                format!(r#"{{"access_token":"fuzz-canary-token","expires_in":{life}}}"#)
+            }
+            Stage::ConsumerJws => r#"{"token":"fuzz-canary-jws"}"#.to_owned(),
+            _ => r#"{"code":"OK","body":{"sequence":1,"conversationId":"5f0c"}}"#.to_owned(),
+        };
+        self.answer(who, Outcome::Response(http::Response::new(body.into())));
+    }
+
+    fn answer(&mut self, who: usize, outcome: Outcome) {
+        let Some(it) = self.calls.get_mut(who) else { return };
+        let Some((number, stage, _)) = it.flight.take() else { return };
+        it.idle_polls = 0;
+        it.may_be_done |= stage == Stage::Operation
+            && matches!(&outcome, Outcome::Failed(failure) if failure.may_have_left());
+        if let Some(call) = &mut it.call {
+            let _ = call.handle(&mut self.state, self.now, number, outcome);
+        }
+    }
+
+    /// A response to an attempt that is not in flight changes nothing.
+    fn stale(&mut self, who: usize, number: u32) {
+        let Some(it) = self.calls.get_mut(who) else { return };
+        let Some(call) = &mut it.call else { return };
+        if it.flight.is_some_and(|(flying, ..)| flying == number) {
+            return;
+        }
+        let before = (call.shown(), format!("{:?}", self.state));
+        let outcome = Outcome::Failed(Failure::answer_lost(FailureKind::Broken));
+        let wake = call.handle(&mut self.state, self.now, number, outcome);
+        let after = (call.shown(), format!("{:?}", self.state));
+        assert!(wake == Wake::Nobody && before == after, "a stale response changed the state");
+    }
+}
+
+fn kind_of(which: u8) -> FailureKind {
+    const KINDS: [FailureKind; 12] = [
+        FailureKind::Resolve,
+        FailureKind::NoFreeConnection,
+        FailureKind::Connect,
+        FailureKind::ProxyAuthentication,
+        FailureKind::ProxySetting,
+        FailureKind::Tls,
+        FailureKind::ClientCertificate,
+        FailureKind::Timeout,
+        FailureKind::Broken,
+        FailureKind::Protocol,
+        FailureKind::TooLarge,
+        FailureKind::Other,
+    ];
+    KINDS.get(usize::from(which) % KINDS.len()).copied().unwrap_or(FailureKind::Other)
+}

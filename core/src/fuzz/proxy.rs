@@ -1,0 +1,150 @@
+//! The proxy of a request, and the tunnel through it.
+
+use arbitrary::{Arbitrary, Unstructured};
+use http::Uri;
+
+use super::operation::text;
+use crate::connector::{Proxy, ProxyRules, ProxyUrl, Trust, Tunnel};
+
+/// The environment, where a request goes, and what the proxy answers.
+#[derive(Debug)]
+struct Journey<'a> {
+    variables: Vec<(&'static str, String)>,
+    configured: Option<String>,
+    uri: String,
+    answer: &'a [u8],
+}
+
+const NAMES: [&str; 6] =
+    ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+
+/// What addresses are made of.
+const PARTS: [&str; 40] = [
+    "http://",
+    "https://",
+    "socks5://",
+    "user:fuzz-canary-secret@",
+    "us%3Aer:fuzz-canary-secret@",
+    ":80",
+    ":3128",
+    ":0",
+    ":65536",
+    "/",
+    "/a?b#c",
+    "proxy.example",
+    "10.0.0.1",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "127.0.0.1",
+    "localhost",
+    "a.localhost.",
+    "0.0.0.0",
+    "va.msg.liveperson.net",
+    ".liveperson.net",
+    "*",
+    "*.net",
+    "10.0.0.0/8",
+    "fe80::/10",
+    ",",
+    " ",
+    "%",
+    "%00",
+    "\u{fffd}",
+    "xn--",
+    "LIVEPERSON.NET",
+    ".",
+    "@",
+    "\\",
+    "?",
+    "#",
+    ":",
+    "1.2.3",
+    "\u{e9}.example",
+];
+
+fn address(input: &mut Unstructured<'_>) -> arbitrary::Result<String> {
+    let mut address = String::new();
+    for _ in 0..input.int_in_range(0..=6u8)? {
+        address.push_str(if input.ratio(7u8, 8)? { input.choose(&PARTS)? } else { text(input)? });
+    }
+    Ok(address)
+}
+
+impl<'a> Arbitrary<'a> for Journey<'a> {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let mut variables = Vec::new();
+        for _ in 0..input.int_in_range(0..=3u8)? {
+            variables.push((*input.choose(&NAMES)?, address(input)?));
+        }
+        let configured = if input.ratio(1u8, 4)? { Some(address(input)?) } else { None };
+        let uri = if input.ratio(3u8, 4)? {
+            format!("https://{}/a?b", address(input)?)
+        } else {
+            address(input)?
+        };
+        let rest = input.len();
+        Ok(Self { variables, configured, uri, answer: input.bytes(rest)? })
+    }
+}
+
+/// Any environment: a request goes through a proxy over TLS alone, never to this machine, the tunnel's request names
+/// the host that is meant, and the password is shown nowhere.
+pub fn proxy(data: &[u8]) {
+    let Ok(journey) = Journey::arbitrary(&mut Unstructured::new(data)) else { return };
+    let setting = match &journey.configured {
+        Some(url) => Proxy::Url(ProxyUrl::new(url.clone())),
+        None => Proxy::FromEnvironment,
+    };
+    let variable = |name: &str| {
+        journey.variables.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone())
+    };
+    let hides = |shown: String| assert!(!shown.contains("fuzz-canary-secret"), "{shown}");
+    // Whatever is said of hosts, nothing untrusted is resolved.
+    if let Ok(origin) = Trust::default().resolve_trusted(&journey.uri) {
+        assert_eq!(origin.scheme(), "https");
+        assert!(super::answers::is_trusted(&origin.host().to_ascii_lowercase()));
+    }
+    let rules = match ProxyRules::new(&setting, variable) {
+        Ok(rules) => rules,
+        Err(error) => return hides(format!("{error:#} {error:?}")),
+    };
+    hides(format!("{rules:?} {setting:?}"));
+    let Ok(uri) = journey.uri.parse::<Uri>() else { return };
+    let chosen = match rules.for_uri(&uri) {
+        Ok(Some(chosen)) => chosen,
+        Ok(None) => return,
+        Err(failure) => {
+            assert!(!failure.may_have_left());
+            return hides(format!("{failure:?}"));
+        }
+    };
+    assert_eq!(uri.scheme_str(), Some("https"), "in clear text");
+    let (host, port) = chosen.host_and_port().expect("a proxy that can be used");
+    assert!(!host.is_empty() && port > 0);
+    let mut tunnel = match Tunnel::new(chosen, &uri) {
+        Ok(tunnel) => tunnel,
+        Err(failure) => return hides(format!("{failure:?}")),
+    };
+    connects(tunnel.request(), &uri);
+    hides(format!("{tunnel:?} {:?}", tunnel.closed()));
+    for byte in journey.answer {
+        match tunnel.feed(*byte) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(failure) => {
+                assert!(!failure.may_have_left(), "nothing is sent before there is a tunnel");
+                return hides(format!("{failure:?}"));
+            }
+        }
+    }
+}
+
+/// The bytes are one `CONNECT` to that host and port.
+fn connects(bytes: &[u8], to: &Uri) {
+    let mut headers = [httparse::EMPTY_HEADER; 4];
+    let mut parsed = httparse::Request::new(&mut headers);
+    let read = parsed.parse(bytes).expect("a head");
+    assert_eq!(read, httparse::Status::Complete(bytes.len()));
+    let authority = format!("{}:{}", to.host().unwrap_or_default(), to.port_u16().unwrap_or(443));
+    assert_eq!((parsed.method, parsed.path), (Some("CONNECT"), Some(&*authority)));
+}
