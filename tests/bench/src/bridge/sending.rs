@@ -47,13 +47,13 @@ impl Channel for Nobody {
 
 /// What is sent, and what the store is asked for it.
 #[derive(Default)]
-struct Books {
+struct Counters {
     sent: AtomicU64,
     changed: Notify,
     requests: Mutex<BTreeMap<&'static str, (u64, Duration)>>,
 }
 
-impl Books {
+impl Counters {
     fn note_sent(&self) {
         self.sent.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_waiters();
@@ -114,11 +114,11 @@ fn consumer(number: usize) -> Result<(ExtConsumerId, ConversationId), BenchError
 }
 
 async fn client_alone(base: &str, time: Duration) -> Result<Durability, BenchError> {
-    let (client, books) = (client(base)?, Arc::new(Books::default()));
+    let (client, counters) = (client(base)?, Arc::new(Counters::default()));
     let stop = Arc::new(AtomicBool::new(false));
     let mut senders = JoinSet::new();
     for sender in 0..AT_ONCE {
-        let (client, books, stop) = (client.clone(), books.clone(), stop.clone());
+        let (client, counters, stop) = (client.clone(), counters.clone(), stop.clone());
         senders.spawn(async move {
             for number in (sender..CONSUMERS).step_by(AT_ONCE).cycle() {
                 if stop.load(Ordering::SeqCst) {
@@ -126,13 +126,13 @@ async fn client_alone(base: &str, time: Duration) -> Result<Durability, BenchErr
                 }
                 let (consumer, conversation) = consumer(number)?;
                 client.send_text(&ConversationRef::new(consumer, conversation), TEXT).await?;
-                books.note_sent();
+                counters.note_sent();
             }
             Ok::<_, BenchError>(())
         });
     }
-    books.reach(4 * CONSUMERS as u64).await?;
-    let measured = measured(None, &books, || Ok(None), time).await;
+    counters.reach(4 * CONSUMERS as u64).await?;
+    let measured = measured(None, &counters, || Ok(None), time).await;
     stop.store(true, Ordering::SeqCst);
     while let Some(done) = senders.join_next().await {
         done??;
@@ -146,8 +146,8 @@ async fn through_bridge(
     base: &str,
     time: Duration,
 ) -> Result<Durability, BenchError> {
-    let books = Arc::new(Books::default());
-    let (of_events, of_requests) = (books.clone(), books.clone());
+    let counters = Arc::new(Counters::default());
+    let (of_events, of_requests) = (counters.clone(), counters.clone());
     let bridge = Bridge::builder(client(base)?, place.open()?, Nobody)
         .on_event(move |event: &BridgeEvent| {
             if matches!(&event.kind, BridgeEventKind::Message { outcome: MessageOutcome::Sent, .. })
@@ -164,7 +164,7 @@ async fn through_bridge(
     let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut senders = JoinSet::new();
     for sender in 0..AT_ONCE {
-        let (bridge, books) = (bridge.clone(), books.clone());
+        let (bridge, counters) = (bridge.clone(), counters.clone());
         let (stop, accepted) = (stop.clone(), accepted.clone());
         senders.spawn(async move {
             for number in (sender..CONSUMERS).step_by(AT_ONCE).cycle() {
@@ -172,20 +172,20 @@ async fn through_bridge(
                     break;
                 }
                 let before = accepted.fetch_add(1, Ordering::SeqCst);
-                books.reach(before.saturating_sub(MOST_WAITING)).await?;
+                counters.reach(before.saturating_sub(MOST_WAITING)).await?;
                 let (consumer, _) = consumer(number)?;
                 bridge.accept(&consumer, Inbound::text(before.to_string(), TEXT)?).await?;
             }
             Ok::<_, BenchError>(())
         });
     }
-    books.reach(4 * CONSUMERS as u64).await?;
-    let measured = measured(Some(kind.name()), &books, || place.written(), time).await;
+    counters.reach(4 * CONSUMERS as u64).await?;
+    let measured = measured(Some(kind.name()), &counters, || place.written(), time).await;
     stop.store(true, Ordering::SeqCst);
     while let Some(done) = senders.join_next().await {
         done??;
     }
-    books.reach(accepted.load(Ordering::SeqCst)).await?;
+    counters.reach(accepted.load(Ordering::SeqCst)).await?;
     bridge.drain(Duration::from_secs(10)).await;
     measured
 }
@@ -193,13 +193,13 @@ async fn through_bridge(
 /// What is sent in this time, and at what cost.
 async fn measured(
     store: Option<&str>,
-    books: &Books,
+    counters: &Counters,
     written: impl Fn() -> Result<Option<u64>, BenchError>,
     time: Duration,
 ) -> Result<Durability, BenchError> {
     let sample = || -> Result<_, BenchError> {
-        let sent = books.sent.load(Ordering::SeqCst);
-        Ok((sent, books.requests(), written()?, machine::cpu_time(), Instant::now()))
+        let sent = counters.sent.load(Ordering::SeqCst);
+        Ok((sent, counters.requests(), written()?, machine::cpu_time(), Instant::now()))
     };
     let before = sample()?;
     tokio::time::sleep(time).await;
