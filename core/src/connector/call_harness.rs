@@ -40,6 +40,14 @@ impl<O: Callable> CallHarness<O> {
         Self::begin(operation, state, Duration::ZERO)
     }
 
+    /// Another one in the same state.
+    pub(super) fn fork(&self) -> Self
+    where
+        Call<O>: Clone,
+    {
+        Self { state: self.state.clone(), call: self.call.clone(), now: self.now, result: None }
+    }
+
     fn begin(operation: O, state: ConnectorState, now: Duration) -> Self {
         let start = Now::new(Mono::from_origin(now), SystemTime::UNIX_EPOCH + now);
         let call = Call::new(operation, state.config(), Seed::from_bytes([1; 16]), start);

@@ -51,6 +51,8 @@ mod config;
 mod consumers;
 mod event;
 #[cfg(test)]
+mod every_failure;
+#[cfg(test)]
 mod interleavings;
 mod issue_limit;
 mod next_step;

@@ -14,6 +14,8 @@
 //! ```
 
 mod circuit;
+#[cfg(test)]
+mod decision_tests;
 mod failure_class;
 mod keep_alive;
 mod rate;

@@ -105,6 +105,20 @@ impl RetryState {
 }
 
 /// When a failed attempt is retried. The default is [`documented`](Self::documented).
+///
+/// # Invariants
+///
+/// Tests compare [`decide`](Self::decide) with a table in each of more than 46 000 states, and a whole call in each of more
+/// than 44 000: every failure and status, after each past, with each `Retry-After`, to the nanosecond of the deadline.
+///
+/// 1. A failure that the same request cannot mend is never retried.
+/// 2. What may have taken effect is sent again only if the operation is idempotent or at-least-once is on. In the mode
+///    [`Documented`](RetryMode::Documented) a 5xx counts as without effect.
+/// 3. A pause is exactly the longest of what the documents say and what the service asked for, where that counts, and
+///    its share of the jitter. It is never shorter.
+/// 4. There are no more retries than pauses. A refreshed token is none of them, and each token is refreshed once.
+/// 5. No attempt begins at the call's deadline or later: the call ends at once, and says which pause did not fit.
+/// 6. The error of a call says the worst effect that any of its attempts may have had.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetryPolicy {
     mode: RetryMode,
