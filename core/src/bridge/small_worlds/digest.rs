@@ -67,7 +67,7 @@ fn told(step: &UnderWay) -> String {
 
 /// A number for texts, in which times count from now, and fences and holders are numbered as they come.
 #[derive(Clone)]
-struct Digest {
+pub(in crate::bridge) struct Digest {
     hash: u64,
     now: i128,
     wall: i128,
@@ -76,10 +76,14 @@ struct Digest {
 }
 
 impl Digest {
-    fn new(now: Mono, wall: Duration) -> Self {
+    pub(in crate::bridge) fn new(now: Mono, wall: Duration) -> Self {
         let now = now.elapsed_from_origin().as_millis() as i128;
         let wall = wall.as_millis() as i128;
         Self { hash: 0, now, wall, fences: Vec::new(), holders: Vec::new() }
+    }
+
+    pub(in crate::bridge) const fn hash(&self) -> u64 {
+        self.hash
     }
 
     fn mix(&mut self, word: u64) {
@@ -87,7 +91,7 @@ impl Digest {
     }
 
     /// One pass over the bytes: most of a search's time is spent here.
-    fn take(&mut self, text: &str) {
+    pub(in crate::bridge) fn take(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() {

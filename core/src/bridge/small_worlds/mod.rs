@@ -20,6 +20,7 @@ mod state;
 
 use std::time::Duration;
 
+pub(super) use self::digest::Digest;
 use self::explore::explore;
 use self::state::{Start, State};
 use super::store::LaneKind;

@@ -13,6 +13,21 @@ use crate::time::Mono;
 /// simulations. It keeps nothing over a restart.
 ///
 /// Time is an argument: the store's clock.
+///
+/// # Invariants
+///
+/// Tests go to every state that two or three workers, a lane, a few entries and a few half terms can lead to: more than
+/// 8 000. Whoever was given a lease may use it at any later time there.
+///
+/// 1. Each claim and each commit that takes effect has a fence that is greater than all before.
+/// 2. At most one lease of a lane counts. A commit or an extension with any other changes nothing.
+/// 3. Under one fence one commit takes effect at most. Asked for again before the next claim, it changes nothing and has
+///    the same answer, unless it removed the lane.
+/// 4. A lease counts until its holder releases the lane or, at the end of its term or later, another one claims it. Nobody
+///    but its holder makes the term shorter or longer, by a nanosecond.
+/// 5. A claim gives the entries that are not consumed, all in order, and says if it takes over from a holder that said
+///    nothing.
+/// 6. A lane that is released with entries that were not seen is due at once.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MemoryStore {
     lanes: BTreeMap<LaneId, Lane>,

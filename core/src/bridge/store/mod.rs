@@ -47,6 +47,8 @@
 mod backlog;
 mod facts;
 mod lane;
+#[cfg(test)]
+mod lease_tests;
 mod listing;
 mod memory;
 #[cfg(test)]
