@@ -9,9 +9,9 @@ use crate::webhook::Change;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Order {
-    /// All events before it were delivered, or the change has no sequence.
+    /// The event before it was delivered or marked as seen, and none after it. Or the change has no sequence.
     InOrder,
-    /// Events before it are missing, and did not arrive in time.
+    /// The event before it is missing, and did not arrive in time.
     AfterGap,
     /// Events after it were delivered already.
     Late,
