@@ -1,0 +1,77 @@
+"""Makes one table of what tests/mutants.sh found: see there."""
+
+import collections
+import glob
+import json
+import pathlib
+import re
+import sys
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOUND = ROOT / "target/mutants"
+COLUMNS = ["caught", "missed", "timeout", "unviable", "equivalent"]
+SUMMARIES = {"CaughtMutant": "caught", "MissedMutant": "missed", "Timeout": "timeout", "Unviable": "unviable"}
+
+
+def module(path):
+    """The folder below `src`, or `src` itself."""
+    package, _, inside = path.partition("/src/")
+    folder = inside.split("/")[0]
+    is_folder = "/" in inside or (ROOT / package / "src" / folder.removesuffix(".rs")).is_dir()
+    return f"{package}/src/{folder.removesuffix('.rs')}" if is_folder else f"{package}/src"
+
+
+def mutants():
+    """Each mutant that was tried, and what came of it: of two tries the second one counts."""
+    found = {}
+    # The first try is in `mutants.out.old` if there was a second one.
+    tries = glob.glob(str(FOUND / "*/mutants.out.old/outcomes.json")) + glob.glob(str(FOUND / "*/mutants.out/outcomes.json"))
+    for path in tries:
+        for outcome in json.loads(pathlib.Path(path).read_text())["outcomes"]:
+            if outcome["scenario"] == "Baseline":
+                continue
+            mutant = outcome["scenario"]["Mutant"]
+            if outcome["summary"] not in SUMMARIES:
+                sys.exit(f"{mutant['name']}: {outcome['summary']}")
+            found[mutant["name"]] = (mutant, SUMMARIES[outcome["summary"]])
+    return found
+
+
+def key(mutant):
+    """The file, the line as it is written, and the change, without the place: that moves."""
+    line = (ROOT / mutant["file"]).read_text().splitlines()[mutant["span"]["start"]["line"] - 1].strip()
+    change = re.sub(r"^[^ ]*:\d+:\d+: ", "", mutant["name"])
+    return mutant["file"], line, change
+
+
+def main():
+    listed = tomllib.loads((ROOT / "tests/mutants-equivalent.toml").read_text()).get("mutant", [])
+    reasons = {(one["file"], one["line"], one["change"]): one["reason"] for one in listed}
+    table = collections.defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
+    missed = []
+    for name, (mutant, outcome) in sorted(mutants().items()):
+        known = key(mutant)
+        if known in reasons:
+            if outcome == "caught":
+                print(f"is caught, and said to be equivalent: {name}", file=sys.stderr)
+            elif outcome in ("missed", "timeout"):
+                outcome = "equivalent"
+        if outcome == "missed":
+            missed.append(name)
+        table[module(mutant["file"])][outcome] += 1
+    rows = [{"module": name, **table[name]} for name in sorted(table)]
+    total = {column: sum(row[column] for row in rows) for column in COLUMNS}
+    width = max([len(row["module"]) for row in rows] + [6])
+    print(f"{'module':{width}}", *(f"{column:>10}" for column in COLUMNS))
+    for row in [*rows, {"module": "all", **total}]:
+        print(f"{row['module']:{width}}", *(f"{row[column]:>10}" for column in COLUMNS))
+    for name in missed:
+        print(f"missed: {name}")
+    FOUND.mkdir(parents=True, exist_ok=True)
+    report = {"modules": rows, "total": total, "missed": missed, "equivalent": listed}
+    (FOUND / "table.json").write_text(json.dumps(report, indent=1) + "\n")
+    sys.exit(1 if missed else 0)
+
+
+main()

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Changes one thing at a time in a copy of the tree (cargo-mutants), and runs the tests of the package.
+#
+#   bash tests/mutants.sh PART [--shard K/N] [--file GLOB]... [--jobs N]
+#   bash tests/mutants.sh shards
+#   bash tests/mutants.sh table
+#
+# PART is one of the parts below. What is found is in target/mutants. `shards` prints how the work is divided so that each
+# takes less than an hour on two cores, a line for each: the nightly workflow runs these. `table` prints all that is in
+# target/mutants as one table, a line for each module, and writes it as target/mutants/table.json. It fails if a mutant is
+# missed that tests/mutants-equivalent.toml does not name with a reason.
+#
+# A mutant of the core is tried with the tests of its module first. If they do not catch it, all tests are run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The package, of the core the module, and the number of shards: some 300 mutants each, fewer where tests take longer.
+parts=(
+    core/api:2 core/bridge:8 core/connector:3 core/http1:1 core/json:2 core/manifest:1 core/policy:1 core/webhook:3 core/rest:2
+    async:2 ureq:3 tls:1 axum:3 bridge:4 gateway:8 sqlite:3
+)
+
+usage() {
+    sed -n '2,6s/^# \{0,1\}//p' tests/mutants.sh >&2
+    echo "The parts: ${parts[*]%:*}" >&2
+    exit 2
+}
+
+case ${1:-} in
+shards)
+    for part in "${parts[@]}"; do
+        for ((shard = 0; shard < ${part#*:}; shard++)); do
+            echo "${part%:*} --shard $shard/${part#*:}"
+        done
+    done
+    exit
+    ;;
+table) exec python3 tests/mutants.py ;;
+esac
+
+part=${1:-}
+[[ " ${parts[*]%:*} " == *" $part "* ]] || usage
+shift
+name=${part/\//-}
+jobs=$(nproc)
+shard=()
+files=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --shard)
+        name=$name-${2/\//-of-}
+        shard=("$1" "$2")
+        ;;
+    --file)
+        name=$name-$(tr -c 'a-z0-9_\n' - <<<"$2")
+        files+=("$1" "$2")
+        ;;
+    --jobs) jobs=$2 ;;
+    *) usage ;;
+    esac
+    shift 2 || usage
+done
+
+features=()
+tests=(--lib --tests)
+# Which of them are run first.
+first=()
+module=()
+case $part in
+core/rest)
+    tests=(--lib)
+    first=(--skip bridge:: --skip interleavings --skip every_)
+    module=(--file 'core/src/*.rs' --file 'core/src/error/**')
+    ;;
+core/*)
+    tests=(--lib)
+    first=("${part#*/}::" --skip small_worlds --skip interleavings)
+    module=(--file "core/src/${part#*/}/**")
+    ;;
+async | tls) tests=(--lib) ;;
+axum) tests=(--lib --test endpoint --test strangers --test deliveries) ;;
+gateway) features=(--features server) ;;
+bridge) features=(--features axum,blocking) ;;
+esac
+[ ${#files[@]} -gt 0 ] || files=("${module[@]}")
+
+command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked" >&2; exit 2; }
+# Without debug information, and only what a mutant changes is built anew.
+export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+output=target/mutants/$name
+rm -rf "$output"
+mkdir -p "$output"
+# Its status says that mutants are missed (2) or took too long (3): the table judges that. Any other is an error.
+try() { # options, and after -- what `cargo test` is given
+    local status=0
+    cargo mutants --package "lp-connector-${part%%/*}" "${features[@]}" --output "$output" --jobs "$jobs" --colors never \
+        "${files[@]}" "${shard[@]}" "$@" || status=$?
+    case $status in
+    0 | 2 | 3) ;;
+    *) exit "$status" ;;
+    esac
+}
+if [ ${#first[@]} -gt 0 ]; then
+    try -- "${tests[@]}" -- "${first[@]}"
+    [ -s "$output/mutants.out/missed.txt" ] || exit 0
+    try --iterate -- "${tests[@]}"
+else
+    try -- "${tests[@]}"
+fi
