@@ -176,6 +176,7 @@ impl Checker {
     fn manifest(&mut self, members: &Map<String, Value>) {
         match members.get("client_name") {
             None => self.error("client_name", "it is missing", "give the app a name"),
+            Some(Value::Null) => self.error("client_name", "it is null", "give the app a name"),
             Some(Value::String(name)) if name.trim().is_empty() => {
                 self.error("client_name", "it is empty", "give the app a name");
             }

@@ -33,7 +33,7 @@ mod parse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 pub use build::ManifestBuilder;
@@ -148,11 +148,18 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u64>,
     /// Headers of each notification.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
     /// Unknown members.
     #[serde(flatten)]
     pub more: Map<String, Value>,
+}
+
+/// `null` counts as absent ([protocol.md 1.4](crate::protocol#1.4)).
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A header of each notification. `Debug` hides the value, which may be a password.

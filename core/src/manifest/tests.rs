@@ -222,6 +222,43 @@ fn every_field_is_explained_by_its_path() {
     assert_eq!(explain("point").count(), 0, "part of a name is not a name");
 }
 
+/// The place of each value in a document.
+fn places(value: &Value, place: &str, all: &mut Vec<String>) {
+    let members = value.as_object().into_iter().flatten();
+    let members = members.map(|(name, value)| (name.clone(), value));
+    let elements = value.as_array().into_iter().flatten().enumerate();
+    for (name, value) in members.chain(elements.map(|(n, value)| (n.to_string(), value))) {
+        let place = format!("{place}/{name}");
+        places(value, &place, all);
+        all.push(place);
+    }
+}
+
+#[test]
+fn null_anywhere_parses_or_is_a_fault() {
+    let complete = json!({
+        "client_name": "x", "display_name": "x", "description": "x", "enabled": true,
+        "grant_types": ["client_credentials"], "response_types": ["code"],
+        "redirect_uris": ["https://x.example"], "scope": "msg.consumer", "logo_uri": "",
+        "quick_launch_enabled": false, "entry_uri": "", "capabilities": {
+            "webhooks": {"retry": {"retention_time": 60},
+                "cqm.ExConversationChangeNotification": {"endpoint": "https://x.example",
+                    "max_retries": 1, "headers": [{"header_name": "a", "header_value": "b"}]}},
+            "engagement": {"design_engagement": false, "design_window": false,
+                "language_selection": false, "entry_point": ["section"],
+                "visitor_behavior": ["flow"], "target_audience": ["ip"], "goal": ["url"],
+                "consumer_identity": ["auth"]}}});
+    let mut all = Vec::new();
+    places(&complete, "", &mut all);
+    assert!(all.len() > 30);
+    for place in all {
+        let mut manifest = complete.clone();
+        *manifest.pointer_mut(&place).unwrap() = Value::Null;
+        let parses = serde_json::from_value::<Manifest>(manifest.clone()).is_ok();
+        assert!(parses || !errors(&manifest).is_empty(), "{place}");
+    }
+}
+
 #[test]
 fn debug_hides_the_value_of_a_header() {
     let manifest = Manifest::connector("x").endpoint("https://x.example").header("x-key", "s3cr3t");
