@@ -50,3 +50,8 @@ fn consumer() -> ExtConsumerId {
 fn conversation() -> ConversationRef {
     ConversationRef::new(consumer(), ConversationId::new("5f0c").expect("a good id"))
 }
+
+/// Whether an input brings a text that no output may contain.
+fn has_canary(data: &[u8]) -> bool {
+    memchr::memmem::find(data, b"canary").is_some()
+}

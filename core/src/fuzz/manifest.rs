@@ -2,6 +2,7 @@
 
 use super::document::document;
 use super::words::MANIFESTS;
+use crate::manifest::{Manifest, Severity, check};
 
 /// A manifest, or after 0xff the description of one: parsing it does not change its faults.
 pub fn manifest(data: &[u8]) {
@@ -13,7 +14,6 @@ pub fn manifest(data: &[u8]) {
         }
         _ => data,
     };
-    use crate::manifest::{Manifest, Severity, check};
     let Ok((json, _)) = crate::manifest::parse(data) else { return };
     let errors = |json: &serde_json::Value| {
         let all = check(json).into_iter();
@@ -21,10 +21,11 @@ pub fn manifest(data: &[u8]) {
         errors.map(|one| one.path().to_owned()).collect::<Vec<_>>()
     };
     let before = errors(&json);
-    if let Ok(manifest) = serde_json::from_value::<Manifest>(json) {
-        let again = serde_json::to_value(&manifest).expect("JSON");
-        assert_eq!(errors(&again), before, "parsing changed the faults");
-    } else {
-        assert!(!before.is_empty(), "it does not parse and has no fault");
+    match serde_json::from_value::<Manifest>(json.clone()) {
+        Ok(manifest) => {
+            let again = serde_json::to_value(&manifest).expect("JSON");
+            assert_eq!(errors(&again), before, "parsing changed the faults: {json}");
+        }
+        Err(error) => assert!(!before.is_empty(), "{error}, and it has no fault: {json}"),
     }
 }

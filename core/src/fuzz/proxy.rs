@@ -3,6 +3,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use http::Uri;
 
+use super::has_canary;
 use super::operation::text;
 use crate::connector::{Proxy, ProxyRules, ProxyUrl, Trust, Tunnel};
 
@@ -90,6 +91,9 @@ impl<'a> Arbitrary<'a> for Journey<'a> {
 /// Any environment: a request goes through a proxy over TLS alone, never to this machine, the tunnel's request names
 /// the host that is meant, and the password is shown nowhere.
 pub fn proxy(data: &[u8]) {
+    if has_canary(data) {
+        return;
+    }
     let Ok(journey) = Journey::arbitrary(&mut Unstructured::new(data)) else { return };
     let setting = match &journey.configured {
         Some(url) => Proxy::Url(ProxyUrl::new(url.clone())),

@@ -6,6 +6,7 @@ use arbitrary::Unstructured;
 use http::Request;
 
 use super::document::document;
+use super::has_canary;
 use super::operation::{PASSWORD, Use, operation};
 use super::words::{DOMAINS, MESSAGING, OTHERS, TOKENS};
 use crate::api::{Context, Endpoint, Operation, ResponseView, Service};
@@ -17,13 +18,17 @@ use crate::seed::Seed;
 /// An operation of any kind with any text in it: written twice it is the same, on the wire it is one request to the
 /// host that was meant, and no `Debug` shows the password.
 pub fn request(data: &[u8]) {
-    let _ = operation(&mut Unstructured::new(data), Write);
+    if !has_canary(data) {
+        let _ = operation(&mut Unstructured::new(data), Write);
+    }
 }
 
 /// Any operation reads any response: the status, the `Retry-After` and the document are the input's.
 pub fn answer(data: &[u8]) {
     let (selection, description) = data.split_at(data.len().min(32));
-    let _ = operation(&mut Unstructured::new(selection), Read(description));
+    if !has_canary(data) {
+        let _ = operation(&mut Unstructured::new(selection), Read(description));
+    }
 }
 
 struct Write;

@@ -116,6 +116,13 @@ pub static UREQ: &[Difference] = &[
         |case| refused(case, DecodeError::Malformed("invalid trailer")),
     ),
     row(
+        "closed within the trailers",
+        "ureq-proto takes a body for complete once its last chunk has come. The core does so if none of the \
+         trailers has: half a line may be anything.",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx",
+        |case| refused(case, DecodeError::Truncated),
+    ),
+    row(
         "a long chunk extension",
         "ureq-proto reads at most 20 bytes of a chunk-size line.",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;a=012345678901234567\r\na\r\n0\r\n\r\n",
