@@ -8,8 +8,13 @@
 #
 # FUZZ_SEED=1 makes a run repeatable: it starts from the corpus alone and makes the same inputs each time,
 # so that the gate fails over a change and never over luck. FUZZ_RUNS ends it after so many executions.
+#
+# Each run adds a line to target/fuzz/runs.jsonl, and sums them up in target/fuzz/executions.json: the executions of
+# each target so far, and the figures of its last run.
 set -euo pipefail
 cd "$(dirname "$0")"
+totals=../target/fuzz
+mkdir -p "$totals"
 seconds=${1:-60}
 shift || true
 targets=("$@")
@@ -36,8 +41,7 @@ run_target() {
     fi
     [ -z "${FUZZ_RUNS:-}" ] || options+=("-runs=$FUZZ_RUNS")
     [ ! -f "dictionaries/$target.dict" ] || options+=("-dict=dictionaries/$target.dict")
-    # What many steps show, some tens of them show as well, and many times as often.
-    case $target in inbox) length=128 ;; call) length=512 ;; *) length=4096 ;; esac
+    length=$(bash longest.sh "$target")
     if ! "target/$host/release/$target" -max_total_time="$seconds" -max_len="$length" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="artifacts/$target/" \
         "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
@@ -50,6 +54,8 @@ run_target() {
     reached() { grep "$1" "$log" | grep -oE 'cov: [0-9]+' | tail -1 | cut -c6- || true; }
     printf '%-20s %12s executions in %4s s, coverage %5s -> %5s\n' \
         "$target" "$executions" "$took" "$(reached INITED)" "$(reached .)"
+    printf '{"target":"%s","at":"%s","executions":%s,"seconds":%s,"coverage":{"corpus":%s,"run":%s}}\n' \
+        "$target" "$(date -u +%FT%TZ)" "$executions" "${took:-0}" "$(reached INITED)" "$(reached .)" >>"$totals/runs.jsonl"
 }
 
 # One target for each core at a time.
@@ -59,4 +65,5 @@ for target in "${targets[@]}"; do
     run_target "$target" &
 done
 while [ "$(jobs -p | wc -l)" -gt 0 ]; do wait -n || failed=1; done
+bash executions.sh >/dev/null
 exit "$failed"
