@@ -273,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn it_is_open_until_its_pause_or_its_probe_ends() {
+        let mut circuit = Circuit::default();
+        assert_eq!(circuit.open_until(at(0)), None);
+        circuit = open_at(at(0));
+        assert_eq!(circuit.open_until(at(119)), Some(at(120)));
+        assert_eq!(circuit.open_until(at(120)), None);
+        assert!(matches!(circuit.acquire(at(120), at(135)), Permit::Probe(_)));
+        assert_eq!(circuit.open_until(at(134)), Some(at(135)));
+        assert_eq!(circuit.open_until(at(135)), None);
+    }
+
+    #[test]
     fn a_threshold_of_zero_never_opens() {
         let mut circuit = Circuit::default();
         for _ in 0..100 {

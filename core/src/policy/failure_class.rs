@@ -130,6 +130,28 @@ mod tests {
     }
 
     #[test]
+    fn each_class_is_as_its_row_says() {
+        let (unsent, unknown) = (Delivery::NotSent, Delivery::Unknown);
+        for (class, effect, service_up, honours_retry_after) in [
+            (FailureClass::NotSent, unsent, false, false),
+            (FailureClass::TlsFailed, unsent, false, false),
+            (FailureClass::ProxyUnusable, unsent, false, false),
+            (FailureClass::AnswerLost, unknown, false, false),
+            (FailureClass::CertificateMissing, unknown, false, false),
+            (FailureClass::RateLimited, Delivery::Rejected, false, true),
+            (FailureClass::Unavailable, Delivery::Rejected, false, true),
+            (FailureClass::NotProcessed, Delivery::Rejected, true, true),
+            (FailureClass::ServerError, unknown, false, false),
+            (FailureClass::Rejected, Delivery::Rejected, true, false),
+            (FailureClass::Redirected, unknown, true, false),
+            (FailureClass::Unreadable, unknown, true, false),
+        ] {
+            let row = (class.effect(), class.service_up(), class.honours_retry_after());
+            assert_eq!(row, (effect, service_up, honours_retry_after), "{class:?}");
+        }
+    }
+
+    #[test]
     fn only_a_status_that_denies_an_effect_is_a_rejection() {
         for status in 100..1000 {
             let denies = matches!(status, 307 | 308 | 400..=499 | 503);

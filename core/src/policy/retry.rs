@@ -419,6 +419,35 @@ mod tests {
     }
 
     #[test]
+    fn there_are_as_many_retries_as_pauses() {
+        let pauses = [7, 0, 9].map(Duration::from_secs);
+        let policy = RetryPolicy::documented().jitter_percent(0).pauses(pauses);
+        assert_eq!((policy.retries(), RetryPolicy::none().retries()), (3, 0));
+        let failed = RetryState::new(FailureClass::Unavailable);
+        let decisions = [0, 1, 2, 3].map(|retries| policy.decide(&failed.retries(retries)));
+        let expected = pauses.map(Decision::Retry);
+        assert_eq!(decisions[..3], expected);
+        assert_eq!(decisions[3], Decision::Exhausted);
+        let many = RetryPolicy::none().pauses([Duration::ZERO; MAX_PAUSES + 1]);
+        assert_eq!(many.retries(), 100);
+    }
+
+    #[test]
+    fn hints_replace_pauses_and_floor_unless_nothing_is_retried() {
+        const PAUSES: &[Duration] = &[Duration::from_secs(3)];
+        let floor = Duration::from_secs(4);
+        let both = RetryHints { pauses: Some(PAUSES), rate_limit_floor: Some(floor) };
+        let documented = RetryPolicy::documented();
+        assert_eq!(documented.clone().with_hints(RetryHints::NONE), documented);
+        let hinted = documented.clone().pauses(PAUSES.iter().copied()).rate_limit_floor(floor);
+        assert_eq!(documented.clone().with_hints(both), hinted);
+        let one = RetryHints { rate_limit_floor: None, ..both };
+        let hinted = documented.clone().pauses(PAUSES.iter().copied());
+        assert_eq!(documented.with_hints(one), hinted);
+        assert_eq!(RetryPolicy::none().with_hints(both).retries(), 0);
+    }
+
+    #[test]
     fn each_setting_counts() {
         let pause = |policy: &RetryPolicy, token: bool, jitter: u32| {
             let state = RetryState::new(FailureClass::RateLimited).for_token(token).jitter(jitter);
