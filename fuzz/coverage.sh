@@ -48,7 +48,7 @@ mapfile -t sources < <(find core/src -name '*.rs' -not -path 'core/src/fuzz*' | 
 "$bin/llvm-cov" export -summary-only -format=text -instr-profile="$out/corpora.profdata" "$program" \
     "${sources[@]/#/$PWD/}" >"$out/export.json"
 # One line for each file: its name, lines and regions, each as a count and what was reached.
-sed 's/{"filename":/\n&/g' "$out/export.json" |
+sed 's/{"filename":/\n&/g; s/"totals"/\n&/' "$out/export.json" |
     sed -n 's|.*"filename":"[^"]*core/src/\([^"]*\)".*"lines":{"count":\([0-9]*\),"covered":\([0-9]*\),.*"regions":{"count":\([0-9]*\),"covered":\([0-9]*\),.*|\1 \2 \3 \4 \5|p' |
     awk -v json="$out/corpora.json" '
 function share(of, all) { return all ? 100 * of / all : 100 }
