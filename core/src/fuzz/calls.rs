@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::connector::{
     Attempt, Call, CallEvent, Callable, Config, ConnectorState, DomainLookup, Failure, FailureKind,
-    Outcome, SharedToken, Step, Wake,
+    Outcome, SharedToken, Step, Trust, Wake,
 };
 use crate::error::Stage;
 use crate::id::{AccountId, ClientId};
@@ -110,7 +110,17 @@ impl Setting {
     fn config(&self) -> Config {
         let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         let short = |seconds: u8| Duration::from_secs(u64::from(seconds % 190) + 1);
-        let mut config = config("fuzz-canary-secret");
+        let mut config = config("fuzz-canary-secret")
+            .observer(|event| hides(&format!("{event:?}")))
+            .connect_timeout(short(self.retry))
+            .idle_timeout(short(self.circuit))
+            .max_connections(self.retry.into())
+            .max_body(usize::from(self.circuit) << 8);
+        if self.retry >= 128 {
+            let hosts = ["LIVEPERSON.net", ".lprnd.net"];
+            let trust = Trust::new("https://api.liveperson.net/", hosts).expect("a good address");
+            config = config.trust(trust).user_agent("fuzz/1").expect("a good name");
+        }
         let retry = match self.retry % 4 {
             0 => RetryPolicy::documented(),
             1 => RetryPolicy::cautious(),
@@ -345,7 +355,7 @@ impl World {
         it.idle_polls += 1;
         let step = call.poll(&mut self.state, self.now);
         while let Some(event) = call.event() {
-            hides(&format!("{event:?}"));
+            self.state.config().emit(&event);
         }
         assert!(it.idle_polls < 40, "polls make no progress");
         match step {
@@ -366,7 +376,10 @@ impl World {
 
     fn sent(&mut self, who: usize, attempt: &Attempt) {
         let now = self.now.mono();
-        hides(&format!("{attempt:?}"));
+        hides(&format!("{attempt:?} {:?}", attempt.token()));
+        assert!(attempt.time_left(now) > Duration::ZERO && !attempt.operation().is_empty());
+        let is_consumers = attempt.token().is_some_and(|token| token.consumer().is_some());
+        assert!(!is_consumers || attempt.stage() == Stage::ConsumerJws, "a token of a consumer");
         let uri = attempt.request().uri();
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         let trusted = super::answers::is_trusted(host.trim_end_matches('.'));
@@ -421,6 +434,7 @@ impl World {
         let Some(it) = self.calls.get_mut(who) else { return };
         let Some((number, stage, _)) = it.flight.take() else { return };
         it.idle_polls = 0;
+        hides(&format!("{outcome:?}"));
         it.may_be_done |= stage == Stage::Operation
             && matches!(&outcome, Outcome::Failed(failure) if failure.may_have_left());
         if let Some(call) = &mut it.call {

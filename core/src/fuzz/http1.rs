@@ -2,7 +2,7 @@
 
 /// An HTTP/1.1 response, valid or not: the decoder gives the same result at once and byte by byte.
 pub fn http1_response(data: &[u8]) {
-    use crate::http1::{Decoder, Limits, Progress};
+    use crate::http1::{DecodeError, Decoder, Limits, Progress};
     let limits = || Limits::new().head(4096).headers(16).body(4096).chunk_line(64);
     let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let mut decoder = Decoder::new(&http::Method::GET, limits());
@@ -12,12 +12,23 @@ pub fn http1_response(data: &[u8]) {
             match decoder.feed(piece) {
                 Ok(Progress::More) => {}
                 Ok(Progress::Done(done)) => {
+                    // Nothing comes after the response, and no `Debug` shows it.
+                    assert_eq!(decoder.finish().err(), Some(DecodeError::Finished));
+                    assert!(decoder.feed(b"x").is_err());
+                    let shown = format!("{decoder:?} {done:?}");
+                    assert!(shown.len() < 400, "{shown}");
                     assert!(done.response.body().len() <= 4096);
                     let whole = data.len() - (fed - done.leftover);
                     return Ok((done.response.into_parts().0.status, whole));
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    assert_eq!(decoder.feed(piece).err(), Some(error), "another error");
+                    assert_eq!(decoder.finish().err(), Some(error), "another error");
+                    assert!(error.to_string().len() < 120);
+                    return Err(error);
+                }
             }
+            assert!(format!("{decoder:?}").len() < 400);
         }
         decoder.finish().map(|done| (done.response.status(), 0))
     };

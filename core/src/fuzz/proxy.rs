@@ -5,7 +5,7 @@ use http::Uri;
 
 use super::has_canary;
 use super::operation::text;
-use crate::connector::{Proxy, ProxyRules, ProxyUrl, Trust, Tunnel};
+use crate::connector::{Failure, Proxy, ProxyRules, ProxyUrl, Trust, Tunnel};
 
 /// The environment, where a request goes, and what the proxy answers.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub fn proxy(data: &[u8]) {
         Ok(None) => return,
         Err(failure) => {
             assert!(!failure.may_have_left());
-            return hides(format!("{failure:?}"));
+            return hides(format!("{failure:?} {}", words(&failure)));
         }
     };
     assert_eq!(uri.scheme_str(), Some("https"), "in clear text");
@@ -130,17 +130,28 @@ pub fn proxy(data: &[u8]) {
         Err(failure) => return hides(format!("{failure:?}")),
     };
     connects(tunnel.request(), &uri);
-    hides(format!("{tunnel:?} {:?}", tunnel.closed()));
+    hides(format!("{tunnel:?} {}", words(&tunnel.closed().through(chosen))));
     for byte in journey.answer {
         match tunnel.feed(*byte) {
             Ok(false) => {}
             Ok(true) => break,
             Err(failure) => {
                 assert!(!failure.may_have_left(), "nothing is sent before there is a tunnel");
-                return hides(format!("{failure:?}"));
+                return hides(format!("{failure:?} {}", words(&failure)));
             }
         }
     }
+}
+
+/// What a failure says, and its sources say.
+fn words(failure: &Failure) -> String {
+    let mut words = format!("{:?}", failure.kind());
+    let mut source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
+    while let Some(error) = source {
+        words.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    words
 }
 
 /// The bytes are one `CONNECT` to that host and port.

@@ -54,7 +54,7 @@ pub fn receiver(data: &[u8]) {
     match verified {
         Ok(verified) => delivery.accepted(&verified),
         Err(rejection) => {
-            assert!(rejection.status().is_client_error());
+            assert!(rejection.status().is_client_error() && !rejection.to_string().is_empty());
             delivery.rejected(rejection, &body);
         }
     }
