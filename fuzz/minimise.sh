@@ -16,8 +16,9 @@ for target in "${targets[@]}"; do
     find "corpus/$target" -name 'seed-*' -exec cp -t "$smaller" {} +
     find "corpus/$target" -name 'odd-*' -exec cp -t "$smaller" {} +
     # Edges alone: how often each is passed would keep ten times as many.
+    mkdir -p "artifacts/$target"
     "target/$host/release/$target" -merge=1 -use_counters=0 -timeout=10 -rss_limit_mb=2048 \
-        "$smaller" "corpus/$target" "target/found/$target" >"target/found/$target.merge.log" 2>&1 ||
+        -artifact_prefix="artifacts/$target/" "$smaller" "corpus/$target" "target/found/$target" >"target/found/$target.merge.log" 2>&1 ||
         { tail -20 "target/found/$target.merge.log"; exit 1; }
     rm -r "corpus/$target"
     mv "$smaller" "corpus/$target"
