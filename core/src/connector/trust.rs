@@ -321,12 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_host_says_why_without_its_control_characters() {
+        for (base, why) in [
+            ("ev\u{7}il.example/x", "\"evil.example/x\" is not a plain host name"),
+            ("localhost", "\"localhost\" is this machine, and the Domain API is not"),
+            ("evil.example", "\"evil.example\" is not under a trusted suffix ("),
+        ] {
+            let refused = cloud().resolve_trusted(base).unwrap_err().to_string();
+            assert!(refused.starts_with(why), "{refused}");
+        }
+    }
+
+    #[test]
     fn an_unusable_domain_api_address_says_why() {
         for (address, why) in [
             ("http://api.liveperson.net", "loopback hosts alone"),
             ("ftp://api.liveperson.net", "must begin with https://"),
             ("api.liveperson.net", "must begin with https://"),
             ("https://api.liveperson.net/x", "no path"),
+            ("https://api.liveperson.net?x", "no path"),
+            ("https://api.liveperson.net#x", "no path"),
             ("https://u@api.liveperson.net", "no plain host"),
             ("not a url", "must begin with https://"),
             ("", "must begin with https://"),
