@@ -23,11 +23,9 @@ def module(path):
 
 
 def mutants():
-    """Each mutant that was tried, and what came of it: of two tries the second one counts."""
+    """Each mutant that was tried, and what came of it: of several tries the last one counts."""
     found = {}
-    # The first try is in `mutants.out.old` if there was a second one.
-    tries = glob.glob(str(FOUND / "*/mutants.out.old/outcomes.json")) + glob.glob(str(FOUND / "*/mutants.out/outcomes.json"))
-    for path in tries:
+    for path in sorted(glob.glob(str(FOUND / "*/[0-9].json"))):
         for outcome in json.loads(pathlib.Path(path).read_text())["outcomes"]:
             if outcome["scenario"] == "Baseline":
                 continue
