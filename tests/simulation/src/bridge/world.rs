@@ -126,7 +126,8 @@ pub(crate) struct Counts {
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
     pub(crate) now: Duration,
-    queue: BTreeMap<(Duration, u64), What>,
+    /// Boxed: a tree moves its entries about, and these are large.
+    queue: BTreeMap<(Duration, u64), Box<What>>,
     queued: u64,
     pub(crate) account: AccountId,
     pub(crate) bridge: BridgeConfig,
@@ -247,7 +248,7 @@ impl World {
 
     pub(crate) fn at(&mut self, at: Duration, what: What) {
         self.queued += 1;
-        self.queue.insert((at, self.queued), what);
+        self.queue.insert((at, self.queued), Box::new(what));
     }
 
     pub(crate) fn turn(&mut self, instance: usize, at: Duration, turn: Turn) {
@@ -300,7 +301,7 @@ impl World {
                     format!("more than {MAX_EVENTS} steps"),
                 ));
             }
-            self.happen(what)?;
+            self.happen(*what)?;
         }
         self.now = self.now.max(end);
         Ok(())
