@@ -195,7 +195,17 @@ fn caller(
 }
 
 fn network_fault(generator: &mut Generator) -> NetworkFault {
-    match generator.below(9) {
+    match generator.below(10) {
+        9 => {
+            let never_connected = [
+                NetworkFault::Unresolved,
+                NetworkFault::NoFreeConnection,
+                NetworkFault::NoTls,
+                NetworkFault::CertificateDemanded,
+                NetworkFault::ProxyRefused,
+            ];
+            generator.choose(&never_connected).unwrap_or(NetworkFault::Unresolved)
+        }
         0 | 1 => NetworkFault::Refused,
         2 => NetworkFault::RequestLost,
         3 => NetworkFault::ResponseLost,
@@ -267,7 +277,10 @@ fn cloud_fault(generator: &mut Generator) -> String {
     let endpoint = generator.choose(&endpoints).unwrap_or("send");
     let kind = match generator.below(10) {
         0..=4 => {
-            let statuses = [400u16, 401, 403, 404, 429, 429, 451, 500, 502, 503, 503, 504];
+            let statuses = [
+                400u16, 401, 403, 404, 412, 429, 429, 429, 451, 500, 502, 503, 503, 503, 504, 303,
+                307, 408, 421, 425,
+            ];
             let status = generator.choose(&statuses).unwrap_or(503);
             let retry_after = match generator.below(8) {
                 0 => Some(generator.0.next()),

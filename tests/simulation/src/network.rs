@@ -13,6 +13,16 @@ pub enum NetworkFault {
     None,
     /// The connection is refused.
     Refused,
+    /// The host's name does not resolve.
+    Unresolved,
+    /// All connections of the client are in use.
+    NoFreeConnection,
+    /// There is no trusted TLS connection.
+    NoTls,
+    /// The server demands a client certificate, after the request has left.
+    CertificateDemanded,
+    /// The proxy demands other credentials.
+    ProxyRefused,
     /// The request is lost.
     RequestLost,
     /// The request arrives, and the response is lost.
@@ -34,6 +44,11 @@ impl fmt::Display for NetworkFault {
         match self {
             Self::None => f.write_str("no fault"),
             Self::Refused => f.write_str("connection refused"),
+            Self::Unresolved => f.write_str("host not resolved"),
+            Self::NoFreeConnection => f.write_str("no free connection"),
+            Self::NoTls => f.write_str("no trusted TLS connection"),
+            Self::CertificateDemanded => f.write_str("client certificate demanded"),
+            Self::ProxyRefused => f.write_str("refused by the proxy"),
             Self::RequestLost => f.write_str("request lost"),
             Self::ResponseLost => f.write_str("response lost"),
             Self::SlowResponse(by) => write!(f, "response delayed by {by:?}"),
@@ -78,8 +93,16 @@ impl Latencies {
 
 /// The failure that an adapter reports for a fault after which no response can come.
 pub(crate) fn failure_without_response(fault: NetworkFault) -> Option<Outcome> {
+    let never_sent = |kind| Some(Outcome::Failed(Failure::never_sent(kind)));
     match fault {
-        NetworkFault::Refused => Some(Outcome::Failed(Failure::never_sent(FailureKind::Connect))),
+        NetworkFault::Refused => never_sent(FailureKind::Connect),
+        NetworkFault::Unresolved => never_sent(FailureKind::Resolve),
+        NetworkFault::NoFreeConnection => never_sent(FailureKind::NoFreeConnection),
+        NetworkFault::NoTls => never_sent(FailureKind::Tls),
+        NetworkFault::ProxyRefused => never_sent(FailureKind::ProxyAuthentication),
+        NetworkFault::CertificateDemanded => {
+            Some(Outcome::Failed(Failure::answer_lost(FailureKind::ClientCertificate)))
+        }
         NetworkFault::RequestLost => Some(response_lost()),
         _ => None,
     }

@@ -11,6 +11,7 @@ use super::{CallSpec, ROUNDING};
 use crate::caller::FinishedCall;
 use crate::event_log::SentRequest;
 use crate::invariant::{Invariant, Violation};
+use crate::network::NetworkFault;
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -151,6 +152,14 @@ impl Circuits {
         if error.stage() != Stage::Operation {
             return Ok(());
         }
+        // Nor does a call count whose last attempt found the service up, or found no free connection.
+        let own = |sent: &&SentRequest| sent.caller == caller && sent.stage == Stage::Operation;
+        let last = world.sent.iter().rev().find(own);
+        let counts =
+            |sent: &SentRequest| !service_up(sent) && sent.fault != NetworkFault::NoFreeConnection;
+        if !last.is_some_and(counts) {
+            return Ok(());
+        }
         // An attempt that the call's deadline ended early says nothing about the service.
         let deadline_truncated =
             at + ROUNDING + spec.timeout / 1000 >= finished.started_at + spec.timeout;
@@ -159,8 +168,11 @@ impl Circuits {
                 circuit.exhausted += 1;
                 circuit.surely_failed += 1;
             }
-            // Its policy allows no other attempt.
-            ErrorKind::Unconfirmed | ErrorKind::Unavailable => circuit.exhausted += 1,
+            // Its policy allows no other attempt; or the response was there before the deadline, and the process
+            // was suspended.
+            ErrorKind::Unconfirmed | ErrorKind::Unavailable | ErrorKind::RateLimited => {
+                circuit.exhausted += 1;
+            }
             _ => {}
         }
         if circuit.surely_failed >= MESSAGE_THRESHOLD && circuit.open_until.is_none() {
