@@ -74,6 +74,10 @@ pub struct SentRequest {
     pub resource: String,
     /// Whether it was sent over TLS.
     pub https: bool,
+    /// Whether the response was a success that is no JSON.
+    pub(crate) is_unreadable: bool,
+    /// Whether the cloud delayed the response.
+    pub(crate) is_delayed: bool,
     /// The attempt's `Debug` text; empty if the log is off.
     pub(crate) debug_text: String,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use bytes::Bytes;
 use http::Request;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lp_connector_core::connector::{Attempt, Outcome, Wake};
 use lp_connector_core::error::Stage;
 use lp_connector_sandbox::Transmission;
@@ -107,6 +107,8 @@ impl World {
             host,
             resource,
             https,
+            is_unreadable: false,
+            is_delayed: false,
             debug_text,
         });
         if let Some(caller) = self.callers.get_mut(n) {
@@ -127,6 +129,11 @@ impl World {
         sent.status = Some(reply.response.status().as_u16());
         let retry_after = reply.response.headers().get("retry-after");
         sent.retry_after = retry_after.and_then(|text| text.to_str().ok()?.parse().ok());
+        let content_type = reply.response.headers().get(CONTENT_TYPE);
+        sent.is_unreadable =
+            content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        sent.is_delayed =
+            matches!(reply.transmission, Transmission::Delayed(_)) || !reply.delay.is_zero();
         let (process, deadline) = (sent.process, sent.deadline);
         self.log(LogEntry::RequestArrived { nth });
         let delay = match (fault, reply.transmission) {

@@ -5,7 +5,7 @@
 //! and its outcome. The same steps give the same records.
 //!
 //! Module [`soak`] generates scenarios from seeds, and checks invariants after every event. Module [`bridge`]
-//! does the same for the bridge.
+//! does the same for the bridge. Both count what their scenarios [reach](Coverage).
 //!
 //! ```
 //! use lp_connector_core::api::AuthorizeApp;
@@ -24,6 +24,7 @@
 pub mod bridge;
 mod caller;
 mod clock;
+mod coverage;
 mod event_log;
 mod fixtures;
 mod generator;
@@ -43,6 +44,7 @@ mod wire;
 mod world;
 
 pub use caller::{Caller, FinishedCall};
+pub use coverage::Coverage;
 pub use event_log::SentRequest;
 pub use fixtures::{ada, open_conversation};
 pub use network::NetworkFault;

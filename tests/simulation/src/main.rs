@@ -34,6 +34,9 @@ struct Arguments {
     /// With this many consumers in all these accounts.
     #[arg(long, requires = "accounts", default_value_t = 100_000)]
     consumers: u32,
+    /// Print what the scenarios reached: which faults overlapped, what followed each failure, and more.
+    #[arg(long, conflicts_with_all = ["seed", "accounts"])]
+    coverage: bool,
     /// List the invariants.
     #[arg(long)]
     invariants: bool,
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
     let started_at = Instant::now();
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
     if arguments.bridge {
-        return run_bridge(seeds, threads);
+        return run_bridge(seeds, threads, arguments.coverage);
     }
     let bar = bar(arguments.seeds);
     let result = soak::run_watched(seeds, threads, &|done| bar.set_position(done));
@@ -86,6 +89,9 @@ fn main() -> ExitCode {
             );
             let rate = summary.calls as f64 / took / threads as f64;
             println!("in {took:.1} s on {threads} threads: {rate:.0} calls a second and thread");
+            if arguments.coverage {
+                print!("\n{}", summary.coverage);
+            }
             ExitCode::SUCCESS
         }
         Err(broken) => {
@@ -105,7 +111,7 @@ fn bar(seeds: u64) -> ProgressBar {
     }
 }
 
-fn run_bridge(seeds: Range<u64>, threads: usize) -> ExitCode {
+fn run_bridge(seeds: Range<u64>, threads: usize, shows_coverage: bool) -> ExitCode {
     let started_at = Instant::now();
     match bridge::run(seeds, threads) {
         Ok(summary) => {
@@ -122,6 +128,9 @@ fn run_bridge(seeds: Range<u64>, threads: usize) -> ExitCode {
             );
             let rate = summary.seeds as f64 / took / threads as f64;
             println!("in {took:.1} s on {threads} threads: {rate:.0} seeds a second and thread");
+            if shows_coverage {
+                print!("\n{}", summary.coverage);
+            }
             ExitCode::SUCCESS
         }
         Err(broken) => {

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::coverage::{Coverage, calls};
 use crate::invariant::{Invariant, Violation};
 use crate::runner::{CheckLevel, report, run_scenario};
 use crate::scenario::Scenario;
@@ -27,7 +28,7 @@ const REPEAT_EVERY: u64 = 64;
 const BATCH: u64 = 64;
 
 /// Counts over many scenarios.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
     /// Scenarios run.
@@ -42,6 +43,8 @@ pub struct Summary {
     pub events: u64,
     /// The virtual time of all worlds together.
     pub virtual_time: Duration,
+    /// What the scenarios reached.
+    pub coverage: Coverage,
 }
 
 /// A scenario that breaks an invariant. Its `Display` text is the shrunk scenario with its trace, and
@@ -90,7 +93,7 @@ pub fn run_watched(
                     if first >= seeds.end {
                         return;
                     }
-                    let mut summary = Summary::default();
+                    let mut summary = Summary { coverage: calls::empty(), ..Summary::default() };
                     for seed in first..(first + BATCH).min(seeds.end) {
                         if let Err(violation) = check_seed(seed, &mut summary) {
                             // The other threads stop after their batches.
@@ -148,7 +151,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
         trace: seed.is_multiple_of(REPEAT_EVERY),
     };
     let (result, trace) = run_scenario(&scenario, level);
-    let stats = result?;
+    let (stats, reached) = result?;
     if level.trace {
         let (_, repeated) = run_scenario(&scenario, level);
         if repeated != trace {
@@ -157,6 +160,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
             return Err(Violation::new(Invariant::Deterministic, Duration::ZERO, why));
         }
     }
+    summary.coverage.add_scenario(&reached);
     summary.add(&Summary {
         seeds: 1,
         calls: stats.calls,
@@ -164,6 +168,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
         notifications: stats.notifications,
         events: stats.events,
         virtual_time: stats.virtual_time,
+        coverage: Coverage::default(),
     });
     Ok(())
 }
@@ -176,5 +181,6 @@ impl Summary {
         self.notifications += more.notifications;
         self.events += more.events;
         self.virtual_time = self.virtual_time.saturating_add(more.virtual_time);
+        self.coverage.add(&more.coverage);
     }
 }

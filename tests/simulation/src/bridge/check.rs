@@ -13,6 +13,7 @@ use super::invariant::{Broken, Invariant};
 use super::scenario::{Assumption, CONSUMERS, Scenario};
 use super::store::store_clock;
 use super::world::{POLL_LEAST, POLL_MOST, World, consumer_name};
+use crate::coverage::Reached;
 
 /// Until then everything must be at rest, from the end of the faults. The longest pauses are 300 s, and each of a
 /// consumer's messages may take 60 s to settle.
@@ -391,8 +392,11 @@ pub(crate) struct Stats {
     pub(crate) virtual_time: Duration,
 }
 
-/// Runs a scenario. Returns the trace too, if it is wanted.
-pub(crate) fn run_scenario(scenario: &Scenario, level: Level) -> (Result<Stats, Broken>, String) {
+/// Runs a scenario. Returns its counts and what it reached, or what it broke; and the trace, if it is wanted.
+pub(crate) fn run_scenario(
+    scenario: &Scenario,
+    level: Level,
+) -> (Result<(Stats, Reached), Broken>, String) {
     let run = || {
         let mut world = World::new(scenario, level.trace);
         let result = world.run(level.retention).map(|()| {
@@ -408,7 +412,8 @@ pub(crate) fn run_scenario(scenario: &Scenario, level: Level) -> (Result<Stats, 
                 virtual_time: world.now,
             }
         });
-        (result, world.trace.unwrap_or_default())
+        let reached = world.observer.into_reached();
+        (result.map(|stats| (stats, reached)), world.trace.unwrap_or_default())
     };
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();

@@ -18,12 +18,13 @@ use lp_connector_core::webhook::Verified;
 
 use super::calls::{CallStep, Running, begin};
 use super::invariant::{Broken, Invariant};
+use super::observer::To;
 use super::scenario::Fault;
 use super::world::{Appending, Asker, EPOCH, Turn, What, World, consumer_name};
 use crate::network::timed_out;
 
 /// How long a driver waits for the store.
-const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a notification waits for the store before it is answered 503.
 const DURABLE_WITHIN: Duration = Duration::from_secs(2);
@@ -124,6 +125,7 @@ impl World {
                 return Ok(());
             }
             self.note(|| format!("instance {instance} freezes for {:?}", fault.lasts));
+            self.observer.stops(instance, false, now, fault.lasts);
             if let Some(it) = self.instances.get_mut(instance) {
                 it.stops_until = now + fault.lasts;
                 let is_poll = matches!(turn, Turn::Poll);
@@ -139,6 +141,7 @@ impl World {
     fn crash(&mut self, instance: usize, down: Duration) {
         let (bridge, client, until) = (self.bridge.clone(), self.client.clone(), self.now + down);
         self.note(|| format!("instance {instance} dies for {down:?}"));
+        self.observer.stops(instance, true, self.now, down);
         self.effects.retain(|_, (who, _)| *who != instance);
         let Some(it) = self.instances.get_mut(instance) else { return };
         let generation = it.generation + 1;
@@ -159,9 +162,13 @@ impl World {
         let now = it.clock(world_now);
         match turn {
             Turn::Poll => return self.poll_worker(instance, now),
-            Turn::Asked(number, answer) => it.worker.handle(number, answer, now),
+            Turn::Asked(number, answer) => {
+                it.worker.handle(number, answer, now);
+                self.observer.ended(instance, number);
+            }
             Turn::Delivered(number, verdict) => {
                 it.worker.delivered(number, &verdict, now);
+                self.observer.ended(instance, number);
                 self.effect_ends(instance, number);
             }
             Turn::CallPoll(number) => self.poll_call(instance, number, now),
@@ -188,6 +195,7 @@ impl World {
                 let entries = ingest(&self.account, &verified).entries;
                 self.at(world_now + DURABLE_WITHIN, What::PostEnds(id, Some(503)));
                 let asker = Asker::Appending(Appending::Post(id, body));
+                self.observer.appends(instance, false);
                 self.ask(instance, asker, Request::Append(entries));
                 return Ok(());
             }
@@ -200,8 +208,13 @@ impl World {
     fn poll_worker(&mut self, instance: usize, now: Now) -> Result<(), Broken> {
         let world_now = self.now;
         let Some(it) = self.instances.get_mut(instance) else { return Ok(()) };
-        match it.worker.poll(now) {
+        let step = it.worker.poll(now);
+        while let Some(event) = it.worker.take_event() {
+            self.observer.told(&event);
+        }
+        match step {
             WorkerStep::Ask(number, request) => {
+                self.observer.asked(instance, number, &request);
                 let second = world_now.as_secs();
                 it.asks = if it.asks.0 == second { (second, it.asks.1 + 1) } else { (second, 1) };
                 if it.asks.1 > MAX_ASKS {
@@ -223,6 +236,7 @@ impl World {
             WorkerStep::Call(number, _, outgoing) => {
                 let limit = self.bridge.attempt_timeout_setting();
                 self.note(|| format!("instance {instance} calls {outgoing:?}"));
+                self.observer.called(instance, number, &outgoing);
                 if let Some(lane) = lane_of(&outgoing) {
                     self.effect_begins(instance, number, lane)?;
                 }
@@ -246,6 +260,7 @@ impl World {
                     _ => format!("status {}", delivery.consumer),
                 };
                 self.effect_begins(instance, number, lane)?;
+                self.observer.delivers(instance, number, &delivery);
                 self.deliver(instance, number, delivery);
             }
             WorkerStep::Wait(until) => {
@@ -284,6 +299,7 @@ impl World {
                     Err(error) => error.to_string(),
                 };
                 worker.called(number, result, now);
+                self.observer.ended(instance, number);
                 self.note(|| format!("instance {instance} call {number} ends: {text}"));
                 self.effect_ends(instance, number);
             }
@@ -305,6 +321,7 @@ impl World {
                     )
                 });
                 self.turn(instance, deadline, Turn::CallOutcome(number, nth, timed_out()));
+                self.observer.sent(To::Cloud, fault, world_now, deadline.saturating_sub(world_now));
                 let arrives = world_now + latency + slow_request(fault);
                 let generation = self.generation(instance);
                 if fault != Some(Fault::RequestLost) {
@@ -321,7 +338,9 @@ impl World {
         self.counts.deliveries += 1;
         let fault = find(&self.scenario.delivery_faults, self.counts.deliveries - 1);
         self.note(|| format!("instance {instance} delivers {}: {fault:?}", delivery.id));
-        let limit = self.now + self.bridge.attempt_timeout_setting();
+        let waits = self.bridge.attempt_timeout_setting();
+        let limit = self.now + waits;
+        self.observer.sent(To::Channel, fault, self.now, waits);
         self.turn(instance, limit, Turn::Delivered(number, Verdict::Outage(None)));
         if fault == Some(Fault::RequestLost) {
             return;
@@ -339,6 +358,7 @@ impl World {
         if let (Ok(consumer), Ok(inbound)) = (consumer, inbound) {
             let entries = accept(&self.account, &consumer, inbound);
             let asker = Asker::Appending(Appending::Message(message));
+            self.observer.appends(instance, true);
             self.ask(instance, asker, Request::Append(entries));
         }
     }

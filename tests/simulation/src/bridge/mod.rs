@@ -24,6 +24,7 @@ mod check;
 mod generator;
 mod instance;
 mod invariant;
+mod observer;
 mod outside;
 mod scale;
 mod scenario;
@@ -41,6 +42,7 @@ use self::check::{Level, run_scenario};
 use self::invariant::{Broken as Violation, Invariant};
 pub use self::scale::{Scale, ScaleSummary, run_scale};
 use self::scenario::Scenario;
+use crate::coverage::Coverage;
 
 /// One scenario in this many is run twice, and the traces compared.
 const REPEAT_EVERY: u64 = 64;
@@ -50,7 +52,7 @@ const RETENTION_EVERY: u64 = 8;
 const BATCH: u64 = 32;
 
 /// Counts over many scenarios.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
     /// Scenarios run.
@@ -67,6 +69,8 @@ pub struct Summary {
     pub events: u64,
     /// The virtual time of all worlds together.
     pub virtual_time: Duration,
+    /// What the scenarios reached.
+    pub coverage: Coverage,
 }
 
 /// A scenario that breaks an invariant. Its `Display` text is the shrunk scenario with its trace, and the command
@@ -106,7 +110,7 @@ pub fn run(seeds: Range<u64>, threads: usize) -> Result<Summary, Box<Broken>> {
                     if first >= seeds.end {
                         return;
                     }
-                    let mut summary = Summary::default();
+                    let mut summary = Summary { coverage: observer::empty(), ..Summary::default() };
                     for seed in first..(first + BATCH).min(seeds.end) {
                         if let Err(violation) = check_seed(seed, &mut summary) {
                             // The other threads stop after their batches.
@@ -165,7 +169,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
     let scenario = Scenario::from_seed(seed);
     let level = level_of(seed);
     let (result, trace) = run_scenario(&scenario, level);
-    let stats = result?;
+    let (stats, reached) = result?;
     if level.trace {
         let (_, repeated) = run_scenario(&scenario, level);
         if repeated != trace {
@@ -174,6 +178,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
             return Err(Violation::new(Invariant::Deterministic, why));
         }
     }
+    summary.coverage.add_scenario(&reached);
     summary.add(&Summary {
         seeds: 1,
         messages: stats.messages,
@@ -182,6 +187,7 @@ fn check_seed(seed: u64, summary: &mut Summary) -> Result<(), Violation> {
         unconfirmed: stats.unconfirmed,
         events: stats.events,
         virtual_time: stats.virtual_time,
+        coverage: Coverage::default(),
     });
     Ok(())
 }
@@ -195,5 +201,6 @@ impl Summary {
         self.unconfirmed += more.unconfirmed;
         self.events += more.events;
         self.virtual_time = self.virtual_time.saturating_add(more.virtual_time);
+        self.coverage.add(&more.coverage);
     }
 }

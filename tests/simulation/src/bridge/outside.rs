@@ -14,8 +14,9 @@ use lp_connector_sandbox::{Agent, Conversation, NextPost, Transmission};
 use serde_json::Value;
 
 use super::calls::{CallStep, begin};
-use super::instance::{find, slow_answer, slow_request};
+use super::instance::{STORE_TIMEOUT, find, slow_answer, slow_request};
 use super::invariant::{Broken, Invariant};
+use super::observer::{To, Trouble};
 use super::scenario::{Event, Fault};
 use super::world::{Appending, Asker, Turn, What, World, consumer_name};
 use crate::network::response_lost;
@@ -43,6 +44,7 @@ impl World {
             self.counts.store += 1;
             find(&self.scenario.store_faults, self.counts.store - 1)
         };
+        self.observer.sent(To::Store, fault, self.now, STORE_TIMEOUT);
         let arrives = self.now + self.scenario.store_latency + slow_request(fault);
         let generation = self.generation(instance);
         self.at(arrives, What::Store { instance, generation, asker, request, fault });
@@ -102,6 +104,7 @@ impl World {
 
     /// The store has what an instance wanted to answer for, or perhaps not.
     pub(crate) fn appended(&mut self, instance: usize, appending: Appending, is_stored: bool) {
+        self.observer.appended(instance, matches!(appending, Appending::Message(_)));
         match appending {
             Appending::Message(message) => {
                 self.note(|| format!("message {message} is accepted: {is_stored}"));
@@ -172,6 +175,10 @@ impl World {
                 reply.transmission,
                 Transmission::Dropped | Transmission::Truncated | Transmission::Garbage
             );
+        let is_refused = status.is_client_error() || status.is_server_error();
+        if !self.is_quiet && fault.is_none() && (is_lost || is_refused) {
+            self.observer.moment(Trouble::CloudFails, self.now);
+        }
         let outcome = match is_lost {
             true => response_lost(),
             false => Outcome::Response(reply.response.map(Bytes::from)),
@@ -244,6 +251,7 @@ impl World {
                         format!("post {} to instance {instance} {fault:?}: {text}", post.id)
                     });
                 }
+                self.observer.sent(To::Instance, fault, self.now, POST_TIMEOUT);
                 match fault {
                     Some(fault) => self.post_faults.insert(post.id, fault),
                     None => self.post_faults.remove(&post.id),
@@ -301,6 +309,7 @@ impl World {
     pub(crate) fn scenario_event(&mut self, event: usize) {
         let Some((_, event)) = self.scenario.events.get(event).cloned() else { return };
         self.note(|| format!("event: {event:?}"));
+        self.observe_event(&event);
         match event {
             Event::AgentTexts { consumer, text } => {
                 self.agent_does(consumer, Agent::Text(text, Vec::new()));
@@ -324,6 +333,24 @@ impl World {
                 let decision = if resend { Resolution::Resend } else { Resolution::Drop };
                 self.resolve_all(consumer, decision);
             }
+        }
+    }
+
+    fn observe_event(&mut self, event: &Event) {
+        let now = self.now;
+        match event {
+            Event::AgentCloses(_) => self.observer.moment(Trouble::AgentCloses, now),
+            Event::OpenedElsewhere(_) => self.observer.moment(Trouble::OpenedElsewhere, now),
+            Event::StoreDown(time) => self.observer.lasts(Trouble::StoreDown, now, *time),
+            Event::ChannelDown(time) => self.observer.lasts(Trouble::ChannelDown, now, *time),
+            Event::CloudFault(fault) if fault.starts_with("webhook") => {
+                self.observer.moment(Trouble::NotificationsDisturbed, now);
+            }
+            Event::Forget(_) => self.observer.moment(Trouble::Forgotten, now),
+            Event::AgentTexts { .. }
+            | Event::AgentReads(_)
+            | Event::CloudFault(_)
+            | Event::Resolve { .. } => {}
         }
     }
 

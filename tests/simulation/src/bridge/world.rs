@@ -17,6 +17,7 @@ use lp_connector_sandbox::{Sandbox, Webhooks};
 use super::channel::Channel;
 use super::instance::Instance;
 use super::invariant::{Broken, Invariant};
+use super::observer::Observer;
 use super::scenario::{Assumption, Fault, Scenario};
 use super::store::WatchedStore;
 
@@ -157,6 +158,7 @@ pub(crate) struct World {
     /// When the cloud is asked for posts next.
     pub(crate) poll_cloud_at: Option<Duration>,
     pub(crate) trace: Option<String>,
+    pub(crate) observer: Observer,
 }
 
 /// The name of a consumer.
@@ -224,6 +226,7 @@ impl World {
             is_quiet: false,
             poll_cloud_at: None,
             trace: traces.then(String::new),
+            observer: Observer::new(scenario),
         };
         for instance in 0..scenario.instances {
             world.instances.push(Instance::new(instance, &world.bridge, &world.client));

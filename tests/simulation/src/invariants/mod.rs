@@ -70,6 +70,11 @@ impl Checker {
         self.callers.push(spec);
     }
 
+    /// The call of this caller.
+    pub(crate) fn spec(&self, caller: usize) -> Option<CallSpec> {
+        self.callers.get(caller).copied()
+    }
+
     /// The text that this caller sends, if it sends one.
     pub(crate) fn text_of(&self, caller: usize) -> Option<String> {
         let spec = self.callers.get(caller)?;

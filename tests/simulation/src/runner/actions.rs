@@ -113,6 +113,7 @@ impl Runner<'_> {
         if self.tracing {
             trace::note(&mut self.trace, now, &format!("*** {world_event}"));
         }
+        self.observer.happens(world_event, now);
         match world_event {
             WorldEvent::Fault(fault) => {
                 // A token cannot be revoked at an endpoint that gets none: such a fault changes nothing.

@@ -14,6 +14,8 @@ use lp_connector_core::secret::Secret;
 use lp_connector_sandbox::Webhooks;
 
 use crate::clock::Clock;
+use crate::coverage::Reached;
+use crate::coverage::calls::Observer;
 use crate::event_log::LogEntry;
 use crate::invariant::{Invariant, Violation};
 use crate::invariants::{Checker, SECRET};
@@ -45,17 +47,17 @@ pub(crate) struct CheckLevel {
     pub(crate) trace: bool,
 }
 
-/// Runs a scenario. Returns its counts, or the first broken invariant, and the trace. A panic breaks an
-/// invariant too.
+/// Runs a scenario. Returns its counts and what it reached, or the first broken invariant, and the trace. A panic
+/// breaks an invariant too.
 pub(crate) fn run_scenario(
     scenario: &Scenario,
     level: CheckLevel,
-) -> (Result<RunStats, Violation>, String) {
+) -> (Result<(RunStats, Reached), Violation>, String) {
     let mut trace = String::new();
     let run = catch_unwind(AssertUnwindSafe(|| {
         let mut runner = Runner::new(scenario, level);
         let result = runner.run();
-        (result, runner.trace)
+        (result.map(|stats| (stats, runner.observer.into_reached())), runner.trace)
     }));
     let result = match run {
         Ok((result, recorded)) => {
@@ -87,6 +89,7 @@ struct Runner<'a> {
     scenario: &'a Scenario,
     world: World,
     checker: Checker,
+    observer: Observer,
     conversations: Vec<ConversationId>,
     /// The app's secrets in the order of their use; the receiver knows all from the start.
     secrets: Vec<String>,
@@ -121,6 +124,7 @@ impl<'a> Runner<'a> {
             scenario,
             world,
             checker: Checker::new(scenario, level.secrets),
+            observer: Observer::new(scenario),
             conversations,
             secrets,
             secret: 0,
@@ -212,6 +216,7 @@ impl<'a> Runner<'a> {
             if self.tracing {
                 trace::line(&self.world, at, entry, &mut self.trace);
             }
+            self.observer.observe(&self.world, |caller| self.checker.spec(caller), at, entry);
             self.checker.check(&self.world, at, entry)?;
             if let LogEntry::CallFinished { caller } = entry {
                 let caller = self.world.callers.get(caller);
