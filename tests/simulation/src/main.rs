@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lp_connector_simulation::{bridge, soak};
+use lp_connector_simulation::{Coverage, bridge, soak};
 
 /// Simulates connectors, network, clocks and cloud in one process, from seeds.
 #[derive(Parser, Debug)]
@@ -37,6 +37,9 @@ struct Arguments {
     /// Print what the scenarios reached: which faults overlapped, what followed each failure, and more.
     #[arg(long, conflicts_with_all = ["seed", "accounts"])]
     coverage: bool,
+    /// Fail if the scenarios do not reach all that they should, or reach what none can.
+    #[arg(long, conflicts_with_all = ["seed", "accounts"])]
+    require_coverage: bool,
     /// List the invariants.
     #[arg(long)]
     invariants: bool,
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
     let started_at = Instant::now();
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
     if arguments.bridge {
-        return run_bridge(seeds, threads, arguments.coverage);
+        return run_bridge(seeds, threads, &arguments);
     }
     let bar = bar(arguments.seeds);
     let result = soak::run_watched(seeds, threads, &|done| bar.set_position(done));
@@ -89,15 +92,29 @@ fn main() -> ExitCode {
             );
             let rate = summary.calls as f64 / took / threads as f64;
             println!("in {took:.1} s on {threads} threads: {rate:.0} calls a second and thread");
-            if arguments.coverage {
-                print!("\n{}", summary.coverage);
-            }
-            ExitCode::SUCCESS
+            show_coverage(&summary.coverage, &arguments)
         }
         Err(broken) => {
             println!("{broken}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints the coverage and checks it, as far as that is asked for.
+fn show_coverage(coverage: &Coverage, arguments: &Arguments) -> ExitCode {
+    if arguments.coverage {
+        print!("\n{coverage}");
+    }
+    if !arguments.require_coverage {
+        return ExitCode::SUCCESS;
+    }
+    let (missed, unexpected) = (coverage.missed(), coverage.unexpected());
+    missed.iter().for_each(|cell| println!("no scenario reached: {cell}"));
+    unexpected.iter().for_each(|cell| println!("said to be out of reach, and reached: {cell}"));
+    match missed.is_empty() && unexpected.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
@@ -111,7 +128,7 @@ fn bar(seeds: u64) -> ProgressBar {
     }
 }
 
-fn run_bridge(seeds: Range<u64>, threads: usize, shows_coverage: bool) -> ExitCode {
+fn run_bridge(seeds: Range<u64>, threads: usize, arguments: &Arguments) -> ExitCode {
     let started_at = Instant::now();
     match bridge::run(seeds, threads) {
         Ok(summary) => {
@@ -128,10 +145,7 @@ fn run_bridge(seeds: Range<u64>, threads: usize, shows_coverage: bool) -> ExitCo
             );
             let rate = summary.seeds as f64 / took / threads as f64;
             println!("in {took:.1} s on {threads} threads: {rate:.0} seeds a second and thread");
-            if shows_coverage {
-                print!("\n{}", summary.coverage);
-            }
-            ExitCode::SUCCESS
+            show_coverage(&summary.coverage, arguments)
         }
         Err(broken) => {
             println!("{broken}");

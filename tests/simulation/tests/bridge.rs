@@ -6,7 +6,11 @@ use lp_connector_simulation::bridge;
 #[test]
 fn no_seed_breaks_an_invariant_of_the_bridge() {
     match bridge::run(0..400, 2) {
-        Ok(summary) => assert_eq!(summary.seeds, 400),
+        Ok(summary) => {
+            assert_eq!(summary.seeds, 400);
+            let unexpected = summary.coverage.unexpected();
+            assert!(unexpected.is_empty(), "said to be out of reach, and reached: {unexpected:#?}");
+        }
         Err(broken) => panic!("{broken}"),
     }
 }

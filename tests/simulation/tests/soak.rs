@@ -6,7 +6,11 @@ use lp_connector_simulation::soak;
 #[test]
 fn no_seed_breaks_an_invariant() {
     match soak::run(0..3_000, 2) {
-        Ok(summary) => assert_eq!(summary.seeds, 3_000),
+        Ok(summary) => {
+            assert_eq!(summary.seeds, 3_000);
+            let unexpected = summary.coverage.unexpected();
+            assert!(unexpected.is_empty(), "said to be out of reach, and reached: {unexpected:#?}");
+        }
         Err(broken) => panic!("{broken}"),
     }
 }

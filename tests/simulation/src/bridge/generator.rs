@@ -108,8 +108,10 @@ impl Scenario {
         }
         if generator.one_in(8) {
             let times: Vec<Duration> = scenario.messages.iter().map(|message| message.at).collect();
-            let at = generator.choose(&times, Duration::ZERO) + generator.milliseconds(4_000);
-            scenario.events.push((at, Event::Forget(generator.consumer())));
+            for _ in 0..1 + generator.below(4) / 3 {
+                let at = generator.choose(&times, Duration::ZERO) + generator.milliseconds(4_000);
+                scenario.events.push((at, Event::Forget(generator.consumer())));
+            }
         }
         scenario.events.sort_by_key(|(at, _)| *at);
         scenario

@@ -3,7 +3,7 @@
 //!
 //! A soak that breaks no invariant says nothing about what never happened in it. So each world keeps tables
 //! beside its invariants. A cell that nothing can reach says why; every other cell has to be reached by the seeds of
-//! the ordinary tests. Each observer marks cells alone and decides nothing, so that a soak is as fast with it.
+//! the gate. Each observer marks cells alone and decides nothing, so that a soak is as fast with it.
 
 pub(crate) mod calls;
 
@@ -22,9 +22,9 @@ pub(crate) struct Table {
 /// Whether scenarios reach a cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
-    /// The seeds of the ordinary tests have to.
+    /// The seeds of the gate have to.
     Wanted,
-    /// Some may, for this reason; a test asks for none.
+    /// Some may, for this reason; none has to.
     Seldom(&'static str),
     /// None can, for this reason.
     Never(&'static str),

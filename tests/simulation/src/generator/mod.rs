@@ -1,5 +1,7 @@
 //! Generates scenarios from seeds, weighted towards faults that coincide.
 
+mod rare;
+
 use std::time::Duration;
 
 use lp_connector_sandbox::Random;
@@ -102,36 +104,16 @@ impl Scenario {
             world_events,
         };
         if generator.one_in(20) {
-            add_long_pause(&mut generator, &mut scenario, span);
+            rare::add_long_pause(&mut generator, &mut scenario, span);
+        }
+        match generator.below(16) {
+            0..=2 => rare::add_meeting(&mut generator, &mut scenario, span),
+            3 => rare::add_probe(&mut generator, &mut scenario, span),
+            4 => rare::add_refresh(&mut generator, &mut scenario, span),
+            5 => rare::add_old_tokens(&mut generator, &mut scenario, span),
+            _ => {}
         }
         scenario
-    }
-}
-
-/// Adds a process that is asked for a pause longer than a circuit is open, and calls again before it is
-/// over: such times rarely meet by chance.
-fn add_long_pause(generator: &mut Generator, scenario: &mut Scenario, span: u64) {
-    let process = scenario.processes.len();
-    // With retries, the pause would mostly end the call before its round of attempts is over.
-    scenario.processes.push(Program { policy: Policy::None, ..program(generator) });
-    let endpoint = generator.choose(&["domain", "token", "consumer"]).unwrap_or("token");
-    let status = generator.choose(&[429, 503]).unwrap_or(503);
-    let last = 1 + generator.below(4);
-    let pause = 121 + generator.below(1_800);
-    let fault = format!("{endpoint}:1-{last}={status},retry-after:{pause}");
-    let at = generator.milliseconds(span);
-    scenario.world_events.push((at, WorldEvent::Fault(fault)));
-    scenario.world_events.sort_by_key(|(at, _)| *at);
-    let again = 120 + generator.below(pause - 120);
-    for after in [Duration::from_millis(1), Duration::from_secs(again)] {
-        scenario.callers.push(Caller {
-            name: scenario.callers.len() as u32,
-            process,
-            starts_at: at + after,
-            action: Action::SendText(generator.below(u64::from(CONSUMERS)) as u8),
-            deadline: None,
-            cancel_after: None,
-        });
     }
 }
 
