@@ -105,8 +105,15 @@ try() { # options, and after -- what `cargo test` is given
     tries=$((tries + 1))
     cp "$output/mutants.out/outcomes.json" "$output/$tries.json"
 }
-is_missed() {
-    [ -s "$output/mutants.out/missed.txt" ]
+# Tries again what was missed, by name: which mutants a shard has depends on what else is left out.
+again() { # options, and after -- what `cargo test` is given
+    local missed=()
+    while read -r name; do
+        missed+=(--re "^$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$name")\$")
+    done <"$output/mutants.out/missed.txt"
+    files=()
+    shard=()
+    [ ${#missed[@]} -eq 0 ] || try "${missed[@]}" "$@"
 }
 tries=0
 if [ ${#first[@]} -eq 0 ]; then
@@ -114,5 +121,5 @@ if [ ${#first[@]} -eq 0 ]; then
     exit
 fi
 try -- "${tests[@]}" -- "${first[@]}"
-! is_missed || try --iterate -- "${tests[@]}"
-[ -z "$last" ] || ! is_missed || try --iterate --test-package "$last" -- --tests
+again -- "${tests[@]}"
+[ -z "$last" ] || again --test-package "$last" -- --tests
