@@ -33,8 +33,8 @@ if [ -z "$bin" ]; then
     exit 1
 fi
 
-# Built apart: the counters would build everything else again.
-program=$(RUSTFLAGS="-Cinstrument-coverage" CARGO_INCREMENTAL=0 cargo test -q -p lp-connector-differential --test corpora \
+# Built apart: the counters would build everything else again. What runs while it is built counts too, and is dropped.
+program=$(LLVM_PROFILE_FILE="$PWD/$out/build-%p.profraw" RUSTFLAGS="-Cinstrument-coverage" CARGO_INCREMENTAL=0 cargo test -q -p lp-connector-differential --test corpora \
     --locked --target-dir "$out/build" --no-run --message-format=json |
     sed -n '/"name":"corpora"/s/.*"executable":"\([^"]*\)".*/\1/p')
 rm -f "$out"/*.profraw
