@@ -63,6 +63,13 @@ pub static HYPER: &[Difference] = &[
     EMPTY_LINE_FIRST,
     LENGTH_BESIDE_CHUNKS,
     row(
+        "folded lines of white space alone",
+        "Each fold becomes one space or more (RFC 9112, 5.2): hyper writes one for each of such lines, the core one \
+         for all of them.",
+        "HTTP/1.1 200 OK\r\na: b\r\n \r\n c\r\n\r\n",
+        differs_in_blanks,
+    ),
+    row(
         "a blank before the colon of a header that frames the body",
         "Readers disagree whether it is that header, and so about where the body ends: the core refuses it. \
          hyper was told to read such names.",
@@ -207,6 +214,20 @@ fn refused_by_them(case: &Case<'_>, with: &str) -> bool {
 
 fn is_chunked(case: &Case<'_>) -> bool {
     case.ours.as_ref().is_ok_and(|ours| ours.headers.contains_key(http::header::TRANSFER_ENCODING))
+}
+
+/// Nothing but the number of spaces in the values of headers is another.
+fn differs_in_blanks(case: &Case<'_>) -> bool {
+    let (Ok(ours), Ok(theirs)) = (&case.ours, &case.theirs) else { return false };
+    let words = |headers: &http::HeaderMap| -> Vec<Vec<u8>> {
+        let parts = headers.iter().flat_map(|(name, value)| {
+            let words = value.as_bytes().split(|byte| *byte == b' ');
+            std::iter::once(name.as_str().as_bytes()).chain(words.filter(|word| !word.is_empty()))
+        });
+        parts.map(<[u8]>::to_vec).collect()
+    };
+    (ours.status, &ours.body, words(&ours.headers))
+        == (theirs.status, &theirs.body, words(&theirs.headers))
 }
 
 /// A line ends with LF alone, or begins with white space.
