@@ -82,3 +82,14 @@ fn each_set_is_planted_by_the_script_and_each_night() {
     assert_eq!(named(&read("planted.sh"), "for one in ", "; do"), sets);
     assert_eq!(named(&read("../.github/workflows/ci.yml"), "set: [", "]"), sets);
 }
+
+#[test]
+fn who_contributes_reads_where_a_bug_of_each_set_goes() {
+    let page = read("../.github/CONTRIBUTING.md");
+    for (set, (_, place)) in table() {
+        let folder = place.rsplit("../").next().unwrap();
+        let names = [format!("`{set}`"), format!("planted.sh {set} ")];
+        assert!(names.iter().any(|name| page.contains(name)), "{set}");
+        assert!(page.contains(folder), "{folder}");
+    }
+}
