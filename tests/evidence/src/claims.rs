@@ -1,0 +1,28 @@
+//! The claims.
+
+use crate::{Claim, Keeps};
+
+/// All claims, in the order of the page.
+pub const CLAIMS: &[Claim] = &[
+    Claim {
+        name: "kill",
+        says: "The bridge loses nothing when its processes are killed",
+        shown_by: "Real processes on one SQLite file get SIGKILL three times a second, while 20,000 messages go both ways.",
+        command: "cargo run -q --release --locked -p lp-connector-chaos -- --messages 20000 --kill-every 300ms",
+        keeps: Keeps::All,
+    },
+    Claim {
+        name: "attack",
+        says: "Notifications are answered while strangers attack the endpoint",
+        shown_by: "Each attack is on a process of its own, with 1024 file descriptors; a legitimate sender posts meanwhile.",
+        command: "cargo run -q --release --locked -p lp-connector-attack",
+        keeps: Keeps::All,
+    },
+    Claim {
+        name: "counts",
+        says: "No message takes more instructions or allocations than before",
+        shown_by: "valgrind counts both; they do not depend on what else the machine does.",
+        command: "cargo run -q --release --locked -p lp-connector-bench -- counts",
+        keeps: Keeps::All,
+    },
+];
