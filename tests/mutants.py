@@ -5,6 +5,7 @@ import glob
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import tomllib
 
@@ -36,6 +37,16 @@ def mutants():
     return found
 
 
+def lacking():
+    """The shards that did not run to their end, and whether those that did are of several commits."""
+    shards = subprocess.run(["bash", "tests/mutants.sh", "shards"], cwd=ROOT, check=True, capture_output=True, text=True)
+    names = [line.replace("/", "-").replace(" --shard ", "-") for line in shards.stdout.splitlines()]
+    names = [re.sub(r"-(\d+)-(\d+)$", r"-\1-of-\2", name) for name in names]
+    commits = {name: FOUND / name / "commit" for name in names}
+    ended = {name: path.read_text().strip() for name, path in commits.items() if path.exists()}
+    return [name for name in names if name not in ended], sorted(set(ended.values()))
+
+
 def key(mutant):
     """The file, the line as it is written, and the change, without the place: that moves."""
     line = (ROOT / mutant["file"]).read_text().splitlines()[mutant["span"]["start"]["line"] - 1].strip()
@@ -47,12 +58,12 @@ def main():
     listed = tomllib.loads((ROOT / "tests/mutants-equivalent.toml").read_text()).get("mutant", [])
     reasons = {(one["file"], one["line"], one["change"]): one["reason"] for one in listed}
     table = collections.defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
-    missed = []
+    missed, wrong = [], []
     for name, (mutant, outcome) in sorted(mutants().items()):
         known = key(mutant)
         if known in reasons:
             if outcome == "caught":
-                print(f"is caught, and said to be equivalent: {name}", file=sys.stderr)
+                wrong.append(name)
             elif outcome in ("missed", "timeout"):
                 outcome = "equivalent"
         if outcome == "missed":
@@ -66,10 +77,19 @@ def main():
         print(f"{row['module']:{width}}", *(f"{row[column]:>10}" for column in COLUMNS))
     for name in missed:
         print(f"missed: {name}")
+    for name in wrong:
+        print(f"said to be equivalent, and caught: {name}")
+    not_run, commits = lacking()
+    for name in not_run:
+        print(f"did not run to its end: {name}")
+    if len(commits) > 1:
+        print(f"of several commits: {', '.join(commits)}")
     FOUND.mkdir(parents=True, exist_ok=True)
-    report = {"modules": rows, "total": total, "missed": missed, "equivalent": listed}
+    report = {"commits": commits, "not_run": not_run, "modules": rows, "total": total, "missed": missed, "equivalent": listed}
     (FOUND / "table.json").write_text(json.dumps(report, indent=1) + "\n")
-    sys.exit(1 if missed else 0)
+    if not_run or len(commits) > 1:
+        sys.exit(2)
+    sys.exit(1 if missed or wrong else 0)
 
 
 main()

@@ -7,14 +7,21 @@
 #
 # PART is one of the parts below. What is found is in target/mutants. `shards` prints how the work is divided so that each
 # takes less than an hour on two cores, a line for each: the nightly workflow runs these. `table` prints all that is in
-# target/mutants as one table, a line for each module, and writes it as target/mutants/table.json. It fails if a mutant is
-# missed that tests/mutants-equivalent.toml does not name with a reason.
+# target/mutants as one table, a line for each module, and writes it as target/mutants/table.json. It ends with 1 if a mutant
+# is missed that tests/mutants-equivalent.toml does not name with a reason, or one that it names is caught; and with 2 if that
+# is not all of one commit: a shard has not run to its end, or ran on another commit.
 #
 # A mutant of the core is tried with the tests of its module first. If they do not catch it, all tests of the core are run,
 # and for the bridge those of all stores too: what a store in memory must do is written down there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Left out: async-std, it has sixty lines, which the conformance suite tests over sockets.
+# Left out: smol, as async-std.
+# Left out: tokio, as async-std.
+# Left out: lp-connector, it has names of others alone.
+# Left out: cli, its tests start a program for each line: its shards would take days.
+# Left out: postgres, its tests need a server.
 # The package, of the core the module, and the number of shards: some 300 mutants each, fewer where tests take longer.
 parts=(
     core/api:2 core/bridge:8 core/connector:3 core/http1:1 core/json:2 core/manifest:1 core/policy:1 core/webhook:3 core/rest:2
@@ -90,6 +97,8 @@ esac
 command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked" >&2; exit 2; }
 # Without debug information, and only what a mutant changes is built anew.
 export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+commit=$(git rev-parse HEAD)
+[ -z "$(git status --porcelain)" ] || commit="$commit, changed"
 output=target/mutants/$name
 rm -rf "$output"
 mkdir -p "$output"
@@ -107,7 +116,7 @@ try() { # options, and after -- what `cargo test` is given
 }
 # Tries again what was missed, by name: which mutants a shard has depends on what else is left out.
 again() { # options, and after -- what `cargo test` is given
-    local missed=()
+    local missed=() name
     while read -r name; do
         missed+=(--re "^$(sed 's/[][\.*^$+?(){}|]/\\&/g' <<<"$name")\$")
     done <"$output/mutants.out/missed.txt"
@@ -118,8 +127,10 @@ again() { # options, and after -- what `cargo test` is given
 tries=0
 if [ ${#first[@]} -eq 0 ]; then
     try -- "${tests[@]}"
-    exit
+else
+    try -- "${tests[@]}" -- "${first[@]}"
+    again -- "${tests[@]}"
+    [ -z "$last" ] || again --test-package "$last" -- --tests
 fi
-try -- "${tests[@]}" -- "${first[@]}"
-again -- "${tests[@]}"
-[ -z "$last" ] || again --test-package "$last" -- --tests
+# The table takes what ended, and all of it of one commit.
+echo "$commit" >"$output/commit"

@@ -1,4 +1,4 @@
-//! The list of equivalent mutants names lines that are there, each with a reason, and every package has its shards.
+//! The list of equivalent mutants names lines that are there, each with a reason, and every package has its shards, or a reason why not.
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
@@ -77,5 +77,17 @@ fn each_module_of_the_core_is_of_a_part() {
         if entry.file_type().unwrap().is_dir() && !["error", "fuzz"].contains(&name.as_str()) {
             assert!(script.contains(&format!("core/{name}:")), "{name}");
         }
+    }
+}
+
+#[test]
+fn each_package_is_of_a_part_or_says_why_not() {
+    let script = read("tests/mutants.sh");
+    let parts = script.split("parts=(").nth(1).unwrap().split(')').next().unwrap();
+    let part = |name: &str| parts.split_whitespace().any(|one| one.split(':').next() == Some(name));
+    for entry in fs::read_dir(root().join("adapters")).unwrap().map(|entry| entry.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        let is_left_out = script.contains(&format!("# Left out: {name}, "));
+        assert!(part(&name) != is_left_out, "{name}");
     }
 }
