@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes each corpus again, with what run.sh has found: its seeds (seed-* and odd-*), and of the rest the smallest inputs
+# Makes each corpus again, with what run.sh has found: the inputs with a name, and of the rest the smallest inputs
 # that together reach the same edges. Needs the targets built by run.sh.
 #
 #   bash fuzz/minimise.sh [TARGET...]
@@ -13,8 +13,8 @@ host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 for target in "${targets[@]}"; do
     smaller=$(mktemp -d)
     mkdir -p "corpus/$target" "target/found/$target"
-    find "corpus/$target" -name 'seed-*' -exec cp -t "$smaller" {} +
-    find "corpus/$target" -name 'odd-*' -exec cp -t "$smaller" {} +
+    # What has a name was put there by hand: a seed, an odd case, or a crash that was mended.
+    find "corpus/$target" -type f -regextype posix-extended -not -regex '.*/[0-9a-f]{40}' -exec cp -t "$smaller" {} +
     # Edges alone: how often each is passed would keep ten times as many.
     mkdir -p "artifacts/$target"
     "target/$host/release/$target" -merge=1 -use_counters=0 -timeout=10 -rss_limit_mb=2048 \

@@ -9,7 +9,7 @@
 # FUZZ_SEED=1 makes a run repeatable: it starts from the corpus alone and makes the same inputs each time,
 # so that the gate fails over a change and never over luck. FUZZ_RUNS ends it after so many executions.
 #
-# Each run adds a line to target/fuzz/runs.jsonl, and sums them up in target/fuzz/executions.json: the executions of
+# Each run without FUZZ_SEED adds a line to target/fuzz/runs.jsonl, and sums them up in target/fuzz/executions.json: the executions of
 # each target so far, and the figures of its last run.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -31,6 +31,8 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions"
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 cargo +nightly build -q --release --target "$host"
+
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 run_target() {
     local target=$1 log=target/found/$1.log found=target/found/$1 options=() length executions took
@@ -54,8 +56,11 @@ run_target() {
     reached() { grep "$1" "$log" | grep -oE 'cov: [0-9]+' | tail -1 | cut -c6- || true; }
     printf '%-20s %12s executions in %4s s, coverage %5s -> %5s\n' \
         "$target" "$executions" "$took" "$(reached INITED)" "$(reached .)"
-    printf '{"target":"%s","at":"%s","executions":%s,"seconds":%s,"coverage":{"corpus":%s,"run":%s}}\n' \
-        "$target" "$(date -u +%FT%TZ)" "$executions" "${took:-0}" "$(reached INITED)" "$(reached .)" >>"$totals/runs.jsonl"
+    # A run that repeats another one adds nothing to the sum.
+    [ -z "${FUZZ_SEED:-}" ] || return 0
+    printf '{"target":"%s","at":"%s","commit":"%s","executions":%s,"seconds":%s,"coverage":{"corpus":%s,"run":%s}}\n' \
+        "$target" "$(date -u +%FT%TZ)" "$commit" "${executions:-0}" "${took:-0}" "$(reached INITED | grep . || echo 0)" \
+        "$(reached . | grep . || echo 0)" >>"$totals/runs.jsonl"
 }
 
 # One target for each core at a time.
@@ -65,5 +70,5 @@ for target in "${targets[@]}"; do
     run_target "$target" &
 done
 while [ "$(jobs -p | wc -l)" -gt 0 ]; do wait -n || failed=1; done
-bash executions.sh >/dev/null
+[ ! -e "$totals/runs.jsonl" ] || bash executions.sh >/dev/null
 exit "$failed"
