@@ -79,6 +79,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         calls: Vec::new(),
         now: Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH),
         at_least_once: setting.at_least_once,
+        is_cautious: setting.is_cautious(),
     };
     for _ in 0..input.int_in_range(1..=4u8)? {
         // An id that is none ends the list.
@@ -107,6 +108,10 @@ fn hides(shown: &str) {
 }
 
 impl Setting {
+    fn is_cautious(&self) -> bool {
+        self.retry % 4 == 1
+    }
+
     fn config(&self) -> Config {
         let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         let short = |seconds: u8| Duration::from_secs(u64::from(seconds % 190) + 1);
@@ -240,6 +245,8 @@ struct World {
     calls: Vec<Watched>,
     now: Now,
     at_least_once: bool,
+    /// The policy takes a 500 for a request that may have had an effect.
+    is_cautious: bool,
 }
 
 /// Begins a call of an operation.
@@ -279,7 +286,7 @@ impl World {
         Ok(Watched {
             call: Some(call),
             idempotency,
-            deadline: now.mono() + LONGEST,
+            deadline: now.mono() + config.call_timeout,
             last_number: 0,
             flight: None,
             service: String::new(),
@@ -435,8 +442,12 @@ impl World {
         let Some((number, stage, _)) = it.flight.take() else { return };
         it.idle_polls = 0;
         hides(&format!("{outcome:?}"));
-        it.may_be_done |= stage == Stage::Operation
-            && matches!(&outcome, Outcome::Failed(failure) if failure.may_have_left());
+        let may_be_done = match &outcome {
+            Outcome::Failed(failure) => failure.may_have_left(),
+            Outcome::Response(response) => self.is_cautious && response.status() == 500,
+            Outcome::Shared(_) => false,
+        };
+        it.may_be_done |= stage == Stage::Operation && may_be_done;
         if let Some(call) = &mut it.call {
             let _ = call.handle(&mut self.state, self.now, number, outcome);
         }

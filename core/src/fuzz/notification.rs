@@ -167,7 +167,7 @@ enum Step {
     Evicted,
 }
 
-/// Notifications in any order through a feed: nothing comes twice without a reason, nothing stays.
+/// Notifications in any order through a feed: no more is delivered than has come, and nothing stays.
 pub fn feed(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut input) else { return };

@@ -1,5 +1,7 @@
 //! The proxy of a request, and the tunnel through it.
 
+use std::net::IpAddr;
+
 use arbitrary::{Arbitrary, Unstructured};
 use http::Uri;
 
@@ -123,6 +125,7 @@ pub fn proxy(data: &[u8]) {
         }
     };
     assert_eq!(uri.scheme_str(), Some("https"), "in clear text");
+    assert!(!is_this_machine(uri.host().unwrap_or_default()), "{uri} is here");
     let (host, port) = chosen.host_and_port().expect("a proxy that can be used");
     assert!(!host.is_empty() && port > 0);
     let mut tunnel = match Tunnel::new(chosen, &uri) {
@@ -140,6 +143,16 @@ pub fn proxy(data: &[u8]) {
                 return hides(format!("{failure:?} {}", words(&failure)));
             }
         }
+    }
+}
+
+/// A name or an address of this machine.
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
+    match address {
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => host.rsplit('.').next() == Some("localhost"),
     }
 }
 

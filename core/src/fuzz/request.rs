@@ -23,7 +23,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// Any operation reads any response: the status, the `Retry-After` and the document are the input's.
+/// Any operation reads any response: the status and the document are the input's.
 pub fn answer(data: &[u8]) {
     let (selection, description) = data.split_at(data.len().min(32));
     if !has_canary(data) {

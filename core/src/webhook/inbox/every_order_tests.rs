@@ -208,6 +208,8 @@ impl State {
         }
         let ready = self.ready().len();
         assert_eq!(self.inbox.len(), held.len() + ready, "{self:?}: the count is wrong");
+        let is_full = held.len() + ready >= self.world.max_changes;
+        assert_eq!(self.inbox.is_full(), is_full, "{self:?}");
         let due = held.iter().map(|at| self.due(*at)).min();
         let next = if ready > 0 { Some(Mono::ZERO) } else { due };
         assert_eq!(self.inbox.next_due(), next, "{self:?}");
