@@ -14,7 +14,8 @@
 #   core          the tests of lp-connector-core
 #   gateway       the tests of lp-connector-gateway with its server
 #   sandbox       the tests of lp-connector-sandbox
-#   adapters      the tests of the adapter that has the bug; if they do not, the conformance suite
+#   adapters      the tests of the adapter that has the bug; if they do not, the orders of its threads, if it is the async
+#                 one, and then the conformance suite
 #   axum          the tests of lp-connector-axum
 #   sqlite        the tests of lp-connector-sqlite; if they do not, the cases of all stores
 #
@@ -23,7 +24,8 @@
 # The first line of a patch may say what catches it: `Caught by: seed 17`, or the arguments of `cargo test` with the names
 # of tests at their end. That alone is built and run first. If it does not catch the bug, the whole set has its turn, and
 # the line is said to be wrong; --record writes it anew. So the line saves time, and proves nothing: a test counts only if
-# it passed without a bug in the same run of this script, and a seed only if it breaks no invariant then.
+# it passed without a bug in the same run of this script, and fails alone; and a seed only if it breaks no invariant without
+# the bug.
 #
 # So many bugs as --jobs says are tried at a time, in a tree and a target directory each: one for each processor, if it
 # says nothing. They stay in target/planted, for they are built incrementally.
@@ -95,6 +97,7 @@ whole_set() { # patch
         # One module of the suite has all that the runtimes share.
         [ "$adapter" != ureq ] || module=ureq
         echo "-p lp-connector-$adapter --lib --tests"
+        [ "$adapter" != async ] || echo "-p lp-connector-interleavings --test orders"
         echo "-p lp-connector-conformance --test adapters --test handles $module"
         ;;
     axum) echo "-p lp-connector-axum --lib --test endpoint --test strangers --test deliveries" ;;
@@ -191,6 +194,14 @@ run_without_bug() { # arguments
     return "$status"
 }
 
+# Whether a test that failed among others fails alone too: beside them it may have failed for want of time.
+fails_alone() { # place, output, the test, as the first line of a patch names it
+    local status=0
+    # shellcheck disable=SC2086
+    run "$1" "$2" 300 ${3% *} -- "${3##* }" || status=$?
+    [ "$status" -ne 0 ] && [ "$status" -ne 200 ]
+}
+
 # Prints how it ended for a bug: a line, and what a command printed that failed.
 ended() { # outcome, name, text, output
     echo "$1" >>"$work/outcomes"
@@ -216,6 +227,11 @@ plant() { # named_by or whole_set, place, name
         found=$(caught_by "$output" "${arguments[*]}")
         [ -z "$found" ] && [ "$status" -eq 0 ] || break
     done < <("$1" "$patch")
+    if [ -n "$found" ] && [ "$1" = whole_set ] && [ ${#simulate[@]} -eq 0 ] &&
+        ! fails_alone "$2" "$output" "$(head -n 1 <<<"$found")"; then
+        ended broken "$3" "ERROR: what failed passes alone: $(head -n 1 <<<"$found")"
+        return
+    fi
     if [ -n "$found" ]; then
         text=$(sed 's/.* //' <<<"$found" | paste -sd ' ')
         [ ${#simulate[@]} -eq 0 ] || text="$(sed -n 's/^seed .* invariant: \([A-Za-z]*\):.*/\1/p' "$output") at $found"
