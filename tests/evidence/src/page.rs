@@ -8,7 +8,7 @@ const HEAD: &str = "# The evidence\n\n\
     Each claim about the tests, the command that shows it, and what that printed last. How the tests are made is in\n\
     [README.md](README.md). This page is generated:\n\n    \
     cargo run -q --release -p lp-connector-evidence -- run NAME...   # runs these commands, and writes the page\n    \
-    cargo run -q --release -p lp-connector-evidence -- run --all     # runs all of them: most of a day\n\n\
+    cargo run -q --release -p lp-connector-evidence -- run --all     # runs all of them\n\n\
     A command that fails leaves the page as it is. Each runs in a clean checkout of its commit, on Linux.\n";
 
 /// The page with these claims.
