@@ -391,12 +391,12 @@ fn a_list_of_all_pods_has_its_first_lanes_alone() {
     }
 }
 
-/// A store that only tells of itself.
-struct Told(StoreFacts);
+/// A store that has facts and no lanes.
+struct FixedFacts(StoreFacts);
 
-impl Store for Told {
+impl Store for FixedFacts {
     fn perform(&self, _: Request) -> Result<Answer, StoreError> {
-        Err(unavailable("it only tells of itself"))
+        Err(unavailable("it has facts and no lanes"))
     }
 
     fn facts(&self) -> Result<StoreFacts, StoreError> {
@@ -417,7 +417,7 @@ fn pods_tell_of_the_oldest_and_of_the_sum() {
         (facts(3, None, 1), facts(5, Some(2), 10), facts(5, Some(2), 11)),
         (facts(5, Some(7), 10), facts(3, Some(2), 1), facts(5, Some(7), 11)),
     ] {
-        let store = Pods::new("one", Told(one)).pod("two", Told(two));
+        let store = Pods::new("one", FixedFacts(one)).pod("two", FixedFacts(two));
         assert_eq!(store.facts().unwrap(), both);
     }
 }

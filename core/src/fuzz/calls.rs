@@ -178,7 +178,7 @@ fn config(secret: &str) -> Config {
 }
 
 /// A call of any operation.
-trait Driven {
+trait CallHarness {
     fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<()>;
     fn handle(
         &mut self,
@@ -192,7 +192,7 @@ trait Driven {
     fn shown(&self) -> String;
 }
 
-impl<C: Callable<Output: Debug> + Debug> Driven for Call<C> {
+impl<C: Callable<Output: Debug> + Debug> CallHarness for Call<C> {
     fn poll(&mut self, state: &mut ConnectorState, now: Now) -> Step<()> {
         match Self::poll(self, state, now) {
             Step::Send(attempt) => Step::Send(attempt),
@@ -227,7 +227,7 @@ impl<C: Callable<Output: Debug> + Debug> Driven for Call<C> {
 
 /// A call, and what an observer knows about it.
 struct Watched {
-    call: Option<Box<dyn Driven>>,
+    call: Option<Box<dyn CallHarness>>,
     idempotency: Idempotency,
     deadline: Mono,
     last_number: u32,
@@ -257,7 +257,7 @@ struct Begin<'a> {
 }
 
 impl Use for Begin<'_> {
-    type Output = (Box<dyn Driven>, Idempotency);
+    type Output = (Box<dyn CallHarness>, Idempotency);
 
     fn with<O: Operation<Output: Debug> + Debug + 'static>(self, operation: O) -> Self::Output {
         let idempotency = operation.idempotency();
@@ -270,7 +270,7 @@ impl World {
         let config = self.state.config();
         let seed = Seed::from_bytes([self.calls.len() as u8 + 2; 16]);
         let now = self.now;
-        let lookup = |call: Box<dyn Driven>| (call, Idempotency::Idempotent);
+        let lookup = |call: Box<dyn CallHarness>| (call, Idempotency::Idempotent);
         let (call, idempotency) = match input.int_in_range(0..=9u8)? {
             0 => {
                 let service = Service::named(super::operation::text(input)?);

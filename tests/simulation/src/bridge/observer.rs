@@ -4,8 +4,8 @@
 //! |---|---|
 //! | pairs of faults | the two were in flight at one time |
 //! | instances that stop | one died or froze with this in flight |
-//! | events | a worker told of this, in a scenario that breaks this assumption or none |
-//! | messages | a worker told of this, under this policy for what is not settled |
+//! | events | a worker reported this, in a scenario that breaks this assumption or none |
+//! | messages | a worker reported this, under this policy for what is not settled |
 //! | deliveries | a try of a delivery ended so |
 //!
 //! A fault of a request is in flight from when that is sent to when its answer comes, or nobody waits for it any more;
@@ -194,14 +194,14 @@ const EVENTS_TABLE: Table = Table {
         "an echo has the same text",
     ],
     reach: |row, column| match (row, column) {
-        (FAILED_UNCONFIRMED, _) => Reach::Never("it is told of as reported"),
+        (FAILED_UNCONFIRMED, _) => Reach::Never("it is reported as unconfirmed"),
         (UNKNOWN_OPTION | ID_REUSED, _) => Reach::Never("no scenario has such a message"),
         (DEAD_TAKEN_OVER | DEAD_COMMIT_LOST, _) => {
             Reach::Seldom("the lane of a dead letter is worked on for moments alone")
         }
         (_, 0) => Reach::Wanted,
         (row, _) if COMMON.contains(&row) => Reach::Wanted,
-        _ => Reach::Seldom("it is not common, and the assumption has no part in it"),
+        _ => Reach::Seldom("it is not common, with this assumption broken"),
     },
 };
 
@@ -222,7 +222,7 @@ const MESSAGES_TABLE: Table = Table {
         "sent again",
     ],
     reach: |row, column| match (row, column) {
-        (_, FAILED_UNCONFIRMED) => Reach::Never("it is told of as reported"),
+        (_, FAILED_UNCONFIRMED) => Reach::Never("it is reported as unconfirmed"),
         (_, UNKNOWN_OPTION | ID_REUSED) => Reach::Never("no scenario has such a message"),
         (0 | 1, OPERATOR) => Reach::Never("an operator decides about held messages"),
         (0, SENT_AGAIN) | (1 | 2, REPORTED) => Reach::Never("the policy is another one"),
@@ -384,7 +384,7 @@ impl Observer {
         self.lasts(if is_crash { Trouble::Dies } else { Trouble::Freezes }, now, lasts);
     }
 
-    /// A worker tells of something.
+    /// A worker reports something.
     pub(crate) fn told(&mut self, event: &BridgeEvent) {
         let row = match &event.kind {
             BridgeEventKind::Message { outcome, .. } => {
