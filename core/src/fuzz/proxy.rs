@@ -148,7 +148,9 @@ pub fn proxy(data: &[u8]) {
 
 /// A name or an address of this machine.
 fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    // One dot at the end is the root; two are no name of anything.
+    let host = host.strip_suffix('.').unwrap_or(&host);
     let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
     match address {
         Ok(address) => address.is_loopback() || address.is_unspecified(),
