@@ -217,7 +217,7 @@ fn measure(
         valgrind::count(&mut report, quick)?;
         report.profiles = targets::PROFILED
             .iter()
-            .filter_map(|group| valgrind::profile(&format!("{group}: {}", cases::OURS)))
+            .filter_map(|case| valgrind::profile(case))
             .chain(simulation::profile())
             .collect();
         Ok(())

@@ -121,6 +121,8 @@ pub(crate) struct Contention {
 pub(crate) struct Token {
     /// A call that needs a token, minus one that needs none, in nanoseconds.
     pub(crate) alone_ns: Rounds,
+    /// A lock that nobody else wants, taken and given back, in nanoseconds.
+    pub(crate) lock_ns: Rounds,
     /// Whole calls by several threads under the adapters' lock.
     pub(crate) under_lock: Vec<LockContention>,
 }

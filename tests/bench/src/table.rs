@@ -216,11 +216,12 @@ fn waiting(report: &Report) -> Table {
         }
     }
     if let Some(token) = &report.token {
-        table.rows.push(vec![
-            "a token that is there, read, ns".to_owned(),
-            figure(token.alone_ns.median),
-            spread(&token.alone_ns),
-        ]);
+        for (what, ns) in [
+            ("a token that is there, read, ns", &token.alone_ns),
+            ("a lock that nobody else wants, taken and given back, ns", &token.lock_ns),
+        ] {
+            table.rows.push(vec![what.to_owned(), figure(ns.median), spread(ns)]);
+        }
         for contended in &token.under_lock {
             let threads = contended.threads;
             for (what, ns) in [

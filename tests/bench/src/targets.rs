@@ -93,9 +93,17 @@ pub(crate) const CASES: &[CasePair] = &[
     cases("tokens: one call", "1,000,000 consumers", "1 consumer").instructions(AtMost(1.15)),
 ];
 
-/// The groups of which the report says where the instructions of our case go.
-pub(crate) const PROFILED: &[&str] =
-    &["build a SEND", "a whole call", "notification of 1 KiB", "HTTP/1.1 exchange"];
+/// The cases of which the report says where the instructions go.
+pub(crate) const PROFILED: &[&str] = &[
+    "build a SEND: this crate",
+    "a whole call: this crate",
+    "notification of 1 KiB: this crate",
+    "HTTP/1.1 exchange: this crate",
+    "send_text: lp-connector-ureq",
+    "send_text: lp-connector-tokio",
+    "send_text: lp-connector-smol",
+    "send_text: lp-connector-async-std",
+];
 
 /// What a pair of clients is compared in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,8 +190,12 @@ mod tests {
                 assert!(all.contains(&format!("{}: {name}", pair.group)), "{}: {name}", pair.group);
             }
         }
-        for group in ALLOCATIONS.iter().map(|(group, _)| group).chain(PROFILED) {
+        for (group, _) in ALLOCATIONS {
             assert!(all.contains(&format!("{group}: {OURS}")), "{group}");
+        }
+        let sending: Vec<String> = cases::sending::cases().iter().map(cases::Case::id).collect();
+        for case in PROFILED {
+            assert!(all.iter().chain(&sending).any(|one| one == case), "{case}");
         }
     }
 

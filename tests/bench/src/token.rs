@@ -24,6 +24,12 @@ pub(crate) fn measure(quick: bool) -> Token {
         pure::nanoseconds_per_run(&mut with, round) - pure::nanoseconds_per_run(&mut without, round)
     });
     let alone_ns = Rounds::of(alone.collect());
+    let lock = Mutex::new(0_u64);
+    let mut lock_once: Once = Box::new(move || {
+        *std::hint::black_box(&lock).lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    });
+    let lock_ns = (0..ROUNDS).map(|_| pure::nanoseconds_per_run(&mut lock_once, round));
+    let lock_ns = Rounds::of(lock_ns.collect());
     let under_lock = [1, 2, 8]
         .into_iter()
         .map(|threads| {
@@ -39,7 +45,7 @@ pub(crate) fn measure(quick: bool) -> Token {
             }
         })
         .collect();
-    Token { alone_ns, under_lock }
+    Token { alone_ns, lock_ns, under_lock }
 }
 
 fn prepared(group: &str) -> Once {
