@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures the weight of a program that sends one message: the crates in its tree, clean build times, and the size of
+# Measures the weight of a program that sends one message: the crates in its tree, clean release builds, and the size of
 # the stripped program; with each adapter, with more features of `lp-connector`, and with the alternatives. Prints a line
 # of JSON for each, as `lp-connector-bench` takes it.
 #
 #     tests/bench/weight.sh crates    nothing is built
 #     tests/bench/weight.sh check     all programs are checked, to see that they compile
 #     tests/bench/weight.sh targets   release builds of what has a target: some three minutes on two cores
-#     tests/bench/weight.sh all       all builds: half an hour
+#     tests/bench/weight.sh all       release builds of all: some twelve minutes more
 #
 # It builds in a temporary directory, which it removes. The programs are not run.
 set -euo pipefail
@@ -152,7 +152,7 @@ seconds() { # the duration of a command, which must succeed
 row() { # directory, the largest number of crates or nothing, `target` if a target needs its build
     cd "$work/$1"
     cargo fetch -q >&2
-    local crates debug=null release=null size=null
+    local crates release=null size=null
     # Each crate once, without the program itself.
     crates=$(cargo tree -e normal --prefix none --offline | sed 's/ (\*)$//' | sort -u | grep -vc '^one-message ')
     if [ "$builds" = check ]; then
@@ -161,11 +161,10 @@ row() { # directory, the largest number of crates or nothing, `target` if a targ
     if [ "$builds" = all ] || [ "$builds${3:-}" = targetstarget ]; then
         release=$(seconds cargo build -q --offline --release)
         size=$(wc -c <target/release/one-message)
-        if [ "$builds" = all ]; then debug=$(seconds cargo build -q --offline); fi
         rm -rf target
     fi
-    printf '{"name": "%s", "crates": %s, "most": %s, "release_build": %s, "debug_build": %s, "bytes": %s}\n' \
-        "$1" "$crates" "${2:-null}" "$release" "$debug" "$size"
+    printf '{"name": "%s", "crates": %s, "most": %s, "release_build": %s, "bytes": %s}\n' \
+        "$1" "$crates" "${2:-null}" "$release" "$size"
 }
 
 # The same without Unicode names of hosts: `url`, which `reqwest` has too, then needs no ICU.

@@ -221,7 +221,6 @@ pub(crate) struct Weight {
     pub(crate) most: Option<usize>,
     /// Seconds, from nothing.
     pub(crate) release_build: Option<f64>,
-    pub(crate) debug_build: Option<f64>,
     /// Of the stripped program.
     pub(crate) bytes: Option<u64>,
 }

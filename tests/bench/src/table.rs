@@ -118,14 +118,7 @@ fn between(ratio: &Ratio) -> String {
 }
 
 fn weight(report: &Report) -> Table {
-    let head = [
-        "one message with",
-        "crates",
-        "most",
-        "clean release build, s",
-        "clean debug build, s",
-        "program",
-    ];
+    let head = ["one message with", "crates", "most", "clean release build, s", "program"];
     let mut table = Table::new("weight", &head);
     let maybe = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), figure);
     for weight in &report.weight {
@@ -135,7 +128,6 @@ fn weight(report: &Report) -> Table {
             weight.crates.to_string(),
             weight.most.map(|most| most.to_string()).unwrap_or_default(),
             maybe(weight.release_build),
-            maybe(weight.debug_build),
             bytes.unwrap_or_else(|| "–".to_owned()),
         ]);
     }
