@@ -80,16 +80,19 @@ fn prepare(connection: &mut Connection, most: Option<u64>) -> Result<(), StoreEr
         let pages = (most / u64::from(page)).clamp(1, u64::from(u32::MAX) - 1);
         connection.execute_batch(&format!("PRAGMA max_page_count = {pages}")).map_err(failed)?;
     }
-    if is_new {
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        // Another process may have made it meanwhile.
-        if self::is_new(&transaction)? {
-            transaction.execute_batch(include_str!("schema.sql")).map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)?;
+    if is_new { make_tables(connection) } else { Ok(()) }
+}
+
+/// Makes the tables of a store in a file that was new a moment ago.
+fn make_tables(connection: &mut Connection) -> Result<(), StoreError> {
+    let failed = |error| store_error(&error);
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    // Another process may have made them meanwhile.
+    if is_new(&transaction)? {
+        transaction.execute_batch(include_str!("schema.sql")).map_err(failed)?;
     }
-    Ok(())
+    transaction.commit().map_err(failed)
 }
 
 /// True if the file is empty, false if it is a store of this release.
@@ -134,5 +137,14 @@ mod tests {
         };
         let found = ["journal_mode", "synchronous", "fullfsync", "secure_delete"].map(setting);
         assert_eq!(found, ["wal", "2", "1", "1"]);
+    }
+
+    #[test]
+    fn what_another_process_has_made_is_not_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bridge.db");
+        let mut late = open(&path, Duration::ZERO, None).unwrap();
+        make_tables(&mut late).unwrap();
+        assert!(!is_new(&late).unwrap());
     }
 }
