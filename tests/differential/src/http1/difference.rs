@@ -27,10 +27,12 @@ pub struct Difference {
 pub(super) fn of(case: &Case<'_>, table: &'static [Difference]) -> Option<&'static str> {
     match (&case.ours, &case.theirs) {
         (Err(_), Err(_)) => return None,
-        (Ok(ours), Ok(theirs)) if ours.is_alike(theirs) => {
+        (Ok(ours), Ok(theirs)) => {
             // A connection with any doubt about where the response ended is used by nobody again.
             assert!(theirs.reusable || !ours.reusable, "only we use the connection again: {case}");
-            return None;
+            if ours.is_alike(theirs) {
+                return None;
+            }
         }
         _ => {}
     }
@@ -80,7 +82,7 @@ pub static HYPER: &[Difference] = &[
         "NUL in a chunk extension",
         "No field of HTTP has one (RFC 9110, 5.5). hyper skips extensions unseen.",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;\0\r\na\r\n0\r\n\r\n",
-        |case| refused(case, INVALID_CHUNK),
+        |case| refused(case, INVALID_CHUNK) && case.input.bytes.contains(&0),
     ),
     row(
         "a line of the trailers that ends with LF alone, or is folded",
