@@ -6,8 +6,9 @@
 #
 #   bash fuzz/run.sh [SECONDS] [TARGET...]
 #
-# FUZZ_SEED=1 makes a run repeatable: it starts from the corpus alone and makes the same inputs each time,
-# so that the gate fails over a change and never over luck. FUZZ_RUNS ends it after so many executions.
+# FUZZ_SEED=1 makes a run repeatable: it starts from the corpus alone and makes the same inputs each time. FUZZ_RUNS
+# ends it after so many executions. The gate sets both, so that it fails over a change, and neither over luck nor
+# because a machine is faster than another.
 #
 # Each run without FUZZ_SEED adds a line to target/fuzz/runs.jsonl, and sums them up in target/fuzz/executions.json: the executions of
 # each target so far, and the figures of its last run.
