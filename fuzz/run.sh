@@ -35,11 +35,16 @@ cargo +nightly build -q --release --target "$host"
 
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
+# What a repeatable run finds is not kept.
+repeated=$(mktemp -d)
+trap 'rm -rf "$repeated"' EXIT
+
 run_target() {
     local target=$1 log=target/found/$1.log found=target/found/$1 options=() length executions took
     mkdir -p "artifacts/$target" "target/found/$target"
     if [ -n "${FUZZ_SEED:-}" ]; then
-        found=$(mktemp -d)
+        found=$repeated/$target
+        mkdir "$found"
         options+=("-seed=$FUZZ_SEED")
     fi
     [ -z "${FUZZ_RUNS:-}" ] || options+=("-runs=$FUZZ_RUNS")

@@ -32,6 +32,8 @@ if [ ! -x "$built" ]; then
     [ -d "target/beside/$rev/release" ] || cp -a target/release "target/beside/$rev/release"
     (cd "$source/beside-$rev" &&
         CARGO_TARGET_DIR="$here/target/beside/$rev" cargo build --locked -q --release --workspace --bin lp-connector-chaos)
+    # Not left to the trap: there is none after `exec`.
+    rm -rf "$source"
 fi
 if [ $# = 0 ]; then
     set -- --store postgres --instances 4 --kill-every 300ms --messages 2000
