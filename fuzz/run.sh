@@ -7,7 +7,7 @@
 #   bash fuzz/run.sh [SECONDS] [TARGET...]
 #
 # FUZZ_SEED=1 makes a run repeatable: it starts from the corpus alone and makes the same inputs each time. FUZZ_RUNS
-# ends it after so many executions. The gate sets both, so that it fails over a change, and neither over luck nor
+# ends it after so many executions, in place of the seconds. The gate sets both, so that it fails over a change, and neither over luck nor
 # because a machine is faster than another.
 #
 # Each run without FUZZ_SEED adds a line to target/fuzz/runs.jsonl, and sums them up in target/fuzz/executions.json: the executions of
@@ -47,10 +47,14 @@ run_target() {
         mkdir "$found"
         options+=("-seed=$FUZZ_SEED")
     fi
-    [ -z "${FUZZ_RUNS:-}" ] || options+=("-runs=$FUZZ_RUNS")
+    if [ -n "${FUZZ_RUNS:-}" ]; then
+        options+=("-runs=$FUZZ_RUNS")
+    else
+        options+=("-max_total_time=$seconds")
+    fi
     [ ! -f "dictionaries/$target.dict" ] || options+=("-dict=dictionaries/$target.dict")
     length=$(bash longest.sh "$target")
-    if ! "target/$host/release/$target" -max_total_time="$seconds" -max_len="$length" -timeout=10 \
+    if ! "target/$host/release/$target" -max_len="$length" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="artifacts/$target/" \
         "${options[@]}" "$found" "corpus/$target" >"$log" 2>&1; then
         tail -40 "$log"

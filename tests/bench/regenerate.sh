@@ -3,7 +3,7 @@
 # target/bench/report.json. It refuses a machine that does other work.
 #
 #     tests/bench/regenerate.sh              measures, in less than a quarter of an hour on two cores
-#     tests/bench/regenerate.sh --all-builds   with the builds of every program: some twelve minutes more
+#     tests/bench/regenerate.sh --all-builds   with the builds of every program: some nineteen minutes more
 #     tests/bench/regenerate.sh --busy       measures whatever the load is, and says what it was
 #     tests/bench/regenerate.sh --render     takes the last report
 set -euo pipefail

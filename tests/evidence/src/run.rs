@@ -75,7 +75,7 @@ pub fn run(claim: &Claim, root: &Path) -> Result<Figure, Error> {
         ".",
         ":!tests/EVIDENCE.md",
         ":!tests/evidence/figures.json",
-        // A figure has its command with it.
+        // A figure has its command with it. What a claim says is tested by nothing but the page's own test.
         ":!tests/evidence/src/claims.rs",
     ])?;
     if !changed.is_empty() {
