@@ -5,6 +5,13 @@ use crate::{Claim, Keeps};
 /// All claims, in the order of the page.
 pub const CLAIMS: &[Claim] = &[
     Claim {
+        name: "planted",
+        says: "Bugs that are planted are caught",
+        shown_by: "Each patch is a bug of a line or two. It is planted alone, and a test or an invariant must fail.",
+        command: "bash tests/planted.sh all",
+        keeps: Keeps::With(&["== ", " bugs: ", "SURVIVED", "ERROR", "all sets"]),
+    },
+    Claim {
         name: "kill",
         says: "The bridge loses nothing when its processes are killed",
         shown_by: "Real processes on one SQLite file get SIGKILL three times a second, while 20,000 messages go both ways.",
