@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Algorithm, Encoding, sign};
+use program::running::{self, Lines};
 
 const SECRET: &str = "n3v3r-u5e-7h15-1n-pr0d";
 
@@ -73,15 +74,9 @@ impl Program {
 
     /// Waits for the end: the exit status, and what is on stderr.
     fn end(mut self) -> (Option<i32>, String) {
-        let patience = Instant::now() + PATIENCE;
-        while self.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < patience, "the program does not end");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let code = self.0.wait().unwrap().code();
-        let mut errors = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        (code, errors)
+        let stderr = Lines::of(self.0.stderr.take().unwrap());
+        let code = running::end(&mut self.0, &stderr).code();
+        (code, stderr.rest().join("\n"))
     }
 }
 

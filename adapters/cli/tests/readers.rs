@@ -8,9 +8,9 @@ mod program;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use lp_connector_sandbox::{Server, Webhooks};
+use program::running::{self, Lines};
 use program::{cloud, settings};
 
 /// What a command does once nobody reads its output.
@@ -82,15 +82,9 @@ impl Stream {
 
     /// Waits for the end: the exit status, and the errors on stderr, without the notes for people.
     fn end(mut self) -> (Option<i32>, String) {
-        let patience = Instant::now() + Duration::from_secs(60);
-        while self.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < patience, "the program does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        let code = self.0.wait().unwrap().code();
-        let mut text = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        (code, text)
+        let stderr = Lines::of(self.0.stderr.take().unwrap());
+        let code = running::end(&mut self.0, &stderr).code();
+        (code, stderr.rest().join("\n"))
     }
 }
 

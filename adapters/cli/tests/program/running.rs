@@ -45,6 +45,42 @@ impl Lines {
     pub(crate) fn rest(&self) -> Vec<String> {
         self.0.iter().collect()
     }
+
+    /// The lines that have come.
+    fn so_far(&self) -> Vec<String> {
+        self.0.try_iter().collect()
+    }
+}
+
+/// Waits for the end of a program whose stderr is read meanwhile: one that nobody reads can fill the pipe, and stop it.
+/// Where it does not end, the panic says what it has printed, and what its threads wait for.
+pub(crate) fn end(child: &mut Child, stderr: &Lines) -> ExitStatus {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() >= patience {
+            let (errors, threads) = (stderr.so_far(), threads(child.id()));
+            panic!("the program does not end: {errors:#?}\n{threads}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Each thread's name, state and place in the kernel. Empty where the system does not tell.
+fn threads(process: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+    let told = tasks.into_iter().flatten().flatten().map(|task| {
+        let read = |name| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let status = read("status");
+        let lines = status.lines().filter(|line| {
+            ["Name", "State", "voluntary", "nonvoluntary"].iter().any(|name| line.starts_with(name))
+        });
+        let lines = lines.collect::<Vec<_>>().join(", ").replace('\t', " ");
+        format!("{lines}, in {}, system call {}", read("wchan"), read("syscall"))
+    });
+    told.collect()
 }
 
 /// A program that ends with the test.
@@ -82,14 +118,7 @@ impl Running {
 
     /// Waits for the end.
     pub(crate) fn end(&mut self) -> ExitStatus {
-        let patience = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < patience, "the program does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        end(&mut self.child, &self.stderr)
     }
 }
 
