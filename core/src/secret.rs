@@ -52,11 +52,21 @@ impl Secret {
     /// A header value that shares the secret's memory. It is marked as sensitive, so that `Debug` of
     /// a request hides it. `None` if a header cannot carry the text.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
-        let shared = Bytes::from_owner(SecretBytes(self.clone()));
-        let mut value = HeaderValue::from_maybe_shared(shared).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+        sensitive(Bytes::from_owner(SecretBytes(self.clone())))
     }
+}
+
+/// A header value of a token that is kept nowhere else, zeroed when its last clone is dropped. It takes less memory than that
+/// of a [`Secret`]. `None` if a header cannot carry the text.
+pub(crate) fn header_of(token: String) -> Option<HeaderValue> {
+    let token = Zeroizing::new(token);
+    sensitive(Bytes::from_owner(TokenBytes(Zeroizing::new(Box::from(token.as_str())))))
+}
+
+fn sensitive(shared: Bytes) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(shared).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// The secret of an app install in the text of a file or a variable, without what editors and shells put
@@ -109,6 +119,15 @@ impl AsRef<[u8]> for SecretBytes {
     }
 }
 
+/// The bytes of a token that one header value alone refers to.
+struct TokenBytes(Zeroizing<Box<str>>);
+
+impl AsRef<[u8]> for TokenBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +138,9 @@ mod tests {
         let header = secret.header().unwrap();
         assert_eq!(header.as_bytes(), b"s3cr3t");
         assert!(!format!("{secret:?} {header:?}").contains("s3cr3t"));
+        let header = header_of("s3cr3t".to_owned()).unwrap();
+        assert_eq!((header.as_bytes(), header.is_sensitive()), (&b"s3cr3t"[..], true));
+        assert!(!format!("{header:?}").contains("s3cr3t"));
     }
 
     #[test]
@@ -156,5 +178,6 @@ mod tests {
     #[test]
     fn a_secret_with_a_line_break_makes_no_header() {
         assert!(Secret::new("a\r\nb: c".to_owned()).header().is_none());
+        assert!(header_of("a\r\nb: c".to_owned()).is_none());
     }
 }

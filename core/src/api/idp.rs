@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::response::take;
 use super::{ApiRejection, ConsumerClaims, InvalidInput, RelativeRequest, ResponseView};
 use crate::id::{AccountId, ExtConsumerId};
-use crate::secret::Secret;
+use crate::secret::header_of;
 
 /// A consumer's token.
 #[derive(Clone, Debug)]
@@ -42,11 +42,10 @@ pub(crate) fn parse(response: &ResponseView<'_>) -> Result<ConsumerJws, ApiRejec
     let Value::String(token) = take(response.json()?, "token") else {
         return Err(ApiRejection::unreadable("the answer has no token"));
     };
-    let secret = Secret::new(token);
-    if secret.is_empty() {
+    if token.is_empty() {
         return Err(ApiRejection::unreadable("the answer has an empty token"));
     }
-    let Some(header) = secret.header() else {
+    let Some(header) = header_of(token) else {
         return Err(ApiRejection::unreadable("the token cannot be sent in a header"));
     };
     Ok(ConsumerJws { header })

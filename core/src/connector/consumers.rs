@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_consumer_at_rest_takes_few_bytes() {
         let bytes = size_of::<SingleFlight<ConsumerJws>>();
-        assert!(bytes <= 104, "{bytes} bytes: what a fetch alone needs belongs into its progress");
+        assert!(bytes <= 88, "{bytes} bytes: what a fetch alone needs belongs into its progress");
     }
 
     proptest! {

@@ -25,12 +25,19 @@ const ROUND_TTL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct SingleFlight<T> {
-    cached: Option<Cached<T>>,
-    /// Numbers the cached values: a rejection names a token by its number.
-    generation: u64,
-    /// The last value was rejected, and there is no other yet.
-    is_rejected: bool,
+    value: Value<T>,
     pub(super) refresh: Refresh,
+}
+
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+enum Value<T> {
+    None,
+    /// The last value was rejected, and there is no other yet.
+    Rejected {
+        generation: u32,
+    },
+    Cached(Cached<T>),
 }
 
 #[derive(Debug)]
@@ -42,6 +49,9 @@ struct Cached<T> {
     refresh_at: Mono,
     /// From this instant on the value must not be used.
     expires_at: Mono,
+    /// Numbers the values: a rejection names a token by its number. Each has taken an exchange with the service, so that four
+    /// bytes are enough.
+    generation: u32,
     /// The value did not work: while another is being fetched, no call uses it.
     stale: bool,
 }
@@ -152,15 +162,22 @@ pub(super) struct AcquireRequest {
 
 impl<T> SingleFlight<T> {
     pub(super) fn new() -> Self {
-        Self { cached: None, generation: 0, is_rejected: false, refresh: Refresh::default() }
+        Self { value: Value::None, refresh: Refresh::default() }
+    }
+
+    const fn cached(&self) -> Option<&Cached<T>> {
+        match &self.value {
+            Value::Cached(cached) => Some(cached),
+            Value::None | Value::Rejected { .. } => None,
+        }
     }
 
     /// True if [`acquire`](Self::acquire) would begin or await a fetch, so that a call can first prepare
     /// what the fetch itself needs.
     pub(super) fn wants_fetch(&mut self, now: Mono, min_generation: u64) -> bool {
         self.refresh.expire(now);
-        match &self.cached {
-            Some(cached) if self.is_usable(cached, now, min_generation) => {
+        match self.cached() {
+            Some(cached) if Self::is_usable(cached, now, min_generation) => {
                 self.replacement_due(cached).is_some()
                     || self.refresh.is_due_ahead(cached.refresh_at, now)
             }
@@ -176,10 +193,8 @@ impl<T> SingleFlight<T> {
         permit: impl FnOnce() -> Permit,
     ) -> Acquire {
         self.refresh.expire(now);
-        let usable = self
-            .cached
-            .as_ref()
-            .filter(|cached| self.is_usable(cached, now, request.min_generation));
+        let usable =
+            self.cached().filter(|cached| Self::is_usable(cached, now, request.min_generation));
         if let Some(cached) = usable {
             if let Some(until) = self.replacement_due(cached) {
                 return Acquire::Wait { until, round: self.refresh.round, pausing: false };
@@ -200,8 +215,8 @@ impl<T> SingleFlight<T> {
         self.refresh.acquire(now, request, permit)
     }
 
-    fn is_usable(&self, cached: &Cached<T>, now: Mono, min_generation: u64) -> bool {
-        now < cached.expires_at && self.generation >= min_generation
+    fn is_usable(cached: &Cached<T>, now: Mono, min_generation: u64) -> bool {
+        now < cached.expires_at && u64::from(cached.generation) >= min_generation
     }
 
     /// When the fetch in flight ends at the latest, if the cached value is not to be used before.
@@ -214,17 +229,25 @@ impl<T> SingleFlight<T> {
 
     /// The value, if it may be used now.
     pub(super) fn value(&self, now: Mono) -> Option<&T> {
-        self.cached.as_ref().filter(|cached| now < cached.expires_at).map(|cached| &cached.value)
+        self.cached().filter(|cached| now < cached.expires_at).map(|cached| &cached.value)
     }
 
-    /// The generation of the value.
+    /// The generation of the value, or of the one that was rejected.
     pub(super) const fn generation(&self) -> u64 {
-        self.generation
+        self.number() as u64
+    }
+
+    const fn number(&self) -> u32 {
+        match &self.value {
+            Value::None => 0,
+            Value::Rejected { generation } => *generation,
+            Value::Cached(cached) => cached.generation,
+        }
     }
 
     /// For how long the value may still be used.
     pub(super) fn remaining(&self, now: Mono) -> Duration {
-        self.cached.as_ref().map(|cached| cached.expires_at.since(now)).unwrap_or_default()
+        self.cached().map(|cached| cached.expires_at.since(now)).unwrap_or_default()
     }
 
     /// Ends a fetch with its result. If another call holds the lease by now, the result is
@@ -238,19 +261,22 @@ impl<T> SingleFlight<T> {
         expires_at: Mono,
     ) {
         if self.refresh.holds(lease) {
-            self.generation += 1;
-            self.is_rejected = false;
-            self.cached =
-                Some(Cached { value, stored_at: now, refresh_at, expires_at, stale: false });
+            self.value = Value::Cached(Cached {
+                value,
+                stored_at: now,
+                refresh_at,
+                expires_at,
+                generation: self.number().saturating_add(1),
+                stale: false,
+            });
             self.refresh.succeed();
         }
     }
 
     /// Drops the value of this generation, which the service rejected.
     pub(super) fn invalidate(&mut self, generation: u64) {
-        if generation == self.generation {
-            self.cached = None;
-            self.is_rejected = true;
+        if generation == self.generation() {
+            self.value = Value::Rejected { generation: self.number() };
             if let Some(progress) = &mut self.refresh.progress {
                 progress.expires_at = Mono::ZERO;
             }
@@ -259,13 +285,13 @@ impl<T> SingleFlight<T> {
 
     /// True if the last value was rejected, and there is no other yet.
     pub(super) const fn is_rejected(&self) -> bool {
-        self.is_rejected
+        matches!(self.value, Value::Rejected { .. })
     }
 
     /// Marks the value as possibly out of date: another is fetched soon, but not before this one has the age
     /// `youngest`. A call that needs it while that fetch is in flight waits for the outcome.
     pub(super) fn mark_stale(&mut self, now: Mono, youngest: Duration) {
-        if let Some(cached) = &mut self.cached {
+        if let Value::Cached(cached) = &mut self.value {
             cached.refresh_at = cached.refresh_at.min(now.max(cached.stored_at + youngest));
             cached.stale = true;
         }
