@@ -9,6 +9,7 @@ mod bridge;
 mod cases;
 mod contention;
 mod counts;
+mod improvements;
 mod load;
 mod machine;
 mod memory;

@@ -191,6 +191,16 @@ pub(crate) struct BridgeRun {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) max_ms: f64,
+    /// Of PostgreSQL's log, at the steady rate.
+    #[serde(default)]
+    pub(crate) flushes: Option<Flushes>,
+}
+
+/// How often a log was flushed to the disk, and how long that took.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Flushes {
+    pub(crate) per_second: f64,
+    pub(crate) ms_each: f64,
 }
 
 /// How sure a ratio of two series is.

@@ -1,7 +1,7 @@
 //! The tables of a report, for the terminal and for Markdown.
 
-use crate::report::{Durability, Ratio, Report, Rounds};
-use crate::{quiet, ratio};
+use crate::report::{BridgeRun, Durability, Flushes, Ratio, Report, Rounds};
+use crate::{improvements, quiet, ratio};
 
 /// A table: a head, and rows of as many cells.
 pub(crate) struct Table {
@@ -11,7 +11,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    fn new(name: &'static str, head: &[&str]) -> Self {
+    pub(crate) fn new(name: &'static str, head: &[&str]) -> Self {
         Self { name, head: head.iter().map(ToString::to_string).collect(), rows: Vec::new() }
     }
 
@@ -60,6 +60,8 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
         ratios(report),
         weight(report),
         profiles(report),
+        improvements::counted(report),
+        improvements::compared(report),
     ]
 }
 
@@ -112,7 +114,7 @@ fn ratios(report: &Report) -> Table {
 }
 
 /// The bounds of a ratio, and whether they are too far apart.
-fn between(ratio: &Ratio) -> String {
+pub(crate) fn between(ratio: &Ratio) -> String {
     let Some(sure) = &ratio.sureness else { return String::new() };
     format!("{:.2} … {:.2}{}", sure.low, sure.high, ratio::steadiness(sure))
 }
@@ -267,6 +269,8 @@ fn bridge(report: &Report) -> Table {
         "p50 ms",
         "p99 ms",
         "max ms",
+        "flushes/s then",
+        "ms each",
     ];
     let mut table = Table::new("bridge", &head);
     for run in &report.bridge {
@@ -281,9 +285,15 @@ fn bridge(report: &Report) -> Table {
             figure(run.p50_ms),
             figure(run.p99_ms),
             figure(run.max_ms),
+            flushes(run, |flushes| whole(flushes.per_second)),
+            flushes(run, |flushes| figure(flushes.ms_each)),
         ]);
     }
     table
+}
+
+fn flushes(run: &BridgeRun, cell: fn(&Flushes) -> String) -> String {
+    run.flushes.as_ref().map_or_else(|| "–".to_owned(), cell)
 }
 
 fn durability(report: &Report) -> Table {
@@ -336,6 +346,6 @@ fn whole(number: f64) -> String {
     }
 }
 
-fn figure(number: f64) -> String {
+pub(crate) fn figure(number: f64) -> String {
     if number < 10.0 { format!("{number:.2}") } else { format!("{number:.1}") }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lp_connector_core::bridge::store::{Answer, Request, Store, StoreError, StoreFacts};
 use lp_connector_postgres::{Postgres, PostgresOptions};
@@ -50,6 +51,24 @@ impl PostgresServer {
     pub fn written_ahead(&self) -> u64 {
         let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
         self.session().number(sql).unsigned_abs()
+    }
+
+    /// How often this server has flushed that log, and how long it took in all. `None` if it does not count that: it does with
+    /// `track_wal_io_timing`, and in versions 14 to 17.
+    #[must_use]
+    pub fn flushes(&self) -> Option<(u64, Duration)> {
+        let session = self.session();
+        let version = session.number("SELECT current_setting('server_version_num')::bigint");
+        if !(140_000..180_000).contains(&version) {
+            return None;
+        }
+        let is_timed = "SELECT (current_setting('track_wal_io_timing') = 'on')::int";
+        if session.number(is_timed) == 0 {
+            return None;
+        }
+        let count = session.number("SELECT wal_sync FROM pg_stat_wal").unsigned_abs();
+        let time = session.number("SELECT (wal_sync_time * 1000)::bigint FROM pg_stat_wal");
+        Some((count, Duration::from_micros(time.unsigned_abs())))
     }
 
     /// A connection for statements of a test.

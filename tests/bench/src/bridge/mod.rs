@@ -16,7 +16,7 @@ use std::time::Duration;
 use self::fleet::Fleet;
 use self::place::Place;
 use crate::BenchError;
-use crate::report::BridgeRun;
+use crate::report::{BridgeRun, Flushes};
 
 /// The section of the report.
 pub(crate) const SECTION: &str = "the bridge over its stores";
@@ -69,7 +69,7 @@ pub(crate) fn with_server() -> Result<Option<i32>, BenchError> {
     // Its own messages go to standard error: the report alone goes to standard output.
     let within = "command -v pg_virtualenv >/dev/null || exit 127
         exec 3>&1 1>&2
-        exec pg_virtualenv -o fsync=on sh -c 'exec \"$0\" \"$@\" >&3' \"$0\" \"$@\"";
+        exec pg_virtualenv -o fsync=on -o track_wal_io_timing=on sh -c 'exec \"$0\" \"$@\" >&3' \"$0\" \"$@\"";
     let made = Command::new("sh")
         .args(["-c", within])
         .arg(std::env::current_exe()?)
@@ -112,7 +112,10 @@ fn run(
         let fleet = Arc::new(Fleet::start(place, instances)?);
         let conversations = load::prepare(&fleet).await?;
         let flat_out = load::flat_out(&fleet, &conversations, place, seconds).await?;
-        let steady = load::steady(&fleet, &conversations, kind.target() / 2.0, seconds).await?;
+        let (before, rate) = (place.flushes(), kind.target() / 2.0);
+        let steady = load::steady(&fleet, &conversations, rate, seconds).await?;
+        // Nothing is written while the bridges come to rest.
+        let flushes = flushes(before, place.flushes(), seconds.mul_f64(rate / steady.rate));
         Ok(BridgeRun {
             store: kind.name().to_owned(),
             instances,
@@ -125,6 +128,16 @@ fn run(
             p50_ms: steady.p50.as_secs_f64() * 1e3,
             p99_ms: steady.p99.as_secs_f64() * 1e3,
             max_ms: steady.max.as_secs_f64() * 1e3,
+            flushes,
         })
     })
+}
+
+type Counted = Option<(u64, Duration)>;
+
+fn flushes(before: Counted, after: Counted, time: Duration) -> Option<Flushes> {
+    let ((before, spent_before), (after, spent)) = (before?, after?);
+    let count = after.saturating_sub(before) as f64;
+    let spent = spent.saturating_sub(spent_before).as_secs_f64() * 1e3;
+    Some(Flushes { per_second: count / time.as_secs_f64(), ms_each: spent / count.max(1.0) })
 }

@@ -1,5 +1,7 @@
 //! Where a store is, and what is written there.
 
+use std::time::Duration;
+
 use lp_connector_core::bridge::store::Store;
 use lp_connector_postgres::PostgresOptions;
 use lp_connector_sqlite::Sqlite;
@@ -37,10 +39,20 @@ impl Place {
     pub(crate) fn written(&self) -> Result<Option<u64>, BenchError> {
         Ok(match self {
             Self::Sqlite(_) => machine::bytes_written(),
-            // It has a runtime of its own: not within another one.
-            Self::Postgres { server, .. } => {
-                std::thread::scope(|scope| scope.spawn(|| server.written_ahead()).join()).ok()
-            }
+            Self::Postgres { server, .. } => outside(|| server.written_ahead()),
         })
     }
+
+    /// How often PostgreSQL's log was flushed so far, and how long that took, if the server counts it.
+    pub(crate) fn flushes(&self) -> Option<(u64, Duration)> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres { server, .. } => outside(|| server.flushes()).flatten(),
+        }
+    }
+}
+
+/// Asks the server. That takes a runtime of its own, which must not be within another one.
+fn outside<T: Send>(ask: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| scope.spawn(ask).join()).ok()
 }
