@@ -6,11 +6,11 @@ use std::collections::btree_map::Entry;
 /// No place in the list.
 const NONE: u32 = u32::MAX;
 
-/// A map whose entries are ordered by their last use. It is full with four thousand million.
+/// A map whose entries are ordered by their last use. It holds fewer than four thousand million.
 ///
-/// A key is searched for by its digest, in a tree of nothing but numbers: it is small, and of a million entries a
-/// look-up reads few lines of memory. The keys and values are in the list. The digest needs no secret: a key whose digest another
-/// one has is in a tree of its own, and keys chosen to collide cost what keys without a digest cost.
+/// A tree finds a key's place by its digest. The tree holds nothing but numbers, so a look-up among a million entries reads
+/// little memory. The list holds keys and values, and keeps the memory of its largest size. The digest needs no secret:
+/// keys whose digest is taken share a second tree, so keys chosen to collide cost what keys without a digest cost.
 ///
 /// Crates for this exist (`lru`, `hashlink`), but they hash with a random seed, and this crate draws
 /// no random number.

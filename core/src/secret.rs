@@ -56,8 +56,8 @@ impl Secret {
     }
 }
 
-/// A header value of a token that is kept nowhere else, zeroed when its last clone is dropped. It takes less memory than that
-/// of a [`Secret`]. `None` if a header cannot carry the text.
+/// A header value of a token, which is zeroed when its last clone is dropped. Copies in the response and in a request are
+/// not. It takes less memory than that of a [`Secret`]. `None` if a header cannot carry the text.
 pub(crate) fn header_of(token: String) -> Option<HeaderValue> {
     let token = Zeroizing::new(token);
     sensitive(Bytes::from_owner(TokenBytes(Zeroizing::new(Box::from(token.as_str())))))

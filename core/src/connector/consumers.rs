@@ -13,8 +13,7 @@ const LOOKED_AT: usize = 32;
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Consumers {
     capacity: usize,
-    /// Each has an allocation of its own: a tree's nodes are a third empty, which is little for pointers and much for
-    /// what they point to.
+    /// Each has an allocation of its own, so that the list moves pointers when it grows.
     flights: LruMap<ExtConsumerId, Box<SingleFlight<ConsumerJws>>>,
 }
 

@@ -49,8 +49,7 @@ struct Cached<T> {
     refresh_at: Mono,
     /// From this instant on the value must not be used.
     expires_at: Mono,
-    /// Numbers the values: a rejection names a token by its number. Each has taken an exchange with the service, so that four
-    /// bytes are enough.
+    /// Numbers the values: a rejection names a token by its number. A `u32` suffices: each number costs a request.
     generation: u32,
     /// The value did not work: while another is being fetched, no call uses it.
     stale: bool,

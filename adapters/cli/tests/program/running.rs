@@ -68,10 +68,10 @@ pub(crate) fn end(child: &mut Child, stderr: &Lines) -> ExitStatus {
     }
 }
 
-/// Each thread's name, state and place in the kernel. Empty where the system does not tell.
+/// Each thread's name, state and place in the kernel. Empty on other systems than Linux.
 fn threads(process: u32) -> String {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
-    let told = tasks.into_iter().flatten().flatten().map(|task| {
+    let lines_of_each = tasks.into_iter().flatten().flatten().map(|task| {
         let read = |name| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
         let status = read("status");
         let lines = status.lines().filter(|line| {
@@ -80,7 +80,7 @@ fn threads(process: u32) -> String {
         let lines = lines.collect::<Vec<_>>().join(", ").replace('\t', " ");
         format!("{lines}, in {}, system call {}", read("wchan"), read("syscall"))
     });
-    told.collect()
+    lines_of_each.collect()
 }
 
 /// A program that ends with the test.
