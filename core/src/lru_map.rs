@@ -9,8 +9,8 @@ const NONE: u32 = u32::MAX;
 /// A map whose entries are ordered by their last use. It holds fewer than four thousand million.
 ///
 /// A tree finds a key's place by its digest. The tree holds nothing but numbers, so a look-up among a million entries reads
-/// little memory. The list holds keys and values, and keeps the memory of its largest size. The digest needs no secret:
-/// keys whose digest is taken share a second tree, so keys chosen to collide cost what keys without a digest cost.
+/// little memory. The list holds keys and values. The digest needs no secret: keys whose digest is taken share a second
+/// tree, so keys chosen to collide cost what keys without a digest cost.
 ///
 /// Crates for this exist (`lru`, `hashlink`), but they hash with a random seed, and this crate draws
 /// no random number.
@@ -28,8 +28,8 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
         Self { by_digest: BTreeMap::new(), collided: BTreeMap::new(), order: LinkedList::new() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.by_digest.len() + self.collided.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.order.links.len()
     }
 
     pub(crate) fn contains(&self, key: &K) -> bool {
@@ -38,12 +38,12 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
 
     /// The value of `key`. Does not count as a use.
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        self.order.link(self.place(key)?)?.value.as_ref()
+        Some(&self.order.link(self.place(key)?)?.value)
     }
 
     /// The value of `key`. Does not count as a use.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.order.link_mut(self.place(key)?)?.value.as_mut()
+        Some(&mut self.order.link_mut(self.place(key)?)?.value)
     }
 
     /// The value of `key`, if it is there and meets the condition. Counts as a use then.
@@ -53,29 +53,29 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
         condition: impl FnOnce(&mut V) -> bool,
     ) -> Option<&mut V> {
         let place = self.place(key)?;
-        if !condition(self.order.link_mut(place)?.value.as_mut()?) {
+        if !condition(&mut self.order.link_mut(place)?.value) {
             return None;
         }
         self.order.move_to_end(place);
-        self.order.link_mut(place)?.value.as_mut()
+        Some(&mut self.order.link_mut(place)?.value)
     }
 
     /// The value of `key`, inserted if absent. Counts as a use.
+    #[expect(clippy::indexing_slicing, reason = "the place is that of a link")]
     pub(crate) fn touch(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
         let place = match self.place(key) {
             Some(place) => {
                 self.order.move_to_end(place);
                 place
             }
-            None => self.insert(key.clone()),
+            None => self.insert(key.clone(), make()),
         };
-        self.order.value(place, make)
+        &mut self.order.links[place as usize].value
     }
 
-    fn insert(&mut self, key: K) -> u32 {
-        let digest = digest(key.as_ref());
-        let place = self.order.push(key.clone());
-        match self.by_digest.entry(digest) {
+    fn insert(&mut self, key: K, value: V) -> u32 {
+        let place = self.order.push(key.clone(), value);
+        match self.by_digest.entry(digest(key.as_ref())) {
             Entry::Vacant(free) => {
                 free.insert(place);
             }
@@ -106,24 +106,38 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
             true => self.by_digest.remove(&digest),
             false => self.collided.remove(key),
         };
-        self.order.remove(place)
+        let removed = self.order.remove(place)?;
+        self.follow(removed.moved_from, place);
+        Some(removed.value)
+    }
+
+    /// Finds the entry that was at place `from` where it is now.
+    fn follow(&mut self, from: u32, place: u32) {
+        let Some(moved) = self.order.link(place) else { return };
+        match self.by_digest.get_mut(&digest(moved.key.as_ref())) {
+            Some(known) if *known == from => *known = place,
+            _ => {
+                if let Some(known) = self.collided.get_mut(&moved.key) {
+                    *known = place;
+                }
+            }
+        }
     }
 
     /// All keys, the least recently used first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.order.links().filter_map(|link| link.key.as_ref())
+        self.order.links().map(|link| &link.key)
     }
 
     /// All values, the least recently used first.
     #[cfg(test)]
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.order.links().filter_map(|link| link.value.as_ref())
+        self.order.links().map(|link| &link.value)
     }
 
     fn place(&self, key: &K) -> Option<u32> {
         let first = self.by_digest.get(&digest(key.as_ref())).copied();
-        let is_of_key =
-            |place: &u32| self.order.link(*place).and_then(|link| link.key.as_ref()) == Some(key);
+        let is_of_key = |place: &u32| self.order.link(*place).is_some_and(|link| link.key == *key);
         first.filter(is_of_key).or_else(|| self.collided.get(key).copied())
     }
 }
@@ -146,35 +160,38 @@ fn digest(text: &str) -> u64 {
 #[derive(Clone, Debug)]
 struct LinkedList<K, V> {
     links: Vec<Link<K, V>>,
-    /// Unused places.
-    free: Vec<u32>,
     oldest: u32,
     newest: u32,
 }
 
 #[derive(Clone, Debug)]
 struct Link<K, V> {
-    key: Option<K>,
-    value: Option<V>,
+    key: K,
+    value: V,
     older: u32,
     newer: u32,
 }
 
+/// What was removed, and the place of the link that has taken its place.
+struct Removed<V> {
+    value: V,
+    moved_from: u32,
+}
+
 impl<K, V> LinkedList<K, V> {
     const fn new() -> Self {
-        Self { links: Vec::new(), free: Vec::new(), oldest: NONE, newest: NONE }
+        Self { links: Vec::new(), oldest: NONE, newest: NONE }
     }
 
-    /// Appends a key without a value. Returns its place, which stays the same until the key is removed.
-    fn push(&mut self, key: K) -> u32 {
-        let link = Link { key: Some(key), value: None, older: NONE, newer: NONE };
-        let next = u32::try_from(self.links.len()).unwrap_or(NONE);
-        let reused = self.free.pop().filter(|place| *place < next);
-        let place = reused.unwrap_or(next);
-        match self.link_mut(place) {
-            Some(free) => *free = link,
-            None => self.links.push(link),
+    /// Appends an entry. Returns its place.
+    fn push(&mut self, key: K, value: V) -> u32 {
+        let len = self.links.len();
+        if len == self.links.capacity() {
+            // Twice the memory would be much for what a million entries need.
+            self.links.reserve_exact((len / 4).max(4));
         }
+        let place = u32::try_from(len).unwrap_or(NONE);
+        self.links.push(Link { key, value, older: NONE, newer: NONE });
         self.link_last(place);
         place
     }
@@ -187,12 +204,6 @@ impl<K, V> LinkedList<K, V> {
         self.links.get_mut(usize::try_from(place).ok()?)
     }
 
-    /// The value at a place that [`push`](Self::push) has returned, made if there is none.
-    #[expect(clippy::indexing_slicing, reason = "no link is ever taken out of the vector")]
-    fn value(&mut self, place: u32, make: impl FnOnce() -> V) -> &mut V {
-        self.links[place as usize].value.get_or_insert_with(make)
-    }
-
     /// Moves the entry at `place` to the end.
     fn move_to_end(&mut self, place: u32) {
         if place != self.newest {
@@ -201,14 +212,21 @@ impl<K, V> LinkedList<K, V> {
         }
     }
 
-    /// Takes out the entry at `place`.
-    fn remove(&mut self, place: u32) -> Option<V> {
-        let link = self.link_mut(place)?;
-        let (key, value) = (link.key.take(), link.value.take());
-        key?;
+    /// Removes the entry at `place`. The one at the last place takes its place.
+    fn remove(&mut self, place: u32) -> Option<Removed<V>> {
+        self.link(place)?;
         self.unlink(place);
-        self.free.push(place);
-        value
+        let Link { value, .. } = self.links.swap_remove(usize::try_from(place).ok()?);
+        let len = self.links.len();
+        if len < self.links.capacity() / 4 {
+            self.links.shrink_to(len * 2);
+        }
+        if let Some(moved) = self.link(place) {
+            let (older, newer) = (moved.older, moved.newer);
+            self.set_newer(older, place);
+            self.set_older(newer, place);
+        }
+        Some(Removed { value, moved_from: u32::try_from(len).unwrap_or(NONE) })
     }
 
     fn links(&self) -> impl Iterator<Item = &Link<K, V>> {
@@ -223,11 +241,21 @@ impl<K, V> LinkedList<K, V> {
     fn unlink(&mut self, place: u32) {
         let Some(link) = self.link(place) else { return };
         let (older, newer) = (link.older, link.newer);
-        match self.link_mut(older) {
+        self.set_newer(older, newer);
+        self.set_older(newer, older);
+    }
+
+    /// Sets what comes after `place`; before the first link comes the start of the list.
+    fn set_newer(&mut self, place: u32, newer: u32) {
+        match self.link_mut(place) {
             Some(link) => link.newer = newer,
             None => self.oldest = newer,
         }
-        match self.link_mut(newer) {
+    }
+
+    /// Sets what comes before `place`; after the last link comes the end of the list.
+    fn set_older(&mut self, place: u32, older: u32) {
+        match self.link_mut(place) {
             Some(link) => link.older = older,
             None => self.newest = older,
         }
@@ -235,10 +263,7 @@ impl<K, V> LinkedList<K, V> {
 
     fn link_last(&mut self, place: u32) {
         let last = std::mem::replace(&mut self.newest, place);
-        match self.link_mut(last) {
-            Some(link) => link.newer = place,
-            None => self.oldest = place,
-        }
+        self.set_newer(last, place);
         if let Some(link) = self.link_mut(place) {
             (link.older, link.newer) = (last, NONE);
         }
@@ -324,9 +349,23 @@ mod tests {
                     prop_assert_eq!(map.get_mut(key).copied(), Some(*uses));
                 }
             }
-            // Places are reused: never more than there were entries at once.
-            prop_assert!(map.order.links.len() <= 12);
+            let places = map.by_digest.len() + map.collided.len();
+            prop_assert_eq!(places, list.len());
         }
+    }
+
+    #[test]
+    fn the_list_returns_the_memory_of_what_was_removed() {
+        let key = |n: u32| Key(0, format!("consumer-{n}"));
+        let mut map = LruMap::new();
+        (0..10_000).for_each(|n| *map.touch(&key(n), || 0) += n);
+        assert!(map.order.links.capacity() <= 10_000 / 4 * 5);
+        // In an order that takes from everywhere.
+        (0..10_000).map(|n| n * 7 % 10_000).skip(10).for_each(|n| {
+            assert_eq!(map.remove(&key(n)), Some(n));
+        });
+        assert_eq!(map.len(), 10);
+        assert!(map.order.links.capacity() <= 80);
     }
 
     #[test]

@@ -13,8 +13,7 @@ const LOOKED_AT: usize = 32;
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Consumers {
     capacity: usize,
-    /// Each has an allocation of its own, so that the list moves pointers when it grows.
-    flights: LruMap<ExtConsumerId, Box<SingleFlight<ConsumerJws>>>,
+    flights: LruMap<ExtConsumerId, SingleFlight<ConsumerJws>>,
 }
 
 impl Consumers {
@@ -31,7 +30,7 @@ impl Consumers {
         if self.flights.len() >= self.capacity && !self.flights.contains(consumer) {
             self.make_room(now);
         }
-        self.flights.touch(consumer, new)
+        self.flights.touch(consumer, SingleFlight::new)
     }
 
     /// True if its entry meets the condition. The entry is the most recently used then.
@@ -40,7 +39,7 @@ impl Consumers {
         consumer: &ExtConsumerId,
         condition: impl FnOnce(&mut SingleFlight<ConsumerJws>) -> bool,
     ) -> bool {
-        self.flights.touch_if(consumer, |flight| condition(flight)).is_some()
+        self.flights.touch_if(consumer, condition).is_some()
     }
 
     /// The entry of `consumer`, if there is one; this is no use of it.
@@ -48,11 +47,11 @@ impl Consumers {
         &mut self,
         consumer: &ExtConsumerId,
     ) -> Option<&mut SingleFlight<ConsumerJws>> {
-        self.flights.get_mut(consumer).map(|flight| &mut **flight)
+        self.flights.get_mut(consumer)
     }
 
     pub(super) fn get(&self, consumer: &ExtConsumerId) -> Option<&SingleFlight<ConsumerJws>> {
-        self.flights.get(consumer).map(|flight| &**flight)
+        self.flights.get(consumer)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,16 +68,12 @@ impl Consumers {
             }
             let Some(oldest) = self.flights.oldest().cloned() else { return };
             if self.flights.get(&oldest).is_some_and(|flight| flight.is_in_flight(now)) {
-                self.flights.touch(&oldest, new);
+                self.flights.touch(&oldest, SingleFlight::new);
             } else {
                 self.flights.pop_oldest();
             }
         }
     }
-}
-
-fn new() -> Box<SingleFlight<ConsumerJws>> {
-    Box::new(SingleFlight::new())
 }
 
 #[cfg(test)]

@@ -25,14 +25,15 @@ const ROUND_TTL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct SingleFlight<T> {
-    value: Value<T>,
+    content: Content<T>,
     pub(super) refresh: Refresh,
 }
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-enum Value<T> {
-    None,
+enum Content<T> {
+    /// There has been no value yet.
+    Absent,
     /// The last value was rejected, and there is no other yet.
     Rejected {
         generation: u32,
@@ -49,7 +50,7 @@ struct Cached<T> {
     refresh_at: Mono,
     /// From this instant on the value must not be used.
     expires_at: Mono,
-    /// Numbers the values: a rejection names a token by its number. A `u32` suffices: each number costs a request.
+    /// Numbers the values: a rejection names a token by its number. 32 bits suffice: each number costs a request.
     generation: u32,
     /// The value did not work: while another is being fetched, no call uses it.
     stale: bool,
@@ -161,13 +162,13 @@ pub(super) struct AcquireRequest {
 
 impl<T> SingleFlight<T> {
     pub(super) fn new() -> Self {
-        Self { value: Value::None, refresh: Refresh::default() }
+        Self { content: Content::Absent, refresh: Refresh::default() }
     }
 
     const fn cached(&self) -> Option<&Cached<T>> {
-        match &self.value {
-            Value::Cached(cached) => Some(cached),
-            Value::None | Value::Rejected { .. } => None,
+        match &self.content {
+            Content::Cached(cached) => Some(cached),
+            Content::Absent | Content::Rejected { .. } => None,
         }
     }
 
@@ -232,15 +233,15 @@ impl<T> SingleFlight<T> {
     }
 
     /// The generation of the value, or of the one that was rejected.
-    pub(super) const fn generation(&self) -> u64 {
-        self.number() as u64
+    pub(super) fn generation(&self) -> u64 {
+        self.last_generation().into()
     }
 
-    const fn number(&self) -> u32 {
-        match &self.value {
-            Value::None => 0,
-            Value::Rejected { generation } => *generation,
-            Value::Cached(cached) => cached.generation,
+    const fn last_generation(&self) -> u32 {
+        match &self.content {
+            Content::Absent => 0,
+            Content::Rejected { generation } => *generation,
+            Content::Cached(cached) => cached.generation,
         }
     }
 
@@ -260,12 +261,12 @@ impl<T> SingleFlight<T> {
         expires_at: Mono,
     ) {
         if self.refresh.holds(lease) {
-            self.value = Value::Cached(Cached {
+            self.content = Content::Cached(Cached {
                 value,
                 stored_at: now,
                 refresh_at,
                 expires_at,
-                generation: self.number().saturating_add(1),
+                generation: self.last_generation().saturating_add(1),
                 stale: false,
             });
             self.refresh.succeed();
@@ -275,7 +276,7 @@ impl<T> SingleFlight<T> {
     /// Drops the value of this generation, which the service rejected.
     pub(super) fn invalidate(&mut self, generation: u64) {
         if generation == self.generation() {
-            self.value = Value::Rejected { generation: self.number() };
+            self.content = Content::Rejected { generation: self.last_generation() };
             if let Some(progress) = &mut self.refresh.progress {
                 progress.expires_at = Mono::ZERO;
             }
@@ -284,13 +285,13 @@ impl<T> SingleFlight<T> {
 
     /// True if the last value was rejected, and there is no other yet.
     pub(super) const fn is_rejected(&self) -> bool {
-        matches!(self.value, Value::Rejected { .. })
+        matches!(self.content, Content::Rejected { .. })
     }
 
     /// Marks the value as possibly out of date: another is fetched soon, but not before this one has the age
     /// `youngest`. A call that needs it while that fetch is in flight waits for the outcome.
     pub(super) fn mark_stale(&mut self, now: Mono, youngest: Duration) {
-        if let Value::Cached(cached) = &mut self.value {
+        if let Content::Cached(cached) = &mut self.content {
             cached.refresh_at = cached.refresh_at.min(now.max(cached.stored_at + youngest));
             cached.stale = true;
         }

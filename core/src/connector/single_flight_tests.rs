@@ -74,6 +74,22 @@ fn a_value_is_used_until_its_expiry_and_not_at_it() {
     assert!(!lease(&mut flight, at(200), who(4, at(200))).refresh_ahead);
 }
 
+/// Else a late rejection of the first value would take the second one away.
+#[test]
+fn a_rejected_value_keeps_its_generation() {
+    let mut flight = cached();
+    flight.invalidate(2);
+    assert!(!flight.is_rejected(), "that is not the value's generation");
+    flight.invalidate(1);
+    assert_eq!((flight.is_rejected(), flight.generation()), (true, 1));
+    let next = AcquireRequest { min_generation: 2, ..who(2, at(150)) };
+    let second = lease(&mut flight, at(150), next);
+    flight.store(at(150), second, 8, at(190), at(200));
+    assert_eq!((flight.value(at(150)), flight.generation()), (Some(&8), 2));
+    flight.invalidate(1);
+    assert_eq!((flight.value(at(150)), flight.is_rejected()), (Some(&8), false));
+}
+
 #[test]
 fn a_refresh_ahead_needs_its_time_and_permission() {
     let mut flight = cached();

@@ -315,11 +315,6 @@ impl Inbox {
 
     /// Updates one conversation, and the indexes over all of them.
     fn with(&mut self, conversation: &ConversationId, act: impl FnOnce(&mut ConversationQueue)) {
-        if self.conversations.len() >= self.max_conversations
-            && !self.conversations.contains(conversation)
-        {
-            self.evict();
-        }
         let entry = self.conversations.touch(conversation, Entry::default);
 
         let before = entry.queue.len();
@@ -344,11 +339,12 @@ impl Inbox {
                 false => self.turns.retain(|turn| turn != conversation),
             }
         }
+        self.evict();
     }
 
-    /// Forgets the least recently used conversations, until there is room for one.
+    /// Forgets the least recently used conversations beyond the limit. The one just used is not among them.
     fn evict(&mut self) {
-        while self.conversations.len() >= self.max_conversations {
+        while self.conversations.len() > self.max_conversations {
             let Some((oldest, entry)) = self.conversations.pop_oldest() else { return };
             self.release_all(&oldest, entry);
             self.evicted.push_back(oldest);
