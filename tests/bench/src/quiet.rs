@@ -83,6 +83,11 @@ fn times() -> Option<(f64, f64)> {
     Some((busy(&all)?, of_process(&own)?))
 }
 
+/// The processor time of the whole machine, in seconds.
+pub(crate) fn machine_time() -> Option<f64> {
+    times().map(|(all, _)| all / 100.0)
+}
+
 /// user, nice, system, irq, softirq and steal of the first line; not idle and iowait.
 fn busy(stat: &str) -> Option<f64> {
     let columns: Vec<f64> = stat

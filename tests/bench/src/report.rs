@@ -194,6 +194,23 @@ pub(crate) struct BridgeRun {
     /// Of PostgreSQL's log, at the steady rate.
     #[serde(default)]
     pub(crate) flushes: Option<Flushes>,
+    /// At the steady rate: how much of all processors' time was used, from 0 to 1.
+    #[serde(default)]
+    pub(crate) busy: Option<f64>,
+    /// At the steady rate: sessions of PostgreSQL at work at a time.
+    #[serde(default)]
+    pub(crate) at_work: Option<f64>,
+    /// What those wait for, the most frequent first.
+    #[serde(default)]
+    pub(crate) waits: Vec<Wait>,
+}
+
+/// How often a session at work was seen to wait for something.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    /// PostgreSQL's name of it.
+    pub(crate) name: String,
+    pub(crate) share: f64,
 }
 
 /// How often a log was flushed to the disk, and how long that took.

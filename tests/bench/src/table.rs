@@ -42,11 +42,17 @@ impl Table {
 
 /// For the terminal.
 pub(crate) fn plain(report: &Report) -> String {
-    all(report).iter().filter(|table| !table.rows.is_empty()).map(Table::plain).collect()
+    measured(report).iter().filter(|table| !table.rows.is_empty()).map(Table::plain).collect()
 }
 
-/// All tables of a report. Their names are the places in the template too.
+/// All tables of the page. Their names are the places in the template.
 pub(crate) fn all(report: &Report) -> Vec<Table> {
+    let mut tables = measured(report);
+    tables.extend([improvements::counted(report), improvements::compared(report)]);
+    tables
+}
+
+fn measured(report: &Report) -> Vec<Table> {
     vec![
         sections(report),
         targets(report),
@@ -55,13 +61,12 @@ pub(crate) fn all(report: &Report) -> Vec<Table> {
         memory(report),
         load(report),
         bridge(report),
+        bridge_waits(report),
         durability(report),
         requests(report),
         ratios(report),
         weight(report),
         profiles(report),
-        improvements::counted(report),
-        improvements::compared(report),
     ]
 }
 
@@ -287,6 +292,24 @@ fn bridge(report: &Report) -> Table {
             figure(run.max_ms),
             flushes(run, |flushes| whole(flushes.per_second)),
             flushes(run, |flushes| figure(flushes.ms_each)),
+        ]);
+    }
+    table
+}
+
+/// What bounds the bridges at the steady rate.
+fn bridge_waits(report: &Report) -> Table {
+    let head = ["store", "bridges", "processors used", "sessions at work", "of these"];
+    let mut table = Table::new("bridge-waits", &head);
+    for run in &report.bridge {
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let waits = run.waits.iter().map(|wait| format!("{} {}", wait.name, percent(wait.share)));
+        table.rows.push(vec![
+            run.store.clone(),
+            run.instances.to_string(),
+            run.busy.map_or_else(|| "–".to_owned(), percent),
+            run.at_work.map_or_else(|| "–".to_owned(), figure),
+            waits.collect::<Vec<_>>().join(", "),
         ]);
     }
     table

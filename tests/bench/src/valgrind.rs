@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::cases;
+use crate::cases::{self, Case};
 use crate::report::{Function, Measured, Profile, Report};
 
 const FEW_RUNS: u32 = 100;
@@ -38,8 +38,7 @@ pub(crate) fn count(report: &mut Report, quick: bool) -> Result<(), BenchError> 
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(case) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let id = case.id();
-                    let count = if case.heavy { Count::of_heavy(&id) } else { Count::of(&id) };
+                    let count = Count::of(case);
                     if let Ok(mut counted) = counted.lock() {
                         counted.push((case.id(), count));
                     }
@@ -79,23 +78,24 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    pub(crate) fn of(id: &str) -> Option<Self> {
+    pub(crate) fn of(case: &Case) -> Option<Self> {
+        let id = &case.id();
         let each = |few: u64, many: u64| {
             many.checked_sub(few).map(|n| n as f64 / f64::from(MANY_RUNS - FEW_RUNS))
         };
-        let (few, many) = (instructions(id, FEW_RUNS)?, instructions(id, MANY_RUNS)?);
-        let (heap_few, heap_many) = (heap(id, FEW_RUNS)?, heap(id, MANY_RUNS)?);
+        let instructions = match case.large {
+            true => once_ready(id, "/dev/null")? as f64 / f64::from(MANY_RUNS),
+            false => each(instructions(id, FEW_RUNS)?, instructions(id, MANY_RUNS)?)?,
+        };
+        if case.heavy {
+            return Some(Self { instructions, allocations: None, bytes: None });
+        }
+        let (few, many) = (heap(id, FEW_RUNS)?, heap(id, MANY_RUNS)?);
         Some(Self {
-            instructions: each(few, many)?,
-            allocations: Some(each(heap_few.0, heap_many.0)?),
-            bytes: Some(each(heap_few.1, heap_many.1)?),
+            instructions,
+            allocations: Some(each(few.0, many.0)?),
+            bytes: Some(each(few.1, many.1)?),
         })
-    }
-
-    /// The instructions of a case that takes long to prepare: callgrind counts from when it is ready.
-    fn of_heavy(id: &str) -> Option<Self> {
-        let instructions = once_ready(id, "/dev/null")? as f64 / f64::from(MANY_RUNS);
-        Some(Self { instructions, allocations: None, bytes: None })
     }
 }
 

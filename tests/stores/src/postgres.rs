@@ -66,9 +66,17 @@ impl PostgresServer {
         if session.number(is_timed) == 0 {
             return None;
         }
-        let count = session.number("SELECT wal_sync FROM pg_stat_wal").unsigned_abs();
-        let time = session.number("SELECT (wal_sync_time * 1000)::bigint FROM pg_stat_wal");
-        Some((count, Duration::from_micros(time.unsigned_abs())))
+        let rows = session.rows("SELECT wal_sync, (wal_sync_time * 1000)::bigint FROM pg_stat_wal");
+        let [count, micros] = rows.first()?.as_slice() else { return None };
+        Some((count.parse().ok()?, Duration::from_micros(micros.parse().ok()?)))
+    }
+
+    /// Each session of a client at work, but this one, by what it waits for: `running` where it waits for nothing.
+    #[must_use]
+    pub fn waits(session: &Session) -> Vec<String> {
+        let sql = "SELECT CASE WHEN wait_event IS NULL THEN 'running' ELSE wait_event END FROM pg_stat_activity \
+                   WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()";
+        session.rows(sql).into_iter().flatten().collect()
     }
 
     /// A connection for statements of a test.

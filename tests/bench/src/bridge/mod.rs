@@ -8,13 +8,15 @@ mod fleet;
 mod load;
 mod place;
 pub(crate) mod sending;
+mod waits;
 
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::fleet::Fleet;
-use self::place::Place;
+use self::place::{Place, on_own_thread};
+use self::waits::Sampling;
 use crate::BenchError;
 use crate::report::{BridgeRun, Flushes};
 
@@ -113,7 +115,9 @@ fn run(
         let conversations = load::prepare(&fleet).await?;
         let flat_out = load::flat_out(&fleet, &conversations, place, seconds).await?;
         let (before, rate) = (place.flushes(), kind.target() / 2.0);
+        let sampling = on_own_thread(|| Sampling::begin(place));
         let steady = load::steady(&fleet, &conversations, rate, seconds).await?;
+        let sampled = sampling.end()?;
         // Nothing is written while the bridges come to rest.
         let flushes = flushes(before, place.flushes(), seconds.mul_f64(rate / steady.rate));
         Ok(BridgeRun {
@@ -129,6 +133,9 @@ fn run(
             p99_ms: steady.p99.as_secs_f64() * 1e3,
             max_ms: steady.max.as_secs_f64() * 1e3,
             flushes,
+            busy: sampled.busy,
+            at_work: sampled.at_work,
+            waits: sampled.waits,
         })
     })
 }
@@ -140,4 +147,21 @@ fn flushes(before: Counted, after: Counted, time: Duration) -> Option<Flushes> {
     let count = after.saturating_sub(before) as f64;
     let spent = spent.saturating_sub(spent_before).as_secs_f64() * 1e3;
     Some(Flushes { per_second: count / time.as_secs_f64(), ms_each: spent / count.max(1.0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flushes_are_those_between_two_counts() {
+        let ms = Duration::from_millis;
+        let two_seconds = Duration::from_secs(2);
+        let counted = flushes(Some((100, ms(50))), Some((300, ms(450))), two_seconds).unwrap();
+        assert_eq!((counted.per_second, counted.ms_each), (100.0, 2.0));
+        let none = flushes(Some((100, ms(50))), Some((100, ms(50))), two_seconds).unwrap();
+        assert_eq!((none.per_second, none.ms_each), (0.0, 0.0));
+        assert!(flushes(None, Some((1, ms(1))), two_seconds).is_none());
+        assert!(flushes(Some((1, ms(1))), None, two_seconds).is_none());
+    }
 }

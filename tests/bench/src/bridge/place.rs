@@ -39,20 +39,29 @@ impl Place {
     pub(crate) fn written(&self) -> Result<Option<u64>, BenchError> {
         Ok(match self {
             Self::Sqlite(_) => machine::bytes_written(),
-            Self::Postgres { server, .. } => outside(|| server.written_ahead()),
+            Self::Postgres { server, .. } => Some(on_own_thread(|| server.written_ahead())),
         })
+    }
+
+    /// The server of PostgreSQL.
+    pub(crate) const fn server(&self) -> Option<&PostgresServer> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres { server, .. } => Some(server),
+        }
     }
 
     /// How often PostgreSQL's log was flushed so far, and how long that took, if the server counts it.
     pub(crate) fn flushes(&self) -> Option<(u64, Duration)> {
         match self {
             Self::Sqlite(_) => None,
-            Self::Postgres { server, .. } => outside(|| server.flushes()).flatten(),
+            Self::Postgres { server, .. } => on_own_thread(|| server.flushes()),
         }
     }
 }
 
-/// Asks the server. That takes a runtime of its own, which must not be within another one.
-fn outside<T: Send>(ask: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| scope.spawn(ask).join()).ok()
+/// Runs a query of the server. That takes a runtime of its own, which must not be within another one.
+pub(crate) fn on_own_thread<T: Send>(query: impl FnOnce() -> T + Send) -> T {
+    let done = std::thread::scope(|scope| scope.spawn(query).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -16,10 +16,10 @@ const CALLS: &str = "tokens: one call";
 pub(super) const CASES: fn() -> Vec<Case> = || {
     vec![
         Case::new(INBOX, "1 conversation", || inbox(1)),
-        Case::new(INBOX, "10,000 conversations", || inbox(10_000)),
+        Case::new(INBOX, "10,000 conversations", || inbox(10_000)).large(),
         Case::new(INBOX, "1,000,000 conversations", || inbox(1_000_000)).heavy(),
         Case::new(CALLS, "1 consumer", || calls(1)),
-        Case::new(CALLS, "10,000 consumers", || calls(10_000)),
+        Case::new(CALLS, "10,000 consumers", || calls(10_000)).large(),
         Case::new(CALLS, "1,000,000 consumers", || calls(1_000_000)).heavy(),
     ]
 };

@@ -27,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Prepares the case, and returns what is measured.
     pub(crate) prepare: fn() -> Once,
+    /// Whether what it prepares is so large that to drop it would count: instructions are counted once it is ready.
+    pub(crate) large: bool,
     /// Whether its preparation takes seconds or gigabytes.
     pub(crate) heavy: bool,
 }
@@ -36,11 +38,16 @@ pub(crate) type Once = Box<dyn FnMut()>;
 
 impl Case {
     const fn new(group: &'static str, name: &'static str, prepare: fn() -> Once) -> Self {
-        Self { group, name, prepare, heavy: false }
+        Self { group, name, prepare, large: false, heavy: false }
+    }
+
+    const fn large(mut self) -> Self {
+        self.large = true;
+        self
     }
 
     const fn heavy(mut self) -> Self {
-        self.heavy = true;
+        (self.large, self.heavy) = (true, true);
         self
     }
 
