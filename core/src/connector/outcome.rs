@@ -307,6 +307,22 @@ impl From<DecodeError> for FailureKind {
 }
 
 impl FailureKind {
+    #[cfg(any(test, feature = "_fuzz"))]
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Resolve,
+        Self::NoFreeConnection,
+        Self::Connect,
+        Self::ProxyAuthentication,
+        Self::ProxySetting,
+        Self::Tls,
+        Self::ClientCertificate,
+        Self::Timeout,
+        Self::Broken,
+        Self::Protocol,
+        Self::TooLarge,
+        Self::Other,
+    ];
+
     /// The failure, as a clause for the middle of a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {

@@ -469,19 +469,6 @@ impl World {
 }
 
 fn kind_of(which: u8) -> FailureKind {
-    const KINDS: [FailureKind; 12] = [
-        FailureKind::Resolve,
-        FailureKind::NoFreeConnection,
-        FailureKind::Connect,
-        FailureKind::ProxyAuthentication,
-        FailureKind::ProxySetting,
-        FailureKind::Tls,
-        FailureKind::ClientCertificate,
-        FailureKind::Timeout,
-        FailureKind::Broken,
-        FailureKind::Protocol,
-        FailureKind::TooLarge,
-        FailureKind::Other,
-    ];
-    KINDS.get(usize::from(which) % KINDS.len()).copied().unwrap_or(FailureKind::Other)
+    let all = FailureKind::ALL;
+    all.get(usize::from(which) % all.len()).copied().unwrap_or(FailureKind::Other)
 }

@@ -37,6 +37,8 @@ pub(super) struct Past {
     pub(super) has_new_app_jwt: bool,
     pub(super) has_new_consumer_jws: bool,
     pub(super) effect: Delivery,
+    /// A response had a `Retry-After`.
+    pub(super) asked: bool,
 }
 
 /// What follows.
@@ -61,6 +63,10 @@ impl Choice {
 }
 
 impl End {
+    pub(super) const fn has_headers(self) -> bool {
+        !matches!(self, Self::NeverSent(_) | Self::Lost(_))
+    }
+
     /// The status that counts, and whether it is that of a success which says otherwise in its body.
     fn status(self) -> Option<(u16, bool)> {
         match self {
