@@ -5,6 +5,14 @@ use crate::{Claim, Keeps};
 /// All claims, in the order of the page.
 pub const CLAIMS: &[Claim] = &[
     Claim {
+        name: "coverage",
+        says: "What the ordinary tests reach",
+        shown_by: "The compiler counts which lines and branches run. Files of tests alone are left out. A program that a test \
+            starts without an environment is not counted, as most of the command line; nor is what needs a PostgreSQL server.",
+        command: "bash tests/coverage.sh",
+        keeps: Keeps::All,
+    },
+    Claim {
         name: "planted",
         says: "Bugs that are planted are caught",
         shown_by: "Each patch is a bug of a line or two. It is planted alone, and a test or an invariant must fail.",
