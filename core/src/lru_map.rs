@@ -6,6 +6,9 @@ use std::collections::btree_map::Entry;
 /// No place in the list.
 const NONE: u32 = u32::MAX;
 
+/// So much room a list has as long as it has any: that of a single entry is not given back and taken again.
+const FEW: usize = 8;
+
 /// A map whose entries are ordered by their last use. It holds fewer than four thousand million.
 ///
 /// A tree finds a key's place by its digest. The tree holds nothing but numbers, so a look-up among a million entries reads
@@ -107,12 +110,12 @@ impl<K: Clone + Ord + AsRef<str>, V> LruMap<K, V> {
             false => self.collided.remove(key),
         };
         let removed = self.order.remove(place)?;
-        self.follow(removed.moved_from, place);
+        self.repoint(removed.moved_from, place);
         Some(removed.value)
     }
 
-    /// Finds the entry that was at place `from` where it is now.
-    fn follow(&mut self, from: u32, place: u32) {
+    /// Makes the trees know the entry at `place`, which was at `from`, by its new place.
+    fn repoint(&mut self, from: u32, place: u32) {
         let Some(moved) = self.order.link(place) else { return };
         match self.by_digest.get_mut(&digest(moved.key.as_ref())) {
             Some(known) if *known == from => *known = place,
@@ -172,7 +175,7 @@ struct Link<K, V> {
     newer: u32,
 }
 
-/// What was removed, and the place of the link that has taken its place.
+/// What was removed, and where the link that has replaced it was before.
 struct Removed<V> {
     value: V,
     moved_from: u32,
@@ -187,8 +190,9 @@ impl<K, V> LinkedList<K, V> {
     fn push(&mut self, key: K, value: V) -> u32 {
         let len = self.links.len();
         if len == self.links.capacity() {
-            // Twice the memory would be much for what a million entries need.
-            self.links.reserve_exact((len / 4).max(4));
+            // By a quarter, as doubling would leave up to half of the memory unused. An allocator moves a large vector by its
+            // pages, or else copies it: a hundred bytes an entry, once for every quarter.
+            self.links.reserve_exact((len / 4).max(FEW));
         }
         let place = u32::try_from(len).unwrap_or(NONE);
         self.links.push(Link { key, value, older: NONE, newer: NONE });
@@ -219,7 +223,7 @@ impl<K, V> LinkedList<K, V> {
         let Link { value, .. } = self.links.swap_remove(usize::try_from(place).ok()?);
         let len = self.links.len();
         if len < self.links.capacity() / 4 {
-            self.links.shrink_to(len * 2);
+            self.links.shrink_to((len * 2).max(FEW));
         }
         if let Some(moved) = self.link(place) {
             let (older, newer) = (moved.older, moved.newer);

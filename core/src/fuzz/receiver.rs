@@ -53,7 +53,8 @@ pub fn receiver(data: &[u8]) {
             assert!(verified == pieces, "in pieces, another account or body")
         }
         (Err(_), Err(_)) => {}
-        _ => assert!(delivery.length.is_some(), "in pieces, the verdict is another"),
+        (Ok(_), Err(_)) => assert!(delivery.length.is_some(), "refused in pieces alone"),
+        (Err(rejection), Ok(_)) => panic!("accepted in pieces alone: {rejection}"),
     }
     match verified {
         Ok(verified) => delivery.accepted(&verified),

@@ -83,22 +83,27 @@ fn times() -> Option<(f64, f64)> {
     Some((busy(&all)?, of_process(&own)?))
 }
 
-/// The processor time of the whole machine, in seconds.
+/// The processor time that this machine's programs used, in seconds; not what its host took.
 pub(crate) fn machine_time() -> Option<f64> {
-    times().map(|(all, _)| all / 100.0)
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    Some((busy(&stat)? - stolen(&stat)?) / 100.0)
 }
 
 /// user, nice, system, irq, softirq and steal of the first line; not idle and iowait.
 fn busy(stat: &str) -> Option<f64> {
-    let columns: Vec<f64> = stat
-        .lines()
-        .next()?
-        .split_whitespace()
-        .skip(1)
-        .map_while(|word| word.parse().ok())
-        .collect();
+    let columns = columns(stat);
     let at = |index: usize| columns.get(index).copied();
     Some(at(0)? + at(1)? + at(2)? + at(5)? + at(6)? + at(7)?)
+}
+
+/// What the host of a virtual machine took while this had something to do, if it says so.
+fn stolen(stat: &str) -> Option<f64> {
+    columns(stat).get(7).copied()
+}
+
+fn columns(stat: &str) -> Vec<f64> {
+    let words = stat.lines().next().unwrap_or_default().split_whitespace();
+    words.skip(1).map_while(|word| word.parse().ok()).collect()
 }
 
 /// utime, stime, cutime and cstime: the 14th to 17th column. The second is a name in parentheses, which may have
@@ -126,6 +131,13 @@ mod tests {
         let stat = "7 (a (b) c) R 1 7 7 0 -1 4194304 108 0 0 0 11 22 33 44 20 0 1 0";
         assert_eq!(of_process(stat), Some(110.0));
         assert_eq!(of_process("nothing"), None);
+    }
+
+    #[test]
+    fn what_the_host_took_is_no_work_of_this_machine() {
+        let stat = "cpu  1 2 4 1000 1000 8 16 32 0 0\ncpu0 9 9 9 9 9 9 9 9 9 9";
+        assert_eq!((busy(stat), stolen(stat)), (Some(63.0), Some(32.0)));
+        assert_eq!((busy("cpu 1 2"), stolen("")), (None, None));
     }
 
     #[test]

@@ -71,10 +71,11 @@ impl PostgresServer {
         Some((count.parse().ok()?, Duration::from_micros(micros.parse().ok()?)))
     }
 
-    /// Each session of a client at work, but this one, by what it waits for: `running` where it waits for nothing.
+    /// Each session of a client at work, but this one, by the type and name of what it waits for. `running` is one that waits
+    /// for nothing, or for a processor.
     #[must_use]
     pub fn waits(session: &Session) -> Vec<String> {
-        let sql = "SELECT CASE WHEN wait_event IS NULL THEN 'running' ELSE wait_event END FROM pg_stat_activity \
+        let sql = "SELECT coalesce(wait_event_type || ' ' || wait_event, 'running') FROM pg_stat_activity \
                    WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()";
         session.rows(sql).into_iter().flatten().collect()
     }

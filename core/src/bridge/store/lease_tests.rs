@@ -1,8 +1,7 @@
 //! Every order in which a few workers can claim, hold, extend, commit, repeat and lose one lane.
 //!
-//! A search goes to every state that a few entries and a few half terms can lead to. Whoever was given a lease keeps it
-//! and may use it at any later time, even after three others: a request that is late, or of a worker that was frozen, is no
-//! other than that. What must hold is written down here, and not how the store does it: the invariants of [`MemoryStore`].
+//! A search goes to every state that a few entries and a few half terms can lead to. A worker keeps its three newest leases
+//! and may use each at any later time: a request that is late, or of a worker that was frozen, is no other than that. What must hold is written down here, and not how the store does it: the invariants of [`MemoryStore`].
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;

@@ -1,9 +1,10 @@
 //! Every failure of an operation's own request, and what follows.
 //!
 //! After each past that differs in anything that counts (how many retries there were, which tokens are new, the worst effect
-//! that an attempt may have had, whether a response asked for a pause), each end of an attempt is tried: for each mode, for an operation that may be repeated and
-//! for one that may not, with and without `Retry-After`, and with plenty of time, with just what the pause takes, and with a
-//! nanosecond more. What must follow is in [`table`]. The invariants are those of [`RetryPolicy`].
+//! that an attempt may have had, whether a response asked for a pause), each end of an attempt is tried: for each mode, for an
+//! operation that may be repeated and for one that may not, with and without `Retry-After`, and with plenty of time, with just
+//! what the pause takes, and with a nanosecond more. What must follow is in [`table`]. The invariants are those of
+//! [`RetryPolicy`].
 
 mod table;
 
@@ -302,4 +303,24 @@ fn each_status_is_as_in_the_table() {
         }
     }
     assert!(cases >= 9_600, "{cases}");
+}
+
+/// A kind that is new does not compile here: it belongs into the list.
+#[test]
+fn the_list_of_kinds_has_every_kind() {
+    let place = |kind| match kind {
+        FailureKind::Resolve => 0,
+        FailureKind::NoFreeConnection => 1,
+        FailureKind::Connect => 2,
+        FailureKind::ProxyAuthentication => 3,
+        FailureKind::ProxySetting => 4,
+        FailureKind::Tls => 5,
+        FailureKind::ClientCertificate => 6,
+        FailureKind::Timeout => 7,
+        FailureKind::Broken => 8,
+        FailureKind::Protocol => 9,
+        FailureKind::TooLarge => 10,
+        FailureKind::Other => 11,
+    };
+    assert_eq!(FailureKind::ALL.map(place), std::array::from_fn(|at| at));
 }

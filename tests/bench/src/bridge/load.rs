@@ -186,7 +186,6 @@ pub(crate) async fn steady(
         times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
     };
     let at = |share| at(share).copied().unwrap_or_default();
-    fleet.rest().await?;
     Ok(Steady { rate: f64::from(count) / seconds, p50: at(0.5), p99: at(0.99), max: at(1.0) })
 }
 

@@ -118,6 +118,7 @@ fn run(
         let sampling = on_own_thread(|| Sampling::begin(place));
         let steady = load::steady(&fleet, &conversations, rate, seconds).await?;
         let sampled = sampling.end()?;
+        fleet.rest().await?;
         // Nothing is written while the bridges come to rest.
         let flushes = flushes(before, place.flushes(), seconds.mul_f64(rate / steady.rate));
         Ok(BridgeRun {

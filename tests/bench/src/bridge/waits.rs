@@ -16,7 +16,7 @@ use crate::report::Wait;
 /// Between two samples: twenty a second take some thousandths of a core.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What else is not named apart.
+/// How many kinds of waits are listed.
 const MOST: usize = 4;
 
 /// Samples the sessions until it ends.
@@ -25,6 +25,12 @@ pub(crate) struct Sampling {
     sampler: Option<JoinHandle<Samples>>,
     began: Instant,
     processors: Option<f64>,
+}
+
+impl Drop for Sampling {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
 }
 
 /// How often a session at work was seen, by what it waited for.
@@ -60,7 +66,7 @@ impl Sampling {
         Self { stop, sampler, began: Instant::now(), processors: machine_time() }
     }
 
-    pub(crate) fn end(self) -> Result<Sampled, BenchError> {
+    pub(crate) fn end(mut self) -> Result<Sampled, BenchError> {
         let time = self.began.elapsed().as_secs_f64();
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
         let busy = self
@@ -68,7 +74,7 @@ impl Sampling {
             .zip(machine_time())
             .map(|(before, after)| (after - before) / time / cores);
         self.stop.store(true, Ordering::SeqCst);
-        let samples = match self.sampler.map(JoinHandle::join) {
+        let samples = match self.sampler.take().map(JoinHandle::join) {
             Some(Ok(samples)) => samples,
             Some(Err(_)) => return Err("the sampler of PostgreSQL's sessions has panicked".into()),
             None => Samples::default(),

@@ -15,9 +15,10 @@ const CALLS: &str = "tokens: one call";
 
 pub(super) const CASES: fn() -> Vec<Case> = || {
     vec![
-        Case::new(INBOX, "1 conversation", || inbox(1)),
-        Case::new(INBOX, "10,000 conversations", || inbox(10_000)).large(),
-        Case::new(INBOX, "1,000,000 conversations", || inbox(1_000_000)).heavy(),
+        Case::new(INBOX, "1 conversation", || inbox(1, 1)),
+        Case::new(INBOX, "10,000 conversations", || inbox(10_000, 10_000)).large(),
+        Case::new(INBOX, "10,000 conversations, of a new one", || inbox(20_000, 10_000)).large(),
+        Case::new(INBOX, "1,000,000 conversations", || inbox(1_000_000, 1_000_000)).heavy(),
         Case::new(CALLS, "1 consumer", || calls(1)),
         Case::new(CALLS, "10,000 consumers", || calls(10_000)).large(),
         Case::new(CALLS, "1,000,000 consumers", || calls(1_000_000)).heavy(),
@@ -29,10 +30,12 @@ fn step(n: usize) -> usize {
     n * 61 / 100 + 1
 }
 
-fn inbox(conversations: usize) -> Once {
-    let mut inbox = Inbox::new(ReorderWindow::default()).max_conversations(conversations);
-    // A thousand of them, spread over all, take turns.
-    let taking_turns = conversations.min(1000);
+/// If not all conversations are remembered, each comes when it is forgotten.
+fn inbox(conversations: usize, remembered: usize) -> Once {
+    let mut inbox = Inbox::new(ReorderWindow::default()).max_conversations(remembered);
+    // A thousand of them, spread over all, take turns; or all of them.
+    let taking_turns =
+        if remembered < conversations { conversations } else { conversations.min(1000) };
     let ids: Vec<ConversationId> = (0..conversations)
         .map(|n| ConversationId::new(format!("5f0c2f4e-3c1d-4f55-9a64-{n:012}")).unwrap())
         .collect();
@@ -58,7 +61,7 @@ fn inbox(conversations: usize) -> Once {
         inbox.mark_seen(event.conversation(), event.dialog(), sequence);
         inbox.handle(Change::Message(event.clone()), Mono::ZERO).unwrap();
         let InboxPoll::Deliver(delivered) = inbox.poll(Mono::ZERO) else { unreachable!() };
-        black_box(delivered);
+        black_box((delivered, inbox.pop_evicted()));
     })
 }
 
@@ -82,6 +85,6 @@ pub(crate) fn idle(what: &str, n: usize) -> Once {
                 black_box(&connector.state);
             })
         }
-        _ => inbox(n),
+        _ => inbox(n, n),
     }
 }
