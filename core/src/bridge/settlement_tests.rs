@@ -110,6 +110,36 @@ fn the_echo_of_a_reported_message_confirms_no_other() {
     assert!(!confirmed(&world, "m2"), "{:?}", world.channel.statuses);
 }
 
+/// Wherever the bridge dies: one that gives the message up without ever having asked would leave its echo to the next.
+#[test]
+fn no_crash_leaves_an_echo_to_a_later_message() {
+    for steps in 0..8 {
+        let mut world = World::new(1, BridgeConfig::new());
+        world.accept("ada", "m1", "hello");
+        let at = world.run_until(is_text).unwrap();
+        world.finish(0, at, Fate::AnswerLost);
+        for _ in 0..steps {
+            world.poll(0);
+            world.finish(0, 0, Fate::Done);
+        }
+        world.crash(0);
+        for _ in 0..2 {
+            world.advance(Duration::from_secs(61));
+            world.run();
+        }
+        let failed = Progress::Failed(FailureReason::Unconfirmed);
+        assert_eq!(world.channel.statuses, [("m1".to_owned(), failed)], "{steps}");
+        world.accept("ada", "m2", "hello");
+        let at = world.run_until(is_text).unwrap();
+        world.finish(0, at, Fate::RequestLost);
+        world.run();
+        world.post_all();
+        world.run();
+        let told = world.channel.statuses.contains(&("m2".to_owned(), Progress::Sent));
+        assert!(!told, "{steps}: the echo of the first message confirms the second, which is lost");
+    }
+}
+
 #[test]
 fn an_echo_of_one_of_two_messages_proves_no_absence() {
     // The first message is given up long before its request can be excluded, or soon: then nobody knows which of

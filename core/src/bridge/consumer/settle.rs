@@ -49,12 +49,18 @@ impl ConsumerLane {
         self.settle_until = Some(now.mono() + self.config.settle_for);
         self.is_changed = true;
         self.note_message(&id, MessageOutcome::Unconfirmed);
+        // With the same commit: a lane that is taken over long after that may give the message up at once.
+        self.ask();
     }
 
-    /// Asks the conversation's lane, and applies the policy when the time is up.
+    /// Applies the policy when the time is up.
     pub(super) fn settle(&mut self, now: Now) {
+        // Records of earlier versions may say that nobody was asked.
+        self.ask();
         let Some(head) = self.record.queue.front_mut() else { return };
-        let SendState::Unconfirmed(unconfirmed) = &mut head.state else { return };
+        if !matches!(head.state, SendState::Unconfirmed(_)) {
+            return;
+        }
         if self.settle_until.is_some_and(|until| until <= now.mono()) {
             match self.config.unsettled {
                 Unsettled::Report => {
@@ -71,25 +77,33 @@ impl ConsumerLane {
             self.must_commit = true;
             return;
         }
-        if !unconfirmed.is_asked {
-            unconfirmed.is_asked = true;
-            let question = Question {
-                message: head.id.clone(),
-                attempt: head.attempt,
-                dialog: unconfirmed.dialog.clone(),
-                least: unconfirmed.least,
-                digest: match &head.content {
-                    Content::Text { text, .. } => digest::text(text),
-                    Content::Hosted(file) => digest::file(file.relative_path()),
-                    Content::Close { .. } => 0,
-                },
-                ended: unconfirmed.ended,
-                is_ambiguous: false,
-            };
-            let conversation = unconfirmed.conversation.clone();
-            self.tell_conversation(&conversation, &ConversationEntry::Question(question));
-            self.is_changed = true;
+    }
+
+    /// Asks the conversation's lane, once. It keeps the question when the message is given up: else a late echo would count for
+    /// a later message with the same text.
+    fn ask(&mut self) {
+        let Some(head) = self.record.queue.front_mut() else { return };
+        let SendState::Unconfirmed(unconfirmed) = &mut head.state else { return };
+        if unconfirmed.is_asked {
+            return;
         }
+        unconfirmed.is_asked = true;
+        let question = Question {
+            message: head.id.clone(),
+            attempt: head.attempt,
+            dialog: unconfirmed.dialog.clone(),
+            least: unconfirmed.least,
+            digest: match &head.content {
+                Content::Text { text, .. } => digest::text(text),
+                Content::Hosted(file) => digest::file(file.relative_path()),
+                Content::Close { .. } => 0,
+            },
+            ended: unconfirmed.ended,
+            is_ambiguous: false,
+        };
+        let conversation = unconfirmed.conversation.clone();
+        self.tell_conversation(&conversation, &ConversationEntry::Question(question));
+        self.is_changed = true;
     }
 
     /// The conversation's lane answers. An answer about an earlier attempt says nothing about this one.
