@@ -75,7 +75,6 @@ impl ConsumerLane {
             }
             self.settle_until = None;
             self.must_commit = true;
-            return;
         }
     }
 
