@@ -28,6 +28,17 @@ fn sends_again(world: &mut World) -> bool {
     world.run_until(is_text).is_some()
 }
 
+/// A second message with the same text is lost, and the echo of the first one comes. True if that confirms the second.
+fn confirms_the_lost_twin(world: &mut World) -> bool {
+    world.accept("ada", "m2", "hello");
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, Fate::RequestLost);
+    world.run();
+    world.post_all();
+    world.run();
+    world.channel.statuses.contains(&("m2".to_owned(), Progress::Sent))
+}
+
 #[test]
 fn an_echo_confirms_what_was_not_answered() {
     let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
@@ -99,15 +110,7 @@ fn the_echo_of_a_reported_message_confirms_no_other() {
     let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::AnswerLost);
     world.advance(Duration::from_secs(61));
     world.run();
-    world.accept("ada", "m2", "hello");
-    let at = world.run_until(is_text).unwrap();
-    world.finish(0, at, Fate::RequestLost);
-    world.run();
-    world.post_all();
-    world.run();
-    let confirmed =
-        |world: &World, id: &str| world.channel.statuses.contains(&(id.into(), Progress::Sent));
-    assert!(!confirmed(&world, "m2"), "{:?}", world.channel.statuses);
+    assert!(!confirms_the_lost_twin(&mut world), "{:?}", world.channel.statuses);
 }
 
 /// Wherever the bridge dies: one that gives the message up without ever having asked would leave its echo to the next.
@@ -129,14 +132,10 @@ fn no_crash_leaves_an_echo_to_a_later_message() {
         }
         let failed = Progress::Failed(FailureReason::Unconfirmed);
         assert_eq!(world.channel.statuses, [("m1".to_owned(), failed)], "{steps}");
-        world.accept("ada", "m2", "hello");
-        let at = world.run_until(is_text).unwrap();
-        world.finish(0, at, Fate::RequestLost);
-        world.run();
-        world.post_all();
-        world.run();
-        let told = world.channel.statuses.contains(&("m2".to_owned(), Progress::Sent));
-        assert!(!told, "{steps}: the echo of the first message confirms the second, which is lost");
+        assert!(
+            !confirms_the_lost_twin(&mut world),
+            "{steps}: the echo of the first message confirms the second, which is lost"
+        );
     }
 }
 
