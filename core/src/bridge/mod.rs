@@ -60,6 +60,8 @@ mod entry;
 mod event;
 #[cfg(test)]
 mod event_tests;
+#[cfg(test)]
+mod failure_tests;
 mod forgetting;
 #[cfg(test)]
 mod forgetting_tests;

@@ -51,7 +51,7 @@ impl ConsumerLane {
             self.is_changed = true;
             if self.taken_over {
                 // The last holder may have taken in this much, and sent the message that is first now.
-                self.doubt_head(now);
+                self.doubt(now);
             }
         }
     }

@@ -131,7 +131,7 @@ impl ConsumerLane {
             record,
         };
         if lane.taken_over {
-            lane.doubt_head(now);
+            lane.doubt(now);
         }
         lane.absorb(now);
         Some(lane)

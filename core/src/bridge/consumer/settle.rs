@@ -1,7 +1,7 @@
 //! Finds out whether a message was taken.
 
 use super::ConsumerLane;
-use super::record::{Content, SendState, Talk, Unconfirmed};
+use super::record::{Content, PendingKind, SendState, Talk, Unconfirmed};
 use crate::bridge::config::Unsettled;
 use crate::bridge::conversation::digest;
 use crate::bridge::entry::{ConversationEntry, Question, Verdict};
@@ -12,9 +12,23 @@ use crate::id::{ConversationId, DialogId};
 use crate::time::{Now, Timestamp};
 
 impl ConsumerLane {
-    /// Marks the first message as possibly sent, in a lane that was taken over. It can only have left if a
-    /// conversation was open: opening is committed before anything is sent.
-    pub(super) fn doubt_head(&mut self, now: Now) {
+    /// What the last holder of a lane that was taken over may have sent is not sent again.
+    pub(super) fn doubt(&mut self, now: Now) {
+        self.doubt_click();
+        self.doubt_head(now);
+    }
+
+    /// Forgets a click: a bot may act on it, not twice. The text after it says what was chosen.
+    fn doubt_click(&mut self) {
+        if self.record.receipts.front().is_some_and(|first| first.kind == PendingKind::Action) {
+            self.record.receipts.pop_front();
+            self.is_changed = true;
+        }
+    }
+
+    /// Marks the first message as possibly sent. It can only have left if a conversation was open: opening is
+    /// committed before anything is sent.
+    fn doubt_head(&mut self, now: Now) {
         let Talk::Open(talk) = &self.record.talk else { return };
         let (dialog, conversation) = (talk.to.dialog(), talk.to.id().clone());
         let Some(head) = self.record.queue.front() else { return };

@@ -1,0 +1,132 @@
+//! What follows when requests of a consumer's lane fail: receipts, clicks, and what LivePerson asks for.
+
+use std::time::Duration;
+
+use super::world::{Fate, UnderWay, World};
+use super::{BridgeConfig, FailureReason, Inbound, Outgoing, Progress};
+use crate::error::{Delivery, Error, ErrorKind};
+
+/// A world in which a conversation is open, and everything is told.
+fn open() -> World {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    go_on(&mut world);
+    world
+}
+
+fn go_on(world: &mut World) {
+    for _ in 0..10 {
+        world.run();
+        world.post_all();
+    }
+    world.run();
+}
+
+fn is_receipt(step: &UnderWay) -> bool {
+    matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Receipt(_)))
+}
+
+fn is_text(step: &UnderWay) -> bool {
+    matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)))
+}
+
+/// A world whose consumer's click is under way, at this place.
+fn clicked() -> (World, usize) {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["Blue"]);
+    go_on(&mut world);
+    world.accept("ada", "m2", "1");
+    let at = world.run_until(is_receipt).unwrap();
+    (world, at)
+}
+
+fn clicks(world: &World) -> usize {
+    let receipts = &world.cloud.conversations["c1"].receipts;
+    receipts.iter().filter(|one| *one == "ACTION").count()
+}
+
+fn go_on_for_minutes(world: &mut World) {
+    go_on(world);
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(61));
+        go_on(world);
+    }
+}
+
+#[test]
+fn a_click_whose_answer_is_lost_is_not_sent_again() {
+    let (mut world, at) = clicked();
+    world.finish(0, at, Fate::AnswerLost);
+    go_on_for_minutes(&mut world);
+    assert_eq!(clicks(&world), 1);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take Blue"]);
+}
+
+#[test]
+fn a_click_before_a_crash_is_not_sent_again() {
+    let (mut world, at) = clicked();
+    let UnderWay::Call(_, outgoing, _) = world.instances[0].under_way.remove(at).unwrap() else {
+        panic!()
+    };
+    world.cloud.perform(&outgoing).unwrap();
+    world.crash(0);
+    go_on_for_minutes(&mut world);
+    assert_eq!(clicks(&world), 1);
+    // Nobody knows whether the text was sent: it is reported, and not sent.
+    let unconfirmed = Progress::Failed(FailureReason::Unconfirmed);
+    assert!(world.channel.statuses.contains(&("m2".to_owned(), unconfirmed)));
+}
+
+#[test]
+fn a_receipt_is_tried_four_times_and_messages_go_on() {
+    let mut world = open();
+    world.cloud.agent_says("c1", "hi");
+    world.post_all();
+    let mut tries = 0;
+    while tries < 20
+        && let Some(at) = world.run_until(is_receipt)
+    {
+        world.finish(0, at, Fate::RequestLost);
+        world.run();
+        world.advance(Duration::from_secs(301));
+        tries += 1;
+    }
+    assert_eq!(tries, 4);
+    world.accept("ada", "m2", "next");
+    go_on(&mut world);
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "next"]);
+}
+
+#[test]
+fn liveperson_may_ask_for_five_minutes_at_most() {
+    for (asked, early, late) in [(100, 99, 2), (86_400, 299, 2)] {
+        let mut world = open();
+        world.accept("ada", "m2", "next");
+        let at = world.run_until(is_text).unwrap();
+        let UnderWay::Call(number, ..) = world.instances[0].under_way.remove(at).unwrap() else {
+            panic!()
+        };
+        let error = Error::new(ErrorKind::RateLimited, "slow down")
+            .with_delivery(Delivery::Rejected)
+            .with_retry_after(Duration::from_secs(asked));
+        let now = world.now;
+        world.instances[0].worker.called(number, Err(error), now);
+        world.run();
+        world.advance(Duration::from_secs(early));
+        assert_eq!(world.run_until(is_text), None, "{asked}");
+        world.advance(Duration::from_secs(late));
+        assert!(world.run_until(is_text).is_some(), "{asked}");
+    }
+}
+
+#[test]
+fn a_long_text_of_emoji_fits_in_its_parts() {
+    let mut world = open();
+    for (id, letter) in [("m2", "\u{1f426}"), ("m3", "\u{1}"), ("m4", "\"")] {
+        let (long, before) = (letter.repeat(6000), world.cloud.texts_of("ada").len());
+        world.hand_in("ada", Inbound::text(id, &long).unwrap());
+        // The cloud takes no request that is too long.
+        go_on(&mut world);
+        assert_eq!(world.cloud.texts_of("ada")[before..].concat(), long);
+    }
+}
