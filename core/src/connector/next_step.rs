@@ -282,6 +282,8 @@ impl<C: Callable> Call<C> {
         origin: Origin,
         request: RelativeRequest,
     ) -> Result<Option<Attempt>, Error> {
+        // Before the circuit is asked: a request that cannot be written must not take the one probe with it.
+        let mut request = request.for_origin(&origin)?;
         let deadline = self.attempt_deadline(now);
         let probe = match state.circuit(&endpoint).acquire(now, deadline) {
             Permit::Granted => None,
@@ -291,7 +293,6 @@ impl<C: Callable> Call<C> {
                 return Ok(None);
             }
         };
-        let mut request = request.for_origin(&origin)?;
         let tokens = authorize(state, &self.principal, &mut request, now);
         self.attempts.own = self.attempts.own.saturating_add(1);
         Ok(Some(self.launch(now, Purpose::Own(probe), endpoint, origin, tokens, request)))

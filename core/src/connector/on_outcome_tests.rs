@@ -3,12 +3,17 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::api::{AuthorizeApp, CloseConversation, ListDomains, ResolveDomain, Service};
+use crate::api::{
+    AuthorizeApp, CloseConversation, ListDomains, Login, OpenConversation, Operation, ReadInstall,
+    ResolveDomain, ResponseView, Service,
+};
 use crate::connector::call_harness::{
     APP_JWT, CONSUMER_JWS, CallHarness, SECRET, conversation, message,
 };
 use crate::connector::{Config, Failure, Step};
+use crate::id::{ConversationId, ExtConsumerId};
 use crate::policy::{CircuitPolicy, RetryPolicy};
+use crate::secret::Secret;
 use crate::time::Mono;
 
 const fn secs(seconds: u64) -> Duration {
@@ -117,11 +122,26 @@ fn a_truncated_probe_leaves_the_probing_to_the_next() {
     assert_eq!(harness.attempt().stage(), Stage::Operation);
 }
 
+#[test]
+fn a_request_that_cannot_be_written_takes_no_probe() {
+    let answer = http::Response::new(Bytes::from_static(br#"{"bearer":"b"}"#));
+    let login = Login::new("a", Secret::new("b".to_owned()));
+    let user = Operation::parse(&login, &ResponseView::new(&answer, false)).unwrap();
+    let long = "x".repeat(70_000);
+    let mut harness = CallHarness::with(ReadInstall::new(user.clone(), "i"), circuits);
+    harness.attempt_of(Stage::Operation);
+    open_circuit(&mut harness.state, Service::ACCOUNT_CONFIG, Mono::ZERO);
+    let mut harness = harness.next(ReadInstall::new(user.clone(), long), secs(130));
+    assert!(matches!(harness.poll(), Step::Done(_)));
+    let mut harness = harness.next(ReadInstall::new(user, "i"), secs(130));
+    assert_eq!(harness.attempt().stage(), Stage::Operation);
+}
+
 /// What ends a probe without a word about the service leaves the probing to the next, at once.
 #[test]
 fn a_token_of_another_program_and_a_full_client_end_no_probing() {
     let token = || {
-        let token = crate::secret::Secret::new("x".to_owned());
+        let token = Secret::new("x".to_owned());
         Outcome::Shared(SharedToken::new(token, secs(100)).unwrap())
     };
     let full = || Outcome::Failed(Failure::never_sent(FailureKind::NoFreeConnection));
@@ -295,5 +315,27 @@ fn a_token_number_in_a_5xx_repeats_nothing() {
         harness.answer(&attempt, status, r#"{"body":{"errorCode":40102}}"#);
         let again = matches!(harness.poll(), Step::Send(_));
         assert_eq!(again, refreshed, "{status}");
+    }
+}
+
+#[test]
+fn already_open_names_the_conversation_and_the_consumer() {
+    // Its claims are {"lp_consumer_id":"9c"}.
+    let jws = "e30.eyJscF9jb25zdW1lcl9pZCI6IjljIn0.c2ln";
+    let last = ConversationId::new("5f0c").unwrap();
+    let ada = ExtConsumerId::new("ada").unwrap();
+    for status in [200, 400] {
+        let mut harness =
+            CallHarness::new(OpenConversation::new(ada.clone()).last_known(last.clone()));
+        let token = harness.attempt_of(Stage::ConsumerJws);
+        harness.answer(&token, 200, &format!(r#"{{"token":"{jws}"}}"#));
+        let attempt = harness.attempt_of(Stage::Operation);
+        let body = r#"[{"code":"OK"},{"code":"BAD_REQUEST",
+            "body":{"msg":"User 9c already has open conversation."}}]"#;
+        harness.answer(&attempt, status, body);
+        let error = harness.error();
+        assert_eq!(error.kind(), ErrorKind::AlreadyOpen);
+        assert_eq!(error.open_conversation(), Some(&last));
+        assert_eq!(error.consumer_id().map(|id| id.as_str()), Some("9c"));
     }
 }
