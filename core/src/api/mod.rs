@@ -38,6 +38,8 @@ mod client_properties;
 mod conversation;
 pub(crate) mod domain;
 mod envelope;
+#[cfg(test)]
+mod idempotency_tests;
 pub(crate) mod idp;
 mod lookup;
 mod monitoring;

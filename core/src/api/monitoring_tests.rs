@@ -24,6 +24,16 @@ fn answer(status: u16, body: &Value) -> Response<Bytes> {
     Response::builder().status(status).body(body.to_string().into()).unwrap()
 }
 
+#[test]
+fn an_identity_says_whether_the_consumer_is_logged_in() {
+    let cases = [(Identity::authenticated("s"), "loa1"), (Identity::unauthenticated("s"), "0")];
+    for (identity, acr) in cases {
+        let sent = request(&FindEngagement::new(app()).identity(identity), None);
+        let body: Value = serde_json::from_slice(sent.body()).unwrap();
+        assert_eq!(body["identities"], json!([{"acr": acr, "sub": "s"}]));
+    }
+}
+
 /// The examples of [protocol.md 12.1](crate::protocol#12.1).
 #[test]
 fn the_documented_request_is_written_and_parsed() {

@@ -108,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn the_claims_of_a_token_outrank_expires_in() {
+        // Its claims are {"iat":0,"exp":3600}.
+        let token = "e30.eyJpYXQiOjAsImV4cCI6MzYwMH0.c2ln";
+        for other in ["3", "86400"] {
+            let body = format!(r#"{{"access_token":"{token}","expires_in":{other}}}"#);
+            let life = read_text(200, &body).unwrap().life;
+            assert_eq!(life, Duration::from_secs(3600), "{other}");
+        }
+    }
+
+    #[test]
     fn every_form_of_expires_in_gives_a_lifetime() {
         for (value, seconds) in [
             ("60", 60),

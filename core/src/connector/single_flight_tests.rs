@@ -183,3 +183,14 @@ fn a_waiter_of_a_round_before_the_last_has_failed_too() {
         }
     }
 }
+
+#[test]
+fn a_round_that_nobody_goes_on_with_ends_after_a_minute() {
+    for (later, failures) in [(64, 1), (65, 0), (3000, 0)] {
+        let mut flight = SingleFlight::new();
+        let holder = lease(&mut flight, at(0), who(1, at(0)));
+        flight.refresh.back_off(at(0), holder, secs(5), &error("no"));
+        lease(&mut flight, at(later), who(2, at(later)));
+        assert_eq!(flight.refresh.failures(), failures, "{later}");
+    }
+}

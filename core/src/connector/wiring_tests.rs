@@ -355,6 +355,19 @@ fn an_older_refusal_says_nothing_of_a_newer_app_token() {
 }
 
 #[test]
+fn a_refused_consumer_token_is_told_to_be_of_no_use() {
+    let mut harness = CallHarness::new(from("ada"));
+    let first = harness.attempt_of(Stage::ConsumerJws);
+    assert!(first.token().is_some_and(|token| !token.replaces_rejected()));
+    harness.answer_normally(&first, "");
+    let sent = harness.attempt();
+    harness.answer(&sent, 401, r#"{"body":{"errorCode":40103}}"#);
+    let again = harness.attempt();
+    assert_eq!(again.stage(), Stage::ConsumerJws);
+    assert!(again.token().is_some_and(TokenRequest::replaces_rejected));
+}
+
+#[test]
 fn a_look_up_of_a_host_wakes_those_who_wait_for_it() {
     let mut harness = CallHarness::new(ResolveDomain::new(Service::MESSAGING));
     let attempt = harness.attempt();

@@ -497,6 +497,18 @@ fn empty_elements_of_a_list_do_not_count() {
 }
 
 #[test]
+fn a_close_counts_in_whichever_field_it_is() {
+    for fields in [
+        "connection: keep-alive\r\nconnection: close",
+        "connection: close\r\nconnection: keep-alive",
+        "Connection: x\r\nserver: y\r\nCONNECTION: a, Close",
+    ] {
+        let text = format!("{OK}{fields}\r\ncontent-length: 1\r\n\r\na");
+        assert_eq!(whole(&text), ok("a", false, 0), "{fields:?}");
+    }
+}
+
+#[test]
 fn unusual_but_valid_heads_are_read() {
     let long = "x".repeat(900);
     for head in [

@@ -251,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn no_number_of_failures_shortens_the_pause() {
+        let policy = CircuitPolicy::documented();
+        let failures = (0..200).chain([u32::MAX - 1, u32::MAX]);
+        let pauses: Vec<_> = failures.map(|failed| policy.pause(failed)).collect();
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses.last(), Some(&Duration::from_secs(32 * 60)));
+    }
+
+    #[test]
     fn a_failure_from_before_it_opened_changes_nothing() {
         let mut circuit = open_at(at(0));
         assert_eq!(circuit.record_failure(at(60), None, true, &CircuitPolicy::documented()), None);

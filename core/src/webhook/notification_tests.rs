@@ -204,6 +204,25 @@ fn every_variant_of_a_state_is_read() {
 }
 
 #[test]
+fn one_line_break_at_the_end_of_a_text_is_dropped() {
+    for (sent, text) in [
+        ("hi", "hi"),
+        ("hi\n", "hi"),
+        ("hi\n\n", "hi\n"),
+        ("hi \n", "hi "),
+        ("\nhi", "\nhi"),
+        ("hi\r\n", "hi\r"),
+        ("\n", ""),
+        ("", ""),
+    ] {
+        let event = json!({"type": "ContentEvent", "contentType": "text/plain", "message": sent});
+        let read = message(json!({"dialogId": "d", "event": event}));
+        let Event::Text(read) = read.event() else { panic!("{sent:?}") };
+        assert_eq!(read.text, text, "{sent:?}");
+    }
+}
+
+#[test]
 fn every_content_type_is_distinguished() {
     for (content_type, content, name) in [
         (json!("text/plain"), json!("hi\n"), "text"),

@@ -343,6 +343,17 @@ mod tests {
     }
 
     #[test]
+    fn a_template_of_the_old_form_has_its_answers() {
+        let event = json!({"content": {"type": "template", "templateType": "quickReply",
+            "title": "Which?", "resp": [{"type": "button", "title": "Blue",
+                "click": {"actions": [{"type": "publishText", "text": "blue"}]}}]}});
+        let tape = JsonTape::from(&event);
+        let rich = RichContent::of(tape.root());
+        assert_eq!(rich.to_text(), "Which?\n[1] Blue");
+        assert_eq!(rich.clickable().len(), 1);
+    }
+
+    #[test]
     fn content_in_a_string_is_read_tolerantly() {
         let content = r#"{"type":"text","text":"half \ud83d","x":1e400}"#;
         for event in [

@@ -106,6 +106,23 @@ fn the_documented_close_is_written() {
     );
 }
 
+#[test]
+fn a_rating_says_what_the_consumer_said() {
+    for (resolution, is_resolved) in [(Resolution::Resolved, true), (Resolution::Unresolved, false)]
+    {
+        for (status, word) in [
+            (Rating::Filled, "FILLED"),
+            (Rating::PartiallyFilled, "PARTIALLY_FILLED"),
+            (Rating::Skipped, "SKIPPED"),
+        ] {
+            let rate = RateConversation::new(&conversation(), 2, resolution).status(status);
+            let expected = json!({"field": "CSATRate", "csatRate": 2,
+                "csatResolutionConfirmation": is_resolved, "status": word});
+            assert_eq!(body_of(&rate)["body"]["conversationField"], expected);
+        }
+    }
+}
+
 /// The other forms of [protocol.md 7.8](crate::protocol#7.8).
 #[test]
 fn every_documented_update_is_written() {

@@ -151,3 +151,21 @@ fn options_too_large_for_a_record_are_not_offered() {
     go_on(&mut world);
     assert_eq!(world.cloud.texts_of("ada"), ["zero", "I take Blue"]);
 }
+
+#[test]
+fn what_is_held_has_a_limit_in_bytes() {
+    let mut world = World::new(1, BridgeConfig::new());
+    for n in 0..100 {
+        world.append(vec![accepted(&format!("c{n}"), "m1", 2 << 20)]);
+    }
+    // LivePerson hangs: the store alone answers.
+    let asks = |step: &UnderWay| matches!(step, UnderWay::Ask(..));
+    for _ in 0..1000 {
+        world.poll(0);
+        let Some(at) = world.instances[0].under_way.iter().position(asks) else { break };
+        world.finish(0, at, Fate::Done);
+    }
+    assert!(!world.instances[0].under_way.iter().any(asks));
+    let lanes = world.instances[0].worker.lanes();
+    assert!((32..=40).contains(&lanes), "64 MiB, and the last claim's 16: {lanes}");
+}

@@ -75,13 +75,30 @@ fn many_states_of_one_timestamp_are_distinguished() {
     }
 }
 
+/// A text in a dialog of the conversation `c`.
+fn numbered(dialog: u64, sequence: u64) -> Change {
+    let raw = json!({"sequence": sequence, "conversationId": "c", "dialogId": format!("d{dialog}"),
+        "event": {"type": "ContentEvent", "message": "x"}});
+    Change::Message(MessagingEvent::try_from(raw).unwrap())
+}
+
+#[test]
+fn a_replaced_dialog_still_delivers_what_it_held() {
+    let mut inbox = Inbox::default();
+    inbox.handle(numbered(0, 5), Mono::ZERO).unwrap();
+    for dialog in 1..=7 {
+        inbox.handle(numbered(dialog, 0), Mono::ZERO).unwrap();
+    }
+    assert_eq!(ready(&mut inbox).len(), 7, "the gap before 5 is waited for");
+    inbox.handle(numbered(8, 0), Mono::ZERO).unwrap();
+    let delivered = ready(&mut inbox);
+    let sequences: Vec<_> = delivered.into_iter().filter_map(|(_, sequence)| sequence).collect();
+    assert_eq!(sequences, [5, 0]);
+    assert!(inbox.is_empty());
+}
+
 #[test]
 fn a_ninth_dialog_replaces_the_least_recently_used() {
-    let numbered = |dialog: u64, sequence: u64| {
-        let raw = json!({"sequence": sequence, "conversationId": "c", "dialogId": format!("d{dialog}"),
-            "event": {"type": "ContentEvent", "message": "x"}});
-        Change::Message(MessagingEvent::try_from(raw).unwrap())
-    };
     let mut inbox = Inbox::default();
     for dialog in [0, 1, 2, 3, 4, 5, 6, 7, 0, 8] {
         inbox.handle(numbered(dialog, 0), Mono::ZERO).unwrap();
