@@ -72,6 +72,7 @@ mod probes;
 mod repeats;
 mod routes;
 mod segment;
+mod settings;
 mod start;
 mod threads;
 mod trouble;

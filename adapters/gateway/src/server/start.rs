@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use lp_connector_axum::{Webhooks, serve};
+use lp_connector_bridge::Bridge;
 use lp_connector_bridge::store::Store;
-use lp_connector_bridge::{Bridge, BridgeConfig, ConsumerSettings};
 use lp_connector_core::error::Error;
 use lp_connector_core::id::AccountId;
 use lp_connector_core::webhook::Receiver;
@@ -25,18 +25,15 @@ use super::app::App;
 use super::body::Memory;
 use super::channel::Gateways;
 use super::check::{self, InvalidConfig};
-use super::config::{AccountConfig, DeliverConfig, GatewayConfig, ServerConfig};
+use super::config::{AccountConfig, GatewayConfig, ServerConfig};
 use super::core::{Core, Parts};
 use super::current::Current;
-use super::gateway::{Gateway, Keys, MAX_WAITING};
-use super::inline::INLINE_TIMEOUT;
+use super::gateway::{Gateway, Keys};
 use super::keys::Tokens;
 use super::metered::{MeteredStore, StoreHealth};
 use super::metrics::{Metric, Metrics};
+use super::settings::{bridge_config, try_limit};
 use super::{census, housekeeping, observe, people, routes};
-
-/// How many requests to LivePerson may be under way at a time, beside the deliveries.
-const CALLS: usize = 64;
 
 /// A running server. Dropped, it ends at once; [`drain`](Self::drain) ends it well.
 pub struct Server {
@@ -343,16 +340,6 @@ fn core(
     }))
 }
 
-/// How long a try of a delivery may take: as long as that of the slowest gateway, and a file that comes along.
-fn try_limit(config: &ServerConfig) -> Duration {
-    let time = |deliver: &DeliverConfig| match deliver.inline_media {
-        0 => deliver.timeout,
-        _ => deliver.timeout + INLINE_TIMEOUT,
-    };
-    let slowest = config.gateways.iter().map(|gateway| time(&gateway.deliver)).max();
-    slowest.unwrap_or_default().max(config.attempt_timeout)
-}
-
 fn accounts(config: &ServerConfig) -> BTreeSet<AccountId> {
     config.accounts.iter().map(|account| account.id().clone()).collect()
 }
@@ -387,43 +374,13 @@ fn bridge(
     core: &Arc<Core>,
     clients: &BTreeMap<AccountId, Client>,
 ) -> Result<Bridge, StartError> {
-    let delivers = config.gateways.iter().map(|gateway| &gateway.deliver);
-    let places = |deliver: &DeliverConfig| deliver.concurrency + MAX_WAITING;
-    let concurrency: usize = delivers.map(places).sum();
-    let mut settings = BridgeConfig::new()
-        .unsettled(config.unsettled)
-        .settle_for(config.settle_for)
-        .survey(config.survey)
-        .retention(config.retention.conversations)
-        .dead_letter_retention(config.retention.dead_letters)
-        // A try ends by its own limit: it is never given up while its post is under way.
-        .attempt_timeout(try_limit(config).saturating_add(Duration::from_secs(1)))
-        .term(config.term)
-        .max_effects(CALLS + concurrency)
-        .max_lanes((CALLS + concurrency) * 4);
-    if let Some(rate) = config.rate {
-        settings = settings.rate(rate);
-    }
-    if let Some(host) = &config.host {
-        settings = settings.host(host);
-    }
-    for gateway in &config.gateways {
-        let own = ConsumerSettings::new()
-            .opening(gateway.open.clone())
-            .answers_by_number(gateway.answers_by_number)
-            .accept_on(gateway.accept_on)
-            .nack(gateway.nack)
-            .give_up_after(gateway.deliver.give_up_after)
-            .refused_tries(gateway.deliver.refused_tries);
-        settings = settings.for_consumers(&gateway.consumer_prefix, own);
-    }
     let mut all = clients.values().cloned();
     let missing = || Error::configuration("an account is needed");
     let first = clients.get(&core.home).cloned().or_else(|| all.next()).ok_or_else(missing)?;
     let channel = Gateways(core.clone());
     let (observed, failures) = (core.clone(), core.failures.clone());
     let builder = Bridge::builder(first, core.store.clone(), channel)
-        .config(settings)
+        .config(bridge_config(config))
         .on_event(move |event| observe::record(&observed, event))
         .on_call(move |ended| failures.record(ended, Instant::now()));
     let builder = clients.values().cloned().fold(builder, |builder, one| builder.client(one));

@@ -282,6 +282,8 @@ pub(crate) struct Plug {
     unanswered: Mutex<Vec<store::Reply>>,
     /// How often it was asked for facts.
     asked: AtomicUsize,
+    /// How long the cells of pauses that it was given may live.
+    lives: Mutex<Vec<Option<Duration>>>,
 }
 
 impl Plug {
@@ -299,6 +301,11 @@ impl Plug {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// How long the cells of pauses that it was given may live.
+    pub(crate) fn lives_of_pauses(&self) -> Vec<Option<Duration>> {
+        self.lives.lock().unwrap().clone()
+    }
+
     /// From now on it answers nothing.
     pub(crate) fn fall_silent(&self) {
         self.is_mute.store(true, Ordering::SeqCst);
@@ -309,6 +316,11 @@ impl Store for Plug {
     fn perform(&self, request: Request) -> Result<store::Answer, StoreError> {
         if self.is_contended.load(Ordering::SeqCst) && matches!(request, Request::Swap { .. }) {
             return Ok(store::Answer::Swapped(false));
+        }
+        if let Request::Swap { cell, life, .. } = &request
+            && cell.key.starts_with("pause:")
+        {
+            self.lives.lock().unwrap().push(*life);
         }
         match self.is_unplugged.load(Ordering::SeqCst) {
             true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),
@@ -369,6 +381,7 @@ impl World {
             is_contended: AtomicBool::new(false),
             unanswered: Mutex::default(),
             asked: AtomicUsize::new(0),
+            lives: Mutex::default(),
         });
         let mut world = Self { cloud, toy, toy_url, store, server: None, runtime };
         world.start(change);
