@@ -1,13 +1,26 @@
 use lp_connector_core::error::ErrorKind;
 use rcgen::{CertificateParams, KeyPair};
 
-use super::certificates;
+use super::{Roots, certificates, joined};
 
 /// A certificate and a key, in PEM.
 fn made() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn an_extra_ca_is_trusted_beside_the_platforms_roots() {
+    let (platform, extra) = (made().0, made().0);
+    let platform = certificates(platform.as_bytes()).unwrap();
+    for (roots, pem, count) in
+        [(platform.clone(), &*extra, 2), (platform, "", 1), (Vec::new(), &*extra, 1)]
+    {
+        let Roots::These(all) = joined(roots, pem.as_bytes()).unwrap() else { panic!() };
+        assert_eq!(all.len(), count);
+    }
+    assert!(matches!(joined(Vec::new(), b""), Ok(Roots::Mozilla)));
 }
 
 #[test]

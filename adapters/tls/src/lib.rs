@@ -54,7 +54,11 @@ pub fn roots(transport: &Transport) -> Result<Roots, Error> {
 /// # Errors
 /// As [`roots`].
 pub fn roots_with(pem: &[u8]) -> Result<Roots, Error> {
-    let mut roots = rustls_native_certs::load_native_certs().certs;
+    joined(rustls_native_certs::load_native_certs().certs, pem)
+}
+
+/// The platform's roots, and beside them those of the PEM text.
+fn joined(mut roots: Vec<CertificateDer<'static>>, pem: &[u8]) -> Result<Roots, Error> {
     if !pem.is_empty() {
         roots.extend(certificates(pem)?);
     }
