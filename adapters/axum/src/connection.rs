@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_connection_can_be_evicted_after_a_tenth_of_a_second() {
+        let slots = ConnectionSlots::new(1);
+        let _stranger = fill(&slots, 1);
+        let tenth = Duration::from_millis(100);
+        assert_eq!(slots.evict(), Eviction::NotBefore(Instant::now() + tenth));
+        advance(tenth).await;
+        assert_eq!(slots.evict(), Eviction::Done);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_connection_is_evicted_before_the_grace_is_over() {
         let slots = ConnectionSlots::new(2);
         let start = Instant::now();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -189,18 +189,23 @@ async fn answer(
     connection: &Connection,
     mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let path = request.uri().clone();
+    let uri = request.uri().clone();
     request.extensions_mut().insert(connection.clone());
     let _busy = Busy::new(connection);
     let mut response = TowerToHyperService::new(router.clone()).call(request).await?;
     let status = response.status();
     if status == StatusCode::NOT_FOUND {
-        refusals::log(format_args!("404: nothing is served at {:?}", path.path()));
+        refusals::log(format_args!("{}", not_found(&uri)));
     }
     if (status.is_client_error() || status.is_server_error()) && !connection.is_authenticated() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
+}
+
+/// The line of the log about an unknown path. A query may be a credential.
+fn not_found(uri: &Uri) -> String {
+    format!("404: nothing is served at {:?}", uri.path())
 }
 
 /// A request under way.
@@ -316,6 +321,12 @@ mod tests {
             assert!(answer(stream).await.starts_with("HTTP/1.1 200"));
         }
         assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[test]
+    fn the_log_of_an_unknown_path_has_no_query() {
+        let line = not_found(&"/sms/in?key=s3cr3t&text=private".parse().unwrap());
+        assert_eq!(line, r#"404: nothing is served at "/sms/in""#);
     }
 
     #[tokio::test]

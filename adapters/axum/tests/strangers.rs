@@ -187,3 +187,22 @@ async fn durable_answers_200_only_after_the_store_has_it() {
         assert_eq!(call(&router, refused).await.status(), 401, "nothing is stored of strangers");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_stored_counts_as_memory() {
+    let receiver = Receiver::new().secret(secret()).max_body(10_000);
+    let router = Webhooks::new(receiver).memory(20_000).durable(|_| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok::<_, String>(())
+    });
+    let body = "x".repeat(9_000);
+    let mut posts = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (router, request) = (router.clone(), signed("/", &body));
+        posts.spawn(async move { call(&router, request).await.status().as_u16() });
+    }
+    let mut statuses = posts.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 503, 503]);
+    assert_eq!(call(&router, signed("/", &body)).await.status(), 200, "the memory comes back");
+}
