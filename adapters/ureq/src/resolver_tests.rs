@@ -16,9 +16,10 @@ fn an_address_is_used_for_thirty_seconds() {
     let resolver = resolver();
     let since = Instant::now();
     resolver.known.lock().unwrap().insert("a:80".to_owned(), (since, vec![address(1)]));
-    let just_before = since + LIFE - Duration::from_nanos(1);
+    let life = Duration::from_secs(30);
+    let just_before = since + life - Duration::from_nanos(1);
     assert_eq!(resolver.remembered("a:80", just_before), Some(vec![address(1)]));
-    assert_eq!(resolver.remembered("a:80", since + LIFE), None);
+    assert_eq!(resolver.remembered("a:80", since + life), None);
 }
 
 #[test]
@@ -30,6 +31,6 @@ fn the_number_of_hosts_is_bounded_and_the_newest_is_known() {
             resolver.remembered(&format!("h{n}:80"), Instant::now()),
             Some(vec![address(n)])
         );
-        assert!(resolver.known.lock().unwrap().len() <= MAX_HOSTS);
+        assert!(resolver.known.lock().unwrap().len() <= 256);
     }
 }
