@@ -205,6 +205,21 @@ fn what_was_stored_before_the_key_is_read_and_sealed_next() {
 }
 
 #[test]
+fn two_values_of_a_swap_share_no_key_and_nonce() {
+    let sealed = |value: &[u8]| {
+        let disk = Disk::default();
+        let store = Sealed::new(disk.clone(), key(7));
+        let (cell, value) = (cell("s"), value.to_vec());
+        store.perform(Request::Swap { cell, seen: 0, value, life: None }).unwrap();
+        read(&disk, "s").unwrap().unwrap()
+    };
+    let random = |sealed: &[u8]| sealed[SEALED.len() + ID_BYTES..][..RANDOM_BYTES].to_vec();
+    let (one, two) = (sealed(b"token one"), sealed(b"token two"));
+    assert_ne!(random(&one), random(&two));
+    assert_eq!(sealed(b"token one"), one);
+}
+
+#[test]
 fn requests_that_are_repeated_know_themselves() {
     let store = Sealed::new(Disk::default(), key(7));
     append(&store, "ada", TEXT);
