@@ -114,6 +114,21 @@ macro_rules! hold_conversation {
             assert_eq!(one.survey.as_ref().unwrap().answers, ["5"]);
             assert_eq!(one.csat.as_ref().unwrap()["csatRate"], 5);
         });
+        for (all, is_open) in [(true, false), (false, true)] {
+            let mut one = client.start_conversation(opening()) $($wait)* .unwrap();
+            let id = one.state().id().as_str().to_owned();
+            // Where no agent was, no survey follows.
+            for change in &agent(server, &id, Agent::Join) {
+                one.apply(change);
+            }
+            if all {
+                one.close_all() $($wait)* .unwrap();
+            } else {
+                one.close_dialog() $($wait)* .unwrap();
+            }
+            let open = server.with(|cloud| cloud.conversations().find(|one| one.id == id).unwrap().open);
+            assert_eq!(open, is_open, "all: {all}");
+        }
     }};
 }
 
