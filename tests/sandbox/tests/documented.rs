@@ -64,6 +64,40 @@ fn credentials_are_accepted_in_all_three_places() {
 }
 
 #[test]
+fn a_signed_url_is_good_for_its_method_and_a_minute() {
+    let mut cloud = Cloud::new();
+    let tokens = cloud.tokens("ada");
+    let wanted = json!({"fileSize": "3", "fileType": "PNG"});
+    let (_, url) = cloud.send(&tokens, "ms.GenerateURLForUploadFile", wanted);
+    let (path, query) = (&url["body"]["relativePath"], &url["body"]["queryParams"]);
+    let (signature, expires) =
+        (&query["temp_url_sig"], query["temp_url_expires"].as_str().unwrap());
+    let target = |expires: &str| {
+        let (path, signature) = (path.as_str().unwrap(), signature.as_str().unwrap());
+        format!("{path}?temp_url_sig={signature}&temp_url_expires={expires}")
+    };
+    let mut status = |method: &str, target: &str, credential: bool, after: Duration| {
+        let mut request = Request::builder().method(method).uri(target);
+        if credential {
+            request = request.header("authorization", "x");
+        }
+        let request = request.body(vec![1, 2, 3]).unwrap();
+        cloud.sandbox.handle(NOW + after, &request).status().as_u16()
+    };
+    let (soon, late) = (Duration::from_millis(59_999), Duration::from_secs(60));
+    for (method, expires, credential, after, expected) in [
+        ("GET", expires, false, Duration::ZERO, 401),
+        ("PUT", "1711000061", false, Duration::ZERO, 401),
+        ("PUT", expires, true, Duration::ZERO, 401),
+        ("PUT", expires, false, late, 401),
+        ("PUT", expires, false, soon, 201),
+    ] {
+        let status = status(method, &target(expires), credential, after);
+        assert_eq!(status, expected, "{method} {expires} {credential} {after:?}");
+    }
+}
+
+#[test]
 fn a_consumer_gets_a_token_for_a_valid_app_token_only() {
     let mut cloud = Cloud::new();
     let jwt = cloud.app_jwt();
