@@ -239,3 +239,17 @@ fn a_server_is_trusted_by_its_certificate_no_secret_is_shown() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
+
+#[test]
+fn an_error_quotes_no_row() {
+    let Some(cluster) = Cluster::create().unwrap() else { return };
+    let store = PostgresOptions::default().connect(&cluster.url()).unwrap();
+    cluster.sql("ALTER TABLE lp_lane ADD CHECK (key NOT LIKE '+%')").unwrap();
+    let account = AccountId::new("91827364").unwrap();
+    let lane = LaneId::new(account, LaneKind::Consumer, "+41790000001");
+    let append = Request::Append(vec![Entry { lane, body: vec![1] }]);
+    let error = store.perform(append).unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    let shown = error.to_string();
+    assert!(shown.contains("23514") && !shown.contains("+4179"), "{shown}");
+}
