@@ -142,6 +142,8 @@ pub mod api;
 pub mod bridge;
 pub mod connector;
 pub mod conversation;
+#[cfg(test)]
+mod defaults_tests;
 pub mod error;
 pub mod file;
 #[cfg(feature = "_fuzz")]

@@ -45,6 +45,21 @@ fn the_documented_login_is_written_and_parsed() {
 }
 
 #[test]
+fn an_administrator_is_one_by_either_flag() {
+    for (config, is_admin) in [
+        (json!({"isAdmin": true, "isLPA": false}), true),
+        (json!({"isAdmin": false, "isLPA": true}), true),
+        (json!({"isAdmin": false, "isLPA": false}), false),
+        (json!({}), false),
+    ] {
+        let answer = Response::new(json!({"bearer": "b", "config": config}).to_string().into());
+        let login = Login::new("ada", Secret::new("pw".into()));
+        let session = login.parse(&ResponseView::new(&answer, false)).unwrap();
+        assert_eq!(session.is_admin, is_admin, "{config}");
+    }
+}
+
+#[test]
 fn a_rate_limited_login_waits_five_seconds() {
     use crate::policy::{Decision, FailureClass, RetryPolicy, RetryState};
     let policy = RetryPolicy::documented().with_hints(Login::RETRY);
@@ -87,7 +102,9 @@ fn an_update_sends_the_whole_record_and_its_revision() {
     let unread = AppInstall { revision: None, ..install() };
     assert!(request(&UpdateInstall::new(user(), unread.clone())).is_err());
     assert!(request(&DeleteInstall::new(user(), unread)).is_err());
-    assert!(request(&ReadInstall::new(user(), "..")).is_err());
+    for id in ["", ".", ".."] {
+        assert!(request(&ReadInstall::new(user(), id)).is_err(), "{id:?}");
+    }
 }
 
 #[test]

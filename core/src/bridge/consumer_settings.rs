@@ -159,6 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_nobody_sets_has_the_documented_default() {
+        let all = AllConsumers::default();
+        let of = all.of(&ExtConsumerId::new("ada").unwrap());
+        assert!(of.answers_by_number() && of.nack() && of.opening() == Opening::default());
+        assert_eq!((of.give_up_after(), of.refused_tries()), (Duration::from_secs(86_400), 3));
+        assert_eq!(of.accept_on(), AcceptOn::Taken);
+    }
+
+    #[test]
     fn the_longest_prefix_counts() {
         let tries = |tries| ConsumerSettings::new().refused_tries(tries);
         let mut all = AllConsumers { plain: tries(9).nack(false), by_prefix: Vec::new() };

@@ -419,6 +419,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_opening_shows_no_name() {
+        let opening = Opening {
+            first_name: Some("Ada".to_owned()),
+            last_name: Some("Lovelace".to_owned()),
+            skill: Some("7".to_owned()),
+            ..Opening::default()
+        };
+        let shown = format!("{opening:?}");
+        assert!(shown.contains('7') && !shown.contains("Ada") && !shown.contains("Lovelace"));
+    }
+
+    #[test]
     fn every_text_of_an_opening_has_a_limit() {
         let of = |number: usize, size: usize| {
             let text = "é".repeat(size);

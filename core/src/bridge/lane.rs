@@ -86,3 +86,14 @@ pub(super) fn outage_pause(tries: u32) -> Duration {
     };
     Duration::from_secs(seconds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_five_minutes() {
+        let pauses = [0, 1, 2, 3, 4, 5, 6, 7, u32::MAX].map(|tries| outage_pause(tries).as_secs());
+        assert_eq!(pauses, [1, 1, 5, 25, 60, 120, 300, 300, 300]);
+    }
+}
