@@ -10,8 +10,7 @@
 # ends it after so many executions, in place of the seconds. The gate sets both, so that it fails over a change, and neither over luck nor
 # because a machine is faster than another.
 #
-# Each run without FUZZ_SEED adds a line to target/fuzz/runs.jsonl, and sums them up in target/fuzz/executions.json: the executions of
-# each target so far, and the figures of its last run.
+# Each run without FUZZ_SEED adds a line to target/fuzz/runs.jsonl. `executions.sh record` takes these into the record, runs.jsonl.
 set -euo pipefail
 cd "$(dirname "$0")"
 totals=../target/fuzz
@@ -33,7 +32,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 cargo +nightly build -q --release --target "$host"
 
-commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+commit=$(git describe --always --exclude '*' --dirty 2>/dev/null || echo unknown)
 
 # What a repeatable run finds is not kept.
 repeated=$(mktemp -d)
@@ -80,5 +79,4 @@ for target in "${targets[@]}"; do
     run_target "$target" &
 done
 while [ "$(jobs -p | wc -l)" -gt 0 ]; do wait -n || failed=1; done
-[ ! -e "$totals/runs.jsonl" ] || bash executions.sh >/dev/null
 exit "$failed"
