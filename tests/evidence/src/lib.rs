@@ -15,12 +15,14 @@
 mod claims;
 mod coverage;
 mod figures;
+mod limits;
 mod page;
 mod run;
 
 pub use claims::CLAIMS;
 pub use coverage::coverage_table;
 pub use figures::{Figure, Figures};
+pub use limits::limits_page;
 pub use page::page;
 pub use run::{Error, run};
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lp_connector_evidence::{CLAIMS, Claim, Figures, coverage_table, page, run};
+use lp_connector_evidence::{CLAIMS, Claim, Figures, coverage_table, limits_page, page, run};
 
-const USAGE: &str = "usage: lp-connector-evidence run NAME... | run --all | render | list | coverage REPORT [CRATE...]";
+const USAGE: &str = "usage: lp-connector-evidence run NAME... | run --all | render | limits | list | coverage REPORT [CRATE...]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         ["run", "--all"] => run_each(CLAIMS.iter().collect()),
         ["run", names @ ..] if !names.is_empty() => find(names).and_then(run_each),
         ["render"] => render(),
+        ["limits"] => limits(),
         ["list"] => {
             for claim in CLAIMS {
                 println!("{:14} {}", claim.name, claim.command);
@@ -32,6 +33,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes the page of the limits.
+fn limits() -> Result<(), Box<dyn Error>> {
+    Ok(fs::write(root().join("tests/LIMITS.md"), limits_page(&root())?)?)
 }
 
 /// The table of a report of llvm-cov.
