@@ -133,9 +133,18 @@ pub struct Membership {
 #[derive(Clone, Debug)]
 enum State {
     Until(Mono),
-    Reading { asked_at: Mono },
-    Read { seen: u64 },
-    Writing { asked_at: Mono, share: u32 },
+    Reading {
+        asked_at: Mono,
+    },
+    Read {
+        seen: u64,
+    },
+    /// `is_listed`: the program is in what is written.
+    Writing {
+        asked_at: Mono,
+        share: u32,
+        is_listed: bool,
+    },
     Gone,
 }
 
@@ -229,7 +238,8 @@ impl Membership {
     fn write(&mut self, seen: u64, now: Mono) -> MembershipStep {
         let mut all = self.living(now);
         let mut share = 0;
-        if self.leaving.is_none() && all.len() < MAX_INSTANCES {
+        let is_listed = self.leaving.is_none() && all.len() < MAX_INSTANCES;
+        if is_listed {
             let taken = all.iter().fold(0_u32, |sum, one| sum.saturating_add(one.share));
             let equal = WHOLE / u32::try_from(all.len() + 1).unwrap_or(WHOLE);
             share = equal.min(WHOLE.saturating_sub(taken));
@@ -248,7 +258,7 @@ impl Membership {
         }
         // Less is in use before it is written, and more afterwards.
         self.share = self.share.min(share);
-        self.state = State::Writing { asked_at: now, share };
+        self.state = State::Writing { asked_at: now, share, is_listed };
         let value = match all.is_empty() {
             true => Vec::new(),
             false => serde_json::to_vec(&List { v: VERSION, all }).unwrap_or_default(),
@@ -273,8 +283,12 @@ impl Membership {
                     None => State::Until(now + self.every),
                 }
             }
+            // It began to leave while it wrote itself down: that is to be taken back.
+            (State::Writing { is_listed: true, .. }, Some(Answer::Swapped(true))) if has_left => {
+                State::Until(now)
+            }
             (State::Writing { .. }, Some(Answer::Swapped(true))) if has_left => State::Gone,
-            (State::Writing { asked_at, share }, Some(Answer::Swapped(true))) => {
+            (State::Writing { asked_at, share, .. }, Some(Answer::Swapped(true))) => {
                 self.share = *share;
                 self.confirmed_at = Some(*asked_at);
                 self.contended = 0;

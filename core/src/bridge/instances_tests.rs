@@ -277,3 +277,16 @@ fn who_writes_in_vain_tries_again_within_bounds_that_grow() {
         assert_eq!(pauses, (1..=8).map(|times| times * unit).collect(), "{contended}");
     }
 }
+
+#[test]
+fn who_leaves_while_it_writes_is_gone_at_once() {
+    let mut world = World::new(SECOND * 10);
+    (0..2).for_each(|_| world.start());
+    world.run_for(SECOND);
+    world.now = world.now + SECOND * 10;
+    // Its write is under way.
+    (0..4).for_each(|_| world.step(1, false));
+    world.programs[1].membership.leave(world.now);
+    world.run_for(SECOND * 12);
+    assert_eq!(world.counts(), [1]);
+}
