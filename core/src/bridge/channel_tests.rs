@@ -294,3 +294,21 @@ fn what_is_known_of_receipts_is_bounded() {
     }
     assert!(bytes[8] < bytes[3] + 200, "{bytes:?}");
 }
+
+#[test]
+fn a_doubt_outlives_a_claim_that_made_no_try() {
+    let mut world = open("ada", BridgeConfig::new());
+    world.cloud.agent_says("c1", "one");
+    world.post_all();
+    world.run_until(|step| matches!(step, UnderWay::Deliver(..))).unwrap();
+    world.crash(0);
+    world.channel.not_tried = Some(Duration::from_secs(20));
+    world.advance(Duration::from_secs(16));
+    go_on(&mut world);
+    world.channel.not_tried = None;
+    world.advance(Duration::from_secs(21));
+    go_on(&mut world);
+    let own = world.channel.offered.iter().filter(|(id, ..)| id == "c1:c1:1");
+    let tries: Vec<_> = own.map(|(_, number, again)| (*number, *again)).collect();
+    assert_eq!(tries, [(1, true), (1, true)]);
+}

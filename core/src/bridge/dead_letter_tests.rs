@@ -154,3 +154,15 @@ fn ids_of_what_cannot_be_read_are_unique_and_tell_nothing() {
     assert_eq!((ids.len(), unique.len()), (2 * (2 * 2 * 2 + 1) + 2, ids.len()), "{ids:?}");
     assert!(!ids.iter().any(|id| id.contains(phone) || id.contains("ada")), "{ids:?}");
 }
+
+#[test]
+fn what_cannot_be_put_back_stays_when_it_is_replayed() {
+    let mut world = open();
+    world.cloud.to_post.push_back(b"not JSON".to_vec());
+    go_on(&mut world);
+    let letters = lanes(&mut world, LaneKind::DeadLetter);
+    assert_eq!(letters.len(), 1);
+    world.append(vec![replay(&account(), &letters[0])]);
+    go_on(&mut world);
+    assert_eq!(lanes(&mut world, LaneKind::DeadLetter), letters);
+}

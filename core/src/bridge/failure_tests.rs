@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{Fate, UnderWay, World};
-use super::{BridgeConfig, FailureReason, Inbound, Outgoing, Progress};
+use super::{BridgeConfig, FailureReason, Inbound, Opening, Outgoing, Progress};
 use crate::error::{Delivery, Error, ErrorKind};
 
 /// A world in which a conversation is open, and everything is told.
@@ -129,4 +129,47 @@ fn a_long_text_of_emoji_fits_in_its_parts() {
         go_on(&mut world);
         assert_eq!(world.cloud.texts_of("ada")[before..].concat(), long);
     }
+}
+
+#[test]
+fn every_part_of_a_long_text_can_open_a_conversation() {
+    let mut world = open();
+    let opening = Opening { skill: Some("7".into()), ..Opening::default() };
+    let long = Inbound::text("m2", "word ".repeat(2000)).unwrap().opening(opening).unwrap();
+    world.hand_in("ada", long);
+    let at = world.run_until(is_text).unwrap();
+    world.finish(0, at, Fate::Done);
+    let at = world.run_until(is_text).unwrap();
+    world.cloud.close("c1");
+    world.finish(0, at, Fate::Done);
+    go_on(&mut world);
+    assert_eq!(world.cloud.conversations["c2"].skill.as_deref(), Some("7"));
+}
+
+#[test]
+fn a_number_that_is_no_option_may_be_a_title() {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["10", "20", "2"]);
+    go_on(&mut world);
+    for (id, text) in [("m2", "20"), ("m3", "2"), ("m4", "30")] {
+        world.accept("ada", id, text);
+        go_on(&mut world);
+    }
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take 20", "I take 20", "30"]);
+    assert_eq!(clicks(&world), 2);
+}
+
+#[test]
+fn a_worker_shows_no_message() {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["s3cr3t"]);
+    world.accept("ada", "m2", "s3cr3t");
+    world.run_until(is_text).unwrap();
+    let shown = format!("{:?}", world.instances[0].worker);
+    assert!(shown.starts_with("Worker { lanes: "), "{shown}");
+    let bytes = format!("{:?}", "s3cr3t".as_bytes());
+    assert!(
+        !shown.contains("s3cr3t") && !shown.contains(bytes.trim_matches(['[', ']'])),
+        "{shown}"
+    );
 }

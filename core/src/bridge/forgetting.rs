@@ -119,8 +119,12 @@ impl Forgetting {
             return;
         }
         let Some(letter) = DeadLetter::of(lane) else { return };
+        // A conversation that ended has no lane, and the consumer's lane may know of it still.
+        let was_theirs = |id: &ConversationId| {
+            [&self.conversations, &self.left_to_lane].iter().any(|all| all.contains(id))
+        };
         let is_theirs = letter.consumer() == Some(&self.consumer)
-            || letter.conversation().is_some_and(|id| self.conversations.contains(&id));
+            || letter.conversation().is_some_and(|id| was_theirs(&id));
         if is_theirs {
             self.entries.push(delete(&self.account, id.key()));
         }

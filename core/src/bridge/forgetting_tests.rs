@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::store::{Answer, CellId, LaneKind, Listed, Request};
+use super::store::{Answer, CellId, Entry, LaneId, LaneKind, Listed, Request};
 use super::world::{Fate, UnderWay, World};
 use super::{BridgeConfig, Forgetting, Outgoing, Progress};
 use crate::id::{AccountId, ExtConsumerId};
@@ -207,4 +207,17 @@ fn nothing_leads_to_a_consumer_after_the_retention() {
         go_on(&mut world);
         assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
     }
+}
+
+#[test]
+fn what_could_not_be_read_of_a_conversation_goes_too() {
+    let mut world = busy();
+    let lane = LaneId::new(account(), LaneKind::Conversation, "c6");
+    world.append(vec![Entry { lane, body: b"a private word".to_vec() }]);
+    go_on(&mut world);
+    let letters = lanes(&mut world).into_iter().filter(|name| name.starts_with("dead_letter"));
+    assert_eq!(letters.count(), 2);
+    forget(&mut world, "ada");
+    go_on(&mut world);
+    assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
 }

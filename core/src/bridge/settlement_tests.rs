@@ -261,3 +261,33 @@ fn old_news_of_a_closed_conversation_reopens_nothing() {
     world.settle();
     assert_eq!(world.cloud.texts_of("ada"), ["again", "again"]);
 }
+
+#[test]
+fn what_is_accepted_meanwhile_prolongs_no_doubt() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+    for number in 2..=4 {
+        world.advance(Duration::from_secs(19));
+        world.accept("ada", &format!("m{number}"), "next");
+        world.run();
+    }
+    assert_eq!(world.channel.statuses, []);
+    world.advance(Duration::from_secs(4));
+    world.run();
+    let failed = Progress::Failed(FailureReason::Unconfirmed);
+    assert_eq!(world.channel.statuses.first(), Some(&("m1".to_owned(), failed)));
+}
+
+#[test]
+fn a_text_of_another_consumer_is_no_echo() {
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+    world.cloud.agent_says("c1", "hello");
+    let body = String::from_utf8(world.cloud.to_post.pop_back().unwrap()).unwrap();
+    let body = body.replace("\"a9\"", "\"lp-eve\"").replace("ASSIGNED_AGENT", "CONSUMER");
+    world.cloud.to_post.push_back(body.into_bytes());
+    world.post_all();
+    assert!(!sends_again(&mut world));
+    world.advance(Duration::from_secs(61));
+    world.run();
+    let failed = Progress::Failed(FailureReason::Unconfirmed);
+    assert_eq!(world.channel.statuses, [("m1".to_owned(), failed)]);
+}

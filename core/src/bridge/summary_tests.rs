@@ -222,3 +222,35 @@ fn what_waits_in_records_is_counted() {
     let waiting = Waiting::of(&spoilt);
     assert_eq!((waiting.count, waiting.owner), (spoilt.summary.entries, None));
 }
+
+#[test]
+fn what_waits_tells_since_when_its_oldest_does() {
+    let mut world = open(BridgeConfig::new());
+    world.channel.is_out = true;
+    let first = Timestamp::from_system_time(world.now.wall());
+    for number in 0..3 {
+        world.cloud.agent_says("c1", &format!("answer {number}"));
+        world.post_all();
+        world.run();
+        world.advance(Duration::from_secs(5));
+    }
+    let what = Listed::Lanes { account: None, kind: LaneKind::Conversation };
+    let waiting = Waiting::of(&listed(&mut world, what)[0]);
+    assert_eq!((waiting.count, waiting.since), (3, Some(first)));
+}
+
+#[test]
+fn a_reused_id_changes_nothing_of_the_first_message() {
+    let mut world = open(BridgeConfig::new());
+    world.hand_in("ada", Inbound::answer("m2", "c1:c1:1", 1).unwrap());
+    go_on(&mut world);
+    let before = summary(&mut world);
+    world.advance(Duration::from_secs(5));
+    for id in ["m1", "m2"] {
+        world.hand_in("ada", Inbound::text(id, "something else").unwrap());
+        go_on(&mut world);
+    }
+    let after = summary(&mut world);
+    assert_eq!(statuses(&after), statuses(&before));
+    assert_eq!(format!("{:?}", after.recent), format!("{:?}", before.recent));
+}

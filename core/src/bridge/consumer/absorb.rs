@@ -140,12 +140,16 @@ impl ConsumerLane {
         });
     }
 
-    /// A status of a message that shares its id with another one: the other's rank stays.
+    /// A status of a message that shares its id with another one: what is known of the other stays.
     fn tell_of_another(&mut self, id: &str, reason: FailureReason) {
-        let rank = self.record.recent(id).map(|recent| std::mem::take(&mut recent.rank));
+        let other = self.record.recent(id).map(|recent| {
+            let other = recent.clone();
+            recent.rank = 0;
+            other
+        });
         self.tell(id, Progress::Failed(reason), None);
-        if let (Some(rank), Some(recent)) = (rank, self.record.recent(id)) {
-            recent.rank = rank;
+        if let (Some(other), Some(recent)) = (other, self.record.recent(id)) {
+            *recent = other;
         }
     }
 
@@ -162,15 +166,13 @@ impl ConsumerLane {
             .parse::<u32>()
             .ok()
             .filter(|_| self.config.of(&self.consumer).answers_by_number());
-        let titled = || {
-            let title = |choice: &Choice| choice.title.trim().eq_ignore_ascii_case(text.trim());
-            offered.options.iter().position(title).and_then(|at| u32::try_from(at + 1).ok())
-        };
+        let title = |choice: &Choice| choice.title.trim().eq_ignore_ascii_case(text.trim());
+        let titled = offered.options.iter().position(title);
+        let titled = titled.and_then(|at| u32::try_from(at + 1).ok());
         let message = offered.message.clone();
-        match number.or_else(titled).and_then(|option| self.chosen(&message, option)) {
-            Some(content) => content,
-            None => plain,
-        }
+        // A number that no option has may be the title of one.
+        let mut options = number.into_iter().chain(titled);
+        options.find_map(|option| self.chosen(&message, option)).unwrap_or(plain)
     }
 
     /// What the option publishes. Its receipt goes before it.

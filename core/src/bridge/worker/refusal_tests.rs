@@ -6,7 +6,7 @@ use crate::bridge::store::{
     Answer, Entry, LaneDetails, LaneId, LaneKind, Listed, MAX_VALUE_BYTES, Request,
 };
 use crate::bridge::world::{Fate, UnderWay, World};
-use crate::bridge::{BridgeConfig, DeadLetterSummary, Outgoing, Progress};
+use crate::bridge::{BridgeConfig, DeadLetterSummary, FailureReason, Inbound, Outgoing, Progress};
 use crate::id::{AccountId, ExtConsumerId};
 use crate::webhook::Order;
 
@@ -168,4 +168,16 @@ fn what_is_held_has_a_limit_in_bytes() {
     assert!(!world.instances[0].under_way.iter().any(asks));
     let lanes = world.instances[0].worker.lanes();
     assert!((32..=40).contains(&lanes), "64 MiB, and the last claim's 16: {lanes}");
+}
+
+#[test]
+fn what_a_refused_commit_would_have_told_is_told() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.hand_in("ada", Inbound::answer("m0", "c9:c9:1", 1).unwrap());
+    world.append(vec![accepted("ada", "m1", MAX_VALUE_BYTES)]);
+    go_on(&mut world);
+    let unknown = ("m0".to_owned(), Progress::Failed(FailureReason::UnknownOption));
+    assert!(world.channel.statuses.contains(&unknown), "{:?}", world.channel.statuses);
+    // Its cell leads from LivePerson's id to the consumer.
+    assert!(world.store.describe(world.now.mono()).contains("consumer:lp-ada"));
 }
