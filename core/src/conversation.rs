@@ -168,7 +168,10 @@ impl Conversation {
             return;
         }
         if !self.waiting.contains_key(message.dialog()) && self.waiting.len() >= MAX_DIALOGS {
-            self.waiting.pop_first();
+            // Any but the one that messages go to.
+            let open = self.to.dialog();
+            let other = self.waiting.keys().find(|id| **id != open).cloned();
+            self.waiting.remove(&other.unwrap_or(open));
         }
         let waiting = self.waiting.entry(message.dialog().clone()).or_default();
         for sequences in [&mut waiting.undelivered, &mut waiting.unread] {

@@ -179,3 +179,31 @@ fn of_too_many_messages_the_oldest_have_no_receipt() {
         assert!(again.sequences() == newest(count + 10), "{count}");
     }
 }
+
+#[test]
+fn of_too_many_dialogs_the_one_of_the_messages_stays() {
+    let mut conversation = conversation();
+    conversation.apply(&from_agent(1, "c"));
+    for n in 0..20 {
+        conversation.apply(&from_agent(2, &format!("a{n}")));
+        conversation.apply(&from_agent(2, &format!("d{n}")));
+    }
+    assert_eq!(conversation.waiting.len(), MAX_DIALOGS);
+    assert_eq!(conversation.mark_read().unwrap().sequences(), [1]);
+}
+
+#[test]
+fn a_state_of_another_conversation_changes_nothing() {
+    let mut conversation = conversation();
+    conversation.apply(&state(json!({"state": "OPEN"})));
+    let before = serde_json::to_value(&conversation).unwrap();
+    let survey = json!({"dialogId": "s", "dialogType": "POST_SURVEY", "state": "OPEN"});
+    for details in
+        [json!({"state": "CLOSE", "stage": "OPEN", "dialogs": [survey]}), json!({"stage": "CLOSE"})]
+    {
+        let raw = json!({"result": {"convId": "other", "conversationDetails": details}});
+        let other = Change::Conversation(ConversationChange::try_from(raw).unwrap());
+        assert_eq!(conversation.apply(&other), []);
+        assert_eq!(serde_json::to_value(&conversation).unwrap(), before);
+    }
+}

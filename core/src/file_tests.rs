@@ -137,3 +137,53 @@ fn progress_reports_each_step() {
     upload.published(Completed::new(Published::with(7)));
     assert_eq!(upload.progress(at(1)), UploadProgress::Done);
 }
+
+/// What the message for the stored file says.
+fn message_of(upload: &Upload) -> Value {
+    use crate::api::{Context, Operation as _};
+    let UploadStep::Publish(send) = upload.poll(at(0)) else { panic!("it is not stored") };
+    let account = crate::id::AccountId::new("1").unwrap();
+    let seed = crate::seed::Seed::from_bytes([7; 16]);
+    let request = send.request(&Context::new(&account, seed)).unwrap();
+    serde_json::from_slice(request.body()).unwrap()
+}
+
+/// The same after a restart.
+fn stored_and_read(upload: &Upload) -> Upload {
+    serde_json::from_str(&serde_json::to_string(upload).unwrap()).unwrap()
+}
+
+#[test]
+fn a_restored_upload_keeps_its_metadata() {
+    let metadata = serde_json::json!([{"type": "ExternalId", "id": "ring-1"}]);
+    let mut upload = upload().metadata(metadata.clone());
+    upload.got_url(url(), at(0));
+    upload.stored(Ok(())).unwrap();
+    for one in [&upload, &stored_and_read(&upload)] {
+        assert_eq!(message_of(one)["metadata"], metadata);
+    }
+}
+
+#[test]
+fn a_file_is_published_with_caption_and_preview() {
+    let preview = "data:image/png;base64,iVBORw0";
+    let file = File::new("ring.png", vec![1]).unwrap().caption("x").preview(preview);
+    let mut upload = Upload::new(&conversation(), file);
+    upload.got_url(url(), at(0));
+    upload.stored(Ok(())).unwrap();
+    for one in [&upload, &stored_and_read(&upload)] {
+        let sent = message_of(one)["body"]["event"]["message"].clone();
+        assert_eq!((&sent["caption"], &sent["preview"]), (&"x".into(), &preview.into()));
+    }
+}
+
+#[test]
+fn an_upload_says_that_it_may_be_there_twice() {
+    let mut upload = upload();
+    let output = Published::with(7);
+    upload.published(Completed { output, attempts: 2, maybe_duplicated: true });
+    for one in [&upload, &stored_and_read(&upload)] {
+        let UploadStep::Done(done) = one.poll(at(0)) else { panic!() };
+        assert_eq!((done.attempts, done.maybe_duplicated), (2, true));
+    }
+}

@@ -188,3 +188,11 @@ fn loading_is_recognised_by_status_and_code() {
         assert_eq!(rejection.reason == Reason::Loading, loading, "{status} {code}");
     }
 }
+
+#[test]
+fn a_visitor_that_is_given_stays_while_loading() {
+    let find = FindEngagement::new(app()).visitor(Visitor::new("V", "S"));
+    let loading = json!({"message": "Loading account: 1, vid: Vxyz", "internalCode": 38});
+    let again = request(&find, Some(&loading));
+    assert_eq!(again.uri().query(), Some("v=1.1&vid=V&sid=S&obh=true"));
+}

@@ -339,3 +339,13 @@ fn already_open_names_the_conversation_and_the_consumer() {
         assert_eq!(error.consumer_id().map(|id| id.as_str()), Some("9c"));
     }
 }
+
+#[test]
+fn a_401_to_a_request_without_a_token_is_final() {
+    let mut harness = CallHarness::new(Login::new("a", Secret::new("b".to_owned())));
+    let attempt = harness.attempt_of(Stage::Operation);
+    harness.handle(&attempt, status(401));
+    assert!(matches!(harness.poll(), Step::Done(_)), "it is sent again");
+    let error = harness.error();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unauthorized, 1));
+}

@@ -474,3 +474,51 @@ fn a_refresh_is_put_off_longer_and_longer() {
         assert!(harness.finish("").is_empty(), "{second}");
     }
 }
+
+#[test]
+fn a_call_refused_by_the_rate_gives_up_its_turn() {
+    let mut harness = CallHarness::with(from("ada"), limited);
+    harness.finish("{}");
+    let mut refused = begin(&harness.state, "ada", 1).timeout(secs(5), now(1));
+    let Step::Done(Err(error)) = refused.poll(&mut harness.state, now(1)) else {
+        panic!("its turn is too late")
+    };
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    let mut next = begin(&harness.state, "ada", 1);
+    assert_eq!(until(next.poll(&mut harness.state, now(1))), secs(10));
+}
+
+/// A token that another program has put into the store.
+fn shared(life: u64) -> Outcome {
+    let token = crate::secret::Secret::new("another".to_owned());
+    Outcome::Shared(SharedToken::new(token, secs(life)).unwrap())
+}
+
+#[test]
+fn a_shared_token_is_refreshed_at_the_margin_too() {
+    for (margin, second) in [(5, 95), (60, 90), (0, 100)] {
+        for (at, refreshes) in [(second - 1, false), (second, true)] {
+            let settings = |config: Config| config.refresh_margin(secs(margin));
+            let mut harness = CallHarness::with(AuthorizeApp::new(), settings);
+            let attempt = harness.attempt_of(Stage::AppJwt);
+            harness.handle(&attempt, shared(100));
+            harness.finish("");
+            let mut harness = harness.next(AuthorizeApp::new(), secs(at));
+            assert_eq!(harness.finish("").contains(&Stage::AppJwt), refreshes, "{margin}, {at}");
+        }
+    }
+}
+
+#[test]
+fn a_shared_token_ends_the_refusal_of_the_one_before() {
+    let mut harness = CallHarness::new(from("ada"));
+    let first = harness.attempt_of(Stage::Operation);
+    harness.answer(&first, 401, r#"{"body":{"errorCode":40102}}"#);
+    let again = harness.attempt_of(Stage::AppJwt);
+    assert!(again.token().is_some_and(TokenRequest::replaces_rejected));
+    harness.handle(&again, shared(3600));
+    harness.finish("{}");
+    let mut harness = harness.next(from("ada"), secs(4000));
+    let refreshed = harness.attempt_of(Stage::AppJwt);
+    assert!(refreshed.token().is_some_and(|token| !token.replaces_rejected()));
+}

@@ -433,6 +433,41 @@ mod tests {
     use std::error::Error as _;
 
     #[test]
+    fn what_is_temporary_and_not_done_is_transient() {
+        use ErrorKind as K;
+        let temporary = [K::RateLimited, K::Unavailable, K::CircuitOpen, K::DeadlineExceeded];
+        let lasting = [
+            K::InvalidInput,
+            K::Configuration,
+            K::UntrustedHost,
+            K::Unauthorized,
+            K::Blocked,
+            K::Rejected,
+            K::AlreadyOpen,
+            K::ConversationClosed,
+            K::StaleRevision,
+            K::Unconfirmed,
+            K::BadAnswer,
+            K::Tls,
+            K::Proxy,
+            K::Abandoned,
+        ];
+        for (kinds, is_temporary) in [(&temporary[..], true), (&lasting[..], false)] {
+            for kind in kinds {
+                for (delivery, is_undone) in [
+                    (Delivery::NotSent, true),
+                    (Delivery::Rejected, true),
+                    (Delivery::Unknown, false),
+                ] {
+                    let error = Error::new(*kind, "x").with_delivery(delivery);
+                    let expected = is_temporary && is_undone;
+                    assert_eq!(error.is_transient(), expected, "{kind:?} {delivery:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn one_line_says_what_failed_and_what_to_do() {
         let error = Error::new(ErrorKind::Unauthorized, "the AppJWT was rejected with status 401")
             .with_operation("send_text", Some("id-1".into()))

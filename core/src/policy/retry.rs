@@ -271,7 +271,8 @@ impl RetryPolicy {
     #[must_use]
     pub(crate) fn with_hints(mut self, hints: RetryHints) -> Self {
         if let Some(floor) = hints.rate_limit_floor {
-            self.rate_limit_floor = floor;
+            // Whoever configured a longer one has a reason.
+            self.rate_limit_floor = self.rate_limit_floor.max(floor);
         }
         match hints.pauses {
             Some(pauses) if self.mode != RetryMode::None => self.pauses(pauses.iter().copied()),
@@ -445,6 +446,10 @@ mod tests {
         let hinted = documented.clone().pauses(PAUSES.iter().copied());
         assert_eq!(documented.with_hints(one), hinted);
         assert_eq!(RetryPolicy::none().with_hints(both).retries(), 0);
+        // One that is configured is not shortened.
+        let longer = RetryPolicy::documented().rate_limit_floor(Duration::from_secs(30));
+        let floor_alone = RetryHints { pauses: None, ..both };
+        assert_eq!(longer.clone().with_hints(floor_alone), longer);
     }
 
     #[test]

@@ -75,6 +75,21 @@ mod tests {
     use http::HeaderValue;
     use proptest::prelude::*;
 
+    #[test]
+    fn of_several_dates_of_a_response_the_earliest_counts() {
+        let (earlier, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:45 GMT");
+        for dates in [[earlier, later], [later, earlier]] {
+            let mut headers = HeaderMap::new();
+            for date in dates {
+                headers.append(DATE, HeaderValue::from_static(date));
+            }
+            let until = "Sun, 06 Nov 1994 08:49:47 GMT";
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(until));
+            let asked = retry_after(&headers, SystemTime::UNIX_EPOCH);
+            assert_eq!(asked, Some(Duration::from_secs(10)), "{dates:?}");
+        }
+    }
+
     fn asked(value: &str, date: Option<&str>, wall: SystemTime) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());

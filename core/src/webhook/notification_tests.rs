@@ -204,6 +204,18 @@ fn every_variant_of_a_state_is_read() {
 }
 
 #[test]
+fn every_member_of_a_received_file_is_read() {
+    let content = json!({"relativePath": "/v1/a", "fileType": "PNG", "caption": "a ring",
+        "preview": "data:image/png;base64,iVBORw0"});
+    let event = json!({"type": "ContentEvent", "contentType": "hosted/file", "message": content});
+    let read = message(json!({"dialogId": "d", "event": event}));
+    let Event::File(file) = read.event() else { panic!() };
+    assert_eq!(file.relative_path, "/v1/a");
+    assert_eq!((file.file_type, file.caption), (Some("PNG"), Some("a ring")));
+    assert_eq!(file.preview, Some("data:image/png;base64,iVBORw0"));
+}
+
+#[test]
 fn one_line_break_at_the_end_of_a_text_is_dropped() {
     for (sent, text) in [
         ("hi", "hi"),

@@ -133,11 +133,12 @@ impl<'a> Element<'a> {
         one_or_many(self.0.get("elements").or_else(|| self.0.get("resp"))).map(Element)
     }
 
-    /// The text to show: the first of text, title, caption, tooltip and alt that is present.
+    /// The text to show: the first of text, title, caption, tooltip and alt that is not empty.
     #[must_use]
     pub fn label(&self) -> Option<&'a str> {
         let names = ["text", "title", "caption", "tooltip", "alt"];
-        names.into_iter().find_map(|name| text(self.0, name)).filter(|label| !label.is_empty())
+        let mut texts = names.into_iter().filter_map(|name| text(self.0, name));
+        texts.find(|label| !label.is_empty())
     }
 
     /// The URL of an image or link preview.
@@ -351,6 +352,14 @@ mod tests {
         let rich = RichContent::of(tape.root());
         assert_eq!(rich.to_text(), "Which?\n[1] Blue");
         assert_eq!(rich.clickable().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_text_hides_no_title() {
+        let button = json!({"type": "button", "text": "", "title": "Yes", "click": {}});
+        let event = json!({"content": button});
+        let tape = JsonTape::from(&event);
+        assert_eq!(RichContent::of(tape.root()).to_text(), "[1] Yes");
     }
 
     #[test]

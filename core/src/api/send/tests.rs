@@ -299,3 +299,21 @@ proptest! {
         prop_assert_eq!(&body_of(&text(&message))["body"]["event"]["message"], &message);
     }
 }
+
+#[test]
+fn only_what_closes_succeeds_when_it_is_closed_already() {
+    let body =
+        Bytes::from_static(br#"{"code":"BAD_REQUEST","body":{"msg":"Conversation is close"}}"#);
+    let response = Response::builder().status(400).body(body).unwrap();
+    let close = CloseConversation::new(&conversation());
+    let dialog = CloseDialog::new(&conversation());
+    let rate = RateConversation::new(&conversation(), 5, Resolution::Resolved);
+    let urgency = SetUrgency::new(&conversation(), Urgency::Urgent, Duration::from_secs(60));
+    for (repeated, closes) in [(false, false), (true, true)] {
+        let view = ResponseView::new(&response, repeated);
+        assert_eq!(close.parse(&view).is_ok(), closes, "{repeated}");
+        assert_eq!(dialog.parse(&view).is_ok(), closes, "{repeated}");
+        // An agent may have closed it before an earlier attempt arrived.
+        assert!(rate.parse(&view).is_err() && urgency.parse(&view).is_err(), "{repeated}");
+    }
+}

@@ -72,13 +72,17 @@ fn parse_update(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
     if matches!(response.status(), 200..=299) && response.body().is_empty() {
         return Ok(());
     }
-    match response.accepted() {
-        Ok(_) => Ok(()),
+    response.accepted().map(|_| ())
+}
+
+/// Parses the response to an update that closes something.
+fn parse_close(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+    match parse_update(response) {
         // An earlier attempt, whose response was lost, closed it.
         Err(rejection) if response.repeated() && rejection.reason == Reason::ConversationClosed => {
             Ok(())
         }
-        Err(rejection) => Err(rejection),
+        parsed => parsed,
     }
 }
 
@@ -135,7 +139,7 @@ impl Operation for CloseConversation {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        parse_update(response)
+        parse_close(response)
     }
 }
 
@@ -183,7 +187,7 @@ impl Operation for CloseDialog {
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
-        parse_update(response)
+        parse_close(response)
     }
 }
 
