@@ -119,3 +119,22 @@ fn a_state_that_cannot_be_read_is_refused() {
         assert!(error.contains(why), "{error}");
     }
 }
+
+#[test]
+fn a_probe_that_was_on_its_way_is_posted_again() {
+    let mut sandbox = Sandbox::new(config(), 1);
+    let webhooks = Webhooks::all_at("http://127.0.0.1:1/").retention(Duration::from_secs(600));
+    sandbox.set_webhooks(webhooks);
+    let request = json!({"brandId": "91827364"});
+    let id = sandbox.open_conversation(NOW, "ada".to_owned(), json!({}), request, Vec::new());
+    let text = Agent::Text("Hello".to_owned(), Vec::new());
+    sandbox.agent_as(NOW, &id, "a2-agent", text).unwrap();
+    let NextPost::Post(first) = sandbox.next_post(NOW) else { panic!("nothing is posted") };
+    sandbox.complete_post(NOW, first.id, None);
+    let probe = sandbox.next_post(NOW + Duration::from_secs(2));
+    assert!(matches!(probe, NextPost::Post(_)));
+    let waiting = sandbox.notifications_waiting();
+    let mut restored = Sandbox::restore(config(), 1, &sandbox.save()).unwrap();
+    assert_eq!(posts(&mut restored).len(), waiting);
+    assert_eq!(restored.notifications_waiting(), 0);
+}

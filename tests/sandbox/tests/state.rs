@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lp_connector_sandbox::control::Control;
-use lp_connector_sandbox::{Server, ServerConfig};
+use lp_connector_sandbox::{Server, ServerConfig, Webhooks};
 use serde_json::json;
 
 /// A directory of its own, which is removed.
@@ -124,6 +124,41 @@ fn only_its_user_reads_the_state() {
 
     let directory = Directory::new();
     let (_server, _control) = start(&directory, 1).unwrap();
+    let mode = fs::metadata(directory.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn no_number_of_a_notification_returns_after_a_restart() {
+    let directory = Directory::new();
+    let (server, control) = start(&directory, 1).unwrap();
+    server.with(|cloud| cloud.set_webhooks(Webhooks::all_at("http://127.0.0.1:1/")));
+    control.trigger("text", &json!({})).unwrap();
+    let before = control.snapshot().unwrap().counts.notifications;
+    assert!(before > 0);
+    drop(server);
+    let (_server, control) = start(&directory, 1).unwrap();
+    assert_eq!(control.snapshot().unwrap().counts.notifications, before);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_old_state_is_whole_while_a_new_one_replaces_it() {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = Directory::new();
+    drop(start(&directory, 1).unwrap());
+    fs::set_permissions(directory.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let old = fs::read(directory.file()).unwrap();
+    let mut reader = fs::File::open(directory.file()).unwrap();
+    let (server, control) = start(&directory, 1).unwrap();
+    control.trigger("text", &json!({})).unwrap();
+    server.save().unwrap();
+    assert_ne!(fs::read(directory.file()).unwrap(), old);
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).unwrap();
+    assert_eq!(read, old, "whoever reads has all of the old one");
     let mode = fs::metadata(directory.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

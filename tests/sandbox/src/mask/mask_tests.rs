@@ -171,3 +171,46 @@ proptest! {
         let _ = secrets().target(&text);
     }
 }
+
+#[test]
+fn a_form_is_one_in_any_case_and_without_a_type() {
+    let form = b"grant_type=client_credentials&client_secret=of-another-app";
+    for content_type in [
+        "application/x-www-form-urlencoded",
+        "Application/X-WWW-Form-Urlencoded",
+        " application/x-www-form-urlencoded ; charset=utf-8",
+        "",
+    ] {
+        let shown = Secrets::default().body(content_type, form, false).unwrap();
+        assert!(!shown.contains("of-another-app"), "{content_type}: {shown}");
+        assert!(shown.contains("client_credentials"), "{content_type}: {shown}");
+    }
+}
+
+#[test]
+fn a_credential_is_a_secret_without_its_scheme_too() {
+    let mut secrets = Secrets::default();
+    secrets.add_header("authorization", "Bearer hook-wvqj-cred");
+    secrets.sort();
+    assert_eq!(secrets.text("no token hook-wvqj-cred"), "no token ‹webhook header›");
+    assert_eq!(secrets.text("Bearer hook-wvqj-cred"), "‹webhook header›");
+}
+
+#[test]
+fn cookies_and_credentials_of_every_kind_are_secret() {
+    let secrets = Secrets::default();
+    for name in ["authorization", "x-lp-on-behalf", "proxy-authorization", "cookie", "set-cookie"] {
+        let shown = secrets.header(name, "session_id=0123456789; Path=/");
+        assert!(shown.starts_with(&format!("‹{name} ")) && !shown.contains("01234"), "{shown}");
+    }
+}
+
+#[test]
+fn a_percent_encoded_secret_in_a_path_has_its_name() {
+    let mut secrets = Secrets::default();
+    secrets.add("two words 77", "password");
+    secrets.sort();
+    assert_eq!(secrets.path("/x/two%20words%2077/y"), "/x/‹password›/y");
+    assert_eq!(secrets.target("/x/two%20w%6Frds%2077?a=b"), "/x/‹password›?a=b");
+    assert_eq!(secrets.path("/x/a%20b"), "/x/a%20b");
+}

@@ -12,6 +12,8 @@ use http::HeaderMap;
 
 pub(crate) use value::Secrets;
 
+use crate::request::is_content_type;
+
 /// Headers whose value is a secret.
 const HEADERS: [&str; 5] =
     ["authorization", "x-lp-on-behalf", "proxy-authorization", "cookie", "set-cookie"];
@@ -109,7 +111,9 @@ impl Secrets<'_> {
             }
             Err(_) => return None,
         };
-        let is_form = content_type.starts_with("application/x-www-form-urlencoded");
+        // A body without a type may be read as a form too.
+        let is_form = content_type.is_empty()
+            || is_content_type(content_type, "application/x-www-form-urlencoded");
         let looks_like_json = text.trim_start().starts_with(['{', '[', '"']);
         let shown = match (is_form, looks_like_json) {
             (true, false) => self.form(&text),

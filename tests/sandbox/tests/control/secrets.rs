@@ -248,3 +248,45 @@ fn a_secret_is_named_before_a_text_is_cut() {
         assert!(posted.contains("xxxx") && !is_seen(&posted), "{posted}");
     }
 }
+
+#[test]
+fn the_log_of_a_post_has_no_query() {
+    let (sender, logged) = std::sync::mpsc::channel();
+    let config = lp_connector_sandbox::ServerConfig::new()
+        .on_request(move |request| drop(sender.send(request.path.clone())));
+    let world = World::with(config);
+    let url = format!("{}hook?key=k3y", answering(|_| String::new()));
+    world.server.with(|sandbox| sandbox.set_webhooks(Webhooks::all_at(url)));
+    world.say("Hello");
+    let minute = std::time::Duration::from_secs(60);
+    let mut paths = std::iter::from_fn(|| logged.recv_timeout(minute).ok());
+    let post = paths.find(|path| path.starts_with("-> ")).unwrap();
+    assert!(post.starts_with("-> 127.0.0.1:") && post.ends_with("/hook"), "{post}");
+}
+
+#[test]
+fn an_install_shows_no_header_of_its_webhooks() {
+    let world = World::new();
+    let (user, password) = world.server.with(|sandbox| {
+        let (user, password) = sandbox.config().admin();
+        (user.to_owned(), password.to_owned())
+    });
+    let login = json!({"username": user, "password": password});
+    let (_, session) = world.post("/api/account/91827364/login?v=1.3", &login);
+    let mut manifest = with_headers("http://127.0.0.1:1/", &[("x-own", "very-private-value")]);
+    manifest["client_name"] = json!("mine");
+    let request =
+        Request::post("/api/account/91827364/configuration/app-install/installations?v=1.0")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", session["bearer"].as_str().unwrap()))
+            .body(manifest.to_string().into_bytes())
+            .unwrap();
+    let response = world.server.with(|sandbox| sandbox.reply(now(), &request)).response;
+    assert_eq!(response.status(), 201);
+    // It is no webhook of the sandbox: its value is known by its place alone.
+    let number = world.control.wire("endpoint=installs").unwrap().rows[0].n;
+    for path in ["/v1/installs", "/v1/snapshot", &format!("/v1/wire/{number}")] {
+        let shown = world.read::<Value>(path).to_string();
+        assert!(shown.contains("x-own") && !shown.contains("very-private"), "{path}: {shown}");
+    }
+}

@@ -302,6 +302,8 @@ fn a_reset_keeps_keys_and_numbers() {
     let (status, _) = world.post(OPEN, &json!([]));
     assert_eq!(status, 400);
     assert_eq!(world.control.wire("").unwrap().rows[0].n, before.counts.wire + 1);
+    world.post("/api/account/91827364/consumer?v=1.0", &json!({"ext_consumer_id": "bob"}));
+    assert_eq!(world.control.tokens().unwrap()[0].n, 3);
 }
 
 #[test]
