@@ -243,7 +243,32 @@ impl Drop for Permitted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use lp_connector_core::secret::Secret;
+
+    use super::super::body::Memory;
+    use super::super::config::GatewayConfig;
+    use super::super::gateway::Keys;
     use super::*;
+
+    #[test]
+    fn a_probe_that_is_not_posted_leaves_room_for_another() {
+        let mut config = GatewayConfig::new("sms", "http://127.0.0.1:9/");
+        let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        config.deliver.secrets.push(Secret::new(secret.to_owned()));
+        let keys = Keys::new(&config).unwrap();
+        let account = "91827364".parse().unwrap();
+        let gateway = Gateway::new(config, &account, keys, Memory::share(1)).unwrap();
+        let now = Instant::now();
+        for _ in 0..10 {
+            gateway.circuit().fail(Permit::Try, now);
+        }
+        let later = now + Duration::from_secs(5);
+        for _ in 0..2 {
+            let permit = gateway.circuit().admit(later);
+            assert_eq!(permit, Permit::Probe);
+            drop(Permitted { gateway: &gateway, permit, is_over: false });
+        }
+    }
 
     #[test]
     fn the_log_says_why_a_delivery_failed() {

@@ -177,7 +177,7 @@ fn check_token(at: &str, token: &str) -> Result<(), InvalidConfig> {
 /// The URL that deliveries go to.
 pub(super) fn deliver_url(url: &str, plain_http: bool) -> Result<Url, &'static str> {
     let parsed = Url::parse(url).map_err(|_| "it is not a URL")?;
-    if !parsed.username().is_empty() || parsed.password().is_some() {
+    if has_user(&parsed) {
         return Err("it has a name or a password in it");
     }
     match parsed.scheme() {
@@ -195,10 +195,14 @@ pub(super) fn public_url(url: &str) -> Result<Url, InvalidConfig> {
     let parsed = Url::parse(url).map_err(|_| wrong("it is not a URL"))?;
     let is_web = matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
     let is_bare = parsed.query().is_none() && parsed.fragment().is_none();
-    match is_web && is_bare && parsed.username().is_empty() {
+    match is_web && is_bare && !has_user(&parsed) {
         true => Ok(parsed),
         false => Err(wrong("it is http:// or https://, a host, and perhaps a path")),
     }
+}
+
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -221,6 +225,22 @@ mod tests {
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn a_public_url_has_no_name_and_no_password() {
+        for (url, is_good) in [
+            ("https://bridge.example/files", true),
+            ("http://bridge.example:8080", true),
+            ("https://ada@bridge.example/", false),
+            ("https://ada:pw@bridge.example/", false),
+            ("https://:pw@bridge.example/", false),
+            ("https://bridge.example/?a=b", false),
+            ("https://bridge.example/#a", false),
+            ("ftp://bridge.example/", false),
+        ] {
+            assert_eq!(public_url(url).is_ok(), is_good, "{url}");
+        }
     }
 
     fn account(id: &str) -> AccountConfig {

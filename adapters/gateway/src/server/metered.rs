@@ -117,9 +117,14 @@ impl Measured {
             Err(_) => "failed",
         };
         metrics.count(Metric::StoreRequests, &[self.verb, name]);
-        metrics.set(Metric::StoreUp, &[], f64::from(u8::from(result.is_ok())));
+        // A store that refuses one request has answered.
+        let is_up =
+            result.as_ref().err().is_none_or(|error| error.kind() == StoreErrorKind::Refused);
+        metrics.set(Metric::StoreUp, &[], f64::from(u8::from(is_up)));
+        if is_up {
+            self.health.reached();
+        }
         let Ok(answer) = result else { return };
-        self.health.reached();
         if matches!(self.asked, Asked::Other) {
             return;
         }
@@ -213,5 +218,31 @@ const fn verb(request: &Request) -> &'static str {
         Request::Read(_) => "read",
         Request::Swap { .. } => "swap",
         Request::List { .. } => "list",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store that answers everything with this error.
+    struct Broken(StoreErrorKind);
+
+    impl Store for Broken {
+        fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+            Err(StoreError::new(self.0, "no"))
+        }
+    }
+
+    #[test]
+    fn a_store_that_refuses_a_request_is_reached() {
+        for (kind, is_reached) in
+            [(StoreErrorKind::Refused, true), (StoreErrorKind::Unavailable, false)]
+        {
+            let (health, metrics) = (Arc::<StoreHealth>::default(), Arc::new(Metrics::new(&[])));
+            let store = MeteredStore::new(Arc::new(Broken(kind)), health.clone(), metrics);
+            store.perform(Request::Append(Vec::new())).unwrap_err();
+            assert_eq!(health.is_reached_within(Duration::from_secs(60)), is_reached, "{kind:?}");
+        }
     }
 }

@@ -148,8 +148,9 @@ pub(super) struct Typists(Mutex<BTreeMap<(String, ExtConsumerId), Instant>>);
 impl Typists {
     fn begin(&self, gateway: &Gateway, consumer: &ExtConsumerId) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < MAX_TYPING {
-            all.insert((gateway.name.clone(), consumer.clone()), Instant::now() + TYPING);
+        let who = (gateway.name.clone(), consumer.clone());
+        if all.len() < MAX_TYPING || all.contains_key(&who) {
+            all.insert(who, Instant::now() + TYPING);
         }
     }
 
@@ -165,5 +166,40 @@ impl Typists {
         let over: Vec<_> = over.collect();
         all.retain(|_, until| now < *until);
         over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::secret::Secret;
+
+    use super::super::body::Memory;
+    use super::super::config::GatewayConfig;
+    use super::super::gateway::Keys;
+    use super::*;
+
+    fn gateway() -> Gateway {
+        let mut config = GatewayConfig::new("sms", "http://127.0.0.1:9/");
+        let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        config.deliver.secrets.push(Secret::new(secret.to_owned()));
+        let keys = Keys::new(&config).unwrap();
+        Gateway::new(config, &"91827364".parse().unwrap(), keys, Memory::share(1)).unwrap()
+    }
+
+    #[test]
+    fn who_types_is_renewed_though_the_list_is_full() {
+        let (gateway, typists) = (gateway(), Typists::default());
+        let who = |number: usize| ExtConsumerId::new(format!("c{number}")).unwrap();
+        (0..MAX_TYPING).for_each(|number| typists.begin(&gateway, &who(number)));
+        let first = |typists: &Typists| {
+            let all = typists.0.lock().unwrap();
+            all.get(&("sms".to_owned(), who(0))).copied().unwrap()
+        };
+        let before = first(&typists);
+        typists.begin(&gateway, &who(0));
+        assert!(first(&typists) > before);
+        typists.begin(&gateway, &who(MAX_TYPING));
+        assert!(!typists.end(&gateway, &who(MAX_TYPING)), "one more is not believed");
+        assert_eq!(typists.take_over(before + TYPING * 2).len(), MAX_TYPING);
     }
 }

@@ -225,6 +225,22 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_is_an_answer_and_is_not_followed() {
+        let (hand, runtime) = (Hand::new(), runtime());
+        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let redirect = format!(
+            "HTTP/1.1 302 Found\r\nlocation: http://{}/login\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            elsewhere.local_addr().unwrap()
+        );
+        let posting = runtime.spawn(hand.post(soon()));
+        hand.taken().write_all(redirect.as_bytes()).unwrap();
+        let status = runtime.block_on(posting).unwrap().map(|answer| answer.status);
+        assert_eq!(status, Ok(302));
+        assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
     fn a_post_that_nobody_waits_for_keeps_its_place() {
         let (hand, runtime) = (Hand::new(), runtime());
         let posting = runtime.spawn(hand.post(soon()));

@@ -187,3 +187,14 @@ fn a_gateway_that_is_removed_has_no_token_any_more() {
     let error = world.server().reload_secrets(&other).unwrap_err();
     assert_eq!(error.setting, "liveperson.account");
 }
+
+#[test]
+fn the_tokens_of_operators_are_read_again() {
+    let world = World::new();
+    let mut config = world.config();
+    config.operations_tokens = vec![secret(OTHER_TOKEN)];
+    world.server().reload_secrets(&config).unwrap();
+    let url = format!("http://{}/ops/v1/status", world.addresses().operations);
+    let status = |token: &str| Ask::with_token(token).send("GET", &url).status;
+    assert_eq!((status(OPERATIONS), status(OTHER_TOKEN)), (401, 200));
+}

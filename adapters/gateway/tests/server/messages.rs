@@ -40,3 +40,16 @@ fn a_message_is_accepted_only_once_the_store_has_it() {
     assert_eq!((accepted.status, &accepted.json()["repeated"]), (202, &json!(false)));
     eventually("it is sent", || (world.sent() == ["Coo?"]).then_some(()));
 }
+
+#[test]
+fn an_instance_without_its_store_is_not_ready() {
+    let world = World::new();
+    let ready = || world.operations("GET", "/readyz");
+    world.store.unplug(true);
+    eventually("it is not ready", || (ready().status == 503).then_some(()));
+    let parts = json!({"ready": false, "started": true, "draining": false, "store": false});
+    assert_eq!(ready().json(), parts);
+    assert_eq!(world.operations("GET", "/livez").status, 200);
+    world.store.unplug(false);
+    eventually("it is ready again", || (ready().status == 200).then_some(()));
+}

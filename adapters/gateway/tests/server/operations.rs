@@ -1,9 +1,12 @@
 //! What operators see and decide.
 
+use lp_connector_gateway::server::{GatewayConfig, ServerConfig};
 use lp_connector_sandbox::Agent;
 use serde_json::{Value, json};
 
-use crate::world::{ADA, Answer, Ask, OPERATIONS, TOKEN, World, eventually};
+use crate::world::{
+    ADA, Answer, Ask, OPERATIONS, OTHER_TOKEN, SECRET, TOKEN, World, eventually, secret,
+};
 
 fn text(text: &str) -> Agent {
     Agent::Text(text.to_owned(), Vec::new())
@@ -433,4 +436,45 @@ fn a_path_that_is_no_text_names_nothing() {
     }
     let file = Ask::with_token(TOKEN).send("GET", &world.url("/v1/files/%FF"));
     assert_eq!(file.problem(), (404, "not-found".to_owned()));
+}
+
+/// Adds a second gateway, `chat`.
+fn with_chat(config: &mut ServerConfig) {
+    let mut chat = GatewayConfig::new("chat", "http://127.0.0.1:1/");
+    chat.tokens.push(secret(OTHER_TOKEN));
+    chat.deliver.secrets.push(secret(SECRET));
+    config.gateways.push(chat);
+}
+
+#[test]
+fn of_several_gateways_an_operator_names_one() {
+    let world = World::with(with_chat);
+    for (path, body) in [
+        ("/ops/v1/settle", json!({"consumer": ADA, "message": "1", "as": "drop"})),
+        ("/ops/v1/adopt", json!({"consumer": ADA, "conversation": "5f0c"})),
+    ] {
+        assert_eq!(post(&world, path, &body).problem(), (422, "invalid".to_owned()), "{path}");
+    }
+    for method in ["GET", "DELETE"] {
+        let answer = world.operations(method, "/ops/v1/consumer?consumer=ada");
+        assert_eq!(answer.problem(), (422, "invalid".to_owned()), "{method}");
+    }
+}
+
+#[test]
+fn a_pause_is_that_of_one_gateway() {
+    let mut world = World::with(with_chat);
+    assert_eq!(world.operations("POST", "/ops/v1/gateways/sms/pause").status, 200);
+    world.start(with_chat);
+    let gateways = world.operations("GET", "/ops/v1/status").json()["gateways"].clone();
+    assert_eq!((&gateways[0]["name"], &gateways[0]["paused"]), (&json!("sms"), &json!(true)));
+    assert_eq!((&gateways[1]["name"], &gateways[1]["paused"]), (&json!("chat"), &json!(false)));
+}
+
+#[test]
+fn letters_of_another_account_are_not_replayed() {
+    let world = with_dead_letters(&["one"]);
+    let other = post(&world, "/ops/v1/dead-letters/replay", &json!({"account": "11111111"}));
+    assert_eq!(other.json(), json!({"replayed": 0, "next": null}));
+    assert_eq!(letters(&world, "").len(), 1);
 }

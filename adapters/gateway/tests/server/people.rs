@@ -131,3 +131,36 @@ fn a_ping_says_whether_the_gateway_answers() {
     world.toy.answer(|_, _| 500);
     assert_eq!(ping().problem(), (502, "gateway-failed".to_owned()));
 }
+
+#[test]
+fn a_paused_gateway_is_not_told_who_types() {
+    let world = World::with(|config| {
+        config.gateways[0].deliver.types = DeliveryType::ALL.to_vec();
+    });
+    world.begin();
+    world.agent(Agent::Text("wait".to_owned(), Vec::new()));
+    eventually("the consumer is known", || (world.toy.texts() == ["wait"]).then_some(()));
+    assert_eq!(world.operations("POST", "/ops/v1/gateways/sms/pause").status, 200);
+    world.agent(Agent::State("COMPOSING".to_owned()));
+    world.agent(Agent::Text("later".to_owned(), Vec::new()));
+    eventually("it waits", || {
+        let lanes = world.operations("GET", "/ops/v1/lanes?kind=conversation").json();
+        let lane = &lanes["items"][0];
+        (lane["entries"] == 0 && lane["waiting"].as_u64() >= Some(1)).then_some(())
+    });
+    assert_eq!(world.operations("POST", "/ops/v1/gateways/sms/resume").status, 200);
+    eventually("it goes on", || (world.toy.texts() == ["wait", "later"]).then_some(()));
+    assert!(world.toy.got("typing.changed").is_empty());
+}
+
+#[test]
+fn a_forgotten_consumer_may_use_an_id_again() {
+    let world = World::new();
+    world.begin();
+    eventually("it is sent", || (consumer(&world)["recent"][0]["status"] == "sent").then_some(()));
+    assert_eq!(Ask::with_token(TOKEN).send("DELETE", &world.url(ADA_QUERY)).status, 202);
+    eventually("it is forgotten", || (consumer(&world)["recent"] == json!([])).then_some(()));
+    let other = json!({"id": "first", "consumer": ADA, "text": "Me again"});
+    let answer = world.post("/v1/messages", &other);
+    assert_eq!((answer.status, &answer.json()["repeated"]), (202, &json!(false)));
+}
