@@ -156,3 +156,19 @@ fn handlers_that_hang_stop_no_other_account() {
     let accounts: Vec<_> = begun.iter().map(|job| job.what.account.as_str()).collect();
     assert_eq!(accounts, ["le2", "le2"]);
 }
+
+#[test]
+fn typing_is_passed_on_however_often_it_was_before() {
+    let mut world = World::new(0);
+    for number in 0..3 * MAX_TYPING {
+        world.engine.push_typing(Typing {
+            id: format!("t:{number}"),
+            account: AccountId::new("91827364").unwrap(),
+            consumer: ExtConsumerId::new("ada").unwrap(),
+            conversation: ConversationId::new("5f0c").unwrap(),
+            is_typing: true,
+        });
+        assert!(matches!(world.engine.poll(world.now), Step::Typing(_)), "{number}");
+        world.engine.typing_passed_on();
+    }
+}

@@ -285,3 +285,20 @@ impl From<Error> for Undelivered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_given_out_is_refused_others_wait() {
+        let pause = Duration::from_secs(7);
+        let of = |kind| Undelivered::from(Error::new(kind, "no").with_retry_after(pause));
+        for kind in [ErrorKind::Rejected, ErrorKind::InvalidInput, ErrorKind::ConversationClosed] {
+            assert!(matches!(of(kind), Undelivered::Refused(_)), "{kind:?}");
+        }
+        for kind in [ErrorKind::Unavailable, ErrorKind::RateLimited] {
+            assert_eq!(of(kind), Undelivered::Outage(Some(pause)), "{kind:?}");
+        }
+    }
+}

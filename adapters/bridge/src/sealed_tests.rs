@@ -220,6 +220,21 @@ fn two_values_of_a_swap_share_no_key_and_nonce() {
 }
 
 #[test]
+fn one_value_in_two_cells_shares_no_key_and_nonce() {
+    let disk = Disk::default();
+    let store = Sealed::new(disk.clone(), key(7));
+    for name in ["s", "t"] {
+        let (cell, value) = (cell(name), TEXT.to_vec());
+        store.perform(Request::Swap { cell, seen: 0, value, life: None }).unwrap();
+    }
+    let random = |name: &str| {
+        let sealed = read(&disk, name).unwrap().unwrap();
+        sealed[SEALED.len() + ID_BYTES..][..RANDOM_BYTES].to_vec()
+    };
+    assert_ne!(random("s"), random("t"));
+}
+
+#[test]
 fn requests_that_are_repeated_know_themselves() {
     let store = Sealed::new(Disk::default(), key(7));
     append(&store, "ada", TEXT);
