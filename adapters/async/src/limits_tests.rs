@@ -249,3 +249,14 @@ fn close(body: &str) -> Vec<(Duration, Vec<u8>)> {
     let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
     vec![(Duration::ZERO, (head + body).into_bytes())]
 }
+
+#[test]
+fn a_proxy_that_nobody_listens_at_is_named() {
+    use std::error::Error as _;
+    let world = World::new([]);
+    let proxy = Proxy::Url(ProxyUrl::new("http://user:s3cr3t@192.0.2.9:1"));
+    let driver = driver(&world, config(TLS).proxy(proxy).retry(RetryPolicy::none()));
+    let error = world.run(call(&driver, Probe)).unwrap_err();
+    assert_eq!(error.source().unwrap().to_string(), "the connection to the proxy 192.0.2.9:1");
+    assert!(!format!("{error:?}").contains("s3cr3t"));
+}

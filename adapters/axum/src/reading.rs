@@ -245,4 +245,23 @@ mod tests {
         assert!(old.grow(100, 0) && new.grow(100, 0));
         assert!(silent.grow(0, 0) && !old.grow(0, 0));
     }
+
+    #[tokio::test]
+    async fn a_large_body_of_a_known_sender_waits_for_no_turn() {
+        use std::pin::pin;
+        use std::task::{Context, Poll, Waker};
+        let reading = Reading::new(100);
+        let strangers = [(); LARGE].map(|()| reading.begin(false));
+        let mut turns = Vec::new();
+        for stranger in &strangers {
+            turns.push(stranger.turn(SMALL + 1).await);
+        }
+        assert!(turns.iter().all(Option::is_some));
+        let mut context = Context::from_waker(Waker::noop());
+        let (known, next) = (reading.begin(true), reading.begin(false));
+        let turn = pin!(known.turn(SMALL + 1));
+        assert!(matches!(turn.poll(&mut context), Poll::Ready(None)));
+        let turn = pin!(next.turn(SMALL + 1));
+        assert!(turn.poll(&mut context).is_pending(), "a stranger waits");
+    }
 }

@@ -132,3 +132,28 @@ fn a_signal_in_a_burst_loses_nothing_answered_200() {
         a_signal_loses_nothing(&program, signal);
     }
 }
+
+#[test]
+fn idle_strangers_leave_descriptors_to_a_notification() {
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -n 40; exec \"$0\""])
+        .arg(program())
+        .env("LP_CLIENT_SECRET", SECRET)
+        .env("LP_WEBHOOK_LISTEN", "127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+    let idle: Vec<_> = (0..100).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let begun = Instant::now();
+    assert_eq!(post(&address, 0).unwrap(), Some(200));
+    // A connection that is idle keeps its place for 10 s.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    drop(idle);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+}

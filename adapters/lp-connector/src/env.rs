@@ -168,4 +168,17 @@ mod tests {
             assert!(error.contains(name) && error.contains("is not UTF-8"), "{error}");
         }
     }
+
+    #[test]
+    fn what_the_variables_say_is_in_the_configuration() {
+        let config = with("LP_DOMAIN_API", Some("http://127.0.0.1:4711".into())).unwrap();
+        assert!(format!("{config:?}").contains("127.0.0.1:4711"), "{config:?}");
+        assert_eq!(config.account().as_str(), "91827364");
+        assert_eq!(config.client_id().unwrap().as_str(), "0a1b2c3d");
+        let file = std::env::temp_dir().join(format!("lp-env-ca-{}.pem", std::process::id()));
+        std::fs::write(&file, "some certificates").unwrap();
+        let config = with("LP_CA_FILE", Some(file.clone().into_os_string()));
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(config.unwrap().transport().extra_ca_pem(), b"some certificates");
+    }
 }
