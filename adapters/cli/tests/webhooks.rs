@@ -162,3 +162,18 @@ fn what_is_received_goes_on_signed_for_another_secret() {
     let forwarded = middle.event();
     assert_eq!((&forwarded["status"], &forwarded["accepted"]), (&json!(null), &json!(false)));
 }
+
+#[test]
+fn a_listener_that_wants_sha256_refuses_sha1() {
+    let ids = [SECRET, ("LP_ACCOUNT_ID", "91827364"), ("LP_CLIENT_ID", "pigeon-post")];
+    let listen = ["--json", "webhook", "listen", "--listen", "127.0.0.1:0", "--require-sha256"];
+    for environment in [&ids[..1], &ids[..]] {
+        let running = Running::start(environment, &listen);
+        let to = format!("http://{}/", running.event()["listen"].as_str().unwrap());
+        for (scheme, begin) in [("sha1-base64", "401 in "), ("sha256-hex", "200 in ")] {
+            let send = ["webhook", "send", "--preset", "text", "--to", &to, "--signature", scheme];
+            let sent = run(&ids, &send);
+            assert!(sent.stdout.starts_with(begin), "{scheme}: {}{}", sent.stdout, sent.stderr);
+        }
+    }
+}

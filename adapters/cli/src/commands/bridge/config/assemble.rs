@@ -167,3 +167,66 @@ fn opening(table: &str, values: &Values) -> Opening {
     opening.client_properties = (!features.is_empty()).then_some(properties);
     opening
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::given::{Given, Raw};
+    use super::super::source::Source;
+    use super::*;
+
+    const SIGNING: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn assembled(settings: &[(&str, &str)]) -> ServerConfig {
+        let given = |(path, text): &(&str, &str)| Given {
+            path: (*path).to_owned(),
+            raw: Raw::Text((*text).to_owned()),
+            source: Source::Variable("X".to_owned()),
+        };
+        let mut problems = Problems::default();
+        let given = settings.iter().map(given).collect();
+        let values = Values::of(given, Path::new(""), &mut problems);
+        let config = server(&values, &mut problems);
+        assert_eq!(problems, Problems::default());
+        config.unwrap()
+    }
+
+    #[test]
+    fn old_client_secrets_verify_notifications_too() {
+        let config = assembled(&[
+            ("store", "sqlite:b.db"),
+            ("liveperson.account", "91827364"),
+            ("liveperson.client_id", "0a1b2c3d"),
+            ("liveperson.client_secret", "new"),
+            ("liveperson.old_client_secrets", "old,older"),
+        ]);
+        let all: Vec<_> = config.accounts[0].webhook_secrets.iter().map(Secret::expose).collect();
+        assert_eq!(all, ["new", "old", "older"]);
+    }
+
+    #[test]
+    fn each_gateway_is_of_the_brand_that_it_names() {
+        let (one, other) = ("1".repeat(40), "2".repeat(40));
+        let config = assembled(&[
+            ("store", "sqlite:b.db"),
+            ("brand.grey.account", "111"),
+            ("brand.grey.client_id", "0a1b"),
+            ("brand.grey.client_secret", "g"),
+            ("brand.white.account", "222"),
+            ("brand.white.client_id", "0c1d"),
+            ("brand.white.client_secret", "w"),
+            ("gateway.chat.brand", "white"),
+            ("gateway.chat.tokens", &one),
+            ("gateway.chat.deliver.url", "http://127.0.0.1:9/"),
+            ("gateway.chat.deliver.secrets", SIGNING),
+            ("gateway.sms.brand", "grey"),
+            ("gateway.sms.tokens", &other),
+            ("gateway.sms.deliver.url", "http://127.0.0.1:9/"),
+            ("gateway.sms.deliver.secrets", SIGNING),
+        ]);
+        let of = |one: &GatewayConfig| one.account.as_ref().map(|id| id.as_str().to_owned());
+        let accounts: Vec<_> = config.gateways.iter().filter_map(of).collect();
+        assert_eq!(accounts, ["222", "111"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! Secrets: written in place, or in files of their own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lp_connector_bridge::StoreKey;
 use lp_connector_core::secret::Secret;
@@ -163,19 +163,34 @@ fn warn_of_readers(file: &Path, path: &str, source: &Source, problems: &mut Prob
     use std::os::unix::fs::PermissionsExt as _;
     let is_open = fs::metadata(file)
         .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o004 != 0);
-    let warned = |file: &PathBuf| {
-        let text = file.display().to_string();
-        problems.warnings.iter().any(|one| one.reason.starts_with(&text))
-    };
-    let file = file.to_owned();
-    if is_open && !warned(&file) {
-        let reason = format!(
-            "{} has a secret in it, and every user of this machine may read it",
-            file.display()
-        );
+    let reason = format!(
+        "{} has a secret in it, and every user of this machine may read it",
+        file.display()
+    );
+    if is_open && problems.warnings.iter().all(|one| one.reason != reason) {
         problems.warn(path, Some(source), reason);
     }
 }
 
 #[cfg(not(unix))]
 fn warn_of_readers(_: &Path, _: &str, _: &Source, _: &mut Problems) {}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn each_file_that_others_may_read_is_warned_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut problems = Problems::default();
+        for name in ["token2", "token", "token2"] {
+            let file = folder.path().join(name);
+            fs::write(&file, "x").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+            warn_of_readers(&file, "gateway.sms.tokens", &Source::Default, &mut problems);
+        }
+        assert_eq!(problems.warnings.len(), 2);
+    }
+}
