@@ -7,7 +7,7 @@ use super::event::{CallEvent, EventKind, EventQueue};
 use super::outcome::{Completed, Failure, FailureKind, Outcome, Step, Wake};
 use super::prerequisite::Prerequisite;
 use super::single_flight::Lease;
-use super::state::ConnectorState;
+use super::state::{ConnectorState, Tokens};
 use super::{Callable, Config};
 use crate::api::{Endpoint, Origin, Principal, RelativeRequest};
 use crate::error::{Delivery, Error, ErrorKind, Stage};
@@ -100,13 +100,6 @@ pub(super) enum Purpose {
     Fetch(Prerequisite, Lease),
     /// The operation's own request, perhaps as the probe of a half-open circuit.
     Own(Option<Probe>),
-}
-
-/// The generations of the tokens that an attempt carries.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tokens {
-    pub(super) app_jwt: u64,
-    pub(super) consumer_jws: u64,
 }
 
 #[derive(Debug)]

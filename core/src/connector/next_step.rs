@@ -5,11 +5,11 @@ use http::Request;
 use http::header::{AUTHORIZATION, HeaderName, USER_AGENT};
 
 use super::Callable;
-use super::call::{Call, InFlight, Purpose, Tokens};
+use super::call::{Call, InFlight, Purpose};
 use super::outcome::{Attempt, Step};
 use super::prerequisite::{Prerequisite, domain};
 use super::single_flight::{Acquire, AcquireRequest, Lease};
-use super::state::ConnectorState;
+use super::state::{ConnectorState, Tokens};
 use crate::api::idp::ConsumerJws;
 use crate::api::{Endpoint, Origin, Prepared, Principal, RelativeRequest};
 use crate::error::{Error, ErrorKind, Stage};

@@ -125,7 +125,11 @@ impl<C: Callable> Call<C> {
             }
             Purpose::Own(_) => self.operation.parse(&view).map(|output| self.succeed(output)),
         };
-        parsed.map_err(|rejection| {
+        parsed.map_err(|mut rejection| {
+            if !state.keeps(&self.principal, attempt.tokens) {
+                // It may echo a token that nobody can recognise any more.
+                rejection.message = None;
+            }
             let secrets = state.secrets(&self.principal);
             let failure = AttemptFailure::rejected(rejection, &response, stage, &secrets, now);
             Box::new(self.with_consumer(state, now.mono(), failure))

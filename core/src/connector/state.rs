@@ -51,6 +51,13 @@ pub(super) type DomainKey = Option<Service>;
 /// The hosts of one look-up, each with the reason if it is not trusted.
 pub(super) type Hosts = BTreeMap<Service, Result<Origin, UntrustedHost>>;
 
+/// The generations of the tokens that an attempt carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tokens {
+    pub(super) app_jwt: u64,
+    pub(super) consumer_jws: u64,
+}
+
 impl ConnectorState {
     /// Creates an empty state; nothing is fetched before a call needs it. `seed` determines the jitter of
     /// the pauses that calls share.
@@ -177,6 +184,17 @@ impl ConnectorState {
         let tokens = headers.into_iter().flatten().filter_map(|header| header.to_str().ok());
         secrets.extend(tokens.map(|token| Zeroizing::new(token.to_owned())));
         secrets
+    }
+
+    /// True if [`secrets`](Self::secrets) has the tokens that an attempt of this principal carried. Another call may have
+    /// replaced or rejected them meanwhile.
+    pub(super) fn keeps(&self, principal: &Principal, tokens: Tokens) -> bool {
+        let app = self.app_jwt.value(Mono::ZERO).map(|_| self.app_jwt.generation());
+        let consumer = self
+            .consumer_jws(principal)
+            .and_then(|flight| flight.value(Mono::ZERO).map(|_| flight.generation()));
+        (tokens.app_jwt == 0 || app == Some(tokens.app_jwt))
+            && (tokens.consumer_jws == 0 || consumer == Some(tokens.consumer_jws))
     }
 
     /// Marks the host of `service` as possibly out of date, after a failed connect.

@@ -522,3 +522,20 @@ fn a_shared_token_ends_the_refusal_of_the_one_before() {
     let refreshed = harness.attempt_of(Stage::AppJwt);
     assert!(refreshed.token().is_some_and(|token| !token.replaces_rejected()));
 }
+
+#[test]
+fn an_echo_of_a_token_that_was_replaced_is_not_quoted() {
+    let mut harness = CallHarness::new(from("ada"));
+    let first = harness.attempt_of(Stage::Operation);
+    let mut other = begin(&harness.state, "ada", 0);
+    let second = sent(other.poll(&mut harness.state, now(0)));
+    harness.answer(&first, 401, r#"{"body":{"errorCode":40102}}"#);
+    // Another call has rejected the token meanwhile: nobody knows it any more.
+    let token = second.request().headers()["authorization"].to_str().unwrap().to_owned();
+    let echo = format!(r#"{{"code":"BAD_REQUEST","body":{{"msg":"no token {token}"}}}}"#);
+    let outcome = status(400, None, &echo);
+    let _ = other.handle(&mut harness.state, now(0), second.number(), outcome);
+    let Step::Done(Err(error)) = other.poll(&mut harness.state, now(0)) else { panic!() };
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert!(error.message().is_none() && !format!("{error:?} {error}").contains(&token));
+}
