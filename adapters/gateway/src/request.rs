@@ -431,6 +431,11 @@ mod tests {
                 format!(r#"{{"id":"1","consumer":"a","text":"{}"}}"#, "x".repeat(5001)),
                 "text-too-long",
             ),
+            // Of two UTF-16 units each.
+            (
+                format!(r#"{{"id":"1","consumer":"a","text":"{}"}}"#, "\u{1f426}".repeat(2501)),
+                "text-too-long",
+            ),
             (
                 format!(r#"{{"id":"1","consumer":"a","text":"{}",{png}}}"#, "x".repeat(3801)),
                 "text-too-long",

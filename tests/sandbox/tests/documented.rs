@@ -110,6 +110,18 @@ fn a_consumer_gets_a_token_for_a_valid_app_token_only() {
 }
 
 #[test]
+fn a_token_is_of_its_account_alone() {
+    let mut cloud = Cloud::new();
+    let jwt = cloud.app_jwt();
+    let body = json!({"ext_consumer_id": "ring"});
+    for (account, status) in [("91827364", 201), ("11111111", 401)] {
+        let path = format!("/api/account/{account}/consumer?v=1.0");
+        let answer = cloud.post(&path, &[("authorization", &jwt)], &body);
+        assert_eq!(answer.0, status, "{account}: {}", answer.1);
+    }
+}
+
+#[test]
 fn a_token_expires_at_the_end_of_its_lifetime() {
     let mut cloud = Cloud::new();
     let jwt = cloud.app_jwt();

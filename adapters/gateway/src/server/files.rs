@@ -247,6 +247,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_name_stays_within_its_quotes() {
+        assert_eq!(plain("a\"b\\c/d%e;f g\u{e4}\r\n.png"), "a_b_c_d_e_f_g___.png");
+        assert_eq!(plain(&"x".repeat(200)).len(), 100);
+    }
+
+    #[test]
     fn a_file_keeps_its_slot_until_it_is_sent() {
         let slots = Arc::new(Semaphore::new(1));
         let slot = slots.clone().try_acquire_owned().unwrap();
