@@ -156,3 +156,29 @@ fn a_login_response_without_a_token_is_an_error() {
         assert!(login.parse(&ResponseView::new(&answer, false)).is_err(), "{body}");
     }
 }
+
+#[test]
+fn a_login_without_name_or_password_is_not_sent() {
+    for (name, password, is_sent) in
+        [("ada", "pw", true), ("ada", "", false), ("", "pw", false), ("", "", false)]
+    {
+        let sent = request(&Login::new(name, Secret::new(password.to_owned())));
+        assert_eq!(sent.is_ok(), is_sent, "{name:?} {password:?}");
+    }
+}
+
+#[test]
+fn an_install_without_a_usable_id_is_never_changed() {
+    for record in [
+        json!({}),
+        json!({"id": ""}),
+        json!({"id": "."}),
+        json!({"id": ".."}),
+        json!({"client_id": ".."}),
+        json!({"id": 7, "client_id": "0a1b"}),
+    ] {
+        let app = AppInstall { record, ..install() };
+        assert!(request(&DeleteInstall::new(user(), app.clone())).is_err(), "{}", app.record);
+        assert!(request(&UpdateInstall::new(user(), app.clone())).is_err(), "{}", app.record);
+    }
+}

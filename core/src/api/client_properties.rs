@@ -145,4 +145,13 @@ mod tests {
             (&"4.2".into(), &"MOBILE".into(), &"ANDROID".into())
         );
     }
+
+    #[test]
+    fn every_property_is_restored_from_a_store() {
+        let all = ClientProperties::new().feature("MULTI_DIALOG").app_id("loft").app_version("4.2");
+        let all = all.device_family("MOBILE").os("ANDROID");
+        let stored = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<ClientProperties>(&stored).unwrap(), all, "{stored}");
+        assert_eq!(stored.as_bytes(), all.value().unwrap().as_bytes());
+    }
 }

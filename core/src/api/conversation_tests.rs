@@ -151,3 +151,14 @@ fn a_missing_code_means_the_status_an_unknown_one_fails() {
     let bad = parse(400, &unknown).unwrap_err();
     assert_eq!((bad.reason, bad.status), (Reason::Status, 400));
 }
+
+#[test]
+fn why_a_profile_is_rejected_shows_no_token_and_one_line() {
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+    let message = format!("not for {token}\nsecond line {}", "x".repeat(500));
+    let body = json!([{"code": "BAD_REQUEST", "body": {"msg": message}},
+        {"code": "OK", "body": {"conversationId": "c"}}]);
+    let why = parse(400, &body.to_string()).unwrap().profile_rejected.unwrap();
+    assert!(why.starts_with("not for ") && !why.contains("eyJ") && !why.contains('\n'), "{why}");
+    assert!(why.chars().count() <= 201, "{why}");
+}

@@ -8,6 +8,7 @@
 //!
 //! Both are sent without a token.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -78,14 +79,14 @@ impl Identity {
     }
 }
 
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.acr)
     }
 }
 
 /// The parts that both requests share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Visit {
     app: ClientId,
     visitor: Visitor,
@@ -94,6 +95,18 @@ struct Visit {
     attributes: Vec<Value>,
     client: Option<Value>,
     page: Option<String>,
+}
+
+/// Attributes and properties say who somebody is.
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit")
+            .field("app", &self.app)
+            .field("identities", &self.identities)
+            .field("entry_points", &self.entry_points)
+            .field("attributes", &self.attributes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Visit {
@@ -291,8 +304,8 @@ impl Found {
 /// The ids, under either of their names ([protocol.md 14](crate::protocol#14), row 39).
 fn visitor(document: &Value) -> Visitor {
     let either = |long: &str, short: &str| {
-        let found = document.get(long).or_else(|| document.get(short));
-        found.and_then(scalar)
+        // `null` counts as absent (protocol.md 1.4).
+        [long, short].into_iter().find_map(|name| document.get(name).and_then(scalar))
     };
     Visitor { visitor_id: either("visitorId", "vid"), session_id: either("sessionId", "sid") }
 }

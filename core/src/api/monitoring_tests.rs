@@ -157,8 +157,13 @@ fn prescribed_pauses_apply_unless_retries_are_off() {
 
 #[test]
 fn debug_output_redacts_the_identity() {
-    let find = FindEngagement::new(app()).identity(Identity::authenticated("s3cr3t"));
+    let find = FindEngagement::new(app())
+        .identity(Identity::authenticated("s3cr3t"))
+        .attribute(json!({"type": "ctmrinfo", "info": {"userName": "s3cr3t"}}))
+        .client(json!({"ipAddress": "s3cr3t"}));
     assert!(!format!("{find:?}").contains("s3cr3t"));
+    let report = ReportActivity::new(app()).attribute(json!({"type": "lead", "lead": "s3cr3t"}));
+    assert!(!format!("{report:?}").contains("s3cr3t"));
 }
 
 #[test]
@@ -195,4 +200,40 @@ fn a_visitor_that_is_given_stays_while_loading() {
     let loading = json!({"message": "Loading account: 1, vid: Vxyz", "internalCode": 38});
     let again = request(&find, Some(&loading));
     assert_eq!(again.uri().query(), Some("v=1.1&vid=V&sid=S&obh=true"));
+}
+
+#[test]
+fn a_visitor_is_read_by_either_name() {
+    for document in [
+        json!({"visitorId": "V", "sessionId": "S"}),
+        json!({"vid": "V", "sid": "S"}),
+        json!({"visitorId": null, "vid": "V", "sessionId": null, "sid": "S"}),
+    ] {
+        let read = visitor(&document);
+        let ids = (read.visitor_id.as_deref(), read.session_id.as_deref());
+        assert_eq!(ids, (Some("V"), Some("S")), "{document}");
+    }
+}
+
+#[test]
+fn a_conversation_opens_from_the_first_engagement() {
+    let body = json!({"visitorId": "V", "sessionId": "S", "engagementDetails": [
+        {"campaignId": 1, "engagementId": 2, "contextId": "a"},
+        {"campaignId": 3, "engagementId": 4, "contextId": "b"}]});
+    let find = FindEngagement::new(app());
+    let found = find.parse(&ResponseView::new(&answer(200, &body), false)).unwrap();
+    let open = found.open(ExtConsumerId::new("ada").unwrap()).unwrap();
+    let sent: Value = serde_json::from_slice(request(&open, None).body()).unwrap();
+    let opened = &sent[1]["body"];
+    assert_eq!(opened["campaignInfo"], json!({"campaignId": "1", "engagementId": "2"}));
+    assert_eq!(opened["conversationContext"]["interactionContextId"], "a");
+}
+
+#[test]
+fn a_report_needs_a_visitor_or_an_identity() {
+    let report = || ReportActivity::new(app()).attribute(json!({"type": "lead"}));
+    let sent = request(&report().identity(Identity::authenticated("s")), None);
+    assert_eq!(sent.uri().query(), Some("v=1.1&obh=true"));
+    let sent = request(&report().visitor(Visitor::new("V", "S")), None);
+    assert_eq!(sent.uri().query(), Some("v=1.1&vid=V&sid=S&obh=true"));
 }

@@ -380,4 +380,26 @@ mod tests {
         let shown = format!("{personal:?} {:?}", Profile::new().personal_info(personal.clone()));
         assert!(!shown.contains("Ada"), "{shown}");
     }
+
+    #[test]
+    fn every_member_of_a_profile_has_its_documented_name() {
+        let private = PrivateData { mobile_num: Some("m".into()), mail: Some("e".into()) };
+        let profile = Profile {
+            first_name: Some("f".into()),
+            last_name: Some("l".into()),
+            user_id: Some("u".into()),
+            avatar_url: Some("a".into()),
+            role: Some("consumer".into()),
+            background_image_uri: Some("b".into()),
+            description: Some("d".into()),
+            private_data: Some(private),
+            ..Profile::new()
+        };
+        assert_eq!(
+            to_value(profile).unwrap(),
+            json!({"firstName": "f", "lastName": "l", "userId": "u", "avatarUrl": "a",
+                "role": "consumer", "backgndImgUri": "b", "description": "d",
+                "privateData": {"mobileNum": "m", "mail": "e"}})
+        );
+    }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::entry::{StatusEntry, StatusForget, entry};
+use super::status::Status;
 use super::store::{Answer, CellId, Entry, LaneId, LaneKind, Listed, Request};
 use super::world::{Fate, UnderWay, World};
 use super::{BridgeConfig, Forgetting, Outgoing, Progress};
 use crate::id::{AccountId, ExtConsumerId};
+use crate::time::Timestamp;
 
 fn account() -> AccountId {
     AccountId::new("91827364").unwrap()
@@ -223,4 +226,22 @@ fn what_could_not_be_read_of_a_conversation_goes_too() {
     forget(&mut world, "ada");
     go_on(&mut world);
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
+}
+
+#[test]
+fn a_forgotten_status_leaves_no_tries_to_the_next() {
+    let lane = LaneId::status(&account(), &ExtConsumerId::new("ada").unwrap());
+    let mut world = World::new(1, BridgeConfig::new());
+    let at = Timestamp::from_system_time(world.now.wall());
+    let sent = |id: &str| {
+        let status = Status::new(id, Progress::Sent, None);
+        entry(lane.clone(), &StatusEntry { status, at })
+    };
+    world.channel.is_out = true;
+    world.append(vec![sent("m1")]);
+    world.run();
+    world.append(vec![entry(lane.clone(), &StatusForget { forget: true }), sent("m2")]);
+    world.run();
+    let tries: Vec<_> = world.channel.offered.iter().map(|(_, n, again)| (*n, *again)).collect();
+    assert_eq!(tries, [(1, false), (1, false)]);
 }

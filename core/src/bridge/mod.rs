@@ -56,6 +56,8 @@ mod dead_letter;
 #[cfg(test)]
 mod dead_letter_tests;
 mod delivery;
+#[cfg(test)]
+mod delivery_tests;
 mod entry;
 mod event;
 #[cfg(test)]

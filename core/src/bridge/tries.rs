@@ -276,4 +276,17 @@ mod tests {
         let expired = Tried::GivenUp(DeadLetterReason::Expired);
         assert_eq!(tried(&mut tries, &outage, SECOND * 20, at(160)), expired);
     }
+
+    #[test]
+    fn after_a_pause_the_time_between_claims_counts_again() {
+        let mut tries = Tries::default();
+        let paused = Verdict::Paused(SECOND);
+        assert_eq!(tried(&mut tries, &paused, SECOND * 20, at(0)), Tried::Again);
+        let outage = Verdict::Outage(None);
+        assert_eq!(tried(&mut tries, &outage, SECOND * 20, at(1)), Tried::Again);
+        let saved = tries.save(at(1));
+        let mut tries = Tries::restore(saved.as_ref(), SECOND * 20, at(100));
+        let expired = Tried::GivenUp(DeadLetterReason::Expired);
+        assert_eq!(tried(&mut tries, &outage, SECOND * 20, at(100)), expired);
+    }
 }

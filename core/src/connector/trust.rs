@@ -389,4 +389,10 @@ mod tests {
             prop_assert!(cloud().resolve_trusted(&base).is_err());
         }
     }
+
+    #[test]
+    fn a_refused_host_is_shortened() {
+        let refused = cloud().resolve_trusted(&"evil.".repeat(1000)).unwrap_err().to_string();
+        assert!(refused.contains("evil.") && refused.chars().count() < 200, "{refused}");
+    }
 }

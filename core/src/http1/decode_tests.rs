@@ -558,3 +558,12 @@ fn a_blank_before_a_colon_is_read_where_it_changes_nothing() {
         assert!(found.is_err() || bad.starts_with(' '), "{bad:?}: {found:?}");
     }
 }
+
+#[test]
+fn a_length_alone_takes_little_memory() {
+    let mut decoder = Decoder::new(&Method::GET, Limits::new());
+    let text = format!("{OK}content-length: {}\r\n\r\n", 8 * 1024 * 1024);
+    assert!(matches!(decoder.feed(text.as_bytes()), Ok(Progress::More)));
+    let State::Length(head, _) = &decoder.state else { panic!("{decoder:?}") };
+    assert!(head.response.body().capacity() <= MAX_RESERVED);
+}

@@ -361,3 +361,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_event_type_may_have_an_endpoint_of_its_own() {
+    let (all, own) = ("https://all.example", "https://own.example");
+    let endpoints = |builder: ManifestBuilder| {
+        let webhooks = builder.build().unwrap().capabilities.unwrap().webhooks.unwrap();
+        EventType::ALL.map(|event| webhooks.endpoints[event.name()].endpoint.clone())
+    };
+    let built = Manifest::connector("x").endpoint(all).endpoint_for(EventType::Content, own);
+    assert_eq!(endpoints(built.clone()), [own, all, all, all, all]);
+    // The last one counts.
+    assert_eq!(endpoints(built.endpoint(all)), [all; 5]);
+}

@@ -301,4 +301,21 @@ mod tests {
         let turn = rate.acquire(at(many), 5004, &mut fourth, &key(1));
         assert!(fourth > third, "{turn:?}");
     }
+
+    #[test]
+    fn a_whole_burst_goes_at_once_and_again_after_a_rest() {
+        let mut rate = RateLimiter::new(RatePolicy::new(5, Duration::from_millis(100)));
+        let at = |ms| Mono::from_origin(Duration::from_millis(ms));
+        for now in [0, 5000] {
+            for waiter in now..now + 5 {
+                assert_eq!(
+                    rate.acquire(at(now), waiter, &mut None, &None),
+                    Poll::Ready,
+                    "{waiter}"
+                );
+            }
+            let sixth = rate.acquire(at(now), now + 5, &mut None, &None);
+            assert_eq!(sixth, Poll::NotBefore(at(now + 100)));
+        }
+    }
 }

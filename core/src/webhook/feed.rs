@@ -285,4 +285,13 @@ mod tests {
             prop_assert_eq!(delivered, pushed);
         }
     }
+
+    #[test]
+    fn a_feed_with_a_change_that_waits_is_not_empty() {
+        let mut feed = Feed::new(Inbox::default().max_changes(1));
+        feed.push(notification(&[0, 1]), Mono::ZERO);
+        assert!(matches!(feed.poll(Mono::ZERO), FeedPoll::Deliver(_)));
+        assert_eq!((feed.inbox().len(), feed.waiting().count()), (0, 1));
+        assert!(!feed.is_empty());
+    }
 }

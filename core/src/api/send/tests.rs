@@ -317,3 +317,11 @@ fn only_what_closes_succeeds_when_it_is_closed_already() {
         assert!(rate.parse(&view).is_err() && urgency.parse(&view).is_err(), "{repeated}");
     }
 }
+
+#[test]
+fn each_rate_from_1_to_5_is_sent() {
+    for rate in 1..=5u8 {
+        let said = RateConversation::new(&conversation(), rate, Resolution::Unresolved);
+        assert_eq!(body_of(&said)["body"]["conversationField"]["csatRate"], rate);
+    }
+}

@@ -89,3 +89,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_echo_without_a_time_answers_its_question() {
+    let mut raw = own("d", 0).raw().to_value();
+    raw.as_object_mut().unwrap().remove("serverTimestamp");
+    let mut sightings = Sightings::default();
+    sightings.ask(question(0));
+    sightings.record(&MessagingEvent::try_from(raw).unwrap(), true);
+    assert_eq!(sightings.settle(), [(question(0), Verdict::Echo(0))]);
+}

@@ -181,3 +181,12 @@ fn what_a_refused_commit_would_have_told_is_told() {
     // Its cell leads from LivePerson's id to the consumer.
     assert!(world.store.describe(world.now.mono()).contains("consumer:lp-ada"));
 }
+
+#[test]
+fn a_message_of_nobody_too_large_is_set_aside() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.append(vec![said("c9", 1, MAX_VALUE_BYTES)]);
+    go_on(&mut world);
+    assert_eq!(letters(&mut world), [("c9:c9:1".to_owned(), "no_consumer")]);
+    assert_eq!(world.instances[0].worker.counters().lost, 0);
+}

@@ -255,3 +255,22 @@ proptest! {
         prop_assert_eq!(run(&script, 2), Ok(()));
     }
 }
+
+#[test]
+fn a_program_that_stops_gives_back_a_late_claim() {
+    let mut worker = Worker::new(BridgeConfig::new(), Seed::from_bytes([7; 16]));
+    let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH);
+    let mut store = MemoryStore::default();
+    let lane = LaneId::new(AccountId::new("91827364").unwrap(), LaneKind::Consumer, "ada");
+    store.perform(Request::Append(vec![Entry { lane, body: b"{}".to_vec() }]), now.mono());
+    let WorkerStep::Ask(number, claim) = worker.poll(now) else { panic!() };
+    worker.stop();
+    assert!(matches!(worker.poll(now), WorkerStep::Wait(_)));
+    let claimed = store.perform(claim, now.mono());
+    worker.handle(number, Some(claimed), now);
+    let WorkerStep::Ask(number, release) = worker.poll(now) else { panic!() };
+    let released = store.perform(release, now.mono());
+    worker.handle(number, Some(released), now);
+    assert!(matches!(worker.poll(now), WorkerStep::Stopped));
+    assert_eq!(store.next_due(), Some(now.mono()), "whoever comes has it at once");
+}
