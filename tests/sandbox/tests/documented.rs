@@ -265,3 +265,56 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_closed_conversation_is_rated_by_its_own_consumer_alone() {
+    let mut cloud = Cloud::new();
+    let (tokens, other) = (cloud.tokens("ring"), cloud.tokens("another"));
+    let id = cloud.open(&tokens).1[1]["body"]["conversationId"].as_str().unwrap().to_owned();
+    let update = "cm.UpdateConversationField";
+    let close = json!({"conversationId": id,
+        "conversationField": {"field": "Stage", "conversationState": "CLOSE"}});
+    assert_eq!(cloud.send(&tokens, update, close).0, 200);
+    let rate = json!({"conversationId": id, "conversationField": {"field": "CSATRate",
+        "csatRate": 1, "csatResolutionConfirmation": true, "status": "FILLED"}});
+    assert_eq!(cloud.send(&other, update, rate.clone()).0, 401);
+    assert!(cloud.sandbox.conversations().next().unwrap().csat.is_none());
+    assert_eq!(cloud.send(&tokens, update, rate).0, 200);
+    assert!(cloud.sandbox.conversations().next().unwrap().csat.is_some());
+}
+
+#[test]
+fn a_request_that_gets_garbage_or_a_page_has_no_effect() {
+    for (fault, how) in
+        [("send:1=garbage", Transmission::Garbage), ("send:1=html", Transmission::Whole)]
+    {
+        let mut cloud = Cloud::new();
+        let tokens = cloud.tokens("ring");
+        let id = cloud.open(&tokens).1[1]["body"]["conversationId"].as_str().unwrap().to_owned();
+        cloud.sandbox.fault(fault.parse().unwrap());
+        let body =
+            json!({"kind": "req", "id": "1", "type": "ms.PublishEvent", "body": text(&id, "x")});
+        let request = Request::post(SEND)
+            .header("content-type", "application/json")
+            .header("authorization", &tokens.0)
+            .header("x-lp-on-behalf", &tokens.1)
+            .body(body.to_string().into_bytes())
+            .unwrap();
+        assert_eq!(cloud.sandbox.reply(NOW, &request).transmission, how, "{fault}");
+        assert_eq!(cloud.sandbox.messages().len(), 0, "{fault}");
+    }
+}
+
+#[test]
+fn a_fault_of_a_range_is_of_one_request_at_least() {
+    use lp_connector_sandbox::{Fault, FaultKind};
+    for (first, last) in [(5, 1), (0, 0), (0, u64::MAX)] {
+        let kind: FaultKind = "send=503".parse::<Fault>().unwrap().kind().clone();
+        let fault = Fault::from_to(Endpoint::Send, first, last, kind);
+        let mut cloud = Cloud::new();
+        cloud.sandbox.fault(fault.clone());
+        let limits: Vec<_> = cloud.sandbox.faults().iter().map(|active| active.limit()).collect();
+        assert!(limits[0] >= Some(1), "{first} {last}");
+        assert_eq!(fault.to_string().parse::<Fault>().unwrap().to_string(), fault.to_string());
+    }
+}

@@ -527,3 +527,23 @@ fn what_has_no_endpoint_any_more_is_lost() {
     cloud.sandbox.redirect_webhooks(cloud.now, Webhooks::default());
     assert_eq!(cloud.sandbox.retry_notifications(cloud.now), 0);
 }
+
+#[test]
+fn who_closed_a_conversation_stays_known_after_its_survey() {
+    let mut cloud = Cloud::new(all());
+    cloud.agent(Agent::Text("Bye".to_owned(), Vec::new()));
+    let id = cloud.conversation.clone();
+    let close = json!({"conversationId": id, "conversationField": {"field": "DialogChange",
+        "type": "UPDATE", "dialog": {"dialogId": id, "state": "CLOSE"}}});
+    assert_eq!(cloud.send("cm.UpdateConversationField", &close)["code"], "OK");
+    let survey = {
+        let conversation = cloud.sandbox.conversations().next().unwrap();
+        conversation.survey.as_ref().unwrap().dialog.clone()
+    };
+    let text = json!({"type": "ContentEvent", "contentType": "text/plain", "message": "5"});
+    assert_eq!(cloud.publish(&survey, &text)["code"], "OK");
+    cloud.run(secs(1), |_| Some(200));
+    let last = &cloud.posted.last().unwrap().1["body"]["changes"][0]["result"];
+    assert_eq!(last["conversationDetails"]["stage"], "CLOSE");
+    assert_eq!(last["conversationDetails"]["closeReason"], "CONSUMER");
+}

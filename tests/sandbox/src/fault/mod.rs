@@ -77,9 +77,12 @@ impl Fault {
         Self { endpoint, requests: Requests::All, kind }
     }
 
-    /// A fault of the requests to `endpoint` from number `first` to number `last`, counted from 1.
+    /// A fault of the requests to `endpoint` from number `first` to number `last`, counted from 1: at least one request,
+    /// number `first`.
     #[must_use]
     pub const fn from_to(endpoint: Endpoint, first: u64, last: u64, kind: FaultKind) -> Self {
+        let first = if first == 0 { 1 } else { first };
+        let last = if last < first { first } else { last };
         Self { endpoint, requests: Requests::Range(first, last), kind }
     }
 

@@ -169,3 +169,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_post_of_a_replaced_queue_ends_none_of_the_next() {
+    for next in [DeliveryQueue::replacing, DeliveryQueue::emptied] {
+        let mut queue = DeliveryQueue::default();
+        queue.enqueue(Duration::ZERO, item(1, 0, 10));
+        let NextPost::Post(old) = queue.poll(Duration::ZERO) else { panic!("nothing is posted") };
+        let mut queue = next(&queue, None);
+        queue.enqueue(Duration::ZERO, item(2, 0, 10));
+        let NextPost::Post(new) = queue.poll(Duration::ZERO) else { panic!("nothing is posted") };
+        assert!(queue.complete(Duration::ZERO, old.id, Some(200)).is_none());
+        assert_eq!(queue.waiting(), 1);
+        let done = queue.complete(Duration::ZERO, new.id, Some(200));
+        assert!(done.is_some_and(|post| post.number == 2));
+    }
+}
+
+#[test]
+fn after_a_backlog_a_later_one_waits_four_seconds() {
+    let retention = Some(Duration::from_secs(3600));
+    let mut queue = DeliveryQueue { retention, ..DeliveryQueue::default() };
+    let post = |queue: &mut DeliveryQueue, now| match queue.poll(now) {
+        NextPost::Post(post) => post,
+        other => panic!("{other:?}"),
+    };
+    (0..2).for_each(|number| queue.enqueue(Duration::ZERO, item(number, 0, 10)));
+    let first = post(&mut queue, Duration::ZERO);
+    queue.complete(Duration::ZERO, first.id, None);
+    let now = Duration::from_secs(2);
+    let probe = post(&mut queue, now);
+    queue.complete(now, probe.id, Some(200));
+    let stored = post(&mut queue, now);
+    queue.enqueue(now, item(2, 0, 10));
+    queue.complete(now, stored.id, Some(200));
+    assert_eq!(queue.state(), super::super::AppState::Recovered);
+    assert_eq!(post(&mut queue, now).notification, 2);
+    (3..5).for_each(|number| queue.enqueue(now, item(number, 0, 10)));
+    let NextPost::Wait(until) = queue.poll(now) else { panic!("it overtakes at once") };
+    assert_eq!(until, now + Duration::from_secs(4));
+    assert_eq!(post(&mut queue, until).notification, 4);
+}
