@@ -260,3 +260,25 @@ fn a_proxy_that_nobody_listens_at_is_named() {
     assert_eq!(error.source().unwrap().to_string(), "the connection to the proxy 192.0.2.9:1");
     assert!(!format!("{error:?}").contains("s3cr3t"));
 }
+
+#[test]
+fn a_proxy_that_breaks_the_tunnel_is_named() {
+    use std::error::Error as _;
+    let then = Some(io::ErrorKind::ConnectionReset);
+    let world = World::new([Peer { takes: 0, then, ..Peer::silent() }]);
+    let proxy = Proxy::Url(ProxyUrl::new("http://user:s3cr3t@192.0.2.9:1"));
+    let driver = driver(&world, config(TLS).proxy(proxy).retry(RetryPolicy::none()));
+    let error = world.run(call(&driver, Probe)).unwrap_err();
+    assert_eq!(error.delivery(), Delivery::NotSent);
+    assert_eq!(error.source().unwrap().to_string(), "the connection to the proxy 192.0.2.9:1");
+    assert!(!format!("{error:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn what_comes_before_a_request_is_no_response_to_it() {
+    let then = Some(io::ErrorKind::BrokenPipe);
+    let world = World::new([Peer { takes: 0, then, greets: true, ..Peer::answering("unasked") }]);
+    let driver = driver(&world, config(PLAIN));
+    let error = world.run(call(&driver, Probe)).unwrap_err();
+    assert_eq!(error.delivery(), Delivery::NotSent, "{error}");
+}

@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) demands_after: Option<usize>,
     /// Something comes on the connection once the first answer is read.
     pub(crate) speaks_unasked: bool,
+    /// Its answers come before any request.
+    pub(crate) greets: bool,
 }
 
 impl Peer {
@@ -55,6 +57,7 @@ impl Peer {
             answers: Vec::new(),
             demands_after: None,
             speaks_unasked: false,
+            greets: false,
         }
     }
 
@@ -237,7 +240,10 @@ impl Runtime for World {
         self.lock().connections += 1;
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_nonblocking(true)?;
-        Ok(Stream { world: self.clone(), peer, socket, due: VecDeque::new(), requests: 0 })
+        let at = self.elapsed();
+        let greeting = if peer.greets { peer.answers.clone() } else { Vec::new() };
+        let due = greeting.into_iter().map(|(_, answer)| (at, answer)).collect();
+        Ok(Stream { world: self.clone(), peer, socket, due, requests: 0 })
     }
 
     fn socket(stream: &Stream) -> SockRef<'_> {

@@ -1,4 +1,4 @@
-use lp_connector_core::connector::Proxy;
+use lp_connector_core::connector::{Proxy, ProxyUrl};
 
 use super::*;
 
@@ -33,4 +33,14 @@ fn the_number_of_hosts_is_bounded_and_the_newest_is_known() {
         );
         assert!(resolver.known.lock().unwrap().len() <= 256);
     }
+}
+
+#[test]
+fn a_literal_address_behind_a_proxy_is_not_connected_to() {
+    let proxy = Proxy::Url(ProxyUrl::new("http://192.0.2.9:3128"));
+    let rules = ProxyRules::new(&proxy, |_| None).unwrap();
+    let resolver = CachingResolver::new(Arc::new(rules));
+    let uri = Uri::from_static("https://198.51.100.7:8443/");
+    let found = resolver.resolve(&uri, &Config::default(), NextTimeout::default()).unwrap();
+    assert_eq!(found[..], ["192.0.2.9:3128".parse::<SocketAddr>().unwrap()]);
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use lp_connector_core::api::{ResolveDomain, Service};
-use lp_connector_core::connector::{Call, Config, ConnectorState, Proxy, Step, Trust};
+use lp_connector_core::connector::{Call, Config, ConnectorState, Proxy, ProxyUrl, Step, Trust};
 use lp_connector_core::id::AccountId;
 use lp_connector_core::time::Now;
 
@@ -44,4 +44,17 @@ fn an_address_that_nobody_listens_at_is_forgotten() {
     let Outcome::Failed(failure) = send() else { panic!("somebody listens there") };
     assert_eq!((failure.kind(), failure.may_have_left()), (FailureKind::Connect, false));
     assert!(matches!(send(), Outcome::Response(_)), "it tries the same address again");
+}
+
+#[test]
+fn a_proxy_whose_name_does_not_resolve_is_named() {
+    let proxy = Proxy::Url(ProxyUrl::new("http://user:s3cr3t@proxy.example:3128"));
+    let config = Config::new(AccountId::new("91827364").unwrap()).proxy(proxy);
+    let sender = Sender::new(config.transport()).unwrap();
+    let uri = Uri::from_static("https://cloud.sandbox.test/");
+    for error in [ureq::Error::HostNotFound, ureq::Error::ConnectionFailed] {
+        let exchange = Exchange::begin(&Method::GET, Limits::new());
+        let shown = format!("{:?}", sender.failure(error, &uri, &exchange));
+        assert!(shown.contains("proxy.example:3128") && !shown.contains("s3cr3t"), "{shown}");
+    }
 }
