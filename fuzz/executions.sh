@@ -21,6 +21,7 @@ record)
     exit 2
     ;;
 esac
+[ -e runs.jsonl ] || : >runs.jsonl
 mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"/\1/p' Cargo.toml)
 awk -v targets="${targets[*]}" '
 function text(name) { match($0, "\"" name "\":\"[^\"]*\""); return substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5) }

@@ -168,9 +168,12 @@ impl Conversation {
             return;
         }
         if !self.waiting.contains_key(message.dialog()) && self.waiting.len() >= MAX_DIALOGS {
-            // Any but the one that messages go to.
+            // One in which nothing waits, or any but the one that messages go to.
             let open = self.to.dialog();
-            let other = self.waiting.keys().find(|id| **id != open).cloned();
+            let is_done =
+                |waiting: &Waiting| waiting.undelivered.is_empty() && waiting.unread.is_empty();
+            let done = self.waiting.iter().find(|(_, waiting)| is_done(waiting)).map(|(id, _)| id);
+            let other = done.or_else(|| self.waiting.keys().find(|id| **id != open)).cloned();
             self.waiting.remove(&other.unwrap_or(open));
         }
         let waiting = self.waiting.entry(message.dialog().clone()).or_default();

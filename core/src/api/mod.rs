@@ -100,8 +100,8 @@ pub trait Operation {
     /// The operation's name for logs, from a small fixed set. It contains no ids.
     const NAME: &'static str;
 
-    /// Retry settings that the documents prescribe for this operation. They replace the configured
-    /// ones. Default: none.
+    /// Retry settings that the documents prescribe for this operation. Its pauses replace the
+    /// configured ones; of the two shortest pauses after status 429 the longer counts. Default: none.
     const RETRY: RetryHints = RetryHints::NONE;
 
     /// The endpoint that serves it.
@@ -139,7 +139,7 @@ pub trait Operation {
 pub struct RetryHints {
     /// The pauses between attempts. `None`: the configured ones.
     pub pauses: Option<&'static [Duration]>,
-    /// The shortest pause after status 429. `None`: the configured one.
+    /// The shortest pause after status 429, unless a longer one is configured. `None`: the configured one.
     pub rate_limit_floor: Option<Duration>,
 }
 

@@ -115,7 +115,8 @@ impl BridgeConfig {
     }
 
     /// Sets whether a text that is the number of an option of the agent's newest message counts as that option.
-    /// Default: true.
+    /// Default: true. The title of an option counts in any case; where a text is the number of one and the title of
+    /// another, the number counts.
     #[must_use]
     pub fn answers_by_number(self, yes: bool) -> Self {
         self.set_plain(|plain| plain.answers_by_number(yes))

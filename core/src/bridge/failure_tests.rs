@@ -173,3 +173,40 @@ fn a_worker_shows_no_message() {
         "{shown}"
     );
 }
+
+/// A world in which two clicks and their texts are accepted, the first click is sent, and the program is dead.
+fn two_clicks_and_a_crash() -> World {
+    let mut world = open();
+    world.cloud.agent_offers("c1", &["Blue", "Grey"]);
+    go_on(&mut world);
+    world.accept("ada", "m2", "1");
+    world.accept("ada", "m3", "2");
+    crash_in_a_click(&mut world);
+    world
+}
+
+/// The next click is sent, and the program dies before it hears of that.
+fn crash_in_a_click(world: &mut World) {
+    let at = world.run_until(is_receipt).unwrap();
+    let UnderWay::Call(_, outgoing, _) = world.instances[0].under_way.remove(at).unwrap() else {
+        panic!()
+    };
+    world.cloud.perform(&outgoing).unwrap();
+    world.crash(0);
+    world.advance(Duration::from_secs(16));
+}
+
+#[test]
+fn of_two_clicks_one_that_was_not_sent_is_not_forgotten() {
+    let mut world = two_clicks_and_a_crash();
+    go_on_for_minutes(&mut world);
+    assert_eq!(clicks(&world), 2);
+}
+
+#[test]
+fn two_clicks_and_two_crashes_are_two_clicks() {
+    let mut world = two_clicks_and_a_crash();
+    crash_in_a_click(&mut world);
+    go_on_for_minutes(&mut world);
+    assert_eq!(clicks(&world), 2);
+}

@@ -33,6 +33,8 @@ pub struct ConnectorState {
     pub(super) config: Arc<Config>,
     /// The app's secret, if it has replaced that of the configuration.
     pub(super) login: Option<Secret>,
+    /// The secret that it has replaced last: a request with it may be under way.
+    replaced_login: Option<Secret>,
     pub(super) jitter: Jitter,
     ids: u64,
     domains: BTreeMap<DomainKey, SingleFlight<Hosts>>,
@@ -71,6 +73,7 @@ impl ConnectorState {
         Self {
             config: Arc::new(config),
             login: None,
+            replaced_login: None,
             jitter: seed.jitter(),
             ids: 0,
             domains: BTreeMap::new(),
@@ -97,7 +100,7 @@ impl ConnectorState {
             (Some((app, _)), Some((same, secret)))
                 if app == same && old.account == config.account =>
             {
-                self.login = Some(secret.clone());
+                self.replaced_login = self.login.replace(secret.clone());
                 true
             }
             _ => false,
@@ -173,7 +176,7 @@ impl ConnectorState {
         if let Some((_, secret)) = &self.config.credentials {
             secrets.extend(spellings(secret.expose()));
         }
-        if let Some(secret) = &self.login {
+        for secret in [&self.login, &self.replaced_login].into_iter().flatten() {
             secrets.extend(spellings(secret.expose()));
         }
         let jws = self.consumer_jws(principal);
@@ -241,6 +244,13 @@ mod tests {
         let body = String::from_utf8_lossy(request.body()).into_owned();
         assert!(body.contains("new") && !body.contains("old"), "{body}");
         let hidden = state.secrets(&Principal::App);
+        assert!(state.replace_login(&config("91827364", "app", "newest")));
+        let newest = state.secrets(&Principal::App);
+        assert!(
+            ["old", "new", "newest"]
+                .iter()
+                .all(|one| newest.iter().any(|hidden| **hidden == **one))
+        );
         assert!(["old", "new"].iter().all(|one| hidden.iter().any(|hidden| **hidden == **one)));
     }
 

@@ -142,7 +142,8 @@ impl Error {
     }
 
     /// The service's own message, shortened, without anything that looks like a token. For people
-    /// and logs: never match on it ([protocol.md 10.2](crate::protocol#10.2)).
+    /// and logs: never match on it ([protocol.md 10.2](crate::protocol#10.2)). `None` too if another call has replaced
+    /// the token of the request meanwhile: an echo of it could not be recognised.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()

@@ -15,11 +15,11 @@ const TESTS: [&str; 6] =
 /// Files and folders of a command line, or of what is generated.
 const OTHERS: [&str; 3] = ["cli", "target", "examples"];
 
-const TYPES: [&str; 6] = ["Duration", "usize", "u64", "u32", "u16", "u8"];
+const TYPES: [&str; 9] = ["Duration", "usize", "u128", "u64", "u32", "u16", "u8", "i64", "i32"];
 
 const HEAD: &str = "# The limits\n\n\
-    Each constant of time and size in the sources of the core, of the adapters and of the sandbox, with what its comment\n\
-    says. A test compares this page with the sources. So no limit changes unseen: where a test computes with the constant\n\
+    Each constant of time and size in the sources of the core, of the adapters but the command line, and of the\n\
+    sandbox, with what its comment says. A test compares this page with the sources. So no limit changes unseen: where a test computes with the constant\n\
     itself, it passes with any value. This page is generated:\n\n    \
     cargo run -q -p lp-connector-evidence -- limits\n";
 
@@ -96,7 +96,7 @@ fn limits(source: &str) -> Vec<Limit> {
                 let Some(next) = lines.next() else { break };
                 value = format!("{value} {next}").trim().to_owned();
             }
-            let value = value.trim_end_matches(';').to_owned();
+            let value = value.trim_end_matches(';').replace('|', "\\|");
             found.push(Limit { name: name.to_owned(), value, says: first_sentence(&comment) });
         }
         if !line.starts_with('#') {
@@ -112,7 +112,8 @@ fn constant(line: &str) -> Option<(&str, &str)> {
     let is_visibility = before.is_empty() || (before.starts_with("pub") && before.ends_with(' '));
     let (name, rest) = after.split_once(": ")?;
     let (kind, value) = rest.split_once('=')?;
-    (is_visibility && TYPES.contains(&kind.trim())).then(|| (name, value.trim()))
+    let is_limit = TYPES.contains(&kind.trim()) || kind.starts_with("[Duration");
+    (is_visibility && is_limit).then(|| (name, value.trim()))
 }
 
 /// The first sentence of a comment, without the links of its sources.

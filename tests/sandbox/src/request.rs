@@ -69,12 +69,8 @@ impl Version {
 pub(crate) fn has_content_type(headers: &HeaderMap, kind: &str) -> bool {
     let content_type =
         headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    is_content_type(content_type.unwrap_or_default(), kind)
-}
-
-/// The same of a header's value.
-pub(crate) fn is_content_type(value: &str, kind: &str) -> bool {
-    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+    let content_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    content_type.trim().eq_ignore_ascii_case(kind)
 }
 
 /// A credential, with or without the prefix `Bearer `

@@ -58,6 +58,8 @@ impl MeteredStore {
 
 impl Store for MeteredStore {
     fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        // Nobody asks the store what is too large.
+        request.check_sizes()?;
         let measured = self.begin(&request);
         let result = self.store.perform(request);
         measured.end(&result);
@@ -65,6 +67,9 @@ impl Store for MeteredStore {
     }
 
     fn submit(&self, request: Request, reply: Reply) {
+        if let Err(error) = request.check_sizes() {
+            return reply(Err(error));
+        }
         let measured = self.begin(&request);
         self.store.submit(
             request,
@@ -117,9 +122,9 @@ impl Measured {
             Err(_) => "failed",
         };
         metrics.count(Metric::StoreRequests, &[self.verb, name]);
-        // A store that refuses one request has answered.
-        let is_up =
-            result.as_ref().err().is_none_or(|error| error.kind() == StoreErrorKind::Refused);
+        // A store that refuses one request, or says where the account is, has answered.
+        let is_answer = |kind| matches!(kind, StoreErrorKind::Refused | StoreErrorKind::Moved);
+        let is_up = result.as_ref().err().is_none_or(|error| is_answer(error.kind()));
         metrics.set(Metric::StoreUp, &[], f64::from(u8::from(is_up)));
         if is_up {
             self.health.reached();
@@ -236,9 +241,12 @@ mod tests {
 
     #[test]
     fn a_store_that_refuses_a_request_is_reached() {
-        for (kind, is_reached) in
-            [(StoreErrorKind::Refused, true), (StoreErrorKind::Unavailable, false)]
-        {
+        for (kind, is_reached) in [
+            (StoreErrorKind::Refused, true),
+            (StoreErrorKind::Moved, true),
+            (StoreErrorKind::Unavailable, false),
+            (StoreErrorKind::Failed, false),
+        ] {
             let (health, metrics) = (Arc::<StoreHealth>::default(), Arc::new(Metrics::new(&[])));
             let store = MeteredStore::new(Arc::new(Broken(kind)), health.clone(), metrics);
             store.perform(Request::Append(Vec::new())).unwrap_err();

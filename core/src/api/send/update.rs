@@ -222,7 +222,9 @@ pub enum Rating {
 /// ConsumerJWS. Idempotent.
 ///
 /// A conversation with a survey takes no rating. Fails with
-/// [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the rate is not from 1 to 5.
+/// [`InvalidInput`](crate::error::ErrorKind::InvalidInput) if the rate is not from 1 to 5, and with
+/// [`ConversationClosed`](crate::error::ErrorKind::ConversationClosed) if the service takes no change of this
+/// conversation, also after a lost answer.
 #[derive(Clone, Debug)]
 pub struct RateConversation {
     message: Message,
@@ -282,6 +284,9 @@ impl Operation for RateConversation {
 /// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
 /// `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8)), with AppJWT and
 /// ConsumerJWS. Idempotent.
+///
+/// Fails with [`ConversationClosed`](crate::error::ErrorKind::ConversationClosed) if the conversation is closed, also
+/// after a lost answer.
 #[derive(Clone, Debug)]
 pub struct SetUrgency {
     message: Message,

@@ -4,7 +4,8 @@
 //! order of acceptance, and settles what may have been sent or not.
 //!
 //! No commit precedes a request: the lease is the mark. A lane that was taken over from a holder which neither
-//! finished nor released it has a first message that may have been sent.
+//! finished nor released it has a first click or a first message that may have been sent: the click is forgotten, the
+//! message is settled.
 
 mod absorb;
 mod record;
@@ -60,6 +61,8 @@ pub(super) struct ConsumerLane {
     is_over: bool,
     /// What the last holder began is unknown.
     taken_over: bool,
+    /// It may have sent the first receipt.
+    doubts_click: bool,
     /// The time of the last step: statuses have it.
     wall: Timestamp,
 }
@@ -127,6 +130,7 @@ impl ConsumerLane {
             },
             is_over,
             taken_over: claimed.taken_over,
+            doubts_click: claimed.taken_over,
             wall: Timestamp::from_system_time(now.wall()),
             record,
         };

@@ -18,11 +18,17 @@ impl ConsumerLane {
         self.doubt_head(now);
     }
 
-    /// Forgets a click: a bot may act on it, not twice. The text after it says what was chosen.
+    /// Forgets a click: a bot may act on it, not twice. The text after it says what was chosen. Only the first receipt
+    /// can have left: its result is committed before another goes out.
     fn doubt_click(&mut self) {
-        if self.record.receipts.front().is_some_and(|first| first.kind == PendingKind::Action) {
+        let Some(first) = self.record.receipts.front().filter(|_| self.doubts_click) else {
+            return;
+        };
+        self.doubts_click = false;
+        if first.kind == PendingKind::Action {
             self.record.receipts.pop_front();
             self.is_changed = true;
+            self.must_commit = true;
         }
     }
 

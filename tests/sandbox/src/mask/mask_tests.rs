@@ -179,6 +179,7 @@ fn a_form_is_one_in_any_case_and_without_a_type() {
         "application/x-www-form-urlencoded",
         "Application/X-WWW-Form-Urlencoded",
         " application/x-www-form-urlencoded ; charset=utf-8",
+        "application/x-www-form-urlencoded, text/plain",
         "",
     ] {
         let shown = Secrets::default().body(content_type, form, false).unwrap();

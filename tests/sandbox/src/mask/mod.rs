@@ -12,8 +12,6 @@ use http::HeaderMap;
 
 pub(crate) use value::Secrets;
 
-use crate::request::is_content_type;
-
 /// Headers whose value is a secret.
 const HEADERS: [&str; 5] =
     ["authorization", "x-lp-on-behalf", "proxy-authorization", "cookie", "set-cookie"];
@@ -112,8 +110,9 @@ impl Secrets<'_> {
             Err(_) => return None,
         };
         // A body without a type may be read as a form too.
-        let is_form = content_type.is_empty()
-            || is_content_type(content_type, "application/x-www-form-urlencoded");
+        let (kind, form) = (content_type.trim_start(), "application/x-www-form-urlencoded");
+        let is_form = kind.is_empty()
+            || kind.get(..form.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(form));
         let looks_like_json = text.trim_start().starts_with(['{', '[', '"']);
         let shown = match (is_form, looks_like_json) {
             (true, false) => self.form(&text),
