@@ -20,6 +20,14 @@ pub const CLAIMS: &[Claim] = &[
         keeps: Keeps::With(&["== ", " bugs: ", "SURVIVED", "ERROR", "all sets"]),
     },
     Claim {
+        name: "bridge-soak",
+        says: "The bridge loses and doubles nothing in a million scenarios",
+        shown_by: "Instances die and freeze, and store, cloud and channel fail, lose answers and are late. The channel's and the \
+            cloud's own lists of messages must agree in the end.",
+        command: "cargo run -q --release --locked -p lp-connector-simulation -- --bridge --seeds 1000000",
+        keeps: Keeps::All,
+    },
+    Claim {
         name: "kill",
         says: "The bridge loses nothing when its processes are killed",
         shown_by: "Real processes on one SQLite file get SIGKILL three times a second, while 20,000 messages go both ways.",

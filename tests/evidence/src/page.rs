@@ -30,15 +30,18 @@ pub fn page(claims: &[Claim], figures: &Figures) -> Result<String, String> {
             0..180 => format!("{} s", figure.seconds),
             more => format!("{} min", more.div_ceil(60)),
         };
+        let cores = match figure.cores {
+            1 => "1 core".to_owned(),
+            more => format!("{more} cores"),
+        };
         let printed = figure.printed.join("\n");
         // A `String` takes everything.
         let _ = write!(
             page,
             "\n## {says}\n\n{shown_by}\n\n    {command}\n\n```text\n{printed}\n```\n\n\
-            `{name}`: {day}, commit {commit}, {seconds} on {cores} cores.\n",
+            `{name}`: {day}, commit {commit}, {seconds} on {cores}.\n",
             day = figure.day,
             commit = figure.commit,
-            cores = figure.cores,
         );
     }
     if missing.is_empty() {
