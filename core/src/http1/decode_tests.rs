@@ -484,7 +484,9 @@ fn what_never_has_a_body_may_say_any_length() {
 fn empty_elements_of_a_list_do_not_count() {
     for coding in ["chunked", "CHUNKED", ",chunked", "chunked ,", " , , Chunked,\t,"] {
         let text = format!("{OK}transfer-encoding: {coding}\r\n\r\n1\r\na\r\n0\r\n\r\n");
-        assert_eq!(whole(&text), ok("a", true, 0), "{coding:?}");
+        // Where readers disagree about the last coding, the connection is not used again.
+        let is_plain = coding.eq_ignore_ascii_case("chunked");
+        assert_eq!(whole(&text), ok("a", is_plain, 0), "{coding:?}");
     }
     for close in ["close", "Close", ",close", "keep-alive, close", "close,,x"] {
         let text = format!("{OK}connection: {close}\r\ncontent-length: 1\r\n\r\na");

@@ -252,9 +252,11 @@ fn framing(
         if !only.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
             return Err(DecodeError::Unsupported("a transfer coding other than chunked"));
         }
-        // A length beside it may be an attempt to smuggle a response: chunked wins, and the
-        // connection is not used again (RFC 9112, 6.3, item 3).
-        return Ok((Framing::Chunked, length.is_none()));
+        // A length beside it may be an attempt to smuggle a response: chunked wins, and the connection is not used
+        // again (RFC 9112, 6.3, item 3). Nor is it with an empty element: some readers take that for the last coding.
+        let mut fields = headers.get_all(TRANSFER_ENCODING).iter();
+        let is_plain = fields.all(|field| field.as_bytes().eq_ignore_ascii_case(b"chunked"));
+        return Ok((Framing::Chunked, length.is_none() && is_plain));
     }
     match length {
         Some(length) => match usize::try_from(length) {

@@ -85,6 +85,21 @@ pub static HYPER: &[Difference] = &[
         |case| refused(case, INVALID_CHUNK) && has_nul_in_an_extension(case),
     ),
     row(
+        "an empty element after the codings",
+        "Empty elements of a list do not count (RFC 9110, 5.6.1). hyper takes it for the last coding, and reads until the \
+         connection closes; the core does not use the connection again.",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked,\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        |case| {
+            let theirs = case.theirs.as_ref();
+            let codings = theirs.ok().and_then(|theirs| {
+                theirs.headers.get_all(http::header::TRANSFER_ENCODING).iter().next_back()
+            });
+            codings
+                .map(|codings| codings.as_bytes().trim_ascii())
+                .is_some_and(|codings| codings.is_empty() || codings.ends_with(b","))
+        },
+    ),
+    row(
         "a line of the trailers that ends with LF alone, or is folded",
         "As in a head, the core reads it (RFC 9112, 2.2 and 5.2). No trailer is kept, and after a bare LF the \
          connection is not used again.",
