@@ -28,16 +28,8 @@ fn open() -> World {
 fn with(config: BridgeConfig) -> World {
     let mut world = World::new(1, config);
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world
-}
-
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
 }
 
 fn roles_and_texts(world: &World, conversation: &str) -> Vec<String> {
@@ -57,7 +49,7 @@ fn lanes(world: &mut World, kind: LaneKind) -> Vec<String> {
 fn a_delivered_message_is_acknowledged_to_the_agent() {
     let mut world = open();
     world.cloud.agent_says("c1", "Good morning");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered[0].0, "c1:c1:1");
     assert_eq!(
         roles_and_texts(&world, "c1"),
@@ -69,11 +61,11 @@ fn a_delivered_message_is_acknowledged_to_the_agent() {
 fn a_number_chooses_an_option() {
     let mut world = open();
     world.cloud.agent_offers("c1", &["Blue", "Grey"]);
-    go_on(&mut world);
+    world.go_on();
     world.accept("ada", "m2", "2");
-    go_on(&mut world);
+    world.go_on();
     world.accept("ada", "m3", "3");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take Grey", "3"]);
 }
 
@@ -81,10 +73,10 @@ fn a_number_chooses_an_option() {
 fn an_answer_names_message_and_option() {
     let mut world = open();
     world.cloud.agent_offers("c1", &["Blue", "Grey"]);
-    go_on(&mut world);
+    world.go_on();
     world.hand_in("ada", Inbound::answer("m2", "c1:c1:1", 1).unwrap());
     world.hand_in("ada", Inbound::answer("m3", "c1:c1:1", 3).unwrap());
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take Blue"]);
     let unknown = Progress::Failed(FailureReason::UnknownOption);
     assert!(world.channel.statuses.contains(&("m3".to_owned(), unknown)));
@@ -95,19 +87,19 @@ fn an_answer_may_name_a_message_before_the_newest() {
     let mut world = open();
     world.cloud.agent_offers("c1", &["Blue", "Grey"]);
     world.cloud.agent_says("c1", "Take your time");
-    go_on(&mut world);
+    world.go_on();
     // A number alone is of the newest message, which has no options.
     world.accept("ada", "m2", "2");
     world.hand_in("ada", Inbound::answer("m3", "c1:c1:1", 2).unwrap());
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "2", "I take Grey"]);
     // Eight messages with options later, it is forgotten.
     for _ in 0..9 {
         world.cloud.agent_offers("c1", &["Red"]);
     }
-    go_on(&mut world);
+    world.go_on();
     world.hand_in("ada", Inbound::answer("m4", "c1:c1:1", 1).unwrap());
-    go_on(&mut world);
+    world.go_on();
     let unknown = Progress::Failed(FailureReason::UnknownOption);
     assert!(world.channel.statuses.contains(&("m4".to_owned(), unknown)));
 }
@@ -117,7 +109,7 @@ fn another_message_with_a_known_id_fails() {
     let mut world = open();
     world.accept("ada", "m1", "hello");
     world.hand_in("ada", Inbound::text("m1", "something else").unwrap());
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
     let reused = Progress::Failed(FailureReason::IdReused);
     assert_eq!(world.channel.statuses.last(), Some(&("m1".to_owned(), reused)));
@@ -130,7 +122,7 @@ fn a_file_is_uploaded_and_sent_in_its_turn() {
     let file = File::new("ring.png", vec![1, 2, 3]).unwrap();
     world.hand_in("ada", Inbound::file("m3", file).unwrap());
     world.accept("ada", "m4", "nice?");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "look", "/files/1", "nice?"]);
     assert!(world.channel.statuses.contains(&("m3".to_owned(), Progress::Sent)));
 }
@@ -145,7 +137,7 @@ fn a_crash_during_an_upload_repeats_the_upload_alone() {
     world.finish(0, at, Fate::Done);
     world.crash(0);
     world.advance(Duration::from_secs(16));
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "/files/1"]);
 }
 
@@ -154,7 +146,7 @@ fn a_long_text_is_sent_in_parts() {
     let mut world = open();
     let long = "word ".repeat(2000);
     world.hand_in("ada", Inbound::text("m2", &long).unwrap());
-    go_on(&mut world);
+    world.go_on();
     let sent = world.cloud.texts_of("ada");
     assert_eq!((sent.len(), sent[1..].concat()), (4, long));
 }
@@ -167,19 +159,19 @@ fn the_channel_hears_of_a_long_text_as_a_whole() {
     // What the parts were called once is a message like any other.
     world.hand_in("ada", Inbound::text("m2~2", "another").unwrap());
     world.hand_in("ada", Inbound::text("m2", &long).unwrap());
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_reads("c1", &[1, 2]);
-    go_on(&mut world);
+    world.go_on();
     let sent = |id: &str| (id.to_owned(), Progress::Sent);
     assert_eq!(world.channel.statuses[1..], [sent("m2"), sent("m2~2")]);
     world.cloud.agent_reads("c1", &[3]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.statuses[3..], [("m2".to_owned(), Progress::Read)]);
     assert_eq!(world.cloud.texts_of("ada").len(), 1 + 3 + 1);
     // Other texts with a known id fail, in one part or several, and nothing of them is sent.
     for text in ["short", &"other ".repeat(2000), &long[..4000]] {
         world.hand_in("ada", Inbound::text("m2", text).unwrap());
-        go_on(&mut world);
+        world.go_on();
     }
     let reused = ("m2".to_owned(), Progress::Failed(FailureReason::IdReused));
     assert_eq!(world.channel.statuses[4..], [reused.clone(), reused.clone(), reused]);
@@ -203,13 +195,13 @@ fn a_part_that_fails_ends_a_long_text() {
         world.finish(0, at, Fate::RequestLost);
         world.run();
         world.advance(Duration::from_secs(6));
-        go_on(&mut world);
+        world.go_on();
         let failed = ("m2".to_owned(), Progress::Failed(FailureReason::Unconfirmed));
         let next = ("m3".to_owned(), Progress::Sent);
         assert_eq!(world.channel.statuses[1..], [failed, next], "{fails}");
         // A repetition sends nothing more.
         world.hand_in("ada", Inbound::text("m2", &long).unwrap());
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(world.cloud.texts_of("ada").len(), 2 + fails, "{fails}");
         assert_eq!(world.channel.statuses.len(), 3, "{fails}");
     }
@@ -220,7 +212,7 @@ fn a_closed_conversation_is_opened_anew() {
     let mut world = open();
     world.cloud.close("c1");
     world.accept("ada", "m2", "again"); // before the notification of the close
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(roles_and_texts(&world, "c2"), ["CONSUMER: again"]);
 }
 
@@ -232,11 +224,11 @@ fn an_open_conversation_of_before_is_found_and_used() {
     world.post_all();
     world.run();
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
     assert_eq!(world.open_conversations(), ["c1"]);
     world.cloud.agent_says("c1", "there you are");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered.len(), 1);
 }
 
@@ -247,14 +239,14 @@ fn a_closed_conversation_is_not_adopted_again() {
     world.post_all();
     world.run();
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     // It closes and another one opens, and nothing of both is told yet.
     world.cloud.close("c1");
     world.cloud.open_for("ada");
     world.accept("ada", "m2", "again");
     world.run();
     world.advance(Duration::from_secs(2));
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(roles_and_texts(&world, "c2"), ["CONSUMER: again"]);
 }
 
@@ -263,10 +255,10 @@ fn another_channels_conversation_is_not_delivered() {
     let mut world = open();
     world.cloud.open_for("eve");
     world.cloud.agent_says("c2", "for eve");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered, []);
     world.advance(Duration::from_secs(3601));
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(lanes(&mut world, LaneKind::Conversation), ["c1"]);
 }
 
@@ -283,7 +275,7 @@ fn a_message_that_comes_before_its_conversation_waits() {
     world.run();
     world.advance(Duration::from_secs(120));
     world.cloud.to_post.extend(first);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered.len(), 1);
 }
 
@@ -292,9 +284,9 @@ fn a_text_that_answers_no_survey_opens_a_new_conversation() {
     for (policy, expected) in [(SurveyPolicy::AnswersOnly, 2), (SurveyPolicy::Everything, 1)] {
         let mut world = with(BridgeConfig::new().survey(policy));
         world.cloud.start_survey("c1");
-        go_on(&mut world);
+        world.go_on();
         world.accept("ada", "m2", "one more thing");
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(world.cloud.conversations.len(), expected, "{policy:?}");
         assert_eq!(world.cloud.texts_of("ada"), ["hello", "one more thing"]);
     }
@@ -307,12 +299,12 @@ fn a_channel_that_is_out_of_order_loses_nothing() {
     for text in ["one", "two"] {
         world.cloud.agent_says("c1", text);
     }
-    go_on(&mut world);
+    world.go_on();
     world.advance(Duration::from_secs(12 * 3600));
-    go_on(&mut world);
+    world.go_on();
     world.channel.is_out = false;
     world.advance(Duration::from_secs(301));
-    go_on(&mut world);
+    world.go_on();
     let texts: Vec<&str> =
         world.channel.delivered.iter().map(|(_, text, _)| text.as_str()).collect();
     assert_eq!(texts, ["one", "two"]);
@@ -325,13 +317,13 @@ fn a_gap_before_a_receipt_is_told_with_the_next_message() {
     world.cloud.agent_says("c1", "late");
     let late = world.cloud.to_post.pop_back().unwrap();
     world.cloud.agent_reads("c1", &[0]);
-    go_on(&mut world);
+    world.go_on();
     world.advance(Duration::from_secs(3));
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     world.cloud.to_post.push_back(late);
-    go_on(&mut world);
+    world.go_on();
     let orders: Vec<_> =
         world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
     assert_eq!(orders, [("two", Order::AfterGap), ("late", Order::Late)]);
@@ -342,16 +334,16 @@ fn a_gap_before_a_change_is_told_with_the_next_message() {
     let mut world = open();
     world.channel.refuses = true;
     world.cloud.agent_says("c1", "one");
-    go_on(&mut world);
+    world.go_on();
     for _ in 0..3 {
         world.advance(Duration::from_secs(6));
-        go_on(&mut world);
+        world.go_on();
     }
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter), ["c1:c1:1"]);
     world.channel.refuses = false;
     world.cloud.start_survey("c1");
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     assert!(world.channel.changes.iter().any(|change| change.starts_with("c1:c2:main_closed")));
     let orders: Vec<_> =
         world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
@@ -367,16 +359,16 @@ fn a_gap_before_a_late_message_is_told_with_the_one_after_it() {
     world.cloud.agent_says("c1", "never there");
     world.cloud.to_post.pop_back();
     world.cloud.agent_says("c1", "refused");
-    go_on(&mut world);
+    world.go_on();
     for _ in 0..3 {
         world.advance(Duration::from_secs(6));
-        go_on(&mut world);
+        world.go_on();
     }
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter), ["c1:c1:3"]);
     world.channel.refuses = false;
     world.cloud.to_post.push_back(late);
     world.cloud.agent_says("c1", "last");
-    go_on(&mut world);
+    world.go_on();
     let orders: Vec<_> =
         world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
     assert_eq!(orders, [("late", Order::Late), ("last", Order::AfterGap)]);
@@ -387,17 +379,17 @@ fn a_refused_message_is_set_aside_and_can_be_replayed() {
     let mut world = open();
     world.channel.refuses = true;
     world.cloud.agent_says("c1", "one");
-    go_on(&mut world);
+    world.go_on();
     for _ in 0..3 {
         world.advance(Duration::from_secs(6));
-        go_on(&mut world);
+        world.go_on();
     }
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter), ["c1:c1:1"]);
     world.channel.refuses = false;
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     world.append(vec![replay(&account(), "c1:c1:1")]);
-    go_on(&mut world);
+    world.go_on();
     let seen: Vec<_> = world
         .channel
         .delivered
@@ -414,7 +406,7 @@ fn a_refused_message_is_set_aside_and_can_be_replayed() {
 fn ranks_of_a_message_only_grow() {
     let mut world = open();
     world.cloud.agent_reads("c1", &[0]);
-    go_on(&mut world);
+    world.go_on();
     let ranks: Vec<u8> =
         world.channel.statuses.iter().map(|(_, progress)| progress.rank()).collect();
     assert_eq!(ranks, [2, 4]);
@@ -424,10 +416,10 @@ fn ranks_of_a_message_only_grow() {
 fn the_channels_receipts_reach_the_agent() {
     let mut world = open();
     world.cloud.agent_says("c1", "one");
-    go_on(&mut world);
+    world.go_on();
     let entries = report(&account(), &ada(), &["c1:c1:1"], ChannelReceipt::Read).unwrap();
     world.append(entries);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.conversations["c1"].events.len(), 4);
     assert!(report(&account(), &ada(), &["no.id"], ChannelReceipt::Read).is_err());
 }
@@ -436,9 +428,9 @@ fn the_channels_receipts_reach_the_agent() {
 fn a_forgotten_consumer_leaves_no_lane() {
     let mut world = open();
     world.cloud.agent_says("c1", "one");
-    go_on(&mut world);
+    world.go_on();
     world.append(vec![forget(&account(), &ada())]);
-    go_on(&mut world);
+    world.go_on();
     for kind in LaneKind::ALL {
         assert_eq!(lanes(&mut world, *kind), Vec::<String>::new(), "{kind}");
     }
@@ -448,10 +440,10 @@ fn a_forgotten_consumer_leaves_no_lane() {
 fn finished_lanes_are_removed_after_the_retention() {
     let mut world = open();
     world.cloud.close("c1");
-    go_on(&mut world);
+    world.go_on();
     for _ in 0..3 {
         world.advance(Duration::from_secs(7 * 24 * 3600 + 1));
-        go_on(&mut world);
+        world.go_on();
     }
     for kind in LaneKind::ALL {
         assert_eq!(lanes(&mut world, *kind), Vec::<String>::new(), "{kind}");
@@ -463,14 +455,14 @@ fn a_record_that_cannot_be_read_is_set_aside_whole() {
     let mut world = open();
     world.cloud.agent_says("c1", "one");
     world.spoil_record(LaneKind::Conversation, "c1");
-    go_on(&mut world);
+    world.go_on();
     // The record, and the entry that woke the lane.
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 2);
     // The conversation goes on: the next notification tells again whose it is.
     world.cloud.tell_state("c1");
-    go_on(&mut world);
+    world.go_on();
     world.advance(Duration::from_secs(3)); // what came before it is not known any more
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered.len(), 1);
 }
 
@@ -480,11 +472,11 @@ fn an_open_conversation_that_nothing_leads_to_is_waited_for() {
     // The token does not say who the consumer is at LivePerson, so no notification does either.
     world.cloud.open_for("nameless");
     world.accept("nameless", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("nameless"), Vec::<String>::new());
     world.cloud.close("c1");
     world.advance(Duration::from_secs(61));
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("nameless"), ["hello"]);
 }
 
@@ -504,7 +496,7 @@ fn no_more_is_under_way_than_configured() {
         world.finish(0, at, Fate::Done);
     }
     assert_eq!(most, 3);
-    go_on(&mut world);
+    world.go_on();
     world.settle();
     world.check().unwrap();
 }
@@ -521,7 +513,7 @@ fn a_repeated_delivery_has_the_same_id_and_time() {
         world.run();
         world.advance(Duration::from_secs(30));
     }
-    go_on(&mut world);
+    world.go_on();
     let statuses: Vec<_> =
         world.channel.times.iter().filter(|(id, _)| id.starts_with("in:")).collect();
     assert_eq!(statuses.len(), 4);

@@ -15,17 +15,9 @@ fn account() -> AccountId {
 fn open(consumer: &str, config: BridgeConfig) -> World {
     let mut world = World::new(1, config);
     world.accept(consumer, "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.channel.offered.clear();
     world
-}
-
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
 }
 
 /// Lets time pass in steps, as the lanes come due.
@@ -55,7 +47,7 @@ fn a_pause_is_no_try_and_gives_nothing_up() {
     world.channel.is_out = true;
     world.cloud.agent_says("c1", "one");
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     pass(&mut world, Duration::from_secs(100));
     world.channel.paused = Some(Duration::from_secs(60));
     pass(&mut world, Duration::from_secs(120)); // the next try
@@ -82,7 +74,7 @@ fn what_is_not_tried_expires_and_counts_no_try() {
     world.channel.not_tried = Some(Duration::from_secs(60));
     world.cloud.agent_says("c1", "one");
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     for _ in 0..8 {
         pass(&mut world, Duration::from_secs(61));
     }
@@ -106,7 +98,7 @@ fn a_pause_outlives_the_program() {
     let mut world = open("ada", BridgeConfig::new().give_up_after(Duration::from_secs(60)));
     world.channel.is_out = true;
     world.cloud.agent_says("c1", "one");
-    go_on(&mut world);
+    world.go_on();
     world.channel.paused = Some(Duration::from_secs(30));
     pass(&mut world, Duration::from_secs(30));
     world.crash(0);
@@ -124,7 +116,7 @@ fn tries_are_numbered() {
     let mut world = open("ada", BridgeConfig::new());
     world.channel.refuses = true;
     world.cloud.agent_says("c1", "one");
-    go_on(&mut world);
+    world.go_on();
     pass(&mut world, Duration::from_secs(20));
     // What refuses a message does not have it.
     let expected = [1, 2, 3].map(|attempt| ("c1:c1:1".to_owned(), attempt, false));
@@ -132,7 +124,7 @@ fn tries_are_numbered() {
     (world.channel.refuses, world.channel.is_out) = (false, true);
     world.channel.offered.clear();
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     pass(&mut world, Duration::from_secs(5));
     let tries: Vec<_> = world.channel.offered.iter().map(|(_, n, again)| (*n, *again)).collect();
     assert_eq!(tries[..2], [(1, false), (2, true)]);
@@ -154,7 +146,7 @@ fn a_delivery_of_a_dead_program_is_possibly_repeated() {
         }
         world.crash(0);
         world.advance(Duration::from_secs(16));
-        go_on(&mut world);
+        world.go_on();
         let tries: Vec<_> =
             world.channel.offered.iter().map(|(id, n, again)| (id.as_str(), *n, *again)).collect();
         assert_eq!(tries, [("c1:c1:1", 1, true), ("c1:c1:2", 1, false)], "{fate:?}");
@@ -190,16 +182,16 @@ fn each_channel_has_its_own_settings() {
         let mut world = open(consumer, config.clone());
         assert_eq!(world.cloud.conversations["c1"].skill.as_deref(), skill, "{consumer}");
         world.cloud.agent_offers("c1", &["Blue"]);
-        go_on(&mut world);
+        world.go_on();
         world.accept(consumer, "m2", "1");
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(world.cloud.texts_of(consumer).last().unwrap(), answer);
         world.channel.refuses = true;
         world.channel.offered.clear();
         world.cloud.agent_says("c1", "one");
-        go_on(&mut world);
+        world.go_on();
         pass(&mut world, Duration::from_secs(20));
-        go_on(&mut world);
+        world.go_on();
         assert_eq!((world.channel.offered.len(), dead_letters(&mut world)), (tries, 1));
         let told: Vec<_> = told(&world).into_iter().filter(|one| one == "NACK").collect();
         assert_eq!(told, nack, "{consumer}");
@@ -214,7 +206,7 @@ fn a_channel_gives_up_in_its_own_time() {
         let mut world = open(consumer, config.clone());
         world.channel.is_out = true;
         world.cloud.agent_says("c1", "one");
-        go_on(&mut world);
+        world.go_on();
         pass(&mut world, Duration::from_secs(300));
         assert_eq!(dead_letters(&mut world), expected, "{consumer}");
     }
@@ -229,14 +221,14 @@ fn a_message_is_accepted_once() {
         let settings = ConsumerSettings::new().accept_on(when);
         let mut world = open("sms:ada", BridgeConfig::new().for_consumers("sms:", settings));
         world.cloud.agent_says("c1", "one");
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(told(&world), taken, "{when:?}");
         let ada = ExtConsumerId::new("sms:ada").unwrap();
         for (receipt, read) in
             [(ChannelReceipt::Delivered, None), (ChannelReceipt::Read, Some("READ"))]
         {
             world.append(report(&account(), &ada, &["c1:c1:1"], receipt).unwrap());
-            go_on(&mut world);
+            world.go_on();
             let expected: Vec<_> = delivered.iter().copied().chain(read).collect();
             assert_eq!(told(&world), expected, "{when:?}");
         }
@@ -248,10 +240,10 @@ fn a_failure_that_the_channel_reports_is_told_if_wanted() {
     for (yes, expected) in [(true, &["ACCEPT", "NACK"][..]), (false, &["ACCEPT"])] {
         let mut world = open("ada", BridgeConfig::new().nack(yes));
         world.cloud.agent_says("c1", "one");
-        go_on(&mut world);
+        world.go_on();
         let ada = ExtConsumerId::new("ada").unwrap();
         world.append(report(&account(), &ada, &["c1:c1:1"], ChannelReceipt::Failed).unwrap());
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(told(&world), expected);
     }
 }
@@ -269,11 +261,11 @@ fn what_the_channel_reports_is_told_once_and_upwards() {
     ] {
         let mut world = open("ada", BridgeConfig::new().accept_on(AcceptOn::Delivered));
         world.cloud.agent_says("c1", "one");
-        go_on(&mut world);
+        world.go_on();
         let ada = ExtConsumerId::new("ada").unwrap();
         for receipt in reports {
             world.append(report(&account(), &ada, &["c1:c1:1"], *receipt).unwrap());
-            go_on(&mut world);
+            world.go_on();
         }
         assert_eq!(told(&world), expected, "{reports:?}");
     }
@@ -289,7 +281,7 @@ fn what_is_known_of_receipts_is_bounded() {
             (0..100).map(|one| format!("c1:c1:{}", 100 * hundred + one)).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         world.append(report(&account(), &ada, &ids, ChannelReceipt::Read).unwrap());
-        go_on(&mut world);
+        world.go_on();
         bytes.push(world.store.largest().0);
     }
     assert!(bytes[8] < bytes[3] + 200, "{bytes:?}");
@@ -304,10 +296,10 @@ fn a_doubt_outlives_a_claim_that_made_no_try() {
     world.crash(0);
     world.channel.not_tried = Some(Duration::from_secs(20));
     world.advance(Duration::from_secs(16));
-    go_on(&mut world);
+    world.go_on();
     world.channel.not_tried = None;
     world.advance(Duration::from_secs(21));
-    go_on(&mut world);
+    world.go_on();
     let own = world.channel.offered.iter().filter(|(id, ..)| id == "c1:c1:1");
     let tries: Vec<_> = own.map(|(_, number, again)| (*number, *again)).collect();
     assert_eq!(tries, [(1, true), (1, true)]);

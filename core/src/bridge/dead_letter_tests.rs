@@ -21,16 +21,8 @@ fn ada() -> ExtConsumerId {
 fn open() -> World {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world
-}
-
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
 }
 
 fn lanes(world: &mut World, kind: LaneKind) -> Vec<String> {
@@ -48,27 +40,27 @@ fn a_letter_without_a_consumer_comes_back_when_replayed() {
     world.cloud.open_for("eve");
     world.cloud.to_post.clear();
     world.cloud.agent_says("c2", "for eve");
-    go_on(&mut world);
+    world.go_on();
     world.advance(Duration::from_secs(151));
-    go_on(&mut world);
+    world.go_on();
     let letter = lanes(&mut world, LaneKind::DeadLetter);
     assert_eq!(letter, ["c2:c2:0"]);
     // While it is known that it is another channel's, and once that is not known any more.
     for later in [1, 3700] {
         world.advance(Duration::from_secs(later));
-        go_on(&mut world);
+        world.go_on();
         world.append(vec![replay(&account(), &letter[0])]);
-        go_on(&mut world);
+        world.go_on();
         world.advance(Duration::from_secs(151));
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(lanes(&mut world, LaneKind::DeadLetter), letter, "{later}");
     }
     assert_eq!(world.channel.delivered, []);
     // Once it is a consumer's, it is delivered.
     world.append(vec![adopt(&account(), &ada(), ConversationId::new("c2").unwrap())]);
-    go_on(&mut world);
+    world.go_on();
     world.append(vec![replay(&account(), &letter[0])]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered.len(), 1);
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
 }
@@ -77,10 +69,10 @@ fn a_letter_without_a_consumer_comes_back_when_replayed() {
 fn an_entry_that_cannot_be_read_ends_no_letter() {
     let mut world = World::new(1, BridgeConfig::new().refused_tries(1));
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.channel.refuses = true;
     world.cloud.agent_says("c1", "never");
-    go_on(&mut world);
+    world.go_on();
     let letter = |world: &mut World, key: &str| {
         let what = Listed::Lane(LaneId::new(account(), LaneKind::DeadLetter, key));
         let list = Request::List { what, after: None, limit: 1 };
@@ -93,7 +85,7 @@ fn an_entry_that_cannot_be_read_ends_no_letter() {
         let body = br#"{"t":"of a later version"}"#.to_vec();
         world.append(vec![Entry { lane, body }]);
     }
-    go_on(&mut world);
+    world.go_on();
     let (reason, content) = letter(&mut world, "c1:c1:1");
     assert_eq!((reason, content.contains("never")), ("refused", true));
     let unreadable = ("unreadable", r#"{"t":"of a later version"}"#.to_owned());
@@ -104,12 +96,12 @@ fn an_entry_that_cannot_be_read_ends_no_letter() {
 fn a_failure_nobody_takes_is_a_letter_that_can_be_put_back() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.channel.refuses = true;
     world.accept("ada", "m2", "two");
     world.hand_in("ada", Inbound::answer("m3", "c1:c1:7", 1).unwrap());
     for _ in 0..10 {
-        go_on(&mut world);
+        world.go_on();
         world.advance(Duration::from_secs(20));
     }
     // That m2 was sent is told by lists; that m3 failed is for people.
@@ -124,7 +116,7 @@ fn a_failure_nobody_takes_is_a_letter_that_can_be_put_back() {
     assert!(dead.content().contains("m3"));
     world.channel.refuses = false;
     world.append(vec![replay(&account(), letter)]);
-    go_on(&mut world);
+    world.go_on();
     let told = Progress::Failed(FailureReason::UnknownOption);
     assert_eq!(world.channel.statuses.last(), Some(&("m3".to_owned(), told)));
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
@@ -146,9 +138,9 @@ fn ids_of_what_cannot_be_read_are_unique_and_tell_nothing() {
         let body = Verified::dangerous_unverified("not JSON");
         world.append(ingest(account, &body).entries);
     }
-    go_on(&mut world);
+    world.go_on();
     world.spoil_record(LaneKind::Consumer, phone);
-    go_on(&mut world);
+    world.go_on();
     let ids = lanes(&mut world, LaneKind::DeadLetter);
     let unique: BTreeSet<&String> = ids.iter().collect();
     assert_eq!((ids.len(), unique.len()), (2 * (2 * 2 * 2 + 1) + 2, ids.len()), "{ids:?}");
@@ -159,10 +151,10 @@ fn ids_of_what_cannot_be_read_are_unique_and_tell_nothing() {
 fn what_cannot_be_put_back_stays_when_it_is_replayed() {
     let mut world = open();
     world.cloud.to_post.push_back(b"not JSON".to_vec());
-    go_on(&mut world);
+    world.go_on();
     let letters = lanes(&mut world, LaneKind::DeadLetter);
     assert_eq!(letters.len(), 1);
     world.append(vec![replay(&account(), &letters[0])]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter), letters);
 }

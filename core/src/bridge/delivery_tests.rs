@@ -11,16 +11,8 @@ use crate::webhook::Order;
 fn with(config: BridgeConfig) -> World {
     let mut world = World::new(1, config);
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world
-}
-
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
 }
 
 /// The ids of the dead letters.
@@ -37,11 +29,11 @@ fn options_that_nobody_saw_cannot_be_chosen() {
     let mut world = with(BridgeConfig::new().refused_tries(1));
     world.channel.refuses = true;
     world.cloud.agent_offers("c1", &["Blue", "Grey"]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(letters(&mut world), ["c1:c1:1"]);
     world.channel.refuses = false;
     world.accept("ada", "m2", "2");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "2"]);
 }
 
@@ -54,7 +46,7 @@ fn a_state_without_a_consumer_unnames_nobody() {
     world.cloud.to_post.push_back(state.replace("participants", "others").into_bytes());
     world.cloud.agent_says("c2", "for ada");
     world.post_all();
-    go_on(&mut world);
+    world.go_on();
     let delivered: Vec<_> = world.channel.delivered.iter().map(|(id, ..)| id.as_str()).collect();
     assert_eq!(delivered, ["c2:c2:0"]);
 }
@@ -65,9 +57,9 @@ fn a_gap_of_one_dialog_is_not_told_in_another() {
     world.cloud.agent_says("c1", "never there");
     world.cloud.to_post.pop_back();
     world.cloud.agent_reads("c1", &[0]);
-    go_on(&mut world);
+    world.go_on();
     world.advance(Duration::from_secs(3));
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_says("c1", "two");
     let two = world.cloud.to_post.pop_back().unwrap();
     let mut survey: serde_json::Value = serde_json::from_slice(&two).unwrap();
@@ -75,7 +67,7 @@ fn a_gap_of_one_dialog_is_not_told_in_another() {
     (change["dialogId"], change["sequence"]) = ("survey-1".into(), 0.into());
     change["event"]["message"] = "How was it?".into();
     world.cloud.to_post.extend([survey.to_string().into_bytes(), two]);
-    go_on(&mut world);
+    world.go_on();
     let orders: Vec<_> =
         world.channel.delivered.iter().map(|(_, text, order)| (text.as_str(), *order)).collect();
     assert_eq!(orders, [("How was it?", Order::InOrder), ("two", Order::AfterGap)]);

@@ -18,18 +18,10 @@ fn ada() -> ExtConsumerId {
     ExtConsumerId::new("ada").unwrap()
 }
 
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
-}
-
 fn pass(world: &mut World, time: Duration) {
     for _ in 0..10 {
         world.advance(time / 10);
-        go_on(world);
+        world.go_on();
     }
 }
 
@@ -37,7 +29,7 @@ fn pass(world: &mut World, time: Duration) {
 fn open(config: BridgeConfig) -> World {
     let mut world = World::new(1, config);
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.events();
     world
 }
@@ -77,9 +69,9 @@ fn messages_and_deliveries_are_told_once() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_says("c1", "Good morning");
-    go_on(&mut world);
+    world.go_on();
     let events: Vec<String> = world.events().iter().map(shown).collect();
     let expected = ["c1 opened", "m1 sent", "status 1 taken", "changed 1 taken", "message 1 taken"];
     assert_eq!(events, expected);
@@ -89,10 +81,10 @@ fn messages_and_deliveries_are_told_once() {
 fn a_private_note_reaches_no_channel() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_notes("c1", "psst");
     world.cloud.agent_says("c1", "Good morning");
-    go_on(&mut world);
+    world.go_on();
     let texts: Vec<&str> = world.channel.delivered.iter().map(|(_, text, _)| &**text).collect();
     assert_eq!(texts, ["Good morning"]);
     let events: Vec<String> = world.events().iter().map(shown).collect();
@@ -104,9 +96,9 @@ fn a_private_note_reaches_no_channel() {
 fn events_name_the_consumer_and_hold_no_text() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "a private word");
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_says("c1", "a private word");
-    go_on(&mut world);
+    world.go_on();
     let events = world.events();
     assert!(events.iter().all(|event| event.consumer == Some(ada()) && event.account == account()));
     assert!(!format!("{events:?}").contains("private"));
@@ -157,7 +149,7 @@ fn what_becomes_of_an_unconfirmed_message_is_told() {
         world.finish(0, at, fate);
         world.run();
         if fate == Fate::AnswerLost {
-            go_on(&mut world);
+            world.go_on();
         } else {
             world.advance(minute);
             world.run();
@@ -171,7 +163,7 @@ fn what_becomes_of_an_unconfirmed_message_is_told() {
     world.run();
     world.advance(Duration::from_secs(35));
     world.cloud.agent_says("c1", "still there?");
-    go_on(&mut world);
+    world.go_on();
     let expected = ["m2 unconfirmed", "message 1 taken", "m2 settled_absent", "m2 sent"];
     assert_eq!(told(&mut world), expected);
 }
@@ -202,7 +194,7 @@ fn a_message_that_fails_is_told_with_its_reason() {
     let mut world = open(BridgeConfig::new());
     world.hand_in("ada", Inbound::answer("m2", "c1:c1:1", 1).unwrap());
     world.hand_in("ada", Inbound::text("m1", "another").unwrap());
-    go_on(&mut world);
+    world.go_on();
     let reasons = world.events().into_iter().filter_map(|event| match event.kind {
         BridgeEventKind::Message { outcome: super::MessageOutcome::Failed(reason), .. } => {
             Some(reason.name())
@@ -218,16 +210,16 @@ fn a_conversation_is_opened_closed_and_opened_anew() {
     // Before the notification of the close: a message finds it closed.
     world.cloud.close("c1");
     world.accept("ada", "m2", "again");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(told(&mut world), ["c1 closed", "c2 reopened", "m2 sent"]);
     // After it.
     world.cloud.close("c2");
-    go_on(&mut world);
+    world.go_on();
     world.accept("ada", "m3", "again");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(told(&mut world), ["c2 closed", "c3 opened", "m3 sent"]);
     world.hand_in("ada", Inbound::close("m4", false).unwrap());
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(told(&mut world), ["c3 closed", "m4 sent"]);
 }
 
@@ -238,7 +230,7 @@ fn an_adopted_conversation_is_told() {
     world.post_all();
     world.run();
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(told(&mut world), ["c1 adopted", "m1 sent"]);
 }
 
@@ -248,20 +240,20 @@ fn an_operator_adopts_a_conversation() {
     // Nothing leads to it.
     world.cloud.open_for("nameless");
     world.accept("nameless", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("nameless"), Vec::<String>::new());
     let nameless = ExtConsumerId::new("nameless").unwrap();
     let conversation = ConversationId::new("c1").unwrap();
     world.append(vec![adopt(&account(), &nameless, conversation.clone())]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("nameless"), ["hello"]);
     world.cloud.agent_says("c1", "there you are");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered.len(), 1);
     assert_eq!(told(&mut world), ["c1 adopted", "m1 sent", "message 1 taken"]);
     // Once more changes nothing.
     world.append(vec![adopt(&account(), &nameless, conversation)]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(told(&mut world), Vec::<String>::new());
 }
 
@@ -270,9 +262,9 @@ fn another_consumers_conversation_is_not_given_away() {
     let mut world = open(BridgeConfig::new());
     let eve = ExtConsumerId::new("eve").unwrap();
     world.append(vec![adopt(&account(), &eve, ConversationId::new("c1").unwrap())]);
-    go_on(&mut world);
+    world.go_on();
     world.cloud.agent_says("c1", "for ada alone");
-    go_on(&mut world);
+    world.go_on();
     let to: Vec<_> = world.channel.consumers.iter().map(String::as_str).collect();
     assert!(!to.contains(&"eve"), "{to:?}");
     assert_eq!(world.channel.delivered.len(), 1);
@@ -325,10 +317,10 @@ fn a_gap_and_what_is_late_are_told() {
     world.cloud.agent_says("c1", "one");
     let one = world.cloud.to_post.pop_back().unwrap();
     world.cloud.agent_says("c1", "two");
-    go_on(&mut world);
+    world.go_on();
     pass(&mut world, Duration::from_secs(5));
     world.cloud.to_post.push_back(one);
-    go_on(&mut world);
+    world.go_on();
     let expected = ["anomaly after_gap", "message 1 taken", "anomaly late", "message 1 taken"];
     assert_eq!(told(&mut world), expected);
 }
@@ -343,7 +335,7 @@ fn a_lane_that_changes_hands_is_told() {
     // It freezes beyond its term, and that of a claim that was under way.
     for _ in 0..2 {
         world.advance(Duration::from_secs(16));
-        go_on(&mut world);
+        world.go_on();
     }
     let events = told(&mut world);
     let expected = [
@@ -382,7 +374,7 @@ fn a_dead_letter_that_comes_twice_is_told_once() {
     let mut world = open(BridgeConfig::new());
     for _ in 0..2 {
         world.cloud.to_post.push_back(b"not JSON".to_vec());
-        go_on(&mut world);
+        world.go_on();
     }
     let events = told(&mut world);
     assert!(matches!(&*events, [one] if one.ends_with("unreadable")), "{events:?}");

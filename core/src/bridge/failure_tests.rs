@@ -10,16 +10,8 @@ use crate::error::{Delivery, Error, ErrorKind};
 fn open() -> World {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world
-}
-
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
 }
 
 fn is_receipt(step: &UnderWay) -> bool {
@@ -34,7 +26,7 @@ fn is_text(step: &UnderWay) -> bool {
 fn clicked() -> (World, usize) {
     let mut world = open();
     world.cloud.agent_offers("c1", &["Blue"]);
-    go_on(&mut world);
+    world.go_on();
     world.accept("ada", "m2", "1");
     let at = world.run_until(is_receipt).unwrap();
     (world, at)
@@ -46,10 +38,10 @@ fn clicks(world: &World) -> usize {
 }
 
 fn go_on_for_minutes(world: &mut World) {
-    go_on(world);
+    world.go_on();
     for _ in 0..3 {
         world.advance(Duration::from_secs(61));
-        go_on(world);
+        world.go_on();
     }
 }
 
@@ -93,7 +85,7 @@ fn a_receipt_is_tried_four_times_and_messages_go_on() {
     }
     assert_eq!(tries, 4);
     world.accept("ada", "m2", "next");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "next"]);
 }
 
@@ -126,7 +118,7 @@ fn a_long_text_of_emoji_fits_in_its_parts() {
         let (long, before) = (letter.repeat(6000), world.cloud.texts_of("ada").len());
         world.hand_in("ada", Inbound::text(id, &long).unwrap());
         // The cloud takes no request that is too long.
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(world.cloud.texts_of("ada")[before..].concat(), long);
     }
 }
@@ -142,7 +134,7 @@ fn every_part_of_a_long_text_can_open_a_conversation() {
     let at = world.run_until(is_text).unwrap();
     world.cloud.close("c1");
     world.finish(0, at, Fate::Done);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.conversations["c2"].skill.as_deref(), Some("7"));
 }
 
@@ -150,10 +142,10 @@ fn every_part_of_a_long_text_can_open_a_conversation() {
 fn a_number_that_is_no_option_may_be_a_title() {
     let mut world = open();
     world.cloud.agent_offers("c1", &["10", "20", "2"]);
-    go_on(&mut world);
+    world.go_on();
     for (id, text) in [("m2", "20"), ("m3", "2"), ("m4", "30")] {
         world.accept("ada", id, text);
-        go_on(&mut world);
+        world.go_on();
     }
     assert_eq!(world.cloud.texts_of("ada"), ["hello", "I take 20", "I take 20", "30"]);
     assert_eq!(clicks(&world), 2);
@@ -178,7 +170,7 @@ fn a_worker_shows_no_message() {
 fn two_clicks_and_a_crash() -> World {
     let mut world = open();
     world.cloud.agent_offers("c1", &["Blue", "Grey"]);
-    go_on(&mut world);
+    world.go_on();
     world.accept("ada", "m2", "1");
     world.accept("ada", "m3", "2");
     crash_in_a_click(&mut world);

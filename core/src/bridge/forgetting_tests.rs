@@ -14,14 +14,6 @@ fn account() -> AccountId {
     AccountId::new("91827364").unwrap()
 }
 
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
-}
-
 fn lanes(world: &mut World) -> Vec<String> {
     let mut names = Vec::new();
     for kind in LaneKind::ALL {
@@ -56,20 +48,20 @@ fn busy_after(others: usize) -> World {
     for number in 0..others {
         world.cloud.open_for(&format!("eve{number}"));
         if number % 100 == 99 {
-            go_on(&mut world);
+            world.go_on();
         }
     }
     for (number, consumer) in ["ada", "ada", "ada", "ada", "ada", "ada", "bob"].iter().enumerate() {
         world.accept(consumer, &format!("m{number}"), "hello");
-        go_on(&mut world);
+        world.go_on();
         let conversation = format!("c{}", others + number + 1);
         world.channel.refuses = number == 1;
         world.cloud.agent_says(&conversation, "a private word");
-        go_on(&mut world);
+        world.go_on();
         world.channel.refuses = false;
         if number < 5 {
             world.cloud.close(&conversation);
-            go_on(&mut world);
+            world.go_on();
         }
     }
     world
@@ -82,11 +74,11 @@ fn every_lane_of_a_consumer_goes() {
     assert_eq!(before.iter().filter(|name| name.starts_with("dead_letter")).count(), 1);
     assert_eq!(before.len(), 2 + 7 + 1, "{before:?}");
     forget(&mut world, "ada");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
     // Bob's goes on.
     world.cloud.agent_says("c7", "still there?");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.channel.delivered.last().unwrap().1, "still there?");
 }
 
@@ -96,14 +88,14 @@ fn what_waits_for_a_channel_that_is_out_goes_too() {
     world.channel.is_out = true;
     world.cloud.agent_says("c6", "a private word");
     world.accept("ada", "m9", "nine");
-    go_on(&mut world);
+    world.go_on();
     let waiting = lanes(&mut world);
     assert!(waiting.contains(&"status ada".to_owned()), "{waiting:?}");
     let tries = world.channel.offered.len();
     forget(&mut world, "ada");
     for _ in 0..5 {
         world.advance(Duration::from_secs(2));
-        go_on(&mut world);
+        world.go_on();
     }
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
     assert!(world.channel.offered.len() <= tries + 1, "nothing of hers is offered any more");
@@ -120,7 +112,7 @@ fn what_is_unconfirmed_is_settled_first() {
     forget(&mut world, "ada");
     world.run();
     assert!(lanes(&mut world).contains(&"consumer ada".to_owned()));
-    go_on(&mut world); // its echo comes
+    world.go_on(); // its echo comes
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
     assert!(world.channel.statuses.contains(&("m9".to_owned(), Progress::Sent)));
 }
@@ -130,7 +122,7 @@ fn what_is_accepted_after_it_is_sent() {
     for is_unconfirmed in [false, true] {
         let mut world = busy();
         world.cloud.close("c6");
-        go_on(&mut world);
+        world.go_on();
         if is_unconfirmed {
             world.accept("ada", "m8", "eight");
             let is_text = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)));
@@ -144,15 +136,15 @@ fn what_is_accepted_after_it_is_sent() {
             // The lane pauses with the message in its record.
             world.finish(0, at, Fate::RequestLost);
         }
-        go_on(&mut world);
+        world.go_on();
         world.advance(Duration::from_secs(2));
-        go_on(&mut world);
+        world.go_on();
         if is_unconfirmed {
             // Its conversation is forgotten while it is open: the next one is opened once it is closed.
             world.cloud.close("c8");
             world.advance(Duration::from_secs(300));
         }
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(world.cloud.texts_of("ada").last().unwrap(), "nine", "{is_unconfirmed}");
         assert!(world.channel.statuses.contains(&("m9".to_owned(), Progress::Sent)));
     }
@@ -162,7 +154,7 @@ fn what_is_accepted_after_it_is_sent() {
 fn more_conversations_than_a_page_are_looked_at() {
     let mut world = busy_after(600);
     forget(&mut world, "ada");
-    go_on(&mut world);
+    world.go_on();
     let left = lanes(&mut world);
     assert!(!left.iter().any(|name| name.contains("ada") || name.starts_with("dead_letter")));
     assert_eq!(left.len(), 2 + 600);
@@ -174,7 +166,7 @@ fn what_came_before_is_not_delivered_any_more() {
     world.cloud.agent_says("c4", "a late word");
     world.post_all();
     forget(&mut world, "ada");
-    go_on(&mut world);
+    world.go_on();
     assert!(!world.channel.delivered.iter().any(|(_, text, _)| text == "a late word"));
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
 }
@@ -184,7 +176,7 @@ fn nothing_leads_to_a_consumer_after_the_retention() {
     for is_forgotten in [false, true] {
         let mut world = World::new(1, BridgeConfig::new());
         world.accept("ada", "m1", "hello");
-        go_on(&mut world);
+        world.go_on();
         // A client keeps her token for other programs.
         let cell = CellId { account: account(), key: "consumer_jws:ada".to_owned() };
         let swap = Request::Swap { cell, seen: 0, value: b"token".to_vec(), life: None };
@@ -200,14 +192,14 @@ fn nothing_leads_to_a_consumer_after_the_retention() {
         } else {
             world.advance(Duration::from_secs(7 * 24 * 3600 + 1));
         }
-        go_on(&mut world);
+        world.go_on();
         assert!(!lanes(&mut world).contains(&"consumer ada".to_owned()));
         assert!(!is_there(&world), "{is_forgotten}");
         // Another message opens another conversation, or finds the one that is open.
         world.cloud.close("c1");
-        go_on(&mut world);
+        world.go_on();
         world.accept("ada", "m2", "again");
-        go_on(&mut world);
+        world.go_on();
         assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
     }
 }
@@ -220,11 +212,11 @@ fn what_could_not_be_read_of_a_conversation_goes_too() {
         let lane = LaneId::new(account(), LaneKind::Conversation, conversation);
         world.append(vec![Entry { lane, body: b"a private word".to_vec() }]);
     }
-    go_on(&mut world);
+    world.go_on();
     let letters = lanes(&mut world).into_iter().filter(|name| name.starts_with("dead_letter"));
     assert_eq!(letters.count(), 3);
     forget(&mut world, "ada");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7"]);
 }
 

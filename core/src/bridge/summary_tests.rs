@@ -19,18 +19,10 @@ fn ada() -> ExtConsumerId {
     ExtConsumerId::new("ada").unwrap()
 }
 
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
-}
-
 fn open(config: BridgeConfig) -> World {
     let mut world = World::new(1, config);
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world
 }
 
@@ -59,7 +51,7 @@ fn a_summary_follows_a_conversation() {
     world.accept("ada", "m1", "hello");
     let first = summary(&mut world);
     assert_eq!((first.state, first.queued, first.recent.len()), (ConsumerState::None, 1, 0));
-    go_on(&mut world);
+    world.go_on();
     let open = summary(&mut world);
     assert_eq!(open.conversation.as_ref().unwrap().as_str(), "c1");
     assert_eq!((open.state, open.survey, open.queued), (ConsumerState::Open, false, 0));
@@ -67,13 +59,13 @@ fn a_summary_follows_a_conversation() {
     assert!(open.recent[0].at.is_some_and(|at| at <= when), "{open:?}");
     world.cloud.agent_reads("c1", &[0]);
     world.cloud.start_survey("c1");
-    go_on(&mut world);
+    world.go_on();
     let survey = summary(&mut world);
     assert!(survey.survey);
     assert_eq!(survey.reference().unwrap().dialog().as_str(), "survey-1");
     assert_eq!(statuses(&survey), ["m1 read"]);
     world.cloud.close("c1");
-    go_on(&mut world);
+    world.go_on();
     let closed = summary(&mut world);
     assert_eq!(
         (closed.state, closed.conversation, closed.survey),
@@ -136,12 +128,12 @@ fn dead_letters_tell_whose_they_are() {
     world.channel.refuses = true;
     world.cloud.agent_says("c1", "a private word");
     for _ in 0..4 {
-        go_on(&mut world);
+        world.go_on();
         world.advance(Duration::from_secs(6));
     }
     world.cloud.to_post.push_back(b"not JSON".to_vec());
     world.spoil_record(LaneKind::Consumer, "ada");
-    go_on(&mut world);
+    world.go_on();
     let lanes = listed(&mut world, Listed::Lanes { account: None, kind: LaneKind::DeadLetter });
     let letters: Vec<_> = lanes.iter().map(|lane| DeadLetterSummary::of(lane).unwrap()).collect();
     let refused = &letters[0];
@@ -172,7 +164,7 @@ fn who_closed_a_conversation_is_told_if_it_is_known() {
         let mut world = open(BridgeConfig::new());
         world.cloud.close_reason = reason;
         world.cloud.close("c1");
-        go_on(&mut world);
+        world.go_on();
         let (closed, details) = world.channel.details.last().unwrap();
         assert_eq!(
             (closed.as_str(), details.by, details.adopted),
@@ -191,9 +183,9 @@ fn a_conversation_that_was_found_open_says_so() {
     world.post_all();
     world.run();
     world.accept("ada", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.cloud.tell_state("c1");
-    go_on(&mut world);
+    world.go_on();
     let (opened, details) = &world.channel.details[0];
     assert_eq!((opened.as_str(), details.adopted), ("opened", true));
     let own = open(BridgeConfig::new());
@@ -243,12 +235,12 @@ fn what_waits_tells_since_when_its_oldest_does() {
 fn a_reused_id_changes_nothing_of_the_first_message() {
     let mut world = open(BridgeConfig::new());
     world.hand_in("ada", Inbound::answer("m2", "c1:c1:1", 1).unwrap());
-    go_on(&mut world);
+    world.go_on();
     let before = summary(&mut world);
     world.advance(Duration::from_secs(5));
     for id in ["m1", "m2"] {
         world.hand_in("ada", Inbound::text(id, "something else").unwrap());
-        go_on(&mut world);
+        world.go_on();
     }
     let after = summary(&mut world);
     assert_eq!(statuses(&after), statuses(&before));

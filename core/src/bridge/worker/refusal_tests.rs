@@ -10,14 +10,6 @@ use crate::bridge::{BridgeConfig, DeadLetterSummary, FailureReason, Inbound, Out
 use crate::id::{AccountId, ExtConsumerId};
 use crate::webhook::Order;
 
-fn go_on(world: &mut World) {
-    for _ in 0..10 {
-        world.run();
-        world.post_all();
-    }
-    world.run();
-}
-
 /// An entry with a text in place of `Coo`, so that the whole has this size.
 fn sized(lane: LaneId, body: &str, size: usize) -> Entry {
     let filler = "x".repeat(size - body.len() + "Coo".len());
@@ -60,7 +52,7 @@ fn a_message_too_large_fails_and_holds_nobody_up() {
     world.append(vec![accepted("ada", "m1", MAX_VALUE_BYTES)]);
     world.accept("ada", "m2", "two");
     world.accept("bob", "m1", "one");
-    go_on(&mut world);
+    world.go_on();
     let failed =
         |(id, progress): &(String, Progress)| id == "m1" && matches!(progress, Progress::Failed(_));
     assert_eq!(world.channel.statuses.iter().filter(|status| failed(status)).count(), 1);
@@ -74,16 +66,16 @@ fn a_delivery_too_large_is_set_aside_and_holds_nobody_up() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
     world.accept("bob", "m1", "hello");
-    go_on(&mut world);
+    world.go_on();
     world.channel.is_out = true;
     world.append(vec![said("c1", 1, MAX_VALUE_BYTES)]);
     world.cloud.agent_says("c2", "for bob");
-    go_on(&mut world);
+    world.go_on();
     world.channel.is_out = false;
     world.advance(Duration::from_secs(60));
-    go_on(&mut world);
+    world.go_on();
     world.append(vec![said("c1", 2, 400)]);
-    go_on(&mut world);
+    world.go_on();
     let delivered: Vec<_> =
         world.channel.delivered.iter().map(|(id, _, order)| (id.as_str(), *order)).collect();
     assert_eq!(delivered, [("c2:c2:1", Order::InOrder), ("c1:c1:2", Order::AfterGap)]);
@@ -110,7 +102,7 @@ fn large_messages_wait_in_the_store() {
     let (bytes, entries) = world.store.largest();
     assert!(bytes < 600_000 && entries > 50, "{bytes} bytes, {entries} entries");
     world.post_all();
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada").len(), 61);
 }
 
@@ -118,20 +110,20 @@ fn large_messages_wait_in_the_store() {
 fn large_deliveries_wait_in_the_store() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m0", "zero");
-    go_on(&mut world);
+    world.go_on();
     world.channel.is_out = true;
     for sequence in 1..=60 {
         world.append(vec![said("c1", sequence, 200_000)]);
     }
     for _ in 0..5 {
-        go_on(&mut world);
+        world.go_on();
         world.advance(Duration::from_secs(60));
     }
     let (bytes, entries) = world.store.largest();
     assert!(bytes < 3_000_000 && entries > 40, "{bytes} bytes, {entries} entries");
     world.channel.is_out = false;
     world.advance(Duration::from_secs(300));
-    go_on(&mut world);
+    world.go_on();
     let sequences: Vec<_> = world.channel.delivered.iter().map(|(id, ..)| id.clone()).collect();
     let wanted: Vec<_> = (1..=60).map(|sequence| format!("c1:c1:{sequence}")).collect();
     assert_eq!(sequences, wanted);
@@ -141,14 +133,14 @@ fn large_deliveries_wait_in_the_store() {
 fn options_too_large_for_a_record_are_not_offered() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m0", "zero");
-    go_on(&mut world);
+    world.go_on();
     let large = "x".repeat(70_000);
     world.cloud.agent_offers("c1", &["Blue", &large, "Grey"]);
-    go_on(&mut world);
+    world.go_on();
     let (bytes, _) = world.store.largest();
     assert!(bytes < 20_000, "{bytes}");
     world.accept("ada", "m1", "1");
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(world.cloud.texts_of("ada"), ["zero", "I take Blue"]);
 }
 
@@ -175,7 +167,7 @@ fn what_a_refused_commit_would_have_told_is_told() {
     let mut world = World::new(1, BridgeConfig::new());
     world.hand_in("ada", Inbound::answer("m0", "c9:c9:1", 1).unwrap());
     world.append(vec![accepted("ada", "m1", MAX_VALUE_BYTES)]);
-    go_on(&mut world);
+    world.go_on();
     let unknown = ("m0".to_owned(), Progress::Failed(FailureReason::UnknownOption));
     assert!(world.channel.statuses.contains(&unknown), "{:?}", world.channel.statuses);
     // Its cell leads from LivePerson's id to the consumer.
@@ -186,7 +178,7 @@ fn what_a_refused_commit_would_have_told_is_told() {
 fn a_message_of_nobody_too_large_is_set_aside() {
     let mut world = World::new(1, BridgeConfig::new());
     world.append(vec![said("c9", 1, MAX_VALUE_BYTES)]);
-    go_on(&mut world);
+    world.go_on();
     assert_eq!(letters(&mut world), [("c9:c9:1".to_owned(), "no_consumer")]);
     assert_eq!(world.instances[0].worker.counters().lost, 0);
 }

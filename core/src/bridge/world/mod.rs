@@ -360,6 +360,15 @@ impl World {
         assert_eq!(self.run_until(|_| false), None);
     }
 
+    /// Runs the first instance and posts its notifications, until neither leads to anything.
+    pub(super) fn go_on(&mut self) {
+        for _ in 0..10 {
+            self.run();
+            self.post_all();
+        }
+        self.run();
+    }
+
     /// Posts all notifications.
     pub(super) fn post_all(&mut self) {
         while !self.cloud.to_post.is_empty() {
