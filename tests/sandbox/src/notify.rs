@@ -64,11 +64,9 @@ impl Sandbox {
 
     fn replace_webhooks(&mut self, webhooks: Webhooks) {
         let previous = self.webhooks.replace(webhooks);
-        if let Some(journal) = &mut self.journal {
-            let endpoints = previous.into_iter().flat_map(|previous| previous.endpoints);
-            for (name, value) in endpoints.flat_map(|(_, endpoint)| endpoint.headers) {
-                journal.retire_header(name, value);
-            }
+        let endpoints = previous.into_iter().flat_map(|previous| previous.endpoints);
+        for (name, value) in endpoints.flat_map(|(_, endpoint)| endpoint.headers) {
+            self.state.retire_header(name, value);
         }
     }
 

@@ -318,6 +318,7 @@ impl Sandbox {
             opened: state.opened,
             tokens_issued: state.tokens_issued,
             stored: state.stored,
+            retired: state.retired,
             ..State::default()
         };
         self.deliveries = DeliveryQueue::emptied(&self.deliveries, self.deliveries_kept());
@@ -382,9 +383,7 @@ impl Sandbox {
     pub(crate) fn remove_app(&mut self, client_id: &str) {
         let removed = self.config.apps.extract_if(.., |app| app.client_id == client_id);
         for app in removed.collect::<Vec<_>>() {
-            if let Some(journal) = &mut self.journal {
-                journal.retire(app.client_secret);
-            }
+            self.state.retire(app.client_secret);
         }
     }
 
@@ -393,9 +392,7 @@ impl Sandbox {
         let secret = secret.into();
         for app in self.config.apps.iter_mut().filter(|app| app.client_id == client_id) {
             let previous = std::mem::replace(&mut app.client_secret, secret.clone());
-            if let Some(journal) = &mut self.journal {
-                journal.retire(previous);
-            }
+            self.state.retire(previous);
         }
     }
 }

@@ -121,6 +121,27 @@ fn a_state_that_cannot_be_read_is_refused() {
 }
 
 #[test]
+fn a_state_without_old_secrets_is_read() {
+    // As an earlier version wrote it.
+    let mut saved: serde_json::Value = serde_json::from_slice(&lived().save()).unwrap();
+    assert!(saved["state"].as_object_mut().unwrap().remove("retired").is_some());
+    let restored = Sandbox::restore(config(), 1, saved.to_string().as_bytes()).unwrap();
+    assert!(restored.state.retired.is_empty());
+    assert_eq!(restored.messages().len(), lived().messages().len());
+}
+
+#[test]
+fn old_secrets_stay_known_after_a_reset_and_a_restart() {
+    let mut sandbox = Sandbox::new(config(), 1);
+    let App { client_id, client_secret } = sandbox.config.apps[0].clone();
+    sandbox.rotate_secret(&client_id, "another secret");
+    sandbox.reset("e2");
+    let restored = Sandbox::restore(config(), 1, &sandbox.save()).unwrap();
+    let old: Vec<_> = restored.state.retired.iter().map(|one| one.secret.as_str()).collect();
+    assert_eq!(old, [client_secret]);
+}
+
+#[test]
 fn a_probe_that_was_on_its_way_is_posted_again() {
     let mut sandbox = Sandbox::new(config(), 1);
     let webhooks = Webhooks::all_at("http://127.0.0.1:1/").retention(Duration::from_secs(600));

@@ -235,73 +235,98 @@ fn update(
         Some(field) => vec![field.clone()],
         None => return response::bad_request("conversationField is missing", id),
     };
-    // Only a closed conversation can be rated (protocol.md 7.8).
-    let rates = fields.iter().all(|field| text(field, "field") == Some("CSATRate"));
+    // Only a closed conversation can be rated (protocol.md 7.8), and that is all that can be done with it.
+    let rates = |field: &Value| text(field, "field") == Some("CSATRate");
     let closed = sandbox
         .state
         .conversations
         .get(conversation)
         .is_some_and(|found| found.consumer == consumer && !found.open);
     match check_conversation(sandbox, consumer, conversation, id) {
-        Err(refused) if !(rates && closed) => return *refused,
-        Ok(()) if rates => {
+        Err(refused) if !(closed && fields.iter().all(rates)) => return *refused,
+        Ok(()) if fields.iter().any(rates) => {
             return response::bad_request("the conversation is open: nothing to rate yet", id);
         }
         _ => {}
     }
-    let mut updated = false;
-    for field in &fields {
-        let closed = text(field, "conversationState") == Some("CLOSE");
-        let dialog = field.get("dialog").unwrap_or(&Value::Null);
-        match text(field, "field") {
-            Some("ConversationStateField" | "Stage") if closed => {
-                sandbox.state.close(conversation, "CONSUMER");
-                sandbox.notify_conversation(now, conversation);
+    // All fields are looked at before one has an effect: what is refused changes nothing.
+    let changes: Result<Vec<_>, _> =
+        fields.iter().filter_map(|field| change_of(sandbox, conversation, field)).collect();
+    match changes {
+        Err(why) => response::bad_request(why, id),
+        Ok(changes) if changes.is_empty() => response::bad_request("no such conversationField", id),
+        Ok(changes) => {
+            for change in changes {
+                apply(sandbox, now, conversation, change);
             }
-            Some("DialogChange") if text(dialog, "state") == Some("CLOSE") => {
-                match text(dialog, "dialogId") {
-                    Some(id) if id == conversation => {
-                        sandbox.close_main_dialog(now, conversation, "CONSUMER");
-                    }
-                    Some(dialog) if is_survey(sandbox, conversation, dialog) => {
-                        sandbox.state.close(conversation, "CONSUMER");
-                        sandbox.notify_conversation(now, conversation);
-                    }
-                    Some(_) => return response::bad_request("no such dialog", id),
-                    None => return response::bad_request("dialogId is missing", id),
-                }
-            }
-            Some("CSATRate") => match rating(field) {
-                Some(csat) => {
-                    if let Some(rated) = sandbox.state.conversations.get_mut(conversation) {
-                        rated.csat = Some(csat);
-                    }
-                    sandbox.notify_conversation(now, conversation);
-                }
-                None => return response::bad_request("no such rating", id),
-            },
-            Some("TTRField") => {
-                let types = ["CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"];
-                let ttr = text(field, "ttrType").filter(|ttr| types.contains(ttr));
-                match (ttr, field.get("value").and_then(Value::as_u64)) {
-                    (Some(ttr), Some(_)) => {
-                        if let Some(changed) = sandbox.state.conversations.get_mut(conversation) {
-                            ttr.clone_into(&mut changed.ttr);
-                        }
-                        sandbox.notify_conversation(now, conversation);
-                    }
-                    _ => return response::bad_request("ttrType or value is wrong", id),
-                }
-            }
-            _ => continue,
+            let done = json!({"msg": "OK Conversation resolved successfully"});
+            response::json(200, &response::ok(&done, id))
         }
-        updated = true;
     }
-    if updated {
-        let done = json!({"msg": "OK Conversation resolved successfully"});
-        return response::json(200, &response::ok(&done, id));
+}
+
+/// What a field of an update does.
+#[derive(Debug)]
+enum Change {
+    /// It closes the conversation with all its dialogs.
+    Close,
+    /// It closes the main dialog, which a survey may follow.
+    CloseMainDialog,
+    Rate(Value),
+    SetUrgency(String),
+}
+
+/// What a field does, or why it is refused; `None` if there is no such field.
+fn change_of(
+    sandbox: &Sandbox,
+    conversation: &str,
+    field: &Value,
+) -> Option<Result<Change, &'static str>> {
+    let closes = text(field, "conversationState") == Some("CLOSE");
+    let dialog = field.get("dialog").unwrap_or(&Value::Null);
+    Some(match text(field, "field")? {
+        "ConversationStateField" | "Stage" if closes => Ok(Change::Close),
+        "DialogChange" if text(dialog, "state") == Some("CLOSE") => {
+            match text(dialog, "dialogId") {
+                Some(dialog) if dialog == conversation => Ok(Change::CloseMainDialog),
+                Some(dialog) if is_survey(sandbox, conversation, dialog) => Ok(Change::Close),
+                Some(_) => Err("no such dialog"),
+                None => Err("dialogId is missing"),
+            }
+        }
+        "CSATRate" => rating(field).map(Change::Rate).ok_or("no such rating"),
+        "TTRField" => {
+            let types = ["CUSTOM", "NORMAL", "PRIORITIZED", "URGENT"];
+            let ttr = text(field, "ttrType").filter(|ttr| types.contains(ttr));
+            match (ttr, field.get("value").and_then(Value::as_u64)) {
+                (Some(ttr), Some(_)) => Ok(Change::SetUrgency(ttr.to_owned())),
+                _ => Err("ttrType or value is wrong"),
+            }
+        }
+        _ => return None,
+    })
+}
+
+fn apply(sandbox: &mut Sandbox, now: Duration, conversation: &str, change: Change) {
+    match change {
+        Change::CloseMainDialog => {
+            // It notifies itself.
+            sandbox.close_main_dialog(now, conversation, "CONSUMER");
+            return;
+        }
+        Change::Close => sandbox.state.close(conversation, "CONSUMER"),
+        Change::Rate(csat) => {
+            if let Some(rated) = sandbox.state.conversations.get_mut(conversation) {
+                rated.csat = Some(csat);
+            }
+        }
+        Change::SetUrgency(ttr) => {
+            if let Some(changed) = sandbox.state.conversations.get_mut(conversation) {
+                changed.ttr = ttr;
+            }
+        }
     }
-    response::bad_request("no such conversationField", id)
+    sandbox.notify_conversation(now, conversation);
 }
 
 /// The rating of a field, if all its members are valid

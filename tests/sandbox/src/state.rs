@@ -1,6 +1,6 @@
 //! The state of the cloud. All of it is bounded; the oldest entries are removed first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem::size_of;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::file::{SignedUrl, StoredFile};
 use crate::installs::Install;
+use crate::journal::Retired;
 use crate::kept::{BoundedList, BoundedMap, Weigh};
 use crate::monitoring::Visit;
 use crate::saved;
@@ -205,6 +206,10 @@ pub(crate) struct State {
     pub(crate) tokens_issued: u64,
     /// How many files were stored.
     pub(crate) stored: u64,
+    /// The secrets that were replaced, oldest first: messages and clients may still say them. A state that an earlier
+    /// version saved has none.
+    #[serde(default)]
+    pub(crate) retired: VecDeque<Retired>,
 }
 
 impl State {

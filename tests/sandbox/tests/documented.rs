@@ -10,7 +10,7 @@ use cloud::{CONVERSATION, Cloud, NOW, SEND, text};
 use http::Request;
 use lp_connector_sandbox::{Endpoint, Transmission};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn one_service_is_an_object_and_all_are_a_wrapped_array() {
@@ -281,6 +281,61 @@ fn a_closed_conversation_is_rated_by_its_own_consumer_alone() {
     assert!(cloud.sandbox.conversations().next().unwrap().csat.is_none());
     assert_eq!(cloud.send(&tokens, update, rate).0, 200);
     assert!(cloud.sandbox.conversations().next().unwrap().csat.is_some());
+}
+
+/// An urgency, what closes a conversation, and a rating.
+fn three_fields() -> [Value; 3] {
+    [
+        json!({"field": "TTRField", "ttrType": "URGENT", "value": 300}),
+        json!({"field": "Stage", "conversationState": "CLOSE"}),
+        json!({"field": "CSATRate", "csatRate": 1, "csatResolutionConfirmation": true,
+            "status": "FILLED"}),
+    ]
+}
+
+#[test]
+fn a_refused_update_changes_nothing() {
+    let mut cloud = Cloud::new();
+    let tokens = cloud.tokens("ring");
+    let id = cloud.open(&tokens).1[1]["body"]["conversationId"].as_str().unwrap().to_owned();
+    let [urgent, close, rate] = three_fields();
+    let update = |cloud: &mut Cloud, fields: Value| {
+        let body = json!({"conversationId": id, "conversationField": fields});
+        let (status, _) = cloud.send(&tokens, "cm.UpdateConversationField", body);
+        (status, cloud.sandbox.conversations().next().unwrap().clone())
+    };
+    let before = cloud.sandbox.conversations().next().unwrap().clone();
+    for wrong in [
+        json!({"field": "TTRField", "ttrType": "URGENT", "value": -1}),
+        json!({"field": "DialogChange", "dialog": {"dialogId": "no-such", "state": "CLOSE"}}),
+        json!({"field": "DialogChange", "dialog": {"state": "CLOSE"}}),
+    ] {
+        let (status, after) = update(&mut cloud, json!([urgent, close, wrong]));
+        assert_eq!((status, after), (400, before.clone()), "{wrong}");
+    }
+    // Without what is wrong, each field has its effect.
+    let (status, closed) = update(&mut cloud, json!([urgent, close]));
+    assert_eq!((status, closed.ttr.as_str(), closed.open), (200, "URGENT", false));
+    let mut wrong = rate.clone();
+    wrong["csatRate"] = json!(6);
+    let (status, after) = update(&mut cloud, json!([rate, wrong]));
+    assert_eq!((status, after), (400, closed));
+}
+
+#[test]
+fn an_open_conversation_is_not_rated_beside_other_fields() {
+    let mut cloud = Cloud::new();
+    let tokens = cloud.tokens("ring");
+    let id = cloud.open(&tokens).1[1]["body"]["conversationId"].as_str().unwrap().to_owned();
+    let [urgent, close, rate] = three_fields();
+    let before = cloud.sandbox.conversations().next().unwrap().clone();
+    for fields in [json!([urgent, rate]), json!([rate, urgent]), json!([close, rate])] {
+        let body = json!({"conversationId": id, "conversationField": fields});
+        let (status, refused) = cloud.send(&tokens, "cm.UpdateConversationField", body);
+        let why = "the conversation is open: nothing to rate yet";
+        assert_eq!((status, &refused["body"]["msg"]), (400, &why.into()), "{fields}");
+        assert_eq!(cloud.sandbox.conversations().next(), Some(&before), "{fields}");
+    }
 }
 
 #[test]

@@ -141,6 +141,29 @@ fn no_number_of_a_notification_returns_after_a_restart() {
     assert_eq!(control.snapshot().unwrap().counts.notifications, before);
 }
 
+#[test]
+fn a_replaced_secret_is_masked_after_a_restart() {
+    let directory = Directory::new();
+    let (server, control) = start(&directory, 1).unwrap();
+    let (id, old) = (server.client_id(), server.client_secret());
+    let url = "http://127.0.0.1:1/";
+    let headers = json!([{"header_name": "x-own", "header_value": "very-private"}]);
+    let manifest = json!({"capabilities": {"webhooks": {"cqm.ExConversationChangeNotification":
+        {"endpoint": url, "headers": headers}}}});
+    server.with(|cloud| {
+        cloud.set_webhooks(Webhooks::from_manifest(&manifest).unwrap());
+        cloud.set_webhooks(Webhooks::all_at(url));
+        cloud.rotate_secret(&id, "9fQz7Lwk3Xr0-Pt6");
+    });
+    let text = format!("{old} and very-private");
+    control.trigger("text", &json!({"text": text})).unwrap();
+    drop(server);
+    let (_server, control) = start(&directory, 1).unwrap();
+    let shown = control.request("GET", "/v1/messages", None).unwrap();
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.contains("‹old client secret› and ‹webhook header›"), "{shown}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_old_state_is_whole_while_a_new_one_replaces_it() {

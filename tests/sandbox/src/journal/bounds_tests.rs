@@ -76,7 +76,7 @@ fn what_is_recorded_stays_within_its_limits() {
     let position = journal.events.position();
     let reachable = (0..position).find(|from| journal.events.after(*from).is_some()).unwrap();
     assert_eq!(position - reachable, LIMITS.events as u64);
-    assert_eq!(journal.retired.len(), MAX_RETIRED);
+    assert_eq!(sandbox.state.retired.len(), MAX_RETIRED);
 }
 
 /// The numbers of the notifications that are kept of twenty with such addresses and bodies.

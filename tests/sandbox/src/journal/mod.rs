@@ -8,8 +8,10 @@ mod notification_log;
 mod recording;
 mod request_log;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 pub use event_log::EventLog;
 pub use limits::Limits;
@@ -20,6 +22,8 @@ pub(crate) use recording::{FinishedAttempt, Trace};
 pub use request_log::{
     Exchange, FaultFilter, Half, KeptBody, RequestLog, StatusFilter, Way, WireFilter,
 };
+
+use crate::state::State;
 
 /// The most secrets that are remembered after they were replaced.
 const MAX_RETIRED: usize = 1000;
@@ -38,8 +42,8 @@ pub(crate) enum Subject {
     Files,
 }
 
-/// A secret that was replaced. The log may still have it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A secret that was replaced. The log, messages and clients may still have it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Retired {
     pub(crate) secret: String,
     /// The webhook header whose value it was; `None` for a client secret.
@@ -59,7 +63,6 @@ pub(crate) struct Journal {
     pub(crate) names: Names,
     /// By the key of an event: the status of the last post, and when it ended.
     pub(crate) last_posts: BTreeMap<String, (Option<u16>, Duration)>,
-    pub(crate) retired: VecDeque<Retired>,
 }
 
 impl Journal {
@@ -73,19 +76,20 @@ impl Journal {
             repeats: Repeats::default(),
             names: Names::default(),
             last_posts: BTreeMap::new(),
-            retired: VecDeque::new(),
         }
     }
 
-    /// Begins anew under another name. Tokens and old secrets keep their names, and no number returns.
+    /// Begins anew under another name. Tokens keep their names, and no number returns.
     pub(crate) fn renew(&mut self, epoch: String) {
         let next = self.requests.next_number();
         let previous = std::mem::replace(self, Self::new(epoch, self.limits));
         self.requests.continue_from(next);
         self.names = previous.names;
-        self.retired = previous.retired;
     }
+}
 
+/// What was said before a restart or a reset is masked after it: old secrets belong to the state.
+impl State {
     pub(crate) fn retire(&mut self, secret: String) {
         self.keep_retired(Retired { secret, header: None });
     }

@@ -322,12 +322,11 @@ pub(crate) fn notifications(sandbox: &Sandbox, before: u64) -> Vec<types::Notifi
 
 /// The secrets of a sandbox, and how they are shown.
 pub(crate) fn secrets(sandbox: &Sandbox) -> Secrets<'_> {
-    let journal = sandbox.journal.as_ref();
-    let mut secrets = Secrets::new(journal.map(|journal| &journal.names));
+    let mut secrets = Secrets::new(sandbox.journal.as_ref().map(|journal| &journal.names));
     for app in &sandbox.config.apps {
         secrets.add(&app.client_secret, "client secret");
     }
-    for retired in journal.into_iter().flat_map(|journal| &journal.retired) {
+    for retired in &sandbox.state.retired {
         match &retired.header {
             None => secrets.add(&retired.secret, "old client secret"),
             Some(name) => secrets.add_header(name, &retired.secret),
