@@ -203,6 +203,10 @@ fn many_letters_are_put_back_and_some_are_deleted() {
     wait_for("the oldest is put back", || (letters().len() == 3).then_some(()));
     assert!(letters().iter().all(|line| !line.contains(&format!("id={first} "))));
     let id = letters()[0].split([' ', '=']).nth(1).unwrap().to_owned();
+    for command in [&["replay"][..], &["dead-letters", "delete"][..]] {
+        let of_another = [command, &[&id[..], "--account", "11111111"][..]].concat();
+        assert_eq!(bridge.ops(&of_another).code, Some(1), "{command:?}");
+    }
     let deleted = bridge.ops(&["dead-letters", "delete", "nothing", &id]);
     assert_eq!(deleted.code, Some(1), "{}", deleted.stdout);
     assert!(deleted.stdout.contains(&format!("{id} is deleted")), "{}", deleted.stdout);

@@ -1,5 +1,7 @@
 //! Files, both ways.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -78,6 +80,16 @@ fn a_url_is_good_for_one_file_until_it_expires() {
     assert_eq!(none.problem(), (404, "not-found".to_owned()));
     let without = Ask::default().send("GET", &world.url(&format!("/v1/files/{file}")));
     assert_eq!(without.problem(), (401, "unauthorized".to_owned()));
+}
+
+#[test]
+fn the_place_of_a_file_outlives_its_url_by_a_minute() {
+    let world = World::with(|config| config.retention.media_url = Duration::from_secs(3600));
+    assert!(media(&world)["url"].is_string());
+    // A delivery that is tried again keeps it once more.
+    let lives = world.store.lives_of("file:");
+    assert!(!lives.is_empty());
+    assert!(lives.iter().all(|life| *life == Some(Duration::from_secs(3660))), "{lives:?}");
 }
 
 #[test]

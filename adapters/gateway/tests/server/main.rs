@@ -8,6 +8,7 @@ mod deliveries;
 mod drain;
 mod files;
 mod idempotency;
+mod letters;
 mod messages;
 mod openapi;
 mod operations;

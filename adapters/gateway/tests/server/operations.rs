@@ -173,7 +173,7 @@ fn a_pause_outlives_a_restart_and_loses_nothing() {
     eventually("it is delivered", || (world.toy.texts() == ["Coo?"]).then_some(()));
     let nobody = world.operations("POST", "/ops/v1/gateways/fax/pause");
     assert_eq!(nobody.problem(), (404, "not-found".to_owned()));
-    assert_eq!(world.store.lives_of_pauses(), [None, None], "it does not end by itself");
+    assert_eq!(world.store.lives_of("pause:"), [None, None], "it does not end by itself");
 }
 
 #[test]

@@ -282,8 +282,8 @@ pub(crate) struct Plug {
     unanswered: Mutex<Vec<store::Reply>>,
     /// How often it was asked for facts.
     asked: AtomicUsize,
-    /// How long the cells of pauses that it was given may live.
-    lives: Mutex<Vec<Option<Duration>>>,
+    /// The keys of the cells that it was given, and how long they may live.
+    lives: Mutex<Vec<(String, Option<Duration>)>>,
 }
 
 impl Plug {
@@ -301,9 +301,10 @@ impl Plug {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// How long the cells of pauses that it was given may live.
-    pub(crate) fn lives_of_pauses(&self) -> Vec<Option<Duration>> {
-        self.lives.lock().unwrap().clone()
+    /// How long the cells that it was given may live, of those whose keys begin with this.
+    pub(crate) fn lives_of(&self, prefix: &str) -> Vec<Option<Duration>> {
+        let lives = self.lives.lock().unwrap();
+        lives.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, life)| *life).collect()
     }
 
     /// From now on it answers nothing.
@@ -317,10 +318,8 @@ impl Store for Plug {
         if self.is_contended.load(Ordering::SeqCst) && matches!(request, Request::Swap { .. }) {
             return Ok(store::Answer::Swapped(false));
         }
-        if let Request::Swap { cell, life, .. } = &request
-            && cell.key.starts_with("pause:")
-        {
-            self.lives.lock().unwrap().push(*life);
+        if let Request::Swap { cell, life, .. } = &request {
+            self.lives.lock().unwrap().push((cell.key.clone(), *life));
         }
         match self.is_unplugged.load(Ordering::SeqCst) {
             true => Err(StoreError::new(StoreErrorKind::Unavailable, "it is unplugged")),

@@ -43,17 +43,29 @@ pub(super) fn list(
     Ok(())
 }
 
-pub(super) fn replay(client: &Client, ids: &[String], output: &Output) -> Result<(), Failure> {
+pub(super) fn replay(
+    client: &Client,
+    ids: &[String],
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let query = account(global);
     each(ids, output, |id| {
-        client.send(Method::POST, &["dead-letters", id, "replay"], &[], None)?;
+        client.send(Method::POST, &["dead-letters", id, "replay"], query.as_slice(), None)?;
         done(output, "replay", id, &format!("{id} goes to the end of its lane"));
         Ok(())
     })
 }
 
-pub(super) fn delete(client: &Client, ids: &[String], output: &Output) -> Result<(), Failure> {
+pub(super) fn delete(
+    client: &Client,
+    ids: &[String],
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let query = account(global);
     each(ids, output, |id| {
-        client.send(Method::DELETE, &["dead-letters", id], &[], None)?;
+        client.send(Method::DELETE, &["dead-letters", id], query.as_slice(), None)?;
         done(output, "delete", id, &format!("{id} is deleted"));
         Ok(())
     })
@@ -153,7 +165,11 @@ fn members(filter: &LetterFilter, global: &Global) -> Vec<(&'static str, String)
         ("until", until),
     ];
     let given = all.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-    // A variable sets it too, for the other commands: it must not hide letters.
+    given.chain(account(global)).collect()
+}
+
+/// The account, where the option is given. A variable sets it too, for the other commands: it must not hide letters.
+fn account(global: &Global) -> Option<(&'static str, String)> {
     let account = global.account.clone().filter(|_| usage::is_given("--account"));
-    given.chain(account.map(|account| ("account", account))).collect()
+    account.map(|account| ("account", account))
 }

@@ -43,14 +43,14 @@ pub(super) fn run(command: BridgeCommand, global: &Global, output: &Output) -> R
         }
         BridgeCommand::DeadLetters {
             command: Some(LettersCommand::Delete { at, ids }), ..
-        } => letters::delete(&Client::new(&at, global)?, &ids, output),
+        } => letters::delete(&Client::new(&at, global)?, &ids, global, output),
         BridgeCommand::DeadLetters { command: None, at, filter, limit, body } => {
             letters::list(&Client::new(&at, global)?, &filter, global, (limit, body), output)
         }
         BridgeCommand::Replay { at, ids, bulk } => {
             let client = Client::new(&at, global)?;
             match ids.is_empty() {
-                false => letters::replay(&client, &ids, output),
+                false => letters::replay(&client, &ids, global, output),
                 true => letters::replay_all(&client, &bulk, global, output),
             }
         }

@@ -45,7 +45,7 @@ struct Replayed {
     next: Option<String>,
 }
 
-/// The time and the id of a letter, by which they are ordered.
+/// The time of a letter, and its id with its account, by which they are ordered. Two accounts may have one id.
 type Age = (String, String);
 
 /// `POST /ops/v1/dead-letters/replay`: the oldest first.
@@ -100,7 +100,9 @@ async fn oldest(
         for details in &lanes {
             let Some(found) = Found::of(details) else { continue };
             let shown = found.show(app, false);
-            let age = (shown.at.clone().unwrap_or_default(), shown.id.clone());
+            // A cursor of an older program has the id alone, which comes just before this.
+            let id = format!("{} {}", shown.id, found.lane.account());
+            let age = (shown.at.clone().unwrap_or_default(), id);
             let is_next = !found.is_leaving
                 && found.letter.can_be_replayed()
                 && after.as_ref().is_none_or(|after| age > *after);

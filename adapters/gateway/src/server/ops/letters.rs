@@ -161,9 +161,9 @@ pub(super) async fn show(
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
-    let query = Query::parse(request.uri().query(), &["body"])?;
+    let query = Query::parse(request.uri().query(), &["account", "body"])?;
     let with_body = query.is_true("body")?;
-    match find(&app, &id).await? {
+    match find(&app, &id, query.get("account")).await? {
         Some(found) => Ok(answer(StatusCode::OK, &found.show(&app, with_body))),
         None => Err(Refusal::new(ProblemKind::NotFound, "there is no such dead letter")),
     }
@@ -182,7 +182,8 @@ pub(super) async fn replay(
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
-    let found = dead(&app, &id).await?;
+    let query = Query::parse(request.uri().query(), &["account"])?;
+    let found = dead(&app, &id, query.get("account")).await?;
     if !found.letter.can_be_replayed() {
         let detail = "it could not be read, and is no delivery: look at its body, then delete it";
         return Err(Refusal::new(ProblemKind::Invalid, detail));
@@ -199,32 +200,40 @@ pub(super) async fn delete(
     request: Request,
 ) -> Result<Response, Refusal> {
     check_operator(&app, &request)?;
-    let found = dead(&app, &id).await?;
+    let query = Query::parse(request.uri().query(), &["account"])?;
+    let found = dead(&app, &id, query.get("account")).await?;
     let entry = bridge::delete(found.lane.account(), &id);
     append(&app, vec![entry]).await.map_err(|error| unstored(&error))?;
     Ok(answer(StatusCode::ACCEPTED, &Moved { id: &id, status: "deleted" }))
 }
 
 /// A letter that is dead, and not on its way.
-async fn dead(app: &App, id: &str) -> Result<Found, Refusal> {
-    let found = find(app, id).await?.filter(|found| !found.is_leaving);
+async fn dead(app: &App, id: &str, account: Option<&str>) -> Result<Found, Refusal> {
+    let found = find(app, id, account).await?.filter(|found| !found.is_leaving);
     found.ok_or_else(|| {
         Refusal::new(ProblemKind::NotDead, "it was replayed or deleted, or never was")
     })
 }
 
-async fn find(app: &App, id: &str) -> Result<Option<Found>, Refusal> {
-    let accounts: Vec<AccountId> = app.clients.keys().cloned().collect();
+/// The letter with this id, of the account that is named, or else of the only one that has it. An id is that of a
+/// message, which another account may have too: which one is meant is not guessed.
+async fn find(app: &App, id: &str, account: Option<&str>) -> Result<Option<Found>, Refusal> {
+    let is_meant = |one: &&AccountId| account.is_none_or(|name| one.as_str() == name);
+    let accounts: Vec<AccountId> = app.clients.keys().filter(is_meant).cloned().collect();
+    let mut found = None;
     for account in accounts {
         let what = Listed::Lane(LaneId::new(account, LaneKind::DeadLetter, id));
         let listed = ask(&*app.core.store, Ask::List { what, after: None, limit: 1 }).await;
         if let Answer::Listed(lanes) = listed.map_err(|error| unstored(&error))?
-            && let Some(found) = lanes.first().and_then(Found::of)
+            && let Some(one) = lanes.first().and_then(Found::of)
+            && found.replace(one).is_some()
         {
-            return Ok(Some(found));
+            let detail =
+                "letters of several accounts have this id: account must say which is meant";
+            return Err(Refusal::new(ProblemKind::Invalid, detail));
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 pub(super) async fn append(
