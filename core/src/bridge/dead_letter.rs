@@ -1,6 +1,7 @@
 //! What could not be delivered or read, set aside for people.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,6 +40,9 @@ pub struct DeadLetter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     content: DeadContent,
+    /// How long it had been kept at the last commit, by the store's clock.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    age: Duration,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -71,7 +75,7 @@ impl DeadLetter {
         is_one.then(|| ConversationId::new(&self.lane.1).ok()).flatten()
     }
 
-    /// When it was set aside, by the clock of the program that did.
+    /// When it was set aside first, by the clock of the program that did.
     #[must_use]
     pub const fn at(&self) -> Option<Timestamp> {
         self.at
@@ -173,7 +177,8 @@ fn letter(lane: &LaneId, key: &str, cause: Cause, content: DeadContent) -> Entry
     };
     let (consumer, lane_name) =
         (consumer.or(of_lane), (lane.kind().number(), lane.key().to_owned()));
-    let letter = DeadLetter { lane: lane_name, reason, consumer, at, content };
+    let age = Duration::ZERO;
+    let letter = DeadLetter { lane: lane_name, reason, consumer, at, content, age };
     let own = LaneId::new(lane.account().clone(), LaneKind::DeadLetter, key);
     let whole = entry::entry(own.clone(), &DeadLetterEntry::Letter(Box::new(letter.clone())));
     if whole.body.len() <= MAX_LETTER_BYTES {
@@ -288,16 +293,18 @@ pub(super) struct DeadLetterLane {
     through: u64,
     append: Vec<Entry>,
     events: Vec<BridgeEvent>,
-    is_over: bool,
 }
 
 impl DeadLetterLane {
     pub(super) fn restore(claimed: Claimed, config: Arc<BridgeConfig>) -> Option<Self> {
-        let letter: Option<DeadLetter> = match &claimed.record {
-            Some(record) => Some(decode(record)?),
+        let letter = match &claimed.record {
+            Some(record) => {
+                let mut letter: DeadLetter = decode(record)?;
+                letter.age = letter.age.saturating_add(claimed.elapsed);
+                Some(letter)
+            }
             None => None,
         };
-        let is_over = claimed.elapsed >= config.dead_letter_retention && claimed.record.is_some();
         let mut lane = Self {
             id: claimed.lane.clone(),
             config,
@@ -305,7 +312,6 @@ impl DeadLetterLane {
             through: 0,
             append: Vec::new(),
             events: Vec::new(),
-            is_over,
         };
         for (number, body) in claimed.entries {
             lane.through = number;
@@ -322,6 +328,7 @@ impl DeadLetterLane {
                         consumer: None,
                         at: None,
                         content: DeadContent::Raw(shortened(&raw).to_owned()),
+                        age: Duration::ZERO,
                     });
                 }
                 Err(_) => {}
@@ -330,19 +337,27 @@ impl DeadLetterLane {
         Some(lane)
     }
 
-    fn set(&mut self, letter: DeadLetter) {
-        // A commit or a notification that was repeated brings the same letter again.
-        if self.letter.is_none() {
-            self.events.push(BridgeEvent {
+    fn set(&mut self, mut letter: DeadLetter) {
+        match self.letter.take().filter(|known| !self.is_over(known)) {
+            // A commit or a notification that was repeated brings the same letter again. It stays no longer for that.
+            Some(known) => {
+                letter.at = known.at.or(letter.at);
+                letter.age = known.age;
+            }
+            None => self.events.push(BridgeEvent {
                 account: self.id.account().clone(),
                 consumer: letter.consumer.clone(),
                 kind: BridgeEventKind::DeadLetter {
                     dead_letter: self.id.key().to_owned(),
                     reason: letter.reason,
                 },
-            });
+            }),
         }
         self.letter = Some(letter);
+    }
+
+    fn is_over(&self, letter: &DeadLetter) -> bool {
+        letter.age >= self.config.dead_letter_retention
     }
 
     fn replay(&mut self) {
@@ -369,8 +384,9 @@ impl DeadLetterLane {
 
     pub(super) fn draft(&mut self) -> Draft {
         let (record, next) = match &self.letter {
-            Some(letter) if !self.is_over => {
-                (Kept::New(encode(letter)), DraftNext::After(self.config.dead_letter_retention))
+            Some(letter) if !self.is_over(letter) => {
+                let left = self.config.dead_letter_retention.saturating_sub(letter.age);
+                (Kept::New(encode(letter)), DraftNext::After(left))
             }
             _ => (Kept::Same, DraftNext::Gone),
         };

@@ -54,6 +54,8 @@ mod consumer_settings;
 mod conversation;
 mod dead_letter;
 #[cfg(test)]
+mod dead_letter_retention_tests;
+#[cfg(test)]
 mod dead_letter_tests;
 mod delivery;
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Sightings {
     pub(super) fn record(&mut self, message: &MessagingEvent, is_own: bool) {
         let Some(sequence) = message.sequence() else { return };
         if !self.dialogs.contains_key(message.dialog()) && self.dialogs.len() >= MAX_DIALOGS {
-            self.dialogs.pop_first();
+            self.forget_dialog();
         }
         let arrived = self.dialogs.entry(message.dialog().clone()).or_default();
         if !arrived.insert(sequence) {
@@ -131,6 +131,16 @@ impl Sightings {
             if self.echoes.len() > MAX_ECHOES {
                 self.echoes.pop_front();
             }
+        }
+    }
+
+    /// Makes room for another dialog: the longest silent one goes, and one that a question is about only if all are.
+    fn forget_dialog(&mut self) {
+        let is_asked = |id: &DialogId| self.questions.iter().any(|one| one.dialog == *id);
+        let last = |arrived: &Arrived| arrived.stamps.back().map(|(_, at)| *at);
+        let silent = self.dialogs.iter().min_by_key(|&(id, one)| (is_asked(id), last(one)));
+        if let Some(id) = silent.map(|(id, _)| id.clone()) {
+            self.dialogs.remove(&id);
         }
     }
 

@@ -60,6 +60,34 @@ fn of_too_many_questions_the_oldest_go() {
     assert_eq!(settled, [(question(49), Verdict::Echo(49))]);
 }
 
+#[test]
+fn of_too_many_dialogs_the_longest_silent_one_goes() {
+    let mut sightings = Sightings::default();
+    // Each has a lower id than those before.
+    let name = |n: u64| format!("d{:02}", 50 - n);
+    for n in 0..50 {
+        sightings.record(&own(&name(n), n), true);
+        let known: BTreeSet<String> = sightings.dialogs.keys().map(ToString::to_string).collect();
+        let expected: BTreeSet<String> = newest(n, MAX_DIALOGS).into_iter().map(name).collect();
+        assert_eq!(known, expected);
+    }
+}
+
+#[test]
+fn a_dialog_that_a_question_is_about_is_not_forgotten() {
+    let mut sightings = Sightings::default();
+    sightings.record(&own("d", 0), false);
+    sightings.ask(question(7));
+    for n in 1..50 {
+        sightings.record(&own(&format!("e{n}"), n), false);
+    }
+    // Long after the attempt, and nothing before it is missing.
+    let mut late = own("d", 1).raw().to_value();
+    late["serverTimestamp"] = 2_000_000.into();
+    sightings.record(&MessagingEvent::try_from(late).unwrap(), false);
+    assert_eq!(sightings.settle(), [(question(7), Verdict::Absent)]);
+}
+
 proptest! {
     /// What is forgotten counts as if it had never come, so nothing is proven by it.
     #[test]
