@@ -71,10 +71,11 @@ impl<'a> ResponseView<'a> {
     }
 
     /// The body of a 2xx response, if it is strict JSON of this shape. Unknown members are skipped.
-    /// Makes no copy.
+    /// Makes no copy. `None` too for a body with an array: serde reads one as a struct, by position.
     pub(crate) fn plain<T: Deserialize<'a>>(&self) -> Option<T> {
         let success = self.response.status().is_success();
-        success.then(|| serde_json::from_slice(self.body()).ok()).flatten()
+        let has_array = self.body().contains(&b'[');
+        (success && !has_array).then(|| serde_json::from_slice(self.body()).ok()).flatten()
     }
 
     /// The member `body` of a successful Send API response, `null` if it is missing

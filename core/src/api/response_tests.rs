@@ -154,3 +154,17 @@ fn a_code_can_be_the_name_of_any_status() {
         }
     }
 }
+
+#[test]
+fn an_integer_may_have_a_fraction_of_zero() {
+    for (value, as_text, as_number) in [
+        (json!(40102), Some("40102"), Some(40102)),
+        (json!(40102.0), Some("40102"), Some(40102)),
+        (json!("40102"), Some("40102"), Some(40102)),
+        (json!(40102.5), None, None),
+        (json!(-3), Some("-3"), None),
+    ] {
+        assert_eq!(scalar(&value).as_deref(), as_text, "{value}");
+        assert_eq!(number::<u32>(&value), as_number, "{value}");
+    }
+}
