@@ -78,7 +78,8 @@ pub fn event(event: &CallEvent) {
             );
         }
         EventKind::TokenShared { token } => {
-            debug!(operation, stage, token = token.name(), "another program has the token");
+            let token = token.name();
+            debug!(event = "api_token", operation, stage, token, "another program has the token");
         }
         EventKind::CircuitOpened { endpoint, pause } => {
             let pause_ms = millis(*pause);
@@ -93,3 +94,7 @@ pub fn event(event: &CallEvent) {
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "trace_tests.rs"]
+mod tests;
