@@ -20,6 +20,14 @@ pub const CLAIMS: &[Claim] = &[
         keeps: Keeps::With(&["== ", " bugs: ", "SURVIVED", "ERROR", "all sets"]),
     },
     Claim {
+        name: "mutants",
+        says: "The tests notice small changes",
+        shown_by: "cargo-mutants says which changes there are. All are compiled into the programs of the tests, each behind a \
+            switch, and turned on one at a time. What the table says is missed changed nothing that a test noticed.",
+        command: "cargo run -q --release --locked -p lp-connector-mutants",
+        keeps: Keeps::All,
+    },
+    Claim {
         name: "bridge-soak",
         says: "The bridge loses and doubles nothing in a million scenarios",
         shown_by: "Instances die and freeze, and store, cloud and channel fail, lose answers and are late. The channel's and the \

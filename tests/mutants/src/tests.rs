@@ -1,12 +1,13 @@
-//! The list of equivalent mutants names lines that are there, each with a reason, and every package has its shards, or a reason why not.
-
-#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
+//! The list of equivalent mutants names lines that are there, each with a reason, and every package is a part, or has a
+//! reason why not.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
+
+use crate::parts::PARTS;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -54,40 +55,19 @@ fn each_equivalent_mutant_has_a_reason_and_is_there_once() {
 }
 
 #[test]
-fn each_part_of_the_script_is_there() {
-    let script = read("tests/mutants.sh");
-    let parts = script.split("parts=(").nth(1).unwrap().split(')').next().unwrap();
-    let parts = parts.split_whitespace().filter_map(|one| one.split(':').next());
-    for part in parts {
-        let folder = match part.split_once('/') {
-            Some((_, "rest")) => "core/src".to_owned(),
-            Some((_, module)) => format!("core/src/{module}"),
-            None => format!("adapters/{part}/src"),
-        };
-        assert!(root().join(folder).is_dir(), "{part}");
+fn each_part_is_a_package() {
+    for part in &PARTS {
+        let is_adapter = root().join("adapters").join(part.name).join("src").is_dir();
+        assert!(is_adapter || part.name == "core", "{}", part.name);
     }
 }
 
 #[test]
-fn each_module_of_the_core_is_of_a_part() {
-    let script = read("tests/mutants.sh");
-    for entry in fs::read_dir(root().join("core/src")).unwrap().map(|entry| entry.unwrap()) {
-        let name = entry.file_name().into_string().unwrap();
-        // `error` is of the rest, and what fuzz targets are made of is not tried.
-        if entry.file_type().unwrap().is_dir() && !["error", "fuzz"].contains(&name.as_str()) {
-            assert!(script.contains(&format!("core/{name}:")), "{name}");
-        }
-    }
-}
-
-#[test]
-fn each_package_is_of_a_part_or_says_why_not() {
-    let script = read("tests/mutants.sh");
-    let parts = script.split("parts=(").nth(1).unwrap().split(')').next().unwrap();
-    let part = |name: &str| parts.split_whitespace().any(|one| one.split(':').next() == Some(name));
+fn each_package_is_a_part_or_says_why_not() {
+    let parts = read("tests/mutants/src/parts.rs");
     for entry in fs::read_dir(root().join("adapters")).unwrap().map(|entry| entry.unwrap()) {
         let name = entry.file_name().into_string().unwrap();
-        let is_left_out = script.contains(&format!("# Left out: {name}, "));
-        assert!(part(&name) != is_left_out, "{name}");
+        let is_left_out = parts.contains(&format!("// Left out: {name}, "));
+        assert!(PARTS.iter().any(|part| part.name == name) != is_left_out, "{name}");
     }
 }
