@@ -41,6 +41,7 @@ fn state(details: Value) -> Change {
 #[test]
 fn messages_go_to_the_survey_once_it_runs() {
     let mut conversation = conversation();
+    assert!(!conversation.is_in_survey());
     assert_eq!(sent(&conversation.text("hi"))["body"]["dialogId"], "c");
     assert!(conversation.chat_state(ChatState::Composing).is_some());
     conversation.apply(&state(json!({"state": "OPEN"})));
@@ -206,4 +207,42 @@ fn a_state_of_another_conversation_changes_nothing() {
         assert_eq!(conversation.apply(&other), []);
         assert_eq!(serde_json::to_value(&conversation).unwrap(), before);
     }
+}
+
+#[test]
+fn the_newest_state_is_kept() {
+    let mut conversation = conversation();
+    assert!(conversation.state().is_none());
+    conversation.apply(&state(json!({"state": "OPEN"})));
+    assert!(!conversation.state().unwrap().is_main_dialog_closed());
+    conversation.apply(&state(json!({"state": "CLOSE", "closeReason": "AGENT"})));
+    let newest = conversation.state().unwrap();
+    assert_eq!((newest.is_main_dialog_closed(), newest.close_reason()), (true, Some("AGENT")));
+}
+
+#[test]
+fn a_dialog_with_unread_messages_is_not_done() {
+    let mut conversation = conversation();
+    conversation.apply(&from_agent(3, "z"));
+    conversation.mark_read().unwrap();
+    conversation.apply(&from_agent(7, "c"));
+    conversation.mark_delivered().unwrap();
+    // As many dialogs as are remembered, and one more: it takes the place of `z`.
+    for dialog in ["d1", "d2", "d3", "d4", "d5", "d6", "d7"] {
+        conversation.apply(&from_agent(9, dialog));
+    }
+    let receipt = conversation.mark_read().unwrap();
+    assert_eq!((receipt.dialog().as_str(), receipt.sequences()), ("c", &[7][..]));
+}
+
+#[test]
+fn a_restored_receipt_of_delivery_is_sent_again() {
+    let mut conversation = conversation();
+    conversation.apply(&from_agent(5, "c"));
+    let receipt = conversation.mark_delivered().unwrap();
+    conversation.restore_receipt(&receipt);
+    conversation.apply(&from_agent(6, "c"));
+    let again = conversation.mark_delivered().unwrap();
+    assert_eq!((again.status(), again.sequences()), (Receipt::Accept, &[5, 6][..]));
+    assert!(conversation.mark_delivered().is_none());
 }

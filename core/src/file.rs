@@ -314,7 +314,7 @@ impl Upload {
         }
     }
 
-    /// The file's path in the storage, if a URL was received.
+    /// The file's path in the storage, from when a URL is received until the message is published.
     #[must_use]
     pub fn relative_path(&self) -> Option<&str> {
         match &self.state {

@@ -131,7 +131,8 @@ fn progress_reports_each_step() {
     let mut upload = upload();
     assert_eq!(upload.progress(at(0)), UploadProgress::GettingUrl);
     upload.got_url(url(), at(0));
-    assert_eq!(upload.progress(at(1)), UploadProgress::Storing { bytes: 3 });
+    assert_eq!(upload.progress(at(44)), UploadProgress::Storing { bytes: 3 });
+    assert_eq!(upload.progress(at(45)), UploadProgress::GettingUrl, "the URL has expired");
     upload.stored(Ok(())).unwrap();
     assert_eq!(upload.progress(at(1)), UploadProgress::Publishing);
     upload.published(Completed::new(Published::with(7)));
@@ -186,4 +187,20 @@ fn an_upload_says_that_it_may_be_there_twice() {
         let UploadStep::Done(done) = one.poll(at(0)) else { panic!() };
         assert_eq!((done.attempts, done.maybe_duplicated), (2, true));
     }
+}
+
+#[test]
+fn the_path_is_known_once_there_is_a_url() {
+    let mut upload = upload();
+    assert_eq!(upload.relative_path(), None);
+    upload.got_url(url(), at(0));
+    assert_eq!(upload.relative_path(), Some("//v1/a/b.PNG"));
+    upload.stored(Ok(())).unwrap();
+    assert_eq!(upload.relative_path(), Some("//v1/a/b.PNG"));
+}
+
+#[test]
+fn the_size_of_a_file_is_in_bytes() {
+    let file = File::new("ring.gif", vec![0x47; 812]).unwrap().caption("a ring");
+    assert_eq!((file.size(), file.bytes().len()), (812, 812));
 }

@@ -373,8 +373,38 @@ mod tests {
     }
 
     #[test]
+    fn a_list_grows_by_eight_places_then_by_a_quarter() {
+        let mut list = LinkedList::new();
+        let capacity_with = |n: u32| {
+            list.push(n, ());
+            list.links.capacity()
+        };
+        let mut capacities: Vec<usize> = (0..51).map(capacity_with).collect();
+        capacities.dedup();
+        assert_eq!(capacities, [8, 16, 24, 32, 40, 50, 62]);
+    }
+
+    #[test]
+    fn a_list_under_a_quarter_full_keeps_room_for_twice() {
+        let mut list = LinkedList::new();
+        for n in 0u32..40 {
+            list.push(n, ());
+        }
+        for _ in 0..30 {
+            list.remove(0);
+        }
+        // A quarter full still keeps all.
+        assert_eq!((list.links.len(), list.links.capacity()), (10, 40));
+        list.remove(0);
+        assert_eq!((list.links.len(), list.links.capacity()), (9, 18));
+    }
+
+    #[test]
     fn similar_keys_have_different_digests() {
-        let ids: Vec<String> = (0..20_000).map(|n| format!("pigeon-ring-{n:08}")).collect();
+        let mut ids: Vec<String> = (0..20_000).map(|n| format!("pigeon-ring-{n:08}")).collect();
+        // Counted in the last bytes of three words: a product carries nothing from there to lower bits.
+        let ends = (0..8_000).map(|n| (n % 20, n / 20 % 20, n / 400));
+        ids.extend(ends.map(|(a, b, c)| format!("{a:08}{b:08}{c:08}")));
         let mut digests: Vec<u64> = ids.iter().map(|id| digest(id)).collect();
         digests.extend(["", "a", "b", "ab", "ba", "abcdefgh", "abcdefgha"].map(digest));
         let all = digests.len();

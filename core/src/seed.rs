@@ -174,4 +174,40 @@ mod tests {
             prop_assert_ne!(seed.uuid(a), seed.uuid(b));
         }
     }
+
+    // What is expected of ids and derived seeds was computed by a program in Python.
+
+    #[test]
+    fn an_index_gives_the_same_seed_in_every_run() {
+        let seed = Seed::from_bytes(*b"0123456789abcdef");
+        let derived = [1, 0x100_0000_0003, u64::MAX].map(|index| seed.derive(index).bits());
+        let expected: [u128; 3] = [
+            0xbd75_7a4e_ea6f_2467_c189_c452_e4e3_7102,
+            0x762e_2123_699a_5577_8b45_94de_f7d8_a722,
+            0xb564_2893_41c7_8c85_dfa6_a2eb_8f99_f1f9,
+        ];
+        assert_eq!(derived, expected);
+    }
+
+    #[test]
+    fn an_index_gives_the_same_id_in_every_run() {
+        let seed = Seed::from_bytes(*b"0123456789abcdef");
+        let expected = [
+            "30313233-3435-4637-b839-616263646566",
+            "48f75fbd-1e2c-4981-9fa6-a2eb8f99f1f9",
+            "5148d9e9-4be9-4fe4-9dce-3aa54ddf75a6",
+        ];
+        assert_eq!([0, 3, 1000].map(|index| seed.uuid(index)), expected);
+    }
+
+    /// The stream of 1234567, as it is published.
+    #[test]
+    fn jitter_is_the_upper_halves_of_splitmix64() {
+        // Its halves differ by 1234567.
+        let seed = Seed(0x0123_4567_89ab_cdef_0123_4567_89b9_1b68);
+        let mut jitter = seed.jitter();
+        let expected: [u64; 3] =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!([(); 3].map(|()| jitter.draw()), expected.map(|value| (value >> 32) as u32));
+    }
 }

@@ -88,6 +88,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_128_characters_is_compared() {
+        for (length, is_compared) in [(128, true), (129, false)] {
+            let name = "é".repeat(length);
+            assert_eq!(nearest(&name, [name.as_str()]).is_some(), is_compared, "{length}");
+        }
+    }
+
+    #[test]
     fn edits_are_counted() {
         let count = |one: &str, other: &str| edits(&normal(one), &normal(other));
         for (one, other, expected) in [
@@ -97,6 +105,8 @@ mod tests {
             ("abc", "abd", 1),
             ("acb", "abc", 1),
             ("ab", "cd", 2),
+            // One letter of a swap alone is none.
+            ("ba", "cb", 2),
         ] {
             assert_eq!(
                 (count(one, other), count(other, one)),

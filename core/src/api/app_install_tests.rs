@@ -182,3 +182,15 @@ fn an_install_without_a_usable_id_is_never_changed() {
         assert!(request(&UpdateInstall::new(user(), app.clone())).is_err(), "{}", app.record);
     }
 }
+
+#[test]
+fn a_created_install_is_the_record_in_the_response() {
+    let create = CreateInstall::new(user(), json!({"client_name": "x"}));
+    for (body, id) in
+        [(r#"{"id":"0a1b"}"#, Some("0a1b")), ("", None), ("[]", None), ("<html>", None)]
+    {
+        let answer = Response::builder().status(201).body(Bytes::from(body)).unwrap();
+        let created = create.parse(&ResponseView::new(&answer, false)).unwrap();
+        assert_eq!(created.as_ref().and_then(AppInstall::id), id, "{body}");
+    }
+}

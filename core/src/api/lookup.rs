@@ -186,3 +186,19 @@ impl Lookup for IdentifyConsumer {
         prepared.consumer.cloned().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_sees_the_claims_of_its_consumer() {
+        let trust = crate::connector::Trust::default();
+        let origin = trust.resolve_trusted("idp.liveperson.net").unwrap();
+        let claims =
+            ConsumerClaims { ext_consumer_id: Some("ring-0042".into()), ..Default::default() };
+        let prepared = Prepared { origin: &origin, app: None, consumer: Some(&claims) };
+        assert_eq!(prepared.consumer(), Some(&claims));
+        assert_eq!(Prepared { consumer: None, ..prepared }.consumer(), None);
+    }
+}

@@ -78,3 +78,32 @@ impl fmt::Display for Endpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_tokens_are_prerequisites() {
+        assert!(Endpoint::DomainApi.is_prerequisite());
+        for (service, expected) in [
+            (Service::SENTINEL, true),
+            (Service::IDP, true),
+            (Service::named("idp"), true),
+            (Service::named("IDP"), false),
+            (Service::MESSAGING, false),
+            (Service::STORAGE, false),
+            (Service::LOGIN, false),
+        ] {
+            let endpoint = Endpoint::Service(service);
+            assert_eq!(endpoint.is_prerequisite(), expected, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_shown_by_its_name() {
+        assert_eq!(Service::SENTINEL.to_string(), "sentinel");
+        assert_eq!(Endpoint::DomainApi.to_string(), "the Domain API");
+        assert_eq!(Endpoint::Service(Service::MESSAGING).to_string(), "asyncMessagingEnt");
+    }
+}

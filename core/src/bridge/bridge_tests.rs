@@ -208,6 +208,28 @@ fn a_part_that_fails_ends_a_long_text() {
 }
 
 #[test]
+fn a_reused_id_is_told_if_only_the_last_part_differs() {
+    let mut world = open();
+    let long = "word ".repeat(2000);
+    for text in [&long, &format!("{}!", &long[..9999])] {
+        world.hand_in("ada", Inbound::text("m2", text).unwrap());
+        world.go_on();
+    }
+    let told = [Progress::Sent, Progress::Failed(FailureReason::IdReused)];
+    assert_eq!(world.channel.statuses[1..], told.map(|progress| ("m2".to_owned(), progress)));
+    assert_eq!(world.cloud.texts_of("ada")[1..].concat(), long);
+}
+
+#[test]
+fn what_follows_a_close_of_nothing_is_sent_at_once() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.hand_in("ada", Inbound::close("m1", false).unwrap());
+    world.accept("ada", "m2", "hello");
+    world.run();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
+}
+
+#[test]
 fn a_closed_conversation_is_opened_anew() {
     let mut world = open();
     world.cloud.close("c1");

@@ -154,6 +154,24 @@ fn a_delivery_of_a_dead_program_is_possibly_repeated() {
 }
 
 #[test]
+fn what_was_delivered_is_durable_before_the_next_is() {
+    let is_delivery = |step: &UnderWay| matches!(step, UnderWay::Deliver(..));
+    let mut world = open("ada", BridgeConfig::new());
+    for text in ["one", "two"] {
+        world.cloud.agent_says("c1", text);
+    }
+    world.post_all();
+    let at = world.run_until(is_delivery).unwrap();
+    world.finish(0, at, Fate::Done);
+    world.run_until(is_delivery).unwrap();
+    world.crash(0);
+    world.channel.offered.clear();
+    world.advance(Duration::from_secs(16));
+    world.go_on();
+    assert_eq!(world.channel.offered, [("c1:c1:2".to_owned(), 1, true)]);
+}
+
+#[test]
 fn a_status_of_a_dead_program_is_possibly_repeated() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");

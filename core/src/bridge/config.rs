@@ -312,3 +312,49 @@ impl BridgeConfig {
         self.attempt_timeout.saturating_add(Duration::from_secs(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn a_setting_stays_when_others_are_set() {
+        let opening = Opening { skill: Some("7".into()), ..Opening::default() };
+        let (least, most) = (Duration::from_millis(40), Duration::from_millis(900));
+        let config = BridgeConfig::new()
+            .opening(opening.clone())
+            .answers_by_number(false)
+            .retention(DAY * 3)
+            .dead_letter_retention(DAY * 5)
+            .poll(least, most)
+            .token_patience(Duration::from_secs(8))
+            .rate(50)
+            .host("machine-2");
+        let ada = ExtConsumerId::new("ada").unwrap();
+        assert!(config.of(&ada).opening() == opening && !config.of(&ada).answers_by_number());
+        assert_eq!((config.retention, config.dead_letter_retention), (DAY * 3, DAY * 5));
+        assert_eq!((config.poll_least, config.poll_most), (least, most));
+        let shared = ShareSettings::new().patience(Duration::from_secs(8)).consumer_life(DAY * 3);
+        assert_eq!(config.share_settings(), shared);
+        assert_eq!((config.rate_setting(), config.host_setting()), (Some(50), Some("machine-2")));
+    }
+
+    #[test]
+    fn without_a_setting_there_is_no_rate_and_no_host() {
+        let config = BridgeConfig::new();
+        assert_eq!((config.rate_setting(), config.host_setting()), (None, None));
+        assert_eq!(config.rate(0).rate_setting(), Some(1));
+    }
+
+    #[test]
+    fn the_pause_between_looks_is_a_millisecond_at_least() {
+        let millis = Duration::from_millis;
+        for (asked, expected) in [((0, 0), (1, 1)), ((1, 2), (1, 2)), ((30, 20), (30, 30))] {
+            let config = BridgeConfig::new().poll(millis(asked.0), millis(asked.1));
+            let pauses = (config.poll_least, config.poll_most);
+            assert_eq!(pauses, (millis(expected.0), millis(expected.1)), "{asked:?}");
+        }
+    }
+}

@@ -113,6 +113,7 @@ fn a_failure_nobody_takes_is_a_letter_that_can_be_put_back() {
     let Answer::Listed(listed) = world.store.perform(list, world.now.mono()) else { panic!() };
     let dead = DeadLetter::of(&listed[0]).unwrap();
     assert_eq!((dead.consumer(), dead.can_be_replayed()), (Some(&ada()), true));
+    assert_eq!(dead.lane_key(), "ada");
     assert!(dead.content().contains("m3"));
     world.channel.refuses = false;
     world.append(vec![replay(&account(), letter)]);
@@ -120,6 +121,24 @@ fn a_failure_nobody_takes_is_a_letter_that_can_be_put_back() {
     let told = Progress::Failed(FailureReason::UnknownOption);
     assert_eq!(world.channel.statuses.last(), Some(&("m3".to_owned(), told)));
     assert_eq!(lanes(&mut world, LaneKind::DeadLetter).len(), 0);
+}
+
+#[test]
+fn a_letter_goes_after_its_retention() {
+    let days = Duration::from_secs(3 * 24 * 3600);
+    let config = BridgeConfig::new().refused_tries(1).dead_letter_retention(days);
+    let mut world = World::new(1, config);
+    world.accept("ada", "m1", "hello");
+    world.go_on();
+    world.channel.refuses = true;
+    world.cloud.agent_says("c1", "never");
+    world.go_on();
+    let minute = Duration::from_secs(60);
+    for (later, letters) in [(days - minute, &["c1:c1:1"][..]), (minute * 2, &[])] {
+        world.advance(later);
+        world.go_on();
+        assert_eq!(lanes(&mut world, LaneKind::DeadLetter), letters, "{later:?}");
+    }
 }
 
 #[test]

@@ -203,6 +203,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn who_closed_a_conversation_has_a_name() {
+        let names = [ClosedBy::Consumer, ClosedBy::Agent].map(ClosedBy::name);
+        assert_eq!(names, ["consumer", "agent"]);
+    }
+
     proptest! {
         #[test]
         fn a_message_id_leads_back_to_its_parts(

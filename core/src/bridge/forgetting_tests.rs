@@ -221,6 +221,36 @@ fn what_could_not_be_read_of_a_conversation_goes_too() {
 }
 
 #[test]
+fn letters_of_consumers_lanes_go_with_their_own_consumer() {
+    let mut world = busy();
+    let mut letters = Vec::new();
+    for consumer in ["bob", "ada"] {
+        let before = lanes(&mut world);
+        let lane = LaneId::new(account(), LaneKind::Consumer, consumer);
+        world.append(vec![Entry { lane, body: b"a private word".to_vec() }]);
+        world.go_on();
+        letters.extend(lanes(&mut world).into_iter().filter(|name| !before.contains(name)));
+    }
+    let [of_bob, _] = &letters[..] else { panic!("{letters:?}") };
+    forget(&mut world, "ada");
+    world.go_on();
+    assert_eq!(lanes(&mut world), ["consumer bob", "conversation c7", of_bob.as_str()]);
+}
+
+#[test]
+fn a_page_that_is_not_full_is_the_last_one() {
+    let mut world = busy();
+    let mut forgetting = Forgetting::new(account(), ExtConsumerId::new("ada").unwrap());
+    let mut requests = 0;
+    while let Some(request) = forgetting.request() {
+        requests += 1;
+        let now = world.now.mono();
+        forgetting.handle(world.store.perform(request, now));
+    }
+    assert_eq!(requests, 3, "her own lane, the conversations, the dead letters");
+}
+
+#[test]
 fn a_forgotten_status_leaves_no_tries_to_the_next() {
     let lane = LaneId::status(&account(), &ExtConsumerId::new("ada").unwrap());
     let mut world = World::new(1, BridgeConfig::new());

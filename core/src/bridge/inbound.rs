@@ -416,7 +416,55 @@ impl fmt::Debug for Opening {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::api::Operation;
+    use crate::connector::Config;
+    use crate::id::AccountId;
+    use crate::seed::Seed;
+
+    #[test]
+    fn one_name_is_enough_for_a_profile() {
+        let config = Config::new(AccountId::new("91827364").unwrap());
+        let personal = |opening: Opening| {
+            let open = opening.operation(&ExtConsumerId::new("ada").unwrap());
+            let request = open.request(&config.context(Seed::from_bytes([7; 16]))).unwrap();
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            body[0]["body"]["authenticatedData"]["lp_sdes"][0]["personal"].clone()
+        };
+        let first = Opening { first_name: Some("Ada".to_owned()), ..Opening::default() };
+        assert_eq!(personal(first), json!({"firstname": "Ada"}));
+        let last = Opening { last_name: Some("Lovelace".to_owned()), ..Opening::default() };
+        assert_eq!(personal(last), json!({"lastname": "Lovelace"}));
+        assert_eq!(personal(Opening::default()), Value::Null);
+    }
+
+    #[test]
+    fn client_properties_may_have_4096_bytes() {
+        let frame = r#"{"type":".ClientProperties","features":[""]}"#;
+        let is_good = |bytes: usize| {
+            let properties = ClientProperties::new().feature("x".repeat(bytes - frame.len()));
+            let opening = Opening { client_properties: Some(properties), ..Opening::default() };
+            Inbound::text("m1", "Coo?").unwrap().opening(opening).is_ok()
+        };
+        assert!(is_good(4096));
+        assert!(!is_good(4097));
+    }
+
+    #[test]
+    fn a_part_is_as_long_as_it_may_be() {
+        assert_eq!(parts("abcdefghij", 10), ["abcdefghij"]);
+        assert_eq!(parts("abcdefghijk", 10), ["abcdefghij", "k"]);
+    }
+
+    #[test]
+    fn a_part_ends_at_a_blank_in_its_last_fifth() {
+        assert_eq!(parts("12345678 0abcdefghijk", 10), ["12345678 ", "0abcdefghi", "jk"]);
+        assert_eq!(parts("1234567890123456\nabc", 20), ["1234567890123456\n", "abc"]);
+        // The eighth character of ten is not in the last fifth.
+        assert_eq!(parts("1234567 90ab", 10), ["1234567 90", "ab"]);
+    }
 
     #[test]
     fn an_opening_shows_no_name() {

@@ -191,3 +191,29 @@ pub fn delete(account: &AccountId, dead_letter: &str) -> Entry {
     let lane = LaneId::new(account.clone(), LaneKind::DeadLetter, dead_letter);
     entry::entry(lane, &DeadLetterEntry::Delete)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::webhook::ReceivedChatState;
+
+    #[test]
+    fn chat_states_are_passed_on_and_not_stored() {
+        let state = json!({"originatorId": "a9", "conversationId": "c1", "dialogId": "c1",
+            "event": {"type": "ChatStateEvent", "chatState": "COMPOSING"}});
+        let text = json!({"sequence": 4, "originatorId": "a9", "conversationId": "c1", "dialogId": "c1",
+            "event": {"type": "ContentEvent", "contentType": "text/plain", "message": "Good morning"}});
+        let body =
+            json!({"type": "ms.MessagingEventNotification", "body": {"changes": [state, text]}});
+        let account = AccountId::new("91827364").unwrap();
+        let ingested = ingest(&account, &Verified::dangerous_unverified(body.to_string()));
+        let [typing] = &ingested.volatile[..] else { panic!("{ingested:?}") };
+        assert_eq!(typing.conversation().as_str(), "c1");
+        assert!(matches!(typing.event(), Event::ChatState(ReceivedChatState::Composing)));
+        let [stored] = &ingested.entries[..] else { panic!("{ingested:?}") };
+        let stored = String::from_utf8_lossy(&stored.body);
+        assert!(stored.contains("Good morning") && !stored.contains("COMPOSING"), "{stored}");
+    }
+}

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::bridge::store::MemoryStore;
+use crate::bridge::store::{Cell, MemoryStore};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -289,4 +289,118 @@ fn who_leaves_while_it_writes_is_gone_at_once() {
     world.programs[1].membership.leave(world.now);
     world.run_for(SECOND * 12);
     assert_eq!(world.counts(), [1]);
+}
+
+const NANOSECOND: Duration = Duration::from_nanos(1);
+
+fn membership() -> Membership {
+    Membership::new(Seed::from_bytes([1; 16]), SECOND * 10)
+}
+
+fn listed(id: &str, beat: u64) -> Listed {
+    Listed { id: id.to_owned(), beat, version: "9".to_owned(), ..Listed::default() }
+}
+
+/// The store's answer while this is the list.
+fn answer(all: &[Listed]) -> Answer {
+    let value = serde_json::to_vec(&List { v: VERSION, all: all.to_vec() }).unwrap();
+    Answer::Cells(vec![Some(Cell { version: 7, value })])
+}
+
+/// A beat of a program that finds this list: what it writes.
+fn beat(one: &mut Membership, all: &[Listed], now: Mono) -> Vec<Listed> {
+    let MembershipStep::Ask(number, Request::Read(_)) = one.poll(1, now) else { panic!() };
+    one.handle(number, Some(answer(all)), now);
+    let MembershipStep::Ask(number, Request::Swap { value, .. }) = one.poll(1, now) else {
+        panic!()
+    };
+    one.handle(number, Some(Answer::Swapped(true)), now);
+    serde_json::from_slice::<List>(&value).unwrap().all
+}
+
+#[test]
+fn who_shows_no_beat_for_30_s_is_gone() {
+    let (mut one, start) = (membership(), Mono::ZERO + SECOND * 5);
+    let all = [listed("bob", 4)];
+    beat(&mut one, &all, start);
+    for (after, lives) in [(SECOND * 30 - NANOSECOND, true), (SECOND * 30, false)] {
+        let now = start + after;
+        let shown = one.instances(now).iter().any(|other| other.id == "bob");
+        let written = beat(&mut one.clone(), &all, now).iter().any(|other| other.id == "bob");
+        assert_eq!((shown, written), (lives, lives), "{after:?}");
+    }
+}
+
+#[test]
+fn an_answer_may_show_a_beat_that_was_not_heard_before() {
+    let mut one = membership();
+    beat(&mut one, &[listed("bob", 4)], Mono::ZERO);
+    let silent = |beat: u64| {
+        let all = one.instances_of(&answer(&[listed("bob", beat)]), Mono::ZERO + SECOND * 40);
+        all.into_iter().find(|other| other.id == "bob").map(|other| other.silent)
+    };
+    assert_eq!((silent(5), silent(4)), (Some(Duration::ZERO), None));
+}
+
+#[test]
+fn a_share_is_good_for_less_than_25_s() {
+    let (mut one, start) = (membership(), Mono::ZERO + SECOND * 5);
+    beat(&mut one, &[], start);
+    assert_eq!(one.share(start + (SECOND * 25 - NANOSECOND)), 1_000_000);
+    assert_eq!(one.share(start + SECOND * 25), 0);
+}
+
+#[test]
+fn the_list_has_room_for_256_programs() {
+    for (others, share) in [(255, 3_906), (256, 0)] {
+        let all: Vec<_> = (0..others).map(|n| listed(&format!("p{n}"), 1)).collect();
+        let mut one = membership();
+        assert_eq!(beat(&mut one, &all, Mono::ZERO).len(), 256, "{others} others");
+        assert_eq!(one.share(Mono::ZERO), share, "{others} others");
+    }
+}
+
+#[test]
+fn a_program_with_a_long_id_or_version_is_not_listed() {
+    let (longest, longer) = ("x".repeat(64), "x".repeat(65));
+    let all =
+        [listed(&longest, 1), listed(&longer, 1), Listed { version: longer, ..listed("bob", 1) }];
+    let shown = membership().instances_of(&answer(&all), Mono::ZERO);
+    let ids: Vec<_> = shown.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, [longest.as_str()]);
+}
+
+#[test]
+fn what_is_not_answered_within_10_s_is_asked_again() {
+    let (mut one, start) = (membership(), Mono::ZERO + SECOND * 5);
+    let MembershipStep::Ask(first, _) = one.poll(1, start) else { panic!() };
+    let end = start + SECOND * 10;
+    for now in [start, start + (SECOND * 10 - NANOSECOND)] {
+        assert!(matches!(one.poll(1, now), MembershipStep::Wait(until) if until == end));
+    }
+    assert!(matches!(one.poll(1, end), MembershipStep::Ask(..)));
+    // The first answer comes too late.
+    one.handle(first, Some(Answer::Cells(vec![None])), end);
+    assert!(matches!(one.poll(1, end), MembershipStep::Wait(_)));
+}
+
+#[test]
+fn a_store_that_fails_is_asked_again_unless_one_leaves() {
+    let (mut one, start) = (membership(), Mono::ZERO + SECOND * 5);
+    let MembershipStep::Ask(number, _) = one.poll(1, start) else { panic!() };
+    let mut leaver = one.clone();
+    one.handle(number, None, start);
+    let again = start + SECOND;
+    assert!(matches!(one.poll(1, start), MembershipStep::Wait(until) if until == again));
+    assert!(matches!(one.poll(1, again), MembershipStep::Ask(..)));
+    leaver.leave(start);
+    leaver.handle(number, None, start);
+    assert!(matches!(leaver.poll(1, start), MembershipStep::Gone));
+}
+
+#[test]
+fn who_never_wrote_itself_down_leaves_without_a_request() {
+    let mut one = membership();
+    one.leave(Mono::ZERO);
+    assert!(matches!(one.poll(1, Mono::ZERO), MembershipStep::Gone));
 }

@@ -85,6 +85,8 @@ pub mod share;
 mod small_worlds;
 mod status;
 mod status_lane;
+#[cfg(test)]
+mod status_lane_tests;
 pub mod store;
 #[cfg(test)]
 mod summary_tests;

@@ -8,6 +8,7 @@ use super::{
     BridgeConfig, ChangeDetails, ClosedBy, ConsumerState, ConsumerSummary, DeadLetter,
     DeadLetterSummary, Inbound, Outgoing, Unsettled, Waiting,
 };
+use crate::error::{Delivery, Error, ErrorKind};
 use crate::id::{AccountId, ExtConsumerId};
 use crate::time::Timestamp;
 
@@ -92,6 +93,26 @@ fn a_summary_tells_how_far_each_message_is() {
 }
 
 #[test]
+fn a_summary_says_what_refused_a_message() {
+    let mut world = open(BridgeConfig::new());
+    world.accept("ada", "m2", "two");
+    let is_text = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Text(_)));
+    let at = world.run_until(is_text).unwrap();
+    let UnderWay::Call(number, ..) = world.instances[0].under_way.remove(at).unwrap() else {
+        panic!()
+    };
+    let error = Error::new(ErrorKind::Rejected, "no such dialog").with_delivery(Delivery::Rejected);
+    let now = world.now;
+    world.instances[0].worker.called(number, Err(error), now);
+    world.run();
+    let shown = summary(&mut world);
+    assert_eq!(statuses(&shown), ["m1 sent", "m2 failed refused"]);
+    let details: Vec<_> = shown.recent.iter().map(|one| one.detail.as_deref()).collect();
+    let [None, Some(detail)] = details[..] else { panic!("{details:?}") };
+    assert!(detail.contains("no such dialog"), "{detail}");
+}
+
+#[test]
 fn a_summary_has_the_last_64_messages() {
     let mut world = open(BridgeConfig::new());
     for number in 0..100 {
@@ -141,7 +162,9 @@ fn dead_letters_tell_whose_they_are() {
     assert_eq!(refused.consumer, Some(ada()));
     assert_eq!(refused.conversation.as_ref().unwrap().as_str(), "c1");
     assert!(refused.at.is_some() && refused.replayable);
-    assert!(DeadLetter::of(&lanes[0]).unwrap().content().contains("a private word"));
+    let letter = DeadLetter::of(&lanes[0]).unwrap();
+    assert_eq!((letter.at(), letter.lane_key()), (refused.at, "c1"));
+    assert!(letter.content().contains("a private word"));
     assert!(!format!("{letters:?}").contains("private"));
     let is_of_ada = |one: &DeadLetterSummary| !one.id.starts_with("notification:");
     assert!(letters[1..].iter().any(is_of_ada), "{letters:?}");

@@ -247,6 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn what_breaks_the_handler_is_tried_five_times() {
+        let (mut tries, verdict) = (Tries::default(), Verdict::Broken);
+        for (attempt, is_repeated) in [(1, false), (2, true), (3, true), (4, true)] {
+            assert_eq!((tries.attempt(), tries.is_possibly_repeated()), (attempt, is_repeated));
+            assert_eq!(tried(&mut tries, &verdict, SECOND * 90_000, at(7)), Tried::Again);
+        }
+        assert_eq!((tries.attempt(), tries.is_possibly_repeated()), (5, true));
+        let broken = Tried::GivenUp(DeadLetterReason::Broken);
+        assert_eq!(tried(&mut tries, &verdict, SECOND * 90_000, at(7)), broken);
+        assert_eq!((tries.attempt(), tries.is_possibly_repeated()), (1, false), "the next one");
+    }
+
+    #[test]
     fn the_time_between_two_claims_counts_as_waited() {
         for (waited, expected) in
             [(19, Tried::Again), (20, Tried::GivenUp(DeadLetterReason::Expired))]

@@ -34,6 +34,20 @@ fn an_attempt_is_lost_at_its_deadline() {
 }
 
 #[test]
+fn a_late_outcome_of_an_earlier_attempt_changes_nothing() {
+    let mut harness = CallHarness::new(ListDomains::new());
+    let first = harness.attempt();
+    harness.now = Duration::from_secs(15);
+    let second = harness.attempt();
+    harness.events();
+    harness.answer(&first, 404, "{}");
+    assert!(harness.events().is_empty());
+    assert!(matches!(harness.poll(), Step::Wait(until) if until == second.deadline()));
+    harness.answer(&second, 404, "{}");
+    assert_eq!(harness.error().attempts(), 2);
+}
+
+#[test]
 fn events_come_in_order() {
     let mut harness = CallHarness::new(ListDomains::new());
     let attempt = harness.attempt();

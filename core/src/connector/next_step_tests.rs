@@ -7,7 +7,7 @@ use crate::api::{AuthorizeApp, IdentifyConsumer, ResolveDomain, Service};
 use crate::connector::call_harness::{CallHarness, message};
 use crate::connector::{Cause, Config, DomainLookup, EventKind};
 use crate::id::ExtConsumerId;
-use crate::policy::{CircuitPolicy, RatePolicy};
+use crate::policy::{CircuitPolicy, RatePolicy, RetryPolicy};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -34,6 +34,18 @@ fn untrusted_and_missing_hosts_differ() {
         let error = harness.error();
         assert_eq!((error.kind(), error.stage()), (kind, Stage::Domain), "{error}");
     }
+}
+
+#[test]
+fn a_new_call_fetches_again_what_an_earlier_one_could_not() {
+    let once = |config: Config| config.circuit(CircuitPolicy::never()).retry(RetryPolicy::none());
+    let mut harness = CallHarness::with(message(), once);
+    let attempt = harness.attempt();
+    harness.answer(&attempt, 503, "");
+    assert!(matches!(harness.poll(), Step::Done(_)));
+    let mut harness = harness.next(message(), secs(1));
+    assert_eq!(harness.finish("{}").last(), Some(&Stage::Operation));
+    assert!(harness.into_result().is_ok());
 }
 
 #[test]

@@ -189,6 +189,36 @@ fn a_probe_for_a_token_counts_as_any_other() {
     }
 }
 
+#[test]
+fn a_fetch_that_fails_for_good_opens_its_circuit() {
+    for (code, expected) in [(503, Some(secs(120))), (404, None)] {
+        let once = |config| circuits(config).retry(RetryPolicy::none());
+        let mut harness = CallHarness::with(AuthorizeApp::new(), once);
+        let attempt = harness.attempt_of(Stage::AppJwt);
+        harness.handle(&attempt, status(code));
+        assert_eq!(circuit(&harness.events()), expected, "{code}");
+    }
+}
+
+/// Its limit is one of its own.
+#[test]
+fn a_429_of_the_token_endpoint_pauses_longer() {
+    for (stage, pause) in [(Stage::Domain, 1), (Stage::AppJwt, 5), (Stage::ConsumerJws, 1)] {
+        let exact = |config: Config| {
+            let policy = RetryPolicy::documented().jitter_percent(0);
+            config.circuit(CircuitPolicy::never()).retry(policy)
+        };
+        let mut harness = CallHarness::with(message(), exact);
+        let attempt = harness.attempt_of(stage);
+        harness.handle(&attempt, status(429));
+        let paused = harness.events().iter().find_map(|kind| match kind {
+            EventKind::Retry { pause, .. } => Some(*pause),
+            _ => None,
+        });
+        assert_eq!(paused, Some(secs(pause)), "{stage:?}");
+    }
+}
+
 fn open_circuit(state: &mut ConnectorState, service: Service, from: Mono) {
     let endpoint = Endpoint::Service(service);
     let policy = state.config.circuit.clone();
@@ -270,6 +300,16 @@ fn an_echoed_credential_is_not_quoted() {
     assert!(message.ends_with("but this"), "{message}");
     for credential in [SECRET, APP_JWT, CONSUMER_JWS] {
         assert!(!message.contains(credential), "{message}");
+    }
+}
+
+#[test]
+fn what_a_service_says_to_a_refused_fetch_is_quoted() {
+    for stage in [Stage::Domain, Stage::AppJwt, Stage::ConsumerJws] {
+        let mut harness = CallHarness::new(message());
+        let attempt = harness.attempt_of(stage);
+        harness.answer(&attempt, 400, r#"{"message":"no such pigeon"}"#);
+        assert_eq!(harness.error().message(), Some("no such pigeon"), "{stage:?}");
     }
 }
 

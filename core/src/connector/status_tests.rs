@@ -6,9 +6,14 @@ use bytes::Bytes;
 use http::Response;
 
 use super::call_harness::{CallHarness, conversation, message};
-use super::{Callable, EventKind, Failure, FailureKind, Outcome, Step};
-use crate::api::{AuthorizeApp, CloseConversation};
+use super::{Callable, Config, EventKind, Failure, FailureKind, Outcome, Step};
+use crate::api::{
+    ApiRejection, AuthorizeApp, CloseConversation, Context, Endpoint, FindEngagement, Idempotency,
+    InvalidInput, Operation, Principal, RelativeRequest, ResponseView, Service,
+};
 use crate::error::{Delivery, Error, ErrorKind, Stage};
+use crate::http1::{DecodeError, Limit};
+use crate::id::ClientId;
 use crate::policy::{CircuitPolicy, RetryPolicy};
 use crate::time::Mono;
 
@@ -163,4 +168,117 @@ fn a_demand_for_a_client_certificate_is_one_try() {
         let error = error_of(AuthorizeApp::new(), Stage::AppJwt, outcome);
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1));
     }
+}
+
+/// The error of a call whose own request has this answer, and is not sent again.
+fn error_once<C: Callable>(operation: C, code: u16, body: &str) -> Error {
+    let once = |config: Config| config.circuit(CircuitPolicy::never()).retry(RetryPolicy::none());
+    let mut harness = CallHarness::with(operation, once);
+    let attempt = harness.attempt_of(Stage::Operation);
+    harness.answer(&attempt, code, body);
+    harness.error()
+}
+
+/// While the account is loading, the next request takes the visitor's id from the body.
+#[test]
+fn of_a_success_the_body_is_kept_while_loading_alone() {
+    let find = FindEngagement::new(ClientId::new("0a1b").unwrap());
+    let loading = r#"{"message":"Loading account: 91827364, vid: Vxyz"}"#;
+    let error = error_once(find, 202, loading);
+    assert_eq!(error.response_body(), Some(loading.as_bytes()));
+    let gone = r#"{"code":404,"body":"gone"}"#;
+    let error = error_once(message(), 200, gone);
+    assert_eq!((error.status(), error.response_body()), (Some(404), None));
+    let error = error_once(message(), 404, gone);
+    assert_eq!(error.response_body(), Some(gone.as_bytes()));
+}
+
+#[test]
+fn an_error_names_its_request_and_its_status() {
+    for (stage, code, said) in [
+        (Stage::Operation, 429, "the request was rejected with status 429, too many requests"),
+        (Stage::Operation, 503, "the request failed with status 503"),
+        (Stage::ConsumerJws, 500, "the ConsumerJWS request failed with status 500"),
+        (Stage::Operation, 404, "the request was rejected with status 404"),
+    ] {
+        let error = error_of(message(), stage, || status(code));
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
+
+/// An operation of another crate, which has no use for any answer.
+struct Refuse;
+
+impl Operation for Refuse {
+    type Output = ();
+
+    const NAME: &'static str = "refuse";
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Service(Service::MESSAGING)
+    }
+
+    fn principal(&self) -> Principal {
+        Principal::Anonymous
+    }
+
+    fn idempotency(&self) -> Idempotency {
+        Idempotency::NonIdempotent
+    }
+
+    fn request(&self, _: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
+        Ok(RelativeRequest::get(["refuse"], []))
+    }
+
+    fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {
+        Err(response.rejection())
+    }
+}
+
+#[test]
+fn a_success_that_is_refused_is_a_bad_answer() {
+    let error = error_once(Refuse, 206, "half a pigeon");
+    assert_eq!((error.kind(), error.status()), (ErrorKind::BadAnswer, Some(206)));
+    let said = "the request got an unusable answer, with status 206";
+    assert!(error.to_string().contains(said), "{error}");
+}
+
+/// What is wrong with a proxy's setting is the text of the error; any other cause is its source.
+#[test]
+fn a_cause_is_told_once() {
+    let why = "HTTPS_PROXY is no URL";
+    for (kind, said, source) in [
+        (FailureKind::ProxySetting, "send_text: HTTPS_PROXY is no URL", None),
+        (
+            FailureKind::Connect,
+            "send_text: the request got no answer: no connection could be made",
+            Some(why.to_owned()),
+        ),
+    ] {
+        let failure = Failure::never_sent(kind).with_source(std::io::Error::other(why));
+        let error = error_of(message(), Stage::Operation, || Outcome::Failed(failure.clone()));
+        assert!(error.to_string().starts_with(said), "{error}");
+        let found = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(found, source, "{kind:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_response_have_a_kind() {
+    for (error, kind) in [
+        (DecodeError::TooLarge(Limit::Body), FailureKind::TooLarge),
+        (DecodeError::Truncated, FailureKind::Broken),
+        (DecodeError::ClosedBeforeResponse, FailureKind::Broken),
+        (DecodeError::Malformed("invalid head"), FailureKind::Protocol),
+        (DecodeError::Unsupported("another protocol"), FailureKind::Protocol),
+    ] {
+        assert_eq!(FailureKind::from(error), kind, "{error}");
+    }
+}
+
+#[test]
+fn a_call_names_its_conversation_for_logs() {
+    let message = message();
+    let named = Callable::conversation(&message);
+    assert_eq!(named.map(|conversation| conversation.as_str()), Some("c"));
 }

@@ -524,18 +524,34 @@ fn a_shared_token_ends_the_refusal_of_the_one_before() {
 }
 
 #[test]
+fn an_event_says_which_token_was_shared() {
+    for (stage, name) in [(Stage::AppJwt, "app_jwt"), (Stage::ConsumerJws, "consumer_jws")] {
+        let mut harness = CallHarness::new(from("ada"));
+        let attempt = harness.attempt_of(stage);
+        harness.handle(&attempt, shared(3600));
+        let named = harness.events().iter().find_map(|event| match event {
+            EventKind::TokenShared { token } => Some(token.name()),
+            _ => None,
+        });
+        assert_eq!(named, Some(name));
+    }
+}
+
+#[test]
 fn an_echo_of_a_token_that_was_replaced_is_not_quoted() {
-    let mut harness = CallHarness::new(from("ada"));
-    let first = harness.attempt_of(Stage::Operation);
-    let mut other = begin(&harness.state, "ada", 0);
-    let second = sent(other.poll(&mut harness.state, now(0)));
-    harness.answer(&first, 401, r#"{"body":{"errorCode":40102}}"#);
-    // Another call has rejected the token meanwhile: nobody knows it any more.
-    let token = second.request().headers()["authorization"].to_str().unwrap().to_owned();
-    let echo = format!(r#"{{"code":"BAD_REQUEST","body":{{"msg":"no token {token}"}}}}"#);
-    let outcome = status(400, None, &echo);
-    let _ = other.handle(&mut harness.state, now(0), second.number(), outcome);
-    let Step::Done(Err(error)) = other.poll(&mut harness.state, now(0)) else { panic!() };
-    assert_eq!(error.kind(), ErrorKind::Rejected);
-    assert!(error.message().is_none() && !format!("{error:?} {error}").contains(&token));
+    for (number, header) in [(40102, "authorization"), (40103, "x-lp-on-behalf")] {
+        let mut harness = CallHarness::new(from("ada"));
+        let first = harness.attempt_of(Stage::Operation);
+        let mut other = begin(&harness.state, "ada", 0);
+        let second = sent(other.poll(&mut harness.state, now(0)));
+        harness.answer(&first, 401, &format!(r#"{{"body":{{"errorCode":{number}}}}}"#));
+        // Another call has rejected the token meanwhile: nobody knows it any more.
+        let token = second.request().headers()[header].to_str().unwrap().to_owned();
+        let echo = format!(r#"{{"code":"BAD_REQUEST","body":{{"msg":"no token {token}"}}}}"#);
+        let outcome = status(400, None, &echo);
+        let _ = other.handle(&mut harness.state, now(0), second.number(), outcome);
+        let Step::Done(Err(error)) = other.poll(&mut harness.state, now(0)) else { panic!() };
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        assert!(error.message().is_none() && !format!("{error:?} {error}").contains(&token));
+    }
 }

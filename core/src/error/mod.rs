@@ -488,6 +488,22 @@ mod tests {
     }
 
     #[test]
+    fn the_line_counts_attempts_from_the_second_on() {
+        assert_eq!(Error::new(ErrorKind::Rejected, "x").host(), None);
+        let error = Error::new(ErrorKind::Rejected, "the message was rejected")
+            .at(Stage::Operation, Some("va.msg.liveperson.net".into()))
+            .with_delivery(Delivery::Rejected);
+        assert_eq!(error.host(), Some("va.msg.liveperson.net"));
+        for (attempts, inside) in
+            [(1, "va.msg.liveperson.net"), (2, "va.msg.liveperson.net, 2 attempts")]
+        {
+            let line = error.clone().with_attempts(attempts).to_string();
+            let expected = format!("call: the message was rejected ({inside}); it had no effect");
+            assert_eq!(line, expected);
+        }
+    }
+
+    #[test]
     fn the_body_is_kept_but_not_shown() {
         let error = Error::new(ErrorKind::Rejected, "rejected").with_body(b"private");
         assert_eq!(error.response_body(), Some(&b"private"[..]));
@@ -521,5 +537,8 @@ mod tests {
         );
         let fields = format!("{last:#?}");
         assert!(fields.starts_with("Error {\n    kind: DeadlineExceeded,"), "{fields}");
+        assert!(fields.contains(r#""call: no answer; it was not sent""#), "{fields}");
+        let fields = format!("{:#?}", last.source().unwrap());
+        assert!(fields.contains(r#""reset by peer""#), "{fields}");
     }
 }

@@ -99,7 +99,6 @@ impl Chunked {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 State::Size(Some(size << 4 | u64::from(digit)))
             }
-            (State::Size(None), _) => return Err(MALFORMED),
             (State::Size(Some(size)) | State::SizeBlank(size), b';') => State::Extension(size),
             (State::Size(Some(size)) | State::SizeBlank(size), b' ' | b'\t') => {
                 State::SizeBlank(size)

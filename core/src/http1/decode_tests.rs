@@ -335,6 +335,13 @@ fn each_limit_may_be_reached() {
 }
 
 #[test]
+fn a_head_without_its_end_may_reach_the_limit() {
+    let begun = |length: usize| whole(&format!("{OK}{}", "x".repeat(length - OK.len())));
+    assert_eq!(begun(1000), Err(DecodeError::Truncated));
+    assert_eq!(begun(1001), Err(DecodeError::TooLarge(Limit::Head)));
+}
+
+#[test]
 fn bytes_after_the_last_chunk_are_leftover() {
     let chunked = format!("{OK}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     assert_eq!(whole(&chunked), ok("abc", true, 0));

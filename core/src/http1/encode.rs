@@ -147,6 +147,20 @@ mod tests {
         );
     }
 
+    /// The memory is reserved at once: too little of it would be doubled.
+    #[test]
+    fn a_request_takes_little_more_memory_than_it_is_long() {
+        let (host, path) = ("h".repeat(200), "p".repeat(299));
+        let mut request = Request::post(format!("http://{host}/{path}"));
+        for _ in 0..20 {
+            request = request.header("x-note", "n".repeat(20));
+        }
+        let mut bytes = Vec::new();
+        encode(&request.body([b'b'; 900]).unwrap(), RequestTarget::Absolute, &mut bytes).unwrap();
+        assert_eq!(bytes.len(), 2254);
+        assert!(bytes.capacity() <= 2354, "{}", bytes.capacity());
+    }
+
     #[test]
     fn an_ambiguous_request_is_refused_and_nothing_is_written() {
         for (name, value) in

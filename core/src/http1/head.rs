@@ -299,3 +299,20 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     let elements = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
     elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_shares_the_memory_of_its_whole() {
+        let line = Bytes::from_static(b"server: pigeon\r\n");
+        let whole = line.slice(..14);
+        let inside = part_of(&whole, &line[8..14]);
+        assert_eq!((&inside[..], inside.as_ptr()), (&b"pigeon"[..], line[8..].as_ptr()));
+        // One byte more is not in it.
+        let beyond = part_of(&whole, &line[8..15]);
+        assert_eq!(&beyond[..], b"pigeon\r");
+        assert_ne!(beyond.as_ptr(), line[8..].as_ptr());
+    }
+}

@@ -391,9 +391,8 @@ fn number(text: &[u8]) -> Option<(usize, bool)> {
     }
     if matches!(text.get(end), Some(b'e' | b'E')) {
         let from = end + 1 + usize::from(matches!(text.get(end + 1), Some(b'+' | b'-')));
-        let digits = digits_from(from);
-        (digits > 0).then_some(())?;
-        (end, is_integer) = (from + digits, false);
+        // Without a digit there it is read as no float.
+        (end, is_integer) = (from + digits_from(from), false);
     }
     Some((end, is_integer))
 }

@@ -29,6 +29,13 @@ fn only_lone_surrogates_are_replaced() {
     assert!(found.lossy && found.tape.root().as_str().unwrap().starts_with('\u{fffd}'));
 }
 
+#[test]
+fn each_short_escape_is_its_character() {
+    let found = parse(br#""\"\\\/\b\f\n\r\t""#).unwrap();
+    assert_eq!(found.tape.root().as_str(), Some("\"\\/\u{8}\u{c}\n\r\t"));
+    assert!(!found.lossy);
+}
+
 /// The places of the scalars in a document, and what is written there.
 fn scalars(text: &str) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
@@ -134,6 +141,8 @@ const BAD: &[(&str, bool)] = &[
     (".5", true),
     ("0x1F", true),
     ("1e", true),
+    ("1e+", true),
+    ("-1.5E-", true),
     ("-", true),
     ("undefined", true),
     ("None", true),

@@ -106,6 +106,22 @@ fn a_copied_part_drops_its_neighbours() {
     assert_eq!((part.text.len(), part.nodes.len()), (1, 2));
 }
 
+/// A source of 160 bytes has room for 160 bytes of text and 10 nodes.
+#[test]
+fn memory_is_given_back_if_less_than_half_is_used() {
+    let parsed = |document: &str| JsonTape::parse(&format!("{document:160}")).unwrap();
+    for (letters, is_kept) in [(79, false), (80, true), (81, true)] {
+        let tape = parsed(&format!("\"{}\"", "x".repeat(letters)));
+        assert_eq!(tape.text.capacity() >= 160, is_kept, "{letters}");
+    }
+    for (document, nodes, is_kept) in
+        [("[7,7,7]", 4, false), ("[7,7,7,7]", 5, true), ("[7,7,7,7,7]", 6, true)]
+    {
+        let tape = parsed(document);
+        assert_eq!((tape.nodes.len(), tape.nodes.capacity() >= 10), (nodes, is_kept));
+    }
+}
+
 #[test]
 fn the_last_of_duplicate_members_counts() {
     let text = r#"{"a":1,"b":{"a":2},"a":3}"#;
@@ -198,4 +214,14 @@ fn other_types_fail_with_what_was_expected() {
     let numbered = MapDeserializer::<_, Error>::new([(7, true)].into_iter());
     let numbered = JsonTape::deserialize(numbered).err().unwrap();
     assert_eq!(numbered.to_string(), "invalid type: integer `7`, expected a name");
+}
+
+#[test]
+fn memory_for_text_is_given_back_if_most_is_free() {
+    // The document is as long as the memory that its texts may take.
+    for (length, is_kept) in [(99, false), (100, true)] {
+        let text = format!("\"{}\"", "x".repeat(length));
+        let tape = JsonTape::parse(&format!("{text:200}")).unwrap();
+        assert_eq!(tape.text.capacity() >= 200, is_kept, "{length}");
+    }
 }

@@ -567,7 +567,8 @@ fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
     }
     // The official sample's rule: a host begins and ends with a letter or a digit.
     let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let bracketed = host.starts_with('[') && host.ends_with(']');
+    // Only an IPv6 address has a bracket, and it has both.
+    let bracketed = host.starts_with('[');
     if bracketed || alphanumeric(host.chars().next()) && alphanumeric(host.chars().last()) {
         Ok(())
     } else {

@@ -127,3 +127,25 @@ fn a_member_that_is_new_is_no_fault() {
     assert_eq!(check(&manifest), []);
     assert_eq!(suggestion("", &"client_name".repeat(100)), None);
 }
+
+#[test]
+fn a_member_of_128_characters_is_compared() {
+    for (length, meant) in [(128, Some("did you mean client_name?")), (129, None)] {
+        // Separators do not count.
+        let name = format!("{:_<length$}", "client_name");
+        assert_eq!(suggestion("", &name).as_deref(), meant, "{length}");
+    }
+}
+
+#[test]
+fn what_the_server_adds_is_suggested_at_its_level_alone() {
+    for (level, misspelt, meant) in [
+        ("", "client_secrt", Some("did you mean client_secret?")),
+        ("", "Client-Id", Some("did you mean client_id?")),
+        ("capabilities", "broadcasts", Some("did you mean broadcast?")),
+        ("", "broadcasts", None),
+        ("capabilities", "client_secrt", None),
+    ] {
+        assert_eq!(suggestion(level, misspelt).as_deref(), meant, "{level} {misspelt}");
+    }
+}

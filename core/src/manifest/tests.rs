@@ -128,6 +128,48 @@ fn an_endpoint_is_an_https_url_with_a_host() {
 }
 
 #[test]
+fn a_user_or_a_password_in_an_endpoint_is_the_problem() {
+    for url in
+        ["https://pigeon@x.example", "https://:s3cr3t@x.example", "https://pigeon:s3cr3t@x.example"]
+    {
+        let builder = Manifest::connector("x").endpoint_for(EventType::Content, url);
+        let refused = builder.build().unwrap_err();
+        let problems: Vec<_> = refused.all().iter().map(Violation::problem).collect();
+        assert_eq!(problems, ["it contains a user name"], "{url}");
+    }
+}
+
+#[test]
+fn a_refusal_has_a_line_for_every_error() {
+    let builder = Manifest::connector("").endpoint_for(EventType::Content, "http://x.example");
+    let refused = builder.build().unwrap_err();
+    let endpoint = "capabilities.webhooks.ms.MessagingEventNotification.ContentEvent.endpoint";
+    let paths: Vec<_> = refused.all().iter().map(Violation::path).collect();
+    assert_eq!(paths, ["client_name", endpoint]);
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "client_name: it is empty; give the app a name\n{endpoint}: it does not begin with \
+             https://; it must begin with https:// and a host"
+        )
+    );
+}
+
+#[test]
+fn a_problem_names_the_type_of_the_value() {
+    for (manifest, problem) in [
+        (json!(null), "it is null"),
+        (json!(true), "it is a boolean"),
+        (json!(7), "it is a number"),
+        (json!("pigeon-post"), "it is a string"),
+        (json!(["pigeon-post"]), "it is an array"),
+        (json!({"client_name": {"en": "pigeon-post"}}), "it is an object"),
+    ] {
+        assert_eq!(check(&manifest)[0].problem(), problem, "{manifest}");
+    }
+}
+
+#[test]
 fn an_app_that_can_be_no_connector_is_warned_of() {
     let scope = json!("msg.consumer");
     let grants = json!(["client_credentials"]);
@@ -211,6 +253,17 @@ fn every_limit_allows_its_value_and_not_the_next() {
         assert!(number(pointer, min) && number(pointer, max), "{pointer}");
         assert!(!number(pointer, min - 1) && !number(pointer, max + 1), "{pointer}");
     }
+}
+
+#[test]
+fn a_redirect_uri_has_at_most_128_characters() {
+    let found = |characters: usize| {
+        let mut manifest = documented();
+        manifest["redirect_uris"] = json!(["https://x.example", "é".repeat(characters)]);
+        errors(&manifest)
+    };
+    assert_eq!(found(128), Vec::<String>::new());
+    assert_eq!(found(129), ["redirect_uris[1]"]);
 }
 
 #[test]

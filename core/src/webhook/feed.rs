@@ -185,6 +185,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::id::{ConversationId, DialogId};
     use crate::webhook::{Order, ReorderWindow};
 
     fn notification(sequences: &[u64]) -> Verified {
@@ -250,7 +251,9 @@ mod tests {
         let FeedPoll::Unreadable(unreadable) = feed.poll(Mono::ZERO) else { panic!() };
         assert_eq!(unreadable.notification.body(), b"s3cr3t");
         assert!(!format!("{unreadable} {unreadable:?}").contains("s3cr3t"));
-        assert_eq!(unreadable.to_string(), "the notification is not JSON (line 1, column 1)");
+        let text = "the notification is not JSON (line 1, column 1)";
+        assert_eq!(unreadable.to_string(), text);
+        assert_eq!(error::Error::source(&unreadable).unwrap().to_string(), text);
         assert_eq!(feed.poll(Mono::ZERO), FeedPoll::Idle);
     }
 
@@ -293,5 +296,42 @@ mod tests {
         assert!(matches!(feed.poll(Mono::ZERO), FeedPoll::Deliver(_)));
         assert_eq!((feed.inbox().len(), feed.waiting().count()), (0, 1));
         assert!(!feed.is_empty());
+    }
+
+    #[test]
+    fn a_full_inbox_or_a_change_that_waits_fills_a_feed() {
+        let mut feed = Feed::new(Inbox::default().max_changes(2));
+        feed.push(notification(&[0]), Mono::ZERO);
+        assert!(!feed.is_full());
+        feed.push(notification(&[1]), Mono::ZERO);
+        assert_eq!((feed.inbox().len(), feed.waiting().count()), (2, 0));
+        assert!(feed.is_full());
+        feed.push(notification(&[2]), Mono::ZERO);
+        assert!(matches!(feed.poll(Mono::ZERO), FeedPoll::Deliver(_)));
+        assert_eq!((feed.inbox().len(), feed.waiting().count()), (1, 1));
+        assert!(feed.is_full());
+    }
+
+    #[test]
+    fn a_stored_feed_goes_on_where_it_was() {
+        let mut stored = Feed::new(Inbox::default().max_changes(2));
+        stored.push(notification(&[0, 1, 2, 3]), Mono::ZERO);
+        let mut feed = Feed::new(stored.inbox().clone());
+        for change in stored.waiting() {
+            feed.push_change(change.clone(), Mono::ZERO);
+        }
+        let all = (0..4).map(|sequence| (sequence, Order::InOrder)).collect();
+        assert_eq!(drain(&mut feed, Mono::ZERO), (all, FeedPoll::Idle));
+    }
+
+    #[test]
+    fn an_echo_that_is_marked_as_seen_is_not_delivered() {
+        let mut feed = Feed::default();
+        let conversation = ConversationId::new("d").unwrap();
+        let dialog = DialogId::main_of(&conversation);
+        feed.inbox_mut().mark_seen(&conversation, &dialog, 0);
+        feed.push(notification(&[0, 1]), Mono::ZERO);
+        let other = vec![(1, Order::InOrder)];
+        assert_eq!(drain(&mut feed, Mono::ZERO), (other, FeedPoll::Idle));
     }
 }

@@ -151,3 +151,10 @@ fn a_change_during_unreadable_states_is_seen() {
         [Transition::AgentLeft("b".into()), Transition::AgentJoined("e".into())]
     );
 }
+
+#[test]
+fn messages_go_to_a_main_dialog_that_is_not_listed() {
+    let survey = r#"{"dialogId":"s","dialogType":"POST_SURVEY","state":"CLOSE"}"#;
+    let state = state(&format!(r#""state":"OPEN","dialogs":[{survey}]"#));
+    assert_eq!(state.dialog_to_publish_to(), Some(DialogId::new("c").unwrap()));
+}

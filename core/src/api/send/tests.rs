@@ -241,6 +241,19 @@ fn the_sequence_is_parsed_in_any_form_or_absent() {
     }
 }
 
+/// Serde would read an array as a struct, by position.
+#[test]
+fn an_array_is_neither_an_envelope_nor_its_body() {
+    let parse =
+        |status: u16, body: &str| text("x").parse(&ResponseView::new(&answer(status, body), false));
+    let rejection = parse(200, r#"["OK",[7]]"#).unwrap_err();
+    assert!(matches!(rejection.reason, crate::api::Reason::Unreadable(_)), "{rejection:?}");
+    assert_eq!(parse(200, r#"{"code":"OK","body":[7]}"#).unwrap().sequence, None);
+    let beside = r#"{"code":"OK","body":{"sequence":7},"notes":["late"]}"#;
+    assert_eq!(parse(200, beside).unwrap().sequence, Some(7));
+    assert!(parse(400, r#"{"code":"OK","body":{"sequence":7}}"#).is_err());
+}
+
 #[test]
 fn a_retry_of_a_lost_close_succeeds() {
     let close = CloseConversation::new(&conversation());

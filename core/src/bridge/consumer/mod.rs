@@ -8,6 +8,8 @@
 //! message is settled.
 
 mod absorb;
+#[cfg(test)]
+mod life_tests;
 mod record;
 mod results;
 mod settle;
@@ -350,7 +352,6 @@ impl ConsumerLane {
         !to.is_main_dialog() && !is_answer && self.config.survey == SurveyPolicy::AnswersOnly
     }
 
-    /// When to look at the lane again, with nothing to do now.
     /// True if there may be something to do now.
     fn has_more(&self) -> bool {
         !(self.entries.is_empty()
@@ -359,6 +360,7 @@ impl ConsumerLane {
             && self.file.is_none())
     }
 
+    /// When to look at the lane again, with nothing to do now.
     fn rest(&self, now: Mono) -> DraftNext {
         if self.record.forget && !self.has_unconfirmed() {
             return DraftNext::Gone;

@@ -7,6 +7,8 @@ mod absorb;
 mod deliver;
 pub(super) mod digest;
 #[cfg(test)]
+mod life_tests;
+#[cfg(test)]
 mod phase_tests;
 mod record;
 mod sightings;

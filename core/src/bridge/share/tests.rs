@@ -4,11 +4,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::cells::TokenValue;
-use super::program::{Cloud, PATIENCE, Program};
+use super::program::{Cloud, PATIENCE, Program, config, now};
 use super::*;
 use crate::api::{AuthorizeApp, IdentifyConsumer};
 use crate::bridge::store::{Answer, CellId, MemoryStore, Request};
-use crate::connector::SharedToken;
+use crate::connector::{Call, ConnectorState, SharedToken, Step};
 use crate::id::ExtConsumerId;
 use crate::time::Mono;
 
@@ -56,6 +56,49 @@ fn a_rejected_token_is_not_taken_again() {
         program.run(ada(), Some(&mut store), &mut cloud, &mut at(seconds)).unwrap();
         assert_eq!(cloud.issued.len(), 2, "after {seconds} s");
     }
+}
+
+#[test]
+fn a_token_in_use_is_taken_again_after_a_fifth_of_its_life() {
+    let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+    let (mut one, mut two) = (Program::new(1, true), Program::new(2, true));
+    one.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(0)).unwrap();
+    for seconds in [10, 800, 1600] {
+        two.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(seconds)).unwrap();
+    }
+    assert_eq!(two.sharing.unwrap().fetches, 3, "it looks each time");
+    assert_eq!(cloud.issued.len(), 1);
+}
+
+/// Whoever still finds the first token takes the claim that it was requested under for done.
+#[test]
+fn each_request_of_a_token_has_a_claim_of_its_own() {
+    let (mut store, mut cloud, mut time) = (MemoryStore::default(), Cloud::new(), at(0));
+    let mut program = Program::new(1, true);
+    program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut time).unwrap();
+    let first = cell(&mut store, "app_jwt_claim:app", time).unwrap();
+    (cloud.revoked, time) = (1, at(10));
+    program.run(ada(), Some(&mut store), &mut cloud, &mut time).unwrap();
+    assert_eq!(cloud.issued.len(), 2);
+    assert_ne!(cell(&mut store, "app_jwt_claim:app", time).unwrap(), first);
+}
+
+#[test]
+fn half_of_the_time_that_is_left_is_waited_at_most() {
+    let (seed, start, mut cloud) = (Seed::from_bytes([1; 16]), now(at(7)), Cloud::new());
+    let mut state = ConnectorState::new(config(), seed);
+    let mut sharing = TokenSharing::new(&config(), seed, ShareSettings::new()).unwrap();
+    let mut call = Call::new(AuthorizeApp, state.config(), seed, start).timeout(SECOND * 4, start);
+    let mut fetch = loop {
+        let Step::Send(attempt) = call.poll(&mut state, start) else { panic!() };
+        if let Some(fetch) = sharing.begin(&attempt, start.mono()) {
+            break fetch;
+        }
+        let outcome = cloud.answer(&attempt, start.mono());
+        let _ = call.handle(&mut state, start, attempt.number(), outcome);
+    };
+    let FetchStep::Ask(_, until) = fetch.poll(&mut sharing, start.mono()) else { panic!() };
+    assert_eq!(until, at(9));
 }
 
 #[test]

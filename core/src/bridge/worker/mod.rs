@@ -10,6 +10,8 @@ mod rate;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
+mod step_tests;
+#[cfg(test)]
 mod term_tests;
 #[cfg(test)]
 mod tests;

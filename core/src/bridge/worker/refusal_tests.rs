@@ -182,3 +182,20 @@ fn a_message_of_nobody_too_large_is_set_aside() {
     assert_eq!(letters(&mut world), [("c9:c9:1".to_owned(), "no_consumer")]);
     assert_eq!(world.instances[0].worker.counters().lost, 0);
 }
+
+#[test]
+fn a_message_too_large_behind_a_gap_is_set_aside() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    world.go_on();
+    // The one before it is missing: it waits, and no record has room for it.
+    world.append(vec![said("c1", 2, MAX_VALUE_BYTES)]);
+    world.go_on();
+    assert_eq!(letters(&mut world), [("c1:c1:2".to_owned(), "too_large")]);
+    world.append(vec![said("c1", 3, 400)]);
+    world.go_on();
+    let delivered: Vec<_> =
+        world.channel.delivered.iter().map(|(id, _, order)| (id.as_str(), *order)).collect();
+    assert_eq!(delivered, [("c1:c1:3", Order::AfterGap)]);
+    assert_eq!(world.instances[0].worker.counters().lost, 0);
+}
