@@ -430,3 +430,7 @@ impl<'ast> Visit<'ast> for Switches<'_> {
         visit::visit_arm(self, arm);
     }
 }
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod tests;

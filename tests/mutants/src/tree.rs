@@ -102,7 +102,6 @@ impl Tree {
                 crates.push(PathBuf::from(name));
             }
         }
-        // `cargo` must find this tree, and no other one around it, and `git` has nothing to say about it.
         Ok(Self { root: root.to_owned(), crates, files: BTreeMap::new() })
     }
 
