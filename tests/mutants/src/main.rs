@@ -131,6 +131,7 @@ fn run_part(
         tree.files.values().flat_map(|file| file.numbers.clone()).collect();
     let constant: HashSet<Number> =
         tree.files.values().flat_map(|file| file.constant.clone()).collect();
+    let never: HashSet<Number> = tree.files.values().flat_map(|file| file.never.clone()).collect();
     let (tests, failed) = suite::observe(&built.programs, &place, options.jobs, part.skip)?;
     for name in failed {
         println!("{}: fails without a mutant, and is not asked: {name}", part.name);
@@ -140,6 +141,8 @@ fn run_part(
         let Some(known) = found.outcomes.get_mut(number) else { continue };
         if let Some(code) = built.left_out.get(&number) {
             *known = Some(Outcome::DoesNotCompile(code.clone()));
+        } else if never.contains(&number) {
+            *known = Some(Outcome::DoesNotCompile("|| beside a let".into()));
         } else if !switched.contains(&number) {
             known.get_or_insert(Outcome::NotTried);
         } else if mutant.name.contains(&options.only)

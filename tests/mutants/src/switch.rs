@@ -29,6 +29,8 @@ pub(crate) struct Switched {
     pub(crate) numbers: Vec<Number>,
     /// Those of them that are in a `const fn`: the compiler may have computed its value.
     pub(crate) constant: Vec<Number>,
+    /// Those that never compile: `||` beside a `let`.
+    pub(crate) never: Vec<Number>,
 }
 
 struct Insertion {
@@ -50,6 +52,7 @@ struct Switches<'a> {
     enclosed: Vec<(Range<usize>, Vec<Number>)>,
     numbers: Vec<Number>,
     constant: Vec<Number>,
+    never: Vec<Number>,
     order: i64,
     /// Within a `const fn`, and within what only the compiler computes.
     in_const_fn: bool,
@@ -73,6 +76,7 @@ pub(crate) fn switch(source: &str, mutants: &[(Number, &Mutant)]) -> Result<Swit
         enclosed: Vec::new(),
         numbers: Vec::new(),
         constant: Vec::new(),
+        never: Vec::new(),
         order: 0,
         in_const_fn: false,
         in_const: false,
@@ -194,6 +198,7 @@ impl<'a> Switches<'a> {
                 if matches!(*binary.left, syn::Expr::Let(_))
                     || matches!(*binary.right, syn::Expr::Let(_))
                 {
+                    self.never.extend(numbers);
                     return;
                 }
                 let [(number, _)] = found.as_slice() else { return };
@@ -341,7 +346,14 @@ impl<'a> Switches<'a> {
             .map(|(range, whose)| (place(range.start)..place(range.end), whose.clone()))
             .collect();
         self.numbers.retain(|number| !lost.contains(number));
-        Switched { text, inserted, enclosed, numbers: self.numbers, constant: self.constant }
+        Switched {
+            text,
+            inserted,
+            enclosed,
+            numbers: self.numbers,
+            constant: self.constant,
+            never: self.never,
+        }
     }
 }
 
