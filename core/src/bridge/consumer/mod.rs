@@ -12,6 +12,8 @@ mod absorb;
 mod life_tests;
 mod record;
 mod results;
+#[cfg(test)]
+mod results_tests;
 mod settle;
 mod summary;
 

@@ -10,7 +10,7 @@ use crate::bridge::event::ConversationOutcome;
 use crate::bridge::lane::outage_pause;
 use crate::bridge::outgoing::{CallResult, Called};
 use crate::bridge::status::{FailureReason, Progress};
-use crate::error::{Delivery, Error, ErrorKind};
+use crate::error::{Delivery, Error, ErrorKind, Stage};
 use crate::id::ConversationId;
 use crate::time::Now;
 
@@ -33,6 +33,10 @@ fn meaning(error: &Error) -> Meaning {
     match (error.delivery(), error.kind()) {
         (Delivery::Unknown, _) => Meaning::Unknown,
         (_, ErrorKind::ConversationClosed) => Meaning::Closed,
+        // The service's fault, or that of the settings: no other message would be sent either.
+        (_, ErrorKind::Rejected) if matches!(error.stage(), Stage::Domain | Stage::AppJwt) => {
+            Meaning::Later
+        }
         (_, ErrorKind::InvalidInput | ErrorKind::Rejected | ErrorKind::StaleRevision) => {
             Meaning::Refused
         }
