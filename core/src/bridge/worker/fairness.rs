@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Worker;
+use super::{Held, Worker};
 use crate::bridge::lane::DraftNext;
-use crate::bridge::store::LaneId;
+use crate::bridge::store::{LaneId, Next};
 use crate::id::AccountId;
 use crate::time::Now;
 
@@ -42,11 +42,19 @@ impl Worker {
     /// room.
     pub(super) fn is_crowded(&self, id: &LaneId) -> bool {
         let share = self.config.account_lanes();
-        if share >= self.config.max_lanes || self.lanes.len() <= share {
+        if self.lanes.len() <= share {
             return false;
         }
-        let is_same = |lane: &&LaneId| lane.account() == id.account();
-        self.lanes.keys().filter(is_same).count() > share
+        // One that is being released leaves room already.
+        let is_kept = |held: &Held| {
+            held.commit.as_ref().is_none_or(|commit| matches!(commit.next, Next::Hold(_)))
+        };
+        let kept = self
+            .lanes
+            .iter()
+            .filter(|(lane, held)| lane.account() == id.account() && is_kept(held))
+            .count();
+        kept > share
     }
 
     /// Releases a lane for a while: others are due before it.

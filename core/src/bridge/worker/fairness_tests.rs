@@ -145,3 +145,16 @@ fn lanes_that_wait_go_on_and_are_released() {
     world.run_for(Duration::from_millis(100));
     assert_eq!(world.worker.lanes(), 0);
 }
+
+#[test]
+fn as_many_lanes_as_its_share_wait_in_the_program() {
+    // Half of four places, and of eight lanes. Those beyond it are put off, and no others.
+    for consumers in [4, 5, 7] {
+        let mut world = World::new(config().max_effects(4).max_lanes(8).or_equal_shares(2));
+        world.accept("hangs", consumers);
+        world.accept("works", 1);
+        world.run_for(Duration::from_millis(500));
+        let found = (world.hanging, world.sent, world.worker.lanes());
+        assert_eq!(found, (2, 1, 4), "{consumers}");
+    }
+}

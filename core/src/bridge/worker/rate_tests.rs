@@ -237,6 +237,61 @@ fn programs_that_let_others_go_first_look_at_different_times() {
     }
 }
 
+#[test]
+fn one_lane_is_held_unless_its_turn_never_comes() {
+    // With an eighth of one request a second, the turns come after 8, 16 and 24 s.
+    for (millionths, held) in [(125_000, 1), (0, 0)] {
+        let mut world = World::new(1);
+        world.start();
+        world.accept(0..3);
+        let (now, worker) = (world.now, &mut world.programs[0].worker);
+        worker.set_share(millionths, now);
+        worker.rate.as_mut().unwrap().spend(&account(), now.mono());
+        loop {
+            match worker.poll(now) {
+                WorkerStep::Ask(number, request) => {
+                    let answer = world.store.perform(request, now.mono());
+                    worker.handle(number, Some(answer), now);
+                }
+                WorkerStep::Deliver(number, _) => worker.delivered(number, &Verdict::Taken, now),
+                WorkerStep::Wait(_) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(worker.lanes(), held, "{millionths}");
+    }
+}
+
+#[test]
+fn a_claim_waits_while_the_next_turn_is_more_than_4_s_off() {
+    let now = Mono::ZERO + SECOND * 1000;
+    let (least, most) = (Duration::from_millis(25), Duration::from_millis(240));
+    // One request a second either way: each lane that waits puts the next one off by a second.
+    for (per_second, millionths, pause) in [(1, 1_000_000, 240), (2, 500_000, 480)] {
+        for (waiting, pause) in [(0, None), (3, None), (4, Some(Duration::from_millis(pause)))] {
+            let config = BridgeConfig::new().rate(per_second).poll(least, most);
+            let mut worker = Worker::new(config, Seed::from_bytes([7; 16]));
+            let rate = worker.rate.as_mut().unwrap();
+            rate.credits.set_share(millionths, now);
+            rate.spend(&account(), now);
+            let lane = LaneId::consumer(&account(), &ExtConsumerId::new("c0").unwrap());
+            rate.waiting.extend(std::iter::repeat_n(lane, waiting));
+            assert_eq!(worker.throttled_pause(now), pause, "{millionths} {waiting}");
+        }
+    }
+}
+
+#[test]
+fn another_account_takes_no_credit_away() {
+    let (mut rate, other) = (Rate::new(4), AccountId::new("le2").unwrap());
+    rate.spend(&account(), Mono::ZERO);
+    let now = Mono::ZERO + SECOND * 10;
+    rate.credits.account(&other, now);
+    // Four requests after a while, and one for who is new.
+    assert_eq!(rate.credits.next(&account(), 3, now), now);
+    assert_eq!(rate.credits.next(&other, 1, now), now + Duration::from_millis(250));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

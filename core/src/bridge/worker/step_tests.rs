@@ -55,6 +55,12 @@ fn deliveries(worker: &mut Worker, store: &mut MemoryStore, now: Now) -> Vec<(u6
     }
 }
 
+/// Until when the worker waits.
+fn waits(worker: &mut Worker, now: Now) -> Mono {
+    let WorkerStep::Wait(until) = worker.poll(now) else { panic!("it does not wait") };
+    until
+}
+
 #[test]
 fn an_effect_begins_if_11_s_of_the_term_are_left() {
     for (late, begins) in [(4_000_000_000, true), (4_000_000_001, false)] {
@@ -157,4 +163,53 @@ fn a_lane_that_waited_past_its_term_begins_once() {
         }
     }
     assert_eq!((told, worker.lanes()), (vec!["bob".to_owned(), "ada".to_owned()], 0));
+}
+
+#[test]
+fn it_wakes_for_a_claim_only_if_it_may_ask_for_one() {
+    let term = START.mono() + Duration::from_secs(15);
+    let mut claiming = worker(BridgeConfig::new());
+    assert!(matches!(claiming.poll(START), WorkerStep::Ask(_, Request::Claim { .. })));
+    assert_eq!(waits(&mut claiming, START), Mono::NEVER);
+
+    let (mut full, mut store) = (worker(BridgeConfig::new().max_lanes(1)), statuses_of(&["ada"]));
+    claim(&mut full, &mut store, START, START);
+    assert!(matches!(full.poll(START), WorkerStep::Deliver(..)));
+    assert_eq!(waits(&mut full, START), term);
+
+    let (mut stopping, mut store) = (worker(BridgeConfig::new()), statuses_of(&["ada"]));
+    claim(&mut stopping, &mut store, START, START);
+    assert!(matches!(stopping.poll(START), WorkerStep::Deliver(..)));
+    stopping.stop();
+    assert_eq!(waits(&mut stopping, START), term);
+}
+
+#[test]
+fn a_commit_that_is_asked_again_is_waited_for() {
+    let (mut worker, mut store) = (worker(BridgeConfig::new()), MemoryStore::default());
+    append(&mut store, lane(LaneKind::Status, "ada"), b"{}");
+    claim(&mut worker, &mut store, START, START);
+    let WorkerStep::Ask(number, Request::Commit(_)) = worker.poll(START) else { panic!() };
+    worker.handle(number, None, START);
+    assert!(matches!(worker.poll(START), WorkerStep::Ask(_, Request::Claim { .. })));
+    let again = START.later(Duration::from_millis(250));
+    assert_eq!(waits(&mut worker, START), again.mono());
+    assert!(matches!(worker.poll(again), WorkerStep::Ask(_, Request::Commit(_))));
+    assert_eq!(waits(&mut worker, again), START.mono() + Duration::from_secs(15));
+}
+
+#[test]
+fn a_late_answer_does_not_end_a_later_lease() {
+    let (mut worker, mut store) = (worker(BridgeConfig::new()), MemoryStore::default());
+    append(&mut store, lane(LaneKind::Status, "ada"), b"{}");
+    claim(&mut worker, &mut store, START, START);
+    let WorkerStep::Ask(late, Request::Commit(_)) = worker.poll(START) else { panic!() };
+    // It comes too late, and so does its answer: the lane has been claimed anew.
+    let now = START.later(Duration::from_secs(15));
+    claim(&mut worker, &mut store, now, now);
+    worker.handle(late, Some(Answer::Committed(vec![None])), now);
+    let counters = worker.counters();
+    assert_eq!((counters.claimed, counters.taken_over, counters.lost), (2, 1, 1));
+    assert_eq!(worker.lanes(), 1);
+    assert!(matches!(worker.poll(now), WorkerStep::Ask(_, Request::Commit(_))));
 }
