@@ -128,9 +128,7 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
                 "redirects are not followed, they could carry the token away"
             }
             _ if error.retry_after().is_some() => "try again later",
-            (_, _, Some(40001)) => {
-                "check that the account id is the one that the app is installed in"
-            }
+            (_, _, Some(40001)) => WRONG_ACCOUNT,
             _ => "the same request will be rejected again: correct it first",
         },
         ErrorKind::AlreadyOpen => "go on with the conversation that is open, or close it first",
@@ -172,6 +170,9 @@ pub(super) fn advice(error: &Error) -> Option<Cow<'static, str>> {
     Some(text.into())
 }
 
+/// For 40001, which comes with either status ([protocol.md 14](crate::protocol#14), row 13).
+const WRONG_ACCOUNT: &str = "check that the account id is the one that the app is installed in";
+
 /// What makes a service reject fresh tokens.
 fn rejected_token(error: &Error) -> &'static str {
     match error.error_code() {
@@ -183,6 +184,7 @@ fn rejected_token(error: &Error) -> &'static str {
 fn unauthorized(error: &Error) -> &'static str {
     match (error.stage(), error.error_code()) {
         (Stage::AppJwt, _) => "check the client id and the secret of the app install",
+        (_, Some(40001)) => WRONG_ACCOUNT,
         (_, Some(40102)) => {
             "a fresh AppJWT was rejected too: see that the app install is enabled and its scope is \
              msg.consumer"

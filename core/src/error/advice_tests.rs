@@ -154,3 +154,42 @@ fn every_failure_but_the_callers_own_has_advice() {
         }
     }
 }
+
+#[test]
+fn advice_fits_the_answer_and_its_stage() {
+    use ErrorKind as K;
+    use Stage as S;
+    for (kind, stage, status, code, word) in [
+        (K::Rejected, S::Domain, 404, None, "the account id and the service name"),
+        (K::Rejected, S::Operation, 302, None, "redirects are not followed"),
+        (K::Rejected, S::Operation, 400, Some(40001), "the one that the app is installed in"),
+        (K::Rejected, S::Operation, 400, None, "correct it first"),
+        (K::Unauthorized, S::AppJwt, 401, None, "the client id and the secret"),
+        (K::Unauthorized, S::Operation, 401, Some(40001), "the one that the app is installed in"),
+        (K::Unauthorized, S::Operation, 401, Some(40102), "a fresh AppJWT was rejected"),
+        (K::Unauthorized, S::Operation, 401, Some(40103), "a fresh ConsumerJWS was rejected"),
+        (K::Unauthorized, S::Operation, 401, Some(40104), "is a proxy removing headers"),
+        (K::Unauthorized, S::Operation, 401, Some(40105), "is a proxy removing headers"),
+        (K::DeadlineExceeded, S::AppJwt, 401, Some(40102), "is the app install enabled"),
+        (K::DeadlineExceeded, S::AppJwt, 401, Some(40103), "does the consumer belong to"),
+        (K::DeadlineExceeded, S::AppJwt, 503, None, "allow more time"),
+        (K::DeadlineExceeded, S::Operation, 401, None, "allow more time"),
+    ] {
+        let error = Error::new(kind, "x").at(stage, None).with_status(status, code);
+        let advice = advice(&error).unwrap();
+        assert!(advice.contains(word), "{kind:?} {stage:?} {status} {code:?}: {advice}");
+    }
+}
+
+#[test]
+fn only_a_failed_connection_is_a_matter_of_the_network() {
+    let unavailable = Error::new(ErrorKind::Unavailable, "x");
+    let network = "check the network, the host's name and any proxy, or try again later";
+    for (error, expected) in [
+        (unavailable.clone(), network),
+        (unavailable.clone().with_delivery(Delivery::Unknown), "try again later"),
+        (unavailable.with_status(503, None), "try again later"),
+    ] {
+        assert_eq!(advice(&error).unwrap(), expected, "{error:#?}");
+    }
+}
