@@ -191,6 +191,30 @@ fn the_policy_decides_about_what_cannot_be_settled() {
 }
 
 #[test]
+fn an_operator_decides_about_a_message_in_doubt_alone() {
+    let decide = |world: &mut World, message: &str| {
+        let account = AccountId::new("91827364").unwrap();
+        let ada = ExtConsumerId::new("ada").unwrap();
+        world.append(vec![resolve(&account, &ada, message, Resolution::Drop)]);
+        world.run();
+    };
+    // One that was not sent yet is sent.
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    decide(&mut world, "m1");
+    assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
+    // A decision about the next message is none about the first.
+    let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
+    world.accept("ada", "m2", "next");
+    decide(&mut world, "m2");
+    assert_eq!(world.channel.statuses, []);
+    decide(&mut world, "m1");
+    let failed = Progress::Failed(FailureReason::Operator);
+    assert_eq!(world.channel.statuses.first(), Some(&("m1".to_owned(), failed)));
+    assert_eq!(world.cloud.texts_of("ada"), ["next"]);
+}
+
+#[test]
 fn messages_behind_an_unconfirmed_one_wait() {
     let mut world = after_a_lost_answer(BridgeConfig::new(), Fate::RequestLost);
     world.accept("ada", "m2", "next");

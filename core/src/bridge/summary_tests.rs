@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::entry::{ConsumerEntry, entry};
 use super::store::{Answer, LaneDetails, LaneId, LaneKind, Listed, Request};
 use super::world::{Fate, UnderWay, World};
 use super::{
@@ -9,7 +10,7 @@ use super::{
     DeadLetterSummary, Inbound, Outgoing, Unsettled, Waiting,
 };
 use crate::error::{Delivery, Error, ErrorKind};
-use crate::id::{AccountId, ExtConsumerId};
+use crate::id::{AccountId, DialogId, ExtConsumerId};
 use crate::time::Timestamp;
 
 fn account() -> AccountId {
@@ -127,6 +128,22 @@ fn a_summary_has_the_last_64_messages() {
     world.run();
     let recent = summary(&mut world).recent;
     assert_eq!((recent.len(), recent[0].status), (64, "accepted"));
+}
+
+#[test]
+fn a_summary_tells_what_was_delivered_to_the_agents() {
+    let mut world = open(BridgeConfig::new());
+    let (dialog, sequences) = (DialogId::new("c1").unwrap(), vec![0]);
+    let delivered = ConsumerEntry::Acknowledged { dialog, read: false, sequences };
+    world.append(vec![entry(LaneId::consumer(&account(), &ada()), &delivered)]);
+    world.go_on();
+    assert_eq!(statuses(&summary(&mut world)), ["m1 delivered"]);
+}
+
+#[test]
+fn each_state_of_a_consumer_has_a_name() {
+    let states = [ConsumerState::None, ConsumerState::Awaiting, ConsumerState::Open];
+    assert_eq!(states.map(ConsumerState::name), ["none", "awaiting", "open"]);
 }
 
 #[test]

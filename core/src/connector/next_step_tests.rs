@@ -213,6 +213,14 @@ fn authorize_briefly(harness: &mut CallHarness<AuthorizeApp>) {
 }
 
 #[test]
+fn a_token_of_two_seconds_is_used_for_nine_tenths_of_them() {
+    let mut harness = CallHarness::new(AuthorizeApp::new());
+    authorize_briefly(&mut harness);
+    let authorized = harness.into_result().unwrap().output;
+    assert_eq!(authorized.remaining, Duration::from_millis(1800));
+}
+
+#[test]
 fn short_lived_tokens_are_throttled_without_a_rejection() {
     let short = |config: Config| config.call_timeout(secs(5));
     let mut harness = CallHarness::with(AuthorizeApp::new(), short);

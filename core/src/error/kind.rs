@@ -134,3 +134,54 @@ impl Stage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logs and machine-readable output have them: other programs match on them.
+    #[test]
+    fn every_kind_keeps_its_name() {
+        for (kind, name) in [
+            (ErrorKind::InvalidInput, "invalid_input"),
+            (ErrorKind::Configuration, "configuration"),
+            (ErrorKind::UntrustedHost, "untrusted_host"),
+            (ErrorKind::Unauthorized, "unauthorized"),
+            (ErrorKind::Blocked, "blocked"),
+            (ErrorKind::Rejected, "rejected"),
+            (ErrorKind::AlreadyOpen, "already_open"),
+            (ErrorKind::ConversationClosed, "conversation_closed"),
+            (ErrorKind::StaleRevision, "stale_revision"),
+            (ErrorKind::RateLimited, "rate_limited"),
+            (ErrorKind::Unavailable, "unavailable"),
+            (ErrorKind::CircuitOpen, "circuit_open"),
+            (ErrorKind::DeadlineExceeded, "deadline_exceeded"),
+            (ErrorKind::Unconfirmed, "unconfirmed"),
+            (ErrorKind::BadAnswer, "bad_answer"),
+            (ErrorKind::Tls, "tls"),
+            (ErrorKind::Proxy, "proxy"),
+            (ErrorKind::Abandoned, "abandoned"),
+        ] {
+            assert_eq!(kind.name(), name);
+        }
+    }
+
+    #[test]
+    fn every_delivery_and_stage_keeps_its_name() {
+        for (delivery, name) in [
+            (Delivery::NotSent, "not_sent"),
+            (Delivery::Rejected, "rejected"),
+            (Delivery::Unknown, "unknown"),
+        ] {
+            assert_eq!((delivery.name(), delivery.to_string().as_str()), (name, name));
+        }
+        for (stage, name) in [
+            (Stage::Domain, "domain"),
+            (Stage::AppJwt, "app_jwt"),
+            (Stage::ConsumerJws, "consumer_jws"),
+            (Stage::Operation, "operation"),
+        ] {
+            assert_eq!(stage.name(), name);
+        }
+    }
+}

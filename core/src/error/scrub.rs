@@ -94,6 +94,15 @@ mod tests {
         assert_eq!(scrub(said, &[]), said);
     }
 
+    /// A token is longer than 16 characters.
+    #[test]
+    fn only_a_long_word_that_looks_like_a_token_is_taken_out() {
+        for word in ["eyJraWQiOiJhIn0.", "InvalidConversationIdentifier"] {
+            assert_eq!(scrub(word, &[]), word);
+        }
+        assert_eq!(scrub("eyJraWQiOiJhIn0.e", &[]), "[redacted]");
+    }
+
     #[test]
     fn one_short_line_is_left_of_anything() {
         let line = scrub(&"a\nü".repeat(500), &[]);

@@ -138,6 +138,16 @@ mod tests {
     }
 
     #[test]
+    fn the_client_properties_are_those_set_or_none() {
+        let ada = ExtConsumerId::new("ada").unwrap();
+        let plain = ConversationRef::new(ada, ConversationId::new("c").unwrap());
+        assert_eq!(plain.client_properties(), None);
+        let properties = ClientProperties::new().feature("MULTI_DIALOG");
+        let full = plain.with_client_properties(properties.clone());
+        assert_eq!(full.client_properties(), Some(&properties));
+    }
+
+    #[test]
     fn the_main_dialog_has_the_conversations_id() {
         let ada = ExtConsumerId::new("ada").unwrap();
         let main = ConversationRef::new(ada, ConversationId::new("c").unwrap());

@@ -188,6 +188,7 @@ fn the_documented_file_is_written() {
     let file = HostedFile::new("/v1/AUTH_async-images/a", "png")
         .caption("ring photo")
         .preview("data:image/png;base64,iVBORw0");
+    assert_eq!(file.relative_path(), "/v1/AUTH_async-images/a");
     let send = |file| SendFile::new(&conversation(), file);
     assert_eq!(
         body_of(&send(file))["body"]["event"],
@@ -284,6 +285,14 @@ fn an_empty_or_too_long_text_is_an_error() {
     assert_eq!(request_of(&text("")).unwrap_err().to_string(), "the text is empty");
     let why = request_of(&text(&"x".repeat(5000))).unwrap_err().to_string();
     assert!(why.contains("5000 is the most") && why.contains("shorten the text by"), "{why}");
+}
+
+#[test]
+fn a_text_may_fill_its_request_to_the_last_character() {
+    // All but the text has 206 characters; each letter has two bytes.
+    assert!(request_of(&text(&"ü".repeat(4794))).is_ok());
+    let why = request_of(&text(&"ü".repeat(4795))).unwrap_err().to_string();
+    assert!(why.contains("5001 characters") && why.contains("shorten the text by 1,"), "{why}");
 }
 
 #[test]

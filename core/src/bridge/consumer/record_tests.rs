@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::id::ExtConsumerId;
 
 fn conversation(n: usize) -> ConversationId {
     ConversationId::new(format!("c{n}")).unwrap()
@@ -40,6 +41,27 @@ fn of_too_many_receipts_the_oldest_go() {
             last(&all[..=*n], MAX_RECEIPTS).into_iter().map(conversation).collect();
         assert_eq!(kept, expected);
     }
+}
+
+#[test]
+fn receipts_of_the_same_kind_and_dialog_alone_are_joined() {
+    let others = [
+        PendingReceipt { conversation: conversation(1), ..receipt(0) },
+        PendingReceipt { dialog: dialog(1), ..receipt(0) },
+        PendingReceipt { kind: PendingKind::Receipt(ReceiptKind::Delivered), ..receipt(0) },
+        PendingReceipt { kind: PendingKind::Action, ..receipt(0) },
+        // A click is sent for itself.
+        PendingReceipt { kind: PendingKind::Action, ..receipt(0) },
+    ];
+    let mut record = ConsumerRecord::default();
+    record.add_receipt(receipt(0));
+    for other in others.clone() {
+        record.add_receipt(other);
+    }
+    record.add_receipt(PendingReceipt { sequences: vec![3], ..receipt(0) });
+    let joined = PendingReceipt { sequences: vec![0, 3], ..receipt(0) };
+    let kept: Vec<_> = record.receipts.into_iter().collect();
+    assert_eq!(kept, [vec![joined], others.to_vec()].concat());
 }
 
 #[test]
@@ -81,6 +103,47 @@ fn of_too_many_messages_with_options_the_oldest_go() {
     record.offer(Some(offered(7, 2, 1)));
     record.offer(None);
     assert_eq!(record.offered_by("7").map(|one| one.dialog.clone()), Some(dialog(2)));
+}
+
+#[test]
+fn options_of_16_kib_are_remembered() {
+    let frame = r#"{"message":"7","dialog":"d9","options":[{"title":"","sequence":7}]}"#;
+    for (bytes, is_kept) in [(16_384, true), (16_385, false)] {
+        let title = "x".repeat(bytes - frame.len());
+        let choice = Choice { title, text: None, metadata: Value::Null, sequence: 7 };
+        let (message, options) = ("7".to_owned(), vec![choice]);
+        let mut record = ConsumerRecord::default();
+        record.offer(Some(Offered { message, dialog: dialog(0), options }));
+        record.offer(None);
+        assert_eq!(record.offered_by("7").is_some(), is_kept, "{bytes}");
+    }
+}
+
+#[test]
+fn of_too_many_parts_the_oldest_go() {
+    let part = |n: usize| format!("m1\u{1f}{n}");
+    let mut record = ConsumerRecord::default();
+    for n in 2..=257 {
+        record.remember(part(n), 7, Timestamp::from_millis(5));
+    }
+    assert_eq!((record.recent.len(), record.recent[0].id.clone()), (256, part(2)));
+    record.remember(part(258), 7, Timestamp::from_millis(5));
+    assert_eq!((record.recent.len(), record.recent[0].id.clone()), (256, part(3)));
+}
+
+#[test]
+fn of_nine_dialogs_the_first_is_forgotten() {
+    let ada = ExtConsumerId::new("ada").unwrap();
+    let mut talk = OpenTalk::new(ConversationRef::new(ada, conversation(1)));
+    let dialogs: Vec<_> = (1..=9).map(|n| DialogId::new(format!("d{n}")).unwrap()).collect();
+    let least =
+        |talk: &OpenTalk| dialogs.iter().map(|dialog| talk.least(dialog)).collect::<Vec<_>>();
+    for dialog in &dialogs[..8] {
+        talk.confirm(dialog, 20);
+    }
+    assert_eq!(least(&talk), [21, 21, 21, 21, 21, 21, 21, 21, 0]);
+    talk.confirm(&dialogs[8], 30);
+    assert_eq!(least(&talk), [0, 21, 21, 21, 21, 21, 21, 21, 31]);
 }
 
 proptest! {

@@ -52,8 +52,8 @@ impl ConsumerLane {
         now: Now,
     ) {
         let least = match &self.record.talk {
-            Talk::Open(talk) if *talk.to.id() == conversation => talk.least(&dialog),
-            _ => 0,
+            Talk::Open(talk) => talk.least(&dialog),
+            Talk::None | Talk::Awaiting => 0,
         };
         let Some(head) = self.record.queue.front_mut() else { return };
         head.attempt = head.attempt.saturating_add(1);

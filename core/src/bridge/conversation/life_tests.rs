@@ -1,10 +1,14 @@
-//! How long a conversation's record is kept, and what a store that refuses it leads to.
+//! How long a conversation's record is kept, how much it has room for, and what a store that refuses it leads to.
 
 use std::time::SystemTime;
 
+use serde_json::json;
+
 use super::*;
+use crate::bridge::delivery::ChangeDetails;
 use crate::bridge::entry::ConversationEntry;
 use crate::bridge::store::Fence;
+use crate::webhook::{Change, MessagingEvent, Order, Transition};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -36,6 +40,31 @@ fn claimed(
     ConversationLane::restore(claimed, conversation, Arc::new(BridgeConfig::new()), now()).unwrap()
 }
 
+fn news(changes: Vec<Change>) -> Vec<u8> {
+    serde_json::to_vec(&ConversationEntry::Changes { changes, at: None }).unwrap()
+}
+
+/// A record in which so many deliveries wait for the channel.
+fn waiting(deliveries: usize) -> ConversationRecord {
+    let pending = Pending {
+        id: "c1:c1:opened".to_owned(),
+        at: None,
+        order: Order::InOrder,
+        content: PendingContent::Changed(Transition::Created),
+        replayed: false,
+        details: ChangeDetails::default(),
+        stored: None,
+    };
+    let pending = vec![pending; deliveries].into();
+    ConversationRecord { owner: ours(), pending, ..ConversationRecord::default() }
+}
+
+/// The number of the last entry that the lane takes in before it delivers something.
+fn taken(lane: &mut ConversationLane) -> u64 {
+    assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Deliver(_))));
+    lane.release(now()).through
+}
+
 #[test]
 fn a_record_goes_if_nothing_came_for_its_life() {
     let hour = Duration::from_secs(3600);
@@ -46,8 +75,7 @@ fn a_record_goes_if_nothing_came_for_its_life() {
         (Owner::Foreign, true, hour),
     ] {
         let record = ConversationRecord { owner, is_finished, ..ConversationRecord::default() };
-        let news = ConversationEntry::Changes { changes: Vec::new(), at: None };
-        let news = vec![(9, serde_json::to_vec(&news).unwrap())];
+        let news = vec![(9, news(Vec::new()))];
         for (entries, elapsed, expected) in [
             (Vec::new(), life - Duration::from_nanos(1), DraftNext::After(life)),
             (Vec::new(), life, DraftNext::Gone),
@@ -65,4 +93,39 @@ fn a_refused_record_without_deliveries_gives_nothing_up() {
     let record = ConversationRecord { owner: ours(), ..ConversationRecord::default() };
     let mut lane = claimed(&record, Vec::new(), Duration::ZERO);
     assert!(lane.shed(now()).is_none());
+}
+
+#[test]
+fn no_entry_is_taken_in_while_a_thousand_deliveries_wait() {
+    for (deliveries, through) in [(999, 9), (1000, 0)] {
+        let entries = vec![(9, news(Vec::new()))];
+        let mut lane = claimed(&waiting(deliveries), entries, Duration::ZERO);
+        assert_eq!(taken(&mut lane), through, "{deliveries}");
+    }
+}
+
+#[test]
+fn entries_are_taken_in_up_to_two_mebibytes() {
+    let record = waiting(1);
+    let left = 2_097_152 - encode(&record).body.len();
+    for (size, through) in [(left, 9), (left + 1, 0)] {
+        let mut entry = news(Vec::new());
+        entry.resize(size, b' ');
+        let mut lane = claimed(&record, vec![(9, entry)], Duration::ZERO);
+        assert_eq!(taken(&mut lane), through, "{size}");
+    }
+}
+
+#[test]
+fn what_is_over_a_thousand_deliveries_waits_in_the_inbox() {
+    let text = |sequence: u64| {
+        let raw = json!({"sequence": sequence, "conversationId": "c1", "dialogId": "c1",
+            "originatorMetadata": {"role": "ASSIGNED_AGENT"},
+            "event": {"type": "ContentEvent", "contentType": "text/plain", "message": "hi"}});
+        Change::Message(MessagingEvent::try_from(raw).unwrap())
+    };
+    let entries = vec![(9, news(vec![text(0), text(1)]))];
+    let mut lane = claimed(&waiting(999), entries, Duration::ZERO);
+    assert_eq!(taken(&mut lane), 9);
+    assert_eq!((lane.record.pending.len(), lane.inbox.len()), (1000, 1));
 }

@@ -12,6 +12,8 @@ mod life_tests;
 mod phase_tests;
 mod record;
 mod sightings;
+#[cfg(test)]
+mod told_tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

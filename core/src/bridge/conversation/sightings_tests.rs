@@ -127,3 +127,37 @@ fn an_echo_without_a_time_answers_its_question() {
     sightings.record(&MessagingEvent::try_from(raw).unwrap(), true);
     assert_eq!(sightings.settle(), [(question(0), Verdict::Echo(0))]);
 }
+
+#[test]
+fn an_echo_is_of_the_dialog_and_at_least_the_sequence_asked() {
+    for (dialog, n, answers) in [("d", 4, false), ("e", 5, false), ("d", 5, true)] {
+        let asked = Question { least: 5, ..question(n) };
+        let mut sightings = Sightings::default();
+        sightings.ask(asked.clone());
+        sightings.record(&own(dialog, n), true);
+        let expected = answers.then_some((asked, Verdict::Echo(5)));
+        assert_eq!(sightings.settle(), Vec::from_iter(expected), "{dialog} {n}");
+    }
+}
+
+#[test]
+fn the_echo_of_a_file_is_known_by_its_path() {
+    let echo = |n: u64, event: serde_json::Value| {
+        let mut raw = own("d", n).raw().to_value();
+        raw["event"] = event;
+        MessagingEvent::try_from(raw).unwrap()
+    };
+    let file = |path: &str| {
+        json!({"type": "ContentEvent", "contentType": "hosted/file",
+            "message": {"relativePath": path, "fileType": "PNG"}})
+    };
+    let asked = Question { digest: digest::file("/files/2"), ..question(7) };
+    let mut sightings = Sightings::default();
+    sightings.ask(asked.clone());
+    let text = json!({"type": "ContentEvent", "contentType": "text/plain", "message": "/files/2"});
+    sightings.record(&echo(3, text), true);
+    sightings.record(&echo(4, file("/files/1")), true);
+    assert_eq!(sightings.settle(), []);
+    sightings.record(&echo(5, file("/files/2")), true);
+    assert_eq!(sightings.settle(), [(asked, Verdict::Echo(5))]);
+}

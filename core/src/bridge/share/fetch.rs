@@ -185,10 +185,11 @@ impl TokenFetch {
             done.as_ref().is_none_or(|done| done.as_bytes() != cell.value)
                 && !cell.value.starts_with(sharing.name.as_bytes())
         };
-        match claim.filter(is_others) {
-            Some(_) => self.look_again(now),
-            None if self.claim.is_some() => self.state = State::Claim,
-            None => self.state = State::Send,
+        if claim.as_ref().is_some_and(is_others) {
+            self.look_again(now);
+        } else {
+            // A consumer's token, which nobody claims, is then requested at once.
+            self.state = State::Claim;
         }
     }
 

@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::cells::TokenValue;
 use super::program::{Cloud, PATIENCE, Program, config, now};
 use super::*;
 use crate::api::{AuthorizeApp, IdentifyConsumer};
-use crate::bridge::store::{Answer, CellId, MemoryStore, Request};
-use crate::connector::{Call, ConnectorState, SharedToken, Step};
+use crate::bridge::store::{Answer, Cell, CellId, MemoryStore, Request};
+use crate::connector::{Call, ConnectorState, Outcome, SharedToken, Step, TokenRequest};
 use crate::id::ExtConsumerId;
 use crate::time::Mono;
 
@@ -179,13 +180,98 @@ fn nothing_that_is_printed_shows_a_token() {
 
 #[test]
 fn a_short_token_is_not_shared() {
-    let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
-    cloud.life = SECOND * 59;
-    for number in 1..=2 {
-        let mut program = Program::new(number, true);
-        program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(5)).unwrap();
+    for (life, issued) in [(59, 2), (60, 1)] {
+        let (mut store, mut cloud) = (MemoryStore::default(), Cloud::new());
+        cloud.life = SECOND * life;
+        for number in 1..=2 {
+            let mut program = Program::new(number, true);
+            program.run(AuthorizeApp, Some(&mut store), &mut cloud, &mut at(5)).unwrap();
+        }
+        assert_eq!(cloud.issued.len(), issued, "{life}");
     }
-    assert_eq!(cloud.issued.len(), 2);
+}
+
+fn sharing() -> TokenSharing {
+    TokenSharing::new(&config(), Seed::from_bytes([1; 16]), ShareSettings::new()).unwrap()
+}
+
+/// A fetch of the AppJWT that began at 10 s, and that asks the store for it.
+fn asked(sharing: &mut TokenSharing) -> TokenFetch {
+    let request = TokenRequest { consumer: None, replaces_rejected: false };
+    let mut fetch = TokenFetch::new(sharing, &request, at(10), PATIENCE);
+    assert!(matches!(fetch.poll(sharing, at(10)), FetchStep::Ask(Request::Read(_), _)));
+    fetch
+}
+
+#[test]
+fn an_answer_of_the_store_is_waited_for_until_patience_ends() {
+    let mut sharing = sharing();
+    let mut fetch = asked(&mut sharing);
+    for early in [10, 12] {
+        let FetchStep::Wait(until) = fetch.poll(&mut sharing, at(early)) else { panic!("{early}") };
+        assert_eq!(until, at(13));
+    }
+    assert!(matches!(fetch.poll(&mut sharing, at(13)), FetchStep::Send));
+    assert_eq!(sharing.alone_until, at(43));
+}
+
+#[test]
+fn a_claim_is_waited_for_if_it_is_anothers_and_not_done() {
+    let own = format!("{}/1", sharing().name);
+    let cell = |value: Vec<u8>| Some(Cell { version: 1, value });
+    let rejected = || Secret::new("t1".to_owned());
+    // The claim of the rejected token, if that is there, and the claim that is in its cell.
+    for (done, claim, is_waited_for) in [
+        (None, "other/1", true),
+        (Some("other/1"), "other/2", true),
+        (Some("other/1"), "other/1", false),
+        (None, own.as_str(), false),
+        (Some("other/1"), own.as_str(), false),
+    ] {
+        let mut sharing = sharing();
+        sharing.rejected = Some(rejected());
+        let mut fetch = asked(&mut sharing);
+        let token = done.map(|done| TokenValue {
+            token: rejected(),
+            usable: SECOND,
+            claim: done.to_owned(),
+        });
+        let token = token.and_then(|token| cell(token.write()));
+        let answer = Answer::Cells(vec![token, cell(claim.as_bytes().to_vec())]);
+        fetch.answered(&mut sharing, Some(answer), at(10));
+        let waits = match fetch.poll(&mut sharing, at(10)) {
+            FetchStep::Wait(_) => true,
+            FetchStep::Ask(Request::Swap { .. }, _) => false,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(waits, is_waited_for, "{done:?} {claim}");
+    }
+}
+
+#[test]
+fn a_token_is_stored_if_the_store_answers_and_life_is_left() {
+    let body = br#"{"access_token":"t1","expires_in":3600}"#;
+    let outcome = Outcome::Response(http::Response::new(Bytes::from_static(body)));
+    // When the store is asked again, when the answer to the request of 10 s comes, and the life.
+    for (alone_until, answered, expected) in [
+        (0, 10, Some(2700)),
+        (0, 2709, Some(1)),
+        (0, 2710, None),
+        (40, 40, Some(2670)),
+        (41, 40, None),
+    ] {
+        let mut sharing = sharing();
+        let mut fetch = asked(&mut sharing);
+        fetch.answered(&mut sharing, None, at(10));
+        assert!(matches!(fetch.poll(&mut sharing, at(10)), FetchStep::Send));
+        sharing.alone_until = at(alone_until);
+        let life = match fetch.sent(&mut sharing, &outcome, at(answered)) {
+            Some(Request::Swap { life, .. }) => life,
+            None => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(life, expected.map(Duration::from_secs), "{alone_until} {answered}");
+    }
 }
 
 /// Calls of several programs over hours: how many tokens were requested, and the shortest time between two requests of one

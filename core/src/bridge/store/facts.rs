@@ -87,3 +87,37 @@ impl MemoryStore {
         StoreFacts { oldest_due: oldest, due_lanes: counted, ..StoreFacts::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::store::{Entry, LaneId, LaneKind, Request};
+    use crate::id::AccountId;
+
+    #[test]
+    fn the_bytes_of_all_parts_are_added_up() {
+        let part = |bytes| StorePart { name: "journal", bytes, dead: 3 };
+        let bytes = |sizes: &[u64]| {
+            let parts = sizes.iter().copied().map(part).collect();
+            StoreFacts { parts, ..StoreFacts::default() }.bytes()
+        };
+        assert_eq!(bytes(&[8_192, 40_960]), 49_152);
+        assert_eq!(bytes(&[u64::MAX, 4_096]), u64::MAX);
+    }
+
+    #[test]
+    fn a_lane_is_counted_from_when_it_is_due() {
+        let at = |seconds| Mono::from_origin(Duration::from_secs(seconds));
+        let mut store = MemoryStore::default();
+        for (key, due) in [("ada", 2), ("bob", 5), ("eve", 6)] {
+            let lane = LaneId::new(AccountId::new("91827364").unwrap(), LaneKind::Consumer, key);
+            store.perform(Request::Append(vec![Entry { lane, body: vec![1] }]), at(due));
+        }
+        let told = |now| {
+            let facts = store.facts(at(now));
+            (facts.due_lanes, facts.oldest_due)
+        };
+        assert_eq!(told(1), (0, Duration::ZERO));
+        assert_eq!(told(5), (2, Duration::from_secs(3)));
+    }
+}

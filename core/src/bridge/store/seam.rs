@@ -241,9 +241,95 @@ impl StoreErrorKind {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::bridge::store::{CellId, Entry, Fence, Holder, LaneId, LaneKind, Record};
     use crate::id::AccountId;
+
+    /// Keeps every default.
+    struct Plain;
+
+    impl Store for Plain {
+        fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+            Err(StoreError::new(StoreErrorKind::Unavailable, "asked to perform"))
+        }
+    }
+
+    /// Keeps none.
+    struct Own;
+
+    impl Store for Own {
+        fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+            Plain.perform(request)
+        }
+
+        fn submit(&self, _: Request, reply: Reply) {
+            reply(Err(StoreError::new(StoreErrorKind::Unavailable, "asked to submit")));
+        }
+
+        fn facts(&self) -> Result<StoreFacts, StoreError> {
+            Ok(StoreFacts { repeated: 12, ..StoreFacts::default() })
+        }
+
+        fn is_sealed(&self) -> bool {
+            true
+        }
+    }
+
+    /// What a store answers to a request, to one that is submitted, and of itself.
+    fn answers(store: &impl Store) -> (String, String, u64, bool) {
+        let performed = store.perform(Request::Read(Vec::new())).unwrap_err();
+        let (sender, receiver) = mpsc::channel();
+        let reply = move |result| sender.send(result).unwrap();
+        store.submit(Request::Read(Vec::new()), Box::new(reply));
+        let submitted = receiver.try_recv().unwrap().unwrap_err();
+        let repeated = store.facts().unwrap().repeated;
+        (performed.to_string(), submitted.to_string(), repeated, store.is_sealed())
+    }
+
+    #[test]
+    fn a_store_without_more_performs_what_is_submitted() {
+        let plain = ("asked to perform".to_owned(), "asked to perform".to_owned(), 0, false);
+        assert_eq!(answers(&Plain), plain);
+        assert_eq!(answers(&Arc::new(Plain)), plain);
+        assert_eq!(answers(&Box::new(Plain)), plain);
+    }
+
+    #[test]
+    fn a_shared_or_boxed_store_answers_as_itself() {
+        let own = ("asked to perform".to_owned(), "asked to submit".to_owned(), 12, true);
+        let shared: Arc<dyn Store> = Arc::new(Own);
+        let boxed: Box<dyn Store> = Box::new(Own);
+        assert_eq!(answers(&shared), own);
+        assert_eq!(answers(&boxed), own);
+    }
+
+    #[test]
+    fn an_error_tells_its_text_and_its_cause() {
+        let error = StoreError::new(StoreErrorKind::Full, "the disk is full");
+        assert!(error.source().is_none());
+        let error = error.with_source("no space left on device");
+        assert_eq!(error.to_string(), "the disk is full");
+        assert_eq!(error.source().unwrap().to_string(), "no space left on device");
+    }
+
+    #[test]
+    fn only_what_is_refused_may_not_be_repeated() {
+        for (kind, name, may_repeat) in [
+            (StoreErrorKind::Unavailable, "unavailable", true),
+            (StoreErrorKind::Failed, "failed", true),
+            (StoreErrorKind::Full, "full", true),
+            (StoreErrorKind::Refused, "refused", false),
+            (StoreErrorKind::Denied, "denied", true),
+            (StoreErrorKind::Incompatible, "incompatible", true),
+            (StoreErrorKind::Damaged, "damaged", true),
+            (StoreErrorKind::Unreadable, "unreadable", true),
+            (StoreErrorKind::Moved, "moved", true),
+        ] {
+            assert_eq!((kind.name(), kind.may_repeat()), (name, may_repeat));
+        }
+    }
 
     #[test]
     fn every_value_of_a_request_has_the_limit() {
