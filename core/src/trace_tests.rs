@@ -1,5 +1,7 @@
 //! What is written of a call, with its level and its fields.
 
+#![expect(clippy::disallowed_types, reason = "a subscriber is shared, and not the core's")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};

@@ -84,9 +84,12 @@ fn take_over(world: &mut World) {
     world.advance(MARGIN);
 }
 
+/// What is done to a letter.
+type Act = fn(&mut World);
+
 #[test]
 fn no_commit_of_a_letter_prolongs_its_life() {
-    let acts: [(&str, fn(&mut World)); 5] = [
+    let acts: [(&str, Act); 5] = [
         ("put back", put_back_in_vain),
         ("repeated", set_aside),
         ("unreadable", append_unreadable),
