@@ -71,7 +71,8 @@ impl<'a> ResponseView<'a> {
     }
 
     /// The body of a 2xx response, if it is strict JSON of this shape. Unknown members are skipped.
-    /// Makes no copy. `None` too for a body with an array: serde reads one as a struct, by position.
+    /// Makes no copy. `None` too for a body with a `[` anywhere: serde reads an array
+    /// as a struct, by position.
     pub(crate) fn plain<T: Deserialize<'a>>(&self) -> Option<T> {
         let success = self.response.status().is_success();
         let has_array = self.body().contains(&b'[');

@@ -177,7 +177,7 @@ impl BridgeConfig {
         self.consumers.of(consumer)
     }
 
-    /// Sets how long dead letters are kept. Default: 14 days.
+    /// Sets how long dead letters are kept, from when each is set aside first. Default: 14 days.
     #[must_use]
     pub fn dead_letter_retention(mut self, time: Duration) -> Self {
         self.dead_letter_retention = time;

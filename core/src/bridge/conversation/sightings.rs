@@ -137,7 +137,7 @@ impl Sightings {
     /// Makes room for another dialog: the longest silent one goes, and one that a question is about only if all are.
     fn forget_dialog(&mut self) {
         let is_asked = |id: &DialogId| self.questions.iter().any(|one| one.dialog == *id);
-        let last = |arrived: &Arrived| arrived.stamps.back().map(|(_, at)| *at);
+        let last = |arrived: &Arrived| arrived.stamps.iter().map(|(_, at)| *at).max();
         let silent = self.dialogs.iter().min_by_key(|&(id, one)| (is_asked(id), last(one)));
         if let Some(id) = silent.map(|(id, _)| id.clone()) {
             self.dialogs.remove(&id);

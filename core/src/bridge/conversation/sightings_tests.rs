@@ -74,6 +74,19 @@ fn of_too_many_dialogs_the_longest_silent_one_goes() {
 }
 
 #[test]
+fn a_late_event_makes_no_dialog_more_silent() {
+    let mut sightings = Sightings::default();
+    for n in [40, 1] {
+        sightings.record(&own("busy", n), true);
+    }
+    for n in 2..=9 {
+        sightings.record(&own(&format!("e{n}"), n), true);
+    }
+    let known: Vec<&str> = sightings.dialogs.keys().map(DialogId::as_str).collect();
+    assert_eq!(known, ["busy", "e3", "e4", "e5", "e6", "e7", "e8", "e9"]);
+}
+
+#[test]
 fn a_dialog_that_a_question_is_about_is_not_forgotten() {
     let mut sightings = Sightings::default();
     sightings.record(&own("d", 0), false);
