@@ -22,8 +22,8 @@ pub const CLAIMS: &[Claim] = &[
     Claim {
         name: "mutants",
         says: "The core's tests notice small changes",
-        shown_by: "cargo-mutants says which changes there are. All are compiled into the programs of the tests, each behind a \
-            switch, and turned on one at a time. What the table says is missed changed nothing that a test noticed.",
+        shown_by: "cargo-mutants says which changes there are. Those that can have a switch are compiled into the programs of the tests, each behind \
+            one, and turned on one at a time. What the table says is missed changed nothing that a test noticed.",
         command: "cargo run -q --release --locked -p lp-connector-mutants -- core",
         keeps: Keeps::All,
     },

@@ -23,8 +23,8 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Built {
     pub(crate) programs: Vec<Program>,
-    /// What does not compile with a switch, and the compiler's code for the reason.
-    pub(crate) left_out: BTreeMap<Number, String>,
+    /// What does not compile with a switch, and the compiler's code if it would not compile alone either.
+    pub(crate) left_out: BTreeMap<Number, Option<String>>,
 }
 
 /// Builds the tests of packages, again and again without what the compiler refuses. What it is known to refuse is left out
@@ -37,7 +37,7 @@ pub(crate) fn build(
     from: &Path,
     mutants: &[Mutant],
     arguments: &[String],
-    mut left_out: BTreeMap<Number, String>,
+    mut left_out: BTreeMap<Number, Option<String>>,
 ) -> Result<Built, String> {
     for round in 1..=40 {
         tree.write(from, mutants, &left_out.keys().copied().collect::<HashSet<_>>())?;
@@ -60,7 +60,7 @@ fn cargo(root: &Path, arguments: &[String]) -> Result<(Vec<Value>, bool, String)
         .current_dir(root)
         .args(["test", "--no-run", "--offline", "--message-format=json"])
         .args(arguments)
-        // The switches of a `const fn` are not stable, and what the lints say of them is nobody's matter.
+        // The switches of a `const fn` are not stable, and what lints say of them does not count.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "--cap-lints=allow")
         .env("CARGO_TARGET_DIR", root.join("target"))
@@ -84,8 +84,12 @@ fn is_error(message: &Value) -> bool {
     text(message, "/message/level") == Some("error")
 }
 
-/// Of each error the switch that it is about, and its code.
-fn refused(tree: &Tree, messages: &[Value]) -> BTreeMap<Number, String> {
+/// What another value or operator is refused for: its type, mostly.
+const OF_A_CHANGE: [&str; 8] =
+    ["E0004", "E0015", "E0061", "E0277", "E0283", "E0308", "E0369", "E0599"];
+
+/// Of each error the switch that it is about, and its code if the change is certainly what is wrong.
+fn refused(tree: &Tree, messages: &[Value]) -> BTreeMap<Number, Option<String>> {
     let mut refused = BTreeMap::new();
     for message in messages {
         if !is_error(message) {
@@ -119,8 +123,10 @@ fn refused(tree: &Tree, messages: &[Value]) -> BTreeMap<Number, String> {
                 break;
             }
         }
+        // One change is wrong in itself; what else is refused may be the switch's fault.
+        let is_sure = whose.len() == 1 && OF_A_CHANGE.contains(&code.as_str());
         for number in whose {
-            refused.entry(number).or_insert_with(|| code.clone());
+            refused.entry(number).or_insert_with(|| is_sure.then(|| code.clone()));
         }
     }
     refused

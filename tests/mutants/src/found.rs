@@ -35,8 +35,8 @@ impl Outcome {
     pub(crate) fn column(&self, is_equivalent: bool) -> Column {
         match self {
             Self::Caught(_) => Column::Caught,
-            _ if is_equivalent => Column::Equivalent,
             Self::OutOfTime(_) => Column::OutOfTime,
+            _ if is_equivalent => Column::Equivalent,
             Self::Missed(_) | Self::Unreached => Column::Missed,
             Self::DoesNotCompile(_) => Column::DoesNotCompile,
             Self::NotTried => Column::NotTried,

@@ -117,12 +117,14 @@ fn run_part(
     let place = root.join("target/mutants");
     let mut tree = tree::Tree::new(root, &place.join("tree"))?;
     let mut found = Found::read(root, part.name, &mutants)?;
-    let known: BTreeMap<Number, String> = found
+    let known: BTreeMap<Number, Option<String>> = found
         .outcomes
         .iter()
         .enumerate()
         .filter_map(|(number, outcome)| match outcome {
-            Some(Outcome::DoesNotCompile(code)) => Some((number, code.clone())),
+            Some(Outcome::DoesNotCompile(code)) if options.again => {
+                Some((number, Some(code.clone())))
+            }
             _ => None,
         })
         .collect();
@@ -139,12 +141,14 @@ fn run_part(
     let mut numbers = Vec::new();
     for (number, mutant) in mutants.iter().enumerate() {
         let Some(known) = found.outcomes.get_mut(number) else { continue };
-        if let Some(code) = built.left_out.get(&number) {
+        if let Some(Some(code)) = built.left_out.get(&number) {
             *known = Some(Outcome::DoesNotCompile(code.clone()));
         } else if never.contains(&number) {
             *known = Some(Outcome::DoesNotCompile("|| beside a let".into()));
         } else if !switched.contains(&number) {
-            known.get_or_insert(Outcome::NotTried);
+            if !(options.again && known.as_ref().is_some_and(|known| !known.is_missed())) {
+                *known = Some(Outcome::NotTried);
+            }
         } else if mutant.name.contains(&options.only)
             && !(options.again && known.as_ref().is_some_and(|known| !known.is_missed()))
         {
@@ -199,7 +203,7 @@ fn run_part(
         let Some(outcome) = outcome else { continue };
         let is_equivalent = equivalent.names(mutant);
         table.count(mutant, outcome.column(is_equivalent));
-        if is_equivalent && matches!(outcome, Outcome::Caught(_)) {
+        if is_equivalent && matches!(outcome, Outcome::Caught(_) | Outcome::OutOfTime(_)) {
             println!("said to be equivalent, and caught: {}", mutant.name);
             wrong = true;
         }

@@ -4,15 +4,13 @@
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// Other packages whose tests are asked too: what must hold of this one is written down there.
-    pub(crate) with: &'static [&'static str],
     pub(crate) features: &'static [&'static str],
     /// Parts of names of tests that are not asked.
     pub(crate) skip: &'static [&'static str],
 }
 
 const fn part(name: &'static str) -> Part {
-    Part { name, with: &[], features: &[], skip: &[] }
+    Part { name, features: &[], skip: &[] }
 }
 
 // Left out: async-std, it has sixty lines, which the conformance suite tests over sockets.
@@ -41,9 +39,6 @@ impl Part {
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> =
             vec!["--lib".into(), "--tests".into(), "--package".into(), self.package()];
-        for package in self.with {
-            arguments.extend(["--package".into(), (*package).into()]);
-        }
         for feature in self.features {
             arguments.extend(["--features".into(), format!("{}/{feature}", self.package())]);
         }

@@ -24,7 +24,7 @@ pub(crate) struct Test {
 /// A single test may take so long without a mutant.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Runs every test once, alone. Those that fail without a mutant are no witnesses: their names come second.
+/// Runs every test once, alone. Those that fail without a mutant are left out: their names come second.
 ///
 /// # Errors
 /// A sentence if one cannot be run.

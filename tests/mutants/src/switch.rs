@@ -4,6 +4,9 @@
 //! An expression is written once, whatever is done with its value: `a < b` becomes
 //! `match (&(a), &(b)) { (l, r) => if on(7) { l == r } else if on(8) { l > r } else { l < r } }`. Expressions within `a` and
 //! `b` have their switches too.
+//!
+//! An operator is another one of the same operands. cargo-mutants writes another text in its place, which may bind its operands
+//! otherwise: its `a || b && c` is `(a || b) && c` here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -57,6 +60,8 @@ struct Switches<'a> {
     /// Within a `const fn`, and within what only the compiler computes.
     in_const_fn: bool,
     in_const: bool,
+    /// Within an `&&` that has a `let` among its conditions.
+    in_let_chain: bool,
 }
 
 /// The source with a switch for each of these mutants that can have one.
@@ -80,6 +85,7 @@ pub(crate) fn switch(source: &str, mutants: &[(Number, &Mutant)]) -> Result<Swit
         order: 0,
         in_const_fn: false,
         in_const: false,
+        in_let_chain: false,
     };
     switches.visit_file(&file);
     Ok(switches.written())
@@ -195,9 +201,7 @@ impl<'a> Switches<'a> {
         let at_op = binary.op.span().byte_range();
         match op.as_str() {
             "&&" | "||" => {
-                if matches!(*binary.left, syn::Expr::Let(_))
-                    || matches!(*binary.right, syn::Expr::Let(_))
-                {
+                if self.in_let_chain {
                     self.never.extend(numbers);
                     return;
                 }
@@ -369,6 +373,17 @@ fn has_let(expression: &syn::Expr) -> bool {
     lets.0
 }
 
+/// Whether a condition of this `&&`, or of one that is directly in it, is a `let`.
+fn has_condition_with_let(binary: &syn::ExprBinary) -> bool {
+    [&*binary.left, &*binary.right].into_iter().any(|condition| match condition {
+        syn::Expr::Let(_) => true,
+        syn::Expr::Binary(inner) if matches!(inner.op, syn::BinOp::And(_)) => {
+            has_condition_with_let(inner)
+        }
+        _ => false,
+    })
+}
+
 impl<'ast> Visit<'ast> for Switches<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         let outer = std::mem::replace(&mut self.in_const_fn, item.sig.constness.is_some());
@@ -414,8 +429,16 @@ impl<'ast> Visit<'ast> for Switches<'_> {
     }
 
     fn visit_expr_binary(&mut self, binary: &'ast syn::ExprBinary) {
+        let is_and = matches!(binary.op, syn::BinOp::And(_));
+        let is_chain = is_and && (self.in_let_chain || has_condition_with_let(binary));
+        let outer = std::mem::replace(&mut self.in_let_chain, is_chain);
         self.binary(binary);
-        visit::visit_expr_binary(self, binary);
+        for condition in [&*binary.left, &*binary.right] {
+            // What is not an `&&` itself is a condition of its own.
+            self.in_let_chain = is_chain && matches!(condition, syn::Expr::Binary(_));
+            self.visit_expr(condition);
+        }
+        self.in_let_chain = outer;
     }
 
     fn visit_expr_unary(&mut self, unary: &'ast syn::ExprUnary) {

@@ -123,6 +123,21 @@ fn a_condition_beside_a_let_never_compiles() {
 }
 
 #[test]
+fn no_condition_of_a_chain_with_a_let_has_a_switch() {
+    let source = "fn f(a: bool, b: Option<u8>) { if a && a && let Some(c) = b && c < 3 {} }";
+    let mut all = mutants(source, "&& a", Genre::BinaryOperator, &["||"]);
+    all.extend(mutants(source, "&& let", Genre::BinaryOperator, &["||"]));
+    all.extend(mutants(source, "&& c", Genre::BinaryOperator, &["||"]));
+    all.extend(mutants(source, "< 3", Genre::BinaryOperator, &["=="]));
+    let switched = switched(source, &all);
+    let sorted = |mut numbers: Vec<Number>| {
+        numbers.sort_unstable();
+        numbers
+    };
+    assert_eq!((switched.numbers, sorted(switched.never)), (vec![3], vec![0, 1, 2]));
+}
+
+#[test]
 fn an_error_is_of_the_smallest_switch_around_it() {
     let source = "fn f(a: u8, b: u8) -> bool { a + 1 < b }";
     let mut both = mutants(source, "< b", Genre::BinaryOperator, &["=="]);

@@ -1,4 +1,4 @@
-//! The tree in which the mutants stand: a copy of what is committed, with a switch at each.
+//! The tree in which the mutants stand: a copy of the tracked files, with a switch at each.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -64,7 +64,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Copies what is committed into an empty directory.
+    /// Copies the tracked files, as they are.
     ///
     /// # Errors
     /// A sentence if it cannot be copied.

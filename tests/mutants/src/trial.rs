@@ -54,14 +54,25 @@ fn try_one(number: Number, programs: &[Program], tests: &[Test]) -> Result<Outco
             let names: Vec<&str> = of_it.iter().map(|test| test.name.as_str()).collect();
             let limit = PATIENCE + of_it.iter().map(|test| test.time).sum::<Duration>() * 5;
             let value = number.to_string();
-            match run::run(program, &names, limit, ("LP_MUTANT", Path::new(&value)))?.0 {
+            let run = |names: &[&str], value: &str| {
+                run::run(program, names, limit, ("LP_MUTANT", Path::new(value)))
+            };
+            let mut ended = run(&names, &value)?.0;
+            // They were seen to pass one by one: do they beside each other?
+            if ended != Ended::Passed && run(&names, "none")?.0 != Ended::Passed {
+                ended = Ended::Passed;
+                for name in names {
+                    ended = run(&[name], &value)?.0;
+                    if ended != Ended::Passed {
+                        break;
+                    }
+                }
+            }
+            let first = || format!("{}: {}", program.name, first.name);
+            match ended {
                 Ended::Passed => {}
-                Ended::Failed => {
-                    return Ok(Outcome::Caught(format!("{}: {}", program.name, first.name)));
-                }
-                Ended::OutOfTime => {
-                    return Ok(Outcome::OutOfTime(format!("{}: {}", program.name, first.name)));
-                }
+                Ended::Failed => return Ok(Outcome::Caught(first())),
+                Ended::OutOfTime => return Ok(Outcome::OutOfTime(first())),
             }
         }
     }
