@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::json;
 
 use super::*;
-use crate::bridge::delivery::ChangeDetails;
+use crate::bridge::delivery::{ChangeDetails, Verdict};
 use crate::bridge::entry::ConversationEntry;
 use crate::bridge::store::Fence;
 use crate::webhook::{Change, MessagingEvent, Order, Transition};
@@ -86,6 +86,15 @@ fn a_record_goes_if_nothing_came_for_its_life() {
             assert_eq!(draft.next, expected, "{record:?} {elapsed:?}");
         }
     }
+}
+
+#[test]
+fn what_was_delivered_late_keeps_the_record_for_another_life() {
+    let mut lane = claimed(&waiting(1), Vec::new(), DAY * 28);
+    assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Deliver(_))));
+    lane.delivered(&Verdict::Taken, now());
+    let LaneStep::Commit(draft) = lane.poll(now()) else { panic!() };
+    assert_eq!(draft.next, DraftNext::After(DAY * 28));
 }
 
 #[test]
