@@ -134,7 +134,7 @@ fn run_part(
     let constant: HashSet<Number> =
         tree.files.values().flat_map(|file| file.constant.clone()).collect();
     let never: HashSet<Number> = tree.files.values().flat_map(|file| file.never.clone()).collect();
-    let (tests, failed) = suite::observe(&built.programs, &place, options.jobs, part.skip)?;
+    let (tests, failed) = suite::observe(&built.programs, &place, options.jobs)?;
     for name in failed {
         println!("{}: fails without a mutant, and is not asked: {name}", part.name);
     }
@@ -164,7 +164,7 @@ fn run_part(
         tests.len()
     );
     let found = Mutex::new(found);
-    let told = |number: Number, mut outcome: Outcome| -> Result<(), String> {
+    let report = |number: Number, mut outcome: Outcome| -> Result<(), String> {
         let Some(mutant) = mutants.get(number) else { return Ok(()) };
         if outcome == Outcome::Unreached && constant.contains(&number) {
             outcome = Outcome::NotTried;
@@ -179,7 +179,7 @@ fn run_part(
         // A run that is stopped leaves what it found.
         if number.is_multiple_of(64) { found.write(&mutants) } else { Ok(()) }
     };
-    trial::try_all(&numbers, &built.programs, &tests, options.jobs, &told)?;
+    trial::try_all(&numbers, &built.programs, &tests, options.jobs, &report)?;
     let mut found = found.into_inner().map_err(|_| "a worker panicked")?;
     if options.apart {
         let not_tried =

@@ -5,12 +5,10 @@
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) features: &'static [&'static str],
-    /// Parts of names of tests that are not asked.
-    pub(crate) skip: &'static [&'static str],
 }
 
 const fn part(name: &'static str) -> Part {
-    Part { name, features: &[], skip: &[] }
+    Part { name, features: &[] }
 }
 
 // Left out: async-std, it has sixty lines, which the conformance suite tests over sockets.

@@ -20,7 +20,7 @@ pub(crate) enum Ended {
 /// Of the memory that a program may ask for, in KiB: a mutant may ask for all there is.
 const MEMORY: &str = "8000000";
 
-/// Runs these tests of a program, and tells how long it took.
+/// Runs these tests of a program, and returns how long it took.
 ///
 /// # Errors
 /// A sentence if it cannot be run.

@@ -13,16 +13,16 @@ use crate::switch::Number;
 /// Beside this, tests may take five times as long as they took alone.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Tries each of these, and tells what came of it.
+/// Tries each of these, and reports what came of it.
 ///
 /// # Errors
-/// A sentence if a test cannot be run, or what `told` returns.
+/// A sentence if a test cannot be run, or what `report` returns.
 pub(crate) fn try_all(
     numbers: &[Number],
     programs: &[Program],
     tests: &[Test],
     jobs: usize,
-    told: &(dyn Fn(Number, Outcome) -> Result<(), String> + Sync),
+    report: &(dyn Fn(Number, Outcome) -> Result<(), String> + Sync),
 ) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let worker = || -> Result<(), String> {
@@ -30,7 +30,7 @@ pub(crate) fn try_all(
             let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 return Ok(());
             };
-            told(*number, try_one(*number, programs, tests)?)?;
+            report(*number, try_one(*number, programs, tests)?)?;
         }
     };
     std::thread::scope(|scope| {
