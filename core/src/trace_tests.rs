@@ -164,8 +164,8 @@ fn each_event_has_its_level_and_fields() {
             r#"INFO circuit closed: endpoint=asyncMessagingEnt event="api_circuit""#,
         ),
     ] {
-        let told = CallEvent { operation: "send_text", stage: Stage::AppJwt, kind };
-        let line = written(|| event(&told));
+        let call_event = CallEvent { operation: "send_text", stage: Stage::AppJwt, kind };
+        let line = written(|| event(&call_event));
         let shared = [r#" operation="send_text""#, r#" stage="app_jwt""#];
         assert!(shared.iter().all(|field| line.contains(field)), "{line}");
         assert_eq!(shared.iter().fold(line, |line, field| line.replace(field, "")), expected);

@@ -20,7 +20,7 @@ fn ada() -> ExtConsumerId {
     ExtConsumerId::new("ada").unwrap()
 }
 
-/// A world in which a conversation is open, and everything is told.
+/// A world in which a conversation is open, and all progress is reported.
 fn open() -> World {
     with(BridgeConfig::new())
 }
@@ -215,8 +215,8 @@ fn a_reused_id_is_told_if_only_the_last_part_differs() {
         world.hand_in("ada", Inbound::text("m2", text).unwrap());
         world.go_on();
     }
-    let told = [Progress::Sent, Progress::Failed(FailureReason::IdReused)];
-    assert_eq!(world.channel.statuses[1..], told.map(|progress| ("m2".to_owned(), progress)));
+    let reported = [Progress::Sent, Progress::Failed(FailureReason::IdReused)];
+    assert_eq!(world.channel.statuses[1..], reported.map(|progress| ("m2".to_owned(), progress)));
     assert_eq!(world.cloud.texts_of("ada")[1..].concat(), long);
 }
 
@@ -262,7 +262,7 @@ fn a_closed_conversation_is_not_adopted_again() {
     world.run();
     world.accept("ada", "m1", "hello");
     world.go_on();
-    // It closes and another one opens, and nothing of both is told yet.
+    // It closes and another one opens, and nothing of both is reported yet.
     world.cloud.close("c1");
     world.cloud.open_for("ada");
     world.accept("ada", "m2", "again");

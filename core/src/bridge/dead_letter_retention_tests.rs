@@ -42,8 +42,8 @@ fn letters(world: &mut World) -> Vec<Option<Timestamp>> {
     lanes(world).iter().map(|lane| DeadLetter::of(lane).unwrap().at()).collect()
 }
 
-/// How often it was told that there is a letter.
-fn told(world: &mut World) -> usize {
+/// How many events of a new letter were emitted.
+fn reported(world: &mut World) -> usize {
     let events = world.events();
     events.iter().filter(|event| matches!(event.kind, BridgeEventKind::DeadLetter { .. })).count()
 }
@@ -102,12 +102,12 @@ fn no_commit_of_a_letter_prolongs_its_life() {
         set_aside(&mut world);
         world.go_on();
         let first = letters(&mut world);
-        assert_eq!((first.len(), told(&mut world)), (1, 1), "{name}");
+        assert_eq!((first.len(), reported(&mut world)), (1, 1), "{name}");
         for days in 1..14 {
             advance_to(&mut world, born + DAY * days);
             act(&mut world);
             world.go_on();
-            assert_eq!((letters(&mut world), told(&mut world)), (first.clone(), 0), "{name}");
+            assert_eq!((letters(&mut world), reported(&mut world)), (first.clone(), 0), "{name}");
         }
         advance_to(&mut world, born + (DAY * 14).saturating_sub(MARGIN));
         world.go_on();
@@ -130,7 +130,7 @@ fn a_letter_that_comes_at_the_end_of_the_old_one_is_new() {
     set_aside(&mut world);
     world.go_on();
     let second = letters(&mut world);
-    assert_eq!((second.len(), told(&mut world)), (1, 2));
+    assert_eq!((second.len(), reported(&mut world)), (1, 2));
     assert!(second > first, "{first:?} {second:?}");
     advance_to(&mut world, born + (DAY * 14).saturating_sub(MARGIN));
     world.go_on();

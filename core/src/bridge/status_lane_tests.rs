@@ -23,7 +23,7 @@ fn unreadable() -> Entry {
     Entry { lane: lane(), body: b"{}".to_vec() }
 }
 
-fn told(world: &World) -> Vec<&str> {
+fn reported(world: &World) -> Vec<&str> {
     world.channel.statuses.iter().map(|(id, _)| id.as_str()).collect()
 }
 
@@ -36,7 +36,7 @@ fn a_status_that_cannot_be_read_takes_no_other_along() {
     world.channel.is_out = false;
     world.advance(Duration::from_secs(1));
     world.run();
-    assert_eq!((told(&world), world.store.entries()), (vec!["m1", "m2"], 0));
+    assert_eq!((reported(&world), world.store.entries()), (vec!["m1", "m2"], 0));
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_status_that_cannot_be_read_does_not_stay() {
     let mut world = World::new(1, BridgeConfig::new());
     world.append(vec![unreadable()]);
     world.run();
-    assert_eq!((told(&world), world.store.entries()), (vec![], 0));
+    assert_eq!((reported(&world), world.store.entries()), (vec![], 0));
 }
 
 #[test]
@@ -61,5 +61,5 @@ fn a_status_is_committed_before_the_next_is_told() {
     world.run();
     let tries: Vec<_> = world.channel.offered.iter().map(|(_, n, again)| (*n, *again)).collect();
     assert_eq!(tries, [(1, false), (1, true)]);
-    assert_eq!(told(&world), ["m1", "m2"]);
+    assert_eq!(reported(&world), ["m1", "m2"]);
 }

@@ -7,7 +7,7 @@ use super::record::{Offered, OpenTalk};
 use super::*;
 use crate::bridge::Called;
 use crate::bridge::entry::ConsumerEntry;
-use crate::bridge::store::Fence;
+use crate::bridge::world;
 use crate::error::{Delivery, Error, ErrorKind};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -28,15 +28,8 @@ fn claimed(
 ) -> ConsumerLane {
     let account = AccountId::new("91827364").unwrap();
     let ada = ExtConsumerId::new("ada").unwrap();
-    let claimed = Claimed {
-        lane: LaneId::consumer(&account, &ada),
-        fence: Fence(1),
-        taken_over: false,
-        elapsed,
-        record: Some(encode(record)),
-        entries,
-        more: false,
-    };
+    let lane = LaneId::consumer(&account, &ada);
+    let claimed = world::claimed(lane, encode(record), entries, elapsed);
     ConsumerLane::restore(claimed, ada, Arc::new(BridgeConfig::new()), now()).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! What is told of messages and files whose requests are refused.
+//! The progress that is reported of messages and files whose requests are refused.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::bridge::{BridgeConfig, FailureReason, Inbound, Outgoing, Progress, Su
 use crate::error::{Delivery, Error, ErrorKind, Stage};
 use crate::file::File;
 
-/// A world in which a conversation is open, and everything is told.
+/// A world in which a conversation is open, and all progress is reported.
 fn open() -> World {
     let mut world = World::new(1, BridgeConfig::new().survey(SurveyPolicy::AnswersOnly));
     world.accept("ada", "m1", "hello");
@@ -63,7 +63,7 @@ fn sent(id: &str) -> (String, Progress) {
     (id.to_owned(), Progress::Sent)
 }
 
-/// What is told of a message whose request was [`rejected`].
+/// The progress of a message whose request was [`rejected`].
 fn refused(id: &str) -> (String, Progress) {
     let detail = "call: not like this; it had no effect".to_owned();
     (id.to_owned(), Progress::Failed(FailureReason::Refused(detail)))

@@ -1,11 +1,11 @@
-//! What the consumer's lane is told of an agent's events: receipts, and options to choose from.
+//! The events of an agent that go to the consumer's lane: receipts, and options to choose from.
 
 use serde_json::{Value, json};
 
 use crate::bridge::world::World;
 use crate::bridge::{BridgeConfig, Progress};
 
-/// A world in which a conversation is open, and everything is told.
+/// A world in which a conversation is open, and all progress is reported.
 fn open() -> World {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
@@ -29,8 +29,8 @@ fn a_receipt_of_the_agent_is_told_if_it_is_known() {
         change_newest(&mut world, |event| event["status"] = status.into());
         world.go_on();
     }
-    let told = [Progress::Sent, Progress::Delivered, Progress::Read];
-    assert_eq!(world.channel.statuses, told.map(|progress| ("m1".to_owned(), progress)));
+    let reported = [Progress::Sent, Progress::Delivered, Progress::Read];
+    assert_eq!(world.channel.statuses, reported.map(|progress| ("m1".to_owned(), progress)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::bridge::delivery::{ChangeDetails, Verdict};
 use crate::bridge::entry::ConversationEntry;
-use crate::bridge::store::Fence;
+use crate::bridge::world;
 use crate::webhook::{Change, MessagingEvent, Order, Transition};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -28,15 +28,8 @@ fn claimed(
 ) -> ConversationLane {
     let account = AccountId::new("91827364").unwrap();
     let conversation = ConversationId::new("c1").unwrap();
-    let claimed = Claimed {
-        lane: LaneId::conversation(&account, &conversation),
-        fence: Fence(1),
-        taken_over: false,
-        elapsed,
-        record: Some(encode(record)),
-        entries,
-        more: false,
-    };
+    let lane = LaneId::conversation(&account, &conversation);
+    let claimed = world::claimed(lane, encode(record), entries, elapsed);
     ConversationLane::restore(claimed, conversation, Arc::new(BridgeConfig::new()), now()).unwrap()
 }
 

@@ -4,6 +4,8 @@
 //! follow, and answers whether a message of the consumer was taken.
 
 mod absorb;
+#[cfg(test)]
+mod consumer_events_tests;
 mod deliver;
 pub(super) mod digest;
 #[cfg(test)]
@@ -12,8 +14,6 @@ mod life_tests;
 mod phase_tests;
 mod record;
 mod sightings;
-#[cfg(test)]
-mod told_tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

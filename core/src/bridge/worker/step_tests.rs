@@ -19,7 +19,7 @@ fn append(store: &mut MemoryStore, lane: LaneId, body: &[u8]) {
     store.perform(Request::Append(vec![Entry { lane, body: body.to_vec() }]), Mono::ZERO);
 }
 
-/// A store in which the channel is to be told something of each of these consumers.
+/// A store in which something is to be reported to the channel of each of these consumers.
 fn statuses_of(consumers: &[&str]) -> MemoryStore {
     let mut store = MemoryStore::default();
     let sent = br#"{"status":{"message":"m1","progress":"sent"},"at":1700000000000}"#;
@@ -90,7 +90,7 @@ fn an_extension_without_its_answer_is_asked_again() {
 #[test]
 fn a_commit_without_its_answer_is_asked_again() {
     let (mut worker, mut store) = (worker(BridgeConfig::new()), MemoryStore::default());
-    // Nothing is told of what cannot be read.
+    // An entry that cannot be read is not delivered.
     append(&mut store, lane(LaneKind::Status, "ada"), b"{}");
     claim(&mut worker, &mut store, START, START);
     let WorkerStep::Ask(number, Request::Commit(_)) = worker.poll(START) else { panic!() };
@@ -155,14 +155,14 @@ fn a_lane_that_waited_past_its_term_begins_once() {
     let now = START.later(Duration::from_secs(15));
     claim(&mut worker, &mut store, now, now);
     worker.delivered(hung[0].0, &Verdict::Taken, now);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..4 {
         for (number, consumer) in deliveries(&mut worker, &mut store, now) {
             worker.delivered(number, &Verdict::Taken, now);
-            told.push(consumer);
+            reported.push(consumer);
         }
     }
-    assert_eq!((told, worker.lanes()), (vec!["bob".to_owned(), "ada".to_owned()], 0));
+    assert_eq!((reported, worker.lanes()), (vec!["bob".to_owned(), "ada".to_owned()], 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 pub(super) use self::cloud::Cloud;
-use super::store::{Answer, LaneKind, MemoryStore, Request};
+use super::store::{Answer, Claimed, Fence, LaneId, LaneKind, MemoryStore, Record, Request};
 use super::{
     BridgeConfig, BridgeEvent, ChangeDetails, Delivery, DeliveryContent, Inbound, Outgoing,
     Progress, Verdict, Worker, WorkerStep, accept, ingest_at,
@@ -16,6 +16,17 @@ use crate::id::{AccountId, ExtConsumerId};
 use crate::seed::Seed;
 use crate::time::{Mono, Now, Timestamp};
 use crate::webhook::{Event, Order, Verified};
+
+/// A lane that is claimed so long after its last commit.
+pub(super) fn claimed(
+    lane: LaneId,
+    record: Record,
+    entries: Vec<(u64, Vec<u8>)>,
+    elapsed: Duration,
+) -> Claimed {
+    let record = Some(record);
+    Claimed { lane, fence: Fence(1), taken_over: false, elapsed, record, entries, more: false }
+}
 
 /// What happens to a step that a worker hands out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,7 +186,7 @@ impl World {
 
     /// Overwrites a record with what no version writes.
     pub(super) fn spoil_record(&mut self, kind: LaneKind, key: &str) {
-        let lane = super::LaneId::new(account(), kind, key);
+        let lane = LaneId::new(account(), kind, key);
         self.append(vec![super::store::Entry { lane: lane.clone(), body: b"{}".to_vec() }]);
         let (holder, now) = (super::store::Holder(1), self.now.mono());
         let claim = Request::Claim {
@@ -189,7 +200,7 @@ impl World {
         for one in claimed {
             let mut commit = super::store::Commit::new(one.lane.clone(), one.fence, holder);
             if one.lane == lane {
-                commit = commit.record(super::store::Record { version: 1, body: b"7".to_vec() });
+                commit = commit.record(Record { version: 1, body: b"7".to_vec() });
             }
             self.store.perform(Request::Commit(vec![commit]), now);
         }
