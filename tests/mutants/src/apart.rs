@@ -50,6 +50,9 @@ pub(crate) fn try_apart(
     }
     // The constants of time and size are compared with a page by the tests of the evidence.
     command.args(["--test-package", &part.package(), "--test-package", "lp-connector-evidence"]);
+    for package in part.also {
+        command.args(["--test-package", package]);
+    }
     command.args(["--", "--lib", "--tests"]);
     command.env("CARGO_INCREMENTAL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
     let status = command.status().map_err(|error| format!("cargo mutants: {error}"))?;

@@ -5,11 +5,16 @@
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) features: &'static [&'static str],
+    /// Packages whose tests are asked too.
+    pub(crate) also: &'static [&'static str],
 }
 
 const fn part(name: &'static str) -> Part {
-    Part { name, features: &[] }
+    Part { name, features: &[], also: &[] }
 }
+
+const SOCKETS: &[&str] = &["lp-connector-conformance"];
+const STORES: &[&str] = &["lp-connector-stores"];
 
 // Left out: async-std, it has sixty lines, which the conformance suite tests over sockets.
 // Left out: smol, as async-std.
@@ -19,13 +24,13 @@ const fn part(name: &'static str) -> Part {
 // Left out: postgres, its tests need a server.
 pub(crate) const PARTS: [Part; 8] = [
     Part { features: &["tracing"], ..part("core") },
-    part("async"),
-    part("ureq"),
-    part("tls"),
-    part("axum"),
-    Part { features: &["axum", "blocking"], ..part("bridge") },
+    Part { also: SOCKETS, ..part("async") },
+    Part { also: SOCKETS, ..part("ureq") },
+    Part { also: SOCKETS, ..part("tls") },
+    Part { also: SOCKETS, ..part("axum") },
+    Part { features: &["axum", "blocking"], also: SOCKETS, ..part("bridge") },
     Part { features: &["server"], ..part("gateway") },
-    part("sqlite"),
+    Part { also: STORES, ..part("sqlite") },
 ];
 
 impl Part {
@@ -37,6 +42,9 @@ impl Part {
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments: Vec<String> =
             vec!["--lib".into(), "--tests".into(), "--package".into(), self.package()];
+        for package in self.also {
+            arguments.extend(["--package".into(), (*package).into()]);
+        }
         for feature in self.features {
             arguments.extend(["--features".into(), format!("{}/{feature}", self.package())]);
         }
