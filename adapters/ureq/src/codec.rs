@@ -156,18 +156,5 @@ fn steady(mut timeout: NextTimeout) -> NextTimeout {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_is_rounded_up_to_the_grain_and_none_stays_none() {
-        let left = |after| steady(NextTimeout { after, ..NextTimeout::default() }).after;
-        let exact = |millis: f64| time::Duration::Exact(Duration::from_secs_f64(millis / 1e3));
-        for (before, after) in [(14_999.9, 15_000.0), (0.1, 10.0), (10.0, 10.0), (0.0, 0.0)] {
-            assert_eq!(left(exact(before)), exact(after));
-        }
-        assert_eq!(left(time::Duration::NotHappening), time::Duration::NotHappening);
-        let year = time::Duration::Exact(crate::send::LONGEST);
-        assert_eq!(left(year), year);
-    }
-}
+#[path = "codec_tests.rs"]
+mod tests;

@@ -94,3 +94,16 @@ impl State {
 fn with<T>(change: impl FnOnce(&mut State) -> T) -> Option<T> {
     EXCHANGE.with_borrow_mut(|exchange| exchange.as_mut().map(change))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_response_comes_to_an_exchange_that_has_ended() {
+        let exchange = Exchange::begin(&Method::GET, Limits::new());
+        assert_eq!(feed(b"HTTP/1.1 200 OK\r\n"), Ok(None));
+        drop(exchange);
+        assert_eq!(feed(b"content-length: 0\r\n\r\n"), Err(DecodeError::Finished));
+    }
+}

@@ -47,6 +47,8 @@ mod resolver;
 mod send;
 mod sharing;
 mod tunnel;
+#[cfg(test)]
+mod wire_tests;
 
 pub use bytes::Bytes;
 pub use client::Client;

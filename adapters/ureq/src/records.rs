@@ -71,8 +71,8 @@ impl<In: Transport> Transport for RecordTransport<In> {
             && self.transport.buffers().input().is_empty()
             && self.transport.is_open()
     }
-
-    fn is_tls(&self) -> bool {
-        self.transport.is_tls()
-    }
 }
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

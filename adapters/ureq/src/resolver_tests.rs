@@ -36,6 +36,15 @@ fn the_number_of_hosts_is_bounded_and_the_newest_is_known() {
 }
 
 #[test]
+fn two_hundred_and_fifty_six_hosts_are_known_at_once() {
+    let resolver = resolver();
+    for n in 0..256_u16 {
+        resolver.remember(&format!("h{n}:80"), &[address(n)]);
+    }
+    assert_eq!(resolver.known.lock().unwrap().len(), 256);
+}
+
+#[test]
 fn a_literal_address_behind_a_proxy_is_not_connected_to() {
     let proxy = Proxy::Url(ProxyUrl::new("http://192.0.2.9:3128"));
     let rules = ProxyRules::new(&proxy, |_| None).unwrap();

@@ -3,6 +3,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::SystemTime;
 
+use http::Version;
 use lp_connector_core::api::{ResolveDomain, Service};
 use lp_connector_core::connector::{Call, Config, ConnectorState, Proxy, ProxyUrl, Step, Trust};
 use lp_connector_core::id::AccountId;
@@ -56,5 +57,35 @@ fn a_proxy_whose_name_does_not_resolve_is_named() {
         let exchange = Exchange::begin(&Method::GET, Limits::new());
         let shown = format!("{:?}", sender.failure(error, &uri, &exchange));
         assert!(shown.contains("proxy.example:3128") && !shown.contains("s3cr3t"), "{shown}");
+    }
+}
+
+#[test]
+fn what_fails_before_it_is_sent_has_its_kind_and_no_proxy() {
+    let proxy = Proxy::Url(ProxyUrl::new("http://proxy.example:3128"));
+    let config = Config::new(AccountId::new("91827364").unwrap()).proxy(proxy);
+    let sender = Sender::new(config.transport()).unwrap();
+    // ureq says no before it writes anything, to a server that has no proxy.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = format!("http://{}/", listener.local_addr().unwrap());
+    let unsupported = Request::get(here).version(Version::HTTP_2).body(()).unwrap();
+    let unsupported = sender.run(unsupported, LONGEST).unwrap_err();
+    // What rustls makes of a clock before 1970.
+    let before = SystemTime::UNIX_EPOCH - Duration::from_secs(7);
+    let clock = before.duration_since(SystemTime::UNIX_EPOCH).unwrap_err();
+    let uri = Uri::from_static("https://cloud.sandbox.test/");
+    for (error, kind) in [
+        (unsupported, FailureKind::Protocol),
+        (ureq::Error::Rustls(clock.into()), FailureKind::Tls),
+        (ureq::Error::Tls("no such name"), FailureKind::Tls),
+        (ureq::Error::TlsRequired, FailureKind::Tls),
+        (ureq::Error::Timeout(Timeout::Connect), FailureKind::Timeout),
+        (ureq::Error::TooManyRedirects, FailureKind::Other),
+    ] {
+        let shown = format!("{error:?}");
+        let exchange = Exchange::begin(&Method::GET, Limits::new());
+        let failure = sender.failure(error, &uri, &exchange);
+        assert_eq!((failure.kind(), failure.may_have_left()), (kind, false), "{shown}");
+        assert!(!format!("{failure:?}").contains("proxy.example"), "{failure:?}");
     }
 }

@@ -95,3 +95,16 @@ impl error::Error for TunnelFailed {}
 pub(crate) fn failed(failure: Failure) -> ureq::Error {
     ureq::Error::Other(Box::new(TunnelFailed(failure)))
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::connector::FailureKind;
+
+    use super::*;
+
+    #[test]
+    fn a_tunnel_that_failed_says_why() {
+        let error = failed(Failure::never_sent(FailureKind::ProxyAuthentication)).to_string();
+        assert!(error.contains("the proxy requires a valid user and password"), "{error}");
+    }
+}
