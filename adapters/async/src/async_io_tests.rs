@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::io::{IoSlice, Write as _};
+use std::io::{IoSlice, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,6 +75,19 @@ fn the_end_is_read_after_a_write() {
         write(&mut stream).await;
         peer.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read(&mut stream).await, "");
+    });
+}
+
+#[test]
+fn a_closed_stream_takes_nothing_more_and_is_read_on() {
+    let (mut stream, mut peer) = pair();
+    smol::block_on(async {
+        poll_fn(|context| Pin::new(&mut stream).poll_close(context)).await.unwrap();
+        let written = poll_fn(|context| Pin::new(&mut stream).poll_write(context, b"Coo?")).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(peer.read(&mut [0; 4]).unwrap(), 0, "it has come to the end");
+        peer.write_all(b"late").unwrap();
+        assert_eq!(read(&mut stream).await, "late");
     });
 }
 

@@ -89,6 +89,29 @@ impl Runtime for Scripted {
     }
 }
 
+/// The same, which says nothing of its timers.
+struct Plain(Scripted);
+
+impl Runtime for Plain {
+    type Stream = TcpStream;
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.0.resolve(host, port).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        self.0.connect(address).await
+    }
+
+    fn socket(stream: &TcpStream) -> SockRef<'_> {
+        stream.into()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.sleep(time).await;
+    }
+}
+
 impl Scripted {
     fn deadlines(&self) -> Deadlines<Self> {
         let runtime = self.clone();
@@ -174,6 +197,20 @@ fn all_deadlines_pass_after_a_runtime_has_panicked() {
     assert!(before.is_over());
 }
 
+/// Nobody else comes who would.
+#[test]
+fn who_waited_sets_the_timer_that_a_panic_took() {
+    let runtime = Scripted::default();
+    let deadlines = runtime.deadlines();
+    let mut before = Attempt::begin(&deadlines, 30);
+    runtime.0.panics.store(true, Ordering::Relaxed);
+    let begin = AssertUnwindSafe(|| drop(Attempt::begin(&deadlines, 10)));
+    assert!(catch_unwind(begin).is_err());
+    assert!(!before.is_over());
+    runtime.pass(30);
+    assert_eq!((before.wakes(), before.is_over()), (2, true));
+}
+
 #[test]
 fn attempts_one_after_the_other_share_one_timer() {
     let runtime = Scripted::default();
@@ -184,6 +221,17 @@ fn attempts_one_after_the_other_share_one_timer() {
         assert!(!attempt.is_over());
     }
     assert_eq!(runtime.timers_set(), 1);
+}
+
+/// As tokio has it, whose timers wake only while their own runtime runs.
+#[test]
+fn unless_a_runtime_says_otherwise_each_attempt_has_a_timer() {
+    let runtime = Scripted::default();
+    let deadlines = Deadlines::new(Plain(runtime.clone()), Box::new(|| at(0)));
+    let mut waiting = [10, 20].map(|until| Box::pin(deadlines.wait_until(at(until), at(0))));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waiting.iter_mut().all(|one| one.as_mut().poll(&mut context).is_pending()));
+    assert_eq!(runtime.timers_set(), 2);
 }
 
 #[test]
@@ -256,6 +304,31 @@ fn the_task_that_polled_last_is_woken() {
     assert!(!attempt.is_over());
     runtime.pass(10);
     assert_eq!((before.0.load(Ordering::Relaxed), attempt.wakes()), (0, 1));
+}
+
+/// Each answer of a server polls its attempt: that must not cost a turn with the timer.
+#[test]
+fn a_poll_in_between_leaves_the_timer_alone() {
+    let runtime = Scripted::default();
+    let deadlines = runtime.deadlines();
+    let mut attempts = [10, 20].map(|until| Attempt::begin(&deadlines, until));
+    runtime.0.readings.store(7, Ordering::Relaxed);
+    assert!(attempts.iter_mut().all(|attempt| !attempt.is_over()));
+    assert_eq!(runtime.0.readings.load(Ordering::Relaxed), 7, "nobody has looked at the clock");
+}
+
+#[test]
+fn a_timer_may_keep_the_waker_that_it_wakes() {
+    let runtime = Scripted::default();
+    let deadlines = runtime.deadlines();
+    let mut attempt = Attempt::begin(&deadlines, 10);
+    let timer = {
+        let mut state = runtime.0.state.lock().unwrap();
+        state.now = 10;
+        state.timers.first_key_value().unwrap().1.clone()
+    };
+    timer.wake_by_ref();
+    assert_eq!((attempt.wakes(), attempt.is_over()), (1, true));
 }
 
 #[test]

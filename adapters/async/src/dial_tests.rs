@@ -20,6 +20,7 @@ enum Then {
     Accepts,
     AcceptsAfter(Duration),
     Refuses,
+    RefusesAfter(Duration),
     Hangs,
 }
 
@@ -36,6 +37,10 @@ impl Runtime for Scripted {
             Then::Accepts => {}
             Then::AcceptsAfter(time) => self.world.sleep(time).await,
             Then::Refuses => return Err(io::ErrorKind::ConnectionRefused.into()),
+            Then::RefusesAfter(time) => {
+                self.world.sleep(time).await;
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
             Then::Hangs => pending().await,
         }
         self.accepted.lock().unwrap().push(address);
@@ -97,6 +102,26 @@ fn the_preferred_family_may_come_late_if_the_other_refuses() {
     let (to, tried) = dialled(&[(V6, late), (V4, Then::Refuses)]);
     assert_eq!(to.unwrap(), V6);
     assert_eq!(tried, [at(V6, AT_ONCE), at(V4, HEAD_START)]);
+}
+
+#[test]
+fn the_other_family_may_come_late_if_the_preferred_refuses() {
+    // It begins later, and accepts when the preferred one has refused already.
+    let refuses = Then::RefusesAfter(HEAD_START * 2);
+    let accepts = Then::AcceptsAfter(HEAD_START * 2);
+    let (to, tried) = dialled(&[(V6, refuses), (V4, accepts)]);
+    assert_eq!(to.unwrap(), V4);
+    assert_eq!(tried, [at(V6, AT_ONCE), at(V4, HEAD_START)]);
+}
+
+#[test]
+fn dialling_ends_when_the_slower_family_has_refused_too() {
+    let late = Then::RefusesAfter(HEAD_START * 2);
+    for (first, other) in [(late, Then::Refuses), (late, late)] {
+        let (to, tried) = dialled(&[(V6, first), (V4, other)]);
+        assert_eq!(to.unwrap_err().kind(), FailureKind::Connect, "{other:?}");
+        assert_eq!(tried, [at(V6, AT_ONCE), at(V4, HEAD_START)]);
+    }
 }
 
 #[test]

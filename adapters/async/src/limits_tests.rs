@@ -140,15 +140,19 @@ fn a_connection_is_used_again_for_less_than_the_idle_time() {
 #[test]
 fn each_idle_connection_is_looked_at_before_it_is_used() {
     let noisy = || Peer { speaks_unasked: true, ..Peer::answering_after(SECOND, "stale") };
-    let world = World::new([noisy(), noisy(), noisy(), Peer::answering("fresh")]);
-    let driver = driver(&world, config(PLAIN));
-    // All at once, so that each has a connection of its own.
-    let mut calls = [(); 3].map(|()| Task::new(call(&driver, Probe)));
-    assert!(calls.iter_mut().all(|call| call.poll().is_none()));
-    world.advance(SECOND);
-    assert!(calls.iter_mut().all(|call| call.poll().is_some_and(|result| result.is_ok())));
-    let done = world.run(call(&driver, Probe)).unwrap();
-    assert_eq!((&*done.output, world.connections()), ("fresh", 4));
+    let quiet = Peer::answering_after(SECOND, "kept");
+    // The first is looked at last: behind two that are stale.
+    for (first, output, connections) in [(noisy(), "fresh", 4), (quiet, "kept", 3)] {
+        let world = World::new([first, noisy(), noisy(), Peer::answering("fresh")]);
+        let driver = driver(&world, config(PLAIN));
+        // All at once, so that each has a connection of its own.
+        let mut calls = [(); 3].map(|()| Task::new(call(&driver, Probe)));
+        assert!(calls.iter_mut().all(|call| call.poll().is_none()));
+        world.advance(SECOND);
+        assert!(calls.iter_mut().all(|call| call.poll().is_some_and(|result| result.is_ok())));
+        let done = world.run(call(&driver, Probe)).unwrap();
+        assert_eq!((&*done.output, world.connections()), (output, connections));
+    }
 }
 
 #[test]
@@ -188,6 +192,20 @@ fn a_demand_for_a_certificate_is_harmless_on_a_new_connection() {
         let error = world.run(call(&driver, Probe)).unwrap_err();
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Tls, delivery), "{error}");
         assert_eq!(world.connections(), 1);
+    }
+}
+
+/// What else is read there is no answer to a request that has not left.
+#[test]
+fn a_demand_for_a_certificate_is_heard_behind_a_failed_write() {
+    // The world's demand is an answer without a byte.
+    for (said, kind) in [("", ErrorKind::Tls), ("SSH-2.0-coo\r\n\r\n", ErrorKind::Unavailable)] {
+        let then = Some(io::ErrorKind::BrokenPipe);
+        let answers = vec![(Duration::ZERO, said.into())];
+        let world = World::new([Peer { takes: 0, then, greets: true, answers, ..Peer::silent() }]);
+        let driver = driver(&world, config(PLAIN));
+        let error = world.run(call(&driver, Probe)).unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (kind, Delivery::NotSent), "{error}");
     }
 }
 

@@ -123,11 +123,11 @@ mod tests {
         }
 
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
+            self.take(0).map_ok(|_| ())
         }
 
         fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
+            self.take(0).map_ok(|_| ())
         }
     }
 
@@ -141,6 +141,15 @@ mod tests {
         }
     }
 
+    /// The same for one record of 3 bytes.
+    fn one_written(stream: &mut RecordStream<Peer>) -> Option<usize> {
+        let mut context = Context::from_waker(Waker::noop());
+        match Pin::new(stream).poll_write(&mut context, b"Coo") {
+            Poll::Ready(written) => written.ok(),
+            Poll::Pending => None,
+        }
+    }
+
     #[test]
     fn several_records_leave_in_one_call_under_tls() {
         assert_eq!(written(&mut RecordStream::new(Peer { is_gone: false })), Some(7));
@@ -149,8 +158,21 @@ mod tests {
     #[test]
     fn a_handshake_reads_on_after_a_write_that_fails() {
         let mut stream = RecordStream::new(Peer { is_gone: true });
-        assert_eq!(written(&mut stream), Some(7));
+        assert_eq!((written(&mut stream), one_written(&mut stream)), (Some(7), Some(3)));
         stream.end_handshake();
-        assert_eq!(written(&mut stream), None);
+        assert_eq!((written(&mut stream), one_written(&mut stream)), (None, None));
+    }
+
+    #[test]
+    fn flush_and_close_reach_the_stream_under_tls() {
+        let mut context = Context::from_waker(Waker::noop());
+        for is_gone in [false, true] {
+            let mut stream = RecordStream::new(Peer { is_gone });
+            let flushed = Pin::new(&mut stream).poll_flush(&mut context);
+            let closed = Pin::new(&mut stream).poll_close(&mut context);
+            for done in [flushed, closed] {
+                assert_eq!(matches!(done, Poll::Ready(Err(_))), is_gone, "{done:?}");
+            }
+        }
     }
 }

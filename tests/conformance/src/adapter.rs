@@ -43,6 +43,9 @@ pub trait Adapter: Clone + Debug + Send + Sync + 'static {
         retry: Option<RetryPolicy>,
     ) -> Result<Completed<C::Output>, Error>;
 
+    /// Logs in with the secret of this configuration from the next token on, as the client does.
+    fn replace_login(&self, config: &Config) -> bool;
+
     /// Begins a call, and drops it after this time. False where calls cannot be dropped.
     fn drop_after<C: Callable>(&self, _operation: C, _time: Duration) -> bool {
         false
@@ -109,6 +112,10 @@ impl Adapter for Ureq {
     ) -> Result<Completed<C::Output>, Error> {
         request!(self.0, operation, timeout, retry).send()
     }
+
+    fn replace_login(&self, config: &Config) -> bool {
+        self.0.replace_login(config)
+    }
 }
 
 /// One runtime for all clients, so that calls from different threads meet in it.
@@ -135,6 +142,10 @@ impl Adapter for Tokio {
         retry: Option<RetryPolicy>,
     ) -> Result<Completed<C::Output>, Error> {
         TOKIO.block_on(request!(self.0, operation, timeout, retry).send())
+    }
+
+    fn replace_login(&self, config: &Config) -> bool {
+        self.0.replace_login(config)
     }
 
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
@@ -171,6 +182,10 @@ impl Adapter for TokioCurrentThread {
         self.1.block_on(request!(self.0, operation, timeout, retry).send())
     }
 
+    fn replace_login(&self, config: &Config) -> bool {
+        self.0.replace_login(config)
+    }
+
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
         self.1.block_on(dropped_at(self.0.call(operation), polls))
     }
@@ -202,6 +217,10 @@ impl Adapter for AsyncStd {
         retry: Option<RetryPolicy>,
     ) -> Result<Completed<C::Output>, Error> {
         async_std::task::block_on(request!(self.0, operation, timeout, retry).send())
+    }
+
+    fn replace_login(&self, config: &Config) -> bool {
+        self.0.replace_login(config)
     }
 
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {
@@ -237,6 +256,10 @@ impl Adapter for Smol {
         retry: Option<RetryPolicy>,
     ) -> Result<Completed<C::Output>, Error> {
         smol::block_on(request!(self.0, operation, timeout, retry).send())
+    }
+
+    fn replace_login(&self, config: &Config) -> bool {
+        self.0.replace_login(config)
     }
 
     fn drop_at_poll<C: Callable>(&self, operation: C, polls: usize) -> bool {

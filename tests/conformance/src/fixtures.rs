@@ -124,6 +124,10 @@ impl Operation for Probe {
 #[derive(Clone, Debug)]
 pub(crate) struct Get;
 
+/// One `POST` of nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Empty;
+
 /// One `POST` of 32 MB.
 #[derive(Clone, Debug)]
 pub(crate) struct Huge;
@@ -164,6 +168,7 @@ macro_rules! anonymous {
 }
 
 anonymous!(Get, Idempotent, Ok(RelativeRequest::get(["probe"], [("v", "1")])));
+anonymous!(Empty, NonIdempotent, Ok(RelativeRequest::post_form(["probe"], [("v", "1")], [])));
 anonymous!(
     Huge,
     NonIdempotent,

@@ -36,6 +36,7 @@ macro_rules! conformance {
                 a_hundred_concurrent_calls_fetch_one_token
                 connections_are_bounded
                 a_token_revoked_under_load_is_refreshed_once
+                a_replaced_login_is_used_from_the_next_token_on
                 a_5xx_is_retried_and_arrives_once
                 a_429_is_retried_after_its_retry_after
                 a_4xx_is_not_retried

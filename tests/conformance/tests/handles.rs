@@ -50,7 +50,8 @@ macro_rules! hold_conversation {
         let (client, server) = ($client, &$server);
         let mut conversation = client.start_conversation(opening()) $($wait)* .unwrap();
         let id = conversation.state().id().as_str().to_owned();
-        conversation.set_chat_state(ChatState::Composing) $($wait)* .unwrap();
+        let typing = conversation.set_chat_state(ChatState::Composing) $($wait)* .unwrap();
+        assert!(typing.is_some());
         conversation.send_text("Coo?") $($wait)* .unwrap();
         let metadata = json!([{"type": "ExternalId", "id": "ring-1"}]);
         conversation.send_text_with_metadata("Which?", metadata.clone()) $($wait)* .unwrap();
@@ -98,11 +99,13 @@ macro_rules! hold_conversation {
         server.with(|cloud| {
             let ours = |kind: &str, value: &str| {
                 let is = |event: &serde_json::Value| {
-                    event["type"] == kind && (event["status"] == value || event["message"] == value)
+                    let values = ["status", "message", "chatState"];
+                    event["type"] == kind && values.iter().any(|name| event[*name] == value)
                 };
                 let consumer = cloud.messages().iter().filter(|one| one.role == "CONSUMER");
                 consumer.filter(|one| is(&one.event)).count()
             };
+            assert_eq!(ours("ChatStateEvent", "COMPOSING"), 1);
             assert_eq!(ours("AcceptStatusEvent", "ACCEPT"), 1);
             assert_eq!(ours("AcceptStatusEvent", "READ"), 1);
             let with_metadata = |message: &&Message| message.metadata == metadata;
@@ -114,20 +117,24 @@ macro_rules! hold_conversation {
             assert_eq!(one.survey.as_ref().unwrap().answers, ["5"]);
             assert_eq!(one.csat.as_ref().unwrap()["csatRate"], 5);
         });
-        for (all, is_open) in [(true, false), (false, true)] {
+        // The survey stays open: it comes last, as a consumer has one conversation at a time.
+        for (closes, is_open) in [("all", false), ("by the client", false), ("a dialog", true)] {
             let mut one = client.start_conversation(opening()) $($wait)* .unwrap();
             let id = one.state().id().as_str().to_owned();
             // Where no agent was, no survey follows.
             for change in &agent(server, &id, Agent::Join) {
                 one.apply(change);
             }
-            if all {
-                one.close_all() $($wait)* .unwrap();
-            } else {
-                one.close_dialog() $($wait)* .unwrap();
-            }
-            let open = server.with(|cloud| cloud.conversations().find(|one| one.id == id).unwrap().open);
-            assert_eq!(open, is_open, "all: {all}");
+            match closes {
+                "all" => one.close_all() $($wait)* .unwrap(),
+                "a dialog" => one.close_dialog() $($wait)* .unwrap(),
+                _ => client.close_conversation(one.reference()) $($wait)* .unwrap(),
+            };
+            let open = server.with(|cloud| {
+                let found = cloud.conversations().find(|one| one.id == id).unwrap();
+                (found.main_open, found.open)
+            });
+            assert_eq!(open, (false, is_open), "closes {closes}");
         }
     }};
 }

@@ -5,7 +5,7 @@ use lp_connector_core::policy::RetryPolicy;
 use rustls::version::{TLS12, TLS13};
 
 use crate::Adapter;
-use crate::fixtures::{Get, Large, Probe, assert_fails, at};
+use crate::fixtures::{Empty, Get, Large, Probe, assert_fails, at};
 use crate::raw_server::{Act, RawServer, ok};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
@@ -220,20 +220,25 @@ pub fn a_body_shorter_than_announced_is_incomplete<A: Adapter>() {
     }
 }
 
-/// A GET has no body, and does not say how long it is; a POST does, once.
+/// A GET has no body, and does not say how long it is; a POST does, once, also if it is empty.
 pub fn a_post_alone_says_how_long_its_body_is<A: Adapter>() {
     let server = RawServer::start(vec![vec![
         Act::Respond(ok("one")),
         Act::Respond(ok("two")),
         Act::Respond(ok("three")),
+        Act::Respond(ok("four")),
     ]]);
     let client = A::new(at(&server.url())).unwrap();
     client.call(Get).unwrap();
     client.call(Probe).unwrap();
     client.call(Get).unwrap();
+    client.call(Empty).unwrap();
     let requests = server.requests();
-    for (request, lengths) in requests.iter().zip([0, 1, 0]) {
-        assert_eq!(request.matches("content-length:").count(), lengths, "{request}");
+    assert_eq!(requests.len(), 4);
+    // A probe asks "Coo?", in quotation marks.
+    for (request, length) in requests.iter().zip([None, Some("6"), None, Some("0")]) {
+        let lengths = request.lines().filter_map(|line| line.strip_prefix("content-length: "));
+        assert_eq!(Vec::from_iter(lengths), Vec::from_iter(length), "{request}");
         assert!(!request.contains("transfer-encoding:"), "{request}");
         assert_eq!(request.matches("\r\nhost:").count(), 1);
     }

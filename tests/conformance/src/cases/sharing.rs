@@ -4,10 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use lp_connector_core::api::{AuthorizeApp, ChatState, CloseConversation, SendText, SetChatState};
+use lp_connector_core::id::ClientId;
+use lp_connector_core::secret::Secret;
 use lp_connector_sandbox::Endpoint;
 
 use crate::Adapter;
-use crate::fixtures::{cloud, config, open};
+use crate::fixtures::{at, cloud, config, open};
 
 /// A whole conversation, with one request of each kind, over one connection.
 pub fn a_conversation_takes_one_connection<A: Adapter>() {
@@ -77,4 +79,21 @@ pub fn a_token_revoked_under_load_is_refreshed_once<A: Adapter>() {
     });
     assert_eq!(server.requests(Endpoint::Token), 2);
     assert_eq!(server.with(|cloud| cloud.messages().len()), 200);
+}
+
+/// By all clones of the client. One of another app is refused, and changes nothing.
+pub fn a_replaced_login_is_used_from_the_next_token_on<A: Adapter>() {
+    let server = cloud(&[]);
+    let client = A::new(config(&server)).unwrap();
+    client.call(AuthorizeApp::new()).unwrap();
+    let id = server.client_id();
+    server.with(|cloud| {
+        cloud.rotate_secret(&id, "another-s3cret");
+        cloud.revoke_app_tokens();
+    });
+    assert!(client.clone().replace_login(&config(&server)));
+    let other = ClientId::new("other").unwrap();
+    let other = at(&server.base_url()).credentials(other, Secret::new("n3v3r".to_owned()));
+    assert!(!client.replace_login(&other));
+    open(&client);
 }
