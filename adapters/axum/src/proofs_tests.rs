@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::Future as _;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use axum::Router;
 use axum::body::Body;
@@ -66,6 +66,39 @@ async fn what_is_extracted_shares_the_memory_of_its_server() {
     let body = "x".repeat(100);
     let (status, _) = post(extracting(), &body, body.clone(), &reading).await;
     assert_eq!((status, older.grow(0, largest)), (200, false));
+}
+
+/// Frames of so many bytes, and then nothing more.
+struct Frames(std::slice::Iter<'static, usize>);
+
+impl futures_core::Stream for Frames {
+    type Item = Result<Vec<u8>, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.next().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(vec![b'x'; *bytes]))))
+    }
+}
+
+/// All that a body takes is counted, and it takes no more before it is full.
+#[test]
+fn a_full_body_takes_half_as_much_again() {
+    // The frames of a body of at most 700 bytes, and the memory that it has after them.
+    let cases: [(&'static [usize], usize); 6] = [
+        (&[100], 100),
+        (&[100, 10], 150),
+        (&[100, 10, 40], 150),
+        (&[100, 10, 41], 225),
+        (&[100, 200], 300),
+        (&[600, 10], 700),
+    ];
+    for (frames, expected) in cases {
+        let reading = Reading::new(10_000);
+        let memory = reading.begin(false);
+        let body = Body::from_stream(Frames(frames.iter()));
+        let reads = pin!(read(body, 700, Some(&memory)));
+        assert!(reads.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(reading.used(), expected, "{frames:?}");
+    }
 }
 
 /// Ten bytes, one each so often.

@@ -84,7 +84,7 @@ impl Reading {
     }
 
     #[cfg(test)]
-    fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.lock().used
     }
 
@@ -263,5 +263,27 @@ mod tests {
         assert!(matches!(turn.poll(&mut context), Poll::Ready(None)));
         let turn = pin!(next.turn(SMALL + 1));
         assert!(turn.poll(&mut context).is_pending(), "a stranger waits");
+    }
+
+    /// On a clock that moves when everything waits.
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_large_body_is_refused_only_while_others_wait() {
+        use std::future::pending;
+        use tokio::time::timeout;
+        let second = Duration::from_secs(1);
+        let reading = Reading::new(100);
+        let strangers = [(); LARGE].map(|()| reading.begin(false));
+        let mut turns = Vec::new();
+        for stranger in &strangers {
+            turns.push(stranger.turn(SMALL + 1).await.unwrap());
+        }
+        let next = reading.begin(false);
+        let stalls = || timeout(second, turns[0].more(pending::<()>()));
+        assert!(stalls().await.is_err(), "nobody waits yet");
+        // The next one gives up after a second, as all keep their turns.
+        let (stalled, waited) = tokio::join!(stalls(), timeout(second, next.turn(SMALL + 1)));
+        assert_eq!(stalled, Ok(Err(WebhookError::Evicted)));
+        assert!(waited.is_err());
+        assert!(stalls().await.is_err(), "nobody waits any longer");
     }
 }

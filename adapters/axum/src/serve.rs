@@ -101,13 +101,8 @@ async fn serve_at(
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
-            Err(error) if is_about_one_connection(&error) => continue,
-            // Probably out of file descriptors: the accepted connections have them.
-            Err(_) => {
-                for _ in 0..EVICTIONS {
-                    slots.evict();
-                }
-                sleep(Duration::from_millis(1)).await;
+            Err(error) => {
+                make_room(slots, &error).await;
                 continue;
             }
         };
@@ -146,6 +141,18 @@ async fn serve_at(
     drop((listener, router, stopping));
     // Each connection ends within its own time-out.
     while connections.join_next().await.is_some() {}
+}
+
+/// After a connection could not be accepted: makes room, unless others can be accepted all the same.
+async fn make_room(slots: &ConnectionSlots, error: &io::Error) {
+    if is_about_one_connection(error) {
+        return;
+    }
+    // Probably out of file descriptors: the accepted connections have them.
+    for _ in 0..EVICTIONS {
+        slots.evict();
+    }
+    sleep(Duration::from_millis(1)).await;
 }
 
 /// True if other connections can be accepted all the same.
@@ -230,10 +237,14 @@ mod lives;
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::task::{Context, Waker};
+
     use axum::routing::{any, get};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
     use tokio::sync::{Semaphore, oneshot};
+    use tokio::time::advance;
 
     use super::*;
 
@@ -321,6 +332,66 @@ mod tests {
             assert!(answer(stream).await.starts_with("HTTP/1.1 200"));
         }
         assert!(answer(&mut next).await.starts_with("HTTP/1.1 200"));
+    }
+
+    /// So many strangers, who have all the slots and have had them for long enough to give way.
+    async fn strangers(count: usize) -> (Arc<ConnectionSlots>, Vec<Connection>) {
+        let (slots, reading) = (ConnectionSlots::new(count), Reading::new(0));
+        let connections = (0..count).map(|_| slots.take(&reading).unwrap()).collect();
+        advance(Duration::from_millis(100)).await;
+        (slots, connections)
+    }
+
+    /// How many of them were evicted since the last call.
+    fn evicted(connections: &[Connection]) -> usize {
+        let is_evicted = |connection: &&Connection| {
+            let evicted = pin!(connection.evicted());
+            evicted.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
+        connections.iter().filter(is_evicted).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixteen_give_way_when_nothing_can_be_accepted() {
+        let about_one = [
+            ErrorKind::ConnectionAborted,
+            ErrorKind::ConnectionRefused,
+            ErrorKind::ConnectionReset,
+            ErrorKind::Interrupted,
+        ];
+        for kind in about_one {
+            let (slots, connections) = strangers(20).await;
+            make_room(&slots, &kind.into()).await;
+            assert_eq!(evicted(&connections), 0, "{kind:?}");
+        }
+        let (slots, connections) = strangers(20).await;
+        make_room(&slots, &io::Error::other("too many open files")).await;
+        assert_eq!(evicted(&connections), 16);
+    }
+
+    /// Until they have a turn, their sockets are open, beyond the limit.
+    #[tokio::test(start_paused = true)]
+    async fn the_evicted_have_a_turn_after_sixteen_of_them() {
+        let (slots, connections) = strangers(40).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // All of them can be accepted at once.
+        let _burst = [(); 40].map(|()| std::net::TcpStream::connect(address).unwrap());
+        let turns = async {
+            let mut left = 40;
+            while left > 0 {
+                let closing = evicted(&connections);
+                assert!(closing <= 16, "{closing} in one turn");
+                left -= closing;
+                yield_now().await;
+            }
+        };
+        // Both are one task: each turn of the server is followed by a look at the evicted.
+        tokio::select! {
+            biased;
+            () = serve_at(&slots, listener, Router::new(), std::future::pending()) => {}
+            () = turns => {}
+        }
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send> {
 #[cfg(unix)]
 fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_ignored_in(&status, signal)
+}
+
+/// Whether the process with this `/proc/<id>/status` ignores a signal.
+#[cfg(unix)]
+fn is_ignored_in(status: &str, signal: tokio::signal::unix::SignalKind) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let bit = u32::try_from(signal.as_raw_value() - 1).ok();
@@ -61,4 +67,42 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use tokio::signal::unix::SignalKind;
+
+    use super::*;
+
+    #[test]
+    fn the_mask_has_a_bit_for_each_ignored_signal() {
+        let some = "Name:\tnohup\nSigBlk:\t0000000000000002\nSigIgn:\t8000000000001001\n\
+                    SigCgt:\t0000000000004000\n";
+        let cases = [
+            (some, 1, true),
+            (some, 2, false),
+            (some, 12, false),
+            (some, 13, true),
+            (some, 14, false),
+            (some, 15, false),
+            (some, 64, true),
+            (some, 65, false),
+            (some, 0, false),
+            ("SigIgn:\tunknown\n", 1, false),
+            ("", 1, false),
+        ];
+        for (status, signal, expected) in cases {
+            let found = is_ignored_in(status, SignalKind::from_raw(signal));
+            assert_eq!(found, expected, "{signal} in {status:?}");
+        }
+    }
+
+    /// Every Rust program ignores SIGPIPE from its start, and none can ignore SIGKILL (9).
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_broken_pipe_is_ignored_and_a_kill_is_not() {
+        assert!(is_ignored(SignalKind::pipe()));
+        assert!(!is_ignored(SignalKind::from_raw(9)));
+    }
 }

@@ -8,6 +8,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use lp_connector_axum::id::DialogId;
 use lp_connector_axum::secret::Secret;
 use lp_connector_axum::time::Mono;
 use lp_connector_axum::webhook::{
@@ -120,6 +121,19 @@ async fn a_dropped_next_loses_nothing() {
         }
     }
     assert_eq!(delivered, (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// As the echo of a message of the program's own.
+#[tokio::test(start_paused = true)]
+async fn what_is_marked_as_seen_is_not_waited_for() {
+    let (router, mut deliveries) = endpoint();
+    for sequence in [0, 2] {
+        assert_eq!(post(&router, &text(sequence)).await, 200);
+    }
+    assert_eq!(read(deliveries.next().await).0, "0");
+    let id = deliveries.inbox().conversations().next().unwrap().clone();
+    deliveries.inbox_mut().mark_seen(&id, &DialogId::new("5f0c").unwrap(), 1);
+    assert_eq!(read(deliveries.next().await), ("2".to_owned(), Order::InOrder));
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,6 +124,19 @@ async fn a_full_queue_answers_503_until_it_has_room() {
 }
 
 #[tokio::test]
+async fn what_is_queued_can_be_taken_without_a_wait() {
+    let (server, mut notifications) = listen(webhooks()).await;
+    assert!(notifications.try_recv().is_none());
+    for n in [7, 8] {
+        assert_eq!(post(server.address, signed(&body(n))).await, 200);
+    }
+    assert_eq!((notifications.len(), notifications.is_empty()), (2, false));
+    assert_eq!(text_of(&notifications.try_recv().unwrap()), "text 7 🙂");
+    assert_eq!(text_of(&notifications.try_recv().unwrap()), "text 8 🙂");
+    assert_eq!((notifications.len(), notifications.is_empty()), (0, true));
+}
+
+#[tokio::test]
 async fn the_queue_is_bounded_in_bytes() {
     let receiver = Receiver::new().secret(secret()).max_body(10_000);
     let (server, mut notifications) = listen(Webhooks::new(receiver).memory(27_072)).await;

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use lp_connector_axum::Webhooks;
 use lp_connector_axum::secret::Secret;
-use lp_connector_axum::webhook::{Algorithm, Encoding, Receiver, sign};
+use lp_connector_axum::webhook::{Algorithm, Encoding, Receiver, Rejection, sign};
+use lp_connector_axum::{WebhookError, Webhooks};
 use tokio::time::Instant;
 
 /// A well-formed signature of another body.
@@ -78,6 +80,28 @@ async fn a_refusal_says_what_would_be_accepted_and_closes() {
         }
     }
     assert!(queue.is_empty());
+}
+
+#[tokio::test]
+async fn the_body_of_a_refusal_is_a_line_that_says_why() {
+    let cases = [
+        (
+            WebhookError::Rejected(Rejection::TooLarge),
+            413,
+            "the notification is larger than the limit",
+        ),
+        (WebhookError::Timeout, 408, "the notification did not arrive in time"),
+        (WebhookError::IncompleteBody, 400, "the notification ended early"),
+        (WebhookError::Evicted, 503, "too many notifications are on their way"),
+        (WebhookError::Overloaded, 503, "the queue of notifications is full"),
+        (WebhookError::NotStored, 503, "the notification was not stored"),
+    ];
+    for (error, status, line) in cases {
+        let answer = error.into_response();
+        assert_eq!(answer.status(), status, "{error:?}");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, line, "{error:?}");
+    }
 }
 
 /// Its body never arrives, so the answer cannot depend on it.
@@ -159,6 +183,25 @@ async fn stalled_bodies_cost_a_notification_little() {
         // They lost their turn while others waited.
         assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
     }
+}
+
+#[tokio::test]
+async fn bodies_on_their_way_take_half_as_much_as_the_queue() {
+    let receiver = Receiver::new().secret(secret()).max_body(10_000);
+    let (router, _queue) = Webhooks::new(receiver).memory(60_000).split();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut calls = [10_000; 3].map(|bytes| Box::pin(call(&router, stalled(bytes))));
+    for _ in 0..2 {
+        // The second time none has given way: three fill the memory to the last byte.
+        assert!(calls.iter_mut().all(|call| call.as_mut().poll(&mut context).is_pending()));
+    }
+    let mut last = Box::pin(call(&router, stalled(1)));
+    assert!(last.as_mut().poll(&mut context).is_pending());
+    let statuses = calls.each_mut().map(|call| match call.as_mut().poll(&mut context) {
+        Poll::Ready(answer) => Some(answer.status().as_u16()),
+        Poll::Pending => None,
+    });
+    assert_eq!(statuses, [Some(503), None, None], "the oldest gives way");
 }
 
 #[tokio::test(start_paused = true)]
