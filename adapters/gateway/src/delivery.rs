@@ -327,3 +327,64 @@ fn status_data(status: &Status) -> Value {
     }
     data
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::webhook::{Change, Verified};
+
+    use super::*;
+
+    /// The `data` of what is posted.
+    fn data(content: DeliveryContent) -> Value {
+        let (account, consumer) = ("91827364".parse().unwrap(), "sms:ada".parse().unwrap());
+        let delivery = Delivery::new("5f0c:5f0c:7".to_owned(), account, consumer, content);
+        let envelope = Envelope::of(&delivery, "sms", &Rules::new("sms:"), &Extras::default());
+        let body: Value = serde_json::from_str(&envelope.unwrap().body).unwrap();
+        body["data"].clone()
+    }
+
+    /// A message of somebody of this role.
+    fn message_of(role: &str) -> DeliveryContent {
+        let body = format!(
+            r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{{"sequence":7,"originatorId":"a9",
+            "originatorMetadata":{{"id":"a9","role":"{role}"}},"serverTimestamp":1790769603123,
+            "dialogId":"5f0c","conversationId":"5f0c",
+            "event":{{"type":"ContentEvent","contentType":"text/plain","message":"Good morning"}}}}]}}}}"#
+        );
+        let notification = Verified::dangerous_unverified(body).parse().unwrap();
+        match notification.into_changes().remove(0) {
+            Change::Message(message) => DeliveryContent::Message(message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_role_of_liveperson_is_one_of_four() {
+        for (role, told) in [
+            ("ASSIGNED_AGENT", "agent"),
+            ("AGENT", "agent"),
+            ("MANAGER", "manager"),
+            ("AGENT_MANAGER", "manager"),
+            ("ASSIGNED_MANAGER", "manager"),
+            ("CONTROLLER", "bot"),
+            ("BRAND_BOT", "bot"),
+            ("brand_bot", "bot"),
+            ("READER", "other"),
+            ("PIGEON", "other"),
+        ] {
+            let from = data(message_of(role))["from"].clone();
+            assert_eq!(from, json!({"role": told, "id": "a9"}), "{role}");
+        }
+    }
+
+    #[test]
+    fn each_progress_of_a_message_has_its_name() {
+        for (progress, name) in
+            [(Progress::Sent, "sent"), (Progress::Delivered, "delivered"), (Progress::Read, "read")]
+        {
+            let status = DeliveryContent::Status(Status::new("SM9f3", progress, Some(4)));
+            let told = json!({"message": "SM9f3", "status": name, "sequence": 4});
+            assert_eq!(data(status), told);
+        }
+    }
+}

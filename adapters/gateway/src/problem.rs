@@ -243,4 +243,15 @@ mod tests {
         assert!(body["type"].as_str().unwrap().ends_with("GATEWAY.md#text-too-long"));
         assert_eq!((&body["limit"], &body["request"]), (&5000.into(), &"r1".into()));
     }
+
+    #[test]
+    fn a_problem_is_written_with_its_places() {
+        let problem = Problem::new(ProblemKind::Invalid, "two are wrong")
+            .at("/id", "it is missing")
+            .at("/text", "it is empty");
+        assert_eq!(
+            problem.to_string(),
+            "the request does not fit: two are wrong (/id: it is missing) (/text: it is empty)"
+        );
+    }
 }

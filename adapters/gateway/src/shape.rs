@@ -20,9 +20,6 @@ pub(crate) enum Shape {
 /// A member: its JSON pointer, what it must be, and whether it must be there if the object around it is.
 pub(crate) type Member = (&'static str, Shape, bool);
 
-/// The most errors of one problem.
-const MAX_ERRORS: usize = 16;
-
 impl Shape {
     fn fits(self, value: &Value) -> bool {
         match self {
@@ -50,7 +47,6 @@ impl Shape {
 /// Adds an error to the problem for each member that is missing or is something else.
 pub(crate) fn explain(mut problem: Problem, body: &[u8], members: &[Member]) -> Problem {
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return problem };
-    let mut errors = 0;
     for &(pointer, shape, is_required) in members {
         let parent = pointer.rsplit_once('/').map(|(parent, _)| value.pointer(parent));
         if parent.is_some_and(|parent| !parent.is_some_and(Value::is_object)) {
@@ -66,10 +62,44 @@ pub(crate) fn explain(mut problem: Problem, body: &[u8], members: &[Member]) -> 
                 _ => format!("it is not {}", shape.wanted()),
             },
         };
-        if errors < MAX_ERRORS {
-            problem = problem.at(pointer, why);
-        }
-        errors += 1;
+        problem = problem.at(pointer, why);
     }
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::problem::ProblemKind;
+
+    const MEMBERS: &[Member] = &[
+        ("", Shape::Object, true),
+        ("/id", Shape::Text, true),
+        ("/text", Shape::Text, false),
+        ("/urgency", Shape::OneOf(&["NORMAL", "URGENT"]), false),
+    ];
+
+    fn errors(body: &Value) -> Value {
+        let problem = Problem::new(ProblemKind::Invalid, "it does not fit");
+        let explained = explain(problem, body.to_string().as_bytes(), MEMBERS).to_json("r1");
+        serde_json::from_str::<Value>(&explained).unwrap()["errors"].clone()
+    }
+
+    #[test]
+    fn null_is_wrong_only_for_what_must_be_there() {
+        let named = json!([{"pointer": "/id", "detail": "it is not a text"}]);
+        assert_eq!(errors(&json!({"id": null, "text": null})), named);
+    }
+
+    #[test]
+    fn a_wrong_member_has_what_it_must_be() {
+        let named = json!([
+            {"pointer": "/id", "detail": "it is missing: a text is wanted"},
+            {"pointer": "/text", "detail": "it is not a text"},
+            {"pointer": "/urgency", "detail": "it is none of: NORMAL, URGENT"},
+        ]);
+        assert_eq!(errors(&json!({"text": 7, "urgency": "HUGE"})), named);
+    }
 }

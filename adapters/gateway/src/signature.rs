@@ -180,4 +180,18 @@ mod tests {
         assert!(SigningKeys::new([]).is_err());
         assert_eq!(format!("{:?}", SigningKeys::new([OLD]).unwrap()), "SigningKeys(1)");
     }
+
+    #[test]
+    fn a_refused_secret_has_its_reason() {
+        for (secret, why) in [
+            ("AAECAw==", "a secret begins with whsec_"),
+            (&format!("v1,{OLD}"), "a secret begins with whsec_, without the v1, of a signature"),
+            ("whsec_!", "the secret after whsec_ is not standard Base64"),
+            ("whsec_AAECAw==", "the secret after whsec_ must be 24 to 64 bytes"),
+        ] {
+            assert_eq!(SigningKeys::new([secret]).unwrap_err().to_string(), why);
+        }
+        let none = SigningKeys::new([]).unwrap_err();
+        assert_eq!(none.to_string(), "there is no secret to sign with");
+    }
 }

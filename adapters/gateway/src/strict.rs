@@ -91,3 +91,22 @@ impl<'de> Visitor<'de> for Check {
         Ok(Unambiguous)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unclear_is_not_called_no_json() {
+        for (body, why) in [
+            (r#"{"id":"SM1","id":"SM2"}"#, "a member twice, or a NUL, before line 1, column "),
+            (r#"{"text":"a\u0000b"}"#, "a member twice, or a NUL, before line 1, column "),
+            (r#"{"text":"\ud83d"}"#, "it is not JSON at line 1, column "),
+            ("{", "it is not JSON at line 1, column "),
+        ] {
+            let problem = parse::<serde_json::Value>(body.as_bytes(), &[]).unwrap_err();
+            let told = problem.to_string();
+            assert!(told.starts_with(&format!("the body is not valid JSON: {why}")), "{told}");
+        }
+    }
+}
