@@ -123,6 +123,12 @@ impl RequestIds {
         own.map_or_else(|| self.next().into(), Into::into)
     }
 
+    /// Whether the end of a call is a warning. What strangers ask must not fill the log: beyond a bound it is for those
+    /// who look for it.
+    fn warns_of(&self, status: u16, is_known: bool, now: Instant) -> bool {
+        status >= 400 && (is_known || status >= 500 || self.refusals.allows(now))
+    }
+
     fn next(&self) -> String {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let mut id = self.instance.clone();
@@ -159,9 +165,7 @@ pub(super) async fn finish(
     let (status, gateway) = (response.status().as_u16(), caller.as_deref());
     let cause = problem.as_ref().map(Problem::slug);
     let is_known = gateway.is_some();
-    // What strangers ask must not fill the log: beyond a bound it is for those who look for it.
-    let is_refused = status >= 400 && (is_known || status >= 500 || ids.refusals.allows(begun));
-    match (is_refused, is_known) {
+    match (ids.warns_of(status, is_known, begun), is_known) {
         (true, _) => tracing::warn!(
             target: super::LOG, event = "request", request = &*id, gateway, %method, path, status, seconds, cause
         ),
@@ -201,5 +205,26 @@ mod tests {
         assert_eq!(allowed(begun), 60);
         assert_eq!(allowed(begun + Duration::from_secs(59)), 0);
         assert_eq!(allowed(begun + Duration::from_secs(60)), 60);
+    }
+
+    #[test]
+    fn what_strangers_ask_cannot_fill_the_log() {
+        let (ids, now) = (RequestIds::new(), Instant::now());
+        for (status, is_known, warnings) in [
+            (202, true, 0),
+            (399, false, 0),
+            (400, true, 100),
+            (422, true, 100),
+            // The bridge's own faults are warnings, whoever asks.
+            (500, false, 100),
+            (503, false, 100),
+            // None of these used the bound up.
+            (400, false, 60),
+            (499, false, 0),
+            (503, false, 100),
+        ] {
+            let warns = |_: &usize| ids.warns_of(status, is_known, now);
+            assert_eq!((0..100).filter(warns).count(), warnings, "{status} {is_known}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::body::{Memory, Taken, collect};
 use super::core::Core;
 use super::gateway::Gateway;
 use super::guard::bearer;
-use super::metrics::{Metric, UNKNOWN};
+use super::metrics::{Metric, Metrics, UNKNOWN};
 use super::people::Typists;
 use crate::problem::{Problem, ProblemKind};
 
@@ -136,16 +136,7 @@ impl App {
         gateway: String,
         done: Result<(HandedIn, Response), Refusal>,
     ) -> Response {
-        let (result, mut response) = match done {
-            Ok((HandedIn::Accepted, response)) => ("accepted", response),
-            Ok((HandedIn::Repeated, response)) => ("repeated", response),
-            Err(refusal) => (result_of(refusal.0.kind()), refusal.into_response()),
-        };
-        self.core.metrics.count(Metric::Accepts, &[&gateway, kind, result]);
-        if gateway != UNKNOWN {
-            response.extensions_mut().insert(Caller(gateway));
-        }
-        response
+        counted(&self.core.metrics, kind, gateway, done)
     }
 
     /// Reads a body of JSON.
@@ -167,6 +158,24 @@ impl App {
     }
 }
 
+fn counted(
+    metrics: &Metrics,
+    kind: &str,
+    gateway: String,
+    done: Result<(HandedIn, Response), Refusal>,
+) -> Response {
+    let (result, mut response) = match done {
+        Ok((HandedIn::Accepted, response)) => ("accepted", response),
+        Ok((HandedIn::Repeated, response)) => ("repeated", response),
+        Err(refusal) => (result_of(refusal.0.kind()), refusal.into_response()),
+    };
+    metrics.count(Metric::Accepts, &[&gateway, kind, result]);
+    if gateway != UNKNOWN {
+        response.extensions_mut().insert(Caller(gateway));
+    }
+    response
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| {
@@ -185,5 +194,39 @@ const fn result_of(kind: ProblemKind) -> &'static str {
         | ProblemKind::StoreUnavailable
         | ProblemKind::Starting => "unavailable",
         _ => "invalid",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_counts_under_the_label_of_its_cause() {
+        for (kind, label) in [
+            (ProblemKind::Unauthorized, "unauthorized"),
+            (ProblemKind::Forbidden, "unauthorized"),
+            (ProblemKind::TooMany, "unavailable"),
+            (ProblemKind::Incomplete, "unavailable"),
+            (ProblemKind::Internal, "unavailable"),
+            (ProblemKind::StoreUnavailable, "unavailable"),
+            (ProblemKind::Starting, "unavailable"),
+            (ProblemKind::Malformed, "invalid"),
+            (ProblemKind::TooLarge, "invalid"),
+            (ProblemKind::IdReused, "invalid"),
+        ] {
+            assert_eq!(result_of(kind), label, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_names_the_caller_that_is_known() {
+        let metrics = Metrics::new(&["sms".to_owned()]);
+        for (gateway, caller) in [("sms", Some("sms")), (UNKNOWN, None)] {
+            let refusal = Refusal::new(ProblemKind::Invalid, "a text is empty");
+            let response = counted(&metrics, "message", gateway.to_owned(), Err(refusal));
+            let named = response.extensions().get::<Caller>().map(|caller| caller.0.as_str());
+            assert_eq!(named, caller, "{gateway}");
+        }
     }
 }

@@ -106,7 +106,9 @@ async fn read(mut body: Body, memory: &Memory) -> Result<(Bytes, Taken), Problem
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures_lite::future::{block_on, poll_once};
     use futures_lite::stream::{self, StreamExt as _};
     use lp_connector_core::bridge::Verdict;
 
@@ -147,7 +149,7 @@ mod tests {
         let mut slow: Vec<_> = slow.into_iter().map(Box::pin).collect();
         runtime().block_on(async {
             for one in &mut slow {
-                assert!(futures_lite::future::poll_once(one).await.is_none(), "it waits");
+                assert!(poll_once(one).await.is_none(), "it waits");
             }
             let (bytes, taken) = read(Body::from(vec![0; MAX_BODY]), &memory).await.unwrap();
             assert_eq!((bytes.len(), taken.units), (MAX_BODY, MAX_BODY / UNIT + 1));
@@ -156,5 +158,33 @@ mod tests {
             drop(taken);
             assert!(read(Body::from(vec![0; MAX_BODY]), &memory).await.is_ok());
         });
+    }
+
+    #[test]
+    fn a_body_that_will_be_refused_keeps_no_memory() {
+        // The second part is too much: for the memory, and for a body.
+        for (units, part) in [(4, 2 * UNIT), (73, MAX_BODY)] {
+            let memory = Memory::new(units * UNIT);
+            let part = Bytes::from(vec![b' '; part]);
+            let parts = stream::iter([part.clone(), part]).map(Ok::<_, io::Error>);
+            let body = Body::from_stream(parts.chain(stream::pending()));
+            let mut reading = Box::pin(read(body, &memory));
+            assert!(block_on(poll_once(&mut reading)).is_none(), "it waits");
+            assert_eq!(memory.0.available_permits(), units);
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_on_up_to_four_times_its_limit() {
+        let pulled = Arc::new(AtomicUsize::new(0));
+        let (counter, part) = (pulled.clone(), Bytes::from(vec![b' '; MAX_BODY]));
+        let parts = stream::repeat(part).take(9).map(move |part| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, io::Error>(part)
+        });
+        let problem = block_on(read(Body::from_stream(parts), &Memory::share(1))).unwrap_err();
+        assert_eq!(problem.kind(), ProblemKind::TooLarge);
+        // Four parts are as much as is read on, and the fifth one is more.
+        assert_eq!(pulled.load(Ordering::Relaxed), 5);
     }
 }

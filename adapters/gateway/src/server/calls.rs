@@ -158,3 +158,22 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
         _ => Refusal::new(ProblemKind::StoreUnavailable, "repeat it, with the same id"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_store_never_takes_is_not_repeated() {
+        for (kind, problem) in [
+            (StoreErrorKind::Refused, ProblemKind::TooLarge),
+            (StoreErrorKind::Unavailable, ProblemKind::StoreUnavailable),
+            (StoreErrorKind::Failed, ProblemKind::StoreUnavailable),
+            (StoreErrorKind::Full, ProblemKind::StoreUnavailable),
+            (StoreErrorKind::Moved, ProblemKind::StoreUnavailable),
+        ] {
+            let refusal = unstored(&StoreError::new(kind, "a value has 9000000 bytes"));
+            assert_eq!(refusal.0.kind(), problem, "{kind:?}");
+        }
+    }
+}

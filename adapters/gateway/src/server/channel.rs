@@ -12,7 +12,7 @@ use super::config::DeliveryType;
 use super::core::Core;
 use super::files;
 use super::gateway::Gateway;
-use super::metrics::Metric;
+use super::metrics::{Metric, Metrics};
 use super::no_answer::NoAnswer;
 use super::post::{Answer, Post};
 use crate::delivery::{Envelope, Extras};
@@ -100,7 +100,7 @@ impl Gateways {
             Err(_) => Outcome::no_answer(),
         };
         self.record(gateway, delivery, kind, attempt, &answer, &outcome, elapsed);
-        probe.end(&self.0, &outcome);
+        probe.end(&self.0.metrics, &outcome);
         match outcome.verdict {
             Verdict::Taken => {
                 self.0.metrics.set_to_now(Metric::GatewayLastSuccess, &[&gateway.name]);
@@ -209,11 +209,11 @@ struct Permitted<'a> {
 }
 
 impl Permitted<'_> {
-    fn end(&mut self, core: &Core, outcome: &Outcome) {
+    fn end(&mut self, metrics: &Metrics, outcome: &Outcome) {
         self.is_over = true;
         let name = self.gateway.name.as_str();
         let is_up = !matches!(outcome.verdict, Verdict::Outage(_) | Verdict::Broken);
-        core.metrics.set(Metric::GatewayUp, &[name], f64::from(u8::from(is_up)));
+        metrics.set(Metric::GatewayUp, &[name], f64::from(u8::from(is_up)));
         let mut circuit = self.gateway.circuit();
         let changed = match is_up {
             true => circuit.succeed(),
@@ -243,22 +243,98 @@ impl Drop for Permitted<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+    use std::sync::Mutex;
+
     use lp_connector_core::secret::Secret;
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::subscriber::with_default;
+    use tracing::{Dispatch, Event, Metadata, Subscriber};
 
     use super::super::body::Memory;
     use super::super::config::GatewayConfig;
     use super::super::gateway::Keys;
     use super::*;
 
-    #[test]
-    fn a_probe_that_is_not_posted_leaves_room_for_another() {
+    /// Keeps a line for each event of this crate's: the level, and what is text of its fields.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    struct Line(String);
+
+    impl Visit for Line {
+        fn record_str(&mut self, _: &Field, value: &str) {
+            self.0.push(' ');
+            self.0.push_str(value);
+        }
+
+        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    }
+
+    impl Subscriber for Lines {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == super::super::LOG
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut line = Line(event.metadata().level().to_string());
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.0);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// What is logged meanwhile.
+    fn logged(work: impl FnOnce()) -> Vec<String> {
+        let lines = Lines::default();
+        // With one subscriber alone, `tracing` asks the thread that comes to a place first whether anybody wants what
+        // is written there. That can be another test's, which has no subscriber. With two, it asks them.
+        let _second = Dispatch::new(lines.clone());
+        with_default(lines.clone(), work);
+        let all = lines.0.lock().unwrap();
+        all.clone()
+    }
+
+    fn gateway() -> Gateway {
         let mut config = GatewayConfig::new("sms", "http://127.0.0.1:9/");
         let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         config.deliver.secrets.push(Secret::new(secret.to_owned()));
         let keys = Keys::new(&config).unwrap();
         let account = "91827364".parse().unwrap();
-        let gateway = Gateway::new(config, &account, keys, Memory::share(1)).unwrap();
-        let now = Instant::now();
+        Gateway::new(config, &account, keys, Memory::share(1)).unwrap()
+    }
+
+    #[test]
+    fn the_log_says_once_that_a_gateway_is_down_or_up_again() {
+        let (gateway, metrics) = (gateway(), Metrics::new(&["sms".to_owned()]));
+        let end = |status| {
+            let mut tried = Permitted { gateway: &gateway, permit: Permit::Try, is_over: false };
+            tried.end(&metrics, &Outcome::of(status, None));
+        };
+        let lines = logged(|| {
+            end(204);
+            // The tenth in a row opens the circuit.
+            (0..12).for_each(|_| end(503));
+            (0..2).for_each(|_| end(204));
+        });
+        assert_eq!(lines, ["ERROR gateway_down sms", "INFO gateway_up sms"]);
+    }
+
+    #[test]
+    fn a_probe_that_is_not_posted_leaves_room_for_another() {
+        let (gateway, now) = (gateway(), Instant::now());
         for _ in 0..10 {
             gateway.circuit().fail(Permit::Try, now);
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::config::{GatewayConfig, ServerConfig};
+use super::metrics::UNKNOWN;
 use crate::signature::SigningKeys;
 
 /// The least characters of a token.
@@ -124,6 +125,9 @@ impl GatewayConfig {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(is_plain) {
             return Err(invalid(at, "a name has 1 to 64 letters, digits, _ and -"));
+        }
+        if self.name == UNKNOWN {
+            return Err(invalid(at, "the metrics call callers so that have no valid token"));
         }
         if self.tokens.is_empty() {
             return Err(invalid(format!("{at}.tokens"), "a token is needed"));
@@ -278,6 +282,7 @@ mod tests {
             ("public_url", |config| config.public_url = Some("https://a.example/?b=c".to_owned())),
             ("gateway.sms", |config| config.gateways.push(gateway("sms"))),
             ("gateway.s m", |config| config.gateways[0].name = "s m".to_owned()),
+            ("gateway.unknown", |config| config.gateways[0].name = "unknown".to_owned()),
             ("gateway.sms.tokens", |config| config.gateways[0].tokens.clear()),
             ("gateway.sms.tokens", |config| config.gateways[0].tokens.push(secret("short"))),
             ("gateway.chat.tokens", |config| {
@@ -299,6 +304,12 @@ mod tests {
                 chat.account = Some("12345678".parse().unwrap());
                 chat.consumer_prefix = "sms:".to_owned();
                 config.gateways.push(chat);
+            }),
+            ("gateway.sms.consumer_prefix", |config| {
+                config.gateways[0].consumer_prefix = "s".repeat(65);
+            }),
+            ("gateway.sms.consumer_prefix", |config| {
+                config.gateways[0].consumer_prefix = "sms\n".to_owned();
             }),
             ("gateway.sms.deliver.url", |config| config.gateways[0].deliver.url.clear()),
             ("gateway.sms.deliver.url", |config| {
@@ -337,6 +348,25 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_values_can_be_used() {
+        let (mut config, mut chat) = (config(), gateway("chat"));
+        chat.consumer_prefix = "c".repeat(64);
+        // With the 64 of the other one, 4096.
+        chat.deliver.concurrency = 4032;
+        chat.deliver.inline_media = 3_000_000;
+        config.gateways.push(chat);
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn an_error_has_the_setting_and_what_is_wrong_with_it() {
+        let mut config = config();
+        config.gateways[0].deliver.url = "gateway.example".to_owned();
+        let error = config.check().unwrap_err();
+        assert_eq!(error.to_string(), "gateway.sms.deliver.url: it is not a URL");
+    }
+
+    #[test]
     fn plain_http_leaves_this_machine_only_where_that_is_allowed() {
         for (url, plain_http, allowed) in [
             ("https://gateway.example/", false, true),
@@ -348,5 +378,8 @@ mod tests {
         ] {
             assert_eq!(deliver_url(url, plain_http).is_ok(), allowed, "{url}");
         }
+        let why = |url| deliver_url(url, false).unwrap_err();
+        assert_eq!(why("http://gateway.example/"), "http to another machine needs plain_http");
+        assert_eq!(why("ftp://gateway.example/"), "it begins with https:// or http://");
     }
 }

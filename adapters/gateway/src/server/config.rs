@@ -85,7 +85,7 @@ pub struct AccountConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GatewayConfig {
-    /// The name: 1 to 64 of `a–z A–Z 0–9 _ -`. It is in deliveries, metrics and the log.
+    /// The name: 1 to 64 of `a–z A–Z 0–9 _ -`, and not `unknown`. It is in deliveries, metrics and the log.
     pub name: String,
     /// The account of its consumers. Default: the first one.
     pub account: Option<AccountId>,
@@ -331,5 +331,31 @@ impl Default for Retention {
 impl Default for Drain {
     fn default() -> Self {
         Self { delay: Duration::from_secs(5), timeout: Duration::from_secs(10) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_read_and_written_by_its_name() {
+        for (kind, name) in [
+            (DeliveryType::MessageCreated, "message.created"),
+            (DeliveryType::MessageStatus, "message.status"),
+            (DeliveryType::ConversationChanged, "conversation.changed"),
+            (DeliveryType::TypingChanged, "typing.changed"),
+        ] {
+            assert_eq!(name.parse::<DeliveryType>(), Ok(kind));
+            assert_eq!(kind.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn whoever_names_no_type_sees_which_there_are() {
+        let error = "message.deleted".parse::<DeliveryType>().unwrap_err();
+        let expected = "this is no type of a delivery: there are message.created, message.status, \
+                        conversation.changed, typing.changed";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -117,6 +117,8 @@ fn a_type_that_is_not_chosen_counts_as_taken() {
         });
         accepted.then_some(())
     });
+    let status = || world.toy.statuses("first").first().cloned();
+    assert_eq!(eventually("the type that is chosen comes", status), "sent");
     assert!(world.toy.got("message.created").is_empty());
     assert!(world.toy.got("conversation.changed").is_empty());
 }
