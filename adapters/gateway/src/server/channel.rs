@@ -243,69 +243,13 @@ impl Drop for Permitted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt;
-    use std::sync::Mutex;
-
     use lp_connector_core::secret::Secret;
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::subscriber::with_default;
-    use tracing::{Dispatch, Event, Metadata, Subscriber};
 
     use super::super::body::Memory;
     use super::super::config::GatewayConfig;
     use super::super::gateway::Keys;
+    use super::super::logged::logged;
     use super::*;
-
-    /// Keeps a line for each event of this crate's: the level, and what is text of its fields.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<String>>>);
-
-    struct Line(String);
-
-    impl Visit for Line {
-        fn record_str(&mut self, _: &Field, value: &str) {
-            self.0.push(' ');
-            self.0.push_str(value);
-        }
-
-        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-    }
-
-    impl Subscriber for Lines {
-        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.target() == super::super::LOG
-        }
-
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-        fn event(&self, event: &Event<'_>) {
-            let mut line = Line(event.metadata().level().to_string());
-            event.record(&mut line);
-            self.0.lock().unwrap().push(line.0);
-        }
-
-        fn enter(&self, _: &Id) {}
-
-        fn exit(&self, _: &Id) {}
-    }
-
-    /// What is logged meanwhile.
-    fn logged(work: impl FnOnce()) -> Vec<String> {
-        let lines = Lines::default();
-        // With one subscriber alone, `tracing` asks the thread that comes to a place first whether anybody wants what
-        // is written there. That can be another test's, which has no subscriber. With two, it asks them.
-        let _second = Dispatch::new(lines.clone());
-        with_default(lines.clone(), work);
-        let all = lines.0.lock().unwrap();
-        all.clone()
-    }
 
     fn gateway() -> Gateway {
         let mut config = GatewayConfig::new("sms", "http://127.0.0.1:9/");

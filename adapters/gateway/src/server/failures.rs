@@ -48,6 +48,9 @@ pub(super) struct Failing {
     since: String,
     /// How often in a row.
     failures: u64,
+    /// The log has it, and so must have its end.
+    #[serde(skip)]
+    is_reported: bool,
 }
 
 /// A service of LivePerson that is left alone for a while.
@@ -99,41 +102,47 @@ impl Failures {
 
     /// Takes note of a call that ended, and logs what must be known.
     pub(super) fn record(&self, ended: &CallEnded, now: Instant) {
-        let account = ended.account.as_str();
-        let meaning = ended.result.as_ref().err().map(|error| (error, Meaning::of(error)));
+        self.note(&ended.account, ended.operation, ended.result.as_ref().err(), now);
+    }
+
+    /// The same, in parts: another crate cannot make a [`CallEnded`], and so the tests could not.
+    fn note(
+        &self,
+        account: &AccountId,
+        operation: &'static str,
+        error: Option<&Error>,
+        now: Instant,
+    ) {
+        let failed = error.map(|error| (error, Meaning::of(error)));
         let mut state = self.state();
-        let key = (ended.account.clone(), ended.operation);
-        let Some((error, meaning @ (Meaning::Refused | Meaning::Passing | Meaning::Lasting))) =
-            meaning
-        else {
-            let was_failing = state.failing.remove(&key);
-            drop(state);
-            if was_failing.is_some_and(|failing| failing.failures >= IN_A_ROW) {
-                let operation = ended.operation;
-                tracing::info!(
-                    target: super::LOG, event = "liveperson_up", account, operation,
-                    "LivePerson takes it again"
-                );
+        let key = (account.clone(), operation);
+        let before = state.failing.remove(&key);
+        // An answer that is about this message is one: the service works.
+        let works = !matches!(failed, Some((_, Meaning::Passing | Meaning::Lasting)));
+        let is_up = works && before.as_ref().is_some_and(|before| before.is_reported);
+        let reported = match failed {
+            Some((error, meaning)) if meaning != Meaning::Expected => {
+                let mut failing = Failing::new(account, operation, error, before.as_ref());
+                let is_due = meaning != Meaning::Passing || failing.failures >= IN_A_ROW;
+                failing.is_reported |= is_due;
+                if !works {
+                    state.failing.insert(key, failing.clone());
+                }
+                let is_new = is_due && state.may_log(account, failing.request, error, now);
+                is_new.then_some((failing, meaning))
             }
-            return;
+            _ => None,
         };
-        let failing = Failing::new(ended, error, state.failing.get(&key));
-        let (service, status) = (failing.service.clone(), failing.status);
-        let (request, cause) = (failing.request, failing.cause.clone());
-        let is_due = match meaning {
-            Meaning::Passing => failing.failures >= IN_A_ROW,
-            _ => true,
-        };
-        match meaning {
-            // The answer is about this message: the service works.
-            Meaning::Refused => drop(state.failing.remove(&key)),
-            _ => drop(state.failing.insert(key, failing)),
-        }
-        if !is_due || !state.may_log(&ended.account, request, error, now) {
-            return;
-        }
         drop(state);
-        let cause = cause.as_str();
+        let account = account.as_str();
+        if is_up {
+            tracing::info!(
+                target: super::LOG, event = "liveperson_up", account, operation,
+                "LivePerson takes it again"
+            );
+        }
+        let Some((failing, meaning)) = reported else { return };
+        let Failing { service, status, request, cause, .. } = failing;
         match meaning {
             Meaning::Lasting => tracing::error!(
                 target: super::LOG, event = "liveperson_refuses", account, operation = request,
@@ -198,13 +207,18 @@ impl State {
 }
 
 impl Failing {
-    fn new(ended: &CallEnded, error: &Error, before: Option<&Self>) -> Self {
+    fn new(
+        account: &AccountId,
+        operation: &'static str,
+        error: &Error,
+        before: Option<&Self>,
+    ) -> Self {
         let now = || humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         Self {
-            account: ended.account.as_str().to_owned(),
-            operation: ended.operation,
+            account: account.as_str().to_owned(),
+            operation,
             request: match error.stage() {
-                Stage::Operation => ended.operation,
+                Stage::Operation => operation,
                 stage => stage.name(),
             },
             service: error.host().map(str::to_owned),
@@ -212,6 +226,200 @@ impl Failing {
             cause: format!("{error:#}"),
             since: before.map_or_else(now, |before| before.since.clone()),
             failures: before.map_or(1, |before| before.failures.saturating_add(1)),
+            is_reported: before.is_some_and(|before| before.is_reported),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use axum::http::Response;
+    use bytes::Bytes;
+    use lp_connector_core::api::{CloseConversation, ConversationRef};
+    use lp_connector_core::connector::{Call, Config, ConnectorState, Outcome, Step};
+    use lp_connector_core::policy::RetryPolicy;
+    use lp_connector_core::secret::Secret;
+    use lp_connector_core::seed::Seed;
+    use lp_connector_core::time::{Mono, Now};
+
+    use super::super::logged::logged;
+    use super::*;
+
+    const DOWN: &str = "WARN liveperson_down 91827364 send_text";
+    const UP: &str = "INFO liveperson_up 91827364 send_text";
+
+    fn account() -> AccountId {
+        "91827364".parse().unwrap()
+    }
+
+    /// The level, event, account and operation of what is logged meanwhile.
+    fn log_of(work: impl FnOnce()) -> Vec<String> {
+        let begin = |line: String| line.split(' ').take(4).collect::<Vec<_>>().join(" ");
+        logged(work).into_iter().map(begin).collect()
+    }
+
+    /// What is logged if a message's call ends so, with this kind of error or without one.
+    fn log_at(failures: &Failures, now: Instant, kind: Option<ErrorKind>) -> Vec<String> {
+        let error = kind.map(|kind| Error::new(kind, "it fails"));
+        log_of(|| failures.note(&account(), "send_text", error.as_ref(), now))
+    }
+
+    /// The operations that fail, and how often in a row.
+    fn rows(failures: &Failures) -> Vec<(&'static str, u64)> {
+        failures.failing().into_iter().map(|one| (one.operation, one.failures)).collect()
+    }
+
+    fn client() -> ConnectorState {
+        let secret = Secret::new("n3v3r-shown".to_owned());
+        let config = Config::new(account()).credentials("0a1b2c3d".parse().unwrap(), secret);
+        ConnectorState::new(config.retry(RetryPolicy::none()), Seed::from_bytes([2; 16]))
+    }
+
+    /// How a call ends if the look-up of the host, which comes first, is answered with this status so many seconds
+    /// after the start; and its events.
+    fn look_up(state: &mut ConnectorState, at: u64, status: u16) -> (Error, Vec<CallEvent>) {
+        let now = Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH).later(Duration::from_secs(at));
+        let to = ConversationRef::new("ada".parse().unwrap(), "5f0c".parse().unwrap());
+        let close = CloseConversation::new(&to);
+        let mut call = Call::new(close, state.config(), Seed::from_bytes([1; 16]), now);
+        let Step::Send(attempt) = call.poll(state, now) else { panic!("it sends nothing") };
+        assert_eq!(attempt.stage(), Stage::Domain);
+        let answer = Response::builder().status(status).body(Bytes::from_static(b"{}")).unwrap();
+        let _ = call.handle(state, now, attempt.number(), Outcome::Response(answer));
+        let Step::Done(Err(error)) = call.poll(state, now) else { panic!("it does not fail") };
+        (error, iter::from_fn(|| call.next_event()).collect())
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_meaning() {
+        use ErrorKind as K;
+        for (meaning, kinds) in [
+            (Meaning::Expected, &[K::AlreadyOpen, K::ConversationClosed, K::Abandoned][..]),
+            (Meaning::Refused, &[K::InvalidInput, K::Rejected, K::StaleRevision][..]),
+            (Meaning::Passing, &[K::Unavailable, K::CircuitOpen, K::RateLimited][..]),
+            (Meaning::Passing, &[K::DeadlineExceeded, K::BadAnswer, K::Unconfirmed][..]),
+            (Meaning::Lasting, &[K::Configuration, K::UntrustedHost, K::Unauthorized][..]),
+            (Meaning::Lasting, &[K::Blocked, K::Tls, K::Proxy][..]),
+        ] {
+            for kind in kinds {
+                assert_eq!(Meaning::of(&Error::new(*kind, "it fails")), meaning, "{kind:?}");
+            }
+        }
+        // The account is unknown there: it is not about a message.
+        let (error, _) = look_up(&mut client(), 0, 404);
+        assert_eq!((error.kind(), error.stage()), (K::Rejected, Stage::Domain));
+        assert_eq!(Meaning::of(&error), Meaning::Lasting);
+    }
+
+    #[test]
+    fn what_may_pass_is_logged_from_the_third_in_a_row() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        let log = |kind| log_at(&failures, now, kind);
+        let down = || log(Some(ErrorKind::Unavailable));
+        assert!(down().is_empty() && down().is_empty());
+        // Nobody knows of these two.
+        assert!(log(None).is_empty());
+        assert!(down().is_empty() && down().is_empty());
+        assert_eq!(down(), [DOWN]);
+        assert_eq!(rows(&failures), [("send_text", 3)]);
+        assert_eq!(log(None), [UP]);
+        assert!(log(None).is_empty());
+        assert!(rows(&failures).is_empty());
+    }
+
+    #[test]
+    fn a_closed_conversation_is_no_failure() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        let log = |kind| log_at(&failures, now, Some(kind));
+        assert!(log(ErrorKind::ConversationClosed).is_empty());
+        let down: Vec<_> = (0..4).flat_map(|_| log(ErrorKind::Unavailable)).collect();
+        assert_eq!(down, [DOWN]);
+        // LivePerson answered.
+        assert_eq!(log(ErrorKind::ConversationClosed), [UP]);
+        assert!(rows(&failures).is_empty());
+    }
+
+    #[test]
+    fn what_lasts_is_logged_at_once_and_again_after_a_minute() {
+        let (failures, begun) = (Failures::default(), Instant::now());
+        let refuses = "ERROR liveperson_refuses 91827364 send_text";
+        for (millis, times) in [(0, 1), (59_999, 0), (60_000, 1)] {
+            let now = begun + Duration::from_millis(millis);
+            let lines = log_at(&failures, now, Some(ErrorKind::Unauthorized));
+            assert_eq!(lines, vec![refuses; times], "{millis}");
+        }
+        assert_eq!(rows(&failures), [("send_text", 3)]);
+    }
+
+    #[test]
+    fn each_reported_failure_has_its_end() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        assert_eq!(log_at(&failures, now, Some(ErrorKind::Unauthorized)).len(), 1);
+        assert_eq!(log_at(&failures, now, None), [UP]);
+        let log = |kind| log_at(&failures, now + QUIET, kind);
+        let down: Vec<_> = (0..3).flat_map(|_| log(Some(ErrorKind::Unavailable))).collect();
+        assert_eq!(down, [DOWN]);
+        let log = |kind| log_at(&failures, now + QUIET * 2, kind);
+        assert_eq!(log(Some(ErrorKind::Rejected)), [UP, "WARN call_refused 91827364 send_text"]);
+        assert!(log(None).is_empty());
+    }
+
+    #[test]
+    fn each_reason_to_refuse_a_message_is_logged() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        assert!(log_at(&failures, now, Some(ErrorKind::Unavailable)).is_empty());
+        let refuse = |why: &'static str| {
+            let error = Error::new(ErrorKind::Rejected, why);
+            log_of(|| failures.note(&account(), "send_text", Some(&error), now))
+        };
+        let refused = "WARN call_refused 91827364 send_text";
+        assert_eq!(refuse("the text is empty"), [refused]);
+        // The service works, and what failed before it no longer does.
+        assert!(rows(&failures).is_empty());
+        assert!(refuse("the text is empty").is_empty());
+        assert_eq!(refuse("the text is too long"), [refused]);
+    }
+
+    #[test]
+    fn what_all_operations_need_is_logged_once_for_them() {
+        let (failures, now) = (Failures::default(), Instant::now());
+        let lines = log_of(|| {
+            for (operation, status) in [("send_text", 404), ("send_receipt", 403)] {
+                let (error, _) = look_up(&mut client(), 0, status);
+                failures.note(&account(), operation, Some(&error), now);
+            }
+        });
+        assert_eq!(lines, ["ERROR liveperson_refuses 91827364 domain"]);
+        assert_eq!(rows(&failures), [("send_receipt", 1), ("send_text", 1)]);
+        assert!(failures.failing().iter().all(|one| one.request == "domain"));
+    }
+
+    #[test]
+    fn at_most_256_failures_are_logged_in_a_minute() {
+        let (failures, begun) = (Failures::default(), Instant::now());
+        let refuse = |number: u32, now| {
+            let error = Error::new(ErrorKind::Rejected, format!("field {number} is wrong"));
+            failures.note(&account(), "send_text", Some(&error), now);
+        };
+        let lines = log_of(|| (0..300).for_each(|number| refuse(number, begun)));
+        assert_eq!(lines.len(), 256);
+        let lines = log_of(|| refuse(299, begun + Duration::from_secs(60)));
+        assert_eq!(lines.len(), 1);
+    }
+
+    #[test]
+    fn a_circuit_is_listed_from_its_opening_to_its_closing() {
+        let (failures, mut state) = (Failures::default(), client());
+        let mut follow = |at, status| {
+            let (_, events) = look_up(&mut state, at, status);
+            events.iter().for_each(|event| failures.follow(&account(), event));
+            failures.circuits_open()
+        };
+        let (account, service) = ("91827364".to_owned(), "domain_api".to_owned());
+        assert_eq!(follow(0, 503), [OpenCircuit { account, service }]);
+        // It is left alone for 120 s. Then it answers, whatever it says.
+        assert!(follow(130, 404).is_empty());
     }
 }

@@ -59,6 +59,8 @@ mod guard;
 mod housekeeping;
 mod inline;
 mod keys;
+#[cfg(test)]
+mod logged;
 mod metered;
 mod metrics;
 mod no_answer;
