@@ -243,22 +243,9 @@ impl Drop for Permitted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use lp_connector_core::secret::Secret;
-
-    use super::super::body::Memory;
-    use super::super::config::GatewayConfig;
-    use super::super::gateway::Keys;
+    use super::super::doubles::gateway;
     use super::super::logged::logged;
     use super::*;
-
-    fn gateway() -> Gateway {
-        let mut config = GatewayConfig::new("sms", "http://127.0.0.1:9/");
-        let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        config.deliver.secrets.push(Secret::new(secret.to_owned()));
-        let keys = Keys::new(&config).unwrap();
-        let account = "91827364".parse().unwrap();
-        Gateway::new(config, &account, keys, Memory::share(1)).unwrap()
-    }
 
     #[test]
     fn the_log_says_once_that_a_gateway_is_down_or_up_again() {

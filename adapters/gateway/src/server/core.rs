@@ -90,7 +90,7 @@ impl Core {
             drain,
             try_limit,
             operations: RwLock::new(Arc::new(operations)),
-            ticks: Ticks::new(),
+            ticks: Ticks::new(Instant::now()),
             is_started: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             memory: Memory::share(0),
@@ -155,18 +155,50 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    fn new() -> Self {
-        Self { origin: Instant::now(), last: AtomicU64::new(0) }
+    fn new(now: Instant) -> Self {
+        Self { origin: now, last: AtomicU64::new(0) }
     }
 
-    pub(super) fn tick(&self) {
-        let elapsed = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    pub(super) fn tick(&self, now: Instant) {
+        let elapsed = u64::try_from(self.elapsed(now).as_millis()).unwrap_or(u64::MAX);
         self.last.store(elapsed, Ordering::Relaxed);
     }
 
     /// The time since the last tick.
-    pub(super) fn age(&self) -> Duration {
+    pub(super) fn age(&self, now: Instant) -> Duration {
         let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.origin.elapsed().saturating_sub(last)
+        self.elapsed(now).saturating_sub(last)
+    }
+
+    fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::doubles::{AwayStore, block_on, core_over};
+    use super::super::pause;
+    use super::*;
+
+    #[test]
+    fn a_server_has_started_once_its_store_has_answered() {
+        let store = Arc::new(AwayStore::new());
+        let core = core_over(store.clone());
+        assert!(block_on(pause::refresh(&core)).is_err());
+        assert!(!core.is_started());
+        store.come_back();
+        block_on(pause::refresh(&core)).unwrap();
+        assert!(core.is_started());
+    }
+
+    #[test]
+    fn a_tick_grows_older_until_the_next_one() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let ticks = Ticks::new(start);
+        assert_eq!(ticks.age(at(9)), Duration::from_secs(9));
+        ticks.tick(at(20));
+        assert_eq!(ticks.age(at(23)), Duration::from_secs(3));
     }
 }

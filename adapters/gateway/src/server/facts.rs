@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Facts {
     state: Mutex<State>,
-    /// How many answers have come, failures among them.
-    answers: watch::Sender<u64>,
+    /// Says that an answer has come, or a failure.
+    answers: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -30,9 +30,21 @@ struct State {
     last: Option<(StoreFacts, Instant)>,
 }
 
+impl State {
+    /// Whether the store is to be asked now. It is under way then.
+    fn begins(&mut self, now: Instant) -> bool {
+        let age = self.asked.map(|asked| now.saturating_duration_since(asked));
+        let begins = age.is_none_or(|age| age >= FRESH) && !self.is_under_way;
+        if begins {
+            (self.asked, self.is_under_way) = (Some(now), true);
+        }
+        begins
+    }
+}
+
 impl Default for Facts {
     fn default() -> Self {
-        Self { state: Mutex::default(), answers: watch::Sender::new(0) }
+        Self { state: Mutex::default(), answers: watch::Sender::new(()) }
     }
 }
 
@@ -52,14 +64,7 @@ impl Facts {
 pub(super) async fn refresh(core: &Arc<Core>) {
     let facts = &core.facts;
     let mut answers = facts.answers.subscribe();
-    let (begins, waits) = facts.with(|state| {
-        let is_old = state.asked.is_none_or(|asked| asked.elapsed() >= FRESH);
-        let begins = is_old && !state.is_under_way;
-        if begins {
-            (state.asked, state.is_under_way) = (Some(Instant::now()), true);
-        }
-        (begins, state.is_under_way)
-    });
+    let (begins, waits) = facts.with(|state| (state.begins(Instant::now()), state.is_under_way));
     if begins {
         let own = core.clone();
         // It blocks, perhaps for good: a runtime would wait for its own threads at its end.
@@ -85,7 +90,7 @@ fn ask(core: &Core) {
             state.last = Some((told, Instant::now()));
         }
     });
-    core.facts.answers.send_modify(|answers| *answers += 1);
+    core.facts.answers.send_replace(());
 }
 
 fn record(metrics: &Metrics, facts: &StoreFacts, now: SystemTime) {
@@ -116,7 +121,36 @@ fn record(metrics: &Metrics, facts: &StoreFacts, now: SystemTime) {
 mod tests {
     use lp_connector_bridge::store::{Standby, StorePart};
 
+    use super::super::doubles::{AwayStore, core_over};
     use super::*;
+
+    #[test]
+    fn the_store_is_asked_every_five_seconds_at_most() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut state = State::default();
+        assert!(state.begins(start));
+        assert!(!state.begins(at(60_000)), "the first time is under way still");
+        state.is_under_way = false;
+        assert!(!state.begins(at(4_999)));
+        assert!(state.begins(at(5_000)));
+    }
+
+    #[test]
+    fn there_are_no_facts_before_the_store_has_given_some() {
+        let store = Arc::new(AwayStore::new());
+        let core = core_over(store.clone());
+        let due_lanes = || core.facts.last().map(|(facts, _)| facts.due_lanes);
+        for expected in [None, Some(3)] {
+            let waits = core.facts.answers.subscribe();
+            core.facts.with(|state| state.is_under_way = true);
+            ask(&core);
+            assert!(waits.has_changed().unwrap(), "who waits goes on");
+            assert!(!core.facts.with(|state| state.is_under_way));
+            assert_eq!(due_lanes(), expected);
+            store.come_back();
+        }
+    }
 
     #[test]
     fn all_that_a_store_tells_is_a_gauge() {

@@ -60,7 +60,7 @@ pub(super) async fn offer(
     else {
         return Ok(Extras::default());
     };
-    let id = file_id(delivery);
+    let id = file_id(delivery.account.as_str(), &delivery.id);
     let place = Place {
         gateway: gateway.name.clone(),
         consumer: delivery.consumer.clone(),
@@ -76,16 +76,16 @@ pub(super) async fn offer(
     let signature = keys.files.sign(&id, seconds);
     let base = core.public_url.as_str().trim_end_matches('/');
     let url = format!("{base}/v1/files/{id}?expires={seconds}&signature={signature}");
-    let data = inline::bytes(gateway, &id, file).await;
+    let data = inline::bytes(gateway, &id, file.bytes()).await;
     let mut media = Media::new(id, place.name, url, expires);
     media.data = data;
     Ok(Extras::media(media))
 }
 
 /// The id of a delivery's file: the same on every repeat, and no part of a foreign id.
-fn file_id(delivery: &Delivery) -> String {
+fn file_id(account: &str, delivery: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [delivery.account.as_str(), &delivery.id] {
+    for part in [account, delivery] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -208,12 +208,17 @@ fn by_signature(
         let detail = "the signature in the URL is not valid";
         return Err(Refusal::new(ProblemKind::Unauthorized, detail));
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if expires < now.as_secs() {
+    if is_over(expires, SystemTime::now()) {
         let detail = "a repeat of the delivery has a new one, and a token opens the file too";
         return Err(Refusal::new(ProblemKind::UrlExpired, detail));
     }
     Ok(gateways)
+}
+
+/// Whether a URL is good no more whose last second, since 1970, is this one.
+fn is_over(expires: u64, now: SystemTime) -> bool {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    expires < now.as_secs()
 }
 
 async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<Bytes, Refusal> {
@@ -225,11 +230,16 @@ async fn download(app: &App, gateway: &Gateway, place: &Place) -> Result<Bytes, 
     let got = tokio::time::timeout(DOWNLOAD_TIMEOUT, client.download(&from, &place.path)).await;
     match got {
         Ok(Ok(completed)) => Ok(completed.output),
-        Ok(Err(error)) if error.kind() == ErrorKind::Rejected => Err(failed(
-            "LivePerson refuses it: the conversation may be over for too long".to_owned(),
-        )),
-        Ok(Err(error)) => Err(failed(error.kind().name().to_owned())),
+        Ok(Err(error)) => Err(failed(why_not(error.kind()).to_owned())),
         Err(_) => Err(failed("there was no answer in time".to_owned())),
+    }
+}
+
+/// Why LivePerson does not give a file.
+fn why_not(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Rejected => "LivePerson refuses it: the conversation may be over for too long",
+        other => other.name(),
     }
 }
 
@@ -250,6 +260,33 @@ mod tests {
     fn a_file_name_stays_within_its_quotes() {
         assert_eq!(plain("a\"b\\c/d%e;f g\u{e4}\r\n.png"), "a_b_c_d_e_f_g___.png");
         assert_eq!(plain(&"x".repeat(200)).len(), 100);
+    }
+
+    #[test]
+    fn each_delivery_has_a_file_of_its_own() {
+        // The same on every repeat, whatever program makes it.
+        for (account, delivery, id) in [
+            ("91827364", "5f0c:5f0c:8", "f_dc1c5393303aaf5c61bc78e3"),
+            ("91827364", "5f0c:5f0c:9", "f_a2d1583cff57b253abb683d3"),
+            ("9182736", "45f0c:5f0c:8", "f_da2303c8cae9cbcea9f184af"),
+        ] {
+            assert_eq!(file_id(account, delivery), id);
+        }
+    }
+
+    #[test]
+    fn a_url_is_good_in_its_last_second() {
+        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        for (now, expected) in [(999_999, false), (1_000_999, false), (1_001_000, true)] {
+            assert_eq!(is_over(1000, at(now)), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_refused_download_says_what_may_be_the_reason() {
+        let refused = "LivePerson refuses it: the conversation may be over for too long";
+        assert_eq!(why_not(ErrorKind::Rejected), refused);
+        assert_eq!(why_not(ErrorKind::Unavailable), "unavailable");
     }
 
     #[test]

@@ -20,7 +20,7 @@ const FIRST: Duration = Duration::from_millis(50);
 /// Ticks, so that a process that does not turn is noticed. It ends with the server.
 pub(super) async fn tick(core: Arc<Core>) {
     loop {
-        core.ticks.tick();
+        core.ticks.tick(Instant::now());
         tokio::time::sleep(SECOND).await;
     }
 }
@@ -31,9 +31,14 @@ pub(super) async fn follow(core: Arc<Core>) {
     loop {
         let read = pause::refresh(&core).await;
         tell(&core, read.err());
-        pause = if core.is_started() { SECOND } else { (pause * 2).min(SECOND) };
+        pause = pause_after(pause, core.is_started());
         tokio::time::sleep(pause).await;
     }
+}
+
+/// The pause between two turns, after this one.
+fn pause_after(pause: Duration, is_started: bool) -> Duration {
+    if is_started { SECOND } else { (pause * 2).min(SECOND) }
 }
 
 /// Logs why the store cannot be used, and that it can again.
@@ -68,5 +73,39 @@ pub(super) async fn count_instances(core: Arc<Core>, bridge: Bridge) {
             Err(error) => tracing::debug!(target: super::LOG, event = "store", cause = %error),
         }
         tokio::time::sleep(if core.is_started() { HEARTBEAT } else { SECOND }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_bridge::store::StoreErrorKind;
+
+    use super::super::doubles::{AwayStore, core_over};
+    use super::super::logged::logged;
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_there_yet_is_asked_ever_more_seldom() {
+        let mut pause = FIRST;
+        let mut next = || {
+            pause = pause_after(pause, false);
+            pause.as_millis()
+        };
+        let pauses: Vec<u128> = (0..6).map(|_| next()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(pause_after(FIRST, true).as_millis(), 1000, "it is there");
+    }
+
+    #[test]
+    fn the_log_says_that_the_store_fails_and_is_back() {
+        let core = core_over(Arc::new(AwayStore::new()));
+        let fails = |kind| tell(&core, Some(StoreError::new(kind, "no")));
+        let lines = logged(|| {
+            tell(&core, None);
+            fails(StoreErrorKind::Unavailable);
+            tell(&core, None);
+            fails(StoreErrorKind::Unreadable);
+        });
+        assert_eq!(lines, ["WARN store", "INFO store_back", "ERROR store"]);
     }
 }

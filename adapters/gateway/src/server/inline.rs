@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lp_connector_bridge::File;
-use lp_connector_core::error::ErrorKind;
+use bytes::Bytes;
+use lp_connector_core::error::{Error, ErrorKind};
 
 use super::gateway::Gateway;
 
@@ -35,15 +35,20 @@ impl Outsiders {
     }
 }
 
-/// The bytes of a file, if they are to come along, are small enough, and LivePerson gives them in time.
-pub(super) async fn bytes(gateway: &Gateway, id: &str, file: &File) -> Option<Vec<u8>> {
+/// The bytes of a file, if they are to come along, are small enough, and LivePerson gives them in time. The download is
+/// not begun if they are not to.
+pub(super) async fn bytes(
+    gateway: &Gateway,
+    id: &str,
+    download: impl Future<Output = Result<Bytes, Error>>,
+) -> Option<Vec<u8>> {
     let most = gateway.config.deliver.inline_media;
     if most == 0 || gateway.outsiders.has(id) {
         return None;
     }
     // One that is fetched beside it takes the same memory.
     let _slot = gateway.downloads.try_acquire().ok()?;
-    match tokio::time::timeout(INLINE_TIMEOUT, file.bytes()).await {
+    match tokio::time::timeout(INLINE_TIMEOUT, download).await {
         Ok(Ok(bytes)) if bytes.len() <= most => return Some(bytes.to_vec()),
         Ok(Ok(_)) => gateway.outsiders.remember(id),
         Ok(Err(error)) => {
@@ -65,7 +70,37 @@ fn log(gateway: &Gateway, id: &str, cause: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
+    use super::super::doubles::{block_on, gateway_with};
+    use super::super::logged::logged;
     use super::*;
+
+    #[test]
+    fn the_log_has_why_a_file_is_left_out() {
+        let gateway = gateway_with(|config| config.deliver.inline_media = 4);
+        let fails = |id: &str, kind| {
+            let download = ready(Err(Error::new(kind, "no")));
+            assert_eq!(block_on(bytes(&gateway, id, download)), None);
+        };
+        let lines = logged(|| {
+            let file = ready(Ok(Bytes::from_static(b"PNG1")));
+            assert_eq!(block_on(bytes(&gateway, "f_0", file)), Some(b"PNG1".to_vec()));
+            for kind in [ErrorKind::Rejected, ErrorKind::Unavailable] {
+                fails(kind.name(), kind);
+                // What is refused is not fetched again; the other one may be there by then.
+                fails(kind.name(), kind);
+            }
+        });
+        assert_eq!(
+            lines,
+            [
+                "WARN file_left_out sms rejected rejected",
+                "WARN file_left_out sms unavailable unavailable",
+                "WARN file_left_out sms unavailable unavailable",
+            ]
+        );
+    }
 
     #[test]
     fn the_files_that_stay_out_are_few() {

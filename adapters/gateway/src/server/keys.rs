@@ -83,6 +83,14 @@ mod tests {
             assert_eq!(tokens.contain(token), known, "{token:?}");
         }
         assert!(!Tokens::new(&[]).contain(""));
+        // The bytes of its hash and those of the hash of "two" have the same exclusive or.
+        assert!(!tokens.contain("t40"));
+    }
+
+    #[test]
+    fn a_token_that_is_configured_twice_is_one() {
+        let twice = ["one", "two", "one"].map(|token| Secret::new(token.to_owned()));
+        assert!(Tokens::new(&twice).contain("one"));
     }
 
     #[test]

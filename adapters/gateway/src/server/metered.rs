@@ -23,14 +23,18 @@ pub(super) struct MeteredStore {
 pub(super) struct StoreHealth(Mutex<Option<Instant>>);
 
 impl StoreHealth {
-    fn reached(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    fn reached(&self, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     /// Whether it answered within this time.
     pub(super) fn is_reached_within(&self, time: Duration) -> bool {
+        self.was_reached_within(time, Instant::now())
+    }
+
+    fn was_reached_within(&self, time: Duration, now: Instant) -> bool {
         let reached = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reached.is_some_and(|at| at.elapsed() < time)
+        reached.is_some_and(|at| now.saturating_duration_since(at) < time)
     }
 }
 
@@ -127,7 +131,7 @@ impl Measured {
         let is_up = result.as_ref().err().is_none_or(|error| is_answer(error.kind()));
         metrics.set(Metric::StoreUp, &[], f64::from(u8::from(is_up)));
         if is_up {
-            self.health.reached();
+            self.health.reached(Instant::now());
         }
         let Ok(answer) = result else { return };
         if matches!(self.asked, Asked::Other) {
@@ -241,16 +245,32 @@ mod tests {
 
     #[test]
     fn a_store_that_refuses_a_request_is_reached() {
-        for (kind, is_reached) in [
-            (StoreErrorKind::Refused, true),
-            (StoreErrorKind::Moved, true),
-            (StoreErrorKind::Unavailable, false),
-            (StoreErrorKind::Failed, false),
+        for (kind, is_reached, result) in [
+            (StoreErrorKind::Refused, true, "failed"),
+            (StoreErrorKind::Moved, true, "failed"),
+            (StoreErrorKind::Unavailable, false, "unavailable"),
+            (StoreErrorKind::Failed, false, "failed"),
         ] {
             let (health, metrics) = (Arc::<StoreHealth>::default(), Arc::new(Metrics::new(&[])));
-            let store = MeteredStore::new(Arc::new(Broken(kind)), health.clone(), metrics);
+            let broken = Arc::new(Broken(kind));
+            let store = MeteredStore::new(broken, health.clone(), metrics.clone());
             store.perform(Request::Append(Vec::new())).unwrap_err();
             assert_eq!(health.is_reached_within(Duration::from_secs(60)), is_reached, "{kind:?}");
+            let series = "lp_bridge_store_requests_total{verb=\"append\",result=";
+            let line = format!("{series}\"{result}\"}} 1\n");
+            assert!(metrics.render().contains(&line), "{kind:?}: {}", metrics.render());
         }
+    }
+
+    #[test]
+    fn an_answer_counts_for_less_than_the_time() {
+        let (health, start) = (StoreHealth::default(), Instant::now());
+        let within = |millis| {
+            let now = start + Duration::from_millis(millis);
+            health.was_reached_within(Duration::from_secs(10), now)
+        };
+        assert!(!within(0), "it has not answered yet");
+        health.reached(start);
+        assert!(within(9_999) && !within(10_000));
     }
 }

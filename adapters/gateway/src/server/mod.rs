@@ -51,6 +51,8 @@ mod circuit;
 mod config;
 mod core;
 mod current;
+#[cfg(test)]
+mod doubles;
 mod facts;
 mod failures;
 mod files;

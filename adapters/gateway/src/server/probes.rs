@@ -1,7 +1,7 @@
 //! Whether the process turns, whether it may be asked, and its metrics.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -34,7 +34,7 @@ struct Ready {
 
 /// `GET /livez`: asks nobody.
 pub(super) async fn livez(State(core): State<Arc<Core>>) -> Response {
-    let live = core.ticks.age() < TURNS;
+    let live = core.ticks.age(Instant::now()) < TURNS;
     json(status(live), &Live { live })
 }
 

@@ -141,6 +141,8 @@ fn a_file_that_liveperson_does_not_give_is_a_502() {
     world.cloud.with(|cloud| cloud.fault("file:1-99=403".parse().unwrap()));
     let failed = Ask::default().send("GET", media["url"].as_str().unwrap());
     assert_eq!(failed.problem(), (502, "liveperson-failed".to_owned()));
+    let detail = "LivePerson refuses it: the conversation may be over for too long";
+    assert_eq!(failed.json()["detail"], detail);
 }
 
 #[test]
