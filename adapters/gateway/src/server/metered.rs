@@ -96,7 +96,7 @@ impl Store for MeteredStore {
 impl MeteredStore {
     fn begin(&self, request: &Request) -> Measured {
         Measured {
-            verb: verb(request),
+            verb: request.verb(),
             asked: Asked::of(request),
             begun: Instant::now(),
             health: self.health.clone(),
@@ -141,7 +141,7 @@ impl Measured {
         let (lost, taken_over) = held.follow(self.asked, answer, self.begun);
         metrics.add(Metric::CommitsLost, &[], lost);
         metrics.add(Metric::Takeovers, &[], taken_over);
-        for (kind, count) in held.count() {
+        for (kind, count) in held.count(Instant::now()) {
             metrics.set(Metric::LanesHeld, &[kind.name()], count);
         }
     }
@@ -204,8 +204,7 @@ impl HeldLanes {
     }
 
     /// How many lanes of each kind are held still.
-    fn count(&mut self) -> BTreeMap<LaneKind, f64> {
-        let now = Instant::now();
+    fn count(&mut self, now: Instant) -> BTreeMap<LaneKind, f64> {
         let mut counts: BTreeMap<_, _> = LaneKind::ALL.iter().map(|kind| (*kind, 0.0)).collect();
         self.0.retain(|lane, until| {
             let is_held = now < *until;
@@ -218,20 +217,12 @@ impl HeldLanes {
     }
 }
 
-const fn verb(request: &Request) -> &'static str {
-    match request {
-        Request::Append(_) => "append",
-        Request::Claim { .. } => "claim",
-        Request::Commit(_) => "commit",
-        Request::Extend { .. } => "extend",
-        Request::Read(_) => "read",
-        Request::Swap { .. } => "swap",
-        Request::List { .. } => "list",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use lp_connector_bridge::store::{Claimed, Commit, Fence, Holder, Lease};
+
     use super::*;
 
     /// A store that answers everything with this error.
@@ -240,6 +231,150 @@ mod tests {
     impl Store for Broken {
         fn perform(&self, _: Request) -> Result<Answer, StoreError> {
             Err(StoreError::new(self.0, "no"))
+        }
+    }
+
+    /// A store that gives these answers, one after the other.
+    struct Script(Mutex<VecDeque<Answer>>);
+
+    impl Store for Script {
+        fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+            let answer = self.0.lock().unwrap().pop_front();
+            answer.ok_or_else(|| StoreError::new(StoreErrorKind::Failed, "it has no more answers"))
+        }
+    }
+
+    /// A store that is sealed, or is not.
+    struct Sealed(bool);
+
+    impl Store for Sealed {
+        fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+            Err(StoreError::new(StoreErrorKind::Unavailable, "it is away"))
+        }
+
+        fn is_sealed(&self) -> bool {
+            self.0
+        }
+    }
+
+    const HOLDER: Holder = Holder(7);
+
+    /// The lanes of two consumers, and that of a conversation.
+    fn lanes() -> [LaneId; 3] {
+        let lane = |kind, key| LaneId::new("91827364".parse().unwrap(), kind, key);
+        [
+            lane(LaneKind::Consumer, "ada"),
+            lane(LaneKind::Consumer, "bea"),
+            lane(LaneKind::Conversation, "5f0c"),
+        ]
+    }
+
+    /// A claim for so many seconds that is given these lanes, each taken over or not.
+    fn claim(seconds: u64, lanes: &[(&LaneId, bool)]) -> (Request, Answer) {
+        let term = Duration::from_secs(seconds);
+        let request = Request::Claim { holder: HOLDER, lanes: 10, entries: 10, term, speaks: 1 };
+        let claimed = |&(lane, taken_over): &(&LaneId, bool)| Claimed {
+            lane: lane.clone(),
+            fence: Fence(4),
+            taken_over,
+            elapsed: Duration::ZERO,
+            record: None,
+            entries: Vec::new(),
+            more: false,
+        };
+        (request, Answer::Claimed(lanes.iter().map(claimed).collect()))
+    }
+
+    /// A commit of each of these lanes, with its new fence, or without one if its lease was lost.
+    fn commit(lanes: &[(&LaneId, Next, Option<u64>)]) -> (Request, Answer) {
+        let commits = lanes
+            .iter()
+            .map(|&(lane, next, _)| Commit::new(lane.clone(), Fence(4), HOLDER).next(next));
+        let fences = lanes.iter().map(|&(_, _, fence)| fence.map(Fence));
+        (Request::Commit(commits.collect()), Answer::Committed(fences.collect()))
+    }
+
+    /// An extension of these leases by so many seconds: each was extended, or was lost before.
+    fn extend(seconds: u64, lanes: &[(&LaneId, bool)]) -> (Request, Answer) {
+        let lease = |lane: &LaneId| Lease { lane: lane.clone(), fence: Fence(4), holder: HOLDER };
+        let leases = lanes.iter().map(|&(lane, _)| lease(lane)).collect();
+        let extended = lanes.iter().map(|&(_, is_extended)| is_extended).collect();
+        let term = Duration::from_secs(seconds);
+        (Request::Extend { leases, term }, Answer::Extended(extended))
+    }
+
+    /// What is about no lane.
+    fn read() -> (Request, Answer) {
+        (Request::Read(Vec::new()), Answer::Cells(Vec::new()))
+    }
+
+    #[test]
+    fn a_lane_is_held_until_its_term_ends_or_it_is_lost() {
+        let [ada, bea, talk] = lanes();
+        let (hold, idle) = (Next::Hold(Duration::from_secs(20)), Next::Idle);
+        // When it was asked for, in milliseconds; how many leases were lost, and lanes taken over; then, how many lanes
+        // of consumers and of conversations are held.
+        let steps = [
+            (0, claim(15, &[(&ada, true), (&bea, false), (&talk, true)]), [0, 2, 2, 1]),
+            (10_000, commit(&[(&ada, hold, Some(5)), (&talk, idle, Some(5))]), [0, 0, 2, 0]),
+            // The end of bea's term.
+            (14_999, read(), [0, 0, 2, 0]),
+            (15_000, read(), [0, 0, 1, 0]),
+            // Ada's would end at 30 s.
+            (25_000, extend(40, &[(&ada, true)]), [0, 0, 1, 0]),
+            (64_999, read(), [0, 0, 1, 0]),
+            (65_000, read(), [0, 0, 0, 0]),
+            (66_000, claim(15, &[(&ada, false), (&bea, false), (&talk, false)]), [0, 0, 2, 1]),
+            (70_000, extend(40, &[(&ada, false), (&bea, false), (&talk, true)]), [2, 0, 0, 1]),
+            (71_000, claim(15, &[(&ada, true)]), [0, 1, 1, 1]),
+            (72_000, commit(&[(&ada, hold, None), (&talk, idle, None)]), [2, 0, 0, 0]),
+        ];
+        let (mut held, start) = (HeldLanes::default(), Instant::now());
+        for (millis, (request, answer), expected) in steps {
+            let at = start + Duration::from_millis(millis);
+            let [lost, taken_over, consumers, conversations] =
+                expected.map(|count: u32| f64::from(count));
+            let followed = held.follow(Asked::of(&request), &answer, at);
+            assert_eq!(followed, (lost, taken_over), "{millis}");
+            let expected = BTreeMap::from([
+                (LaneKind::Consumer, consumers),
+                (LaneKind::Conversation, conversations),
+                (LaneKind::Status, 0.0),
+                (LaneKind::DeadLetter, 0.0),
+            ]);
+            assert_eq!(held.count(at), expected, "{millis}");
+        }
+    }
+
+    #[test]
+    fn lanes_and_lost_leases_are_shown_as_metrics() {
+        let ([ada, bea, talk], metrics) = (lanes(), Arc::new(Metrics::new(&[])));
+        // A term that does not end meanwhile.
+        let claimed = claim(3_600, &[(&ada, true), (&bea, true), (&talk, false)]);
+        let (requests, answers): (Vec<_>, VecDeque<_>) =
+            [claimed, commit(&[(&talk, Next::Idle, None)])].into_iter().unzip();
+        let script = Arc::new(Script(Mutex::new(answers)));
+        let store = MeteredStore::new(script, Arc::default(), metrics.clone());
+        for (request, conversations) in requests.into_iter().zip([1, 0]) {
+            store.perform(request).unwrap();
+            let text = metrics.render();
+            for (kind, count) in [("consumer", 2), ("conversation", conversations), ("status", 0)] {
+                let line = format!("lp_bridge_lanes_held{{kind=\"{kind}\"}} {count}\n");
+                assert!(text.contains(&line), "{line}");
+            }
+        }
+        let text = metrics.render();
+        assert!(text.contains("\nlp_bridge_takeovers_total 2\n"), "{text}");
+        assert!(text.contains("\nlp_bridge_commits_lost_total 1\n"), "{text}");
+    }
+
+    /// Tokens are shared through a sealed one alone.
+    #[test]
+    fn a_metered_store_is_sealed_if_its_store_is() {
+        for is_sealed in [true, false] {
+            let (health, metrics) = (Arc::default(), Arc::new(Metrics::new(&[])));
+            let store = MeteredStore::new(Arc::new(Sealed(is_sealed)), health, metrics);
+            assert_eq!(store.is_sealed(), is_sealed);
         }
     }
 

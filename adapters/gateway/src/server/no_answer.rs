@@ -79,3 +79,59 @@ impl fmt::Display for NoAnswer {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ureq::{Error, Timeout};
+
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_client_has_its_reason() {
+        for (error, reason) in [
+            (Error::Timeout(Timeout::Connect), NoAnswer::Timeout),
+            (Error::HostNotFound, NoAnswer::UnknownHost),
+            (Error::ConnectionFailed, NoAnswer::NoConnection),
+            (Error::Tls("no certificate"), NoAnswer::Tls),
+            (Error::TooManyRedirects, NoAnswer::Invalid),
+        ] {
+            assert_eq!(NoAnswer::of(&error), reason, "{error}");
+        }
+    }
+
+    #[test]
+    fn each_error_of_the_system_has_its_reason() {
+        use io::ErrorKind as K;
+        for (reason, kinds) in [
+            (NoAnswer::Timeout, &[K::TimedOut, K::WouldBlock][..]),
+            (NoAnswer::Refused, &[K::ConnectionRefused][..]),
+            (
+                NoAnswer::Unreachable,
+                &[K::HostUnreachable, K::NetworkUnreachable, K::AddrNotAvailable][..],
+            ),
+            (NoAnswer::BrokenOff, &[K::ConnectionReset, K::ConnectionAborted][..]),
+            (NoAnswer::BrokenOff, &[K::BrokenPipe, K::NotConnected, K::UnexpectedEof][..]),
+            (NoAnswer::Tls, &[K::InvalidData][..]),
+            (NoAnswer::NoConnection, &[K::PermissionDenied, K::NetworkDown][..]),
+        ] {
+            for kind in kinds {
+                let error = Error::Io((*kind).into());
+                assert_eq!(NoAnswer::of(&error), reason, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_resolver_is_known_by_its_text() {
+        for (text, reason) in [
+            (
+                "failed to lookup address information: Name or service not known",
+                NoAnswer::UnknownHost,
+            ),
+            ("no buffer space available", NoAnswer::NoConnection),
+        ] {
+            let error = Error::Io(io::Error::other(text));
+            assert_eq!(NoAnswer::of(&error), reason, "{text}");
+        }
+    }
+}

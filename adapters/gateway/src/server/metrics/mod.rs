@@ -3,6 +3,8 @@
 //! The families are fixed: see the table in `families`. No label holds a consumer, a conversation, a URL or the text of
 //! an error. Every series whose labels are known from the start is there from the start, at 0.
 
+#[cfg(test)]
+mod call_tests;
 mod families;
 
 use std::collections::BTreeMap;
@@ -411,6 +413,16 @@ mod tests {
         metrics.set(Metric::BuildInfo, &["1\"\\\n", "memory"], 1.0);
         let line = r#"lp_bridge_build_info{version="1\"\\\n",store="memory"} 1"#;
         assert!(metrics.render().contains(line));
+    }
+
+    #[test]
+    fn the_present_time_is_in_seconds() {
+        let metrics = metrics();
+        metrics.set_to_now(Metric::GatewayLastSuccess, &["sms"]);
+        let times = metrics.by_label(Metric::GatewayLastSuccess);
+        assert!(times.keys().eq(["sms"]), "{times:?}");
+        // Seconds since 1970 are in here from 2023 to 2286.
+        assert!((1.7e9..1e10).contains(&times["sms"]), "{times:?}");
     }
 
     #[test]
