@@ -155,7 +155,7 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { origin: now, last: AtomicU64::new(0) }
     }
 

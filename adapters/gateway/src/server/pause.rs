@@ -61,3 +61,30 @@ fn apply(core: &Core, gateway: &Gateway, paused: bool) {
     gateway.set_paused(paused);
     core.metrics.set(Metric::GatewayPaused, &[&gateway.name], f64::from(u8::from(paused)));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lp_connector_bridge::Memory;
+
+    use super::super::doubles::{block_on, core_over};
+    use super::super::logged::logged;
+    use super::*;
+
+    #[test]
+    fn the_log_says_once_that_a_gateway_is_paused_or_goes_on() {
+        let core = core_over(Arc::new(Memory::new()));
+        let gateway = core.gateway_named("sms").unwrap();
+        let lines = logged(|| {
+            block_on(async {
+                for paused in [false, true, true, false] {
+                    set(&core, gateway, paused).await.unwrap();
+                    // Each instance reads every second what holds.
+                    refresh(&core).await.unwrap();
+                }
+            });
+        });
+        assert_eq!(lines, ["WARN gateway_paused sms", "WARN gateway_resumed sms"]);
+    }
+}

@@ -101,7 +101,7 @@ pub(super) async fn typing(State(app): State<App>, request: Request) -> Response
     app.hand_in("typing", request, |call| async move {
         let typing = parse_typing(&call.body, &call.gateway.rules)?;
         match typing.typing {
-            true => own.typists.begin(&call.gateway, &typing.consumer),
+            true => own.typists.begin(&call.gateway, &typing.consumer, Instant::now()),
             false => drop(own.typists.end(&call.gateway, &typing.consumer)),
         }
         tell(&own, &call.gateway, &typing.consumer, typing.typing).await;
@@ -146,11 +146,11 @@ pub(super) async fn end_by_time(app: App) {
 pub(super) struct Typists(Mutex<BTreeMap<(String, ExtConsumerId), Instant>>);
 
 impl Typists {
-    fn begin(&self, gateway: &Gateway, consumer: &ExtConsumerId) {
+    fn begin(&self, gateway: &Gateway, consumer: &ExtConsumerId, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let who = (gateway.name.clone(), consumer.clone());
         if all.len() < MAX_TYPING || all.contains_key(&who) {
-            all.insert(who, Instant::now() + TYPING);
+            all.insert(who, now + TYPING);
         }
     }
 
@@ -171,34 +171,40 @@ impl Typists {
 
 #[cfg(test)]
 mod tests {
-    use lp_connector_core::secret::Secret;
-
-    use super::super::body::Memory;
-    use super::super::config::GatewayConfig;
-    use super::super::gateway::Keys;
+    use super::super::doubles::gateway;
     use super::*;
 
-    fn gateway() -> Gateway {
-        let mut config = GatewayConfig::new("sms", "http://127.0.0.1:9/");
-        let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        config.deliver.secrets.push(Secret::new(secret.to_owned()));
-        let keys = Keys::new(&config).unwrap();
-        Gateway::new(config, &"91827364".parse().unwrap(), keys, Memory::share(1)).unwrap()
+    #[test]
+    fn typing_is_over_after_thirty_seconds_without_news() {
+        let (gateway, typists, start) = (gateway(), Typists::default(), Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        let [ada, bob] = ["ada", "bob"].map(|name| ExtConsumerId::new(name).unwrap());
+        typists.begin(&gateway, &ada, start);
+        typists.begin(&gateway, &bob, at(10_000));
+        let over = |millis| {
+            let over = typists.take_over(at(millis)).into_iter();
+            over.map(|(_, who)| who.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(over(29_999).is_empty());
+        assert_eq!(over(30_000), ["ada"]);
+        assert!(over(30_000).is_empty(), "the agent learns it once");
+        assert_eq!(over(40_000), ["bob"]);
     }
 
     #[test]
     fn who_types_is_renewed_though_the_list_is_full() {
-        let (gateway, typists) = (gateway(), Typists::default());
+        let (gateway, typists, start) = (gateway(), Typists::default(), Instant::now());
+        let later = start + Duration::from_secs(7);
         let who = |number: usize| ExtConsumerId::new(format!("c{number}")).unwrap();
-        (0..MAX_TYPING).for_each(|number| typists.begin(&gateway, &who(number)));
+        (0..MAX_TYPING).for_each(|number| typists.begin(&gateway, &who(number), start));
         let first = |typists: &Typists| {
             let all = typists.0.lock().unwrap();
             all.get(&("sms".to_owned(), who(0))).copied().unwrap()
         };
         let before = first(&typists);
-        typists.begin(&gateway, &who(0));
-        assert!(first(&typists) > before);
-        typists.begin(&gateway, &who(MAX_TYPING));
+        typists.begin(&gateway, &who(0), later);
+        assert_eq!(first(&typists) - before, Duration::from_secs(7));
+        typists.begin(&gateway, &who(MAX_TYPING), later);
         assert!(!typists.end(&gateway, &who(MAX_TYPING)), "one more is not believed");
         assert_eq!(typists.take_over(before + TYPING * 2).len(), MAX_TYPING);
     }

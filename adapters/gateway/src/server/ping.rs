@@ -25,10 +25,7 @@ struct Pinged {
 pub(super) async fn ping(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     let gateway = app.gateway(&request)?;
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    // An id of a delivery has neither dots nor other signs.
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let id: String = id.chars().map(plain).collect();
-    let ping = Envelope::ping(&format!("p:{id}"), SystemTime::now(), &gateway.name);
+    let ping = Envelope::ping(&ping_id(&id), SystemTime::now(), &gateway.name);
     let Some(place) = gateway.room().await else {
         let detail = "as many deliveries as may be are under way to the gateway";
         return Err(Refusal::new(ProblemKind::TooMany, detail));
@@ -47,4 +44,22 @@ pub(super) async fn ping(State(app): State<App>, request: Request) -> Result<Res
     let mut response = json(StatusCode::OK, &Pinged { status: answer.status, seconds });
     response.extensions_mut().insert(Caller(gateway.name.clone()));
     Ok(response)
+}
+
+/// The id of a ping, by that of its request: an id of a delivery has neither dots nor other signs.
+fn ping_id(request: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let id: String = request.chars().map(plain).collect();
+    format!("p:{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_ping_is_that_of_its_request_without_dots() {
+        assert_eq!(ping_id("01JBx-7"), "p:01JBx-7");
+        assert_eq!(ping_id("a.b:c_d-e"), "p:a_b_c_d-e");
+    }
 }

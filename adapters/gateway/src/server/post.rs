@@ -99,10 +99,7 @@ impl Poster {
     }
 
     fn post_blocking(&self, post: &Post, keys: &Keys) -> Result<Answer, NoAnswer> {
-        let left = post.until.saturating_duration_since(Instant::now());
-        if left < SHORTEST {
-            return Err(NoAnswer::TooLate);
-        }
+        let left = time_left(post.until, Instant::now()).ok_or(NoAnswer::TooLate)?;
         let now = SystemTime::now();
         let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let body = post.body.as_bytes();
@@ -126,6 +123,12 @@ impl Poster {
     }
 }
 
+/// What is left for a try, if that is enough for one.
+fn time_left(until: Instant, now: Instant) -> Option<Duration> {
+    let left = until.saturating_duration_since(now);
+    (left >= SHORTEST).then_some(left)
+}
+
 fn beginning(response: &mut ureq::http::Response<ureq::Body>) -> String {
     use std::io::Read as _;
     let mut bytes = Vec::new();
@@ -135,16 +138,20 @@ fn beginning(response: &mut ureq::http::Response<ureq::Body>) -> String {
 
 /// Trusts what the clients of LivePerson trust.
 fn tls() -> Result<TlsConfig, Error> {
-    let roots = match lp_connector_tls::roots(&transport()?)? {
+    Ok(trusting(lp_connector_tls::roots(&transport()?)?))
+}
+
+fn trusting(roots: Roots) -> TlsConfig {
+    let roots = match roots {
         Roots::These(roots) => RootCerts::from(
             roots.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned()),
         ),
         _ => RootCerts::WebPki,
     };
-    Ok(TlsConfig::builder()
+    TlsConfig::builder()
         .root_certs(roots)
         .unversioned_rustls_crypto_provider(lp_connector_tls::provider())
-        .build())
+        .build()
 }
 
 /// The default settings of sockets: nothing but the platform's certificates is taken from them.
@@ -222,6 +229,44 @@ mod tests {
         assert_eq!(answer, Err(NoAnswer::TooLate));
         hand.listener.set_nonblocking(true).unwrap();
         assert_eq!(hand.listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_try_has_fifty_milliseconds_at_least() {
+        let now = Instant::now();
+        let left = |millis| time_left(now + Duration::from_millis(millis), now);
+        assert_eq!(left(49), None);
+        assert_eq!(left(50), Some(Duration::from_millis(50)));
+        assert_eq!(time_left(now, now + Duration::from_secs(1)), None, "it was to be over before");
+    }
+
+    #[test]
+    fn the_first_kilobyte_of_an_answer_is_kept() {
+        let kept = |text: String| {
+            let body = ureq::Body::builder().data(text);
+            beginning(&mut ureq::http::Response::new(body))
+        };
+        assert_eq!(kept("the disk is full".to_owned()), "the disk is full");
+        let long = ["a".repeat(1_000), "b".repeat(500)].concat();
+        assert_eq!(kept(long), ["a".repeat(1_000), "b".repeat(24)].concat());
+    }
+
+    #[test]
+    fn the_roots_of_the_platform_are_trusted() {
+        let tls = trusting(Roots::These(vec![b"the company's own root".to_vec().into()]));
+        let RootCerts::Specific(roots) = tls.root_certs() else { panic!() };
+        let roots: Vec<&[u8]> = roots.iter().map(Certificate::der).collect();
+        assert_eq!(roots, [b"the company's own root"]);
+        let without = trusting(Roots::Mozilla);
+        assert!(matches!(without.root_certs(), RootCerts::WebPki), "it has none");
+    }
+
+    #[test]
+    fn posts_use_the_cryptography_of_the_clients() {
+        let Hand { poster, .. } = Hand::new();
+        let tls = poster.agent.config().tls_config();
+        // Without this, another part of the program could choose it for the whole process.
+        assert!(tls.unversioned_rustls_crypto_provider().is_some());
     }
 
     #[test]

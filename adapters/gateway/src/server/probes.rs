@@ -34,8 +34,12 @@ struct Ready {
 
 /// `GET /livez`: asks nobody.
 pub(super) async fn livez(State(core): State<Arc<Core>>) -> Response {
-    let live = core.ticks.age(Instant::now()) < TURNS;
+    let live = turns(&core, Instant::now());
     json(status(live), &Live { live })
+}
+
+fn turns(core: &Core, now: Instant) -> bool {
+    core.ticks.age(now) < TURNS
 }
 
 /// `GET /readyz`
@@ -55,4 +59,34 @@ pub(super) async fn metrics(State(core): State<Arc<Core>>) -> Response {
     facts::refresh(&core).await;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], core.metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use lp_connector_bridge::Memory;
+
+    use super::super::core::Ticks;
+    use super::super::doubles::{block_on, core_over};
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_not_ticked_for_ten_seconds_hangs() {
+        let start = Instant::now();
+        let mut core = core_over(Arc::new(Memory::new()));
+        core.ticks = Ticks::new(start);
+        assert!(turns(&core, start + Duration::from_millis(9_999)));
+        assert!(!turns(&core, start + Duration::from_millis(10_000)));
+    }
+
+    #[test]
+    fn the_probe_says_that_the_process_turns() {
+        let core = core_over(Arc::new(Memory::new()));
+        // However long this test takes, the last tick is not old.
+        core.ticks.tick(Instant::now() + Duration::from_secs(3600));
+        let response = block_on(livez(State(Arc::new(core))));
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = block_on(to_bytes(response.into_body(), 100)).unwrap();
+        assert_eq!(body, r#"{"live":true}"#);
+    }
 }
