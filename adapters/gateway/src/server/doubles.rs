@@ -1,16 +1,25 @@
 //! What the tests of several modules stand on: a gateway, a store that can be away, and a server's core over it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lp_connector_bridge::Memory as MemoryStore;
-use lp_connector_bridge::store::{Answer, Request, Store, StoreError, StoreErrorKind, StoreFacts};
+use lp_connector_bridge::store::{
+    Answer, LaneDetails, LaneId, LaneKind, LaneSummary, Listed, Record, Request, Store, StoreError,
+    StoreErrorKind, StoreFacts,
+};
+use lp_connector_bridge::{Bridge, Memory as MemoryStore};
+use lp_connector_core::bridge::RECORD_VERSION;
 use lp_connector_core::secret::Secret;
+use lp_connector_tokio::{Client, Trust};
+use serde_json::Value;
 use url::Url;
 
+use super::app::App;
 use super::body::Memory;
-use super::config::{Drain, GatewayConfig, Retention};
+use super::channel::Gateways;
+use super::config::{AccountConfig, Drain, GatewayConfig, Retention};
 use super::core::{Core, Parts};
 use super::gateway::{Gateway, Keys};
 use super::keys::Tokens;
@@ -88,4 +97,57 @@ pub(super) fn core_over(store: Arc<dyn Store>) -> Core {
         operations: Tokens::new(&[]),
         store_kind: "memory".to_owned(),
     })
+}
+
+/// The token for operations of [`app_over`].
+pub(super) const OPERATIONS: &str = "lpb_operations";
+
+/// An account of which everything fails at once: nobody listens there.
+pub(super) fn account() -> AccountConfig {
+    let secret = Secret::new("n3v3r".to_owned());
+    let mut account =
+        AccountConfig::new("91827364".parse().unwrap(), "0a1b2c3d".parse().unwrap(), secret);
+    let trust = Trust::new("http://127.0.0.1:9", ["liveperson.net"]).unwrap();
+    account.client = account.client.trust(trust);
+    account
+}
+
+/// What the handlers work with, over this store. The bridge has another one, so that nobody works on what is in this.
+/// Only within a runtime.
+pub(super) fn app_over(store: Arc<dyn Store>) -> App {
+    let core = core_over(store);
+    let tokens = Tokens::new(&[Secret::new(OPERATIONS.to_owned())]);
+    *core.operations.write().unwrap() = Arc::new(tokens);
+    let core = Arc::new(core);
+    let account = account();
+    let id = account.id().clone();
+    let client = Client::new(account.client).unwrap();
+    let builder = Bridge::builder(client.clone(), MemoryStore::new(), Gateways(core.clone()));
+    App::new(core, builder.start().unwrap(), BTreeMap::from([(id, client)]))
+}
+
+/// A store with these lanes, in their order, which never change.
+pub(super) struct FixedStore(pub(super) Vec<LaneDetails>);
+
+impl Store for FixedStore {
+    fn perform(&self, request: Request) -> Result<Answer, StoreError> {
+        let Request::List { what: Listed::Lanes { kind, .. }, after, limit } = request else {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "it has lists alone"));
+        };
+        let is_next = |one: &&LaneDetails| {
+            let lane = &one.summary.lane;
+            lane.kind() == kind && after.as_ref().is_none_or(|after| lane.key() > after.key())
+        };
+        Ok(Answer::Listed(self.0.iter().filter(is_next).take(limit).cloned().collect()))
+    }
+}
+
+/// A lane of the account 91827364 without entries, with this record.
+pub(super) fn lane(kind: LaneKind, key: &str, record: Option<&Value>) -> LaneDetails {
+    let lane = LaneId::new("91827364".parse().unwrap(), kind, key);
+    let record =
+        record.map(|body| Record { version: RECORD_VERSION, body: body.to_string().into_bytes() });
+    let (held, due_in, overdue) = (false, None, Duration::ZERO);
+    let summary = LaneSummary { lane, held, due_in, overdue, entries: 0 };
+    LaneDetails { summary, record, entries: Vec::new() }
 }

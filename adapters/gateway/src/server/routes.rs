@@ -85,9 +85,33 @@ async fn count(State(core): State<Arc<Core>>, request: Request, next: Next) -> R
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
+    use axum::body::Body;
+    use tower_service::Service as _;
+
+    use super::super::doubles::{AwayStore, block_on, core_over};
     use super::*;
+
+    #[test]
+    fn a_notification_counts_by_how_it_was_answered() {
+        for (status, result) in [
+            (200, "stored"),
+            (401, "bad_signature"),
+            (413, "too_large"),
+            (503, "unavailable"),
+            (400, "refused"),
+        ] {
+            let core = Arc::new(core_over(Arc::new(AwayStore::new())));
+            let status = StatusCode::from_u16(status).unwrap();
+            let mut router =
+                counted(Router::new().fallback(move || async move { status }), core.clone());
+            let answer = block_on(router.call(Request::new(Body::empty()))).unwrap();
+            assert_eq!(answer.status(), status);
+            let counts = core.metrics.by_label(Metric::Webhooks);
+            assert_eq!(counts, BTreeMap::from([(result.to_owned(), 1.0)]));
+        }
+    }
 
     #[test]
     fn every_path_of_the_gateways_is_documented() {

@@ -68,14 +68,31 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    #[test]
-    fn each_setting_reaches_the_bridge() {
+    fn server() -> ServerConfig {
         let account = AccountConfig::new(
             "91827364".parse().unwrap(),
             "0a1b".parse().unwrap(),
             Secret::new("s".to_owned()),
         );
-        let mut config = ServerConfig::new(account);
+        ServerConfig::new(account)
+    }
+
+    #[test]
+    fn a_try_takes_longer_if_a_file_comes_along() {
+        let limit = |inline_media| {
+            let mut config = server();
+            let mut sms = GatewayConfig::new("sms", "http://127.0.0.1:9/");
+            sms.deliver.timeout = secs(17);
+            sms.deliver.inline_media = inline_media;
+            config.gateways.push(sms);
+            try_limit(&config)
+        };
+        assert_eq!((limit(0), limit(1)), (secs(17), secs(20)));
+    }
+
+    #[test]
+    fn each_setting_reaches_the_bridge() {
+        let mut config = server();
         config.unsettled = Unsettled::Hold;
         config.settle_for = secs(11);
         config.survey = SurveyPolicy::Everything;

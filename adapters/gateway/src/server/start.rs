@@ -411,3 +411,72 @@ fn notifications(config: &ServerConfig, bridge: &Bridge) -> Router {
         _ => bridge.webhooks_for_all_with(webhooks),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use lp_connector_bridge::Memory as MemoryStore;
+    use tokio::task::AbortHandle;
+
+    use super::super::doubles::{account, block_on};
+    use super::*;
+
+    #[test]
+    fn why_a_server_does_not_start_is_said_with_its_cause() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8081));
+        let setting =
+            InvalidConfig { setting: "public_url".to_owned(), problem: "it is no URL".to_owned() };
+        let listen = StartError::Listen("listen.gateways", address, io::Error::other("taken"));
+        let client = Error::configuration("no certificates");
+        let why = client.to_string();
+        for (error, text, cause) in [
+            (StartError::Config(setting), "public_url: it is no URL", None),
+            (listen, "listen.gateways: 127.0.0.1:8081: taken", Some("taken")),
+            (StartError::Client(client), &*why, Some(&*why)),
+        ] {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), cause);
+        }
+        assert!(why.contains("no certificates"), "{why}");
+    }
+
+    #[test]
+    fn a_task_that_goes_on_is_not_waited_for_any_longer() {
+        block_on(async {
+            let ended = Mutex::new(vec![tokio::spawn(async {})]);
+            assert!(wait_for(&ended, Duration::from_secs(60)).await);
+            let endless = Mutex::new(vec![tokio::spawn(std::future::pending::<()>())]);
+            assert!(!wait_for(&endless, Duration::ZERO).await);
+        });
+    }
+
+    fn handles(tasks: &[JoinHandle<()>]) -> Vec<AbortHandle> {
+        tasks.iter().map(JoinHandle::abort_handle).collect()
+    }
+
+    #[test]
+    fn nothing_of_a_dropped_server_goes_on() {
+        let mut config = ServerConfig::new(account());
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.listen.webhooks = anywhere;
+        config.listen.gateways = anywhere;
+        config.listen.operations = anywhere;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = Server::start(config, Arc::new(MemoryStore::new())).await.unwrap();
+            let mut tasks = handles(&server.public.lock().unwrap());
+            tasks.extend(handles(&server.operations.lock().unwrap()));
+            tasks.extend(handles(&server.housekeeping));
+            assert_eq!(tasks.len(), 8);
+            drop(server);
+            let all_ended = async {
+                while !tasks.iter().all(|task| task.is_finished()) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            // Without end, it fails.
+            assert!(tokio::time::timeout(Duration::from_secs(30), all_ended).await.is_ok());
+        });
+    }
+}

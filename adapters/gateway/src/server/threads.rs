@@ -49,11 +49,19 @@ impl Threads {
         }
         let shared = self.shared.clone();
         let began = thread::Builder::new().name("post".to_owned()).spawn(move || shared.work());
-        match began {
-            Ok(_) => state.threads += 1,
-            Err(_) if state.threads == 0 => drop(state.jobs.pop_back()),
+        state.tried(began.is_ok());
+    }
+}
+
+impl State {
+    /// Takes whether a thread began for the newest job.
+    fn tried(&mut self, has_begun: bool) {
+        match has_begun {
+            true => self.threads += 1,
+            // Nobody would ever take it.
+            false if self.threads == 0 => drop(self.jobs.pop_back()),
             // The others take it in their turn.
-            Err(_) => {}
+            false => {}
         }
     }
 }
@@ -141,5 +149,50 @@ mod tests {
         threads.run(move || sender.send(()).unwrap());
         assert_eq!(receiver.recv(), Ok(()));
         assert_eq!(threads.shared.state().threads, 1);
+    }
+
+    #[test]
+    fn a_thread_that_works_is_not_idle() {
+        let threads = Threads::new(2);
+        threads.run(|| {});
+        while threads.shared.state().idle == 0 {
+            thread::yield_now();
+        }
+        let (began, begins) = mpsc::channel();
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap();
+        let shut = gate.clone();
+        threads.run(move || {
+            began.send(()).unwrap();
+            drop(shut.lock());
+        });
+        begins.recv().unwrap();
+        assert_eq!(threads.shared.state().idle, 0);
+        // So another one begins for the next job.
+        threads.run(|| {});
+        assert_eq!(threads.shared.state().threads, 2);
+        drop(closed);
+    }
+
+    #[test]
+    fn a_job_is_dropped_if_no_thread_can_take_it() {
+        for (threads, left) in [(0, 0), (1, 1)] {
+            let mut state = State { threads, ..State::default() };
+            state.jobs.push_back(Box::new(|| {}));
+            state.tried(false);
+            assert_eq!((state.threads, state.jobs.len()), (threads, left));
+        }
+    }
+
+    #[test]
+    fn threads_end_once_their_gateway_is_gone() {
+        let threads = Threads::new(3);
+        let shared = threads.shared.clone();
+        // As if this thread were one of them.
+        shared.state().threads = 3;
+        drop(threads);
+        assert!(shared.state().is_closed);
+        assert!(shared.next().is_none());
+        assert_eq!(shared.state().threads, 2);
     }
 }

@@ -109,5 +109,8 @@ mod tests {
         assert!(trouble.failed(&away, now).is_none());
         assert!(trouble.failed(&denied, now).is_some_and(|news| news.lasts && news.times == 3));
         assert!(trouble.failed(&denied, now).is_none());
+        // Its first pause is as short as any first one.
+        assert!(trouble.failed(&denied, now + Duration::from_millis(9999)).is_none());
+        assert!(trouble.failed(&denied, now + Duration::from_secs(10)).is_some());
     }
 }

@@ -48,6 +48,19 @@ fn what_has_begun_is_ended_before_the_server_stops() {
 }
 
 #[test]
+fn a_delivery_that_goes_on_is_not_drained_in_time() {
+    let world = World::with(|config| {
+        config.drain.timeout = Duration::from_millis(500);
+        config.gateways[0].deliver.timeout = Duration::from_secs(60);
+    });
+    *world.toy.pause.lock().unwrap() = Duration::from_secs(3600);
+    world.says("first", "Hello");
+    let is_busy = || world.toy.is_busy_with("conversation.changed");
+    eventually("a delivery is under way", || is_busy().then_some(()));
+    assert!(!world.drain(), "the listeners are closed, and the delivery has not ended");
+}
+
+#[test]
 fn a_second_signal_cuts_the_drain_short() {
     let world = World::with(|config| config.drain.delay = Duration::from_secs(3600));
     assert!(!world.drain_cut_short());

@@ -119,3 +119,64 @@ async fn oldest(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lp_connector_bridge::store::LaneDetails;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::server::doubles::{FixedStore, app_over, block_on, lane};
+
+    /// A letter of 12:00:01 on 30 September 2026, with this content.
+    fn letter(key: &str, content: &Value) -> LaneDetails {
+        let letter = json!({
+            "lane": [3, "sms:+41790000001"],
+            "reason": "refused",
+            "at": 1_790_769_601_000_u64,
+            "content": content,
+        });
+        lane(LaneKind::DeadLetter, key, Some(&letter))
+    }
+
+    /// One that can be put back.
+    fn status(key: &str) -> LaneDetails {
+        let status = json!({"message": "SM9f3", "progress": "sent"});
+        letter(key, &json!({"status": {"status": status, "at": 1_790_769_600_000_u64}}))
+    }
+
+    /// The keys of the letters that are put back.
+    fn replayed(letters: Vec<LaneDetails>, after: Option<Age>) -> Vec<String> {
+        let all = Query::of(BTreeMap::new(), 1000, None);
+        let found = block_on(async {
+            let app = app_over(Arc::new(FixedStore(letters)));
+            oldest(&app, &Wanted::new(&all).unwrap(), after, 1001).await.unwrap()
+        });
+        found.values().map(|found| found.lane.key().to_owned()).collect()
+    }
+
+    #[test]
+    fn letters_beyond_the_first_200_are_replayed() {
+        let letters = (0..201).map(|n| status(&format!("5f0c:{n:03}"))).collect();
+        let keys = replayed(letters, None);
+        assert_eq!((keys.len(), keys.last().unwrap().as_str()), (201, "5f0c:200"));
+    }
+
+    #[test]
+    fn what_is_leaving_or_unreadable_is_not_replayed() {
+        let unreadable = letter("5f0c:1", &json!({"raw": "{"}));
+        let mut leaving = status("5f0c:2");
+        leaving.summary.entries = 1;
+        let letters = vec![unreadable, leaving, status("5f0c:3")];
+        assert_eq!(replayed(letters, None), ["5f0c:3"]);
+    }
+
+    #[test]
+    fn the_next_letters_come_after_the_cursors_own() {
+        let letters = ["5f0c:1", "5f0c:2", "5f0c:3"].map(status).to_vec();
+        let after = ("2026-09-30T12:00:01.000Z".to_owned(), "5f0c:2 91827364".to_owned());
+        assert_eq!(replayed(letters, Some(after)), ["5f0c:3"]);
+    }
+}

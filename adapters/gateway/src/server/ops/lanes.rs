@@ -154,3 +154,49 @@ fn show(app: &App, details: &LaneDetails) -> Lane {
         overdue: summary.overdue.as_secs_f64(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::server::doubles::{FixedStore, OPERATIONS, app_over, block_on, lane};
+
+    /// The page of the consumers' lanes `sms:00000`, `sms:00001` and so on, so many, with this filter.
+    fn page(count: usize, consumer: &str) -> Value {
+        let lanes =
+            (0..count).map(|n| lane(LaneKind::Consumer, &format!("sms:{n:05}"), None)).collect();
+        let request = axum::http::Request::builder()
+            .uri(format!("/ops/v1/lanes?kind=consumer&consumer={consumer}"))
+            .header("authorization", format!("Bearer {OPERATIONS}"))
+            .body(Body::empty())
+            .unwrap();
+        let body = block_on(async {
+            let app = app_over(Arc::new(FixedStore(lanes)));
+            let response = list(State(app), request).await.unwrap();
+            to_bytes(response.into_body(), 10_000).await.unwrap()
+        });
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn a_page_ends_after_5000_lanes_whatever_it_has() {
+        let (all, some) = (page(4999, "bob"), page(5000, "bob"));
+        assert_eq!(all, json!({"items": [], "next": null}));
+        assert_eq!(some["items"], json!([]));
+        assert!(some["next"].is_string(), "{some}");
+    }
+
+    #[test]
+    fn a_consumer_is_found_by_the_external_id_too() {
+        for consumer in ["00007", "sms%3A00007"] {
+            let found = page(12, consumer);
+            let keys: Vec<&Value> =
+                found["items"].as_array().unwrap().iter().map(|lane| &lane["key"]).collect();
+            assert_eq!(keys, ["sms:00007"], "{consumer}");
+        }
+    }
+}

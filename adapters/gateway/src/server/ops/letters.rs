@@ -242,3 +242,96 @@ pub(super) async fn append(
 ) -> Result<(), StoreError> {
     ask(&*app.core.store, Ask::Append(entries)).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::server::doubles::{FixedStore, OPERATIONS, app_over, block_on, lane};
+
+    /// A letter of noon on 30 September 2026, set aside for this reason.
+    fn letter(key: &str, reason: &str) -> LaneDetails {
+        let letter = json!({
+            "lane": [2, "5f0c"],
+            "reason": reason,
+            "at": 1_790_769_600_000_u64,
+            "content": {"raw": "{"},
+        });
+        lane(LaneKind::DeadLetter, key, Some(&letter))
+    }
+
+    /// So many letters that were refused: `5f0c:0000`, `5f0c:0001` and so on.
+    fn refused(count: usize) -> Vec<LaneDetails> {
+        (0..count).map(|n| letter(&format!("5f0c:{n:04}"), "refused")).collect()
+    }
+
+    /// What an operator gets of these letters.
+    fn page(letters: &[LaneDetails], query: &str) -> Value {
+        let request = Request::builder()
+            .uri(format!("/ops/v1/dead-letters?{query}"))
+            .header("authorization", format!("Bearer {OPERATIONS}"))
+            .body(Body::empty())
+            .unwrap();
+        let body = block_on(async {
+            let app = app_over(Arc::new(FixedStore(letters.to_vec())));
+            let response = list(State(app), request).await.unwrap();
+            to_bytes(response.into_body(), 1_000_000).await.unwrap()
+        });
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    fn ids(page: &Value) -> Vec<&str> {
+        page["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn since_includes_its_own_moment_and_until_does_not() {
+        let letters = refused(1);
+        for (query, count) in [
+            ("since=2026-09-30T12:00:00Z", 1),
+            ("since=2026-09-30T12:00:00.001Z", 0),
+            ("until=2026-09-30T12:00:00Z", 0),
+            ("until=2026-09-30T12:00:00.001Z", 1),
+        ] {
+            assert_eq!(ids(&page(&letters, query)).len(), count, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_letter_that_is_leaving_is_not_listed() {
+        let mut letters = refused(3);
+        letters[1].summary.entries = 1;
+        assert_eq!(ids(&page(&letters, "")), ["5f0c:0000", "5f0c:0002"]);
+    }
+
+    #[test]
+    fn letters_beyond_the_first_200_are_listed() {
+        let page = page(&refused(201), "limit=1000");
+        assert_eq!((ids(&page).len(), &page["next"]), (201, &Value::Null));
+    }
+
+    #[test]
+    fn a_page_has_no_more_letters_than_its_limit() {
+        let letters = refused(3);
+        let first = page(&letters, "limit=2");
+        assert_eq!(ids(&first), ["5f0c:0000", "5f0c:0001"]);
+        let next = first["next"].as_str().unwrap();
+        let last = page(&letters, &format!("limit=2&after={next}"));
+        assert_eq!((ids(&last), &last["next"]), (vec!["5f0c:0002"], &Value::Null));
+    }
+
+    #[test]
+    fn a_page_ends_after_5000_letters_whatever_it_has() {
+        let mut letters = refused(5000);
+        letters.push(letter("5f0c:5000", "expired"));
+        let first = page(&letters, "reason=expired");
+        assert_eq!(first["items"], json!([]));
+        let next = first["next"].as_str().unwrap();
+        let last = page(&letters, &format!("reason=expired&after={next}"));
+        assert_eq!((ids(&last), &last["next"]), (vec!["5f0c:5000"], &Value::Null));
+    }
+}
