@@ -3,14 +3,27 @@
 use std::time::SystemTime;
 
 use lp_connector_core::api::ConversationRef;
-use lp_connector_core::bridge::store::{MemoryStore, Request};
-use lp_connector_core::bridge::{BridgeConfig, Called, Inbound, accept};
+use lp_connector_core::bridge::store::{Kept, MemoryStore, Request};
+use lp_connector_core::bridge::{
+    BridgeConfig, Called, DeliveryContent, FailureReason, Inbound, Progress, Status, accept,
+};
 use lp_connector_core::id::{ConversationId, ExtConsumerId};
 use lp_connector_core::seed::Seed;
 
 use super::*;
 
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The store takes no record with this text in it.
+const UNSTORABLE: &str = "Coo-ee";
+
+fn is_refused(request: &Request) -> bool {
+    let Request::Commit(commits) = request else { return false };
+    commits.iter().any(|commit| match &commit.record {
+        Kept::New(record) => String::from_utf8_lossy(&record.body).contains(UNSTORABLE),
+        Kept::Same => false,
+    })
+}
 
 /// An engine over a store, and a LivePerson that takes everything. What is delivered is the status of a message.
 struct World {
@@ -49,6 +62,9 @@ impl World {
     fn run(&mut self) -> Result<Job<Delivery>, Mono> {
         loop {
             match self.engine.poll(self.now) {
+                Step::Ask(number, request) if is_refused(&request) => {
+                    self.engine.refused(number, self.now);
+                }
                 Step::Ask(number, request) => {
                     let answer = self.store.perform(request, self.now.mono());
                     self.engine.answered(number, Some(answer), self.now);
@@ -158,17 +174,71 @@ fn handlers_that_hang_stop_no_other_account() {
 }
 
 #[test]
+fn what_1024_late_handlers_took_is_remembered() {
+    for (remembered, comes_again) in [(1023, false), (1024, true)] {
+        let mut world = World::new(1);
+        let [job] = &*world.begun_within(Duration::from_secs(1)) else { panic!("one") };
+        world.begun_within(Duration::from_secs(100));
+        world.engine.late = (0..remembered).map(|number| format!("5f0c:5f0c:{number}")).collect();
+        world.engine.delivered(job.number, Verdict::Taken, world.now);
+        let again = world.begun_within(Duration::from_secs(1000));
+        assert_eq!(!again.is_empty(), comes_again, "{remembered}");
+    }
+}
+
+#[test]
+fn a_message_that_the_store_never_takes_fails() {
+    let mut world = World::new(0);
+    let account = AccountId::new("91827364").unwrap();
+    let consumer = ExtConsumerId::new("ada").unwrap();
+    let message = Inbound::text("SM9f3", UNSTORABLE).unwrap();
+    let entries = accept(&account, &consumer, message);
+    world.store.perform(Request::Append(entries), world.now.mono());
+    world.engine.appended();
+    let [job] = &*world.begun_within(Duration::from_secs(5)) else { panic!("one") };
+    let reason = FailureReason::Refused("the store cannot keep it".to_owned());
+    let failed = Status::new("SM9f3", Progress::Failed(reason), None);
+    assert_eq!(job.what.content, DeliveryContent::Status(failed));
+}
+
+fn typing(number: usize) -> Typing {
+    Typing {
+        id: format!("t:{number}"),
+        account: AccountId::new("91827364").unwrap(),
+        consumer: ExtConsumerId::new("ada").unwrap(),
+        conversation: ConversationId::new("5f0c").unwrap(),
+        is_typing: true,
+    }
+}
+
+#[test]
 fn typing_is_passed_on_however_often_it_was_before() {
     let mut world = World::new(0);
     for number in 0..3 * MAX_TYPING {
-        world.engine.push_typing(Typing {
-            id: format!("t:{number}"),
-            account: AccountId::new("91827364").unwrap(),
-            consumer: ExtConsumerId::new("ada").unwrap(),
-            conversation: ConversationId::new("5f0c").unwrap(),
-            is_typing: true,
-        });
+        world.engine.push_typing(typing(number));
         assert!(matches!(world.engine.poll(world.now), Step::Typing(_)), "{number}");
         world.engine.typing_passed_on();
     }
+}
+
+#[test]
+fn typing_is_bounded_to_16_under_way_and_16_that_wait() {
+    let mut world = World::new(0);
+    let push = |world: &mut World| (0..20).for_each(|at| world.engine.push_typing(typing(at)));
+    let begun = |world: &mut World| {
+        let mut count = 0;
+        while let Step::Typing(_) = world.engine.poll(world.now) {
+            count += 1;
+        }
+        count
+    };
+    let pass_on = |world: &mut World| (0..16).for_each(|_| world.engine.typing_passed_on());
+    push(&mut world);
+    assert_eq!(begun(&mut world), 16);
+    push(&mut world);
+    assert_eq!(begun(&mut world), 0);
+    pass_on(&mut world);
+    assert_eq!(begun(&mut world), 16);
+    pass_on(&mut world);
+    assert_eq!(begun(&mut world), 0);
 }

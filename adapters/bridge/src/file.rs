@@ -81,3 +81,43 @@ impl<D> fmt::Debug for File<D> {
         f.debug_struct("File").field("file_type", &self.facts.file_type).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::id::{ConversationId, ExtConsumerId};
+
+    use super::*;
+
+    fn file(path: &str, file_type: Option<&str>) -> File<()> {
+        let consumer = ExtConsumerId::new("ada").unwrap();
+        let conversation = ConversationRef::new(consumer, ConversationId::new("5f0c").unwrap());
+        let (path, file_type) = (path.to_owned(), file_type.map(str::to_owned));
+        File::new(FileFacts { conversation, path, file_type, caption: None }, ())
+    }
+
+    #[test]
+    fn each_file_type_has_its_media_type() {
+        for (file_type, media_type) in [
+            (Some("PNG"), "image/png"),
+            (Some("JPG"), "image/jpeg"),
+            (Some("JPEG"), "image/jpeg"),
+            (Some("jpeg"), "image/jpeg"),
+            (Some("GIF"), "image/gif"),
+            (Some("PDF"), "application/pdf"),
+            (Some("DOCX"), "application/octet-stream"),
+            (None, "application/octet-stream"),
+        ] {
+            let file = file("/v1/AUTH_async-images/label", file_type);
+            assert_eq!(file.media_type(), media_type, "{file_type:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_by_the_end_of_its_path() {
+        for (path, name) in
+            [("/v1/AUTH_async-images/label.png", "label.png"), ("label.png", "label.png")]
+        {
+            assert_eq!(file(path, Some("PNG")).name(), name, "{path}");
+        }
+    }
+}

@@ -85,3 +85,31 @@ impl From<StoreError> for ReportError {
         Self::Store(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::bridge::store::StoreErrorKind;
+    use lp_connector_core::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn an_error_has_the_text_and_the_source_of_its_cause() {
+        let disk = || {
+            let error = StoreError::new(StoreErrorKind::Full, "the disk is full");
+            error.with_source("no space left on device")
+        };
+        let call = lp_connector_core::error::Error::new(ErrorKind::Unavailable, "it is away");
+        let (full, left) = ("the disk is full", Some("no space left on device"));
+        let errors: [(Box<dyn Error>, &str, Option<&str>); 4] = [
+            (Box::new(TypingError::from(disk())), full, left),
+            (Box::new(TypingError::Call(call)), "call: it is away; it was not sent", None),
+            (Box::new(ReportError::from(disk())), full, left),
+            (Box::new(ReportError::from(InvalidInput::new("no id"))), "no id", None),
+        ];
+        for (error, text, source) in errors {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), source, "{text}");
+        }
+    }
+}

@@ -40,3 +40,27 @@ impl Store for Lent {
         self.store().is_ok_and(|store| store.is_sealed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::bridge::store::{Entry, LaneId, LaneKind};
+    use lp_connector_core::id::AccountId;
+
+    use super::*;
+    use crate::Memory;
+
+    #[test]
+    fn a_lent_store_has_facts_until_the_bridge_is_over() {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let lent = Lent::of(&store);
+        let entry = |consumer: &str| {
+            let account = AccountId::new("91827364").unwrap();
+            let lane = LaneId::new(account, LaneKind::Consumer, consumer);
+            Entry { lane, body: b"{}".to_vec() }
+        };
+        lent.perform(Request::Append(vec![entry("ada"), entry("bob")])).unwrap();
+        assert_eq!(lent.facts().unwrap().due_lanes, 2);
+        drop(store);
+        assert_eq!(lent.facts().unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+}

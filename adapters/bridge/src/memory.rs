@@ -43,3 +43,23 @@ impl Store for Memory {
         Ok(store.facts(Mono::from_origin(self.origin.elapsed())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::bridge::store::{Entry, LaneId, LaneKind};
+    use lp_connector_core::id::AccountId;
+
+    use super::*;
+
+    #[test]
+    fn a_store_in_memory_counts_the_lanes_that_are_due() {
+        let store = Memory::new();
+        for (consumer, due) in [("ada", 1), ("bob", 2), ("ada", 2)] {
+            let account = AccountId::new("91827364").unwrap();
+            let lane = LaneId::new(account, LaneKind::Consumer, consumer);
+            let entry = Entry { lane, body: b"{}".to_vec() };
+            store.perform(Request::Append(vec![entry])).unwrap();
+            assert_eq!(store.facts().unwrap().due_lanes, due);
+        }
+    }
+}

@@ -288,7 +288,92 @@ impl From<Error> for Undelivered {
 
 #[cfg(test)]
 mod tests {
+    use lp_connector_core::webhook::{Change, Verified};
+
     use super::*;
+
+    /// The delivery of a message of an agent, with this event.
+    fn delivery(event: &str) -> Delivery {
+        let change = format!(r#"{{"sequence":3,"dialogId":"5f0c","event":{event}}}"#);
+        let body = format!(
+            r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{change}]}}}}"#
+        );
+        let notification = Verified::dangerous_unverified(body).parse().unwrap();
+        let [Change::Message(message)] = notification.changes() else { panic!("{event}") };
+        Delivery::new(
+            "5f0c:5f0c:3".to_owned(),
+            AccountId::new("91827364").unwrap(),
+            ExtConsumerId::new("ada").unwrap(),
+            DeliveryContent::Message(message.clone()),
+        )
+    }
+
+    #[test]
+    fn a_text_and_a_card_have_their_words_and_options() {
+        let text = r#"{"type":"ContentEvent","contentType":"text/plain","message":"How was it?",
+            "quickReplies":{"replies":[{"type":"button","title":"Good"},
+                {"type":"button","title":"Bad"}]}}"#;
+        let card = r#"{"type":"RichContentEvent","content":{"type":"vertical","elements":[
+            {"type":"text","text":"Pick one"},
+            {"type":"button","title":"Blue","click":{"actions":[]}}]},
+            "quickReplies":{"replies":[{"type":"button","title":"None of them"}]}}"#;
+        for (event, plain, options) in
+            [(text, Some("How was it?"), ["Good", "Bad"]), (card, None, ["Blue", "None of them"])]
+        {
+            let Content::Text(text) = FromAgent::new(delivery(event), ()).content else {
+                panic!("{event}")
+            };
+            assert_eq!(text.plain(), plain);
+            assert_eq!(text.options(), options);
+        }
+    }
+
+    #[test]
+    fn a_form_has_its_title() {
+        for (form, expected) in [
+            (r#"{"invitationId":"7","title":"Your address"}"#, Some("Your address")),
+            (r#"{"invitationId":"7"}"#, None),
+        ] {
+            let event = format!(
+                r#"{{"type":"ContentEvent","contentType":"forms/secure-invitation","message":{form}}}"#
+            );
+            let Content::Form(title) = FromAgent::new(delivery(&event), ()).content else {
+                panic!("{event}")
+            };
+            assert_eq!(title.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_channel_gets_the_whole_delivery_but_none_for_typing() {
+        let whole = delivery(r#"{"type":"ContentEvent","message":"Found it."}"#);
+        let message = FromAgent::new(whole.clone(), ());
+        assert_eq!(message.delivery(), Some(&whole));
+        let typing = FromAgent::<()>::typing(Typing {
+            id: "t:1".to_owned(),
+            account: AccountId::new("91827364").unwrap(),
+            consumer: ExtConsumerId::new("ada").unwrap(),
+            conversation: ConversationId::new("5f0c").unwrap(),
+            is_typing: true,
+        });
+        assert_eq!(typing.delivery(), None);
+    }
+
+    #[test]
+    fn what_a_channel_did_not_take_has_a_text_for_people() {
+        let pause = Duration::from_secs(7);
+        for (undelivered, text) in [
+            (
+                Undelivered::Refused("no such number".to_owned()),
+                "the channel refused the message: no such number",
+            ),
+            (Undelivered::Outage(Some(pause)), "the channel is out of order"),
+            (Undelivered::Paused(pause), "the channel is paused"),
+            (Undelivered::NotTried(pause), "the channel is known to be out of order"),
+        ] {
+            assert_eq!(undelivered.to_string(), text);
+        }
+    }
 
     #[test]
     fn a_file_that_is_not_given_out_is_refused_others_wait() {

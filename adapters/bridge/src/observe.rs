@@ -179,3 +179,23 @@ impl Drop for Begun {
         self.tell();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lp_connector_core::bridge::store::{Entry, LaneId};
+    use lp_connector_core::id::ExtConsumerId;
+
+    use super::*;
+    use crate::Memory;
+
+    #[test]
+    fn an_observed_store_has_the_facts_of_the_one_within() {
+        let mut observers = Observers::default();
+        observers.on_store(|_| {});
+        let store = observers.watch(Arc::new(Memory::new()));
+        let account = AccountId::new("91827364").unwrap();
+        let lane = LaneId::consumer(&account, &ExtConsumerId::new("ada").unwrap());
+        store.perform(Request::Append(vec![Entry { lane, body: b"Coo?".to_vec() }])).unwrap();
+        assert_eq!(store.facts().unwrap().due_lanes, 1);
+    }
+}

@@ -3,12 +3,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lp_connector_core::bridge::store::{
-    CellId, Claimed, Commit, Entry, Fence, Holder, LaneId, LaneKind, Lease,
+    CellId, Claimed, Commit, Entry, Fence, Holder, LaneId, LaneKind, Lease, StorePart,
 };
 use lp_connector_core::id::AccountId;
 
 use super::*;
 use crate::{Memory, Sealed, StoreKey};
+
+#[path = "pods_parts_tests.rs"]
+mod parts;
 
 /// A store that can be pulled out, and one that says nothing for a while.
 #[derive(Default)]
@@ -182,6 +185,7 @@ fn answers_come_in_the_order_of_the_request() {
     assert!((0..30).zip(&done).all(|(account, fence)| fence.is_some() == (account % 3 != 0)));
     let read = Request::Read((0..30).map(cell).collect());
     let Answer::Cells(cells) = store.perform(read).unwrap() else { panic!() };
+    assert_eq!(cells.len(), 30);
     for (account, cell) in (0..30_u32).zip(cells) {
         let expected = (account % 3 != 0).then(|| account.to_string().into_bytes());
         assert_eq!(cell.map(|cell| cell.value), expected);
@@ -420,6 +424,45 @@ fn pods_tell_of_the_oldest_and_of_the_sum() {
         let store = Pods::new("one", FixedFacts(one)).pod("two", FixedFacts(two));
         assert_eq!(store.facts().unwrap(), both);
     }
+}
+
+#[test]
+fn parts_of_the_same_name_are_added_up() {
+    let facts = |parts: &[(&'static str, u64, u64)]| {
+        let part = |&(name, bytes, dead)| StorePart { name, bytes, dead };
+        StoreFacts { parts: parts.iter().map(part).collect(), ..StoreFacts::default() }
+    };
+    let one = FixedFacts(facts(&[("lp_entry", 100, 3), ("lp_lane", 7, 1)]));
+    let two = FixedFacts(facts(&[("lp_lane", 20, 4), ("journal", 9, 2)]));
+    assert_eq!(
+        Pods::new("one", one).pod("two", two).facts().unwrap(),
+        facts(&[("lp_entry", 100, 3), ("lp_lane", 27, 5), ("journal", 9, 2)])
+    );
+}
+
+/// A store that is out, and has no facts.
+struct NoFacts;
+
+impl Store for NoFacts {
+    fn perform(&self, _: Request) -> Result<Answer, StoreError> {
+        Err(unavailable("it is out"))
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        Err(unavailable("it is out"))
+    }
+}
+
+#[test]
+fn facts_fail_if_no_pod_has_any() {
+    let facts = || StoreFacts { due_lanes: 5, ..StoreFacts::default() };
+    let last = Pods::new("one", FixedFacts(facts())).pod("two", NoFacts);
+    let first = Pods::new("one", NoFacts).pod("two", FixedFacts(facts()));
+    for store in [last, first] {
+        assert_eq!(store.facts().unwrap(), facts());
+    }
+    let none = Pods::new("one", NoFacts).pod("two", NoFacts);
+    assert_eq!(none.facts().unwrap_err().to_string(), "it is out");
 }
 
 #[test]

@@ -115,6 +115,20 @@ fn whatever_is_stored_is_sealed_and_read_again() {
 }
 
 #[test]
+fn a_sealed_store_with_nothing_due_gives_no_lane() {
+    let store = Sealed::new(Disk::default(), key(7));
+    assert!(claim(&store, 1).unwrap().is_empty());
+}
+
+#[test]
+fn a_sealed_store_has_the_facts_of_the_store_within() {
+    let store = Sealed::new(Memory::new(), key(7));
+    append(&store, "ada", TEXT);
+    append(&store, "bob", TEXT);
+    assert_eq!(store.facts().unwrap().due_lanes, 2);
+}
+
+#[test]
 fn an_answer_comes_opened_through_submit_too() {
     let store = Sealed::new(Disk::default(), key(7));
     used(&store);

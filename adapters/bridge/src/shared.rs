@@ -400,38 +400,8 @@ pub(crate) fn log_verdict(id: &str, verdict: &Verdict) {
 }
 
 #[cfg(test)]
-mod tests {
-    use lp_connector_core::bridge::{Delivery, DeliveryContent};
-    use lp_connector_core::id::{ConversationId, ExtConsumerId};
-    use lp_connector_core::webhook::Transition;
-
-    use super::*;
-    use crate::Memory;
-
-    #[test]
-    fn typing_that_is_not_for_the_consumer_is_not_passed_on() {
-        let store: Arc<dyn Store> = Arc::new(Memory::new());
-        let shared = Shared::new(store, BridgeConfig::new(), Observers::default()).unwrap();
-        let account = AccountId::new("91827364").unwrap();
-        let ada = ExtConsumerId::new("ada").unwrap();
-        let content = DeliveryContent::Changed(Transition::Created);
-        let mut delivery = Delivery::new("c1:c1:opened".into(), account.clone(), ada, content);
-        delivery.conversation = Some(ConversationId::new("c1").unwrap());
-        shared.owners().record(&delivery);
-        for (audience, role, expected) in [
-            ("ALL", "ASSIGNED_AGENT", true),
-            ("AGENTS_AND_MANAGERS", "ASSIGNED_AGENT", false),
-            ("ALL", "CONSUMER", false),
-        ] {
-            let body = format!(
-                r#"{{"type":"ms.MessagingEventNotification","body":{{"changes":[{{"originatorId":"a9",
-                "originatorMetadata":{{"id":"a9","role":"{role}"}},"dialogId":"c1","conversationId":"c1",
-                "messageAudience":"{audience}","event":{{"type":"ChatStateEvent","chatState":"COMPOSING"}}}}]}}}}"#
-            );
-            let at = Timestamp::from_millis(0);
-            let ingested = ingest_at(&account, &Verified::dangerous_unverified(body), at);
-            let typing = shared.typing(&account, &ingested.volatile[0]);
-            assert_eq!(typing.is_some(), expected, "{audience} {role}");
-        }
-    }
-}
+#[path = "shared_tests.rs"]
+mod tests;
+#[cfg(test)]
+#[path = "verdict_log_tests.rs"]
+mod verdict_log_tests;

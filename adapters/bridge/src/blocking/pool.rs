@@ -91,3 +91,51 @@ impl Drop for Pool {
         self.inner.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Returns when a thread waits for a job. One that is woken without a job waits again.
+    fn wait_for_idle(pool: &Pool) {
+        while pool.inner.lock().idle == 0 {
+            assert!(Arc::strong_count(&pool.inner) > 1, "the thread has ended");
+            pool.inner.changed.notify_all();
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_job_has_the_idle_thread_and_the_next_a_new_one() {
+        let pool = Pool::new("bridge-test");
+        let (sender, receiver) = mpsc::channel();
+        let (one, two, three) = (sender.clone(), sender.clone(), sender);
+        pool.run(move || one.send(thread::current().id()).unwrap());
+        let first = receiver.recv().unwrap();
+        wait_for_idle(&pool);
+        let (busy, is_free) = mpsc::channel::<()>();
+        pool.run(move || {
+            two.send(thread::current().id()).unwrap();
+            is_free.recv().unwrap_err();
+        });
+        assert_eq!(receiver.recv().unwrap(), first);
+        assert_eq!(pool.inner.lock().idle, 0);
+        pool.run(move || three.send(thread::current().id()).unwrap());
+        assert_ne!(receiver.recv().unwrap(), first, "it waits for no job that is under way");
+        drop(busy);
+    }
+
+    #[test]
+    fn an_idle_thread_ends_with_the_pool() {
+        let pool = Pool::new("bridge-test");
+        let inner = pool.inner.clone();
+        let worker = thread::spawn(move || inner.work());
+        wait_for_idle(&pool);
+        let inner = pool.inner.clone();
+        drop(pool);
+        assert!(inner.lock().is_over, "the thread would wait for ever");
+        worker.join().unwrap();
+    }
+}

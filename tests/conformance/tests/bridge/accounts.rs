@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lp_connector_bridge::store::StoreErrorKind;
 use lp_connector_bridge::{BridgeConfig, Inbound, Memory};
-use lp_connector_core::id::ClientId;
+use lp_connector_core::id::{AccountId, ClientId};
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Receiver, Verified};
 use lp_connector_sandbox::{Endpoint, Server, Webhooks};
@@ -67,7 +67,9 @@ pub(crate) fn two_accounts_are_kept_apart<H: Host>() {
     let brands = Brands::new::<H>(quick());
     for cloud in &brands.clouds {
         connect(cloud, &*brands.bridge);
+        assert!(brands.bridge.has(&account(cloud)));
     }
+    assert!(!brands.bridge.has(&AccountId::new("33334444").unwrap()));
     brands.are_apart();
 }
 

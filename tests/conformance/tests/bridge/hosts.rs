@@ -7,8 +7,9 @@ use lp_connector_async::{Client, Spawn};
 use lp_connector_async_std::AsyncStd;
 use lp_connector_bridge::store::{LaneKind, Store, StoreError};
 use lp_connector_bridge::{
-    Bridge, BridgeConfig, BridgeEvent, ChannelReceipt, ConsumerSummary, DeadLetters, Inbound,
-    Instance, ReportError, StoreRequest, TypingError, WorkerCounters, blocking,
+    Bridge, BridgeConfig, BridgeEvent, CallEnded, ChannelReceipt, ConsumerSummary, DeadLetters,
+    Inbound, Instance, ReportError, Resolution, StoreRequest, TypingError, WorkerCounters,
+    blocking,
 };
 use lp_connector_core::connector::Config;
 use lp_connector_core::id::{AccountId, ConversationId, ExtConsumerId};
@@ -34,6 +35,7 @@ pub(crate) struct Setup {
 pub(crate) struct Told {
     pub(crate) events: Mutex<Vec<BridgeEvent>>,
     pub(crate) requests: Mutex<Vec<StoreRequest>>,
+    pub(crate) calls: Mutex<Vec<CallEnded>>,
 }
 
 impl Told {
@@ -53,10 +55,20 @@ impl Told {
         drop(requests);
         assert!(!is_first, "an observer panics on purpose");
     }
+
+    fn call(&self, ended: &CallEnded) {
+        let mut calls = self.calls.lock().unwrap();
+        calls.push(ended.clone());
+        let is_first = calls.len() == 1;
+        drop(calls);
+        assert!(!is_first, "an observer panics on purpose");
+    }
 }
 
 /// A running bridge, and its webhook endpoint. It ends when it is dropped.
 pub(crate) trait Running: Send + Sync {
+    /// True if it has a client of this account.
+    fn has(&self, account: &AccountId) -> bool;
     fn accept(
         &self,
         account: &AccountId,
@@ -71,10 +83,18 @@ pub(crate) trait Running: Send + Sync {
     ) -> Result<(), ReportError>;
     fn forget(&self, to: &ExtConsumerId) -> Result<(), StoreError>;
     fn adopt(&self, to: &ExtConsumerId, conversation: ConversationId) -> Result<(), StoreError>;
+    fn resolve(
+        &self,
+        to: &ExtConsumerId,
+        message: &str,
+        resolution: Resolution,
+    ) -> Result<(), StoreError>;
+    fn replay(&self, dead_letter: &str) -> Result<(), StoreError>;
     fn delete(&self, dead_letter: &str) -> Result<(), StoreError>;
     fn typing(&self, to: &ExtConsumerId, is_typing: bool) -> Result<(), TypingError>;
     fn consumer(&self, of: &ExtConsumerId) -> Result<Option<ConsumerSummary>, StoreError>;
     fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError>;
+    fn lanes(&self) -> usize;
     fn lanes_of(&self, kind: LaneKind) -> usize;
     fn receive(&self, notification: &Verified) -> Result<(), StoreError>;
     fn drain(&self, most: Duration) -> bool;
@@ -132,9 +152,10 @@ impl<R: BlockOn> Host for R {
         let channel = LedgerChannel(setup.ledger);
         let mut builder =
             Bridge::builder(clients.next().unwrap(), setup.store, channel).config(setup.config);
-        let (events, requests) = (setup.told.clone(), setup.told);
+        let (events, requests, calls) = (setup.told.clone(), setup.told.clone(), setup.told);
         builder = builder.on_event(move |event| events.event(event));
         builder = builder.on_store(move |request| requests.request(request));
+        builder = builder.on_call(move |ended| calls.call(ended));
         let mut accounts = Vec::new();
         for client in clients {
             accounts.push(client.config().account().clone());
@@ -162,6 +183,10 @@ impl<R: BlockOn> Host for R {
 }
 
 impl<R: BlockOn> Running for OnRuntime<R> {
+    fn has(&self, account: &AccountId) -> bool {
+        self.bridge.of(account).is_some()
+    }
+
     fn accept(
         &self,
         account: &AccountId,
@@ -188,6 +213,19 @@ impl<R: BlockOn> Running for OnRuntime<R> {
         R::block_on(self.bridge.adopt(to, conversation))
     }
 
+    fn resolve(
+        &self,
+        to: &ExtConsumerId,
+        message: &str,
+        resolution: Resolution,
+    ) -> Result<(), StoreError> {
+        R::block_on(self.bridge.resolve(to, message, resolution))
+    }
+
+    fn replay(&self, dead_letter: &str) -> Result<(), StoreError> {
+        R::block_on(self.bridge.replay(dead_letter))
+    }
+
     fn delete(&self, dead_letter: &str) -> Result<(), StoreError> {
         R::block_on(self.bridge.delete(dead_letter))
     }
@@ -202,6 +240,10 @@ impl<R: BlockOn> Running for OnRuntime<R> {
 
     fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError> {
         R::block_on(self.bridge.dead_letters(after, limit))
+    }
+
+    fn lanes(&self) -> usize {
+        self.bridge.lanes()
     }
 
     fn lanes_of(&self, kind: LaneKind) -> usize {
@@ -258,9 +300,10 @@ impl Host for Threads {
         let channel = LedgerChannel(setup.ledger);
         let mut builder = blocking::Bridge::builder(clients.next().unwrap(), setup.store, channel)
             .config(setup.config);
-        let (events, requests) = (setup.told.clone(), setup.told);
+        let (events, requests, calls) = (setup.told.clone(), setup.told.clone(), setup.told);
         builder = builder.on_event(move |event| events.event(event));
         builder = builder.on_store(move |request| requests.request(request));
+        builder = builder.on_call(move |ended| calls.call(ended));
         let mut accounts = Vec::new();
         for client in clients {
             accounts.push(client.config().account().clone());
@@ -306,6 +349,10 @@ fn answer(
 }
 
 impl Running for OnThreads {
+    fn has(&self, account: &AccountId) -> bool {
+        self.bridge.of(account).is_some()
+    }
+
     fn accept(
         &self,
         account: &AccountId,
@@ -332,6 +379,19 @@ impl Running for OnThreads {
         self.bridge.adopt(to, conversation)
     }
 
+    fn resolve(
+        &self,
+        to: &ExtConsumerId,
+        message: &str,
+        resolution: Resolution,
+    ) -> Result<(), StoreError> {
+        self.bridge.resolve(to, message, resolution)
+    }
+
+    fn replay(&self, dead_letter: &str) -> Result<(), StoreError> {
+        self.bridge.replay(dead_letter)
+    }
+
     fn delete(&self, dead_letter: &str) -> Result<(), StoreError> {
         self.bridge.delete(dead_letter)
     }
@@ -346,6 +406,10 @@ impl Running for OnThreads {
 
     fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<DeadLetters, StoreError> {
         self.bridge.dead_letters(after, limit)
+    }
+
+    fn lanes(&self) -> usize {
+        self.bridge.lanes()
     }
 
     fn lanes_of(&self, kind: LaneKind) -> usize {

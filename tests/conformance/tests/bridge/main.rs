@@ -31,8 +31,10 @@ use lp_connector_smol::Smol;
 use lp_connector_sqlite::Sqlite;
 use lp_connector_tokio::Tokio;
 use operations::{
-    a_consumer_and_dead_letters_are_shown, an_operator_adopts_a_conversation,
-    requests_to_the_store_are_told, typing_reaches_the_agent, what_happens_is_told,
+    a_consumer_and_dead_letters_are_shown, a_running_bridge_has_lanes_and_counters,
+    an_operator_adopts_a_conversation, an_operator_resolves_and_replays,
+    calls_are_reported_with_their_errors, requests_to_the_store_are_told, typing_reaches_the_agent,
+    what_happens_is_told,
 };
 use personal_data::{a_forgotten_consumer_leaves_no_trace, a_sealed_file_tells_nothing};
 use sharing::{
@@ -79,9 +81,12 @@ on_every_host! {
     an_account_that_hangs_holds_up_no_other,
     what_happens_is_told,
     requests_to_the_store_are_told,
+    calls_are_reported_with_their_errors,
+    a_running_bridge_has_lanes_and_counters,
     a_consumer_and_dead_letters_are_shown,
     typing_reaches_the_agent,
     an_operator_adopts_a_conversation,
+    an_operator_resolves_and_replays,
     a_sealed_file_tells_nothing,
     a_forgotten_consumer_leaves_no_trace,
     twenty_cold_programs_request_one_token,

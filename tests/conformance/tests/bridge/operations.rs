@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lp_connector_bridge::store::{LaneKind, StoreErrorKind};
-use lp_connector_bridge::{BridgeEventKind, ConsumerState, Inbound, Memory};
+use lp_connector_bridge::{
+    BridgeEventKind, ConsumerState, Inbound, Memory, Resolution, TypingError, Unsettled,
+};
+use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::ConversationId;
 use lp_connector_core::secret::Secret;
 use lp_connector_core::webhook::{Receiver, Verified};
@@ -88,6 +91,83 @@ pub(crate) fn requests_to_the_store_are_told<H: Host>() {
     }
 }
 
+pub(crate) fn calls_are_reported_with_their_errors<H: Host>() {
+    let wire = Wire::new::<H>(quick());
+    wire.open("ada");
+    wire.fault("send:1=503");
+    wire.accept("ada", "m1", "one");
+    wire.ledger.expect("ada", "status", &["hello sent", "m1 sent"]);
+    let calls = wire.told.calls.lock().unwrap();
+    assert!(calls.iter().all(|call| call.account == account(&wire.cloud)), "{calls:#?}");
+    let ended: Vec<_> = calls
+        .iter()
+        .map(|call| (call.operation, call.result.as_ref().map_err(Error::kind).copied()))
+        .collect();
+    assert_eq!(
+        ended,
+        [
+            ("identify_consumer", Ok(())),
+            ("open_conversation", Ok(())),
+            ("send_text", Ok(())),
+            ("send_text", Err(ErrorKind::Unavailable)),
+            ("send_text", Ok(())),
+        ]
+    );
+}
+
+pub(crate) fn a_running_bridge_has_lanes_and_counters<H: Host>() {
+    let wire = Wire::new::<H>(quick());
+    for consumer in ["ada", "bob"] {
+        wire.open(consumer);
+    }
+    wire.ledger.script(|note| match note.what.starts_with("text") {
+        true => Act::Hang,
+        false => Act::Take,
+    });
+    for consumer in ["ada", "bob"] {
+        wire.agent_says(consumer, "one");
+    }
+    wire.ledger.wait(|state| state.hanging == 2);
+    // The others end. These two are held as long as their handlers hang.
+    let lanes = |wire: &Wire| -> Vec<usize> {
+        LaneKind::ALL.iter().map(|kind| wire.bridge.lanes_of(*kind)).collect()
+    };
+    wire.wait_for_cloud("two lanes", |wire| {
+        wire.bridge.lanes() == 2 && lanes(wire) == [0, 2, 0, 0]
+    });
+    // Of each consumer at least the message and the conversation.
+    let counters = wire.bridge.counters();
+    assert!(counters.claimed >= 4 && counters.committed >= 4, "{counters:?}");
+    assert!(wire.bridge.is_running());
+    wire.ledger.release();
+}
+
+pub(crate) fn an_operator_resolves_and_replays<H: Host>() {
+    let config = quick().refused_tries(1).unsettled(Unsettled::Hold);
+    let wire = Wire::new::<H>(config.settle_for(Duration::from_millis(50)));
+    wire.open("ada");
+    // It is not known whether it arrived. It is held, and the next one behind it.
+    wire.fault("send:1=drop");
+    wire.accept("ada", "m1", "one");
+    wire.accept("ada", "m2", "two");
+    let is_held = |wire: &Wire| shown(wire).contains(&"m1 unconfirmed".to_owned());
+    wire.wait_for_cloud("the doubt", is_held);
+    wire.bridge.resolve(&consumer("ada"), "m1", Resolution::Sent).unwrap();
+    wire.ledger.expect("ada", "status", &["hello sent", "m1 sent", "m2 sent"]);
+    assert_eq!(wire.texts_of("ada"), ["Hello", "two"]);
+    // It is refused the first time.
+    let mut first = true;
+    wire.ledger.script(move |note| match note.what == "text late" && std::mem::take(&mut first) {
+        true => Act::Refuse,
+        false => Act::Take,
+    });
+    wire.agent_says("ada", "late");
+    let letters = || wire.bridge.dead_letters(None, 10).unwrap().items;
+    wire.wait_for_cloud("the letter", |_| letters().len() == 1);
+    wire.bridge.replay(&letters()[0].id).unwrap();
+    wire.ledger.expect("ada", "text", &["late"]);
+}
+
 pub(crate) fn a_consumer_and_dead_letters_are_shown<H: Host>() {
     let wire = Wire::new::<H>(quick().refused_tries(1));
     assert_eq!(wire.bridge.consumer(&consumer("ada")).unwrap(), None);
@@ -141,6 +221,10 @@ pub(crate) fn typing_reaches_the_agent<H: Host>() {
     wire.bridge.typing(&consumer("ada"), true).unwrap();
     wire.bridge.typing(&consumer("ada"), false).unwrap();
     assert_eq!(states(&wire), ["COMPOSING", "ACTIVE"]);
+    wire.fault("send:1=503");
+    let lost = wire.bridge.typing(&consumer("ada"), true).unwrap_err();
+    let TypingError::Call(error) = &lost else { panic!("{lost:?}") };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
     // It was closed, and that is not told yet.
     wire.store.set(FaultyStore::REFUSES);
     wire.agent("ada", Agent::Close);
