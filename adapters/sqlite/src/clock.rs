@@ -53,3 +53,15 @@ pub(crate) fn nanos(time: Duration) -> i64 {
 pub(crate) fn between(earlier: i64, later: i64) -> Duration {
     Duration::from_nanos(u64::try_from(later.saturating_sub(earlier)).unwrap_or(0))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_linux_the_clock_is_that_of_the_machines_start() {
+        let ClockReading { boot, uptime, date } = system()();
+        assert_ne!(boot, "date");
+        assert_ne!(uptime, date, "a change of date does not touch it");
+    }
+}

@@ -40,9 +40,7 @@ pub(crate) fn open(
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    if rusqlite::version_number() < LEAST_SQLITE {
-        return Err(incompatible(format!("SQLite {} is older than 3.51.3", rusqlite::version())));
-    }
+    check_version(rusqlite::version_number())?;
     // Absolute: SQLite gives meanings of its own to some names.
     let path = std::path::absolute(path).map_err(|error| not_made(&error))?;
     let mut options = OpenOptions::new();
@@ -56,6 +54,14 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(&path, flags).map_err(|error| store_error(&error))
+}
+
+/// A program may be linked with the system's SQLite in place of the one that is compiled in.
+fn check_version(number: i32) -> Result<(), StoreError> {
+    if number < LEAST_SQLITE {
+        return Err(incompatible(format!("SQLite {} is older than 3.51.3", rusqlite::version())));
+    }
+    Ok(())
 }
 
 fn prepare(connection: &mut Connection, most: Option<u64>) -> Result<(), StoreError> {
@@ -77,7 +83,8 @@ fn prepare(connection: &mut Connection, most: Option<u64>) -> Result<(), StoreEr
         return Err(incompatible(format!("its file system has no write-ahead log: it is {mode}")));
     }
     if let Some(most) = most {
-        let pages = (most / u64::from(page)).clamp(1, u64::from(u32::MAX) - 1);
+        // Zero would set no limit. What is beyond SQLite's own limit sets that.
+        let pages = (most / u64::from(page)).max(1);
         connection.execute_batch(&format!("PRAGMA max_page_count = {pages}")).map_err(failed)?;
     }
     if is_new { make_tables(connection) } else { Ok(()) }
@@ -137,6 +144,41 @@ mod tests {
         };
         let found = ["journal_mode", "synchronous", "fullfsync", "secure_delete"].map(setting);
         assert_eq!(found, ["wal", "2", "1", "1"]);
+    }
+
+    #[test]
+    fn a_sqlite_that_can_damage_a_shared_file_is_refused() {
+        let error = check_version(3_051_002).unwrap_err();
+        assert_eq!(error.kind(), Kind::Incompatible, "{error}");
+        for sound in [3_051_003, 3_053_002] {
+            check_version(sound).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_limit_is_in_whole_pages_and_never_none() {
+        let directory = tempfile::tempdir().unwrap();
+        for (most, pages) in [(200_000, 48), (u64::MAX, 4_294_967_294)] {
+            let path = directory.path().join(format!("{most}.db"));
+            let connection = open(&path, Duration::ZERO, Some(most)).unwrap();
+            let found: i64 =
+                connection.query_row("PRAGMA max_page_count", (), |row| row.get(0)).unwrap();
+            assert_eq!(found, pages, "{most}");
+        }
+        let error = open(&directory.path().join("0.db"), Duration::ZERO, Some(0)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Full, "{error}");
+    }
+
+    #[test]
+    fn a_disk_without_room_for_the_file_is_full() {
+        for (cause, kind) in [
+            (ErrorKind::StorageFull, Kind::Full),
+            (ErrorKind::QuotaExceeded, Kind::Full),
+            (ErrorKind::PermissionDenied, Kind::Denied),
+        ] {
+            let error = not_made(&cause.into());
+            assert_eq!(error.kind(), kind, "{error}");
+        }
     }
 
     #[test]

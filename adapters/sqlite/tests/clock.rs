@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use lp_connector_core::bridge::store::{
 };
 use lp_connector_core::id::AccountId;
 use lp_connector_sqlite::{ClockReading, Sqlite, SqliteOptions};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +41,12 @@ impl Machine {
     fn open(&self) -> Sqlite {
         let clocks = Arc::clone(&self.clocks);
         let options = SqliteOptions::default().clock(move || clocks.lock().unwrap().clone());
-        options.open(self.directory.path().join("bridge.db")).unwrap()
+        // However long a test takes, the journal stays as it is.
+        options.journal_age(Duration::MAX).open(self.path()).unwrap()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("bridge.db")
     }
 
     fn set(&self, change: impl FnOnce(&mut ClockReading)) {
@@ -111,4 +118,24 @@ fn a_clock_that_goes_back_goes_on_from_there() {
     assert_eq!(machine.due(&store), None);
     machine.set(|clocks| clocks.uptime += HOUR);
     assert_eq!(machine.due(&store), Some(HOUR));
+}
+
+#[test]
+fn a_claim_that_gives_nothing_writes_nothing() {
+    let machine = Machine::start();
+    let store = machine.open();
+    let other = Connection::open(machine.path()).unwrap();
+    let version =
+        || -> i64 { other.query_row("PRAGMA data_version", (), |row| row.get(0)).unwrap() };
+    let before = version();
+    // In the moment of the last change, which is no clock that went back, and later.
+    machine.set(|clocks| clocks.date += HOUR);
+    assert_eq!(machine.due(&store), None);
+    machine.set(|clocks| clocks.uptime += SECOND);
+    assert_eq!(machine.due(&store), None);
+    assert_eq!(version(), before);
+    // A change is seen.
+    machine.set(|clocks| clocks.uptime += HOUR);
+    assert_eq!(machine.due(&store), Some(HOUR + SECOND));
+    assert_ne!(version(), before);
 }

@@ -113,6 +113,13 @@ fn a_path_that_is_no_file_is_denied() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_is_reported_as_that() {
+    let (_directory, path) = directory();
+    let (_, text) = kind(Sqlite::open(path.join("in")));
+    assert!(text.contains("the store's file cannot be made"), "{text}");
+}
+
+#[test]
 fn a_damaged_store_gives_errors() {
     let (_directory, path) = directory();
     let store = Sqlite::open(&path).unwrap();
