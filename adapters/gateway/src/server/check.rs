@@ -348,8 +348,9 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_values_can_be_used() {
+    fn the_largest_values_and_the_shortest_token_can_be_used() {
         let (mut config, mut chat) = (config(), gateway("chat"));
+        chat.tokens = vec![secret(&"t".repeat(32))];
         chat.consumer_prefix = "c".repeat(64);
         // With the 64 of the other one, 4096.
         chat.deliver.concurrency = 4032;
