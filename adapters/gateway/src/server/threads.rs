@@ -175,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_is_woken_for_nothing_waits_on() {
+        let threads = Threads::new(1);
+        threads.run(|| {});
+        while threads.shared.state().idle == 0 {
+            thread::yield_now();
+        }
+        for _ in 0..1000 {
+            threads.shared.wake.notify_all();
+            thread::yield_now();
+            assert_eq!(threads.shared.state().threads, 1);
+        }
+    }
+
+    #[test]
     fn a_job_is_dropped_if_no_thread_can_take_it() {
         for (threads, left) in [(0, 0), (1, 1)] {
             let mut state = State { threads, ..State::default() };
