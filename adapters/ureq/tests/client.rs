@@ -257,17 +257,3 @@ fn a_store_that_never_answers_holds_no_token_up() {
     assert!(done.is_ok(), "{done:?}");
     assert!(!store.0.lock().unwrap().is_empty(), "the store was asked");
 }
-
-#[test]
-fn a_replaced_login_is_used_from_the_next_token_on() {
-    let server = server();
-    let client = Client::new(config(&server)).unwrap();
-    client.call(AuthorizeApp::new()).unwrap();
-    let id = server.client_id();
-    server.with(|cloud| {
-        cloud.rotate_secret(&id, "another-s3cret");
-        cloud.revoke_app_tokens();
-    });
-    assert!(client.clone().replace_login(&config(&server)));
-    client.open_conversation(OpenConversation::new(ada())).unwrap();
-}
