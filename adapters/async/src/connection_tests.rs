@@ -25,7 +25,7 @@ struct Peer {
     tls: Option<ServerConnection>,
     then: Then,
     /// It has read that nothing comes any more.
-    hears_the_end: bool,
+    has_read_the_end: bool,
     is_closed: bool,
     /// Never connected: whoever looks at it gets an error.
     socket: Socket,
@@ -44,7 +44,7 @@ impl Peer {
     fn new(tls: Option<ServerConnection>, then: Then) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_nonblocking(true).unwrap();
-        Self { tls, then, hears_the_end: false, is_closed: false, socket }
+        Self { tls, then, has_read_the_end: false, is_closed: false, socket }
     }
 
     fn is_set_up(&self) -> bool {
@@ -94,7 +94,7 @@ impl AsyncWrite for Peer {
         if state.plaintext_bytes_to_read() > 0 {
             tls.writer().write_all(ANSWER)?;
         }
-        self.hears_the_end = state.peer_has_closed();
+        self.has_read_the_end = state.peer_has_closed();
         Poll::Ready(Ok(taken))
     }
 
@@ -192,5 +192,5 @@ fn closing_ends_tls_and_the_socket() {
     run(poll_fn(|context| Pin::new(&mut connection.stream).poll_close(context))).unwrap();
     let Stream::Tls(tls) = &connection.stream else { panic!("it is plain") };
     let peer = tls.get_ref().0.stream();
-    assert!(peer.hears_the_end && peer.is_closed);
+    assert!(peer.has_read_the_end && peer.is_closed);
 }

@@ -197,7 +197,7 @@ fn a_demand_for_a_certificate_is_harmless_on_a_new_connection() {
 
 /// What else is read there is no answer to a request that has not left.
 #[test]
-fn a_demand_for_a_certificate_is_heard_behind_a_failed_write() {
+fn a_demand_for_a_certificate_is_read_after_a_failed_write() {
     // The world's demand is an answer without a byte.
     for (said, kind) in [("", ErrorKind::Tls), ("SSH-2.0-coo\r\n\r\n", ErrorKind::Unavailable)] {
         let then = Some(io::ErrorKind::BrokenPipe);

@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn each_role_of_liveperson_is_one_of_four() {
-        for (role, told) in [
+        for (role, expected) in [
             ("ASSIGNED_AGENT", "agent"),
             ("AGENT", "agent"),
             ("MANAGER", "manager"),
@@ -373,7 +373,7 @@ mod tests {
             ("PIGEON", "other"),
         ] {
             let from = data(message_of(role))["from"].clone();
-            assert_eq!(from, json!({"role": told, "id": "a9"}), "{role}");
+            assert_eq!(from, json!({"role": expected, "id": "a9"}), "{role}");
         }
     }
 
@@ -383,8 +383,8 @@ mod tests {
             [(Progress::Sent, "sent"), (Progress::Delivered, "delivered"), (Progress::Read, "read")]
         {
             let status = DeliveryContent::Status(Status::new("SM9f3", progress, Some(4)));
-            let told = json!({"message": "SM9f3", "status": name, "sequence": 4});
-            assert_eq!(data(status), told);
+            let expected = json!({"message": "SM9f3", "status": name, "sequence": 4});
+            assert_eq!(data(status), expected);
         }
     }
 }

@@ -105,8 +105,8 @@ mod tests {
             ("{", "it is not JSON at line 1, column "),
         ] {
             let problem = parse::<serde_json::Value>(body.as_bytes(), &[]).unwrap_err();
-            let told = problem.to_string();
-            assert!(told.starts_with(&format!("the body is not valid JSON: {why}")), "{told}");
+            let text = problem.to_string();
+            assert!(text.starts_with(&format!("the body is not valid JSON: {why}")), "{text}");
         }
     }
 }

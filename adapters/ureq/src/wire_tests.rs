@@ -1,4 +1,4 @@
-//! A connection for tests, which does as it is told.
+//! A connection for tests, which does what its fields say.
 
 use std::collections::VecDeque;
 use std::io;

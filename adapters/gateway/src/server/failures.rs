@@ -48,12 +48,12 @@ pub(super) struct Failing {
     since: String,
     /// How often in a row.
     failures: u64,
-    /// The log has it, and so must have its end.
+    /// It was due to be logged, and so is its end. The line itself may be missing: the same cause is logged once a minute.
     #[serde(skip)]
     is_reported: bool,
 }
 
-/// A service of LivePerson that is left alone for a while.
+/// A service of LivePerson whose circuit is open: no request goes there for a while.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub(super) struct OpenCircuit {
     account: String,
@@ -419,7 +419,7 @@ mod tests {
         };
         let (account, service) = ("91827364".to_owned(), "domain_api".to_owned());
         assert_eq!(follow(0, 503), [OpenCircuit { account, service }]);
-        // It is left alone for 120 s. Then it answers, whatever it says.
+        // The circuit is open for 120 s. Then the service answers, whatever it says.
         assert!(follow(130, 404).is_empty());
     }
 }

@@ -135,7 +135,7 @@ fn an_open_circuit_is_shown_until_it_closes() {
     let fail = |stage: Stage| (stage == Stage::AppJwt).then(|| answer(503, "{}"));
     calls.run(AuthorizeApp::new(), 0, fail);
     assert!(calls.has("lp_bridge_api_circuit_open{service=\"sentinel\"} 1"));
-    // It is left alone for 120 s.
+    // The circuit is open for 120 s.
     calls.run(AuthorizeApp::new(), 130, |_| None);
     assert!(calls.has("lp_bridge_api_circuit_open{service=\"sentinel\"} 0"));
 }

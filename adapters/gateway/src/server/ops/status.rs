@@ -29,7 +29,7 @@ struct Status<'a> {
     gateways: Vec<GatewayStatus<'a>>,
     /// What of LivePerson fails at present: consumers' messages wait for it.
     failing: Vec<Failing>,
-    /// The services of LivePerson that failed so often that they are left alone for a while.
+    /// The services of LivePerson that failed so often that their circuits are open.
     circuits_open: Vec<OpenCircuit>,
     store: StoreStatus<'a>,
     /// How many programs run a bridge on the store, when they were counted last: every 10 s.
