@@ -58,7 +58,7 @@ pub(crate) fn build(
 fn cargo(root: &Path, arguments: &[String]) -> Result<(Vec<Value>, bool, String), String> {
     let output = Command::new("cargo")
         .current_dir(root)
-        .args(["test", "--no-run", "--offline", "--message-format=json"])
+        .args(["test", "--no-run", "--message-format=json"])
         .args(arguments)
         // The switches of a `const fn` are not stable, and what lints say of them does not count.
         .env("RUSTC_BOOTSTRAP", "1")
