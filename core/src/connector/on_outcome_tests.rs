@@ -323,6 +323,17 @@ fn a_host_of_another_service_is_a_bad_answer() {
     assert!(error.to_string().contains("names no host"), "{error}");
 }
 
+#[test]
+fn a_service_of_any_name_makes_one_line() {
+    let name = format!("pigeon\n{}", "x".repeat(500));
+    let mut harness = CallHarness::new(ResolveDomain::new(Service::named(name)));
+    let attempt = harness.attempt_of(Stage::Domain);
+    harness.answer(&attempt, 200, r#"{"service":"idp","baseURI":"idp.liveperson.net"}"#);
+    let line = harness.error().to_string();
+    assert!(line.contains("the service pigeon xxx"), "{line}");
+    assert!(!line.contains('\n') && line.len() < 400, "{line}");
+}
+
 /// A 401 without a number at the IDP: the waiter that takes over the round sends the new AppJWT too.
 #[test]
 fn a_waiter_takes_over_a_round_with_the_new_app_token() {

@@ -3,7 +3,7 @@
 use super::Fetched;
 use crate::api::{ApiRejection, Origin, Reason, RelativeRequest, Service, domain};
 use crate::connector::state::{ConnectorState, DomainKey, Hosts};
-use crate::error::{Delivery, Error, ErrorKind, Stage};
+use crate::error::{Delivery, Error, ErrorKind, Stage, scrub};
 use crate::time::Mono;
 
 pub(super) fn is_cached(state: &mut ConnectorState, key: &DomainKey, now: Mono) -> bool {
@@ -47,16 +47,24 @@ pub(in crate::connector) fn origin(
         Some(Ok(origin)) => Ok(origin.clone()),
         Some(Err(why)) => Err(Error::new(
             ErrorKind::UntrustedHost,
-            format!("the Domain API names a host for {service} that is not trusted: {why}"),
+            format!(
+                "the Domain API names a host for {} that is not trusted: {why}",
+                shown(service)
+            ),
         )
         .at(Stage::Domain, None)),
         None => Err(Error::new(
             ErrorKind::Rejected,
-            format!("the Domain API names no host for the service {service}"),
+            format!("the Domain API names no host for the service {}", shown(service)),
         )
         .at(Stage::Domain, None)
         .with_delivery(Delivery::Rejected)),
     }
+}
+
+/// The name of a service in one line: it may be any text of the caller's.
+fn shown(service: &Service) -> String {
+    scrub(service.name(), &[])
 }
 
 /// Checks the hosts of the Domain API's response. If the request was for one service and the response has
@@ -79,7 +87,7 @@ fn trusted(
     }
     match asked {
         Some(service) if hosts.is_empty() => {
-            let how = format!("it names no host for the service {service}");
+            let how = format!("it names no host for the service {}", shown(service));
             Err(ApiRejection::unreadable(how))
         }
         _ => Ok(hosts),
