@@ -13,6 +13,7 @@ mod document;
 mod feed;
 mod http1;
 mod json;
+mod lru_map;
 mod manifest;
 mod notification;
 mod operation;
@@ -21,6 +22,7 @@ mod pool;
 mod proxy;
 mod receiver;
 mod request;
+mod values;
 mod webhook;
 mod words;
 
@@ -36,6 +38,7 @@ pub use calls::calls;
 pub use feed::feed;
 pub use http1::{http1_response, http1_roundtrip};
 pub use json::json;
+pub use lru_map::lru_map;
 pub use manifest::manifest;
 pub use notification::notification;
 pub use policy::{policy, retry_after_header};
@@ -43,6 +46,7 @@ pub use pool::pool;
 pub use proxy::proxy;
 pub use receiver::receiver;
 pub use request::{answer, request};
+pub use values::values;
 pub use webhook::{inbox, verify};
 
 fn consumer() -> ExtConsumerId {

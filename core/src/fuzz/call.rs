@@ -261,6 +261,7 @@ impl World {
             Step::Done(result) => {
                 if let Err(error) = result {
                     hides(&format!("{error:#} {error:?} {error:#?}"));
+                    super::values::error::reads_well(&error);
                 }
                 self.end(who);
             }

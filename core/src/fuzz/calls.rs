@@ -374,6 +374,7 @@ impl World {
             Step::Done(result) => {
                 if let Err(error) = result {
                     hides(&format!("{error:#} {error:?} {error:#?}"));
+                    super::values::error::reads_well(&error);
                 }
                 hides(&it.call.take().map(|call| call.shown()).unwrap_or_default());
                 it.flight = None;

@@ -1,5 +1,7 @@
 //! The JSON reader beside serde_json.
 
+use serde::Deserialize as _;
+use serde::de::value::{BytesDeserializer, Error, MapDeserializer};
 use serde_json::{Value, from_slice, json};
 
 use super::document::document;
@@ -8,9 +10,11 @@ use crate::json::parse::MAX_DEPTH;
 use crate::json::write::write_text;
 use crate::json::{Json, JsonTape, parse};
 
+mod optional;
 mod repaired;
 mod tree;
 
+use optional::Optional;
 use repaired::repaired;
 use tree::Tree;
 
@@ -49,7 +53,25 @@ pub fn json(data: &[u8]) {
         assert_eq!(value, strict);
     }
     stored(&value);
+    other_formats(&value, data);
     texts(ours.tape.root());
+    // It may be a consumer's message.
+    let shown = format!("{:?} {:?}", ours.tape, ours.tape.root());
+    assert_eq!(shown, "JsonTape(..) Json(..)");
+}
+
+/// A format that knows options gives the same value. One that gives bytes for a value or a name is refused.
+fn other_formats(value: &Value, bytes: &[u8]) {
+    let some = JsonTape::deserialize(Optional(Some(value))).expect("JSON");
+    assert_eq!(some.root(), *value);
+    assert!(JsonTape::deserialize(Optional(None)).expect("JSON").root().is_null());
+    let of_bytes = JsonTape::deserialize(BytesDeserializer::<Error>::new(bytes));
+    let named = std::iter::once((BytesDeserializer::<Error>::new(bytes), true));
+    let named = JsonTape::deserialize(MapDeserializer::new(named));
+    for (refused, wanted) in [(of_bytes, "expected a JSON value"), (named, "expected a name")] {
+        let error = refused.expect_err("bytes").to_string();
+        assert_eq!(error, format!("invalid type: byte array, {wanted}"));
+    }
 }
 
 fn stored(value: &Value) {

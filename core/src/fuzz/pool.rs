@@ -43,6 +43,33 @@ pub fn pool(data: &[u8]) {
         assert_eq!(world.pool.has_room(), world.held.len() < world.bound);
         assert!(world.held.len() + world.idle.len() <= world.bound, "too many connections");
     }
+    // The bound takes the rest of the first byte.
+    if let Some(first @ 252..) = data.first() {
+        crowd(250 + 4 * usize::from(first - 252) + data.len() % 4);
+    }
+}
+
+/// So many hosts are remembered.
+const HOSTS: usize = 256;
+
+/// One connection to each of so many hosts. That to a host beyond the bound is closed, and those that have been idle too
+/// long make room.
+fn crowd(hosts: usize) {
+    let uri = |host: usize| Uri::try_from(format!("https://h{host}/")).expect("a URL");
+    let mut pool = Pool::new(hosts, IDLE);
+    for host in 0..hosts {
+        assert_eq!(pool.acquire(&uri(host), Mono::ZERO), Acquired::Connect);
+        pool.release(&uri(host), (0, host), Mono::ZERO);
+        assert_eq!(pool.len(), HOSTS.min(host + 1));
+    }
+    for host in [0, HOSTS - 1, HOSTS] {
+        let kept = pool.next_idle(&uri(host), Mono::ZERO);
+        assert_eq!(kept, (host < HOSTS.min(hosts)).then_some((0, host)));
+    }
+    let later = Mono::ZERO + IDLE;
+    assert_eq!(pool.acquire(&uri(hosts), Mono::ZERO), Acquired::Connect);
+    pool.release(&uri(hosts), (0, hosts), later);
+    assert_eq!(pool.next_idle(&uri(hosts), later), Some((0, hosts)), "there is room again");
 }
 
 struct World {
