@@ -9,9 +9,12 @@
 mod answers;
 mod call;
 mod calls;
+mod delivered;
 mod document;
 mod feed;
+mod follow;
 mod http1;
+mod installs;
 mod json;
 mod lru_map;
 mod manifest;
@@ -22,12 +25,18 @@ mod pool;
 mod proxy;
 mod receiver;
 mod request;
+mod rich;
+mod upload;
 mod values;
+mod visits;
 mod webhook;
 mod words;
 
-use crate::api::ConversationRef;
-use crate::id::{ConversationId, ExtConsumerId};
+use serde_json::Value;
+
+use crate::api::{Context, ConversationRef, Operation};
+use crate::id::{AccountId, ConversationId, ExtConsumerId};
+use crate::seed::Seed;
 
 pub use answers::{
     claims, consumer_answer, conversation_answer, domain_answer, other_answer, send_answer,
@@ -46,6 +55,7 @@ pub use pool::pool;
 pub use proxy::proxy;
 pub use receiver::receiver;
 pub use request::{answer, request};
+pub use upload::upload;
 pub use values::values;
 pub use webhook::{inbox, verify};
 
@@ -55,6 +65,21 @@ fn consumer() -> ExtConsumerId {
 
 fn conversation() -> ConversationRef {
     ConversationRef::new(consumer(), ConversationId::new("5f0c").expect("a good id"))
+}
+
+fn account() -> AccountId {
+    AccountId::new("91827364").expect("a good id")
+}
+
+fn context(account: &AccountId) -> Context<'_> {
+    Context::new(account, Seed::from_bytes([3; 16]))
+}
+
+/// The JSON of an operation's request, if it can be sent.
+fn body(operation: &impl Operation) -> Option<Value> {
+    let account = account();
+    let request = operation.request(&context(&account)).ok()?;
+    Some(serde_json::from_slice(request.body()).expect("JSON"))
 }
 
 /// Whether an input brings a text that no output may contain.

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::document::document;
+use super::installs::installs;
+use super::visits::visits;
 use super::words::{DOMAINS, MESSAGING, OTHERS, TOKENS};
 use super::{consumer, conversation};
 use crate::api::{
-    AppClaims, CloseConversation, ConsumerClaims, ListDomains, OpenConversation, Operation,
-    ResponseView, SendText,
+    ApiRejection, AppClaims, CloseConversation, ConsumerClaims, IdentifyConsumer, ListDomains,
+    Lookup, OpenConversation, Operation, Prepared, Reason, ResolveDomain, ResponseView, SendText,
 };
 use crate::connector::Trust;
-use crate::id::ClientId;
 use crate::secret::Secret;
 
 /// The response of the Domain API: only trusted hosts resolve.
@@ -21,11 +23,13 @@ pub fn domain_answer(data: &[u8]) {
     let response = answered(data, DOMAINS);
     let trust = Trust::default();
     if let Ok(services) = ListDomains::new().parse(&ResponseView::new(&response, false)) {
-        for (_, base) in services {
+        for (service, base) in services {
             if let Ok(origin) = trust.resolve_trusted(&base) {
                 let host = origin.host().to_ascii_lowercase();
                 assert!(is_trusted(&host), "{host}");
                 assert_eq!(origin.scheme(), "https");
+                let prepared = Prepared { origin: &origin, app: None, consumer: None };
+                assert_eq!(prepared.origin(), &ResolveDomain::new(service).output(&prepared));
             }
         }
     }
@@ -40,10 +44,30 @@ pub fn token_answer(data: &[u8]) {
     }
 }
 
-/// The claims of both tokens.
+/// The longest token to read, in bytes.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// The claims of both tokens: the lifetime follows from its two times, and a token that is too long has no claims.
 pub fn claims(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = (AppClaims::of(&text).life(), ConsumerClaims::of(&text));
+    let (app, consumer) = (AppClaims::of(&text), ConsumerClaims::of(&text));
+    let times = app.issued_at.zip(app.expires_at);
+    let life = times.map(|(from, until)| Duration::from_secs(until.saturating_sub(from)));
+    assert_eq!(app.life(), life);
+    let origin = Trust::default().resolve_trusted("idp.liveperson.net").expect("a trusted host");
+    let prepared = Prepared { origin: &origin, app: None, consumer: Some(&consumer) };
+    assert_eq!(prepared.consumer(), Some(&consumer));
+    assert_eq!(IdentifyConsumer::new(super::consumer()).output(&prepared), consumer);
+    if (&app, &consumer) == (&AppClaims::default(), &ConsumerClaims::default()) {
+        return;
+    }
+    // The claims are behind the first dot, so a longer header changes nothing up to the limit.
+    let padded = |length: usize| format!("{}{text}", "x".repeat(length.saturating_sub(text.len())));
+    let longest = padded(MAX_TOKEN);
+    assert_eq!((AppClaims::of(&longest), ConsumerClaims::of(&longest)), (app, consumer));
+    let longer = padded(MAX_TOKEN + 1);
+    assert_eq!(AppClaims::of(&longer), AppClaims::default());
+    assert_eq!(ConsumerClaims::of(&longer), ConsumerClaims::default());
 }
 
 /// The response of the IDP.
@@ -60,9 +84,11 @@ pub fn conversation_answer(data: &[u8]) {
     let _ = OpenConversation::new(consumer()).parse(&ResponseView::new(&response, false));
 }
 
-/// The response to SEND: a rejection's message becomes one short line.
+/// The response to SEND: a rejection's message becomes one short line, and the type of the body counts for a body
+/// that is no JSON alone.
 pub fn send_answer(data: &[u8]) {
     let response = answered(data, MESSAGING);
+    typed(&response);
     let answer = ResponseView::new(&response, true);
     let _ = CloseConversation::new(&conversation()).parse(&answer);
     if let Err(rejection) = SendText::new(&conversation(), "x").parse(&answer) {
@@ -74,18 +100,68 @@ pub fn send_answer(data: &[u8]) {
     }
 }
 
+/// The longest body of plain text that is a message, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// The body with each type: JSON is read without regard to it, an HTML page is called one, and a short plain text is the
+/// message of a rejection.
+fn typed(response: &Response<Bytes>) {
+    let bare = ResponseView::new(response, true);
+    let (status, length) = (bare.status(), bare.body().len());
+    assert_eq!(
+        format!("{bare:?}"),
+        format!("ResponseView {{ status: {status}, body_len: {length}, repeated: true, .. }}"),
+    );
+    let bare = bare.json();
+    if let Err(rejection) = &bare {
+        rebuilt(rejection);
+    }
+    let is_json = crate::json::parse(response.body()).is_ok();
+    let kinds = [
+        ("text/html; charset=utf-8", true, false),
+        ("Text/Plain;charset=utf-8", false, true),
+        ("text", false, false),
+    ];
+    for (kind, is_html, is_text) in kinds.into_iter().take(if is_json { 1 } else { 3 }) {
+        let mut response = response.clone();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        let read = ResponseView::new(&response, true).json();
+        let mut expected = bare.clone();
+        if let Err(rejection) = &mut expected
+            && !is_json
+        {
+            if (200..300).contains(&status) && is_html {
+                *rejection = ApiRejection::unreadable("the answer is an HTML page, not JSON");
+            } else if !(200..300).contains(&status) && is_text && length <= MAX_TEXT {
+                let text = std::str::from_utf8(response.body()).unwrap_or_default().trim();
+                rejection.message = (!text.is_empty()).then(|| text.to_owned());
+            }
+        }
+        assert_eq!(read, expected, "{kind}");
+    }
+}
+
+/// A rejection is what a program of the public API can make of its parts.
+fn rebuilt(rejection: &ApiRejection) {
+    if rejection.reason != Reason::Status {
+        return;
+    }
+    let mut again = ApiRejection::status(rejection.status);
+    if let Some(code) = rejection.error_code {
+        again = again.error_code(code);
+    }
+    if let Some(message) = &rejection.message {
+        again = again.message(message);
+    }
+    assert_eq!(&again, rejection);
+}
+
 /// The responses of the other services.
 pub fn other_answer(data: &[u8]) {
-    use crate::api::{
-        FindEngagement, GenerateUploadUrl, ListInstalls, Login, ReadInstall, ReportActivity,
-    };
+    use crate::api::{GenerateUploadUrl, Login};
     let response = answered(data, OTHERS);
     let answer = ResponseView::new(&response, false);
-    let app = ClientId::new("0a1b").expect("a good id");
-    if let Ok(found) = FindEngagement::new(app.clone()).parse(&answer) {
-        assert_eq!(found.open(consumer()).is_some(), !found.engagements.is_empty());
-    }
-    let _ = ReportActivity::new(app).parse(&answer);
+    visits(&response);
     if let Ok(url) = GenerateUploadUrl::new(&conversation(), 1, "png").parse(&answer) {
         assert!(url.segments().all(|segment| !matches!(segment, "" | "." | "..")));
         // `Debug` shows the path only.
@@ -93,9 +169,14 @@ pub fn other_answer(data: &[u8]) {
     }
     let login = Login::new("fuzz", Secret::new("fuzz-canary-secret".to_owned()));
     if let Ok(session) = login.parse(&answer) {
-        let _ = ListInstalls::new(session.clone()).parse(&answer);
-        let _ = ReadInstall::new(session, "x").parse(&answer);
+        let document = answer.json().expect("what was read");
+        let length = document.get("bearer").and_then(|text| text.as_str()).map_or(0, str::len);
+        let is_admin = session.is_admin;
+        let expected =
+            format!("UserSession {{ bearer: Secret({length} bytes), is_admin: {is_admin} }}");
+        assert_eq!(format!("{session:?}"), expected);
     }
+    installs(&response);
 }
 
 /// True for a trusted suffix and its subdomains.

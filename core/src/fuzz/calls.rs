@@ -64,7 +64,7 @@ enum Event {
 }
 
 /// Up to four calls of any operation over one state: each ends by its deadline, sends to trusted hosts, shows no
-/// secret, and repeats nothing that may have had an effect unless it is told to.
+/// secret, and repeats nothing that may have had an effect unless it may be.
 pub fn calls(data: &[u8]) {
     if !has_canary(data) {
         let _ = run(&mut Unstructured::new(data));

@@ -1,6 +1,7 @@
 //! Messages in any order, through a feed.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -209,8 +210,15 @@ impl World {
 
     fn push(&mut self, body: Vec<u8>) {
         let verified = Verified::dangerous_unverified(body);
-        self.owed += verified.parse().map_or(1, |parsed| parsed.changes().len());
+        let changes = verified.parse().ok().map(|parsed| parsed.changes().len());
+        self.owed += changes.unwrap_or(1);
+        let was_full = self.feed.is_full();
         self.feed.push(verified, self.now);
+        // One that is not full takes at least one change.
+        let waiting = self.feed.waiting().count();
+        let is_taken = changes.is_some_and(|changes| waiting < changes);
+        assert!(was_full || waiting == 0 || is_taken, "{waiting} of {changes:?} wait");
+        assert!(waiting == 0 || self.feed.is_full(), "the next change would have to wait");
     }
 
     /// Whether something was delivered.
@@ -220,7 +228,14 @@ impl World {
                 self.messages.deliver(&delivered);
                 self.pay()
             }
-            FeedPoll::Unreadable(_) => self.pay(),
+            FeedPoll::Unreadable(unreadable) => {
+                let shown = unreadable.to_string();
+                let source = unreadable.source().map(ToString::to_string);
+                assert!(shown.starts_with("the notification is not JSON"), "{shown}");
+                assert_eq!(source.as_deref(), Some(&*shown));
+                assert_eq!(unreadable.notification.parse(), Err(unreadable.error));
+                self.pay()
+            }
             FeedPoll::Wait(until) => {
                 assert!(until > self.now, "a wait that ends in the past");
                 assert_eq!(self.feed.inbox().next_due(), Some(until));

@@ -157,13 +157,19 @@ fn conversation(input: &mut Unstructured<'_>) -> Result<ConversationRef> {
         conversation = conversation.in_dialog(dialog);
     }
     if input.arbitrary()? {
-        conversation = conversation.with_client_properties(properties(input)?);
+        let properties = properties(input)?;
+        conversation = conversation.with_client_properties(properties.clone());
+        assert_eq!(conversation.client_properties(), Some(&properties));
     }
+    let stored = serde_json::to_string(&conversation).expect("JSON");
+    let again: ConversationRef = serde_json::from_str(&stored).expect("what was stored");
+    assert_eq!(&again, AsRef::<ConversationRef>::as_ref(&conversation), "{stored}");
     Ok(conversation)
 }
 
 fn properties(input: &mut Unstructured<'_>) -> Result<ClientProperties> {
-    let properties = ClientProperties::new().feature(text(input)?).app_id(text(input)?);
+    assert_eq!(ClientProperties::default(), ClientProperties::new());
+    let properties = ClientProperties::default().feature(text(input)?).app_id(text(input)?);
     Ok(properties.app_version(text(input)?).device_family(text(input)?).os(text(input)?))
 }
 
@@ -182,7 +188,8 @@ fn open(input: &mut Unstructured<'_>) -> Result<OpenConversation> {
             2 => open.skill(text(input)?),
             3 => open.campaign(Campaign::new(text(input)?, input.arbitrary::<u64>()?)),
             4 => {
-                let mut context = ConversationContext::new();
+                let mut context = ConversationContext::default();
+                assert_eq!(context, ConversationContext::new());
                 context.lang = Some(text(input)?.to_owned());
                 context.visitor_id = Some(text(input)?.to_owned());
                 open.context(context)
@@ -201,7 +208,10 @@ fn profile(input: &mut Unstructured<'_>) -> Result<Profile> {
     let mut any = || text(input).map(|text| Some(text.to_owned()));
     let mut profile = Profile::new();
     profile.first_name = any()?;
-    profile.private_data = Some(PrivateData { mobile_num: any()?, mail: any()? });
+    let private = PrivateData { mobile_num: any()?, mail: any()? };
+    // Whatever is in it.
+    assert_eq!(format!("{private:?}"), "PrivateData(..)");
+    profile.private_data = Some(private);
     let customer = CustomerInfo { ctype: any()?, customer_id: any()?, ..CustomerInfo::default() };
     let address = PostalAddress { country: any()?, region: any()? };
     let contact = Contact {
@@ -224,7 +234,9 @@ fn profile(input: &mut Unstructured<'_>) -> Result<Profile> {
 }
 
 fn file(input: &mut Unstructured<'_>) -> Result<HostedFile> {
-    let mut file = HostedFile::new(text(input)?, text(input)?);
+    let path = text(input)?;
+    let mut file = HostedFile::new(path, text(input)?);
+    assert_eq!(file.relative_path(), path);
     if input.arbitrary()? {
         file = file.caption(text(input)?);
     }
@@ -254,7 +266,7 @@ fn url(input: &mut Unstructured<'_>) -> Result<SignedUrl> {
 }
 
 /// A session, as the login service opens it.
-fn session() -> Result<UserSession> {
+pub(super) fn session() -> Result<UserSession> {
     let login = Login::new("ada", Secret::new(PASSWORD.to_owned()));
     let domains = json!({"baseURIs": [{"service": "accountConfigReadWrite", "account": "91827364",
         "baseURI": "z1.ac.liveperson.net"}]});

@@ -44,9 +44,16 @@ pub fn receiver(data: &[u8]) {
     let receiver = delivery.receiver();
     assert!(!format!("{receiver:?}").contains("fuzz-canary-secret"));
     let verified = receiver.verify(&request);
-    let pieces = receiver
-        .begin(request.method(), request.headers())
-        .and_then(|pending| pending.finish(request.body().clone()));
+    let pieces = receiver.begin(request.method(), request.headers()).and_then(|pending| {
+        assert_eq!(pending.max_body(), delivery.max_body.map_or(1024 * 1024, usize::from));
+        let (account, client) = delivery.ids();
+        let expected = format!(
+            "Pending {{ account: {account:?}, client: {client:?}, max_body: {}, .. }}",
+            pending.max_body(),
+        );
+        assert_eq!(format!("{pending:?}"), expected);
+        pending.finish(request.body().clone())
+    });
     // A length that is a lie may refuse earlier. Without one the size is seen last, and the reason may differ.
     match (&verified, &pieces) {
         (Ok(verified), Ok(pieces)) => {
@@ -68,7 +75,7 @@ pub fn receiver(data: &[u8]) {
 impl Delivery<'_> {
     fn receiver(&self) -> Receiver {
         let id = |which: u8| format!("{}", which % 3);
-        let mut receiver = Receiver::new().require_sha256(self.require_sha256);
+        let mut receiver = Receiver::default().require_sha256(self.require_sha256);
         if let Some(bytes) = self.max_body {
             receiver = receiver.max_body(bytes.into());
         }
@@ -125,6 +132,12 @@ impl Delivery<'_> {
         request
     }
 
+    /// The account and the app that the headers name: the first of each.
+    fn ids(&self) -> (Option<String>, Option<String>) {
+        let first = |list: &[u8]| list.first().map(|which| format!("{}", which % 3));
+        (first(&self.account), first(&self.client))
+    }
+
     /// The apps that the headers name, and those of any: whether each is one's own, and its secret.
     fn named(&self) -> impl Iterator<Item = (bool, &'static str)> {
         let first = |list: &[u8]| list.first().map(|which| which % 3);
@@ -144,6 +157,23 @@ impl Delivery<'_> {
         assert!(self.encodings.iter().take(3).all(|which| !encoding(*which).contains("gzip")));
         let is_proven = self.named().any(|(is_own, secret)| is_own && secret == signer);
         assert_eq!(verified.proven_account().is_some(), is_proven);
+        let (account, client) = self.ids();
+        assert_eq!(
+            (verified.account(), verified.client()),
+            (account.as_deref(), client.as_deref())
+        );
+        let matched = verified.signature_match().expect("a signature");
+        assert_eq!(
+            matched.algorithm,
+            if self.sha256 { Algorithm::Sha256 } else { Algorithm::Sha1 }
+        );
+        assert_eq!(matched.encoding, if self.hex { Encoding::Hex } else { Encoding::Base64 });
+        let named = self.named().nth(matched.secret);
+        assert!(named.is_some_and(|(_, secret)| secret == signer), "{matched:?}");
+        assert_eq!(verified.clone().into_body(), verified.body());
+        let length = verified.body().len();
+        let shown = format!("{verified:?}");
+        assert!(shown.ends_with(&format!("body_len: {length} }}")) && !shown.contains(signer));
         let stored = serde_json::to_string(verified).expect("JSON");
         let again: Verified = serde_json::from_str(&stored).expect("what was stored");
         assert_eq!(again.body(), verified.body());

@@ -4,22 +4,26 @@ use std::fmt::Debug;
 
 use arbitrary::Unstructured;
 use http::Request;
+use serde_json::Value;
 
 use super::document::document;
-use super::has_canary;
 use super::operation::{PASSWORD, Use, operation};
 use super::words::{DOMAINS, MESSAGING, OTHERS, TOKENS};
-use crate::api::{Context, Endpoint, Operation, ResponseView, Service};
+use super::{account, context, conversation, has_canary};
+use crate::api::{
+    Context, Endpoint, InvalidInput, MAX_REQUEST_CHARS, Operation, ResponseView, SendText, Service,
+};
 use crate::connector::Trust;
+use crate::error::{Error, ErrorKind};
 use crate::http1::{RequestTarget, encode};
-use crate::id::AccountId;
-use crate::seed::Seed;
 
 /// An operation of any kind with any text in it: written twice it is the same, on the wire it is one request to the
-/// host that was meant, and no `Debug` shows the password.
+/// host that was meant, and no `Debug` shows the password. What is left of the input may be a text of any length.
 pub fn request(data: &[u8]) {
     if !has_canary(data) {
-        let _ = operation(&mut Unstructured::new(data), Write);
+        let mut input = Unstructured::new(data);
+        let _ = operation(&mut input, Write);
+        long_text(input.take_rest());
     }
 }
 
@@ -37,10 +41,18 @@ impl Use for Write {
     type Output = ();
 
     fn with<O: Operation<Output: Debug> + Debug + 'static>(self, operation: O) {
-        let account = AccountId::new("91827364").expect("a good id");
-        let context = Context::new(&account, Seed::from_bytes([3; 16]));
+        let account = account();
+        let context = context(&account);
         let (first, second) = (operation.request(&context), operation.request(&context));
-        let (Ok(first), Ok(second)) = (first, second) else { return };
+        let (first, second) = match (first, second) {
+            (Ok(first), Ok(second)) => (first, second),
+            (Err(refused), Err(again)) => {
+                assert_eq!(refused, again);
+                return check_refusal(refused);
+            }
+            _ => panic!("refused one time of two"),
+        };
+        check_envelope(&operation, &context, first.body());
         let shown = format!("{first:?} {operation:?} {:?}", operation.endpoint());
         assert!(!shown.contains(PASSWORD), "{shown}");
         let base = match operation.endpoint() {
@@ -54,6 +66,68 @@ impl Use for Write {
         };
         assert_eq!(wire(&first), wire(&second), "it is written otherwise the second time");
         check(&first, base);
+    }
+}
+
+/// A refusal is one line, and none of the arguments is in it.
+fn check_refusal(refused: InvalidInput) {
+    let line = refused.to_string();
+    assert!(!line.is_empty() && line.len() < 200 && !line.contains(char::is_control), "{line}");
+    assert!(!line.contains(PASSWORD), "{line}");
+    assert_eq!(Error::from(refused).kind(), ErrorKind::InvalidInput);
+}
+
+/// An operation of SEND names its conversation for logs, the one in its body, and no other operation names one. Each
+/// request in a body has the id of its place.
+fn check_envelope<O: Operation>(operation: &O, context: &Context<'_>, body: &[u8]) {
+    let is_send = operation.endpoint() == Endpoint::Service(Service::MESSAGING)
+        && O::NAME != "open_conversation";
+    assert_eq!(operation.conversation().is_some(), is_send, "{}", O::NAME);
+    if operation.endpoint() != Endpoint::Service(Service::MESSAGING) {
+        return;
+    }
+    let body: Value = serde_json::from_slice(body).expect("JSON");
+    if let Some(named) = body.pointer("/body/conversationId") {
+        assert_eq!(named.as_str(), operation.conversation().map(|id| id.as_str()));
+    }
+    let all = body.as_array().map_or(std::slice::from_ref(&body), Vec::as_slice);
+    for (request, at) in all.iter().zip(0..) {
+        let id = request.get("id").and_then(Value::as_str);
+        assert_eq!(id, Some(context.request_id(at).as_str()));
+    }
+}
+
+/// After 0xff, a length and a text that is repeated up to it. The text is refused if, and only if, its request has too
+/// many characters, and taken as soon as it is as much shorter as the refusal says.
+fn long_text(rest: &[u8]) {
+    let Some(([0xff, length @ ..], unit)) = rest.split_first_chunk::<3>() else { return };
+    let unit = String::from_utf8_lossy(unit);
+    let length = usize::from(u16::from_be_bytes(*length) % 8192);
+    let text: String = unit.chars().cycle().take(length).collect();
+    let account = account();
+    let context = context(&account);
+    let written = |text: &str| SendText::new(&conversation(), text).request(&context);
+    match written(&text) {
+        Ok(request) => {
+            let body = std::str::from_utf8(request.body()).expect("text");
+            assert!(body.encode_utf16().count() <= MAX_REQUEST_CHARS);
+            let body: Value = serde_json::from_str(body).expect("JSON");
+            assert_eq!(body.pointer("/body/event/message"), Some(&Value::from(text)));
+        }
+        Err(refused) => {
+            let line = refused.to_string();
+            check_refusal(refused);
+            let by = line.split_once("shorten the text by ").map(|(_, by)| by);
+            let by = by.and_then(|by| by.split(',').next()?.parse::<usize>().ok());
+            let Some(by) = by else { return assert!(text.is_empty(), "{line}") };
+            let shorter = |by| text.chars().take(text.chars().count().saturating_sub(by));
+            let kept: String = shorter(by).collect();
+            assert!(kept.is_empty() || written(&kept).is_ok(), "it is still too long");
+            // Where each character counts once, one more is too many.
+            let kept: String = shorter(by.saturating_sub(1)).collect();
+            let is_plain = unit.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            assert!(!is_plain || written(&kept).is_err(), "{line}");
+        }
     }
 }
 
@@ -87,7 +161,7 @@ fn check(request: &Request<bytes::Bytes>, host: &str) {
         "{path}"
     );
     if value("content-type").is_some_and(|kind| kind == "application/json") {
-        serde_json::from_slice::<serde_json::Value>(request.body()).expect("JSON");
+        serde_json::from_slice::<Value>(request.body()).expect("JSON");
     }
 }
 

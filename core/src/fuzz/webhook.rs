@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::id::{ConversationId, DialogId};
 use crate::secret::Secret;
@@ -52,10 +52,13 @@ pub fn inbox(data: &[u8]) {
     let id = |n: u8| ConversationId::new(format!("c{}", n % 2)).expect("a good id");
     let (mut now, mut came, mut out) = (Mono::ZERO, BTreeSet::new(), BTreeSet::new());
     let mut ours = BTreeSet::new();
+    let mut earlier: Option<SavedConversation> = None;
     let mut drain = |inbox: &mut Inbox, now: Mono, ours: &BTreeSet<(u8, u64)>| {
         for _ in 0..10_000 {
+            let due = inbox.next_due();
             match inbox.poll(now) {
                 InboxPoll::Deliver(delivered) => {
+                    assert!(due.is_some_and(|due| due <= now), "it was due at {due:?}");
                     let Change::Message(message) = &delivered.change else { continue };
                     let Some(sequence) = message.sequence() else { continue };
                     let key = (message.conversation().as_str() == "c1").into();
@@ -70,9 +73,14 @@ pub fn inbox(data: &[u8]) {
                 }
                 InboxPoll::Wait(until) => {
                     assert!(until > now, "a wait that ends in the past");
+                    // What was due then had been seen before it was released.
+                    assert!(due.is_some_and(|due| due <= until), "it was due at {due:?}");
                     return;
                 }
-                InboxPoll::Idle => return,
+                InboxPoll::Idle => {
+                    assert!(inbox.is_empty() && inbox.next_due().is_none());
+                    return;
+                }
             }
         }
         panic!("the inbox never becomes idle");
@@ -84,7 +92,8 @@ pub fn inbox(data: &[u8]) {
             0..=8 => {
                 let raw = json!({"sequence": sequence, "dialogId": id(what).as_str(),
                     "event": {"type": "ContentEvent", "message": "x"}});
-                let event = MessagingEvent::try_from(raw).expect("an event");
+                let event = MessagingEvent::try_from(raw.clone()).expect("an event");
+                assert_eq!(Value::from(event.clone()), raw);
                 came.insert((what % 2, sequence));
                 inbox.handle(Change::Message(event), now).expect("room");
             }
@@ -100,6 +109,10 @@ pub fn inbox(data: &[u8]) {
                 let stored = serde_json::to_string(&saved).expect("JSON");
                 let saved: Vec<SavedConversation> =
                     serde_json::from_str(&stored).expect("what was stored");
+                if let Some(earlier) = &earlier {
+                    replaced(inbox.clone(), earlier, now);
+                }
+                earlier = earlier.or(saved.first().cloned());
                 inbox = Inbox::new(window).max_conversations(3);
                 saved.into_iter().for_each(|saved| inbox.restore(saved, now));
             }
@@ -111,4 +124,25 @@ pub fn inbox(data: &[u8]) {
     for key in came {
         assert!(out.contains(&key) || ours.contains(&key), "{key:?} is lost");
     }
+}
+
+/// An earlier state of a conversation replaces the present one: the inbox holds what that state holds, and delivers it.
+fn replaced(mut inbox: Inbox, earlier: &SavedConversation, now: Mono) {
+    let id = earlier.conversation();
+    let alone = |saved: SavedConversation| {
+        let mut alone = Inbox::new(ReorderWindow::new(4, Duration::from_millis(1000)));
+        alone.restore(saved, now);
+        alone.len()
+    };
+    let present = inbox.save(id, now).map_or(0, alone);
+    let others = inbox.len().checked_sub(present).expect("a part of it");
+    inbox.restore(earlier.clone(), now);
+    let held = alone(earlier.clone());
+    assert_eq!(inbox.len(), others + held);
+    assert_eq!(inbox.save(id, now).map_or(0, alone), held);
+    inbox.flush();
+    for _ in 0..others + held {
+        assert!(matches!(inbox.poll(now), InboxPoll::Deliver(_)), "something is stuck");
+    }
+    assert_eq!(inbox.poll(now), InboxPoll::Idle);
 }
