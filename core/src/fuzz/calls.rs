@@ -8,45 +8,29 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use http::HeaderValue;
 
 use super::document::document;
+use super::event::hides;
 use super::has_canary;
-use super::operation::{PASSWORD, Use, consumer, operation};
+use super::operation::{Use, consumer, operation, text};
+use super::setting::{Setting, config};
+use super::values::error::reads_well;
 use super::words::{DOMAINS, MESSAGING, OTHERS, TOKENS};
 use crate::api::{
-    AuthorizeApp, CredentialsIn, Idempotency, IdentifyConsumer, Operation, ResolveDomain, Service,
+    AuthorizeApp, Idempotency, IdentifyConsumer, InvalidInput, Operation, ResolveDomain, Service,
 };
 use crate::connector::{
-    Attempt, Call, CallEvent, Callable, Config, ConnectorState, DomainLookup, Failure, FailureKind,
-    Outcome, SharedToken, Step, Trust, Wake,
+    Attempt, Call, CallEvent, Callable, Completed, Config, ConnectorState, EventKind, Failure,
+    FailureKind, Outcome, SharedToken, Step, TokenKind, Wake,
 };
-use crate::error::Stage;
-use crate::id::{AccountId, ClientId};
-use crate::policy::{CircuitPolicy, RatePolicy, RetryPolicy};
+use crate::error::{Delivery, Error, ErrorKind, Stage};
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::time::{Mono, Now};
 
-/// Texts that no output may contain.
-const CANARIES: [&str; 5] =
-    ["fuzz-canary-secret", "fuzz-canary-token", "fuzz-canary-jws", "fuzz-canary-bearer", PASSWORD];
+/// What the transport says of a failure.
+const SAID: &str = "the transport's own words";
 
 /// No timeout of the input is longer.
 const LONGEST: Duration = Duration::from_secs(200);
-
-#[derive(Arbitrary, Debug)]
-struct Setting {
-    all_services: bool,
-    in_query: bool,
-    retry: u8,
-    at_least_once: bool,
-    circuit: u8,
-    rate: Option<(u8, u16)>,
-    domain_ttl: Option<u16>,
-    margin: Option<u16>,
-    interval: Option<u16>,
-    consumers: Option<u8>,
-    attempt: Option<u8>,
-    call: Option<u8>,
-}
 
 #[derive(Arbitrary, Debug)]
 enum Event {
@@ -80,6 +64,9 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         now: Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH),
         at_least_once: setting.at_least_once,
         is_cautious: setting.is_cautious(),
+        cache: setting.cache(),
+        fetched_at_once: 0,
+        rejected: Vec::new(),
     };
     for _ in 0..input.int_in_range(1..=4u8)? {
         // An id that is none ends the list.
@@ -99,82 +86,6 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     }
     hides(&format!("{:?}", world.state));
     Ok(())
-}
-
-fn hides(shown: &str) {
-    for canary in CANARIES {
-        assert!(!shown.contains(canary), "{canary} is shown: {shown}");
-    }
-}
-
-impl Setting {
-    fn is_cautious(&self) -> bool {
-        self.retry % 4 == 1
-    }
-
-    fn config(&self) -> Config {
-        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
-        let short = |seconds: u8| Duration::from_secs(u64::from(seconds % 190) + 1);
-        let mut config = config("fuzz-canary-secret")
-            .observer(|event| hides(&format!("{event:?}")))
-            .connect_timeout(short(self.retry))
-            .idle_timeout(short(self.circuit))
-            .max_connections(self.retry.into())
-            .max_body(usize::from(self.circuit) << 8);
-        if self.retry >= 128 {
-            let hosts = ["LIVEPERSON.net", ".lprnd.net"];
-            let trust = Trust::new("https://api.liveperson.net/", hosts).expect("a good address");
-            config = config.trust(trust).user_agent("fuzz/1").expect("a good name");
-        }
-        let retry = match self.retry % 4 {
-            0 => RetryPolicy::documented(),
-            1 => RetryPolicy::cautious(),
-            2 => RetryPolicy::none(),
-            _ => RetryPolicy::documented().pauses([Duration::ZERO; 8]),
-        };
-        config = config.retry(retry.at_least_once(self.at_least_once));
-        config = match self.circuit % 3 {
-            0 => config.circuit(CircuitPolicy::documented()),
-            1 => config.circuit(CircuitPolicy::never()),
-            _ => config.circuit(
-                CircuitPolicy::documented().threshold_for_messages(1).first_pause(short(1)),
-            ),
-        };
-        if self.all_services {
-            config = config.domain_lookup(DomainLookup::AllServices);
-        }
-        if self.in_query {
-            config = config.credentials_in(CredentialsIn::Query);
-        }
-        if let Some((burst, every)) = self.rate {
-            let policy = RatePolicy::new(burst.into(), Duration::from_millis(every.into()));
-            config = config.rate(Service::MESSAGING, policy);
-        }
-        if let Some(ttl) = self.domain_ttl {
-            config = config.domain_ttl(seconds(ttl));
-        }
-        if let Some(margin) = self.margin {
-            config = config.refresh_margin(seconds(margin));
-        }
-        if let Some(interval) = self.interval {
-            config = config.app_jwt_interval(seconds(interval));
-        }
-        if let Some(consumers) = self.consumers {
-            config = config.consumer_cache(consumers.into());
-        }
-        if let Some(timeout) = self.attempt {
-            config = config.attempt_timeout(short(timeout));
-        }
-        if let Some(timeout) = self.call {
-            config = config.call_timeout(short(timeout));
-        }
-        config
-    }
-}
-
-fn config(secret: &str) -> Config {
-    Config::new(AccountId::new("91827364").expect("a good id"))
-        .credentials(ClientId::new("0a1b").expect("a good id"), Secret::new(secret.to_owned()))
 }
 
 /// A call of any operation.
@@ -197,7 +108,9 @@ impl<C: Callable<Output: Debug> + Debug> CallHarness for Call<C> {
         match Self::poll(self, state, now) {
             Step::Send(attempt) => Step::Send(attempt),
             Step::Wait(until) => Step::Wait(until),
-            Step::Done(Ok(_)) => Step::Done(Ok(crate::connector::Completed::new(()))),
+            Step::Done(Ok(Completed { attempts, maybe_duplicated, .. })) => {
+                Step::Done(Ok(Completed { output: (), attempts, maybe_duplicated }))
+            }
             Step::Done(Err(error)) => Step::Done(Err(error)),
         }
     }
@@ -237,6 +150,11 @@ struct Watched {
     service: String,
     /// An attempt of the operation may have had an effect.
     may_be_done: bool,
+    /// The answer of one was lost.
+    lost: bool,
+    /// How often its own request was sent; a look-up has none.
+    sent: u32,
+    is_lookup: bool,
     idle_polls: u32,
 }
 
@@ -247,6 +165,12 @@ struct World {
     at_least_once: bool,
     /// The policy takes a 500 for a request that may have had an effect.
     is_cautious: bool,
+    /// How many consumers' tokens are kept.
+    cache: usize,
+    /// The most tokens of consumers that were fetched at the same time.
+    fetched_at_once: usize,
+    /// The tokens that a service has rejected.
+    rejected: Vec<TokenKind>,
 }
 
 /// Begins a call of an operation.
@@ -265,15 +189,34 @@ impl Use for Begin<'_> {
     }
 }
 
+impl Watched {
+    /// The error says what an observer knows.
+    fn failed(&self, error: &Error) {
+        hides(&format!("{error:#} {error:?} {error:#?}"));
+        reads_well(error);
+        let line = error.to_string();
+        let delivery = error.delivery();
+        assert!(self.is_lookup || !self.lost || delivery == Delivery::Unknown, "{line}");
+        assert!(self.is_lookup || self.sent > 0 || delivery == Delivery::NotSent, "{line}");
+        let is_open = error.kind() == ErrorKind::AlreadyOpen;
+        assert!(is_open || (error.consumer_id(), error.open_conversation()) == (None, None));
+        if error.kind() == ErrorKind::Configuration {
+            let why = FailureKind::ProxySetting.words();
+            assert!(line.contains(SAID) || line.contains(why), "{line}");
+        }
+    }
+}
+
 impl World {
     fn call(&self, input: &mut Unstructured<'_>) -> Result<Watched> {
         let config = self.state.config();
         let seed = Seed::from_bytes([self.calls.len() as u8 + 2; 16]);
         let now = self.now;
         let lookup = |call: Box<dyn CallHarness>| (call, Idempotency::Idempotent);
-        let (call, idempotency) = match input.int_in_range(0..=9u8)? {
+        let kind = input.int_in_range(0..=9u8)?;
+        let (call, idempotency) = match kind {
             0 => {
-                let service = Service::named(super::operation::text(input)?);
+                let service = Service::named(text(input)?);
                 lookup(Box::new(Call::new(ResolveDomain::new(service), config, seed, now)))
             }
             1 => lookup(Box::new(Call::new(AuthorizeApp::new(), config, seed, now))),
@@ -291,6 +234,9 @@ impl World {
             flight: None,
             service: String::new(),
             may_be_done: false,
+            lost: false,
+            sent: 0,
+            is_lookup: kind < 3,
             idle_polls: 0,
         })
     }
@@ -321,11 +267,14 @@ impl World {
                 self.answer(who(it), Outcome::Response(response));
             }
             Event::Fail { who: it, kind, may_have_left } => {
-                let failure = if may_have_left {
+                let mut failure = if may_have_left {
                     Failure::answer_lost(kind_of(kind))
                 } else {
                     Failure::never_sent(kind_of(kind))
                 };
+                if it >= 128 {
+                    failure = failure.with_source(InvalidInput::new(SAID));
+                }
                 self.answer(who(it), Outcome::Failed(failure));
             }
             Event::Share { who: it, life } => {
@@ -356,15 +305,14 @@ impl World {
         if it.flight.is_some_and(|(.., lost)| lost <= now)
             && let Some((_, Stage::Operation, _)) = it.flight.take()
         {
-            it.may_be_done = true;
+            (it.may_be_done, it.lost) = (true, true);
         }
         let Some(call) = &mut it.call else { return };
         it.idle_polls += 1;
         let step = call.poll(&mut self.state, self.now);
-        while let Some(event) = call.event() {
-            self.state.config().emit(&event);
-        }
         assert!(it.idle_polls < 40, "polls make no progress");
+        self.tell(who);
+        let Some(it) = self.calls.get_mut(who) else { return };
         match step {
             Step::Send(attempt) => self.sent(who, &attempt),
             Step::Wait(until) => {
@@ -372,13 +320,36 @@ impl World {
                 it.idle_polls = 0;
             }
             Step::Done(result) => {
-                if let Err(error) = result {
-                    hides(&format!("{error:#} {error:?} {error:#?}"));
-                    super::values::error::reads_well(&error);
-                }
-                hides(&it.call.take().map(|call| call.shown()).unwrap_or_default());
                 it.flight = None;
+                let Some(mut call) = it.call.take() else { return };
+                match result {
+                    Ok(done) => {
+                        assert_eq!(done.attempts, it.sent);
+                        assert!(done.maybe_duplicated || !it.lost, "it may be done twice");
+                        assert!(it.sent != 1 || done == Completed::new(()), "{done:?}");
+                    }
+                    Err(error) => it.failed(&error),
+                }
+                hides(&call.shown());
+                let again = call.poll(&mut self.state, self.now);
+                let is_over =
+                    matches!(&again, Step::Done(Err(e)) if e.kind() == ErrorKind::Abandoned);
+                assert!(is_over, "its result is given twice: {again:?}");
             }
+        }
+        // A token that is fetched stays, and the one that is asked for last.
+        let most = self.cache.max(self.fetched_at_once + 1);
+        assert!(self.state.consumers() <= most, "{} consumers", self.state.consumers());
+    }
+
+    /// Tells the observer what has happened in a call.
+    fn tell(&mut self, who: usize) {
+        let Some(call) = self.calls.get_mut(who).and_then(|it| it.call.as_mut()) else { return };
+        while let Some(event) = call.event() {
+            if let EventKind::RefreshingToken { token } = event.kind {
+                self.rejected.push(token);
+            }
+            self.state.config().emit(&event);
         }
     }
 
@@ -386,8 +357,17 @@ impl World {
         let now = self.now.mono();
         hides(&format!("{attempt:?} {:?}", attempt.token()));
         assert!(attempt.time_left(now) > Duration::ZERO && !attempt.operation().is_empty());
-        let is_consumers = attempt.token().is_some_and(|token| token.consumer().is_some());
-        assert!(!is_consumers || attempt.stage() == Stage::ConsumerJws, "a token of a consumer");
+        if let Some(token) = attempt.token() {
+            let (kind, stage) = match token.consumer() {
+                Some(_) => (TokenKind::ConsumerJws, Stage::ConsumerJws),
+                None => (TokenKind::AppJwt, Stage::AppJwt),
+            };
+            assert_eq!(attempt.stage(), stage, "a token of another stage");
+            assert!(
+                !token.replaces_rejected() || self.rejected.contains(&kind),
+                "none was rejected"
+            );
+        }
         let uri = attempt.request().uri();
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         let trusted = super::answers::is_trusted(host.strip_suffix('.').unwrap_or(&host));
@@ -405,11 +385,17 @@ impl World {
         if attempt.stage() == Stage::Operation {
             let may_repeat = it.idempotency == Idempotency::Idempotent || self.at_least_once;
             assert!(!it.may_be_done || may_repeat, "what may be done is sent again");
+            it.sent += 1;
         }
         it.service = uri.path().split('/').nth(5).unwrap_or_default().to_owned();
         it.last_number = attempt.number();
         it.flight = Some((attempt.number(), attempt.stage(), attempt.deadline()));
         it.idle_polls = 0;
+        let is_fetched = |it: &&Watched| {
+            it.flight.is_some_and(|(_, stage, lost)| stage == Stage::ConsumerJws && lost > now)
+        };
+        self.fetched_at_once =
+            self.fetched_at_once.max(self.calls.iter().filter(is_fetched).count());
     }
 
     /// What the service would answer.
@@ -445,13 +431,18 @@ impl World {
         hides(&format!("{outcome:?}"));
         let may_be_done = match &outcome {
             Outcome::Failed(failure) => failure.may_have_left(),
-            Outcome::Response(response) => self.is_cautious && response.status() == 500,
+            Outcome::Response(response) => {
+                self.is_cautious && response.status() == 500 && !is_loading(response.body())
+            }
             Outcome::Shared(_) => false,
         };
         it.may_be_done |= stage == Stage::Operation && may_be_done;
+        let is_lost = matches!(&outcome, Outcome::Failed(failure) if failure.may_have_left());
+        it.lost |= stage == Stage::Operation && is_lost;
         if let Some(call) = &mut it.call {
             let _ = call.handle(&mut self.state, self.now, number, outcome);
         }
+        self.tell(who);
     }
 
     /// A response to an attempt that is not in flight changes nothing.
@@ -467,6 +458,12 @@ impl World {
         let after = (call.shown(), format!("{:?}", self.state));
         assert!(wake == Wake::Nobody && before == after, "a stale response changed the state");
     }
+}
+
+/// Whether the service says that the account is still being loaded: then nothing is done, whatever the status.
+fn is_loading(body: &[u8]) -> bool {
+    let document = crate::json::parse(body).map(|parsed| parsed.tape.root().to_value());
+    document.is_ok_and(|document| document.get("internalCode").is_some())
 }
 
 fn kind_of(which: u8) -> FailureKind {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use arbitrary::{Arbitrary, Unstructured};
 use http::{HeaderMap, HeaderValue};
 
+use super::pace::pace;
 use crate::api::Idempotency;
 use crate::error::Delivery;
 use crate::id::ExtConsumerId;
@@ -94,7 +95,7 @@ pub fn policy(data: &[u8]) {
         every,
         burst,
     };
-    let mut watched = Watched { circuit: Circuit::default(), probe: None, open_until: None };
+    let mut watched = Watched::default();
     let mut now = Mono::ZERO;
     for step in input.arbitrary_iter::<Step>().into_iter().flatten().flatten().take(200) {
         match step {
@@ -107,16 +108,14 @@ pub fn policy(data: &[u8]) {
             }
             Step::Succeed => {
                 assert_eq!(watched.circuit.record_success(), watched.open_until.is_some());
-                (watched.open_until, watched.probe) = (None, None);
+                watched.probe_is_over();
+                watched.open_until = None;
             }
-            Step::CancelProbe => {
-                if let Some((probe, _)) = watched.probe.take() {
-                    watched.circuit.cancel_probe(probe);
-                }
-            }
+            Step::CancelProbe => watched.cancel_probe(now),
             Step::Pass { ms } => now = now + Duration::from_millis(ms.into()),
         }
     }
+    pace(&mut input);
 }
 
 impl Setting {
@@ -223,10 +222,13 @@ impl Limited {
 }
 
 /// A circuit, and what is known of it.
+#[derive(Default)]
 struct Watched {
     circuit: Circuit,
     /// The last probe, and when it counts as lost.
     probe: Option<(Probe, Mono)>,
+    /// A probe that has ended.
+    over: Option<Probe>,
     open_until: Option<Mono>,
 }
 
@@ -256,7 +258,25 @@ impl Watched {
         let pause = self.circuit.record_failure(now, probe, for_tokens, policy);
         assert!(pause.is_none() || !was_open || probe.is_some(), "it opens twice");
         if let Some(pause) = pause {
-            (self.open_until, self.probe) = (Some(now + pause), None);
+            self.probe_is_over();
+            self.open_until = Some(now + pause);
+        }
+    }
+
+    fn cancel_probe(&mut self, now: Mono) {
+        if let Some((probe, _)) = self.probe {
+            self.circuit.cancel_probe(probe);
+            self.probe_is_over();
+        } else if let Some(over) = self.over {
+            let before = self.circuit.open_until(now);
+            self.circuit.cancel_probe(over);
+            assert_eq!(self.circuit.open_until(now), before, "a probe that is over still counts");
+        }
+    }
+
+    fn probe_is_over(&mut self) {
+        if let Some((probe, _)) = self.probe.take() {
+            self.over = Some(probe);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use arbitrary::{Arbitrary, Unstructured};
-use http::Uri;
+use http::{Method, Uri};
 
 use super::has_canary;
 use super::operation::text;
-use crate::connector::{Failure, Proxy, ProxyRules, ProxyUrl, Trust, Tunnel};
+use crate::connector::{Failure, FailureKind, Proxy, ProxyRules, ProxyUrl, Trust, Tunnel};
+use crate::http1::{DecodeError, Decoder, Limits, Progress};
 
 /// The environment, where a request goes, and what the proxy answers.
 #[derive(Debug)]
@@ -115,7 +116,12 @@ pub fn proxy(data: &[u8]) {
         Err(error) => return hides(format!("{error:#} {error:?}")),
     };
     hides(format!("{rules:?} {setting:?}"));
+    if let Proxy::Url(url) = &setting {
+        is_canonical(url);
+    }
     let Ok(uri) = journey.uri.parse::<Uri>() else { return };
+    let direct = ProxyRules::new(&Proxy::None, variable).expect("nothing to judge");
+    assert!(matches!(direct.for_uri(&uri), Ok(None)), "the environment counts");
     let chosen = match rules.for_uri(&uri) {
         Ok(Some(chosen)) => chosen,
         Ok(None) => return,
@@ -134,14 +140,61 @@ pub fn proxy(data: &[u8]) {
     };
     connects(tunnel.request(), &uri);
     hides(format!("{tunnel:?} {}", words(&tunnel.closed().through(chosen))));
+    let (expected, status) = decoded(journey.answer);
     for byte in journey.answer {
         match tunnel.feed(*byte) {
             Ok(false) => {}
-            Ok(true) => break,
+            Ok(true) => return assert_eq!(expected, Expected::Open),
             Err(failure) => {
                 assert!(!failure.may_have_left(), "nothing is sent before there is a tunnel");
-                return hides(format!("{failure:?} {}", words(&failure)));
+                assert_eq!(expected, Expected::Refused(failure.kind()));
+                let said = words(&failure);
+                assert!(status.is_none_or(|status| said.ends_with(&status.to_string())), "{said}");
+                return hides(format!("{failure:?} {said}"));
             }
+        }
+    }
+    assert_eq!(expected, Expected::More);
+}
+
+/// The URL in its canonical form is the same URL, and stays as it is.
+fn is_canonical(url: &ProxyUrl) {
+    let again = ProxyUrl::new(url.expose());
+    assert_eq!(again.expose(), url.expose());
+    // The default port of `http` is not written, and a proxy's must be.
+    if url.host_and_port().is_none_or(|(_, port)| port != 80) {
+        assert!(again == *url, "{again:?} is not {url:?}");
+    }
+}
+
+/// What follows from the answer of a proxy.
+#[derive(PartialEq, Debug)]
+enum Expected {
+    More,
+    Open,
+    Refused(FailureKind),
+}
+
+/// The answer as the decoder reads it whole, and the status of a refusal.
+fn decoded(answer: &[u8]) -> (Expected, Option<u16>) {
+    let mut decoder = Decoder::new(&Method::HEAD, Limits::new());
+    match decoder.feed(answer) {
+        Ok(Progress::More) => {
+            // Nothing ends too early but at its end.
+            let early = decoder.finish().map(|_| ()).map_err(FailureKind::from);
+            assert_eq!(early, Err(FailureKind::Broken));
+            (Expected::More, None)
+        }
+        Ok(Progress::Done(done)) => match done.response.status().as_u16() {
+            200..=299 => (Expected::Open, None),
+            407 => (Expected::Refused(FailureKind::ProxyAuthentication), Some(407)),
+            status => (Expected::Refused(FailureKind::Connect), Some(status)),
+        },
+        Err(error) => {
+            let is_large = matches!(error, DecodeError::TooLarge(_));
+            let kind = if is_large { FailureKind::TooLarge } else { FailureKind::Protocol };
+            assert_eq!(FailureKind::from(error), kind, "{error}");
+            (Expected::Refused(FailureKind::Connect), None)
         }
     }
 }
