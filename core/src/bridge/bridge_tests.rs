@@ -127,6 +127,20 @@ fn a_file_is_uploaded_and_sent_in_its_turn() {
     assert!(world.channel.statuses.contains(&("m3".to_owned(), Progress::Sent)));
 }
 
+/// The news of the conversation comes behind the file, which waits for it.
+#[test]
+fn a_file_whose_opening_has_no_answer_is_sent() {
+    let mut world = World::new(1, BridgeConfig::new());
+    let file = File::new("ring.png", vec![1, 2, 3]).unwrap();
+    world.hand_in("ada", Inbound::file("m1", file).unwrap());
+    let is_open = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_)));
+    let at = world.run_until(is_open).unwrap();
+    world.finish(0, at, Fate::AnswerLost);
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["/files/1"]);
+    assert!(world.channel.statuses.contains(&("m1".to_owned(), Progress::Sent)));
+}
+
 #[test]
 fn a_crash_during_an_upload_repeats_the_upload_alone() {
     let mut world = open();

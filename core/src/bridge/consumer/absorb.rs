@@ -56,15 +56,19 @@ impl ConsumerLane {
         }
     }
 
-    /// What says how the first message fares counts at once, even behind messages that there is no room for. It is
-    /// taken in again in its turn, which changes nothing then.
+    /// What says how the first message fares counts at once, even behind messages that there is no room for. So does what
+    /// tells of a conversation, while none is known: the messages wait for it. It is taken in again in its turn, which
+    /// changes nothing then.
     fn look_ahead(&mut self, now: Now) {
+        let knows_one = matches!(self.record.talk, Talk::Open(_));
         let ahead: Vec<ConsumerEntry> = self
             .entries
             .iter()
             .filter_map(|(_, body)| serde_json::from_slice(body).ok())
-            .filter(|entry| {
-                matches!(entry, ConsumerEntry::Settled { .. } | ConsumerEntry::Resolved { .. })
+            .filter(|entry| match entry {
+                ConsumerEntry::Settled { .. } | ConsumerEntry::Resolved { .. } => true,
+                ConsumerEntry::Seen { .. } => !knows_one,
+                _ => false,
             })
             .collect();
         for entry in ahead {
