@@ -127,6 +127,16 @@ fn a_file_is_uploaded_and_sent_in_its_turn() {
     assert!(world.channel.statuses.contains(&("m3".to_owned(), Progress::Sent)));
 }
 
+#[test]
+fn a_file_after_a_close_of_nothing_is_sent_at_once() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.hand_in("ada", Inbound::close("m1", false).unwrap());
+    let file = File::new("ring.png", vec![1, 2, 3]).unwrap();
+    world.hand_in("ada", Inbound::file("m2", file).unwrap());
+    world.go_on();
+    assert_eq!(world.cloud.texts_of("ada"), ["/files/1"]);
+}
+
 /// The news of the conversation comes behind the file, which waits for it.
 #[test]
 fn a_file_whose_opening_has_no_answer_is_sent() {

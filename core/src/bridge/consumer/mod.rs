@@ -164,6 +164,8 @@ impl ConsumerLane {
         }
         match self.next_effect(now) {
             Some(effect) => LaneStep::Effect(effect),
+            // A close of nothing is done. What waits behind it has its turn.
+            None if self.must_commit => self.poll(now),
             None => {
                 let next = self.rest(now.mono());
                 LaneStep::Commit(self.draft(next, now.mono()))
