@@ -151,6 +151,30 @@ fn a_file_whose_opening_has_no_answer_is_sent() {
     assert!(world.channel.statuses.contains(&("m1".to_owned(), Progress::Sent)));
 }
 
+/// The notification is consumed that names the consumer: the next holder asks whose it is.
+#[test]
+fn a_program_that_stops_while_it_looks_for_a_consumer_loses_no_conversation() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.accept("ada", "m1", "hello");
+    let is_open = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_)));
+    let at = world.run_until(is_open).unwrap();
+    world.finish(0, at, Fate::AnswerLost);
+    world.post_all();
+    let is_look = |step: &UnderWay| matches!(step, UnderWay::Ask(_, Request::Read(cells)) if cells[0].key.starts_with("consumer:"));
+    let at = world.run_until(is_look).unwrap();
+    world.finish(0, at, Fate::RequestLost);
+    world.instances[0].worker.stop();
+    while let Some(until) = world.poll(0) {
+        match world.instances[0].under_way.is_empty() {
+            true => world.advance(until.since(world.now.mono())),
+            false => world.finish(0, 0, Fate::Done),
+        }
+    }
+    world.crash(0);
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello"]);
+}
+
 #[test]
 fn a_crash_during_an_upload_repeats_the_upload_alone() {
     let mut world = open();

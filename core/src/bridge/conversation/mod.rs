@@ -108,8 +108,12 @@ impl ConversationLane {
             inbox.restore(saved, then);
         }
         let owner_until = match record.owner {
-            Owner::Unknown { left: Some(time) } => Some(left(time)),
-            Owner::Unknown { left: None } => Some(mono + WAIT_FOR_OWNER),
+            Owner::Unknown { left: Some(time), .. } => Some(left(time)),
+            Owner::Unknown { left: None, .. } => Some(mono + WAIT_FOR_OWNER),
+            _ => None,
+        };
+        let asked = match &record.owner {
+            Owner::Unknown { named, .. } => named.clone(),
             _ => None,
         };
         let life = match &record.owner {
@@ -136,7 +140,7 @@ impl ConversationLane {
             events: Vec::new(),
             stored: BTreeMap::new(),
             cells: Vec::new(),
-            asked: None,
+            asked,
             is_asking: false,
             offer: None,
             must_commit: false,
@@ -298,8 +302,10 @@ impl ConversationLane {
 
     fn draft(&mut self, next: DraftNext, now: Mono) -> Draft {
         self.record.inbox = self.inbox.save(&self.conversation, now);
-        if let Owner::Unknown { left } = &mut self.record.owner {
+        if let Owner::Unknown { left, named } = &mut self.record.owner {
             *left = self.owner_until.map(|until| until.since(now));
+            // The notification that names it is consumed: the next holder asks.
+            named.clone_from(&self.asked);
         }
         self.record.tries = self.tries.save(now);
         let record = encode(&self.record);

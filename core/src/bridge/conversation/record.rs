@@ -64,7 +64,12 @@ pub(super) struct ConversationRecord {
 #[serde(rename_all = "snake_case")]
 pub(in crate::bridge) enum Owner {
     /// Nothing has named the consumer yet. Messages wait.
-    Unknown { left: Option<Duration> },
+    Unknown {
+        left: Option<Duration>,
+        /// The consumer that a notification names, and that the store has not answered about yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named: Option<LpConsumerId>,
+    },
     /// A consumer of this bridge.
     Ours {
         consumer: ExtConsumerId,
@@ -78,7 +83,7 @@ pub(in crate::bridge) enum Owner {
 
 impl Default for Owner {
     fn default() -> Self {
-        Self::Unknown { left: None }
+        Self::Unknown { left: None, named: None }
     }
 }
 
