@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, reason = "a fuzz target reports by a panic")]
 
 mod answers;
+mod bridge;
 mod call;
 mod calls;
 mod config;
@@ -28,6 +29,7 @@ mod policy;
 mod pool;
 mod proxy;
 mod receiver;
+mod record;
 mod request;
 mod rich;
 mod setting;
@@ -48,6 +50,7 @@ pub use answers::{
     claims, consumer_answer, conversation_answer, domain_answer, other_answer, send_answer,
     token_answer,
 };
+pub use bridge::bridge;
 pub use call::call;
 pub use calls::calls;
 pub use config::config;
@@ -61,6 +64,7 @@ pub use policy::{policy, retry_after_header};
 pub use pool::pool;
 pub use proxy::proxy;
 pub use receiver::receiver;
+pub use record::record;
 pub use request::{answer, request};
 pub use upload::upload;
 pub use values::values;

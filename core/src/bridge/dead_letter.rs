@@ -403,7 +403,7 @@ impl DeadLetterLane {
 }
 
 /// The record as this program reads and writes it.
-#[cfg(test)]
+#[cfg(any(test, feature = "_fuzz"))]
 pub(super) fn rewritten(
     record: &crate::bridge::store::Record,
 ) -> Option<crate::bridge::store::Record> {

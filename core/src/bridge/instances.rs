@@ -420,6 +420,14 @@ fn read(value: &[u8]) -> Option<Vec<Listed>> {
     (list.v == VERSION).then(|| list.all.into_iter().filter(is_good).take(MAX_INSTANCES).collect())
 }
 
+/// The list as this program reads and writes it.
+#[cfg(feature = "_fuzz")]
+pub(super) fn rewritten(record: &super::store::Record) -> Option<super::store::Record> {
+    let all = read(&record.body)?;
+    let body = serde_json::to_vec(&List { v: VERSION, all }).unwrap_or_default();
+    Some(super::store::Record { version: record.version, body })
+}
+
 #[cfg(test)]
 #[path = "instances_tests.rs"]
 mod tests;

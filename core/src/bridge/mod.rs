@@ -88,13 +88,21 @@ mod status_lane;
 #[cfg(test)]
 mod status_lane_tests;
 pub mod store;
+#[cfg(feature = "_fuzz")]
+pub(crate) mod stored;
 #[cfg(test)]
 mod summary_tests;
 mod tries;
 mod waiting;
 mod worker;
-#[cfg(test)]
-mod world;
+#[cfg(any(test, feature = "_fuzz"))]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "it is the tests' and a fuzz target's: both report by a panic"
+)]
+#[cfg_attr(not(test), expect(dead_code, reason = "a fuzz target uses some of it"))]
+pub(crate) mod world;
 
 pub use self::config::{BridgeConfig, SurveyPolicy, Unsettled};
 pub use self::consumer::{ConsumerState, ConsumerSummary, RecentMessage};

@@ -202,7 +202,7 @@ impl StatusLane {
 }
 
 /// The record as this program reads and writes it.
-#[cfg(test)]
+#[cfg(any(test, feature = "_fuzz"))]
 pub(super) fn rewritten(
     record: &crate::bridge::store::Record,
 ) -> Option<crate::bridge::store::Record> {

@@ -41,9 +41,9 @@ macro_rules! corpora {
 }
 
 corpora! {
-    fuzz: answer call calls claims config consumer_answer conversation_answer domain_answer feed http1_response
-        http1_roundtrip inbox json lru_map manifest notification other_answer policy pool proxy receiver request
-        retry_after_header send_answer token_answer upload values verify;
+    fuzz: answer bridge call calls claims config consumer_answer conversation_answer domain_answer feed
+        http1_response http1_roundtrip inbox json lru_map manifest notification other_answer policy pool proxy
+        receiver record request retry_after_header send_answer token_answer upload values verify;
     differential: http1_hyper http1_ureq signature_ring;
 }
 

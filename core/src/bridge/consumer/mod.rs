@@ -546,7 +546,7 @@ pub(super) fn open_cell(account: &AccountId, consumer: &LpConsumerId) -> CellId 
 }
 
 /// The record as this program reads and writes it.
-#[cfg(test)]
+#[cfg(any(test, feature = "_fuzz"))]
 pub(super) fn rewritten(
     record: &crate::bridge::store::Record,
 ) -> Option<crate::bridge::store::Record> {

@@ -342,7 +342,7 @@ impl ConversationLane {
 }
 
 /// The record as this program reads and writes it.
-#[cfg(test)]
+#[cfg(any(test, feature = "_fuzz"))]
 pub(super) fn rewritten(
     record: &crate::bridge::store::Record,
 ) -> Option<crate::bridge::store::Record> {

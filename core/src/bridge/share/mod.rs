@@ -92,6 +92,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub(super) use self::cells::consumer_token_cell;
+#[cfg(feature = "_fuzz")]
+pub(super) use self::cells::rewritten;
 pub use self::fetch::{FetchStep, TokenFetch};
 use crate::connector::{Attempt, Config};
 use crate::id::{AccountId, ClientId};

@@ -325,10 +325,10 @@ impl MemoryStore {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "_fuzz"))]
 use super::LaneKind;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "_fuzz"))]
 impl MemoryStore {
     /// Performs a request of a worker that is given lanes of some kinds only.
     pub(in crate::bridge) fn perform_for(
@@ -349,19 +349,21 @@ impl MemoryStore {
     }
 
     /// When the next lane of some kinds is due.
+    #[cfg(test)]
     pub(in crate::bridge) fn due_for(&self, serves: impl Fn(LaneKind) -> bool) -> Option<Mono> {
         let lanes = self.lanes.iter().filter(|(id, _)| serves(id.kind()));
         lanes.filter_map(|(_, lane)| lane.due).min()
     }
 
     /// Who holds a lane, and since which fence.
+    #[cfg(test)]
     pub(in crate::bridge) fn lease_of(&self, id: &LaneId) -> Option<Lease> {
         let lane = self.lanes.get(id).filter(|lane| lane.is_held)?;
         Some(Lease { lane: id.clone(), fence: Fence(lane.fence), holder: lane.holder? })
     }
 
     /// The most bytes of a record, and the most entries of a lane.
-    pub(in crate::bridge) fn largest(&self) -> (usize, usize) {
+    pub(crate) fn largest(&self) -> (usize, usize) {
         let records = self.lanes.values().filter_map(|lane| lane.record.as_ref());
         let bytes = records.map(|record| record.body.len()).max();
         let entries = self.lanes.values().map(|lane| lane.entries.len()).max();
@@ -369,6 +371,7 @@ impl MemoryStore {
     }
 
     /// The whole content as text, for telling states apart.
+    #[cfg(test)]
     pub(in crate::bridge) fn describe(&self, now: Mono) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();

@@ -14,29 +14,29 @@ use crate::id::{ConversationId, LpConsumerId};
 use crate::seed::Seed;
 
 #[derive(Clone, Debug, Default)]
-pub(in crate::bridge) struct Cloud {
-    pub(in crate::bridge) conversations: BTreeMap<String, Talk>,
+pub(crate) struct Cloud {
+    pub(crate) conversations: BTreeMap<String, Talk>,
     /// Notifications that were not answered 200 yet.
-    pub(in crate::bridge) to_post: VecDeque<Vec<u8>>,
-    pub(in crate::bridge) close_reason: Option<&'static str>,
+    pub(crate) to_post: VecDeque<Vec<u8>>,
+    pub(crate) close_reason: Option<&'static str>,
     opened: u32,
-    pub(in crate::bridge) wall: Duration,
+    pub(crate) wall: Duration,
 }
 
 #[derive(Clone, Debug)]
-pub(in crate::bridge) struct Talk {
-    pub(in crate::bridge) consumer: String,
-    pub(in crate::bridge) is_open: bool,
+pub(crate) struct Talk {
+    pub(crate) consumer: String,
+    pub(crate) is_open: bool,
     /// Role, text and acceptance of each event.
-    pub(in crate::bridge) events: Vec<(&'static str, String)>,
+    pub(crate) events: Vec<(&'static str, String)>,
     updated: u64,
-    pub(in crate::bridge) skill: Option<String>,
+    pub(crate) skill: Option<String>,
     /// The statuses of the receipts.
-    pub(in crate::bridge) receipts: Vec<String>,
+    pub(crate) receipts: Vec<String>,
 }
 
 impl Cloud {
-    pub(super) fn at(wall: Duration) -> Self {
+    pub(crate) fn at(wall: Duration) -> Self {
         Self { wall, ..Self::default() }
     }
 
@@ -58,7 +58,7 @@ impl Cloud {
         sequence
     }
 
-    pub(in crate::bridge) fn tell_state(&mut self, conversation: &str) {
+    pub(crate) fn tell_state(&mut self, conversation: &str) {
         let talk = self.conversations.get_mut(conversation).unwrap();
         talk.updated += 1;
         let state = if talk.is_open { "OPEN" } else { "CLOSE" };
@@ -73,7 +73,7 @@ impl Cloud {
         self.to_post.push_back(body.to_string().into_bytes());
     }
 
-    pub(in crate::bridge) fn agent_offers(&mut self, conversation: &str, options: &[&str]) {
+    pub(crate) fn agent_offers(&mut self, conversation: &str, options: &[&str]) {
         let replies: Vec<Value> = options
             .iter()
             .map(|option| {
@@ -87,13 +87,13 @@ impl Cloud {
         self.event(conversation, "ASSIGNED_AGENT", event, "Which?".to_owned());
     }
 
-    pub(in crate::bridge) fn agent_reads(&mut self, conversation: &str, sequences: &[u64]) {
+    pub(crate) fn agent_reads(&mut self, conversation: &str, sequences: &[u64]) {
         let event = json!({"type":"AcceptStatusEvent","status":"READ","sequenceList":sequences});
         self.event(conversation, "ASSIGNED_AGENT", event, String::new());
     }
 
     /// The main dialog closes, and a survey begins.
-    pub(in crate::bridge) fn start_survey(&mut self, conversation: &str) {
+    pub(crate) fn start_survey(&mut self, conversation: &str) {
         let talk = self.conversations.get_mut(conversation).unwrap();
         talk.updated += 1;
         let body = json!({"kind":"notification","type":"cqm.ExConversationChangeNotification","body":{"changes":[{
@@ -105,13 +105,13 @@ impl Cloud {
         self.to_post.push_back(body.to_string().into_bytes());
     }
 
-    pub(in crate::bridge) fn agent_says(&mut self, conversation: &str, text: &str) {
+    pub(crate) fn agent_says(&mut self, conversation: &str, text: &str) {
         let event = json!({"type":"ContentEvent","contentType":"text/plain","message":text});
         self.event(conversation, "ASSIGNED_AGENT", event, text.to_owned());
     }
 
     /// An agent writes a private note, of which the connector is told all the same.
-    pub(in crate::bridge) fn agent_notes(&mut self, conversation: &str, text: &str) {
+    pub(crate) fn agent_notes(&mut self, conversation: &str, text: &str) {
         self.agent_says(conversation, text);
         self.conversations.get_mut(conversation).unwrap().events.last_mut().unwrap().0 = "NOTE";
         let mut body: Value = serde_json::from_slice(self.to_post.back().unwrap()).unwrap();
@@ -120,14 +120,14 @@ impl Cloud {
     }
 
     /// The newest notification tells another text than was sent.
-    pub(in crate::bridge) fn change_last_text(&mut self, text: &str) {
+    pub(crate) fn change_last_text(&mut self, text: &str) {
         let mut body: Value = serde_json::from_slice(self.to_post.back().unwrap()).unwrap();
         body["body"]["changes"][0]["event"]["message"] = text.into();
         *self.to_post.back_mut().unwrap() = body.to_string().into_bytes();
     }
 
     /// Another program opens a conversation.
-    pub(in crate::bridge) fn open_for(&mut self, consumer: &str) {
+    pub(crate) fn open_for(&mut self, consumer: &str) {
         self.opened += 1;
         let conversation = format!("c{}", self.opened);
         let talk = Talk {
@@ -142,20 +142,20 @@ impl Cloud {
         self.tell_state(&conversation);
     }
 
-    pub(in crate::bridge) fn close(&mut self, conversation: &str) {
+    pub(crate) fn close(&mut self, conversation: &str) {
         let talk = self.conversations.get_mut(conversation).unwrap();
         if std::mem::take(&mut talk.is_open) {
             self.tell_state(conversation);
         }
     }
 
-    pub(in crate::bridge) fn open_of(&self, consumer: &str) -> Option<String> {
+    pub(crate) fn open_of(&self, consumer: &str) -> Option<String> {
         let mut open = self.conversations.iter().filter(|(_, talk)| talk.is_open);
         open.find(|(_, talk)| talk.consumer == consumer).map(|(id, _)| id.clone())
     }
 
     /// Performs a request.
-    pub(in crate::bridge) fn perform(&mut self, outgoing: &Outgoing) -> CallResult {
+    pub(crate) fn perform(&mut self, outgoing: &Outgoing) -> CallResult {
         let config = std::sync::Arc::new(Config::new(account()));
         let context = config.context(Seed::from_bytes([1; 16]));
         let body = |request: crate::api::RelativeRequest| -> Value {
@@ -242,7 +242,7 @@ impl Cloud {
     }
 
     /// The consumer's texts, in the order of conversations and sequences.
-    pub(in crate::bridge) fn texts_of(&self, consumer: &str) -> Vec<String> {
+    pub(crate) fn texts_of(&self, consumer: &str) -> Vec<String> {
         let mut talks: Vec<_> =
             self.conversations.iter().filter(|(_, talk)| talk.consumer == consumer).collect();
         talks.sort_by_key(|(id, _)| id[1..].parse::<u32>().unwrap());

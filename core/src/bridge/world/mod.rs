@@ -5,7 +5,7 @@ mod cloud;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-pub(super) use self::cloud::Cloud;
+pub(crate) use self::cloud::Cloud;
 use super::store::{Answer, Claimed, Fence, LaneId, LaneKind, MemoryStore, Record, Request};
 use super::{
     BridgeConfig, BridgeEvent, ChangeDetails, Delivery, DeliveryContent, Inbound, Outgoing,
@@ -18,7 +18,7 @@ use crate::time::{Mono, Now, Timestamp};
 use crate::webhook::{Event, Order, Verified};
 
 /// A lane that is claimed so long after its last commit.
-pub(super) fn claimed(
+pub(crate) fn claimed(
     lane: LaneId,
     record: Record,
     entries: Vec<(u64, Vec<u8>)>,
@@ -30,7 +30,7 @@ pub(super) fn claimed(
 
 /// What happens to a step that a worker hands out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Done,
     /// It takes effect, and the answer is lost.
     AnswerLost,
@@ -40,23 +40,24 @@ pub(super) enum Fate {
     Late,
 }
 
-#[derive(Clone)]
-pub(super) struct World {
-    pub(super) now: Now,
-    pub(super) store: MemoryStore,
-    pub(super) instances: Vec<Instance>,
-    pub(super) cloud: Cloud,
-    pub(super) channel: Channel,
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) store: MemoryStore,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) cloud: Cloud,
+    pub(crate) channel: Channel,
     config: BridgeConfig,
     seeds: u64,
     /// What instances that died had handed out, and when they died: it may have left.
-    pub(super) orphans: Vec<(Mono, UnderWay)>,
+    pub(crate) orphans: Vec<(Mono, UnderWay)>,
     /// Notifications were not posted in order.
-    is_reordered: bool,
+    pub(crate) is_reordered: bool,
     /// The kinds of lanes that each instance is given. None: all.
-    pub(super) serves: Option<fn(usize, LaneKind) -> bool>,
+    pub(crate) serves: Option<fn(usize, LaneKind) -> bool>,
 }
 
+#[cfg(test)]
 impl Clone for UnderWay {
     fn clone(&self) -> Self {
         self.again()
@@ -84,15 +85,15 @@ impl UnderWay {
     }
 }
 
-#[derive(Clone)]
-pub(super) struct Instance {
-    pub(super) worker: Worker,
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct Instance {
+    pub(crate) worker: Worker,
     /// Steps that were handed out and not answered.
-    pub(super) under_way: VecDeque<UnderWay>,
+    pub(crate) under_way: VecDeque<UnderWay>,
 }
 
 #[derive(Debug)]
-pub(super) enum UnderWay {
+pub(crate) enum UnderWay {
     Ask(u64, Request),
     /// With the instant at which the client gives it up.
     Call(u64, Box<Outgoing>, Mono),
@@ -100,27 +101,27 @@ pub(super) enum UnderWay {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Channel {
+pub(crate) struct Channel {
     /// What was accepted, in order, for each consumer.
-    pub(super) accepted: BTreeMap<String, Vec<String>>,
+    pub(crate) accepted: BTreeMap<String, Vec<String>>,
     /// What was delivered, in order.
-    pub(super) delivered: Vec<(String, String, Order)>,
-    pub(super) statuses: Vec<(String, Progress)>,
-    pub(super) is_out: bool,
-    pub(super) refuses: bool,
-    pub(super) paused: Option<Duration>,
+    pub(crate) delivered: Vec<(String, String, Order)>,
+    pub(crate) statuses: Vec<(String, Progress)>,
+    pub(crate) is_out: bool,
+    pub(crate) refuses: bool,
+    pub(crate) paused: Option<Duration>,
     /// It is known to be out of order.
-    pub(super) not_tried: Option<Duration>,
+    pub(crate) not_tried: Option<Duration>,
     /// What was offered: the id, the number of the try, whether it may be a repetition.
-    pub(super) offered: Vec<(String, u32, bool)>,
+    pub(crate) offered: Vec<(String, u32, bool)>,
     /// The id and time of each delivery.
-    pub(super) times: Vec<(String, Option<Timestamp>)>,
+    pub(crate) times: Vec<(String, Option<Timestamp>)>,
     /// To whom something was delivered.
-    pub(super) consumers: BTreeSet<String>,
+    pub(crate) consumers: BTreeSet<String>,
     /// What is known of each change, by its name.
-    pub(super) details: Vec<(String, ChangeDetails)>,
+    pub(crate) details: Vec<(String, ChangeDetails)>,
     /// The names of the changes that were delivered.
-    pub(super) changes: Vec<String>,
+    pub(crate) changes: Vec<String>,
 }
 
 fn account() -> AccountId {
@@ -128,7 +129,7 @@ fn account() -> AccountId {
 }
 
 impl World {
-    pub(super) fn new(instances: usize, config: BridgeConfig) -> Self {
+    pub(crate) fn new(instances: usize, config: BridgeConfig) -> Self {
         let start = Duration::from_secs(1_700_000_000);
         let now =
             Now::new(Mono::from_origin(Duration::from_secs(1000)), SystemTime::UNIX_EPOCH + start);
@@ -158,7 +159,7 @@ impl World {
     }
 
     /// Kills an instance. What it had handed out stays under way: requests that left may still take effect.
-    pub(super) fn crash(&mut self, at: usize) {
+    pub(crate) fn crash(&mut self, at: usize) {
         let instance = self.instance();
         let dead = std::mem::replace(&mut self.instances[at], instance);
         let now = self.now.mono();
@@ -166,7 +167,7 @@ impl World {
     }
 
     /// A request of a dead instance arrives after all, within the time in which the service processes one.
-    pub(super) fn arrive(&mut self, index: usize) {
+    pub(crate) fn arrive(&mut self, index: usize) {
         if index >= self.orphans.len() {
             return;
         }
@@ -185,7 +186,7 @@ impl World {
     }
 
     /// Overwrites a record with what no version writes.
-    pub(super) fn spoil_record(&mut self, kind: LaneKind, key: &str) {
+    pub(crate) fn spoil_record(&mut self, kind: LaneKind, key: &str) {
         let lane = LaneId::new(account(), kind, key);
         self.append(vec![super::store::Entry { lane: lane.clone(), body: b"{}".to_vec() }]);
         let (holder, now) = (super::store::Holder(1), self.now.mono());
@@ -206,17 +207,17 @@ impl World {
         }
     }
 
-    pub(super) fn orphans(&self) -> usize {
+    pub(crate) fn orphans(&self) -> usize {
         self.orphans.len()
     }
 
-    pub(super) fn advance(&mut self, by: Duration) {
+    pub(crate) fn advance(&mut self, by: Duration) {
         self.now = self.now.later(by);
         self.cloud.wall += by;
     }
 
     /// The channel did not hear the answer, and repeats its message.
-    pub(super) fn repeat(&mut self, consumer: &str, back: usize) {
+    pub(crate) fn repeat(&mut self, consumer: &str, back: usize) {
         let Some(accepted) = self.channel.accepted.get_mut(consumer) else { return };
         let at = accepted.len().checked_sub(1 + back % 3);
         if let Some(text) = at.and_then(|at| accepted.get(at)).cloned() {
@@ -227,22 +228,22 @@ impl World {
         }
     }
 
-    pub(super) fn hand_in(&mut self, consumer: &str, message: Inbound) {
+    pub(crate) fn hand_in(&mut self, consumer: &str, message: Inbound) {
         let message = message.accepted_at(Timestamp::from_system_time(self.now.wall()));
         self.append(accept(&account(), &ExtConsumerId::new(consumer).unwrap(), message));
     }
 
-    pub(super) fn append(&mut self, entries: Vec<super::store::Entry>) {
+    pub(crate) fn append(&mut self, entries: Vec<super::store::Entry>) {
         self.store.perform(Request::Append(entries), self.now.mono());
     }
 
-    pub(super) fn accept(&mut self, consumer: &str, id: &str, text: &str) {
+    pub(crate) fn accept(&mut self, consumer: &str, id: &str, text: &str) {
         self.hand_in(consumer, Inbound::text(id, text).unwrap());
         self.channel.accepted.entry(consumer.to_owned()).or_default().push(text.to_owned());
     }
 
     /// Posts a notification. It is answered 200 if the store took it.
-    pub(super) fn post(&mut self, at: usize, fate: Fate) {
+    pub(crate) fn post(&mut self, at: usize, fate: Fate) {
         let Some(body) = self.cloud.to_post.get(at).cloned() else { return };
         self.is_reordered |= at > 0;
         let now = Timestamp::from_system_time(self.now.wall());
@@ -256,7 +257,7 @@ impl World {
     }
 
     /// Polls an instance until it waits. What it hands out is under way.
-    pub(super) fn poll(&mut self, at: usize) -> Option<Mono> {
+    pub(crate) fn poll(&mut self, at: usize) -> Option<Mono> {
         for _ in 0..10_000 {
             let instance = &mut self.instances[at];
             let step = match instance.worker.poll(self.now) {
@@ -277,7 +278,7 @@ impl World {
     }
 
     /// The store's answer to an instance.
-    pub(super) fn ask_store(&mut self, at: usize, request: Request) -> Answer {
+    pub(crate) fn ask_store(&mut self, at: usize, request: Request) -> Answer {
         let now = self.now.mono();
         match self.serves {
             Some(serves) => self.store.perform_for(|kind| serves(at, kind), request, now),
@@ -286,7 +287,7 @@ impl World {
     }
 
     /// Ends a step that is under way.
-    pub(super) fn finish(&mut self, at: usize, index: usize, fate: Fate) {
+    pub(crate) fn finish(&mut self, at: usize, index: usize, fate: Fate) {
         let Some(step) = self.instances[at].under_way.remove(index) else { return };
         let now = self.now;
         if fate == Fate::Late {
@@ -342,7 +343,7 @@ impl World {
 
     /// Runs the first instance until it has nothing to do now, except that it leaves the first step that `stops`
     /// accepts under way, and returns its place.
-    pub(super) fn run_until(&mut self, stops: impl Fn(&UnderWay) -> bool) -> Option<usize> {
+    pub(crate) fn run_until(&mut self, stops: impl Fn(&UnderWay) -> bool) -> Option<usize> {
         for _ in 0..1000 {
             self.poll(0);
             if let Some(at) = self.instances[0].under_way.iter().position(&stops) {
@@ -362,17 +363,17 @@ impl World {
     }
 
     /// What the first instance told since it was asked last.
-    pub(super) fn events(&mut self) -> Vec<BridgeEvent> {
+    pub(crate) fn events(&mut self) -> Vec<BridgeEvent> {
         std::iter::from_fn(|| self.instances[0].worker.take_event()).collect()
     }
 
     /// Runs the first instance until it has nothing to do now.
-    pub(super) fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         assert_eq!(self.run_until(|_| false), None);
     }
 
     /// Runs the first instance and posts its notifications, until neither leads to anything.
-    pub(super) fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         for _ in 0..10 {
             self.run();
             self.post_all();
@@ -381,14 +382,14 @@ impl World {
     }
 
     /// Posts all notifications.
-    pub(super) fn post_all(&mut self) {
+    pub(crate) fn post_all(&mut self) {
         while !self.cloud.to_post.is_empty() {
             self.post(0, Fate::Done);
         }
     }
 
     /// Lets everything end without further faults, while the agents say something now and then.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.orphans.clear();
         let start = self.now.mono();
         let mut spoken = 0;
@@ -431,13 +432,13 @@ impl World {
         panic!("it does not come to rest: {:#?}", self.store);
     }
 
-    pub(super) fn open_conversations(&self) -> Vec<String> {
+    pub(crate) fn open_conversations(&self) -> Vec<String> {
         let open = self.cloud.conversations.iter().filter(|(_, talk)| talk.is_open);
         open.map(|(id, _)| id.clone()).collect()
     }
 
     /// What must hold once everything has come to rest.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         self.check_accepted()?;
         self.check_delivered()?;
         for (id, talk) in &self.cloud.conversations {
