@@ -42,6 +42,7 @@ impl ConsumerLane {
                         return;
                     }
                 }
+                Ok(other) if Some(number) <= self.record.ahead && self.counts_ahead(&other) => {}
                 Ok(other) => self.take_in(other, now),
                 // Nobody but this bridge writes entries. One that cannot be read is of a newer version whose
                 // record would not have been given either, or damaged: it is set aside.
@@ -57,22 +58,33 @@ impl ConsumerLane {
     }
 
     /// What says how the first message fares counts at once, even behind messages that there is no room for. So does what
-    /// tells of a conversation, while none is known: the messages wait for it. It is taken in again in its turn, which
-    /// changes nothing then.
+    /// tells of a conversation: the messages may wait for it.
+    ///
+    /// Each counts once, and is passed over in its turn: after what was done for it, it is old. News of a survey would
+    /// lead back to a conversation that was found closed, and an operator's word would send a message again and again.
     fn look_ahead(&mut self, now: Now) {
-        let knows_one = matches!(self.record.talk, Talk::Open(_));
-        let ahead: Vec<ConsumerEntry> = self
-            .entries
-            .iter()
-            .filter_map(|(_, body)| serde_json::from_slice(body).ok())
-            .filter(|entry| match entry {
-                ConsumerEntry::Settled { .. } | ConsumerEntry::Resolved { .. } => true,
-                ConsumerEntry::Seen { .. } => !knows_one,
-                _ => false,
-            })
+        let mark = self.record.ahead;
+        let unseen = self.entries.iter().filter(|(number, _)| mark < Some(*number));
+        let ahead: Vec<(u64, ConsumerEntry)> = unseen
+            .filter_map(|(number, body)| Some((*number, serde_json::from_slice(body).ok()?)))
+            .filter(|(_, entry)| self.counts_ahead(entry))
             .collect();
-        for entry in ahead {
+        for (number, entry) in ahead {
             self.take_in(entry, now);
+            self.record.ahead = Some(number);
+            if self.taken_over {
+                // The last holder may have looked at this much, and sent the message that is first now.
+                self.doubt(now);
+            }
+        }
+    }
+
+    fn counts_ahead(&self, entry: &ConsumerEntry) -> bool {
+        match entry {
+            ConsumerEntry::Settled { .. } | ConsumerEntry::Resolved { .. } => true,
+            // What is to be forgotten takes no further conversation with it.
+            ConsumerEntry::Seen { .. } => !self.record.forget,
+            _ => false,
         }
     }
 

@@ -72,6 +72,9 @@ pub(super) struct ConsumerRecord {
     /// The message of which a part failed last: its further parts are not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cut: Option<String>,
+    /// Up to this entry, what counts before its turn has counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ahead: Option<u64>,
     /// Everything is to be removed, once nothing is unconfirmed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) forget: bool,
