@@ -154,7 +154,7 @@ fn a_file_whose_opening_has_no_answer_is_sent() {
 
 /// The notification is consumed that names the consumer: the next holder asks whose it is.
 #[test]
-fn a_program_that_stops_while_it_looks_for_a_consumer_loses_no_conversation() {
+fn a_stop_while_it_looks_for_a_consumer_loses_nothing() {
     let mut world = World::new(1, BridgeConfig::new());
     world.accept("ada", "m1", "hello");
     let is_open = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_)));
