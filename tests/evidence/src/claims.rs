@@ -13,6 +13,14 @@ pub const CLAIMS: &[Claim] = &[
         keeps: Keeps::All,
     },
     Claim {
+        name: "corpora",
+        says: "What the fuzz corpora reach",
+        shown_by: "The ordinary tests replay the inputs that are committed for each fuzz target. Here a program does that which counts, \
+            for each module of the core. What it leaves out is there for tests alone.",
+        command: "bash fuzz/coverage.sh",
+        keeps: Keeps::All,
+    },
+    Claim {
         name: "planted",
         says: "Bugs that are planted are caught",
         shown_by: "Each patch is a bug of a line or two. It is planted alone, and a test or an invariant must fail.",
