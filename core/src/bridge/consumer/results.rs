@@ -94,6 +94,10 @@ impl ConsumerLane {
             }
             (InFlight::UploadUrl, Err(error)) => match meaning(&error) {
                 Meaning::Closed => {
+                    // The upload is for this conversation: the next one has its own.
+                    if let Some(file) = &mut self.file {
+                        file.upload = None;
+                    }
                     if let Talk::Open(talk) = &self.record.talk {
                         let conversation = talk.to.id().clone();
                         self.record.reopens = true;

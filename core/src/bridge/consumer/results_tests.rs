@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::Operation as _;
 use crate::bridge::world::{UnderWay, World};
 use crate::bridge::{BridgeConfig, FailureReason, Inbound, Outgoing, Progress, SurveyPolicy};
 use crate::error::{Delivery, Error, ErrorKind, Stage};
@@ -112,6 +113,23 @@ fn a_file_whose_urls_are_refused_is_tried_again() {
         assert_eq!(world.channel.statuses[1..], [sent("m2")], "{kind:?}");
         assert_eq!(world.cloud.texts_of("ada"), ["hello", "/files/1"], "{kind:?}");
     }
+}
+
+#[test]
+fn a_file_is_uploaded_for_the_conversation_that_is_open() {
+    let mut world = open();
+    world.cloud.close("c1");
+    world.cloud.to_post.clear();
+    world.hand_in("ada", file("m2"));
+    fail(&mut world, is_upload_url, Error::new(ErrorKind::ConversationClosed, "it is closed"));
+    let is_url =
+        |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if is_upload_url(outgoing));
+    let at = world.run_until(is_url).unwrap();
+    let UnderWay::Call(_, outgoing, _) = &world.instances[0].under_way[at] else { panic!() };
+    let Outgoing::UploadUrl(upload) = &**outgoing else { panic!() };
+    assert_eq!(upload.conversation().map(|id| id.as_str()), Some("c2"));
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "/files/1"]);
 }
 
 #[test]
