@@ -3,27 +3,6 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::api::{self, Lookup, Operation};
 
-const KINDS: &[ErrorKind] = &[
-    ErrorKind::InvalidInput,
-    ErrorKind::Configuration,
-    ErrorKind::UntrustedHost,
-    ErrorKind::Unauthorized,
-    ErrorKind::Blocked,
-    ErrorKind::Rejected,
-    ErrorKind::AlreadyOpen,
-    ErrorKind::ConversationClosed,
-    ErrorKind::StaleRevision,
-    ErrorKind::RateLimited,
-    ErrorKind::Unavailable,
-    ErrorKind::CircuitOpen,
-    ErrorKind::DeadlineExceeded,
-    ErrorKind::Unconfirmed,
-    ErrorKind::BadAnswer,
-    ErrorKind::Tls,
-    ErrorKind::Proxy,
-    ErrorKind::Abandoned,
-];
-
 /// The operations that send to a conversation.
 const IN_A_CONVERSATION: &[&str] = &[
     api::SendText::NAME,
@@ -81,7 +60,7 @@ fn every_row_of_the_table_names_operations_that_exist() {
 #[test]
 fn only_messages_and_uploads_go_to_a_new_conversation() {
     for operation in operations() {
-        for &kind in KINDS {
+        for kind in ErrorKind::ALL {
             let advice = advice_of(operation, kind, Stage::Operation).unwrap_or_default();
             let resent = ["send_text", "send_file", "generate_upload_url"].contains(&operation);
             let expected = kind == ErrorKind::ConversationClosed && resent;
@@ -130,7 +109,7 @@ fn advice_fits_the_operation() {
 #[test]
 fn a_failed_prerequisite_has_the_advice_of_its_stage() {
     for stage in [Stage::Domain, Stage::AppJwt, Stage::ConsumerJws] {
-        for &kind in KINDS {
+        for kind in ErrorKind::ALL {
             for operation in operations() {
                 assert_eq!(advice_of(operation, kind, stage), advice_of("call", kind, stage));
             }
@@ -141,7 +120,7 @@ fn a_failed_prerequisite_has_the_advice_of_its_stage() {
 #[test]
 fn every_failure_but_the_callers_own_has_advice() {
     for operation in operations() {
-        for &kind in KINDS {
+        for kind in ErrorKind::ALL {
             let is_own_fault = matches!(
                 kind,
                 ErrorKind::InvalidInput | ErrorKind::Configuration | ErrorKind::Abandoned

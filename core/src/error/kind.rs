@@ -51,6 +51,29 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All of them, for the tests and the fuzz targets. Fuzz inputs name one by its place: what is new comes last.
+    #[cfg(any(test, feature = "_fuzz"))]
+    pub(crate) const ALL: [Self; 18] = [
+        Self::InvalidInput,
+        Self::Configuration,
+        Self::UntrustedHost,
+        Self::Unauthorized,
+        Self::Blocked,
+        Self::Rejected,
+        Self::AlreadyOpen,
+        Self::ConversationClosed,
+        Self::StaleRevision,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::CircuitOpen,
+        Self::DeadlineExceeded,
+        Self::Unconfirmed,
+        Self::BadAnswer,
+        Self::Tls,
+        Self::Proxy,
+        Self::Abandoned,
+    ];
+
     /// A short fixed name, such as `already_open`, for logs and machine-readable output.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -6,24 +6,6 @@ use crate::bridge::store::Request;
 use crate::bridge::world::{Fate, UnderWay, World};
 use crate::error::{Delivery as Effect, Error, ErrorKind};
 
-/// The failures that the cloud does not decide: whether a conversation is closed, or open already, it knows itself.
-const KINDS: [ErrorKind; 14] = [
-    ErrorKind::InvalidInput,
-    ErrorKind::Configuration,
-    ErrorKind::UntrustedHost,
-    ErrorKind::Unauthorized,
-    ErrorKind::Blocked,
-    ErrorKind::Rejected,
-    ErrorKind::StaleRevision,
-    ErrorKind::RateLimited,
-    ErrorKind::Unavailable,
-    ErrorKind::CircuitOpen,
-    ErrorKind::DeadlineExceeded,
-    ErrorKind::Unconfirmed,
-    ErrorKind::BadAnswer,
-    ErrorKind::Abandoned,
-];
-
 pub(super) fn fate_of(fate: u8) -> Fate {
     match fate % 7 {
         0 => Fate::AnswerLost,
@@ -31,6 +13,23 @@ pub(super) fn fate_of(fate: u8) -> Fate {
         2 => Fate::Late,
         _ => Fate::Done,
     }
+}
+
+/// A failure that the cloud does not decide: whether a conversation is closed, or open already, it knows itself. No
+/// input names a failure of TLS or of a proxy.
+fn kind_of(kind: u8) -> ErrorKind {
+    let is_decided = |kind: &ErrorKind| {
+        matches!(
+            kind,
+            ErrorKind::AlreadyOpen
+                | ErrorKind::ConversationClosed
+                | ErrorKind::Tls
+                | ErrorKind::Proxy
+        )
+    };
+    let kinds: Vec<_> = ErrorKind::ALL.into_iter().filter(|kind| !is_decided(kind)).collect();
+    let at = usize::from(kind).checked_rem(kinds.len()).unwrap_or_default();
+    kinds.get(at).copied().unwrap_or(ErrorKind::Unavailable)
 }
 
 impl Script {
@@ -53,7 +52,6 @@ impl Script {
         let Some(UnderWay::Call(number, outgoing, until)) = instance.under_way.get(index) else {
             return;
         };
-        let kind = KINDS.get(usize::from(kind) % KINDS.len()).copied();
         let effect = match effect % 3 {
             0 => Effect::NotSent,
             1 => Effect::Rejected,
@@ -62,7 +60,7 @@ impl Script {
         if effect == Effect::Unknown && is_done && now.mono() <= *until {
             let _ = cloud.perform(outgoing);
         }
-        let kind = kind.unwrap_or(ErrorKind::Unavailable);
+        let kind = kind_of(kind);
         let error = Error::new(kind, "it failed");
         let error = match kind {
             ErrorKind::Unauthorized => error.with_status(401, None),

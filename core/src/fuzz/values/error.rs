@@ -11,27 +11,6 @@ use crate::id::{ConversationId, LpConsumerId};
 /// Texts that no error shows: a secret that the service says again, and its response.
 const CANARIES: [&str; 2] = ["fuzz-canary-secret", "fuzz-canary-body"];
 
-const KINDS: [ErrorKind; 18] = [
-    ErrorKind::InvalidInput,
-    ErrorKind::Configuration,
-    ErrorKind::UntrustedHost,
-    ErrorKind::Unauthorized,
-    ErrorKind::Blocked,
-    ErrorKind::Rejected,
-    ErrorKind::AlreadyOpen,
-    ErrorKind::ConversationClosed,
-    ErrorKind::StaleRevision,
-    ErrorKind::RateLimited,
-    ErrorKind::Unavailable,
-    ErrorKind::CircuitOpen,
-    ErrorKind::DeadlineExceeded,
-    ErrorKind::Unconfirmed,
-    ErrorKind::BadAnswer,
-    ErrorKind::Tls,
-    ErrorKind::Proxy,
-    ErrorKind::Abandoned,
-];
-
 const OPERATIONS: [&str; 8] = [
     "call",
     "send_text",
@@ -64,7 +43,7 @@ pub(super) fn error(data: &[u8]) {
     }
     let mut rest = data;
     let mut next = || rest.split_off_first().copied().unwrap_or_default();
-    let (kind, operation) = (pick(KINDS, next()), pick(OPERATIONS, next()));
+    let (kind, operation) = (pick(ErrorKind::ALL, next()), pick(OPERATIONS, next()));
     let (stage, delivery) = (pick(STAGES, next()), pick(DELIVERIES, next()));
     let (status, code) = (pick(STATUSES, next()), pick(CODES, next()));
     let (parts, seconds, attempts) = (next(), next(), next());
