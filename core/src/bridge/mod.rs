@@ -45,6 +45,8 @@
 //! * The echo carries the text unchanged ([protocol.md 9.4](crate::protocol#9.4)).
 
 #[cfg(test)]
+mod ahead_tests;
+#[cfg(test)]
 mod bridge_tests;
 #[cfg(test)]
 mod channel_tests;
