@@ -163,3 +163,41 @@ fn a_new_conversation_is_not_forgotten_with_the_old_one() {
     let newest = world.channel.delivered.last().map(|(_, text, _)| text.as_str());
     assert_eq!(newest, Some("Good morning"));
 }
+
+/// The lane is given 64 entries at a time. What names its conversation comes after them.
+#[test]
+fn a_file_before_many_messages_finds_its_conversation() {
+    let mut world = World::new(1, BridgeConfig::new());
+    hand_in_file(&mut world, "m0");
+    for n in 1..=64 {
+        world.accept("ada", &format!("m{n}"), &format!("Coo {n}"));
+    }
+    let is_open = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_)));
+    let at = world.run_until(is_open).unwrap();
+    world.finish(0, at, Fate::AnswerLost);
+    world.settle();
+    let texts = world.cloud.texts_of("ada");
+    assert_eq!(texts.len(), 65);
+    assert_eq!((texts[0].as_str(), texts[64].as_str()), ("/files/1", "Coo 64"));
+}
+
+/// The file would wait for a conversation, and take the next one with it.
+#[test]
+fn a_file_before_a_word_to_forget_holds_nothing_up() {
+    let mut world = open();
+    hand_in_file(&mut world, "m2");
+    let is_url = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::UploadUrl(_)));
+    let at = world.run_until(is_url).unwrap();
+    world.finish(0, at, Fate::RequestLost);
+    world.append(vec![forget(&account(), &ada())]);
+    world.accept("ada", "m3", "again");
+    world.cloud.close("c1");
+    world.cloud.open_for("ada");
+    world.post_all();
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
+    world.cloud.agent_says("c2", "Good morning");
+    world.go_on();
+    let newest = world.channel.delivered.last().map(|(_, text, _)| text.as_str());
+    assert_eq!(newest, Some("Good morning"));
+}

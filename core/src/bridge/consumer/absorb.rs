@@ -30,6 +30,9 @@ impl ConsumerLane {
                     self.look_ahead(now);
                     return;
                 }
+                // It would wait until it is forgotten, and keep what comes after that waiting.
+                Ok(ConsumerEntry::Accepted(inbound))
+                    if self.must_wait(&inbound) && self.is_forgotten_next() => {}
                 Ok(ConsumerEntry::Accepted(inbound)) => {
                     if !self.has_room(&inbound) {
                         self.entries.push_front((number, body));
@@ -55,6 +58,18 @@ impl ConsumerLane {
                 self.doubt(now);
             }
         }
+    }
+
+    /// True if the consumer is to be forgotten, and that is known already.
+    fn is_forgotten_next(&self) -> bool {
+        let is_word =
+            |body: &Vec<u8>| matches!(serde_json::from_slice(body), Ok(ConsumerEntry::Forget));
+        self.entries.iter().any(|(_, body)| is_word(body))
+    }
+
+    /// A file waits for its turn and for its upload, and any message for room.
+    fn must_wait(&self, inbound: &Inbound) -> bool {
+        matches!(inbound.content(), InboundContent::File(_)) || !self.has_room(inbound)
     }
 
     /// What says how the first message fares counts at once, even behind messages that there is no room for. So does what

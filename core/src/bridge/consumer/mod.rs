@@ -16,6 +16,8 @@ mod results;
 mod results_tests;
 mod settle;
 mod summary;
+#[cfg(test)]
+mod takeover_tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub(super) struct ConsumerLane {
     record: ConsumerRecord,
     /// Entries that were given and not taken in.
     entries: VecDeque<(u64, Vec<u8>)>,
+    /// The number of the lane's last entry. `None` if it has more than were given.
+    last: Option<u64>,
     through: u64,
     /// A file that is being uploaded. Its entry is consumed once it is stored: until then its bytes are there.
     file: Option<FileEntry>,
@@ -63,7 +67,7 @@ pub(super) struct ConsumerLane {
     settle_until: Option<Mono>,
     /// The lane has been at rest for this long.
     is_over: bool,
-    /// What the last holder began is unknown.
+    /// What the last holder began with the entries that are being taken in is unknown.
     taken_over: bool,
     /// It may have sent the first receipt.
     doubts_click: bool,
@@ -105,10 +109,12 @@ impl ConsumerLane {
         config: Arc<BridgeConfig>,
         now: Now,
     ) -> Option<Self> {
-        let record: ConsumerRecord = match &claimed.record {
+        let mut record: ConsumerRecord = match &claimed.record {
             Some(record) => decode(record)?,
             None => ConsumerRecord::default(),
         };
+        let taken_over = claimed.taken_over || record.doubtful;
+        record.doubtful = taken_over && claimed.more && claimed.entries.len() < config.max_entries;
         let is_over = record.is_at_rest()
             && claimed.entries.is_empty()
             && claimed.elapsed >= config.retention;
@@ -118,6 +124,7 @@ impl ConsumerLane {
             account: claimed.lane.account().clone(),
             consumer,
             config,
+            last: claimed.entries.last().map(|(number, _)| *number).filter(|_| !claimed.more),
             entries: claimed.entries.into(),
             through: 0,
             file: None,
@@ -133,8 +140,8 @@ impl ConsumerLane {
                 _ => None,
             },
             is_over,
-            taken_over: claimed.taken_over,
-            doubts_click: claimed.taken_over,
+            taken_over,
+            doubts_click: taken_over,
             wall: Timestamp::from_system_time(now.wall()),
             record,
         };
@@ -142,6 +149,8 @@ impl ConsumerLane {
             lane.doubt(now);
         }
         lane.absorb(now);
+        // What waits still was behind the same for the last holder: it would have committed before it came to that.
+        (lane.taken_over, lane.doubts_click) = (false, false);
         Some(lane)
     }
 
@@ -187,6 +196,9 @@ impl ConsumerLane {
             match id.and_then(|id| ConversationId::new(id).ok()) {
                 Some(conversation) if self.record.closed.as_ref() != Some(&conversation) => {
                     self.adopt(conversation);
+                    if self.record.doubtful {
+                        self.doubt(now);
+                    }
                 }
                 _ => self.await_open(now),
             }
@@ -409,10 +421,11 @@ impl ConsumerLane {
         }
     }
 
-    /// A message that waits for room, or a file for its turn, is woken by time and by results alone.
+    /// Messages that wait for room, or a file for its turn, wait for time and for results. What comes behind them may count
+    /// at once, unless there was more already than is given: the same would be given again, for ever.
     fn seen(&self) -> u64 {
         let is_blocked = self.file.is_some() || !self.entries.is_empty();
-        if is_blocked { u64::MAX } else { self.through }
+        if is_blocked { self.last.unwrap_or(u64::MAX) } else { self.through }
     }
 
     /// A part of this message failed: the further ones are not sent.
@@ -467,6 +480,8 @@ impl ConsumerLane {
         self.settle_until = None;
         if let Some(head) = self.record.queue.pop_front() {
             self.is_changed = true;
+            // Nobody else can have sent what comes after what this holder sends.
+            self.record.doubtful &= head.state != SendState::Waiting;
             let (is_last, is_part) = (head.is_last(), head.part.is_some());
             let Queued { id, accepted, .. } = head;
             if progress == Progress::Sent && !is_last {

@@ -75,6 +75,9 @@ pub(super) struct ConsumerRecord {
     /// Up to this entry, what counts before its turn has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ahead: Option<u64>,
+    /// The last holder's work is unknown, and it may have been given more entries: what these let go may have been sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) doubtful: bool,
     /// Everything is to be removed, once nothing is unconfirmed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) forget: bool,

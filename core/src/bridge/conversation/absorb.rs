@@ -240,6 +240,7 @@ impl ConversationLane {
         };
         if self.record.told.as_ref() != Some(&phase) {
             self.record.told = Some(phase.clone());
+            self.index_own(phase != Phase::Closed);
             let conversation = self.conversation.clone();
             self.tell_consumer(&ConsumerEntry::Seen { conversation, phase });
         }

@@ -131,3 +131,16 @@ fn what_is_over_a_thousand_deliveries_waits_in_the_inbox() {
     assert_eq!(taken(&mut lane), 9);
     assert_eq!((lane.record.pending.len(), lane.inbox.len()), (1000, 1));
 }
+
+#[test]
+fn a_forgotten_conversation_leaves_no_cell() {
+    let lp_consumer = Some(LpConsumerId::new("lp-ada").unwrap());
+    let owner = Owner::Ours { consumer: ExtConsumerId::new("ada").unwrap(), lp_consumer };
+    let record = ConversationRecord { owner, ..ConversationRecord::default() };
+    let word = serde_json::to_vec(&ConversationEntry::Forget).unwrap();
+    let mut lane = claimed(&record, vec![(1, word)], Duration::ZERO);
+    let LaneStep::Commit(draft) = lane.poll(now()) else { panic!() };
+    let account = AccountId::new("91827364").unwrap();
+    let cell = open_cell(&account, &LpConsumerId::new("lp-ada").unwrap());
+    assert_eq!((draft.next, draft.cells), (DraftNext::Gone, vec![(cell, Vec::new())]));
+}

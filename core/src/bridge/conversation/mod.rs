@@ -158,8 +158,9 @@ impl ConversationLane {
         self.wall = Timestamp::from_system_time(now.wall());
         self.absorb(now.mono());
         if self.is_forgotten {
-            // Nothing of it is delivered, told or set aside any more.
+            // Nothing of it is delivered, told or set aside any more, and no cell leads to it.
             self.append.clear();
+            self.index_own(false);
             return LaneStep::Commit(self.draft(DraftNext::Gone, now.mono()));
         }
         if let Some(lp_consumer) = self.asked.clone()
@@ -261,12 +262,24 @@ impl ConversationLane {
     /// ([protocol.md 6.6](crate::protocol#6.6)).
     fn index_foreign(&mut self, lp_consumer: Option<LpConsumerId>) {
         if let Some(lp_consumer) = lp_consumer {
-            let open = match self.record.is_finished {
-                true => Vec::new(),
-                false => self.conversation.as_str().as_bytes().to_vec(),
-            };
-            self.cells.push((open_cell(&self.account, &lp_consumer), open));
+            self.index(&lp_consumer, !self.record.is_finished);
         }
+    }
+
+    /// The news for the consumer's lane may stand behind more messages than that lane is given at a time, and the first
+    /// of these wait for a conversation. If another one of the consumer's is open when this one closes, no cell leads to it.
+    fn index_own(&mut self, is_open: bool) {
+        if let Owner::Ours { lp_consumer: Some(lp_consumer), .. } = &self.record.owner {
+            self.index(&lp_consumer.clone(), is_open);
+        }
+    }
+
+    fn index(&mut self, lp_consumer: &LpConsumerId, is_open: bool) {
+        let open = match is_open {
+            true => self.conversation.as_str().as_bytes().to_vec(),
+            false => Vec::new(),
+        };
+        self.cells.push((open_cell(&self.account, lp_consumer), open));
     }
 
     /// Nothing named the consumer in time.

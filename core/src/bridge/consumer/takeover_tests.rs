@@ -1,0 +1,188 @@
+//! What a lane doubts that was taken over, and what wakes one whose entries wait.
+
+use std::time::SystemTime;
+
+use super::record::OpenTalk;
+use super::*;
+use crate::bridge::Called;
+use crate::bridge::config::Unsettled;
+use crate::bridge::entry::{ConsumerEntry, Phase, Resolution, Verdict};
+use crate::bridge::world;
+use crate::file::File;
+
+fn now() -> Now {
+    Now::new(Mono::ZERO, SystemTime::UNIX_EPOCH)
+}
+
+fn conversation() -> ConversationId {
+    ConversationId::new("c1").unwrap()
+}
+
+/// A record with an open conversation.
+fn open() -> ConsumerRecord {
+    let to = ConversationRef::new(ExtConsumerId::new("ada").unwrap(), conversation());
+    ConsumerRecord { talk: Talk::Open(OpenTalk::new(to)), ..ConsumerRecord::default() }
+}
+
+/// A message that was sent once, without an answer.
+fn unconfirmed(id: &str) -> Queued {
+    let metadata = serde_json::Value::Null;
+    let state = SendState::Unconfirmed(record::Unconfirmed {
+        conversation: conversation(),
+        dialog: DialogId::new("c1").unwrap(),
+        least: 0,
+        ended: Timestamp::from_millis(0),
+        left: Duration::from_secs(60),
+        is_asked: true,
+    });
+    Queued {
+        id: id.to_owned(),
+        content: Content::Text { text: "hello".to_owned(), metadata, is_answer: false },
+        opening: None,
+        state,
+        attempt: 1,
+        accepted: None,
+        part: None,
+    }
+}
+
+fn held(id: &str) -> Queued {
+    Queued { state: SendState::Held, ..unconfirmed(id) }
+}
+
+fn numbered(entries: Vec<ConsumerEntry>) -> Vec<(u64, Vec<u8>)> {
+    let bodies = entries.iter().map(|entry| serde_json::to_vec(entry).unwrap());
+    (1..).zip(bodies).collect()
+}
+
+fn text(id: &str) -> ConsumerEntry {
+    ConsumerEntry::Accepted(Box::new(Inbound::text(id, "Coo?").unwrap()))
+}
+
+fn file(id: &str) -> ConsumerEntry {
+    let file = File::new("ring.png", vec![1, 2, 3]).unwrap();
+    ConsumerEntry::Accepted(Box::new(Inbound::file(id, file).unwrap()))
+}
+
+fn absent(message: &str) -> ConsumerEntry {
+    let verdict = Verdict::Absent;
+    ConsumerEntry::Settled { message: message.to_owned(), attempt: 1, verdict }
+}
+
+/// A claim of this record and these entries.
+fn given(record: &ConsumerRecord, entries: Vec<ConsumerEntry>) -> Claimed {
+    let account = AccountId::new("91827364").unwrap();
+    let lane = LaneId::consumer(&account, &ExtConsumerId::new("ada").unwrap());
+    world::claimed(lane, encode(record), numbered(entries), Duration::ZERO)
+}
+
+fn restored(claimed: Claimed) -> ConsumerLane {
+    let config = BridgeConfig::new().unsettled(Unsettled::Hold);
+    let ada = ExtConsumerId::new("ada").unwrap();
+    ConsumerLane::restore(claimed, ada, Arc::new(config), now()).unwrap()
+}
+
+fn committed(lane: &mut ConsumerLane) -> Draft {
+    let LaneStep::Commit(draft) = lane.poll(now()) else { panic!() };
+    lane.committed();
+    draft
+}
+
+fn record_of(draft: Draft) -> ConsumerRecord {
+    let Kept::New(record) = draft.record else { panic!() };
+    decode(&record).unwrap()
+}
+
+/// The commit, its record, and what wakes the lane.
+fn rests(claimed: Claimed) -> (DraftNext, u64) {
+    let draft = committed(&mut restored(claimed));
+    (draft.next, draft.seen)
+}
+
+#[test]
+fn an_operators_word_wakes_a_lane_whose_file_waits() {
+    let mut record = open();
+    record.queue.push_back(held("m1"));
+    let waiting = |more| Claimed { more, ..given(&record, vec![file("m2"), text("m3")]) };
+    // The word may be appended before the commit: it is the third entry.
+    assert_eq!(rests(waiting(false)), (DraftNext::Idle, 2));
+    // What would be given again is the same as now.
+    assert_eq!(rests(waiting(true)), (DraftNext::Idle, u64::MAX));
+    let word = ConsumerEntry::Resolved { message: "m1".to_owned(), resolution: Resolution::Drop };
+    let mut lane = restored(given(&record, vec![file("m2"), text("m3"), word]));
+    assert!(lane.record.queue.is_empty(), "it counts before its turn");
+    assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::UploadUrl(_)))));
+}
+
+/// Until a file is stored and committed, no holder has sent anything behind it.
+#[test]
+fn what_is_done_after_a_takeover_is_not_doubted() {
+    let mut claimed = given(&open(), vec![file("m1"), text("m2")]);
+    claimed.taken_over = true;
+    let (mut lane, mut cloud) = (restored(claimed), world::Cloud::default());
+    for _ in 0..2 {
+        // An address for the file, and the file.
+        let LaneStep::Effect(Effect::Call(outgoing)) = lane.poll(now()) else { panic!() };
+        lane.called(cloud.perform(&outgoing), now());
+    }
+    assert_eq!(committed(&mut lane).next, DraftNext::Hold);
+    assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::File(_)))));
+}
+
+/// The last holder was given what this one is not, and has sent the message again for it.
+#[test]
+fn a_takeover_with_fewer_entries_doubts_what_the_rest_lets_go() {
+    let mut record = open();
+    record.queue.push_back(unconfirmed("m1"));
+    let mut fewer = given(&record, vec![file("m2")]);
+    (fewer.taken_over, fewer.more) = (true, true);
+    let record = record_of(committed(&mut restored(fewer)));
+    let mut lane = restored(given(&record, vec![file("m2"), absent("m1")]));
+    let SendState::Unconfirmed(second) = &lane.record.queue[0].state else { panic!() };
+    assert!(lane.record.queue[0].attempt == 2 && second.is_asked);
+    let record = record_of(committed(&mut lane));
+    assert!(!record.doubtful, "now it was given everything");
+    // The same without a takeover, and with one that was given as many entries as anybody is.
+    let mut record = open();
+    record.queue.push_back(unconfirmed("m1"));
+    let mut many: Vec<_> = (2..=65).map(|n| file(&format!("m{n}"))).collect();
+    for is_taken_over in [false, true] {
+        let mut claimed = given(&record, many.clone());
+        (claimed.taken_over, claimed.more) = (is_taken_over, true);
+        assert!(!restored(claimed).record.doubtful, "{is_taken_over}");
+        many.truncate(64);
+    }
+}
+
+#[test]
+fn what_this_holder_has_sent_ends_its_doubts() {
+    let mut record = open();
+    record.doubtful = true;
+    let seen = ConsumerEntry::Seen { conversation: conversation(), phase: Phase::Open };
+    let claimed = Claimed { more: true, ..given(&record, vec![seen]) };
+    let mut lane = restored(claimed);
+    assert!(lane.record.doubtful);
+    let mut message = unconfirmed("m1");
+    message.state = SendState::Waiting;
+    lane.record.queue.push_back(message);
+    assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::Text(_)))));
+    lane.called(Ok(Called::Published(Some(3))), now());
+    assert!(!record_of(committed(&mut lane)).doubtful);
+}
+
+/// Nobody but the last holder may have known which conversation it is.
+#[test]
+fn a_conversation_that_is_looked_up_is_doubted_as_well() {
+    for doubtful in [false, true] {
+        let mut message = unconfirmed("m1");
+        message.state = SendState::Waiting;
+        let lp_consumer = Some(LpConsumerId::new("lp-ada").unwrap());
+        let mut record = ConsumerRecord { talk: Talk::Awaiting, doubtful, lp_consumer, ..open() };
+        record.queue.push_back(message);
+        let mut lane = restored(Claimed { more: true, ..given(&record, Vec::new()) });
+        assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Read(_))));
+        lane.read(&[Some(Cell { version: 1, value: b"c1".to_vec() })], now());
+        let is_doubted = matches!(lane.record.queue[0].state, SendState::Unconfirmed(_));
+        assert_eq!(is_doubted, doubtful);
+    }
+}
