@@ -131,7 +131,8 @@ impl StatusLane {
         let Some(offer) = self.offer.take() else { return };
         self.must_commit = true;
         let settings = self.config.of(&self.consumer);
-        let tried = self.tries.on_verdict(verdict, settings, now.mono());
+        let lane = LaneId::status(&self.account, &self.consumer);
+        let tried = self.tries.on_verdict(verdict, settings, &lane, now.mono());
         let id = offer.delivery().to_owned();
         self.events.extend(offer.ended(verdict, &tried, now).into_iter().map(|kind| BridgeEvent {
             account: self.account.clone(),

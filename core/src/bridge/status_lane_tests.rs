@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::entry::{StatusEntry, entry};
+use super::lane::outage_pause;
 use super::status::Status;
-use super::store::{Entry, LaneId};
+use super::store::{Entry, LaneId, LaneKind};
 use super::world::{Fate, UnderWay, World};
 use super::{BridgeConfig, Progress};
 use crate::id::{AccountId, ExtConsumerId};
@@ -34,9 +35,33 @@ fn a_status_that_cannot_be_read_takes_no_other_along() {
     world.append(vec![sent("m1"), unreadable(), sent("m2")]);
     world.run();
     world.channel.is_out = false;
-    world.advance(Duration::from_secs(1));
+    world.advance(outage_pause(&lane(), 1));
     world.run();
     assert_eq!((reported(&world), world.store.entries()), (vec!["m1", "m2"], 0));
+}
+
+/// Ten lanes of a channel that is out come back at ten instants.
+#[test]
+fn lanes_of_a_channel_that_was_out_come_back_in_turn() {
+    let mut world = World::new(1, BridgeConfig::new());
+    world.channel.is_out = true;
+    let lanes: Vec<_> = (0..10)
+        .map(|n| LaneId::new(lane().account().clone(), LaneKind::Status, n.to_string()))
+        .collect();
+    world.append(lanes.iter().map(|lane| Entry { lane: lane.clone(), ..sent("m1") }).collect());
+    world.run();
+    let mut pauses: Vec<_> = lanes.iter().map(|lane| outage_pause(lane, 1)).collect();
+    pauses.sort();
+    let mut passed = Duration::ZERO;
+    for (before, pause) in pauses.into_iter().enumerate() {
+        world.advance(pause - passed - Duration::from_nanos(1));
+        world.run();
+        assert_eq!(world.channel.offered.len(), 10 + before);
+        world.advance(Duration::from_nanos(1));
+        world.run();
+        passed = pause;
+    }
+    assert_eq!(world.channel.offered.len(), 20);
 }
 
 #[test]

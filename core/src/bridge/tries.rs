@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::consumer_settings::Applied;
 use super::delivery::Verdict;
 use super::lane::outage_pause;
+use super::store::LaneId;
 use crate::time::Mono;
 
 /// How often a delivery is tried whose handler breaks.
@@ -147,6 +148,7 @@ impl Tries {
         &mut self,
         verdict: &Verdict,
         settings: Applied<'_>,
+        lane: &LaneId,
         now: Mono,
     ) -> Tried {
         self.is_stopped = false;
@@ -203,7 +205,7 @@ impl Tries {
             Verdict::Outage(Some(pause)) => (*pause).min(MAX_PAUSE),
             _ => Duration::ZERO,
         };
-        self.paused_until = Some(now + outage_pause(count).max(asked));
+        self.paused_until = Some(now + outage_pause(lane, count).max(asked));
         Tried::Again
     }
 
@@ -217,9 +219,14 @@ impl Tries {
 mod tests {
     use super::*;
     use crate::bridge::config::BridgeConfig;
-    use crate::id::ExtConsumerId;
+    use crate::bridge::store::LaneKind;
+    use crate::id::{AccountId, ExtConsumerId};
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn lane() -> LaneId {
+        LaneId::new(AccountId::new("91827364").unwrap(), LaneKind::Conversation, "c1")
+    }
 
     fn at(seconds: u32) -> Mono {
         Mono::ZERO + SECOND * seconds
@@ -227,7 +234,7 @@ mod tests {
 
     fn tried(tries: &mut Tries, verdict: &Verdict, give_up_after: Duration, now: Mono) -> Tried {
         let config = BridgeConfig::new().give_up_after(give_up_after);
-        tries.on_verdict(verdict, config.of(&ExtConsumerId::new("ada").unwrap()), now)
+        tries.on_verdict(verdict, config.of(&ExtConsumerId::new("ada").unwrap()), &lane(), now)
     }
 
     #[test]
@@ -242,7 +249,8 @@ mod tests {
             // After an outage there is a pause in any case.
             let (mut tries, verdict) = (Tries::default(), Verdict::Outage(Some(asked)));
             assert_eq!(tried(&mut tries, &verdict, SECOND * 90_000, at(7)), Tried::Again);
-            assert_eq!(tries.paused_until(), Some(at(7 + expected.max(1))), "{verdict:?}");
+            let expected = (SECOND * expected).max(outage_pause(&lane(), 1));
+            assert_eq!(tries.paused_until(), Some(at(7) + expected), "{verdict:?}");
         }
     }
 

@@ -347,7 +347,7 @@ impl ConsumerLane {
 
     /// An entry that cannot be read becomes a dead letter.
     fn set_aside(&mut self, number: u64, body: &[u8]) {
-        let lane = crate::bridge::LaneId::consumer(&self.account, &self.consumer);
+        let lane = self.lane();
         self.append
             .push(crate::bridge::dead_letter::unreadable_entry(&lane, number, body, self.wall));
     }

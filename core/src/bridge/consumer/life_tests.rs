@@ -7,6 +7,7 @@ use super::record::{Offered, OpenTalk};
 use super::*;
 use crate::bridge::Called;
 use crate::bridge::entry::ConsumerEntry;
+use crate::bridge::lane::outage_pause;
 use crate::bridge::world;
 use crate::error::{Delivery, Error, ErrorKind};
 
@@ -92,8 +93,10 @@ fn pauses_grow_while_requests_fail() {
     let record = ConsumerRecord { queue: [queued(SendState::Waiting)].into(), ..open() };
     let mut lane = claimed(&record, Vec::new(), Duration::ZERO);
     let mut now = now();
-    for seconds in [1, 5, 25, 60, 120, 300, 300] {
-        let pause = Duration::from_secs(seconds);
+    for (tries, seconds) in (1..).zip([1, 5, 25, 60, 120, 300, 300]) {
+        let pause = outage_pause(&lane.lane(), tries);
+        let least = Duration::from_secs(seconds);
+        assert!(pause > least && pause <= least.mul_f64(1.1), "{seconds}: {pause:?}");
         let LaneStep::Effect(_) = lane.poll(now) else { panic!("{seconds}") };
         let error = Error::new(ErrorKind::Unavailable, "down").with_delivery(Delivery::Rejected);
         lane.called(Err(error), now);

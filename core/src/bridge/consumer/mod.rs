@@ -499,6 +499,10 @@ impl ConsumerLane {
         }
     }
 
+    fn lane(&self) -> LaneId {
+        LaneId::consumer(&self.account, &self.consumer)
+    }
+
     fn note(&mut self, kind: BridgeEventKind) {
         let (account, consumer) = (self.account.clone(), Some(self.consumer.clone()));
         self.events.push(BridgeEvent { account, consumer, kind });

@@ -163,7 +163,7 @@ impl ConsumerLane {
     pub(super) fn await_open(&mut self, now: Now) {
         self.record.talk = Talk::None;
         let tries = self.next_try();
-        self.pause_for(outage_pause(tries), now);
+        self.pause_for(outage_pause(&self.lane(), tries), now);
         self.must_commit = true;
     }
 
@@ -287,7 +287,7 @@ impl ConsumerLane {
 
     fn pause(&mut self, error: &Error, now: Now) {
         let least = error.retry_after().unwrap_or_default().min(Duration::from_secs(300));
-        let pause = outage_pause(self.next_try()).max(least);
+        let pause = outage_pause(&self.lane(), self.next_try()).max(least);
         self.pause_for(pause, now);
     }
 

@@ -50,7 +50,8 @@ impl ConversationLane {
         let Some(offer) = self.offer.take() else { return };
         self.must_commit = true;
         let Some(consumer) = self.consumer().cloned() else { return };
-        let tried = self.tries.on_verdict(verdict, self.config.of(&consumer), now.mono());
+        let (settings, lane) = (self.config.of(&consumer), self.lane());
+        let tried = self.tries.on_verdict(verdict, settings, &lane, now.mono());
         let account = self.account.clone();
         self.events.extend(offer.ended(verdict, &tried, now).into_iter().map(|kind| BridgeEvent {
             account: account.clone(),
