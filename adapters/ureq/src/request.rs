@@ -105,8 +105,8 @@ impl Client {
         self.call(SetChatState::new(conversation, state))
     }
 
-    /// Closes a conversation; a survey may follow
-    /// ([protocol.md 7.8](lp_connector_core::protocol#7.8)).
+    /// Closes a conversation ([protocol.md 7.8](lp_connector_core::protocol#7.8)). To let a survey follow, or none,
+    /// [`call`](Self::call) [`CloseConversation::with_survey`] or [`without_survey`](CloseConversation::without_survey).
     ///
     /// # Errors
     /// As [`call`](Self::call).

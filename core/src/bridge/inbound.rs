@@ -133,7 +133,8 @@ impl Inbound {
         Self::new(id, InboundContent::Answer { message, option })
     }
 
-    /// A request to close the conversation, after everything that was accepted before it.
+    /// A request to close the conversation, after everything that was accepted before it. With `survey`, a survey may
+    /// follow ([protocol.md 9.10](crate::protocol#9.10)); one that runs already is closed in any case.
     ///
     /// # Errors
     /// [`InvalidInput`] for the id, as [`text`](Self::text).

@@ -133,6 +133,12 @@ fn every_documented_update_is_written() {
         json!({"field": "DialogChange", "type": "UPDATE", "dialog":
             {"dialogId": "5f0c", "state": "CLOSE", "closedCause": "Closed by consumer"}})
     );
+    // Whatever dialog is open, it is the main one that a survey follows.
+    let survey = conversation().in_dialog(DialogId::new("survey-1").unwrap());
+    assert_eq!(
+        field(body_of(&CloseConversation::new(&survey).with_survey())),
+        field(body_of(&dialog))
+    );
     let stage = CloseConversation::new(&conversation()).without_survey();
     assert_eq!(field(body_of(&stage)), json!({"field": "Stage", "conversationState": "CLOSE"}));
     assert_eq!(

@@ -47,6 +47,13 @@ enum Update<'a> {
     },
 }
 
+impl<'a> Update<'a> {
+    const fn close_dialog(dialog_id: &'a str) -> Self {
+        let dialog = Dialog { dialog_id, state: "CLOSE", closed_cause: "Closed by consumer" };
+        Self::DialogChange { type_: "UPDATE", dialog }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Dialog<'a> {
@@ -86,7 +93,8 @@ fn parse_close(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
     }
 }
 
-/// Closes a conversation.
+/// Closes a conversation. Whether a survey follows the documents do not say, unless the request does:
+/// [`with_survey`](Self::with_survey), [`without_survey`](Self::without_survey).
 ///
 /// `POST /api/account/{accountId}/messaging/consumer/conversation/send?v=3`, type
 /// `cm.UpdateConversationField` ([protocol.md 7.8](crate::protocol#7.8)), with AppJWT and
@@ -98,20 +106,36 @@ fn parse_close(response: &ResponseView<'_>) -> Result<(), ApiRejection> {
 #[derive(Clone, Debug)]
 pub struct CloseConversation {
     message: Message,
-    whole_stage: bool,
+    scope: Scope,
+}
+
+/// What is closed.
+#[derive(Clone, Copy, Debug)]
+enum Scope {
+    Conversation,
+    MainDialog,
+    Stage,
 }
 
 impl CloseConversation {
     /// Closes `conversation` as its consumer.
     #[must_use]
     pub fn new(conversation: &ConversationRef) -> Self {
-        Self { message: Message::new(conversation), whole_stage: false }
+        Self { message: Message::new(conversation), scope: Scope::Conversation }
+    }
+
+    /// Closes the main dialog, after which a survey may follow
+    /// ([protocol.md 9.10](crate::protocol#9.10)). Without a survey, the service closes the conversation with it.
+    #[must_use]
+    pub fn with_survey(mut self) -> Self {
+        self.scope = Scope::MainDialog;
+        self
     }
 
     /// Closes all dialogs, a running survey included. No survey follows.
     #[must_use]
     pub fn without_survey(mut self) -> Self {
-        self.whole_stage = true;
+        self.scope = Scope::Stage;
         self
     }
 }
@@ -130,10 +154,11 @@ impl Operation for CloseConversation {
 
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
         let conversation_state = "CLOSE";
-        let field = if self.whole_stage {
-            Update::Stage { conversation_state }
-        } else {
-            Update::ConversationStateField { conversation_state }
+        let field = match self.scope {
+            Scope::Conversation => Update::ConversationStateField { conversation_state },
+            // Its dialog's id is the conversation's.
+            Scope::MainDialog => Update::close_dialog(self.message.to.id().as_str()),
+            Scope::Stage => Update::Stage { conversation_state },
         };
         self.message.update(context, field)
     }
@@ -178,12 +203,7 @@ impl Operation for CloseDialog {
     }
 
     fn request(&self, context: &Context<'_>) -> Result<RelativeRequest, InvalidInput> {
-        let dialog = Dialog {
-            dialog_id: self.message.to.dialog_text(),
-            state: "CLOSE",
-            closed_cause: "Closed by consumer",
-        };
-        self.message.update(context, Update::DialogChange { type_: "UPDATE", dialog })
+        self.message.update(context, Update::close_dialog(self.message.to.dialog_text()))
     }
 
     fn parse(&self, response: &ResponseView<'_>) -> Result<(), ApiRejection> {

@@ -268,7 +268,11 @@ impl ConsumerLane {
             }
             (Content::Close { survey }, Talk::Open(talk)) => {
                 let close = CloseConversation::new(&talk.to);
-                let close = if *survey { close } else { close.without_survey() };
+                let close = match *survey && talk.to.is_main_dialog() {
+                    true => close.with_survey(),
+                    // A survey that runs already ends with everything else.
+                    false => close.without_survey(),
+                };
                 self.begin(InFlight::Close { is_message: true }, Outgoing::Close(close))
             }
             (_, Talk::None) => self.opening_effect(),

@@ -1,12 +1,16 @@
 //! The progress that is reported of messages and files whose requests are refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::Operation as _;
 use crate::bridge::world::{UnderWay, World};
 use crate::bridge::{BridgeConfig, FailureReason, Inbound, Outgoing, Progress, SurveyPolicy};
+use crate::connector::Config;
 use crate::error::{Delivery, Error, ErrorKind, Stage};
 use crate::file::File;
+use crate::id::AccountId;
+use crate::seed::Seed;
 
 /// A world in which a conversation is open, and all progress is reported.
 fn open() -> World {
@@ -174,5 +178,33 @@ fn a_host_or_app_token_that_is_refused_fails_no_message() {
             assert_eq!(world.channel.statuses, [sent("m1")], "{stage:?}");
             assert_eq!(world.cloud.texts_of("ada"), ["Coo?"]);
         }
+    }
+}
+
+/// A survey follows where the main dialog alone is closed. One that runs already ends with everything.
+#[test]
+fn a_close_names_what_a_survey_may_follow() {
+    for (survey, in_survey, expected) in [
+        (true, false, "DialogChange"),
+        (true, true, "Stage"),
+        (false, false, "Stage"),
+        (false, true, "Stage"),
+    ] {
+        let mut world = open();
+        if in_survey {
+            world.cloud.start_survey("c1");
+            world.go_on();
+        }
+        world.hand_in("ada", Inbound::close("m2", survey).unwrap());
+        let is_call =
+            |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if is_close(outgoing));
+        let at = world.run_until(is_call).unwrap();
+        let UnderWay::Call(_, outgoing, _) = &world.instances[0].under_way[at] else { panic!() };
+        let Outgoing::Close(close) = &**outgoing else { panic!() };
+        let config = Arc::new(Config::new(AccountId::new("91827364").unwrap()));
+        let request = close.request(&config.context(Seed::from_bytes([1; 16]))).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        let field = &body["body"]["conversationField"]["field"];
+        assert_eq!(field, expected, "{survey} {in_survey}");
     }
 }

@@ -31,10 +31,10 @@ use lp_connector_smol::Smol;
 use lp_connector_sqlite::Sqlite;
 use lp_connector_tokio::Tokio;
 use operations::{
-    a_consumer_and_dead_letters_are_shown, a_running_bridge_has_lanes_and_counters,
-    an_operator_adopts_a_conversation, an_operator_resolves_and_replays,
-    calls_are_reported_with_their_errors, requests_to_the_store_are_told, typing_reaches_the_agent,
-    what_happens_is_told,
+    a_close_lets_a_survey_follow_or_not, a_consumer_and_dead_letters_are_shown,
+    a_running_bridge_has_lanes_and_counters, an_operator_adopts_a_conversation,
+    an_operator_resolves_and_replays, calls_are_reported_with_their_errors,
+    requests_to_the_store_are_told, typing_reaches_the_agent, what_happens_is_told,
 };
 use personal_data::{a_forgotten_consumer_leaves_no_trace, a_sealed_file_tells_nothing};
 use sharing::{
@@ -87,6 +87,7 @@ on_every_host! {
     typing_reaches_the_agent,
     an_operator_adopts_a_conversation,
     an_operator_resolves_and_replays,
+    a_close_lets_a_survey_follow_or_not,
     a_sealed_file_tells_nothing,
     a_forgotten_consumer_leaves_no_trace,
     twenty_cold_programs_request_one_token,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use lp_connector_bridge::store::{LaneKind, StoreErrorKind};
 use lp_connector_bridge::{
-    BridgeEventKind, ConsumerState, Inbound, Memory, Resolution, TypingError, Unsettled,
+    BridgeEventKind, ConsumerState, Inbound, Memory, Opening, Resolution, TypingError, Unsettled,
 };
+use lp_connector_core::api::ClientProperties;
 use lp_connector_core::error::{Error, ErrorKind};
 use lp_connector_core::id::ConversationId;
 use lp_connector_core::secret::Secret;
@@ -254,4 +255,25 @@ pub(crate) fn an_operator_adopts_a_conversation<H: Host>() {
     assert_eq!(wire.cloud.requests(Endpoint::Conversation), 1);
     assert_eq!(other.consumer(&consumer("ada")).unwrap().unwrap().conversation, Some(id));
     other.drain(Duration::from_secs(1));
+}
+
+/// A survey takes clients with several dialogs, and follows a conversation with an agent.
+pub(crate) fn a_close_lets_a_survey_follow_or_not<H: Host>() {
+    let features = ["MULTI_DIALOG", "RICH_CONTENT", "QUICK_REPLIES"];
+    let properties = features.into_iter().fold(ClientProperties::new(), ClientProperties::feature);
+    for (survey, state) in [(true, ConsumerState::Open), (false, ConsumerState::None)] {
+        let mut opening = Opening::default();
+        opening.client_properties = Some(properties.clone());
+        let wire = Wire::new::<H>(quick().opening(opening));
+        wire.open("ada");
+        wire.agent_says("ada", "It is in the loft.");
+        wire.ledger.expect("ada", "text", &["It is in the loft."]);
+        let close = Inbound::close("m1", survey).unwrap();
+        wire.bridge.accept(&account(&wire.cloud), &consumer("ada"), close).unwrap();
+        wire.ledger.expect("ada", "status", &["hello sent", "m1 sent"]);
+        wire.wait_for_cloud("the end of the conversation", |wire| {
+            let ada = wire.bridge.consumer(&consumer("ada")).unwrap().unwrap();
+            (ada.survey, ada.state) == (survey, state)
+        });
+    }
 }
