@@ -21,7 +21,10 @@ impl ConsumerLane {
         while self.file.is_none()
             && let Some((number, body)) = self.entries.pop_front()
         {
-            match serde_json::from_slice(&body) {
+            let entry = serde_json::from_slice(&body);
+            let is_later =
+                matches!(entry, Ok(ConsumerEntry::Accepted(_))) && !self.record.queue.is_empty();
+            match entry {
                 // It is of a new lane, which begins once this one is gone.
                 Ok(ConsumerEntry::Accepted(_) | ConsumerEntry::Adopt { .. })
                     if self.record.forget =>
@@ -53,7 +56,7 @@ impl ConsumerLane {
             }
             self.through = number;
             self.is_changed = true;
-            if self.taken_over {
+            if self.taken_over && !is_later {
                 // The last holder may have taken in this much, and sent the message that is first now.
                 self.doubt(now);
             }
@@ -271,7 +274,7 @@ impl ConsumerLane {
                     matches!(&self.record.talk, Talk::Open(talk) if *talk.to.id() == conversation);
                 if !is_own {
                     self.paused_until = None;
-                    self.adopt(conversation);
+                    self.adopt(conversation, now);
                 }
             }
             ConsumerEntry::Forget => {

@@ -141,11 +141,12 @@ impl ConsumerLane {
             },
             is_over,
             taken_over,
-            doubts_click: taken_over,
+            // The first one of the record is this side's own, unless the last holder began with it.
+            doubts_click: claimed.taken_over || taken_over && record.receipts.is_empty(),
             wall: Timestamp::from_system_time(now.wall()),
             record,
         };
-        if lane.taken_over {
+        if claimed.taken_over {
             lane.doubt(now);
         }
         lane.absorb(now);
@@ -195,10 +196,7 @@ impl ConsumerLane {
             let id = found.and_then(|cell| std::str::from_utf8(&cell.value).ok());
             match id.and_then(|id| ConversationId::new(id).ok()) {
                 Some(conversation) if self.record.closed.as_ref() != Some(&conversation) => {
-                    self.adopt(conversation);
-                    if self.record.doubtful {
-                        self.doubt(now);
-                    }
+                    self.adopt(conversation, now);
                 }
                 _ => self.await_open(now),
             }
@@ -300,6 +298,8 @@ impl ConsumerLane {
     }
 
     fn begin_send(&mut self, to: &ConversationRef, outgoing: Outgoing) -> Option<Effect> {
+        // Nobody else can have sent what comes after what this holder sends.
+        self.record.doubtful = false;
         let (dialog, conversation) = (to.dialog(), to.id().clone());
         self.begin(InFlight::Send { dialog, conversation }, outgoing)
     }
@@ -484,8 +484,6 @@ impl ConsumerLane {
         self.settle_until = None;
         if let Some(head) = self.record.queue.pop_front() {
             self.is_changed = true;
-            // Nobody else can have sent what comes after what this holder sends.
-            self.record.doubtful &= head.state != SendState::Waiting;
             let (is_last, is_part) = (head.is_last(), head.part.is_some());
             let Queued { id, accepted, .. } = head;
             if progress == Progress::Sent && !is_last {

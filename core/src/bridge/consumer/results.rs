@@ -141,19 +141,23 @@ impl ConsumerLane {
     /// One is open, and the answer does not say which: perhaps a notification did.
     fn already_open(&mut self, now: Now) {
         match self.record.seen.last().map(|(conversation, _)| conversation.clone()) {
-            Some(conversation) => self.adopt(conversation),
+            Some(conversation) => self.adopt(conversation, now),
             None if self.record.lp_consumer.is_some() => self.record.talk = Talk::Awaiting,
             // Nothing leads to it but a notification.
             None => self.await_open(now),
         }
     }
 
-    pub(super) fn adopt(&mut self, conversation: ConversationId) {
+    pub(super) fn adopt(&mut self, conversation: ConversationId, now: Now) {
         let mut to = ConversationRef::new(self.consumer.clone(), conversation);
         if let Some(properties) = self.config.of(&self.consumer).opening().client_properties {
             to = to.with_client_properties(properties);
         }
         self.opened(to, ConversationOutcome::Adopted);
+        if self.record.doubtful {
+            // The last holder may have known of it.
+            self.doubt(now);
+        }
         self.must_commit = true;
         self.is_changed = true;
     }
@@ -220,6 +224,8 @@ impl ConsumerLane {
             }
         };
         self.record.pause = None;
+        // Nobody else had stored it, or sent what comes behind it.
+        self.record.doubtful = false;
         self.through = file.number;
         let id = file.inbound.id().to_owned();
         self.record.remember(id.clone(), file.inbound.fingerprint(), self.wall);

@@ -8,6 +8,7 @@ use crate::bridge::Called;
 use crate::bridge::config::Unsettled;
 use crate::bridge::entry::{ConsumerEntry, Phase, Resolution, Verdict};
 use crate::bridge::world;
+use crate::error::{Delivery, Error, ErrorKind};
 use crate::file::File;
 
 fn now() -> Now {
@@ -182,6 +183,64 @@ fn a_conversation_that_is_looked_up_is_doubted_as_well() {
         let mut lane = restored(Claimed { more: true, ..given(&record, Vec::new()) });
         assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Read(_))));
         lane.read(&[Some(Cell { version: 1, value: b"c1".to_vec() })], now());
+        let is_doubted = matches!(lane.record.queue[0].state, SendState::Unconfirmed(_));
+        assert_eq!(is_doubted, doubtful);
+    }
+}
+
+/// It stands in the record because this side has not come to send it yet.
+#[test]
+fn an_own_message_and_click_are_not_doubted_later() {
+    let mut record = open();
+    record.doubtful = true;
+    let mut message = unconfirmed("m1");
+    message.state = SendState::Waiting;
+    record.queue.push_back(message);
+    record.receipts.push_back(PendingReceipt {
+        conversation: conversation(),
+        dialog: DialogId::new("c1").unwrap(),
+        kind: PendingKind::Action,
+        sequences: vec![4],
+        metadata: serde_json::Value::Null,
+        tries: 0,
+    });
+    let given = || Claimed { more: true, ..given(&record, vec![text("m2")]) };
+    let lane = restored(given());
+    assert_eq!((lane.record.receipts.len(), lane.record.queue.len()), (1, 2));
+    assert_eq!(lane.record.queue[0].state, SendState::Waiting);
+    let lane = restored(Claimed { taken_over: true, ..given() });
+    assert_eq!((lane.record.receipts.len(), lane.record.queue.len()), (0, 2));
+    assert!(matches!(lane.record.queue[0].state, SendState::Unconfirmed(_)));
+}
+
+#[test]
+fn a_file_that_this_holder_stored_ends_its_doubts() {
+    let mut record = open();
+    record.doubtful = true;
+    let claimed = Claimed { more: true, ..given(&record, vec![file("m1")]) };
+    let (mut lane, mut cloud) = (restored(claimed), world::Cloud::default());
+    for _ in 0..2 {
+        let LaneStep::Effect(Effect::Call(outgoing)) = lane.poll(now()) else { panic!() };
+        assert!(lane.record.doubtful);
+        lane.called(cloud.perform(&outgoing), now());
+    }
+    assert!(!record_of(committed(&mut lane)).doubtful);
+}
+
+/// What another program of the consumer's opened may be what the last holder sent to.
+#[test]
+fn a_conversation_that_is_open_already_is_doubted_as_well() {
+    for doubtful in [false, true] {
+        let mut message = unconfirmed("m1");
+        message.state = SendState::Waiting;
+        let mut record = ConsumerRecord { talk: Talk::None, doubtful, ..open() };
+        record.is_identified = true;
+        record.seen.push((conversation(), Phase::Open));
+        record.queue.push_back(message);
+        let mut lane = restored(Claimed { more: true, ..given(&record, Vec::new()) });
+        assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::Open(_)))));
+        let error = Error::new(ErrorKind::AlreadyOpen, "one is open");
+        lane.called(Err(error.with_delivery(Delivery::Rejected)), now());
         let is_doubted = matches!(lane.record.queue[0].state, SendState::Unconfirmed(_));
         assert_eq!(is_doubted, doubtful);
     }

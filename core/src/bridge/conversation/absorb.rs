@@ -240,7 +240,9 @@ impl ConversationLane {
         };
         if self.record.told.as_ref() != Some(&phase) {
             self.record.told = Some(phase.clone());
-            self.index_own(phase != Phase::Closed);
+            if phase == Phase::Open {
+                self.index_own(true);
+            }
             let conversation = self.conversation.clone();
             self.tell_consumer(&ConsumerEntry::Seen { conversation, phase });
         }

@@ -133,14 +133,17 @@ fn what_is_over_a_thousand_deliveries_waits_in_the_inbox() {
 }
 
 #[test]
-fn a_forgotten_conversation_leaves_no_cell() {
+fn a_conversation_that_goes_leaves_no_cell() {
     let lp_consumer = Some(LpConsumerId::new("lp-ada").unwrap());
     let owner = Owner::Ours { consumer: ExtConsumerId::new("ada").unwrap(), lp_consumer };
     let record = ConversationRecord { owner, ..ConversationRecord::default() };
-    let word = serde_json::to_vec(&ConversationEntry::Forget).unwrap();
-    let mut lane = claimed(&record, vec![(1, word)], Duration::ZERO);
-    let LaneStep::Commit(draft) = lane.poll(now()) else { panic!() };
+    let word = vec![(1, serde_json::to_vec(&ConversationEntry::Forget).unwrap())];
     let account = AccountId::new("91827364").unwrap();
     let cell = open_cell(&account, &LpConsumerId::new("lp-ada").unwrap());
-    assert_eq!((draft.next, draft.cells), (DraftNext::Gone, vec![(cell, Vec::new())]));
+    for (entries, elapsed) in [(word, Duration::ZERO), (Vec::new(), DAY * 28)] {
+        let mut lane = claimed(&record, entries, elapsed);
+        let LaneStep::Commit(draft) = lane.poll(now()) else { panic!() };
+        let expected = vec![(cell.clone(), Vec::new())];
+        assert_eq!((draft.next, draft.cells), (DraftNext::Gone, expected), "{elapsed:?}");
+    }
 }

@@ -158,9 +158,8 @@ impl ConversationLane {
         self.wall = Timestamp::from_system_time(now.wall());
         self.absorb(now.mono());
         if self.is_forgotten {
-            // Nothing of it is delivered, told or set aside any more, and no cell leads to it.
+            // Nothing of it is delivered, told or set aside any more.
             self.append.clear();
-            self.index_own(false);
             return LaneStep::Commit(self.draft(DraftNext::Gone, now.mono()));
         }
         if let Some(lp_consumer) = self.asked.clone()
@@ -267,7 +266,8 @@ impl ConversationLane {
     }
 
     /// The news for the consumer's lane may stand behind more messages than that lane is given at a time, and the first
-    /// of these wait for a conversation. If another one of the consumer's is open when this one closes, no cell leads to it.
+    /// of these wait for a conversation. When this one closes, the cell may be another one's: it stays as long as the record,
+    /// and the consumer's lane knows what is closed.
     fn index_own(&mut self, is_open: bool) {
         if let Owner::Ours { lp_consumer: Some(lp_consumer), .. } = &self.record.owner {
             self.index(&lp_consumer.clone(), is_open);
@@ -314,6 +314,10 @@ impl ConversationLane {
     }
 
     fn draft(&mut self, next: DraftNext, now: Mono) -> Draft {
+        if next == DraftNext::Gone {
+            // Nothing leads to it any more.
+            self.index_own(false);
+        }
         self.record.inbox = self.inbox.save(&self.conversation, now);
         if let Owner::Unknown { left, named } = &mut self.record.owner {
             *left = self.owner_until.map(|until| until.since(now));
