@@ -15,16 +15,21 @@ use crate::bridge::status::{FailureReason, Progress};
 use crate::id::{ConversationId, DialogId};
 use crate::time::Now;
 
+/// What can leave without a further commit: the number of receipts, and the message for the open conversation with the
+/// number of its tries.
+struct Leaving {
+    receipts: usize,
+    message: Option<(String, u32)>,
+}
+
 impl ConsumerLane {
     /// Takes in entries, in order, as far as there is room.
     pub(super) fn absorb(&mut self, now: Now) {
         while self.file.is_none()
             && let Some((number, body)) = self.entries.pop_front()
         {
-            let entry = serde_json::from_slice(&body);
-            let is_later =
-                matches!(entry, Ok(ConsumerEntry::Accepted(_))) && !self.record.queue.is_empty();
-            match entry {
+            let before = self.leaving();
+            match serde_json::from_slice(&body) {
                 // It is of a new lane, which begins once this one is gone.
                 Ok(ConsumerEntry::Accepted(_) | ConsumerEntry::Adopt { .. })
                     if self.record.forget =>
@@ -56,11 +61,28 @@ impl ConsumerLane {
             }
             self.through = number;
             self.is_changed = true;
-            if self.taken_over && !is_later {
-                // The last holder may have taken in this much, and sent the message that is first now.
-                self.doubt(now);
-            }
+            self.doubt_after(&before, now);
         }
+    }
+
+    /// The last holder may have taken in this much, and sent what is first now and was not before.
+    fn doubt_after(&mut self, before: &Leaving, now: Now) {
+        if !self.taken_over {
+            return;
+        }
+        if self.record.receipts.len() != before.receipts {
+            self.doubt_click();
+        }
+        if self.leaving().message != before.message {
+            self.doubt_head(now);
+        }
+    }
+
+    fn leaving(&self) -> Leaving {
+        let head = self.record.queue.front().filter(|head| head.state == SendState::Waiting);
+        let head = head.filter(|_| matches!(self.record.talk, Talk::Open(_)));
+        let message = head.map(|head| (head.id.clone(), head.attempt));
+        Leaving { receipts: self.record.receipts.len(), message }
     }
 
     /// True if the consumer is to be forgotten, and that is known already.
@@ -88,12 +110,10 @@ impl ConsumerLane {
             .filter(|(_, entry)| self.counts_ahead(entry))
             .collect();
         for (number, entry) in ahead {
+            let before = self.leaving();
             self.take_in(entry, now);
             self.record.ahead = Some(number);
-            if self.taken_over {
-                // The last holder may have looked at this much, and sent the message that is first now.
-                self.doubt(now);
-            }
+            self.doubt_after(&before, now);
         }
     }
 

@@ -20,7 +20,7 @@ impl ConsumerLane {
 
     /// Forgets a click: a bot may act on it, not twice. The text after it says what was chosen. Only the first receipt
     /// can have left: its result is committed before another goes out.
-    fn doubt_click(&mut self) {
+    pub(super) fn doubt_click(&mut self) {
         let Some(first) = self.record.receipts.front().filter(|_| self.doubts_click) else {
             return;
         };
@@ -34,7 +34,7 @@ impl ConsumerLane {
 
     /// Marks the first message as possibly sent. It can only have left if a conversation was open: opening is
     /// committed before anything is sent.
-    fn doubt_head(&mut self, now: Now) {
+    pub(super) fn doubt_head(&mut self, now: Now) {
         let Talk::Open(talk) = &self.record.talk else { return };
         let (dialog, conversation) = (talk.to.dialog(), talk.to.id().clone());
         let Some(head) = self.record.queue.front() else { return };

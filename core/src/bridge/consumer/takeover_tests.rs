@@ -65,6 +65,23 @@ fn file(id: &str) -> ConsumerEntry {
     ConsumerEntry::Accepted(Box::new(Inbound::file(id, file).unwrap()))
 }
 
+/// The channel has read a message of an agent's.
+fn forward(sequence: u64) -> ConsumerEntry {
+    ConsumerEntry::Receipt {
+        conversation: conversation(),
+        dialog: DialogId::new("c1").unwrap(),
+        status: ReceiptKind::Read,
+        sequences: vec![sequence],
+        reported: true,
+    }
+}
+
+/// The agent has received a message of before.
+fn received() -> ConsumerEntry {
+    let dialog = DialogId::new("c1").unwrap();
+    ConsumerEntry::Acknowledged { dialog, read: false, sequences: vec![0] }
+}
+
 fn absent(message: &str) -> ConsumerEntry {
     let verdict = Verdict::Absent;
     ConsumerEntry::Settled { message: message.to_owned(), attempt: 1, verdict }
@@ -118,7 +135,7 @@ fn an_operators_word_wakes_a_lane_whose_file_waits() {
 /// Until a file is stored and committed, no holder has sent anything behind it.
 #[test]
 fn what_is_done_after_a_takeover_is_not_doubted() {
-    let mut claimed = given(&open(), vec![file("m1"), text("m2")]);
+    let mut claimed = given(&open(), vec![file("m1"), received()]);
     claimed.taken_over = true;
     let (mut lane, mut cloud) = (restored(claimed), world::Cloud::default());
     for _ in 0..2 {
@@ -204,13 +221,15 @@ fn an_own_message_and_click_are_not_doubted_later() {
         metadata: serde_json::Value::Null,
         tries: 0,
     });
-    let given = || Claimed { more: true, ..given(&record, vec![text("m2")]) };
-    let lane = restored(given());
-    assert_eq!((lane.record.receipts.len(), lane.record.queue.len()), (1, 2));
-    assert_eq!(lane.record.queue[0].state, SendState::Waiting);
-    let lane = restored(Claimed { taken_over: true, ..given() });
-    assert_eq!((lane.record.receipts.len(), lane.record.queue.len()), (0, 2));
-    assert!(matches!(lane.record.queue[0].state, SendState::Unconfirmed(_)));
+    for entry in [text("m2"), forward(5), received()] {
+        let given = || Claimed { more: true, ..given(&record, vec![entry.clone()]) };
+        let lane = restored(given());
+        assert_eq!(lane.record.receipts[0].kind, PendingKind::Action);
+        assert_eq!(lane.record.queue[0].state, SendState::Waiting);
+        let lane = restored(Claimed { taken_over: true, ..given() });
+        assert!(lane.record.receipts.iter().all(|one| one.kind != PendingKind::Action));
+        assert!(matches!(lane.record.queue[0].state, SendState::Unconfirmed(_)));
+    }
 }
 
 #[test]
