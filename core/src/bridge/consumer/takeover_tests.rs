@@ -132,19 +132,28 @@ fn an_operators_word_wakes_a_lane_whose_file_waits() {
     assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::UploadUrl(_)))));
 }
 
-/// Until a file is stored and committed, no holder has sent anything behind it.
+/// Until a file is stored or refused, and that is committed, no holder has sent anything behind it.
 #[test]
 fn what_is_done_after_a_takeover_is_not_doubted() {
-    let mut claimed = given(&open(), vec![file("m1"), received()]);
-    claimed.taken_over = true;
-    let (mut lane, mut cloud) = (restored(claimed), world::Cloud::default());
-    for _ in 0..2 {
-        // An address for the file, and the file.
+    for is_refused in [false, true] {
+        let mut claimed = given(&open(), vec![file("m1"), text("m2")]);
+        claimed.taken_over = true;
+        let (mut lane, mut cloud) = (restored(claimed), world::Cloud::default());
+        for _ in 0..2 {
+            // An address for the file, and the file.
+            let LaneStep::Effect(Effect::Call(outgoing)) = lane.poll(now()) else { panic!() };
+            let refused = Error::new(ErrorKind::Rejected, "too large");
+            let refused = refused.with_delivery(Delivery::Rejected).with_status(413, None);
+            lane.called(if is_refused { Err(refused) } else { cloud.perform(&outgoing) }, now());
+            if is_refused {
+                break;
+            }
+        }
+        assert_eq!(committed(&mut lane).next, DraftNext::Hold);
         let LaneStep::Effect(Effect::Call(outgoing)) = lane.poll(now()) else { panic!() };
-        lane.called(cloud.perform(&outgoing), now());
+        let is_sent = matches!(outgoing, Outgoing::Text(_) | Outgoing::File(_));
+        assert!(is_sent && lane.record.queue[0].state == SendState::Waiting);
     }
-    assert_eq!(committed(&mut lane).next, DraftNext::Hold);
-    assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::File(_)))));
 }
 
 /// The last holder was given what this one is not, and has sent the message again for it.
