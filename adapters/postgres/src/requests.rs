@@ -17,8 +17,9 @@ use crate::values::{
 /// A lane that comes due may become visible a little later than one that comes due after it.
 const MARGIN: i64 = 5_000_000_000;
 
-/// What a claim gives, in bytes: so little that the sockets hold it. Its transaction ends when the answer is sent: a
-/// program that stops before it reads would keep the lanes locked, and no term would end for them.
+/// What a claim itself gives, in bytes: so little that the sockets hold it. Its transaction ends when the answer is sent: a
+/// program that stops before it reads would keep the lanes locked, and no term would end for them. Of a lane that was
+/// cut, the rest is read afterwards, without a lock.
 const CLAIM_BYTES: usize = 256 * 1024;
 
 /// How often claims look at everything.
@@ -102,6 +103,7 @@ async fn claim(
     low: &mut LowerBound,
 ) -> Result<Vec<Claimed>, Failure> {
     let holder = holder.0.to_be_bytes();
+    let most = entries;
     let (lanes, entries, term) = (count(lanes), count(entries), nanos(term));
     let (speaks, from, budget) =
         (i32::from(speaks), low.next(), count(CLAIM_BYTES.min(MAX_CLAIM_BYTES)));
@@ -119,7 +121,67 @@ async fn claim(
     if let Some(first) = rows.first() {
         low.saw(get(first, 11)?);
     }
-    rows.iter().map(claimed).collect()
+    let mut claimed = rows.iter().map(claimed).collect::<Result<Vec<Claimed>, Failure>>()?;
+    let mut left = MAX_CLAIM_BYTES.saturating_sub(claimed.iter().map(bytes_of).sum());
+    for lane in claimed.iter_mut().filter(|lane| lane.more && lane.entries.len() < most) {
+        // The lanes are claimed: what cannot be read now is given the next time.
+        if let Ok(bytes) = read_on(client, lane, most, left).await {
+            left = left.saturating_sub(bytes);
+        }
+    }
+    Ok(claimed)
+}
+
+fn bytes_of(lane: &Claimed) -> usize {
+    let record = lane.record.as_ref().map_or(0, |record| record.body.len());
+    record + lane.entries.iter().map(|(_, body)| body.len()).sum::<usize>()
+}
+
+/// Reads on in a lane that was cut: a large file hides nothing that stands behind it. Returns how many bytes it read.
+async fn read_on(
+    client: &Client,
+    lane: &mut Claimed,
+    most: usize,
+    left: usize,
+) -> Result<usize, Failure> {
+    let Some(mut last) = lane.entries.last().map(|(number, _)| *number) else { return Ok(0) };
+    let id = &lane.lane;
+    let (account, kind) = (id.account().as_str(), i16::from(id.kind().number()));
+    let key = id.key();
+    let (fence, after) = (signed(lane.fence.0), signed(last));
+    let (limit, budget) = (count(most.saturating_sub(lane.entries.len())), count(left));
+    let values: [Typed<'_>; 7] = [
+        (&account, Type::TEXT),
+        (&kind, Type::INT2),
+        (&key, Type::TEXT),
+        (&fence, Type::INT8),
+        (&after, Type::INT8),
+        (&limit, Type::INT8),
+        (&budget, Type::INT8),
+    ];
+    let sql = "SELECT given.number, given.body, given.tail FROM (
+            SELECT one.number, one.body, one.tail,
+                sum(octet_length(one.body)) OVER (ORDER BY one.number) - octet_length(one.body) AS before
+            FROM (
+                SELECT entry.number, entry.body, lane.tail FROM lp_lane AS lane JOIN lp_entry AS entry ON entry.lane = lane.id
+                WHERE lane.account = $1 AND lane.kind = $2 AND lane.key = $3 AND lane.fence = $4 AND entry.number > $5
+                ORDER BY entry.number LIMIT $6
+            ) AS one
+        ) AS given WHERE given.before < $7 ORDER BY given.number";
+    let rows = client.query_typed(sql, &values).await?;
+    let mut bytes: usize = 0;
+    for row in &rows {
+        let (number, body): (u64, Vec<u8>) = (unsigned(row, 0)?, get(row, 1)?);
+        if number != last.saturating_add(1) {
+            break;
+        }
+        last = number;
+        bytes = bytes.saturating_add(body.len());
+        lane.entries.push((number, body));
+        // As of now: what came since the claim is among these.
+        lane.more = unsigned(row, 2)? > last;
+    }
+    Ok(bytes)
 }
 
 /// Removes some of the cells that have expired.

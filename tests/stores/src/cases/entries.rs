@@ -97,6 +97,36 @@ pub(super) fn a_claim_gives_a_bounded_number_of_bytes(bench: &Bench) {
     assert_eq!(given, BTreeMap::from([(ada, vec![1, 2, 3]), (bob, vec![1, 2, 3])]));
 }
 
+/// A word that counts at once may stand behind a file.
+pub(super) fn a_large_entry_hides_none_behind_it(bench: &Bench) {
+    let (ada, bob) = (lane("ada"), lane("bob"));
+    let sizes = [400_000, 1, 500_000, 2];
+    for lane in [&ada, &bob] {
+        let entries = sizes.map(|size| Entry { lane: lane.clone(), body: vec![7; size] });
+        bench.first().perform(Request::Append(entries.into())).unwrap();
+        bench.wait(SECOND);
+    }
+    let mut given = 0;
+    while given < 2 {
+        let claimed = bench.claim();
+        assert!(!claimed.is_empty());
+        given += claimed.len();
+        for held in claimed {
+            let entries: Vec<_> =
+                held.claimed.entries.iter().map(|(number, body)| (*number, body.len())).collect();
+            assert_eq!(entries, [(1, 400_000), (2, 1), (3, 500_000), (4, 2)]);
+            assert!(!held.claimed.more);
+        }
+    }
+    for at_most in [1, 3] {
+        let lane = lane(&format!("cut at {at_most}"));
+        let entries = sizes.map(|size| Entry { lane: lane.clone(), body: vec![7; size] });
+        bench.first().perform(Request::Append(entries.into())).unwrap();
+        let held = bench.claim_at_most(1, at_most, 1).remove(0);
+        assert_eq!((held.claimed.entries.len(), held.claimed.more), (at_most, true));
+    }
+}
+
 pub(super) fn the_longest_due_comes_first(bench: &Bench) {
     for key in ["c", "a", "b"] {
         bench.append(&[(&lane(key), "1")]);

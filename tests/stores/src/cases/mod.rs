@@ -95,6 +95,7 @@ cases! {
     5 entries::numbers_go_on_without_gaps,
     5 entries::a_claim_gives_no_more_than_it_is_asked_for,
     5 entries::a_claim_gives_a_bounded_number_of_bytes,
+    5 entries::a_large_entry_hides_none_behind_it,
     5 entries::the_longest_due_comes_first,
     5 entries::lanes_are_apart_by_account_kind_and_key,
     6 commits::a_commit_consumes_what_was_given,
