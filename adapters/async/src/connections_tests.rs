@@ -74,6 +74,21 @@ fn two_connections_freed_at_once_serve_two() {
     assert!(poll(fourth.as_mut()).is_some(), "there was room for two");
 }
 
+#[test]
+fn once_nobody_waits_the_next_has_no_queue() {
+    let (all, uri) = (connections(1), Uri::from_static("http://a"));
+    let (permit, _) = poll(pin!(all.acquire(&uri, &clock))).unwrap();
+    let mut second = Box::pin(all.acquire(&uri, &clock));
+    let mut dropped = Box::pin(all.acquire(&uri, &clock));
+    assert!(poll(second.as_mut()).is_none() && poll(dropped.as_mut()).is_none());
+    drop(dropped);
+    drop(permit);
+    // One waiter was dropped and one was served.
+    drop(poll(second.as_mut()).unwrap());
+    drop(second);
+    assert!(poll(pin!(all.acquire(&uri, &clock))).is_some());
+}
+
 /// Threads take, drop while they wait, and give back, in whatever order the machine makes of it.
 #[test]
 fn nobody_is_stranded_and_the_bound_holds() {

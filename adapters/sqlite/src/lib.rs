@@ -217,3 +217,17 @@ impl Drop for Sqlite {
 fn closed() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, "the store is closed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_is_set_is_kept_beside_the_others() {
+        let [busy, age] = [20, 70].map(Duration::from_millis);
+        let options =
+            SqliteOptions::default().max_bytes(200_000).journal_age(age).busy_timeout(busy);
+        let found = (options.busy_timeout, options.max_bytes, options.journal_age);
+        assert_eq!(found, (busy, Some(200_000), age));
+    }
+}

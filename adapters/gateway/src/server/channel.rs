@@ -243,7 +243,9 @@ impl Drop for Permitted<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::doubles::gateway;
+    use lp_connector_core::bridge::{Progress, Status};
+
+    use super::super::doubles::{AwayStore, core_over, gateway};
     use super::super::logged::logged;
     use super::*;
 
@@ -274,6 +276,53 @@ mod tests {
             let permit = gateway.circuit().admit(later);
             assert_eq!(permit, Permit::Probe);
             drop(Permitted { gateway: &gateway, permit, is_over: false });
+        }
+    }
+
+    #[test]
+    fn a_try_that_is_not_posted_leaves_no_room_beside_a_probe() {
+        let (gateway, now) = (gateway(), Instant::now());
+        // Begun before the circuit opened.
+        let tried = Permitted { gateway: &gateway, permit: Permit::Try, is_over: false };
+        for _ in 0..10 {
+            gateway.circuit().fail(Permit::Try, now);
+        }
+        let later = now + Duration::from_secs(5);
+        assert_eq!(gateway.circuit().admit(later), Permit::Probe);
+        drop(tried);
+        assert!(matches!(gateway.circuit().admit(later), Permit::Wait(_)));
+    }
+
+    /// What the log says of a try that the gateway answers with this status.
+    fn recorded(status: u16) -> Vec<String> {
+        let gateways = Gateways(Arc::new(core_over(Arc::new(AwayStore::new()))));
+        let gateway = gateway();
+        let content = DeliveryContent::Status(Status::new("SM9f3", Progress::Sent, None));
+        let ada = ExtConsumerId::new("ada").unwrap();
+        let delivery = Delivery::new("5f0c:1".to_owned(), gateway.account.clone(), ada, content);
+        let answer = Ok(Answer { status, retry_after: None, text: "quoted".to_owned() });
+        let (kind, outcome) = (DeliveryType::MessageStatus, Outcome::of(status, None));
+        logged(|| {
+            gateways.record(&gateway, &delivery, kind, 1, &answer, &outcome, Duration::ZERO);
+        })
+    }
+
+    #[test]
+    fn a_delivery_that_fails_is_a_warning_in_the_log() {
+        for (status, expected) in [
+            (204, "INFO delivery sms ada 5f0c:1 taken"),
+            (503, "WARN delivery sms ada 5f0c:1 outage: status 503"),
+            (404, "ERROR misconfigured sms ada 5f0c:1 misconfigured: status 404"),
+        ] {
+            assert_eq!(recorded(status)[0], expected);
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_writes_is_logged_if_it_takes_nothing() {
+        assert!(recorded(204)[1..].is_empty());
+        for status in [503, 422, 404] {
+            assert_eq!(recorded(status)[1..], ["TRACE answer 5f0c:1 quoted"], "{status}");
         }
     }
 

@@ -171,7 +171,11 @@ impl Typists {
 
 #[cfg(test)]
 mod tests {
-    use super::super::doubles::gateway;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::super::doubles::{AwayStore, app_over, block_on, gateway};
     use super::*;
 
     #[test]
@@ -189,6 +193,19 @@ mod tests {
         assert_eq!(over(30_000), ["ada"]);
         assert!(over(30_000).is_empty(), "the agent learns it once");
         assert_eq!(over(40_000), ["bob"]);
+    }
+
+    #[test]
+    fn the_server_ends_typing_that_is_over() {
+        block_on(async {
+            let app = app_over(Arc::new(AwayStore::new()));
+            let who = ("sms".to_owned(), ExtConsumerId::new("ada").unwrap());
+            app.typists.0.lock().unwrap().insert(who, Instant::now());
+            let mut ending = pin!(end_by_time(app.clone()));
+            let polled = poll_fn(|context| Poll::Ready(ending.as_mut().poll(context))).await;
+            assert!(polled.is_pending(), "it goes on with the server");
+            assert!(app.typists.0.lock().unwrap().is_empty());
+        });
     }
 
     #[test]
