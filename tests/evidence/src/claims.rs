@@ -36,6 +36,14 @@ pub const CLAIMS: &[Claim] = &[
         keeps: Keeps::All,
     },
     Claim {
+        name: "mutants-adapters",
+        says: "The adapters' tests notice small changes",
+        shown_by: "As above, for the crates with code of their own. The cases over sockets count among their tests, and the cases of all \
+            stores among those of SQLite's.",
+        command: "cargo run -q --release --locked -p lp-connector-mutants -- async ureq tls axum bridge gateway sqlite --jobs 4",
+        keeps: Keeps::All,
+    },
+    Claim {
         name: "bridge-soak",
         says: "The bridge loses and doubles nothing in a million scenarios",
         shown_by: "Instances die and freeze, and store, cloud and channel fail, lose answers and are late. The channel's and the \
