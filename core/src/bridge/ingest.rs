@@ -151,7 +151,8 @@ pub fn report(
     Ok(entries.collect())
 }
 
-/// An operator decides about a message that is held, or unconfirmed.
+/// An operator decides about a message that is held, or unconfirmed. It counts before what else waits in the lane, unless
+/// more than 63 files and messages, or 16 MiB of them, wait beside the 256 messages of the record.
 #[must_use]
 pub fn resolve(
     account: &AccountId,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -67,7 +67,11 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, problem, remedy, .. } = self;
-        write!(f, "{path}: {problem}; {remedy}")
+        // A member's name may have line breaks.
+        for c in path.chars() {
+            f.write_char(if c.is_control() { ' ' } else { c })?;
+        }
+        write!(f, ": {problem}; {remedy}")
     }
 }
 

@@ -95,6 +95,9 @@ fn every_fault_is_reported_at_once_with_its_path() {
         )
     );
     assert!(!lines.contains("c\nd"));
+    let odd = json!({"capabilities": {"webhooks": {"a\u{1b}[31m\nb": {"endpoint": 7}}}});
+    let lines: Vec<_> = check(&odd).iter().map(ToString::to_string).collect();
+    assert!(lines.iter().any(|line| line.contains(".a [31m b: ")), "{lines:?}");
 }
 
 #[test]

@@ -106,6 +106,11 @@ fn pauses_grow_while_requests_fail() {
         assert_eq!(draft.next, DraftNext::After(pause));
         now = now.later(pause);
     }
+    // Whoever refuses a message is there again.
+    let LaneStep::Effect(_) = lane.poll(now) else { panic!() };
+    let refused = Error::new(ErrorKind::Rejected, "not like this");
+    lane.called(Err(refused.with_delivery(Delivery::Rejected)), now);
+    assert!(lane.record.queue.is_empty() && lane.record.pause.is_none());
 }
 
 #[test]

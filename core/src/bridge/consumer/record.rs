@@ -112,7 +112,11 @@ impl OpenTalk {
         let least = self.least.entry(dialog.clone()).or_default();
         *least = (*least).max(sequence.saturating_add(1));
         while self.least.len() > 8 {
-            self.least.pop_first();
+            // Not the one that messages go to.
+            let Some(other) = self.least.keys().find(|other| *other != dialog).cloned() else {
+                return;
+            };
+            self.least.remove(&other);
         }
     }
 

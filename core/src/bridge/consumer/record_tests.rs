@@ -144,6 +144,9 @@ fn of_nine_dialogs_the_first_is_forgotten() {
     assert_eq!(least(&talk), [21, 21, 21, 21, 21, 21, 21, 21, 0]);
     talk.confirm(&dialogs[8], 30);
     assert_eq!(least(&talk), [0, 21, 21, 21, 21, 21, 21, 21, 31]);
+    // The newest one stays, whatever its name.
+    talk.confirm(&dialogs[0], 40);
+    assert_eq!(least(&talk), [41, 0, 21, 21, 21, 21, 21, 21, 31]);
 }
 
 proptest! {

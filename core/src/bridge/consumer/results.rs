@@ -178,12 +178,15 @@ impl ConsumerLane {
     }
 
     fn refuse(&mut self, error: &Error, now: Now) {
+        // Whoever refuses is there: the next outage begins anew.
+        self.record.pause = None;
         let reason = FailureReason::Refused(detail(error));
         self.finish_head(Progress::Failed(reason), None, now);
     }
 
     fn refuse_file(&mut self, error: &Error) {
         let Some(file) = self.file.take() else { return };
+        self.record.pause = None;
         let fingerprint = file.inbound.fingerprint();
         self.through = file.number;
         self.record.remember(file.inbound.id().to_owned(), fingerprint, self.wall);
