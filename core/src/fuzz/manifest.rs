@@ -73,7 +73,9 @@ fn is_explained(one: &Violation) {
     for part in [one.problem(), one.remedy()] {
         assert!(!part.is_empty() && !part.contains(char::is_control), "{part:?}");
     }
-    assert_eq!(one.to_string(), format!("{}: {}; {}", one.path(), one.problem(), one.remedy()));
+    // A member's name may be anything, and the line is one all the same.
+    let path = one.path().replace(char::is_control, " ");
+    assert_eq!(one.to_string(), format!("{path}: {}; {}", one.problem(), one.remedy()));
     if one.severity() != Severity::Error || one.problem() == NO_EVENT {
         return;
     }
