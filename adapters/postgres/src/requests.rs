@@ -22,6 +22,9 @@ const MARGIN: i64 = 5_000_000_000;
 /// cut, the rest is read afterwards, without a lock.
 const CLAIM_BYTES: usize = 256 * 1024;
 
+/// How long a claim may read on: it has its lanes already, and its answer must come in time.
+const READ_ON: Duration = Duration::from_secs(1);
+
 /// How often claims look at everything.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -123,10 +126,12 @@ async fn claim(
     }
     let mut claimed = rows.iter().map(claimed).collect::<Result<Vec<Claimed>, Failure>>()?;
     let mut left = MAX_CLAIM_BYTES.saturating_sub(claimed.iter().map(bytes_of).sum());
+    let deadline = tokio::time::Instant::now() + READ_ON;
     for lane in claimed.iter_mut().filter(|lane| lane.more && lane.entries.len() < most) {
-        // The lanes are claimed: what cannot be read now is given the next time.
-        if let Ok(bytes) = read_on(client, lane, most, left).await {
-            left = left.saturating_sub(bytes);
+        // The lanes are claimed: what cannot be read now may be given another time.
+        match tokio::time::timeout_at(deadline, read_on(client, lane, most, left)).await {
+            Ok(Ok(bytes)) => left = left.saturating_sub(bytes),
+            Ok(Err(_)) | Err(_) => break,
         }
     }
     Ok(claimed)

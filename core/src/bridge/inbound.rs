@@ -134,7 +134,7 @@ impl Inbound {
     }
 
     /// A request to close the conversation, after everything that was accepted before it. With `survey`, a survey may
-    /// follow ([protocol.md 9.10](crate::protocol#9.10)); one that runs already is closed in any case.
+    /// follow ([protocol.md 9.10](crate::protocol#9.10)), and one that runs goes on; without, it is closed as well.
     ///
     /// # Errors
     /// [`InvalidInput`] for the id, as [`text`](Self::text).

@@ -125,7 +125,8 @@ impl CloseConversation {
     }
 
     /// Closes the main dialog, after which a survey may follow
-    /// ([protocol.md 9.10](crate::protocol#9.10)). Without a survey, the service closes the conversation with it.
+    /// ([protocol.md 9.10](crate::protocol#9.10)). What closes the conversation where none follows, the documents do not
+    /// say; the sandbox closes it at once.
     #[must_use]
     pub fn with_survey(mut self) -> Self {
         self.scope = Scope::MainDialog;

@@ -113,6 +113,16 @@ fn pauses_grow_while_requests_fail() {
     assert!(lane.record.queue.is_empty() && lane.record.pause.is_none());
 }
 
+/// Nothing is known to lead there: whatever does costs a claim, and no message.
+#[test]
+fn a_record_with_something_to_do_is_due_at_once() {
+    let waiting = ConsumerRecord { queue: [queued(SendState::Waiting)].into(), ..open() };
+    for (record, expected) in [(waiting, Duration::ZERO), (open(), DAY * 7)] {
+        let lane = claimed(&record, Vec::new(), Duration::ZERO);
+        assert_eq!(lane.rest(now().mono()), DraftNext::After(expected));
+    }
+}
+
 #[test]
 fn a_record_with_something_to_do_outlives_the_retention() {
     let held = ConsumerRecord { queue: [queued(SendState::Held)].into(), ..open() };

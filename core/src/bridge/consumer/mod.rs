@@ -42,6 +42,9 @@ use crate::file::{Upload, UploadStep};
 use crate::id::{AccountId, ConversationId, DialogId, ExtConsumerId, LpConsumerId};
 use crate::time::{Mono, Now, Timestamp};
 
+/// How soon a lane is looked at again that was given less than there is.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
 /// The machine of one claim of a consumer's lane.
 #[derive(Clone, Debug)]
 pub(super) struct ConsumerLane {
@@ -53,6 +56,8 @@ pub(super) struct ConsumerLane {
     entries: VecDeque<(u64, Vec<u8>)>,
     /// The number of the lane's last entry. `None` if it has more than were given.
     last: Option<u64>,
+    /// Fewer entries were given than may be: another time there may be room for more.
+    is_cut: bool,
     through: u64,
     /// A file that is being uploaded. Its entry is consumed once it is stored: until then its bytes are there.
     file: Option<FileEntry>,
@@ -114,7 +119,8 @@ impl ConsumerLane {
             None => ConsumerRecord::default(),
         };
         let taken_over = claimed.taken_over || record.doubtful;
-        record.doubtful = taken_over && claimed.more && claimed.entries.len() < config.max_entries;
+        let is_cut = claimed.more && claimed.entries.len() < config.max_entries;
+        record.doubtful = taken_over && is_cut;
         let is_over = record.is_at_rest()
             && claimed.entries.is_empty()
             && claimed.elapsed >= config.retention;
@@ -125,6 +131,7 @@ impl ConsumerLane {
             consumer,
             config,
             last: claimed.entries.last().map(|(number, _)| *number).filter(|_| !claimed.more),
+            is_cut,
             entries: claimed.entries.into(),
             through: 0,
             file: None,
@@ -264,13 +271,15 @@ impl ConsumerLane {
                 self.must_commit = true;
                 None
             }
+            (Content::Close { survey: true }, Talk::Open(talk)) if !talk.to.is_main_dialog() => {
+                // The survey runs: perhaps after an earlier try, whose answer was lost.
+                self.finish_head(Progress::Sent, None, now);
+                self.must_commit = true;
+                None
+            }
             (Content::Close { survey }, Talk::Open(talk)) => {
                 let close = CloseConversation::new(&talk.to);
-                let close = match *survey && talk.to.is_main_dialog() {
-                    true => close.with_survey(),
-                    // A survey that runs already ends with everything else.
-                    false => close.without_survey(),
-                };
+                let close = if *survey { close.with_survey() } else { close.without_survey() };
                 self.begin(InFlight::Close { is_message: true }, Outgoing::Close(close))
             }
             (_, Talk::None) => self.opening_effect(),
@@ -390,7 +399,9 @@ impl ConsumerLane {
         }
         let held =
             matches!(self.record.queue.front().map(|head| &head.state), Some(SendState::Held));
-        match self.settle_until.into_iter().chain(self.paused_until).min() {
+        // What counts at once may be among what was not given.
+        let again = (self.is_cut && self.is_blocked()).then(|| now + LOOK_AGAIN);
+        match self.settle_until.into_iter().chain(self.paused_until).chain(again).min() {
             Some(until) => DraftNext::After(until.since(now)),
             None if held => DraftNext::Idle,
             None if self.record.is_at_rest() => DraftNext::After(self.config.retention),
@@ -428,8 +439,11 @@ impl ConsumerLane {
     /// Messages that wait for room, or a file for its turn, wait for time and for results. What comes behind them may count
     /// at once, unless there was more already than is given: the same would be given again, for ever.
     fn seen(&self) -> u64 {
-        let is_blocked = self.file.is_some() || !self.entries.is_empty();
-        if is_blocked { self.last.unwrap_or(u64::MAX) } else { self.through }
+        if self.is_blocked() { self.last.unwrap_or(u64::MAX) } else { self.through }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.file.is_some() || !self.entries.is_empty()
     }
 
     /// A part of this message failed: the further ones are not sent.

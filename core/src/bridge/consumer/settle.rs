@@ -41,6 +41,8 @@ impl ConsumerLane {
         let sends = matches!(head.content, Content::Text { .. } | Content::Hosted(_));
         if sends && head.state == SendState::Waiting {
             self.mark_unconfirmed(conversation, dialog, now);
+            // Nobody else has asked about it, or can have sent what comes after it.
+            self.record.doubtful = false;
         }
     }
 

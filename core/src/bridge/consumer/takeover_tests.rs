@@ -124,8 +124,12 @@ fn an_operators_word_wakes_a_lane_whose_file_waits() {
     let waiting = |more| Claimed { more, ..given(&record, vec![file("m2"), text("m3")]) };
     // The word may be appended before the commit: it is the third entry.
     assert_eq!(rests(waiting(false)), (DraftNext::Idle, 2));
-    // What would be given again is the same as now.
-    assert_eq!(rests(waiting(true)), (DraftNext::Idle, u64::MAX));
+    // It was cut: another time, what stands behind may be given.
+    assert_eq!(rests(waiting(true)), (DraftNext::After(Duration::from_secs(15)), u64::MAX));
+    // As many as are ever given: the same would be given again.
+    let many = || (2..=65).map(|n| file(&format!("m{n}"))).collect();
+    let full = Claimed { more: true, ..given(&record, many()) };
+    assert_eq!(rests(full), (DraftNext::Idle, u64::MAX));
     let word = ConsumerEntry::Resolved { message: "m1".to_owned(), resolution: Resolution::Drop };
     let mut lane = restored(given(&record, vec![file("m2"), text("m3"), word]));
     assert!(lane.record.queue.is_empty(), "it counts before its turn");
@@ -272,4 +276,29 @@ fn a_conversation_that_is_open_already_is_doubted_as_well() {
         let is_doubted = matches!(lane.record.queue[0].state, SendState::Unconfirmed(_));
         assert_eq!(is_doubted, doubtful);
     }
+}
+
+/// This side has doubted it, and asks: the last holder cannot have seen the answer.
+#[test]
+fn an_absence_that_this_holder_asked_for_is_believed() {
+    let mut record = open();
+    let mut message = unconfirmed("m1");
+    (message.state, message.attempt) = (SendState::Waiting, 0);
+    record.queue.push_back(message);
+    let cut = Claimed { taken_over: true, more: true, ..given(&record, vec![file("m2")]) };
+    let mut record = record_of(committed(&mut restored(cut)));
+    assert!(!record.doubtful && record.queue[0].attempt == 1);
+    record.pause = None;
+    let lane = restored(given(&record, vec![file("m2"), absent("m1")]));
+    assert_eq!(lane.record.queue[0].state, SendState::Waiting);
+}
+
+/// It may have left, and its end is reported before everything is removed.
+#[test]
+fn a_message_before_a_word_to_forget_is_doubted() {
+    let mut claimed = given(&open(), vec![text("m1"), ConsumerEntry::Forget]);
+    claimed.taken_over = true;
+    let lane = restored(claimed);
+    assert!(lane.record.forget && lane.record.queue.len() == 1);
+    assert!(matches!(lane.record.queue[0].state, SendState::Unconfirmed(_)));
 }
