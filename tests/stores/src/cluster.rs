@@ -147,9 +147,14 @@ impl Cluster {
     fn kill(&self) -> Result<(), ClusterError> {
         let file = fs::read_to_string(self.data().join("postmaster.pid"))?;
         let id = file.lines().next().ok_or("the server's file names no process")?.trim().to_owned();
+        let children = children(&id);
         signal("KILL", &id)?;
+        // Its connections are processes of their own, and would go on for moments: what they answer still counts.
+        for child in &children {
+            let _ = signal("KILL", child);
+        }
         let until = Instant::now() + LIMIT;
-        while is_running(&id) {
+        while is_running(&id) || children.iter().any(|child| is_running(child)) {
             if Instant::now() > until {
                 return Err("the killed server does not end".into());
             }
@@ -354,11 +359,21 @@ fn signal(signal: &str, process: &str) -> Result<(), ClusterError> {
     if sent.success() { Ok(()) } else { Err(format!("process {process} is not there").into()) }
 }
 
+/// The processes that this one has started, and that run.
+fn children(process: &str) -> Vec<String> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = all.filter_map(|one| one.file_name().into_string().ok());
+    names.filter(|one| stat(one).nth(1).as_deref() == Some(process)).collect()
+}
+
+/// What the system says of a process: its state, the process that started it, and more.
+fn stat(process: &str) -> impl Iterator<Item = String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    rest.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
 /// A process that has ended, and of which nobody took note, does not run.
 fn is_running(process: &str) -> bool {
-    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    state
-        .rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+    stat(process).next().is_some_and(|state| state != "Z")
 }
