@@ -76,6 +76,21 @@ fn hand_in_file(world: &mut World, id: &str) {
     world.hand_in("ada", Inbound::file(id, file).unwrap());
 }
 
+/// The consumer is to be forgotten and writes again, in a conversation that is open by then: both sides go on there.
+fn forgets_and_goes_on(world: &mut World) {
+    world.append(vec![forget(&account(), &ada())]);
+    world.accept("ada", "m3", "again");
+    world.cloud.close("c1");
+    world.cloud.open_for("ada");
+    world.post_all();
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
+    world.cloud.agent_says("c2", "Good morning");
+    world.go_on();
+    let newest = world.channel.delivered.last().map(|(_, text, _)| text.as_str());
+    assert_eq!(newest, Some("Good morning"));
+}
+
 /// The conversation is closed meanwhile: the news of its survey leads back to it, and must not do so for ever.
 #[test]
 fn news_behind_a_file_counts_once() {
@@ -151,17 +166,7 @@ fn a_new_conversation_is_not_forgotten_with_the_old_one() {
     world.accept("ada", "m2", "one more");
     let at = world.run_until(is_text).unwrap();
     world.finish(0, at, Fate::RequestLost);
-    world.append(vec![forget(&account(), &ada())]);
-    world.accept("ada", "m3", "again");
-    world.cloud.close("c1");
-    world.cloud.open_for("ada");
-    world.post_all();
-    world.settle();
-    assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
-    world.cloud.agent_says("c2", "Good morning");
-    world.go_on();
-    let newest = world.channel.delivered.last().map(|(_, text, _)| text.as_str());
-    assert_eq!(newest, Some("Good morning"));
+    forgets_and_goes_on(&mut world);
 }
 
 /// The lane is given 64 entries at a time. What names its conversation comes after them.
@@ -189,15 +194,5 @@ fn a_file_before_a_word_to_forget_holds_nothing_up() {
     let is_url = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::UploadUrl(_)));
     let at = world.run_until(is_url).unwrap();
     world.finish(0, at, Fate::RequestLost);
-    world.append(vec![forget(&account(), &ada())]);
-    world.accept("ada", "m3", "again");
-    world.cloud.close("c1");
-    world.cloud.open_for("ada");
-    world.post_all();
-    world.settle();
-    assert_eq!(world.cloud.texts_of("ada"), ["hello", "again"]);
-    world.cloud.agent_says("c2", "Good morning");
-    world.go_on();
-    let newest = world.channel.delivered.last().map(|(_, text, _)| text.as_str());
-    assert_eq!(newest, Some("Good morning"));
+    forgets_and_goes_on(&mut world);
 }

@@ -47,6 +47,11 @@ fn unconfirmed(id: &str) -> Queued {
     }
 }
 
+/// A message that was not sent yet.
+fn waiting(id: &str) -> Queued {
+    Queued { state: SendState::Waiting, attempt: 0, ..unconfirmed(id) }
+}
+
 fn held(id: &str) -> Queued {
     Queued { state: SendState::Held, ..unconfirmed(id) }
 }
@@ -121,11 +126,11 @@ fn rests(claimed: Claimed) -> (DraftNext, u64) {
 fn an_operators_word_wakes_a_lane_whose_file_waits() {
     let mut record = open();
     record.queue.push_back(held("m1"));
-    let waiting = |more| Claimed { more, ..given(&record, vec![file("m2"), text("m3")]) };
+    let cut = |more| Claimed { more, ..given(&record, vec![file("m2"), text("m3")]) };
     // The word may be appended before the commit: it is the third entry.
-    assert_eq!(rests(waiting(false)), (DraftNext::Idle, 2));
+    assert_eq!(rests(cut(false)), (DraftNext::Idle, 2));
     // It was cut: another time, what stands behind may be given.
-    assert_eq!(rests(waiting(true)), (DraftNext::After(Duration::from_secs(15)), u64::MAX));
+    assert_eq!(rests(cut(true)), (DraftNext::After(Duration::from_secs(15)), u64::MAX));
     // As many as are ever given: the same would be given again.
     let many = || (2..=65).map(|n| file(&format!("m{n}"))).collect();
     let full = Claimed { more: true, ..given(&record, many()) };
@@ -193,9 +198,7 @@ fn what_this_holder_has_sent_ends_its_doubts() {
     let claimed = Claimed { more: true, ..given(&record, vec![seen]) };
     let mut lane = restored(claimed);
     assert!(lane.record.doubtful);
-    let mut message = unconfirmed("m1");
-    message.state = SendState::Waiting;
-    lane.record.queue.push_back(message);
+    lane.record.queue.push_back(waiting("m1"));
     assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::Text(_)))));
     lane.called(Ok(Called::Published(Some(3))), now());
     assert!(!record_of(committed(&mut lane)).doubtful);
@@ -205,11 +208,9 @@ fn what_this_holder_has_sent_ends_its_doubts() {
 #[test]
 fn a_conversation_that_is_looked_up_is_doubted_as_well() {
     for doubtful in [false, true] {
-        let mut message = unconfirmed("m1");
-        message.state = SendState::Waiting;
         let lp_consumer = Some(LpConsumerId::new("lp-ada").unwrap());
         let mut record = ConsumerRecord { talk: Talk::Awaiting, doubtful, lp_consumer, ..open() };
-        record.queue.push_back(message);
+        record.queue.push_back(waiting("m1"));
         let mut lane = restored(Claimed { more: true, ..given(&record, Vec::new()) });
         assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Read(_))));
         lane.read(&[Some(Cell { version: 1, value: b"c1".to_vec() })], now());
@@ -223,9 +224,7 @@ fn a_conversation_that_is_looked_up_is_doubted_as_well() {
 fn an_own_message_and_click_are_not_doubted_later() {
     let mut record = open();
     record.doubtful = true;
-    let mut message = unconfirmed("m1");
-    message.state = SendState::Waiting;
-    record.queue.push_back(message);
+    record.queue.push_back(waiting("m1"));
     record.receipts.push_back(PendingReceipt {
         conversation: conversation(),
         dialog: DialogId::new("c1").unwrap(),
@@ -263,12 +262,10 @@ fn a_file_that_this_holder_stored_ends_its_doubts() {
 #[test]
 fn a_conversation_that_is_open_already_is_doubted_as_well() {
     for doubtful in [false, true] {
-        let mut message = unconfirmed("m1");
-        message.state = SendState::Waiting;
         let mut record = ConsumerRecord { talk: Talk::None, doubtful, ..open() };
         record.is_identified = true;
         record.seen.push((conversation(), Phase::Open));
-        record.queue.push_back(message);
+        record.queue.push_back(waiting("m1"));
         let mut lane = restored(Claimed { more: true, ..given(&record, Vec::new()) });
         assert!(matches!(lane.poll(now()), LaneStep::Effect(Effect::Call(Outgoing::Open(_)))));
         let error = Error::new(ErrorKind::AlreadyOpen, "one is open");
@@ -282,9 +279,7 @@ fn a_conversation_that_is_open_already_is_doubted_as_well() {
 #[test]
 fn an_absence_that_this_holder_asked_for_is_believed() {
     let mut record = open();
-    let mut message = unconfirmed("m1");
-    (message.state, message.attempt) = (SendState::Waiting, 0);
-    record.queue.push_back(message);
+    record.queue.push_back(waiting("m1"));
     let cut = Claimed { taken_over: true, more: true, ..given(&record, vec![file("m2")]) };
     let mut record = record_of(committed(&mut restored(cut)));
     assert!(!record.doubtful && record.queue[0].attempt == 1);
