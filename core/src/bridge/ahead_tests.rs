@@ -91,6 +91,23 @@ fn forgets_and_goes_on(world: &mut World) {
     assert_eq!(newest, Some("Good morning"));
 }
 
+/// The conversation would refuse it: the news behind the file counts before it is uploaded.
+#[test]
+fn a_file_goes_to_no_conversation_known_to_be_closed() {
+    let mut world = open();
+    hand_in_file(&mut world, "m2");
+    let conversation = ConversationId::new("c1").unwrap();
+    let seen = ConsumerEntry::Seen { conversation, phase: Phase::Closed };
+    world.append(vec![entry(LaneId::consumer(&account(), &ada()), &seen)]);
+    world.cloud.close("c1");
+    let is_first = |step: &UnderWay| matches!(step, UnderWay::Call(_, outgoing, _) if matches!(**outgoing, Outgoing::Open(_) | Outgoing::UploadUrl(_)));
+    let at = world.run_until(is_first).unwrap();
+    let UnderWay::Call(_, outgoing, _) = &world.instances[0].under_way[at] else { panic!() };
+    assert!(matches!(**outgoing, Outgoing::Open(_)), "a new conversation comes first");
+    world.settle();
+    assert_eq!(world.cloud.texts_of("ada"), ["hello", "/files/1"]);
+}
+
 /// The conversation is closed meanwhile: the news of its survey leads back to it, and must not do so for ever.
 #[test]
 fn news_behind_a_file_counts_once() {
