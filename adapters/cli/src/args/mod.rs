@@ -197,7 +197,7 @@ pub(crate) enum Command {
         /// Show both sides: an agent answers with receipts, typing, a file, buttons and a survey
         #[arg(long)]
         interactive: bool,
-        /// Call each operation of the API once
+        /// Call nearly every operation of the API
         #[arg(long, conflicts_with = "interactive")]
         tour: bool,
         /// Kill the bridge while messages go both ways, and compare the books of both sides
