@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use crate::{Claim, Figures};
 
 const HEAD: &str = "# The evidence\n\n\
-    Each claim about the tests, the command that shows it, and what that printed last. How the tests are made is in\n\
-    [README.md](README.md). This page is generated:\n\n    \
+    Each claim about the tests, the command that shows it, and what that printed when it last succeeded. How the\n\
+    tests are made, and what else shows them, is in [README.md](README.md). This page is generated:\n\n    \
     cargo run -q --release -p lp-connector-evidence -- run NAME...   # runs these commands, and writes the page\n    \
     cargo run -q --release -p lp-connector-evidence -- run --all     # runs all of them\n\n\
-    A command that fails leaves the page as it is. Each runs in a clean checkout of its commit, on Linux.\n";
+    A command that fails leaves the page as it is, so a figure can be older than the code: its commit stands below it. Each\n\
+    ran on Linux in a checkout that differed from its commit in nothing but the claims and this page.\n";
 
 /// The page with these claims.
 ///
