@@ -282,10 +282,15 @@ impl<C: Callable> Call<C> {
         origin: Origin,
         request: RelativeRequest,
     ) -> Result<Option<Attempt>, Error> {
-        // Before the circuit is asked: a request that cannot be written must not take the one probe with it.
-        let mut request = request.for_origin(&origin)?;
         let deadline = self.attempt_deadline(now);
-        let probe = match state.circuit(&endpoint).acquire(now, deadline) {
+        let permit = state.circuit(&endpoint).acquire(now, deadline);
+        let mut request = request.for_origin(&origin).inspect_err(|_| {
+            // A request that cannot be written must not take the one probe with it.
+            if let Permit::Probe(probe) = permit {
+                state.circuit(&endpoint).cancel_probe(probe);
+            }
+        })?;
+        let probe = match permit {
             Permit::Granted => None,
             Permit::Probe(probe) => Some(probe),
             Permit::Denied(until) => {
